@@ -1,0 +1,361 @@
+//! The assignment: everything that an ingest process has to know but its secrets.
+//!
+//! Owns the document and what makes it valid. Rows carry all that is published about an
+//! instrument, so that a process needs neither the dump nor the operator to go on.
+
+use std::collections::HashSet;
+
+use jiff::civil::Date;
+use kite::{InstrumentType, Mode, Token};
+use serde::{Deserialize, Serialize};
+
+/// What one account streams.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Version of this document.
+    pub version: u32,
+    /// Grows with every change for one account; an older one is never applied over a newer one.
+    pub generation: u64,
+    /// Who streams.
+    pub account: Account,
+    /// The WebSocket origin to dial, such as `wss://ws.kite.trade`.
+    pub websocket: String,
+    /// Where ticks go, without user or password.
+    pub redis_url: String,
+    /// Connections that may be open at a time, 1–3.
+    pub connections: u8,
+    /// Tokens that one connection may carry, 1–3000.
+    pub tokens_per_connection: u16,
+    /// Names of the sets that rows refer to by position.
+    pub sets: Vec<String>,
+    /// Redis channels that rows refer to by position.
+    pub channels: Vec<String>,
+    /// The instruments, each token once, ordered by token.
+    pub instruments: Vec<Row>,
+}
+
+/// The account that an assignment is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Name of the TickerAccount; `src` of every tick.
+    pub name: String,
+    /// Its namespace, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its identity: a new account of an old name starts its generations anew.
+    pub uid: String,
+    /// Whether its ticks are marked as not real.
+    pub mock: bool,
+}
+
+/// One instrument to stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// What Kite calls it today.
+    pub token: Token,
+    /// How much to stream of it.
+    pub mode: Mode,
+    /// Normalised underlying, or the tradingsymbol where there is none: `symbol` of the tick.
+    pub symbol: String,
+    /// The exchange's symbol.
+    pub tradingsymbol: String,
+    /// Exchange, such as `NFO`.
+    pub exchange: String,
+    /// Segment by name, such as `NFO-OPT`.
+    pub segment: String,
+    /// Kind of contract.
+    #[serde(rename = "type")]
+    pub instrument_type: InstrumentType,
+    /// Strike in rupees, for options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strike: Option<f64>,
+    /// Day of expiry, for derivatives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<Date>,
+    /// Quantity of one lot, where the dump has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot_size: Option<u32>,
+    /// Smallest price step in rupees, where the dump has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick_size: Option<f64>,
+    /// The sets that want it, as positions in [`Assignment::sets`].
+    pub sets: Vec<u16>,
+    /// Where its ticks go; one message each.
+    pub outputs: Vec<Output>,
+}
+
+/// One destination of an instrument's ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Position in [`Assignment::channels`].
+    pub channel: u16,
+    /// The JSON shape that readers of the channel expect.
+    #[serde(default)]
+    pub shape: Shape,
+    /// Whether ticks in full mode carry the order book.
+    #[serde(default)]
+    pub depth: bool,
+}
+
+/// The two JSON shapes of a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// Options, futures, equities and the rest.
+    #[default]
+    Contract,
+    /// Indices.
+    Underlying,
+}
+
+/// A document that is no valid assignment. The process keeps the one it has.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidAssignment {
+    /// A version of another time.
+    #[error(
+        "assignment version {found} is not one of {:?}: upgrade the ingest image",
+        crate::ASSIGNMENT_VERSIONS
+    )]
+    Version {
+        /// The document's version.
+        found: u32,
+    },
+    /// An impossible number of connections or tokens.
+    #[error("{instruments} instruments do not fit {connections} connections of {tokens} tokens")]
+    Capacity {
+        /// Rows in the document.
+        instruments: usize,
+        /// Connections it allows.
+        connections: u8,
+        /// Tokens per connection it allows.
+        tokens: u16,
+    },
+    /// Connections or tokens per connection outside Kite's limits.
+    #[error("connections must be 1 to 3 and tokens per connection 1 to 3000")]
+    Limits,
+    /// A token that stands twice.
+    #[error("token {0} stands twice")]
+    Duplicate(Token),
+    /// A row that refers to a set or channel which is not there.
+    #[error("token {0} refers to a set or channel that the assignment does not have")]
+    Reference(Token),
+    /// An endpoint that cannot be dialled.
+    #[error("assignment cannot be dialled")]
+    Endpoint(#[from] kite::endpoint::InvalidEndpoint),
+}
+
+impl Assignment {
+    /// The tokens that fit at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        usize::from(self.connections) * usize::from(self.tokens_per_connection)
+    }
+
+    /// Checks everything that later code relies on.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), InvalidAssignment> {
+        if !crate::ASSIGNMENT_VERSIONS.contains(&self.version) {
+            return Err(InvalidAssignment::Version {
+                found: self.version,
+            });
+        }
+        kite::endpoint::check_origin(&self.websocket)?;
+        let connections = 1..=kite::limits::CONNECTIONS_PER_API_KEY;
+        let tokens = 1..=kite::limits::TOKENS_PER_CONNECTION;
+        if !connections.contains(&self.connections) || !tokens.contains(&self.tokens_per_connection)
+        {
+            return Err(InvalidAssignment::Limits);
+        }
+        if self.instruments.len() > self.capacity() {
+            return Err(InvalidAssignment::Capacity {
+                instruments: self.instruments.len(),
+                connections: self.connections,
+                tokens: self.tokens_per_connection,
+            });
+        }
+        self.check_rows()
+    }
+
+    fn check_rows(&self) -> Result<(), InvalidAssignment> {
+        let mut seen = HashSet::with_capacity(self.instruments.len());
+        for row in &self.instruments {
+            if !seen.insert(row.token) {
+                return Err(InvalidAssignment::Duplicate(row.token));
+            }
+            let sets = row
+                .sets
+                .iter()
+                .all(|set| usize::from(*set) < self.sets.len());
+            let channels = row
+                .outputs
+                .iter()
+                .all(|output| usize::from(output.channel) < self.channels.len());
+            if !sets || !channels {
+                return Err(InvalidAssignment::Reference(row.token));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the two say the same but for their generation.
+    #[must_use]
+    pub fn same_content(&self, other: &Self) -> bool {
+        // Field by field, so that a new field cannot be forgotten.
+        let Self {
+            version,
+            generation: _,
+            account,
+            websocket,
+            redis_url,
+            connections,
+            tokens_per_connection,
+            sets,
+            channels,
+            instruments,
+        } = self;
+        *version == other.version
+            && *account == other.account
+            && *websocket == other.websocket
+            && *redis_url == other.redis_url
+            && *connections == other.connections
+            && *tokens_per_connection == other.tokens_per_connection
+            && *sets == other.sets
+            && *channels == other.channels
+            && *instruments == other.instruments
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A small valid assignment.
+    pub(crate) fn sample() -> Assignment {
+        Assignment {
+            version: 1,
+            generation: 7,
+            account: Account {
+                name: "acct-a".to_owned(),
+                namespace: Some("trading".to_owned()),
+                uid: "0c2f".to_owned(),
+                mock: true,
+            },
+            websocket: "ws://127.0.0.1:7070".to_owned(),
+            redis_url: "redis://127.0.0.1:6379".to_owned(),
+            connections: 1,
+            tokens_per_connection: 2,
+            sets: vec!["nifty".to_owned()],
+            channels: vec![
+                "ticker:nifty:underlying".to_owned(),
+                "ticker:nifty:options".to_owned(),
+            ],
+            instruments: vec![
+                Row {
+                    token: Token(256_265),
+                    mode: Mode::Full,
+                    symbol: "NIFTY".to_owned(),
+                    tradingsymbol: "NIFTY 50".to_owned(),
+                    exchange: "NSE".to_owned(),
+                    segment: "INDICES".to_owned(),
+                    instrument_type: InstrumentType::Equity,
+                    strike: None,
+                    expiry: None,
+                    lot_size: None,
+                    tick_size: None,
+                    sets: vec![0],
+                    outputs: vec![Output {
+                        channel: 0,
+                        shape: Shape::Underlying,
+                        depth: false,
+                    }],
+                },
+                Row {
+                    token: Token(12_192_002),
+                    mode: Mode::Full,
+                    symbol: "NIFTY".to_owned(),
+                    tradingsymbol: "NIFTY26D0125150PE".to_owned(),
+                    exchange: "NFO".to_owned(),
+                    segment: "NFO-OPT".to_owned(),
+                    instrument_type: InstrumentType::Put,
+                    strike: Some(25_150.0),
+                    expiry: Some(jiff::civil::date(2026, 12, 1)),
+                    lot_size: Some(75),
+                    tick_size: Some(0.05),
+                    sets: vec![0],
+                    outputs: vec![Output {
+                        channel: 1,
+                        shape: Shape::Contract,
+                        depth: true,
+                    }],
+                },
+            ],
+        }
+    }
+
+    /// Processes of other builds read this text: a change here needs a default or a new version.
+    #[test]
+    fn the_document_is_spelled_as_agreed() {
+        insta::assert_json_snapshot!(sample());
+    }
+
+    #[test]
+    fn members_of_a_later_build_are_ignored() {
+        let mut document = serde_json::to_value(sample()).unwrap();
+        document["later"] = serde_json::json!({"x": 1});
+        document["instruments"][0]["later"] = serde_json::json!(true);
+        assert_eq!(
+            serde_json::from_value::<Assignment>(document).unwrap(),
+            sample()
+        );
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        assert_eq!(sample().check(), Ok(()));
+        let broken = |change: fn(&mut Assignment)| {
+            let mut assignment = sample();
+            change(&mut assignment);
+            assignment.check().unwrap_err()
+        };
+        assert_eq!(
+            broken(|a| a.version = 9),
+            InvalidAssignment::Version { found: 9 }
+        );
+        assert_eq!(broken(|a| a.connections = 4), InvalidAssignment::Limits);
+        assert_eq!(
+            broken(|a| a.tokens_per_connection = 0),
+            InvalidAssignment::Limits
+        );
+        assert!(matches!(
+            broken(|a| a.tokens_per_connection = 1),
+            InvalidAssignment::Capacity { instruments: 2, .. }
+        ));
+        assert_eq!(
+            broken(|a| a.instruments[1].token = a.instruments[0].token),
+            InvalidAssignment::Duplicate(Token(256_265))
+        );
+        assert_eq!(
+            broken(|a| a.instruments[1].sets = vec![1]),
+            InvalidAssignment::Reference(Token(12_192_002))
+        );
+        assert_eq!(
+            broken(|a| a.channels.truncate(1)),
+            InvalidAssignment::Reference(Token(12_192_002))
+        );
+        assert!(matches!(
+            broken(|a| a.websocket = "http://x".to_owned()),
+            InvalidAssignment::Endpoint(_)
+        ));
+    }
+
+    #[test]
+    fn only_the_generation_does_not_count_as_content() {
+        let mut other = sample();
+        other.generation += 1;
+        assert!(sample().same_content(&other));
+        other.instruments[0].mode = Mode::Ltp;
+        assert!(!sample().same_content(&other));
+    }
+}

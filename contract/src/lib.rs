@@ -1,0 +1,25 @@
+//! What the operator and its ingest processes say to each other.
+//!
+//! The operator says what to stream ([`Assignment`], a file in a mounted folder); the process says
+//! how it goes ([`Report`], its answer to `GET /v1/report`). This crate owns the two documents,
+//! their versions, hash and limits, and the layout of the folder. It must not open a socket or know
+//! Kubernetes. The two sides are upgraded apart: a change of meaning is a new version, an added
+//! member needs a default.
+
+pub mod assignment;
+pub mod mount;
+pub mod report;
+pub mod sealed;
+
+pub use assignment::{Account, Assignment, Output, Row, Shape};
+pub use report::Report;
+pub use sealed::Sealed;
+
+/// The assignment versions that this build can read, oldest first.
+pub const ASSIGNMENT_VERSIONS: &[u32] = &[1];
+
+/// The port of an ingest pod's HTTP server: report, health, probes, metrics.
+pub const INGESTOR_PORT: u16 = 9400;
+
+/// Where an ingest process serves its [`Report`].
+pub const REPORT_PATH: &str = "/v1/report";

@@ -1,0 +1,176 @@
+//! Folders of small files that change all at once, laid out as a kubelet mounts ConfigMaps and
+//! Secrets: each file is a link through `..data` to a folder of its own generation.
+//!
+//! Owns the layout in both directions, so that a process finds the same folder with and without
+//! Kubernetes. Readers see either all old files or all new ones.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::path::Path;
+
+/// File of the API key in the credentials folder.
+pub const API_KEY_FILE: &str = "api_key";
+
+/// File of the access token in the credentials folder.
+pub const ACCESS_TOKEN_FILE: &str = "access_token";
+
+/// The link that is swapped; a change of it is a change of every file.
+pub const DATA_LINK: &str = "..data";
+
+/// Replaces the files of `folder` by `files`, in one step for whoever reads through the links.
+/// New folders are readable by their owner only.
+///
+/// # Errors
+/// Of the file system; the old files stay then.
+pub fn publish(folder: &Path, files: &BTreeMap<&str, Vec<u8>>) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let previous = fs::read_link(folder.join(DATA_LINK)).ok();
+    let generation = next_generation(previous.as_deref());
+    let target = folder.join(&generation);
+    if target.exists() {
+        // Left behind by a writer that died before it swapped the link.
+        fs::remove_dir_all(&target)?;
+    }
+    fs::DirBuilder::new().mode(0o700).create(&target)?;
+    for (name, content) in files {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(target.join(name))?;
+        file.write_all(content)?;
+    }
+    swap(folder, &generation)?;
+    link_files(folder, files)?;
+    if let Some(previous) = previous.filter(|name| name.as_os_str() != generation.as_str()) {
+        // Nobody can reach it any more; whoever has it open keeps it.
+        fs::remove_dir_all(folder.join(previous)).or_else(absent_is_fine)?;
+    }
+    Ok(())
+}
+
+/// Reads a file of a mounted folder, `limit` bytes at most; `None` where it does not exist.
+///
+/// # Errors
+/// Of the file system, or when the file is larger than `limit`.
+pub fn read(folder: &Path, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match fs::File::open(folder.join(name)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut content = Vec::new();
+    file.take(limit + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{name} is larger than {limit} bytes"),
+        ));
+    }
+    Ok(Some(content))
+}
+
+fn next_generation(previous: Option<&Path>) -> String {
+    let number = previous
+        .and_then(Path::to_str)
+        .and_then(|name| name.strip_prefix("..")?.parse::<u64>().ok())
+        .map_or(0, |number| number + 1);
+    format!("..{number}")
+}
+
+fn swap(folder: &Path, generation: &str) -> io::Result<()> {
+    let fresh = folder.join("..data_tmp");
+    fs::remove_file(&fresh).or_else(absent_is_fine)?;
+    symlink(generation, &fresh)?;
+    fs::rename(fresh, folder.join(DATA_LINK))
+}
+
+/// Makes the visible names: links for new files, none for those that went.
+fn link_files(folder: &Path, files: &BTreeMap<&str, Vec<u8>>) -> io::Result<()> {
+    for name in files.keys() {
+        let link = folder.join(name);
+        if fs::symlink_metadata(&link).is_err() {
+            symlink(Path::new(DATA_LINK).join(name), link)?;
+        }
+    }
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with("..") && !files.contains_key(&*name) {
+            fs::remove_file(folder.join(&*name))?;
+        }
+    }
+    Ok(())
+}
+
+fn absent_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn files(entries: &[(&'static str, &str)]) -> BTreeMap<&'static str, Vec<u8>> {
+        entries
+            .iter()
+            .map(|(name, text)| (*name, text.as_bytes().to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn files_are_replaced_all_at_once_and_old_ones_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("mounted");
+        publish(&folder, &files(&[("a", "1"), ("b", "1")])).unwrap();
+        publish(&folder, &files(&[("a", "2"), ("c", "2")])).unwrap();
+        assert_eq!(read(&folder, "a", 10).unwrap().unwrap(), b"2");
+        assert_eq!(read(&folder, "b", 10).unwrap(), None);
+        assert_eq!(read(&folder, "c", 10).unwrap().unwrap(), b"2");
+        let generations = fs::read_dir(&folder)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir())
+            .count();
+        assert_eq!(generations, 1);
+    }
+
+    #[test]
+    fn nobody_else_can_read_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("mounted");
+        publish(&folder, &files(&[(ACCESS_TOKEN_FILE, "fake")])).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700);
+        assert_eq!(mode(&folder.join(ACCESS_TOKEN_FILE)), 0o600);
+    }
+
+    #[test]
+    fn a_half_written_generation_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        publish(folder.path(), &files(&[("a", "1")])).unwrap();
+        fs::create_dir(folder.path().join("..1")).unwrap();
+        fs::write(folder.path().join("..1/a"), "half").unwrap();
+        symlink("..1", folder.path().join("..data_tmp")).unwrap();
+        publish(folder.path(), &files(&[("a", "2")])).unwrap();
+        assert_eq!(read(folder.path(), "a", 10).unwrap().unwrap(), b"2");
+    }
+
+    #[test]
+    fn large_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        publish(folder.path(), &files(&[("a", "12345")])).unwrap();
+        assert!(read(folder.path(), "a", 4).is_err());
+        assert!(read(folder.path(), "a", 5).is_ok());
+    }
+}

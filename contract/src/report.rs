@@ -1,0 +1,233 @@
+//! The report: how an ingest process fares, as it sees it.
+//!
+//! Owns the document and its bounds. It holds counts and samples, never a list per token.
+
+use serde::{Deserialize, Serialize};
+
+/// The largest report that is served or read, in bytes.
+pub const LARGEST_REPORT: usize = 64 * 1024;
+
+/// How many tokens a sample list names at most.
+pub const SAMPLES: usize = 100;
+
+/// How one ingest process fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Assignment versions that the process can read.
+    pub assignment_versions: Vec<u32>,
+    /// The process's start in microseconds since 1970, as text: `epoch` of its ticks.
+    pub epoch: String,
+    /// The assignment in force, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<AppliedAssignment>,
+    /// Why the file in the folder is not the assignment in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment_error: Option<String>,
+    /// What the process knows of its credentials.
+    pub credentials: Credentials,
+    /// The link to Redis.
+    pub redis: Redis,
+    /// Every connection that is open or should be, by index.
+    pub connections: Vec<Connection>,
+    /// Every set of the assignment.
+    pub sets: Vec<Set>,
+    /// Instruments assigned.
+    pub assigned: u32,
+    /// Instruments of which a packet was seen on the present socket.
+    pub streaming: u32,
+    /// Ticks received since the start.
+    pub ticks_total: u64,
+    /// Ticks received in the last whole second.
+    pub ticks_per_second: u32,
+    /// Receive time of the newest tick, microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_tick_us: Option<i64>,
+    /// Up to [`SAMPLES`] tokens that were subscribed to more than ten seconds ago and never seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent_samples: Vec<u32>,
+}
+
+/// An assignment that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedAssignment {
+    /// Its account's identity.
+    pub account_uid: String,
+    /// Its generation.
+    pub generation: u64,
+    /// Lower-case hex SHA-256 of its JSON.
+    pub sha256: String,
+}
+
+/// What is known of the credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum Credentials {
+    /// The files were not read so far.
+    #[default]
+    Unread,
+    /// Files that are missing or empty, by name.
+    Missing {
+        /// `api_key`, `access_token`.
+        files: Vec<String>,
+    },
+    /// There, and not tried since they changed.
+    Present,
+    /// Kite accepted them at the last handshake.
+    Accepted,
+    /// Kite answered 403 to them.
+    Refused,
+}
+
+/// The link to Redis.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redis {
+    /// Whether commands are being taken.
+    pub connected: bool,
+    /// Why not, without address or password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Messages that Redis acknowledged since the start.
+    pub published: u64,
+    /// Ticks replaced by a newer one of their token before they could be sent.
+    pub conflated: u64,
+    /// Messages sent on a link that died before it acknowledged them.
+    pub unknown: u64,
+}
+
+/// One ticker connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Position, from 0.
+    pub index: u8,
+    /// Where it is.
+    pub state: ConnectionState,
+    /// Instruments it should carry.
+    pub instruments: u32,
+    /// Those of which a packet was seen on the present socket.
+    pub streaming: u32,
+    /// Sockets opened after the first.
+    pub reconnects: u64,
+    /// Receive time of its newest tick, microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_tick_us: Option<i64>,
+    /// Why the last dial or socket ended, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// Where a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConnectionState {
+    /// Nothing to stream, or no credentials.
+    Idle,
+    /// A dial is under way.
+    Connecting,
+    /// The socket is up.
+    Live,
+    /// The next dial waits after a failure.
+    Waiting,
+    /// The next dial waits because the API key's connections are taken.
+    RateLimited,
+    /// Kite refused the credentials.
+    Refused,
+}
+
+impl ConnectionState {
+    /// The name that users see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::Connecting => "Connecting",
+            Self::Live => "Live",
+            Self::Waiting => "Waiting",
+            Self::RateLimited => "RateLimited",
+            Self::Refused => "Refused",
+        }
+    }
+}
+
+/// How the instruments of one set fare on this account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Set {
+    /// Name of the InstrumentSet.
+    pub name: String,
+    /// Its instruments on this account.
+    pub assigned: u32,
+    /// Those of which a packet was seen on the present socket.
+    pub streaming: u32,
+    /// Those subscribed to more than ten seconds ago and never seen.
+    pub silent: u32,
+    /// Receive time of its newest tick, microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_tick_us: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn largest() -> Report {
+        let text = "x".repeat(200);
+        Report {
+            assignment_versions: vec![1, 2],
+            epoch: "1764559800000000".to_owned(),
+            assignment: Some(AppliedAssignment {
+                account_uid: "8f14e45f-ceea-467f-a0e6-e7c2a2a3f1aa".to_owned(),
+                generation: u64::MAX,
+                sha256: "f".repeat(64),
+            }),
+            assignment_error: Some(text.clone()),
+            credentials: Credentials::Missing {
+                files: vec!["api_key".to_owned()],
+            },
+            redis: Redis {
+                error: Some(text.clone()),
+                ..Redis::default()
+            },
+            connections: (0..3)
+                .map(|index| Connection {
+                    index,
+                    state: ConnectionState::Live,
+                    instruments: 3000,
+                    streaming: 3000,
+                    reconnects: u64::MAX,
+                    last_tick_us: Some(i64::MAX),
+                    last_error: Some(text.clone()),
+                })
+                .collect(),
+            sets: (0..200)
+                .map(|index| Set {
+                    name: format!("{index:0>40}"),
+                    assigned: u32::MAX,
+                    streaming: u32::MAX,
+                    silent: u32::MAX,
+                    last_tick_us: Some(i64::MAX),
+                })
+                .collect(),
+            assigned: 9000,
+            streaming: 9000,
+            ticks_total: u64::MAX,
+            ticks_per_second: u32::MAX,
+            last_tick_us: Some(i64::MAX),
+            silent_samples: vec![u32::MAX; SAMPLES],
+        }
+    }
+
+    /// Operators of other builds read this text.
+    #[test]
+    fn the_document_is_spelled_as_agreed() {
+        let mut report = largest();
+        report.connections.truncate(1);
+        report.sets.truncate(1);
+        report.silent_samples.truncate(1);
+        insta::assert_json_snapshot!(report);
+    }
+
+    #[test]
+    fn two_hundred_sets_fit() {
+        let text = serde_json::to_vec(&largest()).unwrap();
+        assert!(text.len() <= LARGEST_REPORT, "{} bytes", text.len());
+        assert_eq!(serde_json::from_slice::<Report>(&text).unwrap(), largest());
+    }
+}

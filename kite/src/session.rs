@@ -1,0 +1,239 @@
+//! The life of one ticker connection as a state machine without I/O.
+//!
+//! Owns when to dial, what to send, when to give up on a silent socket and how long to wait. The
+//! shell around it owns the socket, tells it what happened (`on_…`) with the monotonic time, and
+//! carries out what [`Session::poll_action`] says. It must not read a clock or decode ticks.
+
+pub mod backoff;
+pub mod subscriptions;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+pub use backoff::Failure;
+use subscriptions::Subscriptions;
+
+use crate::{Command, Mode, Token};
+
+/// A dial that takes longer has failed.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection without a frame of any kind for this long is dead: the server sends one a second.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A connection that lasted this long starts its back-off anew when it is lost.
+const PROVEN_AFTER: Duration = Duration::from_secs(10);
+
+/// What the shell is to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Read the credentials and dial.
+    Dial,
+    /// Send a command on the live socket.
+    Send(Command),
+    /// Send a Close frame and end the socket.
+    Close,
+    /// End a dial or a dead socket without ceremony.
+    Abandon,
+}
+
+/// Where the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing to stream, or no credentials: no socket.
+    Idle,
+    /// A dial is under way.
+    Dialling {
+        /// Since when.
+        since: Instant,
+    },
+    /// The socket is up.
+    Live {
+        /// Since when.
+        since: Instant,
+        /// The last frame of any kind.
+        last_frame: Instant,
+    },
+    /// The next dial has to wait.
+    Waiting {
+        /// Until when.
+        until: Instant,
+        /// Why.
+        after: Failure,
+    },
+    /// Kite refused the credentials; only new ones lead out of here.
+    Refused,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub struct Session {
+    phase: Phase,
+    subscriptions: Subscriptions,
+    has_credentials: bool,
+    failures: u32,
+    pending: Option<Action>,
+    jitter: fastrand::Rng,
+}
+
+impl Session {
+    /// A connection that has nothing to stream yet. `seed` makes its waits differ from others'.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            phase: Phase::Idle,
+            subscriptions: Subscriptions::default(),
+            has_credentials: false,
+            failures: 0,
+            pending: None,
+            jitter: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Where the connection is.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Dials and connections that failed in a row.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// What should be streamed.
+    #[must_use]
+    pub const fn desired(&self) -> &BTreeMap<Token, Mode> {
+        self.subscriptions.desired()
+    }
+
+    /// Replaces what should be streamed. A live socket is told the difference; without anything to
+    /// stream it is closed.
+    pub fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
+        self.subscriptions.set_desired(desired);
+        if self.subscriptions.desired().is_empty() {
+            self.stop();
+        }
+    }
+
+    /// Says that there are credentials, or other ones than before: a refusal is forgotten.
+    /// A live socket stays, because Kite authenticates only at the handshake.
+    pub fn set_credentials(&mut self, present: bool) {
+        self.has_credentials = present;
+        if present && self.phase == Phase::Refused {
+            self.failures = 0;
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// The dial succeeded.
+    pub fn on_connected(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Dialling { .. }) {
+            self.subscriptions.reset_sent();
+            self.phase = Phase::Live {
+                since: now,
+                last_frame: now,
+            };
+        }
+    }
+
+    /// The dial failed.
+    pub fn on_dial_failed(&mut self, failure: Failure, now: Instant) {
+        if matches!(self.phase, Phase::Dialling { .. }) {
+            self.fail(failure, now);
+        }
+    }
+
+    /// A frame arrived, of whatever kind.
+    #[inline]
+    pub fn on_frame(&mut self, now: Instant) {
+        if let Phase::Live { last_frame, .. } = &mut self.phase {
+            *last_frame = now;
+        }
+    }
+
+    /// The live socket ended, by the server's will or an error.
+    pub fn on_lost(&mut self, now: Instant) {
+        if let Phase::Live { since, .. } = self.phase {
+            if now.saturating_duration_since(since) >= PROVEN_AFTER {
+                self.failures = 0;
+            }
+            self.fail(Failure::Lost, now);
+        }
+    }
+
+    /// Time passed; to be called when [`Session::poll_timeout`] is reached.
+    pub fn on_timeout(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match self.phase {
+            Phase::Dialling { .. } => {
+                self.pending = Some(Action::Abandon);
+                self.fail(Failure::Lost, now);
+            }
+            Phase::Live { .. } => {
+                self.pending = Some(Action::Abandon);
+                self.on_lost(now);
+            }
+            Phase::Waiting { .. } => self.phase = Phase::Idle,
+            Phase::Idle | Phase::Refused => {}
+        }
+    }
+
+    /// When [`Session::on_timeout`] has to be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline()
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
+        if let Some(action) = self.pending.take() {
+            return Some(action);
+        }
+        match self.phase {
+            Phase::Idle if self.has_credentials && !self.desired().is_empty() => {
+                self.phase = Phase::Dialling { since: now };
+                Some(Action::Dial)
+            }
+            Phase::Live { .. } => self.subscriptions.next_command().map(Action::Send),
+            Phase::Idle | Phase::Dialling { .. } | Phase::Waiting { .. } | Phase::Refused => None,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Dialling { since } => Some(since + DIAL_TIMEOUT),
+            Phase::Live { last_frame, .. } => Some(last_frame + SILENCE_LIMIT),
+            Phase::Waiting { until, .. } => Some(until),
+            Phase::Idle | Phase::Refused => None,
+        }
+    }
+
+    fn stop(&mut self) {
+        match self.phase {
+            Phase::Live { .. } => self.pending = Some(Action::Close),
+            Phase::Dialling { .. } => self.pending = Some(Action::Abandon),
+            // A refusal and a wait outlive the assignment: they are about the key, not the tokens.
+            Phase::Idle | Phase::Waiting { .. } | Phase::Refused => return,
+        }
+        self.failures = 0;
+        self.phase = Phase::Idle;
+    }
+
+    fn fail(&mut self, failure: Failure, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.phase = match backoff::delay(failure, self.failures, self.jitter.f64()) {
+            Some(wait) => Phase::Waiting {
+                until: now + wait,
+                after: failure,
+            },
+            None => Phase::Refused,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! How long to wait before the next dial. Pure: the random part is an argument.
+
+use std::time::Duration;
+
+/// Why a dial or a live connection failed, as far as the wait depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// HTTP 403 before the upgrade: key or token are not accepted. Waiting does not help.
+    Refused,
+    /// HTTP 429 before the upgrade: the key's connections are taken; dead ones hold their place
+    /// for a while.
+    TooManyConnections,
+    /// Anything else: name resolution, TCP, TLS, another status, a lost connection.
+    Lost,
+}
+
+impl Failure {
+    /// Classifies the HTTP status that answered an upgrade.
+    #[must_use]
+    pub const fn from_status(status: u16) -> Self {
+        match status {
+            403 => Self::Refused,
+            429 => Self::TooManyConnections,
+            _ => Self::Lost,
+        }
+    }
+}
+
+const LOST_FIRST: Duration = Duration::from_millis(500);
+const LOST_CAP: Duration = Duration::from_secs(30);
+const SLOTS_MIN: Duration = Duration::from_secs(5);
+const SLOTS_MAX: Duration = Duration::from_secs(60);
+
+/// The wait after the `attempt`th failure in a row (the first is 1), or `None` when only new
+/// credentials can help. `jitter` is uniform in `0.0..1.0`.
+///
+/// Lost connections wait exponentially, from half to the whole of 0.5 s, 1 s, 2 s … 30 s, so that
+/// accounts do not return in step, at the cap either. A full key waits 5 s at first and up to 60 s.
+#[must_use]
+pub fn delay(failure: Failure, attempt: u32, jitter: f64) -> Option<Duration> {
+    match failure {
+        Failure::Refused => None,
+        Failure::TooManyConnections => {
+            let span = doubled(SLOTS_MIN, attempt, SLOTS_MAX - SLOTS_MIN);
+            Some(SLOTS_MIN + span.mul_f64(jitter))
+        }
+        Failure::Lost => {
+            let full = doubled(LOST_FIRST, attempt, LOST_CAP);
+            Some(full.mul_f64(0.5 + jitter / 2.0))
+        }
+    }
+}
+
+fn doubled(first: Duration, attempt: u32, cap: Duration) -> Duration {
+    let factor = 1_u32
+        .checked_shl(attempt.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    first.saturating_mul(factor).min(cap)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn statuses_are_classified() {
+        assert_eq!(Failure::from_status(403), Failure::Refused);
+        assert_eq!(Failure::from_status(429), Failure::TooManyConnections);
+        for status in [400, 401, 404, 500, 502, 503, 504] {
+            assert_eq!(Failure::from_status(status), Failure::Lost);
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_stops_dialling() {
+        assert_eq!(delay(Failure::Refused, 1, 0.5), None);
+    }
+
+    #[test]
+    fn lost_connections_double_from_half_a_second() {
+        let waits: Vec<u128> = (1..=8)
+            .map(|attempt| delay(Failure::Lost, attempt, 1.0).unwrap().as_millis())
+            .collect();
+        assert_eq!(
+            waits,
+            [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn waits_stay_in_their_bounds(attempt in any::<u32>(), jitter in 0.0..1.0_f64) {
+            let lost = delay(Failure::Lost, attempt, jitter).unwrap();
+            prop_assert!(lost >= LOST_FIRST / 2 && lost <= LOST_CAP);
+            let slots = delay(Failure::TooManyConnections, attempt, jitter).unwrap();
+            prop_assert!(slots >= SLOTS_MIN && slots <= SLOTS_MAX);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Tests of the session: every transition, with time as a number.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn start() -> Instant {
+    // The only instant a test can get without reading the clock twice.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an arbitrary origin; no decision depends on it"
+    )]
+    Instant::now()
+}
+
+fn full(tokens: &[u32]) -> BTreeMap<Token, Mode> {
+    tokens
+        .iter()
+        .map(|token| (Token(*token), Mode::Full))
+        .collect()
+}
+
+fn dialling(now: Instant) -> Session {
+    let mut session = Session::new(1);
+    session.set_credentials(true);
+    session.set_desired(full(&[1]));
+    assert_eq!(session.poll_action(now), Some(Action::Dial));
+    session
+}
+
+fn live(now: Instant) -> Session {
+    let mut session = dialling(now);
+    session.on_connected(now);
+    while session.poll_action(now).is_some() {}
+    session
+}
+
+#[test]
+fn nothing_is_dialled_without_credentials_or_without_tokens() {
+    let now = start();
+    let mut session = Session::new(1);
+    session.set_desired(full(&[1]));
+    assert_eq!(session.poll_action(now), None);
+    session.set_desired(BTreeMap::new());
+    session.set_credentials(true);
+    assert_eq!(session.poll_action(now), None);
+}
+
+#[test]
+fn a_connected_session_subscribes_then_sets_the_mode() {
+    let now = start();
+    let mut session = dialling(now);
+    session.on_connected(now);
+    assert_eq!(
+        session.poll_action(now),
+        Some(Action::Send(Command::Subscribe(vec![Token(1)])))
+    );
+    assert_eq!(
+        session.poll_action(now),
+        Some(Action::Send(Command::SetMode(Mode::Full, vec![Token(1)])))
+    );
+    assert_eq!(session.poll_action(now), None);
+}
+
+#[test]
+fn a_new_token_is_a_difference_on_the_live_socket() {
+    let now = start();
+    let mut session = live(now);
+    session.set_desired(full(&[1, 2]));
+    assert_eq!(
+        session.poll_action(now),
+        Some(Action::Send(Command::Subscribe(vec![Token(2)])))
+    );
+    assert!(matches!(session.phase(), Phase::Live { .. }));
+}
+
+#[test]
+fn a_refusal_stops_dialling_until_the_credentials_change() {
+    let now = start();
+    let mut session = dialling(now);
+    session.on_dial_failed(Failure::Refused, now);
+    assert_eq!(session.phase(), Phase::Refused);
+    assert_eq!(session.poll_timeout(), None);
+    assert_eq!(session.poll_action(now + Duration::from_secs(86_400)), None);
+    session.set_credentials(true);
+    assert_eq!(session.poll_action(now), Some(Action::Dial));
+}
+
+#[test]
+fn new_credentials_leave_a_live_socket_alone() {
+    let now = start();
+    let mut session = live(now);
+    session.set_credentials(true);
+    assert_eq!(session.poll_action(now), None);
+    assert!(matches!(session.phase(), Phase::Live { .. }));
+}
+
+#[test]
+fn a_full_key_is_dialled_again_after_five_seconds_at_the_soonest() {
+    let now = start();
+    let mut session = dialling(now);
+    session.on_dial_failed(Failure::TooManyConnections, now);
+    let until = session.poll_timeout().unwrap();
+    assert!(until >= now + Duration::from_secs(5));
+    session.on_timeout(until);
+    assert_eq!(session.poll_action(until), Some(Action::Dial));
+}
+
+#[test]
+fn a_hanging_dial_is_abandoned() {
+    let now = start();
+    let mut session = dialling(now);
+    session.on_timeout(now + DIAL_TIMEOUT - Duration::from_millis(1));
+    assert_eq!(session.poll_action(now), None);
+    session.on_timeout(now + DIAL_TIMEOUT);
+    assert_eq!(session.poll_action(now), Some(Action::Abandon));
+    assert!(matches!(
+        session.phase(),
+        Phase::Waiting {
+            after: Failure::Lost,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_silent_socket_is_abandoned_and_a_heartbeat_keeps_it() {
+    let now = start();
+    let mut session = live(now);
+    let later = now + SILENCE_LIMIT - Duration::from_millis(1);
+    session.on_frame(later);
+    session.on_timeout(now + SILENCE_LIMIT);
+    assert!(matches!(session.phase(), Phase::Live { .. }));
+    session.on_timeout(later + SILENCE_LIMIT);
+    assert_eq!(session.poll_action(now), Some(Action::Abandon));
+    assert!(matches!(
+        session.phase(),
+        Phase::Waiting {
+            after: Failure::Lost,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_lost_connection_is_told_everything_again() {
+    let now = start();
+    let mut session = live(now);
+    session.on_lost(now);
+    let until = session.poll_timeout().unwrap();
+    session.on_timeout(until);
+    assert_eq!(session.poll_action(until), Some(Action::Dial));
+    session.on_connected(until);
+    assert_eq!(
+        session.poll_action(until),
+        Some(Action::Send(Command::Subscribe(vec![Token(1)])))
+    );
+}
+
+#[test]
+fn a_proven_connection_starts_its_back_off_anew() {
+    let now = start();
+    let mut session = dialling(now);
+    for _ in 0..5 {
+        session.on_dial_failed(Failure::Lost, now);
+        session.on_timeout(session.poll_timeout().unwrap());
+        assert_eq!(session.poll_action(now), Some(Action::Dial));
+    }
+    session.on_connected(now);
+    let later = now + Duration::from_secs(10);
+    session.on_lost(later);
+    assert_eq!(session.failures(), 1);
+}
+
+#[test]
+fn without_tokens_the_socket_is_closed_and_a_later_token_dials() {
+    let now = start();
+    let mut session = live(now);
+    session.set_desired(BTreeMap::new());
+    assert_eq!(session.poll_action(now), Some(Action::Close));
+    assert_eq!(session.poll_action(now), None);
+    session.set_desired(full(&[3]));
+    assert_eq!(session.poll_action(now), Some(Action::Dial));
+}
+
+#[test]
+fn a_refusal_outlives_an_empty_assignment() {
+    let now = start();
+    let mut session = dialling(now);
+    session.on_dial_failed(Failure::Refused, now);
+    session.set_desired(BTreeMap::new());
+    session.set_desired(full(&[1]));
+    assert_eq!(session.poll_action(now), None);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Connected,
+    Failed(Failure),
+    Frame,
+    Lost,
+    Timeout,
+    Desired(BTreeMap<Token, Mode>),
+    Credentials(bool),
+    Poll,
+    Wait(u64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let failure = prop_oneof![
+        Just(Failure::Refused),
+        Just(Failure::TooManyConnections),
+        Just(Failure::Lost)
+    ];
+    prop_oneof![
+        Just(Step::Connected),
+        failure.prop_map(Step::Failed),
+        Just(Step::Frame),
+        Just(Step::Lost),
+        Just(Step::Timeout),
+        proptest::collection::vec(1_u32..5, 0..3).prop_map(|tokens| Step::Desired(full(&tokens))),
+        any::<bool>().prop_map(Step::Credentials),
+        Just(Step::Poll),
+        (0_u64..70_000).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// In any order of events: commands only on a live socket, never two dials at once, and a
+    /// session with tokens and credentials that is not refused always has something ahead.
+    #[test]
+    fn the_session_is_sane_in_any_order(steps in proptest::collection::vec(any_step(), 0..80)) {
+        let mut now = start();
+        let mut session = Session::new(7);
+        let mut socket = false;
+        let mut dial = false;
+        for step in steps {
+            match step {
+                Step::Connected if dial => { session.on_connected(now); dial = false; socket = true; }
+                Step::Failed(failure) if dial => { session.on_dial_failed(failure, now); dial = false; }
+                Step::Lost if socket => { session.on_lost(now); socket = false; }
+                Step::Frame if socket => session.on_frame(now),
+                Step::Timeout => session.on_timeout(now),
+                Step::Desired(desired) => session.set_desired(desired),
+                Step::Credentials(present) => session.set_credentials(present),
+                Step::Wait(millis) => now += Duration::from_millis(millis),
+                _ => {}
+            }
+            while let Some(action) = session.poll_action(now) {
+                match action {
+                    Action::Dial => { prop_assert!(!dial && !socket); dial = true; }
+                    Action::Send(command) => {
+                        prop_assert!(socket);
+                        prop_assert!(!command.tokens().is_empty());
+                    }
+                    Action::Close => { prop_assert!(socket); socket = false; }
+                    Action::Abandon => { prop_assert!(socket || dial); socket = false; dial = false; }
+                }
+            }
+            prop_assert_eq!(socket, matches!(session.phase(), Phase::Live { .. }));
+            prop_assert_eq!(dial, matches!(session.phase(), Phase::Dialling { .. }));
+        }
+    }
+}

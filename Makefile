@@ -1,0 +1,64 @@
+# make help lists what is here. Everything that a target needs is installed by the target itself,
+# from Debian's packages and the language registries, or named in one line when it cannot be.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+CARGO ?= cargo
+TAG ?= dev
+
+.PHONY: help build demo test check unit suites charts cluster-test bench images crds soak clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+build: ## the three programs, optimised, into target/release
+	$(CARGO) build --release --bins
+
+demo: ## ticks from the simulator in a Redis of yours or its own, until Ctrl-C
+	@examples/demo
+
+test: check unit suites charts cluster-test ## everything: format, lints, licences, all tests, a real cluster
+
+check: ## format, lints, licences and bans
+	tests/install check
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	.state/tools/bin/cargo-deny --log-level error check licenses bans sources
+
+unit: ## tests that need nothing but the package itself
+	tests/install suites
+	$(CARGO) test --workspace --exclude tests
+
+suites: ## tests with real Redis, simulator, programs and official clients
+	tests/install suites
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --package tests --test fixtures --test local --test clients
+
+charts: ## helm lint and kubeconform
+	tests/charts
+
+cluster-test: ## end to end on a one-node Kubernetes that it starts, or on KUBECONFIG's
+	tests/install cluster
+	$(CARGO) test --package tests --test cluster -- --nocapture
+
+bench: ## the figures of the README, measured here and now
+	tests/install suites
+	$(CARGO) build --release --bins
+	$(CARGO) run --release --package tests --bin bench
+
+images: ## container images, localhost/kite-*:$(TAG)
+	tests/install cluster
+	TAG=$(TAG) images/build
+
+crds: ## writes the CRDs into their chart
+	$(CARGO) run --package crds --bin crdgen -- charts/kite-ticker-crds/templates
+
+soak: ## long runs
+	PROPTEST_CASES=100000 $(CARGO) test --release --workspace --exclude tests
+
+clean: ## removes what building and testing left here, the cluster included
+	tests/cluster/down --purge || true
+	rm -rf .state
+	$(CARGO) clean

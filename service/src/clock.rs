@@ -1,0 +1,134 @@
+//! Reads the two times: monotonic (back-off, watchdogs) and wall (calendar, expiry, time stamps).
+//!
+//! The only module that may ask the machine for the time. Shells read a [`Clock`] and pass instants
+//! down; decisions take time as an argument and never see this type.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A source of monotonic and wall time. Cloning is cheap; clones of a manual clock move together.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    System,
+    Manual(Arc<Manual>),
+}
+
+#[derive(Debug)]
+struct Manual {
+    instant: Instant,
+    wall: Timestamp,
+    elapsed: Mutex<Duration>,
+}
+
+impl Clock {
+    /// The machine's clocks.
+    ///
+    /// Monotonic time goes through Tokio's clock: identical to the standard one in a running service,
+    /// and in step with the timers of a test whose runtime is paused. Wall time is never paused.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock for tests that stands at `start` until [`Clock::advance`] moves it.
+    #[must_use]
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(Manual {
+            instant: tokio::time::Instant::now().into_std(),
+            wall: start,
+            elapsed: Mutex::new(Duration::ZERO),
+        })))
+    }
+
+    /// Monotonic time: never goes backwards, says nothing about the date.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        match &self.0 {
+            Source::System => tokio::time::Instant::now().into_std(),
+            Source::Manual(manual) => manual.instant + *manual.elapsed(),
+        }
+    }
+
+    /// Wall time: the date, which an administrator or NTP may set back.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
+    pub fn wall(&self) -> Timestamp {
+        match &self.0 {
+            Source::System => Timestamp::now(),
+            Source::Manual(manual) => {
+                let elapsed = SignedDuration::try_from(*manual.elapsed());
+                elapsed
+                    .ok()
+                    .and_then(|elapsed| manual.wall.checked_add(elapsed).ok())
+                    .unwrap_or(Timestamp::MAX)
+            }
+        }
+    }
+
+    /// Wall time in microseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn wall_micros(&self) -> i64 {
+        self.wall().as_microsecond()
+    }
+
+    /// Moves both times of a manual clock forward.
+    ///
+    /// # Panics
+    /// On the system clock, which nobody can move.
+    pub fn advance(&self, by: Duration) {
+        match &self.0 {
+            Source::System => panic!("the system clock cannot be advanced"),
+            Source::Manual(manual) => *manual.elapsed() += by,
+        }
+    }
+}
+
+impl Manual {
+    fn elapsed(&self) -> MutexGuard<'_, Duration> {
+        self.elapsed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_both_times_and_all_clones() {
+        let clock = Clock::manual("2026-11-24T03:45:00Z".parse().unwrap());
+        let (clone, start) = (clock.clone(), clock.now());
+        assert_eq!(clone.now(), start, "it stands still");
+
+        clock.advance(Duration::from_millis(1_500));
+
+        assert_eq!(clone.now() - start, Duration::from_millis(1_500));
+        assert_eq!(clone.wall().to_string(), "2026-11-24T03:45:01.5Z");
+        // `date -u -d 2026-11-24T03:45:01.5Z +%s%6N`
+        assert_eq!(clone.wall_micros(), 1_795_491_901_500_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn monotonic_time_follows_a_paused_runtime() {
+        let clock = Clock::system();
+        let start = clock.now();
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        assert_eq!(clock.now() - start, Duration::from_secs(3_600));
+    }
+
+    #[test]
+    fn the_system_clock_works_without_a_runtime() {
+        let clock = Clock::system();
+        let start = clock.now();
+        assert!(clock.now() >= start);
+        assert!(clock.wall() > "2026-01-01T00:00:00Z".parse().unwrap());
+    }
+}

@@ -1,0 +1,135 @@
+//! Accepts HTTP/1.1 connections for a router, each within limits, and drains them at shutdown.
+//!
+//! It owns sockets and their time-outs; routes, bodies and what an upgraded socket speaks belong to
+//! the router. It never logs a request: URLs may carry tokens.
+
+mod accept;
+mod connection;
+mod port_file;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use port_file::{PortFileError, read_port_file, write_port_file};
+
+use accept::Acceptor;
+use connection::Socket;
+
+/// A listening address could not be taken.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}")]
+pub struct BindError {
+    addr: SocketAddr,
+    source: io::Error,
+}
+
+/// What one server allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections, upgraded ones included. Further clients wait in the kernel's backlog.
+    pub connections: usize,
+    /// For a request head: from the connection's start, or the end of the answer before, to the last
+    /// header. It also bounds how long an unused kept-alive connection stays open.
+    pub header_read: Duration,
+    /// Without one byte in either direction, from the start until the connection ends or is upgraded.
+    /// Handlers must answer faster.
+    pub idle: Duration,
+    /// For requests in flight and upgraded sockets to end after shutdown.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            header_read: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A bound listener that does not accept yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+    limits: Limits,
+}
+
+impl Server {
+    /// Listens on `addr`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is in use, not of this machine, or not permitted.
+    pub async fn bind(addr: SocketAddr) -> Result<Self, BindError> {
+        let fail = |source| BindError { addr, source };
+        let listener = TcpListener::bind(addr).await.map_err(fail)?;
+        Ok(Self {
+            addr: listener.local_addr().map_err(fail)?,
+            listener,
+            limits: Limits::default(),
+        })
+    }
+
+    /// The address listened on, with the port that was taken.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Replaces the limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves until `shutdown`, then stops accepting, lets requests in flight end and returns after
+    /// [`Limits::drain`] at the latest.
+    ///
+    /// Handlers find the peer as the extension `ConnectInfo<SocketAddr>`. Upgraded sockets count as
+    /// connections until they are dropped; their handlers are to watch the same token.
+    pub async fn serve(self, router: Router, shutdown: CancellationToken) {
+        let places = Arc::new(Semaphore::new(self.limits.connections));
+        let mut acceptor = Acceptor::new(self.listener);
+        let mut connections = JoinSet::new();
+        loop {
+            let next = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (acceptor.accept().await, place)
+            };
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(_ended) = connections.join_next() => {}
+                ((stream, peer), Ok(place)) = next => {
+                    let socket = Socket::new(stream, place);
+                    let (router, stop) = (router.clone(), shutdown.clone());
+                    connections.spawn(connection::serve(socket, peer, router, self.limits, stop));
+                }
+            }
+        }
+        drop(acceptor);
+        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        if tokio::time::timeout(self.limits.drain, places.acquire_many(all))
+            .await
+            .is_err()
+        {
+            let open = self.limits.connections - places.available_permits();
+            tracing::warn!(open, "connections still open after the drain time are cut");
+        }
+        connections.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! Accepts sockets and survives the errors of accept(2): a refused one must neither end the server
+//! nor make it spin.
+
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    listener: TcpListener,
+    failures: u32,
+}
+
+impl Acceptor {
+    pub(super) fn new(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            failures: 0,
+        }
+    }
+
+    /// Waits for the next connection, however long errors last. Safe to cancel.
+    pub(super) async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok(accepted) => {
+                    self.failures = 0;
+                    return accepted;
+                }
+                Err(error) => {
+                    let pause = pause_after(&error, self.failures);
+                    self.failures = self.failures.saturating_add(1);
+                    if !pause.is_zero() {
+                        tracing::warn!(%error, ?pause, "cannot accept connections");
+                        tokio::time::sleep(pause).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// None for a client that left before it was accepted; growing for what is wrong with this process
+/// (no descriptors, no memory), since the waiting client makes the listener ready again at once.
+fn pause_after(error: &Error, failures: u32) -> Duration {
+    match error.kind() {
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {
+            Duration::ZERO
+        }
+        _ => FIRST_PAUSE
+            .saturating_mul(1 << failures.min(16))
+            .min(LONGEST_PAUSE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_second_and_departed_clients_cost_none() {
+        // EMFILE is 24 on Linux.
+        let exhausted = Error::from_raw_os_error(24);
+        let pauses = [0, 1, 6, 7, u32::MAX].map(|n| pause_after(&exhausted, n).as_millis());
+        assert_eq!(pauses, [10, 20, 640, 1_000, 1_000]);
+        let gone = Error::from(ErrorKind::ConnectionAborted);
+        assert_eq!(pause_after(&gone, 9), Duration::ZERO);
+    }
+}

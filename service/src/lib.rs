@@ -1,0 +1,17 @@
+//! The shell every binary wears: TLS, logs, signals, the clock, the accept loop, probes, metrics,
+//! task supervision and the last words before exit.
+//!
+//! It must not know what the binary does: nothing here speaks of a market, a cluster or a store.
+//!
+//! The order in a `main`: [`tls::install`], [`telemetry::init`], a [`signal::Shutdown`], the tasks in
+//! [`supervise::Tasks`], and [`exit::report`] for what ended them.
+
+pub mod clock;
+pub mod exit;
+pub mod http;
+pub mod metrics;
+pub mod probe;
+pub mod signal;
+pub mod supervise;
+pub mod telemetry;
+pub mod tls;

@@ -1,0 +1,19 @@
+//! The harness of the tests that run real parts: Redis, the simulator, the programs.
+//!
+//! Owns starting, ending and watching them. Each part listens on a loopback port of its own, logs
+//! into a folder of the test, and ends with the test, by its process id. Waiting means waiting for
+//! a condition, never for a time.
+
+pub mod condition;
+pub mod local;
+pub mod process;
+pub mod redis_server;
+pub mod simulator;
+pub mod ticks;
+
+pub use condition::eventually;
+pub use local::Local;
+pub use process::Program;
+pub use redis_server::RedisServer;
+pub use simulator::Simulator;
+pub use ticks::Ticks;

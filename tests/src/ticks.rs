@@ -1,0 +1,118 @@
+//! A plain Redis subscriber, as a back end would be.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use futures::StreamExt;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::eventually;
+
+/// One message of a channel.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The channel.
+    pub channel: String,
+    /// The JSON as it came.
+    pub text: String,
+    /// The JSON, read.
+    pub tick: Value,
+}
+
+/// Collects every message of a pattern.
+#[derive(Debug)]
+pub struct Ticks {
+    messages: Arc<Mutex<Vec<Message>>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Ticks {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Ticks {
+    /// Subscribes to `pattern` at `redis_url`.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn subscribe(redis_url: &str, pattern: &str) -> Result<Self> {
+        let mut subscription = redis::Client::open(redis_url)?.get_async_pubsub().await?;
+        subscription.psubscribe(pattern).await?;
+        let messages = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&messages);
+        let task = tokio::spawn(async move {
+            let mut stream = subscription.into_on_message();
+            while let Some(message) = stream.next().await {
+                let text: String = message.get_payload().unwrap_or_default();
+                let tick = serde_json::from_str(&text)
+                    .unwrap_or_else(|error| panic!("a message is no JSON ({error}): {text}"));
+                let channel = message.get_channel_name().to_owned();
+                let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                sink.push(Message { channel, text, tick });
+            }
+        });
+        Ok(Self { messages, task })
+    }
+
+    /// Everything so far.
+    ///
+    /// # Panics
+    /// When a message was no JSON.
+    #[must_use]
+    pub fn all(&self) -> Vec<Message> {
+        assert!(!self.task.is_finished(), "the subscriber ended: a message was no JSON");
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many so far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Forgets everything so far.
+    pub fn clear(&self) {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The ticks of one instrument so far.
+    #[must_use]
+    pub fn of(&self, token: u64) -> Vec<Message> {
+        self.all().into_iter().filter(|message| message.tick["token"] == token).collect()
+    }
+
+    /// Waits for `more` further messages.
+    pub async fn next(&self, more: usize) {
+        let goal = self.count() + more;
+        eventually("further ticks", async || {
+            let count = self.count();
+            if count >= goal { Ok(()) } else { Err(format!("{count} of {goal}")) }
+        })
+        .await;
+    }
+
+    /// Waits for a tick of `token` and returns its newest.
+    pub async fn tick_of(&self, token: u64) -> Message {
+        eventually("a tick of the token", async || self.of(token).pop().ok_or(token)).await
+    }
+
+    /// Checks that `seq` of each (channel, src, epoch) grows by one.
+    ///
+    /// # Panics
+    /// At a gap or a repetition.
+    pub fn assert_gapless(&self) {
+        let mut last = BTreeMap::new();
+        for message in self.all() {
+            let field = |name: &str| message.tick[name].as_str().unwrap_or_default().to_owned();
+            let key = (message.channel.clone(), field("src"), field("epoch"));
+            let seq = message.tick["seq"].as_u64().unwrap_or_else(|| panic!("no seq: {}", message.text));
+            if let Some(previous) = last.insert(key.clone(), seq) {
+                assert_eq!(seq, previous + 1, "gap in {key:?}");
+            }
+        }
+    }
+}

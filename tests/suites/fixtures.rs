@@ -1,0 +1,109 @@
+//! Recorded packets and answers of the real Kite, read from the folder that `KITE_FIXTURES` names.
+//! They are not part of this repository; where the variable is unset, one line says so.
+
+use std::path::PathBuf;
+
+use kite::rest::{Answer, Profile, Session};
+use kite::{Detail, Packet, Segment};
+use serde_json::Value;
+
+fn fixture(name: &str) -> Option<Vec<u8>> {
+    #[expect(clippy::disallowed_methods, reason = "the one setting of this suite")]
+    let Ok(folder) = std::env::var("KITE_FIXTURES") else {
+        eprintln!("KITE_FIXTURES is unset: {name} of the recorded data is left out");
+        return None;
+    };
+    let path = PathBuf::from(folder).join(name);
+    Some(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
+
+/// Decodes the base64 of one recorded packet.
+fn packet(name: &str) -> Option<Packet> {
+    let text = String::from_utf8(fixture(name)?).unwrap();
+    let (mut bytes, mut bits, mut width) = (Vec::new(), 0_u32, 0);
+    for letter in text.trim().trim_end_matches('=').bytes() {
+        let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+            .iter()
+            .position(|known| *known == letter)
+            .unwrap();
+        bits = bits << 6 | value as u32;
+        width += 6;
+        if width >= 8 {
+            width -= 8;
+            bytes.push((bits >> width) as u8);
+        }
+    }
+    Some(Packet::decode(&bytes).unwrap())
+}
+
+fn expected(name: &str) -> Value {
+    serde_json::from_slice(&fixture(name).unwrap()).unwrap()
+}
+
+fn paise(price: &Value) -> i32 {
+    (price.as_f64().unwrap() * f64::from(Segment::Nse.divisor())).round() as i32
+}
+
+fn assert_quote(quote: &kite::Quote, expected: &Value) {
+    assert_eq!(u64::from(quote.last_quantity), expected["last_quantity"]);
+    assert_eq!(quote.average_price, paise(&expected["average_price"]));
+    assert_eq!(u64::from(quote.volume), expected["volume"]);
+    assert_eq!(u64::from(quote.total_buy), expected["buy_quantity"]);
+    assert_eq!(u64::from(quote.total_sell), expected["sell_quantity"]);
+    let ohlc = &expected["ohlc"];
+    assert_eq!(
+        [quote.open, quote.high, quote.low, quote.close],
+        [paise(&ohlc["open"]), paise(&ohlc["high"]), paise(&ohlc["low"]), paise(&ohlc["close"])]
+    );
+}
+
+#[test]
+fn the_recorded_quote_packet() {
+    let Some(packet) = packet("ticker_quote.packet") else { return };
+    let expected = expected("ticker_quote.json");
+    assert_eq!(u64::from(packet.token.0), expected["instrument_token"]);
+    assert_eq!(packet.last_price, paise(&expected["last_price"]));
+    let Detail::Quote(quote) = packet.detail else { panic!("{packet:?}") };
+    assert_quote(&quote, &expected);
+}
+
+#[test]
+fn the_recorded_full_packet() {
+    let Some(packet) = packet("ticker_full.packet") else { return };
+    let expected = expected("ticker_full.json");
+    assert_eq!(packet.last_price, paise(&expected["last_price"]));
+    // 2021-07-05T10:41:27+05:30
+    assert_eq!(packet.exchange_time(), Some(1_625_461_887));
+    assert_eq!(packet.last_trade_time(), Some(1_625_461_887));
+    let Detail::Full(quote, full) = packet.detail else { panic!("{packet:?}") };
+    assert_quote(&quote, &expected);
+    assert_eq!(u64::from(full.oi), expected["oi"]);
+    for (side, levels) in [("buy", full.depth.buy), ("sell", full.depth.sell)] {
+        for (level, expected) in levels.iter().zip(expected["depth"][side].as_array().unwrap()) {
+            assert_eq!(u64::from(level.quantity), expected["quantity"]);
+            assert_eq!(level.price, paise(&expected["price"]));
+            assert_eq!(u64::from(level.orders), expected["orders"]);
+        }
+    }
+}
+
+#[test]
+fn the_recorded_dumps_are_read_whole() {
+    for name in ["instruments_all.csv", "instruments_nse.csv"] {
+        let Some(dump) = fixture(name) else { return };
+        let dump = kite::instruments::read(dump.as_slice()).unwrap();
+        assert_eq!(dump.rejected.count, 0, "{name}: {:?}", dump.rejected.samples);
+        assert!(dump.instruments.len() > 50, "{name}");
+    }
+}
+
+#[test]
+fn the_recorded_answers_are_read() {
+    let Some(session) = fixture("generate_session.json") else { return };
+    let session: Answer<Session> = serde_json::from_slice(&session).unwrap();
+    assert!(matches!(session, Answer::Success { data } if data.login_time == "2021-01-01 16:15:14"));
+    let profile: Answer<Profile> = serde_json::from_slice(&fixture("profile.json").unwrap()).unwrap();
+    assert!(matches!(profile, Answer::Success { data } if data.exchanges.len() == 8));
+    let ended: Answer<bool> = serde_json::from_slice(&fixture("session_logout.json").unwrap()).unwrap();
+    assert_eq!(ended, Answer::Success { data: true });
+}

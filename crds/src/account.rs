@@ -1,0 +1,208 @@
+//! `TickerAccount`: one Kite account, its capacity, and what its ingest pod reports.
+
+use crate::quantity::Resources;
+use crate::rule::{self, IMAGE, OBJECT_NAME};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Sockets Kite allows per API key.
+pub const MAX_CONNECTIONS: u8 = 3;
+/// Tokens Kite allows per socket.
+pub const MAX_TOKENS_PER_CONNECTION: u16 = 3000;
+/// Kite's streaming endpoint.
+pub const KITE_WEBSOCKET: &str = "wss://ws.kite.trade";
+/// Kite's REST endpoint.
+pub const KITE_API: &str = "https://api.kite.trade";
+
+/// What the account is and what it may use.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "kiteticker.dev",
+    version = "v1alpha1",
+    kind = "TickerAccount",
+    namespaced,
+    status = "TickerAccountStatus",
+    derive = "PartialEq",
+    shortname = "tka",
+    category = "kiteticker",
+    doc = "One Kite account: credentials, capacity, and where its ticks go. One ingest pod runs per account.",
+    validation = rule::object_name("a TickerAccount")
+)]
+pub struct TickerAccountSpec {
+    /// The Secret of the same namespace with the keys `api_key` and `access_token`.
+    pub credentials_secret_ref: SecretRef,
+    /// Sockets the account may open. Kite allows 3 per API key; one is opened when the one before it is full.
+    #[serde(default = "max_connections")]
+    #[schemars(range(min = 1, max = MAX_CONNECTIONS))]
+    pub connections: u8,
+    /// Instruments a socket may carry. Kite allows 3,000.
+    #[serde(default = "max_tokens_per_connection")]
+    #[schemars(range(min = 1, max = MAX_TOKENS_PER_CONNECTION))]
+    pub tokens_per_connection: u16,
+    /// Where Kite is. All accounts a set uses must agree on it.
+    #[serde(default)]
+    pub endpoint: Endpoint,
+    /// The ticks are not the market's: each carries `is_mock: true`. All accounts a set uses must agree on it.
+    #[serde(default)]
+    pub mock: bool,
+    /// The Redis the account's ticks go to.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub redis: Redis,
+    /// The ingest pod. Only these fields restart it; everything else applies to the running pod.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub pod: PodSettings,
+}
+
+/// Names a Secret of the same namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
+    pub name: String,
+}
+
+/// Kite's two endpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Endpoint {
+    /// The streaming endpoint: ws:// or wss://, host and port.
+    #[serde(default = "kite_websocket")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rule::scheme("ws", "wss"), validation = rule::no_user_info(), validation = rule::host_only())]
+    pub websocket: String,
+    /// The REST endpoint: http:// or https://, host and port.
+    #[serde(default = "kite_api")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rule::scheme("http", "https"), validation = rule::no_user_info(), validation = rule::host_only())]
+    pub api: String,
+}
+
+/// A Redis server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Redis {
+    /// The server: redis:// or rediss://, host and port, no user and no password. Default: the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rule::scheme("redis", "rediss"), validation = rule::no_user_info(), validation = rule::host_only())]
+    pub url: Option<String>,
+}
+
+/// What may be chosen about the ingest pod.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct PodSettings {
+    /// The ingest image. Default: the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = IMAGE))]
+    pub image: Option<String>,
+    /// Requests and limits of the ingest container. Default: the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}
+
+/// What is known about the account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TickerAccountStatus {
+    /// The generation of the spec this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, CredentialsValid, Connected and CapacityAvailable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Live sockets of those that are needed: `2/2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<String>,
+    /// Streaming instruments of those assigned: `5800/5800`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruments: Option<String>,
+    /// Instruments the account can carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
+    /// Ticks per second, over the last seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks_per_second: Option<u32>,
+    /// When the newest tick came, in whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_tick_time: Option<Time>,
+    /// The ingest pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_name: Option<String>,
+    /// The assignment that was written, and the one the pod runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment_generation: Option<AssignmentGeneration>,
+    /// One entry per socket.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub connection_status: Vec<ConnectionStatus>,
+}
+
+/// Two generations of an assignment; equal when the pod has caught up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AssignmentGeneration {
+    /// The newest the operator wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<u64>,
+    /// The one the pod says it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<u64>,
+}
+
+/// One socket to Kite.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionStatus {
+    /// Its number, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u8>,
+    /// What it is doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Instruments assigned to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruments: Option<u32>,
+    /// Times it was opened again since the pod started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconnects: Option<u64>,
+    /// When its newest tick came, in whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_tick_time: Option<Time>,
+    /// Why it was closed, or could not be opened, the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+impl TickerAccountSpec {
+    /// Instruments the account can carry.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        u32::from(self.connections) * u32::from(self.tokens_per_connection)
+    }
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self {
+            websocket: kite_websocket(),
+            api: kite_api(),
+        }
+    }
+}
+
+fn max_connections() -> u8 {
+    MAX_CONNECTIONS
+}
+
+fn max_tokens_per_connection() -> u16 {
+    MAX_TOKENS_PER_CONNECTION
+}
+
+fn kite_websocket() -> String {
+    KITE_WEBSOCKET.to_owned()
+}
+
+fn kite_api() -> String {
+    KITE_API.to_owned()
+}

@@ -1,0 +1,28 @@
+//! The API users see: the kinds `TickerAccount` and `InstrumentSet`, their rules, conditions and names.
+//!
+//! Owns every field, default, bound and rule a user can meet, and every name the operator gives to what it creates.
+//! Must not do I/O, must not read a clock, and is linked into nothing but the operator.
+
+#![allow(
+    unreachable_pub,
+    reason = "KubeSchema repeats every public struct inside a function of its own"
+)]
+
+pub mod account;
+pub mod check;
+pub mod condition;
+pub mod crd;
+pub mod names;
+pub mod quantity;
+mod rule;
+pub mod selector;
+pub mod set;
+
+pub use account::{TickerAccount, TickerAccountSpec, TickerAccountStatus};
+pub use check::{Resource, Violation, check};
+pub use set::{InstrumentSet, InstrumentSetSpec, InstrumentSetStatus};
+
+/// Says whether a value is its type's default, for fields that are left out of a serialised object when they say nothing.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,65 @@
+//! CEL rules and patterns which several fields share, with messages that say the fix.
+//!
+//! Must not know which field a rule sits on.
+
+use crate::names::MAX_NAME;
+use kube::core::{Message, Rule};
+
+/// A Kubernetes object name that may stand in a reference (RFC 1123 subdomain).
+pub(crate) const OBJECT_NAME: &str =
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// A label key: an optional DNS prefix and a name.
+pub(crate) const LABEL_KEY: &str =
+    r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+/// A container image reference: no spaces, nothing a shell or URL would read otherwise.
+pub(crate) const IMAGE: &str = r"^[A-Za-z0-9\[][-A-Za-z0-9._:/@\[\]]*$";
+/// `EXCHANGE:TRADINGSYMBOL`. Trading symbols hold inner spaces and signs (`NSE:NIFTY 50`, `NSE:M&M`, `NSE:BAJAJ-AUTO`).
+pub(crate) const SYMBOL: &str = r"^[A-Z]{2,8}:[!-~]([ -~]*[!-~])?$";
+
+/// A DNS name, IPv4 or bracketed IPv6 address with an optional port up to 65535.
+const AUTHORITY: &str = concat!(
+    r"([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])",
+    r"(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?"
+);
+
+/// The name of an account or a set: the names of the objects it owns are built from it.
+pub(crate) fn object_name(kind: &str) -> Rule {
+    rule(
+        format!(
+            "size(self.metadata.name) <= {MAX_NAME} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+        ),
+        format!(
+            "the name of {kind} must have at most {MAX_NAME} characters, only a-z, 0-9 and '-', start with a letter and \
+             end with a letter or digit: choose another metadata.name"
+        ),
+    )
+}
+
+/// A URL must have one of two schemes.
+pub(crate) fn scheme(plain: &str, encrypted: &str) -> Rule {
+    rule(
+        format!("self.startsWith('{plain}://') || self.startsWith('{encrypted}://')"),
+        format!("the scheme must be {plain} or {encrypted}: write {encrypted}://host[:port]"),
+    )
+}
+
+/// A URL must not carry a user or password: it is shown to everybody who may read the object.
+pub(crate) fn no_user_info() -> Rule {
+    rule(
+        "!self.contains('@')",
+        "remove the user and password: credentials belong into a Secret, never into a URL",
+    )
+}
+
+/// A URL must name a host and nothing after its port but a slash.
+pub(crate) fn host_only() -> Rule {
+    rule(
+        format!("self.matches('^[a-z]+://([^/?#]*@)?{AUTHORITY}/?$')"),
+        "write only scheme://host[:port]: no path, no query, no fragment, a port from 1 to 65535",
+    )
+}
+
+/// Makes a rule with a message.
+pub(crate) fn rule(expression: impl Into<String>, message: impl Into<String>) -> Rule {
+    Rule::new(expression).message(Message::Message(message.into()))
+}

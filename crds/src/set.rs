@@ -1,0 +1,230 @@
+//! `InstrumentSet`: instruments somebody wants, where their ticks are published, and how many of them stream.
+
+use crate::rule::{self, OBJECT_NAME, SYMBOL, rule};
+use crate::selector::AccountSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::core::Rule;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Most entries of `instruments.tokens`.
+pub const MAX_TOKENS: usize = 20_000;
+/// Most entries of `instruments.symbols`.
+pub const MAX_SYMBOLS: usize = 8_000;
+/// Longest entry of `instruments.symbols`.
+pub const MAX_SYMBOL_LENGTH: usize = 64;
+/// Longest `publish.channelPrefix`.
+pub const MAX_CHANNEL_PREFIX: usize = 64;
+/// Most entries of `status.unresolved`.
+pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
+
+/// What is wanted and where it goes.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "kiteticker.dev",
+    version = "v1alpha1",
+    kind = "InstrumentSet",
+    namespaced,
+    status = "InstrumentSetStatus",
+    derive = "PartialEq",
+    shortname = "iset",
+    category = "kiteticker",
+    doc = "Instruments to stream, how much of each, and the Redis channels their ticks go to.",
+    validation = rule::object_name("an InstrumentSet")
+)]
+#[x_kube(validation = selects_something(), validation = one_way_to_accounts())]
+pub struct InstrumentSetSpec {
+    /// How much of each instrument to stream. Two sets that want one instrument share its richest mode.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The instruments, by token and by symbol. At least one is needed.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub instruments: Instruments,
+    /// The only account to use. Without it and without `accountSelector`, every account of the namespace may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<AccountRef>,
+    /// The accounts of the namespace that may be used, by label. Excludes `accountRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_selector: Option<AccountSelector>,
+    /// How ticks are published.
+    #[serde(default)]
+    pub publish: Publish,
+}
+
+/// How much of an instrument is streamed.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The last price only.
+    Ltp,
+    /// Also volume, day's prices and total quantities.
+    Quote,
+    /// Also market depth, open interest and exchange time.
+    #[default]
+    Full,
+}
+
+/// Instruments, named one by one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Instruments {
+    /// Kite's instrument tokens. They change from contract to contract: symbols are the better choice where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_TOKENS), inner(range(min = 1, max = 4_294_967_295_u32)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub tokens: Vec<u32>,
+    /// Symbols as `EXCHANGE:TRADINGSYMBOL`, the way Kite writes them: `NSE:INFY`, `NSE:NIFTY 50`, `NFO:NIFTY26DECFUT`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_SYMBOLS), inner(length(max = MAX_SYMBOL_LENGTH), regex(pattern = SYMBOL)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub symbols: Vec<String>,
+}
+
+/// Names an account of the same namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountRef {
+    /// The account's name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
+    pub name: String,
+}
+
+/// How ticks are published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Publish {
+    /// What every channel of the set starts with, literally: with `ticker:nifty`, options go to `ticker:nifty:options`.
+    /// Default: `ticker:` and the name of each instrument's underlying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_CHANNEL_PREFIX))]
+    #[x_kube(validation = channel_characters(), validation = channel_end(), validation = channel_not_mock())]
+    pub channel_prefix: Option<String>,
+    /// Whether full-mode ticks carry market depth. Without it a tick is a third of the size.
+    #[serde(default = "with_depth")]
+    pub depth: bool,
+}
+
+/// What is known about the set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstrumentSetStatus {
+    /// The generation of the spec this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Resolved, Scheduled and Streaming.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Streaming instruments of those selected: `442/450`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruments: Option<String>,
+    /// Instruments the set selects, each counted once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected: Option<u32>,
+    /// Instruments that have an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<u32>,
+    /// Instruments with a packet on the present socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<u32>,
+    /// Instruments that wait for an account with room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u32>,
+    /// Instruments that are subscribed but silent for more than 10 seconds: illiquid, or unknown to Kite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<u32>,
+    /// Some of the tokens and symbols that do not exist.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_UNRESOLVED_SAMPLES))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub unresolved: Vec<String>,
+    /// How many tokens and symbols do not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unresolved_count: Option<u32>,
+    /// The accounts that carry the set: `acct-a,acct-c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<String>,
+    /// How many instruments of the set each account carries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub assignments: Vec<AccountShare>,
+    /// When the newest tick of the set came, in whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_tick_time: Option<Time>,
+    /// When the names were last looked up with a changed result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<Time>,
+}
+
+/// An account's share of a set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountShare {
+    /// The account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Instruments of the set it carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruments: Option<u32>,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self {
+            channel_prefix: None,
+            depth: with_depth(),
+        }
+    }
+}
+
+fn with_depth() -> bool {
+    true
+}
+
+fn selects_something() -> Rule {
+    rule(
+        "has(self.instruments) && (has(self.instruments.tokens) && size(self.instruments.tokens) > 0 || \
+         has(self.instruments.symbols) && size(self.instruments.symbols) > 0)",
+        "nothing is selected: list at least one entry in instruments.tokens or instruments.symbols",
+    )
+}
+
+fn one_way_to_accounts() -> Rule {
+    rule(
+        "!(has(self.accountRef) && has(self.accountSelector))",
+        "accountRef and accountSelector exclude each other: keep one, or none to use every account of the namespace",
+    )
+}
+
+fn channel_characters() -> Rule {
+    rule(
+        "self.matches('^[A-Za-z0-9][-A-Za-z0-9_.:]*$')",
+        "channelPrefix must start with a letter or digit and hold only letters, digits, '-', '_', '.' and ':'",
+    )
+}
+
+fn channel_end() -> Rule {
+    rule(
+        "!self.endsWith(':')",
+        "channelPrefix must not end with ':': the kind of channel is appended after a ':'",
+    )
+}
+
+fn channel_not_mock() -> Rule {
+    rule(
+        "!self.startsWith('mock:')",
+        "channelPrefix must not start with 'mock:': it marks what mock accounts write",
+    )
+}

@@ -113,7 +113,9 @@ impl Tasks {
             tokio::select! {
                 () = self.shutdown.wait() => {}
                 Some(ended) = self.set.join_next_with_id() => {
-                    let ended = self.failure(ended, true);
+                    // A task may end because of the shutdown before the shutdown is seen here.
+                    let early = !self.shutdown.is_triggered();
+                    let ended = self.failure(ended, early);
                     self.shutdown.trigger();
                     note(&mut first, ended);
                 }
@@ -262,5 +264,16 @@ mod tests {
         tasks.spawn("hasty", async {});
         let error = tasks.join_all_bounded(DRAIN).await.unwrap_err();
         assert!(matches!(error, TaskError::Ended { name } if name == "hasty"));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_with_the_shutdown_is_not_early() {
+        // Which of the two is seen first is left to chance.
+        for _ in 0..50 {
+            let shutdown = Shutdown::new();
+            let mut tasks = Tasks::new(shutdown.clone());
+            tasks.spawn("ender", async move { shutdown.trigger() });
+            tasks.join_all_bounded(Duration::from_secs(1)).await.unwrap();
+        }
     }
 }

@@ -1,0 +1,58 @@
+//! The command line: every setting of the process, read once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Parser;
+use service::telemetry::LogArgs;
+
+const LISTEN: SocketAddr = SocketAddr::new(
+    std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    contract::INGESTOR_PORT,
+);
+
+/// Streams one account's instruments from Kite's WebSockets to Redis
+///
+/// What to stream and the credentials are files in two folders, mounted or written by another
+/// process; both may change at any time.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "kite-ingestor", version)]
+pub struct Args {
+    /// Folder of the assignment
+    #[arg(long, env = "ASSIGNMENT_DIR", value_name = "DIR")]
+    pub assignment_dir: PathBuf,
+    /// Folder of the files api_key and access_token
+    #[arg(long, env = "CREDENTIALS_DIR", value_name = "DIR")]
+    pub credentials_dir: PathBuf,
+    /// Address of the HTTP server: report, health, probes, metrics; port 0 takes a free one
+    #[arg(long, env = "LISTEN", default_value_t = LISTEN, value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// Where to write the address that the HTTP server listens on
+    #[arg(long, value_name = "PATH")]
+    pub port_file: Option<PathBuf>,
+    /// End when standard input closes: whoever started this process is gone
+    #[arg(long)]
+    pub exit_on_stdin_close: bool,
+    /// Logs
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn only_the_folders_are_required() {
+        let args = ["kite-ingestor", "--assignment-dir", "a", "--credentials-dir", "c"];
+        assert_eq!(Args::parse_from(args).listen.to_string(), "0.0.0.0:9400");
+        assert!(Args::try_parse_from(["kite-ingestor"]).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! The credentials of the account, as they lie in a mounted folder.
+//!
+//! Owns reading them. They are read again before every dial, never printed, and wiped when dropped.
+
+use std::io;
+use std::path::Path;
+
+use contract::mount::{self, ACCESS_TOKEN_FILE, API_KEY_FILE};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Longer contents are no key or token.
+const LARGEST_FILE: u64 = 4 * 1024;
+
+/// Key and token.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The application's key.
+    pub api_key: SecretString,
+    /// The token of the day.
+    pub access_token: SecretString,
+}
+
+impl Credentials {
+    /// Whether both are the same as in `other`.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        self.api_key.expose_secret() == other.api_key.expose_secret()
+            && self.access_token.expose_secret() == other.access_token.expose_secret()
+    }
+}
+
+/// What lies in the folder.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Both files, with content.
+    Whole(Credentials),
+    /// Files that are missing or empty, by name.
+    Missing(Vec<String>),
+}
+
+/// Reads the files of `folder`. White space around them is no part of them.
+///
+/// # Errors
+/// Of the file system, other than that a file does not exist.
+pub fn read(folder: &Path) -> io::Result<Found> {
+    let api_key = read_file(folder, API_KEY_FILE)?;
+    let access_token = read_file(folder, ACCESS_TOKEN_FILE)?;
+    Ok(match (api_key, access_token) {
+        (Some(api_key), Some(access_token)) => Found::Whole(Credentials {
+            api_key,
+            access_token,
+        }),
+        (api_key, access_token) => {
+            let names = [
+                (API_KEY_FILE, api_key.is_none()),
+                (ACCESS_TOKEN_FILE, access_token.is_none()),
+            ];
+            let missing = names.into_iter().filter(|(_, missing)| *missing);
+            Found::Missing(missing.map(|(name, _)| name.to_owned()).collect())
+        }
+    })
+}
+
+fn read_file(folder: &Path, name: &str) -> io::Result<Option<SecretString>> {
+    let Some(content) = mount::read(folder, name, LARGEST_FILE)? else {
+        return Ok(None);
+    };
+    let content = SecretString::from(
+        String::from_utf8(content).map_err(|_not_text| io::ErrorKind::InvalidData)?,
+    );
+    let trimmed = content.expose_secret().trim();
+    Ok((!trimmed.is_empty()).then(|| SecretString::from(trimmed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn folder(files: &[(&'static str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let files: BTreeMap<_, _> = files
+            .iter()
+            .map(|(name, text)| (*name, text.as_bytes().to_vec()))
+            .collect();
+        mount::publish(folder.path(), &files).unwrap();
+        folder
+    }
+
+    #[test]
+    fn both_are_read_without_line_ends_and_never_shown() {
+        let folder = folder(&[(API_KEY_FILE, "key-one\n"), (ACCESS_TOKEN_FILE, " tok ")]);
+        let Found::Whole(credentials) = read(folder.path()).unwrap() else {
+            panic!("both files are there");
+        };
+        assert_eq!(credentials.api_key.expose_secret(), "key-one");
+        assert_eq!(credentials.access_token.expose_secret(), "tok");
+        let shown = format!("{credentials:?}");
+        assert!(!shown.contains("key-one") && !shown.contains("tok "), "{shown}");
+    }
+
+    #[test]
+    fn missing_and_empty_files_are_named() {
+        let folder = folder(&[(API_KEY_FILE, "\n")]);
+        let Found::Missing(names) = read(folder.path()).unwrap() else {
+            panic!("one file is empty, the other is not there");
+        };
+        assert_eq!(names, [API_KEY_FILE, ACCESS_TOKEN_FILE]);
+    }
+}

@@ -1,0 +1,302 @@
+//! The mounted folders: the assignment and the credentials.
+//!
+//! Owns watching them. Notifications make a change arrive at once; reading again every few seconds
+//! makes it arrive at all, because not every file system notifies. What is not usable changes
+//! nothing and is reported.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::report::AppliedAssignment;
+use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
+use contract::{Sealed, mount};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::assigned;
+use crate::credentials::{self, Credentials, Found};
+use crate::plane::Order;
+
+/// How often the folders are read without a notification.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// More than any sealed assignment takes.
+const LARGEST_GZIP: u64 = 8 * 1024 * 1024;
+
+const LARGEST_SHA256: u64 = 1024;
+
+/// Watches both folders.
+#[derive(Debug)]
+pub struct Folders {
+    assignment: PathBuf,
+    credentials: PathBuf,
+    epoch: String,
+    in_force: Option<AppliedAssignment>,
+    sealed: Option<Sealed>,
+    complaint: Option<String>,
+    found: Option<Found>,
+}
+
+impl Folders {
+    /// Folders that were not read yet. `epoch` names this process in every tick.
+    #[must_use]
+    pub fn new(assignment: PathBuf, credentials: PathBuf, epoch: String) -> Self {
+        Self {
+            assignment,
+            credentials,
+            epoch,
+            in_force: None,
+            sealed: None,
+            complaint: None,
+            found: None,
+        }
+    }
+
+    /// Reads, and reads again at every change, until `shutdown` or nobody takes orders any more.
+    pub async fn watch(mut self, orders: mpsc::Sender<Order>, shutdown: CancellationToken) {
+        let changed = Arc::new(Notify::new());
+        let mut watchers = Watchers::new(&changed);
+        loop {
+            watchers.watch([&self.assignment, &self.credentials]);
+            // Opening and preparing may take a while; nothing else waits for it.
+            let read = tokio::task::spawn_blocking(move || {
+                let news = self.read();
+                (self, news)
+            });
+            let Ok((folders, news)) = read.await else {
+                return;
+            };
+            self = folders;
+            for order in news {
+                if orders.send(order).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = changed.notified() => {}
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+        }
+    }
+
+    /// Reads both folders and says what is new in them.
+    fn read(&mut self) -> Vec<Order> {
+        let mut news = Vec::new();
+        news.extend(self.read_credentials());
+        news.extend(self.read_assignment());
+        news
+    }
+
+    fn read_credentials(&mut self) -> Option<Order> {
+        let found = match credentials::read(&self.credentials) {
+            Ok(found) => found,
+            Err(error) => {
+                // The last ones stay; the next reading may succeed.
+                tracing::warn!(%error, "credentials cannot be read");
+                return None;
+            }
+        };
+        if self.found.as_ref().is_some_and(|old| same(old, &found)) {
+            return None;
+        }
+        self.found = Some(found.clone());
+        Some(Order::Credentials(found))
+    }
+
+    fn read_assignment(&mut self) -> Option<Order> {
+        let sealed = match read_sealed(&self.assignment) {
+            Ok(Some(sealed)) => sealed,
+            Ok(None) if self.in_force.is_none() => return None,
+            Ok(None) => return self.complain("assignment file is gone; the last one stays".into()),
+            Err(error) => return self.complain(format!("assignment cannot be read: {error}")),
+        };
+        if self.sealed.as_ref() == Some(&sealed) {
+            return None;
+        }
+        match assigned::prepare(&sealed, self.in_force.as_ref(), &self.epoch) {
+            Ok(assigned) => {
+                self.in_force = Some(assigned.applied.clone());
+                self.sealed = Some(sealed);
+                self.complaint = None;
+                Some(Order::Assign(Box::new(assigned)))
+            }
+            Err(error) => self.complain(service::exit::chain(&error).to_string()),
+        }
+    }
+
+    /// Says it once.
+    fn complain(&mut self, complaint: String) -> Option<Order> {
+        if self.complaint.as_ref() == Some(&complaint) {
+            return None;
+        }
+        tracing::warn!(error = %complaint, "the assignment in force stays");
+        // A good file that comes back is news, even if it is the one in force.
+        self.sealed = None;
+        self.complaint = Some(complaint.clone());
+        Some(Order::Complain(Some(complaint)))
+    }
+}
+
+/// Reads both files of one generation: between two generations they do not fit together, and the
+/// second attempt finds the newer one whole.
+fn read_sealed(folder: &Path) -> std::io::Result<Option<Sealed>> {
+    let before = std::fs::read_link(folder.join(mount::DATA_LINK)).ok();
+    let sealed = read_files(folder);
+    let after = std::fs::read_link(folder.join(mount::DATA_LINK)).ok();
+    if before == after {
+        sealed
+    } else {
+        read_files(folder)
+    }
+}
+
+fn read_files(folder: &Path) -> std::io::Result<Option<Sealed>> {
+    let gzip = mount::read(folder, ASSIGNMENT_FILE, LARGEST_GZIP)?;
+    let sha256 = mount::read(folder, SHA256_FILE, LARGEST_SHA256)?;
+    Ok(gzip.zip(sha256).map(|(gzip, sha256)| Sealed {
+        gzip,
+        sha256: String::from_utf8_lossy(&sha256).into_owned(),
+    }))
+}
+
+fn same(old: &Found, new: &Found) -> bool {
+    match (old, new) {
+        (Found::Whole(old), Found::Whole(new)) => Credentials::same(old, new),
+        (Found::Missing(old), Found::Missing(new)) => old == new,
+        (Found::Whole(_), Found::Missing(_)) | (Found::Missing(_), Found::Whole(_)) => false,
+    }
+}
+
+/// Notifications of both folders; a folder that does not exist yet is tried again.
+struct Watchers {
+    watcher: Option<RecommendedWatcher>,
+    watched: Vec<PathBuf>,
+}
+
+impl Watchers {
+    fn new(changed: &Arc<Notify>) -> Self {
+        let changed = Arc::clone(changed);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                changed.notify_one();
+            }
+        });
+        let watcher = watcher
+            .inspect_err(|error| tracing::warn!(%error, "no notifications: folders are polled"));
+        Self {
+            watcher: watcher.ok(),
+            watched: Vec::new(),
+        }
+    }
+
+    fn watch(&mut self, folders: [&PathBuf; 2]) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        for folder in folders {
+            if !self.watched.contains(folder)
+                && watcher.watch(folder, RecursiveMode::NonRecursive).is_ok()
+            {
+                self.watched.push(folder.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use contract::Assignment;
+    use contract::mount::{ACCESS_TOKEN_FILE, API_KEY_FILE};
+
+    use super::*;
+    use crate::table::tests::sample;
+
+    fn folders(root: &Path) -> Folders {
+        Folders::new(root.join("assignment"), root.join("credentials"), "1".into())
+    }
+
+    fn publish(root: &Path, sealed: &Sealed) {
+        let files = BTreeMap::from([
+            (ASSIGNMENT_FILE, sealed.gzip.clone()),
+            (SHA256_FILE, sealed.sha256.clone().into_bytes()),
+        ]);
+        mount::publish(&root.join("assignment"), &files).unwrap();
+    }
+
+    fn generation(number: u64) -> Assignment {
+        Assignment {
+            generation: number,
+            ..sample()
+        }
+    }
+
+    /// Generations put in force and complaints, in order.
+    fn outcome(orders: Vec<Order>) -> Vec<String> {
+        let word = |order| match order {
+            Order::Assign(assigned) => format!("assign {}", assigned.applied.generation),
+            Order::Complain(complaint) => format!("complain {}", complaint.unwrap_or_default()),
+            Order::Credentials(Found::Whole(_)) => "credentials".to_owned(),
+            Order::Credentials(Found::Missing(files)) => format!("missing {}", files.join(" ")),
+        };
+        orders.into_iter().map(word).collect()
+    }
+
+    #[test]
+    fn each_generation_is_told_once_and_an_older_one_is_not_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let mut folders = folders(root.path());
+        assert_eq!(outcome(folders.read()), ["missing api_key access_token"]);
+        publish(root.path(), &Sealed::new(&generation(2)));
+        assert_eq!(outcome(folders.read()), ["assign 2"]);
+        assert!(folders.read().is_empty());
+        publish(root.path(), &Sealed::new(&generation(1)));
+        let older = "complain assignment in the folder has generation 1, older than 2 in force";
+        assert_eq!(outcome(folders.read()), [older]);
+        assert!(folders.read().is_empty());
+        publish(root.path(), &Sealed::new(&generation(2)));
+        assert_eq!(outcome(folders.read()), ["assign 2"], "and the complaint ends");
+    }
+
+    #[test]
+    fn broken_and_vanished_files_change_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let mut folders = folders(root.path());
+        folders.read();
+        let mut sealed = Sealed::new(&generation(1));
+        publish(root.path(), &sealed);
+        assert_eq!(outcome(folders.read()), ["assign 1"]);
+        sealed.gzip.truncate(20);
+        publish(root.path(), &sealed);
+        let complaint = outcome(folders.read());
+        assert!(complaint[0].starts_with("complain assignment in the folder is not usable: "));
+        std::fs::remove_dir_all(root.path().join("assignment")).unwrap();
+        assert_eq!(
+            outcome(folders.read()),
+            ["complain assignment file is gone; the last one stays"]
+        );
+    }
+
+    #[test]
+    fn credentials_are_told_when_they_change() {
+        let root = tempfile::tempdir().unwrap();
+        let mut folders = folders(root.path());
+        let put = |token: &str| {
+            let files = BTreeMap::from([
+                (API_KEY_FILE, b"key".to_vec()),
+                (ACCESS_TOKEN_FILE, token.as_bytes().to_vec()),
+            ]);
+            mount::publish(&root.path().join("credentials"), &files).unwrap();
+        };
+        put("one");
+        assert_eq!(outcome(folders.read()), ["credentials"]);
+        put("one");
+        assert!(folders.read().is_empty());
+        put("two");
+        assert_eq!(outcome(folders.read()), ["credentials"]);
+    }
+}

@@ -1,0 +1,37 @@
+//! What the process serves: report, health, probes and metrics. All of it is read from the last
+//! snapshot; no request reaches the data plane.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use contract::{REPORT_PATH, Report};
+use service::metrics::Registry;
+use service::probe::Probes;
+use tokio::sync::watch;
+
+use crate::health::{Health, judge};
+use crate::report::Snapshot;
+
+type Snapshots = watch::Receiver<Arc<Snapshot>>;
+
+/// All routes.
+pub fn router(snapshots: Snapshots, probes: &Probes, registry: Registry) -> Router {
+    Router::new()
+        .route(REPORT_PATH, get(report))
+        .route("/health", get(health))
+        .with_state(snapshots)
+        .merge(probes.router())
+        .merge(service::metrics::router(Arc::new(registry)))
+}
+
+#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
+async fn report(State(snapshots): State<Snapshots>) -> Json<Report> {
+    Json(snapshots.borrow().report.clone())
+}
+
+#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
+async fn health(State(snapshots): State<Snapshots>) -> Json<Health> {
+    Json(judge(&snapshots.borrow()))
+}

@@ -1,0 +1,24 @@
+//! `kite-ingestor`: streams one account's instruments from Kite's WebSockets to Redis.
+//!
+//! Owns sockets, subscription state, ticks, the link to Redis, and the report about all of it. It
+//! must not know that Kubernetes exists: what to stream and with which credentials are files.
+//!
+//! [`plane`] is the one task that carries ticks; around it, [`folder`] watches files and [`http`]
+//! serves what the plane last said of itself. What a tick looks like is decided in [`tick`], by
+//! pure functions.
+
+pub mod args;
+pub mod assigned;
+pub mod credentials;
+pub mod folder;
+pub mod health;
+pub mod http;
+pub mod metrics;
+pub mod plane;
+pub mod redis;
+pub mod report;
+pub mod run;
+pub mod stats;
+pub mod stream;
+pub mod table;
+pub mod tick;

@@ -1,0 +1,298 @@
+//! The metrics of the data plane.
+//!
+//! Owns names and labels; the numbers are those of the last snapshot. Names without the prefix are
+//! those that dashboards of the replaced service use. Must not have a label per token.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use contract::report::{Connection, ConnectionState};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::exemplar::Exemplar;
+use tokio::sync::watch;
+
+use crate::report::Snapshot;
+use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
+use crate::table::Class;
+
+/// Prefix of what the replaced service did not have.
+pub const PREFIX: &str = "kiteticker";
+
+type Label<'a> = (&'static str, &'a str);
+
+/// Renders the last snapshot at each scrape.
+#[derive(Debug)]
+pub struct Exposition {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl Exposition {
+    /// Of what `snapshots` shows.
+    #[must_use]
+    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+        Self { snapshots }
+    }
+}
+
+impl Collector for Exposition {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let snapshot = Arc::clone(&self.snapshots.borrow());
+        let mut page = Page { encoder };
+        page.ticks(&snapshot)?;
+        page.latencies(&snapshot)?;
+        page.redis(&snapshot)?;
+        page.connections(&snapshot)
+    }
+}
+
+struct Page<'a> {
+    encoder: DescriptorEncoder<'a>,
+}
+
+impl Page<'_> {
+    fn ticks(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let stats = &snapshot.stats;
+        let mut ticks = self.counter("ticks_processed", "Ticks received, by what became of them")?;
+        for class in Class::ALL {
+            let kind = ("tick_type", class.as_str());
+            let (accepted, old) = (
+                stats.accepted[class as usize],
+                stats.old_snapshots[class as usize],
+            );
+            count(&mut ticks, &[kind, ("status", "success")], accepted)?;
+            count(&mut ticks, &[kind, ("status", "old_snapshot")], old)?;
+        }
+        let mut published = self.counter("ticks_published", "Messages handed to the Redis link")?;
+        for class in Class::ALL {
+            let kind = ("tick_type", class.as_str());
+            count(&mut published, &[kind], stats.rendered[class as usize])?;
+        }
+        let mut errors = self.counter("tick_processing_errors", "Parts of frames skipped")?;
+        for (kind, number) in [
+            ("unknown_token", stats.errors.unknown_token),
+            ("unknown_packet", stats.errors.unknown_packet),
+            ("truncated_frame", stats.errors.truncated_frame),
+            ("trailing_bytes", stats.errors.trailing_bytes),
+            ("server_error", stats.errors.server_error),
+        ] {
+            count(&mut errors, &[("error_type", kind)], number)?;
+        }
+        self.plain_counter(
+            "kiteticker_ticks_conflated",
+            "Ticks replaced by a newer one of their token before they could be sent",
+            stats.conflated,
+        )
+    }
+
+    fn latencies(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let stats = &snapshot.stats;
+        let mut latency = self.histogram(
+            "tick_processing_latency_seconds",
+            "From the socket to the Redis link's buffer",
+        )?;
+        for class in Class::ALL {
+            let labels = [("tick_type", class.as_str())];
+            let histogram = &stats.latency[class as usize];
+            distribute(
+                &mut latency.encode_family(&labels)?,
+                histogram,
+                &LATENCY_BOUNDS,
+            )?;
+        }
+        let mut batches = self.histogram("tick_batch_size", "Messages sent to Redis at once")?;
+        distribute(&mut batches, &stats.batches, &BATCH_BOUNDS)?;
+        let mut age = self.histogram(
+            "kiteticker_exchange_to_receive_seconds",
+            "Age of the exchange's time on receipt, in whole seconds",
+        )?;
+        distribute(&mut age, &stats.exchange_age, &AGE_BOUNDS)
+    }
+
+    fn redis(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let link = snapshot.link;
+        for (name, help, number) in [
+            (
+                "redis_publish",
+                "Messages that Redis acknowledged",
+                link.published,
+            ),
+            (
+                "redis_publish_failures",
+                "Messages that Redis refused",
+                link.failed,
+            ),
+            (
+                "kiteticker_redis_unknown",
+                "Messages sent on a link that died before it acknowledged them",
+                link.unknown,
+            ),
+            (
+                "kiteticker_redis_reconnects",
+                "Links opened after the first",
+                link.reconnects,
+            ),
+        ] {
+            self.plain_counter(name, help, number)?;
+        }
+        let connected = i64::from(snapshot.report.redis.connected);
+        let mut gauge = self.gauge("kiteticker_redis_connected", "Whether Redis takes commands")?;
+        gauge.encode_gauge(&connected)
+    }
+
+    fn connections(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let Some(account) = snapshot.account.as_deref() else {
+            return Ok(());
+        };
+        let account = ("account_id", account);
+        let connections = &snapshot.report.connections;
+        let mut current = self.gauge(
+            "kite_websocket_subscriptions_current",
+            "Instruments subscribed to on a live connection",
+        )?;
+        for (index, number) in snapshot.subscribed.iter().enumerate() {
+            let index = index.to_string();
+            let labels = [account, ("connection_id", index.as_str())];
+            measure(&mut current, &labels, i64::from(*number))?;
+        }
+        let mut limit = self.gauge(
+            "kite_websocket_subscriptions_limit",
+            "Instruments that one connection may carry",
+        )?;
+        limit.encode_gauge(&i64::from(snapshot.limit))?;
+        let live = connections.iter().filter(|one| is_live(one)).count();
+        let mut active = self.gauge("kite_websocket_connections_active", "Live connections")?;
+        measure(&mut active, &[account], live as i64)?;
+        let mut status = self.gauge(
+            "trading_account_connection_status",
+            "2 connected, 1 connecting, 0 down",
+        )?;
+        measure(&mut status, &[account], account_status(connections))?;
+        let mut reconnects = self.counter(
+            "kiteticker_reconnects",
+            "Sockets opened after a connection's first",
+        )?;
+        for connection in connections {
+            let index = connection.index.to_string();
+            let labels = [account, ("connection_id", index.as_str())];
+            count(&mut reconnects, &labels, connection.reconnects)?;
+        }
+        let silent: u32 = snapshot.report.sets.iter().map(|set| set.silent).sum();
+        let mut gauge = self.gauge(
+            "kiteticker_tokens_silent",
+            "Instruments subscribed to and not seen for ten seconds, summed over sets",
+        )?;
+        measure(&mut gauge, &[account], i64::from(silent))
+    }
+
+    fn counter(&mut self, name: &'static str, help: &str) -> Result<MetricEncoder<'_>, fmt::Error> {
+        self.encoder
+            .encode_descriptor(name, help, None, MetricType::Counter)
+    }
+
+    fn plain_counter(&mut self, name: &'static str, help: &str, number: u64) -> fmt::Result {
+        self.counter(name, help)?
+            .encode_counter::<NoLabelSet, _, f64>(&number, None)
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &str) -> Result<MetricEncoder<'_>, fmt::Error> {
+        self.encoder
+            .encode_descriptor(name, help, None, MetricType::Gauge)
+    }
+
+    fn histogram(&mut self, name: &'static str, help: &str) -> Result<MetricEncoder<'_>, fmt::Error> {
+        self.encoder
+            .encode_descriptor(name, help, None, MetricType::Histogram)
+    }
+}
+
+fn count(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &[Label<'_>],
+    number: impl EncodeCounterValue,
+) -> fmt::Result {
+    let labels = labels.to_vec();
+    encoder
+        .encode_family(&labels)?
+        .encode_counter::<NoLabelSet, _, f64>(&number, None)
+}
+
+fn measure(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &[Label<'_>],
+    number: impl EncodeGaugeValue,
+) -> fmt::Result {
+    let labels = labels.to_vec();
+    encoder.encode_family(&labels)?.encode_gauge(&number)
+}
+
+fn distribute<const N: usize>(
+    encoder: &mut MetricEncoder<'_>,
+    histogram: &Histogram<N>,
+    bounds: &[f64; N],
+) -> fmt::Result {
+    let (sum, count, buckets) = histogram.parts(bounds);
+    let no_exemplars: Option<&HashMap<usize, Exemplar<NoLabelSet, f64>>> = None;
+    encoder.encode_histogram(sum, count, &buckets, no_exemplars)
+}
+
+fn is_live(connection: &Connection) -> bool {
+    connection.state == ConnectionState::Live
+}
+
+fn account_status(connections: &[Connection]) -> i64 {
+    let connecting = |one: &Connection| one.state == ConnectionState::Connecting;
+    if !connections.is_empty() && connections.iter().all(is_live) {
+        2
+    } else if connections.iter().any(|one| is_live(one) || connecting(one)) {
+        1
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_dashboards_use() {
+        let mut snapshot = Snapshot {
+            account: Some("primary".to_owned()),
+            limit: 3000,
+            subscribed: vec![442, 0, 0],
+            ..Snapshot::default()
+        };
+        snapshot.stats.accepted[Class::Option as usize] = 7;
+        snapshot.stats.batches.observe(&BATCH_BOUNDS, 3.0, 1);
+        snapshot.link.published = 7;
+        let (_sender, receiver) = watch::channel(Arc::new(snapshot));
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Exposition::new(receiver)));
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"ticks_processed_total{tick_type="option",status="success"} 7"#,
+            r#"ticks_published_total{tick_type="option"} 0"#,
+            r#"tick_processing_latency_seconds_count{tick_type="option"} 0"#,
+            r#"tick_batch_size_bucket{le="4.0"} 1"#,
+            r#"tick_processing_errors_total{error_type="unknown_token"} 0"#,
+            "redis_publish_total 7",
+            "redis_publish_failures_total 0",
+            r#"kite_websocket_subscriptions_current{account_id="primary",connection_id="0"} 442"#,
+            "kite_websocket_subscriptions_limit 3000",
+            r#"kite_websocket_connections_active{account_id="primary"} 0"#,
+            r#"trading_account_connection_status{account_id="primary"} 0"#,
+            "kiteticker_ticks_conflated_total 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The data plane: one task that owns the sockets, the instruments and the link to Redis.
+//!
+//! It turns whatever is ready, in one order, without locks: frames in, decisions of the sessions,
+//! commands out. Others reach it by [`Order`]s and see it by [`Snapshot`]s. It must not wait for
+//! anything but readiness.
+
+pub mod connection;
+pub mod connections;
+pub mod publisher;
+pub mod socket;
+pub mod verdict;
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use kite::{Command, Mode, ServerText, Token};
+use rustls::ClientConfig;
+use service::clock::Clock;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::assigned::Assigned;
+use crate::credentials::Found;
+use crate::redis::link::Link;
+use crate::report::{self, Snapshot};
+use connection::{Connection, Dialler, Event};
+use publisher::Publisher;
+use socket::Frame;
+use verdict::Verdict;
+
+/// Frames of one connection that are read before the others have their turn.
+const FRAMES_PER_TURN: usize = 64;
+
+/// How often a snapshot is published without a cause.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long ending may take: for Redis to answer, and for Close frames.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What others want of the data plane.
+#[derive(Debug)]
+pub enum Order {
+    /// Stream this from now on.
+    Assign(Box<Assigned>),
+    /// Say why the file in the folder is not in force; `None` when it is.
+    Complain(Option<String>),
+    /// These are the credentials.
+    Credentials(Found),
+}
+
+/// What the data plane is built from.
+#[derive(Debug)]
+pub struct Setup {
+    /// The clock.
+    pub clock: Clock,
+    /// How to trust.
+    pub tls: Arc<ClientConfig>,
+    /// Where key and token lie.
+    pub credentials: PathBuf,
+    /// The start of this process in microseconds, as text.
+    pub epoch: String,
+    /// Makes the waits of this process its own.
+    pub seed: u64,
+}
+
+/// The data plane.
+#[derive(Debug)]
+pub struct Plane {
+    setup: Setup,
+    random: fastrand::Rng,
+    publisher: Publisher,
+    connections: Vec<Connection>,
+    places: BTreeMap<Token, u8>,
+    dialler: Option<Dialler>,
+    verdict: Verdict,
+    facts: report::Facts,
+    orders: mpsc::Receiver<Order>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    next_report: Instant,
+    farewells: JoinSet<()>,
+}
+
+impl Plane {
+    /// A plane that waits for orders.
+    #[must_use]
+    pub fn new(
+        setup: Setup,
+        orders: mpsc::Receiver<Order>,
+        snapshots: watch::Sender<Arc<Snapshot>>,
+    ) -> Self {
+        let mut random = fastrand::Rng::with_seed(setup.seed);
+        let name = format!("kite-ingestor:{}", setup.epoch);
+        let link = Link::new(Arc::clone(&setup.tls), name, random.u64(..));
+        let connections = (0..kite::limits::CONNECTIONS_PER_API_KEY)
+            .map(|index| Connection::new(index, random.u64(..)))
+            .collect();
+        Self {
+            publisher: Publisher::new(link, setup.clock.clone()),
+            connections,
+            places: BTreeMap::new(),
+            dialler: None,
+            verdict: Verdict::default(),
+            facts: report::Facts::new(&setup.epoch),
+            orders,
+            snapshots,
+            next_report: setup.clock.now(),
+            farewells: JoinSet::new(),
+            random,
+            setup,
+        }
+    }
+
+    /// Runs until `shutdown`; then stops reading, lets Redis answer, closes the sockets politely.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let turning = poll_fn(|cx| self.poll(cx, timer.as_mut()));
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = turning => {}
+        }
+        self.drain().await;
+    }
+
+    /// Turns whatever is ready; pending for ever.
+    fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
+        loop {
+            let mut changed = self.take_orders(cx);
+            let more = self.read_frames(cx);
+            let now = self.setup.clock.now();
+            changed |= self.poll_connections(cx, now);
+            changed |= self.publisher.poll(cx, now);
+            while let Poll::Ready(Some(_closed)) = self.farewells.poll_join_next(cx) {}
+            if changed || now >= self.next_report {
+                self.publish_snapshot(now);
+            }
+            if more {
+                continue;
+            }
+            // Deadlines of live sockets move with every frame: an early alarm is cheaper than
+            // setting it again each time.
+            let deadline = self.deadline();
+            let armed = timer.deadline().into_std();
+            if deadline < armed || armed <= now {
+                timer.as_mut().reset(deadline.into());
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn take_orders(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut changed = false;
+        while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
+            changed = true;
+            match order {
+                Order::Assign(assigned) => self.assign(*assigned),
+                Order::Complain(complaint) => self.facts.assignment_error = complaint,
+                Order::Credentials(found) => {
+                    let worthwhile = self.verdict.on_found(found);
+                    self.set_credentials(worthwhile);
+                }
+            }
+        }
+        changed
+    }
+
+    /// Puts an assignment in force as a difference: what stays is not disturbed.
+    fn assign(&mut self, assigned: Assigned) {
+        tracing::info!(
+            generation = assigned.applied.generation,
+            instruments = assigned.table.rows().len(),
+            "assignment is in force"
+        );
+        self.publisher.replace(assigned.table);
+        self.publisher.link.set_target(&assigned.target);
+        self.go_to(assigned.websocket);
+        self.places = connections::place(
+            &self.places,
+            self.publisher.table.rows().iter().map(|row| row.token),
+            assigned.connections,
+            assigned.tokens_per_connection,
+        );
+        self.publisher.table.set_places(&self.places);
+        let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
+        for row in self.publisher.table.rows() {
+            desired[usize::from(row.connection)].insert(row.token, row.mode);
+        }
+        for (connection, desired) in self.connections.iter_mut().zip(desired) {
+            connection.set_desired(desired);
+        }
+        self.facts.applied = Some(assigned.applied);
+        self.facts.account = Some(assigned.account);
+        self.facts.limit = u32::from(assigned.tokens_per_connection);
+        self.facts.assignment_error = None;
+    }
+
+    /// Dials `origin` from now on; sockets to another one end.
+    fn go_to(&mut self, origin: String) {
+        if self.dialler.as_ref().is_some_and(|old| old.origin == origin) {
+            return;
+        }
+        self.verdict.forget();
+        for connection in &mut self.connections {
+            connection.restart(self.random.u64(..));
+        }
+        self.dialler = Some(Dialler {
+            origin,
+            credentials: self.setup.credentials.clone(),
+            tls: Arc::clone(&self.setup.tls),
+        });
+        let worthwhile = self.verdict.is_dial_worthwhile();
+        self.set_credentials(worthwhile);
+    }
+
+    fn set_credentials(&mut self, worthwhile: bool) {
+        for connection in &mut self.connections {
+            connection.set_credentials(worthwhile);
+        }
+    }
+
+    /// Reads what is there; whether a connection was left with more.
+    fn read_frames(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut more = false;
+        for index in 0..self.connections.len() {
+            more |= self.read_connection(cx, index);
+        }
+        more
+    }
+
+    fn read_connection(&mut self, cx: &mut Context<'_>, index: usize) -> bool {
+        for _ in 0..FRAMES_PER_TURN {
+            let now = self.setup.clock.now();
+            let Poll::Ready(Some(frame)) = self.connections[index].poll_frame(cx, now) else {
+                return false;
+            };
+            match frame {
+                Frame::Binary(bytes) => self.publisher.on_frame(&bytes, now),
+                Frame::Text(text) => self.on_text(index, &text),
+                Frame::Control => {}
+            }
+            if self.publisher.is_batch_full(now) {
+                self.publisher.poll(cx, now);
+            }
+        }
+        true
+    }
+
+    fn on_text(&mut self, index: usize, text: &str) {
+        match ServerText::parse(text) {
+            ServerText::Error(message) => {
+                self.publisher.stats.errors.server_error += 1;
+                self.connections[index].on_server_error(&message);
+            }
+            ServerText::Order(_)
+            | ServerText::Message(_)
+            | ServerText::Unknown { .. }
+            | ServerText::Malformed => {}
+        }
+    }
+
+    fn poll_connections(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut changed = false;
+        for index in 0..self.connections.len() {
+            self.connections[index].poll(cx, now, self.dialler.as_ref());
+            while let Some(event) = self.connections[index].take_event() {
+                changed = true;
+                self.on_event(index as u8, event, now);
+            }
+        }
+        changed
+    }
+
+    fn on_event(&mut self, index: u8, event: Event, now: Instant) {
+        let table = &mut self.publisher.table;
+        match event {
+            Event::Opened | Event::Ended => table.on_socket_end(index),
+            Event::Judged(credentials, accepted) => {
+                let worthwhile = self.verdict.on_judged(credentials, accepted);
+                if !accepted {
+                    self.set_credentials(worthwhile);
+                }
+            }
+            Event::Sent(Command::Subscribe(tokens)) => {
+                tokens
+                    .iter()
+                    .for_each(|token| table.on_subscribe(*token, now));
+            }
+            Event::Sent(Command::SetMode(_, tokens)) => {
+                tokens.iter().for_each(|token| table.on_mode_change(*token));
+            }
+            Event::Sent(Command::Unsubscribe(_)) => {}
+            Event::Farewell(socket) => {
+                self.farewells.spawn(socket.close());
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let connections = self.connections.iter().filter_map(Connection::deadline);
+        connections
+            .chain(self.publisher.link.deadline())
+            .fold(self.next_report, Instant::min)
+    }
+
+    fn publish_snapshot(&mut self, now: Instant) {
+        let snapshot = report::snapshot(
+            &mut self.facts,
+            &self.publisher,
+            &self.connections,
+            &self.verdict,
+            now,
+        );
+        self.snapshots.send_replace(Arc::new(snapshot));
+        self.next_report = now + REPORT_INTERVAL;
+    }
+
+    async fn drain(mut self) {
+        for connection in &mut self.connections {
+            connection.hang_up();
+            while let Some(event) = connection.take_event() {
+                if let Event::Farewell(socket) = event {
+                    self.farewells.spawn(socket.close());
+                }
+            }
+        }
+        let answered = poll_fn(|cx| {
+            let now = self.setup.clock.now();
+            self.publisher.poll(cx, now);
+            if self.publisher.is_drained() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let ended = tokio::time::timeout(DRAIN, async {
+            answered.await;
+            while self.farewells.join_next().await.is_some() {}
+        });
+        if ended.await.is_err() {
+            tracing::warn!("ended before redis answered everything or sockets were closed");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! One ticker connection: the session's decisions carried out on a socket.
+//!
+//! Owns the socket and the dial. Must not decide when to dial or what to subscribe to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use contract::report::ConnectionState;
+use futures::future::BoxFuture;
+use kite::session::{Action, Failure, Phase, Session};
+use kite::{Command, Mode, Token};
+use rustls::ClientConfig;
+
+use super::socket::{Frame, Socket, SocketError};
+use crate::credentials::{self, Credentials, Found};
+
+/// What every dial needs.
+#[derive(Clone, Debug)]
+pub struct Dialler {
+    /// Where to.
+    pub origin: String,
+    /// Where key and token lie.
+    pub credentials: PathBuf,
+    /// How to trust.
+    pub tls: Arc<ClientConfig>,
+}
+
+/// What the plane has to know of a connection, in the order of [`Connection::take_event`].
+#[derive(Debug)]
+pub enum Event {
+    /// A socket is open.
+    Opened,
+    /// Kite accepted or refused these credentials.
+    Judged(Credentials, bool),
+    /// The socket or the dial ended.
+    Ended,
+    /// This was sent.
+    Sent(Command),
+    /// This socket is not needed any more and is to be closed politely.
+    Farewell(Box<Socket>),
+}
+
+/// One connection.
+pub struct Connection {
+    index: u8,
+    session: Session,
+    line: Line,
+    opened: u64,
+    last_error: Option<String>,
+    events: VecDeque<Event>,
+}
+
+enum Line {
+    Down,
+    Dialling(BoxFuture<'static, Dialled>),
+    Up(Box<Socket>),
+}
+
+struct Dialled {
+    credentials: Option<Credentials>,
+    socket: Result<Socket, DialError>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("credentials are incomplete")]
+    Incomplete,
+    #[error("credentials cannot be read")]
+    Unreadable(#[source] std::io::Error),
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("index", &self.index)
+            .field("phase", &self.session.phase())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Connection number `index`, with nothing to stream. `seed` makes its waits its own.
+    #[must_use]
+    pub fn new(index: u8, seed: u64) -> Self {
+        Self {
+            index,
+            session: Session::new(seed),
+            line: Line::Down,
+            opened: 0,
+            last_error: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Replaces what should be streamed.
+    pub fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
+        if *self.session.desired() != desired {
+            self.session.set_desired(desired);
+        }
+    }
+
+    /// How many tokens it should stream.
+    #[must_use]
+    pub fn desired(&self) -> usize {
+        self.session.desired().len()
+    }
+
+    /// Says whether there are credentials worth a dial.
+    pub fn set_credentials(&mut self, present: bool) {
+        self.session.set_credentials(present);
+    }
+
+    /// Drops session and socket, to begin anew elsewhere.
+    pub fn restart(&mut self, seed: u64) {
+        self.session = Session::new(seed);
+        self.last_error = None;
+        self.hang_up();
+    }
+
+    /// Gives the socket away, to be closed politely.
+    pub fn hang_up(&mut self) {
+        if let Line::Up(socket) = std::mem::replace(&mut self.line, Line::Down) {
+            self.events.push_back(Event::Farewell(socket));
+        }
+        self.events.push_back(Event::Ended);
+    }
+
+    /// What happened since the last call, oldest first.
+    pub fn take_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The server complained on a live socket, which stays.
+    pub fn on_server_error(&mut self, message: &str) {
+        let error = format!("the server says: {message}");
+        if self.last_error.as_ref() != Some(&error) {
+            tracing::warn!(connection = self.index, %error, "ticker connection got an error");
+        }
+        self.last_error = Some(error);
+    }
+
+    /// Its position.
+    #[must_use]
+    pub const fn index(&self) -> u8 {
+        self.index
+    }
+
+    /// Whether its socket is open.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        matches!(self.line, Line::Up(_))
+    }
+
+    /// Sockets opened so far.
+    #[must_use]
+    pub const fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Why the last dial or socket ended.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// Where it is, as reports say it.
+    #[must_use]
+    pub const fn state(&self) -> ConnectionState {
+        match self.session.phase() {
+            Phase::Idle => ConnectionState::Idle,
+            Phase::Dialling { .. } => ConnectionState::Connecting,
+            Phase::Live { .. } => ConnectionState::Live,
+            Phase::Waiting {
+                after: Failure::TooManyConnections,
+                ..
+            } => ConnectionState::RateLimited,
+            Phase::Waiting { .. } => ConnectionState::Waiting,
+            Phase::Refused => ConnectionState::Refused,
+        }
+    }
+
+    /// When [`Connection::poll`] has something to do even if no socket wakes it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.session.poll_timeout()
+    }
+
+    /// The next frame that is there; `None` when the socket ended or there is none.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Frame>> {
+        let Line::Up(socket) = &mut self.line else {
+            return Poll::Ready(None);
+        };
+        match socket.poll_frame(cx) {
+            Poll::Ready(Ok(frame)) => {
+                self.session.on_frame(now);
+                Poll::Ready(Some(frame))
+            }
+            Poll::Ready(Err(error)) => {
+                self.lose(&error, now);
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Carries out what the session wants, as far as possible now.
+    pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
+        self.session.on_timeout(now);
+        self.poll_dial(cx, now);
+        while let Some(action) = self.session.poll_action(now) {
+            match action {
+                Action::Dial => self.dial(dialler),
+                Action::Send(command) => self.send(command, now),
+                Action::Close => self.hang_up(),
+                Action::Abandon => {
+                    self.line = Line::Down;
+                    self.end("no frame or answer in time".to_owned());
+                }
+            }
+            self.poll_dial(cx, now);
+        }
+        if let Line::Up(socket) = &mut self.line
+            && let Err(error) = socket.poll_flush(cx)
+        {
+            self.lose(&error, now);
+        }
+    }
+
+    fn dial(&mut self, dialler: Option<&Dialler>) {
+        if let Some(dialler) = dialler.cloned() {
+            self.line = Line::Dialling(Box::pin(dial(dialler)));
+        }
+    }
+
+    fn poll_dial(&mut self, cx: &mut Context<'_>, now: Instant) {
+        let Line::Dialling(dialling) = &mut self.line else {
+            return;
+        };
+        let Poll::Ready(dialled) = dialling.as_mut().poll(cx) else {
+            return;
+        };
+        let judged = match dialled.socket {
+            Ok(socket) => {
+                self.line = Line::Up(Box::new(socket));
+                self.opened += 1;
+                self.last_error = None;
+                self.session.on_connected(now);
+                tracing::info!(connection = self.index, "ticker connection is open");
+                self.events.push_back(Event::Opened);
+                Some(true)
+            }
+            Err(error) => {
+                self.line = Line::Down;
+                let failure = error.failure();
+                self.session.on_dial_failed(failure, now);
+                self.end(service::exit::chain(&error).to_string());
+                (failure == Failure::Refused).then_some(false)
+            }
+        };
+        if let (Some(accepted), Some(credentials)) = (judged, dialled.credentials) {
+            self.events
+                .push_back(Event::Judged(credentials, accepted));
+        }
+    }
+
+    fn send(&mut self, command: Command, now: Instant) {
+        if let Line::Up(socket) = &mut self.line
+            && let Err(error) = socket.send(command.to_json())
+        {
+            self.lose(&error, now);
+        }
+        self.events.push_back(Event::Sent(command));
+    }
+
+    fn lose(&mut self, error: &SocketError, now: Instant) {
+        self.line = Line::Down;
+        self.session.on_lost(now);
+        self.end(service::exit::chain(error).to_string());
+    }
+
+    fn end(&mut self, error: String) {
+        if self.last_error.as_ref() != Some(&error) {
+            tracing::warn!(connection = self.index, %error, "ticker connection is down");
+        }
+        self.last_error = Some(error);
+        self.events.push_back(Event::Ended);
+    }
+}
+
+impl DialError {
+    const fn failure(&self) -> Failure {
+        match self {
+            Self::Socket(error) => error.failure(),
+            Self::Incomplete | Self::Unreadable(_) => Failure::Lost,
+        }
+    }
+}
+
+async fn dial(dialler: Dialler) -> Dialled {
+    let folder = dialler.credentials;
+    // Reading files may block, and this thread carries ticks.
+    let read = tokio::task::spawn_blocking(move || credentials::read(&folder)).await;
+    let failed = |error| Dialled {
+        credentials: None,
+        socket: Err(error),
+    };
+    match read.unwrap_or_else(|panic| Err(panic.into())) {
+        Ok(Found::Whole(credentials)) => {
+            let socket = Socket::dial(&dialler.origin, &credentials, &dialler.tls).await;
+            Dialled {
+                credentials: Some(credentials),
+                socket: socket.map_err(DialError::from),
+            }
+        }
+        Ok(Found::Missing(_)) => failed(DialError::Incomplete),
+        Err(error) => failed(DialError::Unreadable(error)),
+    }
+}

@@ -1,0 +1,108 @@
+//! Which connection carries which token. Pure.
+//!
+//! Connections fill up one after the other, and a token stays where it is.
+
+use std::collections::BTreeMap;
+
+use kite::Token;
+
+/// Places `wanted` on `connections` connections of `capacity` tokens. Tokens stay where `current`
+/// has them; others go to the first connection with room, so that connection n+1 opens only when n
+/// is full. A token moves only when its connection is not allowed any more or over its capacity.
+///
+/// `wanted` has to fit; tokens beyond the last place are left out.
+#[must_use]
+pub fn place(
+    current: &BTreeMap<Token, u8>,
+    wanted: impl IntoIterator<Item = Token>,
+    connections: u8,
+    capacity: u16,
+) -> BTreeMap<Token, u8> {
+    let mut room = vec![usize::from(capacity); usize::from(connections)];
+    let mut placed = BTreeMap::new();
+    let mut homeless = Vec::new();
+    for token in wanted {
+        let home = current.get(&token).copied();
+        match home.and_then(|home| Some((home, room.get_mut(usize::from(home))?))) {
+            Some((home, room)) if *room > 0 => {
+                *room -= 1;
+                placed.insert(token, home);
+            }
+            _ => homeless.push(token),
+        }
+    }
+    for token in homeless {
+        let Some(free) = room.iter().position(|room| *room > 0) else {
+            break;
+        };
+        room[free] -= 1;
+        placed.insert(token, free as u8);
+    }
+    placed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tokens(range: std::ops::Range<u32>) -> impl Iterator<Item = Token> {
+        range.map(Token)
+    }
+
+    fn loads(placed: &BTreeMap<Token, u8>) -> Vec<usize> {
+        let load = |index| placed.values().filter(|home| **home == index).count();
+        (0..3).map(load).collect()
+    }
+
+    #[test]
+    fn a_connection_opens_when_the_one_before_is_full() {
+        let none = BTreeMap::new();
+        assert_eq!(loads(&place(&none, tokens(0..10), 3, 10)), [10, 0, 0]);
+        assert_eq!(loads(&place(&none, tokens(0..11), 3, 10)), [10, 1, 0]);
+        assert_eq!(loads(&place(&none, tokens(0..30), 3, 10)), [10, 10, 10]);
+    }
+
+    #[test]
+    fn freed_places_are_taken_before_a_new_connection_opens() {
+        let before = place(&BTreeMap::new(), tokens(0..11), 3, 10);
+        let after = place(&before, tokens(1..12), 3, 10);
+        assert_eq!(after[&Token(10)], 1, "it stays although the first has room");
+        assert_eq!(after[&Token(11)], 0);
+    }
+
+    proptest! {
+        #[test]
+        fn all_fit_and_none_moves_without_cause(
+            steps in proptest::collection::vec(
+                (proptest::collection::btree_set(0_u32..40, 0..30), 1_u8..=3, 10_u16..=14), 1..6)
+        ) {
+            let mut current = BTreeMap::new();
+            for (wanted, connections, capacity) in steps {
+                let wanted: BTreeSet<Token> = wanted.into_iter().map(Token)
+                    .take(usize::from(connections) * usize::from(capacity)).collect();
+                let placed = place(&current, wanted.iter().copied(), connections, capacity);
+                prop_assert!(placed.keys().eq(wanted.iter()));
+                let loads = loads(&placed);
+                prop_assert!(loads.iter().all(|load| *load <= usize::from(capacity)));
+                prop_assert!(loads[usize::from(connections)..].iter().all(|load| *load == 0));
+                for (token, home) in &placed {
+                    let Some(before) = current.get(token) else { continue };
+                    let still = *before < connections
+                        && wanted.iter().filter(|other| current.get(other) == Some(before)).count()
+                            <= usize::from(capacity);
+                    prop_assert!(home == before || !still);
+                }
+                // A newcomer opens a connection only when those before it are full.
+                for (token, home) in placed.iter().filter(|(token, _)| !current.contains_key(token)) {
+                    let full = loads[..usize::from(*home)].iter().all(|load| *load == usize::from(capacity));
+                    prop_assert!(full, "{token} on {home}");
+                }
+                current = placed;
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! From a frame to the link: packets are looked up, judged, numbered and rendered.
+//!
+//! Owns the table, the link and what waits for it. Takes every packet at once and never waits:
+//! while the link takes nothing, the latest packet of each token is held back. Must not know
+//! sockets, and must not allocate, lock or log per packet.
+
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use kite::frame::FrameError;
+use kite::{Packet, Packets};
+use service::clock::Clock;
+
+use crate::redis::backlog::Backlog;
+use crate::redis::link::Link;
+use crate::redis::resp::write_bulk;
+use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Stats};
+use crate::table::{Class, Table, Verdict};
+
+/// So many commands go out even while further frames are readable.
+const BATCH: usize = 256;
+
+/// No command waits longer than this for company.
+const BATCH_TIME: Duration = Duration::from_millis(1);
+
+/// The pipeline of one process.
+#[derive(Debug)]
+pub struct Publisher {
+    /// The instruments.
+    pub table: Table,
+    /// The way out.
+    pub link: Link,
+    /// The counters.
+    pub stats: Stats,
+    backlog: Backlog,
+    clock: Clock,
+    batch: usize,
+    batch_since: Option<Instant>,
+}
+
+impl Publisher {
+    /// A pipeline without instruments.
+    #[must_use]
+    pub fn new(link: Link, clock: Clock) -> Self {
+        Self {
+            table: Table::default(),
+            link,
+            stats: Stats::default(),
+            backlog: Backlog::default(),
+            clock,
+            batch: 0,
+            batch_since: None,
+        }
+    }
+
+    /// Replaces the instruments. What is held back for those that stay keeps its order.
+    pub fn replace(&mut self, mut table: Table) {
+        table.succeed(std::mem::take(&mut self.table));
+        self.table = table;
+        let mut held = Vec::with_capacity(self.backlog.len());
+        while let Some((_, packet)) = self.backlog.take_oldest() {
+            held.push(packet);
+        }
+        self.backlog.reset(self.table.rows().len());
+        for packet in held {
+            match self.table.find(packet.token) {
+                Some(row) => {
+                    self.backlog.hold(row, &packet);
+                }
+                None => self.stats.conflated += 1,
+            }
+        }
+    }
+
+    /// Takes one binary frame that was read at `now`.
+    pub fn on_frame(&mut self, frame: &[u8], now: Instant) {
+        let received_us = self.clock.wall_micros();
+        let mut ticks = [0; Class::ALL.len()];
+        for packet in Packets::new(frame) {
+            match packet {
+                Ok(packet) => self.on_packet(&packet, received_us, &mut ticks),
+                Err(FrameError::Packet(_)) => self.stats.errors.unknown_packet += 1,
+                Err(FrameError::Truncated { .. }) => self.stats.errors.truncated_frame += 1,
+                Err(FrameError::Trailing(_)) => self.stats.errors.trailing_bytes += 1,
+            }
+        }
+        if ticks != [0; Class::ALL.len()] {
+            let elapsed = self.clock.now().saturating_duration_since(now);
+            self.stats.observe_frame(&ticks, elapsed);
+            self.batch_since.get_or_insert(now);
+        }
+    }
+
+    /// Whether what was gathered has to go out before another frame is read.
+    #[must_use]
+    pub fn is_batch_full(&self, now: Instant) -> bool {
+        self.batch >= BATCH
+            || self
+                .batch_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= BATCH_TIME)
+    }
+
+    /// Moves everything as far as it goes now. Returns whether the link was opened or lost.
+    pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut changed = false;
+        loop {
+            self.count_batch();
+            let unknown = self.link.counts().unknown;
+            changed |= self.link.poll(cx, now);
+            if self.link.counts().unknown != unknown {
+                self.table.on_messages_lost();
+            }
+            if !self.drain_backlog() {
+                return changed;
+            }
+        }
+    }
+
+    /// Whether everything was answered, or cannot be.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.link.is_idle() && (self.backlog.is_empty() || !self.link.is_open())
+    }
+
+    fn on_packet(&mut self, packet: &Packet, received_us: i64, ticks: &mut [u64]) {
+        let Some(row) = self.table.find(packet.token) else {
+            self.stats.errors.unknown_token += 1;
+            return;
+        };
+        self.stats.ticks += 1;
+        self.stats.last_tick_us = received_us;
+        let class = self.table.row(row).class as usize;
+        if self.table.accept(row, packet, received_us) == Verdict::OldSnapshot {
+            self.stats.old_snapshots[class] += 1;
+            return;
+        }
+        self.stats.accepted[class] += 1;
+        ticks[class] += 1;
+        if let Some(time) = packet.exchange_time() {
+            let age = (received_us / 1_000_000 - time) as f64;
+            self.stats.exchange_age.observe(&AGE_BOUNDS, age, 1);
+        }
+        if self.backlog.is_empty() && self.link.can_take() {
+            self.render(row, packet, received_us);
+        } else if self.backlog.hold(row, packet) {
+            self.stats.conflated += 1;
+        }
+    }
+
+    #[inline]
+    fn render(&mut self, row: u32, packet: &Packet, published_us: i64) {
+        let messages = self.table.messages(row);
+        let link = &mut self.link;
+        self.table
+            .render(row, packet, published_us, |head, message| {
+                link.push(|out| {
+                    out.extend_from_slice(head);
+                    write_bulk(out, message);
+                });
+            });
+        self.batch += messages;
+        self.stats.rendered[self.table.row(row).class as usize] += messages as u64;
+    }
+
+    /// Renders what is held back while the link takes it; whether there was anything.
+    fn drain_backlog(&mut self) -> bool {
+        if self.backlog.is_empty() || !self.link.can_take() {
+            return false;
+        }
+        let published_us = self.clock.wall_micros();
+        while self.link.can_take()
+            && self.batch < BATCH
+            && let Some((row, packet)) = self.backlog.take_oldest()
+        {
+            self.render(row, &packet, published_us);
+        }
+        true
+    }
+
+    fn count_batch(&mut self) {
+        if self.batch > 0 {
+            self.stats
+                .batches
+                .observe(&BATCH_BOUNDS, self.batch as f64, 1);
+            self.batch = 0;
+            self.batch_since = None;
+        }
+    }
+}

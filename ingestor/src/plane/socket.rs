@@ -1,0 +1,252 @@
+//! One WebSocket to Kite: the thin shell around bytes.
+//!
+//! Owns dialling, framing and the wording of what went wrong. Decides nothing: when to dial and
+//! what to send is the session's business. Its errors never hold the address, which carries the
+//! credentials.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Sink, Stream as _};
+use kite::endpoint::{VERSION_HEADER, ticker_url};
+use kite::session::Failure;
+use rustls::ClientConfig;
+use secrecy::ExposeSecret;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+
+use crate::credentials::Credentials;
+use crate::stream::{Address, ConnectError, Stream, connect};
+
+/// Takes a frame of 300 full packets in one read.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Commands are flushed as soon as they are written; this is only where they are gathered.
+const WRITE_BUFFER: usize = 16 * 1024;
+
+/// A server that leaves this many bytes of commands unread is gone. All commands of a full
+/// connection, to leave, to join and to change mode, take a tenth of it.
+const WRITE_LIMIT: usize = 2 * 1024 * 1024;
+
+/// How long a server may take to answer a Close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a socket gave.
+#[derive(Debug)]
+pub enum Frame {
+    /// Packets, or a heartbeat.
+    Binary(Bytes),
+    /// A JSON message.
+    Text(Utf8Bytes),
+    /// Ping or pong; answered already.
+    Control,
+}
+
+/// Why there is no socket (any more).
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// The endpoint is no WebSocket origin.
+    #[error("endpoint is no ws:// or wss:// origin")]
+    Endpoint,
+    /// Key or token cannot stand in a request.
+    #[error("api key or access token hold characters that cannot be sent")]
+    Credentials,
+    /// No stream.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The server answered something else than an upgrade.
+    #[error("the server answered HTTP {0} instead of opening the socket")]
+    Status(u16),
+    /// The server closed the socket.
+    #[error("the server closed the socket")]
+    Closed,
+    /// The stream broke.
+    #[error("the connection broke: {0}")]
+    Broken(std::io::ErrorKind),
+    /// The server broke the protocol.
+    #[error("websocket protocol error: {0}")]
+    Protocol(String),
+    /// The server does not read what is sent to it.
+    #[error("the server does not read commands")]
+    Stuck,
+}
+
+impl SocketError {
+    /// What the back-off has to know.
+    #[must_use]
+    pub const fn failure(&self) -> Failure {
+        match self {
+            Self::Status(status) => Failure::from_status(*status),
+            _ => Failure::Lost,
+        }
+    }
+}
+
+impl From<tungstenite::Error> for SocketError {
+    /// Keeps what helps and drops whatever may hold the request.
+    fn from(error: tungstenite::Error) -> Self {
+        use tungstenite::Error;
+        match error {
+            Error::ConnectionClosed | Error::AlreadyClosed => Self::Closed,
+            Error::Io(error) => Self::Broken(error.kind()),
+            Error::Http(response) => Self::Status(response.status().as_u16()),
+            Error::Protocol(error) => Self::Protocol(error.to_string()),
+            Error::Capacity(error) => Self::Protocol(error.to_string()),
+            Error::Utf8(_) => Self::Protocol("text is not UTF-8".to_owned()),
+            Error::AttackAttempt => Self::Protocol("handshake does not end".to_owned()),
+            Error::WriteBufferFull(_) => Self::Stuck,
+            Error::Url(_) | Error::HttpFormat(_) => Self::Credentials,
+            Error::Tls(_) => Self::Protocol("TLS failed".to_owned()),
+        }
+    }
+}
+
+/// An open socket.
+#[derive(Debug)]
+pub struct Socket {
+    stream: WebSocketStream<Stream>,
+    unflushed: bool,
+}
+
+impl Socket {
+    /// Opens a socket at `origin`. Bounded by nothing: the session sets the time limit.
+    ///
+    /// # Errors
+    /// When there is no stream, or the server does not upgrade it.
+    pub async fn dial(
+        origin: &str,
+        credentials: &Credentials,
+        tls: &Arc<ClientConfig>,
+    ) -> Result<Self, SocketError> {
+        let address = address_of(origin)?;
+        let url = ticker_url(
+            origin,
+            credentials.api_key.expose_secret(),
+            credentials.access_token.expose_secret(),
+        )
+        .map_err(|_invalid| SocketError::Endpoint)?;
+        let mut request = url.into_client_request()?;
+        request.headers_mut().insert(
+            HeaderName::from_bytes(VERSION_HEADER.0.as_bytes())
+                .map_err(|_invalid| SocketError::Endpoint)?,
+            HeaderValue::from_static(VERSION_HEADER.1),
+        );
+        let stream = connect(&address, tls).await?;
+        let (stream, _response) =
+            tokio_tungstenite::client_async_with_config(request, stream, Some(limits())).await?;
+        Ok(Self {
+            stream,
+            unflushed: false,
+        })
+    }
+
+    /// The next frame that is there.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, SocketError>> {
+        Pin::new(&mut self.stream)
+            .poll_next(cx)
+            .map(|message| match message {
+                Some(Ok(Message::Binary(bytes))) => Ok(Frame::Binary(bytes)),
+                Some(Ok(Message::Text(text))) => Ok(Frame::Text(text)),
+                Some(Ok(Message::Close(_))) | None => Err(SocketError::Closed),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+                    Ok(Frame::Control)
+                }
+                Some(Err(error)) => Err(error.into()),
+            })
+    }
+
+    /// Takes one text frame to send. To be followed by [`Socket::poll_flush`].
+    ///
+    /// # Errors
+    /// When the server has left too much unread.
+    pub fn send(&mut self, text: String) -> Result<(), SocketError> {
+        self.unflushed = true;
+        Ok(Pin::new(&mut self.stream).start_send(Message::text(text))?)
+    }
+
+    /// Writes what is to be sent, as far as possible now.
+    ///
+    /// # Errors
+    /// When the stream broke.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<(), SocketError> {
+        if self.unflushed
+            && let Poll::Ready(result) = Pin::new(&mut self.stream).poll_flush(cx)
+        {
+            result?;
+            self.unflushed = false;
+        }
+        Ok(())
+    }
+
+    /// Says goodbye and waits for the answer, bounded. The server then knows that the API key has
+    /// a connection less.
+    pub async fn close(mut self) {
+        let farewell = async {
+            self.stream.close(None).await?;
+            while let Some(frame) = futures::StreamExt::next(&mut self.stream).await {
+                frame?;
+            }
+            Ok::<(), tungstenite::Error>(())
+        };
+        // However it ends, the socket is dropped.
+        drop(tokio::time::timeout(CLOSE_TIMEOUT, farewell).await);
+    }
+}
+
+fn address_of(origin: &str) -> Result<Address, SocketError> {
+    let origin = kite::endpoint::check_origin(origin).map_err(|_invalid| SocketError::Endpoint)?;
+    let (authority, port, tls) = match origin.strip_prefix("wss://") {
+        Some(authority) => (authority, 443, true),
+        None => (origin.strip_prefix("ws://").unwrap_or(origin), 80, false),
+    };
+    Address::parse(authority, port, tls).ok_or(SocketError::Endpoint)
+}
+
+fn limits() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_LIMIT)
+        .max_message_size(Some(kite::limits::LARGEST_FRAME))
+        .max_frame_size(Some(kite::limits::LARGEST_FRAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_become_addresses() {
+        let address = address_of("wss://ws.kite.trade/").unwrap();
+        assert_eq!(
+            (address.host.as_str(), address.port, address.tls),
+            ("ws.kite.trade", 443, true)
+        );
+        let address = address_of("ws://127.0.0.1:7070").unwrap();
+        assert_eq!((address.port, address.tls), (7070, false));
+        assert!(address_of("http://x").is_err());
+        assert!(address_of("ws://x:y").is_err());
+    }
+
+    #[tokio::test]
+    async fn errors_hold_no_credentials() {
+        service::tls::install();
+        let credentials = Credentials {
+            api_key: "fake-key".into(),
+            access_token: "fake-token".into(),
+        };
+        let tls = service::tls::client_config().unwrap();
+        // Port 1 on loopback: nobody listens.
+        for origin in ["ws://127.0.0.1:1", "ws://", "wss://exa mple"] {
+            let error = Socket::dial(origin, &credentials, &tls).await.unwrap_err();
+            let shown = format!("{error:?} {}", service::exit::chain(&error));
+            assert!(!shown.contains("fake-"), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The first words on a new link: who we are, and the end of the link before.
+//!
+//! Owns the handshake. The link counts as open only when the server has carried out a command, so
+//! that a server which loads its data, wants a password or is no Redis is told apart here.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::resp::{Garbage, Replies, Reply, write_command};
+use super::target::Target;
+use crate::stream::{ConnectError, Stream, connect};
+
+/// Connecting and greeting together may take this long.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+const READ_BUFFER: usize = 4 * 1024;
+
+/// A link that takes commands.
+#[derive(Debug)]
+pub struct Greeted {
+    /// The stream, at the start of a reply.
+    pub stream: Stream,
+    /// The server's number for it, where the server tells.
+    pub id: Option<i64>,
+}
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub enum GreetError {
+    /// No stream.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The stream broke.
+    #[error("redis closed the connection during the greeting")]
+    Io(#[from] io::Error),
+    /// Not Redis.
+    #[error(transparent)]
+    Garbage(#[from] Garbage),
+    /// Redis, but it refuses.
+    #[error("redis refused: {0}")]
+    Refused(String),
+    /// Nothing within [`TIMEOUT`].
+    #[error("redis did not answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
+}
+
+/// Opens a link named `name`, and ends the link `previous` of the same name if the server still
+/// has it: what that one has not carried out must not come after the first command of this one.
+///
+/// # Errors
+/// When the server is not there, is no Redis, or does not take commands.
+pub async fn greet(
+    target: &Target,
+    tls: &Arc<ClientConfig>,
+    name: &str,
+    previous: Option<i64>,
+) -> Result<Greeted, GreetError> {
+    let greeting = async {
+        let stream = connect(&target.address, tls).await?;
+        let mut talk = Talk {
+            stream,
+            replies: Replies::default(),
+        };
+        talk.introduce(target.database, name).await?;
+        if let Some(previous) = previous {
+            talk.end(previous, name).await?;
+        }
+        let id = talk.ask(&[b"CLIENT", b"ID"]).await?.integer();
+        talk.ask(&[b"PING"]).await?.accepted()?;
+        Ok(Greeted {
+            stream: talk.stream,
+            id,
+        })
+    };
+    let greeted = tokio::time::timeout(TIMEOUT, greeting).await;
+    greeted.unwrap_or(Err(GreetError::Timeout))
+}
+
+struct Talk {
+    stream: Stream,
+    replies: Replies,
+}
+
+impl Talk {
+    async fn introduce(&mut self, database: u32, name: &str) -> Result<(), GreetError> {
+        // Names are for people who look at CLIENT LIST; a server that forbids them is fine.
+        self.ask(&[b"CLIENT", b"SETNAME", name.as_bytes()]).await?;
+        if database != 0 {
+            let database = database.to_string();
+            let answer = self.ask(&[b"SELECT", database.as_bytes()]).await?;
+            answer.accepted()?;
+        }
+        Ok(())
+    }
+
+    /// Numbers start anew with the server, so the number alone does not prove that the link is ours.
+    async fn end(&mut self, previous: i64, name: &str) -> Result<(), GreetError> {
+        let previous = previous.to_string();
+        let listed = self
+            .ask(&[b"CLIENT", b"LIST", b"ID", previous.as_bytes()])
+            .await?;
+        let ours = format!(" name={name} ");
+        if matches!(listed, Answer::Text(line) if line.contains(&ours)) {
+            self.ask(&[b"CLIENT", b"KILL", b"ID", previous.as_bytes()])
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self, arguments: &[&[u8]]) -> Result<Answer, GreetError> {
+        let mut command = Vec::new();
+        write_command(&mut command, arguments);
+        self.stream.write_all(&command).await?;
+        self.stream.flush().await?;
+        let mut buffer = [0; READ_BUFFER];
+        loop {
+            if let Some(reply) = self.replies.next()? {
+                return Ok(Answer::from(reply));
+            }
+            let count = self.stream.read(&mut buffer).await?;
+            if count == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            self.replies.extend(&buffer[..count]);
+        }
+    }
+}
+
+enum Answer {
+    Text(String),
+    Number(i64),
+    Refusal(String),
+}
+
+impl From<Reply<'_>> for Answer {
+    fn from(reply: Reply<'_>) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        match reply {
+            Reply::Simple(bytes) => Self::Text(text(bytes)),
+            Reply::Bulk(bytes) => Self::Text(text(bytes.unwrap_or_default())),
+            Reply::Integer(number) => Self::Number(number),
+            Reply::Error(bytes) => Self::Refusal(text(bytes)),
+        }
+    }
+}
+
+impl Answer {
+    fn integer(self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Text(_) | Self::Refusal(_) => None,
+        }
+    }
+
+    fn accepted(self) -> Result<(), GreetError> {
+        match self {
+            Self::Refusal(text) => Err(GreetError::Refused(text)),
+            Self::Text(_) | Self::Number(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The link: one connection at a time, every command in order, none sent twice.
+//!
+//! Owns connecting, writing, counting answers and connecting again. Whoever renders commands asks
+//! [`Link::can_take`] first and never waits. Driven by polling from one task; must not spawn.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::greeting::{GreetError, Greeted, greet};
+use super::outbox::Outbox;
+use super::resp::{Garbage, Replies, Reply};
+use super::target::Target;
+use crate::stream::Stream;
+
+/// A link with unanswered commands and no answer for this long takes none, for the report's sake.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_CAP: Duration = Duration::from_millis(500);
+
+const READ_BUFFER: usize = 16 * 1024;
+
+/// What went over the link since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Commands answered without an error.
+    pub published: u64,
+    /// Commands answered with an error.
+    pub failed: u64,
+    /// Commands written to a link that died before it answered.
+    pub unknown: u64,
+    /// Links opened after the first.
+    pub reconnects: u64,
+}
+
+/// The way to one Redis.
+pub struct Link {
+    tls: Arc<ClientConfig>,
+    name: String,
+    target: Option<Target>,
+    state: State,
+    previous: Option<i64>,
+    outbox: Outbox,
+    replies: Replies,
+    buffer: Box<[u8]>,
+    counts: Counts,
+    opened: u64,
+    failures: u32,
+    error: Option<String>,
+    refusal: Option<String>,
+    progress: Option<Instant>,
+    jitter: fastrand::Rng,
+}
+
+enum State {
+    Away { until: Option<Instant> },
+    Greeting(BoxFuture<'static, Result<Greeted, GreetError>>),
+    Open(Stream),
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("target", &self.target)
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an open link ended.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error("redis closed the connection")]
+    Closed,
+    #[error("connection to redis broke: {}", .0.kind())]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Garbage(#[from] Garbage),
+    #[error("redis answered more commands than were sent")]
+    Surplus,
+}
+
+impl Link {
+    /// A link to nowhere yet. `name` is what the server shows of it: without spaces, and of this
+    /// process alone.
+    #[must_use]
+    pub fn new(tls: Arc<ClientConfig>, name: String, seed: u64) -> Self {
+        Self {
+            tls,
+            name,
+            target: None,
+            state: State::Away { until: None },
+            previous: None,
+            outbox: Outbox::default(),
+            replies: Replies::default(),
+            buffer: vec![0; READ_BUFFER].into(),
+            counts: Counts::default(),
+            opened: 0,
+            failures: 0,
+            error: None,
+            refusal: None,
+            progress: None,
+            jitter: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Goes to `target`; nothing happens where the link already leads there.
+    pub fn set_target(&mut self, target: &Target) {
+        if self.target.as_ref() == Some(target) {
+            return;
+        }
+        self.target = Some(target.clone());
+        self.close();
+        // Another server's number says nothing about the new one.
+        self.previous = None;
+        self.failures = 0;
+        self.state = State::Away { until: None };
+    }
+
+    /// Whether one more command may be pushed now.
+    #[inline]
+    #[must_use]
+    pub const fn can_take(&self) -> bool {
+        self.is_open() && self.outbox.can_take()
+    }
+
+    /// Appends one command. To be called only while [`Link::can_take`].
+    #[inline]
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.outbox.push(write);
+    }
+
+    /// Whether the server takes commands.
+    #[inline]
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Whether every command was answered, or cannot be any more.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.is_open() || self.outbox.is_idle()
+    }
+
+    /// What went over it.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Why commands are not being taken at `now`, or `None` while they are.
+    #[must_use]
+    pub fn trouble(&self, now: Instant) -> Option<String> {
+        if !self.is_open() {
+            let error = self.error.clone();
+            return Some(error.unwrap_or_else(|| "not connected yet".to_owned()));
+        }
+        let stalled = self
+            .progress
+            .is_some_and(|since| now.saturating_duration_since(since) >= STALLED_AFTER);
+        stalled.then(|| "redis does not answer".to_owned())
+    }
+
+    /// What Redis said to the last command that it refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
+    /// When [`Link::poll`] has something to do even if no socket wakes it.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Away { until } => until,
+            State::Greeting(_) | State::Open(_) => None,
+        }
+    }
+
+    /// Moves bytes in both directions as far as possible now; connects when it is time.
+    /// Returns whether the link was opened or lost in this call.
+    pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut changed = false;
+        if let State::Away { until } = self.state
+            && until.is_none_or(|until| now >= until)
+            && let Some(target) = self.target.clone()
+        {
+            let (tls, name) = (Arc::clone(&self.tls), self.name.clone());
+            let previous = self.previous;
+            self.state = State::Greeting(Box::pin(async move {
+                greet(&target, &tls, &name, previous).await
+            }));
+        }
+        if let State::Greeting(greeting) = &mut self.state {
+            let Poll::Ready(result) = greeting.as_mut().poll(cx) else {
+                return false;
+            };
+            changed = true;
+            match result {
+                Ok(greeted) => self.open(greeted),
+                Err(error) => self.fail(&error, now),
+            }
+        }
+        if self.is_open()
+            && let Err(error) = self.exchange(cx, now)
+        {
+            self.close();
+            self.fail(&error, now);
+            return true;
+        }
+        changed
+    }
+
+    fn open(&mut self, greeted: Greeted) {
+        self.counts.reconnects += u64::from(self.opened > 0);
+        self.opened += 1;
+        self.failures = 0;
+        self.error = None;
+        self.previous = greeted.id;
+        self.replies = Replies::default();
+        self.state = State::Open(greeted.stream);
+        tracing::info!("redis link is open");
+    }
+
+    fn close(&mut self) {
+        if self.is_open() {
+            self.state = State::Away { until: None };
+            self.counts.unknown += self.outbox.lose();
+            self.progress = None;
+        }
+    }
+
+    fn fail(&mut self, error: &(dyn std::error::Error + 'static), now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        let wait = retry_delay(self.failures, self.jitter.f64());
+        self.state = State::Away {
+            until: Some(now + wait),
+        };
+        let text = service::exit::chain(error).to_string();
+        // Said once per reason, not once per try.
+        if self.error.as_ref() != Some(&text) {
+            tracing::warn!(error = %text, "redis link is down, trying again");
+            self.error = Some(text);
+        }
+    }
+
+    fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
+        self.write(cx)?;
+        if self.read(cx)? {
+            self.progress = Some(now);
+        }
+        match (self.outbox.is_idle(), self.progress) {
+            (true, _) => self.progress = None,
+            (false, None) => self.progress = Some(now),
+            (false, Some(_)) => {}
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        let State::Open(stream) = &mut self.state else {
+            return Ok(());
+        };
+        while !self.outbox.unwritten().is_empty() {
+            match Pin::new(&mut *stream).poll_write(cx, self.outbox.unwritten()) {
+                Poll::Ready(Ok(0)) => return Err(LinkError::Closed),
+                Poll::Ready(Ok(count)) => self.outbox.wrote(count),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending => break,
+            }
+        }
+        match Pin::new(stream).poll_flush(cx) {
+            Poll::Ready(Err(error)) => Err(error.into()),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Reads what is there; whether anything was answered.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, LinkError> {
+        let mut answered = false;
+        loop {
+            let State::Open(stream) = &mut self.state else {
+                return Ok(answered);
+            };
+            let mut buffer = ReadBuf::new(&mut self.buffer);
+            match Pin::new(stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Ok(answered),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Err(LinkError::Closed),
+                Poll::Ready(Ok(())) => self.replies.extend(buffer.filled()),
+            }
+            answered = true;
+            self.count_replies()?;
+        }
+    }
+
+    fn count_replies(&mut self) -> Result<(), LinkError> {
+        while let Some(reply) = self.replies.next()? {
+            if !self.outbox.answered() {
+                return Err(LinkError::Surplus);
+            }
+            match reply {
+                Reply::Error(text) => {
+                    self.counts.failed += 1;
+                    if self.refusal.as_deref().is_none_or(|old| old.as_bytes() != text) {
+                        let text = String::from_utf8_lossy(text).into_owned();
+                        tracing::warn!(error = %text, "redis refused a command");
+                        self.refusal = Some(text);
+                    }
+                }
+                Reply::Simple(_) | Reply::Integer(_) | Reply::Bulk(_) => self.counts.published += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The wait after the `failures`th failure in a row: from half to the whole of 50, 100 … 500 ms.
+/// `jitter` is uniform in `0.0..1.0`. The cap is low because consumers are to have the newest values
+/// within a second of the server's return.
+#[must_use]
+pub fn retry_delay(failures: u32, jitter: f64) -> Duration {
+    let factor = 1_u32
+        .checked_shl(failures.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    let full = RETRY_FIRST.saturating_mul(factor).min(RETRY_CAP);
+    full.mul_f64(0.5 + jitter / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn waits_double_to_the_cap() {
+        let waits: Vec<u128> = (1..=5).map(|n| retry_delay(n, 1.0).as_millis()).collect();
+        assert_eq!(waits, [50, 100, 200, 400, 500]);
+    }
+
+    proptest! {
+        #[test]
+        fn waits_stay_in_their_bounds(failures in any::<u32>(), jitter in 0.0..1.0_f64) {
+            let wait = retry_delay(failures, jitter);
+            prop_assert!(wait >= RETRY_FIRST / 2 && wait <= RETRY_CAP);
+        }
+    }
+}

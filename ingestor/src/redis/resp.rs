@@ -1,0 +1,231 @@
+//! RESP2, the language of Redis: commands out, replies in.
+//!
+//! Owns both directions as far as the link needs them. Reading is incremental and total: any bytes,
+//! cut anywhere, give replies, "more is needed" or garbage, and never a panic.
+
+use crate::tick::decimal::write_integer;
+
+/// Longer lines and bulk strings than this answer no command that the link sends.
+const LARGEST_REPLY: usize = 64 * 1024;
+
+/// Appends a command of plain arguments.
+pub fn write_command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
+    out.push(b'*');
+    write_integer(out, arguments.len());
+    out.extend_from_slice(b"\r\n");
+    for argument in arguments {
+        write_bulk(out, argument);
+    }
+}
+
+/// The constant part of `PUBLISH channel message`: everything in front of the message.
+#[must_use]
+pub fn publish_head(channel: &str) -> Vec<u8> {
+    let mut head = b"*3\r\n$7\r\nPUBLISH\r\n".to_vec();
+    write_bulk(&mut head, channel.as_bytes());
+    head
+}
+
+/// Appends one argument with its length.
+#[inline]
+pub fn write_bulk(out: &mut Vec<u8>, argument: &[u8]) {
+    out.push(b'$');
+    write_integer(out, argument.len());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(argument);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// `+text`.
+    Simple(&'a [u8]),
+    /// `-CODE text`.
+    Error(&'a [u8]),
+    /// `:number`.
+    Integer(i64),
+    /// `$` and that many bytes; `None` is null.
+    Bulk(Option<&'a [u8]>),
+}
+
+/// Bytes that are no reply to any command of the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is not RESP: check that the address is Redis and whether it wants TLS")]
+pub struct Garbage;
+
+/// Reads replies out of a stream.
+#[derive(Debug, Default)]
+pub struct Replies {
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Replies {
+    /// Takes what the socket gave.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.read);
+        self.read = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole reply, or `None` until more bytes are there.
+    ///
+    /// # Errors
+    /// [`Garbage`]; nothing behind it can be read.
+    pub fn next(&mut self) -> Result<Option<Reply<'_>>, Garbage> {
+        let rest = &self.bytes[self.read..];
+        let Some((kind, line, behind)) = split_line(rest)? else {
+            return Ok(None);
+        };
+        let mut len = behind;
+        let reply = match kind {
+            b'+' => Reply::Simple(line),
+            b'-' => Reply::Error(line),
+            b':' => Reply::Integer(number(line)?),
+            b'$' => match bulk(number(line)?, &rest[behind..])? {
+                Bulk::Null => Reply::Bulk(None),
+                Bulk::Partial => return Ok(None),
+                Bulk::Whole(text) => {
+                    len += text.len() + 2;
+                    Reply::Bulk(Some(text))
+                }
+            },
+            _ => return Err(Garbage),
+        };
+        self.read += len;
+        Ok(Some(reply))
+    }
+}
+
+/// Kind, text, and length of the first line with its end.
+#[inline]
+fn split_line(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, Garbage> {
+    let Some((kind, rest)) = bytes.split_first() else {
+        return Ok(None);
+    };
+    match rest.iter().take(LARGEST_REPLY).position(|byte| *byte == b'\r') {
+        Some(end) => match rest.get(end + 1) {
+            Some(b'\n') => Ok(Some((*kind, &rest[..end], end + 3))),
+            Some(_) => Err(Garbage),
+            None => Ok(None),
+        },
+        None if rest.len() >= LARGEST_REPLY => Err(Garbage),
+        None => Ok(None),
+    }
+}
+
+fn number(text: &[u8]) -> Result<i64, Garbage> {
+    if let [digit @ b'0'..=b'9'] = text {
+        return Ok(i64::from(digit - b'0'));
+    }
+    let text = std::str::from_utf8(text).map_err(|_| Garbage)?;
+    text.parse().map_err(|_| Garbage)
+}
+
+enum Bulk<'a> {
+    Null,
+    Partial,
+    Whole(&'a [u8]),
+}
+
+fn bulk(len: i64, rest: &[u8]) -> Result<Bulk<'_>, Garbage> {
+    if len == -1 {
+        return Ok(Bulk::Null);
+    }
+    let len = usize::try_from(len).map_err(|_| Garbage)?;
+    if len > LARGEST_REPLY {
+        return Err(Garbage);
+    }
+    match rest.get(len..len + 2) {
+        None => Ok(Bulk::Partial),
+        Some(b"\r\n") => Ok(Bulk::Whole(&rest[..len])),
+        Some(_) => Err(Garbage),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Feeds `bytes` in pieces and writes down what comes out.
+    fn read(pieces: &[&[u8]]) -> (Vec<String>, bool) {
+        let mut replies = Replies::default();
+        let mut seen = Vec::new();
+        for piece in pieces {
+            replies.extend(piece);
+            loop {
+                match replies.next() {
+                    Ok(Some(reply)) => seen.push(format!("{reply:?}")),
+                    Ok(None) => break,
+                    Err(Garbage) => return (seen, true),
+                }
+            }
+        }
+        (seen, false)
+    }
+
+    #[test]
+    fn commands_are_spelled_as_the_protocol_says() {
+        let mut out = Vec::new();
+        write_command(&mut out, &[b"CLIENT", b"ID"]);
+        assert_eq!(out, b"*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n");
+        let mut publish = publish_head("a:b");
+        write_bulk(&mut publish, b"{}");
+        assert_eq!(publish, b"*3\r\n$7\r\nPUBLISH\r\n$3\r\na:b\r\n$2\r\n{}\r\n");
+    }
+
+    #[test]
+    fn each_kind_is_read() {
+        let mut replies = Replies::default();
+        replies.extend(b"+PONG\r\n-ERR no\r\n:42\r\n$2\r\nhi\r\n$-1\r\n:1");
+        assert_eq!(replies.next(), Ok(Some(Reply::Simple(b"PONG"))));
+        assert_eq!(replies.next(), Ok(Some(Reply::Error(b"ERR no"))));
+        assert_eq!(replies.next(), Ok(Some(Reply::Integer(42))));
+        assert_eq!(replies.next(), Ok(Some(Reply::Bulk(Some(b"hi")))));
+        assert_eq!(replies.next(), Ok(Some(Reply::Bulk(None))));
+        assert_eq!(replies.next(), Ok(None));
+        replies.extend(b"0\r\n");
+        assert_eq!(replies.next(), Ok(Some(Reply::Integer(10))));
+    }
+
+    #[test]
+    fn what_is_no_reply_is_garbage() {
+        for bytes in [
+            &b"HTTP/1.1 400 Bad Request\r\n"[..],
+            b"*1\r\n",
+            b":x\r\n",
+            b"$-2\r\n",
+            b"$99999999\r\n",
+            b"$1\r\nabc",
+            b"+a\rb",
+            b"\x15\x03\x03\x00\x02\x02\x28\r\n",
+        ] {
+            assert!(read(&[bytes]).1, "{}", bytes.escape_ascii());
+        }
+        assert!(read(&[&vec![b'+'; LARGEST_REPLY + 1]]).1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_read_alike(
+            kinds in proptest::collection::vec(
+                prop::sample::select(vec![&b"+OK\r\n"[..], b":0\r\n", b":-17\r\n", b"-ERR x\r\n", b"$3\r\nabc\r\n", b"$-1\r\n"]),
+                0..20,
+            ),
+            noise in proptest::collection::vec(any::<u8>(), 0..10),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = kinds.concat();
+            bytes.extend_from_slice(&noise);
+            let whole = read(&[&bytes]);
+            prop_assert!(whole.0.len() >= kinds.len());
+            let cut = cut.index(bytes.len() + 1);
+            prop_assert_eq!(&read(&[&bytes[..cut], &bytes[cut..]]), &whole);
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            prop_assert_eq!(&read(&single), &whole);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Puts the parts together and ends them together.
+//!
+//! The data plane has a thread and a runtime of its own, so that nothing else is ever scheduled
+//! between a frame and its ticks. HTTP, files and signals share the caller's runtime.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use service::clock::Clock;
+use service::http::{BindError, PortFileError, Server, write_port_file};
+use service::metrics::{Registry, register_build, register_process};
+use service::probe::{Heartbeat, Probes, Readiness};
+use service::signal::{Shutdown, SignalError};
+use service::supervise::{TaskError, Tasks};
+use service::tls::{self, TlsError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Args;
+use crate::folder::Folders;
+use crate::metrics::Exposition;
+use crate::plane::{Order, Plane, Setup};
+use crate::report::Snapshot;
+use crate::{http, metrics};
+
+/// Orders that may wait for the data plane.
+const ORDERS: usize = 4;
+
+/// The data plane says that it turns about once a second.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Everything ends within this time; the data plane alone takes up to two seconds.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Why the process cannot start or has to end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No TLS.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
+    /// No signals.
+    #[error("signals cannot be watched")]
+    Signal(#[from] SignalError),
+    /// No address.
+    #[error("http server cannot start")]
+    Bind(#[from] BindError),
+    /// No port file.
+    #[error("port file cannot be written")]
+    PortFile(#[from] PortFileError),
+    /// No thread.
+    #[error("thread of the data plane cannot start")]
+    Thread(#[source] io::Error),
+    /// A part ended.
+    #[error("a part of the process ended")]
+    Task(#[from] TaskError),
+}
+
+/// The data plane's thread panicked, or its runtime could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the data plane broke: see the line before")]
+struct PlaneBroke;
+
+/// Runs until `shutdown`.
+///
+/// # Errors
+/// When it cannot start, or a part ends by itself.
+pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
+    let clock = Clock::system();
+    let epoch = clock.wall_micros().to_string();
+    let server = Server::bind(args.listen).await?;
+    let (snapshots, seen) = watch::channel(Arc::new(Snapshot::default()));
+    let (orders, taken) = mpsc::channel::<Order>(ORDERS);
+    let setup = Setup {
+        clock: clock.clone(),
+        tls: tls::client_config()?,
+        credentials: args.credentials_dir.clone(),
+        epoch: epoch.clone(),
+        seed: fastrand::u64(..),
+    };
+    let plane = start_plane(Plane::new(setup, taken, snapshots), shutdown.token())
+        .map_err(RunError::Thread)?;
+    let folders = Folders::new(args.assignment_dir, args.credentials_dir, epoch);
+    let probes = Probes::with_clock(clock.clone());
+    let heartbeat = probes.heartbeat("data-plane", HEARTBEAT);
+    let router = http::router(seen.clone(), &probes, registry(seen.clone()));
+    if let Some(path) = &args.port_file {
+        write_port_file(path, server.local_addr())?;
+    }
+    tracing::info!(addr = %server.local_addr(), "listening");
+
+    let mut tasks = Tasks::new(shutdown.clone());
+    tasks.spawn("http", server.serve(router, shutdown.token()));
+    tasks.spawn("folders", folders.watch(orders, shutdown.token()));
+    tasks.spawn("probes", observe(seen, clock, probes, heartbeat, shutdown.token()));
+    tasks.spawn("data plane", async { plane.await.map_err(|_dropped| PlaneBroke) });
+    Ok(tasks.join_all_bounded(DRAIN).await?)
+}
+
+/// Starts the thread of the data plane; what is returned completes when it has ended well.
+fn start_plane(
+    plane: Plane,
+    shutdown: CancellationToken,
+) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("data-plane".to_owned())
+        .spawn(move || {
+            runtime.block_on(plane.run(shutdown));
+            if ended.send(()).is_err() {
+                tracing::debug!("the data plane ended after everything else");
+            }
+        })?;
+    Ok(end)
+}
+
+fn registry(snapshots: watch::Receiver<Arc<Snapshot>>) -> Registry {
+    let mut registry = Registry::default();
+    register_process(&mut registry);
+    register_build(
+        registry.sub_registry_with_prefix(metrics::PREFIX),
+        "kite-ingestor",
+        env!("CARGO_PKG_VERSION"),
+    );
+    registry.register_collector(Box::new(Exposition::new(snapshots)));
+    registry
+}
+
+/// Every snapshot is a sign of life; an assignment in force makes ready.
+async fn observe(
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    clock: Clock,
+    probes: Probes,
+    heartbeat: Heartbeat,
+    shutdown: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            changed = snapshots.changed() => if changed.is_err() {
+                // The data plane is gone; its own task says so.
+                return shutdown.cancelled().await;
+            },
+        }
+        heartbeat.beat(clock.now());
+        let assigned = snapshots.borrow_and_update().report.assignment.is_some();
+        probes.set_ready(if assigned {
+            Readiness::Ready
+        } else {
+            Readiness::from("no assignment yet")
+        });
+    }
+}

@@ -1,0 +1,191 @@
+//! A byte stream to a host, plain or through TLS, that notices a dead peer.
+//!
+//! Owns name resolution, TCP and TLS. Must not know what is spoken over it; its errors name
+//! neither user nor query.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Keepalive probes start after this long without traffic and are this far apart.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// So many unanswered probes end the stream.
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// Data that a peer does not acknowledge for this long ends the stream. It is longer than any
+/// pause a healthy server takes, because each new stream has to be told everything again.
+const USER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Name or IP address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Whether to speak TLS.
+    pub tls: bool,
+}
+
+impl Address {
+    /// Reads `host`, `host:port` or `[v6]:port`.
+    #[must_use]
+    pub fn parse(authority: &str, default_port: u16, tls: bool) -> Option<Self> {
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(rest) => rest.split_once(']')?,
+            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        };
+        let port = match port.strip_prefix(':') {
+            Some(port) => port.parse().ok()?,
+            None if port.is_empty() => default_port,
+            None => return None,
+        };
+        (!host.is_empty()).then(|| Self {
+            host: host.to_owned(),
+            port,
+            tls,
+        })
+    }
+}
+
+/// Why there is no stream.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No address, or nobody who answers at it.
+    #[error("cannot connect to {host}:{port}")]
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A name that no certificate can carry.
+    #[error("{0:?} is no host name that TLS can verify")]
+    Name(String),
+    /// The peer could not prove who it is.
+    #[error("TLS with {host} failed")]
+    Tls {
+        /// Name or address.
+        host: String,
+        /// What rustls said.
+        source: io::Error,
+    },
+}
+
+/// An open stream.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Plain(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Connects. Bounded by nothing but the system: callers set the time limit.
+///
+/// # Errors
+/// When name, host or certificate are not as they should be.
+pub async fn connect(address: &Address, tls: &Arc<ClientConfig>) -> Result<Stream, ConnectError> {
+    let host = address.host.as_str();
+    let tcp = |source| ConnectError::Tcp {
+        host: host.to_owned(),
+        port: address.port,
+        source,
+    };
+    let stream = TcpStream::connect((host, address.port))
+        .await
+        .map_err(tcp)?;
+    tune(&stream).map_err(tcp)?;
+    if !address.tls {
+        return Ok(Stream::Plain(stream));
+    }
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_invalid| ConnectError::Name(host.to_owned()))?;
+    let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
+    let stream = stream.await.map_err(|source| ConnectError::Tls {
+        host: host.to_owned(),
+        source,
+    })?;
+    Ok(Stream::Tls(Box::new(stream)))
+}
+
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_read() {
+        let parsed = |text| Address::parse(text, 6379, false).map(|found| (found.host, found.port));
+        assert_eq!(parsed("redis"), Some(("redis".to_owned(), 6379)));
+        assert_eq!(parsed("redis:1"), Some(("redis".to_owned(), 1)));
+        assert_eq!(parsed("[::1]:7"), Some(("::1".to_owned(), 7)));
+        assert_eq!(parsed("[::1]"), Some(("::1".to_owned(), 6379)));
+        for bad in ["", ":1", "host:", "host:x", "host:70000", "[::1", "[::1]x", "::1"] {
+            assert_eq!(parsed(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Tests of the table: numbering, what stays over a change, and what every tick carries.
+
+use contract::assignment::Account;
+use kite::{Detail, Full, Quote};
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOON_US: i64 = 1_764_570_600_000_000; // 2025-12-01 12:00:00 IST
+const NOON: u32 = 1_764_570_600;
+
+/// An option on a channel of its own, an index, and a share that also stands in for an index.
+pub(crate) fn sample() -> Assignment {
+    let row = |token: u32, symbol: &str, kind, outputs| contract::Row {
+        token: Token(token),
+        mode: Mode::Full,
+        symbol: symbol.to_owned(),
+        tradingsymbol: symbol.to_owned(),
+        exchange: "NSE".to_owned(),
+        segment: "NSE".to_owned(),
+        instrument_type: kind,
+        strike: None,
+        expiry: None,
+        lot_size: None,
+        tick_size: None,
+        sets: vec![0],
+        outputs,
+    };
+    let output = |channel, shape| contract::Output {
+        channel,
+        shape,
+        depth: false,
+    };
+    Assignment {
+        version: 1,
+        generation: 1,
+        account: Account {
+            name: "acct-a".to_owned(),
+            namespace: None,
+            uid: "u-1".to_owned(),
+            mock: false,
+        },
+        websocket: "ws://127.0.0.1:7070".to_owned(),
+        redis_url: "redis://127.0.0.1:6379".to_owned(),
+        connections: 3,
+        tokens_per_connection: 3000,
+        sets: vec!["one".to_owned()],
+        channels: vec!["a".to_owned(), "b".to_owned()],
+        instruments: vec![
+            row(256_265, "NIFTY 50", InstrumentType::Equity, vec![output(1, Shape::Underlying)]),
+            row(
+                408_065,
+                "INFY",
+                InstrumentType::Equity,
+                vec![output(0, Shape::Contract), output(1, Shape::Underlying)],
+            ),
+            row(12_192_002, "NIFTYPE", InstrumentType::Put, vec![output(0, Shape::Contract)]),
+        ],
+    }
+}
+
+fn full(token: u32, volume: u32, exchange_time: u32) -> Packet {
+    let quote = Quote {
+        volume,
+        ..Quote::default()
+    };
+    let full = Full {
+        exchange_time,
+        ..Full::default()
+    };
+    Packet {
+        token: Token(token),
+        last_price: 100,
+        detail: Detail::Full(quote, full),
+    }
+}
+
+fn rendered(table: &mut Table, packet: &Packet) -> Vec<Value> {
+    let row = table.find(packet.token).unwrap();
+    let mut messages = Vec::new();
+    table.render(row, packet, NOON_US + 5, |_, message| {
+        messages.push(serde_json::from_slice(message).unwrap());
+    });
+    messages
+}
+
+fn tick(table: &mut Table, packet: &Packet) -> Vec<Value> {
+    let row = table.find(packet.token).unwrap();
+    assert_eq!(table.accept(row, packet, NOON_US), Verdict::Tick);
+    rendered(table, packet)
+}
+
+#[test]
+fn each_channel_has_its_own_numbers() {
+    let mut table = Table::build(&sample(), "1");
+    let share = tick(&mut table, &full(408_065, 1, NOON));
+    assert_eq!((&share[0]["seq"], &share[1]["seq"]), (&json!(1), &json!(1)));
+    let option = tick(&mut table, &full(12_192_002, 1, NOON));
+    assert_eq!(option[0]["seq"], 2);
+    let share = tick(&mut table, &full(408_065, 1, NOON));
+    assert_eq!((&share[0]["seq"], &share[1]["seq"]), (&json!(3), &json!(2)));
+}
+
+#[test]
+fn an_old_snapshot_is_seen_and_takes_no_number() {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+    let now = Instant::now();
+    let mut table = Table::build(&sample(), "1");
+    table.on_subscribe(Token(12_192_002), now);
+    let yesterday = full(12_192_002, 900, NOON - 86_400);
+    let row = table.find(yesterday.token).unwrap();
+    assert_eq!(table.accept(row, &yesterday, NOON_US), Verdict::OldSnapshot);
+    assert!(table.row(row).seen);
+    let first = tick(&mut table, &full(12_192_002, 5, NOON));
+    assert_eq!(first[0]["seq"], 1);
+    assert_eq!(first[0]["volume_delta"], Value::Null, "yesterday's volume is none");
+    assert_eq!(first[0].get("snapshot"), None, "the first packet is over");
+}
+
+#[test]
+fn a_first_packet_says_so_and_volume_counts_from_it() {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+    let now = Instant::now();
+    let mut table = Table::build(&sample(), "1");
+    table.on_subscribe(Token(12_192_002), now);
+    let first = tick(&mut table, &full(12_192_002, 100, NOON));
+    assert_eq!(first[0]["snapshot"], true);
+    assert_eq!(first[0]["volume_delta"], Value::Null);
+    let second = tick(&mut table, &full(12_192_002, 130, NOON));
+    assert_eq!(second[0].get("snapshot"), None);
+    assert_eq!(second[0]["volume_delta"], 30);
+    table.on_messages_lost();
+    let third = tick(&mut table, &full(12_192_002, 140, NOON));
+    assert_eq!(third[0]["volume_delta"], Value::Null, "a tick before it may be missing");
+    let reset = tick(&mut table, &full(12_192_002, 3, NOON));
+    assert_eq!(reset[0]["volume_delta"], Value::Null, "a new day");
+}
+
+#[test]
+fn volume_counts_from_the_last_tick_that_was_rendered() {
+    let mut table = Table::build(&sample(), "1");
+    tick(&mut table, &full(12_192_002, 100, NOON));
+    let row = table.find(Token(12_192_002)).unwrap();
+    let held = full(12_192_002, 110, NOON);
+    assert_eq!(table.accept(row, &held, NOON_US), Verdict::Tick);
+    let newer = tick(&mut table, &full(12_192_002, 150, NOON));
+    assert_eq!(newer[0]["volume_delta"], 50, "nothing was sent in between");
+    assert_eq!(newer[0]["seq"], 3, "and the jump says that one is missing");
+}
+
+#[test]
+fn a_new_table_goes_on_where_the_old_one_was() {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+    let now = Instant::now();
+    let mut table = Table::build(&sample(), "1");
+    for token in [256_265, 408_065, 12_192_002] {
+        table.on_subscribe(Token(token), now);
+    }
+    tick(&mut table, &full(12_192_002, 100, NOON));
+
+    let mut less = sample();
+    less.channels = vec!["b".to_owned()];
+    less.instruments.remove(2);
+    less.instruments.remove(1);
+    less.instruments[0].outputs[0].channel = 0;
+    let mut next = Table::build(&less, "1");
+    next.succeed(table);
+    assert_eq!(next.row(0).subscribed, Some(now));
+
+    let mut last = Table::build(&sample(), "1");
+    last.succeed(next);
+    let option = tick(&mut last, &full(12_192_002, 200, NOON));
+    assert_eq!(option[0]["seq"], 2, "a channel that comes back goes on");
+    assert_eq!(option[0]["volume_delta"], Value::Null, "the instrument was away");
+}
+
+#[test]
+fn a_socket_takes_what_it_showed_with_it() {
+    let mut table = Table::build(&sample(), "1");
+    let places = BTreeMap::from([(Token(12_192_002), 1)]);
+    table.set_places(&places);
+    tick(&mut table, &full(12_192_002, 100, NOON));
+    table.on_socket_end(0);
+    assert!(table.row(2).seen);
+    table.on_socket_end(1);
+    assert!(!table.row(2).seen);
+}

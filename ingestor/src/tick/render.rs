@@ -1,0 +1,282 @@
+//! Writes a tick as JSON.
+//!
+//! Owns the two shapes that consumers parse: every key, its order and when it is null or absent.
+//! Keys of the replaced service come first, added ones follow. Must not allocate beyond the buffer
+//! it appends to, and never passes a number through a binary fraction.
+
+use contract::Shape;
+use kite::{Depth, Detail, Full, IndexQuote, Level, Packet, Quote};
+
+use super::decimal::{Decimals, write_integer};
+use super::face::Imprint;
+use super::rules::mode_of;
+
+/// One tick: a packet and what was decided about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tick<'a> {
+    /// What Kite sent.
+    pub packet: &'a Packet,
+    /// Number within its channel.
+    pub seq: u64,
+    /// Index of the connection that it came by.
+    pub connection: u8,
+    /// Its time in epoch seconds.
+    pub ts: i64,
+    /// When its frame left the socket, epoch microseconds.
+    pub received_us: i64,
+    /// When it goes to Redis, epoch microseconds.
+    pub published_us: i64,
+    /// Volume since the token's previous tick.
+    pub volume_delta: Option<u32>,
+    /// Whether it is a token's first on a socket.
+    pub snapshot: bool,
+}
+
+/// How ticks of one instrument look on one channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// What [`super::face::write_head`] rendered.
+    pub head: &'a [u8],
+    /// Who publishes.
+    pub imprint: &'a Imprint,
+    /// The shape.
+    pub shape: Shape,
+    /// How prices are spelled.
+    pub decimals: Decimals,
+    /// Whether the instrument is an option.
+    pub option: bool,
+    /// Whether the instrument is an index, which has no volume.
+    pub index: bool,
+    /// Whether ticks in full mode carry the book.
+    pub depth: bool,
+}
+
+/// Appends the JSON object of `tick`.
+pub fn write(out: &mut Vec<u8>, look: &Look<'_>, tick: &Tick<'_>) {
+    let mut json = Json {
+        out,
+        decimals: look.decimals,
+    };
+    json.raw(look.head);
+    json.price(tick.packet.last_price);
+    match look.shape {
+        Shape::Contract => write_contract(&mut json, look, tick),
+        Shape::Underlying => write_underlying(&mut json, look, tick),
+    }
+    if tick.snapshot {
+        json.raw(b",\"snapshot\":true");
+    }
+    json.raw(&look.imprint.tail);
+}
+
+fn write_contract(json: &mut Json<'_>, look: &Look<'_>, tick: &Tick<'_>) {
+    let (quote, full) = parts(tick.packet);
+    json.optional(b",\"volume\":", quote.map(|quote| quote.volume));
+    json.optional(b",\"oi\":", full.map(|full| full.oi));
+    if look.option {
+        json.raw(b",\"iv\":null,\"delta\":null,\"gamma\":null,\"theta\":null,\"vega\":null");
+    }
+    json.integer(b",\"ts\":", tick.ts);
+    json.mock(look.imprint.mock);
+    if let Some(full) = full.filter(|full| look.depth && !full.depth.is_absent()) {
+        json.depth(&full.depth);
+    }
+    if let Some(quote) = quote {
+        json.integer(b",\"total_buy_quantity\":", quote.total_buy);
+        json.integer(b",\"total_sell_quantity\":", quote.total_sell);
+    }
+    json.origin(look.imprint, tick);
+    match &tick.packet.detail {
+        Detail::Ltp => {}
+        Detail::IndexQuote(index) | Detail::IndexFull(index, _) => json.day(Day::from(index)),
+        Detail::Quote(quote) | Detail::Full(quote, _) => {
+            json.trade(quote);
+            json.day(Day::from(quote));
+        }
+    }
+    json.extremes(full);
+    json.optional(b",\"volume_delta\":", tick.volume_delta);
+}
+
+fn write_underlying(json: &mut Json<'_>, look: &Look<'_>, tick: &Tick<'_>) {
+    let (quote, full) = parts(tick.packet);
+    let price = tick.packet.last_price;
+    json.raw(b",\"last_price\":");
+    json.price(price);
+    json.raw(b",\"close\":");
+    json.price(price);
+    match &tick.packet.detail {
+        Detail::Ltp => json.raw(
+            b",\"open\":null,\"high\":null,\"low\":null,\"prev_close\":null,\"ohlc\":null",
+        ),
+        Detail::IndexQuote(index) | Detail::IndexFull(index, _) => json.day_twice(Day::from(index)),
+        Detail::Quote(quote) | Detail::Full(quote, _) => json.day_twice(Day::from(quote)),
+    }
+    let volume = quote.map(|quote| quote.volume).or(look.index.then_some(0));
+    json.optional(b",\"volume\":", volume);
+    json.integer(b",\"ts\":", tick.ts);
+    json.integer(b",\"timestamp\":", tick.ts);
+    json.mock(look.imprint.mock);
+    json.origin(look.imprint, tick);
+    if let Some(quote) = quote {
+        json.trade(quote);
+    }
+    json.extremes(full);
+    json.optional(b",\"volume_delta\":", tick.volume_delta);
+}
+
+/// What a tradable instrument's packet carries beyond the price.
+const fn parts(packet: &Packet) -> (Option<&Quote>, Option<&Full>) {
+    match &packet.detail {
+        Detail::Ltp | Detail::IndexQuote(_) | Detail::IndexFull(..) => (None, None),
+        Detail::Quote(quote) => (Some(quote), None),
+        Detail::Full(quote, full) => (Some(quote), Some(full)),
+    }
+}
+
+/// Prices of the day, whatever packet they came in.
+#[derive(Clone, Copy)]
+struct Day {
+    open: i32,
+    high: i32,
+    low: i32,
+    previous_close: i32,
+}
+
+impl From<&IndexQuote> for Day {
+    fn from(index: &IndexQuote) -> Self {
+        Self {
+            open: index.open,
+            high: index.high,
+            low: index.low,
+            previous_close: index.close,
+        }
+    }
+}
+
+impl From<&Quote> for Day {
+    fn from(quote: &Quote) -> Self {
+        Self {
+            open: quote.open,
+            high: quote.high,
+            low: quote.low,
+            previous_close: quote.close,
+        }
+    }
+}
+
+struct Json<'a> {
+    out: &'a mut Vec<u8>,
+    decimals: Decimals,
+}
+
+impl Json<'_> {
+    #[inline]
+    fn raw(&mut self, text: &[u8]) {
+        self.out.extend_from_slice(text);
+    }
+
+    #[inline]
+    fn price(&mut self, raw: i32) {
+        self.decimals.write(self.out, raw);
+    }
+
+    #[inline]
+    fn prices<const N: usize>(&mut self, prices: [(&[u8], i32); N]) {
+        for (key, price) in prices {
+            self.raw(key);
+            self.price(price);
+        }
+    }
+
+    #[inline]
+    fn integer(&mut self, key: &[u8], value: impl itoa::Integer) {
+        self.raw(key);
+        write_integer(self.out, value);
+    }
+
+    #[inline]
+    fn optional<I: itoa::Integer>(&mut self, key: &[u8], value: Option<I>) {
+        match value {
+            Some(value) => self.integer(key, value),
+            None => {
+                self.raw(key);
+                self.raw(b"null");
+            }
+        }
+    }
+
+    fn mock(&mut self, mock: bool) {
+        self.raw(if mock {
+            b",\"is_mock\":true"
+        } else {
+            b",\"is_mock\":false"
+        });
+    }
+
+    fn origin(&mut self, imprint: &Imprint, tick: &Tick<'_>) {
+        self.integer(b",\"v\":1,\"seq\":", tick.seq);
+        self.raw(&imprint.source);
+        write_integer(self.out, tick.connection);
+        self.raw(b",\"mode\":\"");
+        self.raw(mode_of(tick.packet).as_str().as_bytes());
+        self.optional(b"\",\"exchange_ts\":", tick.packet.exchange_time());
+        self.optional(b",\"last_trade_ts\":", tick.packet.last_trade_time());
+        self.integer(b",\"recv_us\":", tick.received_us);
+        self.integer(b",\"pub_us\":", tick.published_us);
+    }
+
+    fn trade(&mut self, quote: &Quote) {
+        self.integer(b",\"last_qty\":", quote.last_quantity);
+        self.prices([(b",\"avg_price\":", quote.average_price)]);
+    }
+
+    fn day(&mut self, day: Day) {
+        self.prices([
+            (b",\"open\":", day.open),
+            (b",\"high\":", day.high),
+            (b",\"low\":", day.low),
+            (b",\"prev_close\":", day.previous_close),
+        ]);
+    }
+
+    fn day_twice(&mut self, day: Day) {
+        self.day(day);
+        self.prices([
+            (b",\"ohlc\":{\"open\":", day.open),
+            (b",\"high\":", day.high),
+            (b",\"low\":", day.low),
+            (b",\"close\":", day.previous_close),
+        ]);
+        self.raw(b"}");
+    }
+
+    fn extremes(&mut self, full: Option<&Full>) {
+        if let Some(full) = full {
+            self.integer(b",\"oi_high\":", full.oi_day_high);
+            self.integer(b",\"oi_low\":", full.oi_day_low);
+        }
+    }
+
+    fn depth(&mut self, depth: &Depth) {
+        self.raw(b",\"depth\":{\"buy\":[");
+        self.levels(&depth.buy);
+        self.raw(b"],\"sell\":[");
+        self.levels(&depth.sell);
+        self.raw(b"]}");
+    }
+
+    fn levels(&mut self, levels: &[Level; 5]) {
+        let mut key: &[u8] = b"{\"quantity\":";
+        for level in levels {
+            self.integer(key, level.quantity);
+            self.prices([(b",\"price\":", level.price)]);
+            self.integer(b",\"orders\":", level.orders);
+            self.raw(b"}");
+            key = b",{\"quantity\":";
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! The rules about a tick's time and first packets. Pure; every time is an argument.
+
+use kite::{Detail, Mode, Packet};
+
+/// An exchange time that is older than this against the receive time does not date the tick.
+const OLDEST_EXCHANGE_TIME: i64 = 5;
+
+/// India Standard Time is 5:30 h ahead of UTC, all year.
+const IST_OFFSET: i64 = 19_800;
+
+const DAY: i64 = 86_400;
+
+const MICROS: i64 = 1_000_000;
+
+/// `ts` of a tick in epoch seconds: the exchange's time where it is fresh, else the receive
+/// second; never lower than `previous`, because consumers bucket by it.
+#[must_use]
+pub fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: i64) -> i64 {
+    let received = received_us.div_euclid(MICROS);
+    let fresh = exchange_time
+        .filter(|exchange| (0..=OLDEST_EXCHANGE_TIME).contains(&received.saturating_sub(*exchange)));
+    fresh.unwrap_or(received).max(previous)
+}
+
+/// Whether an exchange time belongs to another day in India than the receive time: a first packet
+/// with it shows a session that is over.
+#[must_use]
+pub fn is_of_another_day(exchange_time: i64, received_us: i64) -> bool {
+    ist_day(exchange_time) != ist_day(received_us.div_euclid(MICROS))
+}
+
+/// The mode that a packet was sent in, by its kind.
+#[must_use]
+pub const fn mode_of(packet: &Packet) -> Mode {
+    match packet.detail {
+        Detail::Ltp => Mode::Ltp,
+        Detail::IndexQuote(_) | Detail::Quote(_) => Mode::Quote,
+        Detail::IndexFull(..) | Detail::Full(..) => Mode::Full,
+    }
+}
+
+/// The day's volume that a packet carries.
+#[must_use]
+pub const fn volume_of(packet: &Packet) -> Option<u32> {
+    match &packet.detail {
+        Detail::Quote(quote) | Detail::Full(quote, _) => Some(quote.volume),
+        Detail::Ltp | Detail::IndexQuote(_) | Detail::IndexFull(..) => None,
+    }
+}
+
+/// How many first packets a token still owes: one after a subscribe, one more after a change of
+/// its mode, since the server answers either with a packet of all it knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirstPackets(u8);
+
+impl FirstPackets {
+    /// The token was subscribed to on a socket.
+    pub const fn on_subscribe(&mut self) {
+        self.0 = 1;
+    }
+
+    /// The token's mode was changed on a socket.
+    pub const fn on_mode_change(&mut self) {
+        self.0 = if self.0 == 0 { 1 } else { 2 };
+    }
+
+    /// Whether a packet that came in `came` is a first one, where `wanted` was asked for. Once the
+    /// wanted mode is seen nothing is owed any more.
+    #[must_use]
+    pub fn take(&mut self, came: Mode, wanted: Mode) -> bool {
+        let first = self.0 > 0;
+        self.0 = if came == wanted { 0 } else { self.0.saturating_sub(1) };
+        first
+    }
+}
+
+fn ist_day(seconds: i64) -> i64 {
+    (seconds + IST_OFFSET).div_euclid(DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOON: i64 = 1_764_570_600; // 2025-12-01 12:00:00 IST
+
+    #[test]
+    fn a_fresh_exchange_time_dates_the_tick() {
+        let received = NOON * MICROS + 999_999;
+        assert_eq!(tick_time(Some(NOON), received, 0), NOON);
+        assert_eq!(tick_time(Some(NOON - 5), received, 0), NOON - 5);
+        assert_eq!(tick_time(Some(NOON - 6), received, 0), NOON);
+        assert_eq!(tick_time(Some(NOON + 1), received, 0), NOON);
+        assert_eq!(tick_time(None, received, 0), NOON);
+    }
+
+    #[test]
+    fn time_never_goes_back() {
+        assert_eq!(tick_time(Some(NOON - 3), NOON * MICROS, NOON), NOON);
+        assert_eq!(tick_time(None, NOON * MICROS, NOON + 9), NOON + 9);
+    }
+
+    #[test]
+    fn the_day_changes_at_midnight_in_india() {
+        let midnight = NOON + 12 * 3600;
+        assert!(is_of_another_day(midnight - 1, midnight * MICROS));
+        assert!(!is_of_another_day(midnight, midnight * MICROS));
+        assert!(!is_of_another_day(midnight - 1, midnight * MICROS - 1));
+    }
+
+    #[test]
+    fn a_subscribe_with_a_mode_owes_two_first_packets() {
+        let mut first = FirstPackets::default();
+        assert!(!first.take(Mode::Quote, Mode::Full));
+        first.on_subscribe();
+        first.on_mode_change();
+        assert!(first.take(Mode::Quote, Mode::Full));
+        assert!(first.take(Mode::Full, Mode::Full));
+        assert!(!first.take(Mode::Full, Mode::Full));
+    }
+
+    #[test]
+    fn the_wanted_mode_ends_what_is_owed() {
+        let mut first = FirstPackets::default();
+        first.on_subscribe();
+        first.on_mode_change();
+        assert!(first.take(Mode::Full, Mode::Full));
+        assert!(!first.take(Mode::Full, Mode::Full));
+        first.on_mode_change();
+        assert!(first.take(Mode::Full, Mode::Ltp));
+        assert!(!first.take(Mode::Ltp, Mode::Ltp));
+    }
+
+    proptest! {
+        #[test]
+        fn times_of_one_token_never_fall(
+            ticks in proptest::collection::vec((proptest::option::of(0_i64..20), 0_i64..20_000_000), 1..50)
+        ) {
+            let mut previous = 0;
+            for (exchange, received_us) in ticks {
+                let ts = tick_time(exchange, received_us, previous);
+                prop_assert!(ts >= previous);
+                let received = received_us / MICROS;
+                prop_assert!(ts == previous || ts == received || Some(ts) == exchange);
+                if let Some(exchange) = exchange.filter(|_| ts > previous && ts != received) {
+                    prop_assert!(received - exchange <= 5);
+                }
+                previous = ts;
+            }
+        }
+    }
+}

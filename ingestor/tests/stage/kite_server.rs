@@ -1,0 +1,150 @@
+//! A small Kite: accepts sockets, writes down what it is told, sends what the test says.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use futures::{SinkExt, StreamExt};
+use kite::{Command, Detail, FrameBuilder, Full, Packet, Quote, Token};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+
+use super::{ACCESS_TOKEN, within};
+
+/// What the server saw.
+#[derive(Debug, PartialEq)]
+pub enum Seen {
+    Refused,
+    Opened,
+    Command(Command),
+    CloseFrame,
+    Gone,
+}
+
+pub struct KiteServer {
+    port: u16,
+    accepted: Arc<Mutex<HashSet<String>>>,
+    sockets: mpsc::UnboundedReceiver<mpsc::UnboundedSender<Message>>,
+    seen: mpsc::UnboundedReceiver<Seen>,
+}
+
+impl KiteServer {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accepted = Arc::new(Mutex::new(HashSet::from([ACCESS_TOKEN.to_owned()])));
+        let (socket_sender, sockets) = mpsc::unbounded_channel();
+        let (seen_sender, seen) = mpsc::unbounded_channel();
+        let tokens = Arc::clone(&accepted);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (tokens, sockets, seen) =
+                    (Arc::clone(&tokens), socket_sender.clone(), seen_sender.clone());
+                tokio::spawn(serve(stream, tokens, sockets, seen));
+            }
+        });
+        Self {
+            port,
+            accepted,
+            sockets,
+            seen,
+        }
+    }
+
+    pub fn origin(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
+    /// From now on only this access token opens a socket.
+    pub fn accept_only(&self, access_token: &str) {
+        *self.accepted.lock().unwrap() = HashSet::from([access_token.to_owned()]);
+    }
+
+    /// The next socket that is opened, to send through.
+    pub async fn socket(&mut self) -> mpsc::UnboundedSender<Message> {
+        within("a socket", self.sockets.recv()).await.unwrap()
+    }
+
+    /// The next thing seen.
+    pub async fn seen(&mut self) -> Seen {
+        within("something seen", self.seen.recv()).await.unwrap()
+    }
+
+    /// Whether nothing was seen since the last look.
+    pub fn nothing_seen(&mut self) -> bool {
+        self.seen.try_recv().is_err()
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "the library's callback says so")]
+async fn serve(
+    stream: TcpStream,
+    tokens: Arc<Mutex<HashSet<String>>>,
+    sockets: mpsc::UnboundedSender<mpsc::UnboundedSender<Message>>,
+    seen: mpsc::UnboundedSender<Seen>,
+) {
+    let check = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+        let target = request.uri().to_string();
+        let token = target.split("access_token=").nth(1).unwrap_or_default();
+        let version = request.headers().get("x-kite-version");
+        assert!(target.starts_with("/?api_key="), "the target has its slash");
+        assert_eq!(version.unwrap(), "3");
+        if tokens.lock().unwrap().contains(token) {
+            return Ok(response);
+        }
+        let mut refusal = ErrorResponse::new(None);
+        *refusal.status_mut() = StatusCode::FORBIDDEN;
+        Err(refusal)
+    };
+    let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, check).await else {
+        drop(seen.send(Seen::Refused));
+        return;
+    };
+    let (sender, mut frames) = mpsc::unbounded_channel();
+    drop(seen.send(Seen::Opened));
+    drop(sockets.send(sender));
+    loop {
+        tokio::select! {
+            frame = frames.recv() => match frame {
+                Some(frame) => drop(socket.send(frame).await),
+                None => return,
+            },
+            message = socket.next() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    let command = Command::parse(&text).expect("a command");
+                    drop(seen.send(Seen::Command(command)));
+                }
+                Some(Ok(Message::Close(_))) => drop(seen.send(Seen::CloseFrame)),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => {
+                    drop(seen.send(Seen::Gone));
+                    return;
+                }
+            },
+        }
+    }
+}
+
+/// A full packet whose price and volume are told apart by `price`.
+pub fn full(token: Token, price: i32) -> Packet {
+    let quote = Quote {
+        volume: price.unsigned_abs(),
+        ..Quote::default()
+    };
+    Packet {
+        token,
+        last_price: price,
+        detail: Detail::Full(quote, Full::default()),
+    }
+}
+
+pub fn frame(packets: &[Packet]) -> Message {
+    let mut frame = FrameBuilder::default();
+    for packet in packets {
+        assert!(frame.push(packet));
+    }
+    Message::binary(frame.finish())
+}

@@ -1,0 +1,214 @@
+//! The stage of the tests: a real Redis, a small Kite, and the ingestor as a process.
+//!
+//! Everything listens on loopback and lives in a temporary folder; everything ends with the test.
+
+#![allow(dead_code, reason = "every test uses another part of the stage")]
+
+pub mod kite_server;
+pub mod redis_server;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use contract::assignment::Account;
+use contract::mount::{self, ACCESS_TOKEN_FILE, API_KEY_FILE};
+use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
+use contract::{Assignment, Output, Report, Row, Sealed, Shape};
+use kite::{InstrumentType, Mode, Token};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+pub const API_KEY: &str = "fake-api-key";
+pub const ACCESS_TOKEN: &str = "fake-access-token";
+
+/// Every wait of a test ends after this.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often a condition is looked at where nothing tells of it.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Waits, bounded.
+pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
+    }
+}
+
+/// The folders of one ingestor.
+pub struct Folders {
+    root: tempfile::TempDir,
+}
+
+impl Folders {
+    pub fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn assignment(&self) -> PathBuf {
+        self.root.path().join("assignment")
+    }
+
+    fn credentials(&self) -> PathBuf {
+        self.root.path().join("credentials")
+    }
+
+    pub fn assign(&self, assignment: &Assignment) {
+        self.assign_sealed(&Sealed::new(assignment));
+    }
+
+    pub fn assign_sealed(&self, sealed: &Sealed) {
+        let files = BTreeMap::from([
+            (ASSIGNMENT_FILE, sealed.gzip.clone()),
+            (SHA256_FILE, sealed.sha256.clone().into_bytes()),
+        ]);
+        mount::publish(&self.assignment(), &files).unwrap();
+    }
+
+    pub fn credentials_of(&self, access_token: &str) {
+        let files = BTreeMap::from([
+            (API_KEY_FILE, API_KEY.as_bytes().to_vec()),
+            (ACCESS_TOKEN_FILE, access_token.as_bytes().to_vec()),
+        ]);
+        mount::publish(&self.credentials(), &files).unwrap();
+    }
+}
+
+/// A running ingestor.
+pub struct Ingestor {
+    pub child: Child,
+    base: String,
+    http: reqwest::Client,
+    log: Arc<Mutex<String>>,
+}
+
+impl Ingestor {
+    /// Starts it and waits until it listens.
+    pub async fn start(folders: &Folders) -> Self {
+        service::tls::install();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kite-ingestor"))
+            .arg("--assignment-dir")
+            .arg(folders.assignment())
+            .arg("--credentials-dir")
+            .arg(folders.credentials())
+            .args(["--listen", "127.0.0.1:0", "--exit-on-stdin-close"])
+            .args(["--log-level", "trace"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let listening = async {
+            loop {
+                let line = lines.next_line().await.unwrap().expect("it still runs");
+                if let Some((_, addr)) = line.split_once("addr=") {
+                    return addr.trim().to_owned();
+                }
+            }
+        };
+        let addr = within("listening", listening).await;
+        let gathered = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                gathered.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Self {
+            child,
+            base: format!("http://{addr}"),
+            http: reqwest::Client::new(),
+            log,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.http.get(self.base.clone() + path).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    pub async fn report(&self) -> Report {
+        serde_json::from_str(&self.get(contract::REPORT_PATH).await.1).unwrap()
+    }
+
+    /// Waits for a report that fits.
+    pub async fn until(&self, what: &str, fits: impl Fn(&Report) -> bool) -> Report {
+        let mut look = tokio::time::interval(LOOK);
+        let mut last = None;
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                look.tick().await;
+                let report = self.report().await;
+                if fits(&report) {
+                    return report;
+                }
+                last = Some(report);
+            }
+        });
+        match found.await {
+            Ok(report) => report,
+            Err(_) => panic!("{what}: not within {PATIENCE:?}, but {last:#?}\n{}", self.log()),
+        }
+    }
+
+    pub fn terminate(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        let status = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+/// A valid assignment with nothing in it.
+pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment {
+    Assignment {
+        version: 1,
+        generation: 1,
+        account: Account {
+            name: "acct-a".to_owned(),
+            namespace: None,
+            uid: "uid-1".to_owned(),
+            mock: true,
+        },
+        websocket: kite.origin(),
+        redis_url: format!("redis://127.0.0.1:{redis_port}"),
+        connections: 3,
+        tokens_per_connection: 3000,
+        sets: vec!["set-a".to_owned()],
+        channels: vec!["ticker:test:options".to_owned()],
+        instruments: Vec::new(),
+    }
+}
+
+/// An option that goes to the first channel.
+pub fn option(number: u32) -> Row {
+    Row {
+        token: Token(number << 8 | 2),
+        mode: Mode::Full,
+        symbol: "TEST".to_owned(),
+        tradingsymbol: format!("TEST{number}CE"),
+        exchange: "NFO".to_owned(),
+        segment: "NFO-OPT".to_owned(),
+        instrument_type: InstrumentType::Call,
+        strike: Some(f64::from(number)),
+        expiry: None,
+        lot_size: Some(1),
+        tick_size: Some(0.05),
+        sets: vec![0],
+        outputs: vec![Output {
+            channel: 0,
+            shape: Shape::Contract,
+            depth: false,
+        }],
+    }
+}

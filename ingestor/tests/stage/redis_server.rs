@@ -1,0 +1,134 @@
+//! A real Redis on a port of its own, and a plain subscriber.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+use super::within;
+
+pub struct RedisServer {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+/// A port that nobody listens on.
+pub async fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+impl RedisServer {
+    pub async fn start() -> Self {
+        Self::start_at(free_port().await).await
+    }
+
+    pub async fn start_at(port: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let child = spawn(port, folder.path()).await;
+        Self {
+            child,
+            port,
+            folder,
+        }
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it without a word.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    pub async fn restart(&mut self) {
+        self.child = spawn(self.port, self.folder.path()).await;
+    }
+
+    /// Everything that is published from now on.
+    pub async fn subscribe(&self) -> Subscriber {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let mut subscriber = Subscriber {
+            stream: BufReader::new(stream),
+        };
+        let command = b"*2\r\n$10\r\nPSUBSCRIBE\r\n$1\r\n*\r\n";
+        subscriber.stream.write_all(command).await.unwrap();
+        subscriber.array().await;
+        subscriber
+    }
+}
+
+async fn spawn(port: u16, folder: &std::path::Path) -> Child {
+    let mut child = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--dir"])
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("redis-server is installed");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ready = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("Ready to accept connections") {
+                return;
+            }
+        }
+        panic!("redis-server ended");
+    };
+    within("redis", ready).await;
+    child
+}
+
+pub struct Subscriber {
+    stream: BufReader<TcpStream>,
+}
+
+impl Subscriber {
+    /// The next message: its channel and its JSON.
+    pub async fn message(&mut self) -> (String, Value) {
+        let mut parts = within("a message", self.array()).await;
+        let json = serde_json::from_str(&parts.pop().unwrap()).unwrap();
+        (parts.pop().unwrap(), json)
+    }
+
+    /// The next message's JSON.
+    pub async fn tick(&mut self) -> Value {
+        self.message().await.1
+    }
+
+    async fn array(&mut self) -> Vec<String> {
+        let len = self.number().await;
+        let mut parts = Vec::new();
+        for _ in 0..len {
+            parts.push(self.part().await);
+        }
+        parts
+    }
+
+    async fn part(&mut self) -> String {
+        let line = self.line().await;
+        if !line.starts_with('$') {
+            return line;
+        }
+        let len: usize = line[1..].parse().unwrap();
+        let mut bytes = vec![0; len + 2];
+        self.stream.read_exact(&mut bytes).await.unwrap();
+        bytes.truncate(len);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    async fn number(&mut self) -> usize {
+        self.line().await[1..].parse().unwrap()
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).await.unwrap();
+        line.trim_end().to_owned()
+    }
+}

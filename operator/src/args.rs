@@ -1,0 +1,182 @@
+//! The command line: every knob, its environment variable and its default. Read once, by `main`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use service::telemetry::LogArgs;
+
+/// Turns TickerAccounts and InstrumentSets into ingest pods that stream.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "kite-operator", version)]
+pub struct Cli {
+    /// Log settings.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// What to run.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to run.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Runs in a Kubernetes cluster, or beside one that a kubeconfig points to
+    Run(RunArgs),
+    /// Runs without Kubernetes, on a folder of manifests
+    Local(LocalArgs),
+}
+
+/// Settings of `run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Namespace whose accounts and sets are looked after
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// Image of ingest pods whose account names none
+    #[arg(long, env = "INGESTOR_IMAGE", value_name = "IMAGE")]
+    pub ingestor_image: String,
+    /// When a node pulls the image of an ingest pod
+    #[arg(long, env = "INGESTOR_PULL_POLICY", value_enum, default_value_t)]
+    pub ingestor_pull_policy: PullPolicy,
+    /// Redis of accounts that name none; without user and password
+    #[arg(long, env = "REDIS_URL", value_name = "URL")]
+    pub redis_url: String,
+    /// Annotate a pod when its mounted files change, so that it sees them in 0.1 s rather than in
+    /// a minute; needs the right to patch pods
+    #[arg(long, env = "POKE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub poke: bool,
+    /// Address of probes and metrics
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9401", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+}
+
+/// Settings of `local`.
+#[derive(Args, Clone, Debug)]
+pub struct LocalArgs {
+    /// Folder of TickerAccount, InstrumentSet and Secret manifests; it is watched
+    #[arg(short = 'f', long = "filename", value_name = "FOLDER")]
+    pub manifests: PathBuf,
+    /// Redis of accounts that name none; without user and password
+    #[arg(long, env = "REDIS_URL", value_name = "URL", default_value = "redis://127.0.0.1:6379")]
+    pub redis_url: String,
+    /// Wait until everything is Ready, 10 seconds at most, print and stop; exit code 1 if it is not
+    #[arg(long)]
+    pub once: bool,
+    /// The ingest program; else the one beside this program, else the one on the PATH
+    #[arg(long, env = "INGESTOR_BIN", value_name = "FILE")]
+    pub ingestor_bin: Option<PathBuf>,
+    /// Where assignments and credentials are kept, readable by you alone
+    #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// When a node pulls an image. Kubernetes' own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum PullPolicy {
+    /// Whenever a pod starts.
+    Always,
+    /// When the node does not have it.
+    #[default]
+    IfNotPresent,
+    /// Never: it has to be there.
+    Never,
+}
+
+impl PullPolicy {
+    /// The word as it stands in a pod.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// The Redis URL cannot be used. It is not repeated: it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRedisUrl {
+    /// Another scheme, or none.
+    #[error("--redis-url is no Redis URL: write redis://host:port or rediss://host:port")]
+    Scheme,
+    /// It lands in every assignment, which anybody who may read ConfigMaps can read.
+    #[error("--redis-url holds a user or password: remove it, the URL is shown to everybody")]
+    UserInfo,
+}
+
+impl RunArgs {
+    /// Checks what the parser must not check, because it repeats what it refuses.
+    ///
+    /// # Errors
+    /// When the Redis URL cannot be used.
+    pub fn check(&self) -> Result<(), InvalidRedisUrl> {
+        check_redis_url(&self.redis_url)
+    }
+}
+
+impl LocalArgs {
+    /// Checks what the parser must not check, because it repeats what it refuses.
+    ///
+    /// # Errors
+    /// When the Redis URL cannot be used.
+    pub fn check(&self) -> Result<(), InvalidRedisUrl> {
+        check_redis_url(&self.redis_url)
+    }
+}
+
+fn check_redis_url(url: &str) -> Result<(), InvalidRedisUrl> {
+    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
+        return Err(InvalidRedisUrl::Scheme);
+    }
+    if url.contains('@') {
+        return Err(InvalidRedisUrl::UserInfo);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<RunArgs, clap::Error> {
+        let required = ["kite-operator", "run", "--namespace=n", "--ingestor-image=i"];
+        let cli = Cli::try_parse_from([&required, args].concat())?;
+        match cli.command {
+            Command::Run(args) => Ok(args),
+            Command::Local(_) => panic!("another command"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_knob_has_help_and_a_variable() {
+        Cli::command().debug_assert();
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        for arg in run.get_arguments() {
+            assert!(arg.get_help().is_some() && arg.get_env().is_some(), "{}", arg.get_id());
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_a_cluster() {
+        let args = run(&["--redis-url=redis://r:6379"]).unwrap();
+        assert!(args.poke);
+        assert_eq!(args.listen.to_string(), "0.0.0.0:9401");
+        assert_eq!(args.ingestor_pull_policy.as_str(), "IfNotPresent");
+        assert!(!run(&["--redis-url=redis://r", "--poke=false"]).unwrap().poke);
+    }
+
+    #[test]
+    fn only_a_redis_url_without_password_will_do() {
+        let check = |url: &str| run(&["--redis-url", url]).unwrap().check();
+        assert_eq!(check("rediss://r:6379"), Ok(()));
+        assert_eq!(check("http://r"), Err(InvalidRedisUrl::Scheme));
+        let refused = check("redis://u:hunter2@r:6379").unwrap_err();
+        assert!(!refused.to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,152 @@
+//! The operator in a cluster: what it watches, runs and serves.
+//!
+//! Owns the wiring. Reads are in `observe`, writes in `apply`, decisions in [`crate::plan`]; nothing
+//! else talks to the API server.
+
+mod apply;
+mod claims;
+mod guarded;
+mod metrics;
+mod observe;
+mod reports;
+mod retry;
+mod secrets;
+mod stores;
+mod trouble;
+mod turn;
+mod workload;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use service::clock::Clock;
+use service::http::Server;
+use service::metrics::Registry;
+use service::probe::Probes;
+use service::signal::Shutdown;
+use service::supervise::Tasks;
+use tokio::sync::Notify;
+
+use self::apply::Applier;
+use self::claims::Claims;
+use self::metrics::Metrics;
+use self::observe::{Observer, Opened};
+use self::reports::{Asking, Reports};
+use self::secrets::{Looking, Secrets};
+use self::stores::{Stores, Watching};
+use self::turn::Turn;
+use self::workload::Defaults;
+use crate::instruments::{Tables, fetch};
+use crate::plan::{self, Memory};
+use crate::scrape::Scraper;
+
+/// How long open HTTP requests may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long the API server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// What the operator is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The namespace it looks after.
+    pub namespace: String,
+    /// The ingest image of accounts that name none.
+    pub ingestor_image: String,
+    /// When nodes pull it: `Always`, `IfNotPresent` or `Never`.
+    pub ingestor_pull_policy: String,
+    /// The Redis of accounts that name none.
+    pub redis_url: String,
+    /// Whether pods are told of changed files at once.
+    pub poke: bool,
+    /// Where probes and metrics are served.
+    pub listen: SocketAddr,
+}
+
+/// Runs until `shutdown`.
+///
+/// # Errors
+/// When it cannot start, or a part of it ends.
+pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow::Result<()> {
+    let tls = service::tls::client_config()?;
+    let server = Server::bind(settings.listen).await?;
+    let client = client().await?;
+    let probes = Probes::with_clock(clock.clone());
+    let mut registry = Registry::default();
+    service::metrics::register_process(&mut registry);
+    let own = registry.sub_registry_with_prefix("kite_operator");
+    service::metrics::register_build(own, "kite-operator", env!("CARGO_PKG_VERSION"));
+    let metrics = Metrics::register(own);
+
+    let dirty = Arc::new(Notify::new());
+    let mut tasks = Tasks::new(shutdown.clone());
+    let stores = Stores::watch(
+        &Watching {
+            client: client.clone(),
+            namespace: &settings.namespace,
+            dirty: Arc::clone(&dirty),
+            metrics: metrics.clone(),
+            stop: shutdown.token(),
+        },
+        &mut tasks,
+    );
+    let reports = Arc::new(Reports::default());
+    let asking = Asking {
+        reports: Arc::clone(&reports),
+        scraper: Scraper::new(&tls)?,
+        clock: clock.clone(),
+        dirty: Arc::clone(&dirty),
+        failures: metrics.scrape_failures.clone(),
+    };
+    tasks.spawn("reports", asking.run(shutdown.token()));
+    let secrets = Arc::new(Secrets::default());
+    let looking = Looking {
+        secrets: Arc::clone(&secrets),
+        client: client.clone(),
+        clock: clock.clone(),
+        dirty: Arc::clone(&dirty),
+    };
+    tasks.spawn("secrets", looking.run(shutdown.token()));
+    let tables = Tables::new(fetch::client(&tls)?);
+    let turn = Turn {
+        observer: Observer {
+            stores,
+            reports,
+            secrets,
+            tables: Default::default(),
+            claims: Claims::new(client.clone()),
+            settings: plan::Settings { redis_url: settings.redis_url },
+            opened: Opened::default(),
+        },
+        applier: Applier::new(
+            client,
+            metrics.clone(),
+            Defaults {
+                image: settings.ingestor_image,
+                pull_policy: settings.ingestor_pull_policy,
+            },
+            settings.poke,
+        ),
+        fetched: tables.watch(),
+        tables,
+        memory: Memory::default(),
+        clock,
+        dirty,
+        metrics,
+        heartbeat: probes.heartbeat("turn", turn::HUNG),
+        gate: probes.gate("first pass"),
+    };
+    tasks.spawn("turn", turn.run(shutdown.token()));
+    let router = probes.router().merge(service::metrics::router(Arc::new(registry)));
+    tracing::info!(namespace = settings.namespace, address = %server.local_addr(), "operator started");
+    tasks.spawn("http", server.serve(router, shutdown.token()));
+    Ok(tasks.join_all_bounded(DRAIN).await?)
+}
+
+async fn client() -> anyhow::Result<Client> {
+    let mut config = kube::Config::infer().await?;
+    config.connect_timeout = Some(CONNECT);
+    Ok(Client::try_from(config)?)
+}

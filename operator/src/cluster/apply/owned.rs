@@ -1,0 +1,249 @@
+//! Writes what an account owns: its assignment, Service and StatefulSet, and pokes its pod.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use contract::{Assignment, Sealed};
+use crds::names;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
+use kube::{Api, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::{Applier, ApplyError, within};
+use crate::cluster::observe::Owned;
+use crate::cluster::workload::{self, Owner};
+use crate::plan::{AccountPlan, Delivery, Key, Now, Plan};
+
+/// How long a write may take to come back through the watch before it is doubted.
+const ECHO: Duration = Duration::from_secs(2);
+
+/// A pod that has not acknowledged is poked again this often.
+const POKE_AGAIN: Duration = Duration::from_secs(5);
+
+/// What was written for one account, to spare repetitions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Delivered {
+    assignment: Option<(u64, String, Instant)>,
+    service: Option<Applied>,
+    stateful_set: Option<Applied>,
+    poke: Option<Poke>,
+}
+
+/// An object that was applied: what was asked for, and the shape it had then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Applied {
+    desired: u64,
+    shape: u64,
+    at: Instant,
+}
+
+/// The last change of a pod's annotation.
+#[derive(Clone, Debug)]
+struct Poke {
+    pod_uid: Option<String>,
+    value: String,
+    at: Instant,
+    repeats: u32,
+}
+
+impl Applier {
+    /// Writes one account's objects in the order in which they are needed.
+    pub(super) async fn write_account(
+        &self,
+        plan: &AccountPlan,
+        owned: &Owned,
+        delivered: &mut Delivered,
+        now: Now,
+    ) -> Result<(), ApplyError> {
+        if !owned.names_are_ours {
+            return Ok(());
+        }
+        let owner =
+            Owner { namespace: &plan.key.namespace, name: &plan.key.name, uid: &plan.uid };
+        let mut content = owned.assignment.clone();
+        // The file before the pod that reads it: a new pod then starts with its assignment.
+        if let Delivery::Write(assignment) = &plan.assignment {
+            let sha256 = self.write_assignment(owner, assignment, owned, delivered, now).await?;
+            content = Some((assignment.generation, sha256));
+        }
+        // The Service before the StatefulSet that names it.
+        if let Some(workload) = &plan.workload {
+            let service = workload::service(owner);
+            let live = owned.service.as_ref();
+            self.apply_object(&service, live, &mut delivered.service, now).await?;
+            let stateful_set = workload::stateful_set(owner, workload, &self.defaults);
+            let live = owned.stateful_set.as_ref();
+            self.apply_object(&stateful_set, live, &mut delivered.stateful_set, now).await?;
+        }
+        // Last: a poke makes the kubelet read what was written above.
+        if let (true, Some(pod), Some((generation, sha256))) = (self.poke, &owned.pod, content) {
+            let secret = owned.secret_version.as_deref().unwrap_or("none");
+            let short = sha256.get(..12).unwrap_or(&sha256);
+            let value = format!("{generation}-{short}-{secret}");
+            self.poke(&plan.key, pod, &value, plan.awaiting, &mut delivered.poke, now).await?;
+        }
+        Ok(())
+    }
+
+    /// When a pod that does not answer is to be poked again.
+    pub(super) fn next_poke(&self, plan: &Plan) -> Option<Instant> {
+        let waiting = plan.accounts.iter().filter(|account| account.awaiting);
+        let pokes = waiting.filter_map(|account| self.delivered.get(&account.key)?.poke.as_ref());
+        pokes.map(|poke| poke.at + POKE_AGAIN).min()
+    }
+
+    async fn write_assignment(
+        &self,
+        owner: Owner<'_>,
+        assignment: &Assignment,
+        owned: &Owned,
+        delivered: &mut Delivered,
+        now: Now,
+    ) -> Result<String, ApplyError> {
+        if let Some((generation, sha256, at)) = &delivered.assignment
+            && *generation == assignment.generation
+            && now.monotonic.saturating_duration_since(*at) < ECHO
+        {
+            return Ok(sha256.clone());
+        }
+        let sealed = Sealed::new(assignment);
+        let sha256 = sealed.sha256.clone();
+        let version = owned.config_map.as_ref().and_then(|it| it.resource_version.clone());
+        let object = workload::assignment(owner, assignment, sealed, version);
+        self.server_side_apply(&object).await?;
+        delivered.assignment = Some((assignment.generation, sha256.clone(), now.monotonic));
+        tracing::info!(
+            account = %Key::new(owner.namespace, owner.name),
+            generation = assignment.generation,
+            instruments = assignment.instruments.len(),
+            "assignment written"
+        );
+        Ok(sha256)
+    }
+
+    /// Applies an object unless it is known to be as desired.
+    async fn apply_object<K>(
+        &self,
+        desired: &K,
+        live: Option<&ObjectMeta>,
+        applied: &mut Option<Applied>,
+        now: Now,
+    ) -> Result<(), ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Serialize,
+    {
+        let wish = fingerprint(&serde_json::to_string(desired).unwrap_or_default());
+        if let Some(last) = applied
+            && last.desired == wish
+        {
+            let unchanged = live.is_some_and(|live| shape(live) == last.shape);
+            let echo = now.monotonic.saturating_duration_since(last.at) < ECHO;
+            if unchanged || echo {
+                return Ok(());
+            }
+        }
+        let result = self.server_side_apply(desired).await?;
+        *applied = Some(Applied { desired: wish, shape: shape(&result), at: now.monotonic });
+        Ok(())
+    }
+
+    /// Applies an object and returns the metadata it has then.
+    async fn server_side_apply<K>(&self, object: &K) -> Result<ObjectMeta, ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Serialize,
+    {
+        let key = crate::cluster::guarded::key(object.meta());
+        let kind = kind_of::<K>();
+        let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &key.namespace);
+        // Forced: what others changed in our own objects is put right.
+        let params = PatchParams::apply(names::FIELD_MANAGER).force();
+        match within(api.patch(&key.name, &params, &Patch::Apply(object))).await {
+            Ok(result) => {
+                self.metrics.applied(kind);
+                Ok(result.metadata)
+            }
+            Err(source) => Err(ApplyError { kind, key, verb: "applied", source }),
+        }
+    }
+
+    async fn poke(
+        &self,
+        account: &Key,
+        pod: &ObjectMeta,
+        value: &str,
+        awaiting: bool,
+        last: &mut Option<Poke>,
+        now: Now,
+    ) -> Result<(), ApplyError> {
+        let shown = pod.annotations.as_ref().and_then(|it| it.get(names::ANNOTATION_POKE));
+        let known = last.as_ref().filter(|poke| poke.pod_uid == pod.uid && poke.value == value);
+        let repeats = match known {
+            Some(poke) => {
+                let waited = now.monotonic.saturating_duration_since(poke.at);
+                if !awaiting || waited < POKE_AGAIN {
+                    return Ok(());
+                }
+                poke.repeats + 1
+            }
+            None if shown.is_some_and(|shown| shown.as_str() == value) => {
+                // From before this process started.
+                *last = Some(Poke { pod_uid: pod.uid.clone(), value: value.to_owned(), at: now.monotonic, repeats: 0 });
+                return Ok(());
+            }
+            None => 0,
+        };
+        let text = if repeats == 0 { value.to_owned() } else { format!("{value}-{repeats}") };
+        let patch = json!({
+            "metadata": {
+                "uid": pod.uid,
+                "annotations": { (names::ANNOTATION_POKE): text },
+            },
+        });
+        let name = names::pod(&account.name);
+        let api: Api<PartialObjectMeta<Pod>> = Api::namespaced(self.client.clone(), &account.namespace);
+        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match within(api.patch(&name, &params, &Patch::Merge(&patch))).await {
+            Ok(_) => self.metrics.applied("Pod"),
+            // It went away; its successor reads the files when it starts.
+            Err(trouble) if trouble.is_not_found() => {}
+            Err(source) => {
+                let key = Key::new(&account.namespace, name);
+                return Err(ApplyError { kind: "Pod", key, verb: "annotated", source });
+            }
+        }
+        *last = Some(Poke { pod_uid: pod.uid.clone(), value: value.to_owned(), at: now.monotonic, repeats });
+        Ok(())
+    }
+}
+
+/// What of a live object tells whether somebody changed it. Its status does not count.
+fn shape(metadata: &ObjectMeta) -> u64 {
+    let owners: Vec<_> =
+        metadata.owner_references.iter().flatten().map(|owner| (&owner.uid, owner.controller)).collect();
+    // Kinds without a generation have no status that moves either.
+    let version = if metadata.generation.is_none() { metadata.resource_version.as_ref() } else { None };
+    fingerprint(&(&metadata.uid, metadata.generation, version, &metadata.labels, owners))
+}
+
+fn fingerprint(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn kind_of<K: Resource<DynamicType = ()>>() -> &'static str {
+    const KINDS: [&str; 3] = ["ConfigMap", "Service", "StatefulSet"];
+    KINDS.into_iter().find(|kind| *kind == K::kind(&())).unwrap_or("other")
+}

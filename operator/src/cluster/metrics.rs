@@ -1,0 +1,99 @@
+//! What the operator counts about itself. Labels are reasons and kinds, never names.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Every counter; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    /// Passes of the planner.
+    pub(crate) plans: Counter,
+    /// Seconds a pass of the planner took.
+    pub(crate) plan_seconds: Histogram,
+    /// Writes to owned objects that succeeded.
+    pub(crate) applies: Family<KindLabel, Counter>,
+    /// Writes of any sort that failed.
+    pub(crate) apply_failures: Family<ReasonLabel, Counter>,
+    /// Status writes that succeeded.
+    pub(crate) status_writes: Family<KindLabel, Counter>,
+    /// Reports that could not be had.
+    pub(crate) scrape_failures: Counter,
+    /// Instruments that were taken from one account and given to another.
+    pub(crate) placements_moved: Counter,
+    /// Watches that had to start over with a list.
+    pub(crate) watch_restarts: Family<KindLabel, Counter>,
+}
+
+/// A kind of object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct KindLabel {
+    /// The kind, such as `StatefulSet`.
+    pub(crate) kind: &'static str,
+}
+
+/// A class of failures.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ReasonLabel {
+    /// The class, such as `Conflict`.
+    pub(crate) reason: &'static str,
+}
+
+impl Metrics {
+    /// Makes the counters and registers them.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            plans: Counter::default(),
+            plan_seconds: Histogram::new([0.000_1, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0]),
+            applies: Family::default(),
+            apply_failures: Family::default(),
+            status_writes: Family::default(),
+            scrape_failures: Counter::default(),
+            placements_moved: Counter::default(),
+            watch_restarts: Family::default(),
+        };
+        registry.register("plans", "Passes of the planner", metrics.plans.clone());
+        registry.register("plan_seconds", "Time a pass took", metrics.plan_seconds.clone());
+        registry.register("applies", "Writes of owned objects", metrics.applies.clone());
+        registry.register("apply_failures", "Failed writes", metrics.apply_failures.clone());
+        registry.register("status_writes", "Writes of status", metrics.status_writes.clone());
+        registry.register(
+            "scrape_failures",
+            "Reports that could not be had",
+            metrics.scrape_failures.clone(),
+        );
+        registry.register(
+            "placements_moved",
+            "Instruments moved between accounts",
+            metrics.placements_moved.clone(),
+        );
+        registry.register(
+            "watch_restarts",
+            "Watches that started over with a list",
+            metrics.watch_restarts.clone(),
+        );
+        metrics
+    }
+
+    /// Counts a write of an owned object.
+    pub(crate) fn applied(&self, kind: &'static str) {
+        self.applies.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Counts a write of a status.
+    pub(crate) fn status_written(&self, kind: &'static str) {
+        self.status_writes.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Counts a failed write.
+    pub(crate) fn failed(&self, reason: &'static str) {
+        self.apply_failures.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts a watch that started over.
+    pub(crate) fn watch_restarted(&self, kind: &'static str) {
+        self.watch_restarts.get_or_create(&KindLabel { kind }).inc();
+    }
+}

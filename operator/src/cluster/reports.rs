@@ -1,0 +1,298 @@
+//! What the pods say of themselves: each is asked every few seconds, more often while it matters.
+//!
+//! Owns the asking and the newest answers. It decides when to ask, not what an answer means.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use contract::Report;
+use prometheus_client::metrics::counter::Counter;
+use service::clock::Clock;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::plan::{Failing, Key, Scrape};
+use crate::scrape::{ScrapeError, Scraper};
+
+/// How often a pod is asked while nothing is expected of it.
+const CALM: Duration = Duration::from_secs(5);
+
+/// How often for a while after its state has changed: more is about to.
+const LIVELY: Duration = Duration::from_secs(1);
+
+/// How long a change counts as recent.
+const RECENT: Duration = Duration::from_secs(10);
+
+/// How often while an acknowledgement is due.
+const AWAITING: Duration = Duration::from_millis(200);
+
+/// Requests at a time.
+const IN_FLIGHT: usize = 16;
+
+/// A pod to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Identity of its account.
+    pub(crate) uid: String,
+    /// Where it answers.
+    pub(crate) address: SocketAddr,
+    /// Whether it has yet to acknowledge its assignment.
+    pub(crate) awaiting: bool,
+}
+
+/// The newest answers, shared between the asking task and its readers.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    targets: watch::Sender<BTreeMap<Key, Target>>,
+    answers: Mutex<BTreeMap<Key, Answer>>,
+}
+
+/// What is known of one target.
+#[derive(Clone, Debug)]
+struct Answer {
+    uid: String,
+    scrape: Scrape,
+    changed: Option<Instant>,
+}
+
+impl Reports {
+    /// Says whom to ask from now on.
+    pub(crate) fn aim(&self, targets: BTreeMap<Key, Target>) {
+        self.targets.send_if_modified(|current| {
+            let changed = *current != targets;
+            *current = targets;
+            changed
+        });
+    }
+
+    /// What the account's pod last said, or that it says nothing.
+    pub(crate) fn of(&self, account: &Key, uid: &str) -> Scrape {
+        let answers = self.answers();
+        let answer = answers.get(account).filter(|answer| answer.uid == uid);
+        answer.map(|answer| answer.scrape.clone()).unwrap_or_default()
+    }
+
+    /// Keeps an answer, and says whether it is news.
+    fn note(&self, key: &Key, target: &Target, result: Result<Report, String>, now: Instant) -> bool {
+        let mut answers = self.answers();
+        let answer = answers.entry(key.clone()).or_insert_with(|| Answer::of(target));
+        if answer.uid != target.uid {
+            *answer = Answer::of(target);
+        }
+        let news = answer.scrape.take(result, now);
+        if news {
+            answer.changed = Some(now);
+        }
+        news
+    }
+
+    fn retain(&self, targets: &BTreeMap<Key, Target>) {
+        self.answers().retain(|key, answer| {
+            targets.get(key).is_some_and(|target| target.uid == answer.uid)
+        });
+    }
+
+    fn interval(&self, key: &Key, target: &Target, now: Instant) -> Duration {
+        if target.awaiting {
+            return AWAITING;
+        }
+        let changed = self.answers().get(key).and_then(|answer| answer.changed);
+        match changed {
+            Some(at) if now.saturating_duration_since(at) < RECENT => LIVELY,
+            _ => CALM,
+        }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, BTreeMap<Key, Answer>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answer {
+    fn of(target: &Target) -> Self {
+        Self { uid: target.uid.clone(), scrape: Scrape::default(), changed: None }
+    }
+}
+
+impl Scrape {
+    /// Takes the outcome of an attempt in; says whether anything changed that a plan may rest on.
+    fn take(&mut self, result: Result<Report, String>, now: Instant) -> bool {
+        match result {
+            Ok(report) => {
+                let recovered = self.failing.take().is_some();
+                let news = self.report.as_deref().is_none_or(|old| calm(old) != calm(&report));
+                self.report = Some(Arc::new(report));
+                recovered || news
+            }
+            Err(why) => {
+                let first = self.failing.is_none();
+                let failing =
+                    self.failing.get_or_insert(Failing { since: now, attempts: 0, why: String::new() });
+                failing.attempts = failing.attempts.saturating_add(1);
+                let news = failing.why != why;
+                failing.why = why;
+                // The second in a row is what tells an outage from a lost packet.
+                first || news || failing.attempts == 2
+            }
+        }
+    }
+}
+
+/// A report without what moves with every tick.
+fn calm(report: &Report) -> Report {
+    let mut calm = report.clone();
+    calm.ticks_total = 0;
+    calm.ticks_per_second = 0;
+    calm.last_tick_us = calm.last_tick_us.map(|_| 0);
+    calm.redis.published = 0;
+    calm.redis.conflated = 0;
+    calm.redis.unknown = 0;
+    for connection in &mut calm.connections {
+        connection.last_tick_us = connection.last_tick_us.map(|_| 0);
+    }
+    for set in &mut calm.sets {
+        set.last_tick_us = set.last_tick_us.map(|_| 0);
+    }
+    calm
+}
+
+/// The task that asks.
+pub(crate) struct Asking {
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) scraper: Scraper,
+    pub(crate) clock: Clock,
+    pub(crate) dirty: Arc<Notify>,
+    pub(crate) failures: Counter,
+}
+
+impl Asking {
+    /// Asks until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut aimed = self.reports.targets.subscribe();
+        let mut running = JoinSet::new();
+        // By account: when it was last asked (`None` while it is being asked), and its jitter.
+        let mut asked: BTreeMap<Key, (Option<Instant>, f64)> = BTreeMap::new();
+        loop {
+            let targets = aimed.borrow_and_update().clone();
+            self.reports.retain(&targets);
+            let now = self.clock.now();
+            let mut next = None;
+            for (key, target) in &targets {
+                let due = match asked.get(key) {
+                    Some((None, _)) => continue,
+                    Some((Some(at), jitter)) => {
+                        *at + self.reports.interval(key, target, now).mul_f64(*jitter)
+                    }
+                    None => now,
+                };
+                if due > now || running.len() >= IN_FLIGHT {
+                    next = next.map_or(Some(due), |next: Instant| Some(next.min(due)));
+                    continue;
+                }
+                asked.insert(key.clone(), (None, 0.9 + fastrand::f64() / 5.0));
+                let (key, target, scraper) = (key.clone(), target.clone(), self.scraper.clone());
+                running.spawn(async move {
+                    let result = scraper.report(target.address).await;
+                    (key, target, result)
+                });
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = aimed.changed() => if changed.is_err() { return },
+                Some(Ok((key, target, result))) = running.join_next() => {
+                    let now = self.clock.now();
+                    if let Some(asked) = asked.get_mut(&key) {
+                        asked.0 = Some(now);
+                    }
+                    asked.retain(|key, _| targets.contains_key(key));
+                    self.keep(&key, &target, result, now);
+                }
+                () = sleep_until(next), if next.is_some() && running.len() < IN_FLIGHT => {}
+            }
+        }
+    }
+
+    fn keep(&self, key: &Key, target: &Target, result: Result<Report, ScrapeError>, now: Instant) {
+        let result = result.map_err(|error| {
+            self.failures.inc();
+            service::exit::chain(&error).to_string()
+        });
+        // A pod that was replaced while it was asked is not this one.
+        let current = self.reports.targets.borrow().get(key).is_some_and(|it| it.uid == target.uid);
+        if current && self.reports.note(key, target, result, now) {
+            self.dirty.notify_one();
+        }
+    }
+}
+
+async fn sleep_until(next: Option<Instant>) {
+    match next {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(assigned: u32, ticks_total: u64) -> Report {
+        Report { assigned, ticks_total, last_tick_us: Some(ticks_total.cast_signed()), ..Report::default() }
+    }
+
+    fn target(uid: &str) -> Target {
+        Target { uid: uid.to_owned(), address: ([127, 0, 0, 1], 1).into(), awaiting: false }
+    }
+
+    #[test]
+    fn further_ticks_are_no_news_and_everything_else_is() {
+        let now = Clock::system().now();
+        let mut scrape = Scrape::default();
+        assert!(scrape.take(Ok(report(1, 5)), now));
+        assert!(!scrape.take(Ok(report(1, 9)), now));
+        assert_eq!(scrape.report.as_ref().unwrap().ticks_total, 9);
+        assert!(scrape.take(Ok(report(2, 9)), now));
+    }
+
+    #[test]
+    fn a_failure_is_news_twice_and_its_end_once() {
+        let now = Clock::system().now();
+        let mut scrape = Scrape::default();
+        scrape.take(Ok(report(1, 1)), now);
+        let fail = |scrape: &mut Scrape, seconds| {
+            scrape.take(Err("no answer".to_owned()), now + Duration::from_secs(seconds))
+        };
+        assert!(fail(&mut scrape, 0) && fail(&mut scrape, 5) && !fail(&mut scrape, 10));
+        let failing = scrape.failing.clone().unwrap();
+        assert_eq!((failing.since, failing.attempts), (now, 3));
+        assert_eq!(scrape.report.as_ref().unwrap().assigned, 1, "the last report is kept");
+        assert!(scrape.take(Ok(report(1, 1)), now));
+        assert!(scrape.failing.is_none());
+    }
+
+    #[test]
+    fn a_new_account_of_an_old_name_inherits_nothing() {
+        let now = Clock::system().now();
+        let (reports, key) = (Reports::default(), Key::new("n", "a"));
+        reports.note(&key, &target("old"), Ok(report(7, 1)), now);
+        assert!(reports.of(&key, "new").report.is_none());
+        assert!(reports.of(&key, "old").report.is_some());
+        reports.retain(&[(key.clone(), target("new"))].into());
+        assert!(reports.of(&key, "old").report.is_none());
+    }
+
+    #[test]
+    fn a_pod_is_asked_more_often_while_something_is_going_on() {
+        let now = Clock::system().now();
+        let (reports, key, mut target) = (Reports::default(), Key::new("n", "a"), target("u"));
+        assert_eq!(reports.interval(&key, &target, now), CALM);
+        reports.note(&key, &target, Ok(report(7, 1)), now);
+        assert_eq!(reports.interval(&key, &target, now), LIVELY);
+        assert_eq!(reports.interval(&key, &target, now + RECENT), CALM);
+        target.awaiting = true;
+        assert_eq!(reports.interval(&key, &target, now), AWAITING);
+    }
+}

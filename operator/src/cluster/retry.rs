@@ -1,0 +1,101 @@
+//! When to try again what failed: per object, ever later, never for longer than a minute.
+//!
+//! Pure. One object's failure must not hold up another's.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// The wait after the first failure.
+const FIRST: Duration = Duration::from_millis(500);
+
+/// The longest wait, before jitter.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The failures of every object that has any.
+#[derive(Clone, Debug)]
+pub(crate) struct Retries<K> {
+    failed: BTreeMap<K, Failed>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    attempts: u32,
+    until: Instant,
+}
+
+impl<K> Default for Retries<K> {
+    fn default() -> Self {
+        Self { failed: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord> Retries<K> {
+    /// Whether the object may be tried at `now`.
+    pub(crate) fn may_try(&self, object: &K, now: Instant) -> bool {
+        self.failed.get(object).is_none_or(|failed| failed.until <= now)
+    }
+
+    /// Notes a failure. `jitter`, from 0 to 1, spreads objects that failed together.
+    pub(crate) fn failed(&mut self, object: K, now: Instant, jitter: f64) {
+        let failed = self.failed.entry(object).or_insert(Failed { attempts: 0, until: now });
+        let wait = FIRST.saturating_mul(1 << failed.attempts.min(16)).min(LONGEST);
+        failed.attempts = failed.attempts.saturating_add(1);
+        failed.until = now + wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0);
+    }
+
+    /// Notes a success.
+    pub(crate) fn succeeded(&mut self, object: &K) {
+        self.failed.remove(object);
+    }
+
+    /// Forgets objects that are gone.
+    pub(crate) fn retain(&mut self, exists: impl Fn(&K) -> bool) {
+        self.failed.retain(|object, _| exists(object));
+    }
+
+    /// When the next waiting object may be tried.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.failed.values().map(|failed| failed.until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_minute_and_concern_one_object() {
+        let mut retries = Retries::default();
+        let mut now = Clock::start();
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            retries.failed("a", now, 0.5);
+            let until = retries.next().unwrap();
+            waits.push((until - now).as_millis());
+            assert!(!retries.may_try(&"a", now) && retries.may_try(&"b", now));
+            now = until;
+            assert!(retries.may_try(&"a", now));
+        }
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+    }
+
+    #[test]
+    fn success_and_deletion_forget() {
+        let now = Clock::start();
+        let mut retries = Retries::default();
+        retries.failed("a", now, 0.0);
+        retries.failed("b", now, 1.0);
+        retries.succeeded(&"a");
+        assert!(retries.may_try(&"a", now));
+        retries.retain(|object| *object != "b");
+        assert_eq!(retries.next(), None);
+    }
+
+    struct Clock;
+
+    impl Clock {
+        fn start() -> Instant {
+            service::clock::Clock::system().now()
+        }
+    }
+}

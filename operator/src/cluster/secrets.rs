@@ -1,0 +1,134 @@
+//! Whether the Secrets of accounts exist, and when they change: their metadata, read by name.
+//!
+//! Never what they hold, and never a list: the right to list Secrets is the right to read them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1 as core;
+use kube::{Api, Client};
+use service::clock::Clock;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::trouble::Trouble;
+use crate::plan::{Key, Secret};
+
+/// How often each Secret is looked at, before jitter.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests at a time.
+const IN_FLIGHT: usize = 8;
+
+/// The Secrets that accounts refer to.
+#[derive(Debug, Default)]
+pub(crate) struct Secrets {
+    wanted: watch::Sender<BTreeSet<Key>>,
+    seen: Mutex<BTreeMap<Key, Secret>>,
+}
+
+impl Secrets {
+    /// Says which Secrets matter from now on; new ones are looked at without delay.
+    pub(crate) fn want(&self, wanted: BTreeSet<Key>) {
+        self.wanted.send_if_modified(|current| {
+            let changed = *current != wanted;
+            *current = wanted;
+            changed
+        });
+    }
+
+    /// What is known of one.
+    pub(crate) fn of(&self, secret: &Key) -> Secret {
+        self.seen().get(secret).cloned().unwrap_or_default()
+    }
+
+    fn note(&self, key: Key, secret: Secret) -> bool {
+        self.seen().insert(key, secret.clone()) != Some(secret)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<Key, Secret>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that looks.
+pub(crate) struct Looking {
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) client: Client,
+    pub(crate) clock: Clock,
+    pub(crate) dirty: Arc<Notify>,
+}
+
+impl Looking {
+    /// Looks until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut wanted = self.secrets.wanted.subscribe();
+        let mut due: BTreeMap<Key, Instant> = BTreeMap::new();
+        loop {
+            let keys = wanted.borrow_and_update().clone();
+            self.secrets.seen().retain(|key, _| keys.contains(key));
+            due.retain(|key, _| keys.contains(key));
+            let now = self.clock.now();
+            let ready: Vec<Key> =
+                keys.iter().filter(|key| due.get(key).is_none_or(|at| *at <= now)).cloned().collect();
+            let looks: Vec<_> = ready.into_iter().map(|key| self.look(key)).collect();
+            let looks = stream::iter(looks).buffer_unordered(IN_FLIGHT);
+            let looked: Vec<Key> = tokio::select! {
+                () = stop.cancelled() => return,
+                looked = looks.collect() => looked,
+            };
+            let now = self.clock.now();
+            due.extend(
+                looked.into_iter().map(|key| (key, now + INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4))),
+            );
+            let next = due.values().min().copied();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = wanted.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep_until(next.unwrap_or(now + INTERVAL).into()) => {}
+            }
+        }
+    }
+
+    async fn look(&self, key: Key) -> Key {
+        let api: Api<core::Secret> = Api::namespaced(self.client.clone(), &key.namespace);
+        let answer = tokio::time::timeout(TIMEOUT, api.get_metadata_opt(&key.name)).await;
+        let secret = match answer.map_err(|_| Trouble::Silent).and_then(|it| Ok(it?)) {
+            Ok(None) => Secret::Missing,
+            Ok(Some(object)) => Secret::Present {
+                version: object.metadata.resource_version.unwrap_or_default(),
+            },
+            Err(trouble) => {
+                // What was known stays known.
+                tracing::warn!(secret = %key, "the Secret cannot be looked at: {trouble}");
+                return key;
+            }
+        };
+        if self.secrets.note(key.clone(), secret) {
+            self.dirty.notify_one();
+        }
+        key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_change_is_news() {
+        let (secrets, key) = (Secrets::default(), Key::new("n", "s"));
+        assert_eq!(secrets.of(&key), Secret::Unknown);
+        let version = |version: &str| Secret::Present { version: version.to_owned() };
+        assert!(secrets.note(key.clone(), version("1")));
+        assert!(!secrets.note(key.clone(), version("1")));
+        assert!(secrets.note(key.clone(), version("2")));
+        assert!(secrets.note(key.clone(), Secret::Missing));
+        assert_eq!(secrets.of(&key), Secret::Missing);
+    }
+}

@@ -1,0 +1,267 @@
+//! The cluster as last seen: one reflector per kind, each with its own back-off.
+//!
+//! Owns the watches and says when something that matters has changed. Stores are read only once all
+//! of them were filled; what is not there then does not exist.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use crds::{InstrumentSet, TickerAccount};
+use futures::StreamExt;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use kube::api::PartialObjectMeta;
+use kube::runtime::reflector::store::WriterDropped;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use service::supervise::Tasks;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::guarded::{self, Guarded};
+use super::metrics::Metrics;
+use super::{trouble, workload};
+use crate::plan::Key;
+
+/// A watch is renewed this often: one that died without a word is noticed then. Load balancers
+/// forget connections after 240 s or more.
+const WATCH_SECONDS: u32 = 200;
+
+/// Everything that is watched.
+#[derive(Clone, Debug)]
+pub(crate) struct Stores {
+    pub(crate) accounts: Store<Guarded<TickerAccount>>,
+    pub(crate) sets: Store<Guarded<InstrumentSet>>,
+    pub(crate) config_maps: Store<ConfigMap>,
+    pub(crate) services: Store<PartialObjectMeta<Service>>,
+    pub(crate) stateful_sets: Store<PartialObjectMeta<StatefulSet>>,
+    pub(crate) pods: Store<Pod>,
+}
+
+/// What every watch needs.
+pub(crate) struct Watching<'a> {
+    pub(crate) client: Client,
+    pub(crate) namespace: &'a str,
+    pub(crate) dirty: Arc<Notify>,
+    pub(crate) metrics: Metrics,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Stores {
+    /// Starts all watches.
+    pub(crate) fn watch(watching: &Watching<'_>, tasks: &mut Tasks) -> Self {
+        let everything = || watch::Config::default().timeout(WATCH_SECONDS);
+        let ours = || everything().labels(&workload::label_selector());
+        Self {
+            accounts: watching.start(tasks, everything(), asked),
+            sets: watching.start(tasks, everything(), asked),
+            config_maps: watching.start(tasks, ours(), any_change),
+            services: watching.start(tasks, ours(), any_change),
+            // The status changes with every step of its pod, which is watched itself.
+            stateful_sets: watching.start(tasks, ours(), asked),
+            pods: watching.start(tasks, ours(), any_change),
+        }
+    }
+
+    /// Waits until every store holds what the cluster held at some time since the start.
+    pub(crate) async fn filled(&self) -> Result<(), WriterDropped> {
+        self.accounts.wait_until_ready().await?;
+        self.sets.wait_until_ready().await?;
+        self.config_maps.wait_until_ready().await?;
+        self.services.wait_until_ready().await?;
+        self.stateful_sets.wait_until_ready().await?;
+        self.pods.wait_until_ready().await
+    }
+}
+
+
+impl Watching<'_> {
+    fn start<K>(&self, tasks: &mut Tasks, config: watcher::Config, mark: fn(&K) -> u64) -> Store<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (store, writer) = reflector::store();
+        let api: Api<K> = Api::namespaced(self.client.clone(), self.namespace);
+        let kind = K::kind(&()).into_owned();
+        let stream = watch::watcher(api, config).default_backoff().modify(prune).reflect(writer);
+        let follow = Follow {
+            kind: kind_label(&kind),
+            dirty: Arc::clone(&self.dirty),
+            metrics: self.metrics.clone(),
+            marks: HashMap::new(),
+            mark,
+            started: false,
+        };
+        let stop = self.stop.clone();
+        tasks.spawn(format!("watch of {kind}"), follow.run(stream, stop));
+        store
+    }
+}
+
+/// Turns the events of one watch into marks of what has changed.
+struct Follow<K> {
+    kind: &'static str,
+    dirty: Arc<Notify>,
+    metrics: Metrics,
+    marks: HashMap<Key, u64>,
+    mark: fn(&K) -> u64,
+    started: bool,
+}
+
+impl<K: Resource> Follow<K> {
+    async fn run<S>(mut self, stream: S, stop: CancellationToken)
+    where
+        S: futures::Stream<Item = watcher::Result<Event<K>>> + Send,
+    {
+        let mut stream = std::pin::pin!(stream.take_until(stop.cancelled_owned()));
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(event) => {
+                    if self.matters(&event) {
+                        self.dirty.notify_one();
+                    }
+                }
+                Err(error) => {
+                    let told = trouble::told_by_watch(&error);
+                    tracing::warn!(kind = self.kind, "watch failed and is tried again: {told}");
+                }
+            }
+        }
+    }
+
+    fn matters(&mut self, event: &Event<K>) -> bool {
+        match event {
+            Event::Init => {
+                if std::mem::replace(&mut self.started, true) {
+                    self.metrics.watch_restarted(self.kind);
+                }
+                self.marks.clear();
+                false
+            }
+            Event::InitApply(object) | Event::Apply(object) => {
+                let mark = (self.mark)(object);
+                self.marks.insert(guarded::key(object.meta()), mark) != Some(mark)
+                    && matches!(event, Event::Apply(_))
+            }
+            Event::InitDone => true,
+            Event::Delete(object) => {
+                self.marks.remove(&guarded::key(object.meta()));
+                true
+            }
+        }
+    }
+}
+
+/// Changes with what was asked for; not with a status, which is mostly our own writing.
+fn asked<K: Resource>(object: &K) -> u64 {
+    let metadata = object.meta();
+    let owners: Vec<_> =
+        metadata.owner_references.iter().flatten().map(|owner| (&owner.uid, owner.controller)).collect();
+    hash(&(
+        &metadata.uid,
+        metadata.generation,
+        &metadata.labels,
+        metadata.deletion_timestamp.is_some(),
+        owners,
+    ))
+}
+
+/// Changes whenever the object does.
+fn any_change<K: Resource>(object: &K) -> u64 {
+    hash(&(&object.meta().uid, &object.meta().resource_version))
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Drops what is large and never read.
+fn prune<K: Resource>(object: &mut K) {
+    let metadata = object.meta_mut();
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+fn kind_label(kind: &str) -> &'static str {
+    const KINDS: [&str; 6] =
+        ["TickerAccount", "InstrumentSet", "ConfigMap", "Service", "StatefulSet", "Pod"];
+    KINDS.into_iter().find(|known| *known == kind).unwrap_or("other")
+}
+
+/// Objects of a store by namespace and name.
+pub(crate) fn by_key<K>(store: &Store<K>) -> BTreeMap<Key, Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.state().into_iter().map(|object| (guarded::key(object.meta()), object)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::ObjectMeta;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    fn follow() -> Follow<Pod> {
+        Follow {
+            kind: "Pod",
+            dirty: Arc::default(),
+            metrics: Metrics::register(&mut Registry::default()),
+            marks: HashMap::new(),
+            mark: asked,
+            started: false,
+        }
+    }
+
+    fn pod(generation: i64, version: &str) -> Pod {
+        Pod {
+            metadata: ObjectMeta {
+                name: Some("p".to_owned()),
+                generation: Some(generation),
+                resource_version: Some(version.to_owned()),
+                ..ObjectMeta::default()
+            },
+            ..Pod::default()
+        }
+    }
+
+    #[test]
+    fn a_status_write_is_no_reason_to_plan_and_a_new_spec_is() {
+        let mut follow = follow();
+        assert!(!follow.matters(&Event::Init));
+        assert!(!follow.matters(&Event::InitApply(pod(1, "1"))));
+        assert!(follow.matters(&Event::InitDone));
+        assert!(!follow.matters(&Event::Apply(pod(1, "2"))));
+        assert!(follow.matters(&Event::Apply(pod(2, "3"))));
+        assert!(follow.matters(&Event::Delete(pod(2, "4"))));
+        assert!(follow.matters(&Event::Apply(pod(2, "5"))));
+        assert!(any_change(&pod(1, "1")) != any_change(&pod(1, "2")));
+    }
+
+    #[test]
+    fn only_a_second_list_counts_as_a_restart() {
+        let mut follow = follow();
+        let label = super::super::metrics::KindLabel { kind: "Pod" };
+        follow.matters(&Event::Init);
+        assert_eq!(follow.metrics.watch_restarts.get_or_create(&label).get(), 0);
+        follow.matters(&Event::Init);
+        assert_eq!(follow.metrics.watch_restarts.get_or_create(&label).get(), 1);
+    }
+}

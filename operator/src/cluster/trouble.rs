@@ -1,0 +1,123 @@
+//! What the API server's refusals are called: a short class for metrics, one line for people.
+//!
+//! The client's own texts repeat their causes and print whole structures.
+
+use std::error::Error as _;
+use std::fmt;
+
+use kube::Error;
+
+/// A call to the API server that failed.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It was answered with a refusal, or not understood.
+    Refused(Box<Error>),
+    /// There was no answer in time.
+    Silent,
+}
+
+impl Trouble {
+    /// The class of the failure.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Silent => "Timeout",
+            Self::Refused(error) => match code(error) {
+                Some(403) => "Forbidden",
+                Some(404) => "NotFound",
+                Some(409) => "Conflict",
+                Some(400 | 422) => "Invalid",
+                Some(429) => "TooManyRequests",
+                Some(_) => "Server",
+                None => "Network",
+            },
+        }
+    }
+
+    /// Whether the object does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.reason() == "NotFound"
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => f.write_str("the API server did not answer in time"),
+            Self::Refused(error) => f.write_str(&told(error)),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// An error of the client in one line.
+pub(crate) fn told(error: &Error) -> String {
+    match error {
+        Error::Api(status) => {
+            let text = status.message.lines().next().unwrap_or_default();
+            format!("the API server answered {} {}: {text}", status.code, status.reason)
+        }
+        other => {
+            // The outermost text repeats the others.
+            let mut innermost: &dyn std::error::Error = other;
+            while let Some(source) = innermost.source() {
+                innermost = source;
+            }
+            format!("no usable answer of the API server: {innermost}")
+        }
+    }
+}
+
+/// As [`told`], for watches.
+pub(crate) fn told_by_watch(error: &kube::runtime::watcher::Error) -> String {
+    use kube::runtime::watcher::Error as Watch;
+    match error {
+        Watch::InitialListFailed(error)
+        | Watch::WatchStartFailed(error)
+        | Watch::WatchFailed(error) => told(error),
+        Watch::WatchError(status) => {
+            format!("the API server ended the watch: {} {}", status.code, status.reason)
+        }
+        Watch::NoResourceVersion => error
+            .source()
+            .map_or_else(|| "no resource version in the answer".to_owned(), ToString::to_string),
+    }
+}
+
+fn code(error: &Error) -> Option<u16> {
+    match error {
+        Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_line_with_code_and_class() {
+        let status = Status {
+            code: 403,
+            reason: "Forbidden".to_owned(),
+            message: "pods is forbidden\nmore".to_owned(),
+            ..Status::default()
+        };
+        let trouble = Trouble::from(Error::Api(Box::new(status)));
+        assert_eq!(
+            trouble.to_string(),
+            "the API server answered 403 Forbidden: pods is forbidden"
+        );
+        assert_eq!(trouble.reason(), "Forbidden");
+        assert!(!trouble.is_not_found());
+        assert_eq!(Trouble::Silent.reason(), "Timeout");
+    }
+}

@@ -1,0 +1,165 @@
+//! The loop: observe, plan, apply, whenever something has changed and at least every few seconds.
+//!
+//! Owns when, not what. There is one loop for the whole namespace because placement concerns all
+//! accounts at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::runtime::reflector::store::WriterDropped;
+use service::clock::Clock;
+use service::probe::{Gate, Heartbeat};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::apply::Applier;
+use super::metrics::Metrics;
+use super::observe::{Observer, Seen};
+use crate::instruments::Tables;
+use crate::plan::{self, Delivery, LastAssignment, Memory, Now, Plan, Table};
+
+/// Changes come in bursts: the loop waits for this long a silence,
+const QUIET: Duration = Duration::from_millis(50);
+
+/// but not longer than this.
+const LONGEST_BURST: Duration = Duration::from_millis(200);
+
+/// Without any change a pass is made this often: rates and times of the status move.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A pass may wait for the API server, object by object; this much silence is a hang.
+pub(crate) const HUNG: Duration = Duration::from_secs(300);
+
+/// Everything the loop needs.
+pub(crate) struct Turn {
+    pub(crate) observer: Observer,
+    pub(crate) applier: Applier,
+    pub(crate) tables: Tables,
+    pub(crate) fetched: watch::Receiver<BTreeMap<String, Table>>,
+    pub(crate) memory: Memory,
+    pub(crate) clock: Clock,
+    pub(crate) dirty: Arc<Notify>,
+    pub(crate) metrics: Metrics,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) gate: Gate,
+}
+
+impl Turn {
+    /// Turns until `stop`, which ends it at once, wherever it is: every write is whole by itself.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), WriterDropped> {
+        let turning = async {
+            self.filled().await?;
+            loop {
+                let next = self.pass().await;
+                self.gate.set(true);
+                self.wait(next).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            ended = turning => ended,
+        }
+    }
+
+    /// The first lists may take as long as the API server is away.
+    async fn filled(&self) -> Result<(), WriterDropped> {
+        let stores = self.observer.stores.clone();
+        let mut filled = std::pin::pin!(stores.filled());
+        loop {
+            tokio::select! {
+                result = &mut filled => return result,
+                () = tokio::time::sleep(IDLE) => self.heartbeat.beat(self.clock.now()),
+            }
+        }
+    }
+
+    async fn pass(&mut self) -> Option<Instant> {
+        self.heartbeat.beat(self.clock.now());
+        let now = self.now();
+        let seen = self.observer.observe(now).await;
+        let (seen, plan) = self.plan(seen).await;
+        self.metrics.placements_moved.inc_by(moved(&seen, &plan));
+        let next = self.applier.apply(&seen, &plan, self.now()).await;
+        self.tables.keep(&plan.endpoints);
+        let awaiting: BTreeSet<_> =
+            plan.accounts.iter().filter(|it| it.awaiting).map(|it| it.key.clone()).collect();
+        self.observer.aim(&seen, &awaiting);
+        self.memory = plan.memory;
+        [next, plan.next].into_iter().flatten().min()
+    }
+
+    /// Plans beside the runtime: thousands of instruments take milliseconds.
+    async fn plan(&mut self, seen: Seen) -> (Seen, Plan) {
+        let memory = std::mem::take(&mut self.memory);
+        let now = self.now();
+        let start = self.clock.now();
+        let planned = tokio::task::spawn_blocking(move || {
+            let plan = plan::plan(&seen.observed, &memory, now);
+            (seen, plan)
+        });
+        let planned = match planned.await {
+            Ok(planned) => planned,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        };
+        self.metrics.plans.inc();
+        let took = self.clock.now().saturating_duration_since(start);
+        self.metrics.plan_seconds.observe(took.as_secs_f64());
+        planned
+    }
+
+    /// Waits for a change, a new table, or `next`.
+    async fn wait(&mut self, next: Option<Instant>) {
+        let latest = self.clock.now() + IDLE;
+        let until = next.map_or(latest, |next| next.min(latest));
+        tokio::select! {
+            () = self.dirty.notified() => self.quiet().await,
+            _ = self.fetched.changed() => {}
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+        self.observer.tables = self.fetched.borrow_and_update().clone();
+    }
+
+    async fn quiet(&self) {
+        let end = tokio::time::Instant::now() + LONGEST_BURST;
+        loop {
+            tokio::select! {
+                () = self.dirty.notified() => {}
+                () = tokio::time::sleep(QUIET) => return,
+                () = tokio::time::sleep_until(end) => return,
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: self.clock.wall(), monotonic: self.clock.now() }
+    }
+}
+
+/// How many instruments a plan takes from one account and gives to another.
+fn moved(seen: &Seen, plan: &Plan) -> u64 {
+    let written = plan.accounts.iter().filter_map(|account| match &account.assignment {
+        Delivery::Write(assignment) => Some((&account.key, assignment)),
+        Delivery::Leave | Delivery::InPlace(_) => None,
+    });
+    let mut written = written.peekable();
+    if written.peek().is_none() {
+        return 0;
+    }
+    let mut before = BTreeMap::new();
+    for account in &seen.observed.accounts {
+        if let LastAssignment::Readable { assignment, .. } = &account.assignment {
+            let key = &account.object.meta.key;
+            before.extend(
+                assignment.instruments.iter().map(|row| ((&key.namespace, row.token), &key.name)),
+            );
+        }
+    }
+    let moved = written.map(|(key, assignment)| {
+        let elsewhere = assignment.instruments.iter().filter(|row| {
+            before.get(&(&key.namespace, row.token)).is_some_and(|holder| **holder != key.name)
+        });
+        elsewhere.count() as u64
+    });
+    moved.sum()
+}

@@ -1,0 +1,348 @@
+//! What an account owns in the cluster: ConfigMap, Service and StatefulSet.
+//!
+//! Pure: decisions in, objects out. It must not read the cluster. The pod template depends on the
+//! image and the account's pod settings only, because a change of it restarts the pod; everything
+//! else reaches the pod in mounted files.
+
+use std::collections::BTreeMap;
+
+use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
+use contract::{Assignment, INGESTOR_PORT, mount};
+use crds::quantity::{Amounts, Resources};
+use crds::{TickerAccount, names};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
+    KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
+    SeccompProfile, SecretProjection, SecurityContext, Service, ServicePort, ServiceSpec,
+    Toleration, Volume, VolumeMount, VolumeProjection,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::Resource;
+use kube::api::ObjectMeta;
+
+use crate::plan;
+
+/// Where the assignment is mounted. A folder: files mounted one by one never change.
+const ASSIGNMENT_FOLDER: &str = "/etc/kite-ticker/assignment";
+
+/// Where the credentials are mounted.
+const CREDENTIALS_FOLDER: &str = "/etc/kite-ticker/credentials";
+
+/// User and group of the images.
+const NOBODY: i64 = 65_532;
+
+/// How long a pod stays on a node that is lost; Kubernetes' default of 300 s is a trading session's worth of ticks.
+const LOST_NODE_SECONDS: i64 = 30;
+
+/// Time to close the sockets and flush to Redis.
+const GRACE_SECONDS: i64 = 10;
+
+/// Name of the container and of its port.
+const INGESTOR: &str = "ingestor";
+const HTTP: &str = "http";
+
+/// The account that owns the objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    /// Namespace of all of them.
+    pub(crate) namespace: &'a str,
+    /// The account's name.
+    pub(crate) name: &'a str,
+    /// The account's identity.
+    pub(crate) uid: &'a str,
+}
+
+/// What pods are made of where their account says nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Defaults {
+    /// The ingest image.
+    pub(crate) image: String,
+    /// When a node pulls an image: `Always`, `IfNotPresent` or `Never`.
+    pub(crate) pull_policy: String,
+}
+
+/// Selects everything the operator made, in a list or watch.
+pub(crate) fn label_selector() -> String {
+    format!("{}={},{}={}", names::LABEL_MANAGED_BY, names::FIELD_MANAGER, names::LABEL_APP, names::APP)
+}
+
+/// The assignment as a mountable object. With `resource_version` it replaces exactly that version.
+pub(crate) fn assignment(
+    owner: Owner<'_>,
+    assignment: &Assignment,
+    sealed: Sealed,
+    resource_version: Option<String>,
+) -> ConfigMap {
+    let mut metadata = metadata(owner, names::assignment_config_map(owner.name));
+    metadata.resource_version = resource_version;
+    metadata.annotations =
+        Some([(names::ANNOTATION_ACCOUNT_UID.to_owned(), owner.uid.to_owned())].into());
+    ConfigMap {
+        metadata,
+        // Pods read the hash; generation and version are for people.
+        data: Some(
+            [
+                ("generation".to_owned(), assignment.generation.to_string()),
+                (SHA256_FILE.to_owned(), sealed.sha256),
+                ("version".to_owned(), assignment.version.to_string()),
+            ]
+            .into(),
+        ),
+        binary_data: Some([(ASSIGNMENT_FILE.to_owned(), ByteString(sealed.gzip))].into()),
+        immutable: None,
+    }
+}
+
+/// The sealed assignment that an object of ours carries, if it carries one.
+pub(crate) fn sealed(config_map: &ConfigMap) -> Option<Sealed> {
+    Some(Sealed {
+        gzip: config_map.binary_data.as_ref()?.get(ASSIGNMENT_FILE)?.0.clone(),
+        sha256: config_map.data.as_ref()?.get(SHA256_FILE)?.clone(),
+    })
+}
+
+/// Headless, as a StatefulSet needs; it also names a pod that is not ready.
+pub(crate) fn service(owner: Owner<'_>) -> Service {
+    Service {
+        metadata: metadata(owner, names::service(owner.name)),
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("None".to_owned()),
+            publish_not_ready_addresses: Some(true),
+            selector: Some(pod_labels(owner)),
+            ports: Some(vec![ServicePort {
+                name: Some(HTTP.to_owned()),
+                port: i32::from(INGESTOR_PORT),
+                target_port: Some(IntOrString::String(HTTP.to_owned())),
+                protocol: Some("TCP".to_owned()),
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// One pod, and never two at a time: an API key has three sockets in all.
+pub(crate) fn stateful_set(
+    owner: Owner<'_>,
+    workload: &plan::Workload,
+    defaults: &Defaults,
+) -> StatefulSet {
+    StatefulSet {
+        metadata: metadata(owner, names::stateful_set(owner.name)),
+        spec: Some(StatefulSetSpec {
+            replicas: Some(1),
+            // In order, a pod that is not ready would never be replaced by a repaired one.
+            pod_management_policy: Some("Parallel".to_owned()),
+            revision_history_limit: Some(2),
+            service_name: Some(names::service(owner.name)),
+            selector: LabelSelector {
+                match_labels: Some(pod_labels(owner)),
+                match_expressions: None,
+            },
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels(owner)), ..ObjectMeta::default() }),
+                spec: Some(pod(owner, workload, defaults)),
+            },
+            ..StatefulSetSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// Whether an object is this account's.
+pub(crate) fn is_owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
+    owner_uid(metadata) == Some(uid)
+}
+
+/// The account that an object belongs to.
+pub(crate) fn owner_uid(metadata: &ObjectMeta) -> Option<&str> {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let owner = owners.iter().find(|owner| {
+        owner.controller == Some(true)
+            && owner.kind == TickerAccount::kind(&())
+            && owner.api_version.split('/').next() == Some(names::GROUP)
+    })?;
+    Some(&owner.uid)
+}
+
+fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &Defaults) -> PodSpec {
+    PodSpec {
+        // The process that parses bytes from the internet holds no cluster token.
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(NOBODY),
+            run_as_group: Some(NOBODY),
+            fs_group: Some(NOBODY),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        tolerations: Some(vec![lost_node("not-ready"), lost_node("unreachable")]),
+        containers: vec![container(workload, defaults)],
+        volumes: Some(vec![assignment_volume(owner.name), credentials_volume(&workload.secret)]),
+        ..PodSpec::default()
+    }
+}
+
+fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {
+    let resources = workload.resources.clone().unwrap_or_else(default_resources);
+    Container {
+        name: INGESTOR.to_owned(),
+        image: Some(workload.image.clone().unwrap_or_else(|| defaults.image.clone())),
+        image_pull_policy: Some(defaults.pull_policy.clone()),
+        args: Some(vec![
+            format!("--listen=0.0.0.0:{INGESTOR_PORT}"),
+            format!("--assignment-dir={ASSIGNMENT_FOLDER}"),
+            format!("--credentials-dir={CREDENTIALS_FOLDER}"),
+        ]),
+        ports: Some(vec![ContainerPort {
+            name: Some(HTTP.to_owned()),
+            container_port: i32::from(INGESTOR_PORT),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        }]),
+        liveness_probe: Some(Probe { period_seconds: Some(10), ..probe("/livez") }),
+        readiness_probe: Some(Probe { period_seconds: Some(2), ..probe("/readyz") }),
+        resources: Some(resources.to_requirements()),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(true),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(vec![
+            mounted("assignment", ASSIGNMENT_FOLDER),
+            mounted("credentials", CREDENTIALS_FOLDER),
+        ]),
+        ..Container::default()
+    }
+}
+
+/// Enough for 9,000 instruments at 18,000 ticks a second.
+fn default_resources() -> Resources {
+    let amount = |text: &str| Some(Quantity(text.to_owned()));
+    Resources {
+        requests: Amounts { cpu: amount("100m"), memory: amount("64Mi") },
+        limits: Amounts { cpu: None, memory: amount("128Mi") },
+    }
+}
+
+fn assignment_volume(account: &str) -> Volume {
+    Volume {
+        name: "assignment".to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: names::assignment_config_map(account),
+            // A pod without assignment starts, says so and waits for one.
+            optional: Some(true),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// Two keys and no other; a Secret or key that is missing must not keep the pod from starting.
+fn credentials_volume(secret: &str) -> Volume {
+    let item = |key: &str, path: &str| KeyToPath {
+        key: key.to_owned(),
+        path: path.to_owned(),
+        mode: None,
+    };
+    let projection = |key, path| VolumeProjection {
+        secret: Some(SecretProjection {
+            name: secret.to_owned(),
+            items: Some(vec![item(key, path)]),
+            optional: Some(true),
+        }),
+        ..VolumeProjection::default()
+    };
+    Volume {
+        name: "credentials".to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            default_mode: Some(0o440),
+            sources: Some(vec![
+                projection(names::SECRET_API_KEY, mount::API_KEY_FILE),
+                projection(names::SECRET_ACCESS_TOKEN, mount::ACCESS_TOKEN_FILE),
+            ]),
+        }),
+        ..Volume::default()
+    }
+}
+
+fn mounted(name: &str, path: &str) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }
+}
+
+fn probe(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(HTTP.to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        timeout_seconds: Some(2),
+        failure_threshold: Some(3),
+        ..Probe::default()
+    }
+}
+
+fn lost_node(taint: &str) -> Toleration {
+    Toleration {
+        key: Some(format!("node.kubernetes.io/{taint}")),
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoExecute".to_owned()),
+        toleration_seconds: Some(LOST_NODE_SECONDS),
+        value: None,
+    }
+}
+
+fn metadata(owner: Owner<'_>, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(owner.namespace.to_owned()),
+        labels: Some(labels(owner)),
+        owner_references: Some(vec![OwnerReference {
+            api_version: TickerAccount::api_version(&()).into_owned(),
+            kind: TickerAccount::kind(&()).into_owned(),
+            name: owner.name.to_owned(),
+            uid: owner.uid.to_owned(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        }]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn labels(owner: Owner<'_>) -> BTreeMap<String, String> {
+    let mut labels = pod_labels(owner);
+    labels.insert(names::LABEL_MANAGED_BY.to_owned(), names::FIELD_MANAGER.to_owned());
+    labels
+}
+
+/// What finds an account's pod; a StatefulSet's selector can never be changed.
+fn pod_labels(owner: Owner<'_>) -> BTreeMap<String, String> {
+    [
+        (names::LABEL_APP, names::APP),
+        (names::LABEL_COMPONENT, names::COMPONENT_INGESTOR),
+        (names::LABEL_ACCOUNT, owner.name),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Fetches a dump of instruments once.
+//!
+//! Owns the request and its bounds. Must not decide when to fetch or whether to believe the result.
+
+use std::time::Duration;
+
+use kite::instruments::DumpError;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Response, StatusCode};
+
+use super::InstrumentTable;
+
+/// For the whole answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// To reach the server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest dump that is read, decompressed. 150,000 rows take about 15 MB.
+pub const LARGEST_DUMP: usize = 64 * 1024 * 1024;
+
+/// A dump that could not be had. Messages hold no address: the caller knows which one it asked.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No client could be made.
+    #[error("http client could not be made")]
+    Client(#[source] reqwest::Error),
+    /// No answer, or one that broke off.
+    #[error("instruments could not be fetched")]
+    Transport(#[source] reqwest::Error),
+    /// Another answer than 200.
+    #[error("instruments were answered with {0}")]
+    Status(StatusCode),
+    /// A page for people, as proxies send when what is behind them fails.
+    #[error("instruments were answered with a web page instead of CSV")]
+    WebPage,
+    /// More than [`LARGEST_DUMP`].
+    #[error("instruments are larger than {LARGEST_DUMP} bytes")]
+    TooLarge,
+    /// Not the CSV that Kite documents.
+    #[error("instruments could not be read")]
+    Dump(#[from] DumpError),
+    /// The thread that read the dump died.
+    #[error("reading the instruments broke off")]
+    Reader(#[source] tokio::task::JoinError),
+}
+
+/// Makes the client for [`fetch`]: no redirects, bounded times, gzip.
+///
+/// # Errors
+/// When the TLS configuration does not fit.
+pub fn client(tls: &rustls::ClientConfig) -> Result<Client, FetchError> {
+    Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .user_agent(concat!("kite-ticker/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(FetchError::Client)
+}
+
+/// Fetches the dump of the API at `origin`, such as `https://api.kite.trade`.
+///
+/// # Errors
+/// When there is no answer, or one that is no dump.
+pub async fn fetch(client: &Client, origin: &str) -> Result<InstrumentTable, FetchError> {
+    let (name, value) = kite::endpoint::VERSION_HEADER;
+    let transport = |error: reqwest::Error| FetchError::Transport(error.without_url());
+    let request = client.get(format!("{origin}/instruments")).header(name, value);
+    let response = request.send().await.map_err(transport)?;
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status(response.status()));
+    }
+    let page = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if page {
+        return Err(FetchError::WebPage);
+    }
+    let text = read(response).await?;
+    // A tenth of a second of work: not for a thread that serves others.
+    let table = tokio::task::spawn_blocking(move || {
+        kite::instruments::read(text.as_slice()).map(InstrumentTable::new)
+    });
+    Ok(table.await.map_err(FetchError::Reader)??)
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
+    let mut text = Vec::new();
+    let transport = |error: reqwest::Error| FetchError::Transport(error.without_url());
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if text.len() + chunk.len() > LARGEST_DUMP {
+            return Err(FetchError::TooLarge);
+        }
+        text.extend_from_slice(&chunk);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use axum::Router;
+    use axum::http::HeaderMap;
+    use axum::response::IntoResponse;
+    use axum::routing::get;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    const CSV: &str = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,\
+                       tick_size,lot_size,instrument_type,segment,exchange\n\
+                       408065,1594,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE\n\
+                       256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,INDICES,NSE\n";
+
+    /// Serves one answer at `/instruments` and fetches it.
+    async fn fetched<R>(answer: impl Fn(HeaderMap) -> R + Clone + Send + Sync + 'static) -> Result<InstrumentTable, FetchError>
+    where
+        R: IntoResponse + Send + 'static,
+    {
+        service::tls::install();
+        let handler = move |headers: HeaderMap| {
+            let answer = answer(headers);
+            async { answer }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().route("/instruments", get(handler));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let client = client(&service::tls::client_config().unwrap()).unwrap();
+        let table = fetch(&client, &origin).await;
+        server.abort();
+        table
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_compressed_dump_becomes_a_table() {
+        let table = fetched(|headers| {
+            assert_eq!(headers["X-Kite-Version"], "3");
+            assert!(headers["accept-encoding"].to_str().unwrap().contains("gzip"));
+            ([("content-encoding", "gzip"), ("content-type", "text/csv")], gzip(CSV.as_bytes()))
+        });
+        let table = table.await.unwrap();
+        assert_eq!(table.len(), 2);
+        assert!(table.by_symbol("NSE:NIFTY 50").is_some());
+    }
+
+    #[tokio::test]
+    async fn error_pages_are_named_as_such() {
+        const PAGE: &str = "<html><body>502 Bad Gateway</body></html>";
+        let error = fetched(|_| (axum::http::StatusCode::BAD_GATEWAY, [("content-type", "text/html")], PAGE));
+        assert!(matches!(error.await, Err(FetchError::Status(StatusCode::BAD_GATEWAY))));
+        let error = fetched(|_| ([("content-type", "text/html; charset=utf-8")], PAGE));
+        assert!(matches!(error.await, Err(FetchError::WebPage)));
+        let error = fetched(|_| ([("content-type", "text/csv")], PAGE));
+        assert!(matches!(error.await, Err(FetchError::Dump(DumpError::MissingColumn(_)))));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_no_dump() {
+        let error = fetched(|_| {
+            let mut body = gzip(CSV.as_bytes());
+            body.truncate(body.len() / 2);
+            ([("content-encoding", "gzip")], body)
+        });
+        assert!(matches!(error.await, Err(FetchError::Transport(_))));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let error = fetched(|_| axum::response::Redirect::temporary("http://127.0.0.1:1/"));
+        assert!(matches!(error.await, Err(FetchError::Status(StatusCode::TEMPORARY_REDIRECT))));
+    }
+
+    #[tokio::test]
+    async fn a_bomb_is_refused() {
+        let bomb = gzip(&vec![b'x'; LARGEST_DUMP + 1]);
+        let error = fetched(move |_| ([("content-encoding", "gzip")], bomb.clone()));
+        assert!(matches!(error.await, Err(FetchError::TooLarge)));
+    }
+}

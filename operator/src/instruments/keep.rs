@@ -1,0 +1,183 @@
+//! Keeps the instruments of every API endpoint that is in use.
+//!
+//! Owns one task per endpoint, which ends with this. When to fetch and what to believe is decided in
+//! [`super::schedule`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::sync::Arc;
+
+use reqwest::Client;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::{InstrumentTable, fetch, schedule};
+use crate::plan::Table;
+
+/// The newest tables by API origin.
+pub type Known = BTreeMap<String, Table>;
+
+/// The instruments of every API endpoint that was asked for.
+#[derive(Debug)]
+pub struct Tables {
+    client: Client,
+    known: watch::Sender<Known>,
+    tasks: JoinSet<()>,
+    keepers: BTreeMap<String, AbortHandle>,
+}
+
+impl Tables {
+    /// Keeps none so far.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        let (known, _) = watch::channel(Known::new());
+        Self { client, known, tasks: JoinSet::new(), keepers: BTreeMap::new() }
+    }
+
+    /// Fetches the instruments of exactly these origins from now on; must be called in a runtime. What
+    /// is fetched already is not fetched again.
+    pub fn keep(&mut self, origins: &BTreeSet<String>) {
+        while self.tasks.try_join_next().is_some() {}
+        self.keepers.retain(|origin, keeper| {
+            let wanted = origins.contains(origin);
+            if !wanted {
+                keeper.abort();
+                self.known.send_modify(|known| {
+                    known.remove(origin);
+                });
+            }
+            // One that ended by itself is started again below.
+            wanted && !keeper.is_finished()
+        });
+        for origin in origins {
+            if !self.keepers.contains_key(origin) {
+                let keeper = keep(self.client.clone(), origin.clone(), self.known.clone());
+                self.keepers.insert(origin.clone(), self.tasks.spawn(keeper));
+            }
+        }
+    }
+
+    /// Follows the tables; each change is a reason to plan again.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Known> {
+        self.known.subscribe()
+    }
+
+    /// The tables now.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        self.known.borrow().clone()
+    }
+}
+
+async fn keep(client: Client, origin: String, known: watch::Sender<Known>) {
+    let mut failures = 0_u32;
+    let mut rows = None;
+    loop {
+        let wait = match believed(&client, &origin, rows).await {
+            Ok(table) => {
+                tracing::info!(origin, instruments = table.len(), rejected = table.rejected(), "instruments fetched");
+                (failures, rows) = (0, Some(table.len()));
+                known.send_modify(|known| {
+                    known.insert(origin.clone(), Table::Loaded(Arc::new(table)));
+                });
+                schedule::REFRESH
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                let why = chain(error.as_ref());
+                let wait = schedule::wait_after_failure(failures, rows.is_some(), fastrand::f64());
+                tracing::warn!(origin, failures, error = why, ?wait, "instruments not fetched");
+                known.send_if_modified(|known| missing(known, &origin, why));
+                wait
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn believed(
+    client: &Client,
+    origin: &str,
+    before: Option<usize>,
+) -> Result<InstrumentTable, Box<dyn Error + Send + Sync>> {
+    let table = fetch::fetch(client, origin).await?;
+    schedule::believe(before, table.len())?;
+    Ok(table)
+}
+
+/// Says why there is no table; one that was good stays. Whether that is news.
+fn missing(known: &mut Known, origin: &str, why: String) -> bool {
+    match known.get(origin) {
+        Some(Table::Loaded(_)) => false,
+        Some(Table::Missing { why: before }) if *before == why => false,
+        Some(Table::Missing { .. }) | None => {
+            known.insert(origin.to_owned(), Table::Missing { why });
+            true
+        }
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse;
+    use axum::routing::get;
+
+    use super::*;
+
+    const CSV: &str = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,\
+                       tick_size,lot_size,instrument_type,segment,exchange\n\
+                       408065,1594,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE\n";
+
+    #[tokio::test]
+    async fn a_failing_endpoint_is_tried_until_it_answers_and_forgotten_when_unused() {
+        service::tls::install();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let answer = move || {
+            let first = calls.fetch_add(1, Ordering::Relaxed) == 0;
+            async move { if first { StatusCode::BAD_GATEWAY.into_response() } else { CSV.into_response() } }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().route("/instruments", get(answer));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let client = fetch::client(&service::tls::client_config().unwrap()).unwrap();
+        let mut tables = Tables::new(client);
+        let mut watch = tables.watch();
+        tables.keep(&[origin.clone()].into());
+        let seen = watch.wait_for(|known| known.contains_key(&origin)).await.unwrap().clone();
+        assert!(matches!(&seen[&origin], Table::Missing { why } if why.contains("502")), "{seen:?}");
+        let loaded = |known: &Known| matches!(known.get(&origin), Some(Table::Loaded(_)));
+        tokio::time::timeout(std::time::Duration::from_secs(20), watch.wait_for(loaded)).await.unwrap().unwrap();
+        // Asked for again, nothing is fetched again; not asked for, it is gone.
+        tables.keep(&[origin.clone()].into());
+        assert!(loaded(&tables.known()));
+        tables.keep(&BTreeSet::new());
+        assert!(tables.known().is_empty());
+        server.abort();
+    }
+
+    #[test]
+    fn a_good_table_outlives_failures() {
+        let mut known = Known::from([("a".to_owned(), Table::Loaded(Arc::default()))]);
+        assert!(!missing(&mut known, "a", "502".to_owned()));
+        assert!(matches!(known["a"], Table::Loaded(_)));
+        assert!(missing(&mut known, "b", "502".to_owned()) && !missing(&mut known, "b", "502".to_owned()));
+    }
+}

@@ -1,0 +1,170 @@
+//! Today's instruments, looked up by token and by `EXCHANGE:TRADINGSYMBOL`.
+//!
+//! Owns the lookups and which of two rows that claim one name counts. Must not fetch anything.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use kite::instruments::Dump;
+use kite::{Instrument, InstrumentType, Token};
+use rustc_hash::FxHasher;
+
+/// The instruments of one API endpoint on one day. About 25 MB for 150,000 rows.
+#[derive(Default)]
+pub struct InstrumentTable {
+    /// Each token once, ascending.
+    rows: Vec<Instrument>,
+    /// Hash of exchange and symbol with the row's position, ascending.
+    symbols: Vec<(u32, u32)>,
+    /// Names that derivatives have as their underlying.
+    underlyings: HashSet<Arc<str>>,
+    /// Rows of the dump that could not be read.
+    rejected: usize,
+}
+
+impl fmt::Debug for InstrumentTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstrumentTable").field("rows", &self.rows.len()).finish_non_exhaustive()
+    }
+}
+
+impl InstrumentTable {
+    /// Indexes a dump. The order of its rows does not matter.
+    #[must_use]
+    pub fn new(dump: Dump) -> Self {
+        let mut rows = dump.instruments;
+        // Dumps have been seen to list an index twice, once under a segment of its exchange: the
+        // row that says so itself counts. Everything after that only makes the choice repeatable.
+        rows.sort_unstable_by(|a, b| {
+            (a.token, !a.is_index(), &a.exchange, &a.tradingsymbol, &a.segment).cmp(&(
+                b.token,
+                !b.is_index(),
+                &b.exchange,
+                &b.tradingsymbol,
+                &b.segment,
+            ))
+        });
+        rows.dedup_by_key(|row| row.token);
+        rows.shrink_to_fit();
+        let mut symbols: Vec<(u32, u32)> = rows
+            .iter()
+            .zip(0_u32..)
+            .map(|(row, position)| (hash(&row.exchange, &row.tradingsymbol), position))
+            .collect();
+        symbols.sort_unstable();
+        let underlyings = rows
+            .iter()
+            .filter(|row| row.instrument_type != InstrumentType::Equity && !row.name.is_empty())
+            .map(|row| Arc::clone(&row.name))
+            .collect();
+        Self { rows, symbols, underlyings, rejected: dump.rejected.count }
+    }
+
+    /// How many instruments there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How many rows of the dump could not be read.
+    #[must_use]
+    pub fn rejected(&self) -> usize {
+        self.rejected
+    }
+
+    /// The instrument that Kite calls `token` today.
+    #[must_use]
+    pub fn by_token(&self, token: Token) -> Option<&Instrument> {
+        let at = self.rows.binary_search_by_key(&token, |row| row.token).ok()?;
+        self.rows.get(at)
+    }
+
+    /// The instrument named `EXCHANGE:TRADINGSYMBOL`; of several the one with the lowest token.
+    #[must_use]
+    pub fn by_symbol(&self, name: &str) -> Option<&Instrument> {
+        let (exchange, symbol) = name.split_once(':')?;
+        let hash = hash(exchange, symbol);
+        let first = self.symbols.partition_point(|entry| entry.0 < hash);
+        self.symbols
+            .get(first..)?
+            .iter()
+            .take_while(|entry| entry.0 == hash)
+            .filter_map(|entry| self.rows.get(entry.1 as usize))
+            .find(|row| *row.exchange == *exchange && *row.tradingsymbol == *symbol)
+    }
+
+    /// Whether any future or option has this underlying.
+    #[must_use]
+    pub fn has_derivatives(&self, underlying: &str) -> bool {
+        self.underlyings.contains(underlying)
+    }
+}
+
+fn hash(exchange: &str, symbol: &str) -> u32 {
+    let mut hasher = FxHasher::default();
+    hasher.write(exchange.as_bytes());
+    hasher.write_u8(b':');
+    hasher.write(symbol.as_bytes());
+    (hasher.finish() >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,\
+                          strike,tick_size,lot_size,instrument_type,segment,exchange\n";
+
+    fn table(rows: &[&str]) -> InstrumentTable {
+        let text = format!("{HEADER}{}\n", rows.join("\n"));
+        let dump = kite::instruments::read(text.as_bytes()).unwrap();
+        assert_eq!(dump.rejected.count, 0);
+        InstrumentTable::new(dump)
+    }
+
+    const NIFTY: &str = "256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,INDICES,NSE";
+    const NIFTY_AGAIN: &str = "256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,NSE-INDICES,NSE";
+    const INFY: &str = "408065,1594,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE";
+    const INFY_BSE: &str = "128053508,500209,INFY,INFOSYS,0,,0,0.05,1,EQ,BSE,BSE";
+    const FUTURE: &str = "12683010,49543,NIFTY26DECFUT,NIFTY,0,2026-12-29,0,0.05,75,FUT,NFO-FUT,NFO";
+
+    #[test]
+    fn rows_are_found_by_token_and_by_symbol() {
+        let table = table(&[INFY_BSE, FUTURE, NIFTY, INFY]);
+        assert_eq!(&*table.by_token(Token(256_265)).unwrap().tradingsymbol, "NIFTY 50");
+        assert_eq!(table.by_symbol("NSE:NIFTY 50").unwrap().token, Token(256_265));
+        assert_eq!(table.by_symbol("NSE:INFY").unwrap().token, Token(408_065));
+        assert_eq!(table.by_symbol("BSE:INFY").unwrap().token, Token(128_053_508));
+        for unknown in ["INFY", "NSE:", "NSE:INF", "NSE:INFY ", "MCX:INFY", ":", ""] {
+            assert!(table.by_symbol(unknown).is_none(), "{unknown}");
+        }
+        assert!(table.by_token(Token(1)).is_none());
+        assert!(table.has_derivatives("NIFTY") && !table.has_derivatives("INFOSYS"));
+    }
+
+    #[test]
+    fn of_two_rows_for_one_token_the_index_counts_in_any_order() {
+        for rows in [[NIFTY, NIFTY_AGAIN], [NIFTY_AGAIN, NIFTY]] {
+            let table = table(&rows);
+            assert_eq!(table.len(), 1);
+            assert!(table.by_token(Token(256_265)).unwrap().is_index());
+            assert!(table.by_symbol("NSE:NIFTY 50").unwrap().is_index());
+        }
+    }
+
+    #[test]
+    fn of_two_rows_for_one_symbol_the_lower_token_counts_in_any_order() {
+        let other = "409089,1598,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE";
+        for rows in [[INFY, other], [other, INFY]] {
+            assert_eq!(table(&rows).by_symbol("NSE:INFY").unwrap().token, Token(408_065));
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! `kite-operator local`: the operator without Kubernetes. Manifests come from a folder, ingest
+//! pods are child processes, mounted files lie in a private state folder, statuses go to the screen.
+//!
+//! Owns the loop. It uses the cluster's planner and the cluster's ingest program, and must not
+//! decide anything itself.
+
+mod child;
+mod folder;
+mod inquiry;
+mod running;
+mod screen;
+mod secret;
+mod state;
+mod world;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use notify::{RecursiveMode, Watcher};
+use service::clock::Clock;
+use service::signal::Shutdown;
+use tokio::sync::{mpsc, watch};
+
+use self::folder::Folder;
+use self::inquiry::Finding;
+use self::running::Means;
+use self::screen::{AccountRow, SetRow};
+use self::state::{StateError, StateFolder};
+use self::world::World;
+use crate::instruments::keep::Known;
+use crate::instruments::{Tables, fetch};
+use crate::plan::{self, Memory, Now};
+use crate::scrape::Scraper;
+
+/// Changes of a folder come in bursts; it is read when one is over.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// A folder is read this often although nobody told of a change: some file systems tell nobody.
+const REREAD: Duration = Duration::from_secs(5);
+
+/// How long `--once` waits for Ready.
+const ONCE_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the run was asked for.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of manifests.
+    pub manifests: PathBuf,
+    /// The Redis of accounts that name none.
+    pub redis_url: String,
+    /// Whether to stop once everything is Ready.
+    pub once: bool,
+    /// The ingest program, where one was named.
+    pub ingestor: Option<PathBuf>,
+    /// Where state is kept, where a place was named.
+    pub state: Option<PathBuf>,
+    /// The log filter of ingest processes.
+    pub log_level: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was told to stop, or everything was Ready.
+    Done,
+    /// `--once`, and not everything was Ready in time.
+    NotReady,
+}
+
+/// A run that cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// No such folder.
+    #[error("manifest folder {} cannot be read", .path.display())]
+    Manifests {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The state folder cannot be used.
+    #[error("no state folder")]
+    State(#[from] StateFolderError),
+    /// The ingest program is nowhere.
+    #[error("kite-ingestor is neither beside this program nor on the PATH: build it, or pass --ingestor-bin")]
+    NoIngestor,
+    /// The state folder broke.
+    #[error("state folder cannot be read")]
+    Observe(#[source] io::Error),
+    /// TLS cannot be set up.
+    #[error("no TLS")]
+    Tls(#[from] service::tls::TlsError),
+    /// No HTTP client for reports.
+    #[error("no HTTP client")]
+    Http(#[from] reqwest::Error),
+    /// No HTTP client for instruments.
+    #[error(transparent)]
+    Fetch(#[from] fetch::FetchError),
+    /// The screen went away.
+    #[error("the table cannot be printed")]
+    Screen(#[source] io::Error),
+}
+
+/// Why there is no state folder.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StateFolderError(StateError);
+
+/// Runs until `shutdown`, or with `once` until everything is Ready.
+///
+/// # Errors
+/// When it cannot start, or the state folder breaks.
+pub async fn run(settings: Settings, clock: Clock, shutdown: &Shutdown) -> Result<Verdict, LocalError> {
+    let manifests = settings
+        .manifests
+        .canonicalize()
+        .map_err(|source| LocalError::Manifests { path: settings.manifests.clone(), source })?;
+    let state = StateFolder::open(&manifests, settings.state.as_deref()).map_err(StateFolderError)?;
+    let tls = service::tls::client_config()?;
+    let (findings, found) = mpsc::channel(64);
+    let means = Means {
+        ingestor: find_ingestor(settings.ingestor.as_deref()).ok_or(LocalError::NoIngestor)?,
+        log_level: settings.log_level.clone(),
+        scraper: Scraper::new(&tls)?,
+        clock: clock.clone(),
+        findings,
+    };
+    let tables = Tables::new(fetch::client(&tls)?);
+    let fetched = tables.watch();
+    let planner = plan::Settings { redis_url: settings.redis_url };
+    let mut run = Run {
+        folder: Folder::new(manifests.clone()),
+        world: World::new(means, planner, state),
+        tables,
+        memory: Memory::default(),
+        clock,
+        printed: Printed::default(),
+        once: settings.once,
+    };
+    let verdict = run.until_done(&manifests, found, fetched, shutdown).await;
+    run.world.shut_down().await;
+    verdict
+}
+
+struct Run {
+    folder: Folder,
+    world: World,
+    tables: Tables,
+    memory: Memory,
+    clock: Clock,
+    printed: Printed,
+    once: bool,
+}
+
+#[derive(Default)]
+struct Printed {
+    gist: String,
+    at: Option<Instant>,
+}
+
+impl Run {
+    async fn until_done(
+        &mut self,
+        manifests: &Path,
+        mut found: mpsc::Receiver<Finding>,
+        mut fetched: watch::Receiver<Known>,
+        shutdown: &Shutdown,
+    ) -> Result<Verdict, LocalError> {
+        let (_watcher, mut changes) = watch(manifests);
+        let deadline = self.clock.now() + ONCE_LIMIT;
+        self.reread();
+        loop {
+            let next = self.pass().await?;
+            let now = self.clock.now();
+            let ready = self.all_ready();
+            if self.once && (ready || now >= deadline) {
+                self.print(true)?;
+                return Ok(if ready { Verdict::Done } else { Verdict::NotReady });
+            }
+            self.print(false)?;
+            let wait = next.map_or(REREAD, |next| next.saturating_duration_since(now)).min(screen::REFRESH);
+            let wait = if self.once { wait.min(deadline - now) } else { wait };
+            tokio::select! {
+                () = shutdown.wait() => return Ok(Verdict::Done),
+                Some(finding) = found.recv() => {
+                    self.world.take_finding(finding);
+                    while let Ok(finding) = found.try_recv() {
+                        self.world.take_finding(finding);
+                    }
+                }
+                Ok(()) = fetched.changed() => {
+                    self.world.tables = fetched.borrow_and_update().clone();
+                }
+                Some(()) = changes.recv() => {
+                    tokio::time::sleep(SETTLE).await;
+                    while changes.try_recv().is_ok() {}
+                    self.reread();
+                }
+                () = tokio::time::sleep(wait) => self.reread(),
+            }
+        }
+    }
+
+    /// Reads the folder; what cannot be read is said, and what was known of it stays.
+    fn reread(&mut self) {
+        match self.folder.read() {
+            Ok(manifests) => self.world.take_manifests(manifests),
+            Err(error) => tracing::error!(%error, "manifest folder cannot be read; nothing changes"),
+        }
+    }
+
+    /// Observes, plans, applies; returns when to do so again although nothing happens.
+    async fn pass(&mut self) -> Result<Option<Instant>, LocalError> {
+        let observed = self.world.observe().map_err(LocalError::Observe)?;
+        let now = Now { wall: self.clock.wall(), monotonic: self.clock.now() };
+        let plan = plan::plan(&observed, &self.memory, now);
+        self.world.apply(&plan).await;
+        self.tables.keep(&plan.endpoints);
+        self.memory = plan.memory;
+        Ok(plan.next)
+    }
+
+    fn all_ready(&self) -> bool {
+        let ready = |conditions: &[_]| screen::ready(conditions).is_some_and(|it| it.status == "True");
+        let mut accounts = self.world.accounts().peekable();
+        accounts.peek().is_some()
+            && accounts
+                .all(|(_, known)| known.status.as_ref().is_some_and(|status| ready(&status.conditions)))
+            && self
+                .world
+                .sets()
+                .all(|(_, known)| known.status.as_ref().is_some_and(|status| ready(&status.conditions)))
+    }
+
+    fn print(&mut self, always: bool) -> Result<(), LocalError> {
+        let accounts: Vec<_> = self
+            .world
+            .accounts()
+            .filter_map(|(name, known)| {
+                Some(AccountRow { name, status: known.status.as_deref()?, since: known.since })
+            })
+            .collect();
+        let sets: Vec<_> = self
+            .world
+            .sets()
+            .filter_map(|(name, known)| {
+                let mode = known.spec().map(|spec| spec.mode.as_str());
+                Some(SetRow { name, mode, status: known.status.as_deref()?, since: known.since })
+            })
+            .collect();
+        let problems = self.world.problems();
+        let gist = format!("{}{}", screen::gist(&accounts, &sets), problems.join("\n"));
+        let now = self.clock.now();
+        let due = self.printed.at.is_none_or(|at| now.saturating_duration_since(at) >= screen::REFRESH);
+        if !always && !due && gist == self.printed.gist {
+            return Ok(());
+        }
+        let mut text = screen::render(&accounts, &sets, self.clock.wall());
+        for problem in problems {
+            text.push_str(problem);
+            text.push('\n');
+        }
+        self.printed = Printed { gist, at: Some(now) };
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(LocalError::Screen)
+    }
+}
+
+/// Tells of changes in the folder. Without a watcher the regular reading has to do.
+fn watch(folder: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
+    let (changed, changes) = mpsc::channel(1);
+    let tell = move |_event| {
+        // A full channel says already what this would say.
+        let _told = changed.try_send(());
+    };
+    let watcher = notify::recommended_watcher(tell).and_then(|mut watcher| {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        Ok(watcher)
+    });
+    match watcher {
+        Ok(watcher) => (Some(watcher), changes),
+        Err(error) => {
+            tracing::warn!(%error, "the folder cannot be watched; it is read every {REREAD:?}");
+            (None, changes)
+        }
+    }
+}
+
+/// The program named, else the one beside this program, else the one on the PATH.
+fn find_ingestor(named: Option<&Path>) -> Option<PathBuf> {
+    const NAME: &str = "kite-ingestor";
+    if let Some(named) = named {
+        return Some(named.to_owned());
+    }
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(NAME));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path).map(|folder| folder.join(NAME)))
+        .find(|candidate| candidate.is_file())
+}

@@ -1,0 +1,196 @@
+//! One ingest process as a child: started, restarted when it dies, ended with its parent.
+//!
+//! Owns the process. The child is in a process group of its own, so that a terminal's Ctrl-C
+//! reaches only the parent; it ends when its standard input closes, so that it cannot outlive a
+//! parent that was killed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long a child may take to close its sockets before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A child that lived this long is started again at once.
+const PROVEN_AFTER: Duration = Duration::from_secs(10);
+
+/// The longest line of a child's log that is passed on, in bytes.
+const LONGEST_LINE: usize = 4096;
+
+/// What a child is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChildSpec {
+    /// The account.
+    pub(crate) account: String,
+    /// The program.
+    pub(crate) binary: PathBuf,
+    /// Its assignment folder.
+    pub(crate) assignment: PathBuf,
+    /// Its credentials folder.
+    pub(crate) credentials: PathBuf,
+    /// The file to which it writes its address.
+    pub(crate) port_file: PathBuf,
+    /// Its log filter.
+    pub(crate) log_level: String,
+}
+
+/// What is known of a child.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChildState {
+    /// Its process id while it runs.
+    pub(crate) pid: Option<u32>,
+    /// Why it does not run.
+    pub(crate) trouble: Option<String>,
+}
+
+/// A supervised child.
+#[derive(Debug)]
+pub(crate) struct Supervised {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    state: watch::Receiver<ChildState>,
+}
+
+impl Supervised {
+    /// Starts the child and keeps it running.
+    pub(crate) fn start(spec: ChildSpec) -> Self {
+        let stop = CancellationToken::new();
+        let (report, state) = watch::channel(ChildState::default());
+        let task = tokio::spawn(supervise(spec, report, stop.clone()));
+        Self { stop, task, state }
+    }
+
+    /// How the child fares; wakes on every change.
+    pub(crate) fn state(&self) -> watch::Receiver<ChildState> {
+        self.state.clone()
+    }
+
+    /// Ends the child: its standard input closes, it drains; after a grace period it is killed.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the supervisor of an ingest process failed");
+        }
+    }
+}
+
+/// The wait before the `attempt`th start in a row (the first is 0).
+fn restart_delay(attempt: u32) -> Duration {
+    match attempt {
+        0 => Duration::ZERO,
+        _ => Duration::from_millis(250 << (attempt - 1).min(6)).min(Duration::from_secs(10)),
+    }
+}
+
+async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: CancellationToken) {
+    let mut attempt = 0;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(restart_delay(attempt)) => {}
+        }
+        let started = tokio::time::Instant::now();
+        let trouble = match start(&spec).await {
+            Ok(mut child) => {
+                // Waiting for a child closes its standard input, which tells it to end.
+                let stdin = child.stdin.take();
+                state.send_replace(ChildState { pid: child.id(), trouble: None });
+                tokio::select! {
+                    () = stop.cancelled() => {
+                        drop(stdin);
+                        return end(child, &spec.account).await;
+                    }
+                    status = child.wait() => match status {
+                        Ok(status) => format!("the ingest process ended ({status})"),
+                        Err(error) => format!("the ingest process is lost: {error}"),
+                    },
+                }
+            }
+            Err(error) => format!("{} cannot be started: {error}", spec.binary.display()),
+        };
+        tracing::warn!(account = spec.account, "{trouble}");
+        state.send_replace(ChildState { pid: None, trouble: Some(trouble) });
+        attempt = if started.elapsed() >= PROVEN_AFTER { 0 } else { attempt.saturating_add(1) };
+    }
+}
+
+async fn start(spec: &ChildSpec) -> std::io::Result<Child> {
+    remove_stale(&spec.port_file).await?;
+    let mut child = Command::new(&spec.binary)
+        .arg("--assignment-dir")
+        .arg(&spec.assignment)
+        .arg("--credentials-dir")
+        .arg(&spec.credentials)
+        .args(["--listen", "127.0.0.1:0", "--exit-on-stdin-close", "--log-level", &spec.log_level])
+        .arg("--port-file")
+        .arg(&spec.port_file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(log) = child.stderr.take() {
+        tokio::spawn(pass_on(log, spec.account.clone()));
+    }
+    Ok(child)
+}
+
+/// An old address would be taken for the new process's.
+async fn remove_stale(port_file: &Path) -> std::io::Result<()> {
+    match tokio::fs::remove_file(port_file).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for a child whose standard input was closed.
+async fn end(mut child: Child, account: &str) {
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        tracing::warn!(account, "ingest process did not drain in time and is killed");
+        if let Err(error) = child.kill().await {
+            tracing::error!(account, %error, "ingest process cannot be killed");
+        }
+    }
+}
+
+/// Passes the child's log on, a line at a time; ends with the child.
+async fn pass_on(log: impl AsyncRead + Unpin, account: String) {
+    let mut lines = BufReader::with_capacity(LONGEST_LINE, log);
+    let mut line = Vec::new();
+    while let Ok(chunk) = lines.fill_buf().await {
+        if chunk.is_empty() {
+            return;
+        }
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(chunk.len(), |at| at + 1);
+        let room = LONGEST_LINE.saturating_sub(line.len());
+        line.extend_from_slice(&chunk[..end.unwrap_or(taken).min(room)]);
+        lines.consume(taken);
+        if end.is_some() {
+            line.push(b'\n');
+            // A log that nobody takes is no reason to stop.
+            let _written = std::io::stderr().write_all(&[account.as_bytes(), b": ", &line].concat());
+            line.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_keeps_dying_is_started_ever_more_rarely() {
+        let waits: Vec<u128> = (0..9).map(|attempt| restart_delay(attempt).as_millis()).collect();
+        assert_eq!(waits, [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+        assert_eq!(restart_delay(u32::MAX), Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,337 @@
+//! The manifests of a folder: read, checked as an API server would check them, and kept apart, so
+//! that one bad document costs no other.
+//!
+//! Owns what is known of each file. A file that can no longer be read keeps its last good content.
+//! Must not decide what a manifest leads to.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crds::{InstrumentSetSpec, Resource, TickerAccountSpec, Violation};
+use serde_json::Value;
+
+use super::secret::{self, Credentials, SecretError};
+use crate::plan::Unreadable;
+
+/// The largest manifest file that is read, in bytes.
+const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+
+/// Everything that a folder says.
+#[derive(Debug, Default)]
+pub(crate) struct Manifests {
+    /// Accounts by name.
+    pub(crate) accounts: BTreeMap<String, Found<TickerAccountSpec>>,
+    /// Sets by name.
+    pub(crate) sets: BTreeMap<String, Found<InstrumentSetSpec>>,
+    /// Secrets by name; of one that cannot be read the last good one counts.
+    pub(crate) secrets: BTreeMap<String, Result<Credentials, SecretError>>,
+    /// What could not be used, as `FILE: why`.
+    pub(crate) problems: Vec<String>,
+    /// Whether a file's content is not known at all: what it said before this start may be missing
+    /// above.
+    pub(crate) incomplete: bool,
+}
+
+/// One object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found<Spec> {
+    /// Its labels.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Its spec, or why it cannot be used.
+    pub(crate) spec: Result<Arc<Spec>, Unreadable>,
+}
+
+/// A folder and the last good content of its files.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    files: BTreeMap<PathBuf, Vec<Document>>,
+}
+
+#[derive(Clone, Debug)]
+enum Document {
+    Account(String, Found<TickerAccountSpec>),
+    Set(String, Found<InstrumentSetSpec>),
+    Secret(String, Result<Credentials, SecretError>),
+    Problem(String),
+}
+
+impl Folder {
+    /// A folder of which nothing was read yet.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, files: BTreeMap::new() }
+    }
+
+    /// Reads every `.yaml`, `.yml` and `.json` file directly in the folder.
+    ///
+    /// # Errors
+    /// When the folder itself cannot be read.
+    pub(crate) fn read(&mut self) -> io::Result<Manifests> {
+        let mut manifests = Manifests::default();
+        let paths = manifest_files(&self.path)?;
+        self.files.retain(|path, _| paths.contains(path));
+        for path in paths {
+            match read_file(&path) {
+                Ok(documents) => {
+                    self.files.insert(path.clone(), documents);
+                }
+                Err(why) => {
+                    let kept = self.files.contains_key(&path);
+                    let hint = if kept { "; what it said before stays" } else { "" };
+                    manifests.problems.push(format!("{}: {why}{hint}", file_name(&path)));
+                    manifests.incomplete |= !kept;
+                }
+            }
+        }
+        for (path, documents) in &self.files {
+            for document in documents {
+                manifests.add(&file_name(path), document.clone());
+            }
+        }
+        Ok(manifests)
+    }
+}
+
+impl Manifests {
+    fn add(&mut self, file: &str, document: Document) {
+        let twice = match document {
+            Document::Account(name, found) => insert_new(&mut self.accounts, name, found),
+            Document::Set(name, found) => insert_new(&mut self.sets, name, found),
+            Document::Secret(name, credentials) => {
+                if let Err(why) = &credentials {
+                    self.problems.push(format!("{file}: Secret {name}: {why}"));
+                }
+                insert_new(&mut self.secrets, name, credentials)
+            }
+            Document::Problem(why) => {
+                self.problems.push(format!("{file}: {why}"));
+                None
+            }
+        };
+        if let Some(name) = twice {
+            self.problems.push(format!("{file}: {name} stands twice; the first one counts"));
+        }
+    }
+}
+
+/// Inserts, or returns the name that is taken.
+fn insert_new<T>(map: &mut BTreeMap<String, T>, name: String, value: T) -> Option<String> {
+    if map.contains_key(&name) {
+        return Some(name);
+    }
+    map.insert(name, value);
+    None
+}
+
+fn manifest_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let named = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json");
+        if named && path.is_file() && !file_name(&path).starts_with('.') {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn read_file(path: &Path) -> Result<Vec<Document>, String> {
+    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > LARGEST_FILE {
+        return Err(format!("is larger than {LARGEST_FILE} bytes"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    documents(&text).map(|values| values.iter().map(document).collect())
+}
+
+/// Reads the documents of a file. `---` at the start of a line divides them wherever it stands.
+fn documents(text: &str) -> Result<Vec<Value>, String> {
+    let mut values = Vec::new();
+    let mut line = 1;
+    for part in split_documents(text) {
+        // Snippets of the source could show a Secret.
+        let options = serde_saphyr::options! { with_snippet: false };
+        let parsed: Vec<Value> = serde_saphyr::from_multiple_with_options(part, options)
+            .map_err(|error| format!("document at line {line} is no YAML: {error}"))?;
+        values.extend(parsed);
+        line += part.lines().count();
+    }
+    Ok(values)
+}
+
+fn split_documents(text: &str) -> Vec<&str> {
+    let mut starts = vec![0];
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if at > 0 && line.trim_end() == "---" {
+            starts.push(at);
+        }
+        at += line.len();
+    }
+    starts.push(text.len());
+    starts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
+}
+
+fn document(manifest: &Value) -> Document {
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    if crds::check::is_ours(manifest) {
+        return resource(manifest, text("/metadata/name"));
+    }
+    if text("/kind") == "Secret" && text("/apiVersion") == "v1" {
+        let name = text("/metadata/name").to_owned();
+        return if name.is_empty() {
+            Document::Problem("a Secret has no metadata.name".to_owned())
+        } else {
+            Document::Secret(name, secret::read(manifest))
+        };
+    }
+    let kind = text("/kind");
+    Document::Problem(format!(
+        "kind {kind:?} is left out: only TickerAccount, InstrumentSet and Secret are read"
+    ))
+}
+
+fn resource(manifest: &Value, name: &str) -> Document {
+    match crds::check(manifest) {
+        Ok(Resource::TickerAccount(account)) => Document::Account(
+            name.to_owned(),
+            Found {
+                labels: account.metadata.labels.unwrap_or_default(),
+                spec: Ok(Arc::new(account.spec)),
+            },
+        ),
+        Ok(Resource::InstrumentSet(set)) => Document::Set(
+            name.to_owned(),
+            Found { labels: set.metadata.labels.unwrap_or_default(), spec: Ok(Arc::new(set.spec)) },
+        ),
+        Err(violations) => invalid(manifest, name, &violations),
+    }
+}
+
+fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
+    let why = unreadable(violations);
+    let labels = BTreeMap::new();
+    match manifest.get("kind").and_then(Value::as_str) {
+        Some("TickerAccount") if !name.is_empty() => {
+            Document::Account(name.to_owned(), Found { labels, spec: Err(why) })
+        }
+        Some("InstrumentSet") if !name.is_empty() => {
+            Document::Set(name.to_owned(), Found { labels, spec: Err(why) })
+        }
+        _ => Document::Problem(why.to_string()),
+    }
+}
+
+/// The first violation, and how many more there are.
+fn unreadable(violations: &[Violation]) -> Unreadable {
+    let Some(first) = violations.first() else {
+        return Unreadable { field: String::new(), problem: "cannot be read".to_owned() };
+    };
+    let more = match violations.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    Unreadable { field: first.field.clone(), problem: format!("{}{more}", first.message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: &str = "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\n\
+                           metadata: {name: acct-a}\nspec: {credentialsSecretRef: {name: s}}\n";
+    const SET: &str = "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\n\
+                       metadata: {name: nifty}\nspec: {instruments: {tokens: [256265]}}\n";
+    const SECRET: &str =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {api_key: fake-key}\n";
+
+    struct Fixture(tempfile::TempDir);
+
+    impl Fixture {
+        fn new(files: &[(&str, &str)]) -> (Self, Folder) {
+            let fixture = Self(tempfile::tempdir().unwrap());
+            for (name, text) in files {
+                fixture.write(name, text);
+            }
+            let folder = Folder::new(fixture.0.path().to_owned());
+            (fixture, folder)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.0.path().join(name), text).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_document_of_every_file_is_read() {
+        let all = format!("{ACCOUNT}---\n{SET}");
+        let (_fixture, mut folder) =
+            Fixture::new(&[("a.yaml", &all), ("s.yml", SECRET), ("notes.txt", "no")]);
+        let manifests = folder.read().unwrap();
+        assert!(manifests.accounts["acct-a"].spec.is_ok());
+        assert!(manifests.sets["nifty"].spec.is_ok());
+        assert!(manifests.secrets.contains_key("s"));
+        assert_eq!(manifests.problems, [""; 0]);
+    }
+
+    #[test]
+    fn a_malformed_object_is_that_one_alone() {
+        let bad = SET.replace("256265", "-1").replace("nifty", "bad");
+        let (_fixture, mut folder) = Fixture::new(&[("a.yaml", &format!("{bad}---\n{SET}"))]);
+        let manifests = folder.read().unwrap();
+        let why = manifests.sets["bad"].spec.as_ref().unwrap_err();
+        assert!(why.field.starts_with("spec.instruments.tokens"), "{why}");
+        assert!(manifests.sets["nifty"].spec.is_ok());
+    }
+
+    #[test]
+    fn a_file_that_breaks_keeps_what_it_said() {
+        let (fixture, mut folder) = Fixture::new(&[("a.yaml", SET)]);
+        folder.read().unwrap();
+        fixture.write("a.yaml", "{ broken");
+        let manifests = folder.read().unwrap();
+        assert!(manifests.sets.contains_key("nifty") && !manifests.incomplete);
+        assert!(manifests.problems[0].starts_with("a.yaml: document at line 1 is no YAML"));
+        fs::remove_file(fixture.0.path().join("a.yaml")).unwrap();
+        assert!(folder.read().unwrap().sets.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_was_never_good_makes_the_picture_incomplete() {
+        let (_fixture, mut folder) = Fixture::new(&[("a.yaml", "{ broken"), ("b.yaml", SET)]);
+        let manifests = folder.read().unwrap();
+        assert!(manifests.incomplete && manifests.sets.contains_key("nifty"));
+    }
+
+    #[test]
+    fn a_broken_secret_is_never_shown() {
+        let broken = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  \
+                      api_key: \"fake-key\n  access_token: fake-token\n";
+        let (_fixture, mut folder) = Fixture::new(&[("s.yaml", broken)]);
+        let problems = folder.read().unwrap().problems.join("\n");
+        assert!(!problems.is_empty() && !problems.contains("fake"), "{problems}");
+    }
+
+    #[test]
+    fn what_stands_twice_and_what_is_foreign_is_said() {
+        let (_fixture, mut folder) = Fixture::new(&[
+            ("a.yaml", SET),
+            ("b.yaml", SET),
+            ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"),
+        ]);
+        let problems = folder.read().unwrap().problems;
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].contains("nifty stands twice"));
+        assert!(problems[1].contains("ConfigMap"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Asking one child how it fares, again and again.
+//!
+//! Owns the pace and the link from a child's port file to its report. One child that hangs delays
+//! no other.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::Report;
+use service::clock::Clock;
+use service::exit::chain;
+use service::http::read_port_file;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::child::ChildState;
+use crate::plan::{Failing, Process, Scrape};
+use crate::scrape::Scraper;
+
+/// The pace while something is awaited.
+const FAST: Duration = Duration::from_millis(100);
+
+/// The pace otherwise.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// What was learnt of an account's process.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    /// The account.
+    pub(crate) account: String,
+    /// Its process.
+    pub(crate) process: Process,
+    /// What it said.
+    pub(crate) scrape: Scrape,
+}
+
+/// One account's process, and who wants to know of it.
+#[derive(Debug)]
+pub(crate) struct Inquiry {
+    /// The account.
+    pub(crate) account: String,
+    /// Where the process writes its address.
+    pub(crate) port_file: PathBuf,
+    /// Whether the process runs.
+    pub(crate) child: watch::Receiver<ChildState>,
+    /// Whether something is awaited of it.
+    pub(crate) awaited: watch::Receiver<bool>,
+    /// Where findings go.
+    pub(crate) findings: mpsc::Sender<Finding>,
+}
+
+impl Inquiry {
+    /// Asks until `stop` or until nobody listens.
+    pub(crate) async fn run(mut self, scraper: Scraper, clock: Clock, stop: CancellationToken) {
+        let mut scrape = Scrape::default();
+        while !stop.is_cancelled() {
+            let state = self.child.borrow_and_update().clone();
+            let address = state.pid.and_then(|_| read_port_file(&self.port_file).ok().flatten());
+            scrape = self.ask(&scraper, &clock, &state, address, scrape).await;
+            let ready = address.is_some() && scrape.failing.is_none();
+            let finding = Finding {
+                account: self.account.clone(),
+                process: process(&state, address, ready),
+                scrape: scrape.clone(),
+            };
+            if self.findings.send(finding).await.is_err() {
+                return;
+            }
+            let pace = if ready && !*self.awaited.borrow_and_update() { SLOW } else { FAST };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = self.child.changed() => {}
+                _ = self.awaited.changed() => {}
+                () = tokio::time::sleep(pace) => {}
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        scraper: &Scraper,
+        clock: &Clock,
+        state: &ChildState,
+        address: Option<SocketAddr>,
+        last: Scrape,
+    ) -> Scrape {
+        let why = match address {
+            Some(address) => match scraper.report(address).await {
+                Ok(report) => return answered(report),
+                Err(error) => chain(&error).to_string(),
+            },
+            None => state.trouble.clone().unwrap_or_else(|| "the ingest process is starting".to_owned()),
+        };
+        let failing = match last.failing {
+            Some(failing) => {
+                Failing { attempts: failing.attempts.saturating_add(1), why, since: failing.since }
+            }
+            None => Failing { since: clock.now(), attempts: 1, why },
+        };
+        Scrape { report: last.report, failing: Some(failing) }
+    }
+}
+
+fn answered(report: Report) -> Scrape {
+    Scrape { report: Some(Arc::new(report)), failing: None }
+}
+
+fn process(state: &ChildState, address: Option<SocketAddr>, ready: bool) -> Process {
+    match state.pid {
+        Some(pid) => Process::Present {
+            name: format!("process {pid}"),
+            address,
+            ready,
+            trouble: None,
+        },
+        None => match &state.trouble {
+            Some(trouble) => Process::Present {
+                name: "the ingest process".to_owned(),
+                address: None,
+                ready: false,
+                trouble: Some(trouble.clone()),
+            },
+            None => Process::Absent,
+        },
+    }
+}

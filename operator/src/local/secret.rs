@@ -1,0 +1,119 @@
+//! Secret manifests: `stringData` as it stands, `data` in base64, the first taking precedence, as
+//! in Kubernetes.
+//!
+//! Owns the values while they are in memory; they are never printed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// The keys of a Secret that an ingest process reads, with their values.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct Credentials {
+    values: BTreeMap<&'static str, Zeroizing<Vec<u8>>>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+impl Credentials {
+    /// The values as files of a mounted folder.
+    pub(crate) fn files(&self) -> BTreeMap<&str, Vec<u8>> {
+        self.values.iter().map(|(name, value)| (*name, value.to_vec())).collect()
+    }
+
+    /// Changes when a value does; says nothing about it.
+    pub(crate) fn version(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, value) in &self.values {
+            hash.update(name);
+            hash.update((value.len() as u64).to_be_bytes());
+            hash.update(value.as_slice());
+        }
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A Secret that cannot be used; says where, never what.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum SecretError {
+    /// Not a string.
+    #[error("{0} must be a string")]
+    NoString(String),
+    /// Not base64.
+    #[error("data.{0} is not base64; plain text goes into stringData")]
+    Base64(&'static str),
+}
+
+/// Reads the two keys; others are left alone.
+pub(crate) fn read(manifest: &Value) -> Result<Credentials, SecretError> {
+    let mut credentials = Credentials::default();
+    for key in [SECRET_API_KEY, SECRET_ACCESS_TOKEN] {
+        let value = match (field(manifest, "stringData", key)?, field(manifest, "data", key)?) {
+            (Some(text), _) => text.as_bytes().to_vec(),
+            (None, Some(encoded)) => {
+                BASE64_STANDARD.decode(encoded.trim()).map_err(|_| SecretError::Base64(key))?
+            }
+            (None, None) => continue,
+        };
+        credentials.values.insert(key, Zeroizing::new(value));
+    }
+    Ok(credentials)
+}
+
+fn field<'a>(manifest: &'a Value, part: &str, key: &str) -> Result<Option<&'a str>, SecretError> {
+    match manifest.get(part).and_then(|part| part.get(key)) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(SecretError::NoString(format!("{part}.{key}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn plain_text_takes_precedence_over_base64() {
+        let secret = json!({
+            "stringData": {"access_token": "fake-token"},
+            "data": {"api_key": "ZmFrZS1rZXk=", "access_token": "b2xk", "other": "eA=="},
+        });
+        let files = read(&secret).unwrap();
+        let files = files.files();
+        assert_eq!(files["api_key"], b"fake-key");
+        assert_eq!(files["access_token"], b"fake-token");
+        assert_eq!(files.len(), 2);
+    }
+
+    #[test]
+    fn faults_name_the_place_and_not_the_value() {
+        assert_eq!(
+            read(&json!({"data": {"api_key": "fake key"}})),
+            Err(SecretError::Base64("api_key"))
+        );
+        assert_eq!(
+            read(&json!({"stringData": {"api_key": 12345}})),
+            Err(SecretError::NoString("stringData.api_key".to_owned()))
+        );
+    }
+
+    #[test]
+    fn the_version_follows_the_values_and_debug_hides_them() {
+        let of = |key: &str| read(&json!({"stringData": {"api_key": key}})).unwrap();
+        assert_eq!(of("fake-1").version(), of("fake-1").version());
+        assert_ne!(of("fake-1").version(), of("fake-2").version());
+        assert!(!format!("{:?}", of("fake-1")).contains("fake"));
+    }
+}

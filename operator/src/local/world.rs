@@ -1,0 +1,341 @@
+//! What `local` knows and what it carries out: observe and apply without a cluster.
+//!
+//! Owns the children and the mounted folders. Every choice is the planner's; what is not known is
+//! handed to it as not known.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
+use contract::{Assignment, mount};
+use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
+use jiff::Timestamp;
+
+use super::folder::{Found, Manifests};
+use super::inquiry::Finding;
+use super::running::{Means, Running};
+use super::state::StateFolder;
+use crate::plan::{
+    AccountPlan, Delivery, Key, LastAssignment, Meta, Object, Observed, ObservedAccount, Plan, Process, Secret, Settings, Table, Unreadable,
+};
+
+/// The identity of every object: a folder has no other than the name.
+const UID: &str = "local";
+
+/// Everything known between two passes.
+#[derive(Debug)]
+pub(crate) struct World {
+    means: Means,
+    settings: Settings,
+    state: StateFolder,
+    manifests: Manifests,
+    accounts: BTreeMap<String, Known<TickerAccountSpec, TickerAccountStatus>>,
+    sets: BTreeMap<String, Known<InstrumentSetSpec, InstrumentSetStatus>>,
+    processes: BTreeMap<String, Running>,
+    /// By account, with their hashes: what lies in the state folder, opened once.
+    opened: BTreeMap<String, (String, Arc<Assignment>)>,
+    /// By API origin.
+    pub(crate) tables: BTreeMap<String, Table>,
+}
+
+/// An object and what was decided about it last.
+#[derive(Debug)]
+pub(crate) struct Known<Spec, Status> {
+    found: Found<Spec>,
+    generation: i64,
+    /// Its status, once planned.
+    pub(crate) status: Option<Arc<Status>>,
+    /// Since when it has been known.
+    pub(crate) since: Timestamp,
+}
+
+impl<Spec, Status> Known<Spec, Status> {
+    /// Its spec, where that can be read.
+    pub(crate) fn spec(&self) -> Option<&Spec> {
+        self.found.spec.as_deref().ok()
+    }
+}
+
+impl World {
+    /// A world of which nothing is known yet but what an earlier run left in `state`.
+    pub(crate) fn new(means: Means, settings: Settings, state: StateFolder) -> Self {
+        Self {
+            means,
+            settings,
+            state,
+            manifests: Manifests::default(),
+            accounts: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what the folder says now.
+    pub(crate) fn take_manifests(&mut self, manifests: Manifests) {
+        let now = self.means.clock.wall();
+        adopt(&mut self.accounts, &manifests.accounts, now);
+        adopt(&mut self.sets, &manifests.sets, now);
+        self.manifests = manifests;
+    }
+
+    /// Takes what was learnt of a process.
+    pub(crate) fn take_finding(&mut self, finding: Finding) {
+        if let Some(running) = self.processes.get_mut(&finding.account) {
+            running.take(finding);
+        }
+    }
+
+    /// What is wrong with the manifests.
+    pub(crate) fn problems(&self) -> &[String] {
+        &self.manifests.problems
+    }
+
+    /// The accounts by name.
+    pub(crate) fn accounts(
+        &self,
+    ) -> impl Iterator<Item = (&str, &Known<TickerAccountSpec, TickerAccountStatus>)> {
+        self.accounts.iter().map(|(name, known)| (name.as_str(), known))
+    }
+
+    /// The sets by name.
+    pub(crate) fn sets(
+        &self,
+    ) -> impl Iterator<Item = (&str, &Known<InstrumentSetSpec, InstrumentSetStatus>)> {
+        self.sets.iter().map(|(name, known)| (name.as_str(), known))
+    }
+
+    /// The world for the planner.
+    ///
+    /// # Errors
+    /// When the state folder cannot be read.
+    pub(crate) fn observe(&mut self) -> io::Result<Observed> {
+        let mut observed = Observed {
+            settings: self.settings.clone(),
+            accounts: Vec::new(),
+            sets: self.sets.iter().map(|(name, known)| object(name, known)).collect(),
+            tables: self.tables.clone(),
+        };
+        let objects: Vec<_> =
+            self.accounts.iter().map(|(name, known)| (name.clone(), object(name, known))).collect();
+        for (name, object) in objects {
+            let account = self.account(&name, object);
+            observed.accounts.push(account);
+        }
+        if self.manifests.incomplete {
+            self.add_unread(&mut observed)?;
+        }
+        Ok(observed)
+    }
+
+    /// Carries a plan out; what fails is said and tried again with the next pass.
+    pub(crate) async fn apply(&mut self, plan: &Plan) {
+        for account in &plan.accounts {
+            if let Err(error) = self.apply_account(account) {
+                tracing::error!(account = account.key.name, %error, "state folder cannot be written");
+            }
+            if let Some(known) = self.accounts.get_mut(&account.key.name) {
+                known.status = Some(Arc::new(account.status.clone()));
+            }
+        }
+        for set in &plan.sets {
+            if let Some(known) = self.sets.get_mut(&set.key.name) {
+                known.status = Some(Arc::new(set.status.clone()));
+            }
+        }
+        for event in &plan.events {
+            let (object, reason) = (&event.key.name, event.reason.as_str());
+            if event.warning {
+                tracing::warn!(object, reason, "{}", event.message);
+            } else {
+                tracing::info!(object, reason, "{}", event.message);
+            }
+        }
+        self.remove_orphans(plan).await;
+    }
+
+    /// Ends every child.
+    pub(crate) async fn shut_down(&mut self) {
+        let stopping = std::mem::take(&mut self.processes).into_values().map(Running::stop);
+        futures::future::join_all(stopping).await;
+    }
+
+    fn account(&mut self, name: &str, object: Object<TickerAccountSpec, TickerAccountStatus>) -> ObservedAccount {
+        let assignment = self.last_assignment(name);
+        let running = self.processes.get(name);
+        ObservedAccount {
+            secret: self.secret(&object),
+            object,
+            assignment,
+            foreign: Vec::new(),
+            process: running.map_or(Process::Absent, Running::process),
+            scrape: running.map(Running::scrape).unwrap_or_default(),
+        }
+    }
+
+    fn secret(&self, object: &Object<TickerAccountSpec, TickerAccountStatus>) -> Secret {
+        let Ok(spec) = &object.spec else { return Secret::Unknown };
+        match self.manifests.secrets.get(&spec.credentials_secret_ref.name) {
+            Some(Ok(credentials)) => Secret::Present { version: credentials.version() },
+            None if !self.manifests.incomplete => Secret::Missing,
+            Some(Err(_)) | None => Secret::Unknown,
+        }
+    }
+
+    fn last_assignment(&mut self, account: &str) -> LastAssignment {
+        match self.read_assignment(account) {
+            Ok(Some((sha256, assignment))) => LastAssignment::Readable { assignment, sha256 },
+            Ok(None) => LastAssignment::Absent,
+            Err(why) => LastAssignment::Unreadable { why },
+        }
+    }
+
+    fn read_assignment(&mut self, account: &str) -> Result<Option<(String, Arc<Assignment>)>, String> {
+        let folder = self.state.assignment(account);
+        let read = |name| mount::read(&folder, name, LARGEST_JSON).map_err(|error| error.to_string());
+        let Some(sha256) = read(SHA256_FILE)? else { return Ok(None) };
+        let sha256 = String::from_utf8_lossy(&sha256).trim().to_owned();
+        if let Some(opened) = self.opened.get(account).filter(|opened| opened.0 == sha256) {
+            return Ok(Some(opened.clone()));
+        }
+        let Some(gzip) = read(ASSIGNMENT_FILE)? else { return Ok(None) };
+        let sealed = Sealed { gzip, sha256: sha256.clone() };
+        let assignment = sealed.open().map_err(|error| service::exit::chain(&error).to_string())?;
+        let opened = (sha256, Arc::new(assignment));
+        self.opened.insert(account.to_owned(), opened.clone());
+        Ok(Some(opened))
+    }
+
+    /// A file that could not be read since the start may hold objects that ran before: they are
+    /// not known, which is not the same as not there.
+    fn add_unread(&mut self, observed: &mut Observed) -> io::Result<()> {
+        let unread = || Unreadable {
+            field: String::new(),
+            problem: "its manifest may be in a file that cannot be read: mend that file".to_owned(),
+        };
+        let mut sets = Vec::new();
+        for name in self.state.accounts()? {
+            if let Ok(Some((_, assignment))) = self.read_assignment(&name) {
+                sets.extend(assignment.sets.iter().cloned());
+            }
+            if !self.accounts.contains_key(&name) {
+                let object = Object { meta: meta(&name, BTreeMap::new(), 1), spec: Err(unread()), status: None };
+                let account = self.account(&name, object);
+                observed.accounts.push(account);
+            }
+        }
+        sets.sort();
+        sets.dedup();
+        for name in sets.into_iter().filter(|name| !self.sets.contains_key(name)) {
+            observed.sets.push(Object {
+                meta: meta(&name, BTreeMap::new(), 1),
+                spec: Err(unread()),
+                status: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn apply_account(&mut self, account: &AccountPlan) -> io::Result<()> {
+        let name = &account.key.name;
+        if let Delivery::Write(assignment) = &account.assignment {
+            let sealed = Sealed::new(assignment);
+            let files = BTreeMap::from([
+                (ASSIGNMENT_FILE, sealed.gzip),
+                (SHA256_FILE, sealed.sha256.into_bytes()),
+            ]);
+            mount::publish(&self.state.assignment(name), &files)?;
+        }
+        let Some(workload) = &account.workload else { return Ok(()) };
+        self.publish_credentials(name, &workload.secret)?;
+        self.processes
+            .entry(name.clone())
+            .or_insert_with(|| Running::start(name, &self.state, &self.means))
+            .set_awaited(account.awaiting);
+        Ok(())
+    }
+
+    /// Writes the files when they differ. A Secret that cannot be read leaves them as they are.
+    fn publish_credentials(&self, account: &str, secret: &str) -> io::Result<()> {
+        let credentials = match self.manifests.secrets.get(secret) {
+            Some(Ok(credentials)) => Some(credentials.clone()),
+            None if !self.manifests.incomplete => Some(super::secret::Credentials::default()),
+            Some(Err(_)) | None => None,
+        };
+        let Some(credentials) = credentials else { return Ok(()) };
+        let (folder, files) = (self.state.credentials(account), credentials.files());
+        for name in [mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE] {
+            if mount::read(&folder, name, 64 * 1024)?.as_ref() != files.get(name) {
+                return mount::publish(&folder, &files);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends and forgets accounts that are known to be gone.
+    async fn remove_orphans(&mut self, plan: &Plan) {
+        let planned = |name: &str| plan.accounts.iter().any(|account| account.key.name == name);
+        let gone: Vec<String> = self.processes.keys().filter(|name| !planned(name)).cloned().collect();
+        for name in &gone {
+            if let Some(running) = self.processes.remove(name) {
+                running.stop().await;
+            }
+        }
+        for name in self.state.accounts().unwrap_or_default() {
+            if planned(&name) {
+                continue;
+            }
+            self.opened.remove(&name);
+            if let Err(error) = self.state.remove(&name)
+            {
+                tracing::error!(account = name, %error, "what is left of the account cannot be removed");
+            }
+        }
+    }
+}
+
+/// Follows what was found: new objects start, changed ones count up, missing ones go.
+fn adopt<Spec: PartialEq, Status>(
+    known: &mut BTreeMap<String, Known<Spec, Status>>,
+    found: &BTreeMap<String, Found<Spec>>,
+    now: Timestamp,
+) where
+    Found<Spec>: Clone,
+{
+    known.retain(|name, _| found.contains_key(name));
+    for (name, found) in found {
+        match known.get_mut(name) {
+            Some(known) if known.found == *found => {}
+            Some(known) => {
+                known.found = found.clone();
+                known.generation += 1;
+            }
+            None => {
+                let found = found.clone();
+                known.insert(name.clone(), Known { found, generation: 1, status: None, since: now });
+            }
+        }
+    }
+}
+
+fn object<Spec, Status>(name: &str, known: &Known<Spec, Status>) -> Object<Spec, Status> {
+    Object {
+        meta: meta(name, known.found.labels.clone(), known.generation),
+        spec: known.found.spec.clone(),
+        status: known.status.clone(),
+    }
+}
+
+/// Nothing in a folder is older than anything else; names decide.
+fn meta(name: &str, labels: BTreeMap<String, String>, generation: i64) -> Meta {
+    Meta {
+        key: Key::new("", name),
+        uid: UID.to_owned(),
+        generation: Some(generation),
+        created: Timestamp::UNIX_EPOCH,
+        labels,
+        deleting: false,
+    }
+}

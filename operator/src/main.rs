@@ -1,0 +1,55 @@
+//! `kite-operator`: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use operator::args::{Cli, Command};
+use operator::{cluster, local};
+use service::clock::Clock;
+use service::signal::Shutdown;
+
+fn main() -> ExitCode {
+    service::tls::install();
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => service::exit::report(error.as_ref()),
+    }
+}
+
+#[tokio::main]
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    service::telemetry::init(&cli.log)?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let clock = Clock::system();
+    match cli.command {
+        Command::Run(args) => {
+            args.check()?;
+            let settings = cluster::Settings {
+                namespace: args.namespace,
+                ingestor_image: args.ingestor_image,
+                ingestor_pull_policy: args.ingestor_pull_policy.as_str().to_owned(),
+                redis_url: args.redis_url,
+                poke: args.poke,
+                listen: args.listen,
+            };
+            cluster::run(settings, clock, shutdown).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Local(args) => {
+            args.check()?;
+            let settings = local::Settings {
+                manifests: args.manifests,
+                redis_url: args.redis_url,
+                once: args.once,
+                ingestor: args.ingestor_bin,
+                state: args.state_dir,
+                log_level: cli.log.log_level,
+            };
+            match local::run(settings, clock, &shutdown).await? {
+                local::Verdict::Done => Ok(ExitCode::SUCCESS),
+                local::Verdict::NotReady => Ok(ExitCode::FAILURE),
+            }
+        }
+    }
+}

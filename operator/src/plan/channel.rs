@@ -1,0 +1,134 @@
+//! Where an instrument's ticks go and what they call it.
+//!
+//! Owns the names of underlyings, their slugs and the table of channels. Must not know accounts.
+
+use std::borrow::Cow;
+
+use contract::Shape;
+use kite::{Instrument, InstrumentType};
+
+use crate::instruments::InstrumentTable;
+
+/// What indices are called as underlyings, where that is not their tradingsymbol.
+const UNDERLYINGS: [(&str, &str); 7] = [
+    ("NIFTY 50", "NIFTY"),
+    ("NIFTY BANK", "BANKNIFTY"),
+    ("NIFTY FIN SERVICE", "FINNIFTY"),
+    ("NIFTY MID SELECT", "MIDCPNIFTY"),
+    ("NIFTY MIDCAP SELECT", "MIDCPNIFTY"),
+    ("NIFTY NEXT 50", "NIFTYNXT50"),
+    ("INDIA VIX", "INDIAVIX"),
+];
+
+/// What channels begin with, where neither the set nor an underlying says so.
+const PREFIX: &str = "ticker";
+
+/// Where one instrument's ticks go for one set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// The Redis channel.
+    pub(crate) channel: String,
+    /// The shape its readers expect.
+    pub(crate) shape: Shape,
+    /// The slug in the channel's name, where it is made from the underlying. Nothing for a name
+    /// without letters or digits, which can have no channel.
+    pub(crate) slug: Option<String>,
+}
+
+/// `symbol` of an instrument's ticks: the normalised underlying, or the tradingsymbol where there is
+/// none.
+pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
+    match instrument.instrument_type {
+        InstrumentType::Future | InstrumentType::Call | InstrumentType::Put if !instrument.name.is_empty() => {
+            upper(&instrument.name)
+        }
+        InstrumentType::Equity if instrument.is_index() => {
+            let name = upper(&instrument.tradingsymbol);
+            match UNDERLYINGS.iter().find(|(index, _)| *index == name) {
+                Some((_, underlying)) => Cow::Borrowed(underlying),
+                None => name,
+            }
+        }
+        _ => Cow::Borrowed(&instrument.tradingsymbol),
+    }
+}
+
+/// Where the ticks of `instrument` go for a set with this prefix.
+pub(crate) fn route(instrument: &Instrument, table: &InstrumentTable, prefix: Option<&str>) -> Route {
+    let (kind, shape, of_underlying) = match instrument.instrument_type {
+        InstrumentType::Call | InstrumentType::Put => ("options", Shape::Contract, true),
+        InstrumentType::Future => ("futures", Shape::Contract, true),
+        InstrumentType::Equity if instrument.is_index() => {
+            if table.has_derivatives(&symbol(instrument)) {
+                ("underlying", Shape::Underlying, true)
+            } else {
+                ("indices", Shape::Underlying, false)
+            }
+        }
+        InstrumentType::Equity => ("equity", Shape::Contract, false),
+    };
+    match prefix {
+        Some(prefix) => Route { channel: format!("{prefix}:{kind}"), shape, slug: None },
+        None if of_underlying => {
+            let slug = slug(&symbol(instrument));
+            Route { channel: format!("{PREFIX}:{slug}:{kind}"), shape, slug: Some(slug) }
+        }
+        None => Route { channel: format!("{PREFIX}:{kind}"), shape, slug: None },
+    }
+}
+
+/// An underlying as part of a channel's name: lower case, `[a-z0-9]` only.
+fn slug(underlying: &str) -> String {
+    underlying.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn upper(name: &str) -> Cow<'_, str> {
+    if name.contains(|c: char| c.is_ascii_lowercase()) {
+        Cow::Owned(name.to_ascii_uppercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::fixture::table;
+
+    /// Symbol and channels of an instrument of the test universe, without and with a prefix.
+    fn channels(name: &str) -> (String, String, String) {
+        let table = table();
+        let row = table.by_symbol(name).unwrap();
+        (
+            symbol(row).into_owned(),
+            route(row, &table, None).channel,
+            route(row, &table, Some("x:y")).channel,
+        )
+    }
+
+    #[test]
+    fn each_kind_of_instrument_has_its_channel() {
+        for (name, symbol, default, prefixed) in [
+            ("NFO:NIFTY26DEC25000CE", "NIFTY", "ticker:nifty:options", "x:y:options"),
+            ("NFO:M&M26DEC3000PE", "M&M", "ticker:mm:options", "x:y:options"),
+            ("NFO:NIFTY26DECFUT", "NIFTY", "ticker:nifty:futures", "x:y:futures"),
+            ("NSE:NIFTY 50", "NIFTY", "ticker:nifty:underlying", "x:y:underlying"),
+            ("NSE:NIFTY BANK", "BANKNIFTY", "ticker:banknifty:underlying", "x:y:underlying"),
+            ("NSE:INDIA VIX", "INDIAVIX", "ticker:indices", "x:y:indices"),
+            ("NSE:INFY", "INFY", "ticker:equity", "x:y:equity"),
+        ] {
+            let expected = (symbol.to_owned(), default.to_owned(), prefixed.to_owned());
+            assert_eq!(channels(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn indices_have_the_underlying_shape_and_nothing_else_has() {
+        let table = table();
+        let shape = |name| route(table.by_symbol(name).unwrap(), &table, None).shape;
+        assert_eq!(shape("NSE:NIFTY 50"), Shape::Underlying);
+        assert_eq!(shape("NSE:INDIA VIX"), Shape::Underlying);
+        assert_eq!(shape("NSE:INFY"), Shape::Contract);
+        assert_eq!(shape("NFO:NIFTY26DECFUT"), Shape::Contract);
+    }
+}

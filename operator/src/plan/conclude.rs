@@ -1,0 +1,304 @@
+//! From places to the plan: statuses, events, what to remember and when to look again.
+//!
+//! Must not change where anything is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use contract::Assignment;
+use crds::condition::{ConditionType, Reason, State};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::demand::Demand;
+use super::memory::{AccountMemory, Mark, SetMemory, Told};
+use super::place::Outcome;
+use super::ready::set::Holder;
+use super::ready::{Judgement, PATIENCE, Past, answers};
+use super::settle::Settlement;
+use super::status::set::Share;
+use super::status::{self, count};
+use super::world::{AccountView, SetView, World};
+use super::{AccountPlan, Delivery, Event, Kind, Meta, Memory, Now, Plan, SetPlan, spare};
+
+/// What is known of an account once it is judged; its sets are judged by it.
+struct Judged<'w> {
+    judgement: Judgement,
+    unasked: bool,
+    /// Instruments per set.
+    shares: BTreeMap<&'w str, u32>,
+    marks: BTreeMap<String, Mark>,
+}
+
+/// Says how everything fares.
+pub(crate) fn conclude(
+    world: &World<'_>,
+    demands: &[Demand<'_>],
+    settlement: &Settlement<'_>,
+    deliveries: Vec<Delivery>,
+    now: Now,
+) -> Plan {
+    let mut plan = Plan {
+        accounts: Vec::with_capacity(world.accounts.len()),
+        sets: Vec::with_capacity(world.sets.len()),
+        events: Vec::new(),
+        endpoints: BTreeSet::new(),
+        memory: Memory::default(),
+        next: None,
+    };
+    let current: Vec<Option<Arc<Assignment>>> = world
+        .accounts
+        .iter()
+        .zip(&deliveries)
+        .map(|(account, delivery)| delivery.assignment().or(account.base).cloned())
+        .collect();
+    let taken: Vec<usize> =
+        current.iter().map(|current| current.as_ref().map_or(0, |current| current.instruments.len())).collect();
+    let refuge = spare::without_refuge(world, demands, settlement, &taken);
+    let mut judged = Vec::with_capacity(world.accounts.len());
+    for (((account, delivery), current), without_refuge) in
+        world.accounts.iter().zip(deliveries).zip(&current).zip(refuge)
+    {
+        judged.push(judge_account(&mut plan, account, delivery, current.as_deref(), without_refuge, now));
+    }
+    let holders = holders(world, &judged);
+    for ((set, demand), outcomes) in world.sets.iter().zip(demands).zip(&settlement.outcomes) {
+        let key = &set.observed.meta.key;
+        let at = holders.get(&(key.namespace.as_str(), key.name.as_str()));
+        let shares = shares(world, &judged, at.map_or(&[], Vec::as_slice), &key.name, now);
+        judge_set(&mut plan, set, demand, outcomes, &shares, now);
+    }
+    plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
+    plan.next = next(world, &plan.memory, now.monotonic);
+    plan
+}
+
+fn judge_account<'w>(
+    plan: &mut Plan,
+    account: &AccountView<'_>,
+    delivery: Delivery,
+    current: Option<&'w Assignment>,
+    without_refuge: usize,
+    now: Now,
+) -> Judged<'w> {
+    let meta = &account.observed.object.meta;
+    let previous = account.remembered.map(|known| &known.status).or(account.observed.object.status.as_deref());
+    let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
+    let input = status::account::Input {
+        view: account,
+        desired: current.map(|current| current.generation),
+        assigned: current.map(|current| current.instruments.len()),
+        without_refuge,
+        previous,
+        past: Past {
+            ready,
+            generation: meta.generation,
+            due: account.remembered.and_then(|known| known.due),
+            first: account.remembered.is_none(),
+        },
+    };
+    let (status, judgement, unasked) = status::account::status(&input, now);
+    let told = tell(plan, Kind::Account, meta, &judgement, account.remembered.map(|known| known.told), ready);
+    if let Ok(spec) = &account.spec {
+        plan.endpoints.insert(spec.api.clone());
+    }
+    let marks = delivery.assignment().map(|decided| super::assign::marks(account, decided)).unwrap_or_default();
+    plan.memory.accounts.insert(
+        meta.key.clone(),
+        AccountMemory {
+            uid: meta.uid.clone(),
+            assignment: delivery.assignment().or(account.base).cloned(),
+            due: judgement.due,
+            status: status.clone(),
+            told,
+            marks: marks.clone(),
+        },
+    );
+    plan.accounts.push(AccountPlan {
+        key: meta.key.clone(),
+        uid: meta.uid.clone(),
+        awaiting: awaits(account, &delivery),
+        assignment: delivery,
+        workload: account
+            .spec
+            .as_ref()
+            .ok()
+            .filter(|_| account.observed.foreign.is_empty())
+            .map(|spec| spec.workload.clone()),
+        change: status::change(account.observed.object.status.as_deref(), &status),
+        status,
+    });
+    Judged { judgement, unasked, shares: current.map(share).unwrap_or_default(), marks }
+}
+
+/// Whether the process has yet to take up what is decided.
+fn awaits(account: &AccountView<'_>, delivery: &Delivery) -> bool {
+    let applied = account.report().and_then(|report| report.assignment.as_ref());
+    match delivery {
+        Delivery::Leave => false,
+        Delivery::Write(_) => true,
+        Delivery::InPlace(assignment) => {
+            applied.is_none_or(|applied| applied.generation != assignment.generation)
+        }
+    }
+}
+
+/// Instruments per set.
+fn share(assignment: &Assignment) -> BTreeMap<&str, u32> {
+    let mut counts = vec![0_u32; assignment.sets.len()];
+    for set in assignment.instruments.iter().flat_map(|row| &row.sets) {
+        if let Some(count) = counts.get_mut(usize::from(*set)) {
+            *count += 1;
+        }
+    }
+    assignment.sets.iter().map(String::as_str).zip(counts).collect()
+}
+
+/// Positions of the accounts that have something of a set.
+fn holders<'w>(world: &'w World<'_>, judged: &'w [Judged<'_>]) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
+    let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    for (at, (account, judged)) in world.accounts.iter().zip(judged).enumerate() {
+        for set in judged.shares.iter().filter(|(_, count)| **count > 0).map(|(set, _)| *set) {
+            holders.entry((account.namespace(), set)).or_default().push(at);
+        }
+    }
+    holders
+}
+
+fn shares<'w>(
+    world: &'w World<'_>,
+    judged: &'w [Judged<'_>],
+    at: &[usize],
+    set: &str,
+    now: Now,
+) -> Vec<Share<'w>> {
+    at.iter()
+        .filter_map(|at| Some((world.accounts.get(*at)?, judged.get(*at)?)))
+        .map(|(account, judged)| {
+            let answer =
+                account.report().filter(|_| answers(&account.observed.scrape, now.monotonic));
+            let applied = account.report().and_then(|report| report.assignment.as_ref());
+            let since = judged.marks.get(set).map_or(0, |mark| mark.generation);
+            let report = answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
+            Share {
+                holder: Holder {
+                    name: account.name(),
+                    ready: &judged.judgement,
+                    unasked: judged.unasked,
+                    acknowledged: applied.is_some_and(|applied| applied.generation >= since),
+                    streaming: report.map_or(0, |report| report.streaming),
+                },
+                instruments: judged.shares.get(set).copied().unwrap_or(0),
+                report,
+            }
+        })
+        .collect()
+}
+
+fn judge_set(
+    plan: &mut Plan,
+    set: &SetView<'_>,
+    demand: &Demand<'_>,
+    outcomes: &[Outcome],
+    shares: &[Share<'_>],
+    now: Now,
+) {
+    let meta = &set.observed.meta;
+    let previous = set.remembered.map(|known| &known.status).or(set.observed.status.as_deref());
+    let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
+    let (conflicts, example) = conflicts(demand, outcomes);
+    let input = status::set::Input {
+        view: set,
+        demand,
+        waiting: waiting(set, demand, outcomes),
+        conflicts: (conflicts, &example),
+        shares,
+        previous,
+        past: Past {
+            ready,
+            generation: meta.generation,
+            due: set.remembered.and_then(|known| known.due),
+            first: set.remembered.is_none(),
+        },
+    };
+    let (status, judgement) = status::set::status(&input, now);
+    let told = tell(plan, Kind::Set, meta, &judgement, set.remembered.map(|known| known.told), ready);
+    plan.memory.sets.insert(
+        meta.key.clone(),
+        SetMemory { uid: meta.uid.clone(), due: judgement.due, status: status.clone(), told },
+    );
+    plan.sets.push(SetPlan {
+        key: meta.key.clone(),
+        uid: meta.uid.clone(),
+        change: status::change(set.observed.status.as_deref(), &status),
+        status,
+    });
+}
+
+fn waiting(set: &SetView<'_>, demand: &Demand<'_>, outcomes: &[Outcome]) -> u32 {
+    match demand {
+        Demand::Wanted(_) => count(outcomes.iter().filter(|outcome| **outcome == Outcome::Waiting).count()),
+        Demand::Refused { .. } => {
+            set.spec.as_ref().map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len()))
+        }
+        Demand::Held { .. } | Demand::Unreadable(_) => 0,
+    }
+}
+
+/// How many instruments an older set keeps from their channel, with an example.
+fn conflicts(demand: &Demand<'_>, outcomes: &[Outcome]) -> (u32, String) {
+    let Demand::Wanted(wants) = demand else { return (0, String::new()) };
+    let mut placed = wants.wants.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Conflict);
+    let first = placed.next();
+    let count = wants.clashes.count.saturating_add(count(placed.count() + usize::from(first.is_some())));
+    let example = wants.clashes.example.clone().or_else(|| {
+        let (want, _) = first?;
+        Some(format!(
+            "{}:{} is published on its channel by another account for an older set: use that account or another \
+             publish.channelPrefix",
+            want.instrument.exchange, want.instrument.tradingsymbol
+        ))
+    });
+    (count, example.unwrap_or_default())
+}
+
+/// Tells users of a state or reason they were not told of; Unknown is no news.
+fn tell(
+    plan: &mut Plan,
+    kind: Kind,
+    meta: &Meta,
+    judgement: &Judgement,
+    remembered: Option<Option<Told>>,
+    ready: Option<&Condition>,
+) -> Option<Told> {
+    let told = remembered.unwrap_or_else(|| stands(ready?));
+    let new = (judgement.state, judgement.reason);
+    if judgement.state == State::Unknown || told == Some(new) {
+        return told;
+    }
+    plan.events.push(Event {
+        kind,
+        key: meta.key.clone(),
+        uid: meta.uid.clone(),
+        warning: judgement.state == State::False,
+        reason: judgement.reason,
+        message: judgement.message.clone(),
+    });
+    Some(new)
+}
+
+/// State and reason of a condition that says something.
+fn stands(ready: &Condition) -> Option<Told> {
+    let state = State::ALL.iter().find(|state| state.as_str() == ready.status)?;
+    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
+    (*state != State::Unknown).then_some((*state, *reason))
+}
+
+/// The next time at which patience ends.
+fn next(world: &World<'_>, memory: &Memory, now: Instant) -> Option<Instant> {
+    let accounts = memory.accounts.values().filter_map(|known| known.due);
+    let sets = memory.sets.values().filter_map(|known| known.due);
+    let failing = world.accounts.iter().filter_map(|account| account.observed.scrape.failing.as_ref());
+    let patience = failing.map(|failing| failing.since + PATIENCE);
+    accounts.chain(sets).chain(patience).filter(|due| *due > now).min()
+}

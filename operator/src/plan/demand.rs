@@ -1,0 +1,262 @@
+//! What each set asks of the accounts, before anything is placed.
+//!
+//! Owns which accounts a set may use, what it wants of them and on which channel, and what it can
+//! never have because an older set forbids it.
+
+use contract::Shape;
+use crds::condition::Reason;
+use kite::Instrument;
+use rustc_hash::FxHashMap;
+
+use super::channel::{self, Route};
+use super::select::{self, Selection};
+use super::validate::{Account, Set};
+use super::world::{AccountView, SetView, World};
+use super::{Table, Unreadable};
+use crate::instruments::InstrumentTable;
+
+/// What a set asks for.
+pub(crate) enum Demand<'a> {
+    /// Nobody can tell: what it has stays.
+    Unreadable(Unreadable),
+    /// Nothing that can be had: what it has is taken away.
+    Refused { reason: Reason, message: String },
+    /// It cannot be looked up now: what it has stays.
+    Held { reason: Reason, message: String },
+    /// This.
+    Wanted(Wants<'a>),
+}
+
+/// What a set wants and from whom.
+pub(crate) struct Wants<'a> {
+    /// What its names mean.
+    pub(crate) selection: Selection<'a>,
+    /// Positions of the accounts it may use, ascending.
+    pub(crate) allowed: Vec<usize>,
+    /// What it wants of them; an underlying stands beside its chain.
+    pub(crate) wants: Vec<Wanted<'a>>,
+    /// Instruments it cannot have on their channel, whoever streams them.
+    pub(crate) clashes: Clashes,
+}
+
+/// An instrument and where its ticks go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) instrument: &'a Instrument,
+    /// Position in [`Channels`].
+    pub(crate) channel: u32,
+    pub(crate) shape: Shape,
+}
+
+/// Instruments that an older set keeps from their channel.
+#[derive(Debug, Default)]
+pub(crate) struct Clashes {
+    pub(crate) count: u32,
+    /// The first of them, for people.
+    pub(crate) example: Option<String>,
+}
+
+impl Clashes {
+    fn add(&mut self, example: String) {
+        self.count += 1;
+        self.example.get_or_insert(example);
+    }
+}
+
+/// Channels by number.
+#[derive(Debug, Default)]
+pub(crate) struct Channels {
+    names: Vec<String>,
+    numbers: FxHashMap<String, u32>,
+}
+
+impl Channels {
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        number
+    }
+
+    pub(crate) fn name(&self, number: u32) -> &str {
+        self.names.get(number as usize).map_or("", String::as_str)
+    }
+}
+
+/// Redis servers by number.
+#[derive(Debug, Default)]
+pub(crate) struct Targets(Channels);
+
+impl Targets {
+    pub(crate) fn number(&mut self, url: &str) -> u32 {
+        self.0.number(url)
+    }
+}
+
+/// What older sets have settled for a Redis server: no younger one may say otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Precedents {
+    /// Whether a channel carries ticks that are not real.
+    mock: FxHashMap<(u32, u32), bool>,
+    /// The underlying behind a slug.
+    slugs: FxHashMap<(u32, String), String>,
+}
+
+impl Precedents {
+    /// Notes a channel that is in use.
+    pub(crate) fn note(&mut self, target: u32, channel: u32, mock: bool) {
+        self.mock.entry((target, channel)).or_insert(mock);
+    }
+}
+
+/// Whether what a set has stays although it cannot be asked.
+pub(crate) fn stands(set: &SetView<'_>, accounts: &[AccountView<'_>]) -> bool {
+    matches!(from_accounts(set, accounts), Err(Demand::Held { .. } | Demand::Unreadable(_)))
+}
+
+/// Asks every set, the oldest first.
+pub(crate) fn ask<'a>(
+    world: &World<'a>,
+    channels: &mut Channels,
+    targets: &mut Targets,
+    precedents: &mut Precedents,
+) -> Vec<Demand<'a>> {
+    world
+        .sets
+        .iter()
+        .map(|set| match from_accounts(set, &world.accounts) {
+            Err(demand) => demand,
+            Ok((spec, table, first)) => {
+                let usable = |at: &usize| !world.accounts[*at].frozen;
+                let allowed: Vec<usize> = set.matched.iter().copied().filter(usable).collect();
+                let mut servers: Vec<u32> = allowed
+                    .iter()
+                    .filter_map(|at| world.accounts[*at].spec.as_ref().ok())
+                    .map(|account| targets.number(&account.redis_url))
+                    .collect();
+                servers.sort_unstable();
+                servers.dedup();
+                let selection = select::select(spec, table);
+                let mut routes = Routes { channels, precedents, servers: &servers, mock: first.mock };
+                let (wants, clashes) = routes.route(&selection, table, spec.prefix);
+                Demand::Wanted(Wants { selection, allowed, wants, clashes })
+            }
+        })
+        .collect()
+}
+
+/// The table a set is looked up in and an account whose settings count for all it may use.
+fn from_accounts<'w, 'a>(
+    set: &'w SetView<'a>,
+    accounts: &'w [AccountView<'a>],
+) -> Result<(&'w Set<'a>, &'a InstrumentTable, &'w Account), Demand<'a>> {
+    let spec = set.spec.as_ref().map_err(|problem| Demand::Unreadable(problem.clone()))?;
+    if set.matched.is_empty() {
+        return Err(Demand::Refused {
+            reason: Reason::NoAccount,
+            message: "no TickerAccount of this namespace matches: create one, or change accountRef or \
+                      accountSelector"
+                .to_owned(),
+        });
+    }
+    let mut readable = set.matched.iter().filter_map(|at| {
+        let account = &accounts[*at];
+        Some((account, account.spec.as_ref().ok()?))
+    });
+    let Some((named, first)) = readable.next() else {
+        return Err(Demand::Held {
+            reason: Reason::NoAccount,
+            message: "no account that matches can be read: see their Ready condition".to_owned(),
+        });
+    };
+    for (other, differing) in readable {
+        let same = (&first.api, &first.websocket, first.mock)
+            == (&differing.api, &differing.websocket, differing.mock);
+        if !same {
+            return Err(Demand::Refused {
+                reason: Reason::AccountsDisagree,
+                message: format!(
+                    "accounts {} and {} differ in endpoint or mock: choose accounts that agree with accountRef or \
+                     accountSelector",
+                    named.name(),
+                    other.name()
+                ),
+            });
+        }
+    }
+    match named.table {
+        Some(Table::Loaded(table)) => Ok((spec, table, first)),
+        Some(Table::Missing { why }) => Err(without_table(&first.api, why)),
+        None => Err(without_table(&first.api, "not fetched yet")),
+    }
+}
+
+fn without_table<'a>(api: &str, why: &str) -> Demand<'a> {
+    Demand::Held {
+        reason: Reason::InstrumentsUnavailable,
+        message: format!("the instruments of {api} are not known ({why}): nothing new is placed until they are"),
+    }
+}
+
+/// Where the instruments of one set go.
+struct Routes<'r> {
+    channels: &'r mut Channels,
+    precedents: &'r mut Precedents,
+    servers: &'r [u32],
+    mock: bool,
+}
+
+impl Routes<'_> {
+    fn route<'a>(
+        &mut self,
+        selection: &Selection<'a>,
+        table: &InstrumentTable,
+        prefix: Option<&str>,
+    ) -> (Vec<Wanted<'a>>, Clashes) {
+        let mut clashes = Clashes::default();
+        let mut wants = Vec::with_capacity(selection.instruments.len());
+        for instrument in &selection.instruments {
+            let route = channel::route(instrument, table, prefix);
+            let channel = self.channels.number(&route.channel);
+            match self.precedence(instrument, &route, channel) {
+                Ok(()) => wants.push(Wanted { instrument, channel, shape: route.shape }),
+                Err(why) => clashes.add(why),
+            }
+        }
+        // An underlying beside its chain, so that they land on one account where a set needs several.
+        wants.sort_by_cached_key(|want| (channel::symbol(want.instrument), want.instrument.token));
+        (wants, clashes)
+    }
+
+    fn precedence(&mut self, instrument: &Instrument, route: &Route, channel: u32) -> Result<(), String> {
+        for server in self.servers {
+            if let Some(slug) = &route.slug {
+                self.check_slug(*server, slug, instrument)?;
+            }
+            if *self.precedents.mock.entry((*server, channel)).or_insert(self.mock) != self.mock {
+                return Err(format!(
+                    "{} carries {} ticks of an older set: set another publish.channelPrefix or redis.url",
+                    route.channel,
+                    if self.mock { "real" } else { "mock" }
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_slug(&mut self, server: u32, slug: &str, instrument: &Instrument) -> Result<(), String> {
+        let symbol = channel::symbol(instrument);
+        if slug.is_empty() {
+            return Err(format!("{symbol} has no letter or digit to name a channel: set publish.channelPrefix"));
+        }
+        let first =
+            self.precedents.slugs.entry((server, slug.to_owned())).or_insert_with(|| symbol.clone().into_owned());
+        if **first == *symbol {
+            return Ok(());
+        }
+        Err(format!("{symbol} and {first} would both be on ticker:{slug}: set publish.channelPrefix"))
+    }
+}

@@ -1,0 +1,61 @@
+//! What one pass leaves to the next. It only spares guesses: with an empty one the planner reaches
+//! the same assignments from what was observed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use contract::Assignment;
+use crds::condition::{Reason, State};
+use crds::{InstrumentSetStatus, TickerAccountStatus};
+
+use super::Key;
+
+/// What one pass leaves to the next; start with the default.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    pub(crate) accounts: BTreeMap<Key, AccountMemory>,
+    pub(crate) sets: BTreeMap<Key, SetMemory>,
+}
+
+/// What is remembered of an account.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountMemory {
+    /// Whose memory this is: a new account of an old name has none.
+    pub(crate) uid: String,
+    /// The assignment last decided on, which may not be visible yet.
+    pub(crate) assignment: Option<Arc<Assignment>>,
+    /// When the present trouble turns from Unknown into False.
+    pub(crate) due: Option<Instant>,
+    /// The status last decided on, which may not be visible yet.
+    pub(crate) status: TickerAccountStatus,
+    /// The state and reason that users were last told of.
+    pub(crate) told: Option<Told>,
+    /// By name of a set: since which generation its rows are what they are.
+    pub(crate) marks: BTreeMap<String, Mark>,
+}
+
+/// Since when the rows of a set on one account have been what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Over everything of the rows that concerns the set.
+    pub(crate) fingerprint: u64,
+    /// The first generation with these rows.
+    pub(crate) generation: u64,
+}
+
+/// What is remembered of a set.
+#[derive(Clone, Debug)]
+pub(crate) struct SetMemory {
+    /// Whose memory this is.
+    pub(crate) uid: String,
+    /// When the present trouble turns from Unknown into False.
+    pub(crate) due: Option<Instant>,
+    /// The status last decided on, which may not be visible yet.
+    pub(crate) status: InstrumentSetStatus,
+    /// The state and reason that users were last told of.
+    pub(crate) told: Option<Told>,
+}
+
+/// State and reason of a `Ready` condition that is not Unknown.
+pub(crate) type Told = (State, Reason);

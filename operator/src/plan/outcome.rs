@@ -1,0 +1,131 @@
+//! What the planner decides. Whoever carries it out has nothing left to choose.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use contract::Assignment;
+use crds::condition::Reason;
+use crds::quantity::Resources;
+use crds::{InstrumentSetStatus, TickerAccountStatus};
+
+use super::{Key, Memory};
+
+/// One pass's decisions.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Every account that is not being deleted, by key.
+    pub accounts: Vec<AccountPlan>,
+    /// Every set that is not being deleted, by key.
+    pub sets: Vec<SetPlan>,
+    /// Transitions to tell users of; whoever sends them limits how often.
+    pub events: Vec<Event>,
+    /// The API origins whose instruments are needed.
+    pub endpoints: BTreeSet<String>,
+    /// What the next pass must be given.
+    pub memory: Memory,
+    /// When to plan again although nothing was seen to change.
+    pub next: Option<Instant>,
+}
+
+/// What becomes of one account.
+#[derive(Clone, Debug)]
+pub struct AccountPlan {
+    /// Namespace and name.
+    pub key: Key,
+    /// Identity, for owner references and events.
+    pub uid: String,
+    /// What should lie where its process reads it.
+    pub assignment: Delivery,
+    /// What should run; `None`: what runs is left as it is.
+    pub workload: Option<Workload>,
+    /// Whether the process has yet to acknowledge its assignment: ask it often, poke it.
+    pub awaiting: bool,
+    /// The whole desired status.
+    pub status: TickerAccountStatus,
+    /// What that changes.
+    pub change: Change,
+}
+
+/// What is to be done about an assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delivery {
+    /// Nothing may be changed, whatever lies there.
+    Leave,
+    /// This one lies there already.
+    InPlace(Arc<Assignment>),
+    /// This one must be written.
+    Write(Arc<Assignment>),
+}
+
+impl Delivery {
+    /// The assignment that should be in force, where that is known.
+    #[must_use]
+    pub fn assignment(&self) -> Option<&Arc<Assignment>> {
+        match self {
+            Self::Leave => None,
+            Self::InPlace(assignment) | Self::Write(assignment) => Some(assignment),
+        }
+    }
+}
+
+/// What an account's process is made of; everything else reaches it in the assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// The Secret with its credentials.
+    pub secret: String,
+    /// The image, where the account chooses one.
+    pub image: Option<String>,
+    /// Requests and limits, where the account chooses them.
+    pub resources: Option<Resources>,
+}
+
+/// What becomes of one set.
+#[derive(Clone, Debug)]
+pub struct SetPlan {
+    /// Namespace and name.
+    pub key: Key,
+    /// Identity, for events.
+    pub uid: String,
+    /// The whole desired status.
+    pub status: InstrumentSetStatus,
+    /// What that changes.
+    pub change: Change,
+}
+
+/// How a desired status differs from the one that stands in the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Not at all.
+    None,
+    /// Only in what moves while ticks flow (times, rates): write it when there is time.
+    Refresh,
+    /// In what somebody may be waiting for: write it at once.
+    Transition,
+}
+
+/// The two kinds of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A TickerAccount.
+    Account,
+    /// An InstrumentSet.
+    Set,
+}
+
+/// A transition of `Ready` worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Kind of the object.
+    pub kind: Kind,
+    /// Namespace and name of the object.
+    pub key: Key,
+    /// Identity of the object.
+    pub uid: String,
+    /// Whether somebody has to act.
+    pub warning: bool,
+    /// The new reason.
+    pub reason: Reason,
+    /// The new message.
+    pub message: String,
+}

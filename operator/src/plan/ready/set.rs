@@ -1,0 +1,166 @@
+//! The rules for a set.
+
+use crds::condition::{Reason, State};
+
+use super::{Finding, Judgement};
+use crate::plan::demand::Demand;
+
+/// What is known of a set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SetFacts<'a> {
+    /// What it asks for.
+    pub(crate) asked: Asked<'a>,
+    /// Instruments that have an account.
+    pub(crate) scheduled: u32,
+    /// Instruments that wait for one.
+    pub(crate) waiting: u32,
+    /// Instruments an older set keeps from their channel, with an example.
+    pub(crate) conflicts: (u32, &'a str),
+    /// The accounts that have some of them.
+    pub(crate) holders: &'a [Holder<'a>],
+}
+
+/// What a set asks for, as far as its readiness goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked<'a> {
+    /// Its spec cannot be read.
+    Unreadable(&'a str),
+    /// Nothing that can be had.
+    Refused(Reason, &'a str),
+    /// It cannot be looked up now.
+    Held(Reason, &'a str),
+    /// Names with and without an instrument, and how many accounts it may use.
+    Wanted {
+        /// Instruments it selects.
+        selected: u32,
+        /// Names without an instrument.
+        unresolved: u32,
+        /// Some of these.
+        samples: &'a [String],
+        /// Accounts it may use.
+        allowed: usize,
+    },
+}
+
+/// An account that has some of a set's instruments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder<'a> {
+    pub(crate) name: &'a str,
+    /// Its own readiness.
+    pub(crate) ready: &'a Judgement,
+    /// Whether its process was not asked yet.
+    pub(crate) unasked: bool,
+    /// Whether its process has taken up the set's rows.
+    pub(crate) acknowledged: bool,
+    /// Instruments of the set with a packet on its present socket.
+    pub(crate) streaming: u32,
+}
+
+impl<'a> Asked<'a> {
+    /// As demanded.
+    pub(crate) fn of(demand: &'a Demand<'_>, unreadable: &'a str) -> Self {
+        match demand {
+            Demand::Unreadable(_) => Self::Unreadable(unreadable),
+            Demand::Refused { reason, message } => Self::Refused(*reason, message),
+            Demand::Held { reason, message } => Self::Held(*reason, message),
+            Demand::Wanted(wants) => Self::Wanted {
+                selected: u32::try_from(wants.selection.instruments.len()).unwrap_or(u32::MAX),
+                unresolved: wants.selection.unresolved,
+                samples: &wants.selection.samples,
+                allowed: wants.allowed.len(),
+            },
+        }
+    }
+}
+
+/// The rules for a set.
+pub(crate) fn set(facts: &SetFacts<'_>) -> Finding {
+    match refusal(facts) {
+        Some(finding) => finding,
+        None => flow(facts),
+    }
+}
+
+/// Rules about what it asks for and what it got.
+fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
+    let fails = |reason, message: &str| Some(Finding::Fails(reason, message.to_owned()));
+    let (selected, unresolved, samples, allowed) = match facts.asked {
+        Asked::Unreadable(message) => return fails(Reason::Invalid, message),
+        Asked::Refused(reason, message) => return fails(reason, message),
+        Asked::Held(reason, message) => {
+            let nothing = facts.scheduled == 0;
+            return nothing.then(|| Finding::Unknown(reason, message.to_owned()));
+        }
+        Asked::Wanted { selected, unresolved, samples, allowed } => (selected, unresolved, samples, allowed),
+    };
+    if selected == 0 {
+        let message = format!("none of {unresolved} names exists: check {}", list(samples));
+        return Some(Finding::Fails(Reason::NothingResolved, message));
+    }
+    if facts.conflicts.0 > 0 {
+        let message = format!("{} of {selected} instruments are not streamed: {}", facts.conflicts.0, facts.conflicts.1);
+        return Some(Finding::Fails(Reason::ChannelConflict, message));
+    }
+    if facts.waiting > 0 {
+        let reason = match (facts.scheduled, allowed) {
+            (_, 0) => Reason::NoAccount,
+            (0, _) => Reason::CapacityShort,
+            _ => Reason::PartiallyScheduled,
+        };
+        return Some(Finding::Fails(reason, waiting(facts.waiting, selected, allowed)));
+    }
+    None
+}
+
+/// Why instruments have no account and what to do.
+pub(crate) fn waiting(waiting: u32, selected: u32, allowed: usize) -> String {
+    if allowed == 0 {
+        return format!("{waiting} of {selected} instruments wait: no account that matches can be used, see their Ready condition");
+    }
+    format!("{waiting} of {selected} instruments wait for room: add an account or remove instruments")
+}
+
+/// Rules about what its holders say.
+fn flow(facts: &SetFacts<'_>) -> Finding {
+    if facts.holders.iter().any(|holder| holder.unasked) {
+        return Finding::Unasked;
+    }
+    let trouble = |lasting, message| Finding::Trouble { passing: Reason::Connecting, lasting, message };
+    if let Some(holder) = facts.holders.iter().find(|holder| holder.ready.state != State::True) {
+        return trouble(holder.ready.reason, format!("account {}: {}", holder.name, holder.ready.message));
+    }
+    if let Some(holder) = facts.holders.iter().find(|holder| !holder.acknowledged) {
+        return trouble(
+            Reason::Connecting,
+            format!("account {} has not taken up its assignment yet", holder.name),
+        );
+    }
+    let streaming: u32 = facts.holders.iter().map(|holder| holder.streaming).fold(0, u32::saturating_add);
+    if streaming == 0 {
+        return trouble(Reason::Stale, "all sockets are up, but no packet of this set came".to_owned());
+    }
+    let count = format!("{streaming} of {} instruments stream", facts.scheduled);
+    match facts.asked {
+        Asked::Wanted { unresolved, samples, .. } if unresolved > 0 => Finding::Holds(
+            Reason::PartiallyResolved,
+            format!("{count}; {unresolved} names do not exist: {}", list(samples)),
+        ),
+        Asked::Held(_, message) => Finding::Holds(Reason::Streaming, format!("{count}; {message}")),
+        Asked::Wanted { .. } | Asked::Unreadable(_) | Asked::Refused(..) => {
+            Finding::Holds(Reason::Streaming, count)
+        }
+    }
+}
+
+/// The first few names, for a message.
+pub(crate) fn list(samples: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let mut shown = samples.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if samples.len() > SHOWN {
+        shown.push_str(", …");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

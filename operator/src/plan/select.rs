@@ -1,0 +1,76 @@
+//! What a set's names mean today.
+//!
+//! Owns the lookup of tokens and symbols. A name without a row is counted, never guessed.
+
+use std::borrow::Cow;
+
+use crds::set::MAX_UNRESOLVED_SAMPLES;
+use kite::{Instrument, Token};
+
+use super::validate::Set;
+use crate::instruments::InstrumentTable;
+
+/// What a set selects.
+#[derive(Debug, Default)]
+pub(crate) struct Selection<'t> {
+    /// The instruments, each once, by token.
+    pub(crate) instruments: Vec<&'t Instrument>,
+    /// How many names have no row.
+    pub(crate) unresolved: u32,
+    /// The first few of them, sorted.
+    pub(crate) samples: Vec<String>,
+}
+
+/// Looks a set's names up.
+pub(crate) fn select<'t>(set: &Set<'_>, table: &'t InstrumentTable) -> Selection<'t> {
+    let mut instruments = Vec::with_capacity(set.tokens.len() + set.symbols.len());
+    let mut missing: Vec<Cow<'_, str>> = Vec::new();
+    for token in set.tokens {
+        match table.by_token(Token(*token)) {
+            Some(row) => instruments.push(row),
+            None => missing.push(Cow::Owned(token.to_string())),
+        }
+    }
+    for symbol in set.symbols {
+        match table.by_symbol(symbol) {
+            Some(row) => instruments.push(row),
+            None => missing.push(Cow::Borrowed(symbol)),
+        }
+    }
+    instruments.sort_unstable_by_key(|row| row.token);
+    instruments.dedup_by_key(|row| row.token);
+    missing.sort_unstable();
+    missing.dedup();
+    Selection {
+        instruments,
+        unresolved: u32::try_from(missing.len()).unwrap_or(u32::MAX),
+        samples: missing.into_iter().take(MAX_UNRESOLVED_SAMPLES).map(Cow::into_owned).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{fixture, validate};
+
+    #[test]
+    fn an_instrument_named_twice_counts_once() {
+        let table = fixture::table();
+        let set = fixture::set("s", &[256_265, 408_065, 408_065], &["NSE:INFY", "NSE:NIFTY 50"]);
+        let selection = select(&validate::set(&set).unwrap(), &table);
+        let tokens: Vec<u32> = selection.instruments.iter().map(|row| row.token.0).collect();
+        assert_eq!((tokens, selection.unresolved), (vec![256_265, 408_065], 0));
+    }
+
+    #[test]
+    fn what_is_unknown_is_counted_and_sampled() {
+        let table = fixture::table();
+        let symbols: Vec<String> = (0..12).map(|n| format!("NSE:NONE{n:02}")).collect();
+        let names: Vec<&str> = symbols.iter().map(String::as_str).chain(["NSE:INFY", "NSE:NONE00"]).collect();
+        let set = fixture::set("s", &[7, 7], &names);
+        let selection = select(&validate::set(&set).unwrap(), &table);
+        assert_eq!((selection.instruments.len(), selection.unresolved), (1, 13));
+        assert_eq!(selection.samples.len(), 10);
+        assert_eq!((selection.samples[0].as_str(), selection.samples[1].as_str()), ("7", "NSE:NONE00"));
+    }
+}

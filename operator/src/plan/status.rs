@@ -1,0 +1,116 @@
+//! What the objects say about themselves.
+//!
+//! Owns the whole desired status of both kinds and how it differs from the one that stands there.
+//! Must not decide whether an object is ready.
+
+pub(crate) mod account;
+pub(crate) mod set;
+
+use crds::condition::{ConditionType, Reason, State, Verdict};
+use crds::{InstrumentSetStatus, TickerAccountStatus};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::Change;
+use super::ready::Judgement;
+
+/// The longest message of a condition, in characters: a status stays below 4 KB.
+const LONGEST_MESSAGE: usize = 400;
+
+/// Makes a verdict with a message of bounded length.
+pub(crate) fn verdict(kind: ConditionType, state: State, reason: Reason, message: &str) -> Verdict {
+    let message = match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    };
+    Verdict { kind, state, reason, message }
+}
+
+/// The `Ready` condition of a judgement.
+pub(crate) fn ready(judgement: &Judgement) -> Verdict {
+    verdict(ConditionType::Ready, judgement.state, judgement.reason, &judgement.message)
+}
+
+/// Gives verdicts their history; times stand in objects with whole seconds.
+pub(crate) fn conditions(
+    verdicts: Vec<Verdict>,
+    previous: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    verdicts.into_iter().map(|verdict| verdict.after(previous, generation, now)).collect()
+}
+
+/// The condition of this type.
+pub(crate) fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// Microseconds since 1970 as a time of whole seconds.
+pub(crate) fn seconds(micros: i64) -> Option<Time> {
+    Timestamp::from_second(micros.div_euclid(1_000_000)).ok().map(Time)
+}
+
+/// A count as it stands in an object.
+pub(crate) fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A status whose changes can be weighed.
+pub(crate) trait Weigh: Clone + PartialEq {
+    /// Takes out what no write is needed for: when a state began.
+    fn without_history(self) -> Self;
+    /// Takes out what moves while ticks flow.
+    fn without_flow(self) -> Self;
+}
+
+/// How `new` differs from what stands in the object.
+pub(crate) fn change<S: Weigh>(old: Option<&S>, new: &S) -> Change {
+    let Some(old) = old else { return Change::Transition };
+    let (old, new) = (old.clone().without_history(), new.clone().without_history());
+    if old == new {
+        Change::None
+    } else if old.without_flow() == new.without_flow() {
+        Change::Refresh
+    } else {
+        Change::Transition
+    }
+}
+
+fn forget_history(conditions: &mut [Condition]) {
+    for condition in conditions {
+        condition.last_transition_time = Time(Timestamp::UNIX_EPOCH);
+    }
+}
+
+impl Weigh for TickerAccountStatus {
+    fn without_history(mut self) -> Self {
+        forget_history(&mut self.conditions);
+        self
+    }
+
+    fn without_flow(mut self) -> Self {
+        self.ticks_per_second = None;
+        self.last_tick_time = None;
+        for connection in &mut self.connection_status {
+            connection.last_tick_time = None;
+        }
+        self
+    }
+}
+
+impl Weigh for InstrumentSetStatus {
+    fn without_history(mut self) -> Self {
+        forget_history(&mut self.conditions);
+        self
+    }
+
+    fn without_flow(mut self) -> Self {
+        self.last_tick_time = None;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The status of an account.
+
+use contract::Report;
+use contract::report::Credentials;
+use crds::TickerAccountStatus;
+use crds::account::{AssignmentGeneration, ConnectionStatus};
+use crds::condition::{ConditionType, Reason, State, Verdict};
+
+use super::{conditions, count, seconds, verdict};
+use crate::plan::ready::{self, AccountFacts, Finding, Judgement, Past};
+use crate::plan::validate::Account;
+use crate::plan::world::AccountView;
+use crate::plan::{Now, Process};
+
+/// What an account's status is made of.
+pub(crate) struct Input<'a> {
+    pub(crate) view: &'a AccountView<'a>,
+    /// Generation of the assignment that should be in force.
+    pub(crate) desired: Option<u64>,
+    /// Instruments it should stream; `None` where nobody knows.
+    pub(crate) assigned: Option<usize>,
+    /// Its instruments for which no other account would have room.
+    pub(crate) without_refuge: usize,
+    /// The status before.
+    pub(crate) previous: Option<&'a TickerAccountStatus>,
+    pub(crate) past: Past<'a>,
+}
+
+/// The status, the judgement behind its `Ready`, and whether that still waits for a first report.
+pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judgement, bool) {
+    let view = input.view;
+    let scrape = &view.observed.scrape;
+    let report = view.report();
+    let answer = report.filter(|_| ready::answers(scrape, now.monotonic));
+    let needed = view.spec.as_ref().map_or(0, |spec| needed(spec, input.assigned));
+    let secret_name = view.spec.as_ref().map_or("", |spec| spec.workload.secret.as_str());
+    let facts = AccountFacts {
+        secret_name,
+        secret: &view.observed.secret,
+        process: &view.observed.process,
+        scrape,
+        report,
+        assigned: input.assigned,
+        needed,
+    };
+    let finding = finding(view, &facts, now);
+    let unasked = finding == Finding::Unasked;
+    let judgement = ready::judge(finding, &input.past, now);
+    let mut verdicts = vec![super::ready(&judgement)];
+    match &view.spec {
+        Ok(spec) => verdicts.extend([
+            credentials(&facts, answer),
+            connected(&facts, answer, &judgement),
+            capacity(spec, input),
+        ]),
+        Err(_) => verdicts.extend(unknown(&judgement)),
+    }
+    let meta = &view.observed.object.meta;
+    let before = input.previous.cloned().unwrap_or_default();
+    let status = TickerAccountStatus {
+        observed_generation: meta.generation,
+        conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
+        connections: if unasked { before.connections } else { None }
+            .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, ready::live)))),
+        instruments: if unasked { before.instruments } else { None }.or_else(|| {
+            let streaming = answer.map_or(0, |report| report.streaming);
+            Some(format!("{streaming}/{}", count(input.assigned.unwrap_or(0))))
+        }),
+        capacity: view.spec.as_ref().map_or(before.capacity, |spec| Some(count(spec.capacity()))),
+        ticks_per_second: Some(answer.map_or(0, |report| report.ticks_per_second)),
+        last_tick_time: report
+            .and_then(|report| seconds(report.last_tick_us?))
+            .max(before.last_tick_time),
+        pod_name: match &view.observed.process {
+            Process::Present { name, .. } => Some(name.clone()),
+            Process::Unknown => before.pod_name,
+            Process::Absent => None,
+        },
+        assignment_generation: Some(AssignmentGeneration {
+            desired: input.desired,
+            acknowledged: report
+                .and_then(|report| report.assignment.as_ref())
+                .map(|applied| applied.generation),
+        }),
+        connection_status: match report {
+            Some(report) => report.connections.iter().map(connection).collect(),
+            None => before.connection_status,
+        },
+    };
+    (status, judgement, unasked)
+}
+
+/// Sockets that this many instruments need.
+fn needed(spec: &Account, assigned: Option<usize>) -> u32 {
+    count(assigned.unwrap_or(0).div_ceil(usize::from(spec.tokens_per_connection).max(1)))
+}
+
+fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Finding {
+    if let Err(problem) = &view.spec {
+        return Finding::Fails(Reason::Invalid, problem.to_string());
+    }
+    if let Some(foreign) = view.observed.foreign.first() {
+        return Finding::Fails(
+            Reason::NameTaken,
+            format!("{foreign} exists and belongs to somebody else: remove it, or name the account differently"),
+        );
+    }
+    ready::account(facts, now.monotonic)
+}
+
+fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> Verdict {
+    let kind = ConditionType::CredentialsValid;
+    if let Some((reason, message)) = ready::credentials(facts, answer) {
+        return verdict(kind, State::False, reason, &message);
+    }
+    match answer.map(|report| &report.credentials) {
+        Some(Credentials::Accepted) => {
+            verdict(kind, State::True, Reason::Verified, "Kite accepted the credentials")
+        }
+        Some(_) | None => {
+            verdict(kind, State::Unknown, Reason::Unverified, "nothing has been dialled with the credentials yet")
+        }
+    }
+}
+
+fn connected(facts: &AccountFacts<'_>, answer: Option<&Report>, judgement: &Judgement) -> Verdict {
+    let kind = ConditionType::Connected;
+    if facts.assigned == Some(0) {
+        return verdict(kind, State::True, Reason::Idle, "no socket is needed");
+    }
+    let Some(report) = answer else {
+        return verdict(kind, State::Unknown, judgement.reason, &judgement.message);
+    };
+    let up = ready::live(report);
+    if up >= facts.needed.max(1) {
+        return verdict(kind, State::True, Reason::Connected, &format!("{up} of {} sockets are up", facts.needed));
+    }
+    verdict(kind, State::False, Reason::Connecting, &ready::connecting(report, facts.needed))
+}
+
+fn capacity(spec: &Account, input: &Input<'_>) -> Verdict {
+    let kind = ConditionType::CapacityAvailable;
+    let capacity = spec.capacity();
+    let Some(assigned) = input.assigned else {
+        return verdict(kind, State::Unknown, Reason::Pending, "its assignment is not known");
+    };
+    let mut message = format!("{assigned} of {capacity} places are taken");
+    if input.without_refuge > 0 {
+        message.push_str(&format!(
+            "; if this account were lost, {} instruments would find no other",
+            input.without_refuge
+        ));
+    }
+    if assigned < capacity {
+        verdict(kind, State::True, Reason::CapacityFree, &message)
+    } else {
+        verdict(kind, State::False, Reason::CapacityShort, &message)
+    }
+}
+
+fn unknown(judgement: &Judgement) -> Vec<Verdict> {
+    [ConditionType::CredentialsValid, ConditionType::Connected, ConditionType::CapacityAvailable]
+        .into_iter()
+        .map(|kind| verdict(kind, State::Unknown, judgement.reason, "the account cannot be read"))
+        .collect()
+}
+
+fn connection(connection: &contract::report::Connection) -> ConnectionStatus {
+    ConnectionStatus {
+        index: Some(connection.index),
+        state: Some(connection.state.as_str().to_owned()),
+        instruments: Some(connection.instruments),
+        reconnects: Some(connection.reconnects),
+        last_tick_time: connection.last_tick_us.and_then(seconds),
+        last_error: connection.last_error.clone(),
+    }
+}

@@ -1,0 +1,207 @@
+//! The status of a set.
+
+use crds::InstrumentSetStatus;
+use crds::condition::{ConditionType, Reason, State, Verdict};
+use crds::set::AccountShare;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{conditions, count, seconds, verdict};
+use crate::plan::Now;
+use crate::plan::demand::Demand;
+use crate::plan::ready::set::{Asked, Holder, SetFacts, list, set, waiting};
+use crate::plan::ready::{Judgement, Past, judge};
+use crate::plan::world::SetView;
+
+/// What a set's status is made of.
+pub(crate) struct Input<'a> {
+    pub(crate) view: &'a SetView<'a>,
+    pub(crate) demand: &'a Demand<'a>,
+    /// Instruments that wait for room.
+    pub(crate) waiting: u32,
+    /// Instruments that an older set keeps from their channel, with an example.
+    pub(crate) conflicts: (u32, &'a str),
+    /// Who has how much of it, by name.
+    pub(crate) shares: &'a [Share<'a>],
+    /// The status before.
+    pub(crate) previous: Option<&'a InstrumentSetStatus>,
+    pub(crate) past: Past<'a>,
+}
+
+/// What one account has of a set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<'a> {
+    pub(crate) holder: Holder<'a>,
+    /// Instruments placed there.
+    pub(crate) instruments: u32,
+    /// What its process says of the set, if it answers.
+    pub(crate) report: Option<&'a contract::report::Set>,
+}
+
+/// How many of a set's instruments there are of each kind.
+#[derive(Clone, Copy)]
+struct Counts {
+    selected: u32,
+    scheduled: u32,
+    streaming: u32,
+    silent: u32,
+    unresolved: u32,
+}
+
+/// The status and the judgement behind its `Ready`.
+pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judgement) {
+    let unreadable = match input.demand {
+        Demand::Unreadable(problem) => problem.to_string(),
+        Demand::Refused { .. } | Demand::Held { .. } | Demand::Wanted(_) => String::new(),
+    };
+    let holders: Vec<Holder<'_>> = input.shares.iter().map(|share| share.holder).collect();
+    let before = input.previous.cloned().unwrap_or_default();
+    let counts = counts(input, &before);
+    let asked = Asked::of(input.demand, &unreadable);
+    let facts = SetFacts {
+        asked,
+        scheduled: counts.scheduled,
+        waiting: input.waiting,
+        conflicts: input.conflicts,
+        holders: &holders,
+    };
+    let judgement = judge(set(&facts), &input.past, now);
+    let unasked = holders.iter().any(|holder| holder.unasked);
+    let verdicts = vec![
+        super::ready(&judgement),
+        resolved(&asked, counts),
+        scheduled(&asked, input, counts),
+        streaming(counts, unasked, &judgement),
+    ];
+    let meta = &input.view.observed.meta;
+    let samples = match input.demand {
+        Demand::Wanted(wants) => wants.selection.samples.clone(),
+        Demand::Refused { .. } => Vec::new(),
+        Demand::Held { .. } | Demand::Unreadable(_) => before.unresolved.clone(),
+    };
+    let newest = input.shares.iter().filter_map(|share| seconds(share.report?.last_tick_us?)).max();
+    let names = input.shares.iter().map(|share| share.holder.name).collect::<Vec<_>>().join(",");
+    let status = InstrumentSetStatus {
+        observed_generation: meta.generation,
+        conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
+        instruments: match before.instruments.clone() {
+            Some(known) if unasked => Some(known),
+            _ => Some(format!("{}/{}", counts.streaming, counts.selected)),
+        },
+        selected: Some(counts.selected),
+        scheduled: Some(counts.scheduled),
+        streaming: if unasked { before.streaming.or(Some(0)) } else { Some(counts.streaming) },
+        waiting: Some(input.waiting),
+        silent: if unasked { before.silent.or(Some(0)) } else { Some(counts.silent) },
+        resolved_at: resolved_at(input, &before, counts, &samples, now),
+        unresolved: samples,
+        unresolved_count: Some(counts.unresolved),
+        accounts: (!names.is_empty()).then_some(names),
+        assignments: input
+            .shares
+            .iter()
+            .map(|share| AccountShare {
+                account: Some(share.holder.name.to_owned()),
+                instruments: Some(share.instruments),
+            })
+            .collect(),
+        last_tick_time: newest.max(before.last_tick_time),
+    };
+    (status, judgement)
+}
+
+fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
+    let sum = |of: fn(&Share<'_>) -> u32| input.shares.iter().map(of).fold(0, u32::saturating_add);
+    let scheduled = sum(|share| share.instruments);
+    let (selected, unresolved) = match input.demand {
+        Demand::Wanted(wants) => (count(wants.selection.instruments.len()), wants.selection.unresolved),
+        Demand::Refused { .. } => (names(input.view), 0),
+        Demand::Held { .. } | Demand::Unreadable(_) => {
+            (before.selected.unwrap_or(0).max(scheduled), before.unresolved_count.unwrap_or(0))
+        }
+    };
+    Counts {
+        selected,
+        scheduled,
+        streaming: sum(|share| share.report.map_or(0, |report| report.streaming)).min(scheduled),
+        silent: sum(|share| share.report.map_or(0, |report| report.silent)).min(scheduled),
+        unresolved,
+    }
+}
+
+/// How many names a set that cannot be looked up lists.
+fn names(view: &SetView<'_>) -> u32 {
+    view.spec.as_ref().map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len()))
+}
+
+fn resolved(asked: &Asked<'_>, counts: Counts) -> Verdict {
+    let kind = ConditionType::Resolved;
+    match asked {
+        Asked::Unreadable(message) => verdict(kind, State::Unknown, Reason::Invalid, message),
+        Asked::Refused(reason, message) | Asked::Held(reason, message) => {
+            verdict(kind, State::Unknown, *reason, message)
+        }
+        Asked::Wanted { unresolved: 0, .. } if counts.selected > 0 => {
+            verdict(kind, State::True, Reason::AllResolved, &format!("{} instruments", counts.selected))
+        }
+        Asked::Wanted { unresolved, samples, .. } => {
+            let reason =
+                if counts.selected == 0 { Reason::NothingResolved } else { Reason::PartiallyResolved };
+            verdict(kind, State::False, reason, &format!("{unresolved} names do not exist: {}", list(samples)))
+        }
+    }
+}
+
+fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> Verdict {
+    let kind = ConditionType::Scheduled;
+    let placed = format!("{} of {} instruments have an account", counts.scheduled, counts.selected);
+    match asked {
+        Asked::Unreadable(message) => verdict(kind, State::Unknown, Reason::Invalid, message),
+        Asked::Held(reason, message) => verdict(kind, State::Unknown, *reason, message),
+        Asked::Refused(reason, message) => verdict(kind, State::False, *reason, message),
+        Asked::Wanted { .. } if input.conflicts.0 > 0 => {
+            verdict(kind, State::False, Reason::ChannelConflict, input.conflicts.1)
+        }
+        Asked::Wanted { allowed, .. } if input.waiting > 0 => {
+            let reason = match (counts.scheduled, *allowed) {
+                (_, 0) => Reason::NoAccount,
+                (0, _) => Reason::CapacityShort,
+                _ => Reason::PartiallyScheduled,
+            };
+            verdict(kind, State::False, reason, &waiting(input.waiting, counts.selected, *allowed))
+        }
+        Asked::Wanted { .. } if counts.selected == 0 => {
+            verdict(kind, State::False, Reason::NothingResolved, &placed)
+        }
+        Asked::Wanted { .. } => verdict(kind, State::True, Reason::AllScheduled, &placed),
+    }
+}
+
+fn streaming(counts: Counts, unasked: bool, judgement: &Judgement) -> Verdict {
+    let kind = ConditionType::Streaming;
+    let seen = format!("{} of {} instruments stream, {} are silent", counts.streaming, counts.scheduled, counts.silent);
+    if unasked {
+        return verdict(kind, State::Unknown, Reason::Pending, "waits for the first report");
+    }
+    if counts.scheduled > 0 && counts.streaming > 0 && counts.streaming + counts.silent >= counts.scheduled {
+        return verdict(kind, State::True, Reason::Streaming, &seen);
+    }
+    let reason = if judgement.state == State::True { Reason::Connecting } else { judgement.reason };
+    verdict(kind, State::False, reason, &seen)
+}
+
+/// When names were last looked up with another result.
+fn resolved_at(
+    input: &Input<'_>,
+    before: &InstrumentSetStatus,
+    counts: Counts,
+    samples: &[String],
+    now: Now,
+) -> Option<Time> {
+    let Demand::Wanted(_) = input.demand else { return before.resolved_at.clone() };
+    let same = before.selected == Some(counts.selected)
+        && before.unresolved_count == Some(counts.unresolved)
+        && before.unresolved == samples;
+    let now = Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall);
+    before.resolved_at.clone().filter(|_| same).or(Some(Time(now)))
+}

@@ -1,0 +1,227 @@
+//! From what a user wrote to what the planner can rely on, once.
+//!
+//! Owns defaults and every check; what has passed here needs none again. Messages name the field and
+//! never repeat a URL, which may hold a password where none belongs.
+
+use crds::selector::AccountSelector;
+use crds::set::Mode as SetMode;
+use crds::{InstrumentSetSpec, TickerAccountSpec};
+use kite::Mode;
+
+use super::{Meta, Object, ObservedAccount, ObservedSet, Settings, Unreadable, Workload};
+
+/// An account that can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Account {
+    /// 1–3.
+    pub(crate) connections: u8,
+    /// 1–3000.
+    pub(crate) tokens_per_connection: u16,
+    /// WebSocket origin.
+    pub(crate) websocket: String,
+    /// REST origin, without a slash at its end.
+    pub(crate) api: String,
+    /// Whether its ticks are marked as not real.
+    pub(crate) mock: bool,
+    /// Where its ticks go.
+    pub(crate) redis_url: String,
+    /// What its process is made of.
+    pub(crate) workload: Workload,
+}
+
+impl Account {
+    /// The tokens that fit at most.
+    pub(crate) fn capacity(&self) -> usize {
+        usize::from(self.connections) * usize::from(self.tokens_per_connection)
+    }
+}
+
+/// A set that can be looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct Set<'a> {
+    /// How much to stream.
+    pub(crate) mode: Mode,
+    /// Whether its ticks carry the order book: only full mode has one.
+    pub(crate) depth: bool,
+    /// What its channels start with.
+    pub(crate) prefix: Option<&'a str>,
+    /// Which accounts it may use.
+    pub(crate) accounts: Choice<'a>,
+    /// Instruments by token.
+    pub(crate) tokens: &'a [u32],
+    /// Instruments by `EXCHANGE:TRADINGSYMBOL`.
+    pub(crate) symbols: &'a [String],
+}
+
+/// Which accounts of its namespace a set may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice<'a> {
+    /// The one of this name.
+    Named(&'a str),
+    /// Those with fitting labels.
+    Labelled(&'a AccountSelector),
+    /// All.
+    Any,
+}
+
+/// Checks an account.
+pub(crate) fn account(observed: &ObservedAccount, settings: &Settings) -> Result<Account, Unreadable> {
+    let spec: &TickerAccountSpec = read(&observed.object)?;
+    if !(1..=kite::limits::CONNECTIONS_PER_API_KEY).contains(&spec.connections) {
+        return Err(unreadable("spec.connections", "must be 1 to 3: Kite allows no more for one API key"));
+    }
+    if !(1..=kite::limits::TOKENS_PER_CONNECTION).contains(&spec.tokens_per_connection) {
+        return Err(unreadable("spec.tokensPerConnection", "must be 1 to 3000: Kite allows no more"));
+    }
+    if spec.credentials_secret_ref.name.is_empty() {
+        return Err(unreadable("spec.credentialsSecretRef.name", "is empty: name the Secret with the API key"));
+    }
+    let websocket = origin(&spec.endpoint.websocket, ["ws://", "wss://"], "spec.endpoint.websocket")?;
+    let api = origin(&spec.endpoint.api, ["http://", "https://"], "spec.endpoint.api")?;
+    let redis_url = match &spec.redis.url {
+        Some(url) => origin(url, ["redis://", "rediss://"], "spec.redis.url")?,
+        None => &settings.redis_url,
+    };
+    Ok(Account {
+        connections: spec.connections,
+        tokens_per_connection: spec.tokens_per_connection,
+        websocket: websocket.to_owned(),
+        api: api.to_owned(),
+        mock: spec.mock,
+        redis_url: redis_url.to_owned(),
+        workload: Workload {
+            secret: spec.credentials_secret_ref.name.clone(),
+            image: spec.pod.image.clone(),
+            resources: spec.pod.resources.clone(),
+        },
+    })
+}
+
+/// Checks a set.
+pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
+    let spec: &InstrumentSetSpec = read(observed)?;
+    let accounts = match (&spec.account_ref, &spec.account_selector) {
+        (Some(_), Some(_)) => {
+            return Err(unreadable("spec.accountSelector", "excludes spec.accountRef: keep one of them"));
+        }
+        (Some(named), None) => Choice::Named(&named.name),
+        (None, Some(selector)) => Choice::Labelled(selector),
+        (None, None) => Choice::Any,
+    };
+    let prefix = spec.publish.channel_prefix.as_deref();
+    if prefix.is_some_and(|prefix| prefix.is_empty() || prefix.starts_with("mock:") || prefix.ends_with(':')) {
+        return Err(unreadable(
+            "spec.publish.channelPrefix",
+            "must not be empty, begin with mock: or end with a colon",
+        ));
+    }
+    let mode = match spec.mode {
+        SetMode::Ltp => Mode::Ltp,
+        SetMode::Quote => Mode::Quote,
+        SetMode::Full => Mode::Full,
+    };
+    Ok(Set {
+        mode,
+        depth: spec.publish.depth && mode == Mode::Full,
+        prefix,
+        accounts,
+        tokens: &spec.instruments.tokens,
+        symbols: &spec.instruments.symbols,
+    })
+}
+
+fn read<Spec, Status>(object: &Object<Spec, Status>) -> Result<&Spec, Unreadable> {
+    let spec = object.spec.as_deref().map_err(Clone::clone)?;
+    check_name(&object.meta)?;
+    Ok(spec)
+}
+
+/// Names of owned objects and label values are made of it.
+fn check_name(meta: &Meta) -> Result<(), Unreadable> {
+    let name = meta.key.name.as_bytes();
+    let inner = name.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-');
+    let first = name.first().is_some_and(u8::is_ascii_lowercase);
+    let last = name.last().is_some_and(|c| *c != b'-');
+    if inner && first && last && name.len() <= crds::names::MAX_NAME {
+        return Ok(());
+    }
+    Err(unreadable(
+        "metadata.name",
+        "must have at most 40 characters of a-z, 0-9 and -, beginning with a letter",
+    ))
+}
+
+fn origin<'a>(url: &'a str, schemes: [&str; 2], field: &str) -> Result<&'a str, Unreadable> {
+    let bare = url.strip_suffix('/').unwrap_or(url);
+    let host = schemes.iter().find_map(|scheme| bare.strip_prefix(scheme));
+    match host {
+        Some(host)
+            if !host.is_empty() && !host.contains(['/', '?', '#', '@']) && !host.contains(char::is_whitespace) =>
+        {
+            Ok(bare)
+        }
+        _ => Err(unreadable(
+            field,
+            &format!("must be {}HOST[:PORT] or {}HOST[:PORT], without user, path or query", schemes[0], schemes[1]),
+        )),
+    }
+}
+
+fn unreadable(field: &str, problem: &str) -> Unreadable {
+    Unreadable { field: field.to_owned(), problem: problem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::fixture;
+
+    fn faulty(change: impl Fn(&mut TickerAccountSpec)) -> String {
+        let mut account = fixture::account("a");
+        let mut spec = fixture::account_spec();
+        change(&mut spec);
+        account.object.spec = Ok(spec.into());
+        super::account(&account, &fixture::settings()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_are_filled_and_endpoints_resolved() {
+        let mut observed = fixture::account("a");
+        let mut spec = fixture::account_spec();
+        spec.endpoint.api = "https://api.kite.trade/".to_owned();
+        spec.redis.url = None;
+        observed.object.spec = Ok(spec.into());
+        let account = account(&observed, &fixture::settings()).unwrap();
+        assert_eq!(account.api, "https://api.kite.trade");
+        assert_eq!(account.redis_url, fixture::settings().redis_url);
+        assert_eq!(account.capacity(), 9000);
+    }
+
+    #[test]
+    fn each_fault_names_its_field_and_no_password() {
+        assert!(faulty(|spec| spec.connections = 4).starts_with("spec.connections"));
+        assert!(faulty(|spec| spec.tokens_per_connection = 0).starts_with("spec.tokensPerConnection"));
+        assert!(faulty(|spec| spec.credentials_secret_ref.name.clear()).contains("credentialsSecretRef"));
+        assert!(faulty(|spec| spec.endpoint.websocket = "http://x".to_owned()).contains("ws://HOST"));
+        let message = faulty(|spec| spec.redis.url = Some("redis://u:hunter2@h".to_owned()));
+        assert!(message.starts_with("spec.redis.url") && !message.contains("hunter2"), "{message}");
+    }
+
+    #[test]
+    fn names_that_cannot_name_pods_are_refused() {
+        for name in ["A", "a.b", "-a", "a-", "", "1a", &"a".repeat(41)] {
+            let account = fixture::account(name);
+            assert!(super::account(&account, &fixture::settings()).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn depth_needs_full_mode() {
+        let mut observed = fixture::set("s", &[1], &[]);
+        assert!(set(&observed).unwrap().depth);
+        let mut spec = observed.spec.as_deref().unwrap().clone();
+        spec.mode = SetMode::Quote;
+        observed.spec = Ok(spec.into());
+        assert!(!set(&observed).unwrap().depth);
+    }
+}

@@ -1,0 +1,118 @@
+//! Asking an ingest process for its report.
+//!
+//! Owns one bounded request. When to ask, and what an answer means, is decided elsewhere.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use contract::report::LARGEST_REPORT;
+use contract::{REPORT_PATH, Report};
+
+/// How long an answer may take.
+pub const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Asks ingest processes for their reports.
+#[derive(Clone, Debug)]
+pub struct Scraper {
+    client: reqwest::Client,
+}
+
+/// No report.
+#[derive(Debug, thiserror::Error)]
+pub enum ScrapeError {
+    /// No connection, no answer in time, or an answer that broke off.
+    #[error("no answer from the ingest process")]
+    Unreachable(#[source] reqwest::Error),
+    /// An answer other than 200.
+    #[error("the ingest process answered {0}")]
+    Status(u16),
+    /// More than [`LARGEST_REPORT`].
+    #[error("the report is larger than {LARGEST_REPORT} bytes")]
+    Size,
+    /// Not a report.
+    #[error("the answer is no report: is the ingest image of another version?")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Scraper {
+    /// Makes a client that follows no redirect and no proxy.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(tls: &rustls::ClientConfig) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .build()?;
+        Ok(Self { client })
+    }
+
+    /// Asks the process at `address`.
+    ///
+    /// # Errors
+    /// When there is no report to be had.
+    pub async fn report(&self, address: SocketAddr) -> Result<Report, ScrapeError> {
+        let url = format!("http://{address}{REPORT_PATH}");
+        let mut answer = self.client.get(url).send().await.map_err(ScrapeError::Unreachable)?;
+        if answer.status() != reqwest::StatusCode::OK {
+            return Err(ScrapeError::Status(answer.status().as_u16()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(ScrapeError::Unreachable)? {
+            if body.len() + chunk.len() > LARGEST_REPORT {
+                return Err(ScrapeError::Size);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use service::signal::Shutdown;
+
+    use super::*;
+
+    async fn answer_of(body: String) -> Result<Report, ScrapeError> {
+        service::tls::install();
+        let shutdown = Shutdown::new();
+        let server =
+            service::http::Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = server.local_addr();
+        let router = Router::new().route(REPORT_PATH, get(async move || body));
+        let serving = tokio::spawn(server.serve(router, shutdown.token()));
+        let scraper = Scraper::new(&service::tls::client_config().unwrap()).unwrap();
+        let answer = scraper.report(address).await;
+        shutdown.trigger();
+        serving.await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_report_is_read() {
+        let report = Report { assigned: 7, ..Report::default() };
+        let answer = answer_of(serde_json::to_string(&report).unwrap()).await;
+        assert_eq!(answer.unwrap(), report);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_or_no_report_is_refused() {
+        let answer = answer_of(" ".repeat(LARGEST_REPORT + 1)).await;
+        assert!(matches!(answer, Err(ScrapeError::Size)), "{answer:?}");
+        let answer = answer_of("<html>".to_owned()).await;
+        assert!(matches!(answer, Err(ScrapeError::Json(_))), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_an_error() {
+        service::tls::install();
+        let scraper = Scraper::new(&service::tls::client_config().unwrap()).unwrap();
+        let answer = scraper.report(([127, 0, 0, 1], 1).into()).await;
+        assert!(matches!(answer, Err(ScrapeError::Unreachable(_))), "{answer:?}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Command line of `kite-simulator`. Owns reading settings; nothing else reads the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kite::Mode;
+use service::telemetry::LogArgs;
+
+use crate::exchange::rates;
+
+/// A wire-faithful Zerodha Kite for tests and demonstrations
+#[derive(Debug, Parser)]
+#[command(name = "kite-simulator", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the ticker, the REST API and the control API on one port
+    #[command(after_long_help = CONTROL_API)]
+    Serve(Box<ServeArgs>),
+    /// Print InstrumentSet manifests of listed instruments
+    Symbols(SymbolsArgs),
+}
+
+/// Settings of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Write the address listened on to this file
+    #[arg(long, value_name = "FILE")]
+    pub port_file: Option<PathBuf>,
+    /// Decides names, numbers and prices together with today's date
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Mean ticks per second of an instrument that has no rate of its own
+    #[arg(long, default_value = "1.0", value_parser = rates::parse)]
+    pub rate: f64,
+    /// Rate of one instrument, such as "NSE:NIFTY 50=5"; repeatable
+    #[arg(long, value_name = "SYMBOL=RATE")]
+    pub rate_of: Vec<String>,
+    /// File with one SYMBOL=RATE a line; `#` begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub rates: Option<PathBuf>,
+    /// Milliseconds between two moves of the market; an instrument ticks at most once a move
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub step_ms: u64,
+    /// Secret that checksums of POST /session/token are verified with; without it every one is wrong
+    #[arg(
+        long,
+        env = "KITE_SIMULATOR_API_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub api_secret: Option<String>,
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+impl ServeArgs {
+    /// Time between two moves of the market.
+    #[must_use]
+    pub const fn step(&self) -> Duration {
+        Duration::from_millis(self.step_ms)
+    }
+}
+
+/// Settings of `symbols`.
+#[derive(Debug, Args)]
+pub struct SymbolsArgs {
+    /// How many instruments
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: u64,
+    /// Only instruments of this kind
+    #[arg(long, value_enum)]
+    pub kind: Option<Kind>,
+    /// What the names of the manifests begin with; a number follows
+    #[arg(long, default_value = "symbols", value_name = "PREFIX")]
+    pub name: String,
+    /// Mode to stream them in
+    #[arg(long, default_value_t = Mode::Full)]
+    pub mode: Mode,
+    /// TickerAccount to bind the sets to; any account of the namespace otherwise
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Seed of the simulator that is to serve them
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Kinds of instruments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Computed values, such as NIFTY 50
+    Index,
+    /// Shares
+    Equity,
+    /// Futures
+    Future,
+    /// Calls and puts
+    Option,
+}
+
+const CONTROL_API: &str = "\
+Control API (JSON; `api_key` and `conn` choose connections, without them all are meant):
+  GET  /sim/health, /livez
+  GET  /sim/stats               packets, frames, heartbeats written by connection and API key
+  GET  /sim/connections         id, api_key, subscribed by mode, muted, queued_bytes, sent
+  POST /sim/connections/drop    {\"api_key\"?, \"conn\"?}: cut without a Close frame
+  POST /sim/tokens/revoke       {\"access_token\"}: 403 for new connections; open ones live on
+  POST /sim/tokens/restore      {\"access_token\"}
+  GET  /sim/faults
+  POST /sim/faults              {\"api_key\"?, \"refuse\"?: 403|429|..|null, \"count\"?,
+                                 \"instruments\"?: \"html502\"|null, \"mute\"?: bool, \"freeze\"?: bool}
+  POST /sim/pause               {\"paused\": bool}
+  POST /sim/rate                {\"rate\": TICKS_PER_SECOND, \"tokens\"?}
+  POST /sim/tick                {\"tokens\"}: each trades once at another price, also while paused
+  POST /sim/packets/raw         {\"hex\", \"api_key\"?, \"conn\"?}: a binary frame as it is
+  POST /sim/text                {\"text\", \"api_key\"?, \"conn\"?}: a text frame as it is
+  POST /sim/record              {\"tokens\"?}: forget and record packets written; {\"stop\": true} ends
+  GET  /sim/record              ?conn&after&limit: seq, conn, token, hex; what did not fit is counted";

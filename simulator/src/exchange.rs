@@ -1,0 +1,339 @@
+//! The server's side of the ticker without its sockets: who is connected, what each subscribed to,
+//! what they are sent and when.
+//!
+//! Owns the rules of connections and subscriptions. Time is an argument; frames
+//! leave through bounded queues. It must not wait for anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kite::limits::{CONNECTIONS_PER_API_KEY, TOO_MANY_TOKENS};
+use kite::{Command, Mode, ServerText, Token};
+use tokio::sync::mpsc;
+
+use crate::market::{Market, Moment};
+use crate::universe::Universe;
+
+mod admission;
+mod connection;
+pub mod credentials;
+pub mod faults;
+pub mod rates;
+pub mod recorder;
+mod report;
+mod schedule;
+
+pub use admission::{Refusal, Target};
+use connection::Connection;
+pub use connection::{Link, Outgoing, Sent};
+use credentials::Credentials;
+use faults::Faults;
+use rates::Rates;
+pub use report::{ConnectionReport, Statistics};
+use schedule::Schedule;
+
+/// API keys whose totals are kept after their connections end.
+const MOST_KEYS: usize = 1_000;
+
+/// Who watches an instrument.
+#[derive(Clone, Copy, Debug)]
+struct Watcher {
+    connection: u64,
+    mode: Mode,
+}
+
+/// The whole server but its sockets.
+#[derive(Debug)]
+pub struct Exchange {
+    market: Market,
+    credentials: Credentials,
+    faults: Faults,
+    paused: bool,
+    next_id: u64,
+    connections: BTreeMap<u64, Connection>,
+    ended: BTreeMap<Arc<str>, Sent>,
+    watchers: Vec<Vec<Watcher>>,
+    schedule: Schedule,
+    due: Vec<usize>,
+}
+
+impl Exchange {
+    /// An exchange that nobody is connected to.
+    #[must_use]
+    pub fn new(market: Market, rates: Rates, credentials: Credentials, seed: u64) -> Self {
+        let listings = market.universe().listings.len();
+        Self {
+            market,
+            credentials,
+            faults: Faults::default(),
+            paused: false,
+            next_id: 1,
+            connections: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            watchers: vec![Vec::new(); listings],
+            schedule: Schedule::new(rates, listings, seed),
+            due: Vec::new(),
+        }
+    }
+
+    /// What is listed.
+    #[must_use]
+    pub fn universe(&self) -> Arc<Universe> {
+        Arc::clone(self.market.universe())
+    }
+
+    /// Revoked tokens and the session exchange.
+    pub fn credentials(&mut self) -> &mut Credentials {
+        &mut self.credentials
+    }
+
+    /// Admits a connection and takes one of its API key's places at once, before the upgrade.
+    ///
+    /// # Errors
+    /// When it is to be answered with a plain status.
+    pub fn connect(
+        &mut self,
+        api_key: &str,
+        access_token: &str,
+    ) -> Result<(Arc<Link>, mpsc::Receiver<Outgoing>), Refusal> {
+        if let Some(status) = self.faults.refuse(api_key) {
+            return Err(Refusal::Fault(status));
+        }
+        if !self.credentials.is_valid(access_token) {
+            return Err(Refusal::Forbidden);
+        }
+        let open = self
+            .connections
+            .values()
+            .filter(|open| &*open.link.api_key == api_key)
+            .count();
+        if open >= usize::from(CONNECTIONS_PER_API_KEY) {
+            return Err(Refusal::TooManyConnections);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let (muted, frozen) = (self.faults.mutes(api_key), self.faults.freezes(api_key));
+        let (connection, queue) = Connection::new(id, api_key.into(), muted, frozen);
+        let link = Arc::clone(&connection.link);
+        self.connections.insert(id, connection);
+        Ok((link, queue))
+    }
+
+    /// Forgets a connection and keeps its totals.
+    pub fn disconnect(&mut self, id: u64) {
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
+        for token in connection.subscriptions.keys() {
+            self.unwatch(*token, id);
+        }
+        let key = &connection.link.api_key;
+        if self.ended.len() < MOST_KEYS || self.ended.contains_key(key) {
+            let total = self.ended.entry(Arc::clone(key)).or_default();
+            *total = total.plus(connection.link.sent());
+        }
+    }
+
+    /// Carries out a client's command. Kite answers none; the effect is what is streamed next.
+    pub fn command(&mut self, id: u64, command: &Command, now: Moment) {
+        match command {
+            Command::Subscribe(tokens) => self.subscribe(id, tokens, now),
+            Command::Unsubscribe(tokens) => self.unsubscribe(id, tokens),
+            Command::SetMode(mode, tokens) => self.set_mode(id, *mode, tokens, now),
+        }
+    }
+
+    /// Lets everything that is due tick.
+    pub fn step(&mut self, now: Moment) {
+        if self.paused {
+            return;
+        }
+        let mut due = std::mem::take(&mut self.due);
+        self.schedule.take_due(
+            now.elapsed,
+            |position| !self.watchers[position].is_empty(),
+            &mut due,
+        );
+        for position in due.drain(..) {
+            self.publish(position, false, now);
+        }
+        self.due = due;
+        self.flush();
+    }
+
+    /// Makes each of the given instruments trade at another price, once and now, also while paused.
+    /// Returns how many of them are listed.
+    pub fn tick(&mut self, tokens: &[Token], now: Moment) -> usize {
+        let positions: Vec<_> = tokens
+            .iter()
+            .filter_map(|token| self.market.universe().find(*token))
+            .collect();
+        for position in &positions {
+            self.publish(*position, true, now);
+        }
+        self.flush();
+        positions.len()
+    }
+
+    /// Stops or resumes the market.
+    pub fn pause(&mut self, paused: bool, now: Moment) {
+        if self.paused && !paused {
+            self.schedule.replan(now.elapsed);
+        }
+        self.paused = paused;
+    }
+
+    /// Changes how often instruments tick: the given ones, or all.
+    pub fn set_rate(&mut self, rate: f64, tokens: Option<&[Token]>, now: Moment) {
+        match tokens {
+            None => self.schedule.rates = Rates::uniform(rate),
+            Some(tokens) => {
+                for position in tokens
+                    .iter()
+                    .filter_map(|token| self.market.universe().find(*token))
+                {
+                    self.schedule.rates.set(position, rate);
+                }
+            }
+        }
+        self.schedule.replan(now.elapsed);
+    }
+
+    /// Queues a frame for connections as it is. Returns for how many.
+    pub fn send(&self, target: &Target, frame: &Outgoing) -> usize {
+        let meant = self
+            .connections
+            .values()
+            .filter(|open| target.matches(&open.link));
+        meant
+            .map(|connection| connection.send(frame.clone()))
+            .count()
+    }
+
+    /// Drops connections without a Close frame. Returns how many.
+    pub fn drop_connections(&self, target: &Target) -> usize {
+        let meant = self
+            .connections
+            .values()
+            .filter(|open| target.matches(&open.link));
+        meant.map(|connection| connection.link.cut.cancel()).count()
+    }
+
+    /// The faults that hold.
+    #[must_use]
+    pub const fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Changes the faults; mutes and freezes hold for open connections at once.
+    ///
+    /// # Errors
+    /// When the change makes no sense.
+    pub fn change_faults(&mut self, change: faults::Change) -> Result<(), faults::FaultError> {
+        self.faults.apply(change)?;
+        for connection in self.connections.values_mut() {
+            let key = &connection.link.api_key;
+            connection.muted = self.faults.mutes(key);
+            connection
+                .link
+                .frozen
+                .send_replace(self.faults.freezes(key));
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, id: u64, tokens: &[Token], now: Moment) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if connection.subscribe(tokens).is_err() {
+            connection.send(Outgoing::Text(
+                ServerText::Error(TOO_MANY_TOKENS.to_owned()).to_json(),
+            ));
+            return;
+        }
+        for token in unique(tokens) {
+            self.watch(token, id, Mode::Quote, now);
+        }
+        self.flush();
+    }
+
+    fn unsubscribe(&mut self, id: u64, tokens: &[Token]) {
+        for token in tokens {
+            if self
+                .connections
+                .get_mut(&id)
+                .is_some_and(|open| open.unsubscribe(*token))
+            {
+                self.unwatch(*token, id);
+            }
+        }
+    }
+
+    fn set_mode(&mut self, id: u64, mode: Mode, tokens: &[Token], now: Moment) {
+        for token in tokens {
+            if self
+                .connections
+                .get_mut(&id)
+                .is_some_and(|open| open.set_mode(*token, mode))
+            {
+                self.watch(*token, id, mode, now);
+            }
+        }
+        self.flush();
+    }
+
+    /// Begins to stream an instrument, or changes its mode, with a snapshot. Nothing happens for a
+    /// token that nobody lists.
+    fn watch(&mut self, token: Token, id: u64, mode: Mode, now: Moment) {
+        let Some(position) = self.market.universe().find(token) else {
+            return;
+        };
+        self.watchers[position].retain(|watcher| watcher.connection != id);
+        self.watchers[position].push(Watcher {
+            connection: id,
+            mode,
+        });
+        self.schedule.add(position, now.elapsed);
+        let packet = self.market.snapshot(position, mode, now);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.push(&packet);
+        }
+    }
+
+    fn unwatch(&mut self, token: Token, id: u64) {
+        if let Some(position) = self.market.universe().find(token) {
+            self.watchers[position].retain(|watcher| watcher.connection != id);
+        }
+    }
+
+    /// Lets one instrument change and adds its packet to the frames of those it concerns.
+    fn publish(&mut self, position: usize, trade: bool, now: Moment) {
+        let changed = self.market.advance(position, trade, now);
+        for watcher in &self.watchers[position] {
+            if changed.concerns(watcher.mode)
+                && let Some(connection) = self.connections.get_mut(&watcher.connection)
+            {
+                connection.push(&self.market.packet(position, watcher.mode));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        for connection in self.connections.values_mut() {
+            connection.flush();
+        }
+    }
+}
+
+/// Duplicates count toward the limit, but data comes once.
+fn unique(tokens: &[Token]) -> impl Iterator<Item = Token> {
+    let mut seen = rustc_hash::FxHashSet::default();
+    tokens
+        .iter()
+        .copied()
+        .filter(move |token| seen.insert(*token))
+}
+
+#[cfg(test)]
+mod tests;

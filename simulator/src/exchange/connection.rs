@@ -1,0 +1,248 @@
+//! One ticker connection as the exchange sees it: what it subscribed to and the bounded queue that
+//! leads to its socket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use bytes::Bytes;
+use kite::limits::TOKENS_PER_CONNECTION;
+use kite::{FrameBuilder, Mode, Packet, Token};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Frames that wait for a socket at a time.
+const MOST_FRAMES: usize = 1_024;
+/// Bytes that wait for a socket at a time; a reader that falls behind by more is cut off, as the
+/// real server cuts it off. Holds several snapshots of 3,000 full packets (558 KB each).
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// Something to write to a socket.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    /// A frame of packets.
+    Packets(Bytes, u16),
+    /// A binary frame made by hand.
+    Raw(Bytes),
+    /// A text frame.
+    Text(String),
+}
+
+impl Outgoing {
+    fn len(&self) -> usize {
+        match self {
+            Self::Packets(frame, _) | Self::Raw(frame) => frame.len(),
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
+/// What the task of a socket and the exchange share.
+#[derive(Debug)]
+pub struct Link {
+    /// Number of the connection; never used twice.
+    pub id: u64,
+    /// Whose it is.
+    pub api_key: Arc<str>,
+    /// Cancelled when the socket is to be dropped without a Close frame.
+    pub cut: CancellationToken,
+    /// Whether the socket is to stand still.
+    pub frozen: watch::Sender<bool>,
+    queued: AtomicUsize,
+    counts: Counts,
+}
+
+/// What was written to sockets.
+#[derive(Debug, Default)]
+struct Counts {
+    packets: AtomicU64,
+    frames: AtomicU64,
+    heartbeats: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What had been written at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// Packets in frames of packets.
+    pub packets: u64,
+    /// Frames of packets.
+    pub frames: u64,
+    /// Heartbeats.
+    pub heartbeats: u64,
+    /// Payload bytes of all frames.
+    pub bytes: u64,
+}
+
+impl Sent {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            packets: self.packets + other.packets,
+            frames: self.frames + other.frames,
+            heartbeats: self.heartbeats + other.heartbeats,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
+impl Link {
+    fn new(id: u64, api_key: Arc<str>, frozen: bool) -> Self {
+        Self {
+            id,
+            api_key,
+            cut: CancellationToken::new(),
+            frozen: watch::Sender::new(frozen),
+            queued: AtomicUsize::new(0),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Notes that a frame has reached the socket.
+    pub fn written(&self, frame: &Outgoing) {
+        let len = frame.len();
+        self.queued.fetch_sub(len, Relaxed);
+        self.counts.bytes.fetch_add(len as u64, Relaxed);
+        if let Outgoing::Packets(_, packets) = frame {
+            self.counts.frames.fetch_add(1, Relaxed);
+            self.counts.packets.fetch_add(u64::from(*packets), Relaxed);
+        }
+    }
+
+    /// Notes that a heartbeat has reached the socket.
+    pub fn beat(&self) {
+        self.counts.heartbeats.fetch_add(1, Relaxed);
+        self.counts.bytes.fetch_add(1, Relaxed);
+    }
+
+    /// What has reached the socket.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        Sent {
+            packets: self.counts.packets.load(Relaxed),
+            frames: self.counts.frames.load(Relaxed),
+            heartbeats: self.counts.heartbeats.load(Relaxed),
+            bytes: self.counts.bytes.load(Relaxed),
+        }
+    }
+
+    /// Bytes that wait for the socket.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued.load(Relaxed)
+    }
+}
+
+/// One subscription.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subscription {
+    /// How often it was asked for: duplicates count toward the limit.
+    times: usize,
+    pub(super) mode: Mode,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) link: Arc<Link>,
+    pub(super) muted: bool,
+    outbox: mpsc::Sender<Outgoing>,
+    pub(super) subscriptions: FxHashMap<Token, Subscription>,
+    counted: usize,
+    pending: FrameBuilder,
+}
+
+/// More instruments than a connection may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+impl Connection {
+    pub(super) fn new(
+        id: u64,
+        api_key: Arc<str>,
+        muted: bool,
+        frozen: bool,
+    ) -> (Self, mpsc::Receiver<Outgoing>) {
+        let (outbox, queue) = mpsc::channel(MOST_FRAMES);
+        let connection = Self {
+            link: Arc::new(Link::new(id, api_key, frozen)),
+            muted,
+            outbox,
+            subscriptions: FxHashMap::default(),
+            counted: 0,
+            pending: FrameBuilder::default(),
+        };
+        (connection, queue)
+    }
+
+    /// Adds tokens in quote mode, all or none.
+    pub(super) fn subscribe(&mut self, tokens: &[Token]) -> Result<(), TooMany> {
+        if self.counted + tokens.len() > usize::from(TOKENS_PER_CONNECTION) {
+            return Err(TooMany);
+        }
+        self.counted += tokens.len();
+        for token in tokens {
+            let fresh = Subscription {
+                times: 0,
+                mode: Mode::Quote,
+            };
+            let subscription = self.subscriptions.entry(*token).or_insert(fresh);
+            subscription.times += 1;
+            subscription.mode = Mode::Quote;
+        }
+        Ok(())
+    }
+
+    /// Removes a token; `false` when it was not there.
+    pub(super) fn unsubscribe(&mut self, token: Token) -> bool {
+        let Some(gone) = self.subscriptions.remove(&token) else {
+            return false;
+        };
+        self.counted -= gone.times;
+        true
+    }
+
+    /// Changes the mode of a subscribed token; `false` when nothing changed.
+    pub(super) fn set_mode(&mut self, token: Token, mode: Mode) -> bool {
+        match self.subscriptions.get_mut(&token) {
+            Some(subscription) if subscription.mode != mode => {
+                subscription.mode = mode;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Adds a packet to the frame that is being filled.
+    pub(super) fn push(&mut self, packet: &Packet) {
+        if self.muted {
+            return;
+        }
+        if !self.pending.push(packet) {
+            self.flush();
+            // An empty frame takes any packet.
+            let _pushed = self.pending.push(packet);
+        }
+    }
+
+    /// Hands the filled frame to the socket.
+    pub(super) fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let frame = std::mem::take(&mut self.pending);
+        let packets = frame.len();
+        self.send(Outgoing::Packets(frame.finish().into(), packets));
+    }
+
+    /// Queues a frame; cuts the connection when its reader is too far behind.
+    pub(super) fn send(&self, frame: Outgoing) {
+        let len = frame.len();
+        let waiting = self.link.queued.fetch_add(len, Relaxed) + len;
+        if waiting > MOST_BYTES || self.outbox.try_send(frame).is_err() {
+            self.link.cut.cancel();
+        }
+    }
+}

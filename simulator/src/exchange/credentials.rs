@@ -1,0 +1,148 @@
+//! Who may connect. Any API key and access token may, until the token is revoked. Owns the session
+//! exchange. Bounded; nothing here is ever printed.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+
+use kite::rest;
+
+/// Revoked tokens kept at a time.
+const MOST_REVOKED: usize = 10_000;
+/// Request tokens remembered as spent; the oldest are forgotten first.
+const MOST_SPENT: usize = 1_024;
+
+/// Why a session exchange was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// The checksum was made with another secret, or no secret is known.
+    #[error("Invalid `checksum`.")]
+    Checksum,
+    /// The request token was used before.
+    #[error("Token is invalid or has expired.")]
+    Spent,
+}
+
+/// The table of revoked tokens is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{MOST_REVOKED} tokens are revoked already: restore some first")]
+pub struct TooManyRevoked;
+
+/// Revoked tokens and the secret of the application.
+#[derive(Default)]
+pub struct Credentials {
+    api_secret: Option<String>,
+    revoked: HashSet<String>,
+    spent: VecDeque<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("revoked", &self.revoked.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// Nothing revoked. Without a secret every session exchange is refused.
+    #[must_use]
+    pub fn new(api_secret: Option<String>) -> Self {
+        Self {
+            api_secret,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a token is still good.
+    #[must_use]
+    pub fn is_valid(&self, access_token: &str) -> bool {
+        !self.revoked.contains(access_token)
+    }
+
+    /// Makes a token worthless for new connections and requests.
+    ///
+    /// # Errors
+    /// When too many are revoked already.
+    pub fn revoke(&mut self, access_token: String) -> Result<(), TooManyRevoked> {
+        if self.revoked.len() >= MOST_REVOKED && !self.revoked.contains(&access_token) {
+            return Err(TooManyRevoked);
+        }
+        self.revoked.insert(access_token);
+        Ok(())
+    }
+
+    /// Makes a revoked token good again; `false` when it was.
+    pub fn restore(&mut self, access_token: &str) -> bool {
+        self.revoked.remove(access_token)
+    }
+
+    /// Checks a session exchange and spends its request token.
+    ///
+    /// # Errors
+    /// When the checksum is wrong or the request token was spent before.
+    pub fn exchange(
+        &mut self,
+        api_key: &str,
+        request_token: &str,
+        checksum: &str,
+    ) -> Result<(), ExchangeError> {
+        let secret = self.api_secret.as_deref().ok_or(ExchangeError::Checksum)?;
+        if checksum != rest::checksum(api_key, request_token, secret) {
+            return Err(ExchangeError::Checksum);
+        }
+        if self.spent.iter().any(|spent| spent == request_token) {
+            return Err(ExchangeError::Spent);
+        }
+        if self.spent.len() == MOST_SPENT {
+            self.spent.pop_front();
+        }
+        self.spent.push_back(request_token.to_owned());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_good_until_it_is_revoked() {
+        let mut credentials = Credentials::new(None);
+        assert!(credentials.is_valid("fake"));
+        credentials.revoke("fake".to_owned()).unwrap();
+        assert!(!credentials.is_valid("fake") && credentials.is_valid("other"));
+        assert!(credentials.restore("fake") && !credentials.restore("fake"));
+        assert!(credentials.is_valid("fake"));
+    }
+
+    /// Checksum: `printf 'keyrequestsecret' | sha256sum`.
+    #[test]
+    fn a_request_token_is_exchanged_once() {
+        let good = "e4465f58be6159d2a7f087f4292515e9d631b4f91e056b53e6f14456222ff709";
+        let mut credentials = Credentials::new(Some("secret".to_owned()));
+        assert_eq!(
+            credentials.exchange("key", "request", "x"),
+            Err(ExchangeError::Checksum)
+        );
+        assert_eq!(credentials.exchange("key", "request", good), Ok(()));
+        assert_eq!(
+            credentials.exchange("key", "request", good),
+            Err(ExchangeError::Spent)
+        );
+        let mut nobody = Credentials::new(None);
+        assert_eq!(
+            nobody.exchange("key", "request", good),
+            Err(ExchangeError::Checksum)
+        );
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut credentials = Credentials::new(None);
+        for number in 0..MOST_REVOKED {
+            credentials.revoke(number.to_string()).unwrap();
+        }
+        assert_eq!(credentials.revoke("more".to_owned()), Err(TooManyRevoked));
+        assert_eq!(credentials.revoke("1".to_owned()), Ok(()));
+    }
+}

@@ -1,0 +1,210 @@
+//! Faults on demand: what the simulator is told to do wrong. Owns only what is asked for; the
+//! ticker and the REST routes act on it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// API keys that may have faults of their own.
+const MOST_KEYS: usize = 1_000;
+
+/// A change of faults. An absent member leaves things as they are; null or false ends a fault.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Only for connections of this API key; absent means all.
+    #[serde(default)]
+    api_key: Option<String>,
+    /// Status that answers upgrades.
+    #[serde(default, deserialize_with = "present")]
+    refuse: Option<Option<u16>>,
+    /// After so many refusals the fault ends by itself.
+    #[serde(default)]
+    count: Option<u32>,
+    /// What `/instruments` answers.
+    #[serde(default, deserialize_with = "present")]
+    instruments: Option<Option<Instruments>>,
+    /// Heartbeats without ticks.
+    #[serde(default)]
+    mute: Option<bool>,
+    /// Nothing at all, pongs included, on sockets that stay open.
+    #[serde(default)]
+    freeze: Option<bool>,
+}
+
+/// A fault of the instruments dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Instruments {
+    /// A load balancer's page with status 502.
+    Html502,
+}
+
+/// A change that makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// Not a status of a failure.
+    #[error("refuse must be a status from 400 to 599, such as 403 or 429, or null")]
+    Status,
+    /// Too many API keys.
+    #[error("{MOST_KEYS} API keys have faults already: end some first")]
+    TooMany,
+}
+
+/// What holds for one API key, or for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Scope {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refuse: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    mute: bool,
+    freeze: bool,
+}
+
+/// The faults that hold now.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Faults {
+    instruments: Option<Instruments>,
+    all: Scope,
+    api_keys: BTreeMap<String, Scope>,
+}
+
+impl Faults {
+    /// Applies a change.
+    ///
+    /// # Errors
+    /// When it names no status of a failure, or too many API keys have faults.
+    pub fn apply(&mut self, change: Change) -> Result<(), FaultError> {
+        if let Some(Some(status)) = change.refuse
+            && !(400..600).contains(&status)
+        {
+            return Err(FaultError::Status);
+        }
+        if let Some(instruments) = change.instruments {
+            self.instruments = instruments;
+        }
+        let scope = match change.api_key {
+            None => &mut self.all,
+            Some(key) => {
+                if self.api_keys.len() >= MOST_KEYS && !self.api_keys.contains_key(&key) {
+                    return Err(FaultError::TooMany);
+                }
+                self.api_keys.entry(key).or_default()
+            }
+        };
+        if let Some(refuse) = change.refuse {
+            scope.refuse = refuse;
+            scope.count = change.count;
+        }
+        scope.mute = change.mute.unwrap_or(scope.mute);
+        scope.freeze = change.freeze.unwrap_or(scope.freeze);
+        self.api_keys.retain(|_, scope| *scope != Scope::default());
+        Ok(())
+    }
+
+    /// The status that answers an upgrade of `api_key`, if it is to be refused. Counts it.
+    pub fn refuse(&mut self, api_key: &str) -> Option<u16> {
+        self.api_keys
+            .get_mut(api_key)
+            .and_then(Scope::take_refusal)
+            .or_else(|| self.all.take_refusal())
+    }
+
+    /// Whether connections of `api_key` get no packets.
+    #[must_use]
+    pub fn mutes(&self, api_key: &str) -> bool {
+        self.scopes(api_key).any(|scope| scope.mute || scope.freeze)
+    }
+
+    /// Whether connections of `api_key` get nothing at all.
+    #[must_use]
+    pub fn freezes(&self, api_key: &str) -> bool {
+        self.scopes(api_key).any(|scope| scope.freeze)
+    }
+
+    /// What is wrong with the instruments dump.
+    #[must_use]
+    pub const fn instruments(&self) -> Option<Instruments> {
+        self.instruments
+    }
+
+    fn scopes(&self, api_key: &str) -> impl Iterator<Item = &Scope> {
+        self.api_keys.get(api_key).into_iter().chain([&self.all])
+    }
+}
+
+impl Scope {
+    fn take_refusal(&mut self) -> Option<u16> {
+        let status = self.refuse?;
+        match &mut self.count {
+            None => {}
+            Some(left @ 2..) => *left -= 1,
+            Some(_) => (self.refuse, self.count) = (None, None),
+        }
+        Some(status)
+    }
+}
+
+/// Tells a member that is null from one that is absent.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(faults: &mut Faults, json: &str) -> Result<(), FaultError> {
+        faults.apply(serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn a_refusal_ends_after_its_count() {
+        let mut faults = Faults::default();
+        change(
+            &mut faults,
+            r#"{"refuse": 429, "count": 2, "api_key": "a"}"#,
+        )
+        .unwrap();
+        assert_eq!(faults.refuse("b"), None);
+        let answers = [(); 3].map(|()| faults.refuse("a"));
+        assert_eq!(answers, [Some(429), Some(429), None]);
+    }
+
+    #[test]
+    fn absent_members_leave_faults_and_null_ends_them() {
+        let mut faults = Faults::default();
+        change(
+            &mut faults,
+            r#"{"refuse": 403, "mute": true, "instruments": "html502"}"#,
+        )
+        .unwrap();
+        change(&mut faults, r#"{"freeze": true}"#).unwrap();
+        assert!(faults.mutes("x") && faults.freezes("x"));
+        assert_eq!(
+            (faults.refuse("x"), faults.instruments()),
+            (Some(403), Some(Instruments::Html502))
+        );
+        change(
+            &mut faults,
+            r#"{"refuse": null, "mute": false, "freeze": false, "instruments": null}"#,
+        )
+        .unwrap();
+        assert!(!faults.mutes("x"));
+        assert_eq!((faults.refuse("x"), faults.instruments()), (None, None));
+    }
+
+    #[test]
+    fn a_success_is_no_refusal() {
+        let mut faults = Faults::default();
+        assert_eq!(
+            change(&mut faults, r#"{"refuse": 200}"#),
+            Err(FaultError::Status)
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! What the exchange tells about itself.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Exchange, Sent};
+
+/// One open connection.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConnectionReport {
+    /// Its number.
+    pub id: u64,
+    /// Whose it is.
+    pub api_key: String,
+    /// Subscribed tokens by mode, unknown ones included.
+    pub subscribed: BTreeMap<&'static str, usize>,
+    /// Whether it gets no packets because of a fault.
+    pub muted: bool,
+    /// Bytes that wait for its socket.
+    pub queued_bytes: usize,
+    /// What has reached its socket.
+    pub sent: Sent,
+}
+
+/// Totals since the start.
+#[derive(Clone, Debug, Serialize)]
+pub struct Statistics {
+    /// Open connections.
+    pub connections: BTreeMap<u64, Sent>,
+    /// By API key, ended connections included.
+    pub api_keys: BTreeMap<String, Sent>,
+    /// Instruments that somebody watches.
+    pub watched: usize,
+    /// Whether the market stands still.
+    pub paused: bool,
+}
+
+impl Exchange {
+    /// Every open connection, oldest first.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionReport> {
+        let report = |connection: &super::Connection| {
+            let mut subscribed = BTreeMap::new();
+            for subscription in connection.subscriptions.values() {
+                *subscribed.entry(subscription.mode.as_str()).or_default() += 1;
+            }
+            ConnectionReport {
+                id: connection.link.id,
+                api_key: connection.link.api_key.to_string(),
+                subscribed,
+                muted: connection.muted,
+                queued_bytes: connection.link.queued(),
+                sent: connection.link.sent(),
+            }
+        };
+        self.connections.values().map(report).collect()
+    }
+
+    /// What was sent so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let mut api_keys: BTreeMap<String, Sent> = self
+            .ended
+            .iter()
+            .map(|(key, sent)| (key.to_string(), *sent))
+            .collect();
+        let mut connections = BTreeMap::new();
+        for connection in self.connections.values() {
+            let sent = connection.link.sent();
+            connections.insert(connection.link.id, sent);
+            let total = api_keys
+                .entry(connection.link.api_key.to_string())
+                .or_default();
+            *total = total.plus(sent);
+        }
+        let watched = self
+            .watchers
+            .iter()
+            .filter(|watchers| !watchers.is_empty())
+            .count();
+        Statistics {
+            connections,
+            api_keys,
+            watched,
+            paused: self.paused,
+        }
+    }
+}

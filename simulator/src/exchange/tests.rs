@@ -1,0 +1,255 @@
+use std::time::Duration;
+
+use jiff::civil::date;
+use kite::{Packet, Packets};
+
+use super::*;
+
+const NIFTY: Token = Token(256_265);
+const INFY: Token = Token(408_065);
+const NOBODY: Token = Token(7);
+
+fn exchange(rate: f64) -> Exchange {
+    let universe = Arc::new(Universe::generate(1, date(2026, 11, 24)).unwrap());
+    let market = Market::new(universe, 1);
+    Exchange::new(market, Rates::uniform(rate), Credentials::default(), 1)
+}
+
+fn at(millis: u64) -> Moment {
+    let elapsed = Duration::from_millis(millis);
+    Moment {
+        elapsed,
+        unix: 1_795_496_400 + elapsed.as_secs() as i64,
+    }
+}
+
+struct Client {
+    id: u64,
+    link: Arc<Link>,
+    queue: mpsc::Receiver<Outgoing>,
+}
+
+fn connect(exchange: &mut Exchange, key: &str) -> Client {
+    let (link, queue) = exchange.connect(key, "token").unwrap();
+    Client {
+        id: link.id,
+        link,
+        queue,
+    }
+}
+
+impl Client {
+    fn frames(&mut self) -> Vec<Outgoing> {
+        let frames: Vec<_> = std::iter::from_fn(|| self.queue.try_recv().ok()).collect();
+        frames.iter().for_each(|frame| self.link.written(frame));
+        frames
+    }
+
+    fn packets(&mut self) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        for frame in self.frames() {
+            let Outgoing::Packets(bytes, count) = frame else {
+                panic!("{frame:?}")
+            };
+            let decoded: Vec<Packet> = Packets::new(&bytes).map(Result::unwrap).collect();
+            assert_eq!(decoded.len(), usize::from(count));
+            packets.extend(decoded);
+        }
+        packets
+    }
+
+    fn lengths(&mut self) -> Vec<usize> {
+        self.packets().iter().map(Packet::encoded_len).collect()
+    }
+}
+
+#[test]
+fn snapshots_have_the_sizes_of_their_mode_and_kind() {
+    let mut exchange = exchange(0.0);
+    let mut client = connect(&mut exchange, "a");
+    let both = vec![NIFTY, INFY];
+    exchange.command(client.id, &Command::Subscribe(both.clone()), at(0));
+    assert_eq!(client.lengths(), [28, 44]);
+    exchange.command(
+        client.id,
+        &Command::SetMode(Mode::Full, both.clone()),
+        at(0),
+    );
+    assert_eq!(client.lengths(), [32, 184]);
+    exchange.command(client.id, &Command::SetMode(Mode::Ltp, both.clone()), at(0));
+    assert_eq!(client.lengths(), [8, 8]);
+    exchange.command(client.id, &Command::SetMode(Mode::Ltp, both), at(0));
+    assert_eq!(client.lengths(), [0; 0], "nothing changed");
+}
+
+#[test]
+fn strangers_are_ignored_but_count() {
+    let mut exchange = exchange(0.0);
+    let mut client = connect(&mut exchange, "a");
+    exchange.command(client.id, &Command::SetMode(Mode::Full, vec![INFY]), at(0));
+    exchange.command(client.id, &Command::Subscribe(vec![NOBODY; 2_999]), at(0));
+    exchange.command(client.id, &Command::Unsubscribe(vec![NIFTY]), at(0));
+    assert_eq!(client.lengths(), [0; 0]);
+    exchange.command(client.id, &Command::Subscribe(vec![INFY, NIFTY]), at(0));
+    let frames = client.frames();
+    let [Outgoing::Text(text)] = frames.as_slice() else {
+        panic!("{frames:?}")
+    };
+    assert_eq!(
+        ServerText::parse(text),
+        ServerText::Error(TOO_MANY_TOKENS.to_owned())
+    );
+    // Nothing of the refused list was added, and one place is left.
+    exchange.command(client.id, &Command::Subscribe(vec![INFY]), at(0));
+    assert_eq!(client.lengths(), [44]);
+    exchange.command(client.id, &Command::Unsubscribe(vec![NOBODY]), at(0));
+    exchange.command(client.id, &Command::Subscribe(vec![INFY; 2_999]), at(0));
+    assert_eq!(client.lengths(), [44], "data comes once");
+}
+
+#[test]
+fn ticks_come_at_their_rate_and_only_with_a_change() {
+    let mut exchange = exchange(5.0);
+    let tokens: Vec<Token> = exchange
+        .universe()
+        .listings
+        .iter()
+        .take(200)
+        .map(|row| row.instrument.token)
+        .collect();
+    let mut clients = Mode::ALL.map(|mode| {
+        let client = connect(&mut exchange, mode.as_str());
+        exchange.command(client.id, &Command::Subscribe(tokens.clone()), at(0));
+        exchange.command(client.id, &Command::SetMode(mode, tokens.clone()), at(0));
+        client
+    });
+    let mut last = clients.each_mut().map(|client| {
+        client
+            .packets()
+            .into_iter()
+            .map(|packet| (packet.token, packet))
+            .collect::<BTreeMap<_, _>>()
+    });
+    let mut ticks = [0; 3];
+    for step in 1..=2_000 {
+        exchange.step(at(step * 10));
+        for (at, client) in clients.iter_mut().enumerate() {
+            for packet in client.packets() {
+                ticks[at] += 1;
+                assert_ne!(
+                    last[at].insert(packet.token, packet),
+                    Some(packet),
+                    "no change"
+                );
+            }
+        }
+    }
+    // 200 instruments, 5 a second, 20 seconds.
+    assert!((19_600..=20_400).contains(&ticks[2]), "{ticks:?}");
+    assert_eq!(ticks[1], ticks[2]);
+    assert!(ticks[0] > 4_000 && ticks[0] < ticks[1], "{ticks:?}");
+}
+
+#[test]
+fn ticks_spread_over_time() {
+    let mut exchange = exchange(1.0);
+    let tokens: Vec<Token> = exchange
+        .universe()
+        .listings
+        .iter()
+        .take(1_000)
+        .map(|row| row.instrument.token)
+        .collect();
+    let mut client = connect(&mut exchange, "a");
+    exchange.command(client.id, &Command::Subscribe(tokens), at(0));
+    client.frames();
+    for step in 1..=100 {
+        exchange.step(at(step * 10));
+        assert!(client.packets().len() < 40, "a burst");
+    }
+}
+
+#[test]
+fn a_key_has_three_connections_and_gets_them_back() {
+    let mut exchange = exchange(1.0);
+    let first = connect(&mut exchange, "a");
+    let _others = [connect(&mut exchange, "a"), connect(&mut exchange, "a")];
+    assert_eq!(
+        exchange.connect("a", "token").unwrap_err(),
+        Refusal::TooManyConnections
+    );
+    connect(&mut exchange, "b");
+    exchange.disconnect(first.id);
+    connect(&mut exchange, "a");
+}
+
+#[test]
+fn a_connection_that_ended_is_sent_nothing_and_its_totals_stay() {
+    let mut exchange = exchange(100.0);
+    let mut gone = connect(&mut exchange, "a");
+    exchange.command(gone.id, &Command::Subscribe(vec![INFY]), at(0));
+    assert_eq!(gone.packets().len(), 1);
+    exchange.disconnect(gone.id);
+    exchange.step(at(1_000));
+    assert!(gone.frames().is_empty());
+    assert_eq!(exchange.statistics().api_keys["a"].packets, 1);
+    assert_eq!(exchange.statistics().watched, 0);
+}
+
+#[test]
+fn a_reader_that_falls_behind_is_cut_and_nobody_else() {
+    let mut exchange = exchange(0.0);
+    let slow = connect(&mut exchange, "slow");
+    let mut fast = connect(&mut exchange, "fast");
+    for client in [&slow, &fast] {
+        exchange.command(client.id, &Command::Subscribe(vec![INFY]), at(0));
+    }
+    let mut received = 0;
+    while !slow.link.cut.is_cancelled() {
+        exchange.tick(&[INFY], at(0));
+        received += fast.packets().len();
+        assert!(received < 100_000, "never cut");
+    }
+    assert!(!fast.link.cut.is_cancelled());
+    assert!(received > 100);
+}
+
+#[test]
+fn a_paused_market_ticks_only_on_demand() {
+    let mut exchange = exchange(100.0);
+    let mut client = connect(&mut exchange, "a");
+    exchange.command(client.id, &Command::Subscribe(vec![INFY, NIFTY]), at(0));
+    exchange.command(client.id, &Command::SetMode(Mode::Ltp, vec![INFY]), at(0));
+    client.frames();
+    exchange.pause(true, at(0));
+    exchange.step(at(5_000));
+    assert!(client.frames().is_empty());
+    assert_eq!(exchange.tick(&[INFY, NOBODY], at(5_000)), 1);
+    assert_eq!(client.lengths(), [8]);
+    exchange.pause(false, at(5_000));
+    exchange.step(at(5_011));
+    assert!(!client.packets().is_empty());
+}
+
+#[test]
+fn mute_and_freeze_hold_for_open_and_new_connections() {
+    let mut exchange = exchange(0.0);
+    let mut open = connect(&mut exchange, "a");
+    exchange.command(open.id, &Command::Subscribe(vec![INFY]), at(0));
+    assert_eq!(open.packets().len(), 1);
+    let mute =
+        |on| serde_json::from_value(serde_json::json!({"mute": on, "api_key": "a"})).unwrap();
+    exchange.change_faults(mute(true)).unwrap();
+    let mut new = connect(&mut exchange, "a");
+    exchange.command(new.id, &Command::Subscribe(vec![INFY]), at(0));
+    exchange.tick(&[INFY], at(0));
+    assert!(open.frames().is_empty() && new.frames().is_empty());
+    exchange.change_faults(mute(false)).unwrap();
+    exchange.tick(&[INFY], at(0));
+    assert_eq!((open.packets().len(), new.packets().len()), (1, 1));
+    assert!(!*open.link.frozen.borrow());
+    exchange
+        .change_faults(serde_json::from_str(r#"{"freeze": true}"#).unwrap())
+        .unwrap();
+    assert!(*open.link.frozen.borrow());
+}

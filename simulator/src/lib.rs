@@ -1,0 +1,46 @@
+//! A wire-faithful Kite: the ticker WebSocket, the REST routes this project needs, and a market that
+//! moves. Official clients connect to it unmodified.
+//!
+//! # Ticker
+//! `GET /?api_key=K&access_token=T`. Any key and token are good until the token is revoked. Before
+//! the upgrade: 400 without either, 403 for a revoked token, 429 for a fourth connection of a key.
+//! A zero byte each second; a snapshot after a subscription or a change of mode; then a packet
+//! whenever a field of the mode changed. Subscribing means quote mode, also for a token that has
+//! another one already. A mode for a token that is not subscribed is ignored. A reader that is 8 MiB
+//! behind is cut off.
+//!
+//! # REST
+//! `GET /instruments[/EXCHANGE]`, `GET /user/profile`, `POST` and `DELETE /session/token`.
+//!
+//! # Control
+//! JSON; `api_key` and `conn` choose connections, and without them all are meant. Errors are
+//! `{"error": TEXT}` with status 400, or 409 where a bound is reached.
+//!
+//! | route | body | effect |
+//! |---|---|---|
+//! | `GET /livez`, `GET /sim/health` | | `ok` |
+//! | `GET /sim/stats` | | what was written, by connection and API key |
+//! | `GET /sim/connections` | | open connections: `id`, `api_key`, `subscribed`, `muted`, `queued_bytes`, `sent` |
+//! | `POST /sim/connections/drop` | `api_key?`, `conn?` | cuts sockets without a Close frame |
+//! | `POST /sim/tokens/revoke` | `access_token` | 403 from now on; open sockets live on |
+//! | `POST /sim/tokens/restore` | `access_token` | the token is good again |
+//! | `GET /sim/faults` | | the faults that hold |
+//! | `POST /sim/faults` | `api_key?`, `refuse?`, `count?`, `instruments?`, `mute?`, `freeze?` | see [`exchange::faults`] |
+//! | `POST /sim/pause` | `paused` | stops or resumes the market; snapshots still work |
+//! | `POST /sim/rate` | `rate`, `tokens?` | ticks per second, of all or of some |
+//! | `POST /sim/tick` | `tokens` | each trades once at another price, also while paused |
+//! | `POST /sim/packets/raw` | `hex`, `api_key?`, `conn?` | sends a binary frame as it is |
+//! | `POST /sim/text` | `text`, `api_key?`, `conn?` | sends a text frame as it is |
+//! | `POST /sim/record` | `tokens?` or `stop` | records packets written; see [`exchange::recorder`] |
+//! | `GET /sim/record?conn=&after=&limit=` | | the recording |
+//!
+//! # What it must not do
+//! Be linked into another binary, or know anything of who connects beyond Kite's protocol.
+
+pub mod args;
+pub mod exchange;
+pub mod market;
+pub mod serve;
+pub mod server;
+pub mod symbols;
+pub mod universe;

@@ -1,0 +1,37 @@
+//! `kite-simulator`: parses the command line and runs what it names.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use service::{clock::Clock, exit, telemetry};
+use simulator::args::{Cli, Command};
+use simulator::universe::{Universe, indian_date};
+use simulator::{serve, symbols};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(error.as_ref()),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve(args) => {
+            telemetry::init(&args.log)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            Ok(runtime.block_on(serve::serve(*args))?)
+        }
+        Command::Symbols(args) => {
+            let date = indian_date(Clock::system().wall().as_second()).context("no date")?;
+            let universe = Universe::generate(args.seed, date)?;
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            symbols::print(&universe, &args, &mut out)?;
+            Ok(out.flush()?)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The moving market: fair values of everything that hangs on an underlying, and the books of the
+//! instruments that somebody watches.
+//!
+//! Owns prices and nothing of who is told. An instrument costs nothing until it is first looked at.
+//! Time is an argument. Underlyings share one market factor, futures follow by carry and options by
+//! Black's formula, so that what belongs together moves together; INDIA VIX moves the other way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kite::{Mode, Packet};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::universe::{Contract, Listing, Universe};
+
+mod book;
+pub mod pricing;
+mod walk;
+
+pub use book::Changed;
+use book::{Book, Terms};
+use walk::Walk;
+
+/// A moment in both times of the simulator.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// Since the simulator started; what the market moves by.
+    pub elapsed: Duration,
+    /// Unix seconds; what packets are stamped with.
+    pub unix: i64,
+}
+
+/// Prices of one universe.
+#[derive(Debug)]
+pub struct Market {
+    universe: Arc<Universe>,
+    rng: ChaCha8Rng,
+    factor: Walk,
+    own: Vec<Walk>,
+    books: Vec<Option<Box<Book>>>,
+}
+
+impl Market {
+    /// A market at its open.
+    #[must_use]
+    pub fn new(universe: Arc<Universe>, seed: u64) -> Self {
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed.wrapping_add(1)),
+            factor: Walk::default(),
+            own: vec![Walk::default(); universe.underlyings.len()],
+            books: vec![None; universe.listings.len()],
+            universe,
+        }
+    }
+
+    /// What is listed.
+    #[must_use]
+    pub fn universe(&self) -> &Arc<Universe> {
+        &self.universe
+    }
+
+    /// The present state of the instrument at `position` of the universe, as a snapshot.
+    pub fn snapshot(&mut self, position: usize, mode: Mode, now: Moment) -> Packet {
+        self.open(position, now);
+        self.packet(position, mode)
+    }
+
+    /// One event of the instrument at `position`: at least one field of full mode changes. With
+    /// `trade`, the last price does.
+    pub fn advance(&mut self, position: usize, trade: bool, now: Moment) -> Changed {
+        self.open(position, now);
+        let spot = self.spot(position, now);
+        let fair = self.fair(position, spot, now.unix);
+        let seconds = wire_seconds(now.unix);
+        match &mut self.books[position] {
+            Some(book) => book.advance(fair, trade, seconds, &mut self.rng),
+            None => Changed {
+                price: false,
+                quote: false,
+            },
+        }
+    }
+
+    /// The packet of an instrument that was looked at before.
+    ///
+    /// # Panics
+    /// When it was not.
+    #[must_use]
+    pub fn packet(&self, position: usize, mode: Mode) -> Packet {
+        match &self.books[position] {
+            Some(book) => book.packet(mode),
+            None => panic!("the book at {position} was never opened"),
+        }
+    }
+
+    /// Begins to keep a book; open and close are priced from the underlying's.
+    fn open(&mut self, position: usize, now: Moment) {
+        if self.books[position].is_some() {
+            return;
+        }
+        let listing = &self.universe.listings[position];
+        let underlying = &self.universe.underlyings[listing.underlying];
+        let close = self.fair(position, underlying.close, now.unix);
+        let open = self.fair(position, walk::price(underlying, 0.0, 0.0), now.unix);
+        let (close, open) = (
+            book::on_grid(close, listing.tick),
+            book::on_grid(open, listing.tick),
+        );
+        let token = listing.instrument.token;
+        let seconds = wire_seconds(now.unix);
+        let book = match terms(listing) {
+            None => Book::index(token, close, open, seconds),
+            Some(terms) => Book::tradable(token, terms, close, open, seconds, &mut self.rng),
+        };
+        self.books[position] = Some(Box::new(book));
+        self.advance(position, false, now);
+    }
+
+    /// Price of the instrument's underlying, in rupees.
+    fn spot(&mut self, position: usize, now: Moment) -> f64 {
+        let at = now.elapsed.as_secs_f64();
+        let of = self.universe.listings[position].underlying;
+        let underlying = &self.universe.underlyings[of];
+        let factor = walk::market(&mut self.factor, at, &mut self.rng);
+        let own = self.own[of].advance(at, underlying.volatility, &mut self.rng);
+        walk::price(underlying, factor, own)
+    }
+
+    /// Value of the instrument when its underlying costs `spot`, in units of the wire.
+    fn fair(&self, position: usize, spot: f64, now: i64) -> f64 {
+        let listing = &self.universe.listings[position];
+        let rupees = match listing.contract {
+            Contract::Index | Contract::Share => spot,
+            Contract::Future { expiry } => pricing::forward(spot, pricing::years(now, expiry)),
+            Contract::Option {
+                expiry,
+                strike,
+                right,
+            } => {
+                let years = pricing::years(now, expiry);
+                let forward = pricing::forward(spot, years);
+                let implied = self.universe.underlyings[listing.underlying].implied;
+                let volatility = pricing::smile(implied, forward, strike, years);
+                pricing::black76(forward, strike, years, volatility, right)
+            }
+        };
+        rupees * listing.divisor()
+    }
+}
+
+fn terms(listing: &Listing) -> Option<Terms> {
+    let has_oi = match listing.contract {
+        Contract::Index => return None,
+        Contract::Share => false,
+        Contract::Future { .. } | Contract::Option { .. } => true,
+    };
+    Some(Terms {
+        tick: listing.tick,
+        lot: listing.instrument.lot_size.max(1),
+        has_oi,
+    })
+}
+
+/// Packets carry unsigned 32-bit seconds.
+fn wire_seconds(unix: i64) -> u32 {
+    u32::try_from(unix).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

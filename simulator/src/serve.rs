@@ -1,0 +1,118 @@
+//! `kite-simulator serve`: puts the parts together and runs them until told to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fs, io};
+
+use service::clock::Clock;
+use service::http::{self, Limits, Server};
+use service::signal::{Shutdown, SignalError};
+use service::supervise::{TaskError, Tasks};
+
+use crate::args::ServeArgs;
+use crate::exchange::Exchange;
+use crate::exchange::credentials::Credentials;
+use crate::exchange::rates::{RateError, Rates};
+use crate::market::Market;
+use crate::server::{self, App, Dump};
+use crate::universe::{Universe, UniverseError, indian_date};
+
+/// Sockets at a time, upgraded ones included.
+const MOST_SOCKETS: usize = 4_096;
+
+/// How long requests and sockets may take to end at shutdown.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Why the simulator cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The clock shows a year that no calendar has.
+    #[error("today's date is out of range")]
+    Date,
+    /// The universe contradicts itself.
+    #[error("cannot make the universe")]
+    Universe(#[from] UniverseError),
+    /// The dump cannot be written.
+    #[error("cannot write the instruments dump")]
+    Dump(#[from] server::DumpError),
+    /// A rate cannot be used.
+    #[error("cannot use the rates")]
+    Rates(#[from] RateError),
+    /// The file of rates cannot be read.
+    #[error("cannot read rates from {0}")]
+    RatesFile(PathBuf, #[source] io::Error),
+    /// The address cannot be listened on.
+    #[error("cannot serve")]
+    Bind(#[from] http::BindError),
+    /// The port file cannot be written.
+    #[error("cannot announce the port")]
+    PortFile(#[from] http::PortFileError),
+    /// Signals cannot be received.
+    #[error("cannot wait for signals")]
+    Signal(#[from] SignalError),
+    /// A part ended by itself.
+    #[error("stopped")]
+    Task(#[from] TaskError),
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When something is missing at the start or a part fails.
+pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let clock = Clock::system();
+    let date = indian_date(clock.wall().as_second()).ok_or(ServeError::Date)?;
+    let server = Server::bind(args.listen).await?;
+    let universe = Arc::new(Universe::generate(args.seed, date)?);
+    let dump = Dump::new(&universe)?;
+    let rates = rates(&args, &universe)?;
+    let listed = universe.listings.len();
+    let step = args.step();
+    let credentials = Credentials::new(args.api_secret);
+    let exchange = Exchange::new(
+        Market::new(universe, args.seed),
+        rates,
+        credentials,
+        args.seed,
+    );
+    let app = Arc::new(App::new(exchange, dump, clock, shutdown.token()));
+
+    let addr = server.local_addr();
+    if let Some(path) = &args.port_file {
+        http::write_port_file(path, addr)?;
+    }
+    tracing::info!(%addr, instruments = listed, %date, "serving");
+    let limits = Limits {
+        connections: MOST_SOCKETS,
+        drain: DRAIN,
+        ..Limits::default()
+    };
+    let mut tasks = Tasks::new(shutdown.clone());
+    tasks.spawn("market", server::drive(Arc::clone(&app), step));
+    tasks.spawn(
+        "server",
+        server
+            .limits(limits)
+            .serve(server::router(app), shutdown.token()),
+    );
+    Ok(tasks
+        .join_all_bounded(DRAIN + Duration::from_secs(1))
+        .await?)
+}
+
+fn rates(args: &ServeArgs, universe: &Universe) -> Result<Rates, ServeError> {
+    let mut file = String::new();
+    if let Some(path) = &args.rates {
+        file =
+            fs::read_to_string(path).map_err(|error| ServeError::RatesFile(path.clone(), error))?;
+    }
+    let lines = file
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let all = lines.chain(args.rate_of.iter().map(String::as_str));
+    Ok(Rates::uniform(args.rate).with(all, universe)?)
+}

@@ -1,0 +1,177 @@
+//! The market that the simulator pretends to be: every instrument, its number, its contract terms
+//! and what its price hangs on.
+//!
+//! Owns the instruments dump and nothing that moves. The same seed and day give the same universe.
+//! Names, numbers and steps follow the public dump: indices and well-known shares carry their real
+//! tokens; derivative tokens are dealt anew for each day, as Kite deals them anew after expiries.
+//! There is no holiday calendar: an expiry on a holiday stays where the weekday rule puts it.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use kite::{Instrument, InstrumentType, Token};
+use rustc_hash::FxHashMap;
+
+mod builder;
+mod cash;
+mod commodities;
+mod currencies;
+mod expiries;
+mod indices;
+mod numbering;
+mod stocks;
+mod symbols;
+mod terms;
+
+pub use builder::UniverseError;
+
+/// One instrument and what its price follows from.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Its row in the dump.
+    pub instrument: Instrument,
+    /// Terms of the contract.
+    pub contract: Contract,
+    /// Position of its underlying in [`Universe::underlyings`].
+    pub underlying: usize,
+    /// Smallest price step as an integer of the wire; 1 for an index.
+    pub tick: i32,
+}
+
+impl Listing {
+    /// `EXCHANGE:SYMBOL`, the name that people use.
+    #[must_use]
+    pub fn symbol(&self) -> String {
+        format!(
+            "{}:{}",
+            self.instrument.exchange, self.instrument.tradingsymbol
+        )
+    }
+
+    /// Decimals of a price on the wire, as a factor.
+    #[must_use]
+    pub fn divisor(&self) -> f64 {
+        f64::from(self.instrument.token.segment().divisor())
+    }
+}
+
+/// What kind of contract a listing is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Contract {
+    /// A computed value; nothing trades.
+    Index,
+    /// The underlying itself.
+    Share,
+    /// Delivery at `expiry`, Unix seconds.
+    Future {
+        /// End of trading, Unix seconds.
+        expiry: i64,
+    },
+    /// A European option.
+    Option {
+        /// End of trading, Unix seconds.
+        expiry: i64,
+        /// Strike in rupees.
+        strike: f64,
+        /// Call or put.
+        right: Right,
+    },
+}
+
+/// Which side of the strike an option pays for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// The right to buy.
+    Call,
+    /// The right to sell.
+    Put,
+}
+
+/// Something whose price walks by itself.
+#[derive(Clone, Debug)]
+pub struct Underlying {
+    /// Its name, as in the dump's `name` column of derivatives.
+    pub name: String,
+    /// Close of the previous day in rupees.
+    pub close: f64,
+    /// Opening gap against `close`, as a logarithm.
+    pub gap: f64,
+    /// How strongly it follows the market.
+    pub beta: f64,
+    /// Annual volatility of its own movement.
+    pub volatility: f64,
+    /// Annual implied volatility of its options at the money.
+    pub implied: f64,
+}
+
+/// All instruments of one day.
+#[derive(Clone, Debug)]
+pub struct Universe {
+    /// The day, in Indian time.
+    pub date: Date,
+    /// Every instrument, in the dump's order.
+    pub listings: Vec<Listing>,
+    /// What they hang on.
+    pub underlyings: Vec<Underlying>,
+    by_token: FxHashMap<Token, usize>,
+    by_symbol: FxHashMap<String, usize>,
+}
+
+impl Universe {
+    /// Makes the universe of `date`.
+    ///
+    /// # Errors
+    /// When the built-in tables contradict each other.
+    pub fn generate(seed: u64, date: Date) -> Result<Self, UniverseError> {
+        let mut builder = builder::Builder::new(seed, date);
+        indices::list(&mut builder)?;
+        cash::list(&mut builder)?;
+        indices::list_derivatives(&mut builder)?;
+        stocks::list(&mut builder)?;
+        currencies::list(&mut builder)?;
+        commodities::list(&mut builder)?;
+        builder.finish()
+    }
+
+    /// Position of an instrument in [`Universe::listings`].
+    #[must_use]
+    pub fn find(&self, token: Token) -> Option<usize> {
+        self.by_token.get(&token).copied()
+    }
+
+    /// Position of the instrument called `EXCHANGE:SYMBOL`.
+    #[must_use]
+    pub fn find_symbol(&self, symbol: &str) -> Option<usize> {
+        self.by_symbol.get(symbol).copied()
+    }
+
+    /// The exchanges that list something.
+    #[must_use]
+    pub fn exchanges(&self) -> BTreeSet<&str> {
+        self.listings
+            .iter()
+            .map(|listing| &*listing.instrument.exchange)
+            .collect()
+    }
+}
+
+/// The Indian date at a Unix time.
+#[must_use]
+pub fn indian_date(unix: i64) -> Option<Date> {
+    const INDIA: i64 = 5 * 3600 + 1800;
+    jiff::Timestamp::from_second(unix + INDIA)
+        .ok()
+        .map(|shifted| jiff::tz::Offset::UTC.to_datetime(shifted).date())
+}
+
+impl From<Right> for InstrumentType {
+    fn from(right: Right) -> Self {
+        match right {
+            Right::Call => Self::Call,
+            Right::Put => Self::Put,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

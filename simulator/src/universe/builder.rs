@@ -1,0 +1,278 @@
+//! Collects listings and refuses contradictions between them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use kite::{Instrument, InstrumentType, Token};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::numbering::{Numbering, number};
+use super::terms::{Expiry, Strikes, Terms, Venue, end, raw};
+use super::{Contract, Listing, Right, Underlying, Universe, symbols};
+
+/// A contradiction in the built-in tables.
+#[derive(Debug, thiserror::Error)]
+pub enum UniverseError {
+    /// Two rows with one number.
+    #[error("instrument {0} has the token of another one")]
+    DuplicateToken(String),
+    /// Two rows with one name.
+    #[error("instrument {0} is listed twice")]
+    DuplicateSymbol(String),
+    /// A derivative of nothing.
+    #[error("nothing called {0:?} is listed, so it has no derivatives")]
+    UnknownUnderlying(String),
+    /// A table that cannot be read.
+    #[error("table of {0} is malformed")]
+    Table(&'static str, #[source] csv::Error),
+    /// A day at the end of the calendar.
+    #[error("no expiry can be computed")]
+    Calendar(#[from] jiff::Error),
+}
+
+pub(super) struct Builder {
+    pub(super) date: Date,
+    pub(super) rng: ChaCha8Rng,
+    listings: Vec<Listing>,
+    underlyings: Vec<Underlying>,
+    by_name: HashMap<String, usize>,
+    numbering: Numbering,
+    texts: FxHashSet<Arc<str>>,
+    error: Option<UniverseError>,
+}
+
+impl Builder {
+    pub(super) fn new(seed: u64, date: Date) -> Self {
+        // Days since year 0 make tomorrow's numbers differ from today's.
+        let day = u64::from(date.year().unsigned_abs()) * 366
+            + u64::from(date.day_of_year().unsigned_abs());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ day.rotate_left(32));
+        let numbering = Numbering::new(&mut rng);
+        Self {
+            date,
+            rng,
+            listings: Vec::new(),
+            underlyings: Vec::new(),
+            by_name: HashMap::new(),
+            numbering,
+            texts: FxHashSet::default(),
+            error: None,
+        }
+    }
+
+    /// Adds something that walks by itself. Its opening gap is drawn here.
+    pub(super) fn underlie(
+        &mut self,
+        name: &str,
+        close: f64,
+        beta: f64,
+        volatility: f64,
+        implied: f64,
+    ) -> usize {
+        let gap = self.rng.random_range(-0.006..0.006) * beta.abs().clamp(0.3, 2.0);
+        let position = self.underlyings.len();
+        self.underlyings.push(Underlying {
+            name: name.to_owned(),
+            close,
+            gap,
+            beta,
+            volatility,
+            implied,
+        });
+        self.by_name.insert(name.to_owned(), position);
+        position
+    }
+
+    pub(super) fn underlying(&self, name: &str) -> Result<usize, UniverseError> {
+        self.by_name
+            .get(name)
+            .copied()
+            .ok_or_else(|| UniverseError::UnknownUnderlying(name.to_owned()))
+    }
+
+    pub(super) fn close_of(&self, underlying: usize) -> f64 {
+        self.underlyings[underlying].close
+    }
+
+    /// Adds an index under its own token.
+    pub(super) fn index(&mut self, token: Token, symbol: &str, exchange: &str, underlying: usize) {
+        let instrument = Instrument {
+            token,
+            exchange_token: token.0 >> 8,
+            tradingsymbol: symbol.into(),
+            name: self.text(symbol),
+            expiry: None,
+            strike: 0.0,
+            tick_size: 0.0,
+            lot_size: 0,
+            instrument_type: InstrumentType::Equity,
+            segment: self.text(Instrument::INDICES),
+            exchange: self.text(exchange),
+        };
+        self.push(instrument, Contract::Index, underlying, 1);
+    }
+
+    /// Adds a share; `exchange_token` zero deals a number that follows from the symbol alone.
+    pub(super) fn share(
+        &mut self,
+        venue: Venue,
+        exchange_token: u32,
+        symbol: &str,
+        name: &str,
+        tick_size: f64,
+        underlying: usize,
+    ) {
+        let exchange_token = if exchange_token == 0 {
+            self.numbering.stable(venue, symbol)
+        } else {
+            exchange_token
+        };
+        let instrument = Instrument {
+            token: number(venue.segment, exchange_token),
+            exchange_token,
+            tradingsymbol: symbol.into(),
+            name: self.text(name),
+            expiry: None,
+            strike: 0.0,
+            tick_size,
+            lot_size: 1,
+            instrument_type: InstrumentType::Equity,
+            segment: self.text(venue.exchange),
+            exchange: self.text(venue.exchange),
+        };
+        let tick = raw(tick_size, venue.segment);
+        self.push(instrument, Contract::Share, underlying, tick);
+    }
+
+    /// Adds one future.
+    pub(super) fn future(
+        &mut self,
+        venue: Venue,
+        underlying: usize,
+        name: &str,
+        expiry: Expiry,
+        terms: Terms,
+    ) -> Result<(), UniverseError> {
+        let symbol = symbols::future(name, expiry);
+        let contract = Contract::Future {
+            expiry: end(venue, expiry.date)?,
+        };
+        self.derivative(venue, underlying, name, &symbol, expiry, terms, contract);
+        Ok(())
+    }
+
+    /// Adds the calls and puts of one expiry around the money.
+    pub(super) fn chain(
+        &mut self,
+        venue: Venue,
+        underlying: usize,
+        name: &str,
+        expiry: Expiry,
+        terms: Terms,
+        strikes: Strikes,
+    ) -> Result<(), UniverseError> {
+        let ends = end(venue, expiry.date)?;
+        let middle = (self.close_of(underlying) / strikes.step).round();
+        for offset in -strikes.each_side..=strikes.each_side {
+            let strike = (middle + f64::from(offset)) * strikes.step;
+            if strike <= 0.0 {
+                continue;
+            }
+            for right in [Right::Call, Right::Put] {
+                let symbol = symbols::option(name, expiry, strike, right);
+                let contract = Contract::Option {
+                    expiry: ends,
+                    strike,
+                    right,
+                };
+                self.derivative(venue, underlying, name, &symbol, expiry, terms, contract);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Universe, UniverseError> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let mut by_token = FxHashMap::default();
+        let mut by_symbol = FxHashMap::default();
+        for (position, listing) in self.listings.iter().enumerate() {
+            by_token.insert(listing.instrument.token, position);
+            if by_symbol.insert(listing.symbol(), position).is_some() {
+                return Err(UniverseError::DuplicateSymbol(listing.symbol()));
+            }
+        }
+        Ok(Universe {
+            date: self.date,
+            listings: self.listings,
+            underlyings: self.underlyings,
+            by_token,
+            by_symbol,
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one row of the dump")]
+    fn derivative(
+        &mut self,
+        venue: Venue,
+        underlying: usize,
+        name: &str,
+        symbol: &str,
+        expiry: Expiry,
+        terms: Terms,
+        contract: Contract,
+    ) {
+        let (instrument_type, strike, kind) = match contract {
+            Contract::Option { strike, right, .. } => (right.into(), strike, "OPT"),
+            Contract::Index | Contract::Share | Contract::Future { .. } => {
+                (InstrumentType::Future, 0.0, "FUT")
+            }
+        };
+        let exchange_token = self.numbering.deal(venue.segment, &mut self.rng);
+        let instrument = Instrument {
+            token: number(venue.segment, exchange_token),
+            exchange_token,
+            tradingsymbol: symbol.into(),
+            name: self.text(name),
+            expiry: Some(expiry.date),
+            strike,
+            tick_size: terms.tick,
+            lot_size: terms.lot,
+            instrument_type,
+            segment: self.text(&format!("{}-{kind}", venue.exchange)),
+            exchange: self.text(venue.exchange),
+        };
+        self.push(
+            instrument,
+            contract,
+            underlying,
+            raw(terms.tick, venue.segment),
+        );
+    }
+
+    fn push(&mut self, instrument: Instrument, contract: Contract, underlying: usize, tick: i32) {
+        let listing = Listing {
+            instrument,
+            contract,
+            underlying,
+            tick,
+        };
+        if !self.numbering.take(listing.instrument.token) && self.error.is_none() {
+            self.error = Some(UniverseError::DuplicateToken(listing.symbol()));
+        }
+        self.listings.push(listing);
+    }
+
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        self.texts.insert(Arc::clone(&text));
+        text
+    }
+}

@@ -1,0 +1,57 @@
+//! Futures and options on shares: three months each, named by month.
+
+use jiff::civil::Weekday;
+
+use super::builder::{Builder, UniverseError};
+use super::terms::{NFO, Strikes, Terms};
+use super::{cash, expiries};
+
+/// Strikes on each side of the money, by month.
+const EACH_SIDE: [i32; 3] = [12, 9, 5];
+
+pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
+    let months = expiries::monthly(builder.date, Weekday::Tuesday, EACH_SIDE.len())?;
+    for company in cash::companies()?
+        .iter()
+        .filter(|company| company.options == 1)
+    {
+        let underlying = builder.underlying(&company.symbol)?;
+        let price = builder.close_of(underlying);
+        let terms = Terms {
+            tick: 0.05,
+            lot: lot(price),
+        };
+        for expiry in &months {
+            builder.future(NFO, underlying, &company.symbol, *expiry, terms)?;
+        }
+        for (expiry, each_side) in months.iter().zip(EACH_SIDE) {
+            let strikes = Strikes {
+                step: step(price),
+                each_side,
+            };
+            builder.chain(NFO, underlying, &company.symbol, *expiry, terms, strikes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Contracts are worth roughly seven lakh rupees.
+fn lot(price: f64) -> u32 {
+    const WORTH: f64 = 700_000.0;
+    let units = WORTH / price;
+    let round = if units > 1_000.0 { 25.0 } else { 5.0 };
+    ((units / round).round() * round).max(5.0) as u32
+}
+
+fn step(price: f64) -> f64 {
+    match price {
+        ..50.0 => 1.0,
+        ..250.0 => 2.5,
+        ..500.0 => 5.0,
+        ..1_000.0 => 10.0,
+        ..2_500.0 => 20.0,
+        ..5_000.0 => 50.0,
+        ..10_000.0 => 100.0,
+        _ => 250.0,
+    }
+}

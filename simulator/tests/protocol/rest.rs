@@ -1,0 +1,162 @@
+//! The REST routes.
+
+use std::io::Read;
+
+use serde_json::{Value, json};
+
+use crate::harness::Simulator;
+
+#[tokio::test]
+async fn the_dump_is_csv_and_gzipped_on_demand() {
+    let simulator = Simulator::start(&[]).await;
+    let plain = simulator.get("/instruments").send().await.unwrap();
+    assert_eq!(plain.headers()["content-type"], "text/csv");
+    assert!(!plain.headers().contains_key("content-encoding"));
+    let plain = plain.bytes().await.unwrap();
+    let gzipped = simulator
+        .get("/instruments")
+        .header("Accept-Encoding", "gzip, br");
+    let gzipped = gzipped.send().await.unwrap();
+    assert_eq!(gzipped.headers()["content-encoding"], "gzip");
+    let gzipped = gzipped.bytes().await.unwrap();
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&gzipped[..])
+        .read_to_end(&mut unpacked)
+        .unwrap();
+    assert_eq!(plain, unpacked);
+    let rows = kite::instruments::read(&plain[..]).unwrap();
+    assert!(rows.instruments.len() >= 20_000 && rows.rejected.count == 0);
+
+    let mcx = simulator
+        .get("/instruments/MCX")
+        .send()
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    let mcx = kite::instruments::read(&mcx[..]).unwrap().instruments;
+    assert!(mcx.len() > 100 && mcx.iter().all(|row| &*row.exchange == "MCX"));
+    assert_eq!(
+        simulator
+            .get("/instruments/LSE")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        400
+    );
+}
+
+#[tokio::test]
+async fn the_dump_can_be_a_gateway_error() {
+    let simulator = Simulator::start(&[]).await;
+    simulator
+        .control("/sim/faults", json!({"instruments": "html502"}))
+        .await;
+    for path in ["/instruments", "/instruments/NSE"] {
+        let answer = simulator.get(path).send().await.unwrap();
+        assert_eq!(answer.status(), 502);
+        assert!(
+            answer.headers()["content-type"]
+                .to_str()
+                .unwrap()
+                .starts_with("text/html")
+        );
+    }
+    simulator
+        .control("/sim/faults", json!({"instruments": null}))
+        .await;
+    assert_eq!(
+        simulator.get("/instruments").send().await.unwrap().status(),
+        200
+    );
+}
+
+/// Checksum: `printf 'keyrequestsecret' | sha256sum`.
+#[tokio::test]
+async fn a_session_is_opened_once_with_the_right_checksum_and_ended() {
+    let simulator = Simulator::start(&["--api-secret", "secret"]).await;
+    let open = async |checksum: &str| {
+        let form = [
+            ("api_key", "key"),
+            ("request_token", "request"),
+            ("checksum", checksum),
+        ];
+        let answer = simulator
+            .post("/session/token")
+            .form(&form)
+            .send()
+            .await
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.unwrap(),
+        )
+    };
+    let bad = json!({
+        "status": "error",
+        "message": "Invalid `checksum`.",
+        "data": null,
+        "error_type": "TokenException",
+    });
+    assert_eq!(open("0").await, (403, bad));
+    let good = "e4465f58be6159d2a7f087f4292515e9d631b4f91e056b53e6f14456222ff709";
+    let (status, body) = open(good).await;
+    assert_eq!((status, &body["status"]), (200, &json!("success")));
+    assert_eq!(
+        body["data"]["login_time"].as_str().unwrap().len(),
+        "2021-01-01 16:15:14".len()
+    );
+    let token = body["data"]["access_token"].as_str().unwrap();
+    assert_eq!(open(good).await.0, 403, "a request token is good once");
+
+    let authorization = format!("token key:{token}");
+    let profile = async || {
+        let request = simulator
+            .get("/user/profile")
+            .header("Authorization", &authorization);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(profile().await, 200);
+    let path = format!("/session/token?api_key=key&access_token={token}");
+    let ended: Value = simulator
+        .delete(&path)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(ended, json!({"status": "success", "data": true}));
+    assert_eq!(profile().await, 403);
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_in_kites_envelope() {
+    let simulator = Simulator::start(&[]).await;
+    for (request, status, kind) in [
+        (simulator.get("/user/profile"), 403, "TokenException"),
+        (
+            simulator
+                .get("/user/profile")
+                .header("Authorization", "token a"),
+            403,
+            "TokenException",
+        ),
+        (
+            simulator.post("/session/token").form(&[("api_key", "a")]),
+            400,
+            "InputException",
+        ),
+        (simulator.get("/orders"), 404, "GeneralException"),
+    ] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(
+            (&body["status"], &body["error_type"]),
+            (&json!("error"), &json!(kind))
+        );
+    }
+}

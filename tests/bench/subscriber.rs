@@ -1,0 +1,143 @@
+//! A subscriber on a thread of its own that reads as little as it can of each message.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use hdrhistogram::Histogram;
+use service::clock::Clock;
+use tests::condition::eventually;
+
+/// Counts ticks, gaps and latencies of a pattern.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    shared: Arc<Shared>,
+    stream: TcpStream,
+}
+
+#[derive(Debug)]
+struct Shared {
+    count: AtomicU64,
+    gaps: AtomicU64,
+    /// Microseconds.
+    latencies: Mutex<Histogram<u64>>,
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        // The thread ends when its socket does; a socket that has ended already is just as well.
+        let _ended = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+impl Subscriber {
+    /// Subscribes and starts to count.
+    pub(crate) fn start(redis: SocketAddr, pattern: &str) -> Result<Self> {
+        let mut stream = TcpStream::connect(redis)?;
+        let length = pattern.len();
+        stream.write_all(format!("*2\r\n$10\r\nPSUBSCRIBE\r\n${length}\r\n{pattern}\r\n").as_bytes())?;
+        let shared = Arc::new(Shared {
+            count: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+            latencies: Mutex::new(Histogram::new(3)?),
+        });
+        let (reading, counting) = (stream.try_clone()?, Arc::clone(&shared));
+        std::thread::spawn(move || read(reading, &counting));
+        Ok(Self { shared, stream })
+    }
+
+    /// Ticks so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.shared.count.load(Ordering::Relaxed)
+    }
+
+    /// Jumps in `seq` so far.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.shared.gaps.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there were `count` ticks.
+    pub(crate) async fn wait_for(&self, count: u64) {
+        eventually("ticks", async || {
+            let seen = self.count();
+            if seen >= count { Ok(()) } else { Err(format!("{seen} of {count}")) }
+        })
+        .await;
+    }
+
+    /// Forgets the latencies so far.
+    pub(crate) fn reset_latencies(&self) {
+        self.shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).reset();
+    }
+
+    /// The latencies since then, in microseconds.
+    pub(crate) fn latencies(&self) -> Histogram<u64> {
+        self.shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn read(mut stream: TcpStream, shared: &Shared) {
+    let clock = Clock::system();
+    let mut buffer = vec![0; 1 << 20];
+    let mut filled = 0;
+    let mut last: HashMap<Vec<u8>, u64> = HashMap::new();
+    loop {
+        let Ok(read @ 1..) = stream.read(&mut buffer[filled..]) else { return };
+        filled += read;
+        let now = clock.wall_micros();
+        let mut at = 0;
+        while let Some((message, end)) = message(&buffer[..filled], at) {
+            at = end;
+            take(message, now, &mut last, shared);
+        }
+        buffer.copy_within(at..filled, 0);
+        filled -= at;
+    }
+}
+
+/// The channel and text of one `pmessage`, and where it ends; `None` while it is not there whole.
+fn message(buffer: &[u8], start: usize) -> Option<([&[u8]; 2], usize)> {
+    let (count, mut at) = header(buffer, start, b'*')?;
+    let mut parts = [&buffer[..0]; 2];
+    for _ in 0..count {
+        // The answer to PSUBSCRIBE ends with a number instead of a text.
+        if buffer.get(at) == Some(&b':') {
+            at = header(buffer, at, b':')?.1;
+            continue;
+        }
+        let (length, text) = header(buffer, at, b'$')?;
+        parts = [parts[1], buffer.get(text..text + length)?];
+        at = text + length + 2;
+    }
+    (at <= buffer.len()).then_some((parts, at))
+}
+
+fn header(buffer: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+    let line = buffer.get(at..)?;
+    let end = line.iter().position(|byte| *byte == b'\n')?;
+    assert_eq!(line[0], kind, "not what Redis sends to a subscriber");
+    let number = std::str::from_utf8(&line[1..end - 1]).ok()?.parse().ok()?;
+    Some((number, at + end + 1))
+}
+
+fn take([channel, text]: [&[u8]; 2], now: i64, last: &mut HashMap<Vec<u8>, u64>, shared: &Shared) {
+    let (Some(seq), Some(received)) = (number(text, b"\"seq\":"), number(text, b"\"recv_us\":")) else {
+        return;
+    };
+    shared.count.fetch_add(1, Ordering::Relaxed);
+    if last.insert(channel.to_vec(), seq).is_some_and(|previous| previous + 1 != seq) {
+        shared.gaps.fetch_add(1, Ordering::Relaxed);
+    }
+    let latency = u64::try_from(now - received.cast_signed()).unwrap_or(0);
+    let mut latencies = shared.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+    latencies.saturating_record(latency);
+}
+
+fn number(text: &[u8], key: &[u8]) -> Option<u64> {
+    let at = text.windows(key.len()).position(|window| window == key)? + key.len();
+    let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+}

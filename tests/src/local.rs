@@ -1,0 +1,176 @@
+//! `kite-operator local` on a folder of a test's own.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use anyhow::Result;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::process::binary;
+use crate::{Program, RedisServer, Simulator, eventually};
+
+/// A folder of manifests, and the program that runs on it.
+#[derive(Debug)]
+pub struct Local {
+    folder: TempDir,
+    redis_url: String,
+    program: Option<Program>,
+}
+
+impl Local {
+    /// An empty folder for ticks to go to `redis`.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn new(redis: &RedisServer) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        std::fs::create_dir(folder.path().join("manifests"))?;
+        Ok(Self { folder, redis_url: redis.url(), program: None })
+    }
+
+    /// The folder of manifests.
+    #[must_use]
+    pub fn manifests(&self) -> PathBuf {
+        self.folder.path().join("manifests")
+    }
+
+    /// Writes a manifest file.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        // Written beside and moved, so that no half file is ever there.
+        let fresh = self.folder.path().join("fresh");
+        std::fs::write(&fresh, text)?;
+        Ok(std::fs::rename(fresh, self.manifests().join(name))?)
+    }
+
+    /// Removes a manifest file.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        Ok(std::fs::remove_file(self.manifests().join(name))?)
+    }
+
+    /// Writes an account of `simulator` with its Secret, both called `name`.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn write_account(&self, name: &str, simulator: &Simulator, more: &str) -> Result<()> {
+        let address = simulator.address();
+        self.write_secret(name, &format!("{name}-fake-token"))?;
+        self.write(
+            &format!("account-{name}.yaml"),
+            &format!(
+                "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\nmetadata: {{name: {name}}}\n\
+                 spec:\n  credentialsSecretRef: {{name: {name}}}\n  mock: true\n  endpoint:\n    \
+                 websocket: ws://{address}\n    api: http://{address}\n{more}"
+            ),
+        )
+    }
+
+    /// Writes the Secret called `name`.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn write_secret(&self, name: &str, access_token: &str) -> Result<()> {
+        self.write(
+            &format!("secret-{name}.yaml"),
+            &format!(
+                "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData:\n  \
+                 api_key: {name}-fake-key\n  access_token: {access_token}\n"
+            ),
+        )
+    }
+
+    /// Writes a set of symbols.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn write_set(&self, name: &str, mode: &str, symbols: &[&str], more: &str) -> Result<()> {
+        let symbols: String = symbols.iter().map(|symbol| format!("      - {symbol:?}\n")).collect();
+        self.write(
+            &format!("set-{name}.yaml"),
+            &format!(
+                "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\nmetadata: {{name: {name}}}\n\
+                 spec:\n  mode: {mode}\n  instruments:\n    symbols:\n{symbols}{more}"
+            ),
+        )
+    }
+
+    /// The command line.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary("kite-operator"));
+        command.arg("local").arg("-f").arg(self.manifests());
+        command.args(["--redis-url", &self.redis_url, "--state-dir"]).arg(self.folder.path().join("state"));
+        command
+    }
+
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&mut self) -> Result<()> {
+        let log = self.folder.path().join("local.log");
+        self.program = Some(Program::start(&mut self.command(), &log)?);
+        Ok(())
+    }
+
+    /// Runs the program with `--once` and returns what it printed.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn once(&self) -> Result<Output> {
+        Ok(self.command().arg("--once").output().await?)
+    }
+
+    /// The running program.
+    ///
+    /// # Panics
+    /// When it was not started.
+    #[must_use]
+    pub fn program(&mut self) -> &mut Program {
+        self.program.as_mut().unwrap_or_else(|| panic!("not started"))
+    }
+
+    /// Everything it printed.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        self.program.as_ref().map(Program::log).unwrap_or_default()
+    }
+
+    /// The last table row of an object, as its cells.
+    #[must_use]
+    pub fn row(&self, name: &str) -> Option<Vec<String>> {
+        let printed = self.printed();
+        let is_row = |line: &&str| line.split_whitespace().next() == Some(name);
+        let row = printed.lines().filter(|line| !line.contains(": ")).rfind(is_row)?;
+        Some(row.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// Waits until the object's row says READY and REASON.
+    pub async fn shows(&self, name: &str, ready: &str, reason: &str) {
+        eventually(&format!("{name} {ready} {reason}"), async || match self.row(name) {
+            Some(row) if row[1] == ready && row[2] == reason => Ok(()),
+            _ => Err(self.printed()),
+        })
+        .await;
+    }
+
+    /// Process ids of the ingest processes.
+    ///
+    /// # Errors
+    /// When the program does not run.
+    pub fn children(&mut self) -> Result<Vec<u32>> {
+        let pid = self.program().pid();
+        let mut children = Vec::new();
+        for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+            let text = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+            children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+        Ok(children)
+    }
+}

@@ -1,0 +1,182 @@
+//! What a user sees when something is wrong, and that everything else keeps streaming.
+
+use anyhow::Result;
+use serde_json::json;
+use tests::{Local, RedisServer, Simulator, Ticks, eventually};
+
+const INFY: u64 = 408_065;
+
+/// A world in which the set `good` streams INFY.
+struct World {
+    redis: RedisServer,
+    simulator: Simulator,
+    ticks: Ticks,
+    local: Local,
+}
+
+impl World {
+    async fn streaming() -> Result<Self> {
+        let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+        let ticks = Ticks::subscribe(&redis.url(), "ticker:*").await?;
+        let mut local = Local::new(&redis)?;
+        local.write_account("demo", &simulator, "")?;
+        local.write_set("good", "full", &["NSE:INFY"], "")?;
+        local.start()?;
+        local.shows("good", "True", "Streaming").await;
+        Ok(Self { redis, simulator, ticks, local })
+    }
+
+    /// The good set ticks on, on the socket it had, without a gap.
+    async fn still_streams(&self) {
+        let seen = self.ticks.of(INFY).len();
+        eventually("further ticks of the good set", async || {
+            let now = self.ticks.of(INFY).len();
+            if now > seen + 1 { Ok(()) } else { Err(format!("{now}\n{}", self.local.printed())) }
+        })
+        .await;
+        self.ticks.assert_gapless();
+    }
+
+    async fn says(&self, what: &str) {
+        eventually(what, async || {
+            let printed = self.local.printed();
+            if printed.contains(what) { Ok(()) } else { Err(printed) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_symbol() -> Result<()> {
+    let world = World::streaming().await?;
+    world.local.write_set("bad", "full", &["NSE:NO SUCH SHARE"], "")?;
+    world.local.shows("bad", "False", "NothingResolved").await;
+    world.says("NSE:NO SUCH SHARE").await;
+    world.local.write_set("bad", "full", &["NSE:NO SUCH SHARE", "NSE:TCS"], "")?;
+    world.local.shows("bad", "True", "PartiallyResolved").await;
+    world.still_streams().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_token() -> Result<()> {
+    let world = World::streaming().await?;
+    world.local.write(
+        "set-bad.yaml",
+        "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\nmetadata: {name: bad}\n\
+         spec: {instruments: {tokens: [4294967295]}}\n",
+    )?;
+    world.local.shows("bad", "False", "NothingResolved").await;
+    world.says("4294967295").await;
+    world.still_streams().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_mode() -> Result<()> {
+    let world = World::streaming().await?;
+    world.local.write_set("bad", "best", &["NSE:TCS"], "")?;
+    world.local.shows("bad", "False", "Invalid").await;
+    world.says("spec.mode").await;
+    world.still_streams().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_missing_secret_and_a_missing_key() -> Result<()> {
+    let world = World::streaming().await?;
+    let address = world.simulator.address();
+    world.local.write(
+        "account-poor.yaml",
+        &format!(
+            "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\nmetadata: {{name: poor}}\n\
+             spec:\n  credentialsSecretRef: {{name: poor}}\n  mock: true\n  endpoint: \
+             {{websocket: 'ws://{address}', api: 'http://{address}'}}\n"
+        ),
+    )?;
+    world.local.write_set("poor-set", "full", &["NSE:TCS"], "  accountRef: {name: poor}\n")?;
+    world.local.shows("poor", "False", "SecretMissing").await;
+    world.local.shows("poor-set", "False", "SecretMissing").await;
+    world.local.write(
+        "secret-poor.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: poor}\nstringData: {api_key: fake}\n",
+    )?;
+    world.local.shows("poor", "False", "KeyMissing").await;
+    world.says("access_token").await;
+    world.still_streams().await;
+    world.local.write_secret("poor", "fake-token")?;
+    world.local.shows("poor-set", "True", "Streaming").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn refused_credentials_stop_dialling_until_they_change() -> Result<()> {
+    let world = World::streaming().await?;
+    world.simulator.control("tokens/revoke", json!({"access_token": "dead"})).await?;
+    world.local.write_account("other", &world.simulator, "")?;
+    world.local.write_secret("other", "dead")?;
+    world.local.write_set("other-set", "full", &["NSE:TCS"], "  accountRef: {name: other}\n")?;
+    world.local.shows("other", "False", "TokenExpired").await;
+    world.local.shows("other-set", "False", "TokenExpired").await;
+    world.still_streams().await;
+    world.local.write_secret("other", "alive")?;
+    world.local.shows("other-set", "True", "Streaming").await;
+    world.still_streams().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_instruments_than_the_account_can_carry() -> Result<()> {
+    let world = World::streaming().await?;
+    let large = Simulator::symbols(9_001, "option").await?;
+    world.local.write("large.yaml", &large)?;
+    world.says("PartiallyScheduled").await;
+    world.simulator.subscribed(9_000).await;
+    world.still_streams().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn redis_is_not_there_at_the_start() -> Result<()> {
+    let mut redis = RedisServer::reserve()?;
+    let simulator = Simulator::start().await?;
+    let mut local = Local::new(&redis)?;
+    local.write_account("demo", &simulator, "")?;
+    local.write_set("good", "full", &["NSE:INFY"], "")?;
+    local.start()?;
+    simulator.subscribed(1).await;
+    local.shows("demo", "False", "RedisUnavailable").await;
+    redis.restart().await?;
+    let ticks = Ticks::subscribe(&redis.url(), "ticker:*").await?;
+    ticks.tick_of(INFY).await;
+    local.shows("good", "True", "Streaming").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_malformed_object_beside_good_ones() -> Result<()> {
+    let world = World::streaming().await?;
+    world.local.write("broken.yaml", "apiVersion: [\n")?;
+    world.says("broken.yaml").await;
+    world.still_streams().await;
+    // A set that was good and becomes unreadable keeps its instruments.
+    world.local.write_set("good", "full", &["no exchange"], "")?;
+    world.local.shows("good", "False", "Invalid").await;
+    world.still_streams().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn frames_that_cannot_be_read() -> Result<()> {
+    let world = World::streaming().await?;
+    // Two packets announced, one and a half there; an unknown length; an empty text.
+    for hex in ["0002000800063a01000266ba00b80006", "00010003010203", "ffff"] {
+        world.simulator.control("packets/raw", json!({"hex": hex})).await?;
+    }
+    world.simulator.control("text", json!({"text": "{ broken"})).await?;
+    world.still_streams().await;
+    assert_eq!(world.simulator.connections().await?.len(), 1);
+    let mut redis = world.redis.connection().await?;
+    let _pong: String = redis::cmd("PING").query_async(&mut redis).await?;
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! `kite-operator local` with a real Redis, the simulator and plain subscribers.
+
+mod bad_input;
+mod digits;
+mod streaming;

@@ -79,6 +79,18 @@ pub enum Mode {
     Full,
 }
 
+impl Mode {
+    /// The word as it stands in a manifest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ltp => "ltp",
+            Self::Quote => "quote",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// Instruments, named one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Instruments {

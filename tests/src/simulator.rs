@@ -145,3 +145,15 @@ fn subscriptions(connection: &Value) -> u64 {
             .unwrap_or_default(),
     }
 }
+
+/// Reads the hexadecimal of a recorded packet.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn from_hex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap_or_else(|_| panic!("no hex: {text}")))
+        .collect()
+}

@@ -1,5 +1,5 @@
 //! Recorded packets and answers of the real Kite, read from the folder that `KITE_FIXTURES` names.
-//! They are not part of this repository; where the variable is unset, one line says so.
+//! They are not part of this repository.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,16 @@ use kite::rest::{Answer, Profile, Session};
 use kite::{Detail, Packet, Segment};
 use serde_json::Value;
 
-fn fixture(name: &str) -> Option<Vec<u8>> {
+fn fixture(name: &str) -> Vec<u8> {
     #[expect(clippy::disallowed_methods, reason = "the one setting of this suite")]
-    let Ok(folder) = std::env::var("KITE_FIXTURES") else {
-        eprintln!("KITE_FIXTURES is unset: {name} of the recorded data is left out");
-        return None;
-    };
+    let folder = std::env::var("KITE_FIXTURES").expect("KITE_FIXTURES names the folder of recorded data");
     let path = PathBuf::from(folder).join(name);
-    Some(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Decodes the base64 of one recorded packet.
-fn packet(name: &str) -> Option<Packet> {
-    let text = String::from_utf8(fixture(name)?).unwrap();
+fn packet(name: &str) -> Packet {
+    let text = String::from_utf8(fixture(name)).unwrap();
     let (mut bytes, mut bits, mut width) = (Vec::new(), 0_u32, 0);
     for letter in text.trim().trim_end_matches('=').bytes() {
         let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -33,11 +30,11 @@ fn packet(name: &str) -> Option<Packet> {
             bytes.push((bits >> width) as u8);
         }
     }
-    Some(Packet::decode(&bytes).unwrap())
+    Packet::decode(&bytes).unwrap()
 }
 
 fn expected(name: &str) -> Value {
-    serde_json::from_slice(&fixture(name).unwrap()).unwrap()
+    serde_json::from_slice(&fixture(name)).unwrap()
 }
 
 fn paise(price: &Value) -> i32 {
@@ -59,7 +56,7 @@ fn assert_quote(quote: &kite::Quote, expected: &Value) {
 
 #[test]
 fn the_recorded_quote_packet() {
-    let Some(packet) = packet("ticker_quote.packet") else { return };
+    let packet = packet("ticker_quote.packet");
     let expected = expected("ticker_quote.json");
     assert_eq!(u64::from(packet.token.0), expected["instrument_token"]);
     assert_eq!(packet.last_price, paise(&expected["last_price"]));
@@ -69,7 +66,7 @@ fn the_recorded_quote_packet() {
 
 #[test]
 fn the_recorded_full_packet() {
-    let Some(packet) = packet("ticker_full.packet") else { return };
+    let packet = packet("ticker_full.packet");
     let expected = expected("ticker_full.json");
     assert_eq!(packet.last_price, paise(&expected["last_price"]));
     // 2021-07-05T10:41:27+05:30
@@ -90,8 +87,7 @@ fn the_recorded_full_packet() {
 #[test]
 fn the_recorded_dumps_are_read_whole() {
     for name in ["instruments_all.csv", "instruments_nse.csv"] {
-        let Some(dump) = fixture(name) else { return };
-        let dump = kite::instruments::read(dump.as_slice()).unwrap();
+        let dump = kite::instruments::read(fixture(name).as_slice()).unwrap();
         assert_eq!(dump.rejected.count, 0, "{name}: {:?}", dump.rejected.samples);
         assert!(dump.instruments.len() > 50, "{name}");
     }
@@ -99,11 +95,10 @@ fn the_recorded_dumps_are_read_whole() {
 
 #[test]
 fn the_recorded_answers_are_read() {
-    let Some(session) = fixture("generate_session.json") else { return };
-    let session: Answer<Session> = serde_json::from_slice(&session).unwrap();
+    let session: Answer<Session> = serde_json::from_slice(&fixture("generate_session.json")).unwrap();
     assert!(matches!(session, Answer::Success { data } if data.login_time == "2021-01-01 16:15:14"));
-    let profile: Answer<Profile> = serde_json::from_slice(&fixture("profile.json").unwrap()).unwrap();
+    let profile: Answer<Profile> = serde_json::from_slice(&fixture("profile.json")).unwrap();
     assert!(matches!(profile, Answer::Success { data } if data.exchanges.len() == 8));
-    let ended: Answer<bool> = serde_json::from_slice(&fixture("session_logout.json").unwrap()).unwrap();
+    let ended: Answer<bool> = serde_json::from_slice(&fixture("session_logout.json")).unwrap();
     assert_eq!(ended, Answer::Success { data: true });
 }

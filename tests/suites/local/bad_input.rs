@@ -17,7 +17,7 @@ struct World {
 impl World {
     async fn streaming() -> Result<Self> {
         let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
-        let ticks = Ticks::subscribe(&redis.url(), "ticker:*").await?;
+        let ticks = Ticks::subscribe(&redis.url(), "ticker:equity").await?;
         let mut local = Local::new(&redis)?;
         local.write_account("demo", &simulator, "")?;
         local.write_set("good", "full", &["NSE:INFY"], "")?;

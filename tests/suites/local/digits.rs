@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use anyhow::Result;
 use kite::{Detail, Packet, Segment};
 use serde_json::{Value, json};
+use tests::simulator::from_hex;
 use tests::ticks::Message;
 use tests::{Local, RedisServer, Simulator, Ticks, eventually};
 
@@ -92,10 +93,6 @@ fn compare_depth(full: &kite::Full, text: &str, segment: Segment) {
             same_number(&entry, "orders", &level.orders.to_string());
         }
     }
-}
-
-fn from_hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 async fn symbols_of_every_segment(simulator: &Simulator) -> Result<Vec<String>> {

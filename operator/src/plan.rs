@@ -4,12 +4,13 @@
 //! a clock or fail: whatever is observed, there is a plan, and what is not known changes nothing.
 //!
 //! In order: [`world`] checks what was observed, [`demand`] says what each set asks for, [`settle`]
-//! and [`place`] find the accounts, [`assign`] writes what each should stream, [`conclude`] says how
-//! everything fares.
+//! and [`place`] find the accounts, [`assign`] writes what each should stream and [`deliver`] under
+//! which generation, [`conclude`] says how everything fares.
 
 mod assign;
 mod channel;
 mod conclude;
+mod deliver;
 mod demand;
 mod memory;
 mod observed;
@@ -30,8 +31,8 @@ mod tests;
 
 pub use memory::Memory;
 pub use observed::{
-    Failing, Key, LastAssignment, Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process,
-    Scrape, Secret, Settings, Table, Unreadable,
+    Failing, Key, LastAssignment, Meta, Now, Object, Observed, ObservedAccount, ObservedSet,
+    Process, Scrape, Secret, Settings, Table, Unreadable,
 };
 pub use outcome::{AccountPlan, Change, Delivery, Event, Kind, Plan, SetPlan, Workload};
 
@@ -53,18 +54,30 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
         .sets
         .iter()
         .filter(|set| demand::stands(set, &world.accounts))
-        .map(|set| (set.observed.meta.key.namespace.as_str(), set.observed.meta.key.name.as_str()))
+        .map(|set| {
+            (
+                set.observed.meta.key.namespace.as_str(),
+                set.observed.meta.key.name.as_str(),
+            )
+        })
         .collect();
     let fixed = settle::fixed_rows(&world, &standing);
     settle::note_channels(&world, &fixed, &mut channels, &mut targets, &mut precedents);
 
     let demands = demand::ask(&world, &mut channels, &mut targets, &mut precedents);
-    let settlement = settle::settle(&world, &demands, standing, fixed, &mut channels, &mut targets);
+    let settlement = settle::settle(
+        &world,
+        &demands,
+        standing,
+        fixed,
+        &mut channels,
+        &mut targets,
+    );
     let deliveries: Vec<Delivery> = assign::assignments(&world, &demands, &settlement, &channels)
         .into_iter()
         .zip(&world.accounts)
         .map(|(wanted, account)| match wanted {
-            Some(wanted) => assign::deliver(account, wanted),
+            Some(wanted) => deliver::deliver(account, wanted),
             None => Delivery::Leave,
         })
         .collect();

@@ -67,12 +67,17 @@ pub fn client(tls: &rustls::ClientConfig) -> Result<Client, FetchError> {
 pub async fn fetch(client: &Client, origin: &str) -> Result<InstrumentTable, FetchError> {
     let (name, value) = kite::endpoint::VERSION_HEADER;
     let transport = |error: reqwest::Error| FetchError::Transport(error.without_url());
-    let request = client.get(format!("{origin}/instruments")).header(name, value);
+    let request = client
+        .get(format!("{origin}/instruments"))
+        .header(name, value);
     let response = request.send().await.map_err(transport)?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));
     }
-    let page = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let page = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     if page {
         return Err(FetchError::WebPage);
     }
@@ -115,7 +120,9 @@ mod tests {
                        256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,INDICES,NSE\n";
 
     /// Serves one answer at `/instruments` and fetches it.
-    async fn fetched<R>(answer: impl Fn(HeaderMap) -> R + Clone + Send + Sync + 'static) -> Result<InstrumentTable, FetchError>
+    async fn fetched<R>(
+        answer: impl Fn(HeaderMap) -> R + Clone + Send + Sync + 'static,
+    ) -> Result<InstrumentTable, FetchError>
     where
         R: IntoResponse + Send + 'static,
     {
@@ -144,8 +151,16 @@ mod tests {
     async fn a_compressed_dump_becomes_a_table() {
         let table = fetched(|headers| {
             assert_eq!(headers["X-Kite-Version"], "3");
-            assert!(headers["accept-encoding"].to_str().unwrap().contains("gzip"));
-            ([("content-encoding", "gzip"), ("content-type", "text/csv")], gzip(CSV.as_bytes()))
+            assert!(
+                headers["accept-encoding"]
+                    .to_str()
+                    .unwrap()
+                    .contains("gzip")
+            );
+            (
+                [("content-encoding", "gzip"), ("content-type", "text/csv")],
+                gzip(CSV.as_bytes()),
+            )
         });
         let table = table.await.unwrap();
         assert_eq!(table.len(), 2);
@@ -155,12 +170,24 @@ mod tests {
     #[tokio::test]
     async fn error_pages_are_named_as_such() {
         const PAGE: &str = "<html><body>502 Bad Gateway</body></html>";
-        let error = fetched(|_| (axum::http::StatusCode::BAD_GATEWAY, [("content-type", "text/html")], PAGE));
-        assert!(matches!(error.await, Err(FetchError::Status(StatusCode::BAD_GATEWAY))));
+        let error = fetched(|_| {
+            (
+                axum::http::StatusCode::BAD_GATEWAY,
+                [("content-type", "text/html")],
+                PAGE,
+            )
+        });
+        assert!(matches!(
+            error.await,
+            Err(FetchError::Status(StatusCode::BAD_GATEWAY))
+        ));
         let error = fetched(|_| ([("content-type", "text/html; charset=utf-8")], PAGE));
         assert!(matches!(error.await, Err(FetchError::WebPage)));
         let error = fetched(|_| ([("content-type", "text/csv")], PAGE));
-        assert!(matches!(error.await, Err(FetchError::Dump(DumpError::MissingColumn(_)))));
+        assert!(matches!(
+            error.await,
+            Err(FetchError::Dump(DumpError::MissingColumn(_)))
+        ));
     }
 
     #[tokio::test]
@@ -176,7 +203,10 @@ mod tests {
     #[tokio::test]
     async fn a_redirect_is_not_followed() {
         let error = fetched(|_| axum::response::Redirect::temporary("http://127.0.0.1:1/"));
-        assert!(matches!(error.await, Err(FetchError::Status(StatusCode::TEMPORARY_REDIRECT))));
+        assert!(matches!(
+            error.await,
+            Err(FetchError::Status(StatusCode::TEMPORARY_REDIRECT))
+        ));
     }
 
     #[tokio::test]

@@ -31,7 +31,12 @@ impl Tables {
     #[must_use]
     pub fn new(client: Client) -> Self {
         let (known, _) = watch::channel(Known::new());
-        Self { client, known, tasks: JoinSet::new(), keepers: BTreeMap::new() }
+        Self {
+            client,
+            known,
+            tasks: JoinSet::new(),
+            keepers: BTreeMap::new(),
+        }
     }
 
     /// Fetches the instruments of exactly these origins from now on; must be called in a runtime. What
@@ -52,7 +57,8 @@ impl Tables {
         for origin in origins {
             if !self.keepers.contains_key(origin) {
                 let keeper = keep(self.client.clone(), origin.clone(), self.known.clone());
-                self.keepers.insert(origin.clone(), self.tasks.spawn(keeper));
+                self.keepers
+                    .insert(origin.clone(), self.tasks.spawn(keeper));
             }
         }
     }
@@ -76,7 +82,12 @@ async fn keep(client: Client, origin: String, known: watch::Sender<Known>) {
     loop {
         let wait = match believed(&client, &origin, rows).await {
             Ok(table) => {
-                tracing::info!(origin, instruments = table.len(), rejected = table.rejected(), "instruments fetched");
+                tracing::info!(
+                    origin,
+                    instruments = table.len(),
+                    rejected = table.rejected(),
+                    "instruments fetched"
+                );
                 (failures, rows) = (0, Some(table.len()));
                 known.send_modify(|known| {
                     known.insert(origin.clone(), Table::Loaded(Arc::new(table)));
@@ -87,7 +98,13 @@ async fn keep(client: Client, origin: String, known: watch::Sender<Known>) {
                 failures = failures.saturating_add(1);
                 let why = chain(error.as_ref());
                 let wait = schedule::wait_after_failure(failures, rows.is_some(), fastrand::f64());
-                tracing::warn!(origin, failures, error = why, ?wait, "instruments not fetched");
+                tracing::warn!(
+                    origin,
+                    failures,
+                    error = why,
+                    ?wait,
+                    "instruments not fetched"
+                );
                 known.send_if_modified(|known| missing(known, &origin, why));
                 wait
             }
@@ -150,7 +167,13 @@ mod tests {
         let calls = Arc::new(AtomicUsize::new(0));
         let answer = move || {
             let first = calls.fetch_add(1, Ordering::Relaxed) == 0;
-            async move { if first { StatusCode::BAD_GATEWAY.into_response() } else { CSV.into_response() } }
+            async move {
+                if first {
+                    StatusCode::BAD_GATEWAY.into_response()
+                } else {
+                    CSV.into_response()
+                }
+            }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -161,10 +184,20 @@ mod tests {
         let mut tables = Tables::new(client);
         let mut watch = tables.watch();
         tables.keep(&[origin.clone()].into());
-        let seen = watch.wait_for(|known| known.contains_key(&origin)).await.unwrap().clone();
-        assert!(matches!(&seen[&origin], Table::Missing { why } if why.contains("502")), "{seen:?}");
+        let seen = watch
+            .wait_for(|known| known.contains_key(&origin))
+            .await
+            .unwrap()
+            .clone();
+        assert!(
+            matches!(&seen[&origin], Table::Missing { why } if why.contains("502")),
+            "{seen:?}"
+        );
         let loaded = |known: &Known| matches!(known.get(&origin), Some(Table::Loaded(_)));
-        tokio::time::timeout(std::time::Duration::from_secs(20), watch.wait_for(loaded)).await.unwrap().unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(20), watch.wait_for(loaded))
+            .await
+            .unwrap()
+            .unwrap();
         // Asked for again, nothing is fetched again; not asked for, it is gone.
         tables.keep(&[origin.clone()].into());
         assert!(loaded(&tables.known()));
@@ -178,6 +211,9 @@ mod tests {
         let mut known = Known::from([("a".to_owned(), Table::Loaded(Arc::default()))]);
         assert!(!missing(&mut known, "a", "502".to_owned()));
         assert!(matches!(known["a"], Table::Loaded(_)));
-        assert!(missing(&mut known, "b", "502".to_owned()) && !missing(&mut known, "b", "502".to_owned()));
+        assert!(
+            missing(&mut known, "b", "502".to_owned())
+                && !missing(&mut known, "b", "502".to_owned())
+        );
     }
 }

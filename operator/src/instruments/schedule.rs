@@ -21,8 +21,14 @@ const LARGEST_LOSS_PERCENT: usize = 30;
 /// up to a quarter off, so that operators which failed together do not return together.
 #[must_use]
 pub fn wait_after_failure(failures: u32, has_table: bool, jitter: f64) -> Duration {
-    let longest = if has_table { LONGEST_WITH_TABLE } else { LONGEST_WITHOUT_TABLE };
-    let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    let longest = if has_table {
+        LONGEST_WITH_TABLE
+    } else {
+        LONGEST_WITHOUT_TABLE
+    };
+    let doubled = 1_u32
+        .checked_shl(failures.saturating_sub(1))
+        .unwrap_or(u32::MAX);
     let wait = FIRST_WAIT.saturating_mul(doubled).min(longest);
     wait.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 4.0)
 }
@@ -34,7 +40,9 @@ pub enum Disbelief {
     #[error("the dump has no instruments")]
     Empty,
     /// It has far fewer rows than the last good one.
-    #[error("the dump has {now} instruments, the last good one had {before}: it is taken for a broken one")]
+    #[error(
+        "the dump has {now} instruments, the last good one had {before}: it is taken for a broken one"
+    )]
     Shrunk {
         /// Rows of the last good dump.
         before: usize,
@@ -52,7 +60,9 @@ pub fn believe(before: Option<usize>, now: usize) -> Result<(), Disbelief> {
         return Err(Disbelief::Empty);
     }
     match before {
-        Some(before) if now.saturating_mul(100) < before.saturating_mul(100 - LARGEST_LOSS_PERCENT) => {
+        Some(before)
+            if now.saturating_mul(100) < before.saturating_mul(100 - LARGEST_LOSS_PERCENT) =>
+        {
             Err(Disbelief::Shrunk { before, now })
         }
         _ => Ok(()),
@@ -65,11 +75,16 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_limit() {
-        let waits = |has_table| [1, 3, 5, 9, u32::MAX].map(|n| wait_after_failure(n, has_table, 0.0).as_millis());
+        let waits = |has_table| {
+            [1, 3, 5, 9, u32::MAX].map(|n| wait_after_failure(n, has_table, 0.0).as_millis())
+        };
         assert_eq!(waits(false), [250, 1_000, 4_000, 60_000, 60_000]);
         assert_eq!(waits(true), [250, 1_000, 4_000, 64_000, 900_000]);
         assert_eq!(wait_after_failure(5, false, 1.0), Duration::from_secs(3));
-        assert_eq!(wait_after_failure(1, false, f64::INFINITY).as_micros(), 187_500);
+        assert_eq!(
+            wait_after_failure(1, false, f64::INFINITY).as_micros(),
+            187_500
+        );
     }
 
     #[test]
@@ -77,7 +92,13 @@ mod tests {
         assert_eq!(believe(None, 1), Ok(()));
         assert_eq!(believe(Some(1000), 700), Ok(()));
         assert_eq!(believe(Some(1000), 5000), Ok(()));
-        assert_eq!(believe(Some(1000), 699), Err(Disbelief::Shrunk { before: 1000, now: 699 }));
+        assert_eq!(
+            believe(Some(1000), 699),
+            Err(Disbelief::Shrunk {
+                before: 1000,
+                now: 699
+            })
+        );
         assert_eq!(believe(Some(1000), 0), Err(Disbelief::Empty));
     }
 }

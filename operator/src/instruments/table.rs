@@ -26,7 +26,9 @@ pub struct InstrumentTable {
 
 impl fmt::Debug for InstrumentTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstrumentTable").field("rows", &self.rows.len()).finish_non_exhaustive()
+        f.debug_struct("InstrumentTable")
+            .field("rows", &self.rows.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,13 +40,20 @@ impl InstrumentTable {
         // Dumps have been seen to list an index twice, once under a segment of its exchange: the
         // row that says so itself counts. Everything after that only makes the choice repeatable.
         rows.sort_unstable_by(|a, b| {
-            (a.token, !a.is_index(), &a.exchange, &a.tradingsymbol, &a.segment).cmp(&(
-                b.token,
-                !b.is_index(),
-                &b.exchange,
-                &b.tradingsymbol,
-                &b.segment,
-            ))
+            (
+                a.token,
+                !a.is_index(),
+                &a.exchange,
+                &a.tradingsymbol,
+                &a.segment,
+            )
+                .cmp(&(
+                    b.token,
+                    !b.is_index(),
+                    &b.exchange,
+                    &b.tradingsymbol,
+                    &b.segment,
+                ))
         });
         rows.dedup_by_key(|row| row.token);
         rows.shrink_to_fit();
@@ -59,7 +68,12 @@ impl InstrumentTable {
             .filter(|row| row.instrument_type != InstrumentType::Equity && !row.name.is_empty())
             .map(|row| Arc::clone(&row.name))
             .collect();
-        Self { rows, symbols, underlyings, rejected: dump.rejected.count }
+        Self {
+            rows,
+            symbols,
+            underlyings,
+            rejected: dump.rejected.count,
+        }
     }
 
     /// How many instruments there are.
@@ -83,7 +97,10 @@ impl InstrumentTable {
     /// The instrument that Kite calls `token` today.
     #[must_use]
     pub fn by_token(&self, token: Token) -> Option<&Instrument> {
-        let at = self.rows.binary_search_by_key(&token, |row| row.token).ok()?;
+        let at = self
+            .rows
+            .binary_search_by_key(&token, |row| row.token)
+            .ok()?;
         self.rows.get(at)
     }
 
@@ -134,15 +151,25 @@ mod tests {
     const NIFTY_AGAIN: &str = "256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,NSE-INDICES,NSE";
     const INFY: &str = "408065,1594,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE";
     const INFY_BSE: &str = "128053508,500209,INFY,INFOSYS,0,,0,0.05,1,EQ,BSE,BSE";
-    const FUTURE: &str = "12683010,49543,NIFTY26DECFUT,NIFTY,0,2026-12-29,0,0.05,75,FUT,NFO-FUT,NFO";
+    const FUTURE: &str =
+        "12683010,49543,NIFTY26DECFUT,NIFTY,0,2026-12-29,0,0.05,75,FUT,NFO-FUT,NFO";
 
     #[test]
     fn rows_are_found_by_token_and_by_symbol() {
         let table = table(&[INFY_BSE, FUTURE, NIFTY, INFY]);
-        assert_eq!(&*table.by_token(Token(256_265)).unwrap().tradingsymbol, "NIFTY 50");
-        assert_eq!(table.by_symbol("NSE:NIFTY 50").unwrap().token, Token(256_265));
+        assert_eq!(
+            &*table.by_token(Token(256_265)).unwrap().tradingsymbol,
+            "NIFTY 50"
+        );
+        assert_eq!(
+            table.by_symbol("NSE:NIFTY 50").unwrap().token,
+            Token(256_265)
+        );
         assert_eq!(table.by_symbol("NSE:INFY").unwrap().token, Token(408_065));
-        assert_eq!(table.by_symbol("BSE:INFY").unwrap().token, Token(128_053_508));
+        assert_eq!(
+            table.by_symbol("BSE:INFY").unwrap().token,
+            Token(128_053_508)
+        );
         for unknown in ["INFY", "NSE:", "NSE:INF", "NSE:INFY ", "MCX:INFY", ":", ""] {
             assert!(table.by_symbol(unknown).is_none(), "{unknown}");
         }
@@ -164,7 +191,10 @@ mod tests {
     fn of_two_rows_for_one_symbol_the_lower_token_counts_in_any_order() {
         let other = "409089,1598,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE";
         for rows in [[INFY, other], [other, INFY]] {
-            assert_eq!(table(&rows).by_symbol("NSE:INFY").unwrap().token, Token(408_065));
+            assert_eq!(
+                table(&rows).by_symbol("NSE:INFY").unwrap().token,
+                Token(408_065)
+            );
         }
     }
 }

@@ -39,7 +39,9 @@ pub(crate) struct Route {
 /// none.
 pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
     match instrument.instrument_type {
-        InstrumentType::Future | InstrumentType::Call | InstrumentType::Put if !instrument.name.is_empty() => {
+        InstrumentType::Future | InstrumentType::Call | InstrumentType::Put
+            if !instrument.name.is_empty() =>
+        {
             upper(&instrument.name)
         }
         InstrumentType::Equity if instrument.is_index() => {
@@ -54,7 +56,11 @@ pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
 }
 
 /// Where the ticks of `instrument` go for a set with this prefix.
-pub(crate) fn route(instrument: &Instrument, table: &InstrumentTable, prefix: Option<&str>) -> Route {
+pub(crate) fn route(
+    instrument: &Instrument,
+    table: &InstrumentTable,
+    prefix: Option<&str>,
+) -> Route {
     let (kind, shape, of_underlying) = match instrument.instrument_type {
         InstrumentType::Call | InstrumentType::Put => ("options", Shape::Contract, true),
         InstrumentType::Future => ("futures", Shape::Contract, true),
@@ -68,18 +74,34 @@ pub(crate) fn route(instrument: &Instrument, table: &InstrumentTable, prefix: Op
         InstrumentType::Equity => ("equity", Shape::Contract, false),
     };
     match prefix {
-        Some(prefix) => Route { channel: format!("{prefix}:{kind}"), shape, slug: None },
+        Some(prefix) => Route {
+            channel: format!("{prefix}:{kind}"),
+            shape,
+            slug: None,
+        },
         None if of_underlying => {
             let slug = slug(&symbol(instrument));
-            Route { channel: format!("{PREFIX}:{slug}:{kind}"), shape, slug: Some(slug) }
+            Route {
+                channel: format!("{PREFIX}:{slug}:{kind}"),
+                shape,
+                slug: Some(slug),
+            }
         }
-        None => Route { channel: format!("{PREFIX}:{kind}"), shape, slug: None },
+        None => Route {
+            channel: format!("{PREFIX}:{kind}"),
+            shape,
+            slug: None,
+        },
     }
 }
 
 /// An underlying as part of a channel's name: lower case, `[a-z0-9]` only.
 fn slug(underlying: &str) -> String {
-    underlying.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+    underlying
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
 }
 
 fn upper(name: &str) -> Cow<'_, str> {
@@ -109,11 +131,36 @@ mod tests {
     #[test]
     fn each_kind_of_instrument_has_its_channel() {
         for (name, symbol, default, prefixed) in [
-            ("NFO:NIFTY26DEC25000CE", "NIFTY", "ticker:nifty:options", "x:y:options"),
-            ("NFO:M&M26DEC3000PE", "M&M", "ticker:mm:options", "x:y:options"),
-            ("NFO:NIFTY26DECFUT", "NIFTY", "ticker:nifty:futures", "x:y:futures"),
-            ("NSE:NIFTY 50", "NIFTY", "ticker:nifty:underlying", "x:y:underlying"),
-            ("NSE:NIFTY BANK", "BANKNIFTY", "ticker:banknifty:underlying", "x:y:underlying"),
+            (
+                "NFO:NIFTY26DEC25000CE",
+                "NIFTY",
+                "ticker:nifty:options",
+                "x:y:options",
+            ),
+            (
+                "NFO:M&M26DEC3000PE",
+                "M&M",
+                "ticker:mm:options",
+                "x:y:options",
+            ),
+            (
+                "NFO:NIFTY26DECFUT",
+                "NIFTY",
+                "ticker:nifty:futures",
+                "x:y:futures",
+            ),
+            (
+                "NSE:NIFTY 50",
+                "NIFTY",
+                "ticker:nifty:underlying",
+                "x:y:underlying",
+            ),
+            (
+                "NSE:NIFTY BANK",
+                "BANKNIFTY",
+                "ticker:banknifty:underlying",
+                "x:y:underlying",
+            ),
             ("NSE:INDIA VIX", "INDIAVIX", "ticker:indices", "x:y:indices"),
             ("NSE:INFY", "INFY", "ticker:equity", "x:y:equity"),
         ] {

@@ -19,7 +19,7 @@ use super::settle::Settlement;
 use super::status::set::Share;
 use super::status::{self, count};
 use super::world::{AccountView, SetView, World};
-use super::{AccountPlan, Delivery, Event, Kind, Meta, Memory, Now, Plan, SetPlan, spare};
+use super::{AccountPlan, Delivery, Event, Kind, Memory, Meta, Now, Plan, SetPlan, spare};
 
 /// What is known of an account once it is judged; its sets are judged by it.
 struct Judged<'w> {
@@ -52,20 +52,43 @@ pub(crate) fn conclude(
         .zip(&deliveries)
         .map(|(account, delivery)| delivery.assignment().or(account.base).cloned())
         .collect();
-    let taken: Vec<usize> =
-        current.iter().map(|current| current.as_ref().map_or(0, |current| current.instruments.len())).collect();
+    let taken: Vec<usize> = current
+        .iter()
+        .map(|current| {
+            current
+                .as_ref()
+                .map_or(0, |current| current.instruments.len())
+        })
+        .collect();
     let refuge = spare::without_refuge(world, demands, settlement, &taken);
     let mut judged = Vec::with_capacity(world.accounts.len());
-    for (((account, delivery), current), without_refuge) in
-        world.accounts.iter().zip(deliveries).zip(&current).zip(refuge)
+    for (((account, delivery), current), without_refuge) in world
+        .accounts
+        .iter()
+        .zip(deliveries)
+        .zip(&current)
+        .zip(refuge)
     {
-        judged.push(judge_account(&mut plan, account, delivery, current.as_deref(), without_refuge, now));
+        judged.push(judge_account(
+            &mut plan,
+            account,
+            delivery,
+            current.as_deref(),
+            without_refuge,
+            now,
+        ));
     }
     let holders = holders(world, &judged);
     for ((set, demand), outcomes) in world.sets.iter().zip(demands).zip(&settlement.outcomes) {
         let key = &set.observed.meta.key;
         let at = holders.get(&(key.namespace.as_str(), key.name.as_str()));
-        let shares = shares(world, &judged, at.map_or(&[], Vec::as_slice), &key.name, now);
+        let shares = shares(
+            world,
+            &judged,
+            at.map_or(&[], Vec::as_slice),
+            &key.name,
+            now,
+        );
         judge_set(&mut plan, set, demand, outcomes, &shares, now);
     }
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
@@ -82,7 +105,11 @@ fn judge_account<'w>(
     now: Now,
 ) -> Judged<'w> {
     let meta = &account.observed.object.meta;
-    let previous = account.remembered.map(|known| &known.status).or(account.observed.object.status.as_deref());
+    let previous = account.remembered.map(|known| &known.status).or(account
+        .observed
+        .object
+        .status
+        .as_deref());
     let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
     let input = status::account::Input {
         view: account,
@@ -98,11 +125,21 @@ fn judge_account<'w>(
         },
     };
     let (status, judgement, unasked) = status::account::status(&input, now);
-    let told = tell(plan, Kind::Account, meta, &judgement, account.remembered.map(|known| known.told), ready);
+    let told = tell(
+        plan,
+        Kind::Account,
+        meta,
+        &judgement,
+        account.remembered.map(|known| known.told),
+        ready,
+    );
     if let Ok(spec) = &account.spec {
         plan.endpoints.insert(spec.api.clone());
     }
-    let marks = delivery.assignment().map(|decided| super::assign::marks(account, decided)).unwrap_or_default();
+    let marks = delivery
+        .assignment()
+        .map(|decided| super::deliver::marks(account, decided))
+        .unwrap_or_default();
     plan.memory.accounts.insert(
         meta.key.clone(),
         AccountMemory {
@@ -128,12 +165,19 @@ fn judge_account<'w>(
         change: status::change(account.observed.object.status.as_deref(), &status),
         status,
     });
-    Judged { judgement, unasked, shares: current.map(share).unwrap_or_default(), marks }
+    Judged {
+        judgement,
+        unasked,
+        shares: current.map(share).unwrap_or_default(),
+        marks,
+    }
 }
 
 /// Whether the process has yet to take up what is decided.
 fn awaits(account: &AccountView<'_>, delivery: &Delivery) -> bool {
-    let applied = account.report().and_then(|report| report.assignment.as_ref());
+    let applied = account
+        .report()
+        .and_then(|report| report.assignment.as_ref());
     match delivery {
         Delivery::Leave => false,
         Delivery::Write(_) => true,
@@ -151,15 +195,31 @@ fn share(assignment: &Assignment) -> BTreeMap<&str, u32> {
             *count += 1;
         }
     }
-    assignment.sets.iter().map(String::as_str).zip(counts).collect()
+    assignment
+        .sets
+        .iter()
+        .map(String::as_str)
+        .zip(counts)
+        .collect()
 }
 
 /// Positions of the accounts that have something of a set.
-fn holders<'w>(world: &'w World<'_>, judged: &'w [Judged<'_>]) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
+fn holders<'w>(
+    world: &'w World<'_>,
+    judged: &'w [Judged<'_>],
+) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
     let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     for (at, (account, judged)) in world.accounts.iter().zip(judged).enumerate() {
-        for set in judged.shares.iter().filter(|(_, count)| **count > 0).map(|(set, _)| *set) {
-            holders.entry((account.namespace(), set)).or_default().push(at);
+        for set in judged
+            .shares
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(set, _)| *set)
+        {
+            holders
+                .entry((account.namespace(), set))
+                .or_default()
+                .push(at);
         }
     }
     holders
@@ -175,11 +235,15 @@ fn shares<'w>(
     at.iter()
         .filter_map(|at| Some((world.accounts.get(*at)?, judged.get(*at)?)))
         .map(|(account, judged)| {
-            let answer =
-                account.report().filter(|_| answers(&account.observed.scrape, now.monotonic));
-            let applied = account.report().and_then(|report| report.assignment.as_ref());
+            let answer = account
+                .report()
+                .filter(|_| answers(&account.observed.scrape, now.monotonic));
+            let applied = account
+                .report()
+                .and_then(|report| report.assignment.as_ref());
             let since = judged.marks.get(set).map_or(0, |mark| mark.generation);
-            let report = answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
+            let report =
+                answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
             Share {
                 holder: Holder {
                     name: account.name(),
@@ -204,7 +268,10 @@ fn judge_set(
     now: Now,
 ) {
     let meta = &set.observed.meta;
-    let previous = set.remembered.map(|known| &known.status).or(set.observed.status.as_deref());
+    let previous = set
+        .remembered
+        .map(|known| &known.status)
+        .or(set.observed.status.as_deref());
     let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
     let (conflicts, example) = conflicts(demand, outcomes);
     let input = status::set::Input {
@@ -222,10 +289,22 @@ fn judge_set(
         },
     };
     let (status, judgement) = status::set::status(&input, now);
-    let told = tell(plan, Kind::Set, meta, &judgement, set.remembered.map(|known| known.told), ready);
+    let told = tell(
+        plan,
+        Kind::Set,
+        meta,
+        &judgement,
+        set.remembered.map(|known| known.told),
+        ready,
+    );
     plan.memory.sets.insert(
         meta.key.clone(),
-        SetMemory { uid: meta.uid.clone(), due: judgement.due, status: status.clone(), told },
+        SetMemory {
+            uid: meta.uid.clone(),
+            due: judgement.due,
+            status: status.clone(),
+            told,
+        },
     );
     plan.sets.push(SetPlan {
         key: meta.key.clone(),
@@ -237,20 +316,35 @@ fn judge_set(
 
 fn waiting(set: &SetView<'_>, demand: &Demand<'_>, outcomes: &[Outcome]) -> u32 {
     match demand {
-        Demand::Wanted(_) => count(outcomes.iter().filter(|outcome| **outcome == Outcome::Waiting).count()),
-        Demand::Refused { .. } => {
-            set.spec.as_ref().map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len()))
-        }
+        Demand::Wanted(_) => count(
+            outcomes
+                .iter()
+                .filter(|outcome| **outcome == Outcome::Waiting)
+                .count(),
+        ),
+        Demand::Refused { .. } => set
+            .spec
+            .as_ref()
+            .map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len())),
         Demand::Held { .. } | Demand::Unreadable(_) => 0,
     }
 }
 
 /// How many instruments an older set keeps from their channel, with an example.
 fn conflicts(demand: &Demand<'_>, outcomes: &[Outcome]) -> (u32, String) {
-    let Demand::Wanted(wants) = demand else { return (0, String::new()) };
-    let mut placed = wants.wants.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Conflict);
+    let Demand::Wanted(wants) = demand else {
+        return (0, String::new());
+    };
+    let mut placed = wants
+        .wants
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| **outcome == Outcome::Conflict);
     let first = placed.next();
-    let count = wants.clashes.count.saturating_add(count(placed.count() + usize::from(first.is_some())));
+    let count = wants
+        .clashes
+        .count
+        .saturating_add(count(placed.count() + usize::from(first.is_some())));
     let example = wants.clashes.example.clone().or_else(|| {
         let (want, _) = first?;
         Some(format!(
@@ -289,8 +383,12 @@ fn tell(
 
 /// State and reason of a condition that says something.
 fn stands(ready: &Condition) -> Option<Told> {
-    let state = State::ALL.iter().find(|state| state.as_str() == ready.status)?;
-    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
+    let state = State::ALL
+        .iter()
+        .find(|state| state.as_str() == ready.status)?;
+    let reason = Reason::ALL
+        .iter()
+        .find(|reason| reason.as_str() == ready.reason)?;
     (*state != State::Unknown).then_some((*state, *reason))
 }
 
@@ -298,7 +396,14 @@ fn stands(ready: &Condition) -> Option<Told> {
 fn next(world: &World<'_>, memory: &Memory, now: Instant) -> Option<Instant> {
     let accounts = memory.accounts.values().filter_map(|known| known.due);
     let sets = memory.sets.values().filter_map(|known| known.due);
-    let failing = world.accounts.iter().filter_map(|account| account.observed.scrape.failing.as_ref());
+    let failing = world
+        .accounts
+        .iter()
+        .filter_map(|account| account.observed.scrape.failing.as_ref());
     let patience = failing.map(|failing| failing.since + PATIENCE);
-    accounts.chain(sets).chain(patience).filter(|due| *due > now).min()
+    accounts
+        .chain(sets)
+        .chain(patience)
+        .filter(|due| *due > now)
+        .min()
 }

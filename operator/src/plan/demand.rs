@@ -24,7 +24,7 @@ pub(crate) enum Demand<'a> {
     /// It cannot be looked up now: what it has stays.
     Held { reason: Reason, message: String },
     /// This.
-    Wanted(Wants<'a>),
+    Wanted(Box<Wants<'a>>),
 }
 
 /// What a set wants and from whom.
@@ -114,7 +114,10 @@ impl Precedents {
 
 /// Whether what a set has stays although it cannot be asked.
 pub(crate) fn stands(set: &SetView<'_>, accounts: &[AccountView<'_>]) -> bool {
-    matches!(from_accounts(set, accounts), Err(Demand::Held { .. } | Demand::Unreadable(_)))
+    matches!(
+        from_accounts(set, accounts),
+        Err(Demand::Held { .. } | Demand::Unreadable(_))
+    )
 }
 
 /// Asks every set, the oldest first.
@@ -140,9 +143,19 @@ pub(crate) fn ask<'a>(
                 servers.sort_unstable();
                 servers.dedup();
                 let selection = select::select(spec, table);
-                let mut routes = Routes { channels, precedents, servers: &servers, mock: first.mock };
+                let mut routes = Routes {
+                    channels,
+                    precedents,
+                    servers: &servers,
+                    mock: first.mock,
+                };
                 let (wants, clashes) = routes.route(&selection, table, spec.prefix);
-                Demand::Wanted(Wants { selection, allowed, wants, clashes })
+                Demand::Wanted(Box::new(Wants {
+                    selection,
+                    allowed,
+                    wants,
+                    clashes,
+                }))
             }
         })
         .collect()
@@ -153,13 +166,17 @@ fn from_accounts<'w, 'a>(
     set: &'w SetView<'a>,
     accounts: &'w [AccountView<'a>],
 ) -> Result<(&'w Set<'a>, &'a InstrumentTable, &'w Account), Demand<'a>> {
-    let spec = set.spec.as_ref().map_err(|problem| Demand::Unreadable(problem.clone()))?;
+    let spec = set
+        .spec
+        .as_ref()
+        .map_err(|problem| Demand::Unreadable(problem.clone()))?;
     if set.matched.is_empty() {
         return Err(Demand::Refused {
             reason: Reason::NoAccount,
-            message: "no TickerAccount of this namespace matches: create one, or change accountRef or \
+            message:
+                "no TickerAccount of this namespace matches: create one, or change accountRef or \
                       accountSelector"
-                .to_owned(),
+                    .to_owned(),
         });
     }
     let mut readable = set.matched.iter().filter_map(|at| {
@@ -197,7 +214,9 @@ fn from_accounts<'w, 'a>(
 fn without_table<'a>(api: &str, why: &str) -> Demand<'a> {
     Demand::Held {
         reason: Reason::InstrumentsUnavailable,
-        message: format!("the instruments of {api} are not known ({why}): nothing new is placed until they are"),
+        message: format!(
+            "the instruments of {api} are not known ({why}): nothing new is placed until they are"
+        ),
     }
 }
 
@@ -222,7 +241,11 @@ impl Routes<'_> {
             let route = channel::route(instrument, table, prefix);
             let channel = self.channels.number(&route.channel);
             match self.precedence(instrument, &route, channel) {
-                Ok(()) => wants.push(Wanted { instrument, channel, shape: route.shape }),
+                Ok(()) => wants.push(Wanted {
+                    instrument,
+                    channel,
+                    shape: route.shape,
+                }),
                 Err(why) => clashes.add(why),
             }
         }
@@ -231,12 +254,23 @@ impl Routes<'_> {
         (wants, clashes)
     }
 
-    fn precedence(&mut self, instrument: &Instrument, route: &Route, channel: u32) -> Result<(), String> {
+    fn precedence(
+        &mut self,
+        instrument: &Instrument,
+        route: &Route,
+        channel: u32,
+    ) -> Result<(), String> {
         for server in self.servers {
             if let Some(slug) = &route.slug {
                 self.check_slug(*server, slug, instrument)?;
             }
-            if *self.precedents.mock.entry((*server, channel)).or_insert(self.mock) != self.mock {
+            if *self
+                .precedents
+                .mock
+                .entry((*server, channel))
+                .or_insert(self.mock)
+                != self.mock
+            {
                 return Err(format!(
                     "{} carries {} ticks of an older set: set another publish.channelPrefix or redis.url",
                     route.channel,
@@ -247,16 +281,28 @@ impl Routes<'_> {
         Ok(())
     }
 
-    fn check_slug(&mut self, server: u32, slug: &str, instrument: &Instrument) -> Result<(), String> {
+    fn check_slug(
+        &mut self,
+        server: u32,
+        slug: &str,
+        instrument: &Instrument,
+    ) -> Result<(), String> {
         let symbol = channel::symbol(instrument);
         if slug.is_empty() {
-            return Err(format!("{symbol} has no letter or digit to name a channel: set publish.channelPrefix"));
+            return Err(format!(
+                "{symbol} has no letter or digit to name a channel: set publish.channelPrefix"
+            ));
         }
-        let first =
-            self.precedents.slugs.entry((server, slug.to_owned())).or_insert_with(|| symbol.clone().into_owned());
+        let first = self
+            .precedents
+            .slugs
+            .entry((server, slug.to_owned()))
+            .or_insert_with(|| symbol.clone().into_owned());
         if **first == *symbol {
             return Ok(());
         }
-        Err(format!("{symbol} and {first} would both be on ticker:{slug}: set publish.channelPrefix"))
+        Err(format!(
+            "{symbol} and {first} would both be on ticker:{slug}: set publish.channelPrefix"
+        ))
     }
 }

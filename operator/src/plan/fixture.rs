@@ -1,8 +1,11 @@
 //! A small world for tests: two kinds of objects and a table with every kind of instrument.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
-use contract::report::{AppliedAssignment, Connection, ConnectionState, Credentials, Redis, Report, Set};
+use contract::report::{
+    AppliedAssignment, Connection, ConnectionState, Credentials, Redis, Report, Set,
+};
 use contract::{Assignment, Sealed};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 use jiff::Timestamp;
@@ -22,19 +25,28 @@ pub(crate) const FIRST_EQUITY: u32 = 10_000;
 /// How many there are.
 pub(crate) const EQUITIES: u32 = 400;
 
-/// A time to start from.
+/// A time to start from, always the same.
 pub(crate) fn start() -> Now {
-    Now { wall: Timestamp::constant(1_764_000_000, 0), monotonic: service::Clock::system().now() }
+    static START: LazyLock<Instant> = LazyLock::new(|| service::clock::Clock::system().now());
+    Now {
+        wall: Timestamp::constant(1_764_000_000, 0),
+        monotonic: *START,
+    }
 }
 
 /// The same, later.
 pub(crate) fn later(now: Now, seconds: u64) -> Now {
     let duration = std::time::Duration::from_secs(seconds);
-    Now { wall: now.wall + duration, monotonic: now.monotonic + duration }
+    Now {
+        wall: now.wall + duration,
+        monotonic: now.monotonic + duration,
+    }
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { redis_url: "redis://127.0.0.1:6379".to_owned() }
+    Settings {
+        redis_url: "redis://127.0.0.1:6379".to_owned(),
+    }
 }
 
 pub(crate) fn account_spec() -> TickerAccountSpec {
@@ -60,12 +72,18 @@ fn meta(name: &str, age: i64) -> Meta {
 /// An account of 9,000 with a Secret and nothing else.
 pub(crate) fn account(name: &str) -> ObservedAccount {
     ObservedAccount {
-        object: Object { meta: meta(name, 0), spec: Ok(Arc::new(account_spec())), status: None },
+        object: Object {
+            meta: meta(name, 0),
+            spec: Ok(Arc::new(account_spec())),
+            status: None,
+        },
         assignment: LastAssignment::Absent,
         foreign: Vec::new(),
         process: Process::Absent,
         scrape: Scrape::default(),
-        secret: Secret::Present { version: "1".to_owned() },
+        secret: Secret::Present {
+            version: "1".to_owned(),
+        },
     }
 }
 
@@ -99,22 +117,38 @@ pub(crate) fn set(name: &str, tokens: &[u32], symbols: &[&str]) -> ObservedSet {
 /// A set that is younger the higher its age is.
 pub(crate) fn aged(name: &str, age: i64, tokens: &[u32], symbols: &[&str]) -> ObservedSet {
     let spec: InstrumentSetSpec =
-        serde_json::from_value(json!({"instruments": {"tokens": tokens, "symbols": symbols}})).unwrap();
-    Object { meta: meta(name, age), spec: Ok(Arc::new(spec)), status: None }
+        serde_json::from_value(json!({"instruments": {"tokens": tokens, "symbols": symbols}}))
+            .unwrap();
+    Object {
+        meta: meta(name, age),
+        spec: Ok(Arc::new(spec)),
+        status: None,
+    }
 }
 
 /// Tokens of equities by number.
 pub(crate) fn equities(numbers: impl IntoIterator<Item = u32>) -> Vec<u32> {
-    numbers.into_iter().map(|number| FIRST_EQUITY + number).collect()
+    numbers
+        .into_iter()
+        .map(|number| FIRST_EQUITY + number)
+        .collect()
 }
 
 pub(crate) fn unreadable() -> Unreadable {
-    Unreadable { field: "spec.mode".to_owned(), problem: "unknown variant".to_owned() }
+    Unreadable {
+        field: "spec.mode".to_owned(),
+        problem: "unknown variant".to_owned(),
+    }
 }
 
 pub(crate) fn observed(accounts: Vec<ObservedAccount>, sets: Vec<ObservedSet>) -> Observed {
     let table = Table::Loaded(Arc::new(table()));
-    Observed { settings: settings(), accounts, sets, tables: [(API.to_owned(), table)].into() }
+    Observed {
+        settings: settings(),
+        accounts,
+        sets,
+        tables: [(API.to_owned(), table)].into(),
+    }
 }
 
 pub(crate) fn table() -> InstrumentTable {
@@ -123,14 +157,28 @@ pub(crate) fn table() -> InstrumentTable {
         index(260_105, "NIFTY BANK"),
         index(264_969, "INDIA VIX"),
         equity(408_065, "INFY"),
-        derivative(12_192_002, "NIFTY26DEC25000CE", "NIFTY", InstrumentType::Call),
+        derivative(
+            12_192_002,
+            "NIFTY26DEC25000CE",
+            "NIFTY",
+            InstrumentType::Call,
+        ),
         derivative(12_192_258, "NIFTY26DECFUT", "NIFTY", InstrumentType::Future),
         derivative(12_192_514, "M&M26DEC3000PE", "M&M", InstrumentType::Put),
         derivative(12_192_770, "MM26DEC3000PE", "MM", InstrumentType::Put),
-        derivative(12_193_026, "BANKNIFTY26DECFUT", "BANKNIFTY", InstrumentType::Future),
+        derivative(
+            12_193_026,
+            "BANKNIFTY26DECFUT",
+            "BANKNIFTY",
+            InstrumentType::Future,
+        ),
     ];
-    instruments.extend((0..EQUITIES).map(|number| equity(FIRST_EQUITY + number, &format!("EQ{number}"))));
-    InstrumentTable::new(Dump { instruments, ..Dump::default() })
+    instruments
+        .extend((0..EQUITIES).map(|number| equity(FIRST_EQUITY + number, &format!("EQ{number}"))));
+    InstrumentTable::new(Dump {
+        instruments,
+        ..Dump::default()
+    })
 }
 
 pub(crate) fn equity(token: u32, symbol: &str) -> Instrument {
@@ -150,17 +198,30 @@ pub(crate) fn equity(token: u32, symbol: &str) -> Instrument {
 }
 
 fn index(token: u32, symbol: &str) -> Instrument {
-    Instrument { tick_size: 0.0, lot_size: 0, segment: "INDICES".into(), ..equity(token, symbol) }
+    Instrument {
+        tick_size: 0.0,
+        lot_size: 0,
+        segment: "INDICES".into(),
+        ..equity(token, symbol)
+    }
 }
 
 fn derivative(token: u32, symbol: &str, name: &str, instrument_type: InstrumentType) -> Instrument {
     Instrument {
         name: name.into(),
         expiry: Some(jiff::civil::date(2026, 12, 29)),
-        strike: if instrument_type.is_option() { 25_000.0 } else { 0.0 },
+        strike: if instrument_type.is_option() {
+            25_000.0
+        } else {
+            0.0
+        },
         lot_size: 75,
         instrument_type,
-        segment: if instrument_type.is_option() { "NFO-OPT".into() } else { "NFO-FUT".into() },
+        segment: if instrument_type.is_option() {
+            "NFO-OPT".into()
+        } else {
+            "NFO-FUT".into()
+        },
         exchange: "NFO".into(),
         ..equity(token, symbol)
     }
@@ -169,7 +230,11 @@ fn derivative(token: u32, symbol: &str, name: &str, instrument_type: InstrumentT
 /// Carries a plan out as a perfect cluster would: assignments lie there, statuses stand.
 pub(crate) fn apply(observed: &mut Observed, plan: &Plan) {
     for decided in &plan.accounts {
-        let account = observed.accounts.iter_mut().find(|known| known.object.meta.key == decided.key).unwrap();
+        let account = observed
+            .accounts
+            .iter_mut()
+            .find(|known| known.object.meta.key == decided.key)
+            .unwrap();
         if let Delivery::Write(assignment) = &decided.assignment {
             assignment.check().unwrap();
             account.assignment = LastAssignment::Readable {
@@ -180,7 +245,11 @@ pub(crate) fn apply(observed: &mut Observed, plan: &Plan) {
         account.object.status = Some(Arc::new(decided.status.clone()));
     }
     for decided in &plan.sets {
-        let set = observed.sets.iter_mut().find(|known| known.meta.key == decided.key).unwrap();
+        let set = observed
+            .sets
+            .iter_mut()
+            .find(|known| known.meta.key == decided.key)
+            .unwrap();
         set.status = Some(Arc::new(decided.status.clone()));
     }
 }
@@ -188,14 +257,19 @@ pub(crate) fn apply(observed: &mut Observed, plan: &Plan) {
 /// Lets every process run its assignment with every instrument streaming.
 pub(crate) fn stream(observed: &mut Observed) {
     for account in &mut observed.accounts {
-        let LastAssignment::Readable { assignment, sha256 } = &account.assignment else { continue };
+        let LastAssignment::Readable { assignment, sha256 } = &account.assignment else {
+            continue;
+        };
         account.process = Process::Present {
             name: crds::names::pod(&account.object.meta.key.name),
             address: None,
             ready: true,
             trouble: None,
         };
-        account.scrape = Scrape { report: Some(Arc::new(good(assignment, sha256))), failing: None };
+        account.scrape = Scrape {
+            report: Some(Arc::new(good(assignment, sha256))),
+            failing: None,
+        };
     }
 }
 
@@ -213,7 +287,10 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
             sha256: sha256.to_owned(),
         }),
         credentials: Credentials::Accepted,
-        redis: Redis { connected: true, ..Redis::default() },
+        redis: Redis {
+            connected: true,
+            ..Redis::default()
+        },
         connections: (0..sockets)
             .map(|index| Connection {
                 index: u8::try_from(index).unwrap(),
@@ -228,9 +305,19 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
         sets: (0_u16..)
             .zip(&assignment.sets)
             .map(|(at, name)| {
-                let assigned = assignment.instruments.iter().filter(|row| row.sets.contains(&at)).count();
+                let assigned = assignment
+                    .instruments
+                    .iter()
+                    .filter(|row| row.sets.contains(&at))
+                    .count();
                 let assigned = u32::try_from(assigned).unwrap();
-                Set { name: name.clone(), assigned, streaming: assigned, silent: 0, last_tick_us }
+                Set {
+                    name: name.clone(),
+                    assigned,
+                    streaming: assigned,
+                    silent: 0,
+                    last_tick_us,
+                }
             })
             .collect(),
         assigned: all,
@@ -257,11 +344,16 @@ pub(crate) fn run(observed: &mut Observed, now: Now) -> Memory {
 /// Tokens by account name, as they lie there.
 pub(crate) fn placed(observed: &Observed) -> std::collections::BTreeMap<String, Vec<u32>> {
     let tokens = |account: &ObservedAccount| match &account.assignment {
-        LastAssignment::Readable { assignment, .. } => {
-            assignment.instruments.iter().map(|row| row.token.0).collect()
-        }
+        LastAssignment::Readable { assignment, .. } => assignment
+            .instruments
+            .iter()
+            .map(|row| row.token.0)
+            .collect(),
         LastAssignment::Absent | LastAssignment::Unreadable { .. } => Vec::new(),
     };
-    observed.accounts.iter().map(|account| (account.object.meta.key.name.clone(), tokens(account))).collect()
+    observed
+        .accounts
+        .iter()
+        .map(|account| (account.object.meta.key.name.clone(), tokens(account)))
+        .collect()
 }
-

@@ -4,8 +4,6 @@
 //! as numbers. A token that is placed stays where it is as long as it may; what is new goes where
 //! its set already is, then where it fits best; what finds no room waits.
 
-use std::collections::hash_map::Entry;
-
 use kite::Token;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -70,7 +68,10 @@ pub(crate) enum Outcome {
 pub(crate) fn place(sites: &[Site], requests: &[Request]) -> Vec<Vec<Outcome>> {
     let (mut outcomes, mut given_up) = Round::new(sites, requests).run(requests);
     for _ in 1..ROUNDS {
-        let waits = outcomes.iter().flatten().any(|outcome| *outcome == Outcome::Waiting);
+        let waits = outcomes
+            .iter()
+            .flatten()
+            .any(|outcome| *outcome == Outcome::Waiting);
         if !waits || !given_up {
             break;
         }
@@ -88,7 +89,11 @@ fn settled(sites: &[Site], requests: &[Request], outcomes: &[Vec<Outcome>]) -> V
             if let Outcome::Placed(site) = outcome
                 && !next[*site].frozen
             {
-                next[*site].held.push(Held { token: want.token, requests: vec![index], fixed: None });
+                next[*site].held.push(Held {
+                    token: want.token,
+                    requests: vec![index],
+                    fixed: None,
+                });
             }
         }
     }
@@ -107,12 +112,16 @@ fn settled(sites: &[Site], requests: &[Request], outcomes: &[Vec<Outcome>]) -> V
 
 impl Site {
     fn held(&self, token: Token) -> Option<&Held> {
-        let at = self.held.binary_search_by_key(&token, |held| held.token).ok()?;
+        let at = self
+            .held
+            .binary_search_by_key(&token, |held| held.token)
+            .ok()?;
         self.held.get(at)
     }
 
     fn holds_for(&self, token: Token, request: usize) -> bool {
-        self.held(token).is_some_and(|held| held.requests.contains(&request))
+        self.held(token)
+            .is_some_and(|held| held.requests.contains(&request))
     }
 
     /// With only what stays whatever is asked for.
@@ -121,7 +130,12 @@ impl Site {
             return self.clone();
         }
         let fixed = self.held.iter().filter(|held| held.fixed.is_some());
-        let held = fixed.map(|held| Held { requests: Vec::new(), ..held.clone() }).collect();
+        let held = fixed
+            .map(|held| Held {
+                requests: Vec::new(),
+                ..held.clone()
+            })
+            .collect();
         Self { held, ..*self }
     }
 }
@@ -130,15 +144,6 @@ impl Request {
     fn allows(&self, site: usize) -> bool {
         self.allowed.binary_search(&site).is_ok()
     }
-}
-
-/// Who publishes a token on a channel of a Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Claim {
-    /// An account.
-    Published(usize),
-    /// Nobody yet: an older request waits for room. What is new must wait behind it.
-    Awaited,
 }
 
 struct Round<'a> {
@@ -151,13 +156,15 @@ struct Round<'a> {
     before: Vec<(Token, usize)>,
     /// Where each token is placed so far.
     holders: FxHashMap<Token, Vec<usize>>,
-    /// By Redis, channel and token.
-    claims: FxHashMap<(u32, u32, Token), Claim>,
+    /// Who publishes, by Redis, channel and token.
+    claims: FxHashMap<(u32, u32, Token), usize>,
 }
 
 impl<'a> Round<'a> {
     fn new(sites: &'a [Site], requests: &[Request]) -> Self {
-        let tokens = |(index, site): (usize, &'a Site)| site.held.iter().map(move |held| (held.token, index));
+        let tokens = |(index, site): (usize, &'a Site)| {
+            site.held.iter().map(move |held| (held.token, index))
+        };
         let mut before: Vec<(Token, usize)> = sites.iter().enumerate().flat_map(tokens).collect();
         before.sort_unstable();
         let mut round = Self {
@@ -179,13 +186,15 @@ impl<'a> Round<'a> {
     fn fix(&mut self) {
         for (index, site) in self.sites.iter().enumerate() {
             for held in &site.held {
-                let Some(channels) = &held.fixed else { continue };
+                let Some(channels) = &held.fixed else {
+                    continue;
+                };
                 self.free[index] = self.free[index].saturating_sub(1);
                 self.holders.entry(held.token).or_default().push(index);
                 for channel in channels {
                     self.claims
                         .entry((site.target, *channel, held.token))
-                        .or_insert(Claim::Published(index));
+                        .or_insert(index);
                 }
             }
         }
@@ -195,7 +204,9 @@ impl<'a> Round<'a> {
     /// precedence where an account became smaller.
     fn reserve(&mut self, index: usize, request: &Request) {
         for want in &request.wants {
-            let mut allowed = self.sites_before(want.token).filter(|site| request.allows(*site));
+            let mut allowed = self
+                .sites_before(want.token)
+                .filter(|site| request.allows(*site));
             let first = allowed.next();
             let own = first
                 .into_iter()
@@ -213,7 +224,11 @@ impl<'a> Round<'a> {
 
     /// The outcomes, and whether a slot that was kept has become free after all.
     fn run(mut self, requests: &[Request]) -> (Vec<Vec<Outcome>>, bool) {
-        let outcomes = requests.iter().enumerate().map(|(index, request)| self.serve(index, request)).collect();
+        let outcomes = requests
+            .iter()
+            .enumerate()
+            .map(|(index, request)| self.serve(index, request))
+            .collect();
         (outcomes, !self.reserved.is_empty())
     }
 
@@ -244,12 +259,17 @@ impl<'a> Round<'a> {
             listed && (self.sites[*site].frozen || request.allows(*site)) && kept(site)
         };
         let placed = || self.holders.get(&want.token).into_iter().flatten().copied();
-        let may_publish =
-            |site: &usize| !matches!(self.claim(*site, want), Some(Claim::Published(other)) if other != *site);
+        let may_publish = |site: &usize| {
+            self.claim(*site, want)
+                .is_none_or(|publisher| publisher == *site)
+        };
         self.sites_before(want.token)
             .filter(own)
             .chain(placed().filter(|site| request.allows(*site)))
-            .chain(self.sites_before(want.token).filter(|site| request.allows(*site) && kept(site)))
+            .chain(
+                self.sites_before(want.token)
+                    .filter(|site| request.allows(*site) && kept(site)),
+            )
             .find(may_publish)
     }
 
@@ -258,7 +278,9 @@ impl<'a> Round<'a> {
         let mut open = request.allowed.clone();
         while !fresh.is_empty() {
             open.retain(|site| self.free[*site] > 0 && !self.sites[*site].frozen);
-            let Some(best) = self.best(&open, outcomes, fresh.len()) else { break };
+            let Some(best) = self.best(&open, outcomes, fresh.len()) else {
+                break;
+            };
             open.retain(|site| *site != best);
             fresh.retain(|position| {
                 let want = &request.wants[*position];
@@ -271,7 +293,7 @@ impl<'a> Round<'a> {
             });
         }
         for position in fresh {
-            outcomes[position] = self.refuse(request, &request.wants[position]);
+            outcomes[position] = self.refusal(request, &request.wants[position]);
         }
     }
 
@@ -286,25 +308,23 @@ impl<'a> Round<'a> {
         }
         open.iter().copied().min_by_key(|site| {
             let (free, share) = (self.free[*site], shares.get(site).copied().unwrap_or(0));
-            let fit = if free >= needed { (0, free) } else { (1, usize::MAX - free) };
+            let fit = if free >= needed {
+                (0, free)
+            } else {
+                (1, usize::MAX - free)
+            };
             (usize::MAX - share, fit, *site)
         })
     }
 
-    /// Says why a want has no place, and keeps its channel for it if it only waits.
-    fn refuse(&mut self, request: &Request, want: &Want) -> Outcome {
-        let published = |site: &usize| matches!(self.claim(*site, want), Some(Claim::Published(_)));
+    /// Why a want has no place.
+    fn refusal(&self, request: &Request, want: &Want) -> Outcome {
+        let published = |site: &usize| self.claim(*site, want).is_some();
         if !request.allowed.is_empty() && request.allowed.iter().all(published) {
-            return Outcome::Conflict;
+            Outcome::Conflict
+        } else {
+            Outcome::Waiting
         }
-        for site in &request.allowed {
-            if let Entry::Vacant(vacant) =
-                self.claims.entry((self.sites[*site].target, want.channel, want.token))
-            {
-                vacant.insert(Claim::Awaited);
-            }
-        }
-        Outcome::Waiting
     }
 
     fn take(&mut self, site: usize, want: &Want) {
@@ -316,20 +336,28 @@ impl<'a> Round<'a> {
             }
         }
         self.claims
-            .insert((self.sites[site].target, want.channel, want.token), Claim::Published(site));
+            .insert((self.sites[site].target, want.channel, want.token), site);
     }
 
-    fn claim(&self, site: usize, want: &Want) -> Option<Claim> {
-        self.claims.get(&(self.sites[site].target, want.channel, want.token)).copied()
+    /// Who publishes the want in the site's Redis.
+    fn claim(&self, site: usize, want: &Want) -> Option<usize> {
+        self.claims
+            .get(&(self.sites[site].target, want.channel, want.token))
+            .copied()
     }
 
     fn is_placed(&self, site: usize, token: Token) -> bool {
-        self.holders.get(&token).is_some_and(|holders| holders.contains(&site))
+        self.holders
+            .get(&token)
+            .is_some_and(|holders| holders.contains(&site))
     }
 
     fn sites_before(&self, token: Token) -> impl Iterator<Item = usize> + '_ {
         let first = self.before.partition_point(|entry| entry.0 < token);
-        self.before[first..].iter().take_while(move |entry| entry.0 == token).map(|entry| entry.1)
+        self.before[first..]
+            .iter()
+            .take_while(move |entry| entry.0 == token)
+            .map(|entry| entry.1)
     }
 }
 

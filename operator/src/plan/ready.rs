@@ -66,16 +66,36 @@ pub(crate) struct Past<'a> {
 
 /// Considers time.
 pub(crate) fn judge(finding: Finding, past: &Past<'_>, now: Now) -> Judgement {
-    let done = |state, reason, message| Judgement { state, reason, message, due: None };
+    let done = |state, reason, message| Judgement {
+        state,
+        reason,
+        message,
+        due: None,
+    };
     match finding {
         Finding::Holds(reason, message) => done(State::True, reason, message),
         Finding::Fails(reason, message) => done(State::False, reason, message),
         Finding::Unknown(reason, message) => done(State::Unknown, reason, message),
-        Finding::Trouble { passing, lasting, message } => {
-            let due = past.due.unwrap_or_else(|| now.monotonic + past.patience_left(now));
+        Finding::Trouble {
+            passing,
+            lasting,
+            message,
+        } => {
+            let due = past
+                .due
+                .unwrap_or_else(|| now.monotonic + past.patience_left(now));
             let lasts = now.monotonic >= due;
-            let (state, reason) = if lasts { (State::False, lasting) } else { (State::Unknown, passing) };
-            Judgement { state, reason, message, due: Some(due) }
+            let (state, reason) = if lasts {
+                (State::False, lasting)
+            } else {
+                (State::Unknown, passing)
+            };
+            Judgement {
+                state,
+                reason,
+                message,
+                due: Some(due),
+            }
         }
         Finding::Unasked => {
             let due = past.due.unwrap_or(now.monotonic + PATIENCE);
@@ -84,10 +104,19 @@ pub(crate) fn judge(finding: Finding, past: &Past<'_>, now: Now) -> Judgement {
                 (State::False, Reason::PodNotReady, message)
             } else {
                 past.known().unwrap_or_else(|| {
-                    (State::Unknown, Reason::Pending, "waits for the first report".to_owned())
+                    (
+                        State::Unknown,
+                        Reason::Pending,
+                        "waits for the first report".to_owned(),
+                    )
                 })
             };
-            Judgement { state, reason, message, due: Some(due) }
+            Judgement {
+                state,
+                reason,
+                message,
+                due: Some(due),
+            }
         }
     }
 }
@@ -95,7 +124,9 @@ pub(crate) fn judge(finding: Finding, past: &Past<'_>, now: Now) -> Judgement {
 impl Past<'_> {
     /// The operator's restart must not make old trouble look new.
     fn patience_left(&self, now: Now) -> Duration {
-        let Some(ready) = self.ready.filter(|_| self.first) else { return PATIENCE };
+        let Some(ready) = self.ready.filter(|_| self.first) else {
+            return PATIENCE;
+        };
         if ready.status == State::False.as_str() {
             return Duration::ZERO;
         }
@@ -108,9 +139,15 @@ impl Past<'_> {
 
     /// What the object says, if it speaks of the present spec.
     fn known(&self) -> Option<(State, Reason, String)> {
-        let ready = self.ready.filter(|ready| ready.observed_generation == self.generation)?;
-        let state = State::ALL.iter().find(|state| state.as_str() == ready.status)?;
-        let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
+        let ready = self
+            .ready
+            .filter(|ready| ready.observed_generation == self.generation)?;
+        let state = State::ALL
+            .iter()
+            .find(|state| state.as_str() == ready.status)?;
+        let reason = Reason::ALL
+            .iter()
+            .find(|reason| reason.as_str() == ready.reason)?;
         Some((*state, *reason, ready.message.clone()))
     }
 }
@@ -141,7 +178,10 @@ pub(crate) fn answers(scrape: &Scrape, now: Instant) -> bool {
 
 /// Sockets that are up.
 pub(crate) fn live(report: &Report) -> u32 {
-    let live = report.connections.iter().filter(|connection| connection.state == ConnectionState::Live);
+    let live = report
+        .connections
+        .iter()
+        .filter(|connection| connection.state == ConnectionState::Live);
     u32::try_from(live.count()).unwrap_or(u32::MAX)
 }
 
@@ -152,23 +192,38 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         && facts.assigned != Some(0)
         && streams(report, facts.needed)
     {
-        let message = format!("{} of {} instruments stream", report.streaming, report.assigned);
+        let message = format!(
+            "{} of {} instruments stream",
+            report.streaming, report.assigned
+        );
         return Finding::Holds(Reason::Streaming, message);
     }
     if let Some((reason, message)) = credentials(facts, report) {
         return Finding::Fails(reason, message);
     }
     if facts.assigned == Some(0) {
-        return Finding::Holds(Reason::Idle, "no InstrumentSet uses this account: no socket is open".to_owned());
+        return Finding::Holds(
+            Reason::Idle,
+            "no InstrumentSet uses this account: no socket is open".to_owned(),
+        );
     }
-    let Some(report) = report else { return process(facts) };
+    let Some(report) = report else {
+        return process(facts);
+    };
     let (reason, message) = if report.redis.connected {
         (Reason::Connecting, connecting(report, facts.needed))
     } else {
         let why = report.redis.error.as_deref().unwrap_or("no connection yet");
-        (Reason::RedisUnavailable, format!("the ingest pod cannot reach Redis: {why}"))
+        (
+            Reason::RedisUnavailable,
+            format!("the ingest pod cannot reach Redis: {why}"),
+        )
     };
-    Finding::Trouble { passing: reason, lasting: reason, message }
+    Finding::Trouble {
+        passing: reason,
+        lasting: reason,
+        message,
+    }
 }
 
 fn streams(report: &Report, needed: u32) -> bool {
@@ -176,16 +231,22 @@ fn streams(report: &Report, needed: u32) -> bool {
 }
 
 /// What is wrong with the credentials, as far as is known.
-pub(crate) fn credentials(facts: &AccountFacts<'_>, report: Option<&Report>) -> Option<(Reason, String)> {
+pub(crate) fn credentials(
+    facts: &AccountFacts<'_>,
+    report: Option<&Report>,
+) -> Option<(Reason, String)> {
     let secret = facts.secret_name;
     if *facts.secret == Secret::Missing {
-        let message = format!("Secret {secret} does not exist: create it with the keys api_key and access_token");
+        let message = format!(
+            "Secret {secret} does not exist: create it with the keys api_key and access_token"
+        );
         return Some((Reason::SecretMissing, message));
     }
     match &report?.credentials {
-        Credentials::Missing { files } => {
-            Some((Reason::KeyMissing, format!("Secret {secret} lacks {}: add it", files.join(" and "))))
-        }
+        Credentials::Missing { files } => Some((
+            Reason::KeyMissing,
+            format!("Secret {secret} lacks {}: add it", files.join(" and ")),
+        )),
         Credentials::Refused => Some((
             Reason::TokenExpired,
             format!("Kite refused the access token (403): put today's into Secret {secret}"),
@@ -197,12 +258,23 @@ pub(crate) fn credentials(facts: &AccountFacts<'_>, report: Option<&Report>) -> 
 fn process(facts: &AccountFacts<'_>) -> Finding {
     let message = match (facts.process, &facts.scrape.failing) {
         (Process::Unknown | Process::Present { ready: true, .. }, None) => return Finding::Unasked,
-        (Process::Present { trouble: Some(trouble), name, .. }, _) => format!("{name} is not running: {trouble}"),
+        (
+            Process::Present {
+                trouble: Some(trouble),
+                name,
+                ..
+            },
+            _,
+        ) => format!("{name} is not running: {trouble}"),
         (_, Some(failing)) => format!("the ingest pod does not answer: {}", failing.why),
         (Process::Absent, None) => "the ingest pod does not exist yet".to_owned(),
         (Process::Present { name, .. }, None) => format!("{name} is not ready yet"),
     };
-    Finding::Trouble { passing: Reason::PodNotReady, lasting: Reason::PodNotReady, message }
+    Finding::Trouble {
+        passing: Reason::PodNotReady,
+        lasting: Reason::PodNotReady,
+        message,
+    }
 }
 
 /// Why sockets are not up.
@@ -214,13 +286,20 @@ pub(crate) fn connecting(report: &Report, needed: u32) -> String {
     if needed > 0 && up >= needed {
         return "all sockets are up, no packet came yet".to_owned();
     }
-    let limited = report.connections.iter().any(|socket| socket.state == ConnectionState::RateLimited);
+    let limited = report
+        .connections
+        .iter()
+        .any(|socket| socket.state == ConnectionState::RateLimited);
     if limited {
         return format!(
             "{up} of {needed} sockets are up: Kite answered 429, another process uses this API key; end it"
         );
     }
-    match report.connections.iter().find_map(|connection| connection.last_error.as_deref()) {
+    match report
+        .connections
+        .iter()
+        .find_map(|connection| connection.last_error.as_deref())
+    {
         Some(error) => format!("{up} of {needed} sockets are up: {error}"),
         None => format!("{up} of {needed} sockets are up"),
     }

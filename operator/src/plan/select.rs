@@ -44,7 +44,11 @@ pub(crate) fn select<'t>(set: &Set<'_>, table: &'t InstrumentTable) -> Selection
     Selection {
         instruments,
         unresolved: u32::try_from(missing.len()).unwrap_or(u32::MAX),
-        samples: missing.into_iter().take(MAX_UNRESOLVED_SAMPLES).map(Cow::into_owned).collect(),
+        samples: missing
+            .into_iter()
+            .take(MAX_UNRESOLVED_SAMPLES)
+            .map(Cow::into_owned)
+            .collect(),
     }
 }
 
@@ -56,9 +60,17 @@ mod tests {
     #[test]
     fn an_instrument_named_twice_counts_once() {
         let table = fixture::table();
-        let set = fixture::set("s", &[256_265, 408_065, 408_065], &["NSE:INFY", "NSE:NIFTY 50"]);
+        let set = fixture::set(
+            "s",
+            &[256_265, 408_065, 408_065],
+            &["NSE:INFY", "NSE:NIFTY 50"],
+        );
         let selection = select(&validate::set(&set).unwrap(), &table);
-        let tokens: Vec<u32> = selection.instruments.iter().map(|row| row.token.0).collect();
+        let tokens: Vec<u32> = selection
+            .instruments
+            .iter()
+            .map(|row| row.token.0)
+            .collect();
         assert_eq!((tokens, selection.unresolved), (vec![256_265, 408_065], 0));
     }
 
@@ -66,11 +78,18 @@ mod tests {
     fn what_is_unknown_is_counted_and_sampled() {
         let table = fixture::table();
         let symbols: Vec<String> = (0..12).map(|n| format!("NSE:NONE{n:02}")).collect();
-        let names: Vec<&str> = symbols.iter().map(String::as_str).chain(["NSE:INFY", "NSE:NONE00"]).collect();
+        let names: Vec<&str> = symbols
+            .iter()
+            .map(String::as_str)
+            .chain(["NSE:INFY", "NSE:NONE00"])
+            .collect();
         let set = fixture::set("s", &[7, 7], &names);
         let selection = select(&validate::set(&set).unwrap(), &table);
         assert_eq!((selection.instruments.len(), selection.unresolved), (1, 13));
         assert_eq!(selection.samples.len(), 10);
-        assert_eq!((selection.samples[0].as_str(), selection.samples[1].as_str()), ("7", "NSE:NONE00"));
+        assert_eq!(
+            (selection.samples[0].as_str(), selection.samples[1].as_str()),
+            ("7", "NSE:NONE00")
+        );
     }
 }

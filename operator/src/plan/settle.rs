@@ -30,15 +30,28 @@ pub(crate) fn fixed_rows(world: &World<'_>, standing: &Standing<'_>) -> Vec<Vec<
         .accounts
         .iter()
         .map(|account| {
-            let Some(base) = account.base else { return Vec::new() };
-            let stays: Vec<bool> =
-                base.sets.iter().map(|set| standing.contains(&(account.namespace(), set.as_str()))).collect();
+            let Some(base) = account.base else {
+                return Vec::new();
+            };
+            let stays: Vec<bool> = base
+                .sets
+                .iter()
+                .map(|set| standing.contains(&(account.namespace(), set.as_str())))
+                .collect();
             let stays = |row: &Row| {
                 account.frozen
                     || (is_current(account, row)
-                        && row.sets.iter().any(|set| stays.get(usize::from(*set)) == Some(&true)))
+                        && row
+                            .sets
+                            .iter()
+                            .any(|set| stays.get(usize::from(*set)) == Some(&true)))
             };
-            let rows = base.instruments.iter().enumerate().filter(|(_, row)| stays(row)).map(|(at, _)| at);
+            let rows = base
+                .instruments
+                .iter()
+                .enumerate()
+                .filter(|(_, row)| stays(row))
+                .map(|(at, _)| at);
             rows.take(room(account, base)).collect()
         })
         .collect()
@@ -55,7 +68,11 @@ pub(crate) fn note_channels(
     for (account, fixed) in world.accounts.iter().zip(fixed) {
         let Some(base) = account.base else { continue };
         let target = targets.number(redis_url(account, base));
-        for output in fixed.iter().filter_map(|at| base.instruments.get(*at)).flat_map(|row| &row.outputs) {
+        for output in fixed
+            .iter()
+            .filter_map(|at| base.instruments.get(*at))
+            .flat_map(|row| &row.outputs)
+        {
             if let Some(name) = base.channels.get(usize::from(output.channel)) {
                 precedents.note(target, channels.number(name), base.account.mock);
             }
@@ -75,8 +92,13 @@ pub(crate) fn settle<'w>(
     let mut requests = Vec::new();
     let mut by_name: HashMap<(&str, &str), usize> = HashMap::with_capacity(demands.len());
     for (set, demand) in world.sets.iter().zip(demands) {
-        let Demand::Wanted(wants) = demand else { continue };
-        let want = |want: &Wanted<'_>| place::Want { token: want.instrument.token, channel: want.channel };
+        let Demand::Wanted(wants) = demand else {
+            continue;
+        };
+        let want = |want: &Wanted<'_>| place::Want {
+            token: want.instrument.token,
+            channel: want.channel,
+        };
         let key = &set.observed.meta.key;
         by_name.insert((&key.namespace, &key.name), requests.len());
         requests.push(Request {
@@ -99,7 +121,11 @@ pub(crate) fn settle<'w>(
             Demand::Refused { .. } | Demand::Held { .. } | Demand::Unreadable(_) => Vec::new(),
         })
         .collect();
-    Settlement { standing, outcomes, fixed }
+    Settlement {
+        standing,
+        outcomes,
+        fixed,
+    }
 }
 
 fn site(
@@ -109,32 +135,60 @@ fn site(
     channels: &mut Channels,
     targets: &mut Targets,
 ) -> Site {
-    let capacity = account.spec.as_ref().map_or(0, super::validate::Account::capacity);
+    let capacity = account
+        .spec
+        .as_ref()
+        .map_or(0, super::validate::Account::capacity);
     let Some(base) = account.base else {
-        let target = account.spec.as_ref().map_or(u32::MAX, |spec| targets.number(&spec.redis_url));
-        return Site { capacity, target, frozen: account.frozen, held: Vec::new() };
+        let target = account
+            .spec
+            .as_ref()
+            .map_or(u32::MAX, |spec| targets.number(&spec.redis_url));
+        return Site {
+            capacity,
+            target,
+            frozen: account.frozen,
+            held: Vec::new(),
+        };
     };
-    let requests: Vec<Option<usize>> =
-        base.sets.iter().map(|set| request_of(account.namespace(), set)).collect();
-    let numbers: Vec<u32> = base.channels.iter().map(|name| channels.number(name)).collect();
+    let requests: Vec<Option<usize>> = base
+        .sets
+        .iter()
+        .map(|set| request_of(account.namespace(), set))
+        .collect();
+    let numbers: Vec<u32> = base
+        .channels
+        .iter()
+        .map(|name| channels.number(name))
+        .collect();
     let mut held: Vec<Held> = base
         .instruments
         .iter()
         .map(|row| Held {
             token: row.token,
-            requests: row.sets.iter().filter_map(|set| *requests.get(usize::from(*set))?).collect(),
+            requests: row
+                .sets
+                .iter()
+                .filter_map(|set| *requests.get(usize::from(*set))?)
+                .collect(),
             fixed: None,
         })
         .collect();
     for at in fixed {
         if let (Some(held), Some(row)) = (held.get_mut(*at), base.instruments.get(*at)) {
-            let channel = |output: &contract::Output| numbers.get(usize::from(output.channel)).copied();
+            let channel =
+                |output: &contract::Output| numbers.get(usize::from(output.channel)).copied();
             held.fixed = Some(row.outputs.iter().filter_map(channel).collect());
         }
     }
     held.sort_by_key(|held| held.token);
     held.dedup_by_key(|held| held.token);
-    Site { capacity, target: targets.number(redis_url(account, base)), frozen: account.frozen, held }
+    Site {
+        capacity,
+        target: targets.number(redis_url(account, base)),
+        frozen: account.frozen,
+        held,
+    }
 }
 
 /// Where its ticks go once the plan is carried out.
@@ -155,7 +209,9 @@ fn room(account: &AccountView<'_>, base: &Assignment) -> usize {
 /// Whether Kite still means the same instrument by the row's token, as far as is known: tokens are
 /// given to other instruments over time.
 fn is_current(account: &AccountView<'_>, row: &Row) -> bool {
-    let Some(Table::Loaded(table)) = account.table else { return true };
+    let Some(Table::Loaded(table)) = account.table else {
+        return true;
+    };
     table
         .by_token(row.token)
         .is_some_and(|now| *now.exchange == row.exchange && *now.tradingsymbol == row.tradingsymbol)

@@ -19,7 +19,9 @@ pub(crate) fn without_refuge(
 ) -> Vec<usize> {
     let mut tied: Vec<BTreeSet<Token>> = world.accounts.iter().map(|_| BTreeSet::new()).collect();
     for (demand, outcomes) in demands.iter().zip(&settlement.outcomes) {
-        let Demand::Wanted(wants) = demand else { continue };
+        let Demand::Wanted(wants) = demand else {
+            continue;
+        };
         if wants.allowed.len() != 1 {
             continue;
         }
@@ -32,13 +34,22 @@ pub(crate) fn without_refuge(
         }
     }
     let free = |at: usize| {
-        let capacity = world.accounts[at].spec.as_ref().map_or(0, super::validate::Account::capacity);
-        if world.accounts[at].frozen { 0 } else { capacity.saturating_sub(taken[at]) }
+        let capacity = world.accounts[at]
+            .spec
+            .as_ref()
+            .map_or(0, super::validate::Account::capacity);
+        if world.accounts[at].frozen {
+            0
+        } else {
+            capacity.saturating_sub(taken[at])
+        }
     };
     let lost = |at: usize| {
         let others = (0..world.accounts.len()).filter(|other| *other != at);
-        let room: usize =
-            others.filter(|other| alike(&world.accounts[at], &world.accounts[*other])).map(free).sum();
+        let room: usize = others
+            .filter(|other| alike(&world.accounts[at], &world.accounts[*other]))
+            .map(free)
+            .sum();
         let tied = tied[at].len().min(taken[at]);
         tied + (taken[at] - tied).saturating_sub(room)
     };
@@ -47,7 +58,10 @@ pub(crate) fn without_refuge(
 
 /// Whether one account can stand in for the other.
 fn alike(one: &AccountView<'_>, other: &AccountView<'_>) -> bool {
-    let (Ok(a), Ok(b)) = (&one.spec, &other.spec) else { return false };
+    let (Ok(a), Ok(b)) = (&one.spec, &other.spec) else {
+        return false;
+    };
     one.namespace() == other.namespace()
-        && (&a.api, &a.websocket, a.mock, &a.redis_url) == (&b.api, &b.websocket, b.mock, &b.redis_url)
+        && (&a.api, &a.websocket, a.mock, &a.redis_url)
+            == (&b.api, &b.websocket, b.mock, &b.redis_url)
 }

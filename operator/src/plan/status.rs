@@ -23,12 +23,22 @@ pub(crate) fn verdict(kind: ConditionType, state: State, reason: Reason, message
         Some((end, _)) => format!("{}…", &message[..end]),
         None => message.to_owned(),
     };
-    Verdict { kind, state, reason, message }
+    Verdict {
+        kind,
+        state,
+        reason,
+        message,
+    }
 }
 
 /// The `Ready` condition of a judgement.
 pub(crate) fn ready(judgement: &Judgement) -> Verdict {
-    verdict(ConditionType::Ready, judgement.state, judgement.reason, &judgement.message)
+    verdict(
+        ConditionType::Ready,
+        judgement.state,
+        judgement.reason,
+        &judgement.message,
+    )
 }
 
 /// Gives verdicts their history; times stand in objects with whole seconds.
@@ -39,17 +49,24 @@ pub(crate) fn conditions(
     now: Timestamp,
 ) -> Vec<Condition> {
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    verdicts.into_iter().map(|verdict| verdict.after(previous, generation, now)).collect()
+    verdicts
+        .into_iter()
+        .map(|verdict| verdict.after(previous, generation, now))
+        .collect()
 }
 
 /// The condition of this type.
 pub(crate) fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == kind.as_str())
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == kind.as_str())
 }
 
 /// Microseconds since 1970 as a time of whole seconds.
 pub(crate) fn seconds(micros: i64) -> Option<Time> {
-    Timestamp::from_second(micros.div_euclid(1_000_000)).ok().map(Time)
+    Timestamp::from_second(micros.div_euclid(1_000_000))
+        .ok()
+        .map(Time)
 }
 
 /// A count as it stands in an object.
@@ -67,7 +84,9 @@ pub(crate) trait Weigh: Clone + PartialEq {
 
 /// How `new` differs from what stands in the object.
 pub(crate) fn change<S: Weigh>(old: Option<&S>, new: &S) -> Change {
-    let Some(old) = old else { return Change::Transition };
+    let Some(old) = old else {
+        return Change::Transition;
+    };
     let (old, new) = (old.clone().without_history(), new.clone().without_history());
     if old == new {
         Change::None

@@ -65,19 +65,39 @@ pub(crate) enum Choice<'a> {
 }
 
 /// Checks an account.
-pub(crate) fn account(observed: &ObservedAccount, settings: &Settings) -> Result<Account, Unreadable> {
+pub(crate) fn account(
+    observed: &ObservedAccount,
+    settings: &Settings,
+) -> Result<Account, Unreadable> {
     let spec: &TickerAccountSpec = read(&observed.object)?;
     if !(1..=kite::limits::CONNECTIONS_PER_API_KEY).contains(&spec.connections) {
-        return Err(unreadable("spec.connections", "must be 1 to 3: Kite allows no more for one API key"));
+        return Err(unreadable(
+            "spec.connections",
+            "must be 1 to 3: Kite allows no more for one API key",
+        ));
     }
     if !(1..=kite::limits::TOKENS_PER_CONNECTION).contains(&spec.tokens_per_connection) {
-        return Err(unreadable("spec.tokensPerConnection", "must be 1 to 3000: Kite allows no more"));
+        return Err(unreadable(
+            "spec.tokensPerConnection",
+            "must be 1 to 3000: Kite allows no more",
+        ));
     }
     if spec.credentials_secret_ref.name.is_empty() {
-        return Err(unreadable("spec.credentialsSecretRef.name", "is empty: name the Secret with the API key"));
+        return Err(unreadable(
+            "spec.credentialsSecretRef.name",
+            "is empty: name the Secret with the API key",
+        ));
     }
-    let websocket = origin(&spec.endpoint.websocket, ["ws://", "wss://"], "spec.endpoint.websocket")?;
-    let api = origin(&spec.endpoint.api, ["http://", "https://"], "spec.endpoint.api")?;
+    let websocket = origin(
+        &spec.endpoint.websocket,
+        ["ws://", "wss://"],
+        "spec.endpoint.websocket",
+    )?;
+    let api = origin(
+        &spec.endpoint.api,
+        ["http://", "https://"],
+        "spec.endpoint.api",
+    )?;
     let redis_url = match &spec.redis.url {
         Some(url) => origin(url, ["redis://", "rediss://"], "spec.redis.url")?,
         None => &settings.redis_url,
@@ -102,14 +122,19 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
     let spec: &InstrumentSetSpec = read(observed)?;
     let accounts = match (&spec.account_ref, &spec.account_selector) {
         (Some(_), Some(_)) => {
-            return Err(unreadable("spec.accountSelector", "excludes spec.accountRef: keep one of them"));
+            return Err(unreadable(
+                "spec.accountSelector",
+                "excludes spec.accountRef: keep one of them",
+            ));
         }
         (Some(named), None) => Choice::Named(&named.name),
         (None, Some(selector)) => Choice::Labelled(selector),
         (None, None) => Choice::Any,
     };
     let prefix = spec.publish.channel_prefix.as_deref();
-    if prefix.is_some_and(|prefix| prefix.is_empty() || prefix.starts_with("mock:") || prefix.ends_with(':')) {
+    if prefix.is_some_and(|prefix| {
+        prefix.is_empty() || prefix.starts_with("mock:") || prefix.ends_with(':')
+    }) {
         return Err(unreadable(
             "spec.publish.channelPrefix",
             "must not be empty, begin with mock: or end with a colon",
@@ -139,7 +164,9 @@ fn read<Spec, Status>(object: &Object<Spec, Status>) -> Result<&Spec, Unreadable
 /// Names of owned objects and label values are made of it.
 fn check_name(meta: &Meta) -> Result<(), Unreadable> {
     let name = meta.key.name.as_bytes();
-    let inner = name.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-');
+    let inner = name
+        .iter()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-');
     let first = name.first().is_some_and(u8::is_ascii_lowercase);
     let last = name.last().is_some_and(|c| *c != b'-');
     if inner && first && last && name.len() <= crds::names::MAX_NAME {
@@ -156,19 +183,27 @@ fn origin<'a>(url: &'a str, schemes: [&str; 2], field: &str) -> Result<&'a str, 
     let host = schemes.iter().find_map(|scheme| bare.strip_prefix(scheme));
     match host {
         Some(host)
-            if !host.is_empty() && !host.contains(['/', '?', '#', '@']) && !host.contains(char::is_whitespace) =>
+            if !host.is_empty()
+                && !host.contains(['/', '?', '#', '@'])
+                && !host.contains(char::is_whitespace) =>
         {
             Ok(bare)
         }
         _ => Err(unreadable(
             field,
-            &format!("must be {}HOST[:PORT] or {}HOST[:PORT], without user, path or query", schemes[0], schemes[1]),
+            &format!(
+                "must be {}HOST[:PORT] or {}HOST[:PORT], without user, path or query",
+                schemes[0], schemes[1]
+            ),
         )),
     }
 }
 
 fn unreadable(field: &str, problem: &str) -> Unreadable {
-    Unreadable { field: field.to_owned(), problem: problem.to_owned() }
+    Unreadable {
+        field: field.to_owned(),
+        problem: problem.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +216,9 @@ mod tests {
         let mut spec = fixture::account_spec();
         change(&mut spec);
         account.object.spec = Ok(spec.into());
-        super::account(&account, &fixture::settings()).unwrap_err().to_string()
+        super::account(&account, &fixture::settings())
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -200,18 +237,31 @@ mod tests {
     #[test]
     fn each_fault_names_its_field_and_no_password() {
         assert!(faulty(|spec| spec.connections = 4).starts_with("spec.connections"));
-        assert!(faulty(|spec| spec.tokens_per_connection = 0).starts_with("spec.tokensPerConnection"));
-        assert!(faulty(|spec| spec.credentials_secret_ref.name.clear()).contains("credentialsSecretRef"));
-        assert!(faulty(|spec| spec.endpoint.websocket = "http://x".to_owned()).contains("ws://HOST"));
+        assert!(
+            faulty(|spec| spec.tokens_per_connection = 0).starts_with("spec.tokensPerConnection")
+        );
+        assert!(
+            faulty(|spec| spec.credentials_secret_ref.name.clear())
+                .contains("credentialsSecretRef")
+        );
+        assert!(
+            faulty(|spec| spec.endpoint.websocket = "http://x".to_owned()).contains("ws://HOST")
+        );
         let message = faulty(|spec| spec.redis.url = Some("redis://u:hunter2@h".to_owned()));
-        assert!(message.starts_with("spec.redis.url") && !message.contains("hunter2"), "{message}");
+        assert!(
+            message.starts_with("spec.redis.url") && !message.contains("hunter2"),
+            "{message}"
+        );
     }
 
     #[test]
     fn names_that_cannot_name_pods_are_refused() {
         for name in ["A", "a.b", "-a", "a-", "", "1a", &"a".repeat(41)] {
             let account = fixture::account(name);
-            assert!(super::account(&account, &fixture::settings()).is_err(), "{name:?}");
+            assert!(
+                super::account(&account, &fixture::settings()).is_err(),
+                "{name:?}"
+            );
         }
     }
 

@@ -56,7 +56,10 @@ impl AccountView<'_> {
     /// The report, if it speaks of this account and not of an older one of its name.
     pub(crate) fn report(&self) -> Option<&Report> {
         self.observed.scrape.report.as_deref().filter(|report| {
-            report.assignment.as_ref().is_none_or(|applied| applied.account_uid == self.uid())
+            report
+                .assignment
+                .as_ref()
+                .is_none_or(|applied| applied.account_uid == self.uid())
         })
     }
 }
@@ -70,7 +73,10 @@ impl<'a> World<'a> {
             .filter(|set| !set.meta.deleting)
             .map(|set| SetView {
                 observed: set,
-                remembered: memory.sets.get(&set.meta.key).filter(|known| known.uid == set.meta.uid),
+                remembered: memory
+                    .sets
+                    .get(&set.meta.key)
+                    .filter(|known| known.uid == set.meta.uid),
                 spec: validate::set(set),
                 matched: Vec::new(),
             })
@@ -95,8 +101,12 @@ impl<'a> World<'a> {
             let matches = |account: &AccountView<'_>| {
                 account.namespace() == namespace && chosen(spec.accounts, account)
             };
-            set.matched =
-                accounts.iter().enumerate().filter(|(_, account)| matches(account)).map(|(i, _)| i).collect();
+            set.matched = accounts
+                .iter()
+                .enumerate()
+                .filter(|(_, account)| matches(account))
+                .map(|(i, _)| i)
+                .collect();
         }
         Self { accounts, sets }
     }
@@ -109,12 +119,20 @@ fn view<'a>(
     sets: &[SetView<'_>],
 ) -> AccountView<'a> {
     let meta = &observed.object.meta;
-    let remembered = memory.accounts.get(&meta.key).filter(|known| known.uid == meta.uid);
+    let remembered = memory
+        .accounts
+        .get(&meta.key)
+        .filter(|known| known.uid == meta.uid);
     let spec = validate::account(observed, &all.settings);
-    let table = spec.as_ref().ok().and_then(|spec| all.tables.get(&spec.api));
+    let table = spec
+        .as_ref()
+        .ok()
+        .and_then(|spec| all.tables.get(&spec.api));
     let base = base(observed, remembered);
-    let unreadable_set =
-        || sets.iter().any(|set| set.spec.is_err() && set.observed.meta.key.namespace == meta.key.namespace);
+    let unreadable_set = || {
+        sets.iter()
+            .any(|set| set.spec.is_err() && set.observed.meta.key.namespace == meta.key.namespace)
+    };
     // What it streams cannot be known and cannot be made anew either.
     let unknown = base.is_none()
         && streams_something(observed)
@@ -150,8 +168,16 @@ fn base<'a>(
 /// Whether there are signs of an assignment although none can be read.
 fn streams_something(observed: &ObservedAccount) -> bool {
     let uid = &observed.object.meta.uid;
-    let status = observed.object.status.as_deref().and_then(|status| status.assignment_generation);
-    let applied = observed.scrape.report.as_deref().and_then(|report| report.assignment.as_ref());
+    let status = observed
+        .object
+        .status
+        .as_deref()
+        .and_then(|status| status.assignment_generation);
+    let applied = observed
+        .scrape
+        .report
+        .as_deref()
+        .and_then(|report| report.assignment.as_ref());
     matches!(observed.assignment, LastAssignment::Unreadable { .. })
         || status.is_some_and(|generation| generation.desired.is_some())
         || applied.is_some_and(|applied| applied.account_uid == *uid)

@@ -91,14 +91,25 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
             let nothing = facts.scheduled == 0;
             return nothing.then(|| Finding::Unknown(reason, message.to_owned()));
         }
-        Asked::Wanted { selected, unresolved, samples, allowed } => (selected, unresolved, samples, allowed),
+        Asked::Wanted {
+            selected,
+            unresolved,
+            samples,
+            allowed,
+        } => (selected, unresolved, samples, allowed),
     };
     if selected == 0 {
-        let message = format!("none of {unresolved} names exists: check {}", list(samples));
+        let message = format!(
+            "none of the {unresolved} names exists: check {}",
+            list(samples)
+        );
         return Some(Finding::Fails(Reason::NothingResolved, message));
     }
     if facts.conflicts.0 > 0 {
-        let message = format!("{} of {selected} instruments are not streamed: {}", facts.conflicts.0, facts.conflicts.1);
+        let message = format!(
+            "{} of {selected} instruments are not streamed: {}",
+            facts.conflicts.0, facts.conflicts.1
+        );
         return Some(Finding::Fails(Reason::ChannelConflict, message));
     }
     if facts.waiting > 0 {
@@ -107,7 +118,10 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
             (0, _) => Reason::CapacityShort,
             _ => Reason::PartiallyScheduled,
         };
-        return Some(Finding::Fails(reason, waiting(facts.waiting, selected, allowed)));
+        return Some(Finding::Fails(
+            reason,
+            waiting(facts.waiting, selected, allowed),
+        ));
     }
     None
 }
@@ -115,9 +129,13 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
 /// Why instruments have no account and what to do.
 pub(crate) fn waiting(waiting: u32, selected: u32, allowed: usize) -> String {
     if allowed == 0 {
-        return format!("{waiting} of {selected} instruments wait: no account that matches can be used, see their Ready condition");
+        return format!(
+            "{waiting} of {selected} instruments wait: no account that matches can be used, see their Ready condition"
+        );
     }
-    format!("{waiting} of {selected} instruments wait for room: add an account or remove instruments")
+    format!(
+        "{waiting} of {selected} instruments wait for room: add an account or remove instruments"
+    )
 }
 
 /// Rules about what its holders say.
@@ -125,25 +143,50 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
     if facts.holders.iter().any(|holder| holder.unasked) {
         return Finding::Unasked;
     }
-    let trouble = |lasting, message| Finding::Trouble { passing: Reason::Connecting, lasting, message };
-    if let Some(holder) = facts.holders.iter().find(|holder| holder.ready.state != State::True) {
-        return trouble(holder.ready.reason, format!("account {}: {}", holder.name, holder.ready.message));
+    let trouble = |lasting, message| Finding::Trouble {
+        passing: Reason::Connecting,
+        lasting,
+        message,
+    };
+    if let Some(holder) = facts
+        .holders
+        .iter()
+        .find(|holder| holder.ready.state != State::True)
+    {
+        return trouble(
+            holder.ready.reason,
+            format!("account {}: {}", holder.name, holder.ready.message),
+        );
     }
     if let Some(holder) = facts.holders.iter().find(|holder| !holder.acknowledged) {
         return trouble(
             Reason::Connecting,
-            format!("account {} has not taken up its assignment yet", holder.name),
+            format!(
+                "account {} has not taken up its assignment yet",
+                holder.name
+            ),
         );
     }
-    let streaming: u32 = facts.holders.iter().map(|holder| holder.streaming).fold(0, u32::saturating_add);
+    let streaming: u32 = facts
+        .holders
+        .iter()
+        .map(|holder| holder.streaming)
+        .fold(0, u32::saturating_add);
     if streaming == 0 {
-        return trouble(Reason::Stale, "all sockets are up, but no packet of this set came".to_owned());
+        return trouble(
+            Reason::Stale,
+            "all sockets are up, but no packet of this set came".to_owned(),
+        );
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
     match facts.asked {
-        Asked::Wanted { unresolved, samples, .. } if unresolved > 0 => Finding::Holds(
+        Asked::Wanted {
+            unresolved,
+            samples,
+            ..
+        } if unresolved > 0 => Finding::Holds(
             Reason::PartiallyResolved,
-            format!("{count}; {unresolved} names do not exist: {}", list(samples)),
+            format!("{count}; unknown names: {unresolved} ({})", list(samples)),
         ),
         Asked::Held(_, message) => Finding::Holds(Reason::Streaming, format!("{count}; {message}")),
         Asked::Wanted { .. } | Asked::Unreadable(_) | Asked::Refused(..) => {
@@ -155,7 +198,12 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
 /// The first few names, for a message.
 pub(crate) fn list(samples: &[String]) -> String {
     const SHOWN: usize = 3;
-    let mut shown = samples.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut shown = samples
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     if samples.len() > SHOWN {
         shown.push_str(", …");
     }

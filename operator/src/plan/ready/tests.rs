@@ -10,7 +10,10 @@ use crate::plan::fixture::{later, start};
 fn good() -> Report {
     Report {
         credentials: Credentials::Accepted,
-        redis: Redis { connected: true, ..Redis::default() },
+        redis: Redis {
+            connected: true,
+            ..Redis::default()
+        },
         connections: vec![socket(ConnectionState::Live)],
         assigned: 5,
         streaming: 5,
@@ -19,16 +22,34 @@ fn good() -> Report {
 }
 
 fn socket(state: ConnectionState) -> Connection {
-    Connection { index: 0, state, instruments: 5, streaming: 5, reconnects: 0, last_tick_us: None, last_error: None }
+    Connection {
+        index: 0,
+        state,
+        instruments: 5,
+        streaming: 5,
+        reconnects: 0,
+        last_tick_us: None,
+        last_error: None,
+    }
 }
 
 fn running() -> Process {
-    Process::Present { name: "kt-a-0".to_owned(), address: None, ready: true, trouble: None }
+    Process::Present {
+        name: "kt-a-0".to_owned(),
+        address: None,
+        ready: true,
+        trouble: None,
+    }
 }
 
 /// What is found of an account with a good report, after `change`.
 fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape)) -> Finding {
-    let (mut report, mut secret) = (good(), Secret::Present { version: "1".to_owned() });
+    let (mut report, mut secret) = (
+        good(),
+        Secret::Present {
+            version: "1".to_owned(),
+        },
+    );
     let (mut process, mut scrape) = (running(), Scrape::default());
     scrape.report = Some(good().into());
     change(&mut report, &mut secret, &mut process, &mut scrape);
@@ -58,7 +79,10 @@ fn reason(finding: &Finding) -> (&'static str, Reason) {
 fn streaming() {
     assert_eq!(reason(&found(|_, _, _, _| {})), ("True", Reason::Streaming));
     // Sockets outlive the Secret they were opened with.
-    assert_eq!(reason(&found(|_, secret, _, _| *secret = Secret::Missing)), ("True", Reason::Streaming));
+    assert_eq!(
+        reason(&found(|_, secret, _, _| *secret = Secret::Missing)),
+        ("True", Reason::Streaming)
+    );
 }
 
 #[test]
@@ -97,14 +121,21 @@ fn nothing_assigned() {
         assigned: Some(0),
         needed: 0,
     };
-    assert_eq!(reason(&account(&facts, start().monotonic)), ("True", Reason::Idle));
+    assert_eq!(
+        reason(&account(&facts, start().monotonic)),
+        ("True", Reason::Idle)
+    );
     facts.secret = &missing;
-    assert_eq!(reason(&account(&facts, start().monotonic)), ("False", Reason::SecretMissing));
+    assert_eq!(
+        reason(&account(&facts, start().monotonic)),
+        ("False", Reason::SecretMissing)
+    );
 }
 
 #[test]
 fn sockets_pod_or_redis_not_up() {
-    let finding = found(|report, _, _, _| report.connections = vec![socket(ConnectionState::Connecting)]);
+    let finding =
+        found(|report, _, _, _| report.connections = vec![socket(ConnectionState::Connecting)]);
     assert_eq!(reason(&finding), ("Trouble", Reason::Connecting));
     let finding = found(|report, _, _, _| report.streaming = 0);
     assert_eq!(reason(&finding), ("Trouble", Reason::Connecting));
@@ -118,41 +149,72 @@ fn sockets_pod_or_redis_not_up() {
     let finding = found(|_, _, process, scrape| {
         scrape.report = None;
         let trouble = Some("ImagePullBackOff".to_owned());
-        *process = Process::Present { name: "kt-a-0".to_owned(), address: None, ready: false, trouble };
+        *process = Process::Present {
+            name: "kt-a-0".to_owned(),
+            address: None,
+            ready: false,
+            trouble,
+        };
     });
-    assert!(matches!(finding, Finding::Trouble { message, .. } if message.contains("ImagePullBackOff")));
+    assert!(
+        matches!(finding, Finding::Trouble { message, .. } if message.contains("ImagePullBackOff"))
+    );
 }
 
 #[test]
 fn a_429_says_what_to_do() {
-    let finding = found(|report, _, _, _| report.connections = vec![socket(ConnectionState::RateLimited)]);
-    assert!(matches!(finding, Finding::Trouble { message, .. } if message.contains("another process")));
+    let finding =
+        found(|report, _, _, _| report.connections = vec![socket(ConnectionState::RateLimited)]);
+    assert!(
+        matches!(finding, Finding::Trouble { message, .. } if message.contains("another process"))
+    );
 }
 
 #[test]
 fn one_bad_attempt_is_forgiven_two_are_not() {
     let failing = |attempts| {
         move |_: &mut Report, _: &mut Secret, _: &mut Process, scrape: &mut Scrape| {
-            scrape.failing = Some(Failing { since: start().monotonic, attempts, why: "timed out".to_owned() });
+            scrape.failing = Some(Failing {
+                since: start().monotonic,
+                attempts,
+                why: "timed out".to_owned(),
+            });
         }
     };
     assert_eq!(reason(&found(failing(1))), ("True", Reason::Streaming));
     assert_eq!(reason(&found(failing(2))), ("Trouble", Reason::PodNotReady));
     let scrape = Scrape {
         report: Some(good().into()),
-        failing: Some(Failing { since: start().monotonic, attempts: 1, why: String::new() }),
+        failing: Some(Failing {
+            since: start().monotonic,
+            attempts: 1,
+            why: String::new(),
+        }),
     };
     let now = start();
-    assert!(!answers(&Scrape { failing: scrape.failing, report: scrape.report }, later(now, 11).monotonic));
+    assert!(!answers(
+        &Scrape {
+            failing: scrape.failing,
+            report: scrape.report
+        },
+        later(now, 11).monotonic
+    ));
 }
 
 #[test]
 fn a_process_that_was_not_asked_is_not_judged() {
-    assert_eq!(reason(&found(|_, _, _, scrape| scrape.report = None)), ("Unasked", Reason::Pending));
+    assert_eq!(
+        reason(&found(|_, _, _, scrape| scrape.report = None)),
+        ("Unasked", Reason::Pending)
+    );
 }
 
 fn trouble() -> Finding {
-    Finding::Trouble { passing: Reason::Connecting, lasting: Reason::PodNotReady, message: String::new() }
+    Finding::Trouble {
+        passing: Reason::Connecting,
+        lasting: Reason::PodNotReady,
+        message: String::new(),
+    }
 }
 
 fn condition(state: State, reason: Reason, since: Timestamp) -> Condition {
@@ -170,23 +232,43 @@ fn condition(state: State, reason: Reason, since: Timestamp) -> Condition {
 fn trouble_is_unknown_for_ten_seconds_and_false_then() {
     let now = start();
     let first = judge(trouble(), &Past::default(), now);
-    assert_eq!((first.state, first.reason), (State::Unknown, Reason::Connecting));
-    let past = Past { due: first.due, ..Past::default() };
+    assert_eq!(
+        (first.state, first.reason),
+        (State::Unknown, Reason::Connecting)
+    );
+    let past = Past {
+        due: first.due,
+        ..Past::default()
+    };
     let almost = judge(trouble(), &past, later(now, 9));
     assert_eq!((almost.state, almost.due), (State::Unknown, first.due));
     let lasting = judge(trouble(), &past, later(now, 10));
-    assert_eq!((lasting.state, lasting.reason), (State::False, Reason::PodNotReady));
-    assert_eq!(judge(Finding::Holds(Reason::Streaming, String::new()), &past, now).due, None);
+    assert_eq!(
+        (lasting.state, lasting.reason),
+        (State::False, Reason::PodNotReady)
+    );
+    assert_eq!(
+        judge(Finding::Holds(Reason::Streaming, String::new()), &past, now).due,
+        None
+    );
 }
 
 #[test]
 fn a_restart_of_the_operator_does_not_make_old_trouble_new() {
     let now = start();
     let old = condition(State::False, Reason::PodNotReady, now.wall);
-    let past = Past { ready: Some(&old), first: true, ..Past::default() };
+    let past = Past {
+        ready: Some(&old),
+        first: true,
+        ..Past::default()
+    };
     assert_eq!(judge(trouble(), &past, now).state, State::False);
     let unknown = condition(State::Unknown, Reason::Connecting, now.wall);
-    let past = Past { ready: Some(&unknown), first: true, ..Past::default() };
+    let past = Past {
+        ready: Some(&unknown),
+        first: true,
+        ..Past::default()
+    };
     let judgement = judge(trouble(), &past, later(now, 4));
     assert_eq!(judgement.state, State::Unknown);
     assert_eq!(judgement.due, Some(later(now, 10).monotonic));
@@ -196,13 +278,36 @@ fn a_restart_of_the_operator_does_not_make_old_trouble_new() {
 fn what_was_known_counts_until_the_first_report_but_not_for_ever() {
     let now = start();
     let known = condition(State::True, Reason::Streaming, now.wall);
-    let past = Past { ready: Some(&known), generation: Some(1), first: true, due: None };
+    let past = Past {
+        ready: Some(&known),
+        generation: Some(1),
+        first: true,
+        due: None,
+    };
     let judgement = judge(Finding::Unasked, &past, now);
-    assert_eq!((judgement.state, judgement.message.as_str()), (State::True, "as it was"));
-    let past = Past { due: judgement.due, first: false, ..past };
-    assert_eq!(judge(Finding::Unasked, &past, later(now, 10)).state, State::False);
+    assert_eq!(
+        (judgement.state, judgement.message.as_str()),
+        (State::True, "as it was")
+    );
+    let past = Past {
+        due: judgement.due,
+        first: false,
+        ..past
+    };
+    assert_eq!(
+        judge(Finding::Unasked, &past, later(now, 10)).state,
+        State::False
+    );
     // It speaks of an older spec, or there is nothing.
-    let past = Past { generation: Some(2), first: true, due: None, ..past };
+    let past = Past {
+        generation: Some(2),
+        first: true,
+        due: None,
+        ..past
+    };
     assert_eq!(judge(Finding::Unasked, &past, now).reason, Reason::Pending);
-    assert_eq!(judge(Finding::Unasked, &Past::default(), now).state, State::Unknown);
+    assert_eq!(
+        judge(Finding::Unasked, &Past::default(), now).state,
+        State::Unknown
+    );
 }

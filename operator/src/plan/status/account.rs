@@ -32,8 +32,14 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
     let scrape = &view.observed.scrape;
     let report = view.report();
     let answer = report.filter(|_| ready::answers(scrape, now.monotonic));
-    let needed = view.spec.as_ref().map_or(0, |spec| needed(spec, input.assigned));
-    let secret_name = view.spec.as_ref().map_or("", |spec| spec.workload.secret.as_str());
+    let needed = view
+        .spec
+        .as_ref()
+        .map_or(0, |spec| needed(spec, input.assigned));
+    let secret_name = view
+        .spec
+        .as_ref()
+        .map_or("", |spec| spec.workload.secret.as_str());
     let facts = AccountFacts {
         secret_name,
         secret: &view.observed.secret,
@@ -64,9 +70,15 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
             .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, ready::live)))),
         instruments: if unasked { before.instruments } else { None }.or_else(|| {
             let streaming = answer.map_or(0, |report| report.streaming);
-            Some(format!("{streaming}/{}", count(input.assigned.unwrap_or(0))))
+            Some(format!(
+                "{streaming}/{}",
+                count(input.assigned.unwrap_or(0))
+            ))
         }),
-        capacity: view.spec.as_ref().map_or(before.capacity, |spec| Some(count(spec.capacity()))),
+        capacity: view
+            .spec
+            .as_ref()
+            .map_or(before.capacity, |spec| Some(count(spec.capacity()))),
         ticks_per_second: Some(answer.map_or(0, |report| report.ticks_per_second)),
         last_tick_time: report
             .and_then(|report| seconds(report.last_tick_us?))
@@ -92,7 +104,11 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
 
 /// Sockets that this many instruments need.
 fn needed(spec: &Account, assigned: Option<usize>) -> u32 {
-    count(assigned.unwrap_or(0).div_ceil(usize::from(spec.tokens_per_connection).max(1)))
+    count(
+        assigned
+            .unwrap_or(0)
+            .div_ceil(usize::from(spec.tokens_per_connection).max(1)),
+    )
 }
 
 fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Finding {
@@ -102,7 +118,9 @@ fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Findin
     if let Some(foreign) = view.observed.foreign.first() {
         return Finding::Fails(
             Reason::NameTaken,
-            format!("{foreign} exists and belongs to somebody else: remove it, or name the account differently"),
+            format!(
+                "{foreign} exists and belongs to somebody else: remove it, or name the account differently"
+            ),
         );
     }
     ready::account(facts, now.monotonic)
@@ -114,12 +132,18 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> Verdict {
         return verdict(kind, State::False, reason, &message);
     }
     match answer.map(|report| &report.credentials) {
-        Some(Credentials::Accepted) => {
-            verdict(kind, State::True, Reason::Verified, "Kite accepted the credentials")
-        }
-        Some(_) | None => {
-            verdict(kind, State::Unknown, Reason::Unverified, "nothing has been dialled with the credentials yet")
-        }
+        Some(Credentials::Accepted) => verdict(
+            kind,
+            State::True,
+            Reason::Verified,
+            "Kite accepted the credentials",
+        ),
+        Some(_) | None => verdict(
+            kind,
+            State::Unknown,
+            Reason::Unverified,
+            "nothing has been dialled with the credentials yet",
+        ),
     }
 }
 
@@ -133,16 +157,31 @@ fn connected(facts: &AccountFacts<'_>, answer: Option<&Report>, judgement: &Judg
     };
     let up = ready::live(report);
     if up >= facts.needed.max(1) {
-        return verdict(kind, State::True, Reason::Connected, &format!("{up} of {} sockets are up", facts.needed));
+        return verdict(
+            kind,
+            State::True,
+            Reason::Connected,
+            &format!("{up} of {} sockets are up", facts.needed),
+        );
     }
-    verdict(kind, State::False, Reason::Connecting, &ready::connecting(report, facts.needed))
+    verdict(
+        kind,
+        State::False,
+        Reason::Connecting,
+        &ready::connecting(report, facts.needed),
+    )
 }
 
 fn capacity(spec: &Account, input: &Input<'_>) -> Verdict {
     let kind = ConditionType::CapacityAvailable;
     let capacity = spec.capacity();
     let Some(assigned) = input.assigned else {
-        return verdict(kind, State::Unknown, Reason::Pending, "its assignment is not known");
+        return verdict(
+            kind,
+            State::Unknown,
+            Reason::Pending,
+            "its assignment is not known",
+        );
     };
     let mut message = format!("{assigned} of {capacity} places are taken");
     if input.without_refuge > 0 {
@@ -159,10 +198,21 @@ fn capacity(spec: &Account, input: &Input<'_>) -> Verdict {
 }
 
 fn unknown(judgement: &Judgement) -> Vec<Verdict> {
-    [ConditionType::CredentialsValid, ConditionType::Connected, ConditionType::CapacityAvailable]
-        .into_iter()
-        .map(|kind| verdict(kind, State::Unknown, judgement.reason, "the account cannot be read"))
-        .collect()
+    [
+        ConditionType::CredentialsValid,
+        ConditionType::Connected,
+        ConditionType::CapacityAvailable,
+    ]
+    .into_iter()
+    .map(|kind| {
+        verdict(
+            kind,
+            State::Unknown,
+            judgement.reason,
+            "the account cannot be read",
+        )
+    })
+    .collect()
 }
 
 fn connection(connection: &contract::report::Connection) -> ConnectionStatus {

@@ -79,8 +79,17 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
         Demand::Refused { .. } => Vec::new(),
         Demand::Held { .. } | Demand::Unreadable(_) => before.unresolved.clone(),
     };
-    let newest = input.shares.iter().filter_map(|share| seconds(share.report?.last_tick_us?)).max();
-    let names = input.shares.iter().map(|share| share.holder.name).collect::<Vec<_>>().join(",");
+    let newest = input
+        .shares
+        .iter()
+        .filter_map(|share| seconds(share.report?.last_tick_us?))
+        .max();
+    let names = input
+        .shares
+        .iter()
+        .map(|share| share.holder.name)
+        .collect::<Vec<_>>()
+        .join(",");
     let status = InstrumentSetStatus {
         observed_generation: meta.generation,
         conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
@@ -90,9 +99,17 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
         },
         selected: Some(counts.selected),
         scheduled: Some(counts.scheduled),
-        streaming: if unasked { before.streaming.or(Some(0)) } else { Some(counts.streaming) },
+        streaming: if unasked {
+            before.streaming.or(Some(0))
+        } else {
+            Some(counts.streaming)
+        },
         waiting: Some(input.waiting),
-        silent: if unasked { before.silent.or(Some(0)) } else { Some(counts.silent) },
+        silent: if unasked {
+            before.silent.or(Some(0))
+        } else {
+            Some(counts.silent)
+        },
         resolved_at: resolved_at(input, &before, counts, &samples, now),
         unresolved: samples,
         unresolved_count: Some(counts.unresolved),
@@ -114,11 +131,15 @@ fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
     let sum = |of: fn(&Share<'_>) -> u32| input.shares.iter().map(of).fold(0, u32::saturating_add);
     let scheduled = sum(|share| share.instruments);
     let (selected, unresolved) = match input.demand {
-        Demand::Wanted(wants) => (count(wants.selection.instruments.len()), wants.selection.unresolved),
+        Demand::Wanted(wants) => (
+            count(wants.selection.instruments.len()),
+            wants.selection.unresolved,
+        ),
         Demand::Refused { .. } => (names(input.view), 0),
-        Demand::Held { .. } | Demand::Unreadable(_) => {
-            (before.selected.unwrap_or(0).max(scheduled), before.unresolved_count.unwrap_or(0))
-        }
+        Demand::Held { .. } | Demand::Unreadable(_) => (
+            before.selected.unwrap_or(0).max(scheduled),
+            before.unresolved_count.unwrap_or(0),
+        ),
     };
     Counts {
         selected,
@@ -131,7 +152,9 @@ fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
 
 /// How many names a set that cannot be looked up lists.
 fn names(view: &SetView<'_>) -> u32 {
-    view.spec.as_ref().map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len()))
+    view.spec
+        .as_ref()
+        .map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len()))
 }
 
 fn resolved(asked: &Asked<'_>, counts: Counts) -> Verdict {
@@ -141,34 +164,60 @@ fn resolved(asked: &Asked<'_>, counts: Counts) -> Verdict {
         Asked::Refused(reason, message) | Asked::Held(reason, message) => {
             verdict(kind, State::Unknown, *reason, message)
         }
-        Asked::Wanted { unresolved: 0, .. } if counts.selected > 0 => {
-            verdict(kind, State::True, Reason::AllResolved, &format!("{} instruments", counts.selected))
-        }
-        Asked::Wanted { unresolved, samples, .. } => {
-            let reason =
-                if counts.selected == 0 { Reason::NothingResolved } else { Reason::PartiallyResolved };
-            verdict(kind, State::False, reason, &format!("{unresolved} names do not exist: {}", list(samples)))
+        Asked::Wanted { unresolved: 0, .. } if counts.selected > 0 => verdict(
+            kind,
+            State::True,
+            Reason::AllResolved,
+            &format!("{} instruments", counts.selected),
+        ),
+        Asked::Wanted {
+            unresolved,
+            samples,
+            ..
+        } => {
+            let reason = if counts.selected == 0 {
+                Reason::NothingResolved
+            } else {
+                Reason::PartiallyResolved
+            };
+            verdict(
+                kind,
+                State::False,
+                reason,
+                &format!("unknown names: {unresolved} ({})", list(samples)),
+            )
         }
     }
 }
 
 fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> Verdict {
     let kind = ConditionType::Scheduled;
-    let placed = format!("{} of {} instruments have an account", counts.scheduled, counts.selected);
+    let placed = format!(
+        "{} of {} instruments have an account",
+        counts.scheduled, counts.selected
+    );
     match asked {
         Asked::Unreadable(message) => verdict(kind, State::Unknown, Reason::Invalid, message),
         Asked::Held(reason, message) => verdict(kind, State::Unknown, *reason, message),
         Asked::Refused(reason, message) => verdict(kind, State::False, *reason, message),
-        Asked::Wanted { .. } if input.conflicts.0 > 0 => {
-            verdict(kind, State::False, Reason::ChannelConflict, input.conflicts.1)
-        }
+        Asked::Wanted { .. } if input.conflicts.0 > 0 => verdict(
+            kind,
+            State::False,
+            Reason::ChannelConflict,
+            input.conflicts.1,
+        ),
         Asked::Wanted { allowed, .. } if input.waiting > 0 => {
             let reason = match (counts.scheduled, *allowed) {
                 (_, 0) => Reason::NoAccount,
                 (0, _) => Reason::CapacityShort,
                 _ => Reason::PartiallyScheduled,
             };
-            verdict(kind, State::False, reason, &waiting(input.waiting, counts.selected, *allowed))
+            verdict(
+                kind,
+                State::False,
+                reason,
+                &waiting(input.waiting, counts.selected, *allowed),
+            )
         }
         Asked::Wanted { .. } if counts.selected == 0 => {
             verdict(kind, State::False, Reason::NothingResolved, &placed)
@@ -179,14 +228,29 @@ fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> Verdict {
 
 fn streaming(counts: Counts, unasked: bool, judgement: &Judgement) -> Verdict {
     let kind = ConditionType::Streaming;
-    let seen = format!("{} of {} instruments stream, {} are silent", counts.streaming, counts.scheduled, counts.silent);
+    let seen = format!(
+        "{} of {} instruments stream, {} are silent",
+        counts.streaming, counts.scheduled, counts.silent
+    );
     if unasked {
-        return verdict(kind, State::Unknown, Reason::Pending, "waits for the first report");
+        return verdict(
+            kind,
+            State::Unknown,
+            Reason::Pending,
+            "waits for the first report",
+        );
     }
-    if counts.scheduled > 0 && counts.streaming > 0 && counts.streaming + counts.silent >= counts.scheduled {
+    if counts.scheduled > 0
+        && counts.streaming > 0
+        && counts.streaming + counts.silent >= counts.scheduled
+    {
         return verdict(kind, State::True, Reason::Streaming, &seen);
     }
-    let reason = if judgement.state == State::True { Reason::Connecting } else { judgement.reason };
+    let reason = if judgement.state == State::True {
+        Reason::Connecting
+    } else {
+        judgement.reason
+    };
     verdict(kind, State::False, reason, &seen)
 }
 
@@ -198,10 +262,16 @@ fn resolved_at(
     samples: &[String],
     now: Now,
 ) -> Option<Time> {
-    let Demand::Wanted(_) = input.demand else { return before.resolved_at.clone() };
+    let Demand::Wanted(_) = input.demand else {
+        return before.resolved_at.clone();
+    };
     let same = before.selected == Some(counts.selected)
         && before.unresolved_count == Some(counts.unresolved)
         && before.unresolved == samples;
     let now = Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall);
-    before.resolved_at.clone().filter(|_| same).or(Some(Time(now)))
+    before
+        .resolved_at
+        .clone()
+        .filter(|_| same)
+        .or(Some(Time(now)))
 }

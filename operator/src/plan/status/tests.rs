@@ -2,7 +2,12 @@ use super::*;
 use crate::plan::fixture::start;
 
 fn status(message: &str) -> TickerAccountStatus {
-    let verdict = verdict(ConditionType::Ready, State::True, Reason::Streaming, message);
+    let verdict = verdict(
+        ConditionType::Ready,
+        State::True,
+        Reason::Streaming,
+        message,
+    );
     TickerAccountStatus {
         conditions: conditions(vec![verdict], &[], Some(1), start().wall),
         instruments: Some("5/5".to_owned()),
@@ -15,12 +20,21 @@ fn times_and_rates_are_a_refresh_and_all_else_a_transition() {
     let old = status("a");
     assert_eq!(change(None, &old), Change::Transition);
     assert_eq!(change(Some(&old), &old), Change::None);
-    let faster = TickerAccountStatus { ticks_per_second: Some(9), ..old.clone() };
+    let faster = TickerAccountStatus {
+        ticks_per_second: Some(9),
+        ..old.clone()
+    };
     assert_eq!(change(Some(&old), &faster), Change::Refresh);
-    let ticked = TickerAccountStatus { last_tick_time: seconds(5_000_000), ..old.clone() };
+    let ticked = TickerAccountStatus {
+        last_tick_time: seconds(5_000_000),
+        ..old.clone()
+    };
     assert_eq!(change(Some(&old), &ticked), Change::Refresh);
     assert_eq!(change(Some(&old), &status("b")), Change::Transition);
-    let fewer = TickerAccountStatus { instruments: Some("4/5".to_owned()), ..old.clone() };
+    let fewer = TickerAccountStatus {
+        instruments: Some("4/5".to_owned()),
+        ..old.clone()
+    };
     assert_eq!(change(Some(&old), &fewer), Change::Transition);
 }
 
@@ -38,11 +52,21 @@ fn times_stand_in_whole_seconds() {
     assert_eq!(seconds(i64::MAX), None);
     let now = Timestamp::constant(7, 999);
     let verdict = verdict(ConditionType::Ready, State::True, Reason::Idle, "");
-    assert_eq!(conditions(vec![verdict], &[], None, now)[0].last_transition_time.0, Timestamp::constant(7, 0));
+    assert_eq!(
+        conditions(vec![verdict], &[], None, now)[0]
+            .last_transition_time
+            .0,
+        Timestamp::constant(7, 0)
+    );
 }
 
 #[test]
 fn messages_are_bounded_between_characters() {
-    let long = verdict(ConditionType::Ready, State::False, Reason::Invalid, &"…".repeat(5000));
+    let long = verdict(
+        ConditionType::Ready,
+        State::False,
+        Reason::Invalid,
+        &"…".repeat(5000),
+    );
     assert_eq!(long.message.chars().count(), LONGEST_MESSAGE + 1);
 }

@@ -1,27 +1,57 @@
 use super::*;
 
 fn judgement(state: State, reason: Reason) -> Judgement {
-    Judgement { state, reason, message: "why".to_owned(), due: None }
+    Judgement {
+        state,
+        reason,
+        message: "why".to_owned(),
+        due: None,
+    }
 }
 
-const WANTED: Asked<'_> = Asked::Wanted { selected: 5, unresolved: 0, samples: &[], allowed: 1 };
+const WANTED: Asked<'_> = Asked::Wanted {
+    selected: 5,
+    unresolved: 0,
+    samples: &[],
+    allowed: 1,
+};
 
 /// State (or the kind of finding), reason and message for one holder with all five instruments.
-fn found(change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>)) -> (&'static str, Reason, String) {
+fn found(
+    change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>),
+) -> (&'static str, Reason, String) {
     let ready = judgement(State::True, Reason::Streaming);
-    let mut holder =
-        Holder { name: "acct-a", ready: &ready, unasked: false, acknowledged: true, streaming: 5 };
-    let mut facts = SetFacts { asked: WANTED, scheduled: 5, waiting: 0, conflicts: (0, ""), holders: &[] };
+    let mut holder = Holder {
+        name: "acct-a",
+        ready: &ready,
+        unasked: false,
+        acknowledged: true,
+        streaming: 5,
+    };
+    let mut facts = SetFacts {
+        asked: WANTED,
+        scheduled: 5,
+        waiting: 0,
+        conflicts: (0, ""),
+        holders: &[],
+    };
     change(&mut facts, &mut holder);
     let holders = [holder];
     if facts.scheduled > 0 {
-        facts = SetFacts { holders: &holders, ..facts };
+        facts = SetFacts {
+            holders: &holders,
+            ..facts
+        };
     }
     match set(&facts) {
         Finding::Holds(reason, message) => ("True", reason, message),
         Finding::Fails(reason, message) => ("False", reason, message),
         Finding::Unknown(reason, message) => ("Unknown", reason, message),
-        Finding::Trouble { passing, lasting, message } => {
+        Finding::Trouble {
+            passing,
+            lasting,
+            message,
+        } => {
             assert_eq!(passing, Reason::Connecting);
             ("Trouble", lasting, message)
         }
@@ -56,37 +86,87 @@ fn what_cannot_be_read_or_had() {
 #[test]
 fn no_name_resolves() {
     let samples = ["NSE:A".to_owned(), "7".to_owned()];
-    let asked = Asked::Wanted { selected: 0, unresolved: 2, samples: &samples, allowed: 1 };
-    let none = SetFacts { asked, scheduled: 0, waiting: 0, conflicts: (0, ""), holders: &[] };
-    let Finding::Fails(reason, message) = set(&none) else { panic!("must fail") };
+    let asked = Asked::Wanted {
+        selected: 0,
+        unresolved: 2,
+        samples: &samples,
+        allowed: 1,
+    };
+    let none = SetFacts {
+        asked,
+        scheduled: 0,
+        waiting: 0,
+        conflicts: (0, ""),
+        holders: &[],
+    };
+    let Finding::Fails(reason, message) = set(&none) else {
+        panic!("must fail")
+    };
     assert_eq!(reason, Reason::NothingResolved);
     assert!(message.contains("NSE:A, 7"), "{message}");
 }
 
 #[test]
 fn some_wait_for_capacity() {
-    assert_eq!(row(|facts, _| facts.waiting = 1), ("False", Reason::PartiallyScheduled));
+    assert_eq!(
+        row(|facts, _| facts.waiting = 1),
+        ("False", Reason::PartiallyScheduled)
+    );
     let is = row(|facts, _| (facts.waiting, facts.scheduled) = (5, 0));
     assert_eq!(is, ("False", Reason::CapacityShort));
-    let nobody = Asked::Wanted { selected: 5, unresolved: 0, samples: &[], allowed: 0 };
+    let nobody = Asked::Wanted {
+        selected: 5,
+        unresolved: 0,
+        samples: &[],
+        allowed: 0,
+    };
     let is = row(|facts, _| (facts.asked, facts.waiting, facts.scheduled) = (nobody, 5, 0));
     assert_eq!(is, ("False", Reason::NoAccount));
-    assert_eq!(row(|facts, _| facts.conflicts = (1, "x")), ("False", Reason::ChannelConflict));
+    assert_eq!(
+        row(|facts, _| facts.conflicts = (1, "x")),
+        ("False", Reason::ChannelConflict)
+    );
 }
 
 #[test]
 fn placed_but_not_flowing() {
-    assert_eq!(row(|_, holder| holder.acknowledged = false), ("Trouble", Reason::Connecting));
-    assert_eq!(row(|_, holder| holder.streaming = 0), ("Trouble", Reason::Stale));
-    assert_eq!(row(|_, holder| holder.unasked = true), ("Unasked", Reason::Pending));
+    assert_eq!(
+        row(|_, holder| holder.acknowledged = false),
+        ("Trouble", Reason::Connecting)
+    );
+    assert_eq!(
+        row(|_, holder| holder.streaming = 0),
+        ("Trouble", Reason::Stale)
+    );
+    assert_eq!(
+        row(|_, holder| holder.unasked = true),
+        ("Unasked", Reason::Pending)
+    );
 }
 
 #[test]
 fn a_holder_that_is_not_ready_lends_its_reason() {
     let expired = judgement(State::False, Reason::TokenExpired);
-    let holders = [Holder { name: "acct-a", ready: &expired, unasked: false, acknowledged: true, streaming: 5 }];
-    let facts = SetFacts { asked: WANTED, scheduled: 5, waiting: 0, conflicts: (0, ""), holders: &holders };
-    let Finding::Trouble { lasting, message, .. } = set(&facts) else { panic!("must be trouble") };
+    let holders = [Holder {
+        name: "acct-a",
+        ready: &expired,
+        unasked: false,
+        acknowledged: true,
+        streaming: 5,
+    }];
+    let facts = SetFacts {
+        asked: WANTED,
+        scheduled: 5,
+        waiting: 0,
+        conflicts: (0, ""),
+        holders: &holders,
+    };
+    let Finding::Trouble {
+        lasting, message, ..
+    } = set(&facts)
+    else {
+        panic!("must be trouble")
+    };
     assert_eq!(lasting, Reason::TokenExpired);
     assert_eq!(message, "account acct-a: why");
 }
@@ -94,8 +174,19 @@ fn a_holder_that_is_not_ready_lends_its_reason() {
 #[test]
 fn all_live() {
     assert_eq!(row(|_, _| {}), ("True", Reason::Streaming));
-    let asked = Asked::Wanted { selected: 5, unresolved: 1, samples: &[], allowed: 1 };
-    assert_eq!(row(|facts, _| facts.asked = asked), ("True", Reason::PartiallyResolved));
+    let asked = Asked::Wanted {
+        selected: 5,
+        unresolved: 1,
+        samples: &[],
+        allowed: 1,
+    };
+    assert_eq!(
+        row(|facts, _| facts.asked = asked),
+        ("True", Reason::PartiallyResolved)
+    );
     // Some that were never seen are counted elsewhere and change nothing.
-    assert_eq!(row(|_, holder| holder.streaming = 1), ("True", Reason::Streaming));
+    assert_eq!(
+        row(|_, holder| holder.streaming = 1),
+        ("True", Reason::Streaming)
+    );
 }

@@ -1,0 +1,142 @@
+//! Whether an account's assignment must be written, under which generation, and since which one a
+//! set's rows are what they are.
+//!
+//! Must not change the content.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use contract::report::AppliedAssignment;
+use contract::{Assignment, Shape};
+use rustc_hash::FxHasher;
+
+use super::memory::Mark;
+use super::world::AccountView;
+use super::{Delivery, LastAssignment};
+
+/// What is to be done so that `wanted` is in force: a new generation when its content is new, or
+/// when the process would refuse the old one because it has seen a later or another one.
+pub(crate) fn deliver(account: &AccountView<'_>, mut wanted: Assignment) -> Delivery {
+    let uid = account.uid();
+    let there = match &account.observed.assignment {
+        LastAssignment::Readable { assignment, sha256 } if assignment.account.uid == uid => {
+            Some((assignment, sha256))
+        }
+        LastAssignment::Readable { .. }
+        | LastAssignment::Absent
+        | LastAssignment::Unreadable { .. } => None,
+    };
+    let applied = account
+        .report()
+        .and_then(|report| report.assignment.as_ref());
+    let status = account
+        .observed
+        .object
+        .status
+        .as_deref()
+        .and_then(|status| status.assignment_generation);
+    let newest = [
+        account.base.map(|base| base.generation),
+        there.map(|(assignment, _)| assignment.generation),
+        applied.map(|applied| applied.generation),
+        status.and_then(|generation| generation.desired),
+    ]
+    .into_iter()
+    .flatten()
+    .max();
+    if let Some(base) = account
+        .base
+        .filter(|base| base.same_content(&wanted) && Some(base.generation) == newest)
+    {
+        match there {
+            Some((assignment, _))
+                if assignment.generation == base.generation && !assignment.same_content(base) => {}
+            Some((assignment, sha256)) if assignment.generation == base.generation => {
+                if !contradicts(applied, assignment.generation, sha256) {
+                    return Delivery::InPlace(Arc::clone(assignment));
+                }
+            }
+            _ => return Delivery::Write(Arc::clone(base)),
+        }
+    }
+    wanted.generation = newest.map_or(1, |newest| newest.saturating_add(1));
+    Delivery::Write(Arc::new(wanted))
+}
+
+/// Whether the process runs something else under the same generation.
+fn contradicts(applied: Option<&AppliedAssignment>, generation: u64, sha256: &str) -> bool {
+    applied
+        .is_some_and(|applied| applied.generation == generation && applied.sha256 != sha256.trim())
+}
+
+/// Since which generation the rows of each set are what they are.
+pub(crate) fn marks(account: &AccountView<'_>, decided: &Assignment) -> BTreeMap<String, Mark> {
+    let known = account.remembered.map(|known| &known.marks);
+    if let (Some(known), Some(base)) = (known, account.base)
+        && base.generation == decided.generation
+    {
+        return known.clone();
+    }
+    let before: BTreeMap<&str, u64> = account
+        .base
+        .map(|base| fingerprints(base))
+        .unwrap_or_default();
+    fingerprints(decided)
+        .into_iter()
+        .map(|(set, fingerprint)| {
+            let since = match known.and_then(|known| known.get(set)) {
+                Some(mark) if mark.fingerprint == fingerprint => mark.generation,
+                _ if before.get(set) == Some(&fingerprint) => account
+                    .base
+                    .map_or(decided.generation, |base| base.generation),
+                _ => decided.generation,
+            };
+            (
+                set.to_owned(),
+                Mark {
+                    fingerprint,
+                    generation: since,
+                },
+            )
+        })
+        .collect()
+}
+
+/// What the rows of each set say, in one number per set. Not kept beyond this process.
+fn fingerprints(assignment: &Assignment) -> BTreeMap<&str, u64> {
+    let channels: Vec<u64> = assignment.channels.iter().map(|name| hash(name)).collect();
+    let mut hashers: Vec<FxHasher> = assignment
+        .sets
+        .iter()
+        .map(|_| FxHasher::default())
+        .collect();
+    for row in &assignment.instruments {
+        let mut outputs = FxHasher::default();
+        (row.token, row.mode, &row.tradingsymbol).hash(&mut outputs);
+        for output in &row.outputs {
+            let channel = channels.get(usize::from(output.channel));
+            (channel, output.shape == Shape::Underlying, output.depth).hash(&mut outputs);
+        }
+        for set in &row.sets {
+            if let Some(hasher) = hashers.get_mut(usize::from(*set)) {
+                hasher.write_u64(outputs.finish());
+            }
+        }
+    }
+    assignment
+        .sets
+        .iter()
+        .map(String::as_str)
+        .zip(hashers.iter().map(Hasher::finish))
+        .collect()
+}
+
+fn hash(name: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use super::*;
+use crate::plan::fixture::{self, apply, edit, equities, observed, run, start, stream};
+use crate::plan::{Delivery, Memory, Observed, Plan, plan};
+use contract::Sealed;
+
+fn world() -> Observed {
+    observed(
+        vec![fixture::account("a")],
+        vec![fixture::set("s", &equities(0..3), &["NSE:NIFTY 50"])],
+    )
+}
+
+fn written(plan: &Plan) -> &Assignment {
+    match &plan.accounts[0].assignment {
+        Delivery::Write(assignment) => assignment,
+        other => panic!("must be written: {other:?}"),
+    }
+}
+
+fn there(observed: &Observed) -> Assignment {
+    match &observed.accounts[0].assignment {
+        LastAssignment::Readable { assignment, .. } => assignment.as_ref().clone(),
+        other => panic!("must lie there: {other:?}"),
+    }
+}
+
+fn restore(observed: &mut Observed, assignment: Assignment) {
+    let sha256 = Sealed::new(&assignment).sha256;
+    observed.accounts[0].assignment = LastAssignment::Readable {
+        assignment: Arc::new(assignment),
+        sha256,
+    };
+}
+
+#[test]
+fn the_first_generation_is_one_and_only_content_makes_another() {
+    let mut world = world();
+    let first = plan(&world, &Memory::default(), start());
+    assert_eq!(written(&first).generation, 1);
+    apply(&mut world, &first);
+    let second = plan(&world, &first.memory, start());
+    assert!(
+        matches!(&second.accounts[0].assignment, Delivery::InPlace(same) if same.generation == 1)
+    );
+    edit(&mut world.sets[0], |spec| {
+        spec.instruments.tokens.push(fixture::FIRST_EQUITY + 9);
+    });
+    assert_eq!(
+        written(&plan(&world, &second.memory, start())).generation,
+        2
+    );
+}
+
+#[test]
+fn a_write_that_is_not_visible_yet_is_repeated_unchanged() {
+    let world = world();
+    let first = plan(&world, &Memory::default(), start());
+    let second = plan(&world, &first.memory, start());
+    assert_eq!(written(&second), written(&first));
+}
+
+#[test]
+fn a_lost_or_restored_assignment_is_brought_back() {
+    let mut world = world();
+    let memory = run(&mut world, start());
+    let old = there(&world);
+    edit(&mut world.sets[0], |spec| spec.publish.depth = false);
+    let newer = plan(&world, &memory, start());
+    apply(&mut world, &newer);
+    stream(&mut world);
+    let current = there(&world);
+    assert_eq!(current.generation, 2);
+    // Deleted: what is remembered is written again.
+    world.accounts[0].assignment = LastAssignment::Absent;
+    assert_eq!(written(&plan(&world, &newer.memory, start())), &current);
+    // From a backup: likewise, or, after a restart of the operator, later than what the process runs.
+    restore(&mut world, old);
+    assert_eq!(written(&plan(&world, &newer.memory, start())), &current);
+    assert_eq!(
+        written(&plan(&world, &Memory::default(), start())).generation,
+        3
+    );
+}
+
+#[test]
+fn a_process_that_runs_something_else_under_the_same_number_gets_a_new_one() {
+    let mut world = world();
+    let memory = run(&mut world, start());
+    let mut other = there(&world);
+    other.instruments.pop();
+    world.accounts[0].scrape.report =
+        Some(Arc::new(fixture::good(&other, &Sealed::new(&other).sha256)));
+    assert_eq!(written(&plan(&world, &memory, start())).generation, 2);
+}
+
+#[test]
+fn a_new_account_of_an_old_name_starts_anew() {
+    let mut world = world();
+    let memory = run(&mut world, start());
+    world.accounts[0].object.meta.uid = "another".to_owned();
+    world.accounts[0].object.status = None;
+    let plan = plan(&world, &memory, start());
+    assert_eq!(
+        (
+            written(&plan).generation,
+            written(&plan).account.uid.as_str()
+        ),
+        (1, "another")
+    );
+}
+
+#[test]
+fn a_change_of_one_set_leaves_the_others_acknowledged() {
+    let mut world = world();
+    world
+        .sets
+        .push(fixture::aged("t", 1, &equities(10..12), &[]));
+    let memory = run(&mut world, start());
+    edit(&mut world.sets[1], |spec| {
+        spec.instruments.tokens.push(fixture::FIRST_EQUITY + 20);
+    });
+    let changed = plan(&world, &memory, start());
+    let reasons: Vec<&str> = changed
+        .sets
+        .iter()
+        .map(|set| set.status.conditions[0].reason.as_str())
+        .collect();
+    assert_eq!(reasons, ["Streaming", "Connecting"]);
+    // The same after a restart of the operator, which sees the new assignment for the first time.
+    apply(&mut world, &changed);
+    let marks = &plan(&world, &changed.memory, start()).memory.accounts
+        [&world.accounts[0].object.meta.key]
+        .marks;
+    assert_eq!((marks["s"].generation, marks["t"].generation), (1, 2));
+}

@@ -1,0 +1,138 @@
+//! What holds of every plan, whatever the world looks like.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::is;
+use crate::plan::fixture::*;
+use crate::plan::*;
+
+/// A world of a few small accounts and sets, some by one account only.
+fn any_world() -> impl Strategy<Value = Observed> {
+    let accounts = proptest::collection::vec(1_u16..40, 1..4);
+    let one = (
+        0_i64..3,
+        proptest::collection::btree_set(0..60_u32, 0..30),
+        0_usize..4,
+        any::<bool>(),
+    );
+    (accounts, proptest::collection::vec(one, 0..5)).prop_map(|(accounts, sets)| {
+        let accounts: Vec<ObservedAccount> = accounts
+            .into_iter()
+            .zip("abcd".chars())
+            .map(|(places, name)| small(&name.to_string(), places))
+            .collect();
+        let sets = sets
+            .into_iter()
+            .enumerate()
+            .map(|(at, (age, tokens, account, prefix))| {
+                let mut set = aged(&format!("s{at}"), age, &equities(tokens), &[]);
+                edit(&mut set, |spec| {
+                    let name = accounts
+                        .get(account)
+                        .map(|account| account.object.meta.key.name.clone());
+                    spec.account_ref = name.map(|name| crds::set::AccountRef { name });
+                    spec.publish.channel_prefix = prefix.then(|| "x".to_owned());
+                });
+                set
+            });
+        observed(accounts.clone(), sets.collect())
+    })
+}
+
+/// What must hold of any plan for a readable world with a table.
+fn check(world: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    let mut publishers = BTreeMap::new();
+    for account in &plan.accounts {
+        let Some(assignment) = account.assignment.assignment() else {
+            continue;
+        };
+        prop_assert_eq!(assignment.check(), Ok(()));
+        for row in &assignment.instruments {
+            prop_assert!(!row.outputs.is_empty() && !row.sets.is_empty());
+            for output in &row.outputs {
+                let channel = &assignment.channels[usize::from(output.channel)];
+                let clash = publishers.insert((channel.clone(), row.token), account.key.clone());
+                prop_assert_eq!(clash, None);
+            }
+        }
+    }
+    for (set, decided) in world.sets.iter().map(|set| {
+        (
+            set,
+            plan.sets
+                .iter()
+                .find(|decided| decided.key == set.meta.key)
+                .unwrap(),
+        )
+    }) {
+        let wanted = set.spec.as_deref().unwrap().instruments.tokens.len();
+        let status = &decided.status;
+        let conflicts = is(plan, &set.meta.key.name) == "False ChannelConflict";
+        let (scheduled, waiting) = (status.scheduled.unwrap(), status.waiting.unwrap());
+        prop_assert!(conflicts || usize::try_from(scheduled + waiting).unwrap() == wanted);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_plan_is_sound_repeatable_and_settles_at_once(mut world in any_world(), rotate in 0_usize..5) {
+        let first = plan(&world, &Memory::default(), start());
+        check(&world, &first)?;
+        // The order in which objects are listed does not matter.
+        let mut shuffled = world.clone();
+        let (accounts, sets) = (shuffled.accounts.len(), shuffled.sets.len());
+        shuffled.accounts.rotate_left(rotate % accounts.max(1));
+        shuffled.sets.rotate_left(rotate % sets.max(1));
+        shuffled.sets.reverse();
+        let same = plan(&shuffled, &Memory::default(), start());
+        for (one, other) in first.accounts.iter().zip(&same.accounts) {
+            prop_assert_eq!((&one.assignment, &one.status), (&other.assignment, &other.status));
+        }
+        for (one, other) in first.sets.iter().zip(&same.sets) {
+            prop_assert_eq!(&one.status, &other.status);
+        }
+        // Carried out, there is nothing left to do, with and without memory.
+        apply(&mut world, &first);
+        for memory in [first.memory, Memory::default()] {
+            let again = plan(&world, &memory, start());
+            prop_assert!(again.accounts.iter().all(|account| matches!(account.assignment, Delivery::InPlace(_))));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_never_shrinks_an_assignment(
+        mut world in any_world(),
+        broken_set in any::<prop::sample::Index>(),
+        broken_account in any::<prop::sample::Index>(),
+        loss in 0_u8..4,
+        remembers in any::<bool>(),
+    ) {
+        let memory = run(&mut world, start());
+        let before = placed(&world);
+        match loss {
+            0 => world.tables.clear(),
+            1 if !world.sets.is_empty() => {
+                let at = broken_set.index(world.sets.len());
+                world.sets[at].spec = Err(unreadable());
+            }
+            2 => {
+                let at = broken_account.index(world.accounts.len());
+                world.accounts[at].object.spec = Err(unreadable());
+            }
+            _ => for account in &mut world.accounts {
+                account.process = Process::Unknown;
+                account.scrape.failing =
+                    Some(Failing { since: start().monotonic, attempts: 99, why: "gone".to_owned() });
+            },
+        }
+        let memory = if remembers { memory } else { Memory::default() };
+        let plan = plan(&world, &memory, later(start(), 60));
+        apply(&mut world, &plan);
+        prop_assert_eq!(placed(&world), before);
+    }
+}

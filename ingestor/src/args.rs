@@ -51,7 +51,13 @@ mod tests {
 
     #[test]
     fn only_the_folders_are_required() {
-        let args = ["kite-ingestor", "--assignment-dir", "a", "--credentials-dir", "c"];
+        let args = [
+            "kite-ingestor",
+            "--assignment-dir",
+            "a",
+            "--credentials-dir",
+            "c",
+        ];
         assert_eq!(Args::parse_from(args).listen.to_string(), "0.0.0.0:9400");
         assert!(Args::try_parse_from(["kite-ingestor"]).is_err());
     }

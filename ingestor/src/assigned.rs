@@ -118,7 +118,10 @@ mod tests {
         };
         assert!(matches!(
             judged(Some(applied(6, uid))),
-            Err(RefusedAssignment::Older { found: 5, in_force: 6 })
+            Err(RefusedAssignment::Older {
+                found: 5,
+                in_force: 6
+            })
         ));
         assert_eq!(judged(Some(applied(5, uid))).unwrap(), 5);
         assert_eq!(judged(Some(applied(6, "another"))).unwrap(), 5);

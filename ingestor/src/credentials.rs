@@ -97,7 +97,10 @@ mod tests {
         assert_eq!(credentials.api_key.expose_secret(), "key-one");
         assert_eq!(credentials.access_token.expose_secret(), "tok");
         let shown = format!("{credentials:?}");
-        assert!(!shown.contains("key-one") && !shown.contains("tok "), "{shown}");
+        assert!(
+            !shown.contains("key-one") && !shown.contains("tok "),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -217,7 +217,11 @@ mod tests {
     use crate::table::tests::sample;
 
     fn folders(root: &Path) -> Folders {
-        Folders::new(root.join("assignment"), root.join("credentials"), "1".into())
+        Folders::new(
+            root.join("assignment"),
+            root.join("credentials"),
+            "1".into(),
+        )
     }
 
     fn publish(root: &Path, sealed: &Sealed) {
@@ -259,7 +263,11 @@ mod tests {
         assert_eq!(outcome(folders.read()), [older]);
         assert!(folders.read().is_empty());
         publish(root.path(), &Sealed::new(&generation(2)));
-        assert_eq!(outcome(folders.read()), ["assign 2"], "and the complaint ends");
+        assert_eq!(
+            outcome(folders.read()),
+            ["assign 2"],
+            "and the complaint ends"
+        );
     }
 
     #[test]

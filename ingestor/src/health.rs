@@ -54,7 +54,11 @@ pub fn judge(snapshot: &Snapshot) -> Health {
             accounts: account.into_iter().collect(),
         },
         dependencies: Dependencies {
-            redis: if report.redis.connected { "ok" } else { "error" },
+            redis: if report.redis.connected {
+                "ok"
+            } else {
+                "error"
+            },
         },
         reasons,
     }

@@ -26,12 +26,10 @@ pub fn router(snapshots: Snapshots, probes: &Probes, registry: Registry) -> Rout
         .merge(service::metrics::router(Arc::new(registry)))
 }
 
-#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
 async fn report(State(snapshots): State<Snapshots>) -> Json<Report> {
     Json(snapshots.borrow().report.clone())
 }
 
-#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
 async fn health(State(snapshots): State<Snapshots>) -> Json<Health> {
     Json(judge(&snapshots.borrow()))
 }

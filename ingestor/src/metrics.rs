@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use contract::report::{Connection, ConnectionState};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet,
-};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use tokio::sync::watch;
@@ -57,7 +55,8 @@ struct Page<'a> {
 impl Page<'_> {
     fn ticks(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let stats = &snapshot.stats;
-        let mut ticks = self.counter("ticks_processed", "Ticks received, by what became of them")?;
+        let mut ticks =
+            self.counter("ticks_processed", "Ticks received, by what became of them")?;
         for class in Class::ALL {
             let kind = ("tick_type", class.as_str());
             let (accepted, old) = (
@@ -204,28 +203,24 @@ impl Page<'_> {
             .encode_descriptor(name, help, None, MetricType::Gauge)
     }
 
-    fn histogram(&mut self, name: &'static str, help: &str) -> Result<MetricEncoder<'_>, fmt::Error> {
+    fn histogram(
+        &mut self,
+        name: &'static str,
+        help: &str,
+    ) -> Result<MetricEncoder<'_>, fmt::Error> {
         self.encoder
             .encode_descriptor(name, help, None, MetricType::Histogram)
     }
 }
 
-fn count(
-    encoder: &mut MetricEncoder<'_>,
-    labels: &[Label<'_>],
-    number: impl EncodeCounterValue,
-) -> fmt::Result {
+fn count(encoder: &mut MetricEncoder<'_>, labels: &[Label<'_>], number: u64) -> fmt::Result {
     let labels = labels.to_vec();
     encoder
         .encode_family(&labels)?
         .encode_counter::<NoLabelSet, _, f64>(&number, None)
 }
 
-fn measure(
-    encoder: &mut MetricEncoder<'_>,
-    labels: &[Label<'_>],
-    number: impl EncodeGaugeValue,
-) -> fmt::Result {
+fn measure(encoder: &mut MetricEncoder<'_>, labels: &[Label<'_>], number: i64) -> fmt::Result {
     let labels = labels.to_vec();
     encoder.encode_family(&labels)?.encode_gauge(&number)
 }
@@ -248,7 +243,10 @@ fn account_status(connections: &[Connection]) -> i64 {
     let connecting = |one: &Connection| one.state == ConnectionState::Connecting;
     if !connections.is_empty() && connections.iter().all(is_live) {
         2
-    } else if connections.iter().any(|one| is_live(one) || connecting(one)) {
+    } else if connections
+        .iter()
+        .any(|one| is_live(one) || connecting(one))
+    {
         1
     } else {
         0

@@ -141,7 +141,9 @@ impl Plane {
             if changed || now >= self.next_report {
                 self.publish_snapshot(now);
             }
-            if more {
+            // A socket that opened just now has not been read yet: without a first read nothing
+            // would wake this task when its frames come.
+            if more || changed {
                 continue;
             }
             // Deadlines of live sockets move with every frame: an early alarm is cheaper than
@@ -205,7 +207,11 @@ impl Plane {
 
     /// Dials `origin` from now on; sockets to another one end.
     fn go_to(&mut self, origin: String) {
-        if self.dialler.as_ref().is_some_and(|old| old.origin == origin) {
+        if self
+            .dialler
+            .as_ref()
+            .is_some_and(|old| old.origin == origin)
+        {
             return;
         }
         self.verdict.forget();

@@ -122,7 +122,13 @@ pub fn snapshot(
         limit: facts.limit,
         subscribed: connections
             .iter()
-            .map(|connection| if connection.is_live() { connection.desired() as u32 } else { 0 })
+            .map(|connection| {
+                if connection.is_live() {
+                    connection.desired() as u32
+                } else {
+                    0
+                }
+            })
             .collect(),
         stats: stats.clone(),
         link: publisher.link.counts(),

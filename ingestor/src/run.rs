@@ -92,16 +92,18 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let mut tasks = Tasks::new(shutdown.clone());
     tasks.spawn("http", server.serve(router, shutdown.token()));
     tasks.spawn("folders", folders.watch(orders, shutdown.token()));
-    tasks.spawn("probes", observe(seen, clock, probes, heartbeat, shutdown.token()));
-    tasks.spawn("data plane", async { plane.await.map_err(|_dropped| PlaneBroke) });
+    tasks.spawn(
+        "probes",
+        observe(seen, clock, probes, heartbeat, shutdown.token()),
+    );
+    tasks.spawn("data plane", async {
+        plane.await.map_err(|_dropped| PlaneBroke)
+    });
     Ok(tasks.join_all_bounded(DRAIN).await?)
 }
 
 /// Starts the thread of the data plane; what is returned completes when it has ended well.
-fn start_plane(
-    plane: Plane,
-    shutdown: CancellationToken,
-) -> io::Result<oneshot::Receiver<()>> {
+fn start_plane(plane: Plane, shutdown: CancellationToken) -> io::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -9,7 +9,8 @@ use crate::table::Class;
 
 /// Upper bounds of latency buckets, in seconds.
 pub const LATENCY_BOUNDS: [f64; 12] = [
-    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.1, 1.0,
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.1,
+    1.0,
 ];
 
 /// Upper bounds of the age that an exchange time has on receipt, in seconds.

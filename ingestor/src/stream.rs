@@ -184,7 +184,16 @@ mod tests {
         assert_eq!(parsed("redis:1"), Some(("redis".to_owned(), 1)));
         assert_eq!(parsed("[::1]:7"), Some(("::1".to_owned(), 7)));
         assert_eq!(parsed("[::1]"), Some(("::1".to_owned(), 6379)));
-        for bad in ["", ":1", "host:", "host:x", "host:70000", "[::1", "[::1]x", "::1"] {
+        for bad in [
+            "",
+            ":1",
+            "host:",
+            "host:x",
+            "host:70000",
+            "[::1",
+            "[::1]x",
+            "::1",
+        ] {
             assert_eq!(parsed(bad), None, "{bad}");
         }
     }

@@ -144,7 +144,11 @@ impl Table {
             rows: Vec::with_capacity(rows),
             index: FxHashMap::with_capacity_and_hasher(rows, Default::default()),
             sets: assignment.sets.clone(),
-            channels: assignment.channels.iter().map(Channel::new).collect(),
+            channels: assignment
+                .channels
+                .iter()
+                .map(|name| Channel::new(name))
+                .collect(),
             imprint: Imprint::new(&assignment.account, epoch),
             ..Self::default()
         };
@@ -368,9 +372,9 @@ impl Table {
 }
 
 impl Channel {
-    fn new(name: &String) -> Self {
+    fn new(name: &str) -> Self {
         Self {
-            name: name.clone(),
+            name: name.to_owned(),
             publish_head: publish_head(name),
             seq: 0,
         }

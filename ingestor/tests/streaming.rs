@@ -6,7 +6,7 @@ use contract::Sealed;
 use contract::report::{ConnectionState, Credentials, Report};
 use kite::{Command, Mode, Token};
 use stage::kite_server::{KiteServer, Seen, frame, full};
-use stage::redis_server::{RedisServer, free_port};
+use stage::redis_server::RedisServer;
 use stage::{ACCESS_TOKEN, API_KEY, Folders, Ingestor, assignment, option, within};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -21,14 +21,21 @@ fn is_live(report: &Report) -> bool {
 
 async fn expect_subscription(kite: &mut KiteServer, numbers: &[u32]) {
     let tokens: Vec<Token> = numbers.iter().map(|number| token(*number)).collect();
-    assert_eq!(kite.seen().await, Seen::Command(Command::Subscribe(tokens.clone())));
+    assert_eq!(
+        kite.seen().await,
+        Seen::Command(Command::Subscribe(tokens.clone()))
+    );
     let mode = Command::SetMode(Mode::Full, tokens);
     assert_eq!(kite.seen().await, Seen::Command(mode));
 }
 
 #[tokio::test]
 async fn a_subscribed_instrument_arrives_in_redis() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     let mut ticks = redis.subscribe().await;
     let ingestor = Ingestor::start(&folders).await;
     assert_eq!(ingestor.get("/readyz").await.0, 503);
@@ -41,23 +48,45 @@ async fn a_subscribed_instrument_arrives_in_redis() {
     assert_eq!(kite.seen().await, Seen::Opened);
     expect_subscription(&mut kite, &[1, 2]).await;
     ingestor.until("live", is_live).await;
-    socket.send(frame(&[full(token(1), 70), full(token(2), 71)])).unwrap();
+    socket
+        .send(frame(&[full(token(1), 70), full(token(2), 71)]))
+        .unwrap();
     socket.send(frame(&[full(token(1), 75)])).unwrap();
 
     let (channel, first) = ticks.message().await;
     assert_eq!(channel, "ticker:test:options");
-    assert_eq!((&first["tradingsymbol"], &first["price"]), (&"TEST1CE".into(), &0.70.into()));
-    assert_eq!((&first["seq"], &first["snapshot"]), (&1.into(), &true.into()));
-    assert_eq!((&first["src"], &first["is_mock"]), (&"acct-a".into(), &true.into()));
+    assert_eq!(
+        (&first["tradingsymbol"], &first["price"]),
+        (&"TEST1CE".into(), &0.70.into())
+    );
+    assert_eq!(
+        (&first["seq"], &first["snapshot"]),
+        (&1.into(), &true.into())
+    );
+    assert_eq!(
+        (&first["src"], &first["is_mock"]),
+        (&"acct-a".into(), &true.into())
+    );
     assert_eq!(ticks.tick().await["tradingsymbol"], "TEST2CE");
     let third = ticks.tick().await;
-    assert_eq!((&third["seq"], &third["volume_delta"]), (&3.into(), &5.into()));
+    assert_eq!(
+        (&third["seq"], &third["volume_delta"]),
+        (&3.into(), &5.into())
+    );
     assert!(third["pub_us"].as_i64() >= third["recv_us"].as_i64());
 
-    let report = ingestor.until("three ticks", |report| report.redis.published == 3).await;
-    assert_eq!((report.assigned, report.streaming, report.ticks_total), (2, 2, 3));
+    let report = ingestor
+        .until("three ticks", |report| report.redis.published == 3)
+        .await;
+    assert_eq!(
+        (report.assigned, report.streaming, report.ticks_total),
+        (2, 2, 3)
+    );
     assert_eq!(report.credentials, Credentials::Accepted);
-    assert_eq!(report.assignment.unwrap().sha256, Sealed::new(&assigned).sha256);
+    assert_eq!(
+        report.assignment.unwrap().sha256,
+        Sealed::new(&assigned).sha256
+    );
     assert_eq!((report.sets[0].assigned, report.sets[0].streaming), (2, 2));
     assert_eq!(ingestor.get("/readyz").await.0, 200);
     assert_eq!(ingestor.get("/livez").await.0, 200);
@@ -68,7 +97,11 @@ async fn a_subscribed_instrument_arrives_in_redis() {
 
 #[tokio::test]
 async fn a_change_of_the_assignment_disturbs_nobody() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     let mut ticks = redis.subscribe().await;
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1), option(2)];
@@ -79,32 +112,60 @@ async fn a_change_of_the_assignment_disturbs_nobody() {
     assert_eq!(kite.seen().await, Seen::Opened);
     expect_subscription(&mut kite, &[1, 2]).await;
     ingestor.until("live", is_live).await;
-    socket.send(frame(&[full(token(1), 10), full(token(2), 10)])).unwrap();
+    socket
+        .send(frame(&[full(token(1), 10), full(token(2), 10)]))
+        .unwrap();
     assert_eq!(ticks.tick().await["seq"], 1);
     assert_eq!(ticks.tick().await["seq"], 2);
 
     assigned.generation = 2;
     assigned.instruments = vec![option(1), option(3)];
     folders.assign(&assigned);
-    assert_eq!(kite.seen().await, Seen::Command(Command::Unsubscribe(vec![token(2)])));
+    assert_eq!(
+        kite.seen().await,
+        Seen::Command(Command::Unsubscribe(vec![token(2)]))
+    );
     expect_subscription(&mut kite, &[3]).await;
-    socket.send(frame(&[full(token(1), 12), full(token(2), 12), full(token(3), 12)])).unwrap();
+    socket
+        .send(frame(&[
+            full(token(1), 12),
+            full(token(2), 12),
+            full(token(3), 12),
+        ]))
+        .unwrap();
     let first = ticks.tick().await;
-    assert_eq!((&first["seq"], &first["volume_delta"]), (&3.into(), &2.into()));
-    assert_eq!(first.get("snapshot"), None, "it was not subscribed to again");
+    assert_eq!(
+        (&first["seq"], &first["volume_delta"]),
+        (&3.into(), &2.into())
+    );
+    assert_eq!(
+        first.get("snapshot"),
+        None,
+        "it was not subscribed to again"
+    );
     let second = ticks.tick().await;
-    assert_eq!((&second["seq"], &second["snapshot"]), (&4.into(), &true.into()));
+    assert_eq!(
+        (&second["seq"], &second["snapshot"]),
+        (&4.into(), &true.into())
+    );
     assert_eq!(second["tradingsymbol"], "TEST3CE");
     let report = ingestor.until("both", |report| report.streaming == 2).await;
     assert_eq!(report.connections[0].reconnects, 0);
     assert!(kite.nothing_seen(), "one socket, no more commands");
     let metrics = ingestor.get("/metrics").await.1;
-    assert!(metrics.contains(r#"errors_total{error_type="unknown_token"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"errors_total{error_type="unknown_token"} 1"#),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
 async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     kite.accept_only("fake-token-of-today");
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
@@ -113,7 +174,9 @@ async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
     let ingestor = Ingestor::start(&folders).await;
     assert_eq!(kite.seen().await, Seen::Refused);
     let report = ingestor
-        .until("refused", |report| report.credentials == Credentials::Refused)
+        .until("refused", |report| {
+            report.credentials == Credentials::Refused
+        })
         .await;
     assert_eq!(report.connections[0].state, ConnectionState::Refused);
     let error = report.connections[0].last_error.clone().unwrap();
@@ -130,7 +193,10 @@ async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
         ingestor.get("/health").await.1,
         ingestor.get("/metrics").await.1
     );
-    assert!(text.contains("ticker connection is open"), "the log was read");
+    assert!(
+        text.contains("ticker connection is open"),
+        "the log was read"
+    );
     for secret in ["fake-token", API_KEY] {
         assert!(!text.contains(secret), "{text}");
     }
@@ -138,84 +204,33 @@ async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
 
 #[tokio::test]
 async fn missing_credentials_are_named_and_appear_later() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
     folders.assign(&assigned);
     let ingestor = Ingestor::start(&folders).await;
     let files = vec!["api_key".to_owned(), "access_token".to_owned()];
     let missing = Credentials::Missing { files };
-    ingestor.until("missing", |report| report.credentials == missing && report.assigned == 1).await;
+    ingestor
+        .until("missing", |report| {
+            report.credentials == missing && report.assigned == 1
+        })
+        .await;
     folders.credentials_of(ACCESS_TOKEN);
     assert_eq!(kite.seen().await, Seen::Opened);
 }
 
 #[tokio::test]
-async fn ticks_wait_for_a_redis_that_comes_later() {
-    let (mut kite, port, folders) = (KiteServer::start().await, free_port().await, Folders::new());
-    let mut assigned = assignment(&kite, port);
-    assigned.instruments = vec![option(1), option(2)];
-    folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
-    for price in 1..=10 {
-        socket.send(frame(&[full(token(1), price)])).unwrap();
-    }
-    socket.send(frame(&[full(token(2), 1)])).unwrap();
-    let report = ingestor.until("ticks", |report| report.ticks_total == 11).await;
-    assert!(!report.redis.connected);
-    let error = report.redis.error.clone().unwrap();
-    assert!(error.contains("cannot connect"), "{error}");
-    assert_eq!((report.redis.conflated, report.redis.published), (9, 0));
-
-    let redis = RedisServer::start_at(port).await;
-    // Whoever subscribes this late may miss what waited; the server counts it.
-    ingestor.until("both", |report| report.redis.published == 2).await;
-    let mut ticks = redis.subscribe().await;
-    socket.send(frame(&[full(token(1), 11)])).unwrap();
-    let tick = ticks.tick().await;
-    assert_eq!((&tick["seq"], &tick["volume_delta"]), (&12.into(), &1.into()));
-    let report = ingestor.until("all", |report| report.redis.published == 3).await;
-    assert_eq!((report.redis.conflated, report.redis.unknown), (9, 0));
-    assert_eq!(report.connections[0].reconnects, 0);
-}
-
-#[tokio::test]
-async fn a_redis_that_dies_and_returns_gets_the_newest_of_each() {
-    let (mut kite, mut redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
-    let mut assigned = assignment(&kite, redis.port());
-    assigned.instruments = (1..=50).map(option).collect();
-    folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
-    ingestor.until("live", is_live).await;
-    let round = |price| frame(&(1..=50).map(|number| full(token(number), price)).collect::<Vec<_>>());
-    socket.send(round(1)).unwrap();
-    ingestor.until("first round", |report| report.redis.published == 50).await;
-
-    redis.kill().await;
-    ingestor.until("away", |report| !report.redis.connected).await;
-    for price in 2..=20 {
-        socket.send(round(price)).unwrap();
-    }
-    ingestor.until("all rounds", |report| report.ticks_total == 1000).await;
-    redis.restart().await;
-    let report = ingestor.until("newest", |report| report.redis.published == 100).await;
-    assert_eq!((report.redis.conflated, report.redis.unknown), (900, 0));
-    assert_eq!(report.connections[0].reconnects, 0);
-    let mut ticks = redis.subscribe().await;
-    socket.send(round(21)).unwrap();
-    for number in 1..=50 {
-        let tick = ticks.tick().await;
-        assert_eq!((&tick["seq"], &tick["volume_delta"]), (&(1000 + number).into(), &1.into()));
-    }
-}
-
-#[tokio::test]
 async fn broken_frames_disturb_nothing() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     let mut ticks = redis.subscribe().await;
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
@@ -228,18 +243,31 @@ async fn broken_frames_disturb_nothing() {
     let cut = whole.slice(..whole.len() - 1);
     socket.send(Message::Binary(cut)).unwrap();
     socket.send(Message::binary(vec![0])).unwrap();
-    socket.send(Message::binary(vec![0, 1, 0, 3, 1, 2, 3])).unwrap();
+    socket
+        .send(Message::binary(vec![0, 1, 0, 3, 1, 2, 3]))
+        .unwrap();
     socket.send(Message::binary(vec![255; 100])).unwrap();
-    socket.send(Message::text(r#"{"type":"error","data":"a complaint"}"#)).unwrap();
+    socket
+        .send(Message::text(r#"{"type":"error","data":"a complaint"}"#))
+        .unwrap();
     socket.send(Message::text("<html>")).unwrap();
     socket.send(frame(&[full(token(1), 7)])).unwrap();
     assert_eq!(ticks.tick().await["price"], 0.05);
     assert_eq!(ticks.tick().await["price"], 0.07);
-    let report = ingestor.until("ticks", |report| report.redis.published == 2).await;
+    let report = ingestor
+        .until("ticks", |report| report.redis.published == 2)
+        .await;
     assert_eq!(report.connections[0].reconnects, 0);
-    assert_eq!(report.connections[0].last_error.as_deref(), Some("the server says: a complaint"));
+    assert_eq!(
+        report.connections[0].last_error.as_deref(),
+        Some("the server says: a complaint")
+    );
     let metrics = ingestor.get("/metrics").await.1;
-    for (kind, count) in [("truncated_frame", 2), ("unknown_packet", 1), ("server_error", 1)] {
+    for (kind, count) in [
+        ("truncated_frame", 2),
+        ("unknown_packet", 1),
+        ("server_error", 1),
+    ] {
         let line = format!("tick_processing_errors_total{{error_type=\"{kind}\"}} {count}");
         assert!(metrics.contains(&line), "{line} in\n{metrics}");
     }
@@ -247,7 +275,11 @@ async fn broken_frames_disturb_nothing() {
 
 #[tokio::test]
 async fn a_bad_assignment_changes_nothing_and_is_reported() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     let mut ticks = redis.subscribe().await;
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
@@ -278,7 +310,11 @@ async fn a_bad_assignment_changes_nothing_and_is_reported() {
 
 #[tokio::test]
 async fn a_lost_socket_is_replaced_and_told_everything_again() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
     folders.assign(&assigned);
@@ -288,19 +324,28 @@ async fn a_lost_socket_is_replaced_and_told_everything_again() {
     assert_eq!(kite.seen().await, Seen::Opened);
     expect_subscription(&mut kite, &[1]).await;
     socket.send(frame(&[full(token(1), 5)])).unwrap();
-    ingestor.until("streaming", |report| report.streaming == 1).await;
+    ingestor
+        .until("streaming", |report| report.streaming == 1)
+        .await;
     drop(socket);
     let _next = kite.socket().await;
     assert_eq!(kite.seen().await, Seen::Opened);
     expect_subscription(&mut kite, &[1]).await;
     let report = ingestor.until("live again", is_live).await;
     assert_eq!(report.connections[0].reconnects, 1);
-    assert_eq!(report.streaming, 0, "nothing was seen on the present socket");
+    assert_eq!(
+        report.streaming, 0,
+        "nothing was seen on the present socket"
+    );
 }
 
 #[tokio::test]
 async fn another_endpoint_is_dialled_and_the_old_socket_closed() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     let mut other = KiteServer::start().await;
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
@@ -321,7 +366,11 @@ async fn another_endpoint_is_dialled_and_the_old_socket_closed() {
 
 #[tokio::test]
 async fn connections_open_one_after_the_other() {
-    let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
     let mut assigned = assignment(&kite, redis.port());
     assigned.tokens_per_connection = 2;
     assigned.instruments = (1..=2).map(option).collect();
@@ -338,20 +387,34 @@ async fn connections_open_one_after_the_other() {
     assert_eq!(kite.seen().await, Seen::Opened);
     expect_subscription(&mut kite, &[3]).await;
     second.send(frame(&[full(token(3), 1)])).unwrap();
-    let report = ingestor.until("two connections", |report| report.streaming == 1).await;
-    let loads: Vec<_> = report.connections.iter().map(|one| (one.instruments, one.streaming)).collect();
+    let report = ingestor
+        .until("two connections", |report| report.streaming == 1)
+        .await;
+    let loads: Vec<_> = report
+        .connections
+        .iter()
+        .map(|one| (one.instruments, one.streaming))
+        .collect();
     assert_eq!(loads, [(2, 0), (1, 1)]);
 
     assigned.generation = 3;
     assigned.instruments = (1..=2).map(option).collect();
     folders.assign(&assigned);
-    assert_eq!(kite.seen().await, Seen::CloseFrame, "a connection without instruments ends");
+    assert_eq!(
+        kite.seen().await,
+        Seen::CloseFrame,
+        "a connection without instruments ends"
+    );
 }
 
 #[tokio::test]
 async fn the_end_is_announced_to_the_server() {
     for stdin in [false, true] {
-        let (mut kite, redis, folders) = (KiteServer::start().await, RedisServer::start().await, Folders::new());
+        let (mut kite, redis, folders) = (
+            KiteServer::start().await,
+            RedisServer::start().await,
+            Folders::new(),
+        );
         let mut ticks = redis.subscribe().await;
         let mut assigned = assignment(&kite, redis.port());
         assigned.instruments = vec![option(1)];

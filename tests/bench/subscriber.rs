@@ -54,7 +54,7 @@ impl Subscriber {
         self.shared.count.load(Ordering::Relaxed)
     }
 
-    /// Jumps in `seq` so far.
+    /// Jumps in `seq` since the last reset.
     pub(crate) fn gaps(&self) -> u64 {
         self.shared.gaps.load(Ordering::Relaxed)
     }
@@ -68,12 +68,13 @@ impl Subscriber {
         .await;
     }
 
-    /// Forgets the latencies so far.
-    pub(crate) fn reset_latencies(&self) {
+    /// Forgets latencies and gaps so far.
+    pub(crate) fn reset(&self) {
+        self.shared.gaps.store(0, Ordering::Relaxed);
         self.shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).reset();
     }
 
-    /// The latencies since then, in microseconds.
+    /// The latencies since the last reset, in microseconds.
     pub(crate) fn latencies(&self) -> Histogram<u64> {
         self.shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

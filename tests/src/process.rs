@@ -108,10 +108,10 @@ pub async fn signal(pid: u32, name: &str) -> Result<()> {
 pub fn binary(name: impl AsRef<OsStr>) -> PathBuf {
     let name = name.as_ref();
     let test = std::env::current_exe().unwrap_or_default();
-    // target/PROFILE/deps/TEST
-    let path = test.ancestors().nth(2).unwrap_or(Path::new("")).join(name);
-    assert!(path.exists(), "{} is not built: run `cargo build --workspace --bins` first", path.display());
-    path
+    // target/PROFILE/deps/TEST, or target/PROFILE/bench
+    let beside = test.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let built = beside.filter(|path| path.exists()).last();
+    built.unwrap_or_else(|| panic!("{} is not built: run `cargo build --workspace --bins` first", name.display()))
 }
 
 /// Resident memory of a process in bytes, or `None` when it is gone.

@@ -263,8 +263,7 @@ impl Connection {
             }
         };
         if let (Some(accepted), Some(credentials)) = (judged, dialled.credentials) {
-            self.events
-                .push_back(Event::Judged(credentials, accepted));
+            self.events.push_back(Event::Judged(credentials, accepted));
         }
     }
 

@@ -183,7 +183,7 @@ impl Publisher {
                 .batches
                 .observe(&BATCH_BOUNDS, self.batch as f64, 1);
             self.batch = 0;
-            self.batch_since = None;
         }
+        self.batch_since = None;
     }
 }

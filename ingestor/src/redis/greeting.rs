@@ -118,7 +118,7 @@ impl Talk {
         self.stream.flush().await?;
         let mut buffer = [0; READ_BUFFER];
         loop {
-            if let Some(reply) = self.replies.next()? {
+            if let Some(reply) = self.replies.next_reply()? {
                 return Ok(Answer::from(reply));
             }
             let count = self.stream.read(&mut buffer).await?;

@@ -302,14 +302,18 @@ impl Link {
     }
 
     fn count_replies(&mut self) -> Result<(), LinkError> {
-        while let Some(reply) = self.replies.next()? {
+        while let Some(reply) = self.replies.next_reply()? {
             if !self.outbox.answered() {
                 return Err(LinkError::Surplus);
             }
             match reply {
                 Reply::Error(text) => {
                     self.counts.failed += 1;
-                    if self.refusal.as_deref().is_none_or(|old| old.as_bytes() != text) {
+                    if self
+                        .refusal
+                        .as_deref()
+                        .is_none_or(|old| old.as_bytes() != text)
+                    {
                         let text = String::from_utf8_lossy(text).into_owned();
                         tracing::warn!(error = %text, "redis refused a command");
                         self.refusal = Some(text);

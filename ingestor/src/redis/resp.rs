@@ -73,7 +73,7 @@ impl Replies {
     ///
     /// # Errors
     /// [`Garbage`]; nothing behind it can be read.
-    pub fn next(&mut self) -> Result<Option<Reply<'_>>, Garbage> {
+    pub fn next_reply(&mut self) -> Result<Option<Reply<'_>>, Garbage> {
         let rest = &self.bytes[self.read..];
         let Some((kind, line, behind)) = split_line(rest)? else {
             return Ok(None);
@@ -98,13 +98,19 @@ impl Replies {
     }
 }
 
-/// Kind, text, and length of the first line with its end.
+/// The first line: kind, text, and length with its end.
+type Line<'a> = (u8, &'a [u8], usize);
+
 #[inline]
-fn split_line(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, Garbage> {
+fn split_line(bytes: &[u8]) -> Result<Option<Line<'_>>, Garbage> {
     let Some((kind, rest)) = bytes.split_first() else {
         return Ok(None);
     };
-    match rest.iter().take(LARGEST_REPLY).position(|byte| *byte == b'\r') {
+    match rest
+        .iter()
+        .take(LARGEST_REPLY)
+        .position(|byte| *byte == b'\r')
+    {
         Some(end) => match rest.get(end + 1) {
             Some(b'\n') => Ok(Some((*kind, &rest[..end], end + 3))),
             Some(_) => Err(Garbage),
@@ -157,7 +163,7 @@ mod tests {
         for piece in pieces {
             replies.extend(piece);
             loop {
-                match replies.next() {
+                match replies.next_reply() {
                     Ok(Some(reply)) => seen.push(format!("{reply:?}")),
                     Ok(None) => break,
                     Err(Garbage) => return (seen, true),
@@ -181,14 +187,14 @@ mod tests {
     fn each_kind_is_read() {
         let mut replies = Replies::default();
         replies.extend(b"+PONG\r\n-ERR no\r\n:42\r\n$2\r\nhi\r\n$-1\r\n:1");
-        assert_eq!(replies.next(), Ok(Some(Reply::Simple(b"PONG"))));
-        assert_eq!(replies.next(), Ok(Some(Reply::Error(b"ERR no"))));
-        assert_eq!(replies.next(), Ok(Some(Reply::Integer(42))));
-        assert_eq!(replies.next(), Ok(Some(Reply::Bulk(Some(b"hi")))));
-        assert_eq!(replies.next(), Ok(Some(Reply::Bulk(None))));
-        assert_eq!(replies.next(), Ok(None));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Simple(b"PONG"))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Error(b"ERR no"))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Integer(42))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"hi")))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(None))));
+        assert_eq!(replies.next_reply(), Ok(None));
         replies.extend(b"0\r\n");
-        assert_eq!(replies.next(), Ok(Some(Reply::Integer(10))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Integer(10))));
     }
 
     #[test]

@@ -63,16 +63,20 @@ mod tests {
         );
         assert_eq!((plain.address.tls, plain.database), (false, 2));
         let tls = Target::parse("rediss://[::1]/").unwrap();
-        assert_eq!(
-            (tls.address.host.as_str(), tls.address.port),
-            ("::1", 6379)
-        );
+        assert_eq!((tls.address.host.as_str(), tls.address.port), ("::1", 6379));
         assert_eq!((tls.address.tls, tls.database), (true, 0));
     }
 
     #[test]
     fn others_are_refused_without_repeating_a_password() {
-        for bad in ["", "redis://", "http://h", "redis://h/x", "redis://h:p", "h:6379"] {
+        for bad in [
+            "",
+            "redis://",
+            "http://h",
+            "redis://h/x",
+            "redis://h:p",
+            "h:6379",
+        ] {
             assert_eq!(Target::parse(bad), Err(InvalidTarget::Form), "{bad}");
         }
         let error = Target::parse("redis://:hunter2@h").unwrap_err();

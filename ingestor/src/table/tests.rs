@@ -47,14 +47,24 @@ pub(crate) fn sample() -> Assignment {
         sets: vec!["one".to_owned()],
         channels: vec!["a".to_owned(), "b".to_owned()],
         instruments: vec![
-            row(256_265, "NIFTY 50", InstrumentType::Equity, vec![output(1, Shape::Underlying)]),
+            row(
+                256_265,
+                "NIFTY 50",
+                InstrumentType::Equity,
+                vec![output(1, Shape::Underlying)],
+            ),
             row(
                 408_065,
                 "INFY",
                 InstrumentType::Equity,
                 vec![output(0, Shape::Contract), output(1, Shape::Underlying)],
             ),
-            row(12_192_002, "NIFTYPE", InstrumentType::Put, vec![output(0, Shape::Contract)]),
+            row(
+                12_192_002,
+                "NIFTYPE",
+                InstrumentType::Put,
+                vec![output(0, Shape::Contract)],
+            ),
         ],
     }
 }
@@ -113,7 +123,11 @@ fn an_old_snapshot_is_seen_and_takes_no_number() {
     assert!(table.row(row).seen);
     let first = tick(&mut table, &full(12_192_002, 5, NOON));
     assert_eq!(first[0]["seq"], 1);
-    assert_eq!(first[0]["volume_delta"], Value::Null, "yesterday's volume is none");
+    assert_eq!(
+        first[0]["volume_delta"],
+        Value::Null,
+        "yesterday's volume is none"
+    );
     assert_eq!(first[0].get("snapshot"), None, "the first packet is over");
 }
 
@@ -131,7 +145,11 @@ fn a_first_packet_says_so_and_volume_counts_from_it() {
     assert_eq!(second[0]["volume_delta"], 30);
     table.on_messages_lost();
     let third = tick(&mut table, &full(12_192_002, 140, NOON));
-    assert_eq!(third[0]["volume_delta"], Value::Null, "a tick before it may be missing");
+    assert_eq!(
+        third[0]["volume_delta"],
+        Value::Null,
+        "a tick before it may be missing"
+    );
     let reset = tick(&mut table, &full(12_192_002, 3, NOON));
     assert_eq!(reset[0]["volume_delta"], Value::Null, "a new day");
 }
@@ -171,7 +189,11 @@ fn a_new_table_goes_on_where_the_old_one_was() {
     last.succeed(next);
     let option = tick(&mut last, &full(12_192_002, 200, NOON));
     assert_eq!(option[0]["seq"], 2, "a channel that comes back goes on");
-    assert_eq!(option[0]["volume_delta"], Value::Null, "the instrument was away");
+    assert_eq!(
+        option[0]["volume_delta"],
+        Value::Null,
+        "the instrument was away"
+    );
 }
 
 #[test]

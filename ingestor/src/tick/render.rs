@@ -11,6 +11,10 @@ use super::decimal::{Decimals, write_integer};
 use super::face::Imprint;
 use super::rules::mode_of;
 
+/// What ltp mode does not tell, in the underlying shape.
+const NO_DAY: &[u8] =
+    b",\"open\":null,\"high\":null,\"low\":null,\"prev_close\":null,\"ohlc\":null";
+
 /// One tick: a packet and what was decided about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tick<'a> {
@@ -106,9 +110,7 @@ fn write_underlying(json: &mut Json<'_>, look: &Look<'_>, tick: &Tick<'_>) {
     json.raw(b",\"close\":");
     json.price(price);
     match &tick.packet.detail {
-        Detail::Ltp => json.raw(
-            b",\"open\":null,\"high\":null,\"low\":null,\"prev_close\":null,\"ohlc\":null",
-        ),
+        Detail::Ltp => json.raw(NO_DAY),
         Detail::IndexQuote(index) | Detail::IndexFull(index, _) => json.day_twice(Day::from(index)),
         Detail::Quote(quote) | Detail::Full(quote, _) => json.day_twice(Day::from(quote)),
     }

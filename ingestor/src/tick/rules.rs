@@ -17,8 +17,9 @@ const MICROS: i64 = 1_000_000;
 #[must_use]
 pub fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: i64) -> i64 {
     let received = received_us.div_euclid(MICROS);
-    let fresh = exchange_time
-        .filter(|exchange| (0..=OLDEST_EXCHANGE_TIME).contains(&received.saturating_sub(*exchange)));
+    let fresh = exchange_time.filter(|exchange| {
+        (0..=OLDEST_EXCHANGE_TIME).contains(&received.saturating_sub(*exchange))
+    });
     fresh.unwrap_or(received).max(previous)
 }
 
@@ -69,7 +70,11 @@ impl FirstPackets {
     #[must_use]
     pub fn take(&mut self, came: Mode, wanted: Mode) -> bool {
         let first = self.0 > 0;
-        self.0 = if came == wanted { 0 } else { self.0.saturating_sub(1) };
+        self.0 = if came == wanted {
+            0
+        } else {
+            self.0.saturating_sub(1)
+        };
         first
     }
 }

@@ -41,8 +41,11 @@ impl KiteServer {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (tokens, sockets, seen) =
-                    (Arc::clone(&tokens), socket_sender.clone(), seen_sender.clone());
+                let (tokens, sockets, seen) = (
+                    Arc::clone(&tokens),
+                    socket_sender.clone(),
+                    seen_sender.clone(),
+                );
                 tokio::spawn(serve(stream, tokens, sockets, seen));
             }
         });

@@ -2,7 +2,17 @@
 //!
 //! Everything listens on loopback and lives in a temporary folder; everything ends with the test.
 
-#![allow(dead_code, reason = "every test uses another part of the stage")]
+#![allow(
+    dead_code,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "compiled into each test, and every test uses another part of it"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set up fails its test"
+)]
 
 pub mod kite_server;
 pub mod redis_server;
@@ -129,7 +139,12 @@ impl Ingestor {
     }
 
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let answer = self.http.get(self.base.clone() + path).send().await.unwrap();
+        let answer = self
+            .http
+            .get(self.base.clone() + path)
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
@@ -153,13 +168,18 @@ impl Ingestor {
         });
         match found.await {
             Ok(report) => report,
-            Err(_) => panic!("{what}: not within {PATIENCE:?}, but {last:#?}\n{}", self.log()),
+            Err(_) => panic!(
+                "{what}: not within {PATIENCE:?}, but {last:#?}\n{}",
+                self.log()
+            ),
         }
     }
 
     pub fn terminate(&self) {
         let pid = self.child.id().unwrap().to_string();
-        let status = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+        let status = std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status();
         assert!(status.unwrap().success());
     }
 

@@ -40,6 +40,15 @@ impl RedisServer {
         self.port
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let status = std::process::Command::new("kill")
+            .args([signal, &pid])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
     /// Ends it without a word.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();

@@ -198,13 +198,20 @@ fn an_option_in_full_mode_with_depth() {
         r#""last_qty":75,"avg_price":0.95,"open":1.00,"high":1.30,"low":0.65,"prev_close":10.05,"#,
         r#""oi_high":3000000,"oi_low":2900000,"volume_delta":150}"#,
     ];
-    assert_eq!(scene.text(70, Detail::Full(quote(), full)), expected.concat());
+    assert_eq!(
+        scene.text(70, Detail::Full(quote(), full)),
+        expected.concat()
+    );
 }
 
 #[test]
 fn depth_is_left_out_when_empty_or_not_wanted() {
     let empty = Scene::of(option(), Shape::Contract);
-    assert!(!empty.text(70, Detail::Full(quote(), full())).contains("depth"));
+    assert!(
+        !empty
+            .text(70, Detail::Full(quote(), full()))
+            .contains("depth")
+    );
     let unwanted = Scene {
         depth: false,
         ..Scene::of(option(), Shape::Contract)
@@ -213,7 +220,11 @@ fn depth_is_left_out_when_empty_or_not_wanted() {
         depth: depth(),
         ..full()
     };
-    assert!(!unwanted.text(70, Detail::Full(quote(), full)).contains("depth"));
+    assert!(
+        !unwanted
+            .text(70, Detail::Full(quote(), full))
+            .contains("depth")
+    );
 }
 
 #[test]
@@ -284,13 +295,17 @@ fn a_currency_future_has_seven_decimals_trimmed_and_no_greek_keys() {
         r#""last_qty":75,"avg_price":88.7512345,"open":88.75,"high":89.0,"low":88.7,"prev_close":88.6225,"#,
         r#""volume_delta":null}"#,
     ];
-    assert_eq!(scene.text(887_525_000, Detail::Quote(quote)), expected.concat());
+    assert_eq!(
+        scene.text(887_525_000, Detail::Quote(quote)),
+        expected.concat()
+    );
 }
 
 #[test]
 fn other_segments_have_their_own_decimals() {
     let price = |token: u32, raw| {
-        let text = Scene::of(row(token, InstrumentType::Future), Shape::Contract).text(raw, Detail::Ltp);
+        let text =
+            Scene::of(row(token, InstrumentType::Future), Shape::Contract).text(raw, Detail::Ltp);
         let from = text.split("\"price\":").nth(1).unwrap();
         from.split(',').next().unwrap().to_owned()
     };
@@ -325,7 +340,10 @@ fn a_share_has_no_greek_keys_and_no_strike() {
         r#""last_qty":75,"avg_price":0.95,"open":1.00,"high":1.30,"low":0.65,"prev_close":10.05,"#,
         r#""oi_high":0,"oi_low":0,"volume_delta":null}"#,
     ];
-    assert_eq!(scene.text(157_370, Detail::Full(quote(), full)), expected.concat());
+    assert_eq!(
+        scene.text(157_370, Detail::Full(quote(), full)),
+        expected.concat()
+    );
 }
 
 const INDEX: &str = concat!(
@@ -351,7 +369,8 @@ fn an_index_in_full_mode() {
 
 #[test]
 fn an_index_in_quote_mode_has_no_exchange_time() {
-    let text = Scene::of(index(), Shape::Underlying).text(2_565_905, Detail::IndexQuote(index_quote()));
+    let text =
+        Scene::of(index(), Shape::Underlying).text(2_565_905, Detail::IndexQuote(index_quote()));
     assert!(text.starts_with(INDEX));
     assert!(text.contains(r#""mode":"quote","exchange_ts":null,"last_trade_ts":null,"#));
     assert!(text.contains(r#""prev_close":25555.50,"ohlc":{"open":25600.10,"#));
@@ -388,7 +407,10 @@ fn a_share_in_the_underlying_shape_has_its_volume() {
         r#""recv_us":1762238671000250,"pub_us":1762238671000300,"last_qty":75,"avg_price":0.95,"#,
         r#""oi_high":3000000,"oi_low":2900000,"volume_delta":0}"#,
     ];
-    assert_eq!(scene.text(157_370, Detail::Full(quote(), full())), expected.concat());
+    assert_eq!(
+        scene.text(157_370, Detail::Full(quote(), full())),
+        expected.concat()
+    );
     let ltp = scene.text(157_370, Detail::Ltp);
     assert!(ltp.contains(r#""ohlc":null,"volume":null,"#));
 }
@@ -397,15 +419,34 @@ fn a_share_in_the_underlying_shape_has_its_volume() {
 #[test]
 fn the_keys_of_the_replaced_service_come_first() {
     let legacy = [
-        "symbol", "token", "tradingsymbol", "segment", "exchange", "strike", "expiry", "type",
-        "lot_size", "tick_size", "price", "volume", "oi", "iv", "delta", "gamma", "theta", "vega",
-        "ts", "is_mock",
+        "symbol",
+        "token",
+        "tradingsymbol",
+        "segment",
+        "exchange",
+        "strike",
+        "expiry",
+        "type",
+        "lot_size",
+        "tick_size",
+        "price",
+        "volume",
+        "oi",
+        "iv",
+        "delta",
+        "gamma",
+        "theta",
+        "vega",
+        "ts",
+        "is_mock",
     ];
     let text = Scene::of(option(), Shape::Contract).text(70, Detail::Full(quote(), full()));
     let mut rest = text.as_str();
     for key in legacy {
         let name = format!("\"{key}\":");
-        let at = rest.find(&name).unwrap_or_else(|| panic!("{key} in order in {text}"));
+        let at = rest
+            .find(&name)
+            .unwrap_or_else(|| panic!("{key} in order in {text}"));
         rest = &rest[at + name.len()..];
     }
 }

@@ -1,0 +1,196 @@
+//! Redis away, frozen, or back: what is sent, what is counted, and that the sockets never notice.
+
+mod stage;
+
+use contract::Assignment;
+use contract::report::{ConnectionState, Report};
+use ingestor::redis::greeting::greet;
+use ingestor::redis::target::Target;
+use kite::Token;
+use stage::kite_server::{KiteServer, frame, full};
+use stage::redis_server::{RedisServer, free_port};
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
+use tokio::io::AsyncReadExt;
+use tokio_tungstenite::tungstenite::Message;
+
+fn token(number: u32) -> Token {
+    option(number).token
+}
+
+fn is_live(report: &Report) -> bool {
+    let mut connections = report.connections.iter();
+    report.redis.connected && connections.any(|one| one.state == ConnectionState::Live)
+}
+
+/// Fifty instruments.
+fn fifty(kite: &KiteServer, redis_port: u16) -> Assignment {
+    Assignment {
+        instruments: (1..=50).map(option).collect(),
+        ..assignment(kite, redis_port)
+    }
+}
+
+/// One packet of each of the fifty.
+fn round(price: i32) -> Message {
+    let packets: Vec<_> = (1..=50).map(|number| full(token(number), price)).collect();
+    frame(&packets)
+}
+
+#[tokio::test]
+async fn ticks_wait_for_a_redis_that_comes_later() {
+    let (mut kite, port, folders) = (KiteServer::start().await, free_port().await, Folders::new());
+    let mut assigned = assignment(&kite, port);
+    assigned.instruments = vec![option(1), option(2)];
+    folders.assign(&assigned);
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    for price in 1..=10 {
+        socket.send(frame(&[full(token(1), price)])).unwrap();
+    }
+    socket.send(frame(&[full(token(2), 1)])).unwrap();
+    let report = ingestor
+        .until("ticks", |report| report.ticks_total == 11)
+        .await;
+    assert!(!report.redis.connected);
+    let error = report.redis.error.clone().unwrap();
+    assert!(error.contains("cannot connect"), "{error}");
+    assert_eq!((report.redis.conflated, report.redis.published), (9, 0));
+
+    let redis = RedisServer::start_at(port).await;
+    // Whoever subscribes this late may miss what waited; the server counts it.
+    ingestor
+        .until("both", |report| report.redis.published == 2)
+        .await;
+    let mut ticks = redis.subscribe().await;
+    socket.send(frame(&[full(token(1), 11)])).unwrap();
+    let tick = ticks.tick().await;
+    assert_eq!(
+        (&tick["seq"], &tick["volume_delta"]),
+        (&12.into(), &1.into())
+    );
+    let report = ingestor
+        .until("all", |report| report.redis.published == 3)
+        .await;
+    assert_eq!((report.redis.conflated, report.redis.unknown), (9, 0));
+    assert_eq!(report.connections[0].reconnects, 0);
+}
+
+#[tokio::test]
+async fn a_redis_that_dies_and_returns_gets_the_newest_of_each() {
+    let (mut kite, mut redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
+    folders.assign(&fifty(&kite, redis.port()));
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    ingestor.until("live", is_live).await;
+    socket.send(round(1)).unwrap();
+    ingestor
+        .until("first round", |report| report.redis.published == 50)
+        .await;
+
+    redis.kill().await;
+    ingestor
+        .until("away", |report| !report.redis.connected)
+        .await;
+    for price in 2..=20 {
+        socket.send(round(price)).unwrap();
+    }
+    ingestor
+        .until("all rounds", |report| report.ticks_total == 1000)
+        .await;
+    redis.restart().await;
+    let report = ingestor
+        .until("newest", |report| report.redis.published == 100)
+        .await;
+    assert_eq!((report.redis.conflated, report.redis.unknown), (900, 0));
+    assert_eq!(report.connections[0].reconnects, 0);
+    let mut ticks = redis.subscribe().await;
+    socket.send(round(21)).unwrap();
+    for number in 1..=50 {
+        let tick = ticks.tick().await;
+        assert_eq!(
+            (&tick["seq"], &tick["volume_delta"]),
+            (&(1000 + number).into(), &1.into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_redis_stops_neither_sockets_nor_order() {
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
+    folders.assign(&fifty(&kite, redis.port()));
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    ingestor.until("live", is_live).await;
+    let mut ticks = redis.subscribe().await;
+    socket.send(round(1)).unwrap();
+    ingestor
+        .until("first round", |report| report.redis.published == 50)
+        .await;
+
+    redis.signal("-STOP");
+    // Several windows of unanswered messages.
+    for price in 2..=201 {
+        socket.send(round(price)).unwrap();
+    }
+    let report = ingestor
+        .until("all rounds", |report| {
+            report.ticks_total == 10_050 && !report.redis.connected
+        })
+        .await;
+    assert_eq!(report.redis.error.as_deref(), Some("redis does not answer"));
+    assert!(report.redis.conflated > 0, "the window is bounded");
+
+    redis.signal("-CONT");
+    let all = |report: &Report| report.redis.published + report.redis.conflated == 10_050;
+    let report = ingestor.until("everything", all).await;
+    assert_eq!(
+        (report.redis.unknown, report.connections[0].reconnects),
+        (0, 0)
+    );
+    let mut last_seq = 0;
+    let mut newest = std::collections::HashMap::new();
+    for _ in 0..report.redis.published {
+        let tick = ticks.tick().await;
+        let seq = tick["seq"].as_u64().unwrap();
+        assert!(seq > last_seq, "{seq} after {last_seq}");
+        last_seq = seq;
+        newest.insert(
+            tick["token"].as_u64().unwrap(),
+            tick["volume"].as_u64().unwrap(),
+        );
+    }
+    assert_eq!(last_seq, 10_050);
+    assert!(newest.values().all(|volume| *volume == 201), "{newest:?}");
+}
+
+/// What a link has not carried out must not come after the first words of the next one.
+#[tokio::test]
+async fn a_new_link_ends_the_one_before_and_no_other() {
+    service::tls::install();
+    let redis = RedisServer::start().await;
+    let tls = service::tls::client_config().unwrap();
+    let target = Target::parse(&format!("redis://127.0.0.1:{}", redis.port())).unwrap();
+    let mut old = greet(&target, &tls, "ours", None).await.unwrap();
+    let mut other = greet(&target, &tls, "theirs", None).await.unwrap();
+    let _fails_to_end_other = greet(&target, &tls, "ours", other.id).await.unwrap();
+    let _next = greet(&target, &tls, "ours", old.id).await.unwrap();
+    let mut byte = [0];
+    let ended = within("the end of the old link", old.stream.read(&mut byte)).await;
+    assert_eq!(ended.unwrap(), 0);
+    let open = tokio::time::timeout(std::time::Duration::ZERO, other.stream.read(&mut byte)).await;
+    assert!(
+        open.is_err(),
+        "another's link stays although its number was named"
+    );
+}

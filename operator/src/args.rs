@@ -47,7 +47,12 @@ pub struct RunArgs {
     #[arg(long, env = "POKE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     pub poke: bool,
     /// Address of probes and metrics
-    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9401", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "LISTEN",
+        default_value = "0.0.0.0:9401",
+        value_name = "ADDRESS"
+    )]
     pub listen: SocketAddr,
 }
 
@@ -58,7 +63,12 @@ pub struct LocalArgs {
     #[arg(short = 'f', long = "filename", value_name = "FOLDER")]
     pub manifests: PathBuf,
     /// Redis of accounts that name none; without user and password
-    #[arg(long, env = "REDIS_URL", value_name = "URL", default_value = "redis://127.0.0.1:6379")]
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        value_name = "URL",
+        default_value = "redis://127.0.0.1:6379"
+    )]
     pub redis_url: String,
     /// Wait until everything is Ready, 10 seconds at most, print and stop; exit code 1 if it is not
     #[arg(long)]
@@ -144,7 +154,12 @@ mod tests {
     use super::*;
 
     fn run(args: &[&str]) -> Result<RunArgs, clap::Error> {
-        let required = ["kite-operator", "run", "--namespace=n", "--ingestor-image=i"];
+        let required = [
+            "kite-operator",
+            "run",
+            "--namespace=n",
+            "--ingestor-image=i",
+        ];
         let cli = Cli::try_parse_from([&required, args].concat())?;
         match cli.command {
             Command::Run(args) => Ok(args),
@@ -158,7 +173,11 @@ mod tests {
         let command = Cli::command();
         let run = command.find_subcommand("run").unwrap();
         for arg in run.get_arguments() {
-            assert!(arg.get_help().is_some() && arg.get_env().is_some(), "{}", arg.get_id());
+            assert!(
+                arg.get_help().is_some() && arg.get_env().is_some(),
+                "{}",
+                arg.get_id()
+            );
         }
     }
 
@@ -168,7 +187,11 @@ mod tests {
         assert!(args.poke);
         assert_eq!(args.listen.to_string(), "0.0.0.0:9401");
         assert_eq!(args.ingestor_pull_policy.as_str(), "IfNotPresent");
-        assert!(!run(&["--redis-url=redis://r", "--poke=false"]).unwrap().poke);
+        assert!(
+            !run(&["--redis-url=redis://r", "--poke=false"])
+                .unwrap()
+                .poke
+        );
     }
 
     #[test]

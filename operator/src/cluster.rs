@@ -6,8 +6,10 @@
 mod apply;
 mod claims;
 mod guarded;
+mod live;
 mod metrics;
 mod observe;
+mod pod;
 mod reports;
 mod retry;
 mod secrets;
@@ -117,7 +119,9 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
             secrets,
             tables: Default::default(),
             claims: Claims::new(client.clone()),
-            settings: plan::Settings { redis_url: settings.redis_url },
+            settings: plan::Settings {
+                redis_url: settings.redis_url,
+            },
             opened: Opened::default(),
         },
         applier: Applier::new(
@@ -139,7 +143,9 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
         gate: probes.gate("first pass"),
     };
     tasks.spawn("turn", turn.run(shutdown.token()));
-    let router = probes.router().merge(service::metrics::router(Arc::new(registry)));
+    let router = probes
+        .router()
+        .merge(service::metrics::router(Arc::new(registry)));
     tracing::info!(namespace = settings.namespace, address = %server.local_addr(), "operator started");
     tasks.spawn("http", server.serve(router, shutdown.token()));
     Ok(tasks.join_all_bounded(DRAIN).await?)

@@ -83,7 +83,9 @@ pub enum LocalError {
     #[error("no state folder")]
     State(#[from] StateFolderError),
     /// The ingest program is nowhere.
-    #[error("kite-ingestor is neither beside this program nor on the PATH: build it, or pass --ingestor-bin")]
+    #[error(
+        "kite-ingestor is neither beside this program nor on the PATH: build it, or pass --ingestor-bin"
+    )]
     NoIngestor,
     /// The state folder broke.
     #[error("state folder cannot be read")]
@@ -111,12 +113,20 @@ pub struct StateFolderError(StateError);
 ///
 /// # Errors
 /// When it cannot start, or the state folder breaks.
-pub async fn run(settings: Settings, clock: Clock, shutdown: &Shutdown) -> Result<Verdict, LocalError> {
+pub async fn run(
+    settings: Settings,
+    clock: Clock,
+    shutdown: &Shutdown,
+) -> Result<Verdict, LocalError> {
     let manifests = settings
         .manifests
         .canonicalize()
-        .map_err(|source| LocalError::Manifests { path: settings.manifests.clone(), source })?;
-    let state = StateFolder::open(&manifests, settings.state.as_deref()).map_err(StateFolderError)?;
+        .map_err(|source| LocalError::Manifests {
+            path: settings.manifests.clone(),
+            source,
+        })?;
+    let state =
+        StateFolder::open(&manifests, settings.state.as_deref()).map_err(StateFolderError)?;
     let tls = service::tls::client_config()?;
     let (findings, found) = mpsc::channel(64);
     let means = Means {
@@ -128,7 +138,9 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: &Shutdown) -> Resul
     };
     let tables = Tables::new(fetch::client(&tls)?);
     let fetched = tables.watch();
-    let planner = plan::Settings { redis_url: settings.redis_url };
+    let planner = plan::Settings {
+        redis_url: settings.redis_url,
+    };
     let mut run = Run {
         folder: Folder::new(manifests.clone()),
         world: World::new(means, planner, state),
@@ -176,11 +188,21 @@ impl Run {
             let ready = self.all_ready();
             if self.once && (ready || now >= deadline) {
                 self.print(true)?;
-                return Ok(if ready { Verdict::Done } else { Verdict::NotReady });
+                return Ok(if ready {
+                    Verdict::Done
+                } else {
+                    Verdict::NotReady
+                });
             }
             self.print(false)?;
-            let wait = next.map_or(REREAD, |next| next.saturating_duration_since(now)).min(screen::REFRESH);
-            let wait = if self.once { wait.min(deadline - now) } else { wait };
+            let wait = next
+                .map_or(REREAD, |next| next.saturating_duration_since(now))
+                .min(screen::REFRESH);
+            let wait = if self.once {
+                wait.min(deadline - now)
+            } else {
+                wait
+            };
             tokio::select! {
                 () = shutdown.wait() => return Ok(Verdict::Done),
                 Some(finding) = found.recv() => {
@@ -206,14 +228,19 @@ impl Run {
     fn reread(&mut self) {
         match self.folder.read() {
             Ok(manifests) => self.world.take_manifests(manifests),
-            Err(error) => tracing::error!(%error, "manifest folder cannot be read; nothing changes"),
+            Err(error) => {
+                tracing::error!(%error, "manifest folder cannot be read; nothing changes");
+            }
         }
     }
 
     /// Observes, plans, applies; returns when to do so again although nothing happens.
     async fn pass(&mut self) -> Result<Option<Instant>, LocalError> {
         let observed = self.world.observe().map_err(LocalError::Observe)?;
-        let now = Now { wall: self.clock.wall(), monotonic: self.clock.now() };
+        let now = Now {
+            wall: self.clock.wall(),
+            monotonic: self.clock.now(),
+        };
         let plan = plan::plan(&observed, &self.memory, now);
         self.world.apply(&plan).await;
         self.tables.keep(&plan.endpoints);
@@ -222,15 +249,22 @@ impl Run {
     }
 
     fn all_ready(&self) -> bool {
-        let ready = |conditions: &[_]| screen::ready(conditions).is_some_and(|it| it.status == "True");
+        let ready =
+            |conditions: &[_]| screen::ready(conditions).is_some_and(|it| it.status == "True");
         let mut accounts = self.world.accounts().peekable();
         accounts.peek().is_some()
-            && accounts
-                .all(|(_, known)| known.status.as_ref().is_some_and(|status| ready(&status.conditions)))
-            && self
-                .world
-                .sets()
-                .all(|(_, known)| known.status.as_ref().is_some_and(|status| ready(&status.conditions)))
+            && accounts.all(|(_, known)| {
+                known
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| ready(&status.conditions))
+            })
+            && self.world.sets().all(|(_, known)| {
+                known
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| ready(&status.conditions))
+            })
     }
 
     fn print(&mut self, always: bool) -> Result<(), LocalError> {
@@ -238,7 +272,11 @@ impl Run {
             .world
             .accounts()
             .filter_map(|(name, known)| {
-                Some(AccountRow { name, status: known.status.as_deref()?, since: known.since })
+                Some(AccountRow {
+                    name,
+                    status: known.status.as_deref()?,
+                    since: known.since,
+                })
             })
             .collect();
         let sets: Vec<_> = self
@@ -246,13 +284,21 @@ impl Run {
             .sets()
             .filter_map(|(name, known)| {
                 let mode = known.spec().map(|spec| spec.mode.as_str());
-                Some(SetRow { name, mode, status: known.status.as_deref()?, since: known.since })
+                Some(SetRow {
+                    name,
+                    mode,
+                    status: known.status.as_deref()?,
+                    since: known.since,
+                })
             })
             .collect();
         let problems = self.world.problems();
         let gist = format!("{}{}", screen::gist(&accounts, &sets), problems.join("\n"));
         let now = self.clock.now();
-        let due = self.printed.at.is_none_or(|at| now.saturating_duration_since(at) >= screen::REFRESH);
+        let due = self
+            .printed
+            .at
+            .is_none_or(|at| now.saturating_duration_since(at) >= screen::REFRESH);
         if !always && !due && gist == self.printed.gist {
             return Ok(());
         }
@@ -261,9 +307,14 @@ impl Run {
             text.push_str(problem);
             text.push('\n');
         }
-        self.printed = Printed { gist, at: Some(now) };
+        self.printed = Printed {
+            gist,
+            at: Some(now),
+        };
         let mut out = io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(LocalError::Screen)
+        writeln!(out, "{text}")
+            .and_then(|()| out.flush())
+            .map_err(LocalError::Screen)
     }
 }
 
@@ -293,7 +344,9 @@ fn find_ingestor(named: Option<&Path>) -> Option<PathBuf> {
     if let Some(named) = named {
         return Some(named.to_owned());
     }
-    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(NAME));
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|program| program.with_file_name(NAME));
     let path = std::env::var_os("PATH").unwrap_or_default();
     beside
         .into_iter()

@@ -55,7 +55,12 @@ impl Scraper {
     /// When there is no report to be had.
     pub async fn report(&self, address: SocketAddr) -> Result<Report, ScrapeError> {
         let url = format!("http://{address}{REPORT_PATH}");
-        let mut answer = self.client.get(url).send().await.map_err(ScrapeError::Unreachable)?;
+        let mut answer = self
+            .client
+            .get(url)
+            .send()
+            .await
+            .map_err(ScrapeError::Unreachable)?;
         if answer.status() != reqwest::StatusCode::OK {
             return Err(ScrapeError::Status(answer.status().as_u16()));
         }
@@ -81,8 +86,9 @@ mod tests {
     async fn answer_of(body: String) -> Result<Report, ScrapeError> {
         service::tls::install();
         let shutdown = Shutdown::new();
-        let server =
-            service::http::Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let server = service::http::Server::bind(([127, 0, 0, 1], 0).into())
+            .await
+            .unwrap();
         let address = server.local_addr();
         let router = Router::new().route(REPORT_PATH, get(async move || body));
         let serving = tokio::spawn(server.serve(router, shutdown.token()));
@@ -95,7 +101,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_is_read() {
-        let report = Report { assigned: 7, ..Report::default() };
+        let report = Report {
+            assigned: 7,
+            ..Report::default()
+        };
         let answer = answer_of(serde_json::to_string(&report).unwrap()).await;
         assert_eq!(answer.unwrap(), report);
     }
@@ -113,6 +122,9 @@ mod tests {
         service::tls::install();
         let scraper = Scraper::new(&service::tls::client_config().unwrap()).unwrap();
         let answer = scraper.report(([127, 0, 0, 1], 1).into()).await;
-        assert!(matches!(answer, Err(ScrapeError::Unreachable(_))), "{answer:?}");
+        assert!(
+            matches!(answer, Err(ScrapeError::Unreachable(_))),
+            "{answer:?}"
+        );
     }
 }

@@ -273,7 +273,10 @@ mod tests {
             let shutdown = Shutdown::new();
             let mut tasks = Tasks::new(shutdown.clone());
             tasks.spawn("ender", async move { shutdown.trigger() });
-            tasks.join_all_bounded(Duration::from_secs(1)).await.unwrap();
+            tasks
+                .join_all_bounded(Duration::from_secs(1))
+                .await
+                .unwrap();
         }
     }
 }

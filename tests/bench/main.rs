@@ -41,7 +41,12 @@ async fn first_tick(figures: &mut Figures) -> Result<()> {
     let start = Instant::now();
     local.start()?;
     subscriber.wait_for(1).await;
-    figures.add("local: start to first tick in Redis", start.elapsed().as_secs_f64() * 1e3, "ms", "< 1000");
+    figures.add(
+        "local: start to first tick in Redis",
+        start.elapsed().as_secs_f64() * 1e3,
+        "ms",
+        "< 1000",
+    );
     Ok(())
 }
 
@@ -57,11 +62,21 @@ async fn full_account(figures: &mut Figures) -> Result<()> {
     local.start()?;
     simulator.subscribed(9_000).await;
     let all = start.elapsed().as_secs_f64();
-    figures.add("local: start to 9,000 instruments subscribed in full mode", all, "s", "< 3");
+    figures.add(
+        "local: start to 9,000 instruments subscribed in full mode",
+        all,
+        "s",
+        "< 3",
+    );
     subscriber.wait_for(50_000).await;
     let child = only_child(&mut local)?;
     let memory = resident_memory(child).unwrap_or_default() as f64 / 1024.0 / 1024.0;
-    figures.add("ingestor: resident memory with 9,000 instruments", memory, "MiB", "< 40");
+    figures.add(
+        "ingestor: resident memory with 9,000 instruments",
+        memory,
+        "MiB",
+        "< 40",
+    );
     Ok(())
 }
 
@@ -95,12 +110,37 @@ async fn busy_account(figures: &mut Figures) -> Result<()> {
     let redis_time = (after.2 - before.2) / CLOCK_TICKS;
     let latency = subscriber.latencies();
 
-    figures.add("ticks received by a subscriber", received / seconds, "/s", "≈ 18000");
+    figures.add(
+        "ticks received by a subscriber",
+        received / seconds,
+        "/s",
+        "≈ 18000",
+    );
     figures.add("ingestor: processor", ours / seconds, "cores", "< 0.25");
-    figures.add("ingestor: processor per tick", ours * 1e6 / received, "µs", "");
-    figures.add("ingestor's processor time ÷ redis-server's", ours / redis_time, "", "");
-    figures.add("socket to subscriber, p50", latency.value_at_quantile(0.5) as f64 / 1e3, "ms", "");
-    figures.add("socket to subscriber, p99", latency.value_at_quantile(0.99) as f64 / 1e3, "ms", "< 5");
+    figures.add(
+        "ingestor: processor per tick",
+        ours * 1e6 / received,
+        "µs",
+        "",
+    );
+    figures.add(
+        "ingestor's processor time ÷ redis-server's",
+        ours / redis_time,
+        "",
+        "",
+    );
+    figures.add(
+        "socket to subscriber, p50",
+        latency.value_at_quantile(0.5) as f64 / 1e3,
+        "ms",
+        "",
+    );
+    figures.add(
+        "socket to subscriber, p99",
+        latency.value_at_quantile(0.99) as f64 / 1e3,
+        "ms",
+        "< 5",
+    );
 
     let (sent_after, received_after) = settled(&simulator, &subscriber).await?;
     let lost = (sent_after - sent_before) as f64 - (received_after - received_before) as f64;
@@ -114,17 +154,27 @@ async fn settled(simulator: &Simulator, subscriber: &Subscriber) -> Result<(u64,
     simulator.pause(true).await?;
     let mut last = (0, 0);
     let settled = condition::eventually("nothing is on its way", async || {
-        let statistics = simulator.read("stats").await.map_err(|error| error.to_string())?;
+        let statistics = simulator
+            .read("stats")
+            .await
+            .map_err(|error| error.to_string())?;
         let now = (packets(&statistics), subscriber.count());
         let still = std::mem::replace(&mut last, now) == now;
-        if still { Ok(now) } else { Err(format!("{now:?}")) }
+        if still {
+            Ok(now)
+        } else {
+            Err(format!("{now:?}"))
+        }
     });
     Ok(settled.await)
 }
 
 fn only_child(local: &mut Local) -> Result<u32> {
     let children = local.children()?;
-    anyhow::ensure!(children.len() == 1, "one ingest process expected, found {children:?}");
+    anyhow::ensure!(
+        children.len() == 1,
+        "one ingest process expected, found {children:?}"
+    );
     Ok(children[0])
 }
 
@@ -134,6 +184,9 @@ fn ticks_of(pid: u32) -> f64 {
 
 /// Packets that the simulator has written, to every key.
 fn packets(statistics: &Value) -> u64 {
-    let keys = statistics["api_keys"].as_object().into_iter().flat_map(|keys| keys.values());
+    let keys = statistics["api_keys"]
+        .as_object()
+        .into_iter()
+        .flat_map(|keys| keys.values());
     keys.filter_map(|sent| sent["packets"].as_u64()).sum()
 }

@@ -38,7 +38,9 @@ impl Subscriber {
     pub(crate) fn start(redis: SocketAddr, pattern: &str) -> Result<Self> {
         let mut stream = TcpStream::connect(redis)?;
         let length = pattern.len();
-        stream.write_all(format!("*2\r\n$10\r\nPSUBSCRIBE\r\n${length}\r\n{pattern}\r\n").as_bytes())?;
+        stream.write_all(
+            format!("*2\r\n$10\r\nPSUBSCRIBE\r\n${length}\r\n{pattern}\r\n").as_bytes(),
+        )?;
         let shared = Arc::new(Shared {
             count: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
@@ -63,7 +65,11 @@ impl Subscriber {
     pub(crate) async fn wait_for(&self, count: u64) {
         eventually("ticks", async || {
             let seen = self.count();
-            if seen >= count { Ok(()) } else { Err(format!("{seen} of {count}")) }
+            if seen >= count {
+                Ok(())
+            } else {
+                Err(format!("{seen} of {count}"))
+            }
         })
         .await;
     }
@@ -71,12 +77,20 @@ impl Subscriber {
     /// Forgets latencies and gaps so far.
     pub(crate) fn reset(&self) {
         self.shared.gaps.store(0, Ordering::Relaxed);
-        self.shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).reset();
+        self.shared
+            .latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .reset();
     }
 
     /// The latencies since the last reset, in microseconds.
     pub(crate) fn latencies(&self) -> Histogram<u64> {
-        self.shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -86,7 +100,9 @@ fn read(mut stream: TcpStream, shared: &Shared) {
     let mut filled = 0;
     let mut last: HashMap<Vec<u8>, u64> = HashMap::new();
     loop {
-        let Ok(read @ 1..) = stream.read(&mut buffer[filled..]) else { return };
+        let Ok(read @ 1..) = stream.read(&mut buffer[filled..]) else {
+            return;
+        };
         filled += read;
         let now = clock.wall_micros();
         let mut at = 0;
@@ -125,15 +141,22 @@ fn header(buffer: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
 }
 
 fn take([channel, text]: [&[u8]; 2], now: i64, last: &mut HashMap<Vec<u8>, u64>, shared: &Shared) {
-    let (Some(seq), Some(received)) = (number(text, b"\"seq\":"), number(text, b"\"recv_us\":")) else {
+    let (Some(seq), Some(received)) = (number(text, b"\"seq\":"), number(text, b"\"recv_us\":"))
+    else {
         return;
     };
     shared.count.fetch_add(1, Ordering::Relaxed);
-    if last.insert(channel.to_vec(), seq).is_some_and(|previous| previous + 1 != seq) {
+    if last
+        .insert(channel.to_vec(), seq)
+        .is_some_and(|previous| previous + 1 != seq)
+    {
         shared.gaps.fetch_add(1, Ordering::Relaxed);
     }
     let latency = u64::try_from(now - received.cast_signed()).unwrap_or(0);
-    let mut latencies = shared.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut latencies = shared
+        .latencies
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     latencies.saturating_record(latency);
 }
 

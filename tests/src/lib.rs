@@ -4,6 +4,7 @@
 //! into a folder of the test, and ends with the test, by its process id. Waiting means waiting for
 //! a condition, never for a time.
 
+pub mod cluster;
 pub mod condition;
 pub mod local;
 pub mod process;
@@ -11,6 +12,7 @@ pub mod redis_server;
 pub mod simulator;
 pub mod ticks;
 
+pub use cluster::Cluster;
 pub use condition::eventually;
 pub use local::Local;
 pub use process::Program;

@@ -26,7 +26,11 @@ impl Local {
     pub fn new(redis: &RedisServer) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::create_dir(folder.path().join("manifests"))?;
-        Ok(Self { folder, redis_url: redis.url(), program: None })
+        Ok(Self {
+            folder,
+            redis_url: redis.url(),
+            program: None,
+        })
     }
 
     /// The folder of manifests.
@@ -90,7 +94,10 @@ impl Local {
     /// # Errors
     /// Of the file system.
     pub fn write_set(&self, name: &str, mode: &str, symbols: &[&str], more: &str) -> Result<()> {
-        let symbols: String = symbols.iter().map(|symbol| format!("      - {symbol:?}\n")).collect();
+        let symbols: String = symbols
+            .iter()
+            .map(|symbol| format!("      - {symbol:?}\n"))
+            .collect();
         self.write(
             &format!("set-{name}.yaml"),
             &format!(
@@ -105,7 +112,9 @@ impl Local {
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary("kite-operator"));
         command.arg("local").arg("-f").arg(self.manifests());
-        command.args(["--redis-url", &self.redis_url, "--state-dir"]).arg(self.folder.path().join("state"));
+        command
+            .args(["--redis-url", &self.redis_url, "--state-dir"])
+            .arg(self.folder.path().join("state"));
         command
     }
 
@@ -133,7 +142,9 @@ impl Local {
     /// When it was not started.
     #[must_use]
     pub fn program(&mut self) -> &mut Program {
-        self.program.as_mut().unwrap_or_else(|| panic!("not started"))
+        self.program
+            .as_mut()
+            .unwrap_or_else(|| panic!("not started"))
     }
 
     /// Everything it printed.
@@ -147,15 +158,20 @@ impl Local {
     pub fn row(&self, name: &str) -> Option<Vec<String>> {
         let printed = self.printed();
         let is_row = |line: &&str| line.split_whitespace().next() == Some(name);
-        let row = printed.lines().filter(|line| !line.contains(": ")).rfind(is_row)?;
+        let row = printed
+            .lines()
+            .filter(|line| !line.contains(": "))
+            .rfind(is_row)?;
         Some(row.split_whitespace().map(str::to_owned).collect())
     }
 
     /// Waits until the object's row says READY and REASON.
     pub async fn shows(&self, name: &str, ready: &str, reason: &str) {
-        eventually(&format!("{name} {ready} {reason}"), async || match self.row(name) {
-            Some(row) if row[1] == ready && row[2] == reason => Ok(()),
-            _ => Err(self.printed()),
+        eventually(&format!("{name} {ready} {reason}"), async || {
+            match self.row(name) {
+                Some(row) if row[1] == ready && row[2] == reason => Ok(()),
+                _ => Err(self.printed()),
+            }
         })
         .await;
     }
@@ -169,7 +185,10 @@ impl Local {
         let mut children = Vec::new();
         for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
             let text = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
-            children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+            children.extend(
+                text.split_whitespace()
+                    .filter_map(|pid| pid.parse::<u32>().ok()),
+            );
         }
         Ok(children)
     }

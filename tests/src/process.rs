@@ -32,7 +32,10 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{:?} cannot be started", command.as_std().get_program()))?;
-        Ok(Self { child, log: log.to_owned() })
+        Ok(Self {
+            child,
+            log: log.to_owned(),
+        })
     }
 
     /// Its process id.
@@ -41,7 +44,9 @@ impl Program {
     /// When it has ended.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id().unwrap_or_else(|| panic!("ended:\n{}", self.log()))
+        self.child
+            .id()
+            .unwrap_or_else(|| panic!("ended:\n{}", self.log()))
     }
 
     /// Everything it printed.
@@ -92,8 +97,11 @@ impl Program {
 /// # Errors
 /// When there is no such process.
 pub async fn signal(pid: u32, name: &str) -> Result<()> {
-    let status =
-        Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().await?;
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status()
+        .await?;
     if !status.success() {
         bail!("process {pid} took no {name}");
     }
@@ -109,16 +117,27 @@ pub fn binary(name: impl AsRef<OsStr>) -> PathBuf {
     let name = name.as_ref();
     let test = std::env::current_exe().unwrap_or_default();
     // target/PROFILE/deps/TEST, or target/PROFILE/bench
-    let beside = test.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let beside = test
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name));
     let built = beside.filter(|path| path.exists()).last();
-    built.unwrap_or_else(|| panic!("{} is not built: run `cargo build --workspace --bins` first", name.display()))
+    built.unwrap_or_else(|| {
+        panic!(
+            "{} is not built: run `cargo build --workspace --bins` first",
+            name.display()
+        )
+    })
 }
 
 /// Resident memory of a process in bytes, or `None` when it is gone.
 #[must_use]
 pub fn resident_memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

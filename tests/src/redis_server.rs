@@ -32,8 +32,14 @@ impl RedisServer {
     /// # Errors
     /// When there is no free port.
     pub fn reserve() -> Result<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        Ok(Self { program: None, folder: tempfile::tempdir()?, port })
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
+        Ok(Self {
+            program: None,
+            folder: tempfile::tempdir()?,
+            port,
+        })
     }
 
     /// Starts the server, again where it was started before.
@@ -44,13 +50,27 @@ impl RedisServer {
         self.program = None;
         let port = self.port.to_string();
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]);
         command.args(["--client-output-buffer-limit", "pubsub 0 0 0"]);
         command.current_dir(self.folder.path());
-        self.program = Some(Program::start(&mut command, &self.folder.path().join("redis.log"))?);
+        self.program = Some(Program::start(
+            &mut command,
+            &self.folder.path().join("redis.log"),
+        )?);
         eventually("redis answers", async || {
             let mut connection = self.connection().await?;
-            redis::cmd("PING").query_async::<String>(&mut connection).await
+            redis::cmd("PING")
+                .query_async::<String>(&mut connection)
+                .await
         })
         .await;
         Ok(())
@@ -67,7 +87,10 @@ impl RedisServer {
     /// When it is not running.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.program.as_ref().map(Program::pid).unwrap_or_else(|| panic!("redis is not running"))
+        self.program
+            .as_ref()
+            .map(Program::pid)
+            .unwrap_or_else(|| panic!("redis is not running"))
     }
 
     /// Where it listens.
@@ -87,6 +110,8 @@ impl RedisServer {
     /// # Errors
     /// When it does not answer.
     pub async fn connection(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
-        redis::Client::open(self.url())?.get_multiplexed_async_connection().await
+        redis::Client::open(self.url())?
+            .get_multiplexed_async_connection()
+            .await
     }
 }

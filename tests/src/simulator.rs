@@ -13,8 +13,8 @@ use crate::{Program, eventually};
 /// A running simulator.
 #[derive(Debug)]
 pub struct Simulator {
-    program: Program,
-    _folder: TempDir,
+    /// With its folder, where the test started it.
+    program: Option<(Program, TempDir)>,
     address: SocketAddr,
     client: reqwest::Client,
 }
@@ -36,16 +36,34 @@ impl Simulator {
         let folder = tempfile::tempdir()?;
         let port_file = folder.path().join("port");
         let mut command = Command::new(binary("kite-simulator"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--port-file"]).arg(&port_file).args(arguments);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
+            .arg(&port_file)
+            .args(arguments);
         let mut program = Program::start(&mut command, &folder.path().join("simulator.log"))?;
         let address = program.address(&port_file).await;
+        Ok(Self {
+            program: Some((program, folder)),
+            ..Self::at(address)?
+        })
+    }
+
+    /// One that runs elsewhere.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn at(address: SocketAddr) -> Result<Self> {
         service::tls::install();
         let tls = service::tls::client_config()?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured((*tls).clone())
             .no_proxy()
             .build()?;
-        Ok(Self { program, _folder: folder, address, client })
+        Ok(Self {
+            program: None,
+            address,
+            client,
+        })
     }
 
     /// Where it listens.
@@ -55,9 +73,15 @@ impl Simulator {
     }
 
     /// Its process id.
+    ///
+    /// # Panics
+    /// When it runs elsewhere.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.program.pid()
+        self.program
+            .as_ref()
+            .map(|(program, _)| program.pid())
+            .unwrap_or_else(|| panic!("it runs elsewhere"))
     }
 
     /// Posts to the control API.
@@ -89,15 +113,25 @@ impl Simulator {
     /// When the simulator does not answer.
     pub async fn connections(&self) -> Result<Vec<Value>> {
         let answer = self.read("connections").await?;
-        answer["connections"].as_array().cloned().context("no list of connections")
+        answer["connections"]
+            .as_array()
+            .cloned()
+            .context("no list of connections")
     }
 
     /// Waits until instruments with `count` in all are subscribed to over all connections.
     pub async fn subscribed(&self, count: u64) {
         eventually("subscriptions", async || {
-            let connections = self.connections().await.map_err(|error| error.to_string())?;
+            let connections = self
+                .connections()
+                .await
+                .map_err(|error| error.to_string())?;
             let seen: u64 = connections.iter().map(subscriptions).sum();
-            if seen == count { Ok(()) } else { Err(format!("{seen} of {count}")) }
+            if seen == count {
+                Ok(())
+            } else {
+                Err(format!("{seen} of {count}"))
+            }
         })
         .await;
     }
@@ -108,7 +142,14 @@ impl Simulator {
     /// When the simulator does not answer with one.
     pub async fn instruments(&self) -> Result<kite::instruments::Dump> {
         let url = format!("http://{}/instruments", self.address);
-        let dump = self.client.get(url).send().await?.error_for_status()?.bytes().await?;
+        let dump = self
+            .client
+            .get(url)
+            .send()
+            .await?
+            .error_for_status()?
+            .bytes()
+            .await?;
         Ok(kite::instruments::read(dump.as_ref())?)
     }
 
@@ -117,7 +158,9 @@ impl Simulator {
     /// # Errors
     /// When the simulator refuses.
     pub async fn pause(&self, paused: bool) -> Result<()> {
-        self.control("pause", json!({"paused": paused})).await.map(drop)
+        self.control("pause", json!({"paused": paused}))
+            .await
+            .map(drop)
     }
 
     /// The manifests of `symbols --count N --kind KIND`.
@@ -129,7 +172,11 @@ impl Simulator {
             .args(["symbols", "--count", &count.to_string(), "--kind", kind])
             .output()
             .await?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?)
     }
 }
@@ -154,6 +201,8 @@ fn subscriptions(connection: &Value) -> u64 {
 pub fn from_hex(text: &str) -> Vec<u8> {
     (0..text.len())
         .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap_or_else(|_| panic!("no hex: {text}")))
+        .map(|at| {
+            u8::from_str_radix(&text[at..at + 2], 16).unwrap_or_else(|_| panic!("no hex: {text}"))
+        })
         .collect()
 }

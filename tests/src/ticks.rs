@@ -52,7 +52,11 @@ impl Ticks {
                     .unwrap_or_else(|error| panic!("a message is no JSON ({error}): {text}"));
                 let channel = message.get_channel_name().to_owned();
                 let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                sink.push(Message { channel, text, tick });
+                sink.push(Message {
+                    channel,
+                    text,
+                    tick,
+                });
             }
         });
         Ok(Self { messages, task })
@@ -64,25 +68,40 @@ impl Ticks {
     /// When a message was no JSON.
     #[must_use]
     pub fn all(&self) -> Vec<Message> {
-        assert!(!self.task.is_finished(), "the subscriber ended: a message was no JSON");
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        assert!(
+            !self.task.is_finished(),
+            "the subscriber ended: a message was no JSON"
+        );
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How many so far.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Forgets everything so far.
     pub fn clear(&self) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// The ticks of one instrument so far.
     #[must_use]
     pub fn of(&self, token: u64) -> Vec<Message> {
-        self.all().into_iter().filter(|message| message.tick["token"] == token).collect()
+        self.all()
+            .into_iter()
+            .filter(|message| message.tick["token"] == token)
+            .collect()
     }
 
     /// Waits for `more` further messages.
@@ -90,14 +109,21 @@ impl Ticks {
         let goal = self.count() + more;
         eventually("further ticks", async || {
             let count = self.count();
-            if count >= goal { Ok(()) } else { Err(format!("{count} of {goal}")) }
+            if count >= goal {
+                Ok(())
+            } else {
+                Err(format!("{count} of {goal}"))
+            }
         })
         .await;
     }
 
     /// Waits for a tick of `token` and returns its newest.
     pub async fn tick_of(&self, token: u64) -> Message {
-        eventually("a tick of the token", async || self.of(token).pop().ok_or(token)).await
+        eventually("a tick of the token", async || {
+            self.of(token).pop().ok_or(token)
+        })
+        .await
     }
 
     /// Checks that `seq` of each (channel, src, epoch) grows by one.
@@ -109,7 +135,9 @@ impl Ticks {
         for message in self.all() {
             let field = |name: &str| message.tick[name].as_str().unwrap_or_default().to_owned();
             let key = (message.channel.clone(), field("src"), field("epoch"));
-            let seq = message.tick["seq"].as_u64().unwrap_or_else(|| panic!("no seq: {}", message.text));
+            let seq = message.tick["seq"]
+                .as_u64()
+                .unwrap_or_else(|| panic!("no seq: {}", message.text));
             if let Some(previous) = last.insert(key.clone(), seq) {
                 assert_eq!(seq, previous + 1, "gap in {key:?}");
             }

@@ -17,10 +17,15 @@ const INFY: &str = "408065";
 async fn python_client(arguments: &[&str], simulator: &Simulator) -> Result<Output> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = root.join(".state/python/bin/python");
-    assert!(python.exists(), "the Python client is not installed: run `tests/install suites`");
+    assert!(
+        python.exists(),
+        "the Python client is not installed: run `tests/install suites`"
+    );
     let mut command = Command::new(python);
     command.arg(root.join("tests/clients/python_ticker.py"));
-    command.args(["--root", &format!("ws://{}", simulator.address())]).args(arguments);
+    command
+        .args(["--root", &format!("ws://{}", simulator.address())])
+        .args(arguments);
     Ok(command.output().await?)
 }
 
@@ -28,14 +33,26 @@ async fn python_client(arguments: &[&str], simulator: &Simulator) -> Result<Outp
 async fn the_official_python_client_connects_subscribes_and_reads() -> Result<()> {
     let simulator = Simulator::start().await?;
     let dump = simulator.instruments().await?;
-    let currency = dump.instruments.iter().find(|row| &*row.exchange == "CDS").map(|row| row.token.0);
+    let currency = dump
+        .instruments
+        .iter()
+        .find(|row| &*row.exchange == "CDS")
+        .map(|row| row.token.0);
     let currency = currency.unwrap_or_default().to_string();
     simulator.control("record", json!({})).await?;
-    let arguments = [format!("{NIFTY}=full"), format!("{INFY}=full"), format!("{currency}=quote")];
+    let arguments = [
+        format!("{NIFTY}=full"),
+        format!("{INFY}=full"),
+        format!("{currency}=quote"),
+    ];
     let mut all = vec!["--ticks", "30", "--timeout", "30"];
     all.extend(arguments.iter().map(String::as_str));
     let output = python_client(&all, &simulator).await?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 
     let mut sent = sent_packets(&simulator).await?;
     let mut read: BTreeMap<u64, usize> = BTreeMap::new();
@@ -43,7 +60,10 @@ async fn the_official_python_client_connects_subscribes_and_reads() -> Result<()
         let token = tick["instrument_token"].as_u64().unwrap_or_default();
         *read.entry(token).or_default() += 1;
         let packet = sent.get_mut(&token).and_then(VecDeque::pop_front);
-        assert_same(&packet.unwrap_or_else(|| panic!("nobody sent {tick}")), &tick);
+        assert_same(
+            &packet.unwrap_or_else(|| panic!("nobody sent {tick}")),
+            &tick,
+        );
     }
     assert_eq!(read.len(), 3, "{read:?}");
     assert!(read.values().sum::<usize>() >= 30);
@@ -53,8 +73,13 @@ async fn the_official_python_client_connects_subscribes_and_reads() -> Result<()
 /// The ticks that the client printed, in order.
 fn ticks(output: &Output) -> Vec<Value> {
     let text = String::from_utf8_lossy(&output.stdout);
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter_map(|line| line["ticks"].as_array().cloned()).flatten().collect()
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter_map(|line| line["ticks"].as_array().cloned())
+        .flatten()
+        .collect()
 }
 
 async fn sent_packets(simulator: &Simulator) -> Result<BTreeMap<u64, VecDeque<Packet>>> {
@@ -62,14 +87,18 @@ async fn sent_packets(simulator: &Simulator) -> Result<BTreeMap<u64, VecDeque<Pa
     let mut sent: BTreeMap<u64, VecDeque<Packet>> = BTreeMap::new();
     for entry in page["entries"].as_array().into_iter().flatten() {
         let packet = Packet::decode(&from_hex(entry["hex"].as_str().unwrap_or_default()))?;
-        sent.entry(u64::from(packet.token.0)).or_default().push_back(packet);
+        sent.entry(u64::from(packet.token.0))
+            .or_default()
+            .push_back(packet);
     }
     Ok(sent)
 }
 
 fn assert_same(packet: &Packet, tick: &Value) {
     let raw = |price: &Value| {
-        let rupees = price.as_f64().unwrap_or_else(|| panic!("no price in {tick}"));
+        let rupees = price
+            .as_f64()
+            .unwrap_or_else(|| panic!("no price in {tick}"));
         (rupees * f64::from(packet.token.segment().divisor())).round() as i32
     };
     assert_eq!(packet.last_price, raw(&tick["last_price"]), "{tick}");
@@ -81,7 +110,11 @@ fn assert_same(packet: &Packet, tick: &Value) {
         }
         Detail::Quote(quote) | Detail::Full(quote, _) => {
             assert_eq!(u64::from(quote.volume), tick["volume_traded"], "{tick}");
-            assert_eq!(quote.average_price, raw(&tick["average_traded_price"]), "{tick}");
+            assert_eq!(
+                quote.average_price,
+                raw(&tick["average_traded_price"]),
+                "{tick}"
+            );
             assert_eq!(quote.low, raw(&tick["ohlc"]["low"]), "{tick}");
         }
     }

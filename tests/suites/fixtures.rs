@@ -1,5 +1,6 @@
 //! Recorded packets and answers of the real Kite, read from the folder that `KITE_FIXTURES` names.
 //! They are not part of this repository.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::PathBuf;
 
@@ -9,7 +10,8 @@ use serde_json::Value;
 
 fn fixture(name: &str) -> Vec<u8> {
     #[expect(clippy::disallowed_methods, reason = "the one setting of this suite")]
-    let folder = std::env::var("KITE_FIXTURES").expect("KITE_FIXTURES names the folder of recorded data");
+    let folder =
+        std::env::var("KITE_FIXTURES").expect("KITE_FIXTURES names the folder of recorded data");
     let path = PathBuf::from(folder).join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -50,7 +52,12 @@ fn assert_quote(quote: &kite::Quote, expected: &Value) {
     let ohlc = &expected["ohlc"];
     assert_eq!(
         [quote.open, quote.high, quote.low, quote.close],
-        [paise(&ohlc["open"]), paise(&ohlc["high"]), paise(&ohlc["low"]), paise(&ohlc["close"])]
+        [
+            paise(&ohlc["open"]),
+            paise(&ohlc["high"]),
+            paise(&ohlc["low"]),
+            paise(&ohlc["close"])
+        ]
     );
 }
 
@@ -60,7 +67,9 @@ fn the_recorded_quote_packet() {
     let expected = expected("ticker_quote.json");
     assert_eq!(u64::from(packet.token.0), expected["instrument_token"]);
     assert_eq!(packet.last_price, paise(&expected["last_price"]));
-    let Detail::Quote(quote) = packet.detail else { panic!("{packet:?}") };
+    let Detail::Quote(quote) = packet.detail else {
+        panic!("{packet:?}")
+    };
     assert_quote(&quote, &expected);
 }
 
@@ -72,11 +81,16 @@ fn the_recorded_full_packet() {
     // 2021-07-05T10:41:27+05:30
     assert_eq!(packet.exchange_time(), Some(1_625_461_887));
     assert_eq!(packet.last_trade_time(), Some(1_625_461_887));
-    let Detail::Full(quote, full) = packet.detail else { panic!("{packet:?}") };
+    let Detail::Full(quote, full) = packet.detail else {
+        panic!("{packet:?}")
+    };
     assert_quote(&quote, &expected);
     assert_eq!(u64::from(full.oi), expected["oi"]);
     for (side, levels) in [("buy", full.depth.buy), ("sell", full.depth.sell)] {
-        for (level, expected) in levels.iter().zip(expected["depth"][side].as_array().unwrap()) {
+        for (level, expected) in levels
+            .iter()
+            .zip(expected["depth"][side].as_array().unwrap())
+        {
             assert_eq!(u64::from(level.quantity), expected["quantity"]);
             assert_eq!(level.price, paise(&expected["price"]));
             assert_eq!(u64::from(level.orders), expected["orders"]);
@@ -88,15 +102,22 @@ fn the_recorded_full_packet() {
 fn the_recorded_dumps_are_read_whole() {
     for name in ["instruments_all.csv", "instruments_nse.csv"] {
         let dump = kite::instruments::read(fixture(name).as_slice()).unwrap();
-        assert_eq!(dump.rejected.count, 0, "{name}: {:?}", dump.rejected.samples);
+        assert_eq!(
+            dump.rejected.count, 0,
+            "{name}: {:?}",
+            dump.rejected.samples
+        );
         assert!(dump.instruments.len() > 50, "{name}");
     }
 }
 
 #[test]
 fn the_recorded_answers_are_read() {
-    let session: Answer<Session> = serde_json::from_slice(&fixture("generate_session.json")).unwrap();
-    assert!(matches!(session, Answer::Success { data } if data.login_time == "2021-01-01 16:15:14"));
+    let session: Answer<Session> =
+        serde_json::from_slice(&fixture("generate_session.json")).unwrap();
+    assert!(
+        matches!(session, Answer::Success { data } if data.login_time == "2021-01-01 16:15:14")
+    );
     let profile: Answer<Profile> = serde_json::from_slice(&fixture("profile.json")).unwrap();
     assert!(matches!(profile, Answer::Success { data } if data.exchanges.len() == 8));
     let ended: Answer<bool> = serde_json::from_slice(&fixture("session_logout.json")).unwrap();

@@ -89,7 +89,14 @@ impl Applier {
         let postponed = self.write_statuses(plan, now).await;
         self.delete_orphans(&seen.orphans, now).await;
         self.announcer.announce(&plan.events, now.monotonic).await;
-        [postponed, self.retries.next(), self.next_poke(plan)].into_iter().flatten().min()
+        [
+            postponed,
+            self.retries.next(now.monotonic),
+            self.next_poke(plan, now.monotonic),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Drops what is remembered of objects that are gone.
@@ -115,17 +122,26 @@ impl Applier {
             let subject = Subject::Owned(account.key.clone());
             self.retries.may_try(&subject, now.monotonic).then(|| {
                 let owned = seen.owned.get(&account.key).unwrap_or(&nothing);
-                let delivered = self.delivered.get(&account.key).cloned().unwrap_or_default();
+                let delivered = self
+                    .delivered
+                    .get(&account.key)
+                    .cloned()
+                    .unwrap_or_default();
                 (subject, account, owned, delivered)
             })
         });
         let this = &*self;
         let writes = due.map(|(subject, account, owned, mut delivered)| async move {
-            let result = this.write_account(account, owned, &mut delivered, now).await;
+            let result = this
+                .write_account(account, owned, &mut delivered, now)
+                .await;
             (subject, account.key.clone(), delivered, result)
         });
         let writes: Vec<_> = writes.collect();
-        let done: Vec<_> = stream::iter(writes).buffer_unordered(IN_FLIGHT).collect().await;
+        let done: Vec<_> = stream::iter(writes)
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
         for (subject, key, delivered, result) in done {
             self.delivered.insert(key, delivered);
             self.settle(subject, result, now);
@@ -160,13 +176,25 @@ impl Applier {
         let result = within(async {
             match orphan.kind {
                 "ConfigMap" => {
-                    drop(Api::<ConfigMap>::namespaced(client, namespace).delete(name, &params).await?);
+                    drop(
+                        Api::<ConfigMap>::namespaced(client, namespace)
+                            .delete(name, &params)
+                            .await?,
+                    );
                 }
                 "Service" => {
-                    drop(Api::<Service>::namespaced(client, namespace).delete(name, &params).await?);
+                    drop(
+                        Api::<Service>::namespaced(client, namespace)
+                            .delete(name, &params)
+                            .await?,
+                    );
                 }
                 _ => {
-                    drop(Api::<StatefulSet>::namespaced(client, namespace).delete(name, &params).await?);
+                    drop(
+                        Api::<StatefulSet>::namespaced(client, namespace)
+                            .delete(name, &params)
+                            .await?,
+                    );
                 }
             }
             Ok(())
@@ -174,9 +202,12 @@ impl Applier {
         .await;
         match result {
             Err(trouble) if trouble.is_not_found() => Ok(()),
-            Err(source) => {
-                Err(ApplyError { kind: orphan.kind, key: orphan.key.clone(), verb: "deleted", source })
-            }
+            Err(source) => Err(ApplyError {
+                kind: orphan.kind,
+                key: orphan.key.clone(),
+                verb: "deleted",
+                source,
+            }),
             Ok(()) => {
                 tracing::info!(kind = orphan.kind, object = %orphan.key, "deleted: its account is gone");
                 Ok(())
@@ -200,5 +231,8 @@ impl Applier {
 
 /// Limits a call in time.
 async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
-    tokio::time::timeout(TIMEOUT, call).await.map_err(|_| Trouble::Silent)?.map_err(Trouble::from)
+    tokio::time::timeout(TIMEOUT, call)
+        .await
+        .map_err(|_| Trouble::Silent)?
+        .map_err(Trouble::from)
 }

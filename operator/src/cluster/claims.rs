@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::api::ObjectMeta;
 use kube::{Api, Client, Resource};
 
-use super::observe::Live;
+use super::live::Live;
 use super::trouble::Trouble;
 use super::workload;
 use crate::plan::Key;
@@ -64,19 +64,27 @@ pub(crate) struct Claims {
 impl<'a> Need<'a> {
     /// A name, and the object with our labels that has it.
     pub(crate) fn new(kind: &'static str, labelled: Option<&'a ObjectMeta>, key: Key) -> Self {
-        Self { kind, key, labelled }
+        Self {
+            kind,
+            key,
+            labelled,
+        }
     }
 }
 
 impl Claims {
     /// Knows nothing yet.
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, answers: BTreeMap::new() }
+        Self {
+            client,
+            answers: BTreeMap::new(),
+        }
     }
 
     /// Checks the names of all accounts.
     pub(crate) async fn check(&mut self, live: &Live, now: Instant) -> BTreeMap<Key, Names> {
-        self.answers.retain(|_, (at, _)| now.saturating_duration_since(*at) < FRESH);
+        self.answers
+            .retain(|_, (at, _)| now.saturating_duration_since(*at) < FRESH);
         let unknown: Vec<_> = live
             .accounts
             .keys()
@@ -91,7 +99,10 @@ impl Claims {
             ((kind, key), holder)
         });
         let asking: Vec<_> = asking.collect();
-        let asked: Vec<_> = stream::iter(asking).buffer_unordered(IN_FLIGHT).collect().await;
+        let asked: Vec<_> = stream::iter(asking)
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
         for ((kind, key), holder) in asked {
             match holder {
                 Ok(holder) => drop(self.answers.insert((kind, key), (now, holder))),
@@ -114,12 +125,17 @@ impl Claims {
         for name in needed {
             let holder = match name.labelled {
                 Some(metadata) => Some(holder(metadata)),
-                None => self.answers.get(&(name.kind, name.key.clone())).map(|(_, it)| it.clone()),
+                None => self
+                    .answers
+                    .get(&(name.kind, name.key.clone()))
+                    .map(|(_, it)| it.clone()),
             };
             match holder {
                 Some(Holder::Nobody) => {}
                 Some(Holder::Account(owner)) if owner == uid => {}
-                Some(Holder::Stranger) => names.foreign.push(format!("{} {}", name.kind, name.key.name)),
+                Some(Holder::Stranger) => names
+                    .foreign
+                    .push(format!("{} {}", name.kind, name.key.name)),
                 Some(Holder::Account(_)) | None => names.uncertain = true,
             }
         }
@@ -140,7 +156,9 @@ async fn ask(client: &Client, kind: &str, key: &Key) -> Result<Holder, Trouble> 
             _ => metadata::<StatefulSet>(client, key).await,
         }
     };
-    let metadata = tokio::time::timeout(TIMEOUT, asking).await.map_err(|_| Trouble::Silent)??;
+    let metadata = tokio::time::timeout(TIMEOUT, asking)
+        .await
+        .map_err(|_| Trouble::Silent)??;
     Ok(metadata.map_or(Holder::Nobody, |metadata| holder(&metadata)))
 }
 
@@ -152,7 +170,10 @@ where
         + serde::de::DeserializeOwned,
 {
     let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
-    Ok(api.get_metadata_opt(&key.name).await?.map(|object| object.metadata))
+    Ok(api
+        .get_metadata_opt(&key.name)
+        .await?
+        .map(|object| object.metadata))
 }
 
 #[cfg(test)]
@@ -177,7 +198,10 @@ mod tests {
 
     #[test]
     fn only_what_names_the_account_as_its_controller_is_its_own() {
-        assert_eq!(holder(&owned_by("TickerAccount", "u")), Holder::Account("u".to_owned()));
+        assert_eq!(
+            holder(&owned_by("TickerAccount", "u")),
+            Holder::Account("u".to_owned())
+        );
         assert_eq!(holder(&owned_by("Deployment", "u")), Holder::Stranger);
         assert_eq!(holder(&ObjectMeta::default()), Holder::Stranger);
         let mut shared = owned_by("TickerAccount", "u");

@@ -33,7 +33,11 @@ impl<K: HasSpec + HasStatus> Guarded<K> {
                 key: key(metadata),
                 uid: metadata.uid.clone().unwrap_or_default(),
                 generation: metadata.generation,
-                created: metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
+                created: metadata
+                    .creation_timestamp
+                    .as_ref()
+                    .map(|time| time.0)
+                    .unwrap_or_default(),
                 labels: metadata.labels.clone().unwrap_or_default(),
                 deleting: metadata.deletion_timestamp.is_some(),
             },
@@ -58,11 +62,20 @@ pub(crate) fn key(metadata: &ObjectMeta) -> Key {
 
 /// Parses one part of an object and names the field that is wrong.
 fn read<T: DeserializeOwned>(part: &'static str, value: Value) -> Result<Arc<T>, Unreadable> {
-    serde_path_to_error::deserialize(value).map(Arc::new).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." { part.to_owned() } else { format!("{part}.{path}") };
-        Unreadable { field, problem: error.into_inner().to_string() }
-    })
+    serde_path_to_error::deserialize(value)
+        .map(Arc::new)
+        .map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." {
+                part.to_owned()
+            } else {
+                format!("{part}.{path}")
+            };
+            Unreadable {
+                field,
+                problem: error.into_inner().to_string(),
+            }
+        })
 }
 
 impl<'de, K> Deserialize<'de> for Guarded<K>
@@ -80,7 +93,11 @@ where
             #[serde(default)]
             status: Option<Value>,
         }
-        let Parts { metadata, spec, status } = Parts::deserialize(deserializer)?;
+        let Parts {
+            metadata,
+            spec,
+            status,
+        } = Parts::deserialize(deserializer)?;
         Ok(Self {
             metadata,
             spec: read("spec", spec),
@@ -134,7 +151,9 @@ impl<K: HasSpec + HasStatus> Clone for Guarded<K> {
 
 impl<K: HasSpec + HasStatus> fmt::Debug for Guarded<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded").field("name", &self.metadata.name).finish_non_exhaustive()
+        f.debug_struct("Guarded")
+            .field("name", &self.metadata.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -145,7 +164,10 @@ mod tests {
 
     use super::*;
 
-    fn account(spec: &Value, status: &Value) -> Object<crds::TickerAccountSpec, crds::TickerAccountStatus> {
+    fn account(
+        spec: &Value,
+        status: &Value,
+    ) -> Object<crds::TickerAccountSpec, crds::TickerAccountStatus> {
         let object = json!({
             "apiVersion": "kiteticker.dev/v1alpha1",
             "kind": "TickerAccount",
@@ -153,7 +175,9 @@ mod tests {
             "spec": spec,
             "status": status,
         });
-        serde_json::from_value::<Guarded<TickerAccount>>(object).unwrap().observed()
+        serde_json::from_value::<Guarded<TickerAccount>>(object)
+            .unwrap()
+            .observed()
     }
 
     #[test]
@@ -172,8 +196,14 @@ mod tests {
 
     #[test]
     fn a_missing_spec_is_unreadable_and_a_wrong_status_is_none() {
-        assert_eq!(account(&json!(null), &json!(null)).spec.unwrap_err().field, "spec");
-        let object = account(&json!({"credentialsSecretRef": {"name": "s"}}), &json!({"capacity": "x"}));
+        assert_eq!(
+            account(&json!(null), &json!(null)).spec.unwrap_err().field,
+            "spec"
+        );
+        let object = account(
+            &json!({"credentialsSecretRef": {"name": "s"}}),
+            &json!({"capacity": "x"}),
+        );
         assert_eq!(object.spec.unwrap().credentials_secret_ref.name, "s");
         assert!(object.status.is_none());
     }

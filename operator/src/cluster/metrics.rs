@@ -55,10 +55,26 @@ impl Metrics {
             watch_restarts: Family::default(),
         };
         registry.register("plans", "Passes of the planner", metrics.plans.clone());
-        registry.register("plan_seconds", "Time a pass took", metrics.plan_seconds.clone());
-        registry.register("applies", "Writes of owned objects", metrics.applies.clone());
-        registry.register("apply_failures", "Failed writes", metrics.apply_failures.clone());
-        registry.register("status_writes", "Writes of status", metrics.status_writes.clone());
+        registry.register(
+            "plan_seconds",
+            "Time a pass took",
+            metrics.plan_seconds.clone(),
+        );
+        registry.register(
+            "applies",
+            "Writes of owned objects",
+            metrics.applies.clone(),
+        );
+        registry.register(
+            "apply_failures",
+            "Failed writes",
+            metrics.apply_failures.clone(),
+        );
+        registry.register(
+            "status_writes",
+            "Writes of status",
+            metrics.status_writes.clone(),
+        );
         registry.register(
             "scrape_failures",
             "Reports that could not be had",
@@ -89,7 +105,9 @@ impl Metrics {
 
     /// Counts a failed write.
     pub(crate) fn failed(&self, reason: &'static str) {
-        self.apply_failures.get_or_create(&ReasonLabel { reason }).inc();
+        self.apply_failures
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
     }
 
     /// Counts a watch that started over.

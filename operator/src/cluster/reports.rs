@@ -72,13 +72,23 @@ impl Reports {
     pub(crate) fn of(&self, account: &Key, uid: &str) -> Scrape {
         let answers = self.answers();
         let answer = answers.get(account).filter(|answer| answer.uid == uid);
-        answer.map(|answer| answer.scrape.clone()).unwrap_or_default()
+        answer
+            .map(|answer| answer.scrape.clone())
+            .unwrap_or_default()
     }
 
     /// Keeps an answer, and says whether it is news.
-    fn note(&self, key: &Key, target: &Target, result: Result<Report, String>, now: Instant) -> bool {
+    fn note(
+        &self,
+        key: &Key,
+        target: &Target,
+        result: Result<Report, String>,
+        now: Instant,
+    ) -> bool {
         let mut answers = self.answers();
-        let answer = answers.entry(key.clone()).or_insert_with(|| Answer::of(target));
+        let answer = answers
+            .entry(key.clone())
+            .or_insert_with(|| Answer::of(target));
         if answer.uid != target.uid {
             *answer = Answer::of(target);
         }
@@ -91,7 +101,9 @@ impl Reports {
 
     fn retain(&self, targets: &BTreeMap<Key, Target>) {
         self.answers().retain(|key, answer| {
-            targets.get(key).is_some_and(|target| target.uid == answer.uid)
+            targets
+                .get(key)
+                .is_some_and(|target| target.uid == answer.uid)
         });
     }
 
@@ -113,7 +125,11 @@ impl Reports {
 
 impl Answer {
     fn of(target: &Target) -> Self {
-        Self { uid: target.uid.clone(), scrape: Scrape::default(), changed: None }
+        Self {
+            uid: target.uid.clone(),
+            scrape: Scrape::default(),
+            changed: None,
+        }
     }
 }
 
@@ -123,14 +139,20 @@ impl Scrape {
         match result {
             Ok(report) => {
                 let recovered = self.failing.take().is_some();
-                let news = self.report.as_deref().is_none_or(|old| calm(old) != calm(&report));
+                let news = self
+                    .report
+                    .as_deref()
+                    .is_none_or(|old| calm(old) != calm(&report));
                 self.report = Some(Arc::new(report));
                 recovered || news
             }
             Err(why) => {
                 let first = self.failing.is_none();
-                let failing =
-                    self.failing.get_or_insert(Failing { since: now, attempts: 0, why: String::new() });
+                let failing = self.failing.get_or_insert(Failing {
+                    since: now,
+                    attempts: 0,
+                    why: String::new(),
+                });
                 failing.attempts = failing.attempts.saturating_add(1);
                 let news = failing.why != why;
                 failing.why = why;
@@ -221,7 +243,12 @@ impl Asking {
             service::exit::chain(&error).to_string()
         });
         // A pod that was replaced while it was asked is not this one.
-        let current = self.reports.targets.borrow().get(key).is_some_and(|it| it.uid == target.uid);
+        let current = self
+            .reports
+            .targets
+            .borrow()
+            .get(key)
+            .is_some_and(|it| it.uid == target.uid);
         if current && self.reports.note(key, target, result, now) {
             self.dirty.notify_one();
         }
@@ -240,11 +267,20 @@ mod tests {
     use super::*;
 
     fn report(assigned: u32, ticks_total: u64) -> Report {
-        Report { assigned, ticks_total, last_tick_us: Some(ticks_total.cast_signed()), ..Report::default() }
+        Report {
+            assigned,
+            ticks_total,
+            last_tick_us: Some(ticks_total.cast_signed()),
+            ..Report::default()
+        }
     }
 
     fn target(uid: &str) -> Target {
-        Target { uid: uid.to_owned(), address: ([127, 0, 0, 1], 1).into(), awaiting: false }
+        Target {
+            uid: uid.to_owned(),
+            address: ([127, 0, 0, 1], 1).into(),
+            awaiting: false,
+        }
     }
 
     #[test]
@@ -263,12 +299,19 @@ mod tests {
         let mut scrape = Scrape::default();
         scrape.take(Ok(report(1, 1)), now);
         let fail = |scrape: &mut Scrape, seconds| {
-            scrape.take(Err("no answer".to_owned()), now + Duration::from_secs(seconds))
+            scrape.take(
+                Err("no answer".to_owned()),
+                now + Duration::from_secs(seconds),
+            )
         };
         assert!(fail(&mut scrape, 0) && fail(&mut scrape, 5) && !fail(&mut scrape, 10));
         let failing = scrape.failing.clone().unwrap();
         assert_eq!((failing.since, failing.attempts), (now, 3));
-        assert_eq!(scrape.report.as_ref().unwrap().assigned, 1, "the last report is kept");
+        assert_eq!(
+            scrape.report.as_ref().unwrap().assigned,
+            1,
+            "the last report is kept"
+        );
         assert!(scrape.take(Ok(report(1, 1)), now));
         assert!(scrape.failing.is_none());
     }

@@ -25,20 +25,29 @@ struct Failed {
 
 impl<K> Default for Retries<K> {
     fn default() -> Self {
-        Self { failed: BTreeMap::new() }
+        Self {
+            failed: BTreeMap::new(),
+        }
     }
 }
 
 impl<K: Ord> Retries<K> {
     /// Whether the object may be tried at `now`.
     pub(crate) fn may_try(&self, object: &K, now: Instant) -> bool {
-        self.failed.get(object).is_none_or(|failed| failed.until <= now)
+        self.failed
+            .get(object)
+            .is_none_or(|failed| failed.until <= now)
     }
 
     /// Notes a failure. `jitter`, from 0 to 1, spreads objects that failed together.
     pub(crate) fn failed(&mut self, object: K, now: Instant, jitter: f64) {
-        let failed = self.failed.entry(object).or_insert(Failed { attempts: 0, until: now });
-        let wait = FIRST.saturating_mul(1 << failed.attempts.min(16)).min(LONGEST);
+        let failed = self.failed.entry(object).or_insert(Failed {
+            attempts: 0,
+            until: now,
+        });
+        let wait = FIRST
+            .saturating_mul(1 << failed.attempts.min(16))
+            .min(LONGEST);
         failed.attempts = failed.attempts.saturating_add(1);
         failed.until = now + wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0);
     }
@@ -53,9 +62,10 @@ impl<K: Ord> Retries<K> {
         self.failed.retain(|object, _| exists(object));
     }
 
-    /// When the next waiting object may be tried.
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.failed.values().map(|failed| failed.until).min()
+    /// When the next object that still waits at `now` may be tried.
+    pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
+        let times = self.failed.values().map(|failed| failed.until);
+        times.filter(|until| *until > now).min()
     }
 }
 
@@ -66,36 +76,33 @@ mod tests {
     #[test]
     fn waits_double_up_to_a_minute_and_concern_one_object() {
         let mut retries = Retries::default();
-        let mut now = Clock::start();
+        let mut now = service::clock::Clock::system().now();
         let mut waits = Vec::new();
         for _ in 0..10 {
             retries.failed("a", now, 0.5);
-            let until = retries.next().unwrap();
+            let until = retries.next(now).unwrap();
             waits.push((until - now).as_millis());
             assert!(!retries.may_try(&"a", now) && retries.may_try(&"b", now));
             now = until;
             assert!(retries.may_try(&"a", now));
         }
-        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+        assert_eq!(
+            waits,
+            [
+                500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000
+            ]
+        );
     }
 
     #[test]
     fn success_and_deletion_forget() {
-        let now = Clock::start();
+        let now = service::clock::Clock::system().now();
         let mut retries = Retries::default();
         retries.failed("a", now, 0.0);
         retries.failed("b", now, 1.0);
         retries.succeeded(&"a");
         assert!(retries.may_try(&"a", now));
         retries.retain(|object| *object != "b");
-        assert_eq!(retries.next(), None);
-    }
-
-    struct Clock;
-
-    impl Clock {
-        fn start() -> Instant {
-            service::clock::Clock::system().now()
-        }
+        assert_eq!(retries.next(now), None);
     }
 }

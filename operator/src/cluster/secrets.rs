@@ -74,8 +74,11 @@ impl Looking {
             self.secrets.seen().retain(|key, _| keys.contains(key));
             due.retain(|key, _| keys.contains(key));
             let now = self.clock.now();
-            let ready: Vec<Key> =
-                keys.iter().filter(|key| due.get(key).is_none_or(|at| *at <= now)).cloned().collect();
+            let ready: Vec<Key> = keys
+                .iter()
+                .filter(|key| due.get(key).is_none_or(|at| *at <= now))
+                .cloned()
+                .collect();
             let looks: Vec<_> = ready.into_iter().map(|key| self.look(key)).collect();
             let looks = stream::iter(looks).buffer_unordered(IN_FLIGHT);
             let looked: Vec<Key> = tokio::select! {
@@ -84,7 +87,9 @@ impl Looking {
             };
             let now = self.clock.now();
             due.extend(
-                looked.into_iter().map(|key| (key, now + INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4))),
+                looked
+                    .into_iter()
+                    .map(|key| (key, now + INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4))),
             );
             let next = due.values().min().copied();
             tokio::select! {
@@ -124,7 +129,9 @@ mod tests {
     fn only_a_change_is_news() {
         let (secrets, key) = (Secrets::default(), Key::new("n", "s"));
         assert_eq!(secrets.of(&key), Secret::Unknown);
-        let version = |version: &str| Secret::Present { version: version.to_owned() };
+        let version = |version: &str| Secret::Present {
+            version: version.to_owned(),
+        };
         assert!(secrets.note(key.clone(), version("1")));
         assert!(!secrets.note(key.clone(), version("1")));
         assert!(secrets.note(key.clone(), version("2")));

@@ -80,7 +80,6 @@ impl Stores {
     }
 }
 
-
 impl Watching<'_> {
     fn start<K>(&self, tasks: &mut Tasks, config: watcher::Config, mark: fn(&K) -> u64) -> Store<K>
     where
@@ -95,7 +94,10 @@ impl Watching<'_> {
         let (store, writer) = reflector::store();
         let api: Api<K> = Api::namespaced(self.client.clone(), self.namespace);
         let kind = K::kind(&()).into_owned();
-        let stream = watch::watcher(api, config).default_backoff().modify(prune).reflect(writer);
+        let stream = watch::watcher(api, config)
+            .default_backoff()
+            .modify(prune)
+            .reflect(writer);
         let follow = Follow {
             kind: kind_label(&kind),
             dirty: Arc::clone(&self.dirty),
@@ -167,8 +169,12 @@ impl<K: Resource> Follow<K> {
 /// Changes with what was asked for; not with a status, which is mostly our own writing.
 fn asked<K: Resource>(object: &K) -> u64 {
     let metadata = object.meta();
-    let owners: Vec<_> =
-        metadata.owner_references.iter().flatten().map(|owner| (&owner.uid, owner.controller)).collect();
+    let owners: Vec<_> = metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .map(|owner| (&owner.uid, owner.controller))
+        .collect();
     hash(&(
         &metadata.uid,
         metadata.generation,
@@ -199,9 +205,18 @@ fn prune<K: Resource>(object: &mut K) {
 }
 
 fn kind_label(kind: &str) -> &'static str {
-    const KINDS: [&str; 6] =
-        ["TickerAccount", "InstrumentSet", "ConfigMap", "Service", "StatefulSet", "Pod"];
-    KINDS.into_iter().find(|known| *known == kind).unwrap_or("other")
+    const KINDS: [&str; 6] = [
+        "TickerAccount",
+        "InstrumentSet",
+        "ConfigMap",
+        "Service",
+        "StatefulSet",
+        "Pod",
+    ];
+    KINDS
+        .into_iter()
+        .find(|known| *known == kind)
+        .unwrap_or("other")
 }
 
 /// Objects of a store by namespace and name.
@@ -209,7 +224,11 @@ pub(crate) fn by_key<K>(store: &Store<K>) -> BTreeMap<Key, Arc<K>>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
-    store.state().into_iter().map(|object| (guarded::key(object.meta()), object)).collect()
+    store
+        .state()
+        .into_iter()
+        .map(|object| (guarded::key(object.meta()), object))
+        .collect()
 }
 
 #[cfg(test)]

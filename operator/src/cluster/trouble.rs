@@ -61,7 +61,10 @@ pub(crate) fn told(error: &Error) -> String {
     match error {
         Error::Api(status) => {
             let text = status.message.lines().next().unwrap_or_default();
-            format!("the API server answered {} {}: {text}", status.code, status.reason)
+            format!(
+                "the API server answered {} {}: {text}",
+                status.code, status.reason
+            )
         }
         other => {
             // The outermost text repeats the others.
@@ -82,11 +85,15 @@ pub(crate) fn told_by_watch(error: &kube::runtime::watcher::Error) -> String {
         | Watch::WatchStartFailed(error)
         | Watch::WatchFailed(error) => told(error),
         Watch::WatchError(status) => {
-            format!("the API server ended the watch: {} {}", status.code, status.reason)
+            format!(
+                "the API server ended the watch: {} {}",
+                status.code, status.reason
+            )
         }
-        Watch::NoResourceVersion => error
-            .source()
-            .map_or_else(|| "no resource version in the answer".to_owned(), ToString::to_string),
+        Watch::NoResourceVersion => error.source().map_or_else(
+            || "no resource version in the answer".to_owned(),
+            ToString::to_string,
+        ),
     }
 }
 

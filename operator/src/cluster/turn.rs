@@ -82,8 +82,12 @@ impl Turn {
         self.metrics.placements_moved.inc_by(moved(&seen, &plan));
         let next = self.applier.apply(&seen, &plan, self.now()).await;
         self.tables.keep(&plan.endpoints);
-        let awaiting: BTreeSet<_> =
-            plan.accounts.iter().filter(|it| it.awaiting).map(|it| it.key.clone()).collect();
+        let awaiting: BTreeSet<_> = plan
+            .accounts
+            .iter()
+            .filter(|it| it.awaiting)
+            .map(|it| it.key.clone())
+            .collect();
         self.observer.aim(&seen, &awaiting);
         self.memory = plan.memory;
         [next, plan.next].into_iter().flatten().min()
@@ -110,8 +114,8 @@ impl Turn {
 
     /// Waits for a change, a new table, or `next`.
     async fn wait(&mut self, next: Option<Instant>) {
-        let latest = self.clock.now() + IDLE;
-        let until = next.map_or(latest, |next| next.min(latest));
+        let now = self.clock.now();
+        let until = next.map_or(now + IDLE, |next| next.clamp(now + QUIET, now + IDLE));
         tokio::select! {
             () = self.dirty.notified() => self.quiet().await,
             _ = self.fetched.changed() => {}
@@ -132,16 +136,22 @@ impl Turn {
     }
 
     fn now(&self) -> Now {
-        Now { wall: self.clock.wall(), monotonic: self.clock.now() }
+        Now {
+            wall: self.clock.wall(),
+            monotonic: self.clock.now(),
+        }
     }
 }
 
 /// How many instruments a plan takes from one account and gives to another.
 fn moved(seen: &Seen, plan: &Plan) -> u64 {
-    let written = plan.accounts.iter().filter_map(|account| match &account.assignment {
-        Delivery::Write(assignment) => Some((&account.key, assignment)),
-        Delivery::Leave | Delivery::InPlace(_) => None,
-    });
+    let written = plan
+        .accounts
+        .iter()
+        .filter_map(|account| match &account.assignment {
+            Delivery::Write(assignment) => Some((&account.key, assignment)),
+            Delivery::Leave | Delivery::InPlace(_) => None,
+        });
     let mut written = written.peekable();
     if written.peek().is_none() {
         return 0;
@@ -151,13 +161,18 @@ fn moved(seen: &Seen, plan: &Plan) -> u64 {
         if let LastAssignment::Readable { assignment, .. } = &account.assignment {
             let key = &account.object.meta.key;
             before.extend(
-                assignment.instruments.iter().map(|row| ((&key.namespace, row.token), &key.name)),
+                assignment
+                    .instruments
+                    .iter()
+                    .map(|row| ((&key.namespace, row.token), &key.name)),
             );
         }
     }
     let moved = written.map(|(key, assignment)| {
         let elsewhere = assignment.instruments.iter().filter(|row| {
-            before.get(&(&key.namespace, row.token)).is_some_and(|holder| **holder != key.name)
+            before
+                .get(&(&key.namespace, row.token))
+                .is_some_and(|holder| **holder != key.name)
         });
         elsewhere.count() as u64
     });

@@ -67,7 +67,13 @@ pub(crate) struct Defaults {
 
 /// Selects everything the operator made, in a list or watch.
 pub(crate) fn label_selector() -> String {
-    format!("{}={},{}={}", names::LABEL_MANAGED_BY, names::FIELD_MANAGER, names::LABEL_APP, names::APP)
+    format!(
+        "{}={},{}={}",
+        names::LABEL_MANAGED_BY,
+        names::FIELD_MANAGER,
+        names::LABEL_APP,
+        names::APP
+    )
 }
 
 /// The assignment as a mountable object. With `resource_version` it replaces exactly that version.
@@ -79,8 +85,13 @@ pub(crate) fn assignment(
 ) -> ConfigMap {
     let mut metadata = metadata(owner, names::assignment_config_map(owner.name));
     metadata.resource_version = resource_version;
-    metadata.annotations =
-        Some([(names::ANNOTATION_ACCOUNT_UID.to_owned(), owner.uid.to_owned())].into());
+    metadata.annotations = Some(
+        [(
+            names::ANNOTATION_ACCOUNT_UID.to_owned(),
+            owner.uid.to_owned(),
+        )]
+        .into(),
+    );
     ConfigMap {
         metadata,
         // Pods read the hash; generation and version are for people.
@@ -100,7 +111,12 @@ pub(crate) fn assignment(
 /// The sealed assignment that an object of ours carries, if it carries one.
 pub(crate) fn sealed(config_map: &ConfigMap) -> Option<Sealed> {
     Some(Sealed {
-        gzip: config_map.binary_data.as_ref()?.get(ASSIGNMENT_FILE)?.0.clone(),
+        gzip: config_map
+            .binary_data
+            .as_ref()?
+            .get(ASSIGNMENT_FILE)?
+            .0
+            .clone(),
         sha256: config_map.data.as_ref()?.get(SHA256_FILE)?.clone(),
     })
 }
@@ -145,7 +161,10 @@ pub(crate) fn stateful_set(
                 match_expressions: None,
             },
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(owner)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(owner)),
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(pod(owner, workload, defaults)),
             },
             ..StatefulSetSpec::default()
@@ -189,7 +208,10 @@ fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &Defaults) -> PodS
         }),
         tolerations: Some(vec![lost_node("not-ready"), lost_node("unreachable")]),
         containers: vec![container(workload, defaults)],
-        volumes: Some(vec![assignment_volume(owner.name), credentials_volume(&workload.secret)]),
+        volumes: Some(vec![
+            assignment_volume(owner.name),
+            credentials_volume(&workload.secret),
+        ]),
         ..PodSpec::default()
     }
 }
@@ -198,7 +220,12 @@ fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {
     let resources = workload.resources.clone().unwrap_or_else(default_resources);
     Container {
         name: INGESTOR.to_owned(),
-        image: Some(workload.image.clone().unwrap_or_else(|| defaults.image.clone())),
+        image: Some(
+            workload
+                .image
+                .clone()
+                .unwrap_or_else(|| defaults.image.clone()),
+        ),
         image_pull_policy: Some(defaults.pull_policy.clone()),
         args: Some(vec![
             format!("--listen=0.0.0.0:{INGESTOR_PORT}"),
@@ -211,13 +238,22 @@ fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {
             protocol: Some("TCP".to_owned()),
             ..ContainerPort::default()
         }]),
-        liveness_probe: Some(Probe { period_seconds: Some(10), ..probe("/livez") }),
-        readiness_probe: Some(Probe { period_seconds: Some(2), ..probe("/readyz") }),
+        liveness_probe: Some(Probe {
+            period_seconds: Some(10),
+            ..probe("/livez")
+        }),
+        readiness_probe: Some(Probe {
+            period_seconds: Some(2),
+            ..probe("/readyz")
+        }),
         resources: Some(resources.to_requirements()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                add: None,
+            }),
             ..SecurityContext::default()
         }),
         volume_mounts: Some(vec![
@@ -232,8 +268,14 @@ fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {
 fn default_resources() -> Resources {
     let amount = |text: &str| Some(Quantity(text.to_owned()));
     Resources {
-        requests: Amounts { cpu: amount("100m"), memory: amount("64Mi") },
-        limits: Amounts { cpu: None, memory: amount("128Mi") },
+        requests: Amounts {
+            cpu: amount("100m"),
+            memory: amount("64Mi"),
+        },
+        limits: Amounts {
+            cpu: None,
+            memory: amount("128Mi"),
+        },
     }
 }
 
@@ -329,7 +371,10 @@ fn metadata(owner: Owner<'_>, name: String) -> ObjectMeta {
 
 fn labels(owner: Owner<'_>) -> BTreeMap<String, String> {
     let mut labels = pod_labels(owner);
-    labels.insert(names::LABEL_MANAGED_BY.to_owned(), names::FIELD_MANAGER.to_owned());
+    labels.insert(
+        names::LABEL_MANAGED_BY.to_owned(),
+        names::FIELD_MANAGER.to_owned(),
+    );
     labels
 }
 

@@ -101,7 +101,10 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
             Ok(mut child) => {
                 // Waiting for a child closes its standard input, which tells it to end.
                 let stdin = child.stdin.take();
-                state.send_replace(ChildState { pid: child.id(), trouble: None });
+                state.send_replace(ChildState {
+                    pid: child.id(),
+                    trouble: None,
+                });
                 tokio::select! {
                     () = stop.cancelled() => {
                         drop(stdin);
@@ -116,8 +119,15 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
             Err(error) => format!("{} cannot be started: {error}", spec.binary.display()),
         };
         tracing::warn!(account = spec.account, "{trouble}");
-        state.send_replace(ChildState { pid: None, trouble: Some(trouble) });
-        attempt = if started.elapsed() >= PROVEN_AFTER { 0 } else { attempt.saturating_add(1) };
+        state.send_replace(ChildState {
+            pid: None,
+            trouble: Some(trouble),
+        });
+        attempt = if started.elapsed() >= PROVEN_AFTER {
+            0
+        } else {
+            attempt.saturating_add(1)
+        };
     }
 }
 
@@ -128,7 +138,13 @@ async fn start(spec: &ChildSpec) -> std::io::Result<Child> {
         .arg(&spec.assignment)
         .arg("--credentials-dir")
         .arg(&spec.credentials)
-        .args(["--listen", "127.0.0.1:0", "--exit-on-stdin-close", "--log-level", &spec.log_level])
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--exit-on-stdin-close",
+            "--log-level",
+            &spec.log_level,
+        ])
         .arg("--port-file")
         .arg(&spec.port_file)
         .stdin(Stdio::piped())
@@ -154,7 +170,10 @@ async fn remove_stale(port_file: &Path) -> std::io::Result<()> {
 /// Waits for a child whose standard input was closed.
 async fn end(mut child: Child, account: &str) {
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-        tracing::warn!(account, "ingest process did not drain in time and is killed");
+        tracing::warn!(
+            account,
+            "ingest process did not drain in time and is killed"
+        );
         if let Err(error) = child.kill().await {
             tracing::error!(account, %error, "ingest process cannot be killed");
         }
@@ -177,7 +196,8 @@ async fn pass_on(log: impl AsyncRead + Unpin, account: String) {
         if end.is_some() {
             line.push(b'\n');
             // A log that nobody takes is no reason to stop.
-            let _written = std::io::stderr().write_all(&[account.as_bytes(), b": ", &line].concat());
+            let _written =
+                std::io::stderr().write_all(&[account.as_bytes(), b": ", &line].concat());
             line.clear();
         }
     }
@@ -189,8 +209,13 @@ mod tests {
 
     #[test]
     fn a_child_that_keeps_dying_is_started_ever_more_rarely() {
-        let waits: Vec<u128> = (0..9).map(|attempt| restart_delay(attempt).as_millis()).collect();
-        assert_eq!(waits, [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+        let waits: Vec<u128> = (0..9)
+            .map(|attempt| restart_delay(attempt).as_millis())
+            .collect();
+        assert_eq!(
+            waits,
+            [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+        );
         assert_eq!(restart_delay(u32::MAX), Duration::from_secs(10));
     }
 }

@@ -62,7 +62,10 @@ enum Document {
 impl Folder {
     /// A folder of which nothing was read yet.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, files: BTreeMap::new() }
+        Self {
+            path,
+            files: BTreeMap::new(),
+        }
     }
 
     /// Reads every `.yaml`, `.yml` and `.json` file directly in the folder.
@@ -80,8 +83,14 @@ impl Folder {
                 }
                 Err(why) => {
                     let kept = self.files.contains_key(&path);
-                    let hint = if kept { "; what it said before stays" } else { "" };
-                    manifests.problems.push(format!("{}: {why}{hint}", file_name(&path)));
+                    let hint = if kept {
+                        "; what it said before stays"
+                    } else {
+                        ""
+                    };
+                    manifests
+                        .problems
+                        .push(format!("{}: {why}{hint}", file_name(&path)));
                     manifests.incomplete |= !kept;
                 }
             }
@@ -112,7 +121,8 @@ impl Manifests {
             }
         };
         if let Some(name) = twice {
-            self.problems.push(format!("{file}: {name} stands twice; the first one counts"));
+            self.problems
+                .push(format!("{file}: {name} stands twice; the first one counts"));
         }
     }
 }
@@ -130,9 +140,9 @@ fn manifest_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let named = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json");
+        let named = path.extension().is_some_and(|extension| {
+            extension == "yaml" || extension == "yml" || extension == "json"
+        });
         if named && path.is_file() && !file_name(&path).starts_with('.') {
             paths.push(path);
         }
@@ -142,7 +152,9 @@ fn manifest_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 fn read_file(path: &Path) -> Result<Vec<Document>, String> {
@@ -179,11 +191,19 @@ fn split_documents(text: &str) -> Vec<&str> {
         at += line.len();
     }
     starts.push(text.len());
-    starts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
+    starts
+        .windows(2)
+        .map(|pair| &text[pair[0]..pair[1]])
+        .collect()
 }
 
 fn document(manifest: &Value) -> Document {
-    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| {
+        manifest
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     if crds::check::is_ours(manifest) {
         return resource(manifest, text("/metadata/name"));
     }
@@ -212,7 +232,10 @@ fn resource(manifest: &Value, name: &str) -> Document {
         ),
         Ok(Resource::InstrumentSet(set)) => Document::Set(
             name.to_owned(),
-            Found { labels: set.metadata.labels.unwrap_or_default(), spec: Ok(Arc::new(set.spec)) },
+            Found {
+                labels: set.metadata.labels.unwrap_or_default(),
+                spec: Ok(Arc::new(set.spec)),
+            },
         ),
         Err(violations) => invalid(manifest, name, &violations),
     }
@@ -222,12 +245,20 @@ fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
     let why = unreadable(violations);
     let labels = BTreeMap::new();
     match manifest.get("kind").and_then(Value::as_str) {
-        Some("TickerAccount") if !name.is_empty() => {
-            Document::Account(name.to_owned(), Found { labels, spec: Err(why) })
-        }
-        Some("InstrumentSet") if !name.is_empty() => {
-            Document::Set(name.to_owned(), Found { labels, spec: Err(why) })
-        }
+        Some("TickerAccount") if !name.is_empty() => Document::Account(
+            name.to_owned(),
+            Found {
+                labels,
+                spec: Err(why),
+            },
+        ),
+        Some("InstrumentSet") if !name.is_empty() => Document::Set(
+            name.to_owned(),
+            Found {
+                labels,
+                spec: Err(why),
+            },
+        ),
         _ => Document::Problem(why.to_string()),
     }
 }
@@ -235,13 +266,19 @@ fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
 /// The first violation, and how many more there are.
 fn unreadable(violations: &[Violation]) -> Unreadable {
     let Some(first) = violations.first() else {
-        return Unreadable { field: String::new(), problem: "cannot be read".to_owned() };
+        return Unreadable {
+            field: String::new(),
+            problem: "cannot be read".to_owned(),
+        };
     };
     let more = match violations.len() {
         1 => String::new(),
         count => format!(" (and {} more)", count - 1),
     };
-    Unreadable { field: first.field.clone(), problem: format!("{}{more}", first.message) }
+    Unreadable {
+        field: first.field.clone(),
+        problem: format!("{}{more}", first.message),
+    }
 }
 
 #[cfg(test)]
@@ -319,7 +356,10 @@ mod tests {
                       api_key: \"fake-key\n  access_token: fake-token\n";
         let (_fixture, mut folder) = Fixture::new(&[("s.yaml", broken)]);
         let problems = folder.read().unwrap().problems.join("\n");
-        assert!(!problems.is_empty() && !problems.contains("fake"), "{problems}");
+        assert!(
+            !problems.is_empty() && !problems.contains("fake"),
+            "{problems}"
+        );
     }
 
     #[test]
@@ -327,7 +367,10 @@ mod tests {
         let (_fixture, mut folder) = Fixture::new(&[
             ("a.yaml", SET),
             ("b.yaml", SET),
-            ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"),
+            (
+                "c.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
+            ),
         ]);
         let problems = folder.read().unwrap().problems;
         assert_eq!(problems.len(), 2, "{problems:?}");

@@ -57,7 +57,9 @@ impl Inquiry {
         let mut scrape = Scrape::default();
         while !stop.is_cancelled() {
             let state = self.child.borrow_and_update().clone();
-            let address = state.pid.and_then(|_| read_port_file(&self.port_file).ok().flatten());
+            let address = state
+                .pid
+                .and_then(|_| read_port_file(&self.port_file).ok().flatten());
             scrape = self.ask(&scraper, &clock, &state, address, scrape).await;
             let ready = address.is_some() && scrape.failing.is_none();
             let finding = Finding {
@@ -68,7 +70,11 @@ impl Inquiry {
             if self.findings.send(finding).await.is_err() {
                 return;
             }
-            let pace = if ready && !*self.awaited.borrow_and_update() { SLOW } else { FAST };
+            let pace = if ready && !*self.awaited.borrow_and_update() {
+                SLOW
+            } else {
+                FAST
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = self.child.changed() => {}
@@ -91,20 +97,35 @@ impl Inquiry {
                 Ok(report) => return answered(report),
                 Err(error) => chain(&error).to_string(),
             },
-            None => state.trouble.clone().unwrap_or_else(|| "the ingest process is starting".to_owned()),
+            None => state
+                .trouble
+                .clone()
+                .unwrap_or_else(|| "the ingest process is starting".to_owned()),
         };
         let failing = match last.failing {
-            Some(failing) => {
-                Failing { attempts: failing.attempts.saturating_add(1), why, since: failing.since }
-            }
-            None => Failing { since: clock.now(), attempts: 1, why },
+            Some(failing) => Failing {
+                attempts: failing.attempts.saturating_add(1),
+                why,
+                since: failing.since,
+            },
+            None => Failing {
+                since: clock.now(),
+                attempts: 1,
+                why,
+            },
         };
-        Scrape { report: last.report, failing: Some(failing) }
+        Scrape {
+            report: last.report,
+            failing: Some(failing),
+        }
     }
 }
 
 fn answered(report: Report) -> Scrape {
-    Scrape { report: Some(Arc::new(report)), failing: None }
+    Scrape {
+        report: Some(Arc::new(report)),
+        failing: None,
+    }
 }
 
 fn process(state: &ChildState, address: Option<SocketAddr>, ready: bool) -> Process {

@@ -64,7 +64,13 @@ impl Running {
             process: Process::Unknown,
             scrape: Scrape::default(),
         };
-        Self { child, inquiry: tokio::spawn(run), stop, awaited, last }
+        Self {
+            child,
+            inquiry: tokio::spawn(run),
+            stop,
+            awaited,
+            last,
+        }
     }
 
     /// Takes a newer answer.
@@ -84,7 +90,8 @@ impl Running {
 
     /// Says whether an acknowledgement is awaited: the process is then asked more often.
     pub(crate) fn set_awaited(&self, awaited: bool) {
-        self.awaited.send_if_modified(|before| std::mem::replace(before, awaited) != awaited);
+        self.awaited
+            .send_if_modified(|before| std::mem::replace(before, awaited) != awaited);
     }
 
     /// Ends the process; returns when it has ended.

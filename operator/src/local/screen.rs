@@ -42,19 +42,42 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
     let mut text = String::new();
     columns(
         &mut text,
-        &["ACCOUNT", "READY", "REASON", "CONNS", "INSTRUMENTS", "TICKS/S", "LAST-TICK", "AGE"],
+        &[
+            "ACCOUNT",
+            "READY",
+            "REASON",
+            "CONNS",
+            "INSTRUMENTS",
+            "TICKS/S",
+            "LAST-TICK",
+            "AGE",
+        ],
         accounts.iter().map(|row| account_cells(row, now)).collect(),
     );
     text.push('\n');
     columns(
         &mut text,
-        &["SET", "READY", "REASON", "MODE", "INSTRUMENTS", "LAST-TICK", "AGE"],
+        &[
+            "SET",
+            "READY",
+            "REASON",
+            "MODE",
+            "INSTRUMENTS",
+            "LAST-TICK",
+            "AGE",
+        ],
         sets.iter().map(|row| set_cells(row, now)).collect(),
     );
-    let accounts = accounts.iter().map(|row| (row.name, ready(&row.status.conditions)));
-    let sets = sets.iter().map(|row| (row.name, ready(&row.status.conditions)));
+    let accounts = accounts
+        .iter()
+        .map(|row| (row.name, ready(&row.status.conditions)));
+    let sets = sets
+        .iter()
+        .map(|row| (row.name, ready(&row.status.conditions)));
     for (name, condition) in accounts.chain(sets) {
-        if let Some(condition) = condition.filter(|it| it.status != "True" && !it.message.is_empty()) {
+        if let Some(condition) =
+            condition.filter(|it| it.status != "True" && !it.message.is_empty())
+        {
             // Writing to a String cannot fail.
             let _infallible = write!(text, "\n{name}: {}", condition.message);
         }
@@ -66,9 +89,12 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
 /// What a reader may be waiting for: the table without what moves all the time.
 pub(crate) fn gist(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
     let mut text = String::new();
-    let of_accounts =
-        accounts.iter().map(|row| (row.name, &row.status.conditions, &row.status.instruments));
-    let of_sets = sets.iter().map(|row| (row.name, &row.status.conditions, &row.status.instruments));
+    let of_accounts = accounts
+        .iter()
+        .map(|row| (row.name, &row.status.conditions, &row.status.instruments));
+    let of_sets = sets
+        .iter()
+        .map(|row| (row.name, &row.status.conditions, &row.status.instruments));
     for (name, conditions, instruments) in of_accounts.chain(of_sets) {
         let verdict = ready(conditions).map(|it| (&it.status, &it.reason, &it.message));
         let _infallible = writeln!(text, "{name} {verdict:?} {instruments:?}");
@@ -78,7 +104,9 @@ pub(crate) fn gist(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
 
 /// The `Ready` condition.
 pub(crate) fn ready(conditions: &[Condition]) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == ConditionType::Ready.as_str())
 }
 
 fn account_cells(row: &AccountRow<'_>, now: Timestamp) -> Vec<String> {
@@ -90,7 +118,9 @@ fn account_cells(row: &AccountRow<'_>, now: Timestamp) -> Vec<String> {
         reason,
         text_or_dash(status.connections.as_deref()),
         text_or_dash(status.instruments.as_deref()),
-        status.ticks_per_second.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
+        status
+            .ticks_per_second
+            .map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
         since(status.last_tick_time.as_ref(), now),
         age(row.since, now),
     ]
@@ -138,12 +168,26 @@ fn age(from: Timestamp, now: Timestamp) -> String {
 
 /// Left-aligned columns, three spaces apart.
 fn columns(text: &mut String, header: &[&str], rows: Vec<Vec<String>>) {
-    let mut lines = vec![header.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>()];
+    let mut lines = vec![
+        header
+            .iter()
+            .map(|&cell| cell.to_owned())
+            .collect::<Vec<_>>(),
+    ];
     lines.extend(rows);
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let width = |column: usize| {
+        lines
+            .iter()
+            .map(|line| line[column].len())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     for line in &lines {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
         text.push('\n');
     }
@@ -176,12 +220,25 @@ mod tests {
             ..TickerAccountStatus::default()
         };
         let set = InstrumentSetStatus {
-            conditions: condition("False", "NothingResolved", "no symbol is known: check NSE:X"),
+            conditions: condition(
+                "False",
+                "NothingResolved",
+                "no symbol is known: check NSE:X",
+            ),
             ..InstrumentSetStatus::default()
         };
         let since = Timestamp::from_second(999_700).unwrap();
-        let accounts = [AccountRow { name: "demo", status: &account, since }];
-        let sets = [SetRow { name: "indices", mode: Some("quote"), status: &set, since }];
+        let accounts = [AccountRow {
+            name: "demo",
+            status: &account,
+            since,
+        }];
+        let sets = [SetRow {
+            name: "indices",
+            mode: Some("quote"),
+            status: &set,
+            since,
+        }];
         assert_eq!(
             render(&accounts, &sets, now),
             "\
@@ -198,7 +255,15 @@ indices: no symbol is known: check NSE:X
 
     #[test]
     fn ages_are_in_the_largest_unit_that_fits_twice() {
-        let at = |seconds| age(Timestamp::UNIX_EPOCH, Timestamp::from_second(seconds).unwrap());
-        assert_eq!([at(0), at(119), at(120), at(7_200), at(172_800)], ["0s", "119s", "2m", "2h", "2d"]);
+        let at = |seconds| {
+            age(
+                Timestamp::UNIX_EPOCH,
+                Timestamp::from_second(seconds).unwrap(),
+            )
+        };
+        assert_eq!(
+            [at(0), at(119), at(120), at(7_200), at(172_800)],
+            ["0s", "119s", "2m", "2h", "2d"]
+        );
     }
 }

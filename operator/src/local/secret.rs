@@ -28,7 +28,10 @@ impl fmt::Debug for Credentials {
 impl Credentials {
     /// The values as files of a mounted folder.
     pub(crate) fn files(&self) -> BTreeMap<&str, Vec<u8>> {
-        self.values.iter().map(|(name, value)| (*name, value.to_vec())).collect()
+        self.values
+            .iter()
+            .map(|(name, value)| (*name, value.to_vec()))
+            .collect()
     }
 
     /// Changes when a value does; says nothing about it.
@@ -39,7 +42,11 @@ impl Credentials {
             hash.update((value.len() as u64).to_be_bytes());
             hash.update(value.as_slice());
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -58,11 +65,14 @@ pub(crate) enum SecretError {
 pub(crate) fn read(manifest: &Value) -> Result<Credentials, SecretError> {
     let mut credentials = Credentials::default();
     for key in [SECRET_API_KEY, SECRET_ACCESS_TOKEN] {
-        let value = match (field(manifest, "stringData", key)?, field(manifest, "data", key)?) {
+        let value = match (
+            field(manifest, "stringData", key)?,
+            field(manifest, "data", key)?,
+        ) {
             (Some(text), _) => text.as_bytes().to_vec(),
-            (None, Some(encoded)) => {
-                BASE64_STANDARD.decode(encoded.trim()).map_err(|_| SecretError::Base64(key))?
-            }
+            (None, Some(encoded)) => BASE64_STANDARD
+                .decode(encoded.trim())
+                .map_err(|_| SecretError::Base64(key))?,
             (None, None) => continue,
         };
         credentials.values.insert(key, Zeroizing::new(value));

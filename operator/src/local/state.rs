@@ -48,8 +48,15 @@ impl StateFolder {
     pub(crate) fn open(manifests: &Path, base: Option<&Path>) -> Result<Self, StateError> {
         let base = base.map(Path::to_owned).map_or_else(default_base, Ok)?;
         let path = base.join(key(manifests));
-        let failed = |source| StateError::Io { path: path.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
+        let failed = |source| StateError::Io {
+            path: path.clone(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(failed)?;
         let metadata = fs::metadata(&path).map_err(failed)?;
         let owner = fs::metadata("/proc/self").map_err(failed)?.uid();
         if metadata.permissions().mode() & 0o077 != 0 || metadata.uid() != owner {
@@ -64,9 +71,9 @@ impl StateFolder {
             .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                Err(StateError::InUse { manifests: manifests.to_owned() })
-            }
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse {
+                manifests: manifests.to_owned(),
+            }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }
@@ -108,15 +115,23 @@ impl StateFolder {
 }
 
 fn default_base() -> Result<PathBuf, StateError> {
-    let home = std::env::home_dir().filter(|home| home.is_absolute()).ok_or(StateError::NoHome)?;
+    let home = std::env::home_dir()
+        .filter(|home| home.is_absolute())
+        .ok_or(StateError::NoHome)?;
     Ok(home.join(".local/state/kite-ticker"))
 }
 
 /// A name for the state of one manifest folder: readable, and different for equal last parts.
 fn key(manifests: &Path) -> String {
     let digest = Sha256::digest(manifests.as_os_str().as_encoded_bytes());
-    let name = manifests.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    format!("{name}-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
+    let name = manifests
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    format!(
+        "{name}-{:02x}{:02x}{:02x}{:02x}",
+        digest[0], digest[1], digest[2], digest[3]
+    )
 }
 
 #[cfg(test)]

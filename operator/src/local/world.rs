@@ -17,7 +17,8 @@ use super::inquiry::Finding;
 use super::running::{Means, Running};
 use super::state::StateFolder;
 use crate::plan::{
-    AccountPlan, Delivery, Key, LastAssignment, Meta, Object, Observed, ObservedAccount, Plan, Process, Secret, Settings, Table, Unreadable,
+    AccountPlan, Delivery, Key, LastAssignment, Meta, Object, Observed, ObservedAccount, Plan,
+    Process, Secret, Settings, Table, Unreadable,
 };
 
 /// The identity of every object: a folder has no other than the name.
@@ -97,7 +98,9 @@ impl World {
     pub(crate) fn accounts(
         &self,
     ) -> impl Iterator<Item = (&str, &Known<TickerAccountSpec, TickerAccountStatus>)> {
-        self.accounts.iter().map(|(name, known)| (name.as_str(), known))
+        self.accounts
+            .iter()
+            .map(|(name, known)| (name.as_str(), known))
     }
 
     /// The sets by name.
@@ -115,11 +118,18 @@ impl World {
         let mut observed = Observed {
             settings: self.settings.clone(),
             accounts: Vec::new(),
-            sets: self.sets.iter().map(|(name, known)| object(name, known)).collect(),
+            sets: self
+                .sets
+                .iter()
+                .map(|(name, known)| object(name, known))
+                .collect(),
             tables: self.tables.clone(),
         };
-        let objects: Vec<_> =
-            self.accounts.iter().map(|(name, known)| (name.clone(), object(name, known))).collect();
+        let objects: Vec<_> = self
+            .accounts
+            .iter()
+            .map(|(name, known)| (name.clone(), object(name, known)))
+            .collect();
         for (name, object) in objects {
             let account = self.account(&name, object);
             observed.accounts.push(account);
@@ -158,11 +168,17 @@ impl World {
 
     /// Ends every child.
     pub(crate) async fn shut_down(&mut self) {
-        let stopping = std::mem::take(&mut self.processes).into_values().map(Running::stop);
+        let stopping = std::mem::take(&mut self.processes)
+            .into_values()
+            .map(Running::stop);
         futures::future::join_all(stopping).await;
     }
 
-    fn account(&mut self, name: &str, object: Object<TickerAccountSpec, TickerAccountStatus>) -> ObservedAccount {
+    fn account(
+        &mut self,
+        name: &str,
+        object: Object<TickerAccountSpec, TickerAccountStatus>,
+    ) -> ObservedAccount {
         let assignment = self.last_assignment(name);
         let running = self.processes.get(name);
         ObservedAccount {
@@ -176,9 +192,17 @@ impl World {
     }
 
     fn secret(&self, object: &Object<TickerAccountSpec, TickerAccountStatus>) -> Secret {
-        let Ok(spec) = &object.spec else { return Secret::Unknown };
-        match self.manifests.secrets.get(&spec.credentials_secret_ref.name) {
-            Some(Ok(credentials)) => Secret::Present { version: credentials.version() },
+        let Ok(spec) = &object.spec else {
+            return Secret::Unknown;
+        };
+        match self
+            .manifests
+            .secrets
+            .get(&spec.credentials_secret_ref.name)
+        {
+            Some(Ok(credentials)) => Secret::Present {
+                version: credentials.version(),
+            },
             None if !self.manifests.incomplete => Secret::Missing,
             Some(Err(_)) | None => Secret::Unknown,
         }
@@ -192,17 +216,30 @@ impl World {
         }
     }
 
-    fn read_assignment(&mut self, account: &str) -> Result<Option<(String, Arc<Assignment>)>, String> {
+    fn read_assignment(
+        &mut self,
+        account: &str,
+    ) -> Result<Option<(String, Arc<Assignment>)>, String> {
         let folder = self.state.assignment(account);
-        let read = |name| mount::read(&folder, name, LARGEST_JSON).map_err(|error| error.to_string());
-        let Some(sha256) = read(SHA256_FILE)? else { return Ok(None) };
+        let read =
+            |name| mount::read(&folder, name, LARGEST_JSON).map_err(|error| error.to_string());
+        let Some(sha256) = read(SHA256_FILE)? else {
+            return Ok(None);
+        };
         let sha256 = String::from_utf8_lossy(&sha256).trim().to_owned();
         if let Some(opened) = self.opened.get(account).filter(|opened| opened.0 == sha256) {
             return Ok(Some(opened.clone()));
         }
-        let Some(gzip) = read(ASSIGNMENT_FILE)? else { return Ok(None) };
-        let sealed = Sealed { gzip, sha256: sha256.clone() };
-        let assignment = sealed.open().map_err(|error| service::exit::chain(&error).to_string())?;
+        let Some(gzip) = read(ASSIGNMENT_FILE)? else {
+            return Ok(None);
+        };
+        let sealed = Sealed {
+            gzip,
+            sha256: sha256.clone(),
+        };
+        let assignment = sealed
+            .open()
+            .map_err(|error| service::exit::chain(&error).to_string())?;
         let opened = (sha256, Arc::new(assignment));
         self.opened.insert(account.to_owned(), opened.clone());
         Ok(Some(opened))
@@ -221,14 +258,21 @@ impl World {
                 sets.extend(assignment.sets.iter().cloned());
             }
             if !self.accounts.contains_key(&name) {
-                let object = Object { meta: meta(&name, BTreeMap::new(), 1), spec: Err(unread()), status: None };
+                let object = Object {
+                    meta: meta(&name, BTreeMap::new(), 1),
+                    spec: Err(unread()),
+                    status: None,
+                };
                 let account = self.account(&name, object);
                 observed.accounts.push(account);
             }
         }
         sets.sort();
         sets.dedup();
-        for name in sets.into_iter().filter(|name| !self.sets.contains_key(name)) {
+        for name in sets
+            .into_iter()
+            .filter(|name| !self.sets.contains_key(name))
+        {
             observed.sets.push(Object {
                 meta: meta(&name, BTreeMap::new(), 1),
                 spec: Err(unread()),
@@ -248,7 +292,9 @@ impl World {
             ]);
             mount::publish(&self.state.assignment(name), &files)?;
         }
-        let Some(workload) = &account.workload else { return Ok(()) };
+        let Some(workload) = &account.workload else {
+            return Ok(());
+        };
         self.publish_credentials(name, &workload.secret)?;
         self.processes
             .entry(name.clone())
@@ -264,7 +310,9 @@ impl World {
             None if !self.manifests.incomplete => Some(super::secret::Credentials::default()),
             Some(Err(_)) | None => None,
         };
-        let Some(credentials) = credentials else { return Ok(()) };
+        let Some(credentials) = credentials else {
+            return Ok(());
+        };
         let (folder, files) = (self.state.credentials(account), credentials.files());
         for name in [mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE] {
             if mount::read(&folder, name, 64 * 1024)?.as_ref() != files.get(name) {
@@ -277,7 +325,12 @@ impl World {
     /// Ends and forgets accounts that are known to be gone.
     async fn remove_orphans(&mut self, plan: &Plan) {
         let planned = |name: &str| plan.accounts.iter().any(|account| account.key.name == name);
-        let gone: Vec<String> = self.processes.keys().filter(|name| !planned(name)).cloned().collect();
+        let gone: Vec<String> = self
+            .processes
+            .keys()
+            .filter(|name| !planned(name))
+            .cloned()
+            .collect();
         for name in &gone {
             if let Some(running) = self.processes.remove(name) {
                 running.stop().await;
@@ -288,8 +341,7 @@ impl World {
                 continue;
             }
             self.opened.remove(&name);
-            if let Err(error) = self.state.remove(&name)
-            {
+            if let Err(error) = self.state.remove(&name) {
                 tracing::error!(account = name, %error, "what is left of the account cannot be removed");
             }
         }
@@ -314,7 +366,15 @@ fn adopt<Spec: PartialEq, Status>(
             }
             None => {
                 let found = found.clone();
-                known.insert(name.clone(), Known { found, generation: 1, status: None, since: now });
+                known.insert(
+                    name.clone(),
+                    Known {
+                        found,
+                        generation: 1,
+                        status: None,
+                        since: now,
+                    },
+                );
             }
         }
     }

@@ -23,7 +23,12 @@ impl World {
         local.write_set("good", "full", &["NSE:INFY"], "")?;
         local.start()?;
         local.shows("good", "True", "Streaming").await;
-        Ok(Self { redis, simulator, ticks, local })
+        Ok(Self {
+            redis,
+            simulator,
+            ticks,
+            local,
+        })
     }
 
     /// The good set ticks on, on the socket it had, without a gap.
@@ -31,7 +36,11 @@ impl World {
         let seen = self.ticks.of(INFY).len();
         eventually("further ticks of the good set", async || {
             let now = self.ticks.of(INFY).len();
-            if now > seen + 1 { Ok(()) } else { Err(format!("{now}\n{}", self.local.printed())) }
+            if now > seen + 1 {
+                Ok(())
+            } else {
+                Err(format!("{now}\n{}", self.local.printed()))
+            }
         })
         .await;
         self.ticks.assert_gapless();
@@ -40,7 +49,11 @@ impl World {
     async fn says(&self, what: &str) {
         eventually(what, async || {
             let printed = self.local.printed();
-            if printed.contains(what) { Ok(()) } else { Err(printed) }
+            if printed.contains(what) {
+                Ok(())
+            } else {
+                Err(printed)
+            }
         })
         .await;
     }
@@ -49,10 +62,14 @@ impl World {
 #[tokio::test]
 async fn an_unknown_symbol() -> Result<()> {
     let world = World::streaming().await?;
-    world.local.write_set("bad", "full", &["NSE:NO SUCH SHARE"], "")?;
+    world
+        .local
+        .write_set("bad", "full", &["NSE:NO SUCH SHARE"], "")?;
     world.local.shows("bad", "False", "NothingResolved").await;
     world.says("NSE:NO SUCH SHARE").await;
-    world.local.write_set("bad", "full", &["NSE:NO SUCH SHARE", "NSE:TCS"], "")?;
+    world
+        .local
+        .write_set("bad", "full", &["NSE:NO SUCH SHARE", "NSE:TCS"], "")?;
     world.local.shows("bad", "True", "PartiallyResolved").await;
     world.still_streams().await;
     Ok(())
@@ -94,9 +111,17 @@ async fn a_missing_secret_and_a_missing_key() -> Result<()> {
              {{websocket: 'ws://{address}', api: 'http://{address}'}}\n"
         ),
     )?;
-    world.local.write_set("poor-set", "full", &["NSE:TCS"], "  accountRef: {name: poor}\n")?;
+    world.local.write_set(
+        "poor-set",
+        "full",
+        &["NSE:TCS"],
+        "  accountRef: {name: poor}\n",
+    )?;
     world.local.shows("poor", "False", "SecretMissing").await;
-    world.local.shows("poor-set", "False", "SecretMissing").await;
+    world
+        .local
+        .shows("poor-set", "False", "SecretMissing")
+        .await;
     world.local.write(
         "secret-poor.yaml",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: poor}\nstringData: {api_key: fake}\n",
@@ -112,12 +137,23 @@ async fn a_missing_secret_and_a_missing_key() -> Result<()> {
 #[tokio::test]
 async fn refused_credentials_stop_dialling_until_they_change() -> Result<()> {
     let world = World::streaming().await?;
-    world.simulator.control("tokens/revoke", json!({"access_token": "dead"})).await?;
+    world
+        .simulator
+        .control("tokens/revoke", json!({"access_token": "dead"}))
+        .await?;
     world.local.write_account("other", &world.simulator, "")?;
     world.local.write_secret("other", "dead")?;
-    world.local.write_set("other-set", "full", &["NSE:TCS"], "  accountRef: {name: other}\n")?;
+    world.local.write_set(
+        "other-set",
+        "full",
+        &["NSE:TCS"],
+        "  accountRef: {name: other}\n",
+    )?;
     world.local.shows("other", "False", "TokenExpired").await;
-    world.local.shows("other-set", "False", "TokenExpired").await;
+    world
+        .local
+        .shows("other-set", "False", "TokenExpired")
+        .await;
     world.still_streams().await;
     world.local.write_secret("other", "alive")?;
     world.local.shows("other-set", "True", "Streaming").await;
@@ -160,7 +196,9 @@ async fn a_malformed_object_beside_good_ones() -> Result<()> {
     world.says("broken.yaml").await;
     world.still_streams().await;
     // A set that was good and becomes unreadable keeps its instruments.
-    world.local.write_set("good", "full", &["no exchange"], "")?;
+    world
+        .local
+        .write_set("good", "full", &["no exchange"], "")?;
     world.local.shows("good", "False", "Invalid").await;
     world.still_streams().await;
     Ok(())
@@ -171,9 +209,15 @@ async fn frames_that_cannot_be_read() -> Result<()> {
     let world = World::streaming().await?;
     // Two packets announced, one and a half there; an unknown length; an empty text.
     for hex in ["0002000800063a01000266ba00b80006", "00010003010203", "ffff"] {
-        world.simulator.control("packets/raw", json!({"hex": hex})).await?;
+        world
+            .simulator
+            .control("packets/raw", json!({"hex": hex}))
+            .await?;
     }
-    world.simulator.control("text", json!({"text": "{ broken"})).await?;
+    world
+        .simulator
+        .control("text", json!({"text": "{ broken"}))
+        .await?;
     world.still_streams().await;
     assert_eq!(world.simulator.connections().await?.len(), 1);
     let mut redis = world.redis.connection().await?;

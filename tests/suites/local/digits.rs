@@ -15,16 +15,29 @@ fn rupees(raw: i32, segment: Segment) -> String {
     let decimals = usize::from(segment.decimals());
     let digits = format!("{:0>width$}", raw.unsigned_abs(), width = decimals + 1);
     let (whole, fraction) = digits.split_at(digits.len() - decimals);
-    let fraction = if segment == Segment::Cds { fraction.trim_end_matches('0') } else { fraction };
+    let fraction = if segment == Segment::Cds {
+        fraction.trim_end_matches('0')
+    } else {
+        fraction
+    };
     let sign = if raw < 0 { "-" } else { "" };
-    if fraction.is_empty() { format!("{sign}{whole}.0") } else { format!("{sign}{whole}.{fraction}") }
+    if fraction.is_empty() {
+        format!("{sign}{whole}.0")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    }
 }
 
 /// The raw text of a top-level number in a tick; its value has no object inside before it.
 fn number<'a>(text: &'a str, key: &str) -> &'a str {
     let marker = format!("\"{key}\":");
-    let at = text.find(&marker).unwrap_or_else(|| panic!("no {key} in {text}")) + marker.len();
-    let end = text[at..].find([',', '}', ']']).unwrap_or_else(|| panic!("{text}"));
+    let at = text
+        .find(&marker)
+        .unwrap_or_else(|| panic!("no {key} in {text}"))
+        + marker.len();
+    let end = text[at..]
+        .find([',', '}', ']'])
+        .unwrap_or_else(|| panic!("{text}"));
     &text[at..at + end]
 }
 
@@ -70,8 +83,16 @@ fn compare(packet: &Packet, text: &str, tick: &Value) {
         same_number(text, "oi", &full.oi.to_string());
         same_number(text, "oi_high", &full.oi_day_high.to_string());
         same_number(text, "oi_low", &full.oi_day_low.to_string());
-        assert_eq!(tick["exchange_ts"].as_i64(), packet.exchange_time(), "{text}");
-        assert_eq!(tick["last_trade_ts"].as_i64(), packet.last_trade_time(), "{text}");
+        assert_eq!(
+            tick["exchange_ts"].as_i64(),
+            packet.exchange_time(),
+            "{text}"
+        );
+        assert_eq!(
+            tick["last_trade_ts"].as_i64(),
+            packet.last_trade_time(),
+            "{text}"
+        );
         compare_depth(full, text, segment);
     }
 }
@@ -81,7 +102,9 @@ fn compare_depth(full: &kite::Full, text: &str, segment: Segment) {
         assert!(!text.contains("\"depth\""), "{text}");
         return;
     }
-    let depth = &text[text.find("\"depth\":").unwrap_or_else(|| panic!("no depth: {text}"))..];
+    let depth = &text[text
+        .find("\"depth\":")
+        .unwrap_or_else(|| panic!("no depth: {text}"))..];
     let (buy, sell) = depth.split_at(depth.find("\"sell\"").unwrap_or_else(|| panic!("{text}")));
     for (side, levels) in [(buy, &full.depth.buy), (sell, &full.depth.sell)] {
         let entries: Vec<&str> = side.split("\"quantity\"").skip(1).collect();
@@ -106,7 +129,10 @@ async fn symbols_of_every_segment(simulator: &Simulator) -> Result<Vec<String>> 
         }
     }
     let segments: std::collections::BTreeSet<u8> = chosen.keys().map(|kind| kind.0).collect();
-    assert_eq!(segments.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 9]);
+    assert_eq!(
+        segments.into_iter().collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5, 6, 7, 9]
+    );
     Ok(chosen.into_values().flatten().collect())
 }
 
@@ -120,14 +146,28 @@ async fn every_digit_of_every_segment_in_every_mode() -> Result<()> {
         let ticks = Ticks::subscribe(&redis.url(), "digits:*").await?;
         let mut local = Local::new(&redis)?;
         local.write_account("demo", &simulator, "")?;
-        local.write_set("all", mode, &symbols, "  publish: {channelPrefix: digits}\n")?;
+        local.write_set(
+            "all",
+            mode,
+            &symbols,
+            "  publish: {channelPrefix: digits}\n",
+        )?;
         local.start()?;
         ticks.next(symbols.len() * 3).await;
         simulator.pause(true).await?;
         let sent = eventually("all that was sent is published", async || {
-            let sent = recorded(&simulator).await.map_err(|error| error.to_string())?;
-            let (published, sent_count) = (ticks.count(), sent.values().map(VecDeque::len).sum::<usize>());
-            if published == sent_count { Ok(sent) } else { Err(format!("{published} of {sent_count}")) }
+            let sent = recorded(&simulator)
+                .await
+                .map_err(|error| error.to_string())?;
+            let (published, sent_count) = (
+                ticks.count(),
+                sent.values().map(VecDeque::len).sum::<usize>(),
+            );
+            if published == sent_count {
+                Ok(sent)
+            } else {
+                Err(format!("{published} of {sent_count}"))
+            }
         })
         .await;
         compare_all(sent, &ticks, mode);
@@ -144,7 +184,9 @@ async fn recorded(simulator: &Simulator) -> Result<BTreeMap<u64, VecDeque<Packet
     let mut sent: BTreeMap<u64, VecDeque<Packet>> = BTreeMap::new();
     for entry in page["entries"].as_array().unwrap() {
         let packet = Packet::decode(&from_hex(entry["hex"].as_str().unwrap()))?;
-        sent.entry(u64::from(packet.token.0)).or_default().push_back(packet);
+        sent.entry(u64::from(packet.token.0))
+            .or_default()
+            .push_back(packet);
     }
     Ok(sent)
 }
@@ -156,9 +198,15 @@ fn compare_all(mut sent: BTreeMap<u64, VecDeque<Packet>>, ticks: &Ticks, mode: &
         let packet = packet.unwrap_or_else(|| panic!("nobody sent {}", message.text));
         compare(&packet, &message.text, &message.tick);
     }
-    assert!(sent.values().all(VecDeque::is_empty), "some packets were not published");
+    assert!(
+        sent.values().all(VecDeque::is_empty),
+        "some packets were not published"
+    );
     // Before its mode was set an instrument streamed as quote; the last tick of each tells.
-    let last: BTreeMap<u64, Message> =
-        ticks.all().into_iter().map(|message| (message.tick["token"].as_u64().unwrap(), message)).collect();
+    let last: BTreeMap<u64, Message> = ticks
+        .all()
+        .into_iter()
+        .map(|message| (message.tick["token"].as_u64().unwrap(), message))
+        .collect();
     assert!(last.values().all(|message| message.tick["mode"] == mode));
 }

@@ -1,4 +1,5 @@
 //! `kite-operator local` with a real Redis, the simulator and plain subscribers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
 mod digits;

@@ -62,8 +62,15 @@ async fn once_waits_for_ready_and_says_whether_it_came() -> Result<()> {
     assert!(output.status.success(), "{printed}");
     assert!(printed.contains("Streaming"), "{printed}");
     eventually("the child is gone", async || {
-        let connections = simulator.connections().await.map_err(|error| error.to_string())?;
-        if connections.is_empty() { Ok(()) } else { Err(format!("{connections:?}")) }
+        let connections = simulator
+            .connections()
+            .await
+            .map_err(|error| error.to_string())?;
+        if connections.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{connections:?}"))
+        }
     })
     .await;
 
@@ -82,7 +89,10 @@ async fn a_second_instance_is_refused() -> Result<()> {
     local.shows("demo", "True", "Idle").await;
     let second = local.once().await?;
     let said = String::from_utf8(second.stderr)?;
-    assert!(!second.status.success() && said.contains("already runs on"), "{said}");
+    assert!(
+        !second.status.success() && said.contains("already runs on"),
+        "{said}"
+    );
     Ok(())
 }
 
@@ -95,11 +105,20 @@ async fn an_ingest_process_that_dies_is_started_again() -> Result<()> {
     local.write_set("shares", "full", &["NSE:INFY"], "")?;
     local.start()?;
     let first = ticks.tick_of(408_065).await.tick["epoch"].clone();
-    let [child] = local.children()?[..] else { panic!("one child expected") };
+    let [child] = local.children()?[..] else {
+        panic!("one child expected")
+    };
     tests::process::signal(child, "KILL").await?;
     eventually("a tick of the new process", async || {
-        let newest = ticks.of(408_065).pop().map(|message| message.tick["epoch"].clone());
-        if newest.as_ref() != Some(&first) { Ok(()) } else { Err(newest) }
+        let newest = ticks
+            .of(408_065)
+            .pop()
+            .map(|message| message.tick["epoch"].clone());
+        if newest.as_ref() != Some(&first) {
+            Ok(())
+        } else {
+            Err(newest)
+        }
     })
     .await;
     ticks.assert_gapless();

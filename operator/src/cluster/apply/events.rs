@@ -27,13 +27,20 @@ pub(super) struct Announcer {
 
 impl Announcer {
     pub(super) fn new(client: Client) -> Self {
-        let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
-        Self { recorder: Recorder::new(client, reporter), sent: BTreeMap::new() }
+        let reporter = Reporter {
+            controller: names::FIELD_MANAGER.to_owned(),
+            instance: None,
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+            sent: BTreeMap::new(),
+        }
     }
 
     /// Sends what is due.
     pub(super) async fn announce(&mut self, events: &[Event], now: Instant) {
-        self.sent.retain(|_, at| now.saturating_duration_since(*at) < REPEAT_GAP);
+        self.sent
+            .retain(|_, at| now.saturating_duration_since(*at) < REPEAT_GAP);
         for event in events {
             let sent = (event.uid.clone(), event.reason);
             if self.sent.contains_key(&sent) {
@@ -50,7 +57,11 @@ impl Announcer {
 
 fn content(event: &Event) -> events::Event {
     events::Event {
-        type_: if event.warning { EventType::Warning } else { EventType::Normal },
+        type_: if event.warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
         reason: event.reason.as_str().to_owned(),
         note: Some(shortened(&event.message)),
         action: "Report".to_owned(),

@@ -62,38 +62,57 @@ impl Applier {
         if !owned.names_are_ours {
             return Ok(());
         }
-        let owner =
-            Owner { namespace: &plan.key.namespace, name: &plan.key.name, uid: &plan.uid };
+        let owner = Owner {
+            namespace: &plan.key.namespace,
+            name: &plan.key.name,
+            uid: &plan.uid,
+        };
         let mut content = owned.assignment.clone();
         // The file before the pod that reads it: a new pod then starts with its assignment.
         if let Delivery::Write(assignment) = &plan.assignment {
-            let sha256 = self.write_assignment(owner, assignment, owned, delivered, now).await?;
+            let sha256 = self
+                .write_assignment(owner, assignment, owned, delivered, now)
+                .await?;
             content = Some((assignment.generation, sha256));
         }
         // The Service before the StatefulSet that names it.
         if let Some(workload) = &plan.workload {
             let service = workload::service(owner);
             let live = owned.service.as_ref();
-            self.apply_object(&service, live, &mut delivered.service, now).await?;
+            self.apply_object(&service, live, &mut delivered.service, now)
+                .await?;
             let stateful_set = workload::stateful_set(owner, workload, &self.defaults);
             let live = owned.stateful_set.as_ref();
-            self.apply_object(&stateful_set, live, &mut delivered.stateful_set, now).await?;
+            self.apply_object(&stateful_set, live, &mut delivered.stateful_set, now)
+                .await?;
         }
         // Last: a poke makes the kubelet read what was written above.
         if let (true, Some(pod), Some((generation, sha256))) = (self.poke, &owned.pod, content) {
             let secret = owned.secret_version.as_deref().unwrap_or("none");
             let short = sha256.get(..12).unwrap_or(&sha256);
             let value = format!("{generation}-{short}-{secret}");
-            self.poke(&plan.key, pod, &value, plan.awaiting, &mut delivered.poke, now).await?;
+            self.poke(
+                &plan.key,
+                pod,
+                &value,
+                plan.awaiting,
+                &mut delivered.poke,
+                now,
+            )
+            .await?;
         }
         Ok(())
     }
 
     /// When a pod that does not answer is to be poked again.
-    pub(super) fn next_poke(&self, plan: &Plan) -> Option<Instant> {
+    pub(super) fn next_poke(&self, plan: &Plan, now: Instant) -> Option<Instant> {
         let waiting = plan.accounts.iter().filter(|account| account.awaiting);
         let pokes = waiting.filter_map(|account| self.delivered.get(&account.key)?.poke.as_ref());
-        pokes.map(|poke| poke.at + POKE_AGAIN).min()
+        // One that is overdue could not be done: there is no pod.
+        pokes
+            .map(|poke| poke.at + POKE_AGAIN)
+            .filter(|at| *at > now)
+            .min()
     }
 
     async fn write_assignment(
@@ -112,7 +131,10 @@ impl Applier {
         }
         let sealed = Sealed::new(assignment);
         let sha256 = sealed.sha256.clone();
-        let version = owned.config_map.as_ref().and_then(|it| it.resource_version.clone());
+        let version = owned
+            .config_map
+            .as_ref()
+            .and_then(|it| it.resource_version.clone());
         let object = workload::assignment(owner, assignment, sealed, version);
         self.server_side_apply(&object).await?;
         delivered.assignment = Some((assignment.generation, sha256.clone(), now.monotonic));
@@ -151,7 +173,11 @@ impl Applier {
             }
         }
         let result = self.server_side_apply(desired).await?;
-        *applied = Some(Applied { desired: wish, shape: shape(&result), at: now.monotonic });
+        *applied = Some(Applied {
+            desired: wish,
+            shape: shape(&result),
+            at: now.monotonic,
+        });
         Ok(())
     }
 
@@ -174,7 +200,12 @@ impl Applier {
                 self.metrics.applied(kind);
                 Ok(result.metadata)
             }
-            Err(source) => Err(ApplyError { kind, key, verb: "applied", source }),
+            Err(source) => Err(ApplyError {
+                kind,
+                key,
+                verb: "applied",
+                source,
+            }),
         }
     }
 
@@ -187,8 +218,13 @@ impl Applier {
         last: &mut Option<Poke>,
         now: Now,
     ) -> Result<(), ApplyError> {
-        let shown = pod.annotations.as_ref().and_then(|it| it.get(names::ANNOTATION_POKE));
-        let known = last.as_ref().filter(|poke| poke.pod_uid == pod.uid && poke.value == value);
+        let shown = pod
+            .annotations
+            .as_ref()
+            .and_then(|it| it.get(names::ANNOTATION_POKE));
+        let known = last
+            .as_ref()
+            .filter(|poke| poke.pod_uid == pod.uid && poke.value == value);
         let repeats = match known {
             Some(poke) => {
                 let waited = now.monotonic.saturating_duration_since(poke.at);
@@ -199,12 +235,21 @@ impl Applier {
             }
             None if shown.is_some_and(|shown| shown.as_str() == value) => {
                 // From before this process started.
-                *last = Some(Poke { pod_uid: pod.uid.clone(), value: value.to_owned(), at: now.monotonic, repeats: 0 });
+                *last = Some(Poke {
+                    pod_uid: pod.uid.clone(),
+                    value: value.to_owned(),
+                    at: now.monotonic,
+                    repeats: 0,
+                });
                 return Ok(());
             }
             None => 0,
         };
-        let text = if repeats == 0 { value.to_owned() } else { format!("{value}-{repeats}") };
+        let text = if repeats == 0 {
+            value.to_owned()
+        } else {
+            format!("{value}-{repeats}")
+        };
         let patch = json!({
             "metadata": {
                 "uid": pod.uid,
@@ -212,29 +257,57 @@ impl Applier {
             },
         });
         let name = names::pod(&account.name);
-        let api: Api<PartialObjectMeta<Pod>> = Api::namespaced(self.client.clone(), &account.namespace);
-        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api: Api<PartialObjectMeta<Pod>> =
+            Api::namespaced(self.client.clone(), &account.namespace);
+        let params = PatchParams {
+            field_manager: Some(names::FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         match within(api.patch(&name, &params, &Patch::Merge(&patch))).await {
             Ok(_) => self.metrics.applied("Pod"),
             // It went away; its successor reads the files when it starts.
             Err(trouble) if trouble.is_not_found() => {}
             Err(source) => {
                 let key = Key::new(&account.namespace, name);
-                return Err(ApplyError { kind: "Pod", key, verb: "annotated", source });
+                return Err(ApplyError {
+                    kind: "Pod",
+                    key,
+                    verb: "annotated",
+                    source,
+                });
             }
         }
-        *last = Some(Poke { pod_uid: pod.uid.clone(), value: value.to_owned(), at: now.monotonic, repeats });
+        *last = Some(Poke {
+            pod_uid: pod.uid.clone(),
+            value: value.to_owned(),
+            at: now.monotonic,
+            repeats,
+        });
         Ok(())
     }
 }
 
 /// What of a live object tells whether somebody changed it. Its status does not count.
 fn shape(metadata: &ObjectMeta) -> u64 {
-    let owners: Vec<_> =
-        metadata.owner_references.iter().flatten().map(|owner| (&owner.uid, owner.controller)).collect();
+    let owners: Vec<_> = metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .map(|owner| (&owner.uid, owner.controller))
+        .collect();
     // Kinds without a generation have no status that moves either.
-    let version = if metadata.generation.is_none() { metadata.resource_version.as_ref() } else { None };
-    fingerprint(&(&metadata.uid, metadata.generation, version, &metadata.labels, owners))
+    let version = if metadata.generation.is_none() {
+        metadata.resource_version.as_ref()
+    } else {
+        None
+    };
+    fingerprint(&(
+        &metadata.uid,
+        metadata.generation,
+        version,
+        &metadata.labels,
+        owners,
+    ))
 }
 
 fn fingerprint(value: &impl Hash) -> u64 {
@@ -245,5 +318,8 @@ fn fingerprint(value: &impl Hash) -> u64 {
 
 fn kind_of<K: Resource<DynamicType = ()>>() -> &'static str {
     const KINDS: [&str; 3] = ["ConfigMap", "Service", "StatefulSet"];
-    KINDS.into_iter().find(|kind| *kind == K::kind(&())).unwrap_or("other")
+    KINDS
+        .into_iter()
+        .find(|kind| *kind == K::kind(&()))
+        .unwrap_or("other")
 }

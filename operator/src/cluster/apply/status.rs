@@ -40,7 +40,10 @@ impl Applier {
         let mut postponed: Option<Instant> = None;
         let mut due = Vec::new();
         for (kind, key, uid, change, status) in wishes(plan) {
-            let last = self.statuses.get(&(kind, key.clone())).filter(|last| last.uid == uid);
+            let last = self
+                .statuses
+                .get(&(kind, key.clone()))
+                .filter(|last| last.uid == uid);
             match due_at(change, last.map(|last| last.at)) {
                 Due::Never => {}
                 Due::At(at) if at > now.monotonic => {
@@ -55,7 +58,15 @@ impl Applier {
                     });
                     let subject = Subject::Status(kind, key.clone());
                     if !said && self.retries.may_try(&subject, now.monotonic) {
-                        due.push((subject, Wish { kind, key, uid, status }));
+                        due.push((
+                            subject,
+                            Wish {
+                                kind,
+                                key,
+                                uid,
+                                status,
+                            },
+                        ));
                     }
                 }
             }
@@ -66,11 +77,17 @@ impl Applier {
             (subject, wish, result)
         });
         let writes: Vec<_> = writes.collect();
-        let done: Vec<_> = stream::iter(writes).buffer_unordered(IN_FLIGHT).collect().await;
+        let done: Vec<_> = stream::iter(writes)
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
         for (subject, wish, result) in done {
             if result.is_ok() {
-                let written =
-                    Written { uid: wish.uid.to_owned(), status: wish.status, at: now.monotonic };
+                let written = Written {
+                    uid: wish.uid.to_owned(),
+                    status: wish.status,
+                    at: now.monotonic,
+                };
                 self.statuses.insert((wish.kind, wish.key.clone()), written);
             }
             self.settle(subject, result, now);
@@ -114,7 +131,12 @@ impl Applier {
                 self.metrics.status_written(kind);
                 Ok(())
             }
-            Err(source) => Err(ApplyError { kind, key: wish.key.clone(), verb: "given its status", source }),
+            Err(source) => Err(ApplyError {
+                kind,
+                key: wish.key.clone(),
+                verb: "given its status",
+                source,
+            }),
         }
     }
 }
@@ -141,7 +163,13 @@ type Rendered<'a> = Box<dyn Fn() -> Value + 'a>;
 fn wishes(plan: &Plan) -> impl Iterator<Item = (Kind, &Key, &str, Change, Rendered<'_>)> {
     let accounts = plan.accounts.iter().map(|account| {
         let status: Rendered<'_> = Box::new(|| json!(account.status));
-        (Kind::Account, &account.key, account.uid.as_str(), account.change, status)
+        (
+            Kind::Account,
+            &account.key,
+            account.uid.as_str(),
+            account.change,
+            status,
+        )
     });
     let sets = plan.sets.iter().map(|set| {
         let status: Rendered<'_> = Box::new(|| json!(set.status));
@@ -159,8 +187,14 @@ mod tests {
         let start = service::clock::Clock::system().now();
         assert_eq!(due_at(Change::Transition, None), Due::Now);
         assert_eq!(due_at(Change::Refresh, None), Due::Now);
-        assert_eq!(due_at(Change::Transition, Some(start)), Due::At(start + Duration::from_secs(1)));
-        assert_eq!(due_at(Change::Refresh, Some(start)), Due::At(start + Duration::from_secs(10)));
+        assert_eq!(
+            due_at(Change::Transition, Some(start)),
+            Due::At(start + Duration::from_secs(1))
+        );
+        assert_eq!(
+            due_at(Change::Refresh, Some(start)),
+            Due::At(start + Duration::from_secs(10))
+        );
         assert_eq!(due_at(Change::None, Some(start)), Due::Never);
     }
 }

@@ -5,14 +5,25 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::*;
 
-const OWNER: Owner<'_> = Owner { namespace: "trading", name: "acct-a", uid: "0c2f" };
+const OWNER: Owner<'_> = Owner {
+    namespace: "trading",
+    name: "acct-a",
+    uid: "0c2f",
+};
 
 fn defaults() -> Defaults {
-    Defaults { image: "kite-ingestor:1".to_owned(), pull_policy: "IfNotPresent".to_owned() }
+    Defaults {
+        image: "kite-ingestor:1".to_owned(),
+        pull_policy: "IfNotPresent".to_owned(),
+    }
 }
 
 fn workload() -> plan::Workload {
-    plan::Workload { secret: "acct-a-credentials".to_owned(), image: None, resources: None }
+    plan::Workload {
+        secret: "acct-a-credentials".to_owned(),
+        image: None,
+        resources: None,
+    }
 }
 
 fn nothing_to_stream() -> Assignment {
@@ -48,7 +59,10 @@ fn the_service_is_as_agreed() {
 #[test]
 fn an_account_chooses_image_and_resources() {
     let resources = Resources {
-        limits: Amounts { memory: Some(Quantity("256Mi".to_owned())), cpu: None },
+        limits: Amounts {
+            memory: Some(Quantity("256Mi".to_owned())),
+            cpu: None,
+        },
         ..Resources::default()
     };
     let chosen = plan::Workload {
@@ -56,7 +70,10 @@ fn an_account_chooses_image_and_resources() {
         resources: Some(resources.clone()),
         ..workload()
     };
-    let template = stateful_set(OWNER, &chosen, &defaults()).spec.unwrap().template;
+    let template = stateful_set(OWNER, &chosen, &defaults())
+        .spec
+        .unwrap()
+        .template;
     let container = template.spec.unwrap().containers.remove(0);
     assert_eq!(container.image.as_deref(), Some("mine:2"));
     assert_eq!(container.resources, Some(resources.to_requirements()));
@@ -65,9 +82,17 @@ fn an_account_chooses_image_and_resources() {
 #[test]
 fn an_assignment_is_found_again_in_its_config_map() {
     let sealed = Sealed::new(&nothing_to_stream());
-    let object = assignment(OWNER, &nothing_to_stream(), sealed.clone(), Some("41".to_owned()));
+    let object = assignment(
+        OWNER,
+        &nothing_to_stream(),
+        sealed.clone(),
+        Some("41".to_owned()),
+    );
     assert_eq!(super::sealed(&object), Some(sealed));
-    assert_eq!(super::sealed(&object).unwrap().open().unwrap(), nothing_to_stream());
+    assert_eq!(
+        super::sealed(&object).unwrap().open().unwrap(),
+        nothing_to_stream()
+    );
     assert_eq!(object.metadata.resource_version.as_deref(), Some("41"));
     assert_eq!(object.data.as_ref().unwrap()["generation"], "7");
     assert!(is_owned_by(&object.metadata, "0c2f") && !is_owned_by(&object.metadata, "another"));

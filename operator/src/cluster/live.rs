@@ -1,0 +1,155 @@
+//! What the stores hold at one moment, account by account. Owns no I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crds::{TickerAccount, names};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::Resource;
+use kube::api::ObjectMeta;
+
+use super::claims::Need;
+use super::guarded::Guarded;
+use super::observe::{Orphan, Owned};
+use super::stores::{self, Stores};
+use super::workload;
+use crate::plan::Key;
+
+/// The stores' contents at one moment.
+pub(crate) struct Live {
+    pub(crate) accounts: BTreeMap<Key, Arc<Guarded<TickerAccount>>>,
+    pub(crate) config_maps: BTreeMap<Key, Arc<ConfigMap>>,
+    pub(crate) services: BTreeMap<Key, ObjectMeta>,
+    pub(crate) stateful_sets: BTreeMap<Key, ObjectMeta>,
+    pub(crate) pods: BTreeMap<Key, Arc<Pod>>,
+}
+
+impl Live {
+    /// What they hold now.
+    pub(crate) fn of(stores: &Stores) -> Self {
+        let metadata = |(key, metadata): (Key, &ObjectMeta)| (key, metadata.clone());
+        let services = stores::by_key(&stores.services);
+        let stateful_sets = stores::by_key(&stores.stateful_sets);
+        Self {
+            accounts: stores::by_key(&stores.accounts),
+            config_maps: stores::by_key(&stores.config_maps),
+            services: services
+                .iter()
+                .map(|(k, it)| metadata((k.clone(), &it.metadata)))
+                .collect(),
+            stateful_sets: stateful_sets
+                .iter()
+                .map(|(k, it)| metadata((k.clone(), &it.metadata)))
+                .collect(),
+            pods: stores::by_key(&stores.pods),
+        }
+    }
+
+    /// The Secrets that accounts refer to.
+    pub(crate) fn secrets(&self) -> BTreeSet<Key> {
+        self.accounts
+            .iter()
+            .filter_map(|(key, account)| {
+                Some(Key::new(
+                    &key.namespace,
+                    &account.spec()?.credentials_secret_ref.name,
+                ))
+            })
+            .collect()
+    }
+
+    /// The names an account needs, each with what holds it among the objects that carry our labels.
+    pub(crate) fn needed(&self, account: &Key) -> [Need<'_>; 3] {
+        let name = &account.name;
+        let config_map = config_map_key(account);
+        let service = Key::new(&account.namespace, names::service(name));
+        let stateful_set = Key::new(&account.namespace, names::stateful_set(name));
+        [
+            Need::new(
+                "ConfigMap",
+                self.config_maps.get(&config_map).map(|it| &it.metadata),
+                config_map,
+            ),
+            Need::new("Service", self.services.get(&service), service),
+            Need::new(
+                "StatefulSet",
+                self.stateful_sets.get(&stateful_set),
+                stateful_set,
+            ),
+        ]
+    }
+
+    /// What exists of one account.
+    pub(crate) fn owned(&self, account: &Key, uid: &str) -> Owned {
+        let name = &account.name;
+        let ours = |metadata: Option<&ObjectMeta>| {
+            metadata
+                .filter(|metadata| workload::is_owned_by(metadata, uid))
+                .cloned()
+        };
+        let key = |name: String| Key::new(&account.namespace, name);
+        Owned {
+            names_are_ours: false,
+            config_map: ours(
+                self.config_maps
+                    .get(&config_map_key(account))
+                    .map(|it| &it.metadata),
+            ),
+            service: ours(self.services.get(&key(names::service(name)))),
+            stateful_set: ours(self.stateful_sets.get(&key(names::stateful_set(name)))),
+            // A pod belongs to the StatefulSet.
+            pod: self
+                .pods
+                .get(&pod_key(account))
+                .map(|pod| pod.metadata.clone()),
+            assignment: None,
+            secret_version: None,
+        }
+    }
+
+    /// Objects of accounts that are gone. The garbage collector would find them too, later.
+    pub(crate) fn orphans(&self) -> Vec<Orphan> {
+        let accounts: BTreeSet<&str> = self
+            .accounts
+            .values()
+            .filter_map(|account| account.meta().uid.as_deref())
+            .collect();
+        let config_maps = self
+            .config_maps
+            .iter()
+            .map(|(key, it)| ("ConfigMap", key, &it.metadata));
+        let services = self.services.iter().map(|(key, it)| ("Service", key, it));
+        let stateful_sets = self
+            .stateful_sets
+            .iter()
+            .map(|(key, it)| ("StatefulSet", key, it));
+        config_maps
+            .chain(services)
+            .chain(stateful_sets)
+            .filter(|(_, _, metadata)| {
+                metadata.deletion_timestamp.is_none()
+                    && workload::owner_uid(metadata).is_some_and(|owner| !accounts.contains(owner))
+            })
+            .filter_map(|(kind, key, metadata)| {
+                Some(Orphan {
+                    kind,
+                    key: key.clone(),
+                    uid: metadata.uid.clone()?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// The ConfigMap of an account's assignment.
+pub(crate) fn config_map_key(account: &Key) -> Key {
+    Key::new(
+        &account.namespace,
+        names::assignment_config_map(&account.name),
+    )
+}
+
+/// The pod of an account.
+pub(crate) fn pod_key(account: &Key) -> Key {
+    Key::new(&account.namespace, names::pod(&account.name))
+}

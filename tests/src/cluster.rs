@@ -1,0 +1,293 @@
+//! A Kubernetes to test on: the one-node cluster of this repository, or one that `KUBECONFIG` names.
+//!
+//! Owns bringing it up, getting the images there, a namespace of the test's own, and leaving
+//! everything as it was.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// The programs whose images are needed.
+const PROGRAMS: [&str; 3] = ["kite-operator", "kite-ingestor", "kite-simulator"];
+
+/// A cluster and a namespace in it.
+#[derive(Debug)]
+pub struct Cluster {
+    root: PathBuf,
+    kubeconfig: PathBuf,
+    /// Whether it is this repository's, and pods can be reached directly.
+    own: bool,
+    /// Whether it is to be ended with the test.
+    ends: bool,
+    registry: String,
+    tag: String,
+    namespace: String,
+    forwards: Vec<Child>,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Takes the cluster of `KUBECONFIG`, else starts its own with freshly built images, and makes
+    /// a namespace that enforces restricted Pod Security.
+    ///
+    /// # Errors
+    /// When the cluster or an image cannot be had.
+    pub async fn start() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("no repository")?;
+        let own_config = state(root).join("kubeconfig");
+        let given = setting("KUBECONFIG").map(PathBuf::from);
+        let folder = tempfile::tempdir()?;
+        let mut cluster = Self {
+            root: root.to_owned(),
+            own: given
+                .as_ref()
+                .is_none_or(|given| same_file(given, &own_config)),
+            kubeconfig: given.unwrap_or(own_config),
+            ends: false,
+            registry: "localhost".to_owned(),
+            tag: "cluster-test".to_owned(),
+            namespace: format!("kt-test-{}", std::process::id()),
+            forwards: Vec::new(),
+            folder,
+        };
+        if cluster.own {
+            cluster.bring_up().await?;
+        } else {
+            let (Some(registry), Some(tag)) = (setting("IMAGE_REGISTRY"), setting("IMAGE_TAG"))
+            else {
+                bail!(
+                    "with KUBECONFIG set, IMAGE_REGISTRY and IMAGE_TAG must say where the images are"
+                );
+            };
+            (cluster.registry, cluster.tag) = (registry, tag);
+        }
+        cluster.make_namespace().await?;
+        Ok(cluster)
+    }
+
+    async fn bring_up(&mut self) -> Result<()> {
+        let was_up = self
+            .script("tests/cluster/component", &["kube-apiserver", "pid"])
+            .await
+            .is_ok();
+        self.ends = !was_up && setting("KEEP_CLUSTER").is_none();
+        self.script("tests/cluster/build", &[]).await?;
+        self.script("tests/cluster/up", &[]).await?;
+        self.script("images/build", &[]).await?;
+        let images = PROGRAMS.map(|program| format!("localhost/{program}:{}", self.tag));
+        let images: Vec<&str> = images.iter().map(String::as_str).collect();
+        self.script("tests/cluster/load", &images).await?;
+        Ok(())
+    }
+
+    async fn make_namespace(&self) -> Result<()> {
+        let namespace = self.namespace.clone();
+        self.kubectl(&["create", "namespace", &namespace]).await?;
+        let restricted = "pod-security.kubernetes.io/enforce=restricted";
+        self.kubectl(&["label", "namespace", &namespace, restricted])
+            .await
+            .map(drop)
+    }
+
+    /// Removes the namespace, and ends the cluster if the test started it.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub async fn end(mut self) -> Result<()> {
+        for forward in &mut self.forwards {
+            forward.kill().await?;
+        }
+        let namespace = self.namespace.clone();
+        self.kubectl(&["delete", "namespace", &namespace, "--timeout=120s"])
+            .await?;
+        if self.ends {
+            self.script("tests/cluster/down", &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Helm values that name the images.
+    #[must_use]
+    pub fn image_values(&self) -> Vec<String> {
+        let of = |prefix: &str, program: &str| {
+            [
+                format!("{prefix}image.repository={}/{program}", self.registry),
+                format!("{prefix}image.tag={}", self.tag),
+            ]
+        };
+        [
+            of("", "kite-operator"),
+            of("ingestor.", "kite-ingestor"),
+            of("simulator.", "kite-simulator"),
+        ]
+        .concat()
+    }
+
+    /// A path in the repository.
+    #[must_use]
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// Runs kubectl in the namespace and returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.tool("kubectl").args(arguments).output().await?;
+        said(&output, "kubectl", arguments)
+    }
+
+    /// What `kubectl get … -o json` finds.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn get(&self, arguments: &[&str]) -> Result<Value> {
+        let text = self
+            .kubectl(&[&["get", "-o", "json"], arguments].concat())
+            .await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Applies manifests as a user with big lists does.
+    ///
+    /// # Errors
+    /// When they are refused.
+    pub async fn apply(&self, manifests: &str) -> Result<String> {
+        let arguments = ["apply", "--server-side", "-f", "-"];
+        let mut child = self
+            .tool("kubectl")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().context("no stdin")?;
+        input.write_all(manifests.as_bytes()).await?;
+        drop(input);
+        said(&child.wait_with_output().await?, "kubectl", &arguments)
+    }
+
+    /// Runs helm in the namespace.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub async fn helm(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.tool("helm").args(arguments).output().await?;
+        said(&output, "helm", arguments)
+    }
+
+    /// The cluster IP of a Service: tests run where nothing resolves names.
+    ///
+    /// # Errors
+    /// When there is no such Service.
+    pub async fn cluster_ip(&self, service: &str) -> Result<String> {
+        let service = self.get(&["service", service]).await?;
+        Ok(service["spec"]["clusterIP"]
+            .as_str()
+            .context("no cluster IP")?
+            .to_owned())
+    }
+
+    /// An address at which this machine reaches a Service.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn reach(&mut self, service: &str, port: u16) -> Result<SocketAddr> {
+        if self.own {
+            return Ok(format!("{}:{port}", self.cluster_ip(service).await?).parse()?);
+        }
+        let mut child = self
+            .tool("kubectl")
+            .args([
+                "port-forward",
+                &format!("service/{service}"),
+                &format!(":{port}"),
+            ])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
+        let line = lines.next_line().await?.context("port-forward ended")?;
+        let address = line
+            .split_whitespace()
+            .nth(2)
+            .context("port-forward named no address")?
+            .parse()?;
+        // The pipe has to stay open for as long as the forwarding.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.forwards.push(child);
+        Ok(address)
+    }
+
+    /// A tool from the repository's own cluster where it is there, else from the PATH.
+    fn tool(&self, name: &str) -> Command {
+        let built = state(&self.root).join("bin").join(name);
+        let mut command = if built.exists() {
+            Command::new(built)
+        } else {
+            Command::new(name)
+        };
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .args(["--namespace", &self.namespace]);
+        command
+            .env("HELM_CACHE_HOME", self.folder.path())
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn script(&self, path: &str, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(self.root.join(path))
+            .args(arguments)
+            .env("TAG", &self.tag)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .with_context(|| format!("{path} cannot be run"))?;
+        said(&output, path, arguments)
+    }
+}
+
+fn said(output: &Output, program: &str, arguments: &[&str]) -> Result<String> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{program} {}: {}\n{errors}{text}",
+        arguments.join(" "),
+        output.status
+    );
+    Ok(text)
+}
+
+fn state(root: &Path) -> PathBuf {
+    setting("CLUSTER_STATE").map_or_else(|| root.join(".state/cluster"), PathBuf::from)
+}
+
+fn setting(name: &str) -> Option<String> {
+    std::env::var_os(name)?
+        .into_string()
+        .ok()
+        .filter(|value| !value.is_empty())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    a.canonicalize()
+        .is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}

@@ -1,0 +1,127 @@
+//! On a real cluster: from `helm install` and `kubectl apply` to ticks in Redis, and back to nothing.
+//!
+//! The steps build on each other, so they are one test.
+
+mod manifests;
+mod stage;
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use futures::FutureExt;
+use serde_json::json;
+use service::clock::Clock;
+use tests::condition::within;
+use tests::{Cluster, Ticks};
+
+use stage::{ACCOUNT, Stage};
+
+/// Size of the big set.
+const BIG: usize = 3000;
+
+/// Size of the small one.
+const SMALL: usize = 10;
+
+/// Pods have to start, or a back-off to pass.
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_streams_what_is_applied() {
+    let cluster = Cluster::start().await.unwrap();
+    let mut stage = Stage::new(cluster);
+    // Waiting panics when it is in vain; the cluster is to be left clean all the same.
+    let outcome = AssertUnwindSafe(play(&mut stage)).catch_unwind().await;
+    if !matches!(outcome, Ok(Ok(_))) {
+        println!("{}", stage.evidence().await);
+    }
+    let cleared = stage.clear().await;
+    match outcome {
+        Ok(Ok(figures)) => println!("{figures}"),
+        Ok(Err(error)) => panic!("{error:#}"),
+        Err(panic) => resume_unwind(panic),
+    }
+    cleared.unwrap();
+}
+
+async fn play(stage: &mut Stage) -> Result<String> {
+    let clock = Clock::system();
+    stage.install_definitions().await?;
+    manifests::check(stage.cluster()).await?;
+    stage.install_operator().await?;
+
+    // From nothing to ticks.
+    let ticks = Ticks::subscribe(&stage.redis_url(), "*").await?;
+    stage.apply_account("fake-token-1").await?;
+    stage.apply_set("small", &stage.equities(SMALL)?).await?;
+    ticks.next(50).await;
+    stage.wait_ready("tka", ACCOUNT).await?;
+    stage.wait_ready("iset", "small").await?;
+
+    // Three thousand more.
+    let options = stage.options(BIG + 1)?;
+    let (added, big) = options.split_last().unwrap_or_else(|| panic!("no options"));
+    stage.apply_set("big", big).await?;
+    stage.simulator().subscribed((BIG + SMALL) as u64).await;
+    stage.wait_ready("iset", "big").await?;
+
+    // One more, and nobody notices.
+    let sockets = stage.sockets().await?;
+    ticks.clear();
+    let start = clock.now();
+    let patch =
+        json!([{"op": "add", "path": "/spec/instruments/symbols/-", "value": added.symbol}]);
+    stage.patch_set("big", &patch).await?;
+    let patched = clock.now();
+    stage.simulator().subscribed((BIG + SMALL + 1) as u64).await;
+    let on_the_wire = clock.now();
+    ticks.tick_of(added.token).await;
+    let in_redis = clock.now();
+
+    // And one fewer.
+    let index = format!("/spec/instruments/symbols/{BIG}");
+    stage
+        .patch_set("big", &json!([{"op": "remove", "path": index}]))
+        .await?;
+    stage.simulator().subscribed((BIG + SMALL) as u64).await;
+    anyhow::ensure!(
+        stage.sockets().await? == sockets,
+        "a socket was opened anew"
+    );
+    ticks.assert_gapless();
+    let pod = stage.pod().await?;
+
+    // A token ends, another takes over, and the pod stays.
+    stage.revoke("fake-token-1").await?;
+    stage
+        .wait_reason("tka", ACCOUNT, "False", "TokenExpired")
+        .await;
+    let renewed = clock.now();
+    stage.apply_secret("fake-token-2").await?;
+    stage.wait_reason("tka", ACCOUNT, "True", "Streaming").await;
+    let recovered = clock.now();
+    anyhow::ensure!(stage.pod().await? == pod, "the pod was restarted");
+
+    // A stranger's object is left alone.
+    stage.check_name_taken().await?;
+
+    // Gone means gone.
+    stage.delete_everything().await?;
+    within(LONG, "owned objects are gone", async || {
+        stage.nothing_is_owned().await
+    })
+    .await;
+    stage.check_operator_log().await?;
+
+    let since = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis();
+    Ok(format!(
+        "cluster: an instrument added to a set of {BIG} is on the wire {} ms and in Redis {} ms after kubectl starts \
+         ({} and {} ms after it ends), renewed token to Ready {} ms, {} ticks seen",
+        since(start, on_the_wire),
+        since(start, in_redis),
+        since(patched, on_the_wire),
+        since(patched, in_redis),
+        since(renewed, recovered),
+        ticks.count(),
+    ))
+}

@@ -109,8 +109,6 @@ words! {
         SecretMissing,
         /// The Secret lacks a key.
         KeyMissing,
-        /// An older account uses the same API key; only the oldest runs.
-        DuplicateApiKey,
         /// The ingest pod is not running, or does not answer.
         PodNotReady,
         /// The ingest pod cannot reach Redis.

@@ -16,6 +16,7 @@ pub struct Local {
     folder: TempDir,
     redis_url: String,
     program: Option<Program>,
+    client: reqwest::Client,
 }
 
 impl Local {
@@ -30,6 +31,7 @@ impl Local {
             folder,
             redis_url: redis.url(),
             program: None,
+            client: crate::simulator::client()?,
         })
     }
 
@@ -174,6 +176,23 @@ impl Local {
             }
         })
         .await;
+    }
+
+    /// What the ingest process of an account reports.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn report(&self, account: &str) -> Result<contract::Report> {
+        let states = std::fs::read_dir(self.folder.path().join("state"))?;
+        for state in states {
+            let port_file = state?.path().join("accounts").join(account).join("port");
+            if let Ok(address) = std::fs::read_to_string(port_file) {
+                let url = format!("http://{}{}", address.trim(), contract::REPORT_PATH);
+                let answer = self.client.get(url).send().await?.error_for_status()?;
+                return Ok(serde_json::from_str(&answer.text().await?)?);
+            }
+        }
+        anyhow::bail!("{account} has no address yet")
     }
 
     /// Process ids of the ingest processes.

@@ -53,16 +53,10 @@ impl Simulator {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn at(address: SocketAddr) -> Result<Self> {
-        service::tls::install();
-        let tls = service::tls::client_config()?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured((*tls).clone())
-            .no_proxy()
-            .build()?;
         Ok(Self {
             program: None,
             address,
-            client,
+            client: client()?,
         })
     }
 
@@ -191,6 +185,19 @@ fn subscriptions(connection: &Value) -> u64 {
             .map(|modes| modes.values().filter_map(Value::as_u64).sum())
             .unwrap_or_default(),
     }
+}
+
+/// An HTTP client for loopback.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn client() -> Result<reqwest::Client> {
+    service::tls::install();
+    let tls = service::tls::client_config()?;
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured((*tls).clone())
+        .no_proxy()
+        .build()?)
 }
 
 /// Reads the hexadecimal of a recorded packet.

@@ -126,6 +126,25 @@ impl Ticks {
         .await
     }
 
+    /// How many ticks the numbers say there were that did not come, over all (channel, src, epoch),
+    /// each counted from 1.
+    ///
+    /// # Panics
+    /// When a tick has no `seq`.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        let mut channels: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+        for message in self.all() {
+            let (count, newest) = channels.entry(channel_key(&message)).or_default();
+            *count += 1;
+            *newest = seq(&message).max(*newest);
+        }
+        channels
+            .into_values()
+            .map(|(count, newest)| newest - count)
+            .sum()
+    }
+
     /// Checks that `seq` of each (channel, src, epoch) grows by one.
     ///
     /// # Panics
@@ -133,14 +152,22 @@ impl Ticks {
     pub fn assert_gapless(&self) {
         let mut last = BTreeMap::new();
         for message in self.all() {
-            let field = |name: &str| message.tick[name].as_str().unwrap_or_default().to_owned();
-            let key = (message.channel.clone(), field("src"), field("epoch"));
-            let seq = message.tick["seq"]
-                .as_u64()
-                .unwrap_or_else(|| panic!("no seq: {}", message.text));
+            let key = channel_key(&message);
+            let seq = seq(&message);
             if let Some(previous) = last.insert(key.clone(), seq) {
                 assert_eq!(seq, previous + 1, "gap in {key:?}");
             }
         }
     }
+}
+
+fn channel_key(message: &Message) -> (String, String, String) {
+    let field = |name: &str| message.tick[name].as_str().unwrap_or_default().to_owned();
+    (message.channel.clone(), field("src"), field("epoch"))
+}
+
+fn seq(message: &Message) -> u64 {
+    message.tick["seq"]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no seq: {}", message.text))
 }

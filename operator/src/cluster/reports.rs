@@ -248,7 +248,7 @@ impl Asking {
             .targets
             .borrow()
             .get(key)
-            .is_some_and(|it| it.uid == target.uid);
+            .is_some_and(|it| it.uid == target.uid && it.address == target.address);
         if current && self.reports.note(key, target, result, now) {
             self.dirty.notify_one();
         }

@@ -96,7 +96,7 @@ async fn keep(client: Client, origin: String, known: watch::Sender<Known>) {
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
-                let why = chain(error.as_ref());
+                let why = service::exit::chain(error.as_ref()).to_string();
                 let wait = schedule::wait_after_failure(failures, rows.is_some(), fastrand::f64());
                 tracing::warn!(
                     origin,
@@ -133,17 +133,6 @@ fn missing(known: &mut Known, origin: &str, why: String) -> bool {
             true
         }
     }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

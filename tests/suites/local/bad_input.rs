@@ -175,13 +175,29 @@ async fn more_instruments_than_the_account_can_carry() -> Result<()> {
 #[tokio::test]
 async fn redis_is_not_there_at_the_start() -> Result<()> {
     let mut redis = RedisServer::reserve()?;
-    let simulator = Simulator::start().await?;
+    let (simulator, other) = (Simulator::start().await?, RedisServer::start().await?);
+    let neighbour = Ticks::subscribe(&other.url(), "ticker:*").await?;
     let mut local = Local::new(&redis)?;
     local.write_account("demo", &simulator, "")?;
-    local.write_set("good", "full", &["NSE:INFY"], "")?;
+    local.write_set(
+        "good",
+        "full",
+        &["NSE:INFY"],
+        "  accountRef: {name: demo}\n",
+    )?;
+    let elsewhere = format!("  redis: {{url: {}}}\n", other.url());
+    local.write_account("neighbour", &simulator, &elsewhere)?;
+    local.write_set(
+        "theirs",
+        "full",
+        &["NSE:TCS"],
+        "  accountRef: {name: neighbour}\n",
+    )?;
     local.start()?;
-    simulator.subscribed(1).await;
+    simulator.subscribed(2).await;
     local.shows("demo", "False", "RedisUnavailable").await;
+    local.shows("theirs", "True", "Streaming").await;
+    neighbour.next(3).await;
     redis.restart().await?;
     let ticks = Ticks::subscribe(&redis.url(), "ticker:*").await?;
     ticks.tick_of(INFY).await;

@@ -42,16 +42,7 @@ fn number<'a>(text: &'a str, key: &str) -> &'a str {
 }
 
 fn same_number(text: &str, key: &str, expected: &str) {
-    let found = number(text, key);
-    let trimmed = |number: &str| -> String {
-        match number.split_once('.') {
-            Some((whole, fraction)) => {
-                format!("{whole}.{}", fraction.trim_end_matches('0'))
-            }
-            None => format!("{number}."),
-        }
-    };
-    assert_eq!(trimmed(found), trimmed(expected), "{key} in {text}");
+    assert_eq!(number(text, key), expected, "{key} in {text}");
 }
 
 fn compare(packet: &Packet, text: &str, tick: &Value) {

@@ -51,6 +51,39 @@ async fn a_change_is_a_difference_on_the_live_socket() -> Result<()> {
     Ok(())
 }
 
+/// The first packets of thousands of instruments come in one burst, larger than what Redis may have
+/// unanswered. What does not come through is counted, to the last tick.
+#[tokio::test]
+async fn what_a_burst_leaves_out_is_counted_exactly() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let ticks = Ticks::subscribe(&redis.url(), "ticker:*").await?;
+    let mut local = Local::new(&redis)?;
+    local.write_account("demo", &simulator, "")?;
+    local.write("large.yaml", &Simulator::symbols(3_000, "option").await?)?;
+    local.start()?;
+    simulator.subscribed(3_000).await;
+    local.shows("demo", "True", "Streaming").await;
+    simulator.pause(true).await?;
+    eventually("what is missing was counted", async || {
+        let report = local
+            .report("demo")
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        let (missing, counted) = (ticks.missing(), report.redis.conflated);
+        let arrived = report.redis.published == ticks.count() as u64;
+        if arrived && missing == counted && report.redis.unknown == 0 {
+            Ok(())
+        } else {
+            Err(format!(
+                "{missing} missing, {counted} counted, {:?}",
+                report.redis
+            ))
+        }
+    })
+    .await;
+    Ok(())
+}
+
 #[tokio::test]
 async fn once_waits_for_ready_and_says_whether_it_came() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);

@@ -113,17 +113,21 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
         return Some(Finding::Fails(Reason::ChannelConflict, message));
     }
     if facts.waiting > 0 {
-        let reason = match (facts.scheduled, allowed) {
-            (_, 0) => Reason::NoAccount,
-            (0, _) => Reason::CapacityShort,
-            _ => Reason::PartiallyScheduled,
-        };
         return Some(Finding::Fails(
-            reason,
+            unplaced(facts.scheduled, allowed),
             waiting(facts.waiting, selected, allowed),
         ));
     }
     None
+}
+
+/// The reason when instruments wait, with so many placed and so many accounts that may be used.
+pub(crate) fn unplaced(scheduled: u32, allowed: usize) -> Reason {
+    match (scheduled, allowed) {
+        (0, 0) => Reason::NoAccount,
+        (0, _) => Reason::CapacityShort,
+        _ => Reason::PartiallyScheduled,
+    }
 }
 
 /// Why instruments have no account and what to do.

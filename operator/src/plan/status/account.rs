@@ -94,12 +94,20 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
                 .and_then(|report| report.assignment.as_ref())
                 .map(|applied| applied.generation),
         }),
-        connection_status: match report {
+        connection_status: match answer {
             Some(report) => report.connections.iter().map(connection).collect(),
-            None => before.connection_status,
+            None => before.connection_status.into_iter().map(unseen).collect(),
         },
     };
     (status, judgement, unasked)
+}
+
+/// A socket of a process that does not answer: what it was last, in a state that nobody knows.
+fn unseen(last: ConnectionStatus) -> ConnectionStatus {
+    ConnectionStatus {
+        state: Some(State::Unknown.as_str().to_owned()),
+        ..last
+    }
 }
 
 /// Sockets that this many instruments need.

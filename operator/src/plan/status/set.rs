@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{conditions, count, seconds, verdict};
 use crate::plan::Now;
 use crate::plan::demand::Demand;
-use crate::plan::ready::set::{Asked, Holder, SetFacts, list, set, waiting};
+use crate::plan::ready::set::{Asked, Holder, SetFacts, list, set, unplaced, waiting};
 use crate::plan::ready::{Judgement, Past, judge};
 use crate::plan::world::SetView;
 
@@ -206,19 +206,12 @@ fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> Verdict {
             Reason::ChannelConflict,
             input.conflicts.1,
         ),
-        Asked::Wanted { allowed, .. } if input.waiting > 0 => {
-            let reason = match (counts.scheduled, *allowed) {
-                (_, 0) => Reason::NoAccount,
-                (0, _) => Reason::CapacityShort,
-                _ => Reason::PartiallyScheduled,
-            };
-            verdict(
-                kind,
-                State::False,
-                reason,
-                &waiting(input.waiting, counts.selected, *allowed),
-            )
-        }
+        Asked::Wanted { allowed, .. } if input.waiting > 0 => verdict(
+            kind,
+            State::False,
+            unplaced(counts.scheduled, *allowed),
+            &waiting(input.waiting, counts.selected, *allowed),
+        ),
         Asked::Wanted { .. } if counts.selected == 0 => {
             verdict(kind, State::False, Reason::NothingResolved, &placed)
         }

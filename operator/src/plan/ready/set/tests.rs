@@ -190,3 +190,11 @@ fn all_live() {
         ("True", Reason::Streaming)
     );
 }
+
+#[test]
+fn what_is_placed_counts_more_than_that_no_account_can_be_used_now() {
+    assert_eq!(unplaced(0, 0), Reason::NoAccount);
+    assert_eq!(unplaced(0, 2), Reason::CapacityShort);
+    assert_eq!(unplaced(5, 2), Reason::PartiallyScheduled);
+    assert_eq!(unplaced(5, 0), Reason::PartiallyScheduled);
+}

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
 }
 
 fn start(args: Args) -> anyhow::Result<()> {
-    service::telemetry::init(&args.log)?;
+    let _log = service::telemetry::init(&args.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

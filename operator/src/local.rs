@@ -236,6 +236,7 @@ impl Run {
 
     /// Observes, plans, applies; returns when to do so again although nothing happens.
     async fn pass(&mut self) -> Result<Option<Instant>, LocalError> {
+        self.world.hold_state().map_err(StateFolderError)?;
         let observed = self.world.observe().map_err(LocalError::Observe)?;
         let now = Now {
             wall: self.clock.wall(),

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    service::telemetry::init(&cli.log)?;
+    let _log = service::telemetry::init(&cli.log)?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let clock = Clock::system();

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
 use tracing::{Level, Metadata, Subscriber};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -60,16 +61,34 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
+/// Lines that wait for whoever reads the log; further ones are dropped.
+const WAITING_LINES: usize = 4096;
+
+/// Keeps the log going; dropping it writes what still waits, for a second at most.
+#[derive(Debug)]
+#[must_use = "without it nothing is logged"]
+pub struct LogGuard {
+    _writer: WorkerGuard,
+}
+
 /// Installs the subscriber for the whole process, and a panic hook that logs.
+///
+/// Lines are written by a thread of their own: a pipe that nobody empties costs lines, never a
+/// tick.
 ///
 /// # Errors
 /// When the level is not a filter, or when called a second time.
-pub fn init(args: &LogArgs) -> Result<(), TelemetryError> {
+pub fn init(args: &LogArgs) -> Result<LogGuard, TelemetryError> {
     let ansi = std::io::stderr().is_terminal();
-    let subscriber = subscriber(args, ansi, std::io::stderr)?;
+    let (lines, writer) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    let subscriber = subscriber(args, ansi, lines)?;
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::Installed)?;
     log_panics();
-    Ok(())
+    Ok(LogGuard { _writer: writer })
 }
 
 fn subscriber<W>(

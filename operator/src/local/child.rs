@@ -4,12 +4,11 @@
 //! reaches only the parent; it ends when its standard input closes, so that it cannot outlive a
 //! parent that was killed.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -196,8 +195,8 @@ async fn pass_on(log: impl AsyncRead + Unpin, account: String) {
         if end.is_some() {
             line.push(b'\n');
             // A log that nobody takes is no reason to stop.
-            let _written =
-                std::io::stderr().write_all(&[account.as_bytes(), b": ", &line].concat());
+            let whole = [account.as_bytes(), b": ", &line].concat();
+            let _written = tokio::io::stderr().write_all(&whole).await;
             line.clear();
         }
     }

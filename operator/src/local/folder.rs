@@ -49,6 +49,8 @@ pub(crate) struct Found<Spec> {
 pub(crate) struct Folder {
     path: PathBuf,
     files: BTreeMap<PathBuf, Vec<Document>>,
+    /// By kind and name: the file that each object was taken from.
+    owners: BTreeMap<(&'static str, String), PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +67,7 @@ impl Folder {
         Self {
             path,
             files: BTreeMap::new(),
+            owners: BTreeMap::new(),
         }
     }
 
@@ -77,7 +80,18 @@ impl Folder {
         let paths = manifest_files(&self.path)?;
         self.files.retain(|path, _| paths.contains(path));
         for path in paths {
-            match read_file(&path) {
+            let had_objects = self
+                .files
+                .get(&path)
+                .is_some_and(|documents| !documents.is_empty());
+            let documents = read_file(&path).and_then(|documents| {
+                // An editor may empty a file before it writes it.
+                if documents.is_empty() && had_objects {
+                    return Err("is empty: delete it if its objects are to go".to_owned());
+                }
+                Ok(documents)
+            });
+            match documents {
                 Ok(documents) => {
                     self.files.insert(path.clone(), documents);
                 }
@@ -95,45 +109,80 @@ impl Folder {
                 }
             }
         }
+        self.choose(&mut manifests);
+        Ok(manifests)
+    }
+
+    /// Takes each object from the file that had it first. A second file with the same name changes
+    /// nothing, wherever it stands in the alphabet.
+    fn choose(&mut self, manifests: &mut Manifests) {
+        let mut places: BTreeMap<(&'static str, &str), Vec<(&PathBuf, &Document)>> =
+            BTreeMap::new();
         for (path, documents) in &self.files {
             for document in documents {
-                manifests.add(&file_name(path), document.clone());
+                match document.name() {
+                    Some(name) => places.entry(name).or_default().push((path, document)),
+                    None => manifests.add(&file_name(path), document.clone()),
+                }
             }
         }
-        Ok(manifests)
+        let mut owners = BTreeMap::new();
+        for ((kind, name), places) in places {
+            let key = (kind, name.to_owned());
+            let before = self.owners.get(&key);
+            let at = places
+                .iter()
+                .position(|(path, _)| Some(*path) == before)
+                .unwrap_or(0);
+            let (owner, document) = places[at];
+            manifests.add(&file_name(owner), document.clone());
+            for (other, _) in places
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| *index != at)
+                .map(|it| it.1)
+            {
+                let (other, owner) = (file_name(other), file_name(owner));
+                manifests.problems.push(format!(
+                    "{other}: {kind} {name} is in {owner} already; that one counts"
+                ));
+            }
+            owners.insert(key, owner.clone());
+        }
+        self.owners = owners;
+    }
+}
+
+impl Document {
+    /// Kind and name, where it is an object.
+    fn name(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Account(name, _) => Some(("TickerAccount", name)),
+            Self::Set(name, _) => Some(("InstrumentSet", name)),
+            Self::Secret(name, _) => Some(("Secret", name)),
+            Self::Problem(_) => None,
+        }
     }
 }
 
 impl Manifests {
     fn add(&mut self, file: &str, document: Document) {
-        let twice = match document {
-            Document::Account(name, found) => insert_new(&mut self.accounts, name, found),
-            Document::Set(name, found) => insert_new(&mut self.sets, name, found),
+        match document {
+            Document::Account(name, found) => {
+                self.accounts.insert(name, found);
+            }
+            Document::Set(name, found) => {
+                self.sets.insert(name, found);
+            }
             Document::Secret(name, credentials) => {
                 if let Err(why) = &credentials {
                     self.problems.push(format!("{file}: Secret {name}: {why}"));
                 }
-                insert_new(&mut self.secrets, name, credentials)
+                self.secrets.insert(name, credentials);
             }
-            Document::Problem(why) => {
-                self.problems.push(format!("{file}: {why}"));
-                None
-            }
-        };
-        if let Some(name) = twice {
-            self.problems
-                .push(format!("{file}: {name} stands twice; the first one counts"));
+            Document::Problem(why) => self.problems.push(format!("{file}: {why}")),
         }
     }
-}
-
-/// Inserts, or returns the name that is taken.
-fn insert_new<T>(map: &mut BTreeMap<String, T>, name: String, value: T) -> Option<String> {
-    if map.contains_key(&name) {
-        return Some(name);
-    }
-    map.insert(name, value);
-    None
 }
 
 fn manifest_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -143,7 +192,9 @@ fn manifest_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let named = path.extension().is_some_and(|extension| {
             extension == "yaml" || extension == "yml" || extension == "json"
         });
-        if named && path.is_file() && !file_name(&path).starts_with('.') {
+        // What cannot be looked at may be a file: reading it says what is wrong.
+        let no_file = fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file());
+        if named && !no_file && !file_name(&path).starts_with('.') {
             paths.push(path);
         }
     }
@@ -374,7 +425,43 @@ mod tests {
         ]);
         let problems = folder.read().unwrap().problems;
         assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(problems[0].contains("nifty stands twice"));
-        assert!(problems[1].contains("ConfigMap"));
+        assert!(problems.iter().any(|it| it == "b.yaml: InstrumentSet nifty is in a.yaml already; that one counts"));
+        assert!(problems.iter().any(|it| it.contains("ConfigMap")));
+    }
+
+    #[test]
+    fn a_second_file_with_the_same_name_changes_nothing() {
+        let (fixture, mut folder) = Fixture::new(&[("m.yaml", SET)]);
+        let before = folder.read().unwrap().sets;
+        fixture.write("a.yaml", &SET.replace("256265", "260105"));
+        let manifests = folder.read().unwrap();
+        assert_eq!(manifests.sets, before);
+        assert_eq!(manifests.problems.len(), 1);
+        fs::remove_file(fixture.0.path().join("m.yaml")).unwrap();
+        assert_ne!(folder.read().unwrap().sets, before);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_or_is_empty_keeps_what_it_said() {
+        let (fixture, mut folder) = Fixture::new(&[("target", SET)]);
+        let (target, link) = (
+            fixture.0.path().join("target"),
+            fixture.0.path().join("a.yaml"),
+        );
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        folder.read().unwrap();
+        fs::write(&target, "").unwrap();
+        let manifests = folder.read().unwrap();
+        assert!(manifests.sets.contains_key("nifty"));
+        assert!(
+            manifests.problems[0].starts_with("a.yaml: is empty"),
+            "{:?}",
+            manifests.problems
+        );
+        fs::remove_file(&target).unwrap();
+        let manifests = folder.read().unwrap();
+        assert!(manifests.sets.contains_key("nifty") && manifests.problems.len() == 1);
+        fs::remove_file(&link).unwrap();
+        assert!(folder.read().unwrap().sets.is_empty());
     }
 }

@@ -55,11 +55,14 @@ impl Inquiry {
     /// Asks until `stop` or until nobody listens.
     pub(crate) async fn run(mut self, scraper: Scraper, clock: Clock, stop: CancellationToken) {
         let mut scrape = Scrape::default();
+        // Once read it holds for as long as the process lives, whatever becomes of the file.
+        let mut known: Option<(u32, SocketAddr)> = None;
         while !stop.is_cancelled() {
             let state = self.child.borrow_and_update().clone();
-            let address = state
-                .pid
-                .and_then(|_| read_port_file(&self.port_file).ok().flatten());
+            known = known
+                .filter(|(pid, _)| Some(*pid) == state.pid)
+                .or_else(|| Some((state.pid?, read_port_file(&self.port_file).ok().flatten()?)));
+            let address = known.map(|(_, address)| address);
             scrape = self.ask(&scraper, &clock, &state, address, scrape).await;
             let ready = address.is_some() && scrape.failing.is_none();
             let finding = Finding {

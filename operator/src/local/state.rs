@@ -13,8 +13,10 @@ use sha2::{Digest, Sha256};
 /// The state of one manifest folder, held exclusively until dropped.
 #[derive(Debug)]
 pub(crate) struct StateFolder {
+    manifests: PathBuf,
+    base: PathBuf,
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// A state folder that cannot be used.
@@ -70,12 +72,36 @@ impl StateFolder {
             .open(path.join("lock"))
             .map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => Ok(Self {
+                manifests: manifests.to_owned(),
+                base,
+                path,
+                lock,
+            }),
             Err(TryLockError::WouldBlock) => Err(StateError::InUse {
                 manifests: manifests.to_owned(),
             }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
+    }
+
+    /// Makes sure that the lock lies where other instances look for it, also after somebody deleted
+    /// the folder.
+    pub(crate) fn hold(&mut self) -> Result<(), StateError> {
+        if !self.is_held() {
+            *self = Self::open(&self.manifests, Some(&self.base))?;
+            tracing::warn!(folder = %self.path.display(), "the state folder was deleted; it is made anew");
+        }
+        Ok(())
+    }
+
+    fn is_held(&self) -> bool {
+        let same = |there: fs::Metadata| {
+            self.lock
+                .metadata()
+                .is_ok_and(|here| (here.dev(), here.ino()) == (there.dev(), there.ino()))
+        };
+        fs::metadata(self.path.join("lock")).is_ok_and(same)
     }
 
     /// The folder that an account's assignment lies in.
@@ -146,6 +172,18 @@ mod tests {
         assert!(matches!(open(), Err(StateError::InUse { .. })));
         drop(first);
         open().unwrap();
+    }
+
+    #[test]
+    fn a_deleted_folder_is_noticed_and_can_be_had_again() {
+        let base = tempfile::tempdir().unwrap();
+        let open = || StateFolder::open(Path::new("/manifests/demo"), Some(base.path()));
+        let first = open().unwrap();
+        assert!(first.is_held());
+        fs::remove_dir_all(&first.path).unwrap();
+        assert!(!first.is_held());
+        let second = open().unwrap();
+        assert!(second.is_held() && !first.is_held());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::folder::{Found, Manifests};
 use super::inquiry::Finding;
 use super::running::{Means, Running};
-use super::state::StateFolder;
+use super::state::{StateError, StateFolder};
 use crate::plan::{
     AccountPlan, Delivery, Key, LastAssignment, Meta, Object, Observed, ObservedAccount, Plan,
     Process, Secret, Settings, Table, Unreadable,
@@ -72,6 +72,14 @@ impl World {
             opened: BTreeMap::new(),
             tables: BTreeMap::new(),
         }
+    }
+
+    /// Makes sure that no other instance can run on the same manifests.
+    ///
+    /// # Errors
+    /// When one does, or the folder cannot be had.
+    pub(crate) fn hold_state(&mut self) -> Result<(), StateError> {
+        self.state.hold()
     }
 
     /// Takes what the folder says now.

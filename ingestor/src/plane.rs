@@ -183,7 +183,7 @@ impl Plane {
             "assignment is in force"
         );
         self.publisher.replace(assigned.table);
-        self.publisher.link.set_target(&assigned.target);
+        self.publisher.set_target(&assigned.target);
         self.go_to(assigned.websocket);
         self.places = connections::place(
             &self.places,

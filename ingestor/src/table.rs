@@ -163,6 +163,15 @@ impl Table {
     pub fn succeed(&mut self, old: Self) {
         for row in &mut self.rows {
             if let Some(previous) = old.find(row.token).map(|found| &old.rows[found as usize]) {
+                // A tick that is held back keeps the numbers it was given.
+                for output in &mut self.outputs[row.outputs.range()] {
+                    let name = &self.channels[usize::from(output.channel)].name;
+                    let same =
+                        |before: &&Output| old.channels[usize::from(before.channel)].name == *name;
+                    let before = old.outputs[previous.outputs.range()].iter().find(same);
+                    output.seq = before.map_or(0, |before| before.seq);
+                }
+                row.snapshot = previous.snapshot;
                 row.connection = previous.connection;
                 row.subscribed = previous.subscribed;
                 row.seen = previous.seen;
@@ -240,6 +249,19 @@ impl Table {
             output.seq = channel.seq;
         }
         Verdict::Tick
+    }
+
+    /// Numbers a held tick of `row` on channels that it was not accepted for.
+    pub fn number_held(&mut self, row: u32) {
+        let range = self.rows[row as usize].outputs.range();
+        for output in self.outputs[range]
+            .iter_mut()
+            .filter(|output| output.seq == 0)
+        {
+            let channel = &mut self.channels[usize::from(output.channel)];
+            channel.seq += 1;
+            output.seq = channel.seq;
+        }
     }
 
     /// Renders the newest accepted packet of `row`, one message per output. `push` gets

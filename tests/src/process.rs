@@ -71,6 +71,11 @@ impl Program {
         Ok(self.child.wait().await?)
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// Closes its standard input.
     pub fn close_stdin(&mut self) {
         drop(self.child.stdin.take());

@@ -14,6 +14,7 @@ use service::clock::Clock;
 use crate::redis::backlog::Backlog;
 use crate::redis::link::Link;
 use crate::redis::resp::write_bulk;
+use crate::redis::target::Target;
 use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Stats};
 use crate::table::{Class, Table, Verdict};
 
@@ -65,10 +66,20 @@ impl Publisher {
         for packet in held {
             match self.table.find(packet.token) {
                 Some(row) => {
+                    self.table.number_held(row);
                     self.backlog.hold(row, &packet);
                 }
                 None => self.stats.conflated += 1,
             }
+        }
+    }
+
+    /// Goes to `target`. What an old link leaves unanswered is lost to readers of the new one.
+    pub fn set_target(&mut self, target: &Target) {
+        let unknown = self.link.counts().unknown;
+        self.link.set_target(target);
+        if self.link.counts().unknown != unknown {
+            self.table.on_messages_lost();
         }
     }
 

@@ -207,3 +207,29 @@ fn a_socket_takes_what_it_showed_with_it() {
     table.on_socket_end(1);
     assert!(!table.row(2).seen);
 }
+
+#[test]
+fn a_held_tick_keeps_its_number_over_a_new_assignment() {
+    let mut old = Table::build(&sample(), "1");
+    let packet = full(12_192_002, 5, NOON);
+    let row = old.find(packet.token).unwrap();
+    for _ in 0..3 {
+        old.accept(row, &packet, NOON_US);
+    }
+    let mut changed = sample();
+    changed.instruments[2].outputs.push(contract::Output {
+        channel: 1,
+        shape: Shape::Contract,
+        depth: false,
+    });
+    let mut table = Table::build(&changed, "1");
+    table.succeed(old);
+    let row = table.find(packet.token).unwrap();
+    table.number_held(row);
+    let mut numbers = Vec::new();
+    table.render(row, &packet, NOON_US, |_, message| {
+        let tick: Value = serde_json::from_slice(message).unwrap();
+        numbers.push(tick["seq"].clone());
+    });
+    assert_eq!(numbers, [json!(3), json!(1)]);
+}

@@ -25,8 +25,10 @@ async fn make_demo_shows_ticks_and_ends_whole() -> Result<()> {
         .env("STATE_DIR", folder.path().join("state"))
         .process_group(0);
     let mut demo = Program::start(&mut command, &folder.path().join("demo.log"))?;
+    let _group = Group(demo.pid());
     let line = within(BUILDING, "the line that shows the ticks", async || {
         let log = demo.log();
+        assert!(!demo.has_ended(), "the demo ended:\n{log}");
         log.lines()
             .find(|line| line.starts_with("Ticks:"))
             .map(str::to_owned)
@@ -71,4 +73,17 @@ async fn make_demo_shows_ticks_and_ends_whole() -> Result<()> {
     })
     .await;
     Ok(())
+}
+
+/// Ends a process group however the test ends.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.0);
+        // A group that has ended already is what is wanted.
+        let _ended = std::process::Command::new("kill")
+            .args(["-TERM", "--", &group])
+            .output();
+    }
 }

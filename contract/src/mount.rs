@@ -75,6 +75,27 @@ pub fn read(folder: &Path, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>
     Ok(Some(content))
 }
 
+/// Calls `read` until the files of `folder` did not change meanwhile, three times at most: files of
+/// two generations do not belong together. The last answer counts in any case.
+///
+/// # Errors
+/// As `read` does.
+pub fn read_together<T>(
+    folder: &Path,
+    mut read: impl FnMut(&Path) -> io::Result<T>,
+) -> io::Result<T> {
+    let link = folder.join(DATA_LINK);
+    let generation = || fs::read_link(&link).ok();
+    for _ in 0..2 {
+        let before = generation();
+        let answer = read(folder);
+        if generation() == before {
+            return answer;
+        }
+    }
+    read(folder)
+}
+
 fn next_generation(previous: Option<&Path>) -> String {
     let number = previous
         .and_then(Path::to_str)
@@ -143,6 +164,23 @@ mod tests {
             .filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir())
             .count();
         assert_eq!(generations, 1);
+    }
+
+    #[test]
+    fn files_of_two_generations_are_never_taken_together() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("mounted");
+        publish(&folder, &files(&[("a", "1"), ("b", "1")])).unwrap();
+        let mut swaps = 0;
+        let both = read_together(&folder, |folder| {
+            let a = read(folder, "a", 10)?;
+            if swaps == 0 {
+                swaps += 1;
+                publish(folder, &files(&[("a", "2"), ("b", "2")]))?;
+            }
+            Ok((a, read(folder, "b", 10)?))
+        });
+        assert_eq!(both.unwrap(), (Some(b"2".to_vec()), Some(b"2".to_vec())));
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub enum Found {
 /// # Errors
 /// Of the file system, other than that a file does not exist.
 pub fn read(folder: &Path) -> io::Result<Found> {
+    mount::read_together(folder, read_files)
+}
+
+fn read_files(folder: &Path) -> io::Result<Found> {
     let api_key = read_file(folder, API_KEY_FILE)?;
     let access_token = read_file(folder, ACCESS_TOKEN_FILE)?;
     Ok(match (api_key, access_token) {

@@ -107,7 +107,7 @@ impl Folders {
     }
 
     fn read_assignment(&mut self) -> Option<Order> {
-        let sealed = match read_sealed(&self.assignment) {
+        let sealed = match mount::read_together(&self.assignment, read_files) {
             Ok(Some(sealed)) => sealed,
             Ok(None) if self.in_force.is_none() => return None,
             Ok(None) => return self.complain("assignment file is gone; the last one stays".into()),
@@ -137,19 +137,6 @@ impl Folders {
         self.sealed = None;
         self.complaint = Some(complaint.clone());
         Some(Order::Complain(Some(complaint)))
-    }
-}
-
-/// Reads both files of one generation: between two generations they do not fit together, and the
-/// second attempt finds the newer one whole.
-fn read_sealed(folder: &Path) -> std::io::Result<Option<Sealed>> {
-    let before = std::fs::read_link(folder.join(mount::DATA_LINK)).ok();
-    let sealed = read_files(folder);
-    let after = std::fs::read_link(folder.join(mount::DATA_LINK)).ok();
-    if before == after {
-        sealed
-    } else {
-        read_files(folder)
     }
 }
 

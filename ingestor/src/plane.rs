@@ -22,7 +22,6 @@ use kite::{Command, Mode, ServerText, Token};
 use rustls::ClientConfig;
 use service::clock::Clock;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -84,7 +83,6 @@ pub struct Plane {
     orders: mpsc::Receiver<Order>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     next_report: Instant,
-    farewells: JoinSet<()>,
 }
 
 impl Plane {
@@ -111,7 +109,6 @@ impl Plane {
             orders,
             snapshots,
             next_report: setup.clock.now(),
-            farewells: JoinSet::new(),
             random,
             setup,
         }
@@ -137,7 +134,6 @@ impl Plane {
             let now = self.setup.clock.now();
             changed |= self.poll_connections(cx, now);
             changed |= self.publisher.poll(cx, now);
-            while let Poll::Ready(Some(_closed)) = self.farewells.poll_join_next(cx) {}
             if changed || now >= self.next_report {
                 self.publish_snapshot(now);
             }
@@ -250,7 +246,7 @@ impl Plane {
             };
             match frame {
                 Frame::Binary(bytes) => self.publisher.on_frame(&bytes, now),
-                Frame::Text(text) => self.on_text(index, &text),
+                Frame::Text(text) => self.on_text(index, &text, now),
                 Frame::Control => {}
             }
             if self.publisher.is_batch_full(now) {
@@ -260,11 +256,11 @@ impl Plane {
         true
     }
 
-    fn on_text(&mut self, index: usize, text: &str) {
+    fn on_text(&mut self, index: usize, text: &str, now: Instant) {
         match ServerText::parse(text) {
             ServerText::Error(message) => {
                 self.publisher.stats.errors.server_error += 1;
-                self.connections[index].on_server_error(&message);
+                self.connections[index].on_server_error(&message, now);
             }
             ServerText::Order(_)
             | ServerText::Message(_)
@@ -304,9 +300,6 @@ impl Plane {
                 tokens.iter().for_each(|token| table.on_mode_change(*token));
             }
             Event::Sent(Command::Unsubscribe(_)) => {}
-            Event::Farewell(socket) => {
-                self.farewells.spawn(socket.close());
-            }
         }
     }
 
@@ -332,26 +325,21 @@ impl Plane {
     async fn drain(mut self) {
         for connection in &mut self.connections {
             connection.hang_up();
-            while let Some(event) = connection.take_event() {
-                if let Event::Farewell(socket) = event {
-                    self.farewells.spawn(socket.close());
-                }
-            }
         }
-        let answered = poll_fn(|cx| {
+        let ended = poll_fn(|cx| {
             let now = self.setup.clock.now();
             self.publisher.poll(cx, now);
-            if self.publisher.is_drained() {
+            let mut ended = self.publisher.is_drained();
+            for connection in &mut self.connections {
+                ended &= connection.poll_farewell(cx).is_ready();
+            }
+            if ended {
                 Poll::Ready(())
             } else {
                 Poll::Pending
             }
         });
-        let ended = tokio::time::timeout(DRAIN, async {
-            answered.await;
-            while self.farewells.join_next().await.is_some() {}
-        });
-        if ended.await.is_err() {
+        if tokio::time::timeout(DRAIN, ended).await.is_err() {
             tracing::warn!("ended before redis answered everything or sockets were closed");
         }
     }

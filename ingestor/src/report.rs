@@ -57,7 +57,6 @@ pub struct Facts {
     pub assignment_error: Option<String>,
     epoch: String,
     rate: Rate,
-    refused: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,7 +77,6 @@ impl Facts {
             assignment_error: None,
             epoch: epoch.to_owned(),
             rate: Rate::default(),
-            refused: 0,
         }
     }
 }
@@ -101,7 +99,7 @@ pub fn snapshot(
         epoch: facts.epoch.clone(),
         assignment: facts.applied.clone(),
         assignment_error: facts.assignment_error.as_deref().map(cut),
-        redis: redis(facts, publisher, now),
+        redis: redis(publisher, now),
         connections: connections
             .iter()
             .filter(|connection| connection.desired() > 0 || connection.is_live())
@@ -136,18 +134,12 @@ pub fn snapshot(
     }
 }
 
-fn redis(facts: &mut Facts, publisher: &Publisher, now: Instant) -> Redis {
+fn redis(publisher: &Publisher, now: Instant) -> Redis {
     let counts = publisher.link.counts();
     let trouble = publisher.link.trouble(now);
-    let refused = counts.failed > facts.refused;
-    facts.refused = counts.failed;
-    let error = trouble.clone().or_else(|| {
-        let refusal = publisher.link.refusal().filter(|_| refused);
-        refusal.map(|text| format!("redis refused a command: {text}"))
-    });
     Redis {
         connected: trouble.is_none(),
-        error: error.as_deref().map(cut),
+        error: trouble.as_deref().map(cut),
         published: counts.published,
         conflated: publisher.stats.conflated,
         unknown: counts.unknown,

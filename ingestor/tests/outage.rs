@@ -174,6 +174,51 @@ async fn a_frozen_redis_stops_neither_sockets_nor_order() {
     assert!(newest.values().all(|volume| *volume == 201), "{newest:?}");
 }
 
+#[tokio::test]
+async fn a_redis_that_refuses_what_is_published_is_no_redis() {
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
+    folders.assign(&fifty(&kite, redis.port()));
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    ingestor.until("live", is_live).await;
+    redis
+        .command(&["ACL", "SETUSER", "default", "-publish"])
+        .await;
+    socket.send(round(1)).unwrap();
+    let refused = |report: &Report| !report.redis.connected;
+    let report = ingestor.until("refused", refused).await;
+    let error = report.redis.error.unwrap();
+    assert!(
+        error.starts_with("redis refuses what is published: NOPERM"),
+        "{error}"
+    );
+    assert!(ingestor.get("/health").await.1.contains("degraded"));
+    let metrics = ingestor.get("/metrics").await.1;
+    assert!(
+        metrics.contains("redis_publish_failures_total 50"),
+        "{metrics}"
+    );
+    // One line for fifty refusals.
+    assert_eq!(ingestor.log().matches("ticks are lost").count(), 1);
+
+    redis
+        .command(&["ACL", "SETUSER", "default", "+publish"])
+        .await;
+    socket.send(round(2)).unwrap();
+    let report = ingestor
+        .until("taken again", |report| report.redis.connected)
+        .await;
+    assert_eq!(
+        (report.redis.published, report.connections[0].reconnects),
+        (50, 0)
+    );
+}
+
 /// What a link has not carried out must not come after the first words of the next one.
 #[tokio::test]
 async fn a_new_link_ends_the_one_before_and_no_other() {

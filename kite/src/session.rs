@@ -31,9 +31,9 @@ pub enum Action {
     Dial,
     /// Send a command on the live socket.
     Send(Command),
-    /// Send a Close frame and end the socket.
+    /// End a socket with a Close frame, or a dial: nothing is to be streamed any more.
     Close,
-    /// End a dial or a dead socket without ceremony.
+    /// End a dial or a socket that was silent for too long, without ceremony.
     Abandon,
 }
 
@@ -214,8 +214,7 @@ impl Session {
 
     fn stop(&mut self) {
         match self.phase {
-            Phase::Live { .. } => self.pending = Some(Action::Close),
-            Phase::Dialling { .. } => self.pending = Some(Action::Abandon),
+            Phase::Live { .. } | Phase::Dialling { .. } => self.pending = Some(Action::Close),
             // A refusal and a wait outlive the assignment: they are about the key, not the tokens.
             Phase::Idle | Phase::Waiting { .. } | Phase::Refused => return,
         }

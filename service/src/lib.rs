@@ -14,4 +14,5 @@ pub mod probe;
 pub mod signal;
 pub mod supervise;
 pub mod telemetry;
+pub mod text;
 pub mod tls;

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use contract::report::ConnectionState;
 use futures::future::BoxFuture;
 use kite::session::{Action, Failure, Phase, Session};
 use kite::{Command, Mode, Token};
 use rustls::ClientConfig;
+use service::text::{LineQuota, printable};
 
 use super::socket::{Frame, Socket, SocketError};
 use crate::credentials::{self, Credentials, Found};
@@ -39,9 +40,14 @@ pub enum Event {
     Ended,
     /// This was sent.
     Sent(Command),
-    /// This socket is not needed any more and is to be closed politely.
-    Farewell(Box<Socket>),
 }
+
+/// Kite's words and reasons are logged so often at most: what repeats says nothing new.
+const LOG_BURST: u32 = 5;
+const LOG_EVERY: Duration = Duration::from_secs(30);
+
+/// Longer texts of the server are cut.
+const LONGEST_TEXT: usize = 200;
 
 /// One connection.
 pub struct Connection {
@@ -50,11 +56,17 @@ pub struct Connection {
     line: Line,
     opened: u64,
     last_error: Option<String>,
+    lines: LineQuota,
     events: VecDeque<Event>,
 }
 
 enum Line {
     Down,
+    /// The old socket says goodbye. A dial waits for that: Kite counts both.
+    Closing {
+        farewell: BoxFuture<'static, ()>,
+        next: Option<Dialler>,
+    },
     Dialling(BoxFuture<'static, Dialled>),
     Up(Box<Socket>),
 }
@@ -93,6 +105,7 @@ impl Connection {
             line: Line::Down,
             opened: 0,
             last_error: None,
+            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             events: VecDeque::new(),
         }
     }
@@ -122,11 +135,19 @@ impl Connection {
         self.hang_up();
     }
 
-    /// Gives the socket away, to be closed politely.
+    /// Ends the socket politely, or the dial.
     pub fn hang_up(&mut self) {
-        if let Line::Up(socket) = std::mem::replace(&mut self.line, Line::Down) {
-            self.events.push_back(Event::Farewell(socket));
-        }
+        self.line = match std::mem::replace(&mut self.line, Line::Down) {
+            Line::Up(socket) => Line::Closing {
+                farewell: Box::pin(socket.close()),
+                next: None,
+            },
+            Line::Closing { farewell, .. } => Line::Closing {
+                farewell,
+                next: None,
+            },
+            Line::Down | Line::Dialling(_) => Line::Down,
+        };
         self.events.push_back(Event::Ended);
     }
 
@@ -136,10 +157,16 @@ impl Connection {
     }
 
     /// The server complained on a live socket, which stays.
-    pub fn on_server_error(&mut self, message: &str) {
-        let error = format!("the server says: {message}");
-        if self.last_error.as_ref() != Some(&error) {
-            tracing::warn!(connection = self.index, %error, "ticker connection got an error");
+    pub fn on_server_error(&mut self, message: &str, now: Instant) {
+        let error = format!("the server says: {}", printable(message, LONGEST_TEXT));
+        self.note("ticker connection got an error", error, now);
+    }
+
+    fn note(&mut self, what: &'static str, error: String, now: Instant) {
+        if self.last_error.as_ref() != Some(&error)
+            && let Some(suppressed) = self.lines.take(now)
+        {
+            tracing::warn!(connection = self.index, %error, suppressed, "{what}");
         }
         self.last_error = Some(error);
     }
@@ -211,7 +238,7 @@ impl Connection {
     /// Carries out what the session wants, as far as possible now.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
         self.session.on_timeout(now);
-        self.poll_dial(cx, now);
+        self.poll_line(cx, now);
         while let Some(action) = self.session.poll_action(now) {
             match action {
                 Action::Dial => self.dial(dialler),
@@ -219,10 +246,10 @@ impl Connection {
                 Action::Close => self.hang_up(),
                 Action::Abandon => {
                     self.line = Line::Down;
-                    self.end("no frame or answer in time".to_owned());
+                    self.end("no frame or answer in time".to_owned(), now);
                 }
             }
-            self.poll_dial(cx, now);
+            self.poll_line(cx, now);
         }
         if let Line::Up(socket) = &mut self.line
             && let Err(error) = socket.poll_flush(cx)
@@ -231,13 +258,36 @@ impl Connection {
         }
     }
 
+    /// Completes when no goodbye is under way any more.
+    pub fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Line::Closing { farewell, next } = &mut self.line {
+            let Poll::Ready(()) = farewell.as_mut().poll(cx) else {
+                return Poll::Pending;
+            };
+            let next = next.take();
+            self.line = next.map_or(Line::Down, |dialler| {
+                Line::Dialling(Box::pin(dial(dialler)))
+            });
+        }
+        Poll::Ready(())
+    }
+
     fn dial(&mut self, dialler: Option<&Dialler>) {
-        if let Some(dialler) = dialler.cloned() {
-            self.line = Line::Dialling(Box::pin(dial(dialler)));
+        let Some(dialler) = dialler.cloned() else {
+            return;
+        };
+        match &mut self.line {
+            Line::Closing { next, .. } => *next = Some(dialler),
+            Line::Down | Line::Dialling(_) | Line::Up(_) => {
+                self.line = Line::Dialling(Box::pin(dial(dialler)));
+            }
         }
     }
 
-    fn poll_dial(&mut self, cx: &mut Context<'_>, now: Instant) {
+    fn poll_line(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if self.poll_farewell(cx).is_pending() {
+            return;
+        }
         let Line::Dialling(dialling) = &mut self.line else {
             return;
         };
@@ -258,7 +308,7 @@ impl Connection {
                 self.line = Line::Down;
                 let failure = error.failure();
                 self.session.on_dial_failed(failure, now);
-                self.end(service::exit::chain(&error).to_string());
+                self.end(service::exit::chain(&error).to_string(), now);
                 (failure == Failure::Refused).then_some(false)
             }
         };
@@ -279,14 +329,11 @@ impl Connection {
     fn lose(&mut self, error: &SocketError, now: Instant) {
         self.line = Line::Down;
         self.session.on_lost(now);
-        self.end(service::exit::chain(error).to_string());
+        self.end(service::exit::chain(error).to_string(), now);
     }
 
-    fn end(&mut self, error: String) {
-        if self.last_error.as_ref() != Some(&error) {
-            tracing::warn!(connection = self.index, %error, "ticker connection is down");
-        }
-        self.last_error = Some(error);
+    fn end(&mut self, error: String, now: Instant) {
+        self.note("ticker connection is down", error, now);
         self.events.push_back(Event::Ended);
     }
 }
@@ -318,5 +365,81 @@ async fn dial(dialler: Dialler) -> Dialled {
         }
         Ok(Found::Missing(_)) => failed(DialError::Incomplete),
         Err(error) => failed(DialError::Unreadable(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn one_token() -> BTreeMap<Token, Mode> {
+        BTreeMap::from([(Token(258), Mode::Full)])
+    }
+
+    fn credentials() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [
+            (contract::mount::API_KEY_FILE, b"key".to_vec()),
+            (contract::mount::ACCESS_TOKEN_FILE, b"token".to_vec()),
+        ];
+        contract::mount::publish(folder.path(), &files.into()).unwrap();
+        folder
+    }
+
+    /// Kite counts a socket until its Close frame is answered: a dial before that is one too many.
+    #[tokio::test]
+    async fn a_dial_waits_until_the_old_socket_has_said_goodbye() {
+        service::tls::install();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let folder = credentials();
+        let dialler = Dialler {
+            origin: format!("ws://{}", listener.local_addr().unwrap()),
+            credentials: folder.path().to_owned(),
+            tls: service::tls::client_config().unwrap(),
+        };
+        let clock = service::clock::Clock::system();
+        let mut connection = Connection::new(0, 1);
+        connection.set_credentials(true);
+        connection.set_desired(one_token());
+        let live = async |connection: &mut Connection| {
+            poll_fn(|cx| {
+                connection.poll(cx, clock.now(), Some(&dialler));
+                if connection.is_live() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+        };
+        let accept = async || {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio_tungstenite::accept_async(stream).await.unwrap()
+        };
+        let (mut server, ()) = tokio::join!(accept(), live(&mut connection));
+
+        for desired in [BTreeMap::new(), one_token()] {
+            connection.set_desired(desired);
+            poll_fn(|cx| {
+                connection.poll(cx, clock.now(), Some(&dialler));
+                Poll::Ready(())
+            })
+            .await;
+        }
+        assert!(
+            matches!(connection.line, Line::Closing { next: Some(_), .. }),
+            "the server has not answered the Close frame"
+        );
+
+        let answer = async {
+            while futures::StreamExt::next(&mut server).await.is_some() {}
+            accept().await
+        };
+        tokio::join!(answer, live(&mut connection));
+        assert_eq!((connection.opened(), connection.last_error()), (2, None));
     }
 }

@@ -21,6 +21,9 @@ use crate::table::{Class, Table, Verdict};
 /// So many commands go out even while further frames are readable.
 const BATCH: usize = 256;
 
+/// So many messages share one reading of the clock: far less time than `pub_us` can tell.
+const STAMP_EVERY: usize = 16;
+
 /// No command waits longer than this for company.
 const BATCH_TIME: Duration = Duration::from_millis(1);
 
@@ -37,6 +40,10 @@ pub struct Publisher {
     clock: Clock,
     batch: usize,
     batch_since: Option<Instant>,
+    /// Wall time of the last rendering, epoch microseconds.
+    stamp: i64,
+    /// Messages that may still bear it.
+    stamps_left: usize,
 }
 
 impl Publisher {
@@ -51,6 +58,8 @@ impl Publisher {
             clock,
             batch: 0,
             batch_since: None,
+            stamp: 0,
+            stamps_left: 0,
         }
     }
 
@@ -87,6 +96,7 @@ impl Publisher {
     pub fn on_frame(&mut self, frame: &[u8], now: Instant) {
         let received_us = self.clock.wall_micros();
         let mut ticks = [0; Class::ALL.len()];
+        self.stamps_left = 0;
         for packet in Packets::new(frame) {
             match packet {
                 Ok(packet) => self.on_packet(&packet, received_us, &mut ticks),
@@ -152,15 +162,16 @@ impl Publisher {
             self.stats.exchange_age.observe(&AGE_BOUNDS, age, 1);
         }
         if self.backlog.is_empty() && self.link.can_take() {
-            self.render(row, packet, received_us);
+            self.render(row, packet);
         } else if self.backlog.hold(row, packet) {
             self.stats.conflated += 1;
         }
     }
 
     #[inline]
-    fn render(&mut self, row: u32, packet: &Packet, published_us: i64) {
+    fn render(&mut self, row: u32, packet: &Packet) {
         let messages = self.table.messages(row);
+        let published_us = self.stamp(messages);
         let link = &mut self.link;
         self.table
             .render(row, packet, published_us, |head, message| {
@@ -173,17 +184,29 @@ impl Publisher {
         self.stats.rendered[self.table.row(row).class as usize] += messages as u64;
     }
 
+    /// Wall time for the next `messages`.
+    #[inline]
+    fn stamp(&mut self, messages: usize) -> i64 {
+        if self.stamps_left == 0 {
+            // A wall clock may be set back; a tick is never published before it came.
+            self.stamp = self.clock.wall_micros().max(self.stats.last_tick_us);
+            self.stamps_left = STAMP_EVERY;
+        }
+        self.stamps_left = self.stamps_left.saturating_sub(messages);
+        self.stamp
+    }
+
     /// Renders what is held back while the link takes it; whether there was anything.
     fn drain_backlog(&mut self) -> bool {
         if self.backlog.is_empty() || !self.link.can_take() {
             return false;
         }
-        let published_us = self.clock.wall_micros();
+        self.stamps_left = 0;
         while self.link.can_take()
             && self.batch < BATCH
             && let Some((row, packet)) = self.backlog.take_oldest()
         {
-            self.render(row, &packet, published_us);
+            self.render(row, &packet);
         }
         true
     }

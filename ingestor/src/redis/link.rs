@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use rustls::ClientConfig;
+use service::text::{LineQuota, printable};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::greeting::{GreetError, Greeted, greet};
@@ -18,6 +19,15 @@ use super::outbox::Outbox;
 use super::resp::{Garbage, Replies, Reply};
 use super::target::Target;
 use crate::stream::Stream;
+
+/// Refusals count for this long after the last one, even if other commands succeed: the server may
+/// refuse some channels and take others.
+const REFUSED_FOR: Duration = Duration::from_secs(5);
+
+/// Reasons are logged so often at most; a server's longer texts are cut.
+const LOG_BURST: u32 = 5;
+const LOG_EVERY: Duration = Duration::from_secs(30);
+const LONGEST_TEXT: usize = 200;
 
 /// A link with unanswered commands and no answer for this long takes none, for the report's sake.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
@@ -54,9 +64,21 @@ pub struct Link {
     opened: u64,
     failures: u32,
     error: Option<String>,
-    refusal: Option<String>,
+    refusal: Option<Refusal>,
+    lines: LineQuota,
     progress: Option<Instant>,
     jitter: fastrand::Rng,
+}
+
+/// A command was refused, and it is not known to be over.
+#[derive(Debug)]
+struct Refusal {
+    /// What the server said, as it said it.
+    text: Vec<u8>,
+    /// When it last did.
+    last: Instant,
+    /// Whether a later command succeeded.
+    succeeded: bool,
 }
 
 enum State {
@@ -106,6 +128,7 @@ impl Link {
             failures: 0,
             error: None,
             refusal: None,
+            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             progress: None,
             jitter: fastrand::Rng::with_seed(seed),
         }
@@ -121,6 +144,7 @@ impl Link {
         // Another server's number says nothing about the new one.
         self.previous = None;
         self.failures = 0;
+        self.refusal = None;
         self.state = State::Away { until: None };
     }
 
@@ -166,13 +190,17 @@ impl Link {
         let stalled = self
             .progress
             .is_some_and(|since| now.saturating_duration_since(since) >= STALLED_AFTER);
-        stalled.then(|| "redis does not answer".to_owned())
-    }
-
-    /// What Redis said to the last command that it refused.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&str> {
-        self.refusal.as_deref()
+        if stalled {
+            return Some("redis does not answer".to_owned());
+        }
+        let refusal = self.refusal.as_ref().filter(|refusal| {
+            !refusal.succeeded || now.saturating_duration_since(refusal.last) < REFUSED_FOR
+        })?;
+        let text = String::from_utf8_lossy(&refusal.text);
+        Some(format!(
+            "redis refuses what is published: {}",
+            printable(&text, LONGEST_TEXT)
+        ))
     }
 
     /// When [`Link::poll`] has something to do even if no socket wakes it.
@@ -244,16 +272,17 @@ impl Link {
             until: Some(now + wait),
         };
         let text = service::exit::chain(error).to_string();
+        let text = printable(&text, LONGEST_TEXT);
         // Said once per reason, not once per try.
         if self.error.as_ref() != Some(&text) {
-            tracing::warn!(error = %text, "redis link is down, trying again");
+            self.warn(now, "redis link is down, trying again", &text);
             self.error = Some(text);
         }
     }
 
     fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
         self.write(cx)?;
-        if self.read(cx)? {
+        if self.read(cx, now)? {
             self.progress = Some(now);
         }
         match (self.outbox.is_idle(), self.progress) {
@@ -283,7 +312,7 @@ impl Link {
     }
 
     /// Reads what is there; whether anything was answered.
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, LinkError> {
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, LinkError> {
         let mut answered = false;
         loop {
             let State::Open(stream) = &mut self.state else {
@@ -297,33 +326,54 @@ impl Link {
                 Poll::Ready(Ok(())) => self.replies.extend(buffer.filled()),
             }
             answered = true;
-            self.count_replies()?;
+            self.count_replies(now)?;
         }
     }
 
-    fn count_replies(&mut self) -> Result<(), LinkError> {
+    fn count_replies(&mut self, now: Instant) -> Result<(), LinkError> {
+        let mut news = false;
         while let Some(reply) = self.replies.next_reply()? {
             if !self.outbox.answered() {
                 return Err(LinkError::Surplus);
             }
-            match reply {
-                Reply::Error(text) => {
-                    self.counts.failed += 1;
-                    if self
-                        .refusal
-                        .as_deref()
-                        .is_none_or(|old| old.as_bytes() != text)
-                    {
-                        let text = String::from_utf8_lossy(text).into_owned();
-                        tracing::warn!(error = %text, "redis refused a command");
-                        self.refusal = Some(text);
-                    }
+            if let Reply::Error(text) = reply {
+                self.counts.failed += 1;
+                news |= refused(&mut self.refusal, text, now);
+            } else {
+                self.counts.published += 1;
+                if let Some(refusal) = &mut self.refusal {
+                    refusal.succeeded = true;
                 }
-                Reply::Simple(_) | Reply::Integer(_) | Reply::Bulk(_) => self.counts.published += 1,
             }
+        }
+        if news && let Some(text) = self.trouble(now) {
+            self.warn(now, "ticks are lost", &text);
         }
         Ok(())
     }
+
+    fn warn(&mut self, now: Instant, what: &'static str, error: &str) {
+        if let Some(suppressed) = self.lines.take(now) {
+            tracing::warn!(error, suppressed, "{what}");
+        }
+    }
+}
+
+/// Notes a refusal; whether it is news.
+fn refused(refusal: &mut Option<Refusal>, text: &[u8], now: Instant) -> bool {
+    if let Some(known) = refusal
+        && known.text == text
+    {
+        known.last = now;
+        known.succeeded = false;
+        return false;
+    }
+    *refusal = Some(Refusal {
+        text: text.to_vec(),
+        last: now,
+        succeeded: false,
+    });
+    true
 }
 
 /// The wait after the `failures`th failure in a row: from half to the whole of 50, 100 … 500 ms.

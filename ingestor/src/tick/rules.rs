@@ -49,32 +49,35 @@ pub const fn volume_of(packet: &Packet) -> Option<u32> {
     }
 }
 
-/// How many first packets a token still owes: one after a subscribe, one more after a change of
-/// its mode, since the server answers either with a packet of all it knows.
+/// Which first packets a token still owes: one after a subscribe, in whatever mode, and one in the
+/// new mode after a change of it, since the server answers either with a packet of all it knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FirstPackets(u8);
+pub struct FirstPackets {
+    subscribed: bool,
+    changed: bool,
+}
 
 impl FirstPackets {
     /// The token was subscribed to on a socket.
     pub const fn on_subscribe(&mut self) {
-        self.0 = 1;
+        self.subscribed = true;
+        self.changed = false;
     }
 
     /// The token's mode was changed on a socket.
     pub const fn on_mode_change(&mut self) {
-        self.0 = if self.0 == 0 { 1 } else { 2 };
+        self.changed = true;
     }
 
-    /// Whether a packet that came in `came` is a first one, where `wanted` was asked for. Once the
-    /// wanted mode is seen nothing is owed any more.
+    /// Whether a packet that came in `came` is a first one, where `wanted` was asked for. What is
+    /// under way in the old mode when the mode changes is an ordinary tick. Once the wanted mode is
+    /// seen nothing is owed any more.
     #[must_use]
     pub fn take(&mut self, came: Mode, wanted: Mode) -> bool {
-        let first = self.0 > 0;
-        self.0 = if came == wanted {
-            0
-        } else {
-            self.0.saturating_sub(1)
-        };
+        let arrived = came == wanted;
+        let first = self.subscribed || (self.changed && arrived);
+        self.subscribed = false;
+        self.changed &= !arrived;
         first
     }
 }
@@ -133,8 +136,15 @@ mod tests {
         first.on_mode_change();
         assert!(first.take(Mode::Full, Mode::Full));
         assert!(!first.take(Mode::Full, Mode::Full));
+    }
+
+    #[test]
+    fn what_is_under_way_when_the_mode_is_lowered_is_an_ordinary_tick() {
+        let mut first = FirstPackets::default();
         first.on_mode_change();
-        assert!(first.take(Mode::Full, Mode::Ltp));
+        assert!(!first.take(Mode::Full, Mode::Ltp));
+        assert!(!first.take(Mode::Full, Mode::Ltp));
+        assert!(first.take(Mode::Ltp, Mode::Ltp));
         assert!(!first.take(Mode::Ltp, Mode::Ltp));
     }
 

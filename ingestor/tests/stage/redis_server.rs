@@ -58,6 +58,17 @@ impl RedisServer {
         self.child = spawn(self.port, self.folder.path()).await;
     }
 
+    /// Carries out one command, which must succeed.
+    pub async fn command(&self, arguments: &[&str]) {
+        let output = Command::new("redis-cli")
+            .args(["-e", "-p", &self.port.to_string()])
+            .args(arguments)
+            .output()
+            .await
+            .expect("redis-cli is installed");
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// Everything that is published from now on.
     pub async fn subscribe(&self) -> Subscriber {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();

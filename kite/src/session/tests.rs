@@ -184,6 +184,15 @@ fn without_tokens_the_socket_is_closed_and_a_later_token_dials() {
 }
 
 #[test]
+fn a_dial_that_nobody_wants_any_more_is_no_failure() {
+    let now = start();
+    let mut session = dialling(now);
+    session.set_desired(BTreeMap::new());
+    assert_eq!(session.poll_action(now), Some(Action::Close));
+    assert_eq!((session.phase(), session.failures()), (Phase::Idle, 0));
+}
+
+#[test]
 fn a_refusal_outlives_an_empty_assignment() {
     let now = start();
     let mut session = dialling(now);
@@ -253,7 +262,7 @@ proptest! {
                         prop_assert!(socket);
                         prop_assert!(!command.tokens().is_empty());
                     }
-                    Action::Close => { prop_assert!(socket); socket = false; }
+                    Action::Close => { prop_assert!(socket || dial); socket = false; dial = false; }
                     Action::Abandon => { prop_assert!(socket || dial); socket = false; dial = false; }
                 }
             }

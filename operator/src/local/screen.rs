@@ -9,9 +9,13 @@ use crds::condition::ConditionType;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use service::text::printable;
 
 /// How often the table is printed although only times and rates have moved.
 pub(crate) const REFRESH: Duration = Duration::from_secs(10);
+
+/// Longer messages are cut.
+const LONGEST_LINE: usize = 2_000;
 
 /// One account's row.
 #[derive(Clone, Debug)]
@@ -79,7 +83,8 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
             condition.filter(|it| it.status != "True" && !it.message.is_empty())
         {
             // Writing to a String cannot fail.
-            let _infallible = write!(text, "\n{name}: {}", condition.message);
+            let line = format!("{name}: {}", condition.message);
+            let _infallible = write!(text, "\n{}", printable(&line, LONGEST_LINE));
         }
     }
     text.push('\n');
@@ -174,11 +179,15 @@ fn columns(text: &mut String, header: &[&str], rows: Vec<Vec<String>>) {
             .map(|&cell| cell.to_owned())
             .collect::<Vec<_>>(),
     ];
-    lines.extend(rows);
+    // Names and reasons come from files and pods: they are shown, never obeyed.
+    lines.extend(rows.into_iter().map(|row| {
+        let cells = row.iter().map(|cell| printable(cell, LONGEST_LINE));
+        cells.collect()
+    }));
     let width = |column: usize| {
         lines
             .iter()
-            .map(|line| line[column].len())
+            .map(|line| line[column].chars().count())
             .max()
             .unwrap_or(0)
     };
@@ -251,6 +260,22 @@ indices   False   NothingResolved   quote   -             -           5m
 indices: no symbol is known: check NSE:X
 "
         );
+    }
+
+    #[test]
+    fn what_others_wrote_does_not_rule_the_terminal() {
+        let account = TickerAccountStatus {
+            conditions: condition("False", "Connecting", "\u{1b}[2Jthe server says: \r\n hm"),
+            ..TickerAccountStatus::default()
+        };
+        let row = AccountRow {
+            name: "a\u{9b}b",
+            status: &account,
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let text = render(&[row], &[], Timestamp::UNIX_EPOCH);
+        assert!(text.contains("\na b: "), "{text}");
+        assert!(!text.chars().any(|char| char.is_control() && char != '\n'));
     }
 
     #[test]

@@ -216,7 +216,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         let why = report.redis.error.as_deref().unwrap_or("no connection yet");
         (
             Reason::RedisUnavailable,
-            format!("the ingest pod cannot reach Redis: {why}"),
+            format!("ticks do not reach Redis: {why}"),
         )
     };
     Finding::Trouble {

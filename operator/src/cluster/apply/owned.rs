@@ -136,7 +136,8 @@ impl Applier {
             .as_ref()
             .and_then(|it| it.resource_version.clone());
         let object = workload::assignment(owner, assignment, sealed, version);
-        self.server_side_apply(&object).await?;
+        self.server_side_apply(&object, owned.config_map.as_ref())
+            .await?;
         delivered.assignment = Some((assignment.generation, sha256.clone(), now.monotonic));
         tracing::info!(
             account = %Key::new(owner.namespace, owner.name),
@@ -172,7 +173,7 @@ impl Applier {
                 return Ok(());
             }
         }
-        let result = self.server_side_apply(desired).await?;
+        let result = self.server_side_apply(desired, live).await?;
         *applied = Some(Applied {
             desired: wish,
             shape: shape(&result),
@@ -181,8 +182,13 @@ impl Applier {
         Ok(())
     }
 
-    /// Applies an object and returns the metadata it has then.
-    async fn server_side_apply<K>(&self, object: &K) -> Result<ObjectMeta, ApplyError>
+    /// Applies an object and returns the metadata it has then. A namesake made since `live` was
+    /// seen is a conflict: it is not ours.
+    async fn server_side_apply<K>(
+        &self,
+        object: &K,
+        live: Option<&ObjectMeta>,
+    ) -> Result<ObjectMeta, ApplyError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -192,10 +198,12 @@ impl Applier {
     {
         let key = crate::cluster::guarded::key(object.meta());
         let kind = kind_of::<K>();
+        let mut object = object.clone();
+        object.meta_mut().uid = live.and_then(|live| live.uid.clone());
         let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &key.namespace);
         // Forced: what others changed in our own objects is put right.
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
-        match within(api.patch(&key.name, &params, &Patch::Apply(object))).await {
+        match within(api.patch(&key.name, &params, &Patch::Apply(&object))).await {
             Ok(result) => {
                 self.metrics.applied(kind);
                 Ok(result.metadata)

@@ -32,6 +32,7 @@ use service::supervise::Tasks;
 use tokio::sync::Notify;
 
 use self::apply::Applier;
+use self::apply::events::announcer;
 use self::claims::Claims;
 use self::metrics::Metrics;
 use self::observe::{Observer, Opened};
@@ -111,6 +112,8 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
         dirty: Arc::clone(&dirty),
     };
     tasks.spawn("secrets", looking.run(shutdown.token()));
+    let (announcer, announcing) = announcer(client.clone());
+    tasks.spawn("events", announcing.run(shutdown.token()));
     let tables = Tables::new(fetch::client(&tls)?);
     let turn = Turn {
         observer: Observer {
@@ -126,6 +129,7 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
         },
         applier: Applier::new(
             client,
+            announcer,
             metrics.clone(),
             Defaults {
                 image: settings.ingestor_image,

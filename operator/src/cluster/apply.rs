@@ -3,7 +3,7 @@
 //! It carries a plan out and has no meaningful choice; what it adds is order, care not to repeat
 //! itself, and patience with what fails, object by object.
 
-mod events;
+pub(super) mod events;
 mod owned;
 mod status;
 
@@ -68,9 +68,15 @@ pub(crate) struct Applier {
 impl Applier {
     /// A writer that has written nothing yet. Without `poke` pods find changed files by themselves,
     /// later.
-    pub(crate) fn new(client: Client, metrics: Metrics, defaults: Defaults, poke: bool) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        announcer: Announcer,
+        metrics: Metrics,
+        defaults: Defaults,
+        poke: bool,
+    ) -> Self {
         Self {
-            announcer: Announcer::new(client.clone()),
+            announcer,
             client,
             metrics,
             defaults,
@@ -88,7 +94,7 @@ impl Applier {
         self.write_owned(seen, plan, now).await;
         let postponed = self.write_statuses(plan, now).await;
         self.delete_orphans(&seen.orphans, now).await;
-        self.announcer.announce(&plan.events, now.monotonic).await;
+        self.announcer.announce(&plan.events, now.monotonic);
         [
             postponed,
             self.retries.next(now.monotonic),

@@ -6,12 +6,21 @@ use std::time::{Duration, Instant};
 
 use crds::condition::Reason;
 use crds::{InstrumentSet, TickerAccount, names};
+use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{self, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::within;
 use crate::plan::{Event, Kind};
+
+/// Events that may wait for the API server. Beyond that they are dropped: a status says the same.
+const WAITING: usize = 1_000;
+
+/// Requests at a time.
+const IN_FLIGHT: usize = 4;
 
 /// The least time between two events of one object for one reason.
 const REPEAT_GAP: Duration = Duration::from_secs(300);
@@ -19,26 +28,39 @@ const REPEAT_GAP: Duration = Duration::from_secs(300);
 /// The longest note Kubernetes takes.
 const LONGEST_NOTE: usize = 1000;
 
-/// Sends events, none too often.
-pub(super) struct Announcer {
-    recorder: Recorder,
+/// Decides which events are due, and hands them on without waiting.
+pub(in crate::cluster) struct Announcer {
+    due: mpsc::Sender<Event>,
     sent: BTreeMap<(String, Reason), Instant>,
 }
 
-impl Announcer {
-    pub(super) fn new(client: Client) -> Self {
-        let reporter = Reporter {
-            controller: names::FIELD_MANAGER.to_owned(),
-            instance: None,
-        };
-        Self {
-            recorder: Recorder::new(client, reporter),
-            sent: BTreeMap::new(),
-        }
-    }
+/// Sends what is due: an API server that is slow to take events holds up nothing else.
+pub(in crate::cluster) struct Announcing {
+    recorder: Recorder,
+    due: mpsc::Receiver<Event>,
+}
 
-    /// Sends what is due.
-    pub(super) async fn announce(&mut self, events: &[Event], now: Instant) {
+/// The two ends.
+pub(in crate::cluster) fn announcer(client: Client) -> (Announcer, Announcing) {
+    let (sender, due) = mpsc::channel(WAITING);
+    let reporter = Reporter {
+        controller: names::FIELD_MANAGER.to_owned(),
+        instance: None,
+    };
+    let announcer = Announcer {
+        due: sender,
+        sent: BTreeMap::new(),
+    };
+    let announcing = Announcing {
+        recorder: Recorder::new(client, reporter),
+        due,
+    };
+    (announcer, announcing)
+}
+
+impl Announcer {
+    /// Hands on what is due.
+    pub(super) fn announce(&mut self, events: &[Event], now: Instant) {
         self.sent
             .retain(|_, at| now.saturating_duration_since(*at) < REPEAT_GAP);
         for event in events {
@@ -47,10 +69,27 @@ impl Announcer {
                 continue;
             }
             self.sent.insert(sent, now);
-            let (content, reference) = (content(event), reference(event));
-            if let Err(trouble) = within(self.recorder.publish(&content, &reference)).await {
+            if self.due.try_send(event.clone()).is_err() {
+                tracing::debug!(object = %event.key, reason = %event.reason, "event dropped");
+            }
+        }
+    }
+}
+
+impl Announcing {
+    /// Sends until `stop`.
+    pub(in crate::cluster) async fn run(self, stop: CancellationToken) {
+        let Self { recorder, due } = self;
+        let due = stream::unfold(due, async |mut due| Some((due.recv().await?, due)));
+        let sending = due.for_each_concurrent(IN_FLIGHT, async |event| {
+            let (content, reference) = (content(&event), reference(&event));
+            if let Err(trouble) = within(recorder.publish(&content, &reference)).await {
                 tracing::warn!(object = %event.key, reason = %event.reason, "event not sent: {trouble}");
             }
+        });
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sending => stop.cancelled().await,
         }
     }
 }

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The largest report that is served or read, in bytes.
-pub const LARGEST_REPORT: usize = 64 * 1024;
+/// The largest report that is served or read, in bytes. A usual one takes a few kilobytes; as many
+/// sets as an account has room for instruments take this much.
+pub const LARGEST_REPORT: usize = 3 * 1024 * 1024;
 
 /// How many tokens a sample list names at most.
 pub const SAMPLES: usize = 100;
@@ -161,6 +162,12 @@ pub struct Set {
     /// Receive time of its newest tick, microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_us: Option<i64>,
+    /// How old that tick was when the report was made, by the process's own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
+    /// The usual time between two of its ticks, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual_interval_ms: Option<u64>,
 }
 
 #[cfg(test)]
@@ -196,13 +203,15 @@ mod tests {
                     last_error: Some(text.clone()),
                 })
                 .collect(),
-            sets: (0..200)
+            sets: (0..9_000)
                 .map(|index| Set {
                     name: format!("{index:0>40}"),
                     assigned: u32::MAX,
                     streaming: u32::MAX,
                     silent: u32::MAX,
                     last_tick_us: Some(i64::MAX),
+                    age_ms: Some(u64::from(u32::MAX)),
+                    usual_interval_ms: Some(u64::from(u32::MAX)),
                 })
                 .collect(),
             assigned: 9000,
@@ -225,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_sets_fit() {
+    fn a_set_for_each_instrument_fits() {
         let text = serde_json::to_vec(&largest()).unwrap();
         assert!(text.len() <= LARGEST_REPORT, "{} bytes", text.len());
         assert_eq!(serde_json::from_slice::<Report>(&text).unwrap(), largest());

@@ -48,6 +48,9 @@ pub struct TickerAccountSpec {
     /// The ticks are not the market's: each carries `is_mock: true`. All accounts a set uses must agree on it.
     #[serde(default)]
     pub mock: bool,
+    /// Closes the account's sockets. Its instruments move to other accounts that have room; the pod stays.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub paused: bool,
     /// The Redis the account's ticks go to.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub redis: Redis,
@@ -108,7 +111,7 @@ pub struct TickerAccountStatus {
     /// The generation of the spec this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, CredentialsValid, Connected and CapacityAvailable.
+    /// Ready, CredentialsValid, Connected, CapacityAvailable and Paused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

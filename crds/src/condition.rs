@@ -47,6 +47,8 @@ words! {
         Scheduled,
         /// Set: every scheduled instrument is subscribed and has been seen, or is known to be silent.
         Streaming,
+        /// Both kinds: the spec says so.
+        Paused,
     }
 }
 
@@ -93,12 +95,18 @@ words! {
         Connecting,
         /// Every socket that is needed is up.
         Connected,
-        /// Everything is up, but no packet came.
+        /// Everything is up, but no packet came, or none for longer than `staleAfter`.
         Stale,
         /// Ticks flow.
         Streaming,
         /// The account has nothing assigned: no socket is open, the pod stays.
         Idle,
+        /// `spec.paused` is set.
+        Paused,
+        /// `spec.paused` is not set.
+        NotPaused,
+        /// An older account has the same API key: only that one runs.
+        DuplicateApiKey,
         /// Nothing has been dialled with these credentials yet.
         Unverified,
         /// Kite accepts the credentials.
@@ -111,7 +119,7 @@ words! {
         KeyMissing,
         /// The ingest pod is not running, or does not answer.
         PodNotReady,
-        /// The ingest pod cannot reach Redis.
+        /// The ingest pod cannot reach Redis, or Redis refuses what is published.
         RedisUnavailable,
         /// An object with the name of one the account would own exists and belongs to somebody else.
         NameTaken,

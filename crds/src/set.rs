@@ -1,9 +1,9 @@
 //! `InstrumentSet`: instruments somebody wants, where their ticks are published, and how many of them stream.
 
-use crate::rule::{self, OBJECT_NAME, SYMBOL, rule};
+use crate::rule::{self, DURATION, OBJECT_NAME, SYMBOL, rule};
 use crate::selector::AccountSelector;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::core::Rule;
+use kube::core::{Duration, Rule};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ pub const MAX_SYMBOLS: usize = 8_000;
 pub const MAX_SYMBOL_LENGTH: usize = 64;
 /// Longest `publish.channelPrefix`.
 pub const MAX_CHANNEL_PREFIX: usize = 64;
+/// Default of `staleAfter`: a liquid set ticks every second.
+pub const STALE_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
 /// Most entries of `status.unresolved`.
 pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
 
@@ -51,6 +53,15 @@ pub struct InstrumentSetSpec {
     /// How ticks are published.
     #[serde(default)]
     pub publish: Publish,
+    /// How old the set's newest tick may be, from 1s to 24h: with an older one, `Ready` is False with the reason Stale.
+    /// A set whose instruments are seldom traded is given five times its usual interval, if that is longer.
+    #[serde(default = "stale_after")]
+    #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = DURATION))]
+    #[x_kube(validation = stale_after_limits())]
+    pub stale_after: Duration,
+    /// Takes the set's instruments off their accounts, but those that other sets want too.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub paused: bool,
 }
 
 /// How much of an instrument is streamed.
@@ -136,7 +147,7 @@ pub struct InstrumentSetStatus {
     /// The generation of the spec this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Resolved, Scheduled and Streaming.
+    /// Ready, Resolved, Scheduled, Streaming and Paused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -203,6 +214,17 @@ impl Default for Publish {
 
 fn with_depth() -> bool {
     true
+}
+
+fn stale_after() -> Duration {
+    STALE_AFTER.into()
+}
+
+fn stale_after_limits() -> Rule {
+    rule(
+        "duration(self) >= duration('1s') && duration(self) <= duration('24h')",
+        "staleAfter must be from 1s to 24h: write it like 30s, 5m or 1h30m",
+    )
 }
 
 fn selects_something() -> Rule {

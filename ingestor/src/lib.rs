@@ -14,6 +14,7 @@ pub mod folder;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod pace;
 pub mod plane;
 pub mod redis;
 pub mod report;

@@ -2,6 +2,7 @@
 //!
 //! Owns counting rows into a report. Reads state, changes none but its own; must not hold secrets.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use contract::assignment::Account;
@@ -10,6 +11,7 @@ use contract::report::{
     SAMPLES, Set,
 };
 
+use crate::pace::Pace;
 use crate::plane::connection::Connection;
 use crate::plane::publisher::Publisher;
 use crate::plane::verdict::Verdict;
@@ -57,6 +59,8 @@ pub struct Facts {
     pub assignment_error: Option<String>,
     epoch: String,
     rate: Rate,
+    /// By set, with the number of its instruments that streamed at the last look.
+    paces: BTreeMap<String, (Pace, u32)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,17 +81,19 @@ impl Facts {
             assignment_error: None,
             epoch: epoch.to_owned(),
             rate: Rate::default(),
+            paces: BTreeMap::new(),
         }
     }
 }
 
-/// Copies out how everything is at `now`.
+/// Copies out how everything is at `now`, which is `wall_us` in microseconds since 1970.
 pub fn snapshot(
     facts: &mut Facts,
     publisher: &Publisher,
     connections: &[Connection],
     verdict: &Verdict,
     now: Instant,
+    wall_us: i64,
 ) -> Snapshot {
     let (table, stats) = (&publisher.table, &publisher.stats);
     facts.rate.update(stats.ticks, now);
@@ -106,7 +112,7 @@ pub fn snapshot(
             .map(|connection| connection_report(connection, table, &credentials))
             .collect(),
         credentials,
-        sets: sets(table, now),
+        sets: paced(sets(table, now), &mut facts.paces, wall_us),
         assigned: rows.len() as u32,
         streaming: rows.iter().filter(|row| row.seen).count() as u32,
         ticks_total: stats.ticks,
@@ -177,6 +183,8 @@ fn sets(table: &Table, now: Instant) -> Vec<Set> {
         streaming: 0,
         silent: 0,
         last_tick_us: None,
+        age_ms: None,
+        usual_interval_ms: None,
     });
     let mut sets: Vec<Set> = named.collect();
     for row in table.rows() {
@@ -187,6 +195,23 @@ fn sets(table: &Table, now: Instant) -> Vec<Set> {
             set.silent += u32::from(is_silent(row, now));
             set.last_tick_us = set.last_tick_us.max(received(row.received_us));
         }
+    }
+    sets
+}
+
+/// Adds how old the newest ticks are and how old they usually get.
+fn paced(mut sets: Vec<Set>, paces: &mut BTreeMap<String, (Pace, u32)>, wall_us: i64) -> Vec<Set> {
+    let mut before = std::mem::take(paces);
+    for set in &mut sets {
+        let (mut pace, streamed) = before.remove(&set.name).unwrap_or_default();
+        // Fewer instruments with a packet on the present socket: a socket was lost.
+        pace.look(set.last_tick_us, set.streaming < streamed);
+        set.age_ms = set.last_tick_us.map(|newest| {
+            let age = wall_us.saturating_sub(newest).max(0);
+            age.unsigned_abs() / 1_000
+        });
+        set.usual_interval_ms = pace.usual().map(|usual| usual.as_millis() as u64);
+        paces.insert(set.name.clone(), (pace, set.streaming));
     }
     sets
 }

@@ -42,6 +42,7 @@ use self::stores::{Stores, Watching};
 use self::turn::Turn;
 use self::workload::Defaults;
 use crate::instruments::{Tables, fetch};
+use crate::key_print::KeyPrints;
 use crate::plan::{self, Memory};
 use crate::scrape::Scraper;
 
@@ -110,6 +111,7 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
         client: client.clone(),
         clock: clock.clone(),
         dirty: Arc::clone(&dirty),
+        key_prints: KeyPrints::default(),
     };
     tasks.spawn("secrets", looking.run(shutdown.token()));
     let (announcer, announcing) = announcer(client.clone());
@@ -124,6 +126,7 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
             claims: Claims::new(client.clone()),
             settings: plan::Settings {
                 redis_url: settings.redis_url,
+                poke: settings.poke,
             },
             opened: Opened::default(),
         },

@@ -140,6 +140,7 @@ pub async fn run(
     let fetched = tables.watch();
     let planner = plan::Settings {
         redis_url: settings.redis_url,
+        poke: true,
     };
     let mut run = Run {
         folder: Folder::new(manifests.clone()),

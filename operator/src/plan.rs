@@ -14,6 +14,7 @@ mod deliver;
 mod demand;
 mod memory;
 mod observed;
+mod off;
 mod outcome;
 mod place;
 mod ready;
@@ -31,8 +32,8 @@ mod tests;
 
 pub use memory::Memory;
 pub use observed::{
-    Failing, Key, LastAssignment, Meta, Now, Object, Observed, ObservedAccount, ObservedSet,
-    Process, Scrape, Secret, Settings, Table, Unreadable,
+    Failing, Key, KeyPrint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
+    ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable,
 };
 pub use outcome::{AccountPlan, Change, Delivery, Event, Kind, Plan, SetPlan, Workload};
 

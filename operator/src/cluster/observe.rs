@@ -84,7 +84,7 @@ impl Observer {
             let mut own = live.owned(&object.meta.key, &object.meta.uid);
             own.names_are_ours = standing.foreign.is_empty() && !standing.uncertain;
             let secret = self.secret(account, &object.meta.key);
-            if let Secret::Present { version } = &secret {
+            if let Secret::Present { version, .. } = &secret {
                 own.secret_version = Some(version.clone());
             }
             let assignment = self.assignment(&live, &object.meta.key, &object.meta.uid);
@@ -150,7 +150,7 @@ impl Observer {
     }
 
     fn secret(&self, account: &Guarded<TickerAccount>, key: &Key) -> Secret {
-        account.spec().map_or(Secret::Unknown, |spec| {
+        account.spec().map_or(Secret::Unreadable, |spec| {
             self.secrets
                 .of(&Key::new(&key.namespace, &spec.credentials_secret_ref.name))
         })

@@ -29,6 +29,9 @@ const RECENT: Duration = Duration::from_secs(10);
 /// How often while an acknowledgement is due.
 const AWAITING: Duration = Duration::from_millis(200);
 
+/// That a newest tick gets as old as this, or is followed by another then, is news.
+const AGED_MS: u64 = crds::set::STALE_AFTER.as_millis() as u64;
+
 /// Requests at a time.
 const IN_FLIGHT: usize = 16;
 
@@ -144,6 +147,7 @@ impl Scrape {
                     .as_deref()
                     .is_none_or(|old| calm(old) != calm(&report));
                 self.report = Some(Arc::new(report));
+                self.at = Some(now);
                 recovered || news
             }
             Err(why) => {
@@ -177,6 +181,8 @@ fn calm(report: &Report) -> Report {
     }
     for set in &mut calm.sets {
         set.last_tick_us = set.last_tick_us.map(|_| 0);
+        set.age_ms = set.age_ms.map(|age| u64::from(age >= AGED_MS));
+        set.usual_interval_ms = None;
     }
     calm
 }

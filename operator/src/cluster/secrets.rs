@@ -1,19 +1,24 @@
-//! Whether the Secrets of accounts exist, and when they change: their metadata, read by name.
+//! Whether the Secrets of accounts exist, when they change, and whose API key is whose: read by
+//! name, the metadata only unless it has changed.
 //!
-//! Never what they hold, and never a list: the right to list Secrets is the right to read them all.
+//! Keeps nothing of what they hold but a salted print of the API key. Never a list: the right to
+//! list Secrets is the right to read them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crds::names::SECRET_API_KEY;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1 as core;
 use kube::{Api, Client};
 use service::clock::Clock;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroize;
 
 use super::trouble::Trouble;
+use crate::key_print::KeyPrints;
 use crate::plan::{Key, Secret};
 
 /// How often each Secret is looked at, before jitter.
@@ -62,6 +67,7 @@ pub(crate) struct Looking {
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) dirty: Arc<Notify>,
+    pub(crate) key_prints: KeyPrints,
 }
 
 impl Looking {
@@ -101,23 +107,50 @@ impl Looking {
     }
 
     async fn look(&self, key: Key) -> Key {
-        let api: Api<core::Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        let answer = tokio::time::timeout(TIMEOUT, api.get_metadata_opt(&key.name)).await;
-        let secret = match answer.map_err(|_| Trouble::Silent).and_then(|it| Ok(it?)) {
-            Ok(None) => Secret::Missing,
-            Ok(Some(object)) => Secret::Present {
-                version: object.metadata.resource_version.unwrap_or_default(),
-            },
-            Err(trouble) => {
-                // What was known stays known.
+        let known = self.secrets.of(&key);
+        let secret = match tokio::time::timeout(TIMEOUT, self.ask(&key, &known)).await {
+            Ok(Ok(secret)) => secret,
+            failed => {
+                let trouble = match failed {
+                    Ok(Err(error)) => Trouble::from(error),
+                    Ok(Ok(_)) | Err(_) => Trouble::Silent,
+                };
                 tracing::warn!(secret = %key, "the Secret cannot be looked at: {trouble}");
-                return key;
+                if known != Secret::Unknown {
+                    // What was known stays known.
+                    return key;
+                }
+                Secret::Unreadable
             }
         };
         if self.secrets.note(key.clone(), secret) {
             self.dirty.notify_one();
         }
         key
+    }
+
+    /// Asks for the metadata, and for the whole only when it has changed.
+    async fn ask(&self, key: &Key, known: &Secret) -> Result<Secret, kube::Error> {
+        let api: Api<core::Secret> = Api::namespaced(self.client.clone(), &key.namespace);
+        let Some(object) = api.get_metadata_opt(&key.name).await? else {
+            return Ok(Secret::Missing);
+        };
+        let found = object.metadata.resource_version.unwrap_or_default();
+        if matches!(known, Secret::Present { version, .. } if *version == found) {
+            return Ok(known.clone());
+        }
+        let Some(whole) = api.get_opt(&key.name).await? else {
+            return Ok(Secret::Missing);
+        };
+        let version = whole.metadata.resource_version.unwrap_or_default();
+        let mut data = whole.data.unwrap_or_default();
+        let api_key = data.get(SECRET_API_KEY);
+        let print = api_key.and_then(|api_key| self.key_prints.of(&api_key.0));
+        data.values_mut().for_each(|value| value.0.zeroize());
+        Ok(Secret::Present {
+            version,
+            key: print,
+        })
     }
 }
 
@@ -131,6 +164,7 @@ mod tests {
         assert_eq!(secrets.of(&key), Secret::Unknown);
         let version = |version: &str| Secret::Present {
             version: version.to_owned(),
+            key: None,
         };
         assert!(secrets.note(key.clone(), version("1")));
         assert!(!secrets.note(key.clone(), version("1")));

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract::Report;
 use service::clock::Clock;
@@ -97,7 +97,7 @@ impl Inquiry {
     ) -> Scrape {
         let why = match address {
             Some(address) => match scraper.report(address).await {
-                Ok(report) => return answered(report),
+                Ok(report) => return answered(report, clock.now()),
                 Err(error) => chain(&error).to_string(),
             },
             None => state
@@ -119,14 +119,16 @@ impl Inquiry {
         };
         Scrape {
             report: last.report,
+            at: last.at,
             failing: Some(failing),
         }
     }
 }
 
-fn answered(report: Report) -> Scrape {
+fn answered(report: Report, now: Instant) -> Scrape {
     Scrape {
         report: Some(Arc::new(report)),
+        at: Some(now),
         failing: None,
     }
 }

@@ -34,6 +34,13 @@ impl Credentials {
             .collect()
     }
 
+    /// The API key, to be compared and not kept.
+    pub(crate) fn api_key(&self) -> Option<&[u8]> {
+        self.values
+            .get(SECRET_API_KEY)
+            .map(|value| value.as_slice())
+    }
+
     /// Changes when a value does; says nothing about it.
     pub(crate) fn version(&self) -> String {
         let mut hash = Sha256::new();

@@ -16,6 +16,7 @@ use super::folder::{Found, Manifests};
 use super::inquiry::Finding;
 use super::running::{Means, Running};
 use super::state::{StateError, StateFolder};
+use crate::key_print::KeyPrints;
 use crate::plan::{
     AccountPlan, Delivery, Key, LastAssignment, Meta, Object, Observed, ObservedAccount, Plan,
     Process, Secret, Settings, Table, Unreadable,
@@ -30,6 +31,7 @@ pub(crate) struct World {
     means: Means,
     settings: Settings,
     state: StateFolder,
+    key_prints: KeyPrints,
     manifests: Manifests,
     accounts: BTreeMap<String, Known<TickerAccountSpec, TickerAccountStatus>>,
     sets: BTreeMap<String, Known<InstrumentSetSpec, InstrumentSetStatus>>,
@@ -65,6 +67,7 @@ impl World {
             means,
             settings,
             state,
+            key_prints: KeyPrints::default(),
             manifests: Manifests::default(),
             accounts: BTreeMap::new(),
             sets: BTreeMap::new(),
@@ -201,7 +204,7 @@ impl World {
 
     fn secret(&self, object: &Object<TickerAccountSpec, TickerAccountStatus>) -> Secret {
         let Ok(spec) = &object.spec else {
-            return Secret::Unknown;
+            return Secret::Unreadable;
         };
         match self
             .manifests
@@ -210,9 +213,12 @@ impl World {
         {
             Some(Ok(credentials)) => Secret::Present {
                 version: credentials.version(),
+                key: credentials
+                    .api_key()
+                    .and_then(|key| self.key_prints.of(key)),
             },
             None if !self.manifests.incomplete => Secret::Missing,
-            Some(Err(_)) | None => Secret::Unknown,
+            Some(Err(_)) | None => Secret::Unreadable,
         }
     }
 

@@ -71,6 +71,7 @@ pub(crate) fn conclude(
     {
         judged.push(judge_account(
             &mut plan,
+            world,
             account,
             delivery,
             current.as_deref(),
@@ -98,6 +99,7 @@ pub(crate) fn conclude(
 
 fn judge_account<'w>(
     plan: &mut Plan,
+    world: &World<'_>,
     account: &AccountView<'_>,
     delivery: Delivery,
     current: Option<&'w Assignment>,
@@ -115,6 +117,7 @@ fn judge_account<'w>(
         view: account,
         desired: current.map(|current| current.generation),
         assigned: current.map(|current| current.instruments.len()),
+        poked: world.poke,
         without_refuge,
         previous,
         past: Past {
@@ -254,6 +257,7 @@ fn shares<'w>(
                 },
                 instruments: judged.shares.get(set).copied().unwrap_or(0),
                 report,
+                at: account.observed.scrape.at,
             }
         })
         .collect()
@@ -322,6 +326,11 @@ fn waiting(set: &SetView<'_>, demand: &Demand<'_>, outcomes: &[Outcome]) -> u32 
                 .filter(|outcome| **outcome == Outcome::Waiting)
                 .count(),
         ),
+        // What is paused does not wait.
+        Demand::Refused {
+            reason: Reason::Paused,
+            ..
+        } => 0,
         Demand::Refused { .. } => set
             .spec
             .as_ref()

@@ -12,7 +12,7 @@ use super::channel::{self, Route};
 use super::select::{self, Selection};
 use super::validate::{Account, Set};
 use super::world::{AccountView, SetView, World};
-use super::{Table, Unreadable};
+use super::{Secret, Table, Unreadable};
 use crate::instruments::InstrumentTable;
 
 /// What a set asks for.
@@ -133,7 +133,8 @@ pub(crate) fn ask<'a>(
         .map(|set| match from_accounts(set, &world.accounts) {
             Err(demand) => demand,
             Ok((spec, table, first)) => {
-                let usable = |at: &usize| !world.accounts[*at].frozen;
+                let usable =
+                    |at: &usize| !world.accounts[*at].frozen && world.accounts[*at].off.is_none();
                 let allowed: Vec<usize> = set.matched.iter().copied().filter(usable).collect();
                 let mut servers: Vec<u32> = allowed
                     .iter()
@@ -170,6 +171,12 @@ fn from_accounts<'w, 'a>(
         .spec
         .as_ref()
         .map_err(|problem| Demand::Unreadable(problem.clone()))?;
+    if spec.paused {
+        return Err(Demand::Refused {
+            reason: Reason::Paused,
+            message: "spec.paused is set: none of its instruments is streamed for it".to_owned(),
+        });
+    }
     if set.matched.is_empty() {
         return Err(Demand::Refused {
             reason: Reason::NoAccount,
@@ -204,11 +211,31 @@ fn from_accounts<'w, 'a>(
             });
         }
     }
+    if let Some(unseen) = unseen(set, accounts) {
+        return Err(Demand::Held {
+            reason: Reason::Pending,
+            message: format!(
+                "the Secret of account {} was not looked at yet",
+                unseen.name()
+            ),
+        });
+    }
     match named.table {
         Some(Table::Loaded(table)) => Ok((spec, table, first)),
         Some(Table::Missing { why }) => Err(without_table(&first.api, why)),
         None => Err(without_table(&first.api, "not fetched yet")),
     }
+}
+
+/// An account whose API key will be known in a moment: until then it may turn out to be another's.
+fn unseen<'w, 'a>(
+    set: &SetView<'_>,
+    accounts: &'w [AccountView<'a>],
+) -> Option<&'w AccountView<'a>> {
+    let matched = set.matched.iter().map(|at| &accounts[*at]);
+    matched
+        .filter(|account| account.spec.is_ok())
+        .find(|account| account.observed.secret == Secret::Unknown)
 }
 
 fn without_table<'a>(api: &str, why: &str) -> Demand<'a> {

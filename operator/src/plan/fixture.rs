@@ -46,6 +46,7 @@ pub(crate) fn later(now: Now, seconds: u64) -> Now {
 pub(crate) fn settings() -> Settings {
     Settings {
         redis_url: "redis://127.0.0.1:6379".to_owned(),
+        poke: true,
     }
 }
 
@@ -83,6 +84,7 @@ pub(crate) fn account(name: &str) -> ObservedAccount {
         scrape: Scrape::default(),
         secret: Secret::Present {
             version: "1".to_owned(),
+            key: None,
         },
     }
 }
@@ -268,6 +270,7 @@ pub(crate) fn stream(observed: &mut Observed) {
         };
         account.scrape = Scrape {
             report: Some(Arc::new(good(assignment, sha256))),
+            at: Some(start().monotonic),
             failing: None,
         };
     }
@@ -317,6 +320,8 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
                     streaming: assigned,
                     silent: 0,
                     last_tick_us,
+                    age_ms: Some(200),
+                    usual_interval_ms: Some(1_000),
                 }
             })
             .collect(),

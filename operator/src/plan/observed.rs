@@ -14,6 +14,7 @@ use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAcco
 use jiff::Timestamp;
 
 use crate::instruments::InstrumentTable;
+pub use crate::key_print::KeyPrint;
 
 /// The two times of one pass.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,8 @@ pub struct Observed {
 pub struct Settings {
     /// The Redis of accounts that name none; without user or password.
     pub redis_url: String,
+    /// Whether pods are told of changed files at once.
+    pub poke: bool,
 }
 
 /// The instruments of one API endpoint.
@@ -190,6 +193,8 @@ pub enum Process {
 pub struct Scrape {
     /// The newest report of this account's process.
     pub report: Option<Arc<Report>>,
+    /// When it came.
+    pub at: Option<Instant>,
     /// Set from the first attempt without an answer until the next answer.
     pub failing: Option<Failing>,
 }
@@ -208,14 +213,18 @@ pub struct Failing {
 /// What is known of the Secret with an account's credentials; never what it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Secret {
-    /// It was not looked at yet, or may not be.
+    /// It was not looked at yet: whose key it holds will be known in a moment.
     #[default]
     Unknown,
+    /// It may not or cannot be looked at.
+    Unreadable,
     /// It does not exist.
     Missing,
     /// It exists.
     Present {
         /// Changes when the Secret does.
         version: String,
+        /// Tells its API key from others, where it has one that may be read.
+        key: Option<KeyPrint>,
     },
 }

@@ -166,7 +166,12 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) assigned: Option<usize>,
     /// Sockets that these need.
     pub(crate) needed: u32,
+    /// Whether the process is told of changed files at once.
+    pub(crate) poked: bool,
 }
+
+/// What an account's message adds where pods are left to find changes themselves.
+const SLOW_PATH: &str = "; changes reach the pod with its kubelet's next sync, in about a minute (poke.enabled is false)";
 
 /// Whether the process answers, as far as one bad attempt may be believed.
 pub(crate) fn answers(scrape: &Scrape, now: Instant) -> bool {
@@ -193,8 +198,10 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         && streams(report, facts.needed)
     {
         let message = format!(
-            "{} of {} instruments stream",
-            report.streaming, report.assigned
+            "{} of {} instruments stream{}",
+            report.streaming,
+            report.assigned,
+            if facts.poked { "" } else { SLOW_PATH }
         );
         return Finding::Holds(Reason::Streaming, message);
     }

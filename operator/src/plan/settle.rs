@@ -30,7 +30,10 @@ pub(crate) fn fixed_rows(world: &World<'_>, standing: &Standing<'_>) -> Vec<Vec<
         .accounts
         .iter()
         .map(|account| {
-            let Some(base) = account.base else {
+            let Some(base) = account
+                .base
+                .filter(|_| account.frozen || account.off.is_none())
+            else {
                 return Vec::new();
             };
             let stays: Vec<bool> = base
@@ -135,10 +138,7 @@ fn site(
     channels: &mut Channels,
     targets: &mut Targets,
 ) -> Site {
-    let capacity = account
-        .spec
-        .as_ref()
-        .map_or(0, super::validate::Account::capacity);
+    let capacity = account.capacity();
     let Some(base) = account.base else {
         let target = account
             .spec

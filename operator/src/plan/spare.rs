@@ -34,10 +34,7 @@ pub(crate) fn without_refuge(
         }
     }
     let free = |at: usize| {
-        let capacity = world.accounts[at]
-            .spec
-            .as_ref()
-            .map_or(0, super::validate::Account::capacity);
+        let capacity = world.accounts[at].capacity();
         if world.accounts[at].frozen {
             0
         } else {

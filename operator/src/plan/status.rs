@@ -41,6 +41,24 @@ pub(crate) fn ready(judgement: &Judgement) -> Verdict {
     )
 }
 
+/// The `Paused` condition.
+pub(crate) fn paused(paused: bool) -> Verdict {
+    if paused {
+        return verdict(
+            ConditionType::Paused,
+            State::True,
+            Reason::Paused,
+            "spec.paused is set",
+        );
+    }
+    verdict(
+        ConditionType::Paused,
+        State::False,
+        Reason::NotPaused,
+        "spec.paused is not set",
+    )
+}
+
 /// Gives verdicts their history; times stand in objects with whole seconds.
 pub(crate) fn conditions(
     verdicts: Vec<Verdict>,

@@ -1,5 +1,6 @@
 //! The whole planner on small worlds.
 
+mod off;
 mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,6 +3,8 @@
 //! Owns defaults and every check; what has passed here needs none again. Messages name the field and
 //! never repeat a URL, which may hold a password where none belongs.
 
+use std::time::Duration;
+
 use crds::selector::AccountSelector;
 use crds::set::Mode as SetMode;
 use crds::{InstrumentSetSpec, TickerAccountSpec};
@@ -23,6 +25,8 @@ pub(crate) struct Account {
     pub(crate) api: String,
     /// Whether its ticks are marked as not real.
     pub(crate) mock: bool,
+    /// Whether it must stream nothing.
+    pub(crate) paused: bool,
     /// Where its ticks go.
     pub(crate) redis_url: String,
     /// What its process is made of.
@@ -47,6 +51,10 @@ pub(crate) struct Set<'a> {
     pub(crate) prefix: Option<&'a str>,
     /// Which accounts it may use.
     pub(crate) accounts: Choice<'a>,
+    /// How old its newest tick may be.
+    pub(crate) stale_after: Duration,
+    /// Whether it must stream nothing.
+    pub(crate) paused: bool,
     /// Instruments by token.
     pub(crate) tokens: &'a [u32],
     /// Instruments by `EXCHANGE:TRADINGSYMBOL`.
@@ -108,6 +116,7 @@ pub(crate) fn account(
         websocket: websocket.to_owned(),
         api: api.to_owned(),
         mock: spec.mock,
+        paused: spec.paused,
         redis_url: redis_url.to_owned(),
         workload: Workload {
             secret: spec.credentials_secret_ref.name.clone(),
@@ -150,6 +159,8 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
         depth: spec.publish.depth && mode == Mode::Full,
         prefix,
         accounts,
+        stale_after: spec.stale_after.into(),
+        paused: spec.paused,
         tokens: &spec.instruments.tokens,
         symbols: &spec.instruments.symbols,
     })

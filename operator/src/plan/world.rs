@@ -7,6 +7,7 @@ use std::sync::Arc;
 use contract::{Assignment, Report};
 
 use super::memory::{AccountMemory, Memory, SetMemory};
+use super::off::{self, Off};
 use super::validate::{self, Account, Choice, Set};
 use super::{LastAssignment, Observed, ObservedAccount, ObservedSet, Table, Unreadable};
 
@@ -16,6 +17,8 @@ pub(crate) struct World<'a> {
     pub(crate) accounts: Vec<AccountView<'a>>,
     /// The oldest first: it has precedence.
     pub(crate) sets: Vec<SetView<'a>>,
+    /// Whether pods are told of changed files at once.
+    pub(crate) poke: bool,
 }
 
 /// An account with what is known of it.
@@ -29,6 +32,8 @@ pub(crate) struct AccountView<'a> {
     pub(crate) base: Option<&'a Arc<Assignment>>,
     /// Its assignment must stay as it is.
     pub(crate) frozen: bool,
+    /// It must stream nothing.
+    pub(crate) off: Option<Off>,
 }
 
 /// A set with what is known of it.
@@ -51,6 +56,14 @@ impl AccountView<'_> {
 
     pub(crate) fn namespace(&self) -> &str {
         &self.observed.object.meta.key.namespace
+    }
+
+    /// The instruments that fit at most, as long as it may stream any.
+    pub(crate) fn capacity(&self) -> usize {
+        match &self.spec {
+            Ok(spec) if self.off.is_none() => spec.capacity(),
+            Ok(_) | Err(_) => 0,
+        }
     }
 
     /// The report, if it speaks of this account and not of an older one of its name.
@@ -95,6 +108,9 @@ impl<'a> World<'a> {
             let (a, b) = (&a.observed.object.meta, &b.observed.object.meta);
             (&a.key, &a.uid).cmp(&(&b.key, &b.uid))
         });
+        for (at, off) in off::off(&accounts).into_iter().enumerate() {
+            accounts[at].off = off;
+        }
         for set in &mut sets {
             let Ok(spec) = &set.spec else { continue };
             let namespace = &set.observed.meta.key.namespace;
@@ -108,7 +124,11 @@ impl<'a> World<'a> {
                 .map(|(i, _)| i)
                 .collect();
         }
-        Self { accounts, sets }
+        Self {
+            accounts,
+            sets,
+            poke: observed.settings.poke,
+        }
     }
 }
 
@@ -143,6 +163,7 @@ fn view<'a>(
         table,
         base,
         frozen: spec.is_err() || !observed.foreign.is_empty() || unknown,
+        off: None,
         spec,
     }
 }

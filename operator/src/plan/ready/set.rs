@@ -1,12 +1,15 @@
 //! The rules for a set.
 
+use std::time::Duration;
+
 use crds::condition::{Reason, State};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Finding, Judgement};
 use crate::plan::demand::Demand;
 
 /// What is known of a set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SetFacts<'a> {
     /// What it asks for.
     pub(crate) asked: Asked<'a>,
@@ -18,6 +21,18 @@ pub(crate) struct SetFacts<'a> {
     pub(crate) conflicts: (u32, &'a str),
     /// The accounts that have some of them.
     pub(crate) holders: &'a [Holder<'a>],
+    /// How old its newest tick is, where any came.
+    pub(crate) freshness: Option<Freshness>,
+}
+
+/// How old a set's newest tick is.
+#[derive(Clone, Debug)]
+pub(crate) struct Freshness {
+    pub(crate) age: Duration,
+    /// When it came.
+    pub(crate) newest: Option<Time>,
+    /// How old it may be.
+    pub(crate) limit: Duration,
 }
 
 /// What a set asks for, as far as its readiness goes.
@@ -181,6 +196,18 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
             Reason::Stale,
             "all sockets are up, but no packet of this set came".to_owned(),
         );
+    }
+    if let Some(old) = facts.freshness.as_ref().filter(|it| it.age > it.limit) {
+        let newest = old.newest.as_ref().map_or_else(
+            || "long ago".to_owned(),
+            |newest| format!("at {}", newest.0),
+        );
+        // The limit and not the age: a message that grows is written at every pass.
+        let message = format!(
+            "all sockets are up, but the newest tick came {newest}, more than {} s ago",
+            old.limit.as_secs()
+        );
+        return Finding::Fails(Reason::Stale, message);
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
     match facts.asked {

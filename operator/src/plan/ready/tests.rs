@@ -48,6 +48,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         good(),
         Secret::Present {
             version: "1".to_owned(),
+            key: None,
         },
     );
     let (mut process, mut scrape) = (running(), Scrape::default());
@@ -61,6 +62,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         scrape: &scrape,
         assigned: Some(5),
         needed: 1,
+        poked: true,
     };
     account(&facts, start().monotonic)
 }
@@ -119,6 +121,7 @@ fn nothing_assigned() {
         scrape: &scrape,
         report: None,
         assigned: Some(0),
+        poked: true,
         needed: 0,
     };
     assert_eq!(
@@ -185,6 +188,7 @@ fn one_bad_attempt_is_forgiven_two_are_not() {
     assert_eq!(reason(&found(failing(2))), ("Trouble", Reason::PodNotReady));
     let scrape = Scrape {
         report: Some(good().into()),
+        at: None,
         failing: Some(Failing {
             since: start().monotonic,
             attempts: 1,
@@ -195,7 +199,8 @@ fn one_bad_attempt_is_forgiven_two_are_not() {
     assert!(!answers(
         &Scrape {
             failing: scrape.failing,
-            report: scrape.report
+            report: scrape.report,
+            at: None,
         },
         later(now, 11).monotonic
     ));

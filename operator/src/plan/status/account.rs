@@ -19,6 +19,8 @@ pub(crate) struct Input<'a> {
     pub(crate) desired: Option<u64>,
     /// Instruments it should stream; `None` where nobody knows.
     pub(crate) assigned: Option<usize>,
+    /// Whether pods are told of changed files at once.
+    pub(crate) poked: bool,
     /// Its instruments for which no other account would have room.
     pub(crate) without_refuge: usize,
     /// The status before.
@@ -48,6 +50,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
         report,
         assigned: input.assigned,
         needed,
+        poked: input.poked,
     };
     let finding = finding(view, &facts, now);
     let unasked = finding == Finding::Unasked;
@@ -58,6 +61,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
             credentials(&facts, answer),
             connected(&facts, answer, &judgement),
             capacity(spec, input),
+            super::paused(spec.paused),
         ]),
         Err(_) => verdicts.extend(unknown(&judgement)),
     }
@@ -131,6 +135,9 @@ fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Findin
             ),
         );
     }
+    if let Some(off) = &view.off {
+        return Finding::Fails(off.reason(), off.message());
+    }
     ready::account(facts, now.monotonic)
 }
 
@@ -191,6 +198,9 @@ fn capacity(spec: &Account, input: &Input<'_>) -> Verdict {
             "its assignment is not known",
         );
     };
+    if let Some(off) = &input.view.off {
+        return verdict(kind, State::False, off.reason(), &off.message());
+    }
     let mut message = format!("{assigned} of {capacity} places are taken");
     if input.without_refuge > 0 {
         message.push_str(&format!(
@@ -210,6 +220,7 @@ fn unknown(judgement: &Judgement) -> Vec<Verdict> {
         ConditionType::CredentialsValid,
         ConditionType::Connected,
         ConditionType::CapacityAvailable,
+        ConditionType::Paused,
     ]
     .into_iter()
     .map(|kind| {

@@ -1,5 +1,7 @@
 //! The status of a set.
 
+use std::time::{Duration, Instant};
+
 use crds::InstrumentSetStatus;
 use crds::condition::{ConditionType, Reason, State, Verdict};
 use crds::set::AccountShare;
@@ -9,9 +11,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{conditions, count, seconds, verdict};
 use crate::plan::Now;
 use crate::plan::demand::Demand;
-use crate::plan::ready::set::{Asked, Holder, SetFacts, list, set, unplaced, waiting};
+use crate::plan::ready::set::{Asked, Freshness, Holder, SetFacts, list, set, unplaced, waiting};
 use crate::plan::ready::{Judgement, Past, judge};
 use crate::plan::world::SetView;
+
+/// A set is stale when its newest tick is older than so many of its usual intervals.
+const USUAL_INTERVALS: u64 = 5;
 
 /// What a set's status is made of.
 pub(crate) struct Input<'a> {
@@ -36,6 +41,8 @@ pub(crate) struct Share<'a> {
     pub(crate) instruments: u32,
     /// What its process says of the set, if it answers.
     pub(crate) report: Option<&'a contract::report::Set>,
+    /// When it said so.
+    pub(crate) at: Option<Instant>,
 }
 
 /// How many of a set's instruments there are of each kind.
@@ -64,6 +71,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
         waiting: input.waiting,
         conflicts: input.conflicts,
         holders: &holders,
+        freshness: freshness(input, now.monotonic),
     };
     let judgement = judge(set(&facts), &input.past, now);
     let unasked = holders.iter().any(|holder| holder.unasked);
@@ -72,6 +80,15 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
         resolved(&asked, counts),
         scheduled(&asked, input, counts),
         streaming(counts, unasked, &judgement),
+        match &input.view.spec {
+            Ok(spec) => super::paused(spec.paused),
+            Err(_) => verdict(
+                ConditionType::Paused,
+                State::Unknown,
+                Reason::Invalid,
+                "the set cannot be read",
+            ),
+        },
     ];
     let meta = &input.view.observed.meta;
     let samples = match input.demand {
@@ -125,6 +142,34 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
         last_tick_time: newest.max(before.last_tick_time),
     };
     (status, judgement)
+}
+
+/// How old the newest tick is and may be. The age is the process's own measure and what has passed
+/// since: the clocks of two machines are not compared.
+fn freshness(input: &Input<'_>, now: Instant) -> Option<Freshness> {
+    let spec = input.view.spec.as_ref().ok()?;
+    let newest = input.shares.iter().filter_map(|share| {
+        let report = share.report?;
+        let since = now.saturating_duration_since(share.at?);
+        Some((
+            Duration::from_millis(report.age_ms?).saturating_add(since),
+            report.last_tick_us.and_then(seconds),
+        ))
+    });
+    let (age, newest) = newest.min_by_key(|(age, _)| *age)?;
+    let usual = input
+        .shares
+        .iter()
+        .filter_map(|share| share.report?.usual_interval_ms)
+        .min();
+    let usual = usual.map_or(Duration::ZERO, |usual| {
+        Duration::from_millis(usual.saturating_mul(USUAL_INTERVALS))
+    });
+    Some(Freshness {
+        age,
+        newest,
+        limit: spec.stale_after.max(usual),
+    })
 }
 
 fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
@@ -233,7 +278,8 @@ fn streaming(counts: Counts, unasked: bool, judgement: &Judgement) -> Verdict {
             "waits for the first report",
         );
     }
-    if counts.scheduled > 0
+    if judgement.reason != Reason::Stale
+        && counts.scheduled > 0
         && counts.streaming > 0
         && counts.streaming + counts.silent >= counts.scheduled
     {

@@ -34,6 +34,7 @@ fn found(
         waiting: 0,
         conflicts: (0, ""),
         holders: &[],
+        freshness: None,
     };
     change(&mut facts, &mut holder);
     let holders = [holder];
@@ -98,6 +99,7 @@ fn no_name_resolves() {
         waiting: 0,
         conflicts: (0, ""),
         holders: &[],
+        freshness: None,
     };
     let Finding::Fails(reason, message) = set(&none) else {
         panic!("must fail")
@@ -160,6 +162,7 @@ fn a_holder_that_is_not_ready_lends_its_reason() {
         waiting: 0,
         conflicts: (0, ""),
         holders: &holders,
+        freshness: None,
     };
     let Finding::Trouble {
         lasting, message, ..

@@ -1,0 +1,92 @@
+//! Accounts that could stream and must not: paused, or with the API key of an older one.
+//!
+//! Pure. Only what is known takes an account out: a key that was not looked at is no duplicate.
+
+use std::collections::BTreeMap;
+
+use crds::condition::Reason;
+
+use super::world::AccountView;
+use super::{Key, Secret};
+use crate::key_print::KeyPrint;
+
+/// Why an account streams nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Off {
+    /// Its spec says so.
+    Paused,
+    /// This older account has the same API key.
+    Duplicate(Key),
+}
+
+impl Off {
+    /// As conditions say it.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Paused => Reason::Paused,
+            Self::Duplicate(_) => Reason::DuplicateApiKey,
+        }
+    }
+
+    /// For people.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Paused => {
+                "spec.paused is set: no socket is open, its instruments go to accounts with room"
+                    .to_owned()
+            }
+            Self::Duplicate(older) => format!(
+                "TickerAccount {older} has the same API key and is older: give this one a key of its own, or delete one \
+                 of them"
+            ),
+        }
+    }
+}
+
+/// What each account is off for, in the order of `accounts`.
+pub(crate) fn off(accounts: &[AccountView<'_>]) -> Vec<Option<Off>> {
+    let owners = owners(accounts);
+    accounts
+        .iter()
+        .map(|account| {
+            if account.spec.as_ref().is_ok_and(|spec| spec.paused) {
+                return Some(Off::Paused);
+            }
+            let owner = owners.get(&identity(account)?)?;
+            let meta = &account.observed.object.meta;
+            (owner.2 != meta.uid).then(|| Off::Duplicate(owner.1.clone()))
+        })
+        .collect()
+}
+
+/// Who is the oldest by endpoint and key.
+type Owners<'a> = BTreeMap<(&'a str, KeyPrint), (jiff::Timestamp, Key, String)>;
+
+fn owners<'a>(accounts: &'a [AccountView<'_>]) -> Owners<'a> {
+    let mut owners = Owners::new();
+    for account in accounts {
+        let Some(identity) = identity(account) else {
+            continue;
+        };
+        let meta = &account.observed.object.meta;
+        let claim = (meta.created, meta.key.clone(), meta.uid.clone());
+        let owner = owners.entry(identity).or_insert_with(|| claim.clone());
+        if claim < *owner {
+            *owner = claim;
+        }
+    }
+    owners
+}
+
+/// Whom Kite takes the account for: a simulator elsewhere may know the same key.
+fn identity<'a>(account: &'a AccountView<'_>) -> Option<(&'a str, KeyPrint)> {
+    let Secret::Present { key: Some(key), .. } = account.observed.secret else {
+        return None;
+    };
+    let websocket = match (&account.spec, account.base) {
+        (Ok(spec), _) => &spec.websocket,
+        (Err(_), Some(base)) => &base.websocket,
+        (Err(_), None) => return None,
+    };
+    Some((websocket, key))
+}

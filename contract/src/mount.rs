@@ -16,6 +16,30 @@ pub const API_KEY_FILE: &str = "api_key";
 /// File of the access token in the credentials folder.
 pub const ACCESS_TOKEN_FILE: &str = "access_token";
 
+/// File of the user in the redis folder. Its files are named as the keys of the Secret.
+pub const REDIS_USERNAME_FILE: &str = "username";
+
+/// File of the user's password in the redis folder.
+pub const REDIS_PASSWORD_FILE: &str = "password";
+
+/// File of the authorities that sign Redis' certificate, in the redis folder.
+pub const REDIS_CA_FILE: &str = "ca.crt";
+
+/// File of the certificate that Redis is shown, in the redis folder.
+pub const REDIS_CERTIFICATE_FILE: &str = "tls.crt";
+
+/// File of that certificate's private key, in the redis folder.
+pub const REDIS_KEY_FILE: &str = "tls.key";
+
+/// Every file of the redis folder; each may be missing.
+pub const REDIS_FILES: [&str; 5] = [
+    REDIS_USERNAME_FILE,
+    REDIS_PASSWORD_FILE,
+    REDIS_CA_FILE,
+    REDIS_CERTIFICATE_FILE,
+    REDIS_KEY_FILE,
+];
+
 /// The link that is swapped; a change of it is a change of every file.
 pub const DATA_LINK: &str = "..data";
 

@@ -13,8 +13,8 @@ const LISTEN: SocketAddr = SocketAddr::new(
 
 /// Streams one account's instruments from Kite's WebSockets to Redis
 ///
-/// What to stream and the credentials are files in two folders, mounted or written by another
-/// process; both may change at any time.
+/// What to stream and the credentials are files in folders, mounted or written by another process;
+/// all of them may change at any time.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kite-ingestor", version)]
 pub struct Args {
@@ -24,6 +24,10 @@ pub struct Args {
     /// Folder of the files api_key and access_token
     #[arg(long, env = "CREDENTIALS_DIR", value_name = "DIR")]
     pub credentials_dir: PathBuf,
+    /// Folder of the files username, password, ca.crt, tls.crt and tls.key for Redis, each of which
+    /// may be missing; read whenever Redis is connected to
+    #[arg(long, env = "REDIS_DIR", value_name = "DIR")]
+    pub redis_dir: Option<PathBuf>,
     /// Address of the HTTP server: report, health, probes, metrics; port 0 takes a free one
     #[arg(long, env = "LISTEN", default_value_t = LISTEN, value_name = "ADDR")]
     pub listen: SocketAddr,
@@ -50,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_folders_are_required() {
+    fn only_two_folders_are_required() {
         let args = [
             "kite-ingestor",
             "--assignment-dir",
@@ -58,7 +62,9 @@ mod tests {
             "--credentials-dir",
             "c",
         ];
-        assert_eq!(Args::parse_from(args).listen.to_string(), "0.0.0.0:9400");
+        let parsed = Args::parse_from(args);
+        assert_eq!(parsed.listen.to_string(), "0.0.0.0:9400");
+        assert_eq!(parsed.redis_dir, None);
         assert!(Args::try_parse_from(["kite-ingestor"]).is_err());
     }
 }

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assigned::Assigned;
 use crate::credentials::Found;
+use crate::redis::access::Access;
 use crate::redis::link::Link;
 use crate::report::{self, Snapshot};
 use connection::{Connection, Dialler, Event};
@@ -63,6 +64,8 @@ pub struct Setup {
     pub tls: Arc<ClientConfig>,
     /// Where key and token lie.
     pub credentials: PathBuf,
+    /// What Redis asks for.
+    pub redis: Access,
     /// The start of this process in microseconds, as text.
     pub epoch: String,
     /// Makes the waits of this process its own.
@@ -95,7 +98,7 @@ impl Plane {
     ) -> Self {
         let mut random = fastrand::Rng::with_seed(setup.seed);
         let name = format!("kite-ingestor:{}", setup.epoch);
-        let link = Link::new(Arc::clone(&setup.tls), name, random.u64(..));
+        let link = Link::new(setup.redis.clone(), name, random.u64(..));
         let connections = (0..kite::limits::CONNECTIONS_PER_API_KEY)
             .map(|index| Connection::new(index, random.u64(..)))
             .collect();

@@ -2,9 +2,11 @@
 //!
 //! Owns the protocol, the link and what waits for it. Must not know what a tick is.
 
+pub mod access;
 pub mod backlog;
 pub mod greeting;
 pub mod link;
 pub mod outbox;
+pub mod refusal;
 pub mod resp;
 pub mod target;

@@ -13,7 +13,7 @@ use service::metrics::{Registry, register_build, register_process};
 use service::probe::{Heartbeat, Probes, Readiness};
 use service::signal::{Shutdown, SignalError};
 use service::supervise::{TaskError, Tasks};
-use service::tls::{self, TlsError};
+use service::tls::{Roots, TlsError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::args::Args;
 use crate::folder::Folders;
 use crate::metrics::Exposition;
 use crate::plane::{Order, Plane, Setup};
+use crate::redis::access::Access;
 use crate::report::Snapshot;
 use crate::{http, metrics};
 
@@ -71,10 +72,12 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let server = Server::bind(args.listen).await?;
     let (snapshots, seen) = watch::channel(Arc::new(Snapshot::default()));
     let (orders, taken) = mpsc::channel::<Order>(ORDERS);
+    let roots = Roots::of_machine();
     let setup = Setup {
         clock: clock.clone(),
-        tls: tls::client_config()?,
+        tls: roots.client_config(None)?,
         credentials: args.credentials_dir.clone(),
+        redis: Access::new(args.redis_dir, roots)?,
         epoch: epoch.clone(),
         seed: fastrand::u64(..),
     };

@@ -4,9 +4,11 @@ mod stage;
 
 use contract::Assignment;
 use contract::report::{ConnectionState, Report};
+use ingestor::redis::access::Access;
 use ingestor::redis::greeting::greet;
 use ingestor::redis::target::Target;
 use kite::Token;
+use service::tls::Roots;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, free_port};
 use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
@@ -224,12 +226,12 @@ async fn a_redis_that_refuses_what_is_published_is_no_redis() {
 async fn a_new_link_ends_the_one_before_and_no_other() {
     service::tls::install();
     let redis = RedisServer::start().await;
-    let tls = service::tls::client_config().unwrap();
+    let access = Access::new(None, Roots::of_machine()).unwrap();
     let target = Target::parse(&format!("redis://127.0.0.1:{}", redis.port())).unwrap();
-    let mut old = greet(&target, &tls, "ours", None).await.unwrap();
-    let mut other = greet(&target, &tls, "theirs", None).await.unwrap();
-    let _fails_to_end_other = greet(&target, &tls, "ours", other.id).await.unwrap();
-    let _next = greet(&target, &tls, "ours", old.id).await.unwrap();
+    let mut old = greet(&target, &access, "ours", None).await.unwrap();
+    let mut other = greet(&target, &access, "theirs", None).await.unwrap();
+    let _fails_to_end_other = greet(&target, &access, "ours", other.id).await.unwrap();
+    let _next = greet(&target, &access, "ours", old.id).await.unwrap();
     let mut byte = [0];
     let ended = within("the end of the old link", old.stream.read(&mut byte)).await;
     assert_eq!(ended.unwrap(), 0);

@@ -4,15 +4,16 @@
 //! that a server which loads its data, wants a password or is no Redis is told apart here.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
+use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::resp::{Garbage, Replies, Reply, write_command};
+use super::access::{Access, Keys, Login};
+use super::refusal::GreetError;
+use super::resp::{Replies, Reply, write_command};
 use super::target::Target;
-use crate::stream::{ConnectError, Stream, connect};
+use crate::stream::{Stream, connect};
 
 /// Connecting and greeting together may take this long.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,56 +29,50 @@ pub struct Greeted {
     pub id: Option<i64>,
 }
 
-/// Why there is no link.
-#[derive(Debug, thiserror::Error)]
-pub enum GreetError {
-    /// No stream.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The stream broke.
-    #[error("redis closed the connection during the greeting")]
-    Io(#[from] io::Error),
-    /// Not Redis.
-    #[error(transparent)]
-    Garbage(#[from] Garbage),
-    /// Redis, but it refuses.
-    #[error("redis refused: {0}")]
-    Refused(String),
-    /// Nothing within [`TIMEOUT`].
-    #[error("redis did not answer within {} s", TIMEOUT.as_secs())]
-    Timeout,
-}
-
-/// Opens a link named `name`, and ends the link `previous` of the same name if the server still
-/// has it: what that one has not carried out must not come after the first command of this one.
+/// Opens a link named `name` with what `access` holds now, and ends the link `previous` of the same
+/// name if the server still has it: what that one has not carried out must not come after the first
+/// command of this one.
 ///
 /// # Errors
 /// When the server is not there, is no Redis, or does not take commands.
 pub async fn greet(
     target: &Target,
-    tls: &Arc<ClientConfig>,
+    access: &Access,
     name: &str,
     previous: Option<i64>,
 ) -> Result<Greeted, GreetError> {
     let greeting = async {
-        let stream = connect(&target.address, tls).await?;
-        let mut talk = Talk {
-            stream,
-            replies: Replies::default(),
-        };
-        talk.introduce(target.database, name).await?;
-        if let Some(previous) = previous {
-            talk.end(previous, name).await?;
-        }
-        let id = talk.ask(&[b"CLIENT", b"ID"]).await?.integer();
-        talk.ask(&[b"PING"]).await?.accepted()?;
-        Ok(Greeted {
-            stream: talk.stream,
-            id,
-        })
+        let keys = access.read(target.address.tls).await?;
+        let greeted = introduce(target, &keys, name, previous).await;
+        greeted.map_err(|error| error.explained(&keys))
     };
     let greeted = tokio::time::timeout(TIMEOUT, greeting).await;
     greeted.unwrap_or(Err(GreetError::Timeout))
+}
+
+async fn introduce(
+    target: &Target,
+    keys: &Keys,
+    name: &str,
+    previous: Option<i64>,
+) -> Result<Greeted, GreetError> {
+    let mut talk = Talk {
+        stream: connect(&target.address, &keys.tls).await?,
+        replies: Replies::default(),
+    };
+    if let Some(login) = &keys.login {
+        talk.log_in(login).await?;
+    }
+    talk.introduce(target.database, name).await?;
+    if let Some(previous) = previous {
+        talk.end(previous, name).await?;
+    }
+    let id = talk.ask(&[b"CLIENT", b"ID"]).await?.integer();
+    talk.ask(&[b"PING"]).await?.accepted()?;
+    Ok(Greeted {
+        stream: talk.stream,
+        id,
+    })
 }
 
 struct Talk {
@@ -86,6 +81,19 @@ struct Talk {
 }
 
 impl Talk {
+    /// Of a refusal only the code is kept: a server that does not know the command repeats its
+    /// arguments.
+    async fn log_in(&mut self, login: &Login) -> Result<(), GreetError> {
+        let (user, password) = (login.user.as_bytes(), login.password.expose_secret());
+        match self.ask(&[b"AUTH", user, password]).await? {
+            Answer::Refusal(text) => {
+                let code = text.split(' ').next().unwrap_or_default();
+                Err(GreetError::Login(code.to_owned()))
+            }
+            Answer::Text(_) | Answer::Number(_) => Ok(()),
+        }
+    }
+
     async fn introduce(&mut self, database: u32, name: &str) -> Result<(), GreetError> {
         // Names are for people who look at CLIENT LIST; a server that forbids them is fine.
         self.ask(&[b"CLIENT", b"SETNAME", name.as_bytes()]).await?;

@@ -5,17 +5,17 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use rustls::ClientConfig;
 use service::text::{LineQuota, printable};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::greeting::{GreetError, Greeted, greet};
+use super::access::Access;
+use super::greeting::{Greeted, greet};
 use super::outbox::Outbox;
+use super::refusal::GreetError;
 use super::resp::{Garbage, Replies, Reply};
 use super::target::Target;
 use crate::stream::Stream;
@@ -52,7 +52,7 @@ pub struct Counts {
 
 /// The way to one Redis.
 pub struct Link {
-    tls: Arc<ClientConfig>,
+    access: Access,
     name: String,
     target: Option<Target>,
     state: State,
@@ -113,9 +113,9 @@ impl Link {
     /// A link to nowhere yet. `name` is what the server shows of it: without spaces, and of this
     /// process alone.
     #[must_use]
-    pub fn new(tls: Arc<ClientConfig>, name: String, seed: u64) -> Self {
+    pub fn new(access: Access, name: String, seed: u64) -> Self {
         Self {
-            tls,
+            access,
             name,
             target: None,
             state: State::Away { until: None },
@@ -220,10 +220,10 @@ impl Link {
             && until.is_none_or(|until| now >= until)
             && let Some(target) = self.target.clone()
         {
-            let (tls, name) = (Arc::clone(&self.tls), self.name.clone());
+            let (access, name) = (self.access.clone(), self.name.clone());
             let previous = self.previous;
             self.state = State::Greeting(Box::pin(async move {
-                greet(&target, &tls, &name, previous).await
+                greet(&target, &access, &name, previous).await
             }));
         }
         if let State::Greeting(greeting) = &mut self.state {

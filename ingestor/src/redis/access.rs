@@ -1,0 +1,226 @@
+//! What Redis asks for before it takes commands: user and password, and for TLS the authorities to
+//! trust and a client certificate. They are files of a mounted folder, each of which may be missing.
+//!
+//! Owns reading them, anew for every link, and the words for what is wrong with them. They are never
+//! printed, and wiped when dropped. Must not talk to Redis.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use contract::mount::{
+    self, REDIS_CA_FILE, REDIS_CERTIFICATE_FILE, REDIS_KEY_FILE, REDIS_PASSWORD_FILE,
+    REDIS_USERNAME_FILE,
+};
+use rustls::ClientConfig;
+use secrecy::{ExposeSecret, SecretSlice};
+use service::tls::{Identity, Roots, TlsError};
+
+/// The user that Redis has without any configuration.
+const DEFAULT_USER: &str = "default";
+
+/// A bundle of every public authority takes a quarter of it; a Secret holds no more.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// Where the files are; clones share what they were made of.
+#[derive(Clone, Debug)]
+pub struct Access {
+    folder: Option<PathBuf>,
+    roots: Roots,
+    usual: Arc<ClientConfig>,
+}
+
+/// What one link is opened with.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Who to be, where somebody is given.
+    pub login: Option<Login>,
+    /// How to trust, and what certificate to show.
+    pub tls: Arc<ClientConfig>,
+    /// Whether the authorities come from the folder.
+    pub own_authorities: bool,
+    /// Whether there is a certificate to show.
+    pub certificate: bool,
+}
+
+/// A user with its password.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// Its password.
+    pub password: SecretSlice<u8>,
+}
+
+/// Files that cannot be used. Says which and what to do, never what they hold.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The file system refused.
+    #[error("the Secret for redis cannot be read")]
+    Io(#[from] io::Error),
+    /// A user name that is no text.
+    #[error("username in the Secret for redis is no text")]
+    Username,
+    /// A user without a password.
+    #[error("the Secret for redis has username, but no password: add it")]
+    NoPassword,
+    /// One half of a pair.
+    #[error("the Secret for redis has {there}, but no {missing}: a client certificate takes both")]
+    Half {
+        /// The file that exists.
+        there: &'static str,
+        /// The file that does not.
+        missing: &'static str,
+    },
+    /// A file is not what its name says.
+    #[error("{file} in the Secret for redis cannot be used")]
+    Unusable {
+        /// The file.
+        file: &'static str,
+        /// Why.
+        source: TlsError,
+    },
+    /// Certificate and key are of two pairs.
+    #[error(
+        "tls.key in the Secret for redis does not belong to the certificate in tls.crt: \
+         put both of one pair there"
+    )]
+    Mismatch,
+}
+
+impl Access {
+    /// The files of `folder`; without one, nothing but `roots`.
+    ///
+    /// # Errors
+    /// When there is no TLS at all.
+    pub fn new(folder: Option<PathBuf>, roots: Roots) -> Result<Self, TlsError> {
+        let usual = roots.client_config(None)?;
+        Ok(Self {
+            folder,
+            roots,
+            usual,
+        })
+    }
+
+    /// Reads the files as they are now; those for TLS only where it is spoken.
+    ///
+    /// # Errors
+    /// When a file is there that cannot be used, or one of a pair.
+    pub async fn read(&self, tls: bool) -> Result<Keys, AccessError> {
+        let access = self.clone();
+        let read = tokio::task::spawn_blocking(move || access.read_now(tls)).await;
+        read.unwrap_or_else(|panic| Err(AccessError::Io(panic.into())))
+    }
+
+    fn read_now(&self, tls: bool) -> Result<Keys, AccessError> {
+        let files = match &self.folder {
+            Some(folder) => mount::read_together(folder, Files::read)?,
+            None => Files::default(),
+        };
+        let login = files.login()?;
+        if !tls {
+            return Ok(Keys {
+                login,
+                tls: Arc::clone(&self.usual),
+                own_authorities: false,
+                certificate: false,
+            });
+        }
+        let identity = files.identity()?;
+        Ok(Keys {
+            login,
+            tls: self.config(files.authorities.as_ref(), identity)?,
+            own_authorities: files.authorities.is_some(),
+            certificate: identity.is_some(),
+        })
+    }
+
+    fn config(
+        &self,
+        authorities: Option<&Content>,
+        identity: Option<Identity<'_>>,
+    ) -> Result<Arc<ClientConfig>, AccessError> {
+        let roots = match authorities {
+            Some(text) => Roots::from_pem(text.expose_secret())
+                .map_err(|source| unusable(REDIS_CA_FILE, source))?,
+            None if identity.is_none() => return Ok(Arc::clone(&self.usual)),
+            None => self.roots.clone(),
+        };
+        roots.client_config(identity).map_err(|error| match error {
+            TlsError::Mismatch => AccessError::Mismatch,
+            TlsError::PrivateKey => unusable(REDIS_KEY_FILE, error),
+            TlsError::Certificate | TlsError::Versions(_) => {
+                unusable(REDIS_CERTIFICATE_FILE, error)
+            }
+        })
+    }
+}
+
+fn unusable(file: &'static str, source: TlsError) -> AccessError {
+    AccessError::Unusable { file, source }
+}
+
+/// What a file holds.
+type Content = SecretSlice<u8>;
+
+/// The files that exist and are not empty.
+#[derive(Debug, Default)]
+struct Files {
+    username: Option<Content>,
+    password: Option<Content>,
+    authorities: Option<Content>,
+    certificate: Option<Content>,
+    private_key: Option<Content>,
+}
+
+impl Files {
+    fn read(folder: &Path) -> io::Result<Self> {
+        let file = |name| read_file(folder, name);
+        Ok(Self {
+            username: file(REDIS_USERNAME_FILE)?,
+            password: file(REDIS_PASSWORD_FILE)?,
+            authorities: file(REDIS_CA_FILE)?,
+            certificate: file(REDIS_CERTIFICATE_FILE)?,
+            private_key: file(REDIS_KEY_FILE)?,
+        })
+    }
+
+    fn login(&self) -> Result<Option<Login>, AccessError> {
+        let user = match (&self.username, &self.password) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Err(AccessError::NoPassword),
+            (None, Some(_)) => DEFAULT_USER.to_owned(),
+            (Some(user), Some(_)) => String::from_utf8(user.expose_secret().to_vec())
+                .map_err(|_not_text| AccessError::Username)?,
+        };
+        let password = self.password.clone();
+        Ok(password.map(|password| Login { user, password }))
+    }
+
+    fn identity(&self) -> Result<Option<Identity<'_>>, AccessError> {
+        let half = |there, missing| Err(AccessError::Half { there, missing });
+        match (&self.certificate, &self.private_key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(private_key)) => Ok(Some(Identity {
+                certificate: certificate.expose_secret(),
+                private_key: private_key.expose_secret(),
+            })),
+            (Some(_), None) => half(REDIS_CERTIFICATE_FILE, REDIS_KEY_FILE),
+            (None, Some(_)) => half(REDIS_KEY_FILE, REDIS_CERTIFICATE_FILE),
+        }
+    }
+}
+
+/// A line end that an editor left is no part of it; a space may be one of a password.
+fn read_file(folder: &Path, name: &str) -> io::Result<Option<Content>> {
+    let Some(mut content) = mount::read(folder, name, LARGEST_FILE)? else {
+        return Ok(None);
+    };
+    while content.last().is_some_and(|byte| b"\r\n".contains(byte)) {
+        content.pop();
+    }
+    Ok((!content.is_empty()).then(|| Content::from(content)))
+}
+
+#[cfg(test)]
+mod tests;

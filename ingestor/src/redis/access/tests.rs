@@ -1,0 +1,132 @@
+//! What each combination of files leads to, and what the errors say.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// A certificate that was signed with its own key.
+struct Made {
+    certificate: String,
+    private_key: String,
+}
+
+impl Made {
+    fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Self {
+            certificate: made.cert.pem(),
+            private_key: made.signing_key.serialize_pem(),
+        }
+    }
+}
+
+fn read(tls: bool, files: &[(&'static str, &str)]) -> Result<Keys, AccessError> {
+    let folder = tempfile::tempdir().unwrap();
+    let files: BTreeMap<_, _> = files
+        .iter()
+        .map(|(name, text)| (*name, text.as_bytes().to_vec()))
+        .collect();
+    mount::publish(folder.path(), &files).unwrap();
+    let folder = Some(folder.path().to_owned());
+    Access::new(folder, Roots::of_machine())
+        .unwrap()
+        .read_now(tls)
+}
+
+fn complaint(files: &[(&'static str, &str)]) -> String {
+    let error = read(true, files).unwrap_err();
+    service::exit::chain(&error).to_string()
+}
+
+#[test]
+fn without_files_there_is_no_login_and_the_usual_trust() {
+    let roots = Roots::of_machine();
+    for folder in [None, Some(PathBuf::from("/nonexistent"))] {
+        let access = Access::new(folder, roots.clone()).unwrap();
+        let keys = access.read_now(true).unwrap();
+        assert!(keys.login.is_none() && !keys.own_authorities && !keys.certificate);
+        assert!(Arc::ptr_eq(&keys.tls, &access.usual));
+    }
+}
+
+#[test]
+fn a_login_loses_its_line_end_and_is_never_shown() {
+    let login = |files: &[(&'static str, &str)]| {
+        let keys = read(false, files).unwrap();
+        let login = keys.login.clone().unwrap();
+        let shown = format!("{keys:?}");
+        assert!(!shown.contains("pass "), "{shown}");
+        (login.user, login.password.expose_secret().to_vec())
+    };
+    let alice = login(&[("username", "alice\n"), ("password", " pass \r\n")]);
+    assert_eq!(alice, ("alice".to_owned(), b" pass ".to_vec()));
+    let nobody = login(&[("username", "\n"), ("password", "pass ")]);
+    assert_eq!(nobody, ("default".to_owned(), b"pass ".to_vec()));
+}
+
+#[test]
+fn authorities_and_certificate_are_taken_where_tls_is_spoken() {
+    let made = Made::new();
+    let pair = [
+        ("tls.crt", made.certificate.as_str()),
+        ("tls.key", made.private_key.as_str()),
+        ("ca.crt", made.certificate.as_str()),
+    ];
+    let keys = read(true, &pair).unwrap();
+    assert!(keys.own_authorities && keys.certificate);
+    assert!(keys.tls.client_auth_cert_resolver.has_certs());
+    let keys = read(true, &pair[..2]).unwrap();
+    assert!(!keys.own_authorities && keys.certificate);
+    let keys = read(true, &pair[2..]).unwrap();
+    assert!(keys.own_authorities && !keys.certificate);
+    let plain = read(false, &[("ca.crt", "not looked at")]).unwrap();
+    assert!(!plain.own_authorities);
+}
+
+#[test]
+fn each_fault_names_its_file_and_what_to_do() {
+    let (made, other) = (Made::new(), Made::new());
+    let certificate = ("tls.crt", made.certificate.as_str());
+    assert_eq!(
+        complaint(&[("username", "alice")]),
+        "the Secret for redis has username, but no password: add it"
+    );
+    assert_eq!(
+        complaint(&[("ca.crt", "rubbish")]),
+        "ca.crt in the Secret for redis cannot be used: no certificate in PEM form"
+    );
+    assert_eq!(
+        complaint(&[certificate]),
+        "the Secret for redis has tls.crt, but no tls.key: a client certificate takes both"
+    );
+    assert_eq!(
+        complaint(&[("tls.key", "secret")]),
+        "the Secret for redis has tls.key, but no tls.crt: a client certificate takes both"
+    );
+    assert_eq!(
+        complaint(&[certificate, ("tls.key", "secret")]),
+        "tls.key in the Secret for redis cannot be used: \
+         no private key in PEM form without a pass phrase"
+    );
+    assert_eq!(
+        complaint(&[("tls.crt", "rubbish"), ("tls.key", &made.private_key)]),
+        "tls.crt in the Secret for redis cannot be used: no certificate in PEM form"
+    );
+    assert_eq!(
+        complaint(&[certificate, ("tls.key", &other.private_key)]),
+        "tls.key in the Secret for redis does not belong to the certificate in tls.crt: \
+         put both of one pair there"
+    );
+}
+
+#[test]
+fn files_are_read_anew_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let access = Access::new(Some(folder.path().to_owned()), Roots::of_machine()).unwrap();
+    for password in ["one", "two"] {
+        let files = BTreeMap::from([("password", password.as_bytes().to_vec())]);
+        mount::publish(folder.path(), &files).unwrap();
+        let login = access.read_now(false).unwrap().login.unwrap();
+        assert_eq!(login.password.expose_secret(), password.as_bytes());
+    }
+}

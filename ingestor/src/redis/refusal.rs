@@ -126,6 +126,8 @@ fn is_untrusted(error: &ConnectError) -> bool {
     )
 }
 
+/// Whether the server found fault with the client's certificate. It cannot decrypt a signature when
+/// its authority has the name of the one that signed, and another key.
 fn is_about_certificate(error: &io::Error) -> bool {
     matches!(
         said(error),
@@ -138,6 +140,7 @@ fn is_about_certificate(error: &io::Error) -> bool {
                 | Alert::CertificateRevoked
                 | Alert::CertificateUnknown
                 | Alert::UnknownCA
+                | Alert::DecryptError
         ))
     )
 }

@@ -68,6 +68,19 @@ impl Folders {
         self.root.path().join("credentials")
     }
 
+    fn redis(&self) -> PathBuf {
+        self.root.path().join("redis")
+    }
+
+    /// From now on exactly these files are there for Redis.
+    pub fn redis_of(&self, files: &[(&str, &str)]) {
+        let files: BTreeMap<_, _> = files
+            .iter()
+            .map(|(name, text)| (*name, text.as_bytes().to_vec()))
+            .collect();
+        mount::publish(&self.redis(), &files).unwrap();
+    }
+
     pub fn assign(&self, assignment: &Assignment) {
         self.assign_sealed(&Sealed::new(assignment));
     }
@@ -106,6 +119,8 @@ impl Ingestor {
             .arg(folders.assignment())
             .arg("--credentials-dir")
             .arg(folders.credentials())
+            .arg("--redis-dir")
+            .arg(folders.redis())
             .args(["--listen", "127.0.0.1:0", "--exit-on-stdin-close"])
             .args(["--log-level", "trace"])
             .stdin(Stdio::piped())
@@ -181,6 +196,17 @@ impl Ingestor {
             .args(["-TERM", &pid])
             .status();
         assert!(status.unwrap().success());
+    }
+
+    /// Neither its log nor anything it serves holds one of these.
+    pub async fn shows_none_of(&self, secrets: &[&str]) {
+        let mut shown = self.log();
+        for path in [contract::REPORT_PATH, "/metrics", "/health", "/readyz"] {
+            shown += &self.get(path).await.1;
+        }
+        for secret in secrets {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
     }
 
     /// What it logged so far.

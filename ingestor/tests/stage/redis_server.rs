@@ -13,6 +13,9 @@ pub struct RedisServer {
     child: Child,
     port: u16,
     folder: tempfile::TempDir,
+    settings: Vec<String>,
+    /// What the default user is asked for.
+    password: String,
 }
 
 /// A port that nobody listens on.
@@ -27,13 +30,28 @@ impl RedisServer {
     }
 
     pub async fn start_at(port: u16) -> Self {
+        Self::start_with(port, &[]).await
+    }
+
+    /// With further settings, as on its command line.
+    pub async fn start_with(port: u16, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let child = spawn(port, folder.path()).await;
+        let settings: Vec<String> = settings.iter().map(|text| (*text).to_owned()).collect();
+        let child = spawn(port, folder.path(), &settings).await;
         Self {
             child,
             port,
             folder,
+            settings,
+            password: String::new(),
         }
+    }
+
+    /// From now on whoever connects has to log in; who did so before stays.
+    pub async fn require(&mut self, password: &str) {
+        self.command(&["CONFIG", "SET", "requirepass", password])
+            .await;
+        password.clone_into(&mut self.password);
     }
 
     pub const fn port(&self) -> u16 {
@@ -55,18 +73,20 @@ impl RedisServer {
     }
 
     pub async fn restart(&mut self) {
-        self.child = spawn(self.port, self.folder.path()).await;
+        self.child = spawn(self.port, self.folder.path(), &self.settings).await;
     }
 
-    /// Carries out one command, which must succeed.
-    pub async fn command(&self, arguments: &[&str]) {
+    /// Carries out one command, which must succeed, and returns the answer.
+    pub async fn command(&self, arguments: &[&str]) -> String {
         let output = Command::new("redis-cli")
             .args(["-e", "-p", &self.port.to_string()])
             .args(arguments)
+            .env("REDISCLI_AUTH", &self.password)
             .output()
             .await
             .expect("redis-cli is installed");
         assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Everything that is published from now on.
@@ -82,11 +102,12 @@ impl RedisServer {
     }
 }
 
-async fn spawn(port: u16, folder: &std::path::Path) -> Child {
+async fn spawn(port: u16, folder: &std::path::Path, settings: &[String]) -> Child {
     let mut child = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--dir"])
         .arg(folder)
+        .args(settings)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()

@@ -1,0 +1,181 @@
+//! A Redis behind TLS, with an authority of its own and a client certificate: what is trusted and
+//! shown, and what is said when the files do not fit.
+
+mod stage;
+
+use contract::Report;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use stage::kite_server::{KiteServer, frame, full};
+use stage::redis_server::{RedisServer, free_port};
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option};
+
+/// An authority, which signs for both ends.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key.
+struct Pair {
+    certificate: String,
+    private_key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
+    fn certificate(&self) -> String {
+        self.0.pem()
+    }
+
+    fn pair(&self, name: &str) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        // Named as its issuer, it would count as signed by itself.
+        params.distinguished_name.push(DnType::CommonName, name);
+        Pair {
+            certificate: params.signed_by(&key, &self.0).unwrap().pem(),
+            private_key: key.serialize_pem(),
+        }
+    }
+}
+
+/// A Redis that speaks TLS at a second port, and an ingestor that goes there.
+struct World {
+    redis: RedisServer,
+    folders: Folders,
+    ingestor: Ingestor,
+    kite: KiteServer,
+    authority: Authority,
+}
+
+impl World {
+    async fn new(clients: &str) -> Self {
+        let (authority, kite, folders) =
+            (Authority::new(), KiteServer::start().await, Folders::new());
+        let (server, files) = (authority.pair("127.0.0.1"), tempfile::tempdir().unwrap());
+        let file = |name: &str, text: &str| {
+            let path = files.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (port, plain) = (free_port().await, free_port().await);
+        let settings = [
+            ("--tls-port", port.to_string()),
+            ("--tls-auth-clients", clients.to_owned()),
+            ("--tls-cert-file", file("crt", &server.certificate)),
+            ("--tls-key-file", file("key", &server.private_key)),
+            ("--tls-ca-cert-file", file("ca", &authority.certificate())),
+        ];
+        let settings: Vec<&str> = settings
+            .iter()
+            .flat_map(|(name, value)| [*name, value.as_str()])
+            .collect();
+        let redis = RedisServer::start_with(plain, &settings).await;
+        let mut assigned = assignment(&kite, port);
+        assigned.redis_url = format!("rediss://127.0.0.1:{port}");
+        assigned.instruments = vec![option(1)];
+        folders.assign(&assigned);
+        folders.credentials_of(ACCESS_TOKEN);
+        Self {
+            redis,
+            ingestor: Ingestor::start(&folders).await,
+            folders,
+            kite,
+            authority,
+        }
+    }
+
+    /// With these files, this is what is said.
+    async fn complains(&self, files: &[(&str, &str)], expected: &str) {
+        self.folders.redis_of(files);
+        let complains = |report: &Report| {
+            let error = report.redis.error.as_deref();
+            error.is_some_and(|error| error.starts_with(expected))
+        };
+        self.ingestor.until(expected, complains).await;
+    }
+
+    async fn publishes(&mut self, files: &[(&str, &str)]) {
+        let mut ticks = self.redis.subscribe().await;
+        self.folders.redis_of(files);
+        let open = |report: &Report| report.redis.connected;
+        self.ingestor.until("redis", open).await;
+        let socket = self.kite.socket().await;
+        socket.send(frame(&[full(option(1).token, 7)])).unwrap();
+        assert_eq!(ticks.tick().await["volume"], 7);
+    }
+}
+
+#[tokio::test]
+async fn an_authority_of_its_own_is_trusted() {
+    let mut world = World::new("no").await;
+    world
+        .complains(&[], "the certificate of redis is signed by nobody known")
+        .await;
+    world
+        .complains(
+            &[("ca.crt", "rubbish")],
+            "ca.crt in the Secret for redis cannot be used: no certificate in PEM form",
+        )
+        .await;
+    let other = Authority::new().certificate();
+    world
+        .complains(
+            &[("ca.crt", &other)],
+            "the certificate of redis is not signed by ca.crt",
+        )
+        .await;
+    let authority = world.authority.certificate();
+    world.publishes(&[("ca.crt", &authority)]).await;
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown() {
+    let mut world = World::new("yes").await;
+    let authority = world.authority.certificate();
+    let (ours, other) = (
+        world.authority.pair("client"),
+        Authority::new().pair("client"),
+    );
+    let ca = ("ca.crt", authority.as_str());
+    world
+        .complains(
+            &[ca],
+            "redis wants a client certificate: put tls.crt and tls.key",
+        )
+        .await;
+    let strange = [
+        ca,
+        ("tls.crt", &other.certificate),
+        ("tls.key", &other.private_key),
+    ];
+    world
+        .complains(
+            &strange,
+            "redis refuses the client certificate: check tls.crt",
+        )
+        .await;
+    let mixed = [
+        ca,
+        ("tls.crt", &ours.certificate),
+        ("tls.key", &other.private_key),
+    ];
+    world
+        .complains(
+            &mixed,
+            "tls.key in the Secret for redis does not belong to the certificate in tls.crt",
+        )
+        .await;
+    let whole = [
+        ca,
+        ("tls.crt", &ours.certificate),
+        ("tls.key", &ours.private_key),
+    ];
+    world.publishes(&whole).await;
+    let lines = ours.private_key.lines().chain(other.private_key.lines());
+    let secret: Vec<&str> = lines.filter(|line| !line.starts_with("-----")).collect();
+    world.ingestor.shows_none_of(&secret).await;
+}

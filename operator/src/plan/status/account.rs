@@ -183,7 +183,7 @@ fn connected(facts: &AccountFacts<'_>, answer: Option<&Report>, judgement: &Judg
         kind,
         State::False,
         Reason::Connecting,
-        &ready::connecting(report, facts.needed),
+        &ready::obstacle::sockets(report, facts.needed),
     )
 }
 

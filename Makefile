@@ -8,7 +8,10 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TAG ?= dev
 
-.PHONY: help build demo test check unit suites charts cluster-test bench images crds soak clean
+# Where cargo puts what it builds.
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help build demo test check unit next suites charts cluster-test bench images crds soak clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -31,8 +34,13 @@ unit: ## tests that need nothing but the package itself
 	tests/install suites
 	$(CARGO) test --workspace --exclude tests
 
+next: ## operator and ingestor that know a further assignment version, for tests, in target/next
+	$(CARGO) build --workspace --bins --features contract/next
+	install -D --target-directory=$(TARGET)/next $(TARGET)/debug/kite-operator $(TARGET)/debug/kite-ingestor
+
 suites: ## tests with real Redis, simulator, programs and official clients
 	tests/install suites
+	$(MAKE) next
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --package tests --test local --test clients
 	if [ -n "$${KITE_FIXTURES:-}" ]; then

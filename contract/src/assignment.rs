@@ -113,7 +113,7 @@ pub enum Shape {
 pub enum InvalidAssignment {
     /// A version of another time.
     #[error(
-        "assignment version {found} is not one of {:?}: upgrade the ingest image",
+        "assignment version {found} is not one of {:?}: upgrade the older of operator and ingest image",
         crate::ASSIGNMENT_VERSIONS
     )]
     Version {

@@ -10,13 +10,12 @@ pub mod assignment;
 pub mod mount;
 pub mod report;
 pub mod sealed;
+mod version;
 
 pub use assignment::{Account, Assignment, Output, Row, Shape};
 pub use report::Report;
 pub use sealed::Sealed;
-
-/// The assignment versions that this build can read, oldest first.
-pub const ASSIGNMENT_VERSIONS: &[u32] = &[1];
+pub use version::ASSIGNMENT_VERSIONS;
 
 /// The port of an ingest pod's HTTP server: report, health, probes, metrics.
 pub const INGESTOR_PORT: u16 = 9400;

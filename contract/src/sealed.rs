@@ -9,8 +9,8 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-use crate::Assignment;
 use crate::assignment::InvalidAssignment;
+use crate::{Assignment, version};
 
 /// File of the gzipped JSON.
 pub const ASSIGNMENT_FILE: &str = "assignment.json.gz";
@@ -42,7 +42,7 @@ pub enum OpenError {
     /// Not what was sealed.
     #[error("assignment does not match its SHA-256")]
     Hash,
-    /// No assignment of any known version.
+    /// Not the shape of the version that it names, or of none.
     #[error("assignment is not the JSON expected")]
     Json(#[from] serde_json::Error),
     /// An assignment with contradictions.
@@ -58,7 +58,7 @@ impl Sealed {
             clippy::expect_used,
             reason = "strings, numbers and lists always serialise into memory"
         )]
-        let json = serde_json::to_vec(assignment).expect("plain data serialises");
+        let json = version::to_json(assignment).expect("plain data serialises");
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         #[expect(clippy::expect_used, reason = "writing to a Vec cannot fail")]
         let gzip = gzip
@@ -87,7 +87,7 @@ impl Sealed {
         if hash(&json) != self.sha256.trim() {
             return Err(OpenError::Hash);
         }
-        let assignment: Assignment = serde_json::from_slice(&json)?;
+        let assignment = version::from_json(&json)?;
         assignment.check()?;
         Ok(assignment)
     }

@@ -1,9 +1,11 @@
 //! `kite-operator local` on a folder of a test's own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
+use contract::{Sealed, mount};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -14,6 +16,7 @@ use crate::{Program, RedisServer, Simulator, eventually};
 #[derive(Debug)]
 pub struct Local {
     folder: TempDir,
+    operator: PathBuf,
     redis_url: String,
     program: Option<Program>,
     client: reqwest::Client,
@@ -29,6 +32,7 @@ impl Local {
         std::fs::create_dir(folder.path().join("manifests"))?;
         Ok(Self {
             folder,
+            operator: binary("kite-operator"),
             redis_url: redis.url(),
             program: None,
             client: crate::simulator::client()?,
@@ -109,14 +113,38 @@ impl Local {
         )
     }
 
+    /// Has the next start run another build of the operator.
+    pub fn use_operator(&mut self, program: PathBuf) {
+        self.operator = program;
+    }
+
+    /// Has the next start of an ingest process run `program`; call it before [`Self::start`] too, so
+    /// that it can be called again later. A program that does not exist keeps the process down.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn use_ingestor(&self, program: &Path) -> Result<()> {
+        let fresh = self.folder.path().join("fresh");
+        std::os::unix::fs::symlink(program, &fresh)?;
+        Ok(std::fs::rename(fresh, self.ingestor())?)
+    }
+
+    fn ingestor(&self) -> PathBuf {
+        self.folder.path().join("kite-ingestor")
+    }
+
     /// The command line.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary("kite-operator"));
+        let mut command = Command::new(&self.operator);
         command.arg("local").arg("-f").arg(self.manifests());
         command
             .args(["--redis-url", &self.redis_url, "--state-dir"])
             .arg(self.folder.path().join("state"));
+        // The link is there, whether it leads anywhere or not.
+        if self.ingestor().is_symlink() {
+            command.arg("--ingestor-bin").arg(self.ingestor());
+        }
         command
     }
 
@@ -127,6 +155,20 @@ impl Local {
     pub fn start(&mut self) -> Result<()> {
         let log = self.folder.path().join("local.log");
         self.program = Some(Program::start(&mut self.command(), &log)?);
+        Ok(())
+    }
+
+    /// Ends the program, its ingest processes included.
+    ///
+    /// # Errors
+    /// When it does not run.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.program().signal("TERM").await?;
+        let status = self.program().ended().await?;
+        assert!(status.success(), "{status}:\n{}", self.printed());
         Ok(())
     }
 
@@ -183,16 +225,49 @@ impl Local {
     /// # Errors
     /// When it does not answer.
     pub async fn report(&self, account: &str) -> Result<contract::Report> {
-        let states = std::fs::read_dir(self.folder.path().join("state"))?;
-        for state in states {
-            let port_file = state?.path().join("accounts").join(account).join("port");
-            if let Ok(address) = std::fs::read_to_string(port_file) {
-                let url = format!("http://{}{}", address.trim(), contract::REPORT_PATH);
-                let answer = self.client.get(url).send().await?.error_for_status()?;
-                return Ok(serde_json::from_str(&answer.text().await?)?);
+        let address = std::fs::read_to_string(self.state(account)?.join("port"))
+            .with_context(|| format!("{account} has no address yet"))?;
+        let url = format!("http://{}{}", address.trim(), contract::REPORT_PATH);
+        let answer = self.client.get(url).send().await?.error_for_status()?;
+        Ok(serde_json::from_str(&answer.text().await?)?)
+    }
+
+    /// The folder that an account's assignment lies in.
+    ///
+    /// # Errors
+    /// When the account has no state.
+    pub fn assignment_folder(&self, account: &str) -> Result<PathBuf> {
+        Ok(self.state(account)?.join("assignment"))
+    }
+
+    /// The assignment of an account as it lies there.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn sealed(&self, account: &str) -> Result<Sealed> {
+        let folder = self.assignment_folder(account)?;
+        mount::read_together(&folder, |folder| {
+            let read = |name| mount::read(folder, name, contract::sealed::LARGEST_JSON);
+            Ok((read(ASSIGNMENT_FILE)?, read(SHA256_FILE)?))
+        })
+        .map(|(gzip, sha256)| {
+            Some(Sealed {
+                gzip: gzip?,
+                sha256: String::from_utf8(sha256?).ok()?,
+            })
+        })?
+        .with_context(|| format!("{account} has no assignment"))
+    }
+
+    /// Everything that is kept of an account.
+    fn state(&self, account: &str) -> Result<PathBuf> {
+        for state in std::fs::read_dir(self.folder.path().join("state"))? {
+            let folder = state?.path().join("accounts").join(account);
+            if folder.exists() {
+                return Ok(folder);
             }
         }
-        anyhow::bail!("{account} has no address yet")
+        anyhow::bail!("{account} has no state")
     }
 
     /// Process ids of the ingest processes.

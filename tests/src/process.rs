@@ -136,6 +136,24 @@ pub fn binary(name: impl AsRef<OsStr>) -> PathBuf {
     })
 }
 
+/// The path of a program that also knows the next assignment version, built before this test.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn next_binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    // target/PROFILE/deps/TEST
+    let target = test.ancestors().nth(3).unwrap_or(Path::new(""));
+    let built = target.join("next").join(name);
+    assert!(
+        built.exists(),
+        "{} is not built: run `make next` first",
+        built.display()
+    );
+    built
+}
+
 /// Resident memory of a process in bytes, or `None` when it is gone.
 #[must_use]
 pub fn resident_memory(pid: u32) -> Option<u64> {

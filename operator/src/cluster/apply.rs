@@ -3,6 +3,7 @@
 //! It carries a plan out and has no meaningful choice; what it adds is order, care not to repeat
 //! itself, and patience with what fails, object by object.
 
+mod budget;
 pub(super) mod events;
 mod owned;
 mod status;
@@ -16,6 +17,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Client};
 
+use self::budget::Budgets;
 use self::events::Announcer;
 use self::owned::Delivered;
 use self::status::Written;
@@ -62,6 +64,7 @@ pub(crate) struct Applier {
     retries: Retries<Subject>,
     delivered: BTreeMap<Key, Delivered>,
     statuses: BTreeMap<(Kind, Key), Written>,
+    budgets: Budgets,
     announcer: Announcer,
 }
 
@@ -84,6 +87,7 @@ impl Applier {
             retries: Retries::default(),
             delivered: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            budgets: Budgets::default(),
         }
     }
 

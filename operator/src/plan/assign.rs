@@ -200,7 +200,11 @@ fn document(
     channels.truncate(longest);
     let key = &account.observed.object.meta.key;
     Assignment {
-        version: version(account),
+        version: version(
+            contract::ASSIGNMENT_VERSIONS,
+            account.reads(),
+            account.base.map(|base| base.version),
+        ),
         generation: account.base.map_or(0, |base| base.generation),
         account: Account {
             name: key.name.clone(),
@@ -223,20 +227,16 @@ fn sorted<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     distinct.into_iter().map(str::to_owned).collect()
 }
 
-/// The newest version that the process reads too; without a report the one it was given last.
-fn version(account: &AccountView<'_>) -> u32 {
-    let ours = contract::ASSIGNMENT_VERSIONS;
-    let newest = ours.last().copied().unwrap_or(1);
-    match (account.report(), account.base) {
-        (Some(report), _) => ours
-            .iter()
-            .rev()
-            .find(|version| report.assignment_versions.contains(version))
-            .copied()
-            .unwrap_or(newest),
-        (None, Some(base)) if ours.contains(&base.version) => base.version,
-        (None, _) => newest,
-    }
+/// The newest of `ours` that the process reads too. Without a report the version that was written
+/// last: the process may be one that reads no newer one. Where nothing is common the newest counts,
+/// and the account's status says why it is not taken up.
+fn version(ours: &[u32], theirs: Option<&[u32]>, last: Option<u32>) -> u32 {
+    let fits = |version: &&u32| match theirs {
+        Some(theirs) => theirs.contains(version),
+        None => last == Some(**version),
+    };
+    let chosen = ours.iter().filter(fits).max().or(ours.iter().max());
+    chosen.copied().unwrap_or_default()
 }
 
 #[cfg(test)]

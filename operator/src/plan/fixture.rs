@@ -282,7 +282,7 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
     let last_tick_us = Some(1_764_000_000_999_999);
     let sockets = all.div_ceil(u32::from(assignment.tokens_per_connection));
     Report {
-        assignment_versions: vec![1],
+        assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
         epoch: "1".to_owned(),
         assignment: Some(AppliedAssignment {
             account_uid: assignment.account.uid.clone(),

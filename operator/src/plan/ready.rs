@@ -3,6 +3,7 @@
 //! Owns the order of the rules and the patience they have. Each judgement is a pure function of a
 //! few facts; messages are for people and say what to do.
 
+pub(crate) mod obstacle;
 pub(crate) mod set;
 
 use std::time::{Duration, Instant};
@@ -197,12 +198,16 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         && facts.assigned != Some(0)
         && streams(report, facts.needed)
     {
-        let message = format!(
+        let mut message = format!(
             "{} of {} instruments stream{}",
             report.streaming,
             report.assigned,
             if facts.poked { "" } else { SLOW_PATH }
         );
+        // It streams what it was told before.
+        if let Some(why) = obstacle::assignment(report) {
+            message.push_str(&format!("; {why}"));
+        }
         return Finding::Holds(Reason::Streaming, message);
     }
     if let Some((reason, message)) = credentials(facts, report) {
@@ -218,7 +223,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         return process(facts);
     };
     let (reason, message) = if report.redis.connected {
-        (Reason::Connecting, connecting(report, facts.needed))
+        (Reason::Connecting, obstacle::sockets(report, facts.needed))
     } else {
         let why = report.redis.error.as_deref().unwrap_or("no connection yet");
         (
@@ -281,34 +286,6 @@ fn process(facts: &AccountFacts<'_>) -> Finding {
         passing: Reason::PodNotReady,
         lasting: Reason::PodNotReady,
         message,
-    }
-}
-
-/// Why sockets are not up.
-pub(crate) fn connecting(report: &Report, needed: u32) -> String {
-    if let Some(error) = &report.assignment_error {
-        return format!("the ingest pod cannot use its assignment: {error}");
-    }
-    let up = live(report);
-    if needed > 0 && up >= needed {
-        return "all sockets are up, no packet came yet".to_owned();
-    }
-    let limited = report
-        .connections
-        .iter()
-        .any(|socket| socket.state == ConnectionState::RateLimited);
-    if limited {
-        return format!(
-            "{up} of {needed} sockets are up: Kite answered 429, another process uses this API key; end it"
-        );
-    }
-    match report
-        .connections
-        .iter()
-        .find_map(|connection| connection.last_error.as_deref())
-    {
-        Some(error) => format!("{up} of {needed} sockets are up: {error}"),
-        None => format!("{up} of {needed} sockets are up"),
     }
 }
 

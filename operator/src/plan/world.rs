@@ -66,6 +66,13 @@ impl AccountView<'_> {
         }
     }
 
+    /// The assignment versions that its process reads, where it was asked. They are the process's,
+    /// whichever account it was started for.
+    pub(crate) fn reads(&self) -> Option<&[u32]> {
+        let report = self.observed.scrape.report.as_deref()?;
+        Some(&report.assignment_versions)
+    }
+
     /// The report, if it speaks of this account and not of an older one of its name.
     pub(crate) fn report(&self) -> Option<&Report> {
         self.observed.scrape.report.as_deref().filter(|report| {

@@ -1,7 +1,7 @@
 //! Writes statuses, within two budgets: what somebody may be waiting for at once, what only moves
 //! while ticks flow when there is time.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crds::{InstrumentSet, TickerAccount, names};
 use futures::{StreamExt, stream};
@@ -9,14 +9,8 @@ use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 
-use super::{Applier, ApplyError, IN_FLIGHT, Subject, within};
+use super::{Applier, ApplyError, IN_FLIGHT, Subject, budget, within};
 use crate::plan::{Change, Key, Kind, Now, Plan};
-
-/// The least time between two writes to one object.
-const TRANSITION_GAP: Duration = Duration::from_secs(1);
-
-/// The least time between two writes that only bring times and rates up to date.
-const REFRESH_GAP: Duration = Duration::from_secs(10);
 
 /// The last status written to an object.
 #[derive(Clone, Debug)]
@@ -37,40 +31,7 @@ struct Wish<'a> {
 impl Applier {
     /// Writes every status that is due; returns when the next one will be.
     pub(super) async fn write_statuses(&mut self, plan: &Plan, now: Now) -> Option<Instant> {
-        let mut postponed: Option<Instant> = None;
-        let mut due = Vec::new();
-        for (kind, key, uid, change, status) in wishes(plan) {
-            let last = self
-                .statuses
-                .get(&(kind, key.clone()))
-                .filter(|last| last.uid == uid);
-            match due_at(change, last.map(|last| last.at)) {
-                Due::Never => {}
-                Due::At(at) if at > now.monotonic => {
-                    postponed = Some(postponed.map_or(at, |other| other.min(at)));
-                }
-                Due::Now | Due::At(_) => {
-                    let status = status();
-                    // The store may not show yet what was written a moment ago.
-                    let said = last.is_some_and(|last| {
-                        last.status == status
-                            && now.monotonic.saturating_duration_since(last.at) < 2 * TRANSITION_GAP
-                    });
-                    let subject = Subject::Status(kind, key.clone());
-                    if !said && self.retries.may_try(&subject, now.monotonic) {
-                        due.push((
-                            subject,
-                            Wish {
-                                kind,
-                                key,
-                                uid,
-                                status,
-                            },
-                        ));
-                    }
-                }
-            }
-        }
+        let (due, postponed) = self.due(plan, now.monotonic);
         let this = &*self;
         let writes = due.into_iter().map(|(subject, wish)| async move {
             let result = this.write_status(&wish).await;
@@ -93,6 +54,67 @@ impl Applier {
             self.settle(subject, result, now);
         }
         postponed
+    }
+
+    /// What is to be written at `now`, and when the next one will be.
+    fn due<'p>(
+        &mut self,
+        plan: &'p Plan,
+        now: Instant,
+    ) -> (Vec<(Subject, Wish<'p>)>, Option<Instant>) {
+        let objects = plan.accounts.len() + plan.sets.len();
+        let mut postponed: Option<Instant> = None;
+        let mut postpone = |at: Instant| {
+            postponed = Some(postponed.map_or(at, |other| other.min(at)));
+        };
+        let mut candidates = Vec::new();
+        for (kind, key, uid, change, status) in wishes(plan) {
+            let last = self
+                .statuses
+                .get(&(kind, key.clone()))
+                .filter(|last| last.uid == uid);
+            let at = last.map(|last| budget::due_at(change, last.at, objects, uid));
+            match at {
+                _ if change == Change::None => {}
+                Some(at) if at > now => postpone(at),
+                Some(_) | None => {
+                    candidates.push((change, last.map(|last| last.at), kind, key, uid, status));
+                }
+            }
+        }
+        // Those that have waited longest first, so that nobody waits for ever.
+        candidates.sort_by_key(|(_, last, ..)| *last);
+        let mut due = Vec::new();
+        for (change, _, kind, key, uid, status) in candidates {
+            let subject = Subject::Status(kind, key.clone());
+            if !self.retries.may_try(&subject, now) {
+                continue;
+            }
+            if let Err(again) = self.budgets.take(change, now) {
+                postpone(again);
+                continue;
+            }
+            let status = status();
+            let wish = Wish {
+                kind,
+                key,
+                uid,
+                status,
+            };
+            if !self.was_said(&wish, now) {
+                due.push((subject, wish));
+            }
+        }
+        (due, postponed)
+    }
+
+    /// Whether just this was written a moment ago: the store may not show it yet.
+    fn was_said(&self, wish: &Wish<'_>, now: Instant) -> bool {
+        let last = self.statuses.get(&(wish.kind, wish.key.clone()));
+        last.is_some_and(|last| {
+            (last.uid.as_str(), &last.status) == (wish.uid, &wish.status)
+                && now.saturating_duration_since(last.at) < 2 * budget::TRANSITION_GAP
+        })
     }
 
     async fn write_status(&self, wish: &Wish<'_>) -> Result<(), ApplyError> {
@@ -141,23 +163,6 @@ impl Applier {
     }
 }
 
-/// When a status is to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Due {
-    Never,
-    Now,
-    At(Instant),
-}
-
-fn due_at(change: Change, last: Option<Instant>) -> Due {
-    let gap = match change {
-        Change::None => return Due::Never,
-        Change::Refresh => REFRESH_GAP,
-        Change::Transition => TRANSITION_GAP,
-    };
-    last.map_or(Due::Now, |last| Due::At(last + gap))
-}
-
 type Rendered<'a> = Box<dyn Fn() -> Value + 'a>;
 
 fn wishes(plan: &Plan) -> impl Iterator<Item = (Kind, &Key, &str, Change, Rendered<'_>)> {
@@ -176,25 +181,4 @@ fn wishes(plan: &Plan) -> impl Iterator<Item = (Kind, &Key, &str, Change, Render
         (Kind::Set, &set.key, set.uid.as_str(), set.change, status)
     });
     accounts.chain(sets)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transition_waits_a_second_at_most_and_a_refresh_ten() {
-        let start = service::clock::Clock::system().now();
-        assert_eq!(due_at(Change::Transition, None), Due::Now);
-        assert_eq!(due_at(Change::Refresh, None), Due::Now);
-        assert_eq!(
-            due_at(Change::Transition, Some(start)),
-            Due::At(start + Duration::from_secs(1))
-        );
-        assert_eq!(
-            due_at(Change::Refresh, Some(start)),
-            Due::At(start + Duration::from_secs(10))
-        );
-        assert_eq!(due_at(Change::None, Some(start)), Due::Never);
-    }
 }

@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::plan::fixture::{self, edit, equities, observed, run, start};
-use crate::plan::{LastAssignment, Observed};
+use crate::plan::{LastAssignment, Observed, plan};
 
 fn there(observed: &Observed) -> Assignment {
     match &observed.accounts[0].assignment {
@@ -53,4 +55,47 @@ fn two_sets_share_a_row_in_the_richest_mode() {
     world.sets.remove(0);
     run(&mut world, start());
     assert_eq!(there(&world).instruments[0].mode, Mode::Ltp);
+}
+
+#[test]
+fn the_newest_version_that_both_know_is_written() {
+    let both = |theirs: &[u32]| version(&[1, 2, 3], Some(theirs), Some(1));
+    assert_eq!(both(&[1, 2, 3]), 3);
+    assert_eq!(both(&[1, 2]), 2);
+    assert_eq!(both(&[2, 3, 4]), 3);
+}
+
+#[test]
+fn without_a_report_the_version_stays_as_it_lies_there() {
+    assert_eq!(version(&[1, 2, 3], None, Some(2)), 2);
+    assert_eq!(version(&[1, 2, 3], None, None), 3);
+    // One that this build no longer writes.
+    assert_eq!(version(&[2, 3], None, Some(1)), 3);
+}
+
+#[test]
+fn without_a_common_version_the_newest_is_written_and_the_account_says_why() {
+    assert_eq!(version(&[1, 2], Some(&[3, 4]), Some(1)), 2);
+    assert_eq!(version(&[1, 2], Some(&[]), Some(1)), 2);
+    let mut world = observed(
+        vec![fixture::account("a")],
+        vec![fixture::set("s", &equities(0..3), &[])],
+    );
+    let memory = run(&mut world, start());
+    let report = world.accounts[0].scrape.report.as_mut().unwrap();
+    Arc::make_mut(report).assignment_versions = vec![99];
+    let ready = |world: &Observed| {
+        let plan = plan(world, &memory, start());
+        let ready = plan.accounts[0].status.conditions[0].clone();
+        (ready.status, ready.message)
+    };
+    // What streams goes on; what cannot reach it is said all the same.
+    let (status, message) = ready(&world);
+    assert_eq!(status, "True");
+    assert!(message.contains("upgrade the operator"), "{message}");
+    let report = world.accounts[0].scrape.report.as_mut().unwrap();
+    Arc::make_mut(report).connections.clear();
+    let (status, message) = ready(&world);
+    assert_eq!(status, "Unknown");
+    assert!(message.contains("upgrade the operator"), "{message}");
 }

@@ -9,6 +9,7 @@ use crate::plan::fixture::{later, start};
 /// A process with one of one sockets up and five instruments streaming.
 fn good() -> Report {
     Report {
+        assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
         credentials: Credentials::Accepted,
         redis: Redis {
             connected: true,

@@ -73,11 +73,10 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
         connections: if unasked { before.connections } else { None }
             .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, ready::live)))),
         instruments: if unasked { before.instruments } else { None }.or_else(|| {
-            let streaming = answer.map_or(0, |report| report.streaming);
-            Some(format!(
-                "{streaming}/{}",
-                count(input.assigned.unwrap_or(0))
-            ))
+            let assigned = count(input.assigned.unwrap_or(0));
+            // A process that has not let go of some yet streams more than it should.
+            let streaming = answer.map_or(0, |report| report.streaming.min(assigned));
+            Some(format!("{streaming}/{assigned}"))
         }),
         capacity: view
             .spec
@@ -183,7 +182,7 @@ fn connected(facts: &AccountFacts<'_>, answer: Option<&Report>, judgement: &Judg
         kind,
         State::False,
         Reason::Connecting,
-        &ready::connecting(report, facts.needed),
+        &ready::obstacle::sockets(report, facts.needed),
     )
 }
 

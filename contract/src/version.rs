@@ -1,0 +1,111 @@
+//! The JSON of an assignment in each of its versions.
+//!
+//! Owns which shape belongs to which version, in both directions. Every shape has `version` at its
+//! top, so that a reader knows what it cannot read. Must not check what a document says.
+
+use serde::Deserialize;
+
+use crate::Assignment;
+use crate::assignment::InvalidAssignment;
+use crate::sealed::OpenError;
+
+/// The assignment versions that this build reads and writes, oldest first.
+#[cfg(not(feature = "next"))]
+pub const ASSIGNMENT_VERSIONS: &[u32] = &[1];
+
+/// The assignment versions that this build reads and writes, oldest first.
+#[cfg(feature = "next")]
+pub const ASSIGNMENT_VERSIONS: &[u32] = &[1, next::VERSION];
+
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+}
+
+/// Writes an assignment in the shape of its version.
+pub(crate) fn to_json(assignment: &Assignment) -> serde_json::Result<Vec<u8>> {
+    match assignment.version {
+        #[cfg(feature = "next")]
+        next::VERSION => next::to_json(assignment),
+        _ => serde_json::to_vec(assignment),
+    }
+}
+
+/// Reads an assignment in the shape of the version that it names.
+pub(crate) fn from_json(json: &[u8]) -> Result<Assignment, OpenError> {
+    let Head { version } = serde_json::from_slice(json)?;
+    match version {
+        1 => Ok(serde_json::from_slice(json)?),
+        #[cfg(feature = "next")]
+        next::VERSION => Ok(next::from_json(json)?),
+        found => Err(InvalidAssignment::Version { found }.into()),
+    }
+}
+
+/// A version for tests of operators and ingest processes that are upgraded apart. It says what
+/// version 1 says, nested, so that no reader takes one for the other.
+#[cfg(feature = "next")]
+mod next {
+    use serde::{Deserialize, Serialize};
+
+    use crate::Assignment;
+
+    pub(super) const VERSION: u32 = 2;
+
+    #[derive(Serialize, Deserialize)]
+    struct Nested<A> {
+        version: u32,
+        assignment: A,
+    }
+
+    pub(super) fn to_json(assignment: &Assignment) -> serde_json::Result<Vec<u8>> {
+        let version = VERSION;
+        serde_json::to_vec(&Nested {
+            version,
+            assignment,
+        })
+    }
+
+    pub(super) fn from_json(json: &[u8]) -> serde_json::Result<Assignment> {
+        let nested: Nested<Assignment> = serde_json::from_slice(json)?;
+        Ok(Assignment {
+            version: VERSION,
+            ..nested.assignment
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assignment::tests::sample;
+
+    #[test]
+    fn every_version_is_read_as_it_was_written() {
+        for version in ASSIGNMENT_VERSIONS {
+            let assignment = Assignment {
+                version: *version,
+                ..sample()
+            };
+            let json = to_json(&assignment).unwrap();
+            assert_eq!(from_json(&json).unwrap(), assignment);
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_not_known_is_named_whatever_its_shape() {
+        let refused = from_json(br#"{"version": 9, "assignment": {"version": 1}}"#).unwrap_err();
+        let OpenError::Invalid(refused) = refused else {
+            panic!("{refused}")
+        };
+        assert_eq!(refused, InvalidAssignment::Version { found: 9 });
+        assert!(refused.to_string().contains("version 9 is not one of"));
+    }
+
+    #[test]
+    fn the_shape_of_another_version_is_refused() {
+        let nested = serde_json::json!({"version": 1, "assignment": sample()});
+        let refused = from_json(&serde_json::to_vec(&nested).unwrap());
+        assert!(matches!(refused, Err(OpenError::Json(_))), "{refused:?}");
+    }
+}

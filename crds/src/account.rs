@@ -54,7 +54,7 @@ pub struct TickerAccountSpec {
     /// The Redis the account's ticks go to.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub redis: Redis,
-    /// The ingest pod. Only these fields restart it; everything else applies to the running pod.
+    /// The ingest pod. Only these fields and `redis.secretRef` restart it; everything else applies to the running pod.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub pod: PodSettings,
 }
@@ -84,12 +84,19 @@ pub struct Endpoint {
 
 /// A Redis server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Redis {
     /// The server: redis:// or rediss://, host and port, no user and no password. Default: the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rule::scheme("redis", "rediss"), validation = rule::no_user_info(), validation = rule::host_only())]
     pub url: Option<String>,
+    /// A Secret of the same namespace with what the server asks for. Keys, each optional: `username` and `password`,
+    /// and for rediss:// `ca.crt` (trusted instead of the public authorities), `tls.crt` and `tls.key` (shown to the
+    /// server), as in a Secret of type kubernetes.io/tls. A changed Secret counts from the next connection on. To
+    /// name another Secret restarts the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
 }
 
 /// What may be chosen about the ingest pod.

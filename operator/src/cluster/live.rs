@@ -49,11 +49,13 @@ impl Live {
     pub(crate) fn secrets(&self) -> BTreeSet<Key> {
         self.accounts
             .iter()
-            .filter_map(|(key, account)| {
-                Some(Key::new(
-                    &key.namespace,
-                    &account.spec()?.credentials_secret_ref.name,
-                ))
+            .filter_map(|(key, account)| Some((&key.namespace, account.spec()?)))
+            .flat_map(|(namespace, spec)| {
+                let redis = spec.redis.secret_ref.iter();
+                [&spec.credentials_secret_ref]
+                    .into_iter()
+                    .chain(redis)
+                    .map(move |secret| Key::new(namespace, &secret.name))
             })
             .collect()
     }
@@ -103,7 +105,7 @@ impl Live {
                 .get(&pod_key(account))
                 .map(|pod| pod.metadata.clone()),
             assignment: None,
-            secret_version: None,
+            secret_versions: Vec::new(),
         }
     }
 

@@ -58,8 +58,8 @@ pub(crate) struct Owned {
     pub(crate) pod: Option<ObjectMeta>,
     /// Generation and hash of the assignment that lies in its ConfigMap.
     pub(crate) assignment: Option<(u64, String)>,
-    /// Version of the Secret with its credentials.
-    pub(crate) secret_version: Option<String>,
+    /// Versions of its Secrets that exist, that with its credentials first.
+    pub(crate) secret_versions: Vec<String>,
 }
 
 /// An object of ours that belongs to an account which does not exist any more.
@@ -84,8 +84,11 @@ impl Observer {
             let mut own = live.owned(&object.meta.key, &object.meta.uid);
             own.names_are_ours = standing.foreign.is_empty() && !standing.uncertain;
             let secret = self.secret(account, &object.meta.key);
-            if let Secret::Present { version, .. } = &secret {
-                own.secret_version = Some(version.clone());
+            let redis_secret = self.redis_secret(account, &object.meta.key);
+            for secret in [Some(&secret), redis_secret.as_ref()].into_iter().flatten() {
+                if let Secret::Present { version, .. } = secret {
+                    own.secret_versions.push(version.clone());
+                }
             }
             let assignment = self.assignment(&live, &object.meta.key, &object.meta.uid);
             if let LastAssignment::Readable { assignment, sha256 } = &assignment {
@@ -101,6 +104,7 @@ impl Observer {
                 ),
                 scrape: self.scrape(&object.meta.key, &object.meta.uid),
                 secret,
+                redis_secret,
                 object,
             });
             owned.insert(guarded::key(account.meta()), own);
@@ -154,6 +158,11 @@ impl Observer {
             self.secrets
                 .of(&Key::new(&key.namespace, &spec.credentials_secret_ref.name))
         })
+    }
+
+    fn redis_secret(&self, account: &Guarded<TickerAccount>, key: &Key) -> Option<Secret> {
+        let secret = account.spec()?.redis.secret_ref.as_ref()?;
+        Some(self.secrets.of(&Key::new(&key.namespace, &secret.name)))
     }
 
     fn scrape(&self, key: &Key, uid: &str) -> Scrape {

@@ -4,19 +4,20 @@
 //! image and the account's pod settings only, because a change of it restarts the pod; everything
 //! else reaches the pod in mounted files.
 
+mod files;
+
 use std::collections::BTreeMap;
 
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
-use contract::{Assignment, INGESTOR_PORT, mount};
+use contract::{Assignment, INGESTOR_PORT};
 use crds::quantity::{Amounts, Resources};
 use crds::{TickerAccount, names};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
-    KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
-    SeccompProfile, SecretProjection, SecurityContext, Service, ServicePort, ServiceSpec,
-    Toleration, Volume, VolumeMount, VolumeProjection,
+    Capabilities, ConfigMap, Container, ContainerPort, HTTPGetAction, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Service, ServicePort, ServiceSpec,
+    Toleration,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
@@ -25,12 +26,6 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 
 use crate::plan;
-
-/// Where the assignment is mounted. A folder: files mounted one by one never change.
-const ASSIGNMENT_FOLDER: &str = "/etc/kite-ticker/assignment";
-
-/// Where the credentials are mounted.
-const CREDENTIALS_FOLDER: &str = "/etc/kite-ticker/credentials";
 
 /// User and group of the images.
 const NOBODY: i64 = 65_532;
@@ -208,10 +203,7 @@ fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &Defaults) -> PodS
         }),
         tolerations: Some(vec![lost_node("not-ready"), lost_node("unreachable")]),
         containers: vec![container(workload, defaults)],
-        volumes: Some(vec![
-            assignment_volume(owner.name),
-            credentials_volume(&workload.secret),
-        ]),
+        volumes: Some(files::volumes(owner.name, workload)),
         ..PodSpec::default()
     }
 }
@@ -227,11 +219,12 @@ fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {
                 .unwrap_or_else(|| defaults.image.clone()),
         ),
         image_pull_policy: Some(defaults.pull_policy.clone()),
-        args: Some(vec![
-            format!("--listen=0.0.0.0:{INGESTOR_PORT}"),
-            format!("--assignment-dir={ASSIGNMENT_FOLDER}"),
-            format!("--credentials-dir={CREDENTIALS_FOLDER}"),
-        ]),
+        args: Some(
+            [format!("--listen=0.0.0.0:{INGESTOR_PORT}")]
+                .into_iter()
+                .chain(files::arguments(workload))
+                .collect(),
+        ),
         ports: Some(vec![ContainerPort {
             name: Some(HTTP.to_owned()),
             container_port: i32::from(INGESTOR_PORT),
@@ -256,10 +249,7 @@ fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {
             }),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(vec![
-            mounted("assignment", ASSIGNMENT_FOLDER),
-            mounted("credentials", CREDENTIALS_FOLDER),
-        ]),
+        volume_mounts: Some(files::mounts(workload)),
         ..Container::default()
     }
 }
@@ -276,56 +266,6 @@ fn default_resources() -> Resources {
             cpu: None,
             memory: amount("128Mi"),
         },
-    }
-}
-
-fn assignment_volume(account: &str) -> Volume {
-    Volume {
-        name: "assignment".to_owned(),
-        config_map: Some(ConfigMapVolumeSource {
-            name: names::assignment_config_map(account),
-            // A pod without assignment starts, says so and waits for one.
-            optional: Some(true),
-            ..ConfigMapVolumeSource::default()
-        }),
-        ..Volume::default()
-    }
-}
-
-/// Two keys and no other; a Secret or key that is missing must not keep the pod from starting.
-fn credentials_volume(secret: &str) -> Volume {
-    let item = |key: &str, path: &str| KeyToPath {
-        key: key.to_owned(),
-        path: path.to_owned(),
-        mode: None,
-    };
-    let projection = |key, path| VolumeProjection {
-        secret: Some(SecretProjection {
-            name: secret.to_owned(),
-            items: Some(vec![item(key, path)]),
-            optional: Some(true),
-        }),
-        ..VolumeProjection::default()
-    };
-    Volume {
-        name: "credentials".to_owned(),
-        projected: Some(ProjectedVolumeSource {
-            default_mode: Some(0o440),
-            sources: Some(vec![
-                projection(names::SECRET_API_KEY, mount::API_KEY_FILE),
-                projection(names::SECRET_ACCESS_TOKEN, mount::ACCESS_TOKEN_FILE),
-            ]),
-        }),
-        ..Volume::default()
-    }
-}
-
-fn mounted(name: &str, path: &str) -> VolumeMount {
-    VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only: Some(true),
-        ..VolumeMount::default()
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct ChildSpec {
     pub(crate) assignment: PathBuf,
     /// Its credentials folder.
     pub(crate) credentials: PathBuf,
+    /// Its folder of files for Redis.
+    pub(crate) redis: PathBuf,
     /// The file to which it writes its address.
     pub(crate) port_file: PathBuf,
     /// Its log filter.
@@ -137,6 +139,8 @@ async fn start(spec: &ChildSpec) -> std::io::Result<Child> {
         .arg(&spec.assignment)
         .arg("--credentials-dir")
         .arg(&spec.credentials)
+        .arg("--redis-dir")
+        .arg(&spec.redis)
         .args([
             "--listen",
             "127.0.0.1:0",

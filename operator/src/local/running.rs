@@ -46,6 +46,7 @@ impl Running {
             binary: means.ingestor.clone(),
             assignment: state.assignment(account),
             credentials: state.credentials(account),
+            redis: state.redis(account),
             port_file: state.port_file(account),
             log_level: means.log_level.clone(),
         });

@@ -8,12 +8,13 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use contract::mount::REDIS_FILES;
 use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// The keys of a Secret that an ingest process reads, with their values.
+/// The keys of a Secret that an ingest process may read, with their values.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct Credentials {
     values: BTreeMap<&'static str, Zeroizing<Vec<u8>>>,
@@ -26,10 +27,11 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// The values as files of a mounted folder.
-    pub(crate) fn files(&self) -> BTreeMap<&str, Vec<u8>> {
+    /// The values of these keys, as files of a mounted folder.
+    pub(crate) fn files(&self, keys: &[&str]) -> BTreeMap<&str, Vec<u8>> {
         self.values
             .iter()
+            .filter(|(name, _)| keys.contains(*name))
             .map(|(name, value)| (*name, value.to_vec()))
             .collect()
     }
@@ -68,10 +70,13 @@ pub(crate) enum SecretError {
     Base64(&'static str),
 }
 
-/// Reads the two keys; others are left alone.
+/// Reads the keys that a process may need; others are left alone.
 pub(crate) fn read(manifest: &Value) -> Result<Credentials, SecretError> {
     let mut credentials = Credentials::default();
-    for key in [SECRET_API_KEY, SECRET_ACCESS_TOKEN] {
+    let keys = [SECRET_API_KEY, SECRET_ACCESS_TOKEN]
+        .into_iter()
+        .chain(REDIS_FILES);
+    for key in keys {
         let value = match (
             field(manifest, "stringData", key)?,
             field(manifest, "data", key)?,
@@ -108,7 +113,7 @@ mod tests {
             "data": {"api_key": "ZmFrZS1rZXk=", "access_token": "b2xk", "other": "eA=="},
         });
         let files = read(&secret).unwrap();
-        let files = files.files();
+        let files = files.files(&["api_key", "access_token"]);
         assert_eq!(files["api_key"], b"fake-key");
         assert_eq!(files["access_token"], b"fake-token");
         assert_eq!(files.len(), 2);

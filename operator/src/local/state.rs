@@ -114,6 +114,11 @@ impl StateFolder {
         self.account(account).join("credentials")
     }
 
+    /// The folder that an account's files for Redis lie in.
+    pub(crate) fn redis(&self, account: &str) -> PathBuf {
+        self.account(account).join("redis")
+    }
+
     /// The file to which an account's process writes its address.
     pub(crate) fn port_file(&self, account: &str) -> PathBuf {
         self.account(account).join("port")

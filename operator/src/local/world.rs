@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use contract::mount::REDIS_FILES;
 use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
 use contract::{Assignment, mount};
+use crds::account::SecretRef;
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 use jiff::Timestamp;
 
@@ -21,6 +24,9 @@ use crate::plan::{
     AccountPlan, Delivery, Key, LastAssignment, Meta, Object, Observed, ObservedAccount, Plan,
     Process, Secret, Settings, Table, Unreadable,
 };
+
+/// As large as Kubernetes lets a Secret be.
+const LARGEST_SECRET: u64 = 1024 * 1024;
 
 /// The identity of every object: a folder has no other than the name.
 const UID: &str = "local";
@@ -193,7 +199,10 @@ impl World {
         let assignment = self.last_assignment(name);
         let running = self.processes.get(name);
         ObservedAccount {
-            secret: self.secret(&object),
+            secret: self
+                .secret(&object, |spec| Some(&spec.credentials_secret_ref))
+                .unwrap_or_default(),
+            redis_secret: self.secret(&object, |spec| spec.redis.secret_ref.as_ref()),
             object,
             assignment,
             foreign: Vec::new(),
@@ -202,15 +211,16 @@ impl World {
         }
     }
 
-    fn secret(&self, object: &Object<TickerAccountSpec, TickerAccountStatus>) -> Secret {
+    /// What is known of the Secret that the spec names here; nothing where it names none.
+    fn secret(
+        &self,
+        object: &Object<TickerAccountSpec, TickerAccountStatus>,
+        named: impl Fn(&TickerAccountSpec) -> Option<&SecretRef>,
+    ) -> Option<Secret> {
         let Ok(spec) = &object.spec else {
-            return Secret::Unreadable;
+            return Some(Secret::Unreadable);
         };
-        match self
-            .manifests
-            .secrets
-            .get(&spec.credentials_secret_ref.name)
-        {
+        Some(match self.manifests.secrets.get(&named(spec)?.name) {
             Some(Ok(credentials)) => Secret::Present {
                 version: credentials.version(),
                 key: credentials
@@ -219,7 +229,7 @@ impl World {
             },
             None if !self.manifests.incomplete => Secret::Missing,
             Some(Err(_)) | None => Secret::Unreadable,
-        }
+        })
     }
 
     fn last_assignment(&mut self, account: &str) -> LastAssignment {
@@ -309,7 +319,11 @@ impl World {
         let Some(workload) = &account.workload else {
             return Ok(());
         };
-        self.publish_credentials(name, &workload.secret)?;
+        let keys = [mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE];
+        let folder = self.state.credentials(name);
+        self.publish_secret(&folder, Some(&workload.secret), &keys)?;
+        let folder = self.state.redis(name);
+        self.publish_secret(&folder, workload.redis_secret.as_deref(), &REDIS_FILES)?;
         self.processes
             .entry(name.clone())
             .or_insert_with(|| Running::start(name, &self.state, &self.means))
@@ -317,20 +331,18 @@ impl World {
         Ok(())
     }
 
-    /// Writes the files when they differ. A Secret that cannot be read leaves them as they are.
-    fn publish_credentials(&self, account: &str, secret: &str) -> io::Result<()> {
-        let credentials = match self.manifests.secrets.get(secret) {
-            Some(Ok(credentials)) => Some(credentials.clone()),
-            None if !self.manifests.incomplete => Some(super::secret::Credentials::default()),
-            Some(Err(_)) | None => None,
+    /// Writes these keys of a Secret as files when they differ. A Secret that cannot be read leaves
+    /// the files as they are; one that is not named or does not exist has none.
+    fn publish_secret(&self, folder: &Path, secret: Option<&str>, keys: &[&str]) -> io::Result<()> {
+        let found = secret.and_then(|secret| self.manifests.secrets.get(secret));
+        let files = match found {
+            Some(Ok(credentials)) => credentials.files(keys),
+            None if secret.is_none() || !self.manifests.incomplete => BTreeMap::new(),
+            Some(Err(_)) | None => return Ok(()),
         };
-        let Some(credentials) = credentials else {
-            return Ok(());
-        };
-        let (folder, files) = (self.state.credentials(account), credentials.files());
-        for name in [mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE] {
-            if mount::read(&folder, name, 64 * 1024)?.as_ref() != files.get(name) {
-                return mount::publish(&folder, &files);
+        for name in keys {
+            if mount::read(folder, name, LARGEST_SECRET)?.as_ref() != files.get(name) {
+                return mount::publish(folder, &files);
             }
         }
         Ok(())

@@ -86,6 +86,7 @@ pub(crate) fn account(name: &str) -> ObservedAccount {
             version: "1".to_owned(),
             key: None,
         },
+        redis_secret: None,
     }
 }
 

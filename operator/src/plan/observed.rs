@@ -145,6 +145,8 @@ pub struct ObservedAccount {
     pub scrape: Scrape,
     /// Its credentials.
     pub secret: Secret,
+    /// What Redis asks for, where its spec names a Secret with it.
+    pub redis_secret: Option<Secret>,
 }
 
 /// The assignment that lies where an ingest process reads it.

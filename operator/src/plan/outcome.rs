@@ -74,6 +74,8 @@ impl Delivery {
 pub struct Workload {
     /// The Secret with its credentials.
     pub secret: String,
+    /// The Secret with what Redis asks for, where the account names one.
+    pub redis_secret: Option<String>,
     /// The image, where the account chooses one.
     pub image: Option<String>,
     /// Requests and limits, where the account chooses them.

@@ -169,6 +169,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) needed: u32,
     /// Whether the process is told of changed files at once.
     pub(crate) poked: bool,
+    /// Name of the Secret for Redis, if its spec names one and it does not exist.
+    pub(crate) missing_redis_secret: Option<&'a str>,
 }
 
 /// What an account's message adds where pods are left to find changes themselves.
@@ -222,6 +224,15 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
     let Some(report) = report else {
         return process(facts);
     };
+    if let Some(secret) = facts
+        .missing_redis_secret
+        .filter(|_| !report.redis.connected)
+    {
+        let message = format!(
+            "ticks do not reach Redis: Secret {secret} of spec.redis.secretRef does not exist: create it"
+        );
+        return Finding::Fails(Reason::SecretMissing, message);
+    }
     let (reason, message) = if report.redis.connected {
         (Reason::Connecting, obstacle::sockets(report, facts.needed))
     } else {

@@ -115,6 +115,31 @@ fn trouble_of_the_process_becomes_false_after_ten_seconds() {
 }
 
 #[test]
+fn a_missing_secret_for_redis_is_said_once_redis_is_not_there() {
+    let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);
+    change(&mut world.accounts[0], |spec| {
+        spec.redis.secret_ref = Some(crds::account::SecretRef {
+            name: "login".to_owned(),
+        });
+    });
+    world.accounts[0].redis_secret = Some(Secret::Missing);
+    let memory = run(&mut world, start());
+    let ready = plan(&world, &memory, later(start(), 1));
+    assert_eq!(account_is(&ready, "a"), "True Streaming");
+    let report = world.accounts[0].scrape.report.as_mut().unwrap();
+    Arc::make_mut(report).redis.connected = false;
+    let away = plan(&world, &memory, later(start(), 1));
+    assert_eq!(account_is(&away, "a"), "False SecretMissing");
+    assert!(
+        reason(&away, "s")
+            .2
+            .contains("Secret login of spec.redis.secretRef")
+    );
+    let workload = away.accounts[0].workload.as_ref().unwrap();
+    assert_eq!(workload.redis_secret.as_deref(), Some("login"));
+}
+
+#[test]
 fn an_operator_that_starts_believes_what_stands_until_it_has_asked() {
     let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);
     run(&mut world, start());

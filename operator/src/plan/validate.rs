@@ -120,6 +120,7 @@ pub(crate) fn account(
         redis_url: redis_url.to_owned(),
         workload: Workload {
             secret: spec.credentials_secret_ref.name.clone(),
+            redis_secret: spec.redis.secret_ref.as_ref().map(|it| it.name.clone()),
             image: spec.pod.image.clone(),
             resources: spec.pod.resources.clone(),
         },

@@ -88,9 +88,12 @@ impl Applier {
         }
         // Last: a poke makes the kubelet read what was written above.
         if let (true, Some(pod), Some((generation, sha256))) = (self.poke, &owned.pod, content) {
-            let secret = owned.secret_version.as_deref().unwrap_or("none");
+            let secrets = match owned.secret_versions.as_slice() {
+                [] => "none".to_owned(),
+                versions => versions.join("-"),
+            };
             let short = sha256.get(..12).unwrap_or(&sha256);
-            let value = format!("{generation}-{short}-{secret}");
+            let value = format!("{generation}-{short}-{secrets}");
             self.poke(
                 &plan.key,
                 pod,

@@ -21,6 +21,7 @@ fn defaults() -> Defaults {
 fn workload() -> plan::Workload {
     plan::Workload {
         secret: "acct-a-credentials".to_owned(),
+        redis_secret: None,
         image: None,
         resources: None,
     }
@@ -97,6 +98,28 @@ fn an_assignment_is_found_again_in_its_config_map() {
     assert_eq!(object.data.as_ref().unwrap()["generation"], "7");
     assert!(is_owned_by(&object.metadata, "0c2f") && !is_owned_by(&object.metadata, "another"));
     assert_eq!(super::sealed(&ConfigMap::default()), None);
+}
+
+#[test]
+fn what_redis_asks_for_is_five_optional_files() {
+    let without = stateful_set(OWNER, &workload(), &defaults());
+    let with = plan::Workload {
+        redis_secret: Some("redis-login".to_owned()),
+        ..workload()
+    };
+    let pod = |set: StatefulSet| set.spec.unwrap().template.spec.unwrap();
+    let (without, mut with) = (pod(without), pod(stateful_set(OWNER, &with, &defaults())));
+    let volume = with.volumes.as_mut().unwrap().remove(2);
+    insta::assert_yaml_snapshot!(volume);
+    let container = &mut with.containers[0];
+    let folder = container.volume_mounts.as_mut().unwrap().remove(2);
+    assert_eq!(
+        (folder.name.as_str(), folder.read_only),
+        ("redis", Some(true))
+    );
+    let argument = container.args.as_mut().unwrap().pop().unwrap();
+    assert_eq!(argument, format!("--redis-dir={}", folder.mount_path));
+    assert_eq!(with, without, "and nothing else changes");
 }
 
 #[test]

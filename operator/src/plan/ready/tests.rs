@@ -64,6 +64,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         assigned: Some(5),
         needed: 1,
         poked: true,
+        missing_redis_secret: None,
     };
     account(&facts, start().monotonic)
 }
@@ -123,6 +124,7 @@ fn nothing_assigned() {
         report: None,
         assigned: Some(0),
         poked: true,
+        missing_redis_secret: None,
         needed: 0,
     };
     assert_eq!(

@@ -10,7 +10,7 @@ use super::{conditions, count, seconds, verdict};
 use crate::plan::ready::{self, AccountFacts, Finding, Judgement, Past};
 use crate::plan::validate::Account;
 use crate::plan::world::AccountView;
-use crate::plan::{Now, Process};
+use crate::plan::{Now, Process, Secret};
 
 /// What an account's status is made of.
 pub(crate) struct Input<'a> {
@@ -51,6 +51,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
         assigned: input.assigned,
         needed,
         poked: input.poked,
+        missing_redis_secret: missing_redis_secret(view),
     };
     let finding = finding(view, &facts, now);
     let unasked = finding == Finding::Unasked;
@@ -103,6 +104,12 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
         },
     };
     (status, judgement, unasked)
+}
+
+fn missing_redis_secret<'a>(view: &'a AccountView<'_>) -> Option<&'a str> {
+    let spec = view.spec.as_ref().ok()?;
+    let missing = view.observed.redis_secret == Some(Secret::Missing);
+    spec.workload.redis_secret.as_deref().filter(|_| missing)
 }
 
 /// A socket of a process that does not answer: what it was last, in a state that nobody knows.

@@ -1,0 +1,116 @@
+//! The files that a pod finds: assignment, credentials, and what Redis asks for.
+//!
+//! Pure. Every source is optional: a Secret or key that is missing must not keep the pod from
+//! starting, it starts and says what is missing. Folders, not files: files mounted one by one never
+//! change.
+
+use contract::mount;
+use crds::names;
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, KeyToPath, ProjectedVolumeSource, SecretProjection, Volume, VolumeMount,
+    VolumeProjection,
+};
+
+use crate::plan;
+
+/// A folder in the container, and the argument that names it.
+struct Folder {
+    name: &'static str,
+    path: &'static str,
+    argument: &'static str,
+}
+
+const ASSIGNMENT: Folder = Folder {
+    name: "assignment",
+    path: "/etc/kite-ticker/assignment",
+    argument: "--assignment-dir",
+};
+
+const CREDENTIALS: Folder = Folder {
+    name: "credentials",
+    path: "/etc/kite-ticker/credentials",
+    argument: "--credentials-dir",
+};
+
+const REDIS: Folder = Folder {
+    name: "redis",
+    path: "/etc/kite-ticker/redis",
+    argument: "--redis-dir",
+};
+
+fn folders(workload: &plan::Workload) -> impl Iterator<Item = Folder> {
+    let redis = workload.redis_secret.is_some().then_some(REDIS);
+    [ASSIGNMENT, CREDENTIALS].into_iter().chain(redis)
+}
+
+/// What tells the process where its files are.
+pub(super) fn arguments(workload: &plan::Workload) -> Vec<String> {
+    folders(workload)
+        .map(|folder| format!("{}={}", folder.argument, folder.path))
+        .collect()
+}
+
+/// Where the container finds them.
+pub(super) fn mounts(workload: &plan::Workload) -> Vec<VolumeMount> {
+    folders(workload)
+        .map(|folder| VolumeMount {
+            name: folder.name.to_owned(),
+            mount_path: folder.path.to_owned(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        })
+        .collect()
+}
+
+/// Where they come from.
+pub(super) fn volumes(account: &str, workload: &plan::Workload) -> Vec<Volume> {
+    let mut volumes = vec![
+        assignment(account),
+        secret(
+            &CREDENTIALS,
+            &workload.secret,
+            &[mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE],
+        ),
+    ];
+    if let Some(name) = &workload.redis_secret {
+        volumes.push(secret(&REDIS, name, &mount::REDIS_FILES));
+    }
+    volumes
+}
+
+fn assignment(account: &str) -> Volume {
+    Volume {
+        name: ASSIGNMENT.name.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: names::assignment_config_map(account),
+            optional: Some(true),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// These keys of a Secret and no other, as files of the same names. One source per key: of a source
+/// with two keys a missing one would take the other with it.
+fn secret(folder: &Folder, secret: &str, keys: &[&str]) -> Volume {
+    let source = |key: &&str| VolumeProjection {
+        secret: Some(SecretProjection {
+            name: secret.to_owned(),
+            items: Some(vec![KeyToPath {
+                key: (*key).to_owned(),
+                path: (*key).to_owned(),
+                mode: None,
+            }]),
+            optional: Some(true),
+        }),
+        ..VolumeProjection::default()
+    };
+    Volume {
+        name: folder.name.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            default_mode: Some(0o440),
+            sources: Some(keys.iter().map(source).collect()),
+        }),
+        ..Volume::default()
+    }
+}

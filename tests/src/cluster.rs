@@ -120,6 +120,13 @@ impl Cluster {
         &self.namespace
     }
 
+    /// The API server's record of who asked for what, where it can be read.
+    #[must_use]
+    pub fn audit_log(&self) -> Option<PathBuf> {
+        self.own
+            .then(|| state(&self.root).join("logs").join("audit.log"))
+    }
+
     /// Helm values that name the images.
     #[must_use]
     pub fn image_values(&self) -> Vec<String> {

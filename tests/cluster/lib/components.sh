@@ -54,6 +54,10 @@ start_kube-apiserver() {
         --service-cluster-ip-range="$SERVICE_CIDR" \
         --kubelet-preferred-address-types=InternalIP,Hostname \
         --allow-privileged \
+        --audit-policy-file="$CONFIG/audit.yaml" \
+        --audit-log-path="$LOGS/audit.log" \
+        --audit-log-maxsize=100 \
+        --audit-log-maxbackup=1 \
         --profiling=false \
         --shutdown-watch-termination-grace-period=1s
 }
@@ -121,7 +125,7 @@ answers() {
 write_config() {
     local file
     mkdir -p "$CONFIG/cni"
-    for file in containerd.toml kubelet.yaml kube-proxy.yaml; do
+    for file in audit.yaml containerd.toml kubelet.yaml kube-proxy.yaml; do
         fill_in "$CLUSTER_DIR/config/$file" "$CONFIG/$file"
     done
     fill_in "$CLUSTER_DIR/config/bridge.conflist" "$CONFIG/cni/bridge.conflist"

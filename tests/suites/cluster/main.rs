@@ -3,6 +3,7 @@
 //! The steps build on each other, so they are one test.
 
 mod manifests;
+mod rights;
 mod stage;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -112,10 +113,11 @@ async fn play(stage: &mut Stage) -> Result<String> {
     })
     .await;
     stage.check_operator_log().await?;
+    let rights = stage.check_rights().await?;
 
     let since = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis();
     Ok(format!(
-        "cluster: an instrument added to a set of {BIG} is on the wire {} ms and in Redis {} ms after kubectl starts \
+        "{rights}\ncluster: an instrument added to a set of {BIG} is on the wire {} ms and in Redis {} ms after kubectl starts \
          ({} and {} ms after it ends), renewed token to Ready {} ms, {} ticks seen",
         since(start, on_the_wire),
         since(start, in_redis),

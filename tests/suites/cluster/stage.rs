@@ -333,6 +333,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Nothing was refused to the operator; what it may do and did not is named.
+    pub(crate) async fn check_rights(&self) -> Result<String> {
+        crate::rights::check(&self.cluster, &format!("{OPERATOR}-operator")).await
+    }
+
     async fn operator_log(&self) -> Result<String> {
         self.cluster
             .kubectl(&[

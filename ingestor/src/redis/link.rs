@@ -24,6 +24,10 @@ use crate::stream::Stream;
 /// refuse some channels and take others.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
 
+/// A link on which everything was refused for this long is opened anew: the login may have changed
+/// in its files, or another server answers to the name.
+const REFUSING_LIMIT: Duration = Duration::from_secs(5);
+
 /// Reasons are logged so often at most; a server's longer texts are cut.
 const LOG_BURST: u32 = 5;
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -77,6 +81,8 @@ struct Refusal {
     text: Vec<u8>,
     /// When it last did.
     last: Instant,
+    /// Since when nothing has succeeded on this link.
+    since: Instant,
     /// Whether a later command succeeded.
     succeeded: bool,
 }
@@ -107,6 +113,8 @@ enum LinkError {
     Garbage(#[from] Garbage),
     #[error("redis answered more commands than were sent")]
     Surplus,
+    #[error("redis refuses what is published, another login may do")]
+    Refusing,
 }
 
 impl Link {
@@ -232,7 +240,7 @@ impl Link {
             };
             changed = true;
             match result {
-                Ok(greeted) => self.open(greeted),
+                Ok(greeted) => self.open(greeted, now),
                 Err(error) => self.fail(&error, now),
             }
         }
@@ -246,11 +254,14 @@ impl Link {
         changed
     }
 
-    fn open(&mut self, greeted: Greeted) {
+    fn open(&mut self, greeted: Greeted, now: Instant) {
         self.counts.reconnects += u64::from(self.opened > 0);
         self.opened += 1;
         self.failures = 0;
         self.error = None;
+        if let Some(refusal) = &mut self.refusal {
+            refusal.since = now;
+        }
         self.previous = greeted.id;
         self.replies = Replies::default();
         self.state = State::Open(greeted.stream);
@@ -289,6 +300,12 @@ impl Link {
             (true, _) => self.progress = None,
             (false, None) => self.progress = Some(now),
             (false, Some(_)) => {}
+        }
+        let refusing = self.refusal.as_ref().is_some_and(|refusal| {
+            !refusal.succeeded && now.saturating_duration_since(refusal.since) >= REFUSING_LIMIT
+        });
+        if refusing {
+            return Err(LinkError::Refusing);
         }
         Ok(())
     }
@@ -361,19 +378,25 @@ impl Link {
 
 /// Notes a refusal; whether it is news.
 fn refused(refusal: &mut Option<Refusal>, text: &[u8], now: Instant) -> bool {
-    if let Some(known) = refusal
-        && known.text == text
-    {
-        known.last = now;
+    let Some(known) = refusal else {
+        *refusal = Some(Refusal {
+            text: text.to_vec(),
+            last: now,
+            since: now,
+            succeeded: false,
+        });
+        return true;
+    };
+    known.last = now;
+    if known.succeeded {
         known.succeeded = false;
-        return false;
+        known.since = now;
     }
-    *refusal = Some(Refusal {
-        text: text.to_vec(),
-        last: now,
-        succeeded: false,
-    });
-    true
+    let news = known.text != text;
+    if news {
+        known.text = text.to_vec();
+    }
+    news
 }
 
 /// The wait after the `failures`th failure in a row: from half to the whole of 50, 100 … 500 ms.

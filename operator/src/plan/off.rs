@@ -54,7 +54,8 @@ pub(crate) fn off(accounts: &[AccountView<'_>]) -> Vec<Option<Off>> {
             }
             let owner = owners.get(&identity(account)?)?;
             let meta = &account.observed.object.meta;
-            (owner.2 != meta.uid).then(|| Off::Duplicate(owner.1.clone()))
+            let same = (&owner.1, &owner.2) == (&meta.key, &meta.uid);
+            (!same).then(|| Off::Duplicate(owner.1.clone()))
         })
         .collect()
 }

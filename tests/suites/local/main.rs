@@ -1,6 +1,7 @@
 //! `kite-operator local` with a real Redis, the simulator and plain subscribers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod accounts;
 mod bad_input;
 mod demo;
 mod digits;

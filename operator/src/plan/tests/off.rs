@@ -110,6 +110,22 @@ fn only_the_oldest_account_of_a_key_runs() {
     assert_eq!(counts(&world), [("a".to_owned(), 3)].into());
 }
 
+/// Outside a cluster every object has the same identity but for its name.
+#[test]
+fn accounts_of_a_folder_are_told_apart_by_name() {
+    let mut accounts = ["a", "b"].map(|name| with_key(account(name), Some(7), 0));
+    for account in &mut accounts {
+        account.object.meta.uid = "local".to_owned();
+    }
+    let plan = plan(
+        &observed(accounts.into(), Vec::new()),
+        &Memory::default(),
+        start(),
+    );
+    assert_eq!(account_is(&plan, "a"), "True Idle");
+    assert_eq!(account_is(&plan, "b"), "False DuplicateApiKey");
+}
+
 #[test]
 fn keys_that_are_not_known_or_of_another_kite_are_no_duplicates() {
     let mut elsewhere = with_key(account("b"), Some(7), 100);

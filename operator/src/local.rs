@@ -79,6 +79,9 @@ pub enum LocalError {
         /// Why.
         source: io::Error,
     },
+    /// A file where a folder is expected.
+    #[error("{} is a file: -f wants the folder that it is in", .0.display())]
+    NoFolder(PathBuf),
     /// The state folder cannot be used.
     #[error("no state folder")]
     State(#[from] StateFolderError),
@@ -87,6 +90,9 @@ pub enum LocalError {
         "kite-ingestor is neither beside this program nor on the PATH: build it, or pass --ingestor-bin"
     )]
     NoIngestor,
+    /// The ingest program that was named is none.
+    #[error("--ingestor-bin {} is not there", .0.display())]
+    NamedIngestor(PathBuf),
     /// The state folder broke.
     #[error("state folder cannot be read")]
     Observe(#[source] io::Error),
@@ -125,12 +131,16 @@ pub async fn run(
             path: settings.manifests.clone(),
             source,
         })?;
+    if !manifests.is_dir() {
+        return Err(LocalError::NoFolder(settings.manifests));
+    }
+    let ingestor = find_ingestor(settings.ingestor.as_deref())?;
     let state =
         StateFolder::open(&manifests, settings.state.as_deref()).map_err(StateFolderError)?;
     let tls = service::tls::client_config()?;
     let (findings, found) = mpsc::channel(64);
     let means = Means {
-        ingestor: find_ingestor(settings.ingestor.as_deref()).ok_or(LocalError::NoIngestor)?,
+        ingestor,
         log_level: settings.log_level.clone(),
         scraper: Scraper::new(&tls)?,
         clock: clock.clone(),
@@ -147,6 +157,7 @@ pub async fn run(
         world: World::new(means, planner, state),
         tables,
         memory: Memory::default(),
+        delivered: false,
         clock,
         printed: Printed::default(),
         once: settings.once,
@@ -161,6 +172,8 @@ struct Run {
     world: World,
     tables: Tables,
     memory: Memory,
+    /// Whether every process runs what this run's plan says.
+    delivered: bool,
     clock: Clock,
     printed: Printed,
     once: bool,
@@ -188,14 +201,17 @@ impl Run {
             let now = self.clock.now();
             let ready = self.all_ready();
             if self.once && (ready || now >= deadline) {
-                self.print(true)?;
+                self.print(false)?;
+                if !ready {
+                    tracing::error!("not everything is Ready after {ONCE_LIMIT:?}");
+                }
                 return Ok(if ready {
                     Verdict::Done
                 } else {
                     Verdict::NotReady
                 });
             }
-            self.print(false)?;
+            self.print(true)?;
             let wait = next
                 .map_or(REREAD, |next| next.saturating_duration_since(now))
                 .min(screen::REFRESH);
@@ -246,11 +262,20 @@ impl Run {
         let plan = plan::plan(&observed, &self.memory, now);
         self.world.apply(&plan).await;
         self.tables.keep(&plan.endpoints);
+        let loaded =
+            |api: &String| matches!(self.world.tables.get(api), Some(plan::Table::Loaded(_)));
+        self.delivered = plan.endpoints.iter().all(loaded)
+            && plan.accounts.iter().all(|account| !account.awaiting);
         self.memory = plan.memory;
         Ok(plan.next)
     }
 
+    /// Whether everything is Ready, by what this run has found out: statuses and processes of an
+    /// earlier one are no proof.
     fn all_ready(&self) -> bool {
+        if !self.delivered || !self.world.whole() {
+            return false;
+        }
         let ready =
             |conditions: &[_]| screen::ready(conditions).is_some_and(|it| it.status == "True");
         let mut accounts = self.world.accounts().peekable();
@@ -269,7 +294,8 @@ impl Run {
             })
     }
 
-    fn print(&mut self, always: bool) -> Result<(), LocalError> {
+    /// Prints the table if it says something new, or, where it may be `repeated`, if it was long ago.
+    fn print(&mut self, repeated: bool) -> Result<(), LocalError> {
         let accounts: Vec<_> = self
             .world
             .accounts()
@@ -297,11 +323,9 @@ impl Run {
         let problems = self.world.problems();
         let gist = format!("{}{}", screen::gist(&accounts, &sets), problems.join("\n"));
         let now = self.clock.now();
-        let due = self
-            .printed
-            .at
-            .is_none_or(|at| now.saturating_duration_since(at) >= screen::REFRESH);
-        if !always && !due && gist == self.printed.gist {
+        let old = |at| now.saturating_duration_since(at) >= screen::REFRESH;
+        let due = self.printed.at.is_none_or(|at| repeated && old(at));
+        if !due && gist == self.printed.gist {
             return Ok(());
         }
         let mut text = screen::render(&accounts, &sets, self.clock.wall());
@@ -344,10 +368,15 @@ fn watch(folder: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<(
 }
 
 /// The program named, else the one beside this program, else the one on the PATH.
-fn find_ingestor(named: Option<&Path>) -> Option<PathBuf> {
+fn find_ingestor(named: Option<&Path>) -> Result<PathBuf, LocalError> {
     const NAME: &str = "kite-ingestor";
     if let Some(named) = named {
-        return Some(named.to_owned());
+        let named = named.to_owned();
+        return if named.is_file() {
+            Ok(named)
+        } else {
+            Err(LocalError::NamedIngestor(named))
+        };
     }
     let beside = std::env::current_exe()
         .ok()
@@ -357,6 +386,7 @@ fn find_ingestor(named: Option<&Path>) -> Option<PathBuf> {
         .into_iter()
         .chain(std::env::split_paths(&path).map(|folder| folder.join(NAME)))
         .find(|candidate| candidate.is_file())
+        .ok_or(LocalError::NoIngestor)
 }
 
 #[cfg(test)]

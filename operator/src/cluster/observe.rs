@@ -128,9 +128,9 @@ impl Observer {
         }
     }
 
-    /// Says whom to ask for reports: pods with an address. `awaiting` are the accounts of the last
-    /// plan that have yet to acknowledge.
-    pub(crate) fn aim(&self, seen: &Seen, awaiting: &BTreeSet<Key>) {
+    /// Says whom to ask for reports: pods with an address, and of the last plan's accounts those
+    /// whose next report is waited for.
+    pub(crate) fn aim(&self, seen: &Seen, expecting: &BTreeSet<Key>) {
         let targets = seen.observed.accounts.iter().filter_map(|account| {
             let meta = &account.object.meta;
             let Process::Present {
@@ -140,13 +140,13 @@ impl Observer {
             else {
                 return None;
             };
-            let awaiting = awaiting.contains(&meta.key);
+            let expecting = expecting.contains(&meta.key);
             Some((
                 meta.key.clone(),
                 Target {
                     uid: meta.uid.clone(),
                     address: *address,
-                    awaiting,
+                    expecting,
                 },
             ))
         });

@@ -26,8 +26,8 @@ const LIVELY: Duration = Duration::from_secs(1);
 /// How long a change counts as recent.
 const RECENT: Duration = Duration::from_secs(10);
 
-/// How often while an acknowledgement is due.
-const AWAITING: Duration = Duration::from_millis(200);
+/// How often while the next answer is waited for.
+const EXPECTING: Duration = Duration::from_millis(200);
 
 /// That a newest tick gets as old as this, or is followed by another then, is news.
 const AGED_MS: u64 = crds::set::STALE_AFTER.as_millis() as u64;
@@ -42,8 +42,8 @@ pub(crate) struct Target {
     pub(crate) uid: String,
     /// Where it answers.
     pub(crate) address: SocketAddr,
-    /// Whether it has yet to acknowledge its assignment.
-    pub(crate) awaiting: bool,
+    /// Whether its next answer is waited for.
+    pub(crate) expecting: bool,
 }
 
 /// The newest answers, shared between the asking task and its readers.
@@ -111,8 +111,8 @@ impl Reports {
     }
 
     fn interval(&self, key: &Key, target: &Target, now: Instant) -> Duration {
-        if target.awaiting {
-            return AWAITING;
+        if target.expecting {
+            return EXPECTING;
         }
         let changed = self.answers().get(key).and_then(|answer| answer.changed);
         match changed {
@@ -285,7 +285,7 @@ mod tests {
         Target {
             uid: uid.to_owned(),
             address: ([127, 0, 0, 1], 1).into(),
-            awaiting: false,
+            expecting: false,
         }
     }
 
@@ -341,7 +341,7 @@ mod tests {
         reports.note(&key, &target, Ok(report(7, 1)), now);
         assert_eq!(reports.interval(&key, &target, now), LIVELY);
         assert_eq!(reports.interval(&key, &target, now + RECENT), CALM);
-        target.awaiting = true;
-        assert_eq!(reports.interval(&key, &target, now), AWAITING);
+        target.expecting = true;
+        assert_eq!(reports.interval(&key, &target, now), EXPECTING);
     }
 }

@@ -82,13 +82,13 @@ impl Turn {
         self.metrics.placements_moved.inc_by(moved(&seen, &plan));
         let next = self.applier.apply(&seen, &plan, self.now()).await;
         self.tables.keep(&plan.endpoints);
-        let awaiting: BTreeSet<_> = plan
+        let expecting: BTreeSet<_> = plan
             .accounts
             .iter()
-            .filter(|it| it.awaiting)
+            .filter(|it| it.expecting)
             .map(|it| it.key.clone())
             .collect();
-        self.observer.aim(&seen, &awaiting);
+        self.observer.aim(&seen, &expecting);
         self.memory = plan.memory;
         [next, plan.next].into_iter().flatten().min()
     }

@@ -110,6 +110,12 @@ impl Folder {
             }
         }
         self.choose(&mut manifests);
+        if manifests.accounts.is_empty() && manifests.sets.is_empty() {
+            manifests.problems.push(format!(
+                "{} holds no TickerAccount or InstrumentSet in a .yaml, .yml or .json file",
+                self.path.display()
+            ));
+        }
         Ok(manifests)
     }
 
@@ -224,8 +230,13 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
     for part in split_documents(text) {
         // Snippets of the source could show a Secret.
         let options = serde_saphyr::options! { with_snippet: false };
-        let parsed: Vec<Value> = serde_saphyr::from_multiple_with_options(part, options)
-            .map_err(|error| format!("document at line {line} is no YAML: {error}"))?;
+        let parsed: Vec<Value> =
+            serde_saphyr::from_multiple_with_options(part, options).map_err(|error| {
+                format!(
+                    "document at line {line} is no YAML: {}",
+                    error.render_with_formatter(&serde_saphyr::UserMessageFormatter)
+                )
+            })?;
         values.extend(parsed);
         line += part.lines().count();
     }

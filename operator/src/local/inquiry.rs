@@ -19,7 +19,7 @@ use super::child::ChildState;
 use crate::plan::{Failing, Process, Scrape};
 use crate::scrape::Scraper;
 
-/// The pace while something is awaited.
+/// The pace while the next report is waited for.
 const FAST: Duration = Duration::from_millis(100);
 
 /// The pace otherwise.
@@ -45,8 +45,8 @@ pub(crate) struct Inquiry {
     pub(crate) port_file: PathBuf,
     /// Whether the process runs.
     pub(crate) child: watch::Receiver<ChildState>,
-    /// Whether something is awaited of it.
-    pub(crate) awaited: watch::Receiver<bool>,
+    /// Whether its next report is waited for.
+    pub(crate) expected: watch::Receiver<bool>,
     /// Where findings go.
     pub(crate) findings: mpsc::Sender<Finding>,
 }
@@ -73,7 +73,7 @@ impl Inquiry {
             if self.findings.send(finding).await.is_err() {
                 return;
             }
-            let pace = if ready && !*self.awaited.borrow_and_update() {
+            let pace = if ready && !*self.expected.borrow_and_update() {
                 SLOW
             } else {
                 FAST
@@ -81,7 +81,7 @@ impl Inquiry {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = self.child.changed() => {}
-                _ = self.awaited.changed() => {}
+                _ = self.expected.changed() => {}
                 () = tokio::time::sleep(pace) => {}
             }
         }

@@ -34,7 +34,7 @@ pub(crate) struct Running {
     child: Supervised,
     inquiry: JoinHandle<()>,
     stop: CancellationToken,
-    awaited: watch::Sender<bool>,
+    expecting: watch::Sender<bool>,
     last: Finding,
 }
 
@@ -50,13 +50,13 @@ impl Running {
             port_file: state.port_file(account),
             log_level: means.log_level.clone(),
         });
-        let (awaited, awaited_by) = watch::channel(true);
+        let (expecting, expected) = watch::channel(true);
         let stop = CancellationToken::new();
         let inquiry = Inquiry {
             account: account.to_owned(),
             port_file: state.port_file(account),
             child: child.state(),
-            awaited: awaited_by,
+            expected,
             findings: means.findings.clone(),
         };
         let run = inquiry.run(means.scraper.clone(), means.clock.clone(), stop.clone());
@@ -69,7 +69,7 @@ impl Running {
             child,
             inquiry: tokio::spawn(run),
             stop,
-            awaited,
+            expecting,
             last,
         }
     }
@@ -89,10 +89,10 @@ impl Running {
         self.last.scrape.clone()
     }
 
-    /// Says whether an acknowledgement is awaited: the process is then asked more often.
-    pub(crate) fn set_awaited(&self, awaited: bool) {
-        self.awaited
-            .send_if_modified(|before| std::mem::replace(before, awaited) != awaited);
+    /// Says whether its next report is waited for: the process is then asked more often.
+    pub(crate) fn set_expecting(&self, expecting: bool) {
+        self.expecting
+            .send_if_modified(|before| std::mem::replace(before, expecting) != expecting);
     }
 
     /// Ends the process; returns when it has ended.

@@ -41,7 +41,7 @@ pub(crate) struct SetRow<'a> {
     pub(crate) since: Timestamp,
 }
 
-/// The table, and below it the message of every object that is not Ready.
+/// The table, and below it what is wrong with each object.
 pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Timestamp) -> String {
     let mut text = String::new();
     columns(
@@ -74,14 +74,10 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
     );
     let accounts = accounts
         .iter()
-        .map(|row| (row.name, ready(&row.status.conditions)));
-    let sets = sets
-        .iter()
-        .map(|row| (row.name, ready(&row.status.conditions)));
-    for (name, condition) in accounts.chain(sets) {
-        if let Some(condition) =
-            condition.filter(|it| it.status != "True" && !it.message.is_empty())
-        {
+        .map(|row| (row.name, &row.status.conditions));
+    let sets = sets.iter().map(|row| (row.name, &row.status.conditions));
+    for (name, conditions) in accounts.chain(sets) {
+        if let Some(condition) = complaint(conditions).filter(|it| !it.message.is_empty()) {
             // Writing to a String cannot fail.
             let line = format!("{name}: {}", condition.message);
             let _infallible = write!(text, "\n{}", printable(&line, LONGEST_LINE));
@@ -89,6 +85,19 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
     }
     text.push('\n');
     text
+}
+
+/// Why it is not Ready, or what is wrong although it is.
+fn complaint(conditions: &[Condition]) -> Option<&Condition> {
+    const TELLING: [ConditionType; 2] = [ConditionType::CredentialsValid, ConditionType::Resolved];
+    let minor = || {
+        conditions
+            .iter()
+            .find(|it| it.status == "False" && TELLING.iter().any(|kind| kind.as_str() == it.type_))
+    };
+    ready(conditions)
+        .filter(|it| it.status != "True")
+        .or_else(minor)
 }
 
 /// What a reader may be waiting for: the table without what moves all the time.
@@ -102,7 +111,8 @@ pub(crate) fn gist(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
         .map(|row| (row.name, &row.status.conditions, &row.status.instruments));
     for (name, conditions, instruments) in of_accounts.chain(of_sets) {
         let verdict = ready(conditions).map(|it| (&it.status, &it.reason, &it.message));
-        let _infallible = writeln!(text, "{name} {verdict:?} {instruments:?}");
+        let complaint = complaint(conditions).map(|it| &it.message);
+        let _infallible = writeln!(text, "{name} {verdict:?} {complaint:?} {instruments:?}");
     }
     text
 }

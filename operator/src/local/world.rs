@@ -106,6 +106,11 @@ impl World {
         }
     }
 
+    /// Whether everything that the folder holds was read.
+    pub(crate) fn whole(&self) -> bool {
+        !self.manifests.incomplete && self.manifests.secrets.values().all(Result::is_ok)
+    }
+
     /// What is wrong with the manifests.
     pub(crate) fn problems(&self) -> &[String] {
         &self.manifests.problems
@@ -327,7 +332,7 @@ impl World {
         self.processes
             .entry(name.clone())
             .or_insert_with(|| Running::start(name, &self.state, &self.means))
-            .set_awaited(account.awaiting);
+            .set_expecting(account.expecting);
         Ok(())
     }
 

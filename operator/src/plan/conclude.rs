@@ -90,7 +90,11 @@ pub(crate) fn conclude(
             &key.name,
             now,
         );
-        judge_set(&mut plan, set, demand, outcomes, &shares, now);
+        if judge_set(&mut plan, set, demand, outcomes, &shares, now) == State::Unknown {
+            for at in at.into_iter().flatten() {
+                plan.accounts[*at].expecting = true;
+            }
+        }
     }
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
     plan.next = next(world, &plan.memory, now.monotonic);
@@ -154,10 +158,12 @@ fn judge_account<'w>(
             marks: marks.clone(),
         },
     );
+    let awaiting = awaits(account, &delivery);
     plan.accounts.push(AccountPlan {
         key: meta.key.clone(),
         uid: meta.uid.clone(),
-        awaiting: awaits(account, &delivery),
+        expecting: awaiting || judgement.state == State::Unknown,
+        awaiting,
         assignment: delivery,
         workload: account
             .spec
@@ -254,6 +260,7 @@ fn shares<'w>(
                     unasked: judged.unasked,
                     acknowledged: applied.is_some_and(|applied| applied.generation >= since),
                     streaming: report.map_or(0, |report| report.streaming),
+                    silent: report.map_or(0, |report| report.silent),
                 },
                 instruments: judged.shares.get(set).copied().unwrap_or(0),
                 report,
@@ -270,7 +277,7 @@ fn judge_set(
     outcomes: &[Outcome],
     shares: &[Share<'_>],
     now: Now,
-) {
+) -> State {
     let meta = &set.observed.meta;
     let previous = set
         .remembered
@@ -316,6 +323,7 @@ fn judge_set(
         change: status::change(set.observed.status.as_deref(), &status),
         status,
     });
+    judgement.state
 }
 
 fn waiting(set: &SetView<'_>, demand: &Demand<'_>, outcomes: &[Outcome]) -> u32 {

@@ -39,8 +39,11 @@ pub struct AccountPlan {
     pub assignment: Delivery,
     /// What should run; `None`: what runs is left as it is.
     pub workload: Option<Workload>,
-    /// Whether the process has yet to acknowledge its assignment: ask it often, poke it.
+    /// Whether the process has yet to acknowledge its assignment: poke it.
     pub awaiting: bool,
+    /// Whether its next report decides what is not known now, here or of a set: ask it often. What
+    /// stays unknown becomes a failure within seconds.
+    pub expecting: bool,
     /// The whole desired status.
     pub status: TickerAccountStatus,
     /// What that changes.

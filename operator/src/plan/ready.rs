@@ -210,6 +210,10 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         if let Some(why) = obstacle::assignment(report) {
             message.push_str(&format!("; {why}"));
         }
+        // Sockets outlive what they were opened with.
+        if let Some((_, why)) = credentials(facts, Some(report)) {
+            message.push_str(&format!("; {why}: no lost connection can be opened again"));
+        }
         return Finding::Holds(Reason::Streaming, message);
     }
     if let Some((reason, message)) = credentials(facts, report) {
@@ -218,7 +222,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
     if facts.assigned == Some(0) {
         return Finding::Holds(
             Reason::Idle,
-            "no InstrumentSet uses this account: no socket is open".to_owned(),
+            "no instrument is assigned to this account: no socket is open".to_owned(),
         );
     }
     let Some(report) = report else {

@@ -71,6 +71,9 @@ async fn an_unknown_symbol() -> Result<()> {
         .local
         .write_set("bad", "full", &["NSE:NO SUCH SHARE", "NSE:TCS"], "")?;
     world.local.shows("bad", "True", "PartiallyResolved").await;
+    world
+        .says("bad: unknown names: 1 (NSE:NO SUCH SHARE)")
+        .await;
     world.still_streams().await;
     Ok(())
 }
@@ -131,6 +134,42 @@ async fn a_missing_secret_and_a_missing_key() -> Result<()> {
     world.still_streams().await;
     world.local.write_secret("poor", "fake-token")?;
     world.local.shows("poor-set", "True", "Streaming").await;
+    Ok(())
+}
+
+/// Its socket is up and stays up, until the first time that it breaks.
+#[tokio::test]
+async fn a_secret_that_goes_while_ticks_flow() -> Result<()> {
+    let world = World::streaming().await?;
+    world.local.remove("secret-demo.yaml")?;
+    world.says("demo: Secret demo does not exist").await;
+    world.local.shows("demo", "True", "Streaming").await;
+    world.still_streams().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_or_program_that_is_none() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let local = Local::new(&redis)?;
+    let said = String::from_utf8(local.once().await?.stdout)?;
+    assert!(said.contains("holds no TickerAccount"), "{said}");
+
+    local.write_account("demo", &simulator, "")?;
+    let operator = tests::process::binary("kite-operator");
+    let file = local.manifests().join("account-demo.yaml");
+    let refused = async |arguments: &[&std::ffi::OsStr]| -> Result<String> {
+        let mut command = tokio::process::Command::new(&operator);
+        let output = command.arg("local").args(arguments).output().await?;
+        assert_eq!(output.status.code(), Some(1));
+        Ok(String::from_utf8(output.stderr)?)
+    };
+    let said = refused(&["-f".as_ref(), file.as_os_str()]).await?;
+    assert!(said.contains("account-demo.yaml is a file"), "{said}");
+    let folder = local.manifests();
+    let named = ["-f".as_ref(), folder.as_os_str(), "--ingestor-bin".as_ref()];
+    let said = refused(&[&named[..], &["/none".as_ref()]].concat()).await?;
+    assert!(said.contains("--ingestor-bin /none is not there"), "{said}");
     Ok(())
 }
 

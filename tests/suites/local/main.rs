@@ -5,5 +5,6 @@ mod accounts;
 mod bad_input;
 mod demo;
 mod digits;
+mod fail_static;
 mod streaming;
 mod versions;

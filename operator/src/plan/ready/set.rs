@@ -69,6 +69,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) acknowledged: bool,
     /// Instruments of the set with a packet on its present socket.
     pub(crate) streaming: u32,
+    /// Instruments of the set that had their time and sent none.
+    pub(crate) silent: u32,
 }
 
 impl<'a> Asked<'a> {
@@ -186,11 +188,9 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
             ),
         );
     }
-    let streaming: u32 = facts
-        .holders
-        .iter()
-        .map(|holder| holder.streaming)
-        .fold(0, u32::saturating_add);
+    let sum =
+        |of: fn(&Holder<'_>) -> u32| facts.holders.iter().map(of).fold(0, u32::saturating_add);
+    let streaming = sum(|holder| holder.streaming);
     if streaming == 0 {
         return trouble(
             Reason::Stale,
@@ -210,6 +210,11 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
         return Finding::Fails(Reason::Stale, message);
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
+    // Each of the rest sends its first packet or is counted silent in a moment: no patience runs out.
+    if streaming.saturating_add(sum(|holder| holder.silent)) < facts.scheduled {
+        let message = format!("{count}, the others have not sent a packet yet");
+        return Finding::Unknown(Reason::Connecting, message);
+    }
     match facts.asked {
         Asked::Wanted {
             unresolved,

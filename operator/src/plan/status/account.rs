@@ -37,7 +37,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
     let needed = view
         .spec
         .as_ref()
-        .map_or(0, |spec| needed(spec, input.assigned));
+        .map_or(0, |spec| needed(spec, input.assigned, answer));
     let secret_name = view
         .spec
         .as_ref()
@@ -120,13 +120,19 @@ fn unseen(last: ConnectionStatus) -> ConnectionStatus {
     }
 }
 
-/// Sockets that this many instruments need.
-fn needed(spec: &Account, assigned: Option<usize>) -> u32 {
-    count(
-        assigned
-            .unwrap_or(0)
-            .div_ceil(usize::from(spec.tokens_per_connection).max(1)),
-    )
+/// Sockets that this many instruments need. A process that has them spread over more needs those:
+/// it does not move an instrument to save a socket.
+fn needed(spec: &Account, assigned: Option<usize>, answer: Option<&Report>) -> u32 {
+    let assigned = assigned.unwrap_or(0);
+    if assigned == 0 {
+        return 0;
+    }
+    let full = count(assigned.div_ceil(usize::from(spec.tokens_per_connection).max(1)));
+    let used = answer.map_or(0, |report| {
+        let used = report.connections.iter().filter(|it| it.instruments > 0);
+        count(used.count())
+    });
+    full.max(used)
 }
 
 fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Finding {

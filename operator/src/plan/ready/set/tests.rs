@@ -27,6 +27,7 @@ fn found(
         unasked: false,
         acknowledged: true,
         streaming: 5,
+        silent: 0,
     };
     let mut facts = SetFacts {
         asked: WANTED,
@@ -155,6 +156,7 @@ fn a_holder_that_is_not_ready_lends_its_reason() {
         unasked: false,
         acknowledged: true,
         streaming: 5,
+        silent: 0,
     }];
     let facts = SetFacts {
         asked: WANTED,
@@ -187,10 +189,15 @@ fn all_live() {
         row(|facts, _| facts.asked = asked),
         ("True", Reason::PartiallyResolved)
     );
-    // Some that were never seen are counted elsewhere and change nothing.
-    assert_eq!(
-        row(|_, holder| holder.streaming = 1),
-        ("True", Reason::Streaming)
+    // Some that had their time are counted elsewhere and change nothing.
+    let quiet = |holder: &mut Holder<'_>| (holder.streaming, holder.silent) = (1, 4);
+    assert_eq!(row(|_, holder| quiet(holder)), ("True", Reason::Streaming));
+    // Who has not had it yet is waited for.
+    let (state, reason, message) = found(|_, holder| (holder.streaming, holder.silent) = (3, 1));
+    assert_eq!((state, reason), ("Unknown", Reason::Connecting));
+    assert!(
+        message.starts_with("3 of 5 instruments stream"),
+        "{message}"
     );
 }
 

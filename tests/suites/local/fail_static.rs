@@ -71,18 +71,6 @@ impl World {
         })
         .await;
     }
-
-    async fn say(&self, what: &str) {
-        eventually(what, async || {
-            let printed = self.local.printed();
-            if printed.contains(what) {
-                Ok(())
-            } else {
-                Err(printed)
-            }
-        })
-        .await;
-    }
 }
 
 /// The set of an account.

@@ -41,6 +41,13 @@ const FRAMES_PER_TURN: usize = 64;
 /// How often a snapshot is published without a cause.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A turn that comes so much too late means that this process, or its machine, stood still.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// After a standstill, the time to see what has come in meanwhile. A signal that lets a process go on
+/// ends its wait for sockets with an alarm and no news of them.
+const CATCH_UP: Duration = Duration::from_millis(50);
+
 /// How long ending may take: for Redis to answer, and for Close frames.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -132,6 +139,9 @@ impl Plane {
     /// Turns whatever is ready; pending for ever.
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
         loop {
+            if self.stood_still(timer.as_mut()) && timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
             let mut changed = self.take_orders(cx);
             let more = self.read_frames(cx);
             let now = self.setup.clock.now();
@@ -156,6 +166,18 @@ impl Plane {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Whether no turn came for so long that silence would be judged unheard; sets the alarm for a
+    /// turn in a moment.
+    fn stood_still(&mut self, timer: Pin<&mut Sleep>) -> bool {
+        let now = self.setup.clock.now();
+        if now.saturating_duration_since(self.next_report) < STANDSTILL {
+            return false;
+        }
+        self.next_report = now + CATCH_UP;
+        timer.reset(self.next_report.into());
+        true
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) -> bool {

@@ -1,7 +1,7 @@
 //! The operator in a cluster: what it watches, runs and serves.
 //!
-//! Owns the wiring. Reads are in `observe`, writes in `apply`, decisions in [`crate::plan`]; nothing
-//! else talks to the API server.
+//! Owns the wiring. Decisions are in [`crate::plan`], writes in `apply` and nowhere else. `observe`
+//! gathers what others read: `stores` by watching, `secrets` and `claims` by name, `reports` from pods.
 
 mod apply;
 mod claims;
@@ -31,8 +31,8 @@ use service::signal::Shutdown;
 use service::supervise::Tasks;
 use tokio::sync::Notify;
 
-use self::apply::Applier;
 use self::apply::events::announcer;
+use self::apply::{Applier, Means};
 use self::claims::Claims;
 use self::metrics::Metrics;
 use self::observe::{Observer, Opened};
@@ -117,6 +117,7 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
     let (announcer, announcing) = announcer(client.clone());
     tasks.spawn("events", announcing.run(shutdown.token()));
     let tables = Tables::new(fetch::client(&tls)?);
+    let heartbeat = probes.heartbeat("turn", turn::HUNG);
     let turn = Turn {
         observer: Observer {
             stores,
@@ -130,23 +131,25 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
             },
             opened: Opened::default(),
         },
-        applier: Applier::new(
+        applier: Applier::new(Means {
             client,
             announcer,
-            metrics.clone(),
-            Defaults {
+            metrics: metrics.clone(),
+            defaults: Defaults {
                 image: settings.ingestor_image,
                 pull_policy: settings.ingestor_pull_policy,
             },
-            settings.poke,
-        ),
+            poke: settings.poke,
+            clock: clock.clone(),
+            heartbeat: heartbeat.clone(),
+        }),
         fetched: tables.watch(),
         tables,
         memory: Memory::default(),
         clock,
         dirty,
         metrics,
-        heartbeat: probes.heartbeat("turn", turn::HUNG),
+        heartbeat,
         gate: probes.gate("first pass"),
     };
     tasks.spawn("turn", turn.run(shutdown.token()));

@@ -261,7 +261,7 @@ impl Run {
         };
         let plan = plan::plan(&observed, &self.memory, now);
         self.world.apply(&plan).await;
-        self.tables.keep(&plan.endpoints);
+        self.tables.keep(&plan.endpoints, &plan.doubted);
         let loaded =
             |api: &String| matches!(self.world.tables.get(api), Some(plan::Table::Loaded(_)));
         self.delivered = plan.endpoints.iter().all(loaded)

@@ -12,6 +12,7 @@ mod channel;
 mod conclude;
 mod deliver;
 mod demand;
+mod doubt;
 mod memory;
 mod observed;
 mod off;
@@ -47,7 +48,7 @@ use world::World;
 /// it panic. `memory` is what the last pass returned, or the default after a start.
 #[must_use]
 pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
-    let world = World::new(observed, memory);
+    let world = World::new(observed, memory, now);
     let (mut channels, mut targets) = (Channels::default(), Targets::default());
     let mut precedents = Precedents::default();
 

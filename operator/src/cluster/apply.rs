@@ -16,6 +16,8 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Client};
+use service::clock::Clock;
+use service::probe::Heartbeat;
 
 use self::budget::Budgets;
 use self::events::Announcer;
@@ -34,6 +36,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Writes at a time.
 const IN_FLIGHT: usize = 8;
 
+/// Statuses and leftovers are begun for this long in one pass: where the API server is slow, the next
+/// assignment must not wait for hundreds of them.
+const PHASE: Duration = Duration::from_secs(5);
+
+/// A write that failed once may be a conflict with what was just written; failing so often it is
+/// worth telling the account's owner.
+const WORTH_TELLING: u32 = 2;
+
 /// A write that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind} {key} cannot be {verb}")]
@@ -47,12 +57,41 @@ pub(crate) struct ApplyError {
 /// What can fail by itself, and waits by itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
-    /// What an account owns.
-    Owned(Key),
+    /// An account's assignment.
+    Assignment(Key),
+    /// An account's Service and StatefulSet.
+    Workload(Key),
+    /// The annotation of an account's pod.
+    Poke(Key),
     /// A status.
     Status(Kind, Key),
     /// A leftover.
     Orphan(Orphan),
+}
+
+/// One write and how it ended.
+struct Done {
+    subject: Subject,
+    result: Result<(), ApplyError>,
+    at: Instant,
+}
+
+/// What an applier works with.
+pub(crate) struct Means {
+    /// The API server.
+    pub(crate) client: Client,
+    /// Where events go.
+    pub(crate) announcer: Announcer,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// For the pods of accounts that do not say.
+    pub(crate) defaults: Defaults,
+    /// Whether pods are told of changed files at once. They find them by themselves, later.
+    pub(crate) poke: bool,
+    /// The time at which a write ended.
+    pub(crate) clock: Clock,
+    /// Beats with every write: a slow API server is not a hang.
+    pub(crate) heartbeat: Heartbeat,
 }
 
 /// Carries plans out.
@@ -61,7 +100,11 @@ pub(crate) struct Applier {
     metrics: Metrics,
     defaults: Defaults,
     poke: bool,
+    clock: Clock,
+    heartbeat: Heartbeat,
     retries: Retries<Subject>,
+    /// What cannot be written, for people.
+    complaints: BTreeMap<Subject, String>,
     delivered: BTreeMap<Key, Delivered>,
     statuses: BTreeMap<(Kind, Key), Written>,
     budgets: Budgets,
@@ -69,22 +112,18 @@ pub(crate) struct Applier {
 }
 
 impl Applier {
-    /// A writer that has written nothing yet. Without `poke` pods find changed files by themselves,
-    /// later.
-    pub(crate) fn new(
-        client: Client,
-        announcer: Announcer,
-        metrics: Metrics,
-        defaults: Defaults,
-        poke: bool,
-    ) -> Self {
+    /// A writer that has written nothing yet.
+    pub(crate) fn new(means: Means) -> Self {
         Self {
-            announcer,
-            client,
-            metrics,
-            defaults,
-            poke,
+            announcer: means.announcer,
+            client: means.client,
+            metrics: means.metrics,
+            defaults: means.defaults,
+            poke: means.poke,
+            clock: means.clock,
+            heartbeat: means.heartbeat,
             retries: Retries::default(),
+            complaints: BTreeMap::new(),
             delivered: BTreeMap::new(),
             statuses: BTreeMap::new(),
             budgets: Budgets::default(),
@@ -96,17 +135,14 @@ impl Applier {
         self.forget(seen, plan);
         // What pods live on comes before what people read.
         self.write_owned(seen, plan, now).await;
-        let postponed = self.write_statuses(plan, now).await;
-        self.delete_orphans(&seen.orphans, now).await;
-        self.announcer.announce(&plan.events, now.monotonic);
-        [
-            postponed,
-            self.retries.next(now.monotonic),
-            self.next_poke(plan, now.monotonic),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let postponed = self.write_statuses(plan, self.clock.now()).await;
+        self.delete_orphans(&seen.orphans).await;
+        let now = self.clock.now();
+        self.announcer.announce(&plan.events, now);
+        [postponed, self.retries.next(now), self.next_poke(plan, now)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Drops what is remembered of objects that are gone.
@@ -119,56 +155,76 @@ impl Applier {
         };
         self.delivered.retain(|key, _| accounts.contains(key));
         self.statuses.retain(|(kind, key), _| exists(*kind, key));
-        self.retries.retain(|subject| match subject {
-            Subject::Owned(key) => accounts.contains(key),
+        let stands = |subject: &Subject| match subject {
+            Subject::Assignment(key) | Subject::Workload(key) | Subject::Poke(key) => {
+                accounts.contains(key)
+            }
             Subject::Status(kind, key) => exists(*kind, key),
             Subject::Orphan(orphan) => seen.orphans.contains(orphan),
-        });
+        };
+        self.retries.retain(stands);
+        self.complaints.retain(|subject, _| stands(subject));
+    }
+
+    /// What of an account cannot be written, for people.
+    pub(crate) fn unwritten(&self, account: &Key) -> Option<String> {
+        let of_account = [
+            Subject::Assignment(account.clone()),
+            Subject::Workload(account.clone()),
+        ];
+        of_account
+            .iter()
+            .find_map(|subject| self.complaints.get(subject).cloned())
     }
 
     async fn write_owned(&mut self, seen: &Seen, plan: &Plan, now: Now) {
         let nothing = Owned::default();
-        let due = plan.accounts.iter().filter_map(|account| {
-            let subject = Subject::Owned(account.key.clone());
-            self.retries.may_try(&subject, now.monotonic).then(|| {
-                let owned = seen.owned.get(&account.key).unwrap_or(&nothing);
-                let delivered = self
-                    .delivered
-                    .get(&account.key)
-                    .cloned()
-                    .unwrap_or_default();
-                (subject, account, owned, delivered)
-            })
-        });
         let this = &*self;
-        let writes = due.map(|(subject, account, owned, mut delivered)| async move {
-            let result = this
-                .write_account(account, owned, &mut delivered, now)
-                .await;
-            (subject, account.key.clone(), delivered, result)
+        let writes = plan.accounts.iter().map(|account| {
+            let owned = seen.owned.get(&account.key).unwrap_or(&nothing);
+            let delivered = this.delivered.get(&account.key).cloned();
+            async move {
+                let mut delivered = delivered.unwrap_or_default();
+                let done = this
+                    .write_account(account, owned, &mut delivered, now)
+                    .await;
+                (account.key.clone(), delivered, done)
+            }
         });
         let writes: Vec<_> = writes.collect();
-        let done: Vec<_> = stream::iter(writes)
+        let written: Vec<_> = stream::iter(writes)
             .buffer_unordered(IN_FLIGHT)
             .collect()
             .await;
-        for (subject, key, delivered, result) in done {
+        for (key, delivered, done) in written {
             self.delivered.insert(key, delivered);
-            self.settle(subject, result, now);
+            done.into_iter().for_each(|done| self.settle(done));
         }
     }
 
-    async fn delete_orphans(&mut self, orphans: &[Orphan], now: Now) {
-        for orphan in orphans {
+    async fn delete_orphans(&mut self, orphans: &[Orphan]) {
+        let start = self.clock.now();
+        let this = &*self;
+        let deletions = orphans.iter().map(|orphan| async move {
             let subject = Subject::Orphan(orphan.clone());
-            if self.retries.may_try(&subject, now.monotonic) {
-                let result = self.delete(orphan).await;
-                let done = result.is_ok();
-                self.settle(subject.clone(), result, now);
-                if done {
-                    // The store shows it for a moment longer; a second try then is one too many.
-                    self.retries.failed(subject, now.monotonic, 1.0);
-                }
+            let now = this.clock.now();
+            if !this.retries.may_try(&subject, now) || now >= start + PHASE {
+                return None;
+            }
+            Some(this.ended(subject, this.delete(orphan).await))
+        });
+        let deletions: Vec<_> = deletions.collect();
+        let ended: Vec<_> = stream::iter(deletions)
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
+        for done in ended.into_iter().flatten() {
+            let gone = done.result.is_ok().then(|| done.subject.clone());
+            let at = done.at;
+            self.settle(done);
+            if let Some(subject) = gone {
+                // The store shows it for a moment longer; a second try then is one too many.
+                self.retries.failed(subject, at, 1.0);
             }
         }
     }
@@ -225,15 +281,37 @@ impl Applier {
         }
     }
 
+    /// Notes when a write ended.
+    fn ended(&self, subject: Subject, result: Result<(), ApplyError>) -> Done {
+        let at = self.clock.now();
+        self.heartbeat.beat(at);
+        Done {
+            subject,
+            result,
+            at,
+        }
+    }
+
     /// Takes the outcome of a write in.
-    fn settle(&mut self, subject: Subject, result: Result<(), ApplyError>, now: Now) {
+    fn settle(&mut self, done: Done) {
+        let Done {
+            subject,
+            result,
+            at,
+        } = done;
         match result {
-            Ok(()) => self.retries.succeeded(&subject),
+            Ok(()) => {
+                self.retries.succeeded(&subject);
+                self.complaints.remove(&subject);
+            }
             Err(error) => {
-                let reason = error.source.reason();
+                let (reason, why) = (error.source.reason(), service::exit::chain(&error));
                 self.metrics.failed(reason);
-                tracing::warn!(reason, "{}", service::exit::chain(&error));
-                self.retries.failed(subject, now.monotonic, fastrand::f64());
+                tracing::warn!(reason, "{why}");
+                let why = why.to_string();
+                if self.retries.failed(subject.clone(), at, fastrand::f64()) >= WORTH_TELLING {
+                    self.complaints.insert(subject, why);
+                }
             }
         }
     }

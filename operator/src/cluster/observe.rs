@@ -105,6 +105,7 @@ impl Observer {
                 scrape: self.scrape(&object.meta.key, &object.meta.uid),
                 secret,
                 redis_secret,
+                unwritten: None,
                 object,
             });
             owned.insert(guarded::key(account.meta()), own);

@@ -39,8 +39,9 @@ impl<K: Ord> Retries<K> {
             .is_none_or(|failed| failed.until <= now)
     }
 
-    /// Notes a failure. `jitter`, from 0 to 1, spreads objects that failed together.
-    pub(crate) fn failed(&mut self, object: K, now: Instant, jitter: f64) {
+    /// Notes a failure at `now` and says the how many-eth in a row it is. `jitter`, from 0 to 1,
+    /// spreads objects that failed together.
+    pub(crate) fn failed(&mut self, object: K, now: Instant, jitter: f64) -> u32 {
         let failed = self.failed.entry(object).or_insert(Failed {
             attempts: 0,
             until: now,
@@ -50,6 +51,7 @@ impl<K: Ord> Retries<K> {
             .min(LONGEST);
         failed.attempts = failed.attempts.saturating_add(1);
         failed.until = now + wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0);
+        failed.attempts
     }
 
     /// Notes a success.

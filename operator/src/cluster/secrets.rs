@@ -35,6 +35,8 @@ const IN_FLIGHT: usize = 8;
 pub(crate) struct Secrets {
     wanted: watch::Sender<BTreeSet<Key>>,
     seen: Mutex<BTreeMap<Key, Secret>>,
+    /// Why a Secret cannot be looked at, as it was last logged.
+    logged: Mutex<BTreeMap<Key, String>>,
 }
 
 impl Secrets {
@@ -56,8 +58,36 @@ impl Secrets {
         self.seen().insert(key, secret.clone()) != Some(secret)
     }
 
+    /// Says why a Secret cannot be looked at, once and not every three seconds.
+    fn complain(&self, key: &Key, why: String) {
+        let mut logged = lock(&self.logged);
+        if logged.get(key) != Some(&why) {
+            tracing::warn!(secret = %key, "the Secret cannot be looked at: {why}");
+            logged.insert(key.clone(), why);
+        }
+    }
+
     fn seen(&self) -> MutexGuard<'_, BTreeMap<Key, Secret>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
+    }
+
+    fn forget_all_but(&self, wanted: &BTreeSet<Key>) {
+        self.seen().retain(|key, _| wanted.contains(key));
+        lock(&self.logged).retain(|key, _| wanted.contains(key));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is known of a Secret after it could not be looked at. Being forbidden will not pass, and the
+/// account runs without; anything else may be over in a moment, until when nobody can tell whose key
+/// it holds.
+fn after(trouble: &Trouble, known: Secret) -> Secret {
+    match known {
+        Secret::Unknown if trouble.is_forbidden() => Secret::Unreadable,
+        known => known,
     }
 }
 
@@ -77,7 +107,7 @@ impl Looking {
         let mut due: BTreeMap<Key, Instant> = BTreeMap::new();
         loop {
             let keys = wanted.borrow_and_update().clone();
-            self.secrets.seen().retain(|key, _| keys.contains(key));
+            self.secrets.forget_all_but(&keys);
             due.retain(|key, _| keys.contains(key));
             let now = self.clock.now();
             let ready: Vec<Key> = keys
@@ -109,18 +139,17 @@ impl Looking {
     async fn look(&self, key: Key) -> Key {
         let known = self.secrets.of(&key);
         let secret = match tokio::time::timeout(TIMEOUT, self.ask(&key, &known)).await {
-            Ok(Ok(secret)) => secret,
+            Ok(Ok(secret)) => {
+                lock(&self.secrets.logged).remove(&key);
+                secret
+            }
             failed => {
                 let trouble = match failed {
                     Ok(Err(error)) => Trouble::from(error),
                     Ok(Ok(_)) | Err(_) => Trouble::Silent,
                 };
-                tracing::warn!(secret = %key, "the Secret cannot be looked at: {trouble}");
-                if known != Secret::Unknown {
-                    // What was known stays known.
-                    return key;
-                }
-                Secret::Unreadable
+                self.secrets.complain(&key, trouble.to_string());
+                after(&trouble, known)
             }
         };
         if self.secrets.note(key.clone(), secret) {
@@ -157,6 +186,22 @@ impl Looking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_being_forbidden_ends_the_waiting_for_a_first_look() {
+        let refused = |code| {
+            let status = kube::core::Status {
+                code,
+                ..kube::core::Status::default()
+            };
+            Trouble::from(kube::Error::Api(Box::new(status)))
+        };
+        assert_eq!(after(&refused(403), Secret::Unknown), Secret::Unreadable);
+        for passing in [refused(500), refused(429), Trouble::Silent] {
+            assert_eq!(after(&passing, Secret::Unknown), Secret::Unknown);
+        }
+        assert_eq!(after(&refused(403), Secret::Missing), Secret::Missing);
+    }
 
     #[test]
     fn only_a_change_is_news() {

@@ -33,6 +33,16 @@ impl Trouble {
         }
     }
 
+    /// Whether the right to do it is missing.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.reason() == "Forbidden"
+    }
+
+    /// Whether the object is another one, or has changed.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.reason() == "Conflict"
+    }
+
     /// Whether the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.reason() == "NotFound"

@@ -28,7 +28,7 @@ const LONGEST_BURST: Duration = Duration::from_millis(200);
 /// Without any change a pass is made this often: rates and times of the status move.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// A pass may wait for the API server, object by object; this much silence is a hang.
+/// A pass may wait for the API server, write by write; this much silence is a hang.
 pub(crate) const HUNG: Duration = Duration::from_secs(300);
 
 /// Everything the loop needs.
@@ -77,11 +77,14 @@ impl Turn {
     async fn pass(&mut self) -> Option<Instant> {
         self.heartbeat.beat(self.clock.now());
         let now = self.now();
-        let seen = self.observer.observe(now).await;
+        let mut seen = self.observer.observe(now).await;
+        for account in &mut seen.observed.accounts {
+            account.unwritten = self.applier.unwritten(&account.object.meta.key);
+        }
         let (seen, plan) = self.plan(seen).await;
         self.metrics.placements_moved.inc_by(moved(&seen, &plan));
         let next = self.applier.apply(&seen, &plan, self.now()).await;
-        self.tables.keep(&plan.endpoints);
+        self.tables.keep(&plan.endpoints, &plan.doubted);
         let expecting: BTreeSet<_> = plan
             .accounts
             .iter()

@@ -22,6 +22,7 @@ pub type Known = BTreeMap<String, Table>;
 pub struct Tables {
     client: Client,
     known: watch::Sender<Known>,
+    doubted: watch::Sender<BTreeSet<String>>,
     tasks: JoinSet<()>,
     keepers: BTreeMap<String, AbortHandle>,
 }
@@ -34,14 +35,20 @@ impl Tables {
         Self {
             client,
             known,
+            doubted: watch::Sender::default(),
             tasks: JoinSet::new(),
             keepers: BTreeMap::new(),
         }
     }
 
     /// Fetches the instruments of exactly these origins from now on; must be called in a runtime. What
-    /// is fetched already is not fetched again.
-    pub fn keep(&mut self, origins: &BTreeSet<String>) {
+    /// is fetched already is not fetched again, unless it is `doubted`.
+    pub fn keep(&mut self, origins: &BTreeSet<String>, doubted: &BTreeSet<String>) {
+        self.doubted.send_if_modified(|before| {
+            let changed = before != doubted;
+            before.clone_from(doubted);
+            changed
+        });
         while self.tasks.try_join_next().is_some() {}
         self.keepers.retain(|origin, keeper| {
             let wanted = origins.contains(origin);
@@ -56,7 +63,9 @@ impl Tables {
         });
         for origin in origins {
             if !self.keepers.contains_key(origin) {
-                let keeper = keep(self.client.clone(), origin.clone(), self.known.clone());
+                let doubted = self.doubted.subscribe();
+                let known = self.known.clone();
+                let keeper = keep(self.client.clone(), origin.clone(), known, doubted);
                 self.keepers
                     .insert(origin.clone(), self.tasks.spawn(keeper));
             }
@@ -76,7 +85,12 @@ impl Tables {
     }
 }
 
-async fn keep(client: Client, origin: String, known: watch::Sender<Known>) {
+async fn keep(
+    client: Client,
+    origin: String,
+    known: watch::Sender<Known>,
+    mut doubted: watch::Receiver<BTreeSet<String>>,
+) {
     let mut failures = 0_u32;
     let mut rows = None;
     loop {
@@ -109,7 +123,21 @@ async fn keep(client: Client, origin: String, known: watch::Sender<Known>) {
                 wait
             }
         };
-        tokio::time::sleep(wait).await;
+        let doubt = async {
+            let told = doubted
+                .wait_for(|doubted| doubted.contains(&origin))
+                .await
+                .is_ok();
+            if !told {
+                // Nobody is left to doubt.
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(schedule::AFTER_DOUBT).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = doubt => {}
+        }
     }
 }
 
@@ -172,7 +200,8 @@ mod tests {
         let client = fetch::client(&service::tls::client_config().unwrap()).unwrap();
         let mut tables = Tables::new(client);
         let mut watch = tables.watch();
-        tables.keep(&[origin.clone()].into());
+        let none = BTreeSet::new();
+        tables.keep(&[origin.clone()].into(), &none);
         let seen = watch
             .wait_for(|known| known.contains_key(&origin))
             .await
@@ -188,9 +217,9 @@ mod tests {
             .unwrap()
             .unwrap();
         // Asked for again, nothing is fetched again; not asked for, it is gone.
-        tables.keep(&[origin.clone()].into());
+        tables.keep(&[origin.clone()].into(), &none);
         assert!(loaded(&tables.known()));
-        tables.keep(&BTreeSet::new());
+        tables.keep(&none, &none);
         assert!(tables.known().is_empty());
         server.abort();
     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Between good fetches: Kite makes one dump per trading day.
 pub const REFRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A dump that lacks what streams is fetched again after this long.
+pub const AFTER_DOUBT: Duration = Duration::from_secs(60);
+
 /// Between attempts at most while there is no table: nothing new can be placed meanwhile.
 const LONGEST_WITHOUT_TABLE: Duration = Duration::from_secs(60);
 

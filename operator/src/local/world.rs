@@ -211,6 +211,7 @@ impl World {
             object,
             assignment,
             foreign: Vec::new(),
+            unwritten: None,
             process: running.map_or(Process::Absent, Running::process),
             scrape: running.map(Running::scrape).unwrap_or_default(),
         }

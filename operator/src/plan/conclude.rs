@@ -19,7 +19,7 @@ use super::settle::Settlement;
 use super::status::set::Share;
 use super::status::{self, count};
 use super::world::{AccountView, SetView, World};
-use super::{AccountPlan, Delivery, Event, Kind, Memory, Meta, Now, Plan, SetPlan, spare};
+use super::{AccountPlan, Delivery, Event, Kind, Memory, Meta, Now, Plan, SetPlan, off, spare};
 
 /// What is known of an account once it is judged; its sets are judged by it.
 struct Judged<'w> {
@@ -43,7 +43,11 @@ pub(crate) fn conclude(
         sets: Vec::with_capacity(world.sets.len()),
         events: Vec::new(),
         endpoints: BTreeSet::new(),
-        memory: Memory::default(),
+        doubted: world.doubted.keys().cloned().collect(),
+        memory: Memory {
+            doubted: world.doubted.clone(),
+            ..Memory::default()
+        },
         next: None,
     };
     let current: Vec<Option<Arc<Assignment>>> = world
@@ -155,6 +159,7 @@ fn judge_account<'w>(
             due: judgement.due,
             status: status.clone(),
             told,
+            key: off::key(account),
             marks: marks.clone(),
         },
     );

@@ -186,21 +186,29 @@ fn from_accounts<'w, 'a>(
                     .to_owned(),
         });
     }
-    let mut readable = set.matched.iter().filter_map(|at| {
-        let account = &accounts[*at];
-        Some((account, account.spec.as_ref().ok()?))
-    });
+    let mut readable: Vec<_> = set
+        .matched
+        .iter()
+        .filter_map(|at| {
+            let account = &accounts[*at];
+            Some((account, account.spec.as_ref().ok()?))
+        })
+        .collect();
+    // Those that stream nothing whatever is asked of them come last and need not agree.
+    readable.sort_by_key(|(account, _)| account.off.is_some());
+    let mut readable = readable.into_iter();
     let Some((named, first)) = readable.next() else {
         return Err(Demand::Held {
             reason: Reason::NoAccount,
             message: "no account that matches can be read: see their Ready condition".to_owned(),
         });
     };
-    for (other, differing) in readable {
+    for (other, differing) in readable.filter(|(account, _)| account.off.is_none()) {
         let same = (&first.api, &first.websocket, first.mock)
             == (&differing.api, &differing.websocket, differing.mock);
         if !same {
-            return Err(Demand::Refused {
+            // An account that is made in passing must not take away what streams.
+            return Err(Demand::Held {
                 reason: Reason::AccountsDisagree,
                 message: format!(
                     "accounts {} and {} differ in endpoint or mock: choose accounts that agree with accountRef or \
@@ -219,6 +227,9 @@ fn from_accounts<'w, 'a>(
                 unseen.name()
             ),
         });
+    }
+    if let Some(why) = &named.doubt {
+        return Err(without_table(&first.api, why));
     }
     match named.table {
         Some(Table::Loaded(table)) => Ok((spec, table, first)),

@@ -80,6 +80,7 @@ pub(crate) fn account(name: &str) -> ObservedAccount {
         },
         assignment: LastAssignment::Absent,
         foreign: Vec::new(),
+        unwritten: None,
         process: Process::Absent,
         scrape: Scrape::default(),
         secret: Secret::Present {

@@ -9,13 +9,15 @@ use contract::Assignment;
 use crds::condition::{Reason, State};
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
-use super::Key;
+use super::doubt::Doubted;
+use super::{Key, KeyPrint};
 
 /// What one pass leaves to the next; start with the default.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     pub(crate) accounts: BTreeMap<Key, AccountMemory>,
     pub(crate) sets: BTreeMap<Key, SetMemory>,
+    pub(crate) doubted: Doubted,
 }
 
 /// What is remembered of an account.
@@ -31,6 +33,8 @@ pub(crate) struct AccountMemory {
     pub(crate) status: TickerAccountStatus,
     /// The state and reason that users were last told of.
     pub(crate) told: Option<Told>,
+    /// Tells its API key from others.
+    pub(crate) key: Option<KeyPrint>,
     /// By name of a set: since which generation its rows are what they are.
     pub(crate) marks: BTreeMap<String, Mark>,
 }

@@ -139,6 +139,8 @@ pub struct ObservedAccount {
     pub assignment: LastAssignment,
     /// Objects, such as `StatefulSet kt-a`, that have a name the account needs and belong to somebody else.
     pub foreign: Vec<String>,
+    /// What of it cannot be written, and why, for people.
+    pub unwritten: Option<String>,
     /// Its pod or process.
     pub process: Process,
     /// What its process last said.

@@ -60,13 +60,14 @@ pub(crate) fn off(accounts: &[AccountView<'_>]) -> Vec<Option<Off>> {
         .collect()
 }
 
-/// Who is the oldest by endpoint and key.
+/// Who is the oldest by endpoint and key, of those that are not paused.
 type Owners<'a> = BTreeMap<(&'a str, KeyPrint), (jiff::Timestamp, Key, String)>;
 
 fn owners<'a>(accounts: &'a [AccountView<'_>]) -> Owners<'a> {
     let mut owners = Owners::new();
     for account in accounts {
-        let Some(identity) = identity(account) else {
+        let paused = account.spec.as_ref().is_ok_and(|spec| spec.paused);
+        let Some(identity) = identity(account).filter(|_| !paused) else {
             continue;
         };
         let meta = &account.observed.object.meta;
@@ -81,13 +82,20 @@ fn owners<'a>(accounts: &'a [AccountView<'_>]) -> Owners<'a> {
 
 /// Whom Kite takes the account for: a simulator elsewhere may know the same key.
 fn identity<'a>(account: &'a AccountView<'_>) -> Option<(&'a str, KeyPrint)> {
-    let Secret::Present { key: Some(key), .. } = account.observed.secret else {
-        return None;
-    };
-    let websocket = match (&account.spec, account.base) {
-        (Ok(spec), _) => &spec.websocket,
-        (Err(_), Some(base)) => &base.websocket,
-        (Err(_), None) => return None,
-    };
-    Some((websocket, key))
+    match (&account.spec, account.base) {
+        (Ok(spec), _) => Some((&spec.websocket, key(account)?)),
+        // It goes on with the key it had: which Secret it names can no longer be read.
+        (Err(_), Some(base)) => Some((&base.websocket, account.remembered?.key?)),
+        (Err(_), None) => None,
+    }
+}
+
+/// The account's API key, as far as it can be told.
+pub(crate) fn key(account: &AccountView<'_>) -> Option<KeyPrint> {
+    match account.observed.secret {
+        Secret::Present { key, .. } => key,
+        // Its last key counts as long as nobody can say that it has another.
+        Secret::Unknown | Secret::Unreadable => account.remembered?.key,
+        Secret::Missing => None,
+    }
 }

@@ -22,6 +22,8 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// The API origins whose instruments are needed.
     pub endpoints: BTreeSet<String>,
+    /// Those of them whose instruments list cannot be whole: it is to be fetched again.
+    pub doubted: BTreeSet<String>,
     /// What the next pass must be given.
     pub memory: Memory,
     /// When to plan again although nothing was seen to change.

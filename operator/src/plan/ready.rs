@@ -171,6 +171,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) poked: bool,
     /// Name of the Secret for Redis, if its spec names one and it does not exist.
     pub(crate) missing_redis_secret: Option<&'a str>,
+    /// What of it cannot be written, and why.
+    pub(crate) unwritten: Option<&'a str>,
 }
 
 /// What an account's message adds where pods are left to find changes themselves.
@@ -207,7 +209,11 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
             if facts.poked { "" } else { SLOW_PATH }
         );
         // It streams what it was told before.
-        if let Some(why) = obstacle::assignment(report) {
+        let obstacles = [
+            obstacle::assignment(report),
+            facts.unwritten.map(str::to_owned),
+        ];
+        for why in obstacles.into_iter().flatten() {
             message.push_str(&format!("; {why}"));
         }
         // Sockets outlive what they were opened with.
@@ -294,7 +300,10 @@ fn process(facts: &AccountFacts<'_>) -> Finding {
             _,
         ) => format!("{name} is not running: {trouble}"),
         (_, Some(failing)) => format!("the ingest pod does not answer: {}", failing.why),
-        (Process::Absent, None) => "the ingest pod does not exist yet".to_owned(),
+        (Process::Absent, None) => match facts.unwritten {
+            Some(why) => format!("the ingest pod does not exist: {why}"),
+            None => "the ingest pod does not exist yet".to_owned(),
+        },
         (Process::Present { name, .. }, None) => format!("{name} is not ready yet"),
     };
     Finding::Trouble {

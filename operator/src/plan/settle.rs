@@ -3,6 +3,7 @@
 //! Owns which rows stay although nobody can ask for them now. Must not choose places.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use contract::{Assignment, Row};
 
@@ -30,10 +31,9 @@ pub(crate) fn fixed_rows(world: &World<'_>, standing: &Standing<'_>) -> Vec<Vec<
         .accounts
         .iter()
         .map(|account| {
-            let Some(base) = account
-                .base
-                .filter(|_| account.frozen || account.off.is_none())
-            else {
+            let goes_on =
+                |base: &&Arc<Assignment>| account.off.is_none() && is_same_market(account, base);
+            let Some(base) = account.base.filter(|base| account.frozen || goes_on(base)) else {
                 return Vec::new();
             };
             let stays: Vec<bool> = base
@@ -206,10 +206,19 @@ fn room(account: &AccountView<'_>, base: &Assignment) -> usize {
     }
 }
 
+/// Whether the account still dials what its rows were looked up for: rows of the real market have no
+/// business on a simulator, nor its ticks on their channels.
+fn is_same_market(account: &AccountView<'_>, base: &Assignment) -> bool {
+    account
+        .spec
+        .as_ref()
+        .is_ok_and(|spec| (&spec.websocket, spec.mock) == (&base.websocket, base.account.mock))
+}
+
 /// Whether Kite still means the same instrument by the row's token, as far as is known: tokens are
 /// given to other instruments over time.
 fn is_current(account: &AccountView<'_>, row: &Row) -> bool {
-    let Some(Table::Loaded(table)) = account.table else {
+    let (Some(Table::Loaded(table)), None) = (account.table, &account.doubt) else {
         return true;
     };
     table

@@ -351,6 +351,82 @@ fn accounts_that_disagree_run_nothing_of_the_set() {
     assert_eq!(account_is(&plan, "a"), "True Idle");
 }
 
+/// Whoever makes an account of another kind must not take away what streams.
+#[test]
+fn an_account_that_disagrees_later_keeps_new_things_out_and_nothing_else() {
+    let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);
+    let memory = run(&mut world, start());
+    let mut other = account("b");
+    change(&mut other, |spec| spec.mock = false);
+    world.accounts.push(other);
+    edit(&mut world.sets[0], |spec| {
+        spec.instruments.tokens = equities(0..5);
+    });
+    let disagree = plan(&world, &memory, later(start(), 1));
+    assert_eq!(is(&disagree, "s"), "False AccountsDisagree");
+    apply(&mut world, &disagree);
+    assert_eq!(placed(&world)["a"], equities(0..3));
+    // An account that streams nothing has no say.
+    change(&mut world.accounts[1], |spec| spec.paused = true);
+    let agree = plan(&world, &disagree.memory, later(start(), 2));
+    apply(&mut world, &agree);
+    assert_eq!(placed(&world)["a"], equities(0..5));
+}
+
+/// Mock ticks have no business on the channels of real ones.
+#[test]
+fn rows_do_not_follow_their_account_to_another_market() {
+    let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);
+    let memory = run(&mut world, start());
+    change(&mut world.accounts[0], |spec| {
+        spec.mock = false;
+        spec.endpoint.api = "http://127.0.0.1:7079".to_owned();
+    });
+    let plan = plan(&world, &memory, later(start(), 1));
+    assert_eq!(is(&plan, "s"), "Unknown InstrumentsUnavailable");
+    apply(&mut world, &plan);
+    assert!(placed(&world)["a"].is_empty());
+}
+
+#[test]
+fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
+    let mut world = observed(vec![account("a")], vec![set("s", &equities(0..60), &[])]);
+    let memory = run(&mut world, start());
+    let whole = world.tables.clone();
+    world.tables = [(API.to_owned(), short_table(30))].into();
+    // Not even after a restart of the operator.
+    let doubting = plan(&world, &Memory::default(), later(start(), 1));
+    assert!(doubting.doubted.contains(API));
+    let (state, _, message) = reason(&doubting, "s");
+    assert_eq!(state, "True");
+    assert!(message.contains("lacks 30 of 60"), "{message}");
+    apply(&mut world, &doubting);
+    assert_eq!(placed(&world)["a"].len(), 60);
+    // A whole list ends it, and so does time.
+    world.tables = whole;
+    let healed = plan(&world, &doubting.memory, later(start(), 2));
+    assert!(healed.doubted.is_empty());
+    world.tables = [(API.to_owned(), short_table(30))].into();
+    let believed = plan(&world, &doubting.memory, later(start(), 3_700));
+    apply(&mut world, &believed);
+    assert_eq!(placed(&world)["a"].len(), 30);
+    // Some may always vanish.
+    world.tables = [(API.to_owned(), short_table(5))].into();
+    assert!(plan(&world, &memory, start()).doubted.contains(API));
+    world.tables = [(API.to_owned(), short_table(21))].into();
+    assert!(plan(&world, &memory, start()).doubted.is_empty());
+}
+
+fn short_table(equities: u32) -> Table {
+    let instruments = (0..equities).map(|at| equity(FIRST_EQUITY + at, &format!("EQ{at}")));
+    Table::Loaded(Arc::new(crate::instruments::InstrumentTable::new(
+        kite::instruments::Dump {
+            instruments: instruments.collect(),
+            ..Default::default()
+        },
+    )))
+}
+
 #[test]
 fn the_younger_set_yields_on_a_channel() {
     let on = |name: &str, age, account: &str, tokens: Vec<u32>| {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use contract::{Assignment, Report};
 
+use super::doubt::{self, Doubted};
 use super::memory::{AccountMemory, Memory, SetMemory};
 use super::off::{self, Off};
 use super::validate::{self, Account, Choice, Set};
-use super::{LastAssignment, Observed, ObservedAccount, ObservedSet, Table, Unreadable};
+use super::{LastAssignment, Now, Observed, ObservedAccount, ObservedSet, Table, Unreadable};
 
 /// Every object that is not being deleted.
 pub(crate) struct World<'a> {
@@ -19,6 +20,8 @@ pub(crate) struct World<'a> {
     pub(crate) sets: Vec<SetView<'a>>,
     /// Whether pods are told of changed files at once.
     pub(crate) poke: bool,
+    /// Origins whose instruments list cannot be whole, and since when.
+    pub(crate) doubted: Doubted,
 }
 
 /// An account with what is known of it.
@@ -28,6 +31,8 @@ pub(crate) struct AccountView<'a> {
     pub(crate) spec: Result<Account, Unreadable>,
     /// The instruments of its endpoint, where they are known.
     pub(crate) table: Option<&'a Table>,
+    /// Why that list is not believed.
+    pub(crate) doubt: Option<String>,
     /// What it is taken to stream now: the newer of what lies there and what was decided last.
     pub(crate) base: Option<&'a Arc<Assignment>>,
     /// Its assignment must stay as it is.
@@ -86,7 +91,7 @@ impl AccountView<'_> {
 
 impl<'a> World<'a> {
     /// Checks and orders what was observed.
-    pub(crate) fn new(observed: &'a Observed, memory: &'a Memory) -> Self {
+    pub(crate) fn new(observed: &'a Observed, memory: &'a Memory, now: Now) -> Self {
         let mut sets: Vec<SetView<'a>> = observed
             .sets
             .iter()
@@ -115,6 +120,11 @@ impl<'a> World<'a> {
             let (a, b) = (&a.observed.object.meta, &b.observed.object.meta);
             (&a.key, &a.uid).cmp(&(&b.key, &b.uid))
         });
+        let (doubted, doubts) = doubt::doubts(&accounts, &memory.doubted, now);
+        for account in &mut accounts {
+            let api = account.spec.as_ref().map(|spec| &spec.api);
+            account.doubt = api.ok().and_then(|api| doubts.get(api).cloned());
+        }
         for (at, off) in off::off(&accounts).into_iter().enumerate() {
             accounts[at].off = off;
         }
@@ -135,6 +145,7 @@ impl<'a> World<'a> {
             accounts,
             sets,
             poke: observed.settings.poke,
+            doubted,
         }
     }
 }
@@ -171,6 +182,7 @@ fn view<'a>(
         base,
         frozen: spec.is_err() || !observed.foreign.is_empty() || unknown,
         off: None,
+        doubt: None,
         spec,
     }
 }

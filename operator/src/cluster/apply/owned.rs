@@ -13,10 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Applier, ApplyError, within};
+use super::{Applier, ApplyError, Done, Subject, within};
 use crate::cluster::observe::Owned;
 use crate::cluster::workload::{self, Owner};
-use crate::plan::{AccountPlan, Delivery, Key, Now, Plan};
+use crate::plan::{AccountPlan, Delivery, Key, Now, Plan, Workload};
 
 /// How long a write may take to come back through the watch before it is doubted.
 const ECHO: Duration = Duration::from_secs(2);
@@ -27,10 +27,20 @@ const POKE_AGAIN: Duration = Duration::from_secs(5);
 /// What was written for one account, to spare repetitions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivered {
-    assignment: Option<(u64, String, Instant)>,
+    assignment: Option<File>,
     service: Option<Applied>,
     stateful_set: Option<Applied>,
     poke: Option<Poke>,
+}
+
+/// An assignment that was written.
+#[derive(Clone, Debug)]
+struct File {
+    generation: u64,
+    sha256: String,
+    /// The ConfigMap's version since then.
+    version: Option<String>,
+    at: Instant,
 }
 
 /// An object that was applied: what was asked for, and the shape it had then.
@@ -51,60 +61,81 @@ struct Poke {
 }
 
 impl Applier {
-    /// Writes one account's objects in the order in which they are needed.
+    /// Writes one account's objects in the order in which they are needed. What fails does not keep
+    /// the others waiting, and waits by itself.
     pub(super) async fn write_account(
         &self,
         plan: &AccountPlan,
         owned: &Owned,
         delivered: &mut Delivered,
         now: Now,
-    ) -> Result<(), ApplyError> {
+    ) -> Vec<Done> {
+        let mut done = Vec::new();
         if !owned.names_are_ours {
-            return Ok(());
+            return done;
         }
+        let may = |subject: &Subject| self.retries.may_try(subject, now.monotonic);
         let owner = Owner {
             namespace: &plan.key.namespace,
             name: &plan.key.name,
             uid: &plan.uid,
         };
         let mut content = owned.assignment.clone();
-        // The file before the pod that reads it: a new pod then starts with its assignment.
-        if let Delivery::Write(assignment) = &plan.assignment {
-            let sha256 = self
+        let subject = Subject::Assignment(plan.key.clone());
+        let decided = match &plan.assignment {
+            Delivery::Write(assignment) => Some(assignment),
+            Delivery::InPlace(_) | Delivery::Leave => None,
+        };
+        if let Some(assignment) = decided.filter(|_| may(&subject)) {
+            let result = self
                 .write_assignment(owner, assignment, owned, delivered, now)
-                .await?;
-            content = Some((assignment.generation, sha256));
+                .await;
+            let result = result.map(|sha256| content = Some((assignment.generation, sha256)));
+            done.push(self.ended(subject, result));
         }
-        // The Service before the StatefulSet that names it.
-        if let Some(workload) = &plan.workload {
-            let service = workload::service(owner);
-            let live = owned.service.as_ref();
-            self.apply_object(&service, live, &mut delivered.service, now)
-                .await?;
-            let stateful_set = workload::stateful_set(owner, workload, &self.defaults);
-            let live = owned.stateful_set.as_ref();
-            self.apply_object(&stateful_set, live, &mut delivered.stateful_set, now)
-                .await?;
+        // The file before the pod that reads it: a new pod then starts with its assignment.
+        let file_to_come = decided.is_some() && content.is_none();
+        let subject = Subject::Workload(plan.key.clone());
+        if let Some(workload) = plan.workload.as_ref().filter(|_| !file_to_come)
+            && may(&subject)
+        {
+            let result = self
+                .write_workload(owner, workload, owned, delivered, now)
+                .await;
+            done.push(self.ended(subject, result));
         }
         // Last: a poke makes the kubelet read what was written above.
-        if let (true, Some(pod), Some((generation, sha256))) = (self.poke, &owned.pod, content) {
-            let secrets = match owned.secret_versions.as_slice() {
-                [] => "none".to_owned(),
-                versions => versions.join("-"),
-            };
-            let short = sha256.get(..12).unwrap_or(&sha256);
-            let value = format!("{generation}-{short}-{secrets}");
-            self.poke(
-                &plan.key,
-                pod,
-                &value,
-                plan.awaiting,
-                &mut delivered.poke,
-                now,
-            )
-            .await?;
+        let subject = Subject::Poke(plan.key.clone());
+        if let (true, Some(pod), Some(content)) = (self.poke, &owned.pod, content)
+            && may(&subject)
+        {
+            let value = poke_value(&content, &owned.secret_versions);
+            let last = &mut delivered.poke;
+            let result = self
+                .poke(&plan.key, pod, &value, plan.awaiting, last, now)
+                .await;
+            done.push(self.ended(subject, result));
         }
-        Ok(())
+        done
+    }
+
+    async fn write_workload(
+        &self,
+        owner: Owner<'_>,
+        workload: &Workload,
+        owned: &Owned,
+        delivered: &mut Delivered,
+        now: Now,
+    ) -> Result<(), ApplyError> {
+        // The Service before the StatefulSet that names it.
+        let service = workload::service(owner);
+        let live = owned.service.as_ref();
+        self.apply_object(&service, live, &mut delivered.service, now)
+            .await?;
+        let stateful_set = workload::stateful_set(owner, workload, &self.defaults);
+        let live = owned.stateful_set.as_ref();
+        self.apply_object(&stateful_set, live, &mut delivered.stateful_set, now)
+            .await
     }
 
     /// When a pod that does not answer is to be poked again.
@@ -126,22 +157,31 @@ impl Applier {
         delivered: &mut Delivered,
         now: Now,
     ) -> Result<String, ApplyError> {
-        if let Some((generation, sha256, at)) = &delivered.assignment
-            && *generation == assignment.generation
-            && now.monotonic.saturating_duration_since(*at) < ECHO
-        {
-            return Ok(sha256.clone());
+        let fresh = |file: &&File| now.monotonic.saturating_duration_since(file.at) < ECHO;
+        let last = delivered.assignment.as_ref().filter(fresh);
+        if let Some(last) = last.filter(|last| last.generation == assignment.generation) {
+            return Ok(last.sha256.clone());
         }
         let sealed = Sealed::new(assignment);
         let sha256 = sealed.sha256.clone();
-        let version = owned
-            .config_map
-            .as_ref()
-            .and_then(|it| it.resource_version.clone());
+        let live = owned.config_map.as_ref();
+        // The watch may still show what was there before the last write.
+        let echoed = |last: &&File| {
+            let shown = owned.assignment.as_ref().map(|shown| shown.0);
+            shown.is_some_and(|shown| shown >= last.generation)
+        };
+        let version = match last.filter(|last| !echoed(last)) {
+            Some(last) => last.version.clone(),
+            None => live.and_then(|live| live.resource_version.clone()),
+        };
         let object = workload::assignment(owner, assignment, sealed, version);
-        self.server_side_apply(&object, owned.config_map.as_ref())
-            .await?;
-        delivered.assignment = Some((assignment.generation, sha256.clone(), now.monotonic));
+        let written = self.server_side_apply(&object, live).await?;
+        delivered.assignment = Some(File {
+            generation: assignment.generation,
+            sha256: sha256.clone(),
+            version: written.resource_version,
+            at: now.monotonic,
+        });
         tracing::info!(
             account = %Key::new(owner.namespace, owner.name),
             generation = assignment.generation,
@@ -276,8 +316,8 @@ impl Applier {
         };
         match within(api.patch(&name, &params, &Patch::Merge(&patch))).await {
             Ok(_) => self.metrics.applied("Pod"),
-            // It went away; its successor reads the files when it starts.
-            Err(trouble) if trouble.is_not_found() => {}
+            // It went away, or is its successor already, which reads the files when it starts.
+            Err(trouble) if trouble.is_not_found() || trouble.is_conflict() => {}
             Err(source) => {
                 let key = Key::new(&account.namespace, name);
                 return Err(ApplyError {
@@ -296,6 +336,16 @@ impl Applier {
         });
         Ok(())
     }
+}
+
+/// What a pod's annotation says: other files, another text.
+fn poke_value((generation, sha256): &(u64, String), secret_versions: &[String]) -> String {
+    let secrets = match secret_versions {
+        [] => "none".to_owned(),
+        versions => versions.join("-"),
+    };
+    let short = sha256.get(..12).unwrap_or(sha256);
+    format!("{generation}-{short}-{secrets}")
 }
 
 /// What of a live object tells whether somebody changed it. Its status does not count.

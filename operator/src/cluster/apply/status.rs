@@ -9,8 +9,8 @@ use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 
-use super::{Applier, ApplyError, IN_FLIGHT, Subject, budget, within};
-use crate::plan::{Change, Key, Kind, Now, Plan};
+use super::{Applier, ApplyError, IN_FLIGHT, PHASE, Subject, budget, within};
+use crate::plan::{Change, Key, Kind, Plan};
 
 /// The last status written to an object.
 #[derive(Clone, Debug)]
@@ -30,28 +30,35 @@ struct Wish<'a> {
 
 impl Applier {
     /// Writes every status that is due; returns when the next one will be.
-    pub(super) async fn write_statuses(&mut self, plan: &Plan, now: Now) -> Option<Instant> {
-        let (due, postponed) = self.due(plan, now.monotonic);
+    pub(super) async fn write_statuses(&mut self, plan: &Plan, now: Instant) -> Option<Instant> {
+        let (due, mut postponed) = self.due(plan, now);
         let this = &*self;
         let writes = due.into_iter().map(|(subject, wish)| async move {
+            if this.clock.now() >= now + PHASE {
+                return None;
+            }
             let result = this.write_status(&wish).await;
-            (subject, wish, result)
+            Some((this.ended(subject, result), wish))
         });
         let writes: Vec<_> = writes.collect();
         let done: Vec<_> = stream::iter(writes)
             .buffer_unordered(IN_FLIGHT)
             .collect()
             .await;
-        for (subject, wish, result) in done {
-            if result.is_ok() {
+        for done in done {
+            let Some((done, wish)) = done else {
+                postponed = Some(now);
+                continue;
+            };
+            if done.result.is_ok() {
                 let written = Written {
                     uid: wish.uid.to_owned(),
                     status: wish.status,
-                    at: now.monotonic,
+                    at: done.at,
                 };
                 self.statuses.insert((wish.kind, wish.key.clone()), written);
             }
-            self.settle(subject, result, now);
+            self.settle(done);
         }
         postponed
     }

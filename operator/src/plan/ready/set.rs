@@ -104,6 +104,7 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
     let (selected, unresolved, samples, allowed) = match facts.asked {
         Asked::Unreadable(message) => return fails(Reason::Invalid, message),
         Asked::Refused(reason, message) => return fails(reason, message),
+        Asked::Held(reason @ Reason::AccountsDisagree, message) => return fails(reason, message),
         Asked::Held(reason, message) => {
             let nothing = facts.scheduled == 0;
             return nothing.then(|| Finding::Unknown(reason, message.to_owned()));

@@ -65,6 +65,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         needed: 1,
         poked: true,
         missing_redis_secret: None,
+        unwritten: None,
     };
     account(&facts, start().monotonic)
 }
@@ -88,6 +89,27 @@ fn streaming() {
         panic!("{finding:?}");
     };
     assert!(message.contains("Secret kite does not exist"), "{message}");
+}
+
+#[test]
+fn what_cannot_be_written_is_why_there_is_no_pod() {
+    let (secret, scrape) = (Secret::Unknown, Scrape::default());
+    let facts = AccountFacts {
+        secret_name: "kite",
+        secret: &secret,
+        process: &Process::Absent,
+        report: None,
+        scrape: &scrape,
+        assigned: Some(5),
+        needed: 1,
+        poked: true,
+        missing_redis_secret: None,
+        unwritten: Some("StatefulSet n/kt-a cannot be applied: exceeded quota"),
+    };
+    let Finding::Trouble { message, .. } = account(&facts, start().monotonic) else {
+        panic!("must be trouble")
+    };
+    assert!(message.ends_with("exceeded quota"), "{message}");
 }
 
 #[test]
@@ -126,6 +148,7 @@ fn nothing_assigned() {
         assigned: Some(0),
         poked: true,
         missing_redis_secret: None,
+        unwritten: None,
         needed: 0,
     };
     assert_eq!(

@@ -52,6 +52,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
         needed,
         poked: input.poked,
         missing_redis_secret: missing_redis_secret(view),
+        unwritten: view.observed.unwritten.as_deref(),
     };
     let finding = finding(view, &facts, now);
     let unasked = finding == Finding::Unasked;

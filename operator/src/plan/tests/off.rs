@@ -110,6 +110,39 @@ fn only_the_oldest_account_of_a_key_runs() {
     assert_eq!(counts(&world), [("a".to_owned(), 3)].into());
 }
 
+#[test]
+fn a_paused_account_leaves_its_key_to_the_next() {
+    let mut older = with_key(account("b"), Some(7), 100);
+    change(&mut older, |spec| spec.paused = true);
+    let accounts = vec![with_key(account("a"), Some(7), 200), older];
+    let mut world = observed(accounts, vec![set("s", &equities(0..3), &[])]);
+    let memory = run(&mut world, start());
+    assert_eq!(counts(&world), [("a".to_owned(), 3)].into());
+    change(&mut world.accounts[1], |spec| spec.paused = false);
+    let back = plan(&world, &memory, later(start(), 1));
+    apply(&mut world, &back);
+    assert_eq!(counts(&world), [("b".to_owned(), 3)].into());
+}
+
+/// What it runs goes on while its spec cannot be read, with the key it had.
+#[test]
+fn an_account_that_cannot_be_read_still_has_its_key() {
+    let accounts = vec![
+        with_key(account("a"), Some(7), 200),
+        with_key(account("b"), Some(7), 100),
+    ];
+    let mut world = observed(accounts, vec![set("s", &equities(0..3), &[])]);
+    let memory = run(&mut world, start());
+    world.accounts[1].object.spec = Err(Unreadable {
+        field: "spec".to_owned(),
+        problem: "no".to_owned(),
+    });
+    world.accounts[1].secret = Secret::Unreadable;
+    let blind = plan(&world, &memory, later(start(), 1));
+    assert_eq!(account_is(&blind, "a"), "False DuplicateApiKey");
+    assert_eq!(account_is(&blind, "b"), "False Invalid");
+}
+
 /// Outside a cluster every object has the same identity but for its name.
 #[test]
 fn accounts_of_a_folder_are_told_apart_by_name() {

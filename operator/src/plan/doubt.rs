@@ -1,0 +1,73 @@
+//! Instruments lists that cannot be whole, by what streams.
+//!
+//! Pure. A list that was cut short looks like one from which instruments vanished. Kite's own do
+//! vanish, one by one and after their expiry; never a third of what streamed yesterday at once. A
+//! list that says so for an hour is right all the same.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+use jiff::tz::Offset;
+
+use super::world::AccountView;
+use super::{Now, Table};
+
+/// Fewer may be gone for any reason.
+const FEWEST: usize = 20;
+
+/// A list that goes on lacking them is believed.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// India Standard Time is 5:30 h ahead of UTC, all year.
+const IST_SECONDS: i32 = 19_800;
+
+/// Since when which origin's list is doubted.
+pub(crate) type Doubted = BTreeMap<String, Instant>;
+
+/// The origins whose list lacks too much of what streams, and what to say of it; goes on from what
+/// was doubted before.
+pub(crate) fn doubts(
+    accounts: &[AccountView<'_>],
+    before: &Doubted,
+    now: Now,
+) -> (Doubted, BTreeMap<String, String>) {
+    let lacking = lacking(accounts, now);
+    let since = |api: &String| before.get(api).copied().unwrap_or(now.monotonic);
+    let doubted: Doubted = lacking
+        .keys()
+        .map(|api| (api.clone(), since(api)))
+        .collect();
+    let young = |api: &String| now.monotonic.saturating_duration_since(since(api)) < PATIENCE;
+    let doubts = lacking.into_iter().filter(|(api, _)| young(api));
+    (doubted.clone(), doubts.collect())
+}
+
+fn lacking(accounts: &[AccountView<'_>], now: Now) -> BTreeMap<String, String> {
+    let today = Offset::from_seconds(IST_SECONDS)
+        .unwrap_or(Offset::UTC)
+        .to_datetime(now.wall)
+        .date();
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for account in accounts {
+        let (Ok(spec), Some(base), Some(Table::Loaded(table))) =
+            (&account.spec, account.base, account.table)
+        else {
+            continue;
+        };
+        let (missing, all) = counts.entry(&spec.api).or_default();
+        let expired = |expiry: Option<Date>| expiry.is_some_and(|expiry| expiry < today);
+        for row in base.instruments.iter().filter(|row| !expired(row.expiry)) {
+            *all += 1;
+            *missing += usize::from(table.by_token(row.token).is_none());
+        }
+    }
+    counts
+        .into_iter()
+        .filter(|(_, (missing, all))| *missing >= FEWEST && missing * 3 > *all)
+        .map(|(api, (missing, all))| {
+            let why = format!("the list lacks {missing} of {all} instruments that stream");
+            (api.to_owned(), why)
+        })
+        .collect()
+}

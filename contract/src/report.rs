@@ -162,7 +162,8 @@ pub struct Set {
     /// Receive time of its newest tick, microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_us: Option<i64>,
-    /// How old that tick was when the report was made, by the process's own clock.
+    /// How old that tick was when the report was made, by the process's own clock; where none came yet,
+    /// for how long the process has had the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<u64>,
     /// The usual time between two of its ticks, once known.

@@ -59,15 +59,19 @@ impl Sealed {
             reason = "strings, numbers and lists always serialise into memory"
         )]
         let json = version::to_json(assignment).expect("plain data serialises");
+        Self::of_json(&json)
+    }
+
+    fn of_json(json: &[u8]) -> Self {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         #[expect(clippy::expect_used, reason = "writing to a Vec cannot fail")]
         let gzip = gzip
-            .write_all(&json)
+            .write_all(json)
             .and_then(|()| gzip.finish())
             .expect("a Vec takes every byte");
         Self {
             gzip,
-            sha256: hash(&json),
+            sha256: hash(json),
         }
     }
 
@@ -141,9 +145,66 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_refused(gzip in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let opened = Sealed { gzip, sha256: "00".to_owned() }.open();
-            prop_assert!(opened.is_err());
+        fn any_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let sealed = Sealed { gzip: bytes.clone(), sha256: hash(&bytes) };
+            prop_assert!(matches!(sealed.open(), Err(OpenError::Gzip(_))));
+            let sealed = Sealed::of_json(&bytes);
+            prop_assert!(matches!(sealed.open(), Err(OpenError::Json(_))));
+        }
+
+        /// The hash is right and one value anywhere is not what it was.
+        #[test]
+        fn what_is_opened_is_valid(at in any::<prop::sample::Index>(), value in any_value()) {
+            let mut json = serde_json::to_value(sample()).unwrap();
+            let mut at = at.index(leaves(&json) as usize) as i64;
+            replace(&mut json, &mut at, &value);
+            if let Ok(opened) = Sealed::of_json(json.to_string().as_bytes()).open() {
+                opened.check().unwrap();
+                prop_assert_eq!(Sealed::new(&opened).open().unwrap(), opened);
+            }
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::json;
+        prop_oneof![
+            Just(json!(null)),
+            any::<bool>().prop_map(|it| json!(it)),
+            any::<i64>().prop_map(|it| json!(it)),
+            (0_u8..9).prop_map(|it| json!(it)),
+            any::<f64>().prop_map(|it| json!(it)),
+            ".{0,40}".prop_map(|it| json!(it)),
+            Just(json!([])),
+            Just(json!({})),
+        ]
+    }
+
+    /// How many values hold no other.
+    fn leaves(json: &serde_json::Value) -> i64 {
+        match json {
+            serde_json::Value::Array(items) => items.iter().map(leaves).sum::<i64>().max(1),
+            serde_json::Value::Object(fields) => fields.values().map(leaves).sum::<i64>().max(1),
+            _ => 1,
+        }
+    }
+
+    /// Replaces the `at`th of them; counts `at` down.
+    fn replace(json: &mut serde_json::Value, at: &mut i64, value: &serde_json::Value) {
+        match json {
+            serde_json::Value::Array(items) if !items.is_empty() => {
+                items.iter_mut().for_each(|item| replace(item, at, value));
+            }
+            serde_json::Value::Object(fields) if !fields.is_empty() => {
+                fields
+                    .values_mut()
+                    .for_each(|field| replace(field, at, value));
+            }
+            leaf => {
+                if *at == 0 {
+                    leaf.clone_from(value);
+                }
+                *at -= 1;
+            }
         }
     }
 }

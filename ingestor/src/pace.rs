@@ -4,11 +4,15 @@
 
 use std::time::Duration;
 
+use crate::tick::rules::is_of_another_day;
+
 /// Learns from the times of newest ticks, looked at about once a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
     newest_us: Option<i64>,
     usual_us: Option<i64>,
+    /// Ticks may have been missed since the newest: the next interval says nothing.
+    interrupted: bool,
 }
 
 /// A longer interval counts for half at once, a shorter one for this part: the usual interval is
@@ -17,14 +21,21 @@ const SHORTER_COUNTS: i64 = 32;
 
 impl Pace {
     /// The newest tick is of this time, epoch microseconds. `interrupted`: ticks may have been
-    /// missed since the last look, and the interval says nothing.
+    /// missed since the last look. Nor does a night between two ticks say anything.
     pub fn look(&mut self, newest_us: Option<i64>, interrupted: bool) {
         let before = std::mem::replace(&mut self.newest_us, newest_us);
         let (Some(before), Some(newest)) = (before, newest_us) else {
             return;
         };
         let interval = newest.saturating_sub(before);
-        if interval <= 0 || interrupted {
+        if interval <= 0 {
+            self.interrupted |= interrupted;
+            return;
+        }
+        let night = is_of_another_day(before / 1_000_000, newest);
+        // The newest may have come just before it: then the next interval is the long one.
+        let was = std::mem::replace(&mut self.interrupted, interrupted);
+        if was || interrupted || night {
             return;
         }
         self.usual_us = Some(match self.usual_us {
@@ -70,7 +81,30 @@ mod tests {
         pace.look(Some(900 * SECOND), true);
         assert_eq!(pace.usual(), Some(Duration::from_secs(1)));
         pace.look(Some(904 * SECOND), false);
+        pace.look(Some(908 * SECOND), false);
         assert!(pace.usual() > Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn the_interruption_is_noticed_long_before_the_next_tick() {
+        let mut pace = Pace::default();
+        pace.look(Some(SECOND), false);
+        pace.look(Some(2 * SECOND), true);
+        pace.look(Some(2 * SECOND), false);
+        pace.look(Some(900 * SECOND), false);
+        assert_eq!(pace.usual(), None);
+        pace.look(Some(901 * SECOND), false);
+        assert_eq!(pace.usual(), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_night_is_not_taken_for_a_habit() {
+        let day = 86_400 * SECOND;
+        let mut pace = Pace::default();
+        pace.look(Some(SECOND), false);
+        pace.look(Some(2 * SECOND), false);
+        pace.look(Some(day), false);
+        assert_eq!(pace.usual(), Some(Duration::from_secs(1)));
     }
 
     /// Ticks that come by chance must hardly ever be five usual intervals apart.

@@ -312,9 +312,7 @@ impl Plane {
             Event::Opened | Event::Ended => table.on_socket_end(index),
             Event::Judged(credentials, accepted) => {
                 let worthwhile = self.verdict.on_judged(credentials, accepted);
-                if !accepted {
-                    self.set_credentials(worthwhile);
-                }
+                self.set_credentials(worthwhile);
             }
             Event::Sent(Command::Subscribe(tokens)) => {
                 tokens

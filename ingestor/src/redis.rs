@@ -8,5 +8,6 @@ pub mod greeting;
 pub mod link;
 pub mod outbox;
 pub mod refusal;
+pub mod refusals;
 pub mod resp;
 pub mod target;

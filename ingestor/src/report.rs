@@ -59,8 +59,17 @@ pub struct Facts {
     pub assignment_error: Option<String>,
     epoch: String,
     rate: Rate,
-    /// By set, with the number of its instruments that streamed at the last look.
-    paces: BTreeMap<String, (Pace, u32)>,
+    paces: BTreeMap<String, SetPace>,
+}
+
+/// What is remembered of a set between two reports.
+#[derive(Clone, Copy, Debug)]
+struct SetPace {
+    pace: Pace,
+    /// Its instruments that streamed at the last look.
+    streamed: u32,
+    /// When it was first seen: the age of a tick that never came.
+    since: Instant,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -112,7 +121,7 @@ pub fn snapshot(
             .map(|connection| connection_report(connection, table, &credentials))
             .collect(),
         credentials,
-        sets: paced(sets(table, now), &mut facts.paces, wall_us),
+        sets: paced(sets(table, now), &mut facts.paces, now, wall_us),
         assigned: rows.len() as u32,
         streaming: rows.iter().filter(|row| row.seen).count() as u32,
         ticks_total: stats.ticks,
@@ -200,18 +209,30 @@ fn sets(table: &Table, now: Instant) -> Vec<Set> {
 }
 
 /// Adds how old the newest ticks are and how old they usually get.
-fn paced(mut sets: Vec<Set>, paces: &mut BTreeMap<String, (Pace, u32)>, wall_us: i64) -> Vec<Set> {
+fn paced(
+    mut sets: Vec<Set>,
+    paces: &mut BTreeMap<String, SetPace>,
+    now: Instant,
+    wall_us: i64,
+) -> Vec<Set> {
     let mut before = std::mem::take(paces);
     for set in &mut sets {
-        let (mut pace, streamed) = before.remove(&set.name).unwrap_or_default();
-        // Fewer instruments with a packet on the present socket: a socket was lost.
-        pace.look(set.last_tick_us, set.streaming < streamed);
-        set.age_ms = set.last_tick_us.map(|newest| {
-            let age = wall_us.saturating_sub(newest).max(0);
-            age.unsigned_abs() / 1_000
+        let mut known = before.remove(&set.name).unwrap_or(SetPace {
+            pace: Pace::default(),
+            streamed: 0,
+            since: now,
         });
-        set.usual_interval_ms = pace.usual().map(|usual| usual.as_millis() as u64);
-        paces.insert(set.name.clone(), (pace, set.streaming));
+        // Fewer instruments with a packet on the present socket: a socket was lost.
+        let interrupted = set.streaming < known.streamed;
+        known.pace.look(set.last_tick_us, interrupted);
+        known.streamed = set.streaming;
+        let age = match set.last_tick_us {
+            Some(newest) => wall_us.saturating_sub(newest).max(0).unsigned_abs() / 1_000,
+            None => now.saturating_duration_since(known.since).as_millis() as u64,
+        };
+        set.age_ms = Some(age);
+        set.usual_interval_ms = known.pace.usual().map(|usual| usual.as_millis() as u64);
+        paces.insert(set.name.clone(), known);
     }
     sets
 }
@@ -263,6 +284,45 @@ mod tests {
         assert_eq!(rate.per_second, 300);
         rate.update(400, start + 3 * SECOND);
         assert_eq!(rate.per_second, 0);
+    }
+
+    fn set(streaming: u32, last_tick_us: Option<i64>) -> Vec<Set> {
+        vec![Set {
+            name: "s".to_owned(),
+            assigned: 5,
+            streaming,
+            silent: 0,
+            last_tick_us,
+            age_ms: None,
+            usual_interval_ms: None,
+        }]
+    }
+
+    #[test]
+    fn an_outage_teaches_no_interval() {
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+        let (now, mut paces) = (Instant::now(), BTreeMap::new());
+        let mut usual = None;
+        // Ticks every second, a socket that is lost for 15 minutes, and ticks again.
+        let looks = [(5, 1), (5, 2), (0, 2), (0, 2), (1, 900), (5, 901)];
+        for (streaming, second) in looks {
+            let micros = second * 1_000_000;
+            let paced = paced(set(streaming, Some(micros)), &mut paces, now, micros);
+            usual = paced[0].usual_interval_ms;
+        }
+        assert_eq!(usual, Some(1_000));
+    }
+
+    #[test]
+    fn a_tick_that_never_came_gets_older_too() {
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+        let (start, mut paces) = (Instant::now(), BTreeMap::new());
+        let age = |paces: &mut _, seconds| {
+            let now = start + seconds * SECOND;
+            paced(set(5, None), paces, now, 0)[0].age_ms
+        };
+        assert_eq!(age(&mut paces, 0), Some(0));
+        assert_eq!(age(&mut paces, 40), Some(40_000));
     }
 
     #[test]

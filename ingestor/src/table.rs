@@ -235,12 +235,12 @@ impl Table {
     pub fn accept(&mut self, row: u32, packet: &Packet, received_us: i64) -> Verdict {
         let row = &mut self.rows[row as usize];
         row.seen = true;
-        row.received_us = received_us;
         let first = row.first.take(mode_of(packet), row.mode);
         let exchange_time = packet.exchange_time();
         if first && exchange_time.is_some_and(|time| is_of_another_day(time, received_us)) {
             return Verdict::OldSnapshot;
         }
+        row.received_us = received_us;
         row.snapshot = first;
         row.ts = tick_time(exchange_time, received_us, row.ts);
         for output in &mut self.outputs[row.outputs.range()] {

@@ -188,6 +188,7 @@ async fn a_redis_that_refuses_what_is_published_is_no_redis() {
     let ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;
     ingestor.until("live", is_live).await;
+    let mut ticks = redis.subscribe().await;
     redis
         .command(&["ACL", "SETUSER", "default", "-publish"])
         .await;
@@ -219,6 +220,14 @@ async fn a_redis_that_refuses_what_is_published_is_no_redis() {
         (report.redis.published, report.connections[0].reconnects),
         (50, 0)
     );
+    // Nobody has seen the round before: its volume is nothing to count from.
+    for _ in 0..50 {
+        let tick = ticks.tick().await;
+        assert_eq!(
+            (&tick["volume"], &tick["volume_delta"]),
+            (&2.into(), &serde_json::Value::Null)
+        );
+    }
 }
 
 /// What a link has not carried out must not come after the first words of the next one.

@@ -152,6 +152,8 @@ enum RowError {
     Value { column: &'static str, value: String },
     #[error("{column}: the row is too short")]
     Short { column: &'static str },
+    #[error("is not UTF-8")]
+    NotText,
 }
 
 const COLUMNS: [&str; 12] = [
@@ -179,14 +181,20 @@ pub fn read(dump: impl Read) -> Result<Dump, DumpError> {
     let columns = Columns::find(reader.headers()?)?;
     let mut names = Names::default();
     let mut dump = Dump::default();
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record)? {
-        match columns.row(&record, &mut names) {
-            Ok(instrument) => dump.instruments.push(instrument),
-            Err(why) => {
-                dump.rejected
-                    .add(record.position().map_or(0, csv::Position::line), &why);
+    let mut bytes = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut bytes)? {
+        let line = bytes.position().map_or(0, csv::Position::line);
+        let read = match csv::StringRecord::from_byte_record(std::mem::take(&mut bytes)) {
+            Ok(record) => {
+                let read = columns.row(&record, &mut names);
+                bytes = record.into_byte_record();
+                read
             }
+            Err(_) => Err(RowError::NotText),
+        };
+        match read {
+            Ok(instrument) => dump.instruments.push(instrument),
+            Err(why) => dump.rejected.add(line, &why),
         }
     }
     Ok(dump)
@@ -373,6 +381,22 @@ mod tests {
             (&*share.tradingsymbol, &*share.name, share.lot_size),
             ("M&M", "MAHINDRA, LTD", 1)
         );
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_costs_one_row() {
+        let row = |token: u32| format!("{token},1,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE\n");
+        let mut dump = format!("{HEADER}\n{}{}{}", row(1), row(2), row(3)).into_bytes();
+        let second = HEADER.len() + 1 + row(1).len();
+        let name = dump[second..]
+            .iter()
+            .position(|byte| *byte == b'I')
+            .unwrap();
+        dump[second + name] = 0xff;
+        let dump = read(dump.as_slice()).unwrap();
+        let tokens: Vec<u32> = dump.instruments.iter().map(|row| row.token.0).collect();
+        assert_eq!((tokens, dump.rejected.count), (vec![1, 3], 1));
+        assert_eq!(dump.rejected.samples, ["line 3: is not UTF-8"]);
     }
 
     #[test]

@@ -85,9 +85,9 @@ impl Publisher {
 
     /// Goes to `target`. What an old link leaves unanswered is lost to readers of the new one.
     pub fn set_target(&mut self, target: &Target) {
-        let unknown = self.link.counts().unknown;
+        let lost = self.link.counts().lost();
         self.link.set_target(target);
-        if self.link.counts().unknown != unknown {
+        if self.link.counts().lost() != lost {
             self.table.on_messages_lost();
         }
     }
@@ -126,9 +126,9 @@ impl Publisher {
         let mut changed = false;
         loop {
             self.count_batch();
-            let unknown = self.link.counts().unknown;
+            let lost = self.link.counts().lost();
             changed |= self.link.poll(cx, now);
-            if self.link.counts().unknown != unknown {
+            if self.link.counts().lost() != lost {
                 self.table.on_messages_lost();
             }
             if !self.drain_backlog() {
@@ -148,13 +148,13 @@ impl Publisher {
             self.stats.errors.unknown_token += 1;
             return;
         };
-        self.stats.ticks += 1;
-        self.stats.last_tick_us = received_us;
         let class = self.table.row(row).class as usize;
         if self.table.accept(row, packet, received_us) == Verdict::OldSnapshot {
             self.stats.old_snapshots[class] += 1;
             return;
         }
+        self.stats.ticks += 1;
+        self.stats.last_tick_us = received_us;
         self.stats.accepted[class] += 1;
         ticks[class] += 1;
         if let Some(time) = packet.exchange_time() {

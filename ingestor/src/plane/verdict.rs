@@ -31,7 +31,10 @@ impl Verdict {
             .is_some_and(|(before, fine)| !fine && before.same(&credentials));
         let current = self.is_found(&credentials);
         self.judged = Some((credentials, accepted));
-        accepted || (!current && !again)
+        if accepted {
+            return !matches!(self.found, Some(Found::Missing(_)));
+        }
+        !current && !again
     }
 
     /// Forgets what Kite said: the endpoint is another one.
@@ -121,6 +124,18 @@ mod tests {
         assert!(!verdict.on_judged(credentials("new"), false));
         assert!(!verdict.on_found(found("new")));
         assert_eq!(verdict.report(), State::Refused);
+    }
+
+    /// Two dials at a time: the second answer counts, whatever the first was.
+    #[test]
+    fn what_is_accepted_after_a_refusal_is_good_again() {
+        let mut verdict = Verdict::default();
+        verdict.on_found(found("token"));
+        assert!(!verdict.on_judged(credentials("token"), false));
+        assert!(verdict.on_judged(credentials("token"), true));
+        assert!(verdict.is_dial_worthwhile());
+        verdict.on_found(Found::Missing(Vec::new()));
+        assert!(!verdict.on_judged(credentials("token"), true));
     }
 
     #[test]

@@ -16,17 +16,10 @@ use super::access::Access;
 use super::greeting::{Greeted, greet};
 use super::outbox::Outbox;
 use super::refusal::GreetError;
+use super::refusals::Refusals;
 use super::resp::{Garbage, Replies, Reply};
 use super::target::Target;
 use crate::stream::Stream;
-
-/// Refusals count for this long after the last one, even if other commands succeed: the server may
-/// refuse some channels and take others.
-const REFUSED_FOR: Duration = Duration::from_secs(5);
-
-/// A link on which everything was refused for this long is opened anew: the login may have changed
-/// in its files, or another server answers to the name.
-const REFUSING_LIMIT: Duration = Duration::from_secs(5);
 
 /// Reasons are logged so often at most; a server's longer texts are cut.
 const LOG_BURST: u32 = 5;
@@ -48,10 +41,19 @@ pub struct Counts {
     pub published: u64,
     /// Commands answered with an error.
     pub failed: u64,
-    /// Commands written to a link that died before it answered.
+    /// Commands written to a link that died before it answered, or left for a server that is not the
+    /// target any more.
     pub unknown: u64,
     /// Links opened after the first.
     pub reconnects: u64,
+}
+
+impl Counts {
+    /// Commands of which readers have seen nothing, as far as is known.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.failed + self.unknown
+    }
 }
 
 /// The way to one Redis.
@@ -68,23 +70,10 @@ pub struct Link {
     opened: u64,
     failures: u32,
     error: Option<String>,
-    refusal: Option<Refusal>,
+    refusals: Refusals,
     lines: LineQuota,
     progress: Option<Instant>,
     jitter: fastrand::Rng,
-}
-
-/// A command was refused, and it is not known to be over.
-#[derive(Debug)]
-struct Refusal {
-    /// What the server said, as it said it.
-    text: Vec<u8>,
-    /// When it last did.
-    last: Instant,
-    /// Since when nothing has succeeded on this link.
-    since: Instant,
-    /// Whether a later command succeeded.
-    succeeded: bool,
 }
 
 enum State {
@@ -135,7 +124,7 @@ impl Link {
             opened: 0,
             failures: 0,
             error: None,
-            refusal: None,
+            refusals: Refusals::default(),
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             progress: None,
             jitter: fastrand::Rng::with_seed(seed),
@@ -149,10 +138,12 @@ impl Link {
         }
         self.target = Some(target.clone());
         self.close();
+        // What waits was meant for the readers of the old one.
+        self.counts.unknown += self.outbox.clear();
         // Another server's number says nothing about the new one.
         self.previous = None;
         self.failures = 0;
-        self.refusal = None;
+        self.refusals.forget();
         self.state = State::Away { until: None };
     }
 
@@ -201,10 +192,7 @@ impl Link {
         if stalled {
             return Some("redis does not answer".to_owned());
         }
-        let refusal = self.refusal.as_ref().filter(|refusal| {
-            !refusal.succeeded || now.saturating_duration_since(refusal.last) < REFUSED_FOR
-        })?;
-        let text = String::from_utf8_lossy(&refusal.text);
+        let text = String::from_utf8_lossy(self.refusals.text(now)?);
         Some(format!(
             "redis refuses what is published: {}",
             printable(&text, LONGEST_TEXT)
@@ -240,7 +228,7 @@ impl Link {
             };
             changed = true;
             match result {
-                Ok(greeted) => self.open(greeted, now),
+                Ok(greeted) => self.open(greeted),
                 Err(error) => self.fail(&error, now),
             }
         }
@@ -254,14 +242,12 @@ impl Link {
         changed
     }
 
-    fn open(&mut self, greeted: Greeted, now: Instant) {
+    fn open(&mut self, greeted: Greeted) {
         self.counts.reconnects += u64::from(self.opened > 0);
         self.opened += 1;
         self.failures = 0;
         self.error = None;
-        if let Some(refusal) = &mut self.refusal {
-            refusal.since = now;
-        }
+        self.refusals.on_opened();
         self.previous = greeted.id;
         self.replies = Replies::default();
         self.state = State::Open(greeted.stream);
@@ -301,10 +287,7 @@ impl Link {
             (false, None) => self.progress = Some(now),
             (false, Some(_)) => {}
         }
-        let refusing = self.refusal.as_ref().is_some_and(|refusal| {
-            !refusal.succeeded && now.saturating_duration_since(refusal.since) >= REFUSING_LIMIT
-        });
-        if refusing {
+        if self.refusals.is_hopeless() {
             return Err(LinkError::Refusing);
         }
         Ok(())
@@ -355,12 +338,10 @@ impl Link {
             }
             if let Reply::Error(text) = reply {
                 self.counts.failed += 1;
-                news |= refused(&mut self.refusal, text, now);
+                news |= self.refusals.on_refused(text, now);
             } else {
                 self.counts.published += 1;
-                if let Some(refusal) = &mut self.refusal {
-                    refusal.succeeded = true;
-                }
+                self.refusals.on_success();
             }
         }
         if news && let Some(text) = self.trouble(now) {
@@ -374,29 +355,6 @@ impl Link {
             tracing::warn!(error, suppressed, "{what}");
         }
     }
-}
-
-/// Notes a refusal; whether it is news.
-fn refused(refusal: &mut Option<Refusal>, text: &[u8], now: Instant) -> bool {
-    let Some(known) = refusal else {
-        *refusal = Some(Refusal {
-            text: text.to_vec(),
-            last: now,
-            since: now,
-            succeeded: false,
-        });
-        return true;
-    };
-    known.last = now;
-    if known.succeeded {
-        known.succeeded = false;
-        known.since = now;
-    }
-    let news = known.text != text;
-    if news {
-        known.text = text.to_vec();
-    }
-    news
 }
 
 /// The wait after the `failures`th failure in a row: from half to the whole of 50, 100 … 500 ms.
@@ -421,6 +379,19 @@ mod tests {
     fn waits_double_to_the_cap() {
         let waits: Vec<u128> = (1..=5).map(|n| retry_delay(n, 1.0).as_millis()).collect();
         assert_eq!(waits, [50, 100, 200, 400, 500]);
+    }
+
+    #[test]
+    fn what_waits_for_one_server_is_never_sent_to_another() {
+        let access = Access::new(None, service::tls::Roots::of_machine()).unwrap();
+        let mut link = Link::new(access, "name".to_owned(), 1);
+        link.set_target(&Target::parse("redis://127.0.0.1:1").unwrap());
+        link.push(|out| out.extend_from_slice(b"tick"));
+        link.set_target(&Target::parse("redis://127.0.0.1:1").unwrap());
+        assert_eq!((link.outbox.is_idle(), link.counts().unknown), (false, 0));
+        link.set_target(&Target::parse("redis://127.0.0.1:2").unwrap());
+        assert_eq!((link.outbox.is_idle(), link.counts().unknown), (true, 1));
+        assert!(link.outbox.unwritten().is_empty());
     }
 
     proptest! {

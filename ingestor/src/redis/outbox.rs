@@ -80,6 +80,13 @@ impl Outbox {
         }
     }
 
+    /// Forgets every command; returns how many there were.
+    pub fn clear(&mut self) -> u64 {
+        let forgotten = self.sizes.len();
+        *self = Self::default();
+        forgotten as u64
+    }
+
     /// The link died. Commands of which any byte was written are forgotten and counted: nobody
     /// knows whether they were carried out. The others stay, whole, for the next link.
     pub fn lose(&mut self) -> u64 {

@@ -120,6 +120,8 @@ fn an_old_snapshot_is_seen_and_takes_no_number() {
     let yesterday = full(12_192_002, 900, NOON - 86_400);
     let row = table.find(yesterday.token).unwrap();
     assert_eq!(table.accept(row, &yesterday, NOON_US), Verdict::OldSnapshot);
+    // Seen, and nothing more: it is no tick of now.
+    assert_eq!((table.row(row).seen, table.row(row).received_us), (true, 0));
     assert!(table.row(row).seen);
     let first = tick(&mut table, &full(12_192_002, 5, NOON));
     assert_eq!(first[0]["seq"], 1);

@@ -199,15 +199,15 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
         );
     }
     if let Some(old) = facts.freshness.as_ref().filter(|it| it.age > it.limit) {
-        let newest = old.newest.as_ref().map_or_else(
-            || "long ago".to_owned(),
-            |newest| format!("at {}", newest.0),
-        );
         // The limit and not the age: a message that grows is written at every pass.
-        let message = format!(
-            "all sockets are up, but the newest tick came {newest}, more than {} s ago",
-            old.limit.as_secs()
-        );
+        let limit = old.limit.as_secs();
+        let message = match &old.newest {
+            Some(newest) => format!(
+                "all sockets are up, but the newest tick came at {}, more than {limit} s ago",
+                newest.0
+            ),
+            None => format!("all sockets are up, but no tick came for more than {limit} s"),
+        };
         return Finding::Fails(Reason::Stale, message);
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);

@@ -13,6 +13,7 @@ mod pod;
 mod reports;
 mod retry;
 mod secrets;
+mod silence;
 mod stores;
 mod trouble;
 mod turn;

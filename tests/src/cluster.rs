@@ -120,6 +120,31 @@ impl Cluster {
         &self.namespace
     }
 
+    /// The file that leads to it, where it is this repository's.
+    #[must_use]
+    pub fn own_kubeconfig(&self) -> Option<&Path> {
+        self.own.then_some(self.kubeconfig.as_path())
+    }
+
+    /// Starts or stops a component, where the cluster is this repository's: else `None`.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub async fn component(&self, name: &str, action: &str) -> Result<Option<()>> {
+        if !self.own {
+            return Ok(None);
+        }
+        self.script("tests/cluster/component", &[name, action])
+            .await?;
+        Ok(Some(()))
+    }
+
+    /// The image of one of the programs.
+    #[must_use]
+    pub fn image(&self, program: &str) -> String {
+        format!("{}/{program}:{}", self.registry, self.tag)
+    }
+
     /// The API server's record of who asked for what, where it can be read.
     #[must_use]
     pub fn audit_log(&self) -> Option<PathBuf> {

@@ -4,17 +4,21 @@
 //! into a folder of the test, and ends with the test, by its process id. Waiting means waiting for
 //! a condition, never for a time.
 
+pub mod api_proxy;
 pub mod cluster;
 pub mod condition;
 pub mod local;
+pub mod operator;
 pub mod process;
 pub mod redis_server;
 pub mod simulator;
 pub mod ticks;
 
+pub use api_proxy::ApiProxy;
 pub use cluster::Cluster;
 pub use condition::eventually;
 pub use local::Local;
+pub use operator::Operator;
 pub use process::Program;
 pub use redis_server::RedisServer;
 pub use simulator::Simulator;

@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     pub(crate) placements_moved: Counter,
     /// Watches that had to start over with a list.
     pub(crate) watch_restarts: Family<KindLabel, Counter>,
+    /// Watches that were begun anew because they said nothing for long.
+    pub(crate) watch_silences: Family<KindLabel, Counter>,
 }
 
 /// A kind of object.
@@ -53,6 +55,7 @@ impl Metrics {
             scrape_failures: Counter::default(),
             placements_moved: Counter::default(),
             watch_restarts: Family::default(),
+            watch_silences: Family::default(),
         };
         registry.register("plans", "Passes of the planner", metrics.plans.clone());
         registry.register(
@@ -90,6 +93,11 @@ impl Metrics {
             "Watches that started over with a list",
             metrics.watch_restarts.clone(),
         );
+        registry.register(
+            "watch_silences",
+            "Watches begun anew because they said nothing for ten minutes",
+            metrics.watch_silences.clone(),
+        );
         metrics
     }
 
@@ -108,6 +116,11 @@ impl Metrics {
         self.apply_failures
             .get_or_create(&ReasonLabel { reason })
             .inc();
+    }
+
+    /// Counts a watch that said nothing for long.
+    pub(crate) fn watch_silent(&self, kind: &'static str) {
+        self.watch_silences.get_or_create(&KindLabel { kind }).inc();
     }
 
     /// Counts a watch that started over.

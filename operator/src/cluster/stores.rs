@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::guarded::{self, Guarded};
 use super::metrics::Metrics;
-use super::{trouble, workload};
+use super::{silence, trouble, workload};
 use crate::plan::Key;
 
 /// A watch is renewed this often: one that died without a word is noticed then. Load balancers
@@ -94,12 +94,13 @@ impl Watching<'_> {
         let (store, writer) = reflector::store();
         let api: Api<K> = Api::namespaced(self.client.clone(), self.namespace);
         let kind = K::kind(&()).into_owned();
-        let stream = watch::watcher(api, config)
-            .default_backoff()
+        let begin = move || watch::watcher(api.clone(), config.clone()).default_backoff();
+        let (label, metrics) = (kind_label(&kind), self.metrics.clone());
+        let stream = silence::rebuilt(begin, move || metrics.watch_silent(label))
             .modify(prune)
             .reflect(writer);
         let follow = Follow {
-            kind: kind_label(&kind),
+            kind: label,
             dirty: Arc::clone(&self.dirty),
             metrics: self.metrics.clone(),
             marks: HashMap::new(),

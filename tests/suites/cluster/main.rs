@@ -2,6 +2,8 @@
 //!
 //! The steps build on each other, so they are one test.
 
+mod fail_static;
+mod faults;
 mod manifests;
 mod rights;
 mod stage;
@@ -90,6 +92,9 @@ async fn play(stage: &mut Stage) -> Result<String> {
         "a socket was opened anew"
     );
     ticks.assert_gapless();
+    fail_static::lost_and_old_assignments(stage, &ticks).await?;
+    let faults = faults::check(stage, &ticks).await?;
+    let outage = fail_static::no_api_server(stage, &ticks).await?;
     let pod = stage.pod().await?;
 
     // A token ends, another takes over, and the pod stays.
@@ -107,6 +112,11 @@ async fn play(stage: &mut Stage) -> Result<String> {
     stage.check_name_taken().await?;
 
     // Gone means gone.
+    fail_static::another_account_of_the_name(stage).await?;
+    fail_static::orphans(stage).await?;
+    stage.apply_account("fake-token-2").await?;
+    stage.apply_set("small", &stage.equities(SMALL)?).await?;
+    stage.wait_ready("iset", "small").await?;
     stage.delete_everything().await?;
     within(LONG, "owned objects are gone", async || {
         stage.nothing_is_owned().await
@@ -117,7 +127,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
 
     let since = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis();
     Ok(format!(
-        "{rights}\ncluster: an instrument added to a set of {BIG} is on the wire {} ms and in Redis {} ms after kubectl starts \
+        "{rights}\n{faults}\n{outage}\ncluster: an instrument added to a set of {BIG} is on the wire {} ms and in Redis {} ms after kubectl starts \
          ({} and {} ms after it ends), renewed token to Ready {} ms, {} ticks seen",
         since(start, on_the_wire),
         since(start, in_redis),

@@ -178,6 +178,44 @@ impl Stage {
         self.cluster.apply(&set.to_string()).await.map(drop)
     }
 
+    pub(crate) fn ingestor_image(&self) -> String {
+        self.cluster.image("kite-ingestor")
+    }
+
+    /// Where pods find Redis.
+    pub(crate) async fn pods_redis_url(&self) -> Result<String> {
+        Ok(format!(
+            "redis://{}:6379",
+            self.cluster.cluster_ip("redis").await?
+        ))
+    }
+
+    /// Ends the operator in the cluster, or has it run again.
+    pub(crate) async fn scale_operator(&self, replicas: u8) -> Result<()> {
+        let deployment = format!("deployment/{OPERATOR}-operator");
+        let replicas = format!("--replicas={replicas}");
+        self.cluster
+            .kubectl(&["scale", &deployment, &replicas])
+            .await?;
+        self.cluster
+            .kubectl(&["rollout", "status", &deployment, "--timeout=60s"])
+            .await?;
+        let selector = "app.kubernetes.io/component=operator";
+        if replicas.ends_with("=0") {
+            self.cluster
+                .kubectl(&[
+                    "wait",
+                    "--for=delete",
+                    "pod",
+                    "-l",
+                    selector,
+                    "--timeout=60s",
+                ])
+                .await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn patch_set(&self, name: &str, patch: &Value) -> Result<()> {
         let patch = patch.to_string();
         self.cluster

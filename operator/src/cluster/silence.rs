@@ -1,0 +1,72 @@
+//! A watch that has said nothing for long may be dead without knowing: it is begun anew.
+//!
+//! Owns how long is long. Load balancers and proxies drop connections without a word, and a watch
+//! that waits on one shows the cluster as it was.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+
+/// A live watch is renewed by either side within less; a quiet kind costs one list per this time.
+pub(crate) const LONGEST: Duration = Duration::from_secs(600);
+
+/// Yields what the streams of `begin` yield, one after the other: the next begins when the one
+/// before has ended or been silent for [`LONGEST`], of which `on_silence` is told.
+pub(crate) fn rebuilt<S>(
+    begin: impl Fn() -> S + Send,
+    on_silence: impl Fn() + Send,
+) -> impl Stream<Item = S::Item> + Send
+where
+    S: Stream + Send,
+    S::Item: Send,
+{
+    let first = Box::pin(begin());
+    futures::stream::unfold(
+        (first, begin, on_silence),
+        |(mut stream, begin, on_silence)| async move {
+            loop {
+                match tokio::time::timeout(LONGEST, stream.next()).await {
+                    Ok(Some(item)) => return Some((item, (stream, begin, on_silence))),
+                    Ok(None) => {}
+                    Err(_silent) => on_silence(),
+                }
+                stream = Box::pin(begin());
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_falls_silent_is_begun_anew_and_one_that_speaks_is_not() {
+        let (begun, silences) = (AtomicU32::new(0), AtomicU32::new(0));
+        // The first says two things nearly ten minutes apart and then nothing more.
+        let begin = || {
+            let number = begun.fetch_add(1, Ordering::Relaxed);
+            let said = futures::stream::iter([0, 1]).then(move |at| async move {
+                tokio::time::sleep(LONGEST.mul_f64(0.9)).await;
+                (number, at)
+            });
+            said.chain(futures::stream::pending())
+        };
+        let stream = rebuilt(begin, || {
+            silences.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut stream = std::pin::pin!(stream);
+        let start = Instant::now();
+        let mut heard = Vec::new();
+        for _ in 0..3 {
+            heard.push(stream.next().await.unwrap());
+        }
+        assert_eq!(heard, [(0, 0), (0, 1), (1, 0)]);
+        assert_eq!(start.elapsed(), LONGEST.mul_f64(3.7));
+        assert_eq!(silences.load(Ordering::Relaxed), 1);
+    }
+}

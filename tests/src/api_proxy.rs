@@ -1,0 +1,316 @@
+//! A proxy before the API server of this repository's cluster that misbehaves as it is told.
+//!
+//! Owns faults of answers and the moments at which a client can be stopped. It passes on everything
+//! else as it is, with the rights of the cluster's administrator.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// One object, or a list of them.
+    Read,
+    /// What happens from now on.
+    Watch,
+    /// A change.
+    Write,
+}
+
+/// What becomes of requests of one kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// They are answered with this status instead.
+    Answer(u16),
+    /// They are passed on after this long.
+    Slow(Duration),
+    /// They are passed on, and their answers are lost.
+    LoseAnswer,
+}
+
+/// A write at which the client stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It never reaches the API server.
+    Before(u64),
+    /// It is carried out and its answer never comes.
+    After(u64),
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct ApiProxy {
+    inner: Arc<Inner>,
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+    reached: mpsc::Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    server: String,
+    token: String,
+    client: reqwest::Client,
+    rules: Mutex<Rules>,
+    muted: watch::Sender<bool>,
+    reached: mpsc::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Rules {
+    /// With how many requests each is still for.
+    faults: BTreeMap<Kind, (Fault, u32)>,
+    halt: Option<Moment>,
+    seen: BTreeMap<Kind, u64>,
+}
+
+impl Drop for ApiProxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl ApiProxy {
+    /// Starts one before the cluster that `kubeconfig` leads to.
+    ///
+    /// # Errors
+    /// When the file is not as this repository's scripts write it.
+    pub async fn start(kubeconfig: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(kubeconfig)?;
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| {
+                line.trim()
+                    .trim_start_matches("- ")
+                    .strip_prefix(&format!("{name}: "))
+            });
+            line.map(str::to_owned)
+                .with_context(|| format!("{} has no {name}", kubeconfig.display()))
+        };
+        let authority = STANDARD.decode(field("certificate-authority-data")?)?;
+        service::tls::install();
+        let tls = service::tls::Roots::from_pem(&authority)?.client_config(None)?;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured((*tls).clone())
+            .no_proxy()
+            .build()?;
+        let (reached, reaches) = mpsc::channel(1);
+        let inner = Arc::new(Inner {
+            server: field("server")?,
+            token: field("token")?,
+            client,
+            rules: Mutex::default(),
+            muted: watch::Sender::new(false),
+            reached,
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let router = Router::new().fallback(pass).with_state(Arc::clone(&inner));
+        let serving = tokio::spawn(async move {
+            // It serves until the test ends.
+            let _ended = axum::serve(listener, router).await;
+        });
+        Ok(Self {
+            inner,
+            address,
+            serving,
+            reached: reaches,
+        })
+    }
+
+    /// A kubeconfig that leads to it.
+    #[must_use]
+    pub fn kubeconfig(&self) -> String {
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+            "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{}", self.address)}}],
+            "users": [{"name": "proxy", "user": {}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+        })
+        .to_string()
+    }
+
+    /// Has the next `count` requests of a kind go wrong.
+    pub fn fail(&self, kind: Kind, fault: Fault, count: u32) {
+        self.inner.rules().faults.insert(kind, (fault, count));
+    }
+
+    /// Ends every fault.
+    pub fn heal(&self) {
+        let mut rules = self.inner.rules();
+        rules.faults.clear();
+        rules.halt = None;
+        drop(rules);
+        self.inner.muted.send_replace(false);
+    }
+
+    /// Has every watch, present and future, say nothing more without ending.
+    pub fn mute_watches(&self) {
+        self.inner.muted.send_replace(true);
+    }
+
+    /// Lets the client stand still at a write, counted from now.
+    pub fn halt_at(&self, moment: Moment) {
+        let mut rules = self.inner.rules();
+        rules.seen.remove(&Kind::Write);
+        rules.halt = Some(moment);
+    }
+
+    /// Waits until it does.
+    pub async fn halted(&mut self) -> Option<()> {
+        self.reached.recv().await
+    }
+
+    /// How many requests of a kind there were.
+    #[must_use]
+    pub fn seen(&self, kind: Kind) -> u64 {
+        self.inner.rules().seen.get(&kind).copied().unwrap_or(0)
+    }
+}
+
+impl Inner {
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request; says what is to become of it.
+    fn fate(&self, kind: Kind) -> (Option<Fault>, Option<Moment>) {
+        let mut rules = self.rules();
+        let seen = rules.seen.entry(kind).or_default();
+        *seen += 1;
+        let number = *seen;
+        let halt = rules.halt.filter(|moment| {
+            let (Moment::Before(at) | Moment::After(at)) = moment;
+            kind == Kind::Write && number >= *at
+        });
+        let fault = match rules.faults.get_mut(&kind) {
+            Some((fault, left)) if *left > 0 => {
+                *left -= 1;
+                Some(*fault)
+            }
+            Some(_) | None => None,
+        };
+        (fault, halt)
+    }
+
+    async fn stand_still(&self) -> ! {
+        // The first says so; the others just stand.
+        let _told = self.reached.try_send(());
+        std::future::pending().await
+    }
+
+    async fn forward(&self, request: Request) -> Result<reqwest::Response> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut headers = parts.headers;
+        headers.remove(HOST);
+        headers.remove(AUTHORIZATION);
+        let body = axum::body::to_bytes(body, 16 * 1024 * 1024).await?;
+        let request = self
+            .client
+            .request(parts.method, format!("{}{path}", self.server))
+            .headers(headers)
+            .bearer_auth(&self.token)
+            .body(body);
+        Ok(request.send().await?)
+    }
+}
+
+async fn pass(State(proxy): State<Arc<Inner>>, request: Request) -> Response {
+    let kind = kind_of(&request);
+    let (fault, halt) = proxy.fate(kind);
+    if matches!(halt, Some(Moment::Before(_))) {
+        proxy.stand_still().await;
+    }
+    match fault {
+        Some(Fault::Answer(status)) => return refusal(status),
+        Some(Fault::Slow(wait)) => tokio::time::sleep(wait).await,
+        Some(Fault::LoseAnswer) | None => {}
+    }
+    let Ok(answer) = proxy.forward(request).await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    if halt.is_some() {
+        proxy.stand_still().await;
+    }
+    if matches!(fault, Some(Fault::LoseAnswer)) {
+        return StatusCode::GATEWAY_TIMEOUT.into_response();
+    }
+    let mut response = Response::builder().status(answer.status());
+    for name in [CONTENT_TYPE, RETRY_AFTER] {
+        if let Some(value) = answer.headers().get(&name) {
+            response = response.header(name, value);
+        }
+    }
+    let body = if kind == Kind::Watch {
+        Body::from_stream(audible(answer, proxy.muted.subscribe()))
+    } else {
+        Body::from_stream(answer.bytes_stream())
+    };
+    response
+        .body(body)
+        .unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
+}
+
+/// The answer, until it is muted: then nothing, without an end.
+fn audible(
+    answer: reqwest::Response,
+    muted: watch::Receiver<bool>,
+) -> impl futures::Stream<Item = reqwest::Result<bytes::Bytes>> {
+    answer.bytes_stream().then(move |chunk| {
+        let muted = *muted.borrow();
+        async move {
+            if muted {
+                std::future::pending::<()>().await;
+            }
+            chunk
+        }
+    })
+}
+
+fn kind_of(request: &Request) -> Kind {
+    let query = request.uri().query().unwrap_or_default();
+    match *request.method() {
+        Method::GET | Method::HEAD if query.contains("watch=") => Kind::Watch,
+        Method::GET | Method::HEAD => Kind::Read,
+        _ => Kind::Write,
+    }
+}
+
+/// As the API server puts it.
+fn refusal(status: u16) -> Response {
+    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let reason = match status {
+        409 => "Conflict",
+        410 => "Expired",
+        429 => "TooManyRequests",
+        _ => "InternalError",
+    };
+    let body: Value = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure",
+        "message": "told to fail", "reason": reason, "code": status,
+    });
+    let mut response = (code, axum::Json(body)).into_response();
+    if status == 429
+        && let Ok(soon) = "1".parse()
+    {
+        response.headers_mut().insert(RETRY_AFTER, soon);
+    }
+    response
+}

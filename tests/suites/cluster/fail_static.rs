@@ -1,0 +1,194 @@
+//! What the operator or its pods lose for a while, and what may not change meanwhile.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use service::clock::Clock;
+use tests::Ticks;
+use tests::condition::within;
+
+use crate::LONG;
+use crate::stage::{ACCOUNT, Stage};
+
+/// For how long the API server is away; `OUTAGE_SECONDS` says otherwise.
+const OUTAGE: Duration = Duration::from_secs(30);
+
+/// The ConfigMap with the account's assignment.
+fn config_map() -> String {
+    format!("kt-{ACCOUNT}-assignment")
+}
+
+/// An assignment that is deleted, or restored from a backup, is made anew; no socket notices.
+pub(crate) async fn lost_and_old_assignments(stage: &Stage, ticks: &Ticks) -> Result<()> {
+    let cluster = stage.cluster();
+    let before = (stage.sockets().await?, stage.pod().await?);
+    ticks.clear();
+    let backup = cluster.get(&["configmap", &config_map()]).await?;
+    stage.apply_set("small", &stage.equities(11)?).await?;
+    converges(stage, generation(&backup)?).await;
+
+    let newer = generation(&cluster.get(&["configmap", &config_map()]).await?)?;
+    let restored = json!([
+        {"op": "replace", "path": "/binaryData", "value": backup["binaryData"]},
+    ]);
+    cluster
+        .kubectl(&[
+            "patch",
+            "configmap",
+            &config_map(),
+            "--type=json",
+            "-p",
+            &restored.to_string(),
+        ])
+        .await?;
+    converges(stage, newer).await;
+
+    let newest = generation(&cluster.get(&["configmap", &config_map()]).await?)?;
+    cluster
+        .kubectl(&["delete", "configmap", &config_map()])
+        .await?;
+    converges(stage, newest).await;
+    stage.apply_set("small", &stage.equities(10)?).await?;
+    stage.wait_ready("iset", "small").await?;
+    ensure!(
+        (stage.sockets().await?, stage.pod().await?) == before,
+        "a socket or the pod is another"
+    );
+    ticks.assert_gapless();
+    Ok(())
+}
+
+/// The account's status says that something newer than `old` is in force.
+async fn converges(stage: &Stage, old: u64) {
+    within(LONG, "a newer assignment in force", async || {
+        let account = stage.cluster().get(&["tka", ACCOUNT]).await;
+        let account = account.map_err(|error| error.to_string())?;
+        let generation = &account["status"]["assignmentGeneration"];
+        let (desired, acknowledged) = (&generation["desired"], &generation["acknowledged"]);
+        if desired == acknowledged && desired.as_u64().is_some_and(|desired| desired > old) {
+            Ok(())
+        } else {
+            Err(format!("{generation}, {old} is old"))
+        }
+    })
+    .await;
+}
+
+/// Generation of the assignment in a ConfigMap.
+fn generation(config_map: &Value) -> Result<u64> {
+    use base64::Engine;
+    let files = &config_map["binaryData"];
+    let file = |name: &str| -> Result<Vec<u8>> {
+        let text = files[name]
+            .as_str()
+            .with_context(|| format!("no {name} in {config_map}"))?;
+        Ok(base64::engine::general_purpose::STANDARD.decode(text)?)
+    };
+    let sealed = contract::Sealed {
+        gzip: file(contract::sealed::ASSIGNMENT_FILE)?,
+        sha256: String::from_utf8(file(contract::sealed::SHA256_FILE)?)?,
+    };
+    Ok(sealed.open()?.generation)
+}
+
+/// Without an API server everything streams on, and a container that dies comes back.
+pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String> {
+    let (pod, _) = stage.pod().await?;
+    let Some(()) = stage.cluster().component("kube-apiserver", "stop").await? else {
+        return Ok("an API server that is away: not tried, it is not ours to stop".to_owned());
+    };
+    let clock = Clock::system();
+    let (start, sockets) = (clock.now(), stage.sockets().await?);
+    let outage = std::env::var("OUTAGE_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let outage = outage.map_or(OUTAGE, Duration::from_secs);
+    ticks.clear();
+    let mut counted = 0;
+    while clock.now().saturating_duration_since(start) < outage / 2 {
+        counted += 100;
+        ticks.next(100).await;
+    }
+    ensure!(
+        stage.sockets().await? == sockets,
+        "a socket was opened anew"
+    );
+    ticks.assert_gapless();
+
+    // The pod's container ends: its kubelet starts another from what it has.
+    kill_container(&pod).await?;
+    within(LONG, "another process streams", async || {
+        let now = stage.sockets().await.map_err(|error| error.to_string())?;
+        if !now.is_empty() && now.is_disjoint(&sockets) {
+            Ok(())
+        } else {
+            Err(format!("{now:?}"))
+        }
+    })
+    .await;
+    while clock.now().saturating_duration_since(start) < outage {
+        ticks.next(100).await;
+    }
+    stage.cluster().component("kube-apiserver", "start").await?;
+    stage.wait_ready("tka", ACCOUNT).await?;
+    stage.wait_ready("iset", "small").await?;
+    stage.wait_ready("iset", "big").await?;
+    Ok(format!(
+        "an API server that was away for {} s: {counted} ticks and more without a gap, a killed container came back meanwhile",
+        outage.as_secs()
+    ))
+}
+
+/// Kills the process of a pod's container, found by the pod's control group.
+async fn kill_container(pod_uid: &str) -> Result<()> {
+    let uid = pod_uid.trim_matches('"');
+    let marks = [format!("pod{uid}"), format!("pod{}", uid.replace('-', "_"))];
+    for process in std::fs::read_dir("/proc")? {
+        let folder = process?.path();
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let in_pod = marks.iter().any(|mark| read("cgroup").contains(mark));
+        if in_pod && read("cmdline").starts_with("/kite-ingestor") {
+            let pid = folder
+                .file_name()
+                .and_then(|name| name.to_str()?.parse().ok());
+            return tests::process::signal(pid.context("no process id")?, "KILL").await;
+        }
+    }
+    anyhow::bail!("pod {uid} has no process")
+}
+
+/// A new account of an old name is another account: nothing of the old one is taken over.
+pub(crate) async fn another_account_of_the_name(stage: &Stage) -> Result<()> {
+    let cluster = stage.cluster();
+    let (old, _) = stage.pod().await?;
+    cluster
+        .kubectl(&["delete", "tka", ACCOUNT, "--wait=false"])
+        .await?;
+    stage.apply_account("fake-token-2").await?;
+    within(LONG, "a pod of the new account streams", async || {
+        let (new, _) = stage.pod().await.map_err(|error| error.to_string())?;
+        if new == old { Err(new) } else { Ok(()) }
+    })
+    .await;
+    stage.wait_ready("tka", ACCOUNT).await?;
+    stage.wait_ready("iset", "big").await?;
+    Ok(())
+}
+
+/// An account that is deleted without what it owns leaves nothing behind all the same.
+pub(crate) async fn orphans(stage: &Stage) -> Result<()> {
+    stage
+        .cluster()
+        .kubectl(&["delete", "iset", "--all"])
+        .await?;
+    stage
+        .cluster()
+        .kubectl(&["delete", "tka", ACCOUNT, "--cascade=orphan"])
+        .await?;
+    within(LONG, "orphaned objects are gone", async || {
+        stage.nothing_is_owned().await
+    })
+    .await;
+    Ok(())
+}

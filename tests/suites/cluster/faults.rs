@@ -1,0 +1,165 @@
+//! An operator that is killed at every write, and an API server that misbehaves in every way.
+//!
+//! The operator runs as a process of this machine, behind a proxy, on the account that the one in the
+//! cluster has left streaming.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tests::api_proxy::{Fault, Kind, Moment};
+use tests::condition::within;
+use tests::{ApiProxy, Operator, Ticks};
+
+use crate::stage::{ACCOUNT, Stage};
+use crate::{LONG, SMALL};
+
+/// Writes that follow a change: the assignment, the poke, statuses of account and set.
+const WRITES: u64 = 5;
+
+/// The world of these tests.
+struct World<'a> {
+    stage: &'a Stage,
+    proxy: ApiProxy,
+    operator: Operator,
+    /// Instruments of the set `small` now.
+    small: usize,
+}
+
+/// Tries everything; returns what to print.
+pub(crate) async fn check(stage: &Stage, ticks: &Ticks) -> Result<String> {
+    let Some(kubeconfig) = stage.cluster().own_kubeconfig() else {
+        return Ok("faults of the API server: not tried, it is out of reach".to_owned());
+    };
+    stage.scale_operator(0).await?;
+    let proxy = ApiProxy::start(kubeconfig).await?;
+    let operator = Operator::new(
+        &proxy,
+        stage.cluster().namespace(),
+        &stage.ingestor_image(),
+        &stage.pods_redis_url().await?,
+    )?;
+    let mut world = World {
+        stage,
+        proxy,
+        operator,
+        small: SMALL,
+    };
+    let sockets = stage.sockets().await?;
+    ticks.clear();
+    let killed = world.killed_at_every_write().await?;
+    world.bad_answers().await?;
+    world.silent_watches().await?;
+    ensure!(
+        stage.sockets().await? == sockets,
+        "a socket was opened anew"
+    );
+    ticks.assert_gapless();
+    world.operator.kill().await?;
+    stage.apply_set("small", &stage.equities(SMALL)?).await?;
+    stage.scale_operator(1).await?;
+    stage.wait_ready("iset", "small").await?;
+    Ok(format!(
+        "faults of the API server: the operator was killed at {killed} writes, no socket and no tick was lost"
+    ))
+}
+
+impl World<'_> {
+    /// Adds an instrument to the small set, or takes the added one away.
+    async fn change(&mut self) -> Result<()> {
+        self.small = if self.small == SMALL {
+            SMALL + 1
+        } else {
+            SMALL
+        };
+        let equities = self.stage.equities(self.small)?;
+        self.stage.apply_set("small", &equities).await
+    }
+
+    /// What is asked for is on the wire, and the statuses say so.
+    async fn converges(&self) -> Result<()> {
+        let all = crate::BIG + self.small;
+        within(LONG, "the change is streaming", async || {
+            let set = self.stage.cluster().get(&["iset", "small"]).await;
+            let set = set.map_err(|error| error.to_string())?;
+            let status = &set["status"];
+            let streaming = status["instruments"] == format!("{0}/{0}", self.small);
+            let current = status["observedGeneration"] == set["metadata"]["generation"];
+            if streaming && current {
+                Ok(())
+            } else {
+                Err(format!("{status}\n{}", self.operator.log()))
+            }
+        })
+        .await;
+        self.stage.simulator().subscribed(all as u64).await;
+        self.stage.wait_ready("iset", "small").await
+    }
+
+    async fn killed_at_every_write(&mut self) -> Result<u64> {
+        let mut killed = 0;
+        for number in 1..=WRITES {
+            for moment in [Moment::Before(number), Moment::After(number)] {
+                self.operator.start()?;
+                self.converges().await?;
+                self.proxy.halt_at(moment);
+                self.change().await?;
+                self.proxy.halted().await;
+                self.operator.kill().await?;
+                self.proxy.heal();
+                killed += 1;
+            }
+        }
+        self.operator.start()?;
+        self.converges().await?;
+        Ok(killed)
+    }
+
+    async fn bad_answers(&mut self) -> Result<()> {
+        let faults = [
+            (Kind::Write, Fault::Answer(429), 6),
+            (Kind::Write, Fault::Answer(409), 6),
+            (Kind::Write, Fault::Answer(500), 6),
+            (Kind::Write, Fault::LoseAnswer, 6),
+            (Kind::Write, Fault::Slow(Duration::from_secs(2)), 6),
+            (Kind::Watch, Fault::Answer(410), 12),
+            (Kind::Watch, Fault::Answer(429), 12),
+            (Kind::Read, Fault::Answer(500), 12),
+        ];
+        for (kind, fault, count) in faults {
+            self.proxy.fail(kind, fault, count);
+            if kind != Kind::Write {
+                // Watches and lists are asked for when it starts.
+                self.operator.kill().await?;
+                self.operator.start()?;
+            }
+            self.change().await?;
+            self.converges().await?;
+            self.proxy.heal();
+            ensure!(
+                !self.operator.has_ended(),
+                "ended at {fault:?}:\n{}",
+                self.operator.log()
+            );
+        }
+        Ok(())
+    }
+
+    /// Watches that say nothing more: statuses go on, from reports; a restart sees everything.
+    async fn silent_watches(&mut self) -> Result<()> {
+        self.proxy.mute_watches();
+        self.change().await?;
+        let writes = self.proxy.seen(Kind::Write);
+        within(LONG, "statuses are written on", async || {
+            let now = self.proxy.seen(Kind::Write);
+            if now > writes { Ok(()) } else { Err(now) }
+        })
+        .await;
+        self.stage
+            .wait_reason("tka", ACCOUNT, "True", "Streaming")
+            .await;
+        self.operator.kill().await?;
+        self.proxy.heal();
+        self.operator.start()?;
+        self.converges().await
+    }
+}

@@ -68,6 +68,8 @@ pub fn publish(folder: &Path, files: &BTreeMap<&str, Vec<u8>>) -> io::Result<()>
             .mode(0o600)
             .open(target.join(name))?;
         file.write_all(content)?;
+        // The link must not lead to less than this after a power loss.
+        file.sync_all()?;
     }
     swap(folder, &generation)?;
     link_files(folder, files)?;

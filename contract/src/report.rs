@@ -36,7 +36,7 @@ pub struct Report {
     pub assigned: u32,
     /// Instruments of which a packet was seen on the present socket.
     pub streaming: u32,
-    /// Ticks received since the start.
+    /// Ticks received since the start. First packets of a session that is over are none.
     pub ticks_total: u64,
     /// Ticks received in the last whole second.
     pub ticks_per_second: u32,
@@ -91,7 +91,8 @@ pub struct Redis {
     pub published: u64,
     /// Ticks replaced by a newer one of their token before they could be sent.
     pub conflated: u64,
-    /// Messages sent on a link that died before it acknowledged them.
+    /// Messages sent on a link that died before it acknowledged them, or dropped when the link went
+    /// to another server.
     pub unknown: u64,
 }
 

@@ -127,7 +127,7 @@ impl Page<'_> {
             ),
             (
                 "kiteticker_redis_unknown",
-                "Messages sent on a link that died before it acknowledged them",
+                "Messages sent on a link that died or was given up before it acknowledged them",
                 link.unknown,
             ),
             (

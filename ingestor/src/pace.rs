@@ -2,55 +2,93 @@
 //!
 //! Owns the notion "usual interval". Pure; must not judge whether a set is late.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use crate::tick::rules::is_of_another_day;
+use contract::report::Set;
+
+use crate::tick::rules::{Received, is_of_another_day};
+
+/// The paces of all sets, by name.
+#[derive(Debug, Default)]
+pub struct Paces(BTreeMap<String, Known>);
+
+/// What is remembered of a set from look to look.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    pace: Pace,
+    /// Its instruments that streamed at the last look.
+    streamed: u32,
+    /// The first look at it: the age of a tick that never came.
+    since: Instant,
+}
+
+impl Paces {
+    /// Adds to `sets`, which come with their newest ticks, how old these are at `now` and how old
+    /// they usually get.
+    pub fn look(&mut self, sets: Vec<(Set, Option<Received>)>, now: Instant) -> Vec<Set> {
+        let mut before = std::mem::take(&mut self.0);
+        let looked = sets.into_iter().map(|(mut set, newest)| {
+            let mut known = before.remove(&set.name).unwrap_or(Known {
+                pace: Pace::default(),
+                streamed: 0,
+                since: now,
+            });
+            // Fewer instruments with a packet on the present socket: a socket was lost. With none
+            // there may have been one that came and went since the last look.
+            let interrupted = set.streaming < known.streamed || set.streaming == 0;
+            known.pace.look(newest, interrupted);
+            known.streamed = set.streaming;
+            set.last_tick_us = newest.map(|newest| newest.us);
+            let since = newest.map_or(known.since, |newest| newest.at);
+            set.age_ms = Some(now.saturating_duration_since(since).as_millis() as u64);
+            let usual = known.pace.usual;
+            set.usual_interval_ms = usual.map(|usual| usual.as_millis() as u64);
+            self.0.insert(set.name.clone(), known);
+            set
+        });
+        looked.collect()
+    }
+}
 
 /// Learns from the times of newest ticks, looked at about once a second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
-    newest_us: Option<i64>,
-    usual_us: Option<i64>,
-    /// Ticks may have been missed since the newest: the next interval says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    newest: Option<Received>,
+    /// Ticks may have been missed since the newest one: the next interval says nothing.
     interrupted: bool,
+    /// The usual time between two ticks, once there were two. Intervals below a second are not
+    /// told apart.
+    usual: Option<Duration>,
 }
 
 /// A longer interval counts for half at once, a shorter one for this part: the usual interval is
 /// near the longest that are common, so that chance alone hardly exceeds it by much.
-const SHORTER_COUNTS: i64 = 32;
+const SHORTER_COUNTS: u32 = 32;
 
 impl Pace {
-    /// The newest tick is of this time, epoch microseconds. `interrupted`: ticks may have been
-    /// missed since the last look. Nor does a night between two ticks say anything.
-    pub fn look(&mut self, newest_us: Option<i64>, interrupted: bool) {
-        let before = std::mem::replace(&mut self.newest_us, newest_us);
-        let (Some(before), Some(newest)) = (before, newest_us) else {
+    /// The newest tick came then. `interrupted`: ticks may have been missed since the last look.
+    fn look(&mut self, newest: Option<Received>, interrupted: bool) {
+        self.interrupted |= interrupted;
+        let before = std::mem::replace(&mut self.newest, newest);
+        let (Some(before), Some(newest)) = (before, newest) else {
             return;
         };
-        let interval = newest.saturating_sub(before);
-        if interval <= 0 {
-            self.interrupted |= interrupted;
+        let interval = newest.at.saturating_duration_since(before.at);
+        if interval.is_zero() {
             return;
         }
-        let night = is_of_another_day(before / 1_000_000, newest);
-        // The newest may have come just before it: then the next interval is the long one.
-        let was = std::mem::replace(&mut self.interrupted, interrupted);
-        if was || interrupted || night {
+        // The newest tick may have come before the interruption of this same look: that one lasts.
+        let interrupted = std::mem::replace(&mut self.interrupted, interrupted);
+        // Markets close over night, and that is no habit of the set.
+        if interrupted || is_of_another_day(before.us.div_euclid(1_000_000), newest.us) {
             return;
         }
-        self.usual_us = Some(match self.usual_us {
+        self.usual = Some(match self.usual {
             None => interval,
             Some(usual) if interval > usual => usual + (interval - usual) / 2,
             Some(usual) => usual - (usual - interval) / SHORTER_COUNTS,
         });
-    }
-
-    /// The usual time between two ticks, once there were two. Intervals below a second are not
-    /// told apart.
-    #[must_use]
-    pub fn usual(&self) -> Option<Duration> {
-        let micros = u64::try_from(self.usual_us?).ok()?;
-        Some(Duration::from_micros(micros))
     }
 }
 
@@ -58,67 +96,146 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const SECOND: i64 = 1_000_000;
+    /// One set of five instruments.
+    struct World {
+        start: Instant,
+        paces: Paces,
+        /// How far the wall clock was set forward, in seconds.
+        step: i64,
+    }
+
+    impl World {
+        fn new() -> Self {
+            #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+            let start = Instant::now();
+            Self {
+                start,
+                paces: Paces::default(),
+                step: 0,
+            }
+        }
+
+        fn at(&self, second: u64) -> Instant {
+            self.start + Duration::from_secs(second)
+        }
+
+        fn received(&self, second: u64) -> Received {
+            Received {
+                at: self.at(second),
+                us: (second.cast_signed() + self.step) * 1_000_000,
+            }
+        }
+
+        /// Age and usual interval in the report of `second`, when `streaming` had a packet on the
+        /// present socket and the newest tick came at `newest`.
+        fn look(&mut self, second: u64, streaming: u32, newest: u64) -> (u64, Option<u64>) {
+            self.look_at(second, streaming, Some(newest))
+        }
+
+        fn look_at(
+            &mut self,
+            second: u64,
+            streaming: u32,
+            newest: Option<u64>,
+        ) -> (u64, Option<u64>) {
+            let set = Set {
+                name: "one".to_owned(),
+                assigned: 5,
+                streaming,
+                silent: 0,
+                last_tick_us: None,
+                age_ms: None,
+                usual_interval_ms: None,
+            };
+            let sets = vec![(set, newest.map(|newest| self.received(newest)))];
+            let looked = self.paces.look(sets, self.at(second));
+            let age = looked[0].age_ms.unwrap();
+            (age / 1_000, looked[0].usual_interval_ms)
+        }
+    }
 
     #[test]
     fn a_steady_set_has_its_interval() {
-        let mut pace = Pace::default();
-        pace.look(None, false);
-        assert_eq!(pace.usual(), None);
-        for tick in 1..10 {
-            pace.look(Some(tick * 60 * SECOND), false);
+        let mut world = World::new();
+        assert_eq!(world.look(60, 5, 60), (0, None));
+        for second in 61..600 {
             // Looks between two ticks teach nothing.
-            pace.look(Some(tick * 60 * SECOND), false);
+            world.look(second, 5, second - second % 60);
         }
-        assert_eq!(pace.usual(), Some(Duration::from_secs(60)));
+        assert_eq!(world.look(600, 5, 600), (0, Some(60_000)));
+    }
+
+    /// Old snapshots alone are seen and are no ticks.
+    #[test]
+    fn a_tick_that_never_came_gets_older_too() {
+        let mut world = World::new();
+        assert_eq!(world.look_at(5, 0, None), (0, None));
+        assert_eq!(world.look_at(45, 5, None), (40, None));
     }
 
     #[test]
     fn an_outage_is_not_taken_for_a_habit() {
-        let mut pace = Pace::default();
-        pace.look(Some(SECOND), false);
-        pace.look(Some(2 * SECOND), false);
-        pace.look(Some(900 * SECOND), true);
-        assert_eq!(pace.usual(), Some(Duration::from_secs(1)));
-        pace.look(Some(904 * SECOND), false);
-        pace.look(Some(908 * SECOND), false);
-        assert!(pace.usual() > Some(Duration::from_secs(2)));
-    }
-
-    #[test]
-    fn the_interruption_is_noticed_long_before_the_next_tick() {
-        let mut pace = Pace::default();
-        pace.look(Some(SECOND), false);
-        pace.look(Some(2 * SECOND), true);
-        pace.look(Some(2 * SECOND), false);
-        pace.look(Some(900 * SECOND), false);
-        assert_eq!(pace.usual(), None);
-        pace.look(Some(901 * SECOND), false);
-        assert_eq!(pace.usual(), Some(Duration::from_secs(1)));
+        let mut world = World::new();
+        for second in 1..=10 {
+            world.look(second, 5, second);
+        }
+        // The socket is lost, and nothing comes for a quarter of an hour.
+        for second in 11..900 {
+            assert_eq!(world.look(second, 0, 10), (second - 10, Some(1_000)));
+        }
+        // It is back: one instrument after the other is seen again.
+        for (streaming, second) in (1..=5).zip(900..) {
+            let seen = world.look(second, streaming, second);
+            assert_eq!(seen, (0, Some(1_000)));
+        }
+        // A part is lost, and a tick since the last look may have come before that or after.
+        world.look(905, 2, 905);
+        assert_eq!(world.look(1_500, 5, 1_500), (0, Some(1_000)));
+        let (_, usual) = world.look(1_504, 5, 1_504);
+        assert!(usual > Some(2_000), "a pause on one socket is learned");
     }
 
     #[test]
     fn a_night_is_not_taken_for_a_habit() {
-        let day = 86_400 * SECOND;
-        let mut pace = Pace::default();
-        pace.look(Some(SECOND), false);
-        pace.look(Some(2 * SECOND), false);
-        pace.look(Some(day), false);
-        assert_eq!(pace.usual(), Some(Duration::from_secs(1)));
+        let close = 10 * 3600; // 15:30 IST
+        let mut world = World::new();
+        for second in close - 5..=close {
+            world.look(second, 5, second);
+        }
+        let morning = close + 16 * 3600;
+        let late = world.look(morning, 5, close);
+        assert_eq!(late, (16 * 3600, Some(1_000)));
+        let again = world.look(morning + 1, 5, morning + 1);
+        assert_eq!(again, (0, Some(1_000)), "though the socket stayed");
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_makes_nothing_old_or_fresh() {
+        for step in [-7_200, 7_200] {
+            let mut world = World::new();
+            for second in 20_000..20_010 {
+                world.look(second, 5, second);
+            }
+            world.step = step;
+            assert_eq!(world.look(20_010, 5, 20_010), (0, Some(1_000)));
+            assert_eq!(world.look(20_015, 5, 20_010), (5, Some(1_000)));
+        }
     }
 
     /// Ticks that come by chance must hardly ever be five usual intervals apart.
     #[test]
     fn chance_does_not_exceed_five_usual_intervals() {
         let mut random = fastrand::Rng::with_seed(7);
-        let (mut pace, mut time, mut late) = (Pace::default(), 0, 0);
+        let world = World::new();
+        let (mut pace, mut time, mut late) = (Pace::default(), Duration::ZERO, 0);
         for tick in 0..10_000 {
             // Exponential, twenty seconds on average.
-            let interval = (-20e6 * (1.0 - random.f64()).ln()) as i64 + 1;
-            let usual = pace.usual().map_or(i64::MAX, |it| it.as_micros() as i64);
+            let interval = Duration::from_secs_f64(-20.0 * (1.0 - random.f64()).ln());
+            let usual = pace.usual.unwrap_or(Duration::MAX);
             late += u32::from(tick > 10 && interval > usual.saturating_mul(5));
             time += interval;
-            pace.look(Some(time), false);
+            let at = world.start + time;
+            pace.look(Some(Received { at, us: 0 }), false);
         }
         assert!(late < 10, "{late} of 10,000");
     }

@@ -340,7 +340,6 @@ impl Plane {
             &self.connections,
             &self.verdict,
             now,
-            self.setup.clock.wall_micros(),
         );
         self.snapshots.send_replace(Arc::new(snapshot));
         self.next_report = now + REPORT_INTERVAL;

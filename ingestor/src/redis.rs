@@ -8,6 +8,7 @@ pub mod greeting;
 pub mod link;
 pub mod outbox;
 pub mod refusal;
-pub mod refusals;
+pub mod refusing;
 pub mod resp;
+pub mod retry;
 pub mod target;

@@ -2,7 +2,6 @@
 //!
 //! Owns counting rows into a report. Reads state, changes none but its own; must not hold secrets.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use contract::assignment::Account;
@@ -11,13 +10,14 @@ use contract::report::{
     SAMPLES, Set,
 };
 
-use crate::pace::Pace;
+use crate::pace::Paces;
 use crate::plane::connection::Connection;
 use crate::plane::publisher::Publisher;
 use crate::plane::verdict::Verdict;
 use crate::redis::link::Counts;
 use crate::stats::Stats;
 use crate::table::{Row, Table};
+use crate::tick::rules::Received;
 
 /// A token that was subscribed to and not seen for this long is silent.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
@@ -59,17 +59,7 @@ pub struct Facts {
     pub assignment_error: Option<String>,
     epoch: String,
     rate: Rate,
-    paces: BTreeMap<String, SetPace>,
-}
-
-/// What is remembered of a set between two reports.
-#[derive(Clone, Copy, Debug)]
-struct SetPace {
-    pace: Pace,
-    /// Its instruments that streamed at the last look.
-    streamed: u32,
-    /// When it was first seen: the age of a tick that never came.
-    since: Instant,
+    paces: Paces,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,19 +80,18 @@ impl Facts {
             assignment_error: None,
             epoch: epoch.to_owned(),
             rate: Rate::default(),
-            paces: BTreeMap::new(),
+            paces: Paces::default(),
         }
     }
 }
 
-/// Copies out how everything is at `now`, which is `wall_us` in microseconds since 1970.
+/// Copies out how everything is at `now`.
 pub fn snapshot(
     facts: &mut Facts,
     publisher: &Publisher,
     connections: &[Connection],
     verdict: &Verdict,
     now: Instant,
-    wall_us: i64,
 ) -> Snapshot {
     let (table, stats) = (&publisher.table, &publisher.stats);
     facts.rate.update(stats.ticks, now);
@@ -121,7 +110,7 @@ pub fn snapshot(
             .map(|connection| connection_report(connection, table, &credentials))
             .collect(),
         credentials,
-        sets: paced(sets(table, now), &mut facts.paces, now, wall_us),
+        sets: facts.paces.look(sets(table, now), now),
         assigned: rows.len() as u32,
         streaming: rows.iter().filter(|row| row.seen).count() as u32,
         ticks_total: stats.ticks,
@@ -168,7 +157,7 @@ fn connection_report(
 ) -> ConnectionReport {
     let rows = table.rows().iter();
     let rows = rows.filter(|row| row.connection == connection.index());
-    let newest = rows.clone().map(|row| row.received_us).max();
+    let newest = rows.clone().filter_map(|row| row.received).max();
     let state = match (connection.state(), credentials) {
         // Nobody asks Kite again with what it refused to another connection.
         (ConnectionState::Idle, Credentials::Refused) => ConnectionState::Refused,
@@ -180,12 +169,13 @@ fn connection_report(
         instruments: connection.desired() as u32,
         streaming: rows.filter(|row| row.seen).count() as u32,
         reconnects: connection.opened().saturating_sub(1),
-        last_tick_us: newest.and_then(received),
+        last_tick_us: newest.map(|newest| newest.us),
         last_error: connection.last_error().map(cut),
     }
 }
 
-fn sets(table: &Table, now: Instant) -> Vec<Set> {
+/// The sets, each with the time of its newest tick.
+fn sets(table: &Table, now: Instant) -> Vec<(Set, Option<Received>)> {
     let named = table.sets().iter().map(|name| Set {
         name: name.clone(),
         assigned: 0,
@@ -195,44 +185,15 @@ fn sets(table: &Table, now: Instant) -> Vec<Set> {
         age_ms: None,
         usual_interval_ms: None,
     });
-    let mut sets: Vec<Set> = named.collect();
+    let mut sets: Vec<_> = named.map(|set| (set, None)).collect();
     for row in table.rows() {
         for set in table.sets_of(row) {
-            let set = &mut sets[usize::from(*set)];
+            let (set, newest) = &mut sets[usize::from(*set)];
             set.assigned += 1;
             set.streaming += u32::from(row.seen);
             set.silent += u32::from(is_silent(row, now));
-            set.last_tick_us = set.last_tick_us.max(received(row.received_us));
+            *newest = row.received.max(*newest);
         }
-    }
-    sets
-}
-
-/// Adds how old the newest ticks are and how old they usually get.
-fn paced(
-    mut sets: Vec<Set>,
-    paces: &mut BTreeMap<String, SetPace>,
-    now: Instant,
-    wall_us: i64,
-) -> Vec<Set> {
-    let mut before = std::mem::take(paces);
-    for set in &mut sets {
-        let mut known = before.remove(&set.name).unwrap_or(SetPace {
-            pace: Pace::default(),
-            streamed: 0,
-            since: now,
-        });
-        // Fewer instruments with a packet on the present socket: a socket was lost.
-        let interrupted = set.streaming < known.streamed;
-        known.pace.look(set.last_tick_us, interrupted);
-        known.streamed = set.streaming;
-        let age = match set.last_tick_us {
-            Some(newest) => wall_us.saturating_sub(newest).max(0).unsigned_abs() / 1_000,
-            None => now.saturating_duration_since(known.since).as_millis() as u64,
-        };
-        set.age_ms = Some(age);
-        set.usual_interval_ms = known.pace.usual().map(|usual| usual.as_millis() as u64);
-        paces.insert(set.name.clone(), known);
     }
     sets
 }
@@ -284,45 +245,6 @@ mod tests {
         assert_eq!(rate.per_second, 300);
         rate.update(400, start + 3 * SECOND);
         assert_eq!(rate.per_second, 0);
-    }
-
-    fn set(streaming: u32, last_tick_us: Option<i64>) -> Vec<Set> {
-        vec![Set {
-            name: "s".to_owned(),
-            assigned: 5,
-            streaming,
-            silent: 0,
-            last_tick_us,
-            age_ms: None,
-            usual_interval_ms: None,
-        }]
-    }
-
-    #[test]
-    fn an_outage_teaches_no_interval() {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
-        let (now, mut paces) = (Instant::now(), BTreeMap::new());
-        let mut usual = None;
-        // Ticks every second, a socket that is lost for 15 minutes, and ticks again.
-        let looks = [(5, 1), (5, 2), (0, 2), (0, 2), (1, 900), (5, 901)];
-        for (streaming, second) in looks {
-            let micros = second * 1_000_000;
-            let paced = paced(set(streaming, Some(micros)), &mut paces, now, micros);
-            usual = paced[0].usual_interval_ms;
-        }
-        assert_eq!(usual, Some(1_000));
-    }
-
-    #[test]
-    fn a_tick_that_never_came_gets_older_too() {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
-        let (start, mut paces) = (Instant::now(), BTreeMap::new());
-        let age = |paces: &mut _, seconds| {
-            let now = start + seconds * SECOND;
-            paced(set(5, None), paces, now, 0)[0].age_ms
-        };
-        assert_eq!(age(&mut paces, 0), Some(0));
-        assert_eq!(age(&mut paces, 40), Some(40_000));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0,
 /// Counters since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// Ticks received, old snapshots included.
+    /// Ticks accepted. Old snapshots are none.
     pub ticks: u64,
     /// Ticks accepted, by [`Class`].
     pub accepted: [u64; Class::ALL.len()],

@@ -15,7 +15,9 @@ use crate::redis::resp::publish_head;
 use crate::tick::decimal::Decimals;
 use crate::tick::face::{Imprint, write_head};
 use crate::tick::render::{self, Look, Tick};
-use crate::tick::rules::{FirstPackets, is_of_another_day, mode_of, tick_time, volume_of};
+use crate::tick::rules::{
+    FirstPackets, Received, is_of_another_day, mode_of, tick_time, volume_of,
+};
 
 /// What kind of instrument a row is, as metrics tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +63,8 @@ pub struct Row {
     pub subscribed: Option<Instant>,
     /// Whether a packet came by the present socket.
     pub seen: bool,
-    /// When its newest packet came, epoch microseconds; 0 is never.
-    pub received_us: i64,
+    /// When its newest tick came.
+    pub received: Option<Received>,
     decimals: Decimals,
     first: FirstPackets,
     snapshot: bool,
@@ -175,7 +177,7 @@ impl Table {
                 row.connection = previous.connection;
                 row.subscribed = previous.subscribed;
                 row.seen = previous.seen;
-                row.received_us = previous.received_us;
+                row.received = previous.received;
                 row.first = previous.first;
                 row.ts = previous.ts;
                 row.volume = previous.volume;
@@ -232,17 +234,17 @@ impl Table {
 
     /// Judges a packet of `row` and numbers it if it is a tick.
     #[inline]
-    pub fn accept(&mut self, row: u32, packet: &Packet, received_us: i64) -> Verdict {
+    pub fn accept(&mut self, row: u32, packet: &Packet, received: Received) -> Verdict {
         let row = &mut self.rows[row as usize];
         row.seen = true;
         let first = row.first.take(mode_of(packet), row.mode);
         let exchange_time = packet.exchange_time();
-        if first && exchange_time.is_some_and(|time| is_of_another_day(time, received_us)) {
+        if first && exchange_time.is_some_and(|time| is_of_another_day(time, received.us)) {
             return Verdict::OldSnapshot;
         }
-        row.received_us = received_us;
+        row.received = Some(received);
         row.snapshot = first;
-        row.ts = tick_time(exchange_time, received_us, row.ts);
+        row.ts = tick_time(exchange_time, received.us, row.ts);
         for output in &mut self.outputs[row.outputs.range()] {
             let channel = &mut self.channels[usize::from(output.channel)];
             channel.seq += 1;
@@ -296,7 +298,7 @@ impl Table {
                 seq: output.seq,
                 connection: row.connection,
                 ts: row.ts,
-                received_us: row.received_us,
+                received_us: row.received.map_or(0, |received| received.us),
                 published_us,
                 volume_delta,
                 snapshot: row.snapshot,
@@ -375,7 +377,7 @@ impl Table {
             connection: 0,
             subscribed: None,
             seen: false,
-            received_us: 0,
+            received: None,
             decimals: Decimals::new(row.token.segment().decimals()),
             first: FirstPackets::default(),
             snapshot: false,

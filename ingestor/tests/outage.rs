@@ -188,7 +188,6 @@ async fn a_redis_that_refuses_what_is_published_is_no_redis() {
     let ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;
     ingestor.until("live", is_live).await;
-    let mut ticks = redis.subscribe().await;
     redis
         .command(&["ACL", "SETUSER", "default", "-publish"])
         .await;
@@ -220,14 +219,40 @@ async fn a_redis_that_refuses_what_is_published_is_no_redis() {
         (report.redis.published, report.connections[0].reconnects),
         (50, 0)
     );
-    // Nobody has seen the round before: its volume is nothing to count from.
-    for _ in 0..50 {
-        let tick = ticks.tick().await;
-        assert_eq!(
-            (&tick["volume"], &tick["volume_delta"]),
-            (&2.into(), &serde_json::Value::Null)
-        );
-    }
+}
+
+#[tokio::test]
+async fn no_volume_is_told_against_a_tick_that_was_refused() {
+    let (mut kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
+    folders.assign(&fifty(&kite, redis.port()));
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    ingestor.until("live", is_live).await;
+    let mut ticks = redis.subscribe().await;
+    socket.send(frame(&[full(token(1), 10)])).unwrap();
+    assert_eq!(ticks.tick().await["volume"], 10);
+    redis
+        .command(&["ACL", "SETUSER", "default", "-publish"])
+        .await;
+    socket.send(frame(&[full(token(1), 12)])).unwrap();
+    let refused = |report: &Report| !report.redis.connected;
+    ingestor.until("refused", refused).await;
+    redis
+        .command(&["ACL", "SETUSER", "default", "+publish"])
+        .await;
+    socket.send(frame(&[full(token(1), 15)])).unwrap();
+    let tick = ticks.tick().await;
+    assert_eq!(
+        (&tick["volume"], &tick["volume_delta"]),
+        (&15.into(), &serde_json::Value::Null)
+    );
+    socket.send(frame(&[full(token(1), 16)])).unwrap();
+    assert_eq!(ticks.tick().await["volume_delta"], 1);
 }
 
 /// What a link has not carried out must not come after the first words of the next one.

@@ -3,6 +3,8 @@
 //! Owns reading by header name, writing, and what a row must have. Must not fetch anything. One bad
 //! row never costs the others.
 
+mod lines;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{Read, Write};
@@ -12,7 +14,11 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use self::lines::BoundedLines;
 use crate::Token;
+
+/// More rows than this are no dump of Kite's, which has about 150,000.
+const MOST_ROWS: usize = 500_000;
 
 /// One row of the dump.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,12 +144,15 @@ impl Rejected {
 /// A text that is no instruments dump.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
-    /// Broken off or not text.
+    /// Broken off, or a first line that is not text.
     #[error("instruments dump could not be read")]
     Csv(#[from] csv::Error),
     /// The first line is no header of a dump: an error page, for instance.
     #[error("instruments dump has no column {0:?}: this is not the CSV that Kite documents")]
     MissingColumn(&'static str),
+    /// More rows than Kite has instruments.
+    #[error("instruments dump has more than {MOST_ROWS} rows: this is not Kite's")]
+    TooManyRows,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -152,8 +161,6 @@ enum RowError {
     Value { column: &'static str, value: String },
     #[error("{column}: the row is too short")]
     Short { column: &'static str },
-    #[error("is not UTF-8")]
-    NotText,
 }
 
 const COLUMNS: [&str; 12] = [
@@ -177,24 +184,24 @@ const COLUMNS: [&str; 12] = [
 /// When the text has no header of a dump or breaks off. Single bad rows are in
 /// [`Dump::rejected`] instead.
 pub fn read(dump: impl Read) -> Result<Dump, DumpError> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(dump);
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(BoundedLines::new(dump));
     let columns = Columns::find(reader.headers()?)?;
     let mut names = Names::default();
     let mut dump = Dump::default();
-    let mut bytes = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut bytes)? {
-        let line = bytes.position().map_or(0, csv::Position::line);
-        let read = match csv::StringRecord::from_byte_record(std::mem::take(&mut bytes)) {
-            Ok(record) => {
-                let read = columns.row(&record, &mut names);
-                bytes = record.into_byte_record();
-                read
-            }
-            Err(_) => Err(RowError::NotText),
-        };
-        match read {
+    // Text is asked for cell by cell: as a whole, a record that is none would end the reading.
+    let mut record = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut record)? {
+        if dump.instruments.len() + dump.rejected.count >= MOST_ROWS {
+            return Err(DumpError::TooManyRows);
+        }
+        match columns.row(&record, &mut names) {
             Ok(instrument) => dump.instruments.push(instrument),
-            Err(why) => dump.rejected.add(line, &why),
+            Err(why) => {
+                dump.rejected
+                    .add(record.position().map_or(0, csv::Position::line), &why);
+            }
         }
     }
     Ok(dump)
@@ -271,7 +278,7 @@ impl Columns {
         })
     }
 
-    fn row(&self, record: &csv::StringRecord, names: &mut Names) -> Result<Instrument, RowError> {
+    fn row(&self, record: &csv::ByteRecord, names: &mut Names) -> Result<Instrument, RowError> {
         Ok(Instrument {
             token: Token(cell(record, self.token, "instrument_token", whole)?),
             exchange_token: cell(record, self.exchange_token, "exchange_token", whole)?,
@@ -291,16 +298,22 @@ impl Columns {
 }
 
 fn cell<'a, T>(
-    record: &'a csv::StringRecord,
+    record: &'a csv::ByteRecord,
     at: usize,
     column: &'static str,
     read: impl FnOnce(&'a str) -> Option<T>,
 ) -> Result<T, RowError> {
-    let value = record.get(at).ok_or(RowError::Short { column })?.trim();
-    read(value).ok_or_else(|| RowError::Value {
-        column,
-        value: value.chars().take(40).collect(),
-    })
+    let value = record.get(at).ok_or(RowError::Short { column })?;
+    let text = std::str::from_utf8(value).ok();
+    text.and_then(|text| read(text.trim()))
+        .ok_or_else(|| RowError::Value {
+            column,
+            value: String::from_utf8_lossy(value)
+                .trim()
+                .chars()
+                .take(40)
+                .collect(),
+        })
 }
 
 fn filled(cell: &str) -> Option<&str> {
@@ -347,123 +360,4 @@ impl Names {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const HEADER: &str = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,\
-                          strike,tick_size,lot_size,instrument_type,segment,exchange";
-
-    fn one(row: &str) -> Instrument {
-        let dump = read(format!("{HEADER}\n{row}\n").as_bytes()).unwrap();
-        assert_eq!(dump.rejected, Rejected::default());
-        dump.instruments.into_iter().next().unwrap()
-    }
-
-    #[test]
-    fn rows_of_the_documentation_are_read() {
-        let option = one(
-            "12073986,47164,BANKNIFTY18JAN23500CE,,2528.4,2018-01-25,23500.0,0.05,40,CE,NFO-OPT,NFO",
-        );
-        assert_eq!(option.token, Token(12_073_986));
-        assert_eq!(option.expiry, Some(jiff::civil::date(2018, 1, 25)));
-        assert_eq!(
-            (option.strike, option.tick_size, option.lot_size),
-            (23_500.0, 0.05, 40)
-        );
-        assert_eq!(option.instrument_type, InstrumentType::Call);
-
-        let index = one("256265,1001,NIFTY 50,NIFTY 50,0.0,,0.0,0.0,0,EQ,INDICES,NSE");
-        assert!(index.is_index() && index.expiry.is_none());
-        let share = one("519937,2031,M&M,\"MAHINDRA, LTD\",0.0,,,0.05,1.0,EQ,NSE,NSE");
-        assert_eq!(
-            (&*share.tradingsymbol, &*share.name, share.lot_size),
-            ("M&M", "MAHINDRA, LTD", 1)
-        );
-    }
-
-    #[test]
-    fn a_byte_that_is_no_text_costs_one_row() {
-        let row = |token: u32| format!("{token},1,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE\n");
-        let mut dump = format!("{HEADER}\n{}{}{}", row(1), row(2), row(3)).into_bytes();
-        let second = HEADER.len() + 1 + row(1).len();
-        let name = dump[second..]
-            .iter()
-            .position(|byte| *byte == b'I')
-            .unwrap();
-        dump[second + name] = 0xff;
-        let dump = read(dump.as_slice()).unwrap();
-        let tokens: Vec<u32> = dump.instruments.iter().map(|row| row.token.0).collect();
-        assert_eq!((tokens, dump.rejected.count), (vec![1, 3], 1));
-        assert_eq!(dump.rejected.samples, ["line 3: is not UTF-8"]);
-    }
-
-    #[test]
-    fn columns_are_found_by_name() {
-        let dump = read(
-            "exchange,segment,instrument_type,lot_size,tick_size,strike,expiry,name,\
-             tradingsymbol,exchange_token,instrument_token,new\nNSE,NSE,EQ,1,0.05,0,,INFOSYS,INFY,1594,408065,x\n"
-                .as_bytes(),
-        )
-        .unwrap();
-        assert_eq!(dump.instruments[0].token, Token(408_065));
-        assert_eq!(&*dump.instruments[0].tradingsymbol, "INFY");
-    }
-
-    #[test]
-    fn a_bad_row_is_counted_and_the_others_stay() {
-        let dump = read(
-            format!(
-                "{HEADER}\n1,1,A,A,0,,0,0.05,1,EQ,NSE,NSE\nx,1,B,B,0,,0,0.05,1,EQ,NSE,NSE\n\
-                 3,1,C\n4,1,D,D,0,31-12-2026,0,0.05,1,FUT,NFO-FUT,NFO\n5,1,E,E,0,,NaN,0.05,1,CE,X,X\n\
-                 6,1,F,F,0,,0,0.05,1,EQ,NSE,NSE\n"
-            )
-            .as_bytes(),
-        )
-        .unwrap();
-        let tokens: Vec<u32> = dump.instruments.iter().map(|row| row.token.0).collect();
-        assert_eq!(tokens, [1, 6]);
-        assert_eq!(dump.rejected.count, 4);
-        assert!(dump.rejected.samples[0].starts_with("line 3: instrument_token"));
-    }
-
-    #[test]
-    fn an_error_page_is_no_dump() {
-        let error = read("<html><body>502 Bad Gateway</body></html>".as_bytes()).unwrap_err();
-        assert!(matches!(
-            error,
-            DumpError::MissingColumn("instrument_token")
-        ));
-        assert!(read("".as_bytes()).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,300}") {
-            let _dump = read(format!("{HEADER}\n{text}").as_bytes());
-        }
-
-        #[test]
-        fn what_was_written_is_read_back(
-            token in any::<u32>(), strike in 0_i32..10_000_000, symbol in "[A-Z0-9&-]([A-Z0-9 &,\"-]{0,20}[A-Z0-9])?",
-        ) {
-            let row = Instrument {
-                token: Token(token),
-                exchange_token: token >> 8,
-                tradingsymbol: symbol.into(),
-                name: "".into(),
-                expiry: Some(jiff::civil::date(2026, 12, 29)),
-                strike: f64::from(strike) / 100.0,
-                tick_size: 0.0025,
-                lot_size: 75,
-                instrument_type: InstrumentType::Put,
-                segment: "NFO-OPT".into(),
-                exchange: "NFO".into(),
-            };
-            let mut text = Vec::new();
-            write(&mut text, [&row]).unwrap();
-            prop_assert_eq!(read(text.as_slice()).unwrap().instruments, [row]);
-        }
-    }
-}
+mod tests;

@@ -7,13 +7,15 @@
 mod child;
 mod folder;
 mod inquiry;
+mod printer;
 mod running;
 mod screen;
 mod secret;
+mod stamp;
 mod state;
 mod world;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::folder::Folder;
 use self::inquiry::Finding;
+use self::printer::Printer;
 use self::running::Means;
 use self::screen::{AccountRow, SetRow};
 use self::state::{StateError, StateFolder};
@@ -38,6 +41,9 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 /// A folder is read this often although nobody told of a change: some file systems tell nobody.
 const REREAD: Duration = Duration::from_secs(5);
+
+/// How long the last table may take to be printed.
+const LAST_TABLE: Duration = Duration::from_secs(1);
 
 /// How long `--once` waits for Ready.
 const ONCE_LIMIT: Duration = Duration::from_secs(10);
@@ -159,11 +165,13 @@ pub async fn run(
         memory: Memory::default(),
         delivered: false,
         clock,
+        printer: Printer::start(io::stdout()).map_err(LocalError::Screen)?,
         printed: Printed::default(),
         once: settings.once,
     };
     let verdict = run.until_done(&manifests, found, fetched, shutdown).await;
     run.world.shut_down().await;
+    run.printer.finish(LAST_TABLE);
     verdict
 }
 
@@ -175,6 +183,7 @@ struct Run {
     /// Whether every process runs what this run's plan says.
     delivered: bool,
     clock: Clock,
+    printer: Printer,
     printed: Printed,
     once: bool,
 }
@@ -337,10 +346,8 @@ impl Run {
             gist,
             at: Some(now),
         };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{text}")
-            .and_then(|()| out.flush())
-            .map_err(LocalError::Screen)
+        text.push('\n');
+        self.printer.print(text).map_err(LocalError::Screen)
     }
 }
 

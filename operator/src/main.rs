@@ -10,13 +10,22 @@ use service::signal::Shutdown;
 
 fn main() -> ExitCode {
     service::tls::install();
-    match run(Cli::parse()) {
+    match start(Cli::parse()) {
         Ok(code) => code,
         Err(error) => service::exit::report(error.as_ref()),
     }
 }
 
-#[tokio::main]
+fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(run(cli));
+    // A write to a terminal that stands still, or a read from a disk that is gone, never returns.
+    runtime.shutdown_background();
+    ended
+}
+
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let _log = service::telemetry::init(&cli.log)?;
     let shutdown = Shutdown::new();

@@ -17,6 +17,7 @@ use crate::redis::resp::write_bulk;
 use crate::redis::target::Target;
 use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Stats};
 use crate::table::{Class, Table, Verdict};
+use crate::tick::rules::Received;
 
 /// So many commands go out even while further frames are readable.
 const BATCH: usize = 256;
@@ -94,12 +95,15 @@ impl Publisher {
 
     /// Takes one binary frame that was read at `now`.
     pub fn on_frame(&mut self, frame: &[u8], now: Instant) {
-        let received_us = self.clock.wall_micros();
+        let received = Received {
+            at: now,
+            us: self.clock.wall_micros(),
+        };
         let mut ticks = [0; Class::ALL.len()];
         self.stamps_left = 0;
         for packet in Packets::new(frame) {
             match packet {
-                Ok(packet) => self.on_packet(&packet, received_us, &mut ticks),
+                Ok(packet) => self.on_packet(&packet, received, &mut ticks),
                 Err(FrameError::Packet(_)) => self.stats.errors.unknown_packet += 1,
                 Err(FrameError::Truncated { .. }) => self.stats.errors.truncated_frame += 1,
                 Err(FrameError::Trailing(_)) => self.stats.errors.trailing_bytes += 1,
@@ -143,22 +147,22 @@ impl Publisher {
         self.link.is_idle() && (self.backlog.is_empty() || !self.link.is_open())
     }
 
-    fn on_packet(&mut self, packet: &Packet, received_us: i64, ticks: &mut [u64]) {
+    fn on_packet(&mut self, packet: &Packet, received: Received, ticks: &mut [u64]) {
         let Some(row) = self.table.find(packet.token) else {
             self.stats.errors.unknown_token += 1;
             return;
         };
         let class = self.table.row(row).class as usize;
-        if self.table.accept(row, packet, received_us) == Verdict::OldSnapshot {
+        if self.table.accept(row, packet, received) == Verdict::OldSnapshot {
             self.stats.old_snapshots[class] += 1;
             return;
         }
         self.stats.ticks += 1;
-        self.stats.last_tick_us = received_us;
+        self.stats.last_tick_us = received.us;
         self.stats.accepted[class] += 1;
         ticks[class] += 1;
         if let Some(time) = packet.exchange_time() {
-            let age = (received_us / 1_000_000 - time) as f64;
+            let age = (received.us / 1_000_000 - time) as f64;
             self.stats.exchange_age.observe(&AGE_BOUNDS, age, 1);
         }
         if self.backlog.is_empty() && self.link.can_take() {
@@ -219,5 +223,47 @@ impl Publisher {
             self.batch = 0;
         }
         self.batch_since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kite::{FrameBuilder, Token};
+    use service::tls::Roots;
+
+    use super::*;
+    use crate::redis::access::Access;
+    use crate::table::tests::{NOON, full, sample};
+
+    fn frame(packet: &Packet) -> Vec<u8> {
+        let mut frame = FrameBuilder::default();
+        assert!(frame.push(packet));
+        frame.finish()
+    }
+
+    #[test]
+    fn an_old_snapshot_makes_nothing_look_fresh() {
+        service::tls::install();
+        let access = Access::new(None, Roots::of_machine()).unwrap();
+        let clock = Clock::manual("2025-12-01T06:30:00Z".parse().unwrap());
+        let link = Link::new(access, "test".to_owned(), 1);
+        let mut publisher = Publisher::new(link, clock.clone());
+        publisher.replace(Table::build(&sample(), "1"));
+        let token = Token(12_192_002);
+        publisher.table.on_subscribe(token, clock.now());
+
+        let yesterday = frame(&full(token.0, 900, NOON - 86_400));
+        publisher.on_frame(&yesterday, clock.now());
+        let stats = &publisher.stats;
+        assert_eq!(stats.old_snapshots[Class::Option as usize], 1);
+        assert_eq!((stats.ticks, stats.last_tick_us), (0, 0));
+        let row = publisher.table.find(token).unwrap();
+        assert!(publisher.table.row(row).seen);
+
+        publisher.on_frame(&frame(&full(token.0, 5, NOON)), clock.now());
+        let (stats, now) = (&publisher.stats, clock.wall_micros());
+        assert_eq!((stats.ticks, stats.last_tick_us), (1, now));
+        let received = publisher.table.row(row).received;
+        assert_eq!(received.map(|received| received.us), Some(now));
     }
 }

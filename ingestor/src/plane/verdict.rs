@@ -9,7 +9,10 @@ use crate::credentials::{Credentials, Found};
 #[derive(Debug, Default)]
 pub struct Verdict {
     found: Option<Found>,
-    judged: Option<(Credentials, bool)>,
+    /// What Kite accepted last, unless it refused the same since.
+    accepted: Option<Credentials>,
+    /// What Kite refused last, unless it accepted the same since.
+    refused: Option<Credentials>,
 }
 
 impl Verdict {
@@ -24,57 +27,52 @@ impl Verdict {
     ///
     /// The dial may have read older or newer files than [`Verdict::on_found`] was told of. Older
     /// ones refused say nothing about the files now; the same ones refused twice say everything.
+    /// Of two dials at once one may be refused and the other accepted: the last word counts.
     pub fn on_judged(&mut self, credentials: Credentials, accepted: bool) -> bool {
-        let again = self
-            .judged
-            .as_ref()
-            .is_some_and(|(before, fine)| !fine && before.same(&credentials));
-        let current = self.is_found(&credentials);
-        self.judged = Some((credentials, accepted));
-        if accepted {
-            return !matches!(self.found, Some(Found::Missing(_)));
-        }
-        !current && !again
+        let again = !accepted && is(self.refused.as_ref(), &credentials);
+        let (now, before) = if accepted {
+            (&mut self.accepted, &mut self.refused)
+        } else {
+            (&mut self.refused, &mut self.accepted)
+        };
+        before.take_if(|before| before.same(&credentials));
+        *now = Some(credentials);
+        !again && self.is_dial_worthwhile()
     }
 
     /// Forgets what Kite said: the endpoint is another one.
     pub fn forget(&mut self) {
-        self.judged = None;
+        self.accepted = None;
+        self.refused = None;
     }
 
     /// Whether there are credentials that were not refused.
     #[must_use]
     pub fn is_dial_worthwhile(&self) -> bool {
-        let refused = match &self.judged {
-            Some((credentials, false)) => self.is_found(credentials),
-            Some((_, true)) | None => false,
-        };
-        matches!(self.found, Some(Found::Whole(_))) && !refused
+        match &self.found {
+            Some(Found::Whole(found)) => !is(self.refused.as_ref(), found),
+            Some(Found::Missing(_)) | None => false,
+        }
     }
 
     /// As reports say it.
     #[must_use]
     pub fn report(&self) -> contract::report::Credentials {
         use contract::report::Credentials as State;
-        match (&self.found, &self.judged) {
-            (None, _) => State::Unread,
-            (Some(Found::Missing(files)), _) => State::Missing {
+        match &self.found {
+            None => State::Unread,
+            Some(Found::Missing(files)) => State::Missing {
                 files: files.clone(),
             },
-            (Some(Found::Whole(_)), Some((judged, accepted))) if self.is_found(judged) => {
-                if *accepted {
-                    State::Accepted
-                } else {
-                    State::Refused
-                }
-            }
-            (Some(Found::Whole(_)), _) => State::Present,
+            Some(Found::Whole(found)) if is(self.accepted.as_ref(), found) => State::Accepted,
+            Some(Found::Whole(found)) if is(self.refused.as_ref(), found) => State::Refused,
+            Some(Found::Whole(_)) => State::Present,
         }
     }
+}
 
-    fn is_found(&self, credentials: &Credentials) -> bool {
-        matches!(&self.found, Some(Found::Whole(found)) if found.same(credentials))
-    }
+fn is(known: Option<&Credentials>, credentials: &Credentials) -> bool {
+    known.is_some_and(|known| known.same(credentials))
 }
 
 #[cfg(test)]
@@ -126,16 +124,34 @@ mod tests {
         assert_eq!(verdict.report(), State::Refused);
     }
 
-    /// Two dials at a time: the second answer counts, whatever the first was.
     #[test]
-    fn what_is_accepted_after_a_refusal_is_good_again() {
+    fn an_acceptance_takes_a_refusal_of_the_same_back() {
         let mut verdict = Verdict::default();
-        verdict.on_found(found("token"));
-        assert!(!verdict.on_judged(credentials("token"), false));
-        assert!(verdict.on_judged(credentials("token"), true));
-        assert!(verdict.is_dial_worthwhile());
+        verdict.on_found(found("new"));
+        assert!(!verdict.on_judged(credentials("new"), false));
+        assert!(verdict.on_judged(credentials("new"), true));
+        assert_eq!(verdict.report(), State::Accepted);
+        assert!(!verdict.on_judged(credentials("new"), false));
+        assert_eq!(verdict.report(), State::Refused);
+    }
+
+    #[test]
+    fn an_acceptance_of_others_says_nothing_about_the_files() {
+        let mut verdict = Verdict::default();
+        verdict.on_found(found("new"));
+        verdict.on_judged(credentials("new"), false);
+        assert!(!verdict.on_judged(credentials("other"), true));
+        assert_eq!(verdict.report(), State::Refused);
+        assert!(
+            verdict.on_found(found("other")),
+            "they were newer, not older"
+        );
+        assert_eq!(verdict.report(), State::Accepted);
         verdict.on_found(Found::Missing(Vec::new()));
-        assert!(!verdict.on_judged(credentials("token"), true));
+        assert!(
+            !verdict.on_judged(credentials("other"), true),
+            "there is nothing to dial with"
+        );
     }
 
     #[test]

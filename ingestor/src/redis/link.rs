@@ -16,8 +16,9 @@ use super::access::Access;
 use super::greeting::{Greeted, greet};
 use super::outbox::Outbox;
 use super::refusal::GreetError;
-use super::refusals::Refusals;
+use super::refusing::Refusing;
 use super::resp::{Garbage, Replies, Reply};
+use super::retry::retry_delay;
 use super::target::Target;
 use crate::stream::Stream;
 
@@ -29,9 +30,6 @@ const LONGEST_TEXT: usize = 200;
 /// A link with unanswered commands and no answer for this long takes none, for the report's sake.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_CAP: Duration = Duration::from_millis(500);
-
 const READ_BUFFER: usize = 16 * 1024;
 
 /// What went over the link since the start.
@@ -41,15 +39,15 @@ pub struct Counts {
     pub published: u64,
     /// Commands answered with an error.
     pub failed: u64,
-    /// Commands written to a link that died before it answered, or left for a server that is not the
-    /// target any more.
+    /// Commands written to a link that died before it answered, or left over when the link went to
+    /// another server.
     pub unknown: u64,
     /// Links opened after the first.
     pub reconnects: u64,
 }
 
 impl Counts {
-    /// Commands of which readers have seen nothing, as far as is known.
+    /// Commands that readers got nothing of, as far as is known.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.failed + self.unknown
@@ -70,8 +68,9 @@ pub struct Link {
     opened: u64,
     failures: u32,
     error: Option<String>,
-    refusals: Refusals,
+    refusing: Refusing,
     lines: LineQuota,
+    openings: LineQuota,
     progress: Option<Instant>,
     jitter: fastrand::Rng,
 }
@@ -124,8 +123,9 @@ impl Link {
             opened: 0,
             failures: 0,
             error: None,
-            refusals: Refusals::default(),
+            refusing: Refusing::default(),
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
+            openings: LineQuota::new(LOG_BURST, LOG_EVERY),
             progress: None,
             jitter: fastrand::Rng::with_seed(seed),
         }
@@ -137,13 +137,13 @@ impl Link {
             return;
         }
         self.target = Some(target.clone());
-        self.close();
-        // What waits was meant for the readers of the old one.
-        self.counts.unknown += self.outbox.clear();
+        // What was meant for another server comes too late for this one, written or not.
+        self.counts.unknown += self.outbox.forget();
+        self.progress = None;
         // Another server's number says nothing about the new one.
         self.previous = None;
         self.failures = 0;
-        self.refusals.forget();
+        self.refusing = Refusing::default();
         self.state = State::Away { until: None };
     }
 
@@ -192,7 +192,7 @@ impl Link {
         if stalled {
             return Some("redis does not answer".to_owned());
         }
-        let text = String::from_utf8_lossy(self.refusals.text(now)?);
+        let text = String::from_utf8_lossy(self.refusing.text(now)?);
         Some(format!(
             "redis refuses what is published: {}",
             printable(&text, LONGEST_TEXT)
@@ -228,7 +228,7 @@ impl Link {
             };
             changed = true;
             match result {
-                Ok(greeted) => self.open(greeted),
+                Ok(greeted) => self.open(greeted, now),
                 Err(error) => self.fail(&error, now),
             }
         }
@@ -242,16 +242,18 @@ impl Link {
         changed
     }
 
-    fn open(&mut self, greeted: Greeted) {
+    fn open(&mut self, greeted: Greeted, now: Instant) {
         self.counts.reconnects += u64::from(self.opened > 0);
         self.opened += 1;
         self.failures = 0;
         self.error = None;
-        self.refusals.on_opened();
+        self.refusing.on_open();
         self.previous = greeted.id;
         self.replies = Replies::default();
         self.state = State::Open(greeted.stream);
-        tracing::info!("redis link is open");
+        if let Some(suppressed) = self.openings.take(now) {
+            tracing::info!(suppressed, "redis link is open");
+        }
     }
 
     fn close(&mut self) {
@@ -287,7 +289,7 @@ impl Link {
             (false, None) => self.progress = Some(now),
             (false, Some(_)) => {}
         }
-        if self.refusals.is_hopeless() {
+        if self.refusing.is_link_useless(now) {
             return Err(LinkError::Refusing);
         }
         Ok(())
@@ -338,10 +340,10 @@ impl Link {
             }
             if let Reply::Error(text) = reply {
                 self.counts.failed += 1;
-                news |= self.refusals.on_refused(text, now);
+                news |= self.refusing.on_refused(text, now);
             } else {
                 self.counts.published += 1;
-                self.refusals.on_success();
+                self.refusing.on_success();
             }
         }
         if news && let Some(text) = self.trouble(now) {
@@ -353,52 +355,6 @@ impl Link {
     fn warn(&mut self, now: Instant, what: &'static str, error: &str) {
         if let Some(suppressed) = self.lines.take(now) {
             tracing::warn!(error, suppressed, "{what}");
-        }
-    }
-}
-
-/// The wait after the `failures`th failure in a row: from half to the whole of 50, 100 … 500 ms.
-/// `jitter` is uniform in `0.0..1.0`. The cap is low because consumers are to have the newest values
-/// within a second of the server's return.
-#[must_use]
-pub fn retry_delay(failures: u32, jitter: f64) -> Duration {
-    let factor = 1_u32
-        .checked_shl(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
-    let full = RETRY_FIRST.saturating_mul(factor).min(RETRY_CAP);
-    full.mul_f64(0.5 + jitter / 2.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn waits_double_to_the_cap() {
-        let waits: Vec<u128> = (1..=5).map(|n| retry_delay(n, 1.0).as_millis()).collect();
-        assert_eq!(waits, [50, 100, 200, 400, 500]);
-    }
-
-    #[test]
-    fn what_waits_for_one_server_is_never_sent_to_another() {
-        let access = Access::new(None, service::tls::Roots::of_machine()).unwrap();
-        let mut link = Link::new(access, "name".to_owned(), 1);
-        link.set_target(&Target::parse("redis://127.0.0.1:1").unwrap());
-        link.push(|out| out.extend_from_slice(b"tick"));
-        link.set_target(&Target::parse("redis://127.0.0.1:1").unwrap());
-        assert_eq!((link.outbox.is_idle(), link.counts().unknown), (false, 0));
-        link.set_target(&Target::parse("redis://127.0.0.1:2").unwrap());
-        assert_eq!((link.outbox.is_idle(), link.counts().unknown), (true, 1));
-        assert!(link.outbox.unwritten().is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn waits_stay_in_their_bounds(failures in any::<u32>(), jitter in 0.0..1.0_f64) {
-            let wait = retry_delay(failures, jitter);
-            prop_assert!(wait >= RETRY_FIRST / 2 && wait <= RETRY_CAP);
         }
     }
 }

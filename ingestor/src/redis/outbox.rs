@@ -80,13 +80,6 @@ impl Outbox {
         }
     }
 
-    /// Forgets every command; returns how many there were.
-    pub fn clear(&mut self) -> u64 {
-        let forgotten = self.sizes.len();
-        *self = Self::default();
-        forgotten as u64
-    }
-
     /// The link died. Commands of which any byte was written are forgotten and counted: nobody
     /// knows whether they were carried out. The others stay, whole, for the next link.
     pub fn lose(&mut self) -> u64 {
@@ -109,6 +102,16 @@ impl Outbox {
         self.written = 0;
         lost as u64
     }
+
+    /// Forgets and counts every command, the untouched ones too: there is no link that they are for.
+    pub fn forget(&mut self) -> u64 {
+        let lost = self.sizes.len() as u64;
+        self.sizes.clear();
+        self.unanswered = 0;
+        self.bytes.clear();
+        self.written = 0;
+        lost
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +126,7 @@ mod tests {
         Write(usize),
         Answer,
         Lose,
+        Forget,
     }
 
     fn any_step() -> impl Strategy<Value = Step> {
@@ -131,6 +135,7 @@ mod tests {
             3 => (0_usize..100).prop_map(Step::Write),
             2 => Just(Step::Answer),
             1 => Just(Step::Lose),
+            1 => Just(Step::Forget),
         ]
     }
 
@@ -198,6 +203,10 @@ mod tests {
                         }
                     }
                     Step::Lose => prop_assert_eq!(outbox.lose(), model.lose()),
+                    Step::Forget => {
+                        prop_assert_eq!(outbox.forget(), model.commands.len() as u64);
+                        model.commands.clear();
+                    }
                 }
                 prop_assert_eq!(outbox.unwritten(), model.unwritten());
                 prop_assert_eq!(outbox.is_idle(), model.commands.is_empty());

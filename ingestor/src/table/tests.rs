@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const NOON_US: i64 = 1_764_570_600_000_000; // 2025-12-01 12:00:00 IST
-const NOON: u32 = 1_764_570_600;
+pub(crate) const NOON: u32 = 1_764_570_600;
 
 /// An option on a channel of its own, an index, and a share that also stands in for an index.
 pub(crate) fn sample() -> Assignment {
@@ -69,7 +69,7 @@ pub(crate) fn sample() -> Assignment {
     }
 }
 
-fn full(token: u32, volume: u32, exchange_time: u32) -> Packet {
+pub(crate) fn full(token: u32, volume: u32, exchange_time: u32) -> Packet {
     let quote = Quote {
         volume,
         ..Quote::default()
@@ -85,6 +85,12 @@ fn full(token: u32, volume: u32, exchange_time: u32) -> Packet {
     }
 }
 
+fn noon() -> Received {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+    let at = Instant::now();
+    Received { at, us: NOON_US }
+}
+
 fn rendered(table: &mut Table, packet: &Packet) -> Vec<Value> {
     let row = table.find(packet.token).unwrap();
     let mut messages = Vec::new();
@@ -96,7 +102,7 @@ fn rendered(table: &mut Table, packet: &Packet) -> Vec<Value> {
 
 fn tick(table: &mut Table, packet: &Packet) -> Vec<Value> {
     let row = table.find(packet.token).unwrap();
-    assert_eq!(table.accept(row, packet, NOON_US), Verdict::Tick);
+    assert_eq!(table.accept(row, packet, noon()), Verdict::Tick);
     rendered(table, packet)
 }
 
@@ -119,10 +125,9 @@ fn an_old_snapshot_is_seen_and_takes_no_number() {
     table.on_subscribe(Token(12_192_002), now);
     let yesterday = full(12_192_002, 900, NOON - 86_400);
     let row = table.find(yesterday.token).unwrap();
-    assert_eq!(table.accept(row, &yesterday, NOON_US), Verdict::OldSnapshot);
-    // Seen, and nothing more: it is no tick of now.
-    assert_eq!((table.row(row).seen, table.row(row).received_us), (true, 0));
+    assert_eq!(table.accept(row, &yesterday, noon()), Verdict::OldSnapshot);
     assert!(table.row(row).seen);
+    assert_eq!(table.row(row).received, None, "it makes nothing look fresh");
     let first = tick(&mut table, &full(12_192_002, 5, NOON));
     assert_eq!(first[0]["seq"], 1);
     assert_eq!(
@@ -162,7 +167,7 @@ fn volume_counts_from_the_last_tick_that_was_rendered() {
     tick(&mut table, &full(12_192_002, 100, NOON));
     let row = table.find(Token(12_192_002)).unwrap();
     let held = full(12_192_002, 110, NOON);
-    assert_eq!(table.accept(row, &held, NOON_US), Verdict::Tick);
+    assert_eq!(table.accept(row, &held, noon()), Verdict::Tick);
     let newer = tick(&mut table, &full(12_192_002, 150, NOON));
     assert_eq!(newer[0]["volume_delta"], 50, "nothing was sent in between");
     assert_eq!(newer[0]["seq"], 3, "and the jump says that one is missing");
@@ -216,7 +221,7 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
     let packet = full(12_192_002, 5, NOON);
     let row = old.find(packet.token).unwrap();
     for _ in 0..3 {
-        old.accept(row, &packet, NOON_US);
+        old.accept(row, &packet, noon());
     }
     let mut changed = sample();
     changed.instruments[2].outputs.push(contract::Output {

@@ -1,5 +1,7 @@
 //! The rules about a tick's time and first packets. Pure; every time is an argument.
 
+use std::time::Instant;
+
 use kite::{Detail, Mode, Packet};
 
 /// An exchange time that is older than this against the receive time does not date the tick.
@@ -11,6 +13,15 @@ const IST_OFFSET: i64 = 19_800;
 const DAY: i64 = 86_400;
 
 const MICROS: i64 = 1_000_000;
+
+/// When a frame came. The later of two is told by the clock that nobody sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Received {
+    /// To tell how long ago.
+    pub at: Instant,
+    /// To tell others: epoch microseconds.
+    pub us: i64,
+}
 
 /// `ts` of a tick in epoch seconds: the exchange's time where it is fresh, else the receive
 /// second; never lower than `previous`, because consumers bucket by it.

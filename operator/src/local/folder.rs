@@ -9,15 +9,23 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crds::{InstrumentSetSpec, Resource, TickerAccountSpec, Violation};
 use serde_json::Value;
 
 use super::secret::{self, Credentials, SecretError};
+use super::stamp::Stamp;
 use crate::plan::Unreadable;
 
 /// The largest manifest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+
+/// The most documents of one file.
+const MOST_DOCUMENTS: usize = 10_000;
+
+/// A file that was not changed for this long is told by its stamp to be the same.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// Everything that a folder says.
 #[derive(Debug, Default)]
@@ -49,6 +57,8 @@ pub(crate) struct Found<Spec> {
 pub(crate) struct Folder {
     path: PathBuf,
     files: BTreeMap<PathBuf, Vec<Document>>,
+    /// Of files that need not be read again: how they looked when they were.
+    stamps: BTreeMap<PathBuf, Stamp>,
     /// By kind and name: the file that each object was taken from.
     owners: BTreeMap<(&'static str, String), PathBuf>,
 }
@@ -67,6 +77,7 @@ impl Folder {
         Self {
             path,
             files: BTreeMap::new(),
+            stamps: BTreeMap::new(),
             owners: BTreeMap::new(),
         }
     }
@@ -79,7 +90,13 @@ impl Folder {
         let mut manifests = Manifests::default();
         let paths = manifest_files(&self.path)?;
         self.files.retain(|path, _| paths.contains(path));
+        self.stamps.retain(|path, _| paths.contains(path));
         for path in paths {
+            let stamp = Stamp::of(&path).filter(|stamp| stamp.is_older_than(SETTLED));
+            if stamp.is_some() && stamp.as_ref() == self.stamps.get(&path) {
+                continue;
+            }
+            self.stamps.remove(&path);
             let had_objects = self
                 .files
                 .get(&path)
@@ -94,6 +111,7 @@ impl Folder {
             match documents {
                 Ok(documents) => {
                     self.files.insert(path.clone(), documents);
+                    self.stamps.extend(stamp.map(|stamp| (path, stamp)));
                 }
                 Err(why) => {
                     let kept = self.files.contains_key(&path);
@@ -220,14 +238,19 @@ fn read_file(path: &Path) -> Result<Vec<Document>, String> {
         return Err(format!("is larger than {LARGEST_FILE} bytes"));
     }
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    documents(&text).map(|values| values.iter().map(document).collect())
+    let values = documents(&text)?;
+    Ok(values.iter().map(document).collect())
 }
 
 /// Reads the documents of a file. `---` at the start of a line divides them wherever it stands.
 fn documents(text: &str) -> Result<Vec<Value>, String> {
     let mut values = Vec::new();
     let mut line = 1;
-    for part in split_documents(text) {
+    let parts = split_documents(text);
+    if parts.len() > MOST_DOCUMENTS {
+        return Err(format!("holds more than {MOST_DOCUMENTS} documents"));
+    }
+    for part in parts {
         // Snippets of the source could show a Secret.
         let options = serde_saphyr::options! { with_snippet: false };
         let parsed: Vec<Value> =
@@ -238,6 +261,9 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
                 )
             })?;
         values.extend(parsed);
+        if values.len() > MOST_DOCUMENTS {
+            return Err(format!("holds more than {MOST_DOCUMENTS} documents"));
+        }
         line += part.lines().count();
     }
     Ok(values)
@@ -381,6 +407,42 @@ mod tests {
         assert!(manifests.sets["nifty"].spec.is_ok());
         assert!(manifests.secrets.contains_key("s"));
         assert_eq!(manifests.problems, [""; 0]);
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_may_have_changed() {
+        let (fixture, mut folder) = Fixture::new(&[("a.yaml", SET)]);
+        let file = fixture.0.path().join("a.yaml");
+        let set_age = |seconds| {
+            let file = fs::File::options().write(true).open(&file).unwrap();
+            let then = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            file.set_modified(then).unwrap();
+        };
+        set_age(1_000);
+        folder.read().unwrap();
+        // Neither time nor length tell of this one.
+        let other = SET.replace("nifty", "other");
+        fixture.write("a.yaml", &other);
+        set_age(1_000);
+        assert!(folder.read().unwrap().sets.contains_key("nifty"));
+        set_age(1_001);
+        assert!(folder.read().unwrap().sets.contains_key("other"));
+        // Changed just now: it may change again within the same moment.
+        fixture.write("a.yaml", SET);
+        assert!(folder.read().unwrap().sets.contains_key("nifty"));
+        fixture.write("a.yaml", &other);
+        assert!(folder.read().unwrap().sets.contains_key("other"));
+    }
+
+    #[test]
+    fn a_file_of_countless_documents_is_refused() {
+        let many = "---\na: 1\n".repeat(MOST_DOCUMENTS + 2);
+        let (_fixture, mut folder) = Fixture::new(&[("a.yaml", &many)]);
+        let problems = folder.read().unwrap().problems;
+        assert!(
+            problems[0].contains("more than 10000 documents"),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::folder::{Found, Manifests};
 use super::inquiry::Finding;
 use super::running::{Means, Running};
+use super::stamp::Stamp;
 use super::state::{StateError, StateFolder};
 use crate::key_print::KeyPrints;
 use crate::plan::{
@@ -42,10 +43,19 @@ pub(crate) struct World {
     accounts: BTreeMap<String, Known<TickerAccountSpec, TickerAccountStatus>>,
     sets: BTreeMap<String, Known<InstrumentSetSpec, InstrumentSetStatus>>,
     processes: BTreeMap<String, Running>,
-    /// By account, with their hashes: what lies in the state folder, opened once.
-    opened: BTreeMap<String, (String, Arc<Assignment>)>,
+    /// By account: what lies in the state folder, opened once.
+    opened: BTreeMap<String, Opened>,
     /// By API origin.
     pub(crate) tables: BTreeMap<String, Table>,
+}
+
+/// An assignment that was opened.
+#[derive(Clone, Debug)]
+struct Opened {
+    /// How its file looked then: what is damaged later is not the same.
+    stamp: Stamp,
+    sha256: String,
+    assignment: Arc<Assignment>,
 }
 
 /// An object and what was decided about it last.
@@ -240,16 +250,16 @@ impl World {
 
     fn last_assignment(&mut self, account: &str) -> LastAssignment {
         match self.read_assignment(account) {
-            Ok(Some((sha256, assignment))) => LastAssignment::Readable { assignment, sha256 },
+            Ok(Some(opened)) => LastAssignment::Readable {
+                assignment: opened.assignment,
+                sha256: opened.sha256,
+            },
             Ok(None) => LastAssignment::Absent,
             Err(why) => LastAssignment::Unreadable { why },
         }
     }
 
-    fn read_assignment(
-        &mut self,
-        account: &str,
-    ) -> Result<Option<(String, Arc<Assignment>)>, String> {
+    fn read_assignment(&mut self, account: &str) -> Result<Option<Opened>, String> {
         let folder = self.state.assignment(account);
         let read =
             |name| mount::read(&folder, name, LARGEST_JSON).map_err(|error| error.to_string());
@@ -257,7 +267,11 @@ impl World {
             return Ok(None);
         };
         let sha256 = String::from_utf8_lossy(&sha256).trim().to_owned();
-        if let Some(opened) = self.opened.get(account).filter(|opened| opened.0 == sha256) {
+        let Some(stamp) = Stamp::of(&folder.join(ASSIGNMENT_FILE)) else {
+            return Ok(None);
+        };
+        let same = |opened: &&Opened| (&opened.sha256, &opened.stamp) == (&sha256, &stamp);
+        if let Some(opened) = self.opened.get(account).filter(same) {
             return Ok(Some(opened.clone()));
         }
         let Some(gzip) = read(ASSIGNMENT_FILE)? else {
@@ -270,7 +284,11 @@ impl World {
         let assignment = sealed
             .open()
             .map_err(|error| service::exit::chain(&error).to_string())?;
-        let opened = (sha256, Arc::new(assignment));
+        let opened = Opened {
+            stamp,
+            sha256,
+            assignment: Arc::new(assignment),
+        };
         self.opened.insert(account.to_owned(), opened.clone());
         Ok(Some(opened))
     }
@@ -284,8 +302,8 @@ impl World {
         };
         let mut sets = Vec::new();
         for name in self.state.accounts()? {
-            if let Ok(Some((_, assignment))) = self.read_assignment(&name) {
-                sets.extend(assignment.sets.iter().cloned());
+            if let Ok(Some(opened)) = self.read_assignment(&name) {
+                sets.extend(opened.assignment.sets.iter().cloned());
             }
             if !self.accounts.contains_key(&name) {
                 let object = Object {

@@ -243,7 +243,11 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         );
         return Finding::Fails(Reason::SecretMissing, message);
     }
-    let (reason, message) = if report.redis.connected {
+    // Without an assignment it knows neither Kite nor Redis.
+    let unassigned = obstacle::assignment(report).filter(|_| report.assignment.is_none());
+    let (reason, message) = if let Some(why) = unassigned {
+        (Reason::Connecting, why)
+    } else if report.redis.connected {
         (Reason::Connecting, obstacle::sockets(report, facts.needed))
     } else {
         let why = report.redis.error.as_deref().unwrap_or("no connection yet");

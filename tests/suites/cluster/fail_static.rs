@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
 use serde_json::{Value, json};
 use service::clock::Clock;
 use tests::Ticks;
@@ -26,11 +27,12 @@ pub(crate) async fn lost_and_old_assignments(stage: &Stage, ticks: &Ticks) -> Re
     ticks.clear();
     let backup = cluster.get(&["configmap", &config_map()]).await?;
     stage.apply_set("small", &stage.equities(11)?).await?;
-    converges(stage, generation(&backup)?).await;
+    converges(stage, generation(&backup)? + 1).await;
 
     let newer = generation(&cluster.get(&["configmap", &config_map()]).await?)?;
     let restored = json!([
         {"op": "replace", "path": "/binaryData", "value": backup["binaryData"]},
+        {"op": "replace", "path": "/data", "value": backup["data"]},
     ]);
     cluster
         .kubectl(&[
@@ -59,35 +61,41 @@ pub(crate) async fn lost_and_old_assignments(stage: &Stage, ticks: &Ticks) -> Re
     Ok(())
 }
 
-/// The account's status says that something newer than `old` is in force.
-async fn converges(stage: &Stage, old: u64) {
-    within(LONG, "a newer assignment in force", async || {
-        let account = stage.cluster().get(&["tka", ACCOUNT]).await;
-        let account = account.map_err(|error| error.to_string())?;
-        let generation = &account["status"]["assignmentGeneration"];
-        let (desired, acknowledged) = (&generation["desired"], &generation["acknowledged"]);
-        if desired == acknowledged && desired.as_u64().is_some_and(|desired| desired > old) {
-            Ok(())
-        } else {
-            Err(format!("{generation}, {old} is old"))
-        }
-    })
+/// What lies in the ConfigMap is of `least` at least, and in force.
+async fn converges(stage: &Stage, least: u64) {
+    let looked = async || -> Result<(u64, Value)> {
+        let lies = stage.cluster().get(&["configmap", &config_map()]).await?;
+        let account = stage.cluster().get(&["tka", ACCOUNT]).await?;
+        let said = account["status"]["assignmentGeneration"].clone();
+        Ok((generation(&lies)?, said))
+    };
+    within(
+        LONG,
+        "the assignment lies there and is in force",
+        async || {
+            let (lies, said) = looked().await.map_err(|error| format!("{error:#}"))?;
+            if lies >= least && said == json!({"desired": lies, "acknowledged": lies}) {
+                Ok(())
+            } else {
+                Err(format!(
+                    "{lies} lies there, {said} is said, {least} is the least"
+                ))
+            }
+        },
+    )
     .await;
 }
 
 /// Generation of the assignment in a ConfigMap.
 fn generation(config_map: &Value) -> Result<u64> {
-    use base64::Engine;
-    let files = &config_map["binaryData"];
-    let file = |name: &str| -> Result<Vec<u8>> {
-        let text = files[name]
-            .as_str()
-            .with_context(|| format!("no {name} in {config_map}"))?;
-        Ok(base64::engine::general_purpose::STANDARD.decode(text)?)
+    let file = |field: &str, name: &str| {
+        let text = config_map[field][name].as_str();
+        text.with_context(|| format!("the ConfigMap has no {name} in {field}"))
     };
+    let gzip = file("binaryData", contract::sealed::ASSIGNMENT_FILE)?;
     let sealed = contract::Sealed {
-        gzip: file(contract::sealed::ASSIGNMENT_FILE)?,
-        sha256: String::from_utf8(file(contract::sealed::SHA256_FILE)?)?,
+        gzip: base64::engine::general_purpose::STANDARD.decode(gzip)?,
+        sha256: file("data", contract::sealed::SHA256_FILE)?.to_owned(),
     };
     Ok(sealed.open()?.generation)
 }
@@ -100,9 +108,7 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
     };
     let clock = Clock::system();
     let (start, sockets) = (clock.now(), stage.sockets().await?);
-    let outage = std::env::var("OUTAGE_SECONDS")
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let outage = std::env::var_os("OUTAGE_SECONDS").and_then(|text| text.to_str()?.parse().ok());
     let outage = outage.map_or(OUTAGE, Duration::from_secs);
     ticks.clear();
     let mut counted = 0;

@@ -165,6 +165,18 @@ async fn an_assignment_that_is_lost_or_comes_from_a_backup_is_made_anew() -> Res
 
     std::fs::remove_dir_all(&folder)?;
     world.converges(2).await;
+
+    // Damaged where it lies; the hash beside it is the right one.
+    std::fs::write(folder.join(ASSIGNMENT_FILE), b"no gzip")?;
+    eventually("the damaged file is made anew", async || {
+        let opened = world.local.sealed("a").map(|sealed| sealed.open());
+        match opened {
+            Ok(Ok(_)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    world.converges(2).await;
     assert_eq!(world.sockets().await?, sockets, "a socket was replaced");
     world.ticks.assert_gapless();
     Ok(())

@@ -158,6 +158,38 @@ async fn an_ingest_process_that_dies_is_started_again() -> Result<()> {
     Ok(())
 }
 
+/// A terminal that stands still, or a pager that nobody scrolls.
+#[tokio::test]
+async fn an_output_that_nobody_reads_holds_up_nothing() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let local = Local::new(&redis)?;
+    local.write_account("demo", &simulator, "")?;
+    local.write_set("shares", "full", &["NSE:INFY"], "")?;
+    let (_out, out) = full_pipe()?;
+    let (_err, err) = full_pipe()?;
+    let mut command = local.command();
+    command.env("LOG_LEVEL", "trace").stdout(out).stderr(err);
+    let mut child = command.kill_on_drop(true).spawn()?;
+    simulator.subscribed(1).await;
+    local.write_set("shares", "full", &["NSE:INFY", "NSE:TCS"], "")?;
+    simulator.subscribed(2).await;
+    let pid = child.id().unwrap();
+    tests::process::signal(pid, "TERM").await?;
+    let ended = tokio::time::timeout(tests::condition::PATIENCE, child.wait()).await;
+    assert!(ended??.success());
+    simulator.subscribed(0).await;
+    Ok(())
+}
+
+/// Both ends of a pipe that takes nothing more.
+fn full_pipe() -> Result<(std::io::PipeReader, std::io::PipeWriter)> {
+    use std::io::Write;
+    let (reader, mut writer) = std::io::pipe()?;
+    // As much as Linux gives a pipe.
+    writer.write_all(&[b'x'; 64 * 1024])?;
+    Ok((reader, writer))
+}
+
 #[tokio::test]
 async fn a_killed_parent_leaves_no_child() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);

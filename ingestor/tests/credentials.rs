@@ -1,0 +1,72 @@
+//! Kite contradicts itself: of two dials at once it refuses one and accepts the other.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set up fails its test"
+)]
+
+mod stage;
+
+use contract::report::{ConnectionState, Credentials, Report};
+use stage::kite_server::KiteServer;
+use stage::redis_server::RedisServer;
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+
+/// A dial that waits for its answer.
+async fn dial(listener: &TcpListener) -> TcpStream {
+    within("a dial", listener.accept()).await.unwrap().0
+}
+
+async fn refuse(mut stream: TcpStream) {
+    let mut request = [0; 4096];
+    assert!(stream.read(&mut request).await.unwrap() > 0);
+    let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(refusal).await.unwrap();
+}
+
+async fn accept(stream: TcpStream) -> WebSocketStream<TcpStream> {
+    let accepted = tokio_tungstenite::accept_async(stream);
+    within("a handshake", accepted).await.unwrap()
+}
+
+fn live(report: &Report) -> usize {
+    let connections = report.connections.iter();
+    let live = connections.filter(|one| one.state == ConnectionState::Live);
+    live.count()
+}
+
+#[tokio::test]
+async fn an_acceptance_after_a_refusal_leads_out_of_it() {
+    let (kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.websocket = format!("ws://{}", listener.local_addr().unwrap());
+    assigned.tokens_per_connection = 1;
+    assigned.instruments = vec![option(1), option(2)];
+    folders.assign(&assigned);
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    let (one, other) = (dial(&listener).await, dial(&listener).await);
+    refuse(one).await;
+    ingestor
+        .until("a refusal", |report| {
+            report.credentials == Credentials::Refused
+        })
+        .await;
+
+    let first = accept(other).await;
+    let second = accept(dial(&listener).await).await;
+    let report = ingestor.until("both", |report| live(report) == 2).await;
+    assert_eq!(report.credentials, Credentials::Accepted);
+
+    // What was accepted is good for another dial.
+    drop((first, second));
+    let _again = (accept(dial(&listener).await).await, dial(&listener).await);
+}

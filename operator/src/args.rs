@@ -33,6 +33,11 @@ pub struct RunArgs {
     /// Namespace whose accounts and sets are looked after
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: String,
+    /// Look after every namespace instead
+    #[arg(long, env = "ALL_NAMESPACES", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", default_value_t = false, action = ArgAction::Set,
+          value_name = "BOOL")]
+    pub all_namespaces: bool,
     /// Image of ingest pods whose account names none
     #[arg(long, env = "INGESTOR_IMAGE", value_name = "IMAGE")]
     pub ingestor_image: String,
@@ -179,6 +184,16 @@ mod tests {
                 arg.get_id()
             );
         }
+    }
+
+    #[test]
+    fn one_namespace_is_looked_after_unless_all_are_asked_for() {
+        let all = |more: &[&str]| {
+            let args = [&["--redis-url=redis://r"], more].concat();
+            run(&args).unwrap().all_namespaces
+        };
+        assert!(!all(&[]) && !all(&["--all-namespaces=false"]));
+        assert!(all(&["--all-namespaces"]) && all(&["--all-namespaces=true"]));
     }
 
     #[test]

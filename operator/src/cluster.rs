@@ -56,8 +56,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// What the operator is started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The namespace it looks after.
-    pub namespace: String,
+    /// The namespace it looks after; `None`: all of them.
+    pub namespace: Option<String>,
     /// The ingest image of accounts that name none.
     pub ingestor_image: String,
     /// When nodes pull it: `Always`, `IfNotPresent` or `Never`.
@@ -90,9 +90,10 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
     let stores = Stores::watch(
         &Watching {
             client: client.clone(),
-            namespace: &settings.namespace,
+            namespace: settings.namespace.as_deref(),
             dirty: Arc::clone(&dirty),
             metrics: metrics.clone(),
+            clock: clock.clone(),
             stop: shutdown.token(),
         },
         &mut tasks,
@@ -157,7 +158,8 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
     let router = probes
         .router()
         .merge(service::metrics::router(Arc::new(registry)));
-    tracing::info!(namespace = settings.namespace, address = %server.local_addr(), "operator started");
+    let namespace = settings.namespace.as_deref().unwrap_or("all");
+    tracing::info!(namespace, address = %server.local_addr(), "operator started");
     tasks.spawn("http", server.serve(router, shutdown.token()));
     Ok(tasks.join_all_bounded(DRAIN).await?)
 }

@@ -27,7 +27,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let _log = service::telemetry::init(&cli.log)?;
+    let _log = service::telemetry::init_muting(&cli.log, &["kube_client::client"])?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let clock = Clock::system();
@@ -35,7 +35,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => {
             args.check()?;
             let settings = cluster::Settings {
-                namespace: args.namespace,
+                namespace: (!args.all_namespaces).then_some(args.namespace),
                 ingestor_image: args.ingestor_image,
                 ingestor_pull_policy: args.ingestor_pull_policy.as_str().to_owned(),
                 redis_url: args.redis_url,

@@ -79,13 +79,25 @@ pub struct LogGuard {
 /// # Errors
 /// When the level is not a filter, or when called a second time.
 pub fn init(args: &LogArgs) -> Result<LogGuard, TelemetryError> {
+    init_muting(args, &[])
+}
+
+/// As [`init`], without the lines of these modules, such as `kube_client::client`: of libraries that
+/// repeat for every attempt what is logged elsewhere once.
+///
+/// # Errors
+/// As of [`init`].
+pub fn init_muting(
+    args: &LogArgs,
+    muted: &'static [&'static str],
+) -> Result<LogGuard, TelemetryError> {
     let ansi = std::io::stderr().is_terminal();
     let (lines, writer) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(WAITING_LINES)
         .thread_name("log")
         .finish(std::io::stderr());
-    let subscriber = subscriber(args, ansi, lines)?;
+    let subscriber = subscriber(args, muted, ansi, lines)?;
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::Installed)?;
     log_panics();
     Ok(LogGuard { _writer: writer })
@@ -93,13 +105,17 @@ pub fn init(args: &LogArgs) -> Result<LogGuard, TelemetryError> {
 
 fn subscriber<W>(
     args: &LogArgs,
+    muted: &'static [&'static str],
     ansi: bool,
     writer: W,
 ) -> Result<impl Subscriber + Send + Sync + use<W>, TelemetryError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = parse(&args.log_level)?.and(filter_fn(is_safe_to_log));
+    let heard = filter_fn(|line| !muted.iter().any(|module| line.target().starts_with(module)));
+    let filter = parse(&args.log_level)?
+        .and(filter_fn(is_safe_to_log))
+        .and(heard);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match args.log_format {
         LogFormat::Text => lines.with_ansi(ansi).boxed(),
@@ -177,7 +193,8 @@ mod tests {
         let cli = Cli::try_parse_from([&["binary"], args].concat()).unwrap();
         let page = Page::default();
         let writer = page.clone();
-        let subscriber = subscriber(&cli.log, false, move || writer.clone()).unwrap();
+        let muted = &["noisy::inner"];
+        let subscriber = subscriber(&cli.log, muted, false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, act);
         let bytes = page.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -200,6 +217,15 @@ mod tests {
         let text = logged(&["--log-level", "warn,chosen=debug"], || {
             tracing::info!("hidden");
             tracing::debug!(target: "chosen::inner", "shown");
+        });
+        assert!(text.contains("shown") && !text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn a_muted_module_is_not_heard_at_any_level() {
+        let text = logged(&["--log-level", "trace"], || {
+            tracing::error!(target: "noisy::inner::more", "hidden");
+            tracing::error!(target: "noisy", "shown");
         });
         assert!(text.contains("shown") && !text.contains("hidden"), "{text}");
     }

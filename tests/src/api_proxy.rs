@@ -134,6 +134,28 @@ impl ApiProxy {
         })
     }
 
+    /// Makes objects, many at a time: `(path, object)` each.
+    ///
+    /// # Errors
+    /// When one is refused.
+    pub async fn create_all(
+        &self,
+        objects: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<()> {
+        let posts = objects.into_iter().map(async |(path, object)| {
+            let url = format!("{}{path}", self.inner.server);
+            let request = self.inner.client.post(url).bearer_auth(&self.inner.token);
+            let answer = request.json(&object).send().await?;
+            answer.error_for_status().map(drop)
+        });
+        let posts: Vec<_> = posts.collect();
+        let mut posts = futures::stream::iter(posts).buffer_unordered(16);
+        while let Some(done) = posts.next().await {
+            done?;
+        }
+        Ok(())
+    }
+
     /// A kubeconfig that leads to it.
     #[must_use]
     pub fn kubeconfig(&self) -> String {

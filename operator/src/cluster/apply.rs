@@ -18,6 +18,7 @@ use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Client};
 use service::clock::Clock;
 use service::probe::Heartbeat;
+use service::text::LineQuota;
 
 use self::budget::Budgets;
 use self::events::Announcer;
@@ -39,6 +40,10 @@ const IN_FLIGHT: usize = 8;
 /// Statuses and leftovers are begun for this long in one pass: where the API server is slow, the next
 /// assignment must not wait for hundreds of them.
 const PHASE: Duration = Duration::from_secs(5);
+
+/// Failed writes are logged so often at most: a thousand objects may fail at once.
+const LOG_BURST: u32 = 20;
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// A write that failed once may be a conflict with what was just written; failing so often it is
 /// worth telling the account's owner.
@@ -103,6 +108,7 @@ pub(crate) struct Applier {
     clock: Clock,
     heartbeat: Heartbeat,
     retries: Retries<Subject>,
+    lines: LineQuota,
     /// What cannot be written, for people.
     complaints: BTreeMap<Subject, String>,
     delivered: BTreeMap<Key, Delivered>,
@@ -123,6 +129,7 @@ impl Applier {
             clock: means.clock,
             heartbeat: means.heartbeat,
             retries: Retries::default(),
+            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             complaints: BTreeMap::new(),
             delivered: BTreeMap::new(),
             statuses: BTreeMap::new(),
@@ -307,7 +314,9 @@ impl Applier {
             Err(error) => {
                 let (reason, why) = (error.source.reason(), service::exit::chain(&error));
                 self.metrics.failed(reason);
-                tracing::warn!(reason, "{why}");
+                if let Some(suppressed) = self.lines.take(at) {
+                    tracing::warn!(reason, suppressed, "{why}");
+                }
                 let why = why.to_string();
                 if self.retries.failed(subject.clone(), at, fastrand::f64()) >= WORTH_TELLING {
                     self.complaints.insert(subject, why);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crds::{InstrumentSet, TickerAccount};
 use futures::StreamExt;
@@ -20,7 +21,9 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use service::clock::Clock;
 use service::supervise::Tasks;
+use service::text::LineQuota;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +35,10 @@ use crate::plan::Key;
 /// A watch is renewed this often: one that died without a word is noticed then. Load balancers
 /// forget connections after 240 s or more.
 const WATCH_SECONDS: u32 = 200;
+
+/// Failures of one watch are logged so often at most.
+const LOG_BURST: u32 = 3;
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Everything that is watched.
 #[derive(Clone, Debug)]
@@ -47,9 +54,11 @@ pub(crate) struct Stores {
 /// What every watch needs.
 pub(crate) struct Watching<'a> {
     pub(crate) client: Client,
-    pub(crate) namespace: &'a str,
+    /// `None`: all of them.
+    pub(crate) namespace: Option<&'a str>,
     pub(crate) dirty: Arc<Notify>,
     pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
 }
 
@@ -92,7 +101,10 @@ impl Watching<'_> {
             + 'static,
     {
         let (store, writer) = reflector::store();
-        let api: Api<K> = Api::namespaced(self.client.clone(), self.namespace);
+        let api: Api<K> = match self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
         let kind = K::kind(&()).into_owned();
         let begin = move || watch::watcher(api.clone(), config.clone()).default_backoff();
         let (label, metrics) = (kind_label(&kind), self.metrics.clone());
@@ -106,6 +118,8 @@ impl Watching<'_> {
             marks: HashMap::new(),
             mark,
             started: false,
+            clock: self.clock.clone(),
+            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
         };
         let stop = self.stop.clone();
         tasks.spawn(format!("watch of {kind}"), follow.run(stream, stop));
@@ -121,6 +135,8 @@ struct Follow<K> {
     marks: HashMap<Key, u64>,
     mark: fn(&K) -> u64,
     started: bool,
+    clock: Clock,
+    lines: LineQuota,
 }
 
 impl<K: Resource> Follow<K> {
@@ -138,7 +154,10 @@ impl<K: Resource> Follow<K> {
                 }
                 Err(error) => {
                     let told = trouble::told_by_watch(&error);
-                    tracing::warn!(kind = self.kind, "watch failed and is tried again: {told}");
+                    if let Some(suppressed) = self.lines.take(self.clock.now()) {
+                        let kind = self.kind;
+                        tracing::warn!(kind, suppressed, "watch failed and is tried again: {told}");
+                    }
                 }
             }
         }
@@ -247,6 +266,8 @@ mod tests {
             marks: HashMap::new(),
             mark: asked,
             started: false,
+            clock: Clock::system(),
+            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
         }
     }
 

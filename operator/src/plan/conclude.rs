@@ -389,7 +389,10 @@ fn tell(
 ) -> Option<Told> {
     let told = remembered.unwrap_or_else(|| stands(ready?));
     let new = (judgement.state, judgement.reason);
-    if judgement.state == State::Unknown || told == Some(new) {
+    // Whoever was told of a failure is told again when it is over, not when it begins to be.
+    let recovering = judgement.reason == Reason::Connecting
+        && told.is_some_and(|(state, _)| state == State::False);
+    if judgement.state == State::Unknown || told == Some(new) || recovering {
         return told;
     }
     plan.events.push(Event {

@@ -102,7 +102,7 @@ fn generation(config_map: &Value) -> Result<u64> {
 
 /// Without an API server everything streams on, and a container that dies comes back.
 pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String> {
-    let (pod, _) = stage.pod().await?;
+    let (pod, restarted) = stage.pod().await?;
     let Some(()) = stage.cluster().component("kube-apiserver", "stop").await? else {
         return Ok("an API server that is away: not tried, it is not ours to stop".to_owned());
     };
@@ -137,6 +137,15 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
         ticks.next(100).await;
     }
     stage.cluster().component("kube-apiserver", "start").await?;
+    within(LONG, "the restart is on record", async || {
+        let (now, restarts) = stage.pod().await.map_err(|error| error.to_string())?;
+        if now == pod && restarts > restarted {
+            Ok(())
+        } else {
+            Err(format!("{restarts} restarts"))
+        }
+    })
+    .await;
     stage.wait_ready("tka", ACCOUNT).await?;
     stage.wait_ready("iset", "small").await?;
     stage.wait_ready("iset", "big").await?;

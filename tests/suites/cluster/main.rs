@@ -6,6 +6,7 @@ mod fail_static;
 mod faults;
 mod manifests;
 mod rights;
+mod scale;
 mod stage;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -94,7 +95,6 @@ async fn play(stage: &mut Stage) -> Result<String> {
     ticks.assert_gapless();
     fail_static::lost_and_old_assignments(stage, &ticks).await?;
     let faults = faults::check(stage, &ticks).await?;
-    let outage = fail_static::no_api_server(stage, &ticks).await?;
     let pod = stage.pod().await?;
 
     // A token ends, another takes over, and the pod stays.
@@ -111,12 +111,13 @@ async fn play(stage: &mut Stage) -> Result<String> {
     // A stranger's object is left alone.
     stage.check_name_taken().await?;
 
-    // Gone means gone.
+    let outage = fail_static::no_api_server(stage, &ticks).await?;
     fail_static::another_account_of_the_name(stage).await?;
+
+    // Gone means gone.
     fail_static::orphans(stage).await?;
     stage.apply_account("fake-token-2").await?;
-    stage.apply_set("small", &stage.equities(SMALL)?).await?;
-    stage.wait_ready("iset", "small").await?;
+    let scale = scale::check(stage).await?;
     stage.delete_everything().await?;
     within(LONG, "owned objects are gone", async || {
         stage.nothing_is_owned().await
@@ -127,7 +128,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
 
     let since = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis();
     Ok(format!(
-        "{rights}\n{faults}\n{outage}\ncluster: an instrument added to a set of {BIG} is on the wire {} ms and in Redis {} ms after kubectl starts \
+        "{rights}\n{faults}\n{outage}\n{scale}\ncluster: an instrument added to a set of {BIG} is on the wire {} ms and in Redis {} ms after kubectl starts \
          ({} and {} ms after it ends), renewed token to Ready {} ms, {} ticks seen",
         since(start, on_the_wire),
         since(start, in_redis),

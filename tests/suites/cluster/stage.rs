@@ -26,6 +26,22 @@ pub(crate) struct Named {
     pub(crate) token: u64,
 }
 
+/// A page of metrics.
+pub(crate) struct Metrics(String);
+
+impl Metrics {
+    /// The sum over all labels of a metric.
+    pub(crate) fn sum(&self, name: &str) -> f64 {
+        let of_name = |line: &&str| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        let lines = self.0.lines().filter(of_name);
+        let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum()
+    }
+}
+
 /// The cluster with everything installed.
 pub(crate) struct Stage {
     cluster: Cluster,
@@ -180,6 +196,17 @@ impl Stage {
 
     pub(crate) fn ingestor_image(&self) -> String {
         self.cluster.image("kite-ingestor")
+    }
+
+    /// What the operator in the cluster counts.
+    pub(crate) async fn operator_metrics(&self) -> Result<Metrics> {
+        let selector = "app.kubernetes.io/component=operator";
+        let pods = self.cluster.get(&["pod", "-l", selector]).await?;
+        let ip = pods["items"][0]["status"]["podIP"].as_str();
+        let url = format!("http://{}:9401/metrics", ip.context("no address")?);
+        let client = tests::simulator::client()?;
+        let answer = client.get(url).send().await?.error_for_status()?;
+        Ok(Metrics(answer.text().await?))
     }
 
     /// Where pods find Redis.

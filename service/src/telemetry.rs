@@ -54,10 +54,10 @@ pub enum LogFormat {
 #[derive(Args, Clone, Debug)]
 pub struct LogArgs {
     /// Least severe level to log, or a filter such as `info,ingestor=debug`
-    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_name = "FILTER", value_parser = filter_text)]
+    #[arg(long, env = "LOG_LEVEL", global = true, default_value = "info", value_name = "FILTER", value_parser = filter_text)]
     pub log_level: String,
     /// Shape of a log line
-    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
+    #[arg(long, env = "LOG_FORMAT", global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
 }
 

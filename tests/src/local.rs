@@ -153,8 +153,18 @@ impl Local {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&mut self) -> Result<()> {
+        self.start_with(&[])
+    }
+
+    /// Starts the program with further arguments.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with(&mut self, arguments: &[&str]) -> Result<()> {
         let log = self.folder.path().join("local.log");
-        self.program = Some(Program::start(&mut self.command(), &log)?);
+        let mut command = self.command();
+        command.args(arguments);
+        self.program = Some(Program::start(&mut command, &log)?);
         Ok(())
     }
 
@@ -225,11 +235,26 @@ impl Local {
     /// # Errors
     /// When it does not answer.
     pub async fn report(&self, account: &str) -> Result<contract::Report> {
+        let page = self.page(account, contract::REPORT_PATH).await?;
+        Ok(serde_json::from_str(&page)?)
+    }
+
+    /// What the ingest process of an account serves at `path`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn page(&self, account: &str, path: &str) -> Result<String> {
         let address = std::fs::read_to_string(self.state(account)?.join("port"))
             .with_context(|| format!("{account} has no address yet"))?;
-        let url = format!("http://{}{}", address.trim(), contract::REPORT_PATH);
+        let url = format!("http://{}{path}", address.trim());
         let answer = self.client.get(url).send().await?.error_for_status()?;
-        Ok(serde_json::from_str(&answer.text().await?)?)
+        Ok(answer.text().await?)
+    }
+
+    /// Everything that is kept.
+    #[must_use]
+    pub fn state_folder(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     /// The folder that an account's assignment lies in.

@@ -4,6 +4,7 @@
 
 mod fail_static;
 mod faults;
+mod kubectl;
 mod manifests;
 mod rights;
 mod scale;
@@ -93,6 +94,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
         "a socket was opened anew"
     );
     ticks.assert_gapless();
+    kubectl::check(stage).await?;
     fail_static::lost_and_old_assignments(stage, &ticks).await?;
     let faults = faults::check(stage, &ticks).await?;
     let pod = stage.pod().await?;

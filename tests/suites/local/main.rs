@@ -6,5 +6,7 @@ mod bad_input;
 mod demo;
 mod digits;
 mod fail_static;
+mod fleet;
+mod secrets;
 mod streaming;
 mod versions;

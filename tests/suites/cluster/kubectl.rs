@@ -1,0 +1,84 @@
+//! What a user of kubectl sees.
+
+use anyhow::{Result, ensure};
+
+use crate::SMALL;
+use crate::stage::Stage;
+
+/// `kubectl get`, with numbers that move as `N` and ages as `AGE`.
+const COLUMNS: &str = "\
+NAME READY REASON CONNS INSTRUMENTS TICKS/S LAST-TICK AGE
+tickeraccount.kiteticker.dev/acct-a True Streaming 2/2 3010/3010 N AGE AGE
+
+NAME READY REASON MODE INSTRUMENTS LAST-TICK AGE
+instrumentset.kiteticker.dev/big True Streaming full 3000/3000 AGE AGE
+instrumentset.kiteticker.dev/small True Streaming full 10/10 AGE AGE
+";
+
+/// The same with `-o wide`.
+const WIDE: &str = "\
+NAME READY REASON CONNS INSTRUMENTS TICKS/S LAST-TICK AGE CAPACITY POD MESSAGE
+tickeraccount.kiteticker.dev/acct-a True Streaming 2/2 3010/3010 N AGE AGE N kt-acct-a-0 N of N instruments stream
+
+NAME READY REASON MODE INSTRUMENTS LAST-TICK AGE ACCOUNTS MESSAGE
+instrumentset.kiteticker.dev/big True Streaming full 3000/3000 AGE AGE acct-a N of N instruments stream
+instrumentset.kiteticker.dev/small True Streaming full 10/10 AGE AGE acct-a N of N instruments stream
+";
+
+pub(crate) async fn check(stage: &Stage) -> Result<()> {
+    let cluster = stage.cluster();
+    for (arguments, expected) in [
+        (&["get", "tka,iset"][..], COLUMNS),
+        (&["get", "kiteticker"], COLUMNS),
+        (&["get", "tka,iset", "-o", "wide"], WIDE),
+    ] {
+        let shown = steady(&cluster.kubectl(arguments).await?);
+        ensure!(shown == expected, "kubectl {arguments:?} shows:\n{shown}");
+    }
+    for (field, text) in [
+        ("iset.spec.mode", "ltp"),
+        ("iset.spec.instruments.symbols", "NSE:INFY"),
+        ("tka.spec.credentialsSecretRef", "access_token"),
+        ("tka.status.conditions", "observedGeneration"),
+    ] {
+        let explained = cluster.kubectl(&["explain", field]).await?;
+        ensure!(
+            explained.contains(text),
+            "{field} is explained as:\n{explained}"
+        );
+    }
+    // What was true of the spec before says nothing of the spec now.
+    for count in [SMALL + 1, SMALL] {
+        stage.apply_set("small", &stage.equities(count)?).await?;
+        stage.wait_ready("iset", "small").await?;
+        let set = cluster.get(&["iset", "small"]).await?;
+        let streaming = &set["status"]["instruments"];
+        ensure!(
+            *streaming == format!("{count}/{count}"),
+            "kubectl wait ended at {streaming} of {count}"
+        );
+    }
+    Ok(())
+}
+
+/// Without what moves, one space between columns.
+fn steady(shown: &str) -> String {
+    let is_age = |word: &str| {
+        let number = word.trim_end_matches(['s', 'm', 'h', 'd']);
+        number.len() < word.len() && number.chars().all(|it| it.is_ascii_digit() || it == 'm')
+    };
+    let word = |word: &str| {
+        if word.chars().all(|it| it.is_ascii_digit()) {
+            "N".to_owned()
+        } else if is_age(word) {
+            "AGE".to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    let line = |line: &str| {
+        let words = line.split_whitespace().map(word);
+        words.collect::<Vec<_>>().join(" ") + "\n"
+    };
+    shown.lines().map(line).collect()
+}

@@ -7,6 +7,8 @@
 mod child;
 mod folder;
 mod inquiry;
+mod known;
+mod manifest;
 mod printer;
 mod running;
 mod screen;

@@ -7,6 +7,7 @@
 //! and [`place`] find the accounts, [`assign`] writes what each should stream and [`deliver`] under
 //! which generation, [`conclude`] says how everything fares.
 
+mod announce;
 mod assign;
 mod channel;
 mod conclude;
@@ -21,6 +22,7 @@ mod place;
 mod ready;
 mod select;
 mod settle;
+mod shares;
 mod spare;
 mod status;
 mod validate;

@@ -8,21 +8,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{InstrumentSetSpec, Resource, TickerAccountSpec, Violation};
-use serde_json::Value;
+use crds::{InstrumentSetSpec, TickerAccountSpec};
 
-use super::secret::{self, Credentials, SecretError};
+use super::manifest::{Document, Found, read_file};
+use super::secret::{Credentials, SecretError};
 use super::stamp::Stamp;
-use crate::plan::Unreadable;
-
-/// The largest manifest file that is read, in bytes.
-const LARGEST_FILE: u64 = 4 * 1024 * 1024;
-
-/// The most documents of one file.
-const MOST_DOCUMENTS: usize = 10_000;
 
 /// A file that was not changed for this long is told by its stamp to be the same.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -43,15 +35,6 @@ pub(crate) struct Manifests {
     pub(crate) incomplete: bool,
 }
 
-/// One object.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Found<Spec> {
-    /// Its labels.
-    pub(crate) labels: BTreeMap<String, String>,
-    /// Its spec, or why it cannot be used.
-    pub(crate) spec: Result<Arc<Spec>, Unreadable>,
-}
-
 /// A folder and the last good content of its files.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -61,14 +44,6 @@ pub(crate) struct Folder {
     stamps: BTreeMap<PathBuf, Stamp>,
     /// By kind and name: the file that each object was taken from.
     owners: BTreeMap<(&'static str, String), PathBuf>,
-}
-
-#[derive(Clone, Debug)]
-enum Document {
-    Account(String, Found<TickerAccountSpec>),
-    Set(String, Found<InstrumentSetSpec>),
-    Secret(String, Result<Credentials, SecretError>),
-    Problem(String),
 }
 
 impl Folder {
@@ -177,18 +152,6 @@ impl Folder {
     }
 }
 
-impl Document {
-    /// Kind and name, where it is an object.
-    fn name(&self) -> Option<(&'static str, &str)> {
-        match self {
-            Self::Account(name, _) => Some(("TickerAccount", name)),
-            Self::Set(name, _) => Some(("InstrumentSet", name)),
-            Self::Secret(name, _) => Some(("Secret", name)),
-            Self::Problem(_) => None,
-        }
-    }
-}
-
 impl Manifests {
     fn add(&mut self, file: &str, document: Document) {
         match document {
@@ -232,309 +195,5 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-fn read_file(path: &Path) -> Result<Vec<Document>, String> {
-    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > LARGEST_FILE {
-        return Err(format!("is larger than {LARGEST_FILE} bytes"));
-    }
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let values = documents(&text)?;
-    Ok(values.iter().map(document).collect())
-}
-
-/// Reads the documents of a file. `---` at the start of a line divides them wherever it stands.
-fn documents(text: &str) -> Result<Vec<Value>, String> {
-    let mut values = Vec::new();
-    let mut line = 1;
-    let parts = split_documents(text);
-    if parts.len() > MOST_DOCUMENTS {
-        return Err(format!("holds more than {MOST_DOCUMENTS} documents"));
-    }
-    for part in parts {
-        // Snippets of the source could show a Secret.
-        let options = serde_saphyr::options! { with_snippet: false };
-        let parsed: Vec<Value> =
-            serde_saphyr::from_multiple_with_options(part, options).map_err(|error| {
-                format!(
-                    "document at line {line} is no YAML: {}",
-                    error.render_with_formatter(&serde_saphyr::UserMessageFormatter)
-                )
-            })?;
-        values.extend(parsed);
-        if values.len() > MOST_DOCUMENTS {
-            return Err(format!("holds more than {MOST_DOCUMENTS} documents"));
-        }
-        line += part.lines().count();
-    }
-    Ok(values)
-}
-
-fn split_documents(text: &str) -> Vec<&str> {
-    let mut starts = vec![0];
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        if at > 0 && line.trim_end() == "---" {
-            starts.push(at);
-        }
-        at += line.len();
-    }
-    starts.push(text.len());
-    starts
-        .windows(2)
-        .map(|pair| &text[pair[0]..pair[1]])
-        .collect()
-}
-
-fn document(manifest: &Value) -> Document {
-    let text = |pointer: &str| {
-        manifest
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    if crds::check::is_ours(manifest) {
-        return resource(manifest, text("/metadata/name"));
-    }
-    if text("/kind") == "Secret" && text("/apiVersion") == "v1" {
-        let name = text("/metadata/name").to_owned();
-        return if name.is_empty() {
-            Document::Problem("a Secret has no metadata.name".to_owned())
-        } else {
-            Document::Secret(name, secret::read(manifest))
-        };
-    }
-    let kind = text("/kind");
-    Document::Problem(format!(
-        "kind {kind:?} is left out: only TickerAccount, InstrumentSet and Secret are read"
-    ))
-}
-
-fn resource(manifest: &Value, name: &str) -> Document {
-    match crds::check(manifest) {
-        Ok(Resource::TickerAccount(account)) => Document::Account(
-            name.to_owned(),
-            Found {
-                labels: account.metadata.labels.unwrap_or_default(),
-                spec: Ok(Arc::new(account.spec)),
-            },
-        ),
-        Ok(Resource::InstrumentSet(set)) => Document::Set(
-            name.to_owned(),
-            Found {
-                labels: set.metadata.labels.unwrap_or_default(),
-                spec: Ok(Arc::new(set.spec)),
-            },
-        ),
-        Err(violations) => invalid(manifest, name, &violations),
-    }
-}
-
-fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
-    let why = unreadable(violations);
-    let labels = BTreeMap::new();
-    match manifest.get("kind").and_then(Value::as_str) {
-        Some("TickerAccount") if !name.is_empty() => Document::Account(
-            name.to_owned(),
-            Found {
-                labels,
-                spec: Err(why),
-            },
-        ),
-        Some("InstrumentSet") if !name.is_empty() => Document::Set(
-            name.to_owned(),
-            Found {
-                labels,
-                spec: Err(why),
-            },
-        ),
-        _ => Document::Problem(why.to_string()),
-    }
-}
-
-/// The first violation, and how many more there are.
-fn unreadable(violations: &[Violation]) -> Unreadable {
-    let Some(first) = violations.first() else {
-        return Unreadable {
-            field: String::new(),
-            problem: "cannot be read".to_owned(),
-        };
-    };
-    let more = match violations.len() {
-        1 => String::new(),
-        count => format!(" (and {} more)", count - 1),
-    };
-    Unreadable {
-        field: first.field.clone(),
-        problem: format!("{}{more}", first.message),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ACCOUNT: &str = "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\n\
-                           metadata: {name: acct-a}\nspec: {credentialsSecretRef: {name: s}}\n";
-    const SET: &str = "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\n\
-                       metadata: {name: nifty}\nspec: {instruments: {tokens: [256265]}}\n";
-    const SECRET: &str =
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {api_key: fake-key}\n";
-
-    struct Fixture(tempfile::TempDir);
-
-    impl Fixture {
-        fn new(files: &[(&str, &str)]) -> (Self, Folder) {
-            let fixture = Self(tempfile::tempdir().unwrap());
-            for (name, text) in files {
-                fixture.write(name, text);
-            }
-            let folder = Folder::new(fixture.0.path().to_owned());
-            (fixture, folder)
-        }
-
-        fn write(&self, name: &str, text: &str) {
-            fs::write(self.0.path().join(name), text).unwrap();
-        }
-    }
-
-    #[test]
-    fn every_document_of_every_file_is_read() {
-        let all = format!("{ACCOUNT}---\n{SET}");
-        let (_fixture, mut folder) =
-            Fixture::new(&[("a.yaml", &all), ("s.yml", SECRET), ("notes.txt", "no")]);
-        let manifests = folder.read().unwrap();
-        assert!(manifests.accounts["acct-a"].spec.is_ok());
-        assert!(manifests.sets["nifty"].spec.is_ok());
-        assert!(manifests.secrets.contains_key("s"));
-        assert_eq!(manifests.problems, [""; 0]);
-    }
-
-    #[test]
-    fn a_file_is_read_again_when_it_may_have_changed() {
-        let (fixture, mut folder) = Fixture::new(&[("a.yaml", SET)]);
-        let file = fixture.0.path().join("a.yaml");
-        let set_age = |seconds| {
-            let file = fs::File::options().write(true).open(&file).unwrap();
-            let then = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            file.set_modified(then).unwrap();
-        };
-        set_age(1_000);
-        folder.read().unwrap();
-        // Neither time nor length tell of this one.
-        let other = SET.replace("nifty", "other");
-        fixture.write("a.yaml", &other);
-        set_age(1_000);
-        assert!(folder.read().unwrap().sets.contains_key("nifty"));
-        set_age(1_001);
-        assert!(folder.read().unwrap().sets.contains_key("other"));
-        // Changed just now: it may change again within the same moment.
-        fixture.write("a.yaml", SET);
-        assert!(folder.read().unwrap().sets.contains_key("nifty"));
-        fixture.write("a.yaml", &other);
-        assert!(folder.read().unwrap().sets.contains_key("other"));
-    }
-
-    #[test]
-    fn a_file_of_countless_documents_is_refused() {
-        let many = "---\na: 1\n".repeat(MOST_DOCUMENTS + 2);
-        let (_fixture, mut folder) = Fixture::new(&[("a.yaml", &many)]);
-        let problems = folder.read().unwrap().problems;
-        assert!(
-            problems[0].contains("more than 10000 documents"),
-            "{problems:?}"
-        );
-    }
-
-    #[test]
-    fn a_malformed_object_is_that_one_alone() {
-        let bad = SET.replace("256265", "-1").replace("nifty", "bad");
-        let (_fixture, mut folder) = Fixture::new(&[("a.yaml", &format!("{bad}---\n{SET}"))]);
-        let manifests = folder.read().unwrap();
-        let why = manifests.sets["bad"].spec.as_ref().unwrap_err();
-        assert!(why.field.starts_with("spec.instruments.tokens"), "{why}");
-        assert!(manifests.sets["nifty"].spec.is_ok());
-    }
-
-    #[test]
-    fn a_file_that_breaks_keeps_what_it_said() {
-        let (fixture, mut folder) = Fixture::new(&[("a.yaml", SET)]);
-        folder.read().unwrap();
-        fixture.write("a.yaml", "{ broken");
-        let manifests = folder.read().unwrap();
-        assert!(manifests.sets.contains_key("nifty") && !manifests.incomplete);
-        assert!(manifests.problems[0].starts_with("a.yaml: document at line 1 is no YAML"));
-        fs::remove_file(fixture.0.path().join("a.yaml")).unwrap();
-        assert!(folder.read().unwrap().sets.is_empty());
-    }
-
-    #[test]
-    fn a_file_that_was_never_good_makes_the_picture_incomplete() {
-        let (_fixture, mut folder) = Fixture::new(&[("a.yaml", "{ broken"), ("b.yaml", SET)]);
-        let manifests = folder.read().unwrap();
-        assert!(manifests.incomplete && manifests.sets.contains_key("nifty"));
-    }
-
-    #[test]
-    fn a_broken_secret_is_never_shown() {
-        let broken = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  \
-                      api_key: \"fake-key\n  access_token: fake-token\n";
-        let (_fixture, mut folder) = Fixture::new(&[("s.yaml", broken)]);
-        let problems = folder.read().unwrap().problems.join("\n");
-        assert!(
-            !problems.is_empty() && !problems.contains("fake"),
-            "{problems}"
-        );
-    }
-
-    #[test]
-    fn what_stands_twice_and_what_is_foreign_is_said() {
-        let (_fixture, mut folder) = Fixture::new(&[
-            ("a.yaml", SET),
-            ("b.yaml", SET),
-            (
-                "c.yaml",
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
-            ),
-        ]);
-        let problems = folder.read().unwrap().problems;
-        assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(problems.iter().any(|it| it == "b.yaml: InstrumentSet nifty is in a.yaml already; that one counts"));
-        assert!(problems.iter().any(|it| it.contains("ConfigMap")));
-    }
-
-    #[test]
-    fn a_second_file_with_the_same_name_changes_nothing() {
-        let (fixture, mut folder) = Fixture::new(&[("m.yaml", SET)]);
-        let before = folder.read().unwrap().sets;
-        fixture.write("a.yaml", &SET.replace("256265", "260105"));
-        let manifests = folder.read().unwrap();
-        assert_eq!(manifests.sets, before);
-        assert_eq!(manifests.problems.len(), 1);
-        fs::remove_file(fixture.0.path().join("m.yaml")).unwrap();
-        assert_ne!(folder.read().unwrap().sets, before);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_looked_at_or_is_empty_keeps_what_it_said() {
-        let (fixture, mut folder) = Fixture::new(&[("target", SET)]);
-        let (target, link) = (
-            fixture.0.path().join("target"),
-            fixture.0.path().join("a.yaml"),
-        );
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        folder.read().unwrap();
-        fs::write(&target, "").unwrap();
-        let manifests = folder.read().unwrap();
-        assert!(manifests.sets.contains_key("nifty"));
-        assert!(
-            manifests.problems[0].starts_with("a.yaml: is empty"),
-            "{:?}",
-            manifests.problems
-        );
-        fs::remove_file(&target).unwrap();
-        let manifests = folder.read().unwrap();
-        assert!(manifests.sets.contains_key("nifty") && manifests.problems.len() == 1);
-        fs::remove_file(&link).unwrap();
-        assert!(folder.read().unwrap().sets.is_empty());
-    }
-}
+mod tests;

@@ -13,24 +13,21 @@ use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
 use contract::{Assignment, mount};
 use crds::account::SecretRef;
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
-use jiff::Timestamp;
 
-use super::folder::{Found, Manifests};
+use super::folder::Manifests;
 use super::inquiry::Finding;
+use super::known::{Known, adopt, meta, object};
 use super::running::{Means, Running};
 use super::stamp::Stamp;
 use super::state::{StateError, StateFolder};
 use crate::key_print::KeyPrints;
 use crate::plan::{
-    AccountPlan, Delivery, Key, LastAssignment, Meta, Object, Observed, ObservedAccount, Plan,
-    Process, Secret, Settings, Table, Unreadable,
+    AccountPlan, Delivery, LastAssignment, Object, Observed, ObservedAccount, Plan, Process,
+    Secret, Settings, Table, Unreadable,
 };
 
 /// As large as Kubernetes lets a Secret be.
 const LARGEST_SECRET: u64 = 1024 * 1024;
-
-/// The identity of every object: a folder has no other than the name.
-const UID: &str = "local";
 
 /// Everything known between two passes.
 #[derive(Debug)]
@@ -56,24 +53,6 @@ struct Opened {
     stamp: Stamp,
     sha256: String,
     assignment: Arc<Assignment>,
-}
-
-/// An object and what was decided about it last.
-#[derive(Debug)]
-pub(crate) struct Known<Spec, Status> {
-    found: Found<Spec>,
-    generation: i64,
-    /// Its status, once planned.
-    pub(crate) status: Option<Arc<Status>>,
-    /// Since when it has been known.
-    pub(crate) since: Timestamp,
-}
-
-impl<Spec, Status> Known<Spec, Status> {
-    /// Its spec, where that can be read.
-    pub(crate) fn spec(&self) -> Option<&Spec> {
-        self.found.spec.as_deref().ok()
-    }
 }
 
 impl World {
@@ -395,57 +374,5 @@ impl World {
                 tracing::error!(account = name, %error, "what is left of the account cannot be removed");
             }
         }
-    }
-}
-
-/// Follows what was found: new objects start, changed ones count up, missing ones go.
-fn adopt<Spec: PartialEq, Status>(
-    known: &mut BTreeMap<String, Known<Spec, Status>>,
-    found: &BTreeMap<String, Found<Spec>>,
-    now: Timestamp,
-) where
-    Found<Spec>: Clone,
-{
-    known.retain(|name, _| found.contains_key(name));
-    for (name, found) in found {
-        match known.get_mut(name) {
-            Some(known) if known.found == *found => {}
-            Some(known) => {
-                known.found = found.clone();
-                known.generation += 1;
-            }
-            None => {
-                let found = found.clone();
-                known.insert(
-                    name.clone(),
-                    Known {
-                        found,
-                        generation: 1,
-                        status: None,
-                        since: now,
-                    },
-                );
-            }
-        }
-    }
-}
-
-fn object<Spec, Status>(name: &str, known: &Known<Spec, Status>) -> Object<Spec, Status> {
-    Object {
-        meta: meta(name, known.found.labels.clone(), known.generation),
-        spec: known.found.spec.clone(),
-        status: known.status.clone(),
-    }
-}
-
-/// Nothing in a folder is older than anything else; names decide.
-fn meta(name: &str, labels: BTreeMap<String, String>, generation: i64) -> Meta {
-    Meta {
-        key: Key::new("", name),
-        uid: UID.to_owned(),
-        generation: Some(generation),
-        created: Timestamp::UNIX_EPOCH,
-        labels,
-        deleting: false,
     }
 }

@@ -2,33 +2,24 @@
 //!
 //! Must not change where anything is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use contract::Assignment;
 use crds::condition::{ConditionType, Reason, State};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::announce::tell;
 use super::demand::Demand;
-use super::memory::{AccountMemory, Mark, SetMemory, Told};
+use super::memory::{AccountMemory, SetMemory};
 use super::place::Outcome;
-use super::ready::set::Holder;
-use super::ready::{Judgement, PATIENCE, Past, answers};
+use super::ready::{PATIENCE, Past};
 use super::settle::Settlement;
+use super::shares::{Judged, holders, per_set, shares};
 use super::status::set::Share;
 use super::status::{self, count};
 use super::world::{AccountView, SetView, World};
-use super::{AccountPlan, Delivery, Event, Kind, Memory, Meta, Now, Plan, SetPlan, off, spare};
-
-/// What is known of an account once it is judged; its sets are judged by it.
-struct Judged<'w> {
-    judgement: Judgement,
-    unasked: bool,
-    /// Instruments per set.
-    shares: BTreeMap<&'w str, u32>,
-    marks: BTreeMap<String, Mark>,
-}
+use super::{AccountPlan, Delivery, Kind, Memory, Now, Plan, SetPlan, off, spare};
 
 /// Says how everything fares.
 pub(crate) fn conclude(
@@ -182,7 +173,7 @@ fn judge_account<'w>(
     Judged {
         judgement,
         unasked,
-        shares: current.map(share).unwrap_or_default(),
+        shares: current.map(per_set).unwrap_or_default(),
         marks,
     }
 }
@@ -199,80 +190,6 @@ fn awaits(account: &AccountView<'_>, delivery: &Delivery) -> bool {
             applied.is_none_or(|applied| applied.generation != assignment.generation)
         }
     }
-}
-
-/// Instruments per set.
-fn share(assignment: &Assignment) -> BTreeMap<&str, u32> {
-    let mut counts = vec![0_u32; assignment.sets.len()];
-    for set in assignment.instruments.iter().flat_map(|row| &row.sets) {
-        if let Some(count) = counts.get_mut(usize::from(*set)) {
-            *count += 1;
-        }
-    }
-    assignment
-        .sets
-        .iter()
-        .map(String::as_str)
-        .zip(counts)
-        .collect()
-}
-
-/// Positions of the accounts that have something of a set.
-fn holders<'w>(
-    world: &'w World<'_>,
-    judged: &'w [Judged<'_>],
-) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
-    let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-    for (at, (account, judged)) in world.accounts.iter().zip(judged).enumerate() {
-        for set in judged
-            .shares
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(set, _)| *set)
-        {
-            holders
-                .entry((account.namespace(), set))
-                .or_default()
-                .push(at);
-        }
-    }
-    holders
-}
-
-fn shares<'w>(
-    world: &'w World<'_>,
-    judged: &'w [Judged<'_>],
-    at: &[usize],
-    set: &str,
-    now: Now,
-) -> Vec<Share<'w>> {
-    at.iter()
-        .filter_map(|at| Some((world.accounts.get(*at)?, judged.get(*at)?)))
-        .map(|(account, judged)| {
-            let answer = account
-                .report()
-                .filter(|_| answers(&account.observed.scrape, now.monotonic));
-            let applied = account
-                .report()
-                .and_then(|report| report.assignment.as_ref());
-            let since = judged.marks.get(set).map_or(0, |mark| mark.generation);
-            let report =
-                answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
-            Share {
-                holder: Holder {
-                    name: account.name(),
-                    ready: &judged.judgement,
-                    unasked: judged.unasked,
-                    acknowledged: applied.is_some_and(|applied| applied.generation >= since),
-                    streaming: report.map_or(0, |report| report.streaming),
-                    silent: report.map_or(0, |report| report.silent),
-                },
-                instruments: judged.shares.get(set).copied().unwrap_or(0),
-                report,
-                at: account.observed.scrape.at,
-            }
-        })
-        .collect()
 }
 
 fn judge_set(
@@ -376,45 +293,6 @@ fn conflicts(demand: &Demand<'_>, outcomes: &[Outcome]) -> (u32, String) {
         ))
     });
     (count, example.unwrap_or_default())
-}
-
-/// Tells users of a state or reason they were not told of; Unknown is no news.
-fn tell(
-    plan: &mut Plan,
-    kind: Kind,
-    meta: &Meta,
-    judgement: &Judgement,
-    remembered: Option<Option<Told>>,
-    ready: Option<&Condition>,
-) -> Option<Told> {
-    let told = remembered.unwrap_or_else(|| stands(ready?));
-    let new = (judgement.state, judgement.reason);
-    // Whoever was told of a failure is told again when it is over, not when it begins to be.
-    let recovering = judgement.reason == Reason::Connecting
-        && told.is_some_and(|(state, _)| state == State::False);
-    if judgement.state == State::Unknown || told == Some(new) || recovering {
-        return told;
-    }
-    plan.events.push(Event {
-        kind,
-        key: meta.key.clone(),
-        uid: meta.uid.clone(),
-        warning: judgement.state == State::False,
-        reason: judgement.reason,
-        message: judgement.message.clone(),
-    });
-    Some(new)
-}
-
-/// State and reason of a condition that says something.
-fn stands(ready: &Condition) -> Option<Told> {
-    let state = State::ALL
-        .iter()
-        .find(|state| state.as_str() == ready.status)?;
-    let reason = Reason::ALL
-        .iter()
-        .find(|reason| reason.as_str() == ready.reason)?;
-    (*state != State::Unknown).then_some((*state, *reason))
 }
 
 /// The next time at which patience ends.

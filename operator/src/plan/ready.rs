@@ -143,13 +143,9 @@ impl Past<'_> {
         let ready = self
             .ready
             .filter(|ready| ready.observed_generation == self.generation)?;
-        let state = State::ALL
-            .iter()
-            .find(|state| state.as_str() == ready.status)?;
-        let reason = Reason::ALL
-            .iter()
-            .find(|reason| reason.as_str() == ready.reason)?;
-        Some((*state, *reason, ready.message.clone()))
+        let state = State::from_word(&ready.status)?;
+        let reason = Reason::from_word(&ready.reason)?;
+        Some((state, reason, ready.message.clone()))
     }
 }
 

@@ -29,12 +29,16 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
     let cluster = stage.cluster();
     for (arguments, expected) in [
         (&["get", "tka,iset"][..], COLUMNS),
-        (&["get", "kiteticker"], COLUMNS),
         (&["get", "tka,iset", "-o", "wide"], WIDE),
     ] {
         let shown = steady(&cluster.kubectl(arguments).await?);
         ensure!(shown == expected, "kubectl {arguments:?} shows:\n{shown}");
     }
+    let all = cluster.kubectl(&["get", "kiteticker"]).await?;
+    ensure!(
+        all.contains("/acct-a") && all.contains("/small"),
+        "the category lacks some:\n{all}"
+    );
     for (field, text) in [
         ("iset.spec.mode", "ltp"),
         ("iset.spec.instruments.symbols", "NSE:INFY"),

@@ -1,0 +1,191 @@
+//! One file of manifests, checked as an API server would check them, document by document.
+//!
+//! Owns what a document says and what is wrong with it. Must not know of other files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crds::{InstrumentSetSpec, Resource, TickerAccountSpec, Violation};
+use serde_json::Value;
+
+use super::secret::{self, Credentials, SecretError};
+use crate::plan::Unreadable;
+
+/// The largest manifest file that is read, in bytes.
+const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+
+/// The most documents of one file.
+pub(super) const MOST_DOCUMENTS: usize = 10_000;
+
+/// One object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found<Spec> {
+    /// Its labels.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Its spec, or why it cannot be used.
+    pub(crate) spec: Result<Arc<Spec>, Unreadable>,
+}
+
+/// What a document says.
+#[derive(Clone, Debug)]
+pub(super) enum Document {
+    Account(String, Found<TickerAccountSpec>),
+    Set(String, Found<InstrumentSetSpec>),
+    Secret(String, Result<Credentials, SecretError>),
+    Problem(String),
+}
+
+impl Document {
+    /// Kind and name, where it is an object.
+    pub(super) fn name(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Account(name, _) => Some(("TickerAccount", name)),
+            Self::Set(name, _) => Some(("InstrumentSet", name)),
+            Self::Secret(name, _) => Some(("Secret", name)),
+            Self::Problem(_) => None,
+        }
+    }
+}
+
+/// Reads a file's documents.
+///
+/// # Errors
+/// When the file as a whole cannot be used; text for people.
+pub(super) fn read_file(path: &Path) -> Result<Vec<Document>, String> {
+    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > LARGEST_FILE {
+        return Err(format!("is larger than {LARGEST_FILE} bytes"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let values = documents(&text)?;
+    Ok(values.iter().map(document).collect())
+}
+
+/// Reads the documents of a file. `---` at the start of a line divides them wherever it stands.
+fn documents(text: &str) -> Result<Vec<Value>, String> {
+    let mut values = Vec::new();
+    let mut line = 1;
+    let parts = split_documents(text);
+    if parts.len() > MOST_DOCUMENTS {
+        return Err(format!("holds more than {MOST_DOCUMENTS} documents"));
+    }
+    for part in parts {
+        // Snippets of the source could show a Secret.
+        let options = serde_saphyr::options! { with_snippet: false };
+        let parsed: Vec<Value> =
+            serde_saphyr::from_multiple_with_options(part, options).map_err(|error| {
+                format!(
+                    "document at line {line} is no YAML: {}",
+                    error.render_with_formatter(&serde_saphyr::UserMessageFormatter)
+                )
+            })?;
+        values.extend(parsed);
+        if values.len() > MOST_DOCUMENTS {
+            return Err(format!("holds more than {MOST_DOCUMENTS} documents"));
+        }
+        line += part.lines().count();
+    }
+    Ok(values)
+}
+
+fn split_documents(text: &str) -> Vec<&str> {
+    let mut starts = vec![0];
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if at > 0 && line.trim_end() == "---" {
+            starts.push(at);
+        }
+        at += line.len();
+    }
+    starts.push(text.len());
+    starts
+        .windows(2)
+        .map(|pair| &text[pair[0]..pair[1]])
+        .collect()
+}
+
+fn document(manifest: &Value) -> Document {
+    let text = |pointer: &str| {
+        manifest
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    if crds::check::is_ours(manifest) {
+        return resource(manifest, text("/metadata/name"));
+    }
+    if text("/kind") == "Secret" && text("/apiVersion") == "v1" {
+        let name = text("/metadata/name").to_owned();
+        return if name.is_empty() {
+            Document::Problem("a Secret has no metadata.name".to_owned())
+        } else {
+            Document::Secret(name, secret::read(manifest))
+        };
+    }
+    let kind = text("/kind");
+    Document::Problem(format!(
+        "kind {kind:?} is left out: only TickerAccount, InstrumentSet and Secret are read"
+    ))
+}
+
+fn resource(manifest: &Value, name: &str) -> Document {
+    match crds::check(manifest) {
+        Ok(Resource::TickerAccount(account)) => Document::Account(
+            name.to_owned(),
+            Found {
+                labels: account.metadata.labels.unwrap_or_default(),
+                spec: Ok(Arc::new(account.spec)),
+            },
+        ),
+        Ok(Resource::InstrumentSet(set)) => Document::Set(
+            name.to_owned(),
+            Found {
+                labels: set.metadata.labels.unwrap_or_default(),
+                spec: Ok(Arc::new(set.spec)),
+            },
+        ),
+        Err(violations) => invalid(manifest, name, &violations),
+    }
+}
+
+fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
+    let why = unreadable(violations);
+    let labels = BTreeMap::new();
+    match manifest.get("kind").and_then(Value::as_str) {
+        Some("TickerAccount") if !name.is_empty() => Document::Account(
+            name.to_owned(),
+            Found {
+                labels,
+                spec: Err(why),
+            },
+        ),
+        Some("InstrumentSet") if !name.is_empty() => Document::Set(
+            name.to_owned(),
+            Found {
+                labels,
+                spec: Err(why),
+            },
+        ),
+        _ => Document::Problem(why.to_string()),
+    }
+}
+
+/// The first violation, and how many more there are.
+fn unreadable(violations: &[Violation]) -> Unreadable {
+    let Some(first) = violations.first() else {
+        return Unreadable {
+            field: String::new(),
+            problem: "cannot be read".to_owned(),
+        };
+    };
+    let more = match violations.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    Unreadable {
+        field: first.field.clone(),
+        problem: format!("{}{more}", first.message),
+    }
+}

@@ -1,0 +1,45 @@
+//! What users are told of as an event: a new state or reason of `Ready`.
+//!
+//! Owns what is news. Must not judge; how often events may be sent is their sender's business.
+
+use crds::condition::{Reason, State};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::memory::Told;
+use super::ready::Judgement;
+use super::{Event, Kind, Meta, Plan};
+
+/// Tells users of a state or reason they were not told of; Unknown is no news.
+pub(super) fn tell(
+    plan: &mut Plan,
+    kind: Kind,
+    meta: &Meta,
+    judgement: &Judgement,
+    remembered: Option<Option<Told>>,
+    ready: Option<&Condition>,
+) -> Option<Told> {
+    let told = remembered.unwrap_or_else(|| said(ready?));
+    let new = (judgement.state, judgement.reason);
+    // Whoever was told of a failure is told again when it is over, not when it begins to be.
+    let recovering = judgement.reason == Reason::Connecting
+        && told.is_some_and(|(state, _)| state == State::False);
+    if judgement.state == State::Unknown || told == Some(new) || recovering {
+        return told;
+    }
+    plan.events.push(Event {
+        kind,
+        key: meta.key.clone(),
+        uid: meta.uid.clone(),
+        warning: judgement.state == State::False,
+        reason: judgement.reason,
+        message: judgement.message.clone(),
+    });
+    Some(new)
+}
+
+/// State and reason of a condition that says something.
+fn said(ready: &Condition) -> Option<Told> {
+    let state = State::from_word(&ready.status)?;
+    let reason = Reason::from_word(&ready.reason)?;
+    (state != State::Unknown).then_some((state, reason))
+}

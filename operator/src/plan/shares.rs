@@ -1,0 +1,97 @@
+//! Who has how much of each set, and what its process says of it.
+//!
+//! Owns the way from judged accounts to sets. Must not judge.
+
+use std::collections::BTreeMap;
+
+use contract::Assignment;
+
+use super::Now;
+use super::memory::Mark;
+use super::ready::set::Holder;
+use super::ready::{Judgement, answers};
+use super::status::set::Share;
+use super::world::World;
+
+/// What is known of an account once it is judged; its sets are judged by it.
+pub(super) struct Judged<'w> {
+    pub(super) judgement: Judgement,
+    pub(super) unasked: bool,
+    /// Instruments per set.
+    pub(super) shares: BTreeMap<&'w str, u32>,
+    pub(super) marks: BTreeMap<String, Mark>,
+}
+
+/// Instruments per set.
+pub(super) fn per_set(assignment: &Assignment) -> BTreeMap<&str, u32> {
+    let mut counts = vec![0_u32; assignment.sets.len()];
+    for set in assignment.instruments.iter().flat_map(|row| &row.sets) {
+        if let Some(count) = counts.get_mut(usize::from(*set)) {
+            *count += 1;
+        }
+    }
+    assignment
+        .sets
+        .iter()
+        .map(String::as_str)
+        .zip(counts)
+        .collect()
+}
+
+/// Positions of the accounts that have something of a set.
+pub(super) fn holders<'w>(
+    world: &'w World<'_>,
+    judged: &'w [Judged<'_>],
+) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
+    let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    for (at, (account, judged)) in world.accounts.iter().zip(judged).enumerate() {
+        for set in judged
+            .shares
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(set, _)| *set)
+        {
+            holders
+                .entry((account.namespace(), set))
+                .or_default()
+                .push(at);
+        }
+    }
+    holders
+}
+
+pub(super) fn shares<'w>(
+    world: &'w World<'_>,
+    judged: &'w [Judged<'_>],
+    at: &[usize],
+    set: &str,
+    now: Now,
+) -> Vec<Share<'w>> {
+    at.iter()
+        .filter_map(|at| Some((world.accounts.get(*at)?, judged.get(*at)?)))
+        .map(|(account, judged)| {
+            let answer = account
+                .report()
+                .filter(|_| answers(&account.observed.scrape, now.monotonic));
+            let applied = account
+                .report()
+                .and_then(|report| report.assignment.as_ref());
+            let since = judged.marks.get(set).map_or(0, |mark| mark.generation);
+            let report =
+                answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
+            Share {
+                holder: Holder {
+                    name: account.name(),
+                    ready: &judged.judgement,
+                    unasked: judged.unasked,
+                    acknowledged: applied.is_some_and(|applied| applied.generation >= since),
+                    streaming: report.map_or(0, |report| report.streaming),
+                    silent: report.map_or(0, |report| report.silent),
+                },
+                instruments: judged.shares.get(set).copied().unwrap_or(0),
+                report,
+                at: account.observed.scrape.at,
+            }
+        })
+        .collect()
+}

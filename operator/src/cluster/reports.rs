@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::plan::{Failing, Key, Scrape};
+use crate::plan::{Key, Scrape};
 use crate::scrape::{ScrapeError, Scraper};
 
 /// How often a pod is asked while nothing is expected of it.
@@ -95,7 +95,7 @@ impl Reports {
         if answer.uid != target.uid {
             *answer = Answer::of(target);
         }
-        let news = answer.scrape.take(result, now);
+        let news = take(&mut answer.scrape, result, now);
         if news {
             answer.changed = Some(now);
         }
@@ -136,34 +136,18 @@ impl Answer {
     }
 }
 
-impl Scrape {
-    /// Takes the outcome of an attempt in; says whether anything changed that a plan may rest on.
-    fn take(&mut self, result: Result<Report, String>, now: Instant) -> bool {
-        match result {
-            Ok(report) => {
-                let recovered = self.failing.take().is_some();
-                let news = self
-                    .report
-                    .as_deref()
-                    .is_none_or(|old| calm(old) != calm(&report));
-                self.report = Some(Arc::new(report));
-                self.at = Some(now);
-                recovered || news
-            }
-            Err(why) => {
-                let first = self.failing.is_none();
-                let failing = self.failing.get_or_insert(Failing {
-                    since: now,
-                    attempts: 0,
-                    why: String::new(),
-                });
-                failing.attempts = failing.attempts.saturating_add(1);
-                let news = failing.why != why;
-                failing.why = why;
-                // The second in a row is what tells an outage from a lost packet.
-                first || news || failing.attempts == 2
-            }
-        }
+/// Takes the outcome of an attempt in; says whether anything changed that a plan may rest on.
+fn take(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bool {
+    let before = std::mem::take(scrape);
+    *scrape = before.clone().after(result, now);
+    match (&before.failing, &scrape.failing) {
+        (None, None) => match (&before.report, &scrape.report) {
+            (Some(old), Some(new)) => calm(old) != calm(new),
+            (old, new) => old.is_some() != new.is_some(),
+        },
+        // The second in a row is what tells an outage from a lost packet.
+        (Some(old), Some(new)) => old.why != new.why || new.attempts == 2,
+        (None, Some(_)) | (Some(_), None) => true,
     }
 }
 
@@ -293,22 +277,20 @@ mod tests {
     fn further_ticks_are_no_news_and_everything_else_is() {
         let now = Clock::system().now();
         let mut scrape = Scrape::default();
-        assert!(scrape.take(Ok(report(1, 5)), now));
-        assert!(!scrape.take(Ok(report(1, 9)), now));
+        assert!(take(&mut scrape, Ok(report(1, 5)), now));
+        assert!(!take(&mut scrape, Ok(report(1, 9)), now));
         assert_eq!(scrape.report.as_ref().unwrap().ticks_total, 9);
-        assert!(scrape.take(Ok(report(2, 9)), now));
+        assert!(take(&mut scrape, Ok(report(2, 9)), now));
     }
 
     #[test]
     fn a_failure_is_news_twice_and_its_end_once() {
         let now = Clock::system().now();
         let mut scrape = Scrape::default();
-        scrape.take(Ok(report(1, 1)), now);
+        take(&mut scrape, Ok(report(1, 1)), now);
         let fail = |scrape: &mut Scrape, seconds| {
-            scrape.take(
-                Err("no answer".to_owned()),
-                now + Duration::from_secs(seconds),
-            )
+            let now = now + Duration::from_secs(seconds);
+            take(scrape, Err("no answer".to_owned()), now)
         };
         assert!(fail(&mut scrape, 0) && fail(&mut scrape, 5) && !fail(&mut scrape, 10));
         let failing = scrape.failing.clone().unwrap();
@@ -318,7 +300,7 @@ mod tests {
             1,
             "the last report is kept"
         );
-        assert!(scrape.take(Ok(report(1, 1)), now));
+        assert!(take(&mut scrape, Ok(report(1, 1)), now));
         assert!(scrape.failing.is_none());
     }
 

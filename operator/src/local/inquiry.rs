@@ -5,10 +5,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use contract::Report;
 use service::clock::Clock;
 use service::exit::chain;
 use service::http::read_port_file;
@@ -16,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::child::ChildState;
-use crate::plan::{Failing, Process, Scrape};
+use crate::plan::{Process, Scrape};
 use crate::scrape::Scraper;
 
 /// The pace while the next report is waited for.
@@ -95,41 +93,17 @@ impl Inquiry {
         address: Option<SocketAddr>,
         last: Scrape,
     ) -> Scrape {
-        let why = match address {
-            Some(address) => match scraper.report(address).await {
-                Ok(report) => return answered(report, clock.now()),
-                Err(error) => chain(&error).to_string(),
-            },
-            None => state
-                .trouble
-                .clone()
-                .unwrap_or_else(|| "the ingest process is starting".to_owned()),
+        let result = match address {
+            Some(address) => {
+                let report = scraper.report(address).await;
+                report.map_err(|error| chain(&error).to_string())
+            }
+            None => {
+                let trouble = state.trouble.clone();
+                Err(trouble.unwrap_or_else(|| "the ingest process is starting".to_owned()))
+            }
         };
-        let failing = match last.failing {
-            Some(failing) => Failing {
-                attempts: failing.attempts.saturating_add(1),
-                why,
-                since: failing.since,
-            },
-            None => Failing {
-                since: clock.now(),
-                attempts: 1,
-                why,
-            },
-        };
-        Scrape {
-            report: last.report,
-            at: last.at,
-            failing: Some(failing),
-        }
-    }
-}
-
-fn answered(report: Report, now: Instant) -> Scrape {
-    Scrape {
-        report: Some(Arc::new(report)),
-        at: Some(now),
-        failing: None,
+        last.after(result, clock.now())
     }
 }
 

@@ -203,6 +203,34 @@ pub struct Scrape {
     pub failing: Option<Failing>,
 }
 
+impl Scrape {
+    /// What is known after an attempt that ended at `now`: the report, or why there was none.
+    #[must_use]
+    pub fn after(self, result: Result<Report, String>, now: Instant) -> Self {
+        match result {
+            Ok(report) => Self {
+                report: Some(Arc::new(report)),
+                at: Some(now),
+                failing: None,
+            },
+            Err(why) => {
+                let (since, attempts) = match &self.failing {
+                    Some(failing) => (failing.since, failing.attempts.saturating_add(1)),
+                    None => (now, 1),
+                };
+                Self {
+                    failing: Some(Failing {
+                        since,
+                        attempts,
+                        why,
+                    }),
+                    ..self
+                }
+            }
+        }
+    }
+}
+
 /// Attempts without an answer, in a row.
 #[derive(Clone, Debug)]
 pub struct Failing {

@@ -6,6 +6,7 @@
 mod budget;
 pub(super) mod events;
 mod owned;
+mod poke;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};

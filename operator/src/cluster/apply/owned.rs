@@ -6,23 +6,19 @@ use std::time::{Duration, Instant};
 use contract::{Assignment, Sealed};
 use crds::names;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
+use super::poke::{self, Poke};
 use super::{Applier, ApplyError, Done, Subject, within};
 use crate::cluster::observe::Owned;
 use crate::cluster::workload::{self, Owner};
-use crate::plan::{AccountPlan, Delivery, Key, Now, Plan, Workload};
+use crate::plan::{AccountPlan, Delivery, Key, Now, Workload};
 
 /// How long a write may take to come back through the watch before it is doubted.
 const ECHO: Duration = Duration::from_secs(2);
-
-/// A pod that has not acknowledged is poked again this often.
-const POKE_AGAIN: Duration = Duration::from_secs(5);
 
 /// What was written for one account, to spare repetitions.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +26,7 @@ pub(super) struct Delivered {
     assignment: Option<File>,
     service: Option<Applied>,
     stateful_set: Option<Applied>,
-    poke: Option<Poke>,
+    pub(super) poke: Option<Poke>,
 }
 
 /// An assignment that was written.
@@ -49,15 +45,6 @@ struct Applied {
     desired: u64,
     shape: u64,
     at: Instant,
-}
-
-/// The last change of a pod's annotation.
-#[derive(Clone, Debug)]
-struct Poke {
-    pod_uid: Option<String>,
-    value: String,
-    at: Instant,
-    repeats: u32,
 }
 
 impl Applier {
@@ -109,7 +96,7 @@ impl Applier {
         if let (true, Some(pod), Some(content)) = (self.poke, &owned.pod, content)
             && may(&subject)
         {
-            let value = poke_value(&content, &owned.secret_versions);
+            let value = poke::value(&content, &owned.secret_versions);
             let last = &mut delivered.poke;
             let result = self
                 .poke(&plan.key, pod, &value, plan.awaiting, last, now)
@@ -136,17 +123,6 @@ impl Applier {
         let live = owned.stateful_set.as_ref();
         self.apply_object(&stateful_set, live, &mut delivered.stateful_set, now)
             .await
-    }
-
-    /// When a pod that does not answer is to be poked again.
-    pub(super) fn next_poke(&self, plan: &Plan, now: Instant) -> Option<Instant> {
-        let waiting = plan.accounts.iter().filter(|account| account.awaiting);
-        let pokes = waiting.filter_map(|account| self.delivered.get(&account.key)?.poke.as_ref());
-        // One that is overdue could not be done: there is no pod.
-        pokes
-            .map(|poke| poke.at + POKE_AGAIN)
-            .filter(|at| *at > now)
-            .min()
     }
 
     async fn write_assignment(
@@ -259,93 +235,6 @@ impl Applier {
             }),
         }
     }
-
-    async fn poke(
-        &self,
-        account: &Key,
-        pod: &ObjectMeta,
-        value: &str,
-        awaiting: bool,
-        last: &mut Option<Poke>,
-        now: Now,
-    ) -> Result<(), ApplyError> {
-        let shown = pod
-            .annotations
-            .as_ref()
-            .and_then(|it| it.get(names::ANNOTATION_POKE));
-        let known = last
-            .as_ref()
-            .filter(|poke| poke.pod_uid == pod.uid && poke.value == value);
-        let repeats = match known {
-            Some(poke) => {
-                let waited = now.monotonic.saturating_duration_since(poke.at);
-                if !awaiting || waited < POKE_AGAIN {
-                    return Ok(());
-                }
-                poke.repeats + 1
-            }
-            None if shown.is_some_and(|shown| shown.as_str() == value) => {
-                // From before this process started.
-                *last = Some(Poke {
-                    pod_uid: pod.uid.clone(),
-                    value: value.to_owned(),
-                    at: now.monotonic,
-                    repeats: 0,
-                });
-                return Ok(());
-            }
-            None => 0,
-        };
-        let text = if repeats == 0 {
-            value.to_owned()
-        } else {
-            format!("{value}-{repeats}")
-        };
-        let patch = json!({
-            "metadata": {
-                "uid": pod.uid,
-                "annotations": { (names::ANNOTATION_POKE): text },
-            },
-        });
-        let name = names::pod(&account.name);
-        let api: Api<PartialObjectMeta<Pod>> =
-            Api::namespaced(self.client.clone(), &account.namespace);
-        let params = PatchParams {
-            field_manager: Some(names::FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        match within(api.patch(&name, &params, &Patch::Merge(&patch))).await {
-            Ok(_) => self.metrics.applied("Pod"),
-            // It went away, or is its successor already, which reads the files when it starts.
-            Err(trouble) if trouble.is_not_found() || trouble.is_conflict() => {}
-            Err(source) => {
-                let key = Key::new(&account.namespace, name);
-                return Err(ApplyError {
-                    kind: "Pod",
-                    key,
-                    verb: "annotated",
-                    source,
-                });
-            }
-        }
-        *last = Some(Poke {
-            pod_uid: pod.uid.clone(),
-            value: value.to_owned(),
-            at: now.monotonic,
-            repeats,
-        });
-        Ok(())
-    }
-}
-
-/// What a pod's annotation says: other files, another text.
-fn poke_value((generation, sha256): &(u64, String), secret_versions: &[String]) -> String {
-    let secrets = match secret_versions {
-        [] => "none".to_owned(),
-        versions => versions.join("-"),
-    };
-    let short = sha256.get(..12).unwrap_or(sha256);
-    format!("{generation}-{short}-{secrets}")
 }
 
 /// What of a live object tells whether somebody changed it. Its status does not count.

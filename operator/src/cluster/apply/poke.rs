@@ -1,0 +1,203 @@
+//! Changes an annotation of a pod whose files have changed: its kubelet then looks at once.
+//!
+//! Owns when, and what the annotation says. Must not write anything else.
+
+use std::time::{Duration, Instant};
+
+use crds::names;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
+use serde_json::json;
+
+use super::{Applier, ApplyError, within};
+use crate::plan::{Key, Now, Plan};
+
+/// A pod that has not acknowledged is poked again this often.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The last change of a pod's annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Poke {
+    pod_uid: Option<String>,
+    value: String,
+    at: Instant,
+    repeats: u32,
+}
+
+/// What is to be done about a pod's annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing now.
+    Leave,
+    /// It says already what it should, from before this process started.
+    Note(Poke),
+    /// Write this poke.
+    Write(Poke),
+}
+
+/// Decides: a pod is poked for a new `value`, and again for the same one only while it is `awaited`.
+fn step(
+    last: Option<&Poke>,
+    pod_uid: Option<&String>,
+    shown: Option<&str>,
+    value: &str,
+    awaited: bool,
+    now: Instant,
+) -> Step {
+    let poke = |repeats| Poke {
+        pod_uid: pod_uid.cloned(),
+        value: value.to_owned(),
+        at: now,
+        repeats,
+    };
+    let known = last.filter(|last| last.pod_uid.as_ref() == pod_uid && last.value == value);
+    match known {
+        Some(last) if awaited && now.saturating_duration_since(last.at) >= AGAIN => {
+            Step::Write(poke(last.repeats + 1))
+        }
+        Some(_) => Step::Leave,
+        None if shown == Some(value) => Step::Note(poke(0)),
+        None => Step::Write(poke(0)),
+    }
+}
+
+impl Poke {
+    /// A repetition has to be a change too.
+    fn text(&self) -> String {
+        match self.repeats {
+            0 => self.value.clone(),
+            repeats => format!("{}-{repeats}", self.value),
+        }
+    }
+}
+
+impl Applier {
+    /// When a pod that does not answer is to be poked again.
+    pub(super) fn next_poke(&self, plan: &Plan, now: Instant) -> Option<Instant> {
+        let waiting = plan.accounts.iter().filter(|account| account.awaiting);
+        let pokes = waiting.filter_map(|account| self.delivered.get(&account.key)?.poke.as_ref());
+        // One that is overdue could not be done: there is no pod.
+        pokes
+            .map(|poke| poke.at + AGAIN)
+            .filter(|at| *at > now)
+            .min()
+    }
+
+    /// Pokes the account's pod if it is due.
+    pub(super) async fn poke(
+        &self,
+        account: &Key,
+        pod: &ObjectMeta,
+        value: &str,
+        awaited: bool,
+        last: &mut Option<Poke>,
+        now: Now,
+    ) -> Result<(), ApplyError> {
+        let annotations = pod.annotations.as_ref();
+        let shown = annotations.and_then(|it| it.get(names::ANNOTATION_POKE));
+        let shown = shown.map(String::as_str);
+        let step = step(
+            last.as_ref(),
+            pod.uid.as_ref(),
+            shown,
+            value,
+            awaited,
+            now.monotonic,
+        );
+        match step {
+            Step::Leave => {}
+            Step::Note(poke) => *last = Some(poke),
+            Step::Write(poke) => {
+                self.annotate(account, &poke).await?;
+                *last = Some(poke);
+            }
+        }
+        Ok(())
+    }
+
+    async fn annotate(&self, account: &Key, poke: &Poke) -> Result<(), ApplyError> {
+        let patch = json!({
+            "metadata": {
+                "uid": poke.pod_uid,
+                "annotations": { (names::ANNOTATION_POKE): poke.text() },
+            },
+        });
+        let name = names::pod(&account.name);
+        let api: Api<PartialObjectMeta<Pod>> =
+            Api::namespaced(self.client.clone(), &account.namespace);
+        let params = PatchParams {
+            field_manager: Some(names::FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        match within(api.patch(&name, &params, &Patch::Merge(&patch))).await {
+            Ok(_) => {
+                self.metrics.applied("Pod");
+                Ok(())
+            }
+            // It went away, or is its successor already, which reads the files when it starts.
+            Err(trouble) if trouble.is_not_found() || trouble.is_conflict() => Ok(()),
+            Err(source) => Err(ApplyError {
+                kind: "Pod",
+                key: Key::new(&account.namespace, name),
+                verb: "annotated",
+                source,
+            }),
+        }
+    }
+}
+
+/// What a pod's annotation says: other files, another text.
+pub(super) fn value((generation, sha256): &(u64, String), secret_versions: &[String]) -> String {
+    let secrets = match secret_versions {
+        [] => "none".to_owned(),
+        versions => versions.join("-"),
+    };
+    let short = sha256.get(..12).unwrap_or(sha256);
+    format!("{generation}-{short}-{secrets}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_poked_once_per_value_and_again_while_it_does_not_answer() {
+        let start = service::clock::Clock::system().now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let (uid, other) = ("u".to_owned(), "v".to_owned());
+        let Step::Write(first) = step(None, Some(&uid), None, "1", true, start) else {
+            panic!("must be poked")
+        };
+        let next = |value, uid, awaited, seconds| {
+            step(Some(&first), Some(uid), None, value, awaited, at(seconds))
+        };
+        assert_eq!(next("1", &uid, true, 4), Step::Leave);
+        assert_eq!(next("1", &uid, false, 9), Step::Leave);
+        let Step::Write(second) = next("1", &uid, true, 5) else {
+            panic!("must be poked again")
+        };
+        assert_eq!(
+            (first.text().as_str(), second.text().as_str()),
+            ("1", "1-1")
+        );
+        for new in [next("2", &uid, false, 1), next("1", &other, false, 1)] {
+            assert!(matches!(new, Step::Write(poke) if poke.repeats == 0));
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_operator_wrote_is_not_written_again() {
+        let now = service::clock::Clock::system().now();
+        let step = step(None, None, Some("1"), "1", true, now);
+        assert!(matches!(step, Step::Note(_)));
+    }
+
+    #[test]
+    fn every_file_has_a_part_in_the_value() {
+        let sha = "0123456789abcdef".to_owned();
+        assert_eq!(value(&(7, sha.clone()), &[]), "7-0123456789ab-none");
+        let versions = ["1".to_owned(), "2".to_owned()];
+        assert_eq!(value(&(7, sha), &versions), "7-0123456789ab-1-2");
+    }
+}

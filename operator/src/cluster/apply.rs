@@ -241,7 +241,7 @@ impl Applier {
         let params = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(orphan.uid.clone()),
-                resource_version: None,
+                resource_version: orphan.version.clone(),
             }),
             ..DeleteParams::background()
         };
@@ -275,7 +275,8 @@ impl Applier {
         })
         .await;
         match result {
-            Err(trouble) if trouble.is_not_found() => Ok(()),
+            // Gone, or not what it was: the next look tells.
+            Err(trouble) if trouble.is_not_found() || trouble.is_conflict() => Ok(()),
             Err(source) => Err(ApplyError {
                 kind: orphan.kind,
                 key: orphan.key.clone(),

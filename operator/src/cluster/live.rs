@@ -137,6 +137,7 @@ impl Live {
                     kind,
                     key: key.clone(),
                     uid: metadata.uid.clone()?,
+                    version: metadata.resource_version.clone(),
                 })
             })
             .collect()

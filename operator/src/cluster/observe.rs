@@ -68,6 +68,8 @@ pub(crate) struct Orphan {
     pub(crate) kind: &'static str,
     pub(crate) key: Key,
     pub(crate) uid: String,
+    /// As it was seen: who changed it since may have made it somebody's own.
+    pub(crate) version: Option<String>,
 }
 
 impl Observer {

@@ -194,19 +194,26 @@ pub(crate) async fn another_account_of_the_name(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// An account that is deleted without what it owns leaves nothing behind all the same.
-pub(crate) async fn orphans(stage: &Stage) -> Result<()> {
-    stage
-        .cluster()
-        .kubectl(&["delete", "iset", "--all"])
-        .await?;
-    stage
-        .cluster()
+/// What a user keeps of an account stays, though the operator could take it for a leftover; an
+/// account of its name does not run on it.
+pub(crate) async fn kept_by_its_user(stage: &Stage) -> Result<()> {
+    let cluster = stage.cluster();
+    let owned = stage.owned(ACCOUNT).await?;
+    cluster
         .kubectl(&["delete", "tka", ACCOUNT, "--cascade=orphan"])
         .await?;
-    within(LONG, "orphaned objects are gone", async || {
-        stage.nothing_is_owned().await
-    })
-    .await;
+    stage.apply_account("fake-token-2").await?;
+    stage
+        .wait_reason("tka", ACCOUNT, "False", "NameTaken")
+        .await;
+    ensure!(
+        stage.owned(ACCOUNT).await? == owned,
+        "{owned:?} were to be kept"
+    );
+    let label = format!("kiteticker.dev/account={ACCOUNT}");
+    cluster
+        .kubectl(&["delete", "sts,svc,cm", "-l", &label, "--wait=false"])
+        .await?;
+    stage.wait_reason("tka", ACCOUNT, "True", "Streaming").await;
     Ok(())
 }

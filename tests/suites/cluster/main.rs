@@ -116,10 +116,9 @@ async fn play(stage: &mut Stage) -> Result<String> {
     let outage = fail_static::no_api_server(stage, &ticks).await?;
     fail_static::another_account_of_the_name(stage).await?;
 
-    // Gone means gone.
-    fail_static::orphans(stage).await?;
-    stage.apply_account("fake-token-2").await?;
+    fail_static::kept_by_its_user(stage).await?;
     let scale = scale::check(stage).await?;
+    // Gone means gone.
     stage.delete_everything().await?;
     within(LONG, "owned objects are gone", async || {
         stage.nothing_is_owned().await

@@ -364,7 +364,8 @@ impl Stage {
         }
     }
 
-    async fn owned(&self, account: &str) -> Result<Vec<String>> {
+    /// What carries the account's label.
+    pub(crate) async fn owned(&self, account: &str) -> Result<Vec<String>> {
         let label = format!("kiteticker.dev/account={account}");
         let names = self
             .cluster

@@ -6,6 +6,7 @@ mod fail_static;
 mod faults;
 mod kubectl;
 mod manifests;
+mod reasons;
 mod rights;
 mod scale;
 mod stage;
@@ -117,6 +118,10 @@ async fn play(stage: &mut Stage) -> Result<String> {
     fail_static::another_account_of_the_name(stage).await?;
 
     fail_static::kept_by_its_user(stage).await?;
+    stage.check_operator_log().await?;
+    stage.check_secrets().await?;
+    let rights = stage.check_rights().await?;
+    reasons::check(stage).await?;
     let scale = scale::check(stage).await?;
     // Gone means gone.
     stage.delete_everything().await?;
@@ -124,8 +129,6 @@ async fn play(stage: &mut Stage) -> Result<String> {
         stage.nothing_is_owned().await
     })
     .await;
-    stage.check_operator_log().await?;
-    let rights = stage.check_rights().await?;
 
     let since = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis();
     Ok(format!(

@@ -261,31 +261,56 @@ impl Stage {
     }
 
     pub(crate) async fn wait_reason(&self, kind: &str, name: &str, status: &str, reason: &str) {
-        within(
-            LONG,
-            &format!("{kind}/{name} {status} {reason}"),
-            async || {
-                let object = self
-                    .cluster
-                    .get(&[kind, name])
-                    .await
-                    .map_err(|error| error.to_string())?;
-                let conditions = object["status"]["conditions"]
-                    .as_array()
-                    .cloned()
-                    .unwrap_or_default();
-                let ready = conditions
-                    .into_iter()
-                    .find(|it| it["type"] == "Ready")
-                    .unwrap_or_default();
-                if ready["status"] == status && ready["reason"] == reason {
-                    Ok(())
-                } else {
-                    Err(ready.to_string())
-                }
-            },
-        )
+        let namespace = self.cluster.namespace();
+        self.wait_reason_in(namespace, kind, name, status, reason)
+            .await;
+    }
+
+    pub(crate) async fn wait_reason_in(
+        &self,
+        namespace: &str,
+        kind: &str,
+        name: &str,
+        status: &str,
+        reason: &str,
+    ) {
+        let what = format!("{kind}/{name} {status} {reason}");
+        within(LONG, &what, async || {
+            let arguments = [kind, name, "--namespace", namespace];
+            let object = self.cluster.get(&arguments).await;
+            let object = object.map_err(|error| error.to_string())?;
+            let conditions = object["status"]["conditions"].as_array();
+            let mut conditions = conditions.into_iter().flatten();
+            match conditions.find(|it| it["type"] == "Ready") {
+                Some(ready) if ready["status"] == status && ready["reason"] == reason => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
         .await;
+    }
+
+    /// Changes a value of the operator's chart.
+    pub(crate) async fn upgrade_operator(&self, value: &str) -> Result<()> {
+        let chart = self.cluster.path("charts/kite-ticker");
+        let chart = chart.to_string_lossy();
+        let arguments = [
+            "upgrade",
+            OPERATOR,
+            &chart,
+            "--reuse-values",
+            "--set",
+            value,
+        ];
+        let wait = ["--wait", "--timeout=60s"];
+        self.cluster
+            .helm(&[&arguments[..], &wait].concat())
+            .await
+            .map(drop)
+    }
+
+    /// Where pods find the simulator.
+    pub(crate) fn origin(&self) -> &str {
+        &self.installed().origin
     }
 
     /// The open sockets, by the simulator's numbers.
@@ -393,8 +418,24 @@ impl Stage {
             restarts == Some(0),
             "the operator was restarted: {restarts:?}"
         );
-        for secret in ["fake-key", "fake-token"] {
-            ensure!(!log.contains(secret), "the operator logged a secret");
+        Ok(())
+    }
+
+    /// What a Secret holds is in nothing else that can be read.
+    pub(crate) async fn check_secrets(&self) -> Result<()> {
+        let mut texts = vec![self.operator_log().await?, self.operator_metrics().await?.0];
+        let ingestor = format!("statefulset/kt-{ACCOUNT}");
+        for arguments in [
+            &["get", "tka,iset,cm,svc,sts,pod,events", "-o", "yaml"][..],
+            &["logs", &ingestor, "--tail=-1"],
+        ] {
+            texts.push(self.cluster.kubectl(arguments).await?);
+        }
+        // As they are, and as a Secret's data: `fake-key` and `fake-token…`.
+        for secret in ["fake-key", "fake-token", "ZmFrZS1rZX", "ZmFrZS10b2tlb"] {
+            for text in &texts {
+                ensure!(!text.contains(secret), "a secret is shown: {text}");
+            }
         }
         Ok(())
     }

@@ -10,13 +10,13 @@ mod live;
 mod metrics;
 mod observe;
 mod pod;
+mod reconciler;
 mod reports;
 mod retry;
 mod secrets;
 mod silence;
 mod stores;
 mod trouble;
-mod turn;
 mod workload;
 
 use std::net::SocketAddr;
@@ -37,13 +37,13 @@ use self::apply::{Applier, Means};
 use self::claims::Claims;
 use self::metrics::Metrics;
 use self::observe::{Observer, Opened};
-use self::reports::{Asking, Reports};
-use self::secrets::{Looking, Secrets};
+use self::reconciler::Reconciler;
+use self::reports::{ReportPoller, Reports};
+use self::secrets::{SecretPoller, Secrets};
 use self::stores::{Stores, Watching};
-use self::turn::Turn;
 use self::workload::Defaults;
 use crate::instruments::{Tables, fetch};
-use crate::key_print::KeyPrints;
+use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{self, Memory};
 use crate::scrape::Scraper;
 
@@ -99,28 +99,28 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
         &mut tasks,
     );
     let reports = Arc::new(Reports::default());
-    let asking = Asking {
+    let report_poller = ReportPoller {
         reports: Arc::clone(&reports),
         scraper: Scraper::new(&tls)?,
         clock: clock.clone(),
         dirty: Arc::clone(&dirty),
         failures: metrics.scrape_failures.clone(),
     };
-    tasks.spawn("reports", asking.run(shutdown.token()));
+    tasks.spawn("reports", report_poller.run(shutdown.token()));
     let secrets = Arc::new(Secrets::default());
-    let looking = Looking {
+    let secret_poller = SecretPoller {
         secrets: Arc::clone(&secrets),
         client: client.clone(),
         clock: clock.clone(),
         dirty: Arc::clone(&dirty),
-        key_prints: KeyPrints::default(),
+        fingerprints: KeyFingerprints::default(),
     };
-    tasks.spawn("secrets", looking.run(shutdown.token()));
+    tasks.spawn("secrets", secret_poller.run(shutdown.token()));
     let (announcer, announcing) = announcer(client.clone());
     tasks.spawn("events", announcing.run(shutdown.token()));
     let tables = Tables::new(fetch::client(&tls)?);
-    let heartbeat = probes.heartbeat("turn", turn::HUNG);
-    let turn = Turn {
+    let heartbeat = probes.heartbeat("reconciler", reconciler::HUNG);
+    let reconciler = Reconciler {
         observer: Observer {
             stores,
             reports,
@@ -154,7 +154,7 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
         heartbeat,
         gate: probes.gate("first pass"),
     };
-    tasks.spawn("turn", turn.run(shutdown.token()));
+    tasks.spawn("reconciler", reconciler.run(shutdown.token()));
     let router = probes
         .router()
         .merge(service::metrics::router(Arc::new(registry)));

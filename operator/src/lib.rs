@@ -7,7 +7,7 @@
 pub mod args;
 pub mod cluster;
 pub mod instruments;
-mod key_print;
+mod key_fingerprint;
 pub mod local;
 pub mod plan;
 pub mod scrape;

@@ -35,7 +35,7 @@ mod tests;
 
 pub use memory::Memory;
 pub use observed::{
-    Failing, Key, KeyPrint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
+    Failing, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
     ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable,
 };
 pub use outcome::{AccountPlan, Change, Delivery, Event, Kind, Plan, SetPlan, Workload};

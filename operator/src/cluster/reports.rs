@@ -142,7 +142,7 @@ fn take(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bo
     *scrape = before.clone().after(result, now);
     match (&before.failing, &scrape.failing) {
         (None, None) => match (&before.report, &scrape.report) {
-            (Some(old), Some(new)) => calm(old) != calm(new),
+            (Some(old), Some(new)) => without_counters(old) != without_counters(new),
             (old, new) => old.is_some() != new.is_some(),
         },
         // The second in a row is what tells an outage from a lost packet.
@@ -152,7 +152,7 @@ fn take(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bo
 }
 
 /// A report without what moves with every tick.
-fn calm(report: &Report) -> Report {
+fn without_counters(report: &Report) -> Report {
     let mut calm = report.clone();
     calm.ticks_total = 0;
     calm.ticks_per_second = 0;
@@ -172,7 +172,7 @@ fn calm(report: &Report) -> Report {
 }
 
 /// The task that asks.
-pub(crate) struct Asking {
+pub(crate) struct ReportPoller {
     pub(crate) reports: Arc<Reports>,
     pub(crate) scraper: Scraper,
     pub(crate) clock: Clock,
@@ -180,7 +180,7 @@ pub(crate) struct Asking {
     pub(crate) failures: Counter,
 }
 
-impl Asking {
+impl ReportPoller {
     /// Asks until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut aimed = self.reports.targets.subscribe();

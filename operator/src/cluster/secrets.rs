@@ -1,7 +1,7 @@
 //! Whether the Secrets of accounts exist, when they change, and whose API key is whose: read by
 //! name, the metadata only unless it has changed.
 //!
-//! Keeps nothing of what they hold but a salted print of the API key. Never a list: the right to
+//! Keeps nothing of what they hold but a salted fingerprint of the API key. Never a list: the right to
 //! list Secrets is the right to read them all.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
 use super::trouble::Trouble;
-use crate::key_print::KeyPrints;
+use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{Key, Secret};
 
 /// How often each Secret is looked at, before jitter.
@@ -92,15 +92,15 @@ fn after(trouble: &Trouble, known: Secret) -> Secret {
 }
 
 /// The task that looks.
-pub(crate) struct Looking {
+pub(crate) struct SecretPoller {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) dirty: Arc<Notify>,
-    pub(crate) key_prints: KeyPrints,
+    pub(crate) fingerprints: KeyFingerprints,
 }
 
-impl Looking {
+impl SecretPoller {
     /// Looks until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut wanted = self.secrets.wanted.subscribe();
@@ -174,7 +174,7 @@ impl Looking {
         let version = whole.metadata.resource_version.unwrap_or_default();
         let mut data = whole.data.unwrap_or_default();
         let api_key = data.get(SECRET_API_KEY);
-        let print = api_key.and_then(|api_key| self.key_prints.of(&api_key.0));
+        let print = api_key.and_then(|api_key| self.fingerprints.of(&api_key.0));
         data.values_mut().for_each(|value| value.0.zeroize());
         Ok(Secret::Present {
             version,

@@ -20,7 +20,7 @@ use super::known::{Known, adopt, meta, object};
 use super::running::{Means, Running};
 use super::stamp::Stamp;
 use super::state::{StateError, StateFolder};
-use crate::key_print::KeyPrints;
+use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{
     AccountPlan, Delivery, LastAssignment, Object, Observed, ObservedAccount, Plan, Process,
     Secret, Settings, Table, Unreadable,
@@ -35,7 +35,7 @@ pub(crate) struct World {
     means: Means,
     settings: Settings,
     state: StateFolder,
-    key_prints: KeyPrints,
+    fingerprints: KeyFingerprints,
     manifests: Manifests,
     accounts: BTreeMap<String, Known<TickerAccountSpec, TickerAccountStatus>>,
     sets: BTreeMap<String, Known<InstrumentSetSpec, InstrumentSetStatus>>,
@@ -62,7 +62,7 @@ impl World {
             means,
             settings,
             state,
-            key_prints: KeyPrints::default(),
+            fingerprints: KeyFingerprints::default(),
             manifests: Manifests::default(),
             accounts: BTreeMap::new(),
             sets: BTreeMap::new(),
@@ -220,7 +220,7 @@ impl World {
                 version: credentials.version(),
                 key: credentials
                     .api_key()
-                    .and_then(|key| self.key_prints.of(key)),
+                    .and_then(|key| self.fingerprints.of(key)),
             },
             None if !self.manifests.incomplete => Secret::Missing,
             Some(Err(_)) | None => Secret::Unreadable,

@@ -10,7 +10,7 @@ use crds::condition::{Reason, State};
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
 use super::doubt::Doubted;
-use super::{Key, KeyPrint};
+use super::{Key, KeyFingerprint};
 
 /// What one pass leaves to the next; start with the default.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,7 @@ pub(crate) struct AccountMemory {
     /// The state and reason that users were last told of.
     pub(crate) told: Option<Told>,
     /// Tells its API key from others.
-    pub(crate) key: Option<KeyPrint>,
+    pub(crate) key: Option<KeyFingerprint>,
     /// By name of a set: since which generation its rows are what they are.
     pub(crate) marks: BTreeMap<String, Mark>,
 }

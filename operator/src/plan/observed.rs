@@ -14,7 +14,7 @@ use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAcco
 use jiff::Timestamp;
 
 use crate::instruments::InstrumentTable;
-pub use crate::key_print::KeyPrint;
+pub use crate::key_fingerprint::KeyFingerprint;
 
 /// The two times of one pass.
 #[derive(Clone, Copy, Debug)]
@@ -257,6 +257,6 @@ pub enum Secret {
         /// Changes when the Secret does.
         version: String,
         /// Tells its API key from others, where it has one that may be read.
-        key: Option<KeyPrint>,
+        key: Option<KeyFingerprint>,
     },
 }

@@ -8,7 +8,7 @@ use crds::condition::Reason;
 
 use super::world::AccountView;
 use super::{Key, Secret};
-use crate::key_print::KeyPrint;
+use crate::key_fingerprint::KeyFingerprint;
 
 /// Why an account streams nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) fn off(accounts: &[AccountView<'_>]) -> Vec<Option<Off>> {
 }
 
 /// Who is the oldest by endpoint and key, of those that are not paused.
-type Owners<'a> = BTreeMap<(&'a str, KeyPrint), (jiff::Timestamp, Key, String)>;
+type Owners<'a> = BTreeMap<(&'a str, KeyFingerprint), (jiff::Timestamp, Key, String)>;
 
 fn owners<'a>(accounts: &'a [AccountView<'_>]) -> Owners<'a> {
     let mut owners = Owners::new();
@@ -81,7 +81,7 @@ fn owners<'a>(accounts: &'a [AccountView<'_>]) -> Owners<'a> {
 }
 
 /// Whom Kite takes the account for: a simulator elsewhere may know the same key.
-fn identity<'a>(account: &'a AccountView<'_>) -> Option<(&'a str, KeyPrint)> {
+fn identity<'a>(account: &'a AccountView<'_>) -> Option<(&'a str, KeyFingerprint)> {
     match (&account.spec, account.base) {
         (Ok(spec), _) => Some((&spec.websocket, key(account)?)),
         // It goes on with the key it had: which Secret it names can no longer be read.
@@ -91,7 +91,7 @@ fn identity<'a>(account: &'a AccountView<'_>) -> Option<(&'a str, KeyPrint)> {
 }
 
 /// The account's API key, as far as it can be told.
-pub(crate) fn key(account: &AccountView<'_>) -> Option<KeyPrint> {
+pub(crate) fn key(account: &AccountView<'_>) -> Option<KeyFingerprint> {
     match account.observed.secret {
         Secret::Present { key, .. } => key,
         // Its last key counts as long as nobody can say that it has another.

@@ -5,7 +5,7 @@ use super::*;
 fn with_key(mut account: ObservedAccount, key: Option<u64>, created: i64) -> ObservedAccount {
     account.secret = Secret::Present {
         version: "1".to_owned(),
-        key: key.map(KeyPrint::sample),
+        key: key.map(KeyFingerprint::sample),
     };
     account.object.meta.created = jiff::Timestamp::constant(created, 0);
     account

@@ -32,7 +32,7 @@ const IDLE: Duration = Duration::from_secs(10);
 pub(crate) const HUNG: Duration = Duration::from_secs(300);
 
 /// Everything the loop needs.
-pub(crate) struct Turn {
+pub(crate) struct Reconciler {
     pub(crate) observer: Observer,
     pub(crate) applier: Applier,
     pub(crate) tables: Tables,
@@ -45,10 +45,10 @@ pub(crate) struct Turn {
     pub(crate) gate: Gate,
 }
 
-impl Turn {
-    /// Turns until `stop`, which ends it at once, wherever it is: every write is whole by itself.
+impl Reconciler {
+    /// Reconciles until `stop`, which ends it at once, wherever it is: every write is whole by itself.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), WriterDropped> {
-        let turning = async {
+        let reconciling = async {
             self.filled().await?;
             loop {
                 let next = self.pass().await;
@@ -58,7 +58,7 @@ impl Turn {
         };
         tokio::select! {
             () = stop.cancelled() => Ok(()),
-            ended = turning => ended,
+            ended = reconciling => ended,
         }
     }
 

@@ -4,25 +4,25 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Makes prints; each of these has a salt of its own, from the operating system.
+/// Makes fingerprints; each of these has a salt of its own, from the operating system.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KeyPrints(RandomState);
+pub(crate) struct KeyFingerprints(RandomState);
 
-/// Equal for equal API keys, if the same [`KeyPrints`] made both.
+/// Equal for equal API keys, if the same [`KeyFingerprints`] made both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyPrint(u64);
+pub struct KeyFingerprint(u64);
 
-impl KeyPrints {
-    /// The print of a key as it stands in a Secret; nothing for one that is empty.
-    pub(crate) fn of(&self, api_key: &[u8]) -> Option<KeyPrint> {
+impl KeyFingerprints {
+    /// The fingerprint of a key as it stands in a Secret; nothing for one that is empty.
+    pub(crate) fn of(&self, api_key: &[u8]) -> Option<KeyFingerprint> {
         // The ingest process takes white space for no part of it either.
         let key = api_key.trim_ascii();
-        (!key.is_empty()).then(|| KeyPrint(self.0.hash_one(key)))
+        (!key.is_empty()).then(|| KeyFingerprint(self.0.hash_one(key)))
     }
 }
 
 #[cfg(test)]
-impl KeyPrint {
+impl KeyFingerprint {
     /// A print that stands for a key.
     pub(crate) const fn sample(key: u64) -> Self {
         Self(key)
@@ -35,12 +35,12 @@ mod tests {
 
     #[test]
     fn equal_keys_have_equal_prints_under_one_salt_only() {
-        let prints = KeyPrints::default();
+        let prints = KeyFingerprints::default();
         assert_eq!(prints.of(b"fake-key\n"), prints.of(b" fake-key"));
         assert_ne!(prints.of(b"fake-key"), prints.of(b"fake-kez"));
         assert_ne!(
             prints.of(b"fake-key"),
-            KeyPrints::default().of(b"fake-key"),
+            KeyFingerprints::default().of(b"fake-key"),
             "another salt gives another print"
         );
         assert_eq!(prints.of(b" \n"), None);

@@ -29,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::guarded::{self, Guarded};
 use super::metrics::Metrics;
-use super::{silence, trouble, workload};
+use super::renewal::{self, Backoff};
+use super::{trouble, workload};
 use crate::plan::Key;
 
 /// A watch is renewed this often: one that died without a word is noticed then. Load balancers
@@ -106,9 +107,9 @@ impl Watching<'_> {
             None => Api::all(self.client.clone()),
         };
         let kind = K::kind(&()).into_owned();
-        let begin = move || watch::watcher(api.clone(), config.clone()).default_backoff();
+        let begin = move || watch::watcher(api.clone(), config.clone()).backoff(Backoff::default());
         let (label, metrics) = (kind_label(&kind), self.metrics.clone());
-        let stream = silence::rebuilt(begin, move || metrics.watch_silent(label))
+        let stream = renewal::rebuilt(begin, move || metrics.watch_silent(label))
             .modify(prune)
             .reflect(writer);
         let follow = Follow {

@@ -49,6 +49,7 @@ pub(crate) async fn check(stage: &Stage, ticks: &Ticks) -> Result<String> {
     let killed = world.killed_at_every_write().await?;
     world.bad_answers().await?;
     world.silent_watches().await?;
+    world.namesake().await?;
     ensure!(
         stage.sockets().await? == sockets,
         "a socket was opened anew"
@@ -142,6 +143,38 @@ impl World<'_> {
             );
         }
         Ok(())
+    }
+
+    /// A namesake made while the operator sees nothing is not given the old one's status.
+    async fn namesake(&mut self) -> Result<()> {
+        let cluster = self.stage.cluster();
+        self.stage.apply_idle("blind", "fake-token-b").await?;
+        self.stage.wait_reason("tka", "blind", "True", "Idle").await;
+        self.proxy.mute_watches();
+        cluster.kubectl(&["delete", "tka", "blind"]).await?;
+        self.stage.apply_idle("blind", "fake-token-b").await?;
+        // Its Secret is looked at by name: what follows from that is written to nobody.
+        let refused = self.proxy.seen(Kind::Write);
+        cluster.kubectl(&["delete", "secret", "blind"]).await?;
+        within(LONG, "a write for the old one", async || {
+            let now = self.proxy.seen(Kind::Write);
+            let told = self.operator.log().contains("cannot be given its status");
+            if now > refused && told {
+                Ok(())
+            } else {
+                Err(self.operator.log())
+            }
+        })
+        .await;
+        let account = cluster.get(&["tka", "blind"]).await?;
+        ensure!(account["status"].is_null(), "{account}");
+        self.proxy.heal();
+        self.operator.kill().await?;
+        self.operator.start()?;
+        self.stage
+            .wait_reason("tka", "blind", "False", "SecretMissing")
+            .await;
+        cluster.kubectl(&["delete", "tka", "blind"]).await.map(drop)
     }
 
     /// Watches that say nothing more: statuses go on, from reports; a restart sees everything.

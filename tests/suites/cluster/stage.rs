@@ -174,13 +174,16 @@ impl Stage {
     }
 
     pub(crate) async fn apply_secret(&self, access_token: &str) -> Result<()> {
-        let secret = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": ACCOUNT},
-            "stringData": {"api_key": "fake-key", "access_token": access_token},
-        });
+        let secret = secret(ACCOUNT, "fake-key", access_token);
         self.cluster.apply(&secret.to_string()).await.map(drop)
+    }
+
+    /// An account with a key of its own that nobody gives instruments to.
+    pub(crate) async fn apply_idle(&self, name: &str, access_token: &str) -> Result<()> {
+        let secret = secret(name, &format!("fake-key-{name}"), access_token);
+        self.cluster.apply(&secret.to_string()).await?;
+        let account = account(name, &self.installed().origin);
+        self.cluster.apply(&account.to_string()).await.map(drop)
     }
 
     pub(crate) async fn apply_set(&self, name: &str, instruments: &[Named]) -> Result<()> {
@@ -486,6 +489,15 @@ impl Stage {
         }
         self.cluster.end().await
     }
+}
+
+fn secret(name: &str, api_key: &str, access_token: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "stringData": {"api_key": api_key, "access_token": access_token},
+    })
 }
 
 fn account(name: &str, origin: &str) -> Value {

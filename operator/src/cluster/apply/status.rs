@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use crds::{InstrumentSet, TickerAccount, names};
 use futures::{StreamExt, stream};
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, PatchOperation, TestOperation};
 use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
@@ -144,18 +146,15 @@ impl Applier {
             Kind::Account => "TickerAccount",
             Kind::Set => "InstrumentSet",
         };
-        let patch = json!({
-            "apiVersion": K::api_version(&()),
-            "kind": K::kind(&()),
-            // The uid keeps the status of one object from a namesake made in the meantime.
-            "metadata": { "name": wish.key.name, "uid": wish.uid },
-            "status": wish.status,
-        });
         // The answer repeats the whole object, of which nothing is needed.
         let api: Api<PartialObjectMeta<K>> =
             Api::namespaced(self.client.clone(), &wish.key.namespace);
-        let params = PatchParams::apply(names::STATUS_FIELD_MANAGER).force();
-        match within(api.patch_status(&wish.key.name, &params, &Patch::Apply(&patch))).await {
+        let params = PatchParams {
+            field_manager: Some(names::STATUS_FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Json::<()>(guarded(wish.uid, &wish.status));
+        match within(api.patch_status(&wish.key.name, &params, &patch)).await {
             Ok(_) => {
                 self.metrics.status_written(kind);
                 Ok(())
@@ -168,6 +167,22 @@ impl Applier {
             }),
         }
     }
+}
+
+/// Replaces the status of the object with this uid. Of a namesake that was made in the meantime the
+/// test fails: server-side apply would ignore the uid, and `kubectl wait` would be told of another
+/// object's data.
+fn guarded(uid: &str, status: &Value) -> json_patch::Patch {
+    json_patch::Patch(vec![
+        PatchOperation::Test(TestOperation {
+            path: PointerBuf::from_tokens(["metadata", "uid"]),
+            value: uid.into(),
+        }),
+        PatchOperation::Add(AddOperation {
+            path: PointerBuf::from_tokens(["status"]),
+            value: status.clone(),
+        }),
+    ])
 }
 
 type Rendered<'a> = Box<dyn Fn() -> Value + 'a>;

@@ -1,11 +1,42 @@
-//! A watch that has said nothing for long may be dead without knowing: it is begun anew.
+//! When a watch is begun anew: after a failure, and when it has said nothing for long.
 //!
-//! Owns how long is long. Load balancers and proxies drop connections without a word, and a watch
-//! that waits on one shows the cluster as it was.
+//! Owns the waits. Load balancers and proxies drop connections without a word, and a watch that waits
+//! on one shows the cluster as it was.
 
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use kube::runtime::utils;
+
+/// The wait after the first failure; each further one doubles it.
+const FIRST: Duration = Duration::from_millis(500);
+
+/// The longest. After an outage two of them pass before the cluster is seen again: the first try
+/// finds that what was seen last is too old to go on from.
+const CAP: Duration = Duration::from_secs(5);
+
+/// The waits between the tries of one watch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Iterator for Backoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = FIRST.saturating_mul(1 << self.failures.min(16)).min(CAP);
+        self.failures = self.failures.saturating_add(1);
+        // Watches that failed together do not come back together.
+        Some(wait.mul_f64(0.75 + fastrand::f64() / 4.0))
+    }
+}
+
+impl utils::Backoff for Backoff {
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
 
 /// A live watch is renewed by either side within less; a quiet kind costs one list per this time.
 pub(crate) const LONGEST: Duration = Duration::from_secs(600);
@@ -40,9 +71,21 @@ where
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use kube::runtime::utils::Backoff as _;
     use tokio::time::Instant;
 
     use super::*;
+
+    #[test]
+    fn waits_double_up_to_five_seconds_and_begin_again_after_a_success() {
+        let mut backoff = Backoff::default();
+        for full in [500, 1_000, 2_000, 4_000, 5_000, 5_000] {
+            let wait = backoff.next().unwrap().as_millis();
+            assert!((full * 3 / 4..=full).contains(&wait), "{wait} of {full}");
+        }
+        backoff.reset();
+        assert!(backoff.next().unwrap() <= FIRST);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_falls_silent_is_begun_anew_and_one_that_speaks_is_not() {

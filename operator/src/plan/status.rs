@@ -80,11 +80,12 @@ pub(crate) fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Con
         .find(|condition| condition.type_ == kind.as_str())
 }
 
-/// Microseconds since 1970 as a time of whole seconds.
-pub(crate) fn seconds(micros: i64) -> Option<Time> {
-    Timestamp::from_second(micros.div_euclid(1_000_000))
-        .ok()
-        .map(Time)
+/// Microseconds since 1970 as a time of whole seconds. A pod's clock may be ahead of `now`: a time to
+/// come would be printed as `<invalid>`.
+pub(crate) fn seconds(micros: i64, now: Timestamp) -> Option<Time> {
+    let time = Timestamp::from_second(micros.div_euclid(1_000_000)).ok()?;
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    Some(Time(time.min(now)))
 }
 
 /// A count as it stands in an object.

@@ -5,6 +5,7 @@ use contract::report::Credentials;
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, Verdict};
+use jiff::Timestamp;
 
 use super::{conditions, count, seconds, verdict};
 use crate::plan::ready::{self, AccountFacts, Finding, Judgement, Past};
@@ -86,7 +87,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
             .map_or(before.capacity, |spec| Some(count(spec.capacity()))),
         ticks_per_second: Some(answer.map_or(0, |report| report.ticks_per_second)),
         last_tick_time: report
-            .and_then(|report| seconds(report.last_tick_us?))
+            .and_then(|report| seconds(report.last_tick_us?, now.wall))
             .max(before.last_tick_time),
         pod_name: match &view.observed.process {
             Process::Present { name, .. } => Some(name.clone()),
@@ -100,7 +101,10 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
                 .map(|applied| applied.generation),
         }),
         connection_status: match answer {
-            Some(report) => report.connections.iter().map(connection).collect(),
+            Some(report) => {
+                let connections = report.connections.iter();
+                connections.map(|it| connection(it, now.wall)).collect()
+            }
             None => before.connection_status.into_iter().map(unseen).collect(),
         },
     };
@@ -247,13 +251,13 @@ fn unknown(judgement: &Judgement) -> Vec<Verdict> {
     .collect()
 }
 
-fn connection(connection: &contract::report::Connection) -> ConnectionStatus {
+fn connection(connection: &contract::report::Connection, now: Timestamp) -> ConnectionStatus {
     ConnectionStatus {
         index: Some(connection.index),
         state: Some(connection.state.as_str().to_owned()),
         instruments: Some(connection.instruments),
         reconnects: Some(connection.reconnects),
-        last_tick_time: connection.last_tick_us.and_then(seconds),
+        last_tick_time: connection.last_tick_us.and_then(|us| seconds(us, now)),
         last_error: connection.last_error.clone(),
     }
 }

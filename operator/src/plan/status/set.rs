@@ -71,7 +71,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
         waiting: input.waiting,
         conflicts: input.conflicts,
         holders: &holders,
-        freshness: freshness(input, now.monotonic),
+        freshness: freshness(input, now),
     };
     let judgement = judge(set(&facts), &input.past, now);
     let unasked = holders.iter().any(|holder| holder.unasked);
@@ -99,7 +99,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
     let newest = input
         .shares
         .iter()
-        .filter_map(|share| seconds(share.report?.last_tick_us?))
+        .filter_map(|share| seconds(share.report?.last_tick_us?, now.wall))
         .max();
     let names = input
         .shares
@@ -146,14 +146,14 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
 
 /// How old the newest tick is and may be. The age is the process's own measure and what has passed
 /// since: the clocks of two machines are not compared.
-fn freshness(input: &Input<'_>, now: Instant) -> Option<Freshness> {
+fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
     let spec = input.view.spec.as_ref().ok()?;
     let newest = input.shares.iter().filter_map(|share| {
         let report = share.report?;
-        let since = now.saturating_duration_since(share.at?);
+        let since = now.monotonic.saturating_duration_since(share.at?);
         Some((
             Duration::from_millis(report.age_ms?).saturating_add(since),
-            report.last_tick_us.and_then(seconds),
+            report.last_tick_us.and_then(|us| seconds(us, now.wall)),
         ))
     });
     let (age, newest) = newest.min_by_key(|(age, _)| *age)?;

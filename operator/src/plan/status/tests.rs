@@ -26,7 +26,7 @@ fn times_and_rates_are_a_refresh_and_all_else_a_transition() {
     };
     assert_eq!(change(Some(&old), &faster), Change::Refresh);
     let ticked = TickerAccountStatus {
-        last_tick_time: seconds(5_000_000),
+        last_tick_time: seconds(5_000_000, start().wall),
         ..old.clone()
     };
     assert_eq!(change(Some(&old), &ticked), Change::Refresh);
@@ -48,9 +48,15 @@ fn when_a_state_began_is_no_change_by_itself() {
 
 #[test]
 fn times_stand_in_whole_seconds() {
-    assert_eq!(seconds(1_999_999), Some(Time(Timestamp::constant(1, 0))));
-    assert_eq!(seconds(i64::MAX), None);
     let now = Timestamp::constant(7, 999);
+    let stands = |second| Some(Time(Timestamp::constant(second, 0)));
+    assert_eq!(seconds(1_999_999, now), stands(1));
+    assert_eq!(
+        seconds(9_000_000, now),
+        stands(7),
+        "the pod's clock is ahead"
+    );
+    assert_eq!(seconds(i64::MAX, now), None);
     let verdict = verdict(ConditionType::Ready, State::True, Reason::Idle, "");
     assert_eq!(
         conditions(vec![verdict], &[], None, now)[0]

@@ -200,7 +200,22 @@ impl Cluster {
     /// # Errors
     /// When they are refused.
     pub async fn apply(&self, manifests: &str) -> Result<String> {
-        let arguments = ["apply", "--server-side", "-f", "-"];
+        self.apply_in(&self.namespace, manifests).await
+    }
+
+    /// As [`Cluster::apply`], in another namespace.
+    ///
+    /// # Errors
+    /// When they are refused.
+    pub async fn apply_in(&self, namespace: &str, manifests: &str) -> Result<String> {
+        let arguments = [
+            "apply",
+            "--server-side",
+            "-f",
+            "-",
+            "--namespace",
+            namespace,
+        ];
         let mut child = self
             .tool("kubectl")
             .args(arguments)

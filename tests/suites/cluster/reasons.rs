@@ -121,7 +121,10 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
         objects, expected, ..
     } = world;
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    stage.cluster().apply(&list.to_string()).await?;
+    stage
+        .cluster()
+        .apply_in(&namespace, &list.to_string())
+        .await?;
     for (kind, name, ready, reason) in expected {
         stage
             .wait_reason_in(&namespace, kind, name, ready, reason)

@@ -27,6 +27,7 @@ instrumentset.kiteticker.dev/small True Streaming full 10/10 AGE AGE acct-a N of
 
 pub(crate) async fn check(stage: &Stage) -> Result<()> {
     let cluster = stage.cluster();
+    stage.wait_ready("iset", "big").await?;
     for (arguments, expected) in [
         (&["get", "tka,iset"][..], COLUMNS),
         (&["get", "tka,iset", "-o", "wide"], WIDE),

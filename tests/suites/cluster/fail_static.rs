@@ -137,9 +137,11 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
         ticks.next(100).await;
     }
     stage.cluster().component("kube-apiserver", "start").await?;
-    // It would watch again only when its own back-off is over, in a minute or so.
-    stage.cluster().component("kubelet", "stop").await?;
-    stage.cluster().component("kubelet", "start").await?;
+    // These would watch again only when their own back-off is over, in a minute or so.
+    for component in ["kubelet", "kube-controller-manager"] {
+        stage.cluster().component(component, "stop").await?;
+        stage.cluster().component(component, "start").await?;
+    }
     within(LONG, "the restart is on record", async || {
         let (now, restarts) = stage.pod().await.map_err(|error| error.to_string())?;
         if now == pod && restarts > restarted {

@@ -114,7 +114,6 @@ async fn play(stage: &mut Stage) -> Result<String> {
     // A stranger's object is left alone.
     stage.check_name_taken().await?;
 
-    let outage = fail_static::no_api_server(stage, &ticks).await?;
     fail_static::another_account_of_the_name(stage).await?;
 
     fail_static::kept_by_its_user(stage).await?;
@@ -123,6 +122,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     let rights = stage.check_rights().await?;
     reasons::check(stage).await?;
     let scale = scale::check(stage).await?;
+    let outage = fail_static::no_api_server(stage, &ticks).await?;
     // Gone means gone.
     stage.delete_everything().await?;
     within(LONG, "owned objects are gone", async || {

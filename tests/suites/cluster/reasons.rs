@@ -49,6 +49,9 @@ fn merge(spec: &mut Value, more: &Value) {
     for (key, value) in more.as_object().into_iter().flatten() {
         spec[key] = value.clone();
     }
+    if let Some(fields) = spec.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
 }
 
 /// Accounts and sets, each with what is to be said of it.

@@ -1,4 +1,4 @@
-//! ReportPoller an ingest process for its report.
+//! Asks an ingest process for its report.
 //!
 //! Owns one bounded request. When to ask, and what an answer means, is decided elsewhere.
 

@@ -60,7 +60,7 @@ pub struct ApiProxy {
     inner: Arc<Inner>,
     address: SocketAddr,
     serving: JoinHandle<()>,
-    reached: mpsc::Receiver<()>,
+    reached: mpsc::Receiver<String>,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ struct Inner {
     client: reqwest::Client,
     rules: Mutex<Rules>,
     muted: watch::Sender<bool>,
-    reached: mpsc::Sender<()>,
+    reached: mpsc::Sender<String>,
 }
 
 #[derive(Debug, Default)]
@@ -188,15 +188,22 @@ impl ApiProxy {
     }
 
     /// Lets the client stand still at a write, counted from now.
-    pub fn halt_at(&self, moment: Moment) {
+    pub fn halt_at(&mut self, moment: Moment) {
+        // Of an earlier moment several writes may have told.
+        while self.reached.try_recv().is_ok() {}
         let mut rules = self.inner.rules();
         rules.seen.remove(&Kind::Write);
         rules.halt = Some(moment);
     }
 
-    /// Waits until it does.
-    pub async fn halted(&mut self) -> Option<()> {
-        self.reached.recv().await
+    /// Waits until it does; returns what it stands at, as `PATCH /path`.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn halted(&mut self) -> String {
+        let reached = tokio::time::timeout(crate::condition::PATIENCE, self.reached.recv()).await;
+        let reached = reached.ok().flatten();
+        reached.unwrap_or_else(|| panic!("the client never got there"))
     }
 
     /// How many requests of a kind there were.
@@ -231,9 +238,9 @@ impl Inner {
         (fault, halt)
     }
 
-    async fn stand_still(&self) -> ! {
+    async fn stand_still(&self, at: String) -> ! {
         // The first says so; the others just stand.
-        let _told = self.reached.try_send(());
+        let _told = self.reached.try_send(at);
         std::future::pending().await
     }
 
@@ -257,8 +264,9 @@ impl Inner {
 async fn pass(State(proxy): State<Arc<Inner>>, request: Request) -> Response {
     let kind = kind_of(&request);
     let (fault, halt) = proxy.fate(kind);
+    let at = format!("{} {}", request.method(), request.uri().path());
     if matches!(halt, Some(Moment::Before(_))) {
-        proxy.stand_still().await;
+        proxy.stand_still(at).await;
     }
     match fault {
         Some(Fault::Answer(status)) => return refusal(status),
@@ -269,7 +277,7 @@ async fn pass(State(proxy): State<Arc<Inner>>, request: Request) -> Response {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     if halt.is_some() {
-        proxy.stand_still().await;
+        proxy.stand_still(at).await;
     }
     if matches!(fault, Some(Fault::LoseAnswer)) {
         return StatusCode::GATEWAY_TIMEOUT.into_response();

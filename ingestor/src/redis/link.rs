@@ -144,6 +144,7 @@ impl Link {
         self.previous = None;
         self.failures = 0;
         self.refusing = Refusing::default();
+        self.error = None;
         self.state = State::Away { until: None };
     }
 

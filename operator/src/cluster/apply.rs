@@ -30,7 +30,7 @@ use super::observe::{Orphan, Owned, Seen};
 use super::retry::Retries;
 use super::trouble::Trouble;
 use super::workload::Defaults;
-use crate::plan::{Key, Kind, Now, Plan};
+use crate::plan::{AccountPlan, Delivery, Key, Kind, Now, Plan};
 
 /// How long the API server may take over one write.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,8 +38,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Writes at a time.
 const IN_FLIGHT: usize = 8;
 
-/// Statuses and leftovers are begun for this long in one pass: where the API server is slow, the next
-/// assignment must not wait for hundreds of them.
+/// Anything but assignments is begun for this long in one pass: where the API server is slow, the next
+/// assignment must not wait for hundreds of others.
 const PHASE: Duration = Duration::from_secs(5);
 
 /// Failed writes are logged so often at most: a thousand objects may fail at once.
@@ -142,12 +142,13 @@ impl Applier {
     pub(crate) async fn apply(&mut self, seen: &Seen, plan: &Plan, now: Now) -> Option<Instant> {
         self.forget(seen, plan);
         // What pods live on comes before what people read.
-        self.write_owned(seen, plan, now).await;
+        let rest = self.write_owned(seen, plan, now).await;
         let postponed = self.write_statuses(plan, self.clock.now()).await;
         self.delete_orphans(&seen.orphans).await;
         let now = self.clock.now();
         self.announcer.announce(&plan.events, now);
-        [postponed, self.retries.next(now), self.next_poke(plan, now)]
+        let retry = self.retries.next(now);
+        [rest, postponed, retry, self.next_poke(plan, now)]
             .into_iter()
             .flatten()
             .min()
@@ -172,6 +173,13 @@ impl Applier {
         };
         self.retries.retain(stands);
         self.complaints.retain(|subject, _| stands(subject));
+        // What lies there as it should needs no further try; whoever failed with it is over it.
+        let settled = |account: &&AccountPlan| !matches!(account.assignment, Delivery::Write(_));
+        for account in plan.accounts.iter().filter(settled) {
+            let subject = Subject::Assignment(account.key.clone());
+            self.retries.succeeded(&subject);
+            self.complaints.remove(&subject);
+        }
     }
 
     /// What of an account cannot be written, for people.
@@ -185,29 +193,46 @@ impl Applier {
             .find_map(|subject| self.complaints.get(subject).cloned())
     }
 
-    async fn write_owned(&mut self, seen: &Seen, plan: &Plan, now: Now) {
+    /// Writes the assignments of all accounts, then what runs them; returns when to go on with what was
+    /// not begun.
+    async fn write_owned(&mut self, seen: &Seen, plan: &Plan, now: Now) -> Option<Instant> {
         let nothing = Owned::default();
+        let of = |key: &Key| seen.owned.get(key).unwrap_or(&nothing);
+        let mut all = std::mem::take(&mut self.delivered);
         let this = &*self;
-        let writes = plan.accounts.iter().map(|account| {
-            let owned = seen.owned.get(&account.key).unwrap_or(&nothing);
-            let delivered = this.delivered.get(&account.key).cloned();
+        let files = plan.accounts.iter().map(|account| {
+            let known = all.remove(&account.key);
+            let known = known.filter(|known| known.uid == account.uid);
+            let mut delivered = known.unwrap_or_else(|| Delivered::to(&account.uid));
             async move {
-                let mut delivered = delivered.unwrap_or_default();
-                let done = this
-                    .write_account(account, owned, &mut delivered, now)
-                    .await;
-                (account.key.clone(), delivered, done)
+                let owned = of(&account.key);
+                let done = this.write_file(account, owned, &mut delivered, now).await;
+                (account, delivered, done)
             }
         });
-        let writes: Vec<_> = writes.collect();
-        let written: Vec<_> = stream::iter(writes)
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
-        for (key, delivered, done) in written {
+        let files: Vec<_> = files.collect();
+        let files: Vec<_> = in_flight(files).await;
+        let start = self.clock.now();
+        let pods = files
+            .into_iter()
+            .map(|(account, mut delivered, mut done)| async move {
+                let begun = this.clock.now() < start + PHASE;
+                if begun {
+                    let owned = of(&account.key);
+                    done.extend(this.write_pod(account, owned, &mut delivered, now).await);
+                }
+                (account.key.clone(), delivered, done, begun)
+            });
+        let pods: Vec<_> = pods.collect();
+        let mut postponed = None;
+        for (key, delivered, done, begun) in in_flight(pods).await {
             self.delivered.insert(key, delivered);
             done.into_iter().for_each(|done| self.settle(done));
+            if !begun {
+                postponed = Some(start);
+            }
         }
+        postponed
     }
 
     async fn delete_orphans(&mut self, orphans: &[Orphan]) {
@@ -222,11 +247,7 @@ impl Applier {
             Some(this.ended(subject, this.delete(orphan).await))
         });
         let deletions: Vec<_> = deletions.collect();
-        let ended: Vec<_> = stream::iter(deletions)
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
-        for done in ended.into_iter().flatten() {
+        for done in in_flight(deletions).await.into_iter().flatten() {
             let gone = done.result.is_ok().then(|| done.subject.clone());
             let at = done.at;
             self.settle(done);
@@ -326,6 +347,14 @@ impl Applier {
             }
         }
     }
+}
+
+/// Awaits all, a few at a time.
+async fn in_flight<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    stream::iter(futures)
+        .buffer_unordered(IN_FLIGHT)
+        .collect()
+        .await
 }
 
 /// Limits a call in time.

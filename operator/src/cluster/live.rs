@@ -105,7 +105,7 @@ impl Live {
                 .get(&pod_key(account))
                 .map(|pod| pod.metadata.clone()),
             assignment: None,
-            secret_versions: Vec::new(),
+            secret_versions: None,
         }
     }
 

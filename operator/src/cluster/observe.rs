@@ -58,8 +58,9 @@ pub(crate) struct Owned {
     pub(crate) pod: Option<ObjectMeta>,
     /// Generation and hash of the assignment that lies in its ConfigMap.
     pub(crate) assignment: Option<(u64, String)>,
-    /// Versions of its Secrets that exist, that with its credentials first.
-    pub(crate) secret_versions: Vec<String>,
+    /// Versions of its Secrets that exist, that with its credentials first; nothing before all of
+    /// them were looked at.
+    pub(crate) secret_versions: Option<Vec<String>>,
 }
 
 /// An object of ours that belongs to an account which does not exist any more.
@@ -87,11 +88,7 @@ impl Observer {
             own.names_are_ours = standing.foreign.is_empty() && !standing.uncertain;
             let secret = self.secret(account, &object.meta.key);
             let redis_secret = self.redis_secret(account, &object.meta.key);
-            for secret in [Some(&secret), redis_secret.as_ref()].into_iter().flatten() {
-                if let Secret::Present { version, .. } = secret {
-                    own.secret_versions.push(version.clone());
-                }
-            }
+            own.secret_versions = versions([Some(&secret), redis_secret.as_ref()]);
             let assignment = self.assignment(&live, &object.meta.key, &object.meta.uid);
             if let LastAssignment::Readable { assignment, sha256 } = &assignment {
                 own.assignment = Some((assignment.generation, sha256.clone()));
@@ -178,6 +175,17 @@ impl Observer {
             .filter(|object| workload::is_owned_by(&object.metadata, uid))
             .map_or(LastAssignment::Absent, |object| self.opened.open(object))
     }
+}
+
+/// The versions of those that exist, once all are known.
+fn versions(secrets: [Option<&Secret>; 2]) -> Option<Vec<String>> {
+    let known = secrets.into_iter().flatten();
+    let versions = known.filter_map(|secret| match secret {
+        Secret::Unknown => Some(None),
+        Secret::Present { version, .. } => Some(Some(version.clone())),
+        Secret::Missing | Secret::Unreadable => None,
+    });
+    versions.collect()
 }
 
 /// Assignments that were opened before: three megabytes of JSON are not parsed at every pass.

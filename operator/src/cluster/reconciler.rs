@@ -1,7 +1,7 @@
 //! The loop: observe, plan, apply, whenever something has changed and at least every few seconds.
 //!
-//! Owns when, not what. There is one loop for the whole namespace because placement concerns all
-//! accounts at once.
+//! Owns when, not what. There is one loop for everything because placement concerns all accounts at
+//! once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crds::names::SECRET_API_KEY;
-use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1 as core;
 use kube::{Api, Client};
 use service::clock::Clock;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
@@ -101,36 +101,33 @@ pub(crate) struct SecretPoller {
 }
 
 impl SecretPoller {
-    /// Looks until `stop`.
+    /// Looks until `stop`. One Secret that takes long delays no other.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut wanted = self.secrets.wanted.subscribe();
+        let this = Arc::new(self);
+        let mut wanted = this.secrets.wanted.subscribe();
         let mut due: BTreeMap<Key, Instant> = BTreeMap::new();
+        let mut looking = JoinSet::new();
         loop {
             let keys = wanted.borrow_and_update().clone();
-            self.secrets.forget_all_but(&keys);
+            this.secrets.forget_all_but(&keys);
             due.retain(|key, _| keys.contains(key));
-            let now = self.clock.now();
-            let ready: Vec<Key> = keys
-                .iter()
-                .filter(|key| due.get(key).is_none_or(|at| *at <= now))
-                .cloned()
-                .collect();
-            let looks: Vec<_> = ready.into_iter().map(|key| self.look(key)).collect();
-            let looks = stream::iter(looks).buffer_unordered(IN_FLIGHT);
-            let looked: Vec<Key> = tokio::select! {
-                () = stop.cancelled() => return,
-                looked = looks.collect() => looked,
-            };
-            let now = self.clock.now();
-            due.extend(
-                looked
-                    .into_iter()
-                    .map(|key| (key, now + INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4))),
-            );
-            let next = due.values().min().copied();
+            let now = this.clock.now();
+            for key in &keys {
+                let at = due.entry(key.clone()).or_insert(now);
+                if *at <= now && looking.len() < IN_FLIGHT {
+                    *at = now + TIMEOUT + INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4);
+                    let (this, key) = (Arc::clone(&this), key.clone());
+                    looking.spawn(async move { this.look(key).await });
+                }
+            }
+            let next = due.values().filter(|at| **at > now).min().copied();
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = wanted.changed() => if changed.is_err() { return },
+                Some(Ok(key)) = looking.join_next(), if !looking.is_empty() => {
+                    let wait = INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4);
+                    due.insert(key, this.clock.now() + wait);
+                }
                 () = tokio::time::sleep_until(next.unwrap_or(now + INTERVAL).into()) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! ReportPoller one child how it fares, again and again.
+//! Asks one child how it fares, again and again.
 //!
 //! Owns the pace and the link from a child's port file to its report. One child that hangs delays
 //! no other.

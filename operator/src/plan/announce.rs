@@ -20,10 +20,7 @@ pub(super) fn tell(
 ) -> Option<Told> {
     let told = remembered.unwrap_or_else(|| said(ready?));
     let new = (judgement.state, judgement.reason);
-    // Whoever was told of a failure is told again when it is over, not when it begins to be.
-    let recovering = judgement.reason == Reason::Connecting
-        && told.is_some_and(|(state, _)| state == State::False);
-    if judgement.state == State::Unknown || told == Some(new) || recovering {
+    if judgement.state == State::Unknown || told == Some(new) {
         return told;
     }
     plan.events.push(Event {

@@ -222,10 +222,7 @@ fn from_accounts<'w, 'a>(
     if let Some(unseen) = unseen(set, accounts) {
         return Err(Demand::Held {
             reason: Reason::Pending,
-            message: format!(
-                "the Secret of account {} was not looked at yet",
-                unseen.name()
-            ),
+            message: format!("the Secret of account {} was not looked at yet", unseen),
         });
     }
     if let Some(why) = &named.doubt {
@@ -239,14 +236,13 @@ fn from_accounts<'w, 'a>(
 }
 
 /// An account whose API key will be known in a moment: until then it may turn out to be another's.
-fn unseen<'w, 'a>(
-    set: &SetView<'_>,
-    accounts: &'w [AccountView<'a>],
-) -> Option<&'w AccountView<'a>> {
+fn unseen<'w>(set: &SetView<'_>, accounts: &'w [AccountView<'_>]) -> Option<&'w str> {
     let matched = set.matched.iter().map(|at| &accounts[*at]);
-    matched
-        .filter(|account| account.spec.is_ok())
-        .find(|account| account.observed.secret == Secret::Unknown)
+    let mut usable = matched.filter(|account| account.spec.is_ok() && account.off.is_none());
+    usable.find_map(|account| {
+        let own = (account.observed.secret == Secret::Unknown).then(|| account.name());
+        own.or(account.unsure)
+    })
 }
 
 fn without_table<'a>(api: &str, why: &str) -> Demand<'a> {

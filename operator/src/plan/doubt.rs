@@ -13,7 +13,7 @@ use jiff::tz::Offset;
 use super::world::AccountView;
 use super::{Now, Table};
 
-/// Fewer may be gone for any reason.
+/// Fewer may be gone for any reason, unless they are all there were.
 const FEWEST: usize = 20;
 
 /// A list that goes on lacking them is believed.
@@ -64,7 +64,7 @@ fn lacking(accounts: &[AccountView<'_>], now: Now) -> BTreeMap<String, String> {
     }
     counts
         .into_iter()
-        .filter(|(_, (missing, all))| *missing >= FEWEST && missing * 3 > *all)
+        .filter(|(_, (missing, all))| missing * 3 > *all && (*missing >= FEWEST || missing == all))
         .map(|(api, (missing, all))| {
             let why = format!("the list lacks {missing} of {all} instruments that stream");
             (api.to_owned(), why)

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crds::condition::Reason;
 
+use super::ready::live;
 use super::world::AccountView;
 use super::{Key, Secret};
 use crate::key_fingerprint::KeyFingerprint;
@@ -32,8 +33,7 @@ impl Off {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Paused => {
-                "spec.paused is set: no socket is open, its instruments go to accounts with room"
-                    .to_owned()
+                "spec.paused is set: its instruments go to accounts with room".to_owned()
             }
             Self::Duplicate(older) => format!(
                 "TickerAccount {older} has the same API key and is older: give this one a key of its own, or delete one \
@@ -80,6 +80,40 @@ fn owners<'a>(accounts: &'a [AccountView<'_>]) -> Owners<'a> {
     owners
 }
 
+/// For each account the older one of its endpoint whose key will be known in a moment: until then
+/// nobody can tell whether it has the same.
+pub(crate) fn unsure<'a>(accounts: &[AccountView<'a>]) -> Vec<Option<&'a str>> {
+    let waits = |account: &AccountView<'_>| {
+        account.observed.secret == Secret::Unknown && key(account).is_none()
+    };
+    let endpoint = |account: &AccountView<'_>| {
+        let spec = account.spec.as_ref().ok().filter(|spec| !spec.paused)?;
+        Some(spec.websocket.clone())
+    };
+    let mut oldest: BTreeMap<String, &AccountView<'a>> = BTreeMap::new();
+    for account in accounts.iter().filter(|account| waits(account)) {
+        let Some(endpoint) = endpoint(account) else {
+            continue;
+        };
+        let first = oldest.entry(endpoint).or_insert(account);
+        if age(account) < age(first) {
+            *first = account;
+        }
+    }
+    let rival = |account: &AccountView<'_>| {
+        let first = *oldest.get(&endpoint(account)?)?;
+        let object = &first.observed.object;
+        (age(first) < age(account)).then_some(object.meta.key.name.as_str())
+    };
+    accounts.iter().map(rival).collect()
+}
+
+/// The older of two has precedence.
+fn age<'v>(account: &'v AccountView<'_>) -> (jiff::Timestamp, &'v Key, &'v str) {
+    let meta = &account.observed.object.meta;
+    (meta.created, &meta.key, &meta.uid)
+}
+
 /// Whom Kite takes the account for: a simulator elsewhere may know the same key.
 fn identity<'a>(account: &'a AccountView<'_>) -> Option<(&'a str, KeyFingerprint)> {
     match (&account.spec, account.base) {
@@ -96,6 +130,10 @@ pub(crate) fn key(account: &AccountView<'_>) -> Option<KeyFingerprint> {
         Secret::Present { key, .. } => key,
         // Its last key counts as long as nobody can say that it has another.
         Secret::Unknown | Secret::Unreadable => account.remembered?.key,
-        Secret::Missing => None,
+        // Sockets outlive the Secret they were opened with.
+        Secret::Missing => {
+            let open = account.report().is_some_and(|report| live(report) > 0);
+            account.remembered.filter(|_| open)?.key
+        }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Finding {
     Fails(Reason, String),
     /// Cannot be known, and it is no matter of time.
     Unknown(Reason, String),
+    /// Not known for a moment, which others end; the patience that runs meanwhile goes on.
+    Waits(Reason, String),
     /// Not ready; may be passing.
     Trouble {
         /// The reason while it may still pass.
@@ -77,6 +79,14 @@ pub(crate) fn judge(finding: Finding, past: &Past<'_>, now: Now) -> Judgement {
         Finding::Holds(reason, message) => done(State::True, reason, message),
         Finding::Fails(reason, message) => done(State::False, reason, message),
         Finding::Unknown(reason, message) => done(State::Unknown, reason, message),
+        Finding::Waits(reason, message) => Judgement {
+            state: State::Unknown,
+            reason,
+            message,
+            due: past
+                .due
+                .or_else(|| Some(now.monotonic + past.patience_left(now))),
+        },
         Finding::Trouble {
             passing,
             lasting,
@@ -221,6 +231,14 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
     if let Some((reason, message)) = credentials(facts, report) {
         return Finding::Fails(reason, message);
     }
+    let open = report.map_or(0, live);
+    if facts.assigned == Some(0) && open > 0 {
+        return Finding::Trouble {
+            passing: Reason::Connecting,
+            lasting: Reason::Connecting,
+            message: still_open(facts, open),
+        };
+    }
     if facts.assigned == Some(0) {
         return Finding::Holds(
             Reason::Idle,
@@ -257,6 +275,16 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         lasting: reason,
         message,
     }
+}
+
+/// What is said of sockets that have to close.
+pub(crate) fn still_open(facts: &AccountFacts<'_>, open: u32) -> String {
+    let why = match facts.unwritten {
+        Some(why) => format!(": {why}"),
+        None if facts.poked => String::new(),
+        None => SLOW_PATH.to_owned(),
+    };
+    format!("{open} sockets are still open, though nothing is assigned{why}")
 }
 
 fn streams(report: &Report, needed: u32) -> bool {

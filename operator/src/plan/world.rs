@@ -39,6 +39,8 @@ pub(crate) struct AccountView<'a> {
     pub(crate) frozen: bool,
     /// It must stream nothing.
     pub(crate) off: Option<Off>,
+    /// An older account whose key is not known yet: it may be the same.
+    pub(crate) unsure: Option<&'a str>,
 }
 
 /// A set with what is known of it.
@@ -125,8 +127,9 @@ impl<'a> World<'a> {
             let api = account.spec.as_ref().map(|spec| &spec.api);
             account.doubt = api.ok().and_then(|api| doubts.get(api).cloned());
         }
-        for (at, off) in off::off(&accounts).into_iter().enumerate() {
-            accounts[at].off = off;
+        let (off, unsure) = (off::off(&accounts), off::unsure(&accounts));
+        for (account, (off, unsure)) in accounts.iter_mut().zip(off.into_iter().zip(unsure)) {
+            (account.off, account.unsure) = (off, unsure);
         }
         for set in &mut sets {
             let Ok(spec) = &set.spec else { continue };
@@ -182,6 +185,7 @@ fn view<'a>(
         base,
         frozen: spec.is_err() || !observed.foreign.is_empty() || unknown,
         off: None,
+        unsure: None,
         doubt: None,
         spec,
     }

@@ -96,23 +96,26 @@ impl World<'_> {
         self.stage.wait_ready("iset", "small").await
     }
 
-    async fn killed_at_every_write(&mut self) -> Result<u64> {
-        let mut killed = 0;
+    async fn killed_at_every_write(&mut self) -> Result<usize> {
+        let mut killed = Vec::new();
         for number in 1..=WRITES {
             for moment in [Moment::Before(number), Moment::After(number)] {
                 self.operator.start()?;
                 self.converges().await?;
                 self.proxy.halt_at(moment);
                 self.change().await?;
-                self.proxy.halted().await;
+                killed.push(self.proxy.halted().await);
                 self.operator.kill().await?;
                 self.proxy.heal();
-                killed += 1;
             }
         }
         self.operator.start()?;
         self.converges().await?;
-        Ok(killed)
+        for part in ["/configmaps/", "/pods/", "/status"] {
+            let any = killed.iter().any(|at| at.contains(part));
+            ensure!(any, "never killed at a write of {part}: {killed:?}");
+        }
+        Ok(killed.len())
     }
 
     async fn bad_answers(&mut self) -> Result<()> {

@@ -1,9 +1,10 @@
 //! What a user of kubectl sees.
 
 use anyhow::{Result, ensure};
+use tests::condition::within;
 
-use crate::SMALL;
 use crate::stage::Stage;
+use crate::{LONG, SMALL};
 
 /// `kubectl get`, with numbers that move as `N` and ages as `AGE`.
 const COLUMNS: &str = "\
@@ -27,13 +28,21 @@ instrumentset.kiteticker.dev/small True Streaming full 10/10 AGE AGE acct-a N of
 
 pub(crate) async fn check(stage: &Stage) -> Result<()> {
     let cluster = stage.cluster();
-    stage.wait_ready("iset", "big").await?;
+    // The rows are written one after the other.
     for (arguments, expected) in [
         (&["get", "tka,iset"][..], COLUMNS),
         (&["get", "tka,iset", "-o", "wide"], WIDE),
     ] {
-        let shown = steady(&cluster.kubectl(arguments).await?);
-        ensure!(shown == expected, "kubectl {arguments:?} shows:\n{shown}");
+        within(LONG, "the table", async || {
+            let shown = cluster.kubectl(arguments).await;
+            let shown = steady(&shown.map_err(|error| error.to_string())?);
+            if shown == expected {
+                Ok(())
+            } else {
+                Err(shown)
+            }
+        })
+        .await;
     }
     let all = cluster.kubectl(&["get", "kiteticker"]).await?;
     ensure!(

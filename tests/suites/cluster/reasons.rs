@@ -11,6 +11,8 @@ fn account(namespace: &str, name: &str, origin: &str, more: &Value) -> Value {
         "credentialsSecretRef": {"name": name},
         "mock": true,
         "endpoint": {"websocket": format!("ws://{origin}"), "api": format!("http://{origin}")},
+        // A dozen of them have to fit on two cores.
+        "pod": {"resources": {"requests": {"cpu": "1m", "memory": "16Mi"}}},
     });
     merge(&mut spec, more);
     json!({
@@ -177,7 +179,10 @@ fn accounts(world: &mut World<'_>) {
         "False",
         "RedisUnavailable",
     );
-    let image = json!({"pod": {"image": "localhost/no-such-image:1"}});
+    let image = json!({"pod": {
+        "image": "localhost/no-such-image:1",
+        "resources": {"requests": {"cpu": "1m", "memory": "16Mi"}},
+    }});
     world.account("no-image", &own("no-image"), &image, "False", "PodNotReady");
     let endpoint = json!({
         "endpoint": {"websocket": format!("ws://{NOWHERE}"), "api": format!("http://{}", world.origin)},

@@ -126,10 +126,10 @@ fn count_ready(sets: &Value) -> usize {
             .into_iter()
             .any(|it| it["type"] == "Ready" && it["status"] == "True")
     };
-    sets["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(ready)
-        .count()
+    let ours = |set: &&Value| {
+        let name = set["metadata"]["name"].as_str();
+        name.is_some_and(|name| name.starts_with("one-"))
+    };
+    let sets = sets["items"].as_array().into_iter().flatten();
+    sets.filter(ours).filter(ready).count()
 }

@@ -15,17 +15,20 @@ const NEXT_TOKEN: &str = "fake-next-access-token";
 const PASSWORD: &str = "fake-redis-password-of-this-run";
 const WRONG_PASSWORD: &str = "fake-wrong-redis-password";
 
-/// In the ways in which one may show up: as it is, in base64 (a Secret's data, a header), in hex.
-fn disguises(secret: &str) -> [String; 3] {
+/// In the ways in which one may show up: as it is, in hex, in base64 with anything before it (a
+/// Secret's data, a header of user and password).
+fn disguises(secret: &str) -> [String; 5] {
     let hex = secret.bytes().fold(String::new(), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _written = write!(hex, "{byte:02x}");
         hex
     });
-    // The end of base64 depends on what follows.
-    let base64 = STANDARD.encode(secret);
-    let base64 = base64.get(..base64.len() - 4).unwrap_or(&base64).to_owned();
-    [secret.to_owned(), base64, hex]
+    // Its first and last letters depend on what stands before and after.
+    let base64 = |before: usize| {
+        let text = STANDARD.encode(format!("{}{secret}", "x".repeat(before)));
+        text[if before == 0 { 0 } else { 4 }..text.len() - 4].to_owned()
+    };
+    [secret.to_owned(), hex, base64(0), base64(1), base64(2)]
 }
 
 /// Everything there is to read, by where it was found.

@@ -23,6 +23,8 @@ const ECHO: Duration = Duration::from_secs(2);
 /// What was written for one account, to spare repetitions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivered {
+    /// The account's identity: nothing of this concerns a namesake.
+    pub(super) uid: String,
     assignment: Option<File>,
     service: Option<Applied>,
     stateful_set: Option<Applied>,
@@ -47,10 +49,46 @@ struct Applied {
     at: Instant,
 }
 
+impl Delivered {
+    /// Nothing so far, to the account with this identity.
+    pub(super) fn to(uid: &str) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Applier {
-    /// Writes one account's objects in the order in which they are needed. What fails does not keep
-    /// the others waiting, and waits by itself.
-    pub(super) async fn write_account(
+    /// Writes an account's assignment, and has its pod look. Nobody else's objects may hold this up.
+    pub(super) async fn write_file(
+        &self,
+        plan: &AccountPlan,
+        owned: &Owned,
+        delivered: &mut Delivered,
+        now: Now,
+    ) -> Vec<Done> {
+        let subject = Subject::Assignment(plan.key.clone());
+        let Delivery::Write(assignment) = &plan.assignment else {
+            return Vec::new();
+        };
+        if !owned.names_are_ours || !self.retries.may_try(&subject, now.monotonic) {
+            return Vec::new();
+        }
+        let result = self
+            .write_assignment(owner(plan), assignment, owned, delivered, now)
+            .await;
+        let written = result.is_ok();
+        let mut done = vec![self.ended(subject, result.map(drop))];
+        if written {
+            done.extend(self.poke_pod(plan, owned, delivered, now).await);
+        }
+        done
+    }
+
+    /// Writes what runs an account, and has its pod look if its files have changed. What fails waits
+    /// by itself.
+    pub(super) async fn write_pod(
         &self,
         plan: &AccountPlan,
         owned: &Owned,
@@ -61,49 +99,43 @@ impl Applier {
         if !owned.names_are_ours {
             return done;
         }
-        let may = |subject: &Subject| self.retries.may_try(subject, now.monotonic);
-        let owner = Owner {
-            namespace: &plan.key.namespace,
-            name: &plan.key.name,
-            uid: &plan.uid,
-        };
-        let mut content = owned.assignment.clone();
-        let subject = Subject::Assignment(plan.key.clone());
-        let decided = match &plan.assignment {
-            Delivery::Write(assignment) => Some(assignment),
-            Delivery::InPlace(_) | Delivery::Leave => None,
-        };
-        if let Some(assignment) = decided.filter(|_| may(&subject)) {
-            let result = self
-                .write_assignment(owner, assignment, owned, delivered, now)
-                .await;
-            let result = result.map(|sha256| content = Some((assignment.generation, sha256)));
-            done.push(self.ended(subject, result));
-        }
         // The file before the pod that reads it: a new pod then starts with its assignment.
-        let file_to_come = decided.is_some() && content.is_none();
+        let file_to_come =
+            matches!(plan.assignment, Delivery::Write(_)) && content(owned, delivered).is_none();
         let subject = Subject::Workload(plan.key.clone());
         if let Some(workload) = plan.workload.as_ref().filter(|_| !file_to_come)
-            && may(&subject)
+            && self.retries.may_try(&subject, now.monotonic)
         {
             let result = self
-                .write_workload(owner, workload, owned, delivered, now)
+                .write_workload(owner(plan), workload, owned, delivered, now)
                 .await;
             done.push(self.ended(subject, result));
         }
-        // Last: a poke makes the kubelet read what was written above.
-        let subject = Subject::Poke(plan.key.clone());
-        if let (true, Some(pod), Some(content)) = (self.poke, &owned.pod, content)
-            && may(&subject)
-        {
-            let value = poke::value(&content, &owned.secret_versions);
-            let last = &mut delivered.poke;
-            let result = self
-                .poke(&plan.key, pod, &value, plan.awaiting, last, now)
-                .await;
-            done.push(self.ended(subject, result));
-        }
+        done.extend(self.poke_pod(plan, owned, delivered, now).await);
         done
+    }
+
+    /// A poke makes the kubelet read what was written. Before the Secrets were looked at nobody can
+    /// tell whether they have changed.
+    async fn poke_pod(
+        &self,
+        plan: &AccountPlan,
+        owned: &Owned,
+        delivered: &mut Delivered,
+        now: Now,
+    ) -> Option<Done> {
+        let subject = Subject::Poke(plan.key.clone());
+        let pod = owned.pod.as_ref().filter(|_| self.poke)?;
+        let versions = owned.secret_versions.as_ref()?;
+        let value = poke::value(&content(owned, delivered)?, versions);
+        if !self.retries.may_try(&subject, now.monotonic) {
+            return None;
+        }
+        let last = &mut delivered.poke;
+        let result = self
+            .poke(&plan.key, pod, &value, plan.awaiting, last, now)
+            .await;
+        Some(self.ended(subject, result))
     }
 
     async fn write_workload(
@@ -234,6 +266,24 @@ impl Applier {
                 source,
             }),
         }
+    }
+}
+
+/// Generation and hash of what lies in the ConfigMap, or will be seen there in a moment.
+fn content(owned: &Owned, delivered: &Delivered) -> Option<(u64, String)> {
+    let written = delivered.assignment.as_ref();
+    let written = written.map(|file| (file.generation, file.sha256.clone()));
+    [written, owned.assignment.clone()]
+        .into_iter()
+        .flatten()
+        .max_by_key(|(generation, _)| *generation)
+}
+
+fn owner(plan: &AccountPlan) -> Owner<'_> {
+    Owner {
+        namespace: &plan.key.namespace,
+        name: &plan.key.name,
+        uid: &plan.uid,
     }
 }
 

@@ -4,14 +4,13 @@
 use std::time::Instant;
 
 use crds::{InstrumentSet, TickerAccount, names};
-use futures::{StreamExt, stream};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, PatchOperation, TestOperation};
 use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 
-use super::{Applier, ApplyError, IN_FLIGHT, PHASE, Subject, budget, within};
+use super::{Applier, ApplyError, PHASE, Subject, budget, in_flight, within};
 use crate::plan::{Change, Key, Kind, Plan};
 
 /// The last status written to an object.
@@ -43,11 +42,7 @@ impl Applier {
             Some((this.ended(subject, result), wish))
         });
         let writes: Vec<_> = writes.collect();
-        let done: Vec<_> = stream::iter(writes)
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
-        for done in done {
+        for done in in_flight(writes).await {
             let Some((done, wish)) = done else {
                 postponed = Some(now);
                 continue;

@@ -170,15 +170,17 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
         lasting,
         message,
     };
-    if let Some(holder) = facts
-        .holders
-        .iter()
-        .find(|holder| holder.ready.state != State::True)
-    {
-        return trouble(
-            holder.ready.reason,
-            format!("account {}: {}", holder.name, holder.ready.message),
-        );
+    // One that has failed tells more than one of which that is not known yet.
+    let in_state = |state| {
+        let mut holders = facts.holders.iter();
+        holders.find(|holder| holder.ready.state == state)
+    };
+    let said = |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
+    if let Some(holder) = in_state(State::False) {
+        return trouble(holder.ready.reason, said(holder));
+    }
+    if let Some(holder) = in_state(State::Unknown) {
+        return Finding::Waits(Reason::Connecting, said(holder));
     }
     if let Some(holder) = facts.holders.iter().find(|holder| !holder.acknowledged) {
         return trouble(
@@ -214,7 +216,7 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
     // Each of the rest sends its first packet or is counted silent in a moment: no patience runs out.
     if streaming.saturating_add(sum(|holder| holder.silent)) < facts.scheduled {
         let message = format!("{count}, the others have not sent a packet yet");
-        return Finding::Unknown(Reason::Connecting, message);
+        return Finding::Waits(Reason::Connecting, message);
     }
     match facts.asked {
         Asked::Wanted {

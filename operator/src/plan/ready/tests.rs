@@ -76,6 +76,7 @@ fn reason(finding: &Finding) -> (&'static str, Reason) {
         Finding::Fails(reason, _) => ("False", *reason),
         Finding::Unknown(reason, _) => ("Unknown", *reason),
         Finding::Trouble { lasting, .. } => ("Trouble", *lasting),
+        Finding::Waits(reason, _) => ("Waits", *reason),
         Finding::Unasked => ("Unasked", Reason::Pending),
     }
 }
@@ -110,6 +111,57 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         panic!("must be trouble")
     };
     assert!(message.ends_with("exceeded quota"), "{message}");
+}
+
+#[test]
+fn sockets_that_have_to_close_are_not_called_closed() {
+    let (secret, process) = (Secret::Unknown, running());
+    let scrape = Scrape {
+        report: Some(good().into()),
+        ..Scrape::default()
+    };
+    let facts = AccountFacts {
+        secret_name: "kite",
+        secret: &secret,
+        process: &process,
+        report: scrape.report.as_deref(),
+        scrape: &scrape,
+        assigned: Some(0),
+        needed: 0,
+        poked: true,
+        missing_redis_secret: None,
+        unwritten: Some("ConfigMap n/kt-a-assignment cannot be applied: exceeded quota"),
+    };
+    let Finding::Trouble { message, .. } = account(&facts, start().monotonic) else {
+        panic!("must be trouble")
+    };
+    assert!(message.starts_with("1 sockets are still open"), "{message}");
+    assert!(message.ends_with("exceeded quota"), "{message}");
+}
+
+/// Trouble that was told of goes on while others sort it out, and is not told of anew.
+#[test]
+fn waiting_neither_ends_nor_renews_patience() {
+    let now = start();
+    let waits = || Finding::Waits(Reason::Connecting, String::new());
+    let fresh = judge(waits(), &Past::default(), now);
+    assert_eq!(
+        (fresh.state, fresh.due),
+        (State::Unknown, Some(now.monotonic + PATIENCE))
+    );
+    let past = Past {
+        due: fresh.due,
+        ..Past::default()
+    };
+    let late = later(now, 60);
+    let still = judge(waits(), &past, late);
+    assert_eq!((still.state, still.due), (State::Unknown, fresh.due));
+    let trouble = Finding::Trouble {
+        passing: Reason::Connecting,
+        lasting: Reason::Stale,
+        message: String::new(),
+    };
+    assert_eq!(judge(trouble, &past, late).state, State::False);
 }
 
 #[test]

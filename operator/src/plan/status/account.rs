@@ -153,7 +153,12 @@ fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Findin
         );
     }
     if let Some(off) = &view.off {
-        return Finding::Fails(off.reason(), off.message());
+        let open = facts.report.map_or(0, ready::live);
+        let mut message = off.message();
+        if open > 0 {
+            message = format!("{message}; {}", ready::still_open(facts, open));
+        }
+        return Finding::Fails(off.reason(), message);
     }
     ready::account(facts, now.monotonic)
 }
@@ -181,7 +186,7 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> Verdict {
 
 fn connected(facts: &AccountFacts<'_>, answer: Option<&Report>, judgement: &Judgement) -> Verdict {
     let kind = ConditionType::Connected;
-    if facts.assigned == Some(0) {
+    if facts.assigned == Some(0) && answer.is_none_or(|report| ready::live(report) == 0) {
         return verdict(kind, State::True, Reason::Idle, "no socket is needed");
     }
     let Some(report) = answer else {

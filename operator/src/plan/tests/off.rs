@@ -124,6 +124,45 @@ fn a_paused_account_leaves_its_key_to_the_next() {
     assert_eq!(counts(&world), [("b".to_owned(), 3)].into());
 }
 
+/// Kite would take both for one: the younger has to wait until the older is known to be another.
+#[test]
+fn a_key_that_may_be_an_older_accounts_is_not_dialled_with() {
+    let mut older = with_key(account("b"), Some(7), 100);
+    older.secret = Secret::Unknown;
+    let mut younger = set("s", &equities(0..3), &[]);
+    edit(&mut younger, |spec| {
+        spec.account_ref = Some(crds::set::AccountRef {
+            name: "a".to_owned(),
+        });
+    });
+    let mut world = observed(
+        vec![with_key(account("a"), Some(7), 200), older],
+        vec![younger],
+    );
+    let blind = plan(&world, &Memory::default(), start());
+    assert_eq!(is(&blind, "s"), "Unknown Pending");
+    apply(&mut world, &blind);
+    assert_eq!(counts(&world), BTreeMap::new());
+    world.accounts[1].secret = with_key(account("b"), Some(8), 100).secret;
+    let seen = plan(&world, &blind.memory, later(start(), 1));
+    apply(&mut world, &seen);
+    assert_eq!(counts(&world), [("a".to_owned(), 3)].into());
+}
+
+#[test]
+fn a_key_is_its_accounts_as_long_as_sockets_are_open_with_it() {
+    let accounts = vec![
+        with_key(account("a"), Some(7), 200),
+        with_key(account("b"), Some(7), 100),
+    ];
+    let mut world = observed(accounts, vec![set("s", &equities(0..3), &[])]);
+    let memory = run(&mut world, start());
+    assert_eq!(counts(&world), [("b".to_owned(), 3)].into());
+    world.accounts[1].secret = Secret::Missing;
+    let gone = plan(&world, &memory, later(start(), 1));
+    assert_eq!(account_is(&gone, "a"), "False DuplicateApiKey");
+}
+
 /// What it runs goes on while its spec cannot be read, with the key it had.
 #[test]
 fn an_account_that_cannot_be_read_still_has_its_key() {

@@ -179,6 +179,9 @@ fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
     let believed = plan(&world, &doubting.memory, later(start(), 3_700));
     apply(&mut world, &believed);
     assert_eq!(placed(&world)["a"].len(), 30);
+    // All at once is never an accident of some.
+    world.tables = [(API.to_owned(), short_table(0))].into();
+    assert!(plan(&world, &memory, start()).doubted.contains(API));
     // Some may always vanish.
     world.tables = [(API.to_owned(), short_table(5))].into();
     assert!(plan(&world, &memory, start()).doubted.contains(API));

@@ -57,6 +57,7 @@ fn found(
             assert_eq!(passing, Reason::Connecting);
             ("Trouble", lasting, message)
         }
+        Finding::Waits(reason, message) => ("Waits", reason, message),
         Finding::Unasked => ("Unasked", Reason::Pending, String::new()),
     }
 }
@@ -177,6 +178,28 @@ fn a_holder_that_is_not_ready_lends_its_reason() {
 }
 
 #[test]
+fn a_holder_that_is_on_its_way_is_waited_for() {
+    let dialling = judgement(State::Unknown, Reason::Connecting);
+    let holders = [Holder {
+        name: "acct-a",
+        ready: &dialling,
+        unasked: false,
+        acknowledged: true,
+        streaming: 0,
+        silent: 0,
+    }];
+    let facts = SetFacts {
+        asked: WANTED,
+        scheduled: 5,
+        waiting: 0,
+        conflicts: (0, ""),
+        holders: &holders,
+        freshness: None,
+    };
+    assert!(matches!(set(&facts), Finding::Waits(Reason::Connecting, _)));
+}
+
+#[test]
 fn all_live() {
     assert_eq!(row(|_, _| {}), ("True", Reason::Streaming));
     let asked = Asked::Wanted {
@@ -194,7 +217,7 @@ fn all_live() {
     assert_eq!(row(|_, holder| quiet(holder)), ("True", Reason::Streaming));
     // Who has not had it yet is waited for.
     let (state, reason, message) = found(|_, holder| (holder.streaming, holder.silent) = (3, 1));
-    assert_eq!((state, reason), ("Unknown", Reason::Connecting));
+    assert_eq!((state, reason), ("Waits", Reason::Connecting));
     assert!(
         message.starts_with("3 of 5 instruments stream"),
         "{message}"

@@ -105,9 +105,10 @@ impl Cluster {
         for forward in &mut self.forwards {
             forward.kill().await?;
         }
-        let namespace = self.namespace.clone();
-        self.kubectl(&["delete", "namespace", &namespace, "--timeout=120s"])
-            .await?;
+        let (namespace, second) = (self.namespace.clone(), self.second_namespace());
+        let arguments = ["delete", "namespace", &namespace, &second];
+        let patience = ["--ignore-not-found", "--timeout=120s"];
+        self.kubectl(&[&arguments[..], &patience].concat()).await?;
         if self.ends {
             self.script("tests/cluster/down", &[]).await?;
         }
@@ -118,6 +119,12 @@ impl Cluster {
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// A second namespace, for whoever makes it; it goes with the first.
+    #[must_use]
+    pub fn second_namespace(&self) -> String {
+        format!("{}-more", self.namespace)
     }
 
     /// The file that leads to it, where it is this repository's.

@@ -106,7 +106,7 @@ const NOWHERE: &str = "127.0.0.1:1";
 /// Has the operator look after every namespace, makes one, and everything that can be wrong in it.
 pub(crate) async fn check(stage: &Stage) -> Result<()> {
     stage.upgrade_operator("allNamespaces=true").await?;
-    let namespace = format!("{}-more", stage.cluster().namespace());
+    let namespace = stage.cluster().second_namespace();
     stage
         .cluster()
         .kubectl(&["create", "namespace", &namespace])

@@ -227,7 +227,7 @@ fn sets(world: &mut World<'_>, shares: &[Named], taken: &[Named]) {
     world.set(
         "no-room",
         "narrow",
-        &symbols,
+        &symbols[..4],
         &none,
         ("False", "PartiallyScheduled"),
     );

@@ -61,9 +61,9 @@ bench: ## the figures of the README, measured here and now
 	$(CARGO) build --release --bins
 	$(CARGO) run --release --package tests --bin bench
 
-images: ## container images, localhost/kite-*:$(TAG)
+images: ## container images as they are shipped, localhost/kite-*:$(TAG)
 	tests/install cluster
-	TAG=$(TAG) images/build
+	PROFILE=release TAG=$(TAG) images/build
 
 crds: ## writes the CRDs into their chart
 	$(CARGO) run --package crds --bin crdgen -- charts/kite-ticker-crds/templates

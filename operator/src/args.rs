@@ -44,6 +44,14 @@ pub struct RunArgs {
     /// When a node pulls the image of an ingest pod
     #[arg(long, env = "INGESTOR_PULL_POLICY", value_enum, default_value_t)]
     pub ingestor_pull_policy: PullPolicy,
+    /// Secrets with which nodes pull images of ingest pods, separated by commas
+    #[arg(
+        long,
+        env = "INGESTOR_PULL_SECRETS",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub ingestor_pull_secrets: Vec<String>,
     /// Redis of accounts that name none; without user and password
     #[arg(long, env = "REDIS_URL", value_name = "URL")]
     pub redis_url: String,
@@ -202,6 +210,9 @@ mod tests {
         assert!(args.poke);
         assert_eq!(args.listen.to_string(), "0.0.0.0:9401");
         assert_eq!(args.ingestor_pull_policy.as_str(), "IfNotPresent");
+        assert_eq!(args.ingestor_pull_secrets, [""; 0]);
+        let two = run(&["--redis-url=redis://r", "--ingestor-pull-secrets=a,b"]).unwrap();
+        assert_eq!(two.ingestor_pull_secrets, ["a", "b"]);
         assert!(
             !run(&["--redis-url=redis://r", "--poke=false"])
                 .unwrap()

@@ -62,6 +62,8 @@ pub struct Settings {
     pub ingestor_image: String,
     /// When nodes pull it: `Always`, `IfNotPresent` or `Never`.
     pub ingestor_pull_policy: String,
+    /// Names of the Secrets with which they do.
+    pub ingestor_pull_secrets: Vec<String>,
     /// The Redis of accounts that name none.
     pub redis_url: String,
     /// Whether pods are told of changed files at once.
@@ -140,6 +142,7 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
             defaults: Defaults {
                 image: settings.ingestor_image,
                 pull_policy: settings.ingestor_pull_policy,
+                pull_secrets: settings.ingestor_pull_secrets,
             },
             poke: settings.poke,
             clock: clock.clone(),

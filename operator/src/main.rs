@@ -38,6 +38,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 namespace: (!args.all_namespaces).then_some(args.namespace),
                 ingestor_image: args.ingestor_image,
                 ingestor_pull_policy: args.ingestor_pull_policy.as_str().to_owned(),
+                ingestor_pull_secrets: args.ingestor_pull_secrets,
                 redis_url: args.redis_url,
                 poke: args.poke,
                 listen: args.listen,

@@ -15,9 +15,9 @@ use crds::{TickerAccount, names};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMap, Container, ContainerPort, HTTPGetAction, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Service, ServicePort, ServiceSpec,
-    Toleration,
+    Capabilities, ConfigMap, Container, ContainerPort, HTTPGetAction, LocalObjectReference,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Service,
+    ServicePort, ServiceSpec, Toleration,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
@@ -58,6 +58,8 @@ pub(crate) struct Defaults {
     pub(crate) image: String,
     /// When a node pulls an image: `Always`, `IfNotPresent` or `Never`.
     pub(crate) pull_policy: String,
+    /// Names of the Secrets with which they do.
+    pub(crate) pull_secrets: Vec<String>,
 }
 
 /// Selects everything the operator made, in a list or watch.
@@ -190,6 +192,7 @@ fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &Defaults) -> PodS
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
+        image_pull_secrets: pull_secrets(defaults),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(NOBODY),
@@ -206,6 +209,14 @@ fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &Defaults) -> PodS
         volumes: Some(files::volumes(owner.name, workload)),
         ..PodSpec::default()
     }
+}
+
+fn pull_secrets(defaults: &Defaults) -> Option<Vec<LocalObjectReference>> {
+    let secrets = defaults.pull_secrets.iter();
+    let secrets: Vec<_> = secrets
+        .map(|name| LocalObjectReference { name: name.clone() })
+        .collect();
+    (!secrets.is_empty()).then_some(secrets)
 }
 
 fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {

@@ -69,13 +69,16 @@ pub(super) fn object<Spec, Status>(
     known: &Known<Spec, Status>,
 ) -> Object<Spec, Status> {
     Object {
-        meta: meta(name, known.found.labels.clone(), known.generation),
+        meta: Meta {
+            created: known.since,
+            ..meta(name, known.found.labels.clone(), known.generation)
+        },
         spec: known.found.spec.clone(),
         status: known.status.clone(),
     }
 }
 
-/// Nothing in a folder is older than anything else; names decide.
+/// What was there before this run is older than anything that comes later; among these names decide.
 pub(super) fn meta(name: &str, labels: BTreeMap<String, String>, generation: i64) -> Meta {
     Meta {
         key: Key::new("", name),

@@ -223,7 +223,9 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
             message.push_str(&format!("; {why}"));
         }
         // Sockets outlive what they were opened with.
-        if let Some((_, why)) = credentials(facts, Some(report)) {
+        let kite = credentials(facts, Some(report)).map(|(_, why)| why);
+        let redis = facts.missing_redis_secret.map(no_redis_secret);
+        for why in kite.into_iter().chain(redis) {
             message.push_str(&format!("; {why}: no lost connection can be opened again"));
         }
         return Finding::Holds(Reason::Streaming, message);
@@ -252,9 +254,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         .missing_redis_secret
         .filter(|_| !report.redis.connected)
     {
-        let message = format!(
-            "ticks do not reach Redis: Secret {secret} of spec.redis.secretRef does not exist: create it"
-        );
+        let message = format!("ticks do not reach Redis: {}", no_redis_secret(secret));
         return Finding::Fails(Reason::SecretMissing, message);
     }
     // Without an assignment it knows neither Kite nor Redis.
@@ -275,6 +275,10 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         lasting: reason,
         message,
     }
+}
+
+fn no_redis_secret(secret: &str) -> String {
+    format!("Secret {secret} of spec.redis.secretRef does not exist: create it")
 }
 
 /// What is said of sockets that have to close.

@@ -373,7 +373,9 @@ impl Stage {
     }
 
     pub(crate) async fn delete_everything(&self) -> Result<()> {
-        self.cluster.kubectl(&["delete", "iset", "--all"]).await?;
+        self.cluster
+            .kubectl(&["delete", "iset", "--all", "--wait=false"])
+            .await?;
         self.cluster
             .kubectl(&["delete", "tka", "--all"])
             .await

@@ -15,6 +15,7 @@ fn defaults() -> Defaults {
     Defaults {
         image: "kite-ingestor:1".to_owned(),
         pull_policy: "IfNotPresent".to_owned(),
+        pull_secrets: vec!["registry".to_owned()],
     }
 }
 

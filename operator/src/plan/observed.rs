@@ -119,12 +119,21 @@ pub struct Meta {
 
 /// A spec that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
+#[error("{}{problem}", before(field))]
 pub struct Unreadable {
     /// Path of the field, such as `spec.connections`.
     pub field: String,
     /// What is wrong with it and what to do.
     pub problem: String,
+}
+
+/// The field, if the problem is one field's.
+fn before(field: &str) -> String {
+    if field.is_empty() {
+        String::new()
+    } else {
+        format!("{field}: ")
+    }
 }
 
 /// A set as it was read.

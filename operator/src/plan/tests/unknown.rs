@@ -198,3 +198,13 @@ fn short_table(equities: u32) -> Table {
         },
     )))
 }
+
+#[test]
+fn a_problem_of_the_whole_object_names_no_field() {
+    let problem = |field: &str| Unreadable {
+        field: field.to_owned(),
+        problem: "too long".to_owned(),
+    };
+    assert_eq!(problem("spec.mode").to_string(), "spec.mode: too long");
+    assert_eq!(problem("").to_string(), "too long");
+}

@@ -69,7 +69,7 @@ crds: ## writes the CRDs into their chart
 	$(CARGO) run --package crds --bin crdgen -- charts/kite-ticker-crds/templates
 
 soak: ## long runs
-	PROPTEST_CASES=100000 $(CARGO) test --release --workspace --exclude tests
+	PROPTEST_CASES=100000 $(CARGO) test --release --workspace --exclude tests --no-fail-fast
 	$(CARGO) test --release --package operator --lib -- --ignored --nocapture
 	OUTAGE_SECONDS=300 $(MAKE) cluster-test
 

@@ -138,10 +138,10 @@ impl Plane {
 
     /// Turns whatever is ready; pending for ever.
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
+        if self.stood_still(timer.as_mut()) && timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
         loop {
-            if self.stood_still(timer.as_mut()) && timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
             let mut changed = self.take_orders(cx);
             let more = self.read_frames(cx);
             let now = self.setup.clock.now();

@@ -1,6 +1,7 @@
 //! Accounts that could stream and must not: paused, or with the API key of an older one.
 //!
 //! Pure. Only what is known takes an account out: a key that was not looked at is no duplicate.
+//! Nor is it another until it was: who may turn out to be a duplicate is named [`unsure`].
 
 use std::collections::BTreeMap;
 

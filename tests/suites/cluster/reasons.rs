@@ -3,24 +3,17 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::stage::{ACCOUNT, Named, Stage};
+use crate::stage::{self, ACCOUNT, Named, Stage};
 
 /// An account of these tests, before anything is wrong with it.
 fn account(namespace: &str, name: &str, origin: &str, more: &Value) -> Value {
-    let mut spec = json!({
-        "credentialsSecretRef": {"name": name},
-        "mock": true,
-        "endpoint": {"websocket": format!("ws://{origin}"), "api": format!("http://{origin}")},
-        // A dozen of them have to fit on two cores.
-        "pod": {"resources": {"requests": {"cpu": "1m", "memory": "16Mi"}}},
-    });
-    merge(&mut spec, more);
-    json!({
-        "apiVersion": "kiteticker.dev/v1alpha1",
-        "kind": "TickerAccount",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"group": name}},
-        "spec": spec,
-    })
+    let mut account = stage::account(name, origin);
+    account["metadata"]["namespace"] = namespace.into();
+    account["metadata"]["labels"] = json!({"group": name});
+    // A dozen of them have to fit on two cores.
+    account["spec"]["pod"] = json!({"resources": {"requests": {"cpu": "1m", "memory": "16Mi"}}});
+    merge(&mut account["spec"], more);
+    account
 }
 
 fn secret(namespace: &str, name: &str, data: &Value) -> Value {

@@ -71,6 +71,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
 
     let before = stage.operator_metrics().await?;
     let start = clock.now();
+    // What does not happen cannot be waited for: this is the time that is measured.
     tokio::time::sleep(CALM).await;
     let after = stage.operator_metrics().await?;
     let seconds = clock.now().saturating_duration_since(start).as_secs_f64();

@@ -1,4 +1,5 @@
-//! Writes what an account owns: its assignment, Service and StatefulSet, and pokes its pod.
+//! Writes what an account owns: its assignment, Service and StatefulSet; a pod whose files changed is
+//! told by [`poke`].
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};

@@ -20,10 +20,17 @@ const WANTED: Asked<'_> = Asked::Wanted {
 fn found(
     change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>),
 ) -> (&'static str, Reason, String) {
-    let ready = judgement(State::True, Reason::Streaming);
+    found_with(&judgement(State::True, Reason::Streaming), change)
+}
+
+/// The same, if the holder is judged like this.
+fn found_with(
+    ready: &Judgement,
+    change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>),
+) -> (&'static str, Reason, String) {
     let mut holder = Holder {
         name: "acct-a",
-        ready: &ready,
+        ready,
         unasked: false,
         acknowledged: true,
         streaming: 5,
@@ -151,52 +158,16 @@ fn placed_but_not_flowing() {
 #[test]
 fn a_holder_that_is_not_ready_lends_its_reason() {
     let expired = judgement(State::False, Reason::TokenExpired);
-    let holders = [Holder {
-        name: "acct-a",
-        ready: &expired,
-        unasked: false,
-        acknowledged: true,
-        streaming: 5,
-        silent: 0,
-    }];
-    let facts = SetFacts {
-        asked: WANTED,
-        scheduled: 5,
-        waiting: 0,
-        conflicts: (0, ""),
-        holders: &holders,
-        freshness: None,
-    };
-    let Finding::Trouble {
-        lasting, message, ..
-    } = set(&facts)
-    else {
-        panic!("must be trouble")
-    };
-    assert_eq!(lasting, Reason::TokenExpired);
+    let (kind, lasting, message) = found_with(&expired, |_, _| {});
+    assert_eq!((kind, lasting), ("Trouble", Reason::TokenExpired));
     assert_eq!(message, "account acct-a: why");
 }
 
 #[test]
 fn a_holder_that_is_on_its_way_is_waited_for() {
     let dialling = judgement(State::Unknown, Reason::Connecting);
-    let holders = [Holder {
-        name: "acct-a",
-        ready: &dialling,
-        unasked: false,
-        acknowledged: true,
-        streaming: 0,
-        silent: 0,
-    }];
-    let facts = SetFacts {
-        asked: WANTED,
-        scheduled: 5,
-        waiting: 0,
-        conflicts: (0, ""),
-        holders: &holders,
-        freshness: None,
-    };
-    assert!(matches!(set(&facts), Finding::Waits(Reason::Connecting, _)));
+    let (kind, reason, _) = found_with(&dialling, |_, holder| holder.streaming = 0);
+    assert_eq!((kind, reason), ("Waits", Reason::Connecting));
 }
 
 #[test]

@@ -71,7 +71,7 @@ crds: ## writes the CRDs into their chart
 soak: ## long runs
 	PROPTEST_CASES=100000 $(CARGO) test --release --workspace --exclude tests --no-fail-fast
 	$(CARGO) test --release --package operator --lib -- --ignored --nocapture
-	OUTAGE_SECONDS=300 $(MAKE) cluster-test
+	OUTAGE_SECONDS=300 CALM_SECONDS=330 $(MAKE) cluster-test
 
 clean: ## removes what building and testing left here, the cluster included
 	tests/cluster/down --purge || true

@@ -21,6 +21,10 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection without a frame of any kind for this long is dead: the server sends one a second.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 
+/// A first dial waits a random part of this, so that a fleet that starts at once does not dial at
+/// once. Later ones wait longer, by their back-off.
+pub const FIRST_DIAL_SPREAD: Duration = Duration::from_millis(200);
+
 /// A connection that lasted this long starts its back-off anew when it is lost.
 const PROVEN_AFTER: Duration = Duration::from_secs(10);
 
@@ -73,6 +77,8 @@ pub struct Session {
     has_credentials: bool,
     failures: u32,
     pending: Option<Action>,
+    /// When an idle session that has become able to dial does so.
+    dial_at: Option<Instant>,
     jitter: fastrand::Rng,
 }
 
@@ -86,6 +92,7 @@ impl Session {
             has_credentials: false,
             failures: 0,
             pending: None,
+            dial_at: None,
             jitter: fastrand::Rng::with_seed(seed),
         }
     }
@@ -177,7 +184,10 @@ impl Session {
                 self.pending = Some(Action::Abandon);
                 self.on_lost(now);
             }
-            Phase::Waiting { .. } => self.phase = Phase::Idle,
+            Phase::Waiting { .. } => {
+                self.phase = Phase::Idle;
+                self.dial_at = Some(now);
+            }
             Phase::Idle | Phase::Refused => {}
         }
     }
@@ -194,7 +204,13 @@ impl Session {
             return Some(action);
         }
         match self.phase {
-            Phase::Idle if self.has_credentials && !self.desired().is_empty() => {
+            Phase::Idle if self.can_dial() => {
+                let jitter = self.jitter.f64();
+                let first = || now + FIRST_DIAL_SPREAD.mul_f64(jitter);
+                if now < *self.dial_at.get_or_insert_with(first) {
+                    return None;
+                }
+                self.dial_at = None;
                 self.phase = Phase::Dialling { since: now };
                 Some(Action::Dial)
             }
@@ -208,8 +224,13 @@ impl Session {
             Phase::Dialling { since } => Some(since + DIAL_TIMEOUT),
             Phase::Live { last_frame, .. } => Some(last_frame + SILENCE_LIMIT),
             Phase::Waiting { until, .. } => Some(until),
-            Phase::Idle | Phase::Refused => None,
+            Phase::Idle => self.dial_at.filter(|_| self.can_dial()),
+            Phase::Refused => None,
         }
+    }
+
+    fn can_dial(&self) -> bool {
+        self.has_credentials && !self.desired().is_empty()
     }
 
     fn stop(&mut self) {

@@ -182,6 +182,25 @@ impl Cluster {
         self.root.join(relative)
     }
 
+    /// Runs a line as somebody at the repository's root does, with the programs that were built
+    /// for the images already.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub async fn shell(&self, line: &str) -> Result<String> {
+        let target = setting("CARGO_TARGET_DIR").unwrap_or_else(|| "target".to_owned());
+        let built = format!("{target}/x86_64-unknown-linux-gnu/image");
+        let output = Command::new("bash")
+            .args(["-euc", line])
+            .current_dir(&self.root)
+            .env("BIN_DIR", setting("BIN_DIR").unwrap_or(built))
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        said(&output, "bash", &[line])
+    }
+
     /// Runs kubectl in the namespace and returns what it printed.
     ///
     /// # Errors

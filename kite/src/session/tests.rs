@@ -20,11 +20,17 @@ fn full(tokens: &[u32]) -> BTreeMap<Token, Mode> {
         .collect()
 }
 
+/// Lets the first dial's spread pass; `now` stays what the test counts from.
+fn dial(session: &mut Session, now: Instant) {
+    assert_eq!(session.poll_action(now - FIRST_DIAL_SPREAD), None);
+    assert_eq!(session.poll_action(now), Some(Action::Dial));
+}
+
 fn dialling(now: Instant) -> Session {
     let mut session = Session::new(1);
     session.set_credentials(true);
     session.set_desired(full(&[1]));
-    assert_eq!(session.poll_action(now), Some(Action::Dial));
+    dial(&mut session, now);
     session
 }
 
@@ -44,6 +50,35 @@ fn nothing_is_dialled_without_credentials_or_without_tokens() {
     session.set_desired(BTreeMap::new());
     session.set_credentials(true);
     assert_eq!(session.poll_action(now), None);
+}
+
+/// Sixty connections of a fleet: none at once, none late, and hardly two together.
+#[test]
+fn connections_that_start_together_dial_apart() {
+    let now = start();
+    let mut moments = std::collections::BTreeSet::new();
+    for seed in 0..60 {
+        let mut session = Session::new(seed);
+        session.set_credentials(true);
+        session.set_desired(full(&[1]));
+        assert_eq!(session.poll_action(now), None);
+        let moment = session.poll_timeout().unwrap();
+        assert!(moment > now && moment <= now + FIRST_DIAL_SPREAD);
+        assert_eq!(session.poll_action(moment), Some(Action::Dial));
+        moments.insert(moment.duration_since(now).as_millis());
+    }
+    assert!(moments.len() > 30, "{moments:?}");
+}
+
+#[test]
+fn a_dial_that_is_due_and_not_wanted_any_more_wakes_nobody() {
+    let now = start();
+    let mut session = Session::new(1);
+    session.set_credentials(true);
+    session.set_desired(full(&[1]));
+    assert_eq!(session.poll_action(now), None);
+    session.set_desired(BTreeMap::new());
+    assert_eq!(session.poll_timeout(), None);
 }
 
 #[test]
@@ -83,7 +118,7 @@ fn a_refusal_stops_dialling_until_the_credentials_change() {
     assert_eq!(session.poll_timeout(), None);
     assert_eq!(session.poll_action(now + Duration::from_secs(86_400)), None);
     session.set_credentials(true);
-    assert_eq!(session.poll_action(now), Some(Action::Dial));
+    dial(&mut session, now);
 }
 
 #[test]
@@ -163,8 +198,9 @@ fn a_proven_connection_starts_its_back_off_anew() {
     let mut session = dialling(now);
     for _ in 0..5 {
         session.on_dial_failed(Failure::Lost, now);
-        session.on_timeout(session.poll_timeout().unwrap());
-        assert_eq!(session.poll_action(now), Some(Action::Dial));
+        let until = session.poll_timeout().unwrap();
+        session.on_timeout(until);
+        assert_eq!(session.poll_action(until), Some(Action::Dial));
     }
     session.on_connected(now);
     let later = now + Duration::from_secs(10);
@@ -180,7 +216,7 @@ fn without_tokens_the_socket_is_closed_and_a_later_token_dials() {
     assert_eq!(session.poll_action(now), Some(Action::Close));
     assert_eq!(session.poll_action(now), None);
     session.set_desired(full(&[3]));
-    assert_eq!(session.poll_action(now), Some(Action::Dial));
+    dial(&mut session, now);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod fail_static;
 mod faults;
+mod images;
 mod kubectl;
 mod manifests;
 mod reasons;
@@ -53,6 +54,7 @@ async fn a_cluster_streams_what_is_applied() {
 async fn play(stage: &mut Stage) -> Result<String> {
     stage.install_definitions().await?;
     manifests::check(stage.cluster()).await?;
+    images::check(stage).await?;
     stage.install_operator().await?;
 
     let ticks = Ticks::subscribe(&stage.redis_url(), "*").await?;

@@ -128,6 +128,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
             .wait_reason_in(&namespace, kind, name, ready, reason)
             .await;
     }
+    mute(stage, &namespace).await?;
     // The account of the other namespace is named, and streams on.
     let duplicate = stage
         .cluster()
@@ -141,6 +142,20 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
         .kubectl(&["delete", "namespace", &namespace, "--timeout=120s"])
         .await
         .map(drop)
+}
+
+/// Heartbeats without ticks: the sockets are live, and the sets say that nothing comes.
+async fn mute(stage: &Stage, namespace: &str) -> Result<()> {
+    let fault = |mute: bool| json!({"api_key": "fake-key-good", "mute": mute});
+    stage.simulator().control("faults", fault(true)).await?;
+    stage
+        .wait_reason_in(namespace, "iset", "good", "False", "Stale")
+        .await;
+    stage.simulator().control("faults", fault(false)).await?;
+    stage
+        .wait_reason_in(namespace, "iset", "good", "True", "Streaming")
+        .await;
+    Ok(())
 }
 
 fn accounts(world: &mut World<'_>) {
@@ -192,7 +207,8 @@ fn accounts(world: &mut World<'_>) {
 fn sets(world: &mut World<'_>, shares: &[Named], taken: &[Named]) {
     let symbols: Vec<&str> = shares.iter().map(|it| it.symbol.as_str()).collect();
     let (one, none) = (&symbols[..1], json!({}));
-    world.set("good", "good", &symbols, &none, ("True", "Streaming"));
+    let soon = json!({"staleAfter": "2s"});
+    world.set("good", "good", &symbols, &soon, ("True", "Streaming"));
     world.set(
         "paused",
         "good",

@@ -19,6 +19,7 @@ pub mod plane;
 pub mod redis;
 pub mod report;
 pub mod run;
+pub mod silence;
 pub mod stats;
 pub mod stream;
 pub mod table;

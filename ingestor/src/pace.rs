@@ -53,7 +53,7 @@ impl Paces {
 
 /// Learns from the times of newest ticks, looked at about once a second.
 #[derive(Clone, Copy, Debug, Default)]
-struct Pace {
+pub struct Pace {
     newest: Option<Received>,
     /// Ticks may have been missed since the newest one: the next interval says nothing.
     interrupted: bool,
@@ -67,8 +67,14 @@ struct Pace {
 const SHORTER_COUNTS: u32 = 32;
 
 impl Pace {
+    /// Near the longest common time between two ticks, once there were two.
+    #[must_use]
+    pub const fn usual(&self) -> Option<Duration> {
+        self.usual
+    }
+
     /// The newest tick came then. `interrupted`: ticks may have been missed since the last look.
-    fn look(&mut self, newest: Option<Received>, interrupted: bool) {
+    pub fn look(&mut self, newest: Option<Received>, interrupted: bool) {
         self.interrupted |= interrupted;
         let before = std::mem::replace(&mut self.newest, newest);
         let (Some(before), Some(newest)) = (before, newest) else {

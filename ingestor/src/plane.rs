@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use kite::session::Unconfirmed;
 use kite::{Command, Mode, ServerText, Token};
 use rustls::ClientConfig;
 use service::clock::Clock;
@@ -30,6 +31,8 @@ use crate::credentials::Found;
 use crate::redis::access::Access;
 use crate::redis::link::Link;
 use crate::report::{self, Snapshot};
+use crate::silence::Silence;
+use crate::table::Table;
 use connection::{Connection, Dialler, Event};
 use publisher::Publisher;
 use socket::Frame;
@@ -89,6 +92,7 @@ pub struct Plane {
     places: BTreeMap<Token, u8>,
     dialler: Option<Dialler>,
     verdict: Verdict,
+    silences: [Silence; kite::limits::CONNECTIONS_PER_API_KEY as usize],
     facts: report::Facts,
     orders: mpsc::Receiver<Order>,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -115,6 +119,7 @@ impl Plane {
             places: BTreeMap::new(),
             dialler: None,
             verdict: Verdict::default(),
+            silences: Default::default(),
             facts: report::Facts::new(&setup.epoch),
             orders,
             snapshots,
@@ -270,7 +275,11 @@ impl Plane {
                 return false;
             };
             match frame {
-                Frame::Binary(bytes) => self.publisher.on_frame(&bytes, now),
+                Frame::Binary(bytes) => {
+                    if self.publisher.on_frame(&bytes, now) {
+                        self.connections[index].on_ticks(now);
+                    }
+                }
                 Frame::Text(text) => self.on_text(index, &text, now),
                 Frame::Control => {}
             }
@@ -323,6 +332,10 @@ impl Plane {
                 tokens.iter().for_each(|token| table.on_mode_change(*token));
             }
             Event::Sent(Command::Unsubscribe(_)) => {}
+            Event::Confirm => {
+                let unconfirmed = unconfirmed(table, index);
+                self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
+            }
         }
     }
 
@@ -333,7 +346,19 @@ impl Plane {
             .fold(self.next_report, Instant::min)
     }
 
+    /// Tells each session how long its tokens may be without a tick.
+    fn judge_silence(&mut self) {
+        for connection in &mut self.connections {
+            let rows = self.publisher.table.rows().iter();
+            let rows = rows.filter(|row| row.connection == connection.index());
+            let usual =
+                self.silences[usize::from(connection.index())].look(connection.live(), rows);
+            connection.set_usual_silence(usual);
+        }
+    }
+
     fn publish_snapshot(&mut self, now: Instant) {
+        self.judge_silence();
         let snapshot = report::snapshot(
             &mut self.facts,
             &self.publisher,
@@ -365,5 +390,21 @@ impl Plane {
         if tokio::time::timeout(DRAIN, ended).await.is_err() {
             tracing::warn!("ended before redis answered everything or sockets were closed");
         }
+    }
+}
+
+/// Tokens of a connection that have not done what their socket was told.
+fn unconfirmed(table: &Table, connection: u8) -> Unconfirmed {
+    let rows = || {
+        table
+            .rows()
+            .iter()
+            .filter(|row| row.connection == connection)
+    };
+    let unseen = rows().filter(|row| !row.seen);
+    let other_mode = rows().filter(|row| row.owes_mode());
+    Unconfirmed {
+        unseen: unseen.map(|row| row.token).collect(),
+        other_mode: other_mode.map(|row| row.token).collect(),
     }
 }

@@ -12,6 +12,7 @@ use kite::{InstrumentType, Mode, Packet, Segment, Token};
 use rustc_hash::FxHashMap;
 
 use crate::redis::resp::publish_head;
+use crate::silence::Usual;
 use crate::tick::decimal::Decimals;
 use crate::tick::face::{Imprint, write_head};
 use crate::tick::render::{self, Look, Tick};
@@ -65,6 +66,8 @@ pub struct Row {
     pub seen: bool,
     /// When its newest tick came.
     pub received: Option<Received>,
+    /// The usual time between two of its ticks.
+    pub usual: Usual,
     decimals: Decimals,
     first: FirstPackets,
     snapshot: bool,
@@ -76,6 +79,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether packets came by the present socket, but none in the mode it was asked for last.
+    #[must_use]
+    pub const fn owes_mode(&self) -> bool {
+        self.seen && self.first.owes_mode()
+    }
+
     fn forget_socket(&mut self) {
         self.subscribed = None;
         self.seen = false;
@@ -117,6 +126,8 @@ struct Channel {
 pub enum Verdict {
     /// It is a tick: numbered, to be rendered or held.
     Tick,
+    /// The same, but it came because it was asked for: a first packet.
+    Snapshot,
     /// A first packet of a session that is over: seen, and nothing more.
     OldSnapshot,
 }
@@ -178,6 +189,7 @@ impl Table {
                 row.subscribed = previous.subscribed;
                 row.seen = previous.seen;
                 row.received = previous.received;
+                row.usual = previous.usual;
                 row.first = previous.first;
                 row.ts = previous.ts;
                 row.volume = previous.volume;
@@ -242,6 +254,10 @@ impl Table {
         if first && exchange_time.is_some_and(|time| is_of_another_day(time, received.us)) {
             return Verdict::OldSnapshot;
         }
+        if let (Some(before), false, false) = (row.received, first, row.snapshot) {
+            row.usual
+                .learn(received.at.saturating_duration_since(before.at));
+        }
         row.received = Some(received);
         row.snapshot = first;
         row.ts = tick_time(exchange_time, received.us, row.ts);
@@ -250,7 +266,11 @@ impl Table {
             channel.seq += 1;
             output.seq = channel.seq;
         }
-        Verdict::Tick
+        if first {
+            Verdict::Snapshot
+        } else {
+            Verdict::Tick
+        }
     }
 
     /// Numbers a held tick of `row` on channels that it was not accepted for.
@@ -320,11 +340,11 @@ impl Table {
         }
     }
 
-    /// A socket was told to stream `token`.
+    /// A socket was told to stream `token`, for the first time or again.
     pub fn on_subscribe(&mut self, token: Token, now: Instant) {
         if let Some(row) = self.find(token) {
             let row = &mut self.rows[row as usize];
-            row.subscribed = Some(now);
+            row.subscribed.get_or_insert(now);
             row.seen = false;
             row.volume = None;
             row.first.on_subscribe();
@@ -378,6 +398,7 @@ impl Table {
             subscribed: None,
             seen: false,
             received: None,
+            usual: Usual::default(),
             decimals: Decimals::new(row.token.segment().decimals()),
             first: FirstPackets::default(),
             snapshot: false,

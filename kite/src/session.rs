@@ -1,17 +1,20 @@
 //! The life of one ticker connection as a state machine without I/O.
 //!
-//! Owns when to dial, what to send, when to give up on a silent socket and how long to wait. The
-//! shell around it owns the socket, tells it what happened (`on_…`) with the monotonic time, and
+//! Owns when to dial, what to send, when to give up on a silent or a mute socket and how long to
+//! wait. The shell around it owns the socket, tells it what happened (`on_…`) with the monotonic time, and
 //! carries out what [`Session::poll_action`] says. It must not read a clock or decode ticks.
 
 pub mod backoff;
+pub mod mute;
 pub mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use backoff::Failure;
+use mute::Patience;
 use subscriptions::Subscriptions;
+pub use subscriptions::Unconfirmed;
 
 use crate::{Command, Mode, Token};
 
@@ -20,6 +23,9 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection without a frame of any kind for this long is dead: the server sends one a second.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often a live socket is pinged: what stands between keeps an idle connection open.
+pub const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// A first dial waits a random part of this, so that a fleet that starts at once does not dial at
 /// once. Later ones wait longer, by their back-off.
@@ -39,6 +45,12 @@ pub enum Action {
     Close,
     /// End a dial or a socket that was silent for too long, without ceremony.
     Abandon,
+    /// End a socket with a Close frame: it sends heartbeats and has sent no tick for so long.
+    Replace(Duration),
+    /// Send a ping on the live socket.
+    Ping,
+    /// Say by [`Session::on_unconfirmed`] which tokens have not done what they were asked to.
+    Confirm,
 }
 
 /// Where the connection is.
@@ -57,6 +69,8 @@ pub enum Phase {
         since: Instant,
         /// The last frame of any kind.
         last_frame: Instant,
+        /// The last tick that was no first packet of a token; the start before that.
+        last_tick: Instant,
     },
     /// The next dial has to wait.
     Waiting {
@@ -74,6 +88,8 @@ pub enum Phase {
 pub struct Session {
     phase: Phase,
     subscriptions: Subscriptions,
+    patience: Patience,
+    ping_at: Option<Instant>,
     has_credentials: bool,
     failures: u32,
     pending: Option<Action>,
@@ -89,6 +105,8 @@ impl Session {
         Self {
             phase: Phase::Idle,
             subscriptions: Subscriptions::default(),
+            patience: Patience::default(),
+            ping_at: None,
             has_credentials: false,
             failures: 0,
             pending: None,
@@ -141,7 +159,9 @@ impl Session {
             self.phase = Phase::Live {
                 since: now,
                 last_frame: now,
+                last_tick: now,
             };
+            self.ping_at = Some(now + PING_EVERY);
         }
     }
 
@@ -157,6 +177,37 @@ impl Session {
     pub fn on_frame(&mut self, now: Instant) {
         if let Phase::Live { last_frame, .. } = &mut self.phase {
             *last_frame = now;
+        }
+    }
+
+    /// Ticks arrived that were no first packets of a token: what is only asked for proves little.
+    #[inline]
+    pub fn on_ticks(&mut self, now: Instant) {
+        if let Phase::Live { last_tick, .. } = &mut self.phase {
+            *last_tick = now;
+            self.patience.on_ticks();
+        }
+    }
+
+    /// Says how long the tokens of this connection may be without a tick, all together, before that
+    /// is no chance any more; `None` when nothing is known of them.
+    pub fn set_usual_silence(&mut self, longest: Option<Duration>) {
+        self.patience.set_usual(longest);
+    }
+
+    /// The answer to [`Action::Confirm`]. What has had its time is asked for again, a few times.
+    pub fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
+        self.subscriptions.on_unconfirmed(tokens, now);
+    }
+
+    /// Since when the live socket is up, and when its last tick came.
+    #[must_use]
+    pub const fn live(&self) -> Option<(Instant, Instant)> {
+        match self.phase {
+            Phase::Live {
+                since, last_tick, ..
+            } => Some((since, last_tick)),
+            _ => None,
         }
     }
 
@@ -180,15 +231,30 @@ impl Session {
                 self.pending = Some(Action::Abandon);
                 self.fail(Failure::Lost, now);
             }
-            Phase::Live { .. } => {
-                self.pending = Some(Action::Abandon);
-                self.on_lost(now);
-            }
+            Phase::Live {
+                last_frame,
+                last_tick,
+                ..
+            } => self.on_live_timeout(last_frame, last_tick, now),
             Phase::Waiting { .. } => {
                 self.phase = Phase::Idle;
                 self.dial_at = Some(now);
             }
             Phase::Idle | Phase::Refused => {}
+        }
+    }
+
+    fn on_live_timeout(&mut self, last_frame: Instant, last_tick: Instant, now: Instant) {
+        if now >= last_frame + SILENCE_LIMIT {
+            self.pending = Some(Action::Abandon);
+            self.on_lost(now);
+        } else if self.patience.end(last_tick).is_some_and(|end| now >= end) {
+            self.patience.on_replaced();
+            self.pending = Some(Action::Replace(now.saturating_duration_since(last_tick)));
+            self.on_lost(now);
+        } else if self.ping_at.is_some_and(|at| now >= at) {
+            self.pending = Some(Action::Ping);
+            self.ping_at = Some(now + PING_EVERY);
         }
     }
 
@@ -214,7 +280,12 @@ impl Session {
                 self.phase = Phase::Dialling { since: now };
                 Some(Action::Dial)
             }
-            Phase::Live { .. } => self.subscriptions.next_command().map(Action::Send),
+            Phase::Live { .. } => {
+                if self.subscriptions.take_check(now) {
+                    return Some(Action::Confirm);
+                }
+                self.subscriptions.next_command(now).map(Action::Send)
+            }
             Phase::Idle | Phase::Dialling { .. } | Phase::Waiting { .. } | Phase::Refused => None,
         }
     }
@@ -222,7 +293,19 @@ impl Session {
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Dialling { since } => Some(since + DIAL_TIMEOUT),
-            Phase::Live { last_frame, .. } => Some(last_frame + SILENCE_LIMIT),
+            Phase::Live {
+                last_frame,
+                last_tick,
+                ..
+            } => [
+                Some(last_frame + SILENCE_LIMIT),
+                self.patience.end(last_tick),
+                self.ping_at,
+                self.subscriptions.check_at(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
             Phase::Waiting { until, .. } => Some(until),
             Phase::Idle => self.dial_at.filter(|_| self.can_dial()),
             Phase::Refused => None,

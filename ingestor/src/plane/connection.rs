@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use contract::report::ConnectionState;
 use futures::future::BoxFuture;
-use kite::session::{Action, Failure, Phase, Session};
+use kite::session::{Action, Failure, Phase, Session, Unconfirmed};
 use kite::{Command, Mode, Token};
 use rustls::ClientConfig;
 use service::text::{LineQuota, printable};
@@ -40,6 +40,8 @@ pub enum Event {
     Ended,
     /// This was sent.
     Sent(Command),
+    /// The session asks which tokens have not done what they were asked to.
+    Confirm,
 }
 
 /// Kite's words and reasons are logged so often at most: what repeats says nothing new.
@@ -156,6 +158,27 @@ impl Connection {
         self.events.pop_front()
     }
 
+    /// Ticks came that nobody asked for.
+    pub fn on_ticks(&mut self, now: Instant) {
+        self.session.on_ticks(now);
+    }
+
+    /// Answers [`Event::Confirm`].
+    pub fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
+        self.session.on_unconfirmed(tokens, now);
+    }
+
+    /// How long its tokens may be without a tick, all together.
+    pub fn set_usual_silence(&mut self, longest: Option<Duration>) {
+        self.session.set_usual_silence(longest);
+    }
+
+    /// Since when the socket is up, and when its last tick came.
+    #[must_use]
+    pub const fn live(&self) -> Option<(Instant, Instant)> {
+        self.session.live()
+    }
+
     /// The server complained on a live socket, which stays.
     pub fn on_server_error(&mut self, message: &str, now: Instant) {
         let error = format!("the server says: {}", printable(message, LONGEST_TEXT));
@@ -244,6 +267,15 @@ impl Connection {
                 Action::Dial => self.dial(dialler),
                 Action::Send(command) => self.send(command, now),
                 Action::Close => self.hang_up(),
+                Action::Replace(silent) => {
+                    let silent = silent.as_secs();
+                    self.hang_up();
+                    let error =
+                        format!("heartbeats but no tick for {silent} s: the socket is replaced");
+                    self.note("ticker connection is mute", error, now);
+                }
+                Action::Ping => self.ping(now),
+                Action::Confirm => self.events.push_back(Event::Confirm),
                 Action::Abandon => {
                     self.line = Line::Down;
                     self.end("no frame or answer in time".to_owned(), now);
@@ -326,6 +358,14 @@ impl Connection {
         self.events.push_back(Event::Sent(command));
     }
 
+    fn ping(&mut self, now: Instant) {
+        if let Line::Up(socket) = &mut self.line
+            && let Err(error) = socket.ping()
+        {
+            self.lose(&error, now);
+        }
+    }
+
     fn lose(&mut self, error: &SocketError, now: Instant) {
         self.line = Line::Down;
         self.session.on_lost(now);
@@ -372,6 +412,7 @@ async fn dial(dialler: Dialler) -> Dialled {
 mod tests {
     use std::future::poll_fn;
 
+    use kite::session::FIRST_DIAL_SPREAD;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -406,12 +447,19 @@ mod tests {
         connection.set_credentials(true);
         connection.set_desired(one_token());
         let live = async |connection: &mut Connection| {
+            let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
             poll_fn(|cx| {
-                connection.poll(cx, clock.now(), Some(&dialler));
-                if connection.is_live() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
+                loop {
+                    connection.poll(cx, clock.now(), Some(&dialler));
+                    if connection.is_live() {
+                        return Poll::Ready(());
+                    }
+                    if let Some(deadline) = connection.deadline() {
+                        alarm.as_mut().reset(deadline.into());
+                    }
+                    if alarm.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
                 }
             })
             .await;
@@ -425,7 +473,9 @@ mod tests {
         for desired in [BTreeMap::new(), one_token()] {
             connection.set_desired(desired);
             poll_fn(|cx| {
-                connection.poll(cx, clock.now(), Some(&dialler));
+                let now = clock.now();
+                connection.poll(cx, now, Some(&dialler));
+                connection.poll(cx, now + FIRST_DIAL_SPREAD, Some(&dialler));
                 Poll::Ready(())
             })
             .await;

@@ -93,8 +93,9 @@ impl Publisher {
         }
     }
 
-    /// Takes one binary frame that was read at `now`.
-    pub fn on_frame(&mut self, frame: &[u8], now: Instant) {
+    /// Takes one binary frame that was read at `now`; whether it held ticks that nobody asked for.
+    pub fn on_frame(&mut self, frame: &[u8], now: Instant) -> bool {
+        let mut live = false;
         let received = Received {
             at: now,
             us: self.clock.wall_micros(),
@@ -103,7 +104,7 @@ impl Publisher {
         self.stamps_left = 0;
         for packet in Packets::new(frame) {
             match packet {
-                Ok(packet) => self.on_packet(&packet, received, &mut ticks),
+                Ok(packet) => live |= self.on_packet(&packet, received, &mut ticks),
                 Err(FrameError::Packet(_)) => self.stats.errors.unknown_packet += 1,
                 Err(FrameError::Truncated { .. }) => self.stats.errors.truncated_frame += 1,
                 Err(FrameError::Trailing(_)) => self.stats.errors.trailing_bytes += 1,
@@ -114,6 +115,7 @@ impl Publisher {
             self.stats.observe_frame(&ticks, elapsed);
             self.batch_since.get_or_insert(now);
         }
+        live
     }
 
     /// Whether what was gathered has to go out before another frame is read.
@@ -147,15 +149,16 @@ impl Publisher {
         self.link.is_idle() && (self.backlog.is_empty() || !self.link.is_open())
     }
 
-    fn on_packet(&mut self, packet: &Packet, received: Received, ticks: &mut [u64]) {
+    fn on_packet(&mut self, packet: &Packet, received: Received, ticks: &mut [u64]) -> bool {
         let Some(row) = self.table.find(packet.token) else {
             self.stats.errors.unknown_token += 1;
-            return;
+            return false;
         };
         let class = self.table.row(row).class as usize;
-        if self.table.accept(row, packet, received) == Verdict::OldSnapshot {
+        let verdict = self.table.accept(row, packet, received);
+        if verdict == Verdict::OldSnapshot {
             self.stats.old_snapshots[class] += 1;
-            return;
+            return false;
         }
         self.stats.ticks += 1;
         self.stats.last_tick_us = received.us;
@@ -170,6 +173,7 @@ impl Publisher {
         } else if self.backlog.hold(row, packet) {
             self.stats.conflated += 1;
         }
+        verdict == Verdict::Tick
     }
 
     #[inline]

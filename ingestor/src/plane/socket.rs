@@ -170,6 +170,15 @@ impl Socket {
         Ok(Pin::new(&mut self.stream).start_send(Message::text(text))?)
     }
 
+    /// Takes a ping to send. To be followed by [`Socket::poll_flush`].
+    ///
+    /// # Errors
+    /// When the server has left too much unread.
+    pub fn ping(&mut self) -> Result<(), SocketError> {
+        self.unflushed = true;
+        Ok(Pin::new(&mut self.stream).start_send(Message::Ping(Bytes::new()))?)
+    }
+
     /// Writes what is to be sent, as far as possible now.
     ///
     /// # Errors

@@ -80,6 +80,12 @@ impl FirstPackets {
         self.changed = true;
     }
 
+    /// Whether no packet in the mode that was asked for last has come yet.
+    #[must_use]
+    pub const fn owes_mode(self) -> bool {
+        self.changed
+    }
+
     /// Whether a packet that came in `came` is a first one, where `wanted` was asked for. What is
     /// under way in the old mode when the mode changes is an ordinary tick. Once the wanted mode is
     /// seen nothing is owed any more.

@@ -1,6 +1,7 @@
 //! A small Kite: accepts sockets, writes down what it is told, sends what the test says.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::{SinkExt, StreamExt};
@@ -28,6 +29,7 @@ pub struct KiteServer {
     accepted: Arc<Mutex<HashSet<String>>>,
     sockets: mpsc::UnboundedReceiver<mpsc::UnboundedSender<Message>>,
     seen: mpsc::UnboundedReceiver<Seen>,
+    pings: Arc<AtomicU64>,
 }
 
 impl KiteServer {
@@ -38,6 +40,8 @@ impl KiteServer {
         let (socket_sender, sockets) = mpsc::unbounded_channel();
         let (seen_sender, seen) = mpsc::unbounded_channel();
         let tokens = Arc::clone(&accepted);
+        let pings = Arc::new(AtomicU64::new(0));
+        let pinged = Arc::clone(&pings);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -46,7 +50,7 @@ impl KiteServer {
                     socket_sender.clone(),
                     seen_sender.clone(),
                 );
-                tokio::spawn(serve(stream, tokens, sockets, seen));
+                tokio::spawn(serve(stream, tokens, sockets, seen, Arc::clone(&pinged)));
             }
         });
         Self {
@@ -54,7 +58,13 @@ impl KiteServer {
             accepted,
             sockets,
             seen,
+            pings,
         }
+    }
+
+    /// Pings so far.
+    pub fn pings(&self) -> u64 {
+        self.pings.load(Ordering::Relaxed)
     }
 
     pub fn origin(&self) -> String {
@@ -88,6 +98,7 @@ async fn serve(
     tokens: Arc<Mutex<HashSet<String>>>,
     sockets: mpsc::UnboundedSender<mpsc::UnboundedSender<Message>>,
     seen: mpsc::UnboundedSender<Seen>,
+    pings: Arc<AtomicU64>,
 ) {
     let check = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         let target = request.uri().to_string();
@@ -121,6 +132,7 @@ async fn serve(
                     drop(seen.send(Seen::Command(command)));
                 }
                 Some(Ok(Message::Close(_))) => drop(seen.send(Seen::CloseFrame)),
+                Some(Ok(Message::Ping(_))) => drop(pings.fetch_add(1, Ordering::Relaxed)),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => {
                     drop(seen.send(Seen::Gone));

@@ -177,6 +177,76 @@ fn a_silent_socket_is_abandoned_and_a_heartbeat_keeps_it() {
     ));
 }
 
+/// Lets time pass second by second with a heartbeat in each; what there was to do.
+fn heartbeats(session: &mut Session, from: Instant, seconds: u64) -> Vec<(u64, Action)> {
+    let mut done = Vec::new();
+    for second in 1..=seconds {
+        let now = from + Duration::from_secs(second);
+        session.on_frame(now);
+        session.on_timeout(now);
+        while let Some(action) = session.poll_action(now) {
+            done.push((second, action));
+        }
+    }
+    done
+}
+
+#[test]
+fn a_live_socket_is_pinged() {
+    let now = start();
+    let mut session = live(now);
+    session.on_unconfirmed(&Unconfirmed::default(), now);
+    let done = heartbeats(&mut session, now, 25);
+    assert_eq!(done, [(10, Action::Ping), (20, Action::Ping)]);
+}
+
+#[test]
+fn a_socket_that_only_beats_is_replaced_and_one_that_ticks_is_not() {
+    let now = start();
+    let mut session = live(now);
+    session.set_usual_silence(Some(Duration::from_secs(7)));
+    session.on_ticks(now + Duration::from_secs(4));
+    let done = heartbeats(&mut session, now, 10);
+    assert_eq!(done.last().unwrap().1, Action::Ping);
+    assert!(matches!(session.phase(), Phase::Live { .. }));
+    let done = heartbeats(&mut session, now + Duration::from_secs(10), 1);
+    assert_eq!(done, [(1, Action::Replace(Duration::from_secs(7)))]);
+    assert!(matches!(
+        session.phase(),
+        Phase::Waiting {
+            after: Failure::Lost,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_socket_of_which_nothing_is_known_may_be_mute() {
+    let now = start();
+    let mut session = live(now);
+    heartbeats(&mut session, now, 3_600);
+    assert!(matches!(session.phase(), Phase::Live { .. }));
+}
+
+#[test]
+fn an_unconfirmed_token_is_asked_for_again() {
+    let now = start();
+    let mut session = live(now);
+    let later = session.poll_timeout().unwrap();
+    session.on_timeout(later);
+    assert_eq!(session.poll_action(later), Some(Action::Confirm));
+    let unseen = vec![Token(1)];
+    let tokens = Unconfirmed {
+        unseen,
+        other_mode: Vec::new(),
+    };
+    session.on_unconfirmed(&tokens, later);
+    let unsubscribe = Command::Unsubscribe(vec![Token(1)]);
+    assert_eq!(session.poll_action(later), Some(Action::Send(unsubscribe)));
+    let subscribe = Command::Subscribe(vec![Token(1)]);
+    assert_eq!(session.poll_action(later), Some(Action::Send(subscribe)));
+}
+
 #[test]
 fn a_lost_connection_is_told_everything_again() {
     let now = start();
@@ -245,6 +315,8 @@ enum Step {
     Frame,
     Lost,
     Timeout,
+    Ticks,
+    Usual(u64),
     Desired(BTreeMap<Token, Mode>),
     Credentials(bool),
     Poll,
@@ -263,6 +335,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         Just(Step::Frame),
         Just(Step::Lost),
         Just(Step::Timeout),
+        Just(Step::Ticks),
+        (0_u64..100).prop_map(Step::Usual),
         proptest::collection::vec(1_u32..5, 0..3).prop_map(|tokens| Step::Desired(full(&tokens))),
         any::<bool>().prop_map(Step::Credentials),
         Just(Step::Poll),
@@ -285,6 +359,10 @@ proptest! {
                 Step::Failed(failure) if dial => { session.on_dial_failed(failure, now); dial = false; }
                 Step::Lost if socket => { session.on_lost(now); socket = false; }
                 Step::Frame if socket => session.on_frame(now),
+                Step::Ticks if socket => session.on_ticks(now),
+                Step::Usual(seconds) => {
+                    session.set_usual_silence(Some(Duration::from_secs(seconds)));
+                }
                 Step::Timeout => session.on_timeout(now),
                 Step::Desired(desired) => session.set_desired(desired),
                 Step::Credentials(present) => session.set_credentials(present),
@@ -300,6 +378,13 @@ proptest! {
                     }
                     Action::Close => { prop_assert!(socket || dial); socket = false; dial = false; }
                     Action::Abandon => { prop_assert!(socket || dial); socket = false; dial = false; }
+                    Action::Replace(_) => { prop_assert!(socket); socket = false; }
+                    Action::Ping => prop_assert!(socket),
+                    Action::Confirm => {
+                        prop_assert!(socket);
+                        let unseen = session.desired().keys().copied().collect();
+                        session.on_unconfirmed(&Unconfirmed { unseen, other_mode: Vec::new() }, now);
+                    }
                 }
             }
             prop_assert_eq!(socket, matches!(session.phase(), Phase::Live { .. }));

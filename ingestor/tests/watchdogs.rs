@@ -1,0 +1,144 @@
+//! A socket that goes mute is replaced; a token that does not come is asked for again.
+
+mod stage;
+
+use std::time::Duration;
+
+use kite::{Command, Mode, Token};
+use stage::kite_server::{KiteServer, Seen, frame, full};
+use stage::redis_server::RedisServer;
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_tungstenite::tungstenite::Message;
+
+/// How often the server says something in these tests.
+const BEAT: Duration = Duration::from_millis(100);
+
+fn token(number: u32) -> Token {
+    option(number).token
+}
+
+fn heartbeat() -> Message {
+    Message::binary(vec![0])
+}
+
+/// An ingestor with `numbers` to stream, and the server it streams them from.
+async fn started(numbers: &[u32]) -> (KiteServer, RedisServer, Folders, Ingestor) {
+    let (kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.instruments = numbers.iter().map(|number| option(*number)).collect();
+    folders.assign(&assigned);
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    (kite, redis, folders, ingestor)
+}
+
+/// Sends a tick of each number and beat, until the socket or the patience ends.
+async fn tick_for(socket: &UnboundedSender<Message>, numbers: &[u32], beats: usize) {
+    let mut beat = tokio::time::interval(BEAT);
+    for price in 1..=beats as i32 {
+        beat.tick().await;
+        let packets: Vec<_> = numbers
+            .iter()
+            .map(|number| full(token(*number), price))
+            .collect();
+        drop(socket.send(frame(&packets)));
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_only_beats_is_replaced_and_the_next_one_streams() {
+    let (mut kite, _redis, _folders, ingestor) = started(&[1, 2, 3]).await;
+    let first = kite.socket().await;
+    // Two of three tick for long enough that their pace is known; the third never does.
+    tick_for(&first, &[1, 2], 30).await;
+    let beating = tokio::spawn(async move {
+        let mut beat = tokio::time::interval(BEAT);
+        while first.send(heartbeat()).is_ok() {
+            beat.tick().await;
+        }
+    });
+    let second = kite.socket().await;
+    let report = ingestor
+        .until("the reason", |report| report.connections[0].reconnects == 1)
+        .await;
+    assert_eq!(report.connections[0].instruments, 3);
+    let log = ingestor.log();
+    assert!(log.contains("heartbeats but no tick for 5 s"), "{log}");
+    beating.abort();
+    second
+        .send(frame(&[full(token(1), 7), full(token(2), 7)]))
+        .unwrap();
+    ingestor
+        .until("both again", |report| report.streaming == 2)
+        .await;
+}
+
+/// One token that ticks seldom is judged by its own pace: nothing is replaced between two of its
+/// ticks.
+#[tokio::test]
+async fn a_sparse_token_does_not_make_its_socket_mute() {
+    let (mut kite, _redis, _folders, ingestor) = started(&[1]).await;
+    let socket = kite.socket().await;
+    let mut beat = tokio::time::interval(BEAT);
+    for number in 0..=120 {
+        beat.tick().await;
+        // Every three seconds, while the limit is five for whoever ticks all the time.
+        let message = if number % 30 == 0 {
+            frame(&[full(token(1), 1 + number)])
+        } else {
+            heartbeat()
+        };
+        socket.send(message).unwrap();
+    }
+    for _ in 0..70 {
+        beat.tick().await;
+        socket.send(heartbeat()).unwrap();
+    }
+    assert_eq!(ingestor.report().await.connections[0].reconnects, 0);
+    assert!(kite.pings() > 0, "an idle connection is pinged");
+}
+
+#[tokio::test]
+async fn what_does_not_come_is_asked_for_again_and_then_called_silent() {
+    let (mut kite, _redis, _folders, ingestor) = started(&[1, 2]).await;
+    let socket = kite.socket().await;
+    let beats = socket.clone();
+    let beating = tokio::spawn(async move {
+        let mut beat = tokio::time::interval(BEAT);
+        loop {
+            beat.tick().await;
+            drop(beats.send(heartbeat()));
+        }
+    });
+    assert_eq!(kite.seen().await, Seen::Opened);
+    let both = vec![token(1), token(2)];
+    let subscribed = Seen::Command(Command::Subscribe(both.clone()));
+    assert_eq!(kite.seen().await, subscribed);
+    let mode = Seen::Command(Command::SetMode(Mode::Full, both));
+    assert_eq!(kite.seen().await, mode);
+    socket.send(frame(&[full(token(1), 1)])).unwrap();
+    // Never the one that came; and twice more, not for ever.
+    for _ in 0..2 {
+        let other = vec![token(2)];
+        for command in [
+            Command::Unsubscribe(other.clone()),
+            Command::Subscribe(other.clone()),
+            Command::SetMode(Mode::Full, other),
+        ] {
+            let seen = within("asked again", kite.seen()).await;
+            assert_eq!(seen, Seen::Command(command));
+        }
+    }
+    let report = ingestor
+        .until("silent", |report| report.sets[0].silent == 1)
+        .await;
+    assert_eq!(report.silent_samples, [token(2).0]);
+    assert_eq!(report.sets[0].streaming, 1);
+    assert!(kite.nothing_seen());
+    beating.abort();
+}

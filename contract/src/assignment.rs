@@ -28,8 +28,12 @@ pub struct Assignment {
     pub tokens_per_connection: u16,
     /// Names of the sets that rows refer to by position.
     pub sets: Vec<String>,
-    /// Redis channels that rows refer to by position.
+    /// Redis channels that rows refer to by position. What stands before the last `:` is the
+    /// channel's prefix, after which keys are named.
     pub channels: Vec<String>,
+    /// What is kept in Redis beside the messages; outputs refer to it by position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps: Vec<Keep>,
     /// The instruments, each token once, ordered by token.
     pub instruments: Vec<Row>,
 }
@@ -95,6 +99,71 @@ pub struct Output {
     /// Whether ticks in full mode carry the order book.
     #[serde(default)]
     pub depth: bool,
+    /// Position in [`Assignment::keeps`]; nothing is kept without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u16>,
+}
+
+/// What is kept in Redis of ticks beside their messages.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Keep {
+    /// The newest tick of each instrument, in keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<KeepLast>,
+    /// Every tick, in a stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<KeepStream>,
+}
+
+/// How the newest tick is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KeepLast {
+    /// Milliseconds between two writes of one instrument; at least 1.
+    pub interval_ms: u32,
+    /// Seconds after which a last price that nobody renews is gone; at least 1.
+    pub ttl_s: u32,
+}
+
+/// How long a stream of ticks is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepStream {
+    /// For so many seconds, about.
+    Seconds(u32),
+    /// So many entries, about.
+    Entries(u32),
+}
+
+impl Keep {
+    /// What serves both: the quicker and the longer of each.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let last = match (self.last, other.last) {
+            (Some(a), Some(b)) => Some(KeepLast {
+                interval_ms: a.interval_ms.min(b.interval_ms),
+                ttl_s: a.ttl_s.max(b.ttl_s),
+            }),
+            (a, b) => a.or(b),
+        };
+        Self {
+            last,
+            // Entries are asked for by name, seconds are the default.
+            stream: self.stream.max(other.stream),
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        let last = self
+            .last
+            .is_none_or(|last| last.interval_ms > 0 && last.ttl_s > 0);
+        let stream = match self.stream {
+            None => true,
+            Some(KeepStream::Seconds(bound) | KeepStream::Entries(bound)) => bound > 0,
+        };
+        last && stream
+    }
 }
 
 /// The two JSON shapes of a tick.
@@ -136,8 +205,11 @@ pub enum InvalidAssignment {
     /// A token that stands twice.
     #[error("token {0} stands twice")]
     Duplicate(Token),
-    /// A row that refers to a set or channel which is not there.
-    #[error("token {0} refers to a set or channel that the assignment does not have")]
+    /// Something is to be kept for no time at all.
+    #[error("something is to be kept for no time at all")]
+    Keep,
+    /// A row that refers to a set, channel or keep which is not there.
+    #[error("token {0} refers to a set, channel or keep that the assignment does not have")]
     Reference(Token),
     /// An endpoint that cannot be dialled.
     #[error("assignment cannot be dialled")]
@@ -175,6 +247,9 @@ impl Assignment {
                 tokens: self.tokens_per_connection,
             });
         }
+        if !self.keeps.iter().all(Keep::is_sound) {
+            return Err(InvalidAssignment::Keep);
+        }
         self.check_rows()
     }
 
@@ -192,7 +267,9 @@ impl Assignment {
                 .outputs
                 .iter()
                 .all(|output| usize::from(output.channel) < self.channels.len());
-            if !sets || !channels {
+            let mut kept = row.outputs.iter().filter_map(|output| output.keep);
+            let keeps = kept.all(|keep| usize::from(keep) < self.keeps.len());
+            if !sets || !channels || !keeps {
                 return Err(InvalidAssignment::Reference(row.token));
             }
         }
@@ -213,6 +290,7 @@ impl Assignment {
             tokens_per_connection,
             sets,
             channels,
+            keeps,
             instruments,
         } = self;
         *version == other.version
@@ -223,6 +301,7 @@ impl Assignment {
             && *tokens_per_connection == other.tokens_per_connection
             && *sets == other.sets
             && *channels == other.channels
+            && *keeps == other.keeps
             && *instruments == other.instruments
     }
 }
@@ -251,6 +330,13 @@ pub(crate) mod tests {
                 "ticker:nifty:underlying".to_owned(),
                 "ticker:nifty:options".to_owned(),
             ],
+            keeps: vec![Keep {
+                last: Some(KeepLast {
+                    interval_ms: 250,
+                    ttl_s: 86_400,
+                }),
+                stream: Some(KeepStream::Seconds(60)),
+            }],
             instruments: vec![
                 Row {
                     token: Token(256_265),
@@ -269,6 +355,7 @@ pub(crate) mod tests {
                         channel: 0,
                         shape: Shape::Underlying,
                         depth: false,
+                        keep: None,
                     }],
                 },
                 Row {
@@ -288,6 +375,7 @@ pub(crate) mod tests {
                         channel: 1,
                         shape: Shape::Contract,
                         depth: true,
+                        keep: Some(0),
                     }],
                 },
             ],
@@ -340,14 +428,42 @@ pub(crate) mod tests {
             broken(|a| a.instruments[1].sets = vec![1]),
             InvalidAssignment::Reference(Token(12_192_002))
         );
+        for change in [
+            |a: &mut Assignment| a.channels.truncate(1),
+            |a: &mut Assignment| a.keeps.clear(),
+        ] {
+            let reference = InvalidAssignment::Reference(Token(12_192_002));
+            assert_eq!(broken(change), reference);
+        }
         assert_eq!(
-            broken(|a| a.channels.truncate(1)),
-            InvalidAssignment::Reference(Token(12_192_002))
+            broken(|a| a.keeps[0].stream = Some(KeepStream::Entries(0))),
+            InvalidAssignment::Keep
         );
         assert!(matches!(
             broken(|a| a.websocket = "http://x".to_owned()),
             InvalidAssignment::Endpoint(_)
         ));
+    }
+
+    #[test]
+    fn of_two_wishes_both_are_met() {
+        let last = |interval_ms, ttl_s| Some(KeepLast { interval_ms, ttl_s });
+        let (quick, long) = (
+            Keep {
+                last: last(100, 60),
+                stream: None,
+            },
+            Keep {
+                last: last(500, 600),
+                stream: Some(KeepStream::Seconds(60)),
+            },
+        );
+        let both = Keep {
+            last: last(100, 600),
+            stream: Some(KeepStream::Seconds(60)),
+        };
+        assert_eq!((quick.or(long), long.or(quick)), (both, both));
+        assert_eq!(Keep::default().or(quick), quick);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `InstrumentSet`: instruments somebody wants, where their ticks are published, and how many of them stream.
 
-use crate::rule::{self, DURATION, OBJECT_NAME, SYMBOL, rule};
+use crate::rule::{self, DURATION, OBJECT_NAME, SHORT_DURATION, SYMBOL, rule};
 use crate::selector::AccountSelector;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::core::{Duration, Rule};
@@ -18,6 +18,10 @@ pub const MAX_SYMBOL_LENGTH: usize = 64;
 pub const MAX_CHANNEL_PREFIX: usize = 64;
 /// Default of `staleAfter`: a liquid set ticks every second.
 pub const STALE_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
+/// Default of `publish.lastValue.interval`: a reader that polls sees four prices a second.
+pub const LAST_VALUE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(250);
+/// Default of `publish.lastValue.ttl`: until the next session has begun.
+pub const LAST_VALUE_TTL: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 /// Most entries of `status.unresolved`.
 pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
 
@@ -138,6 +142,47 @@ pub struct Publish {
     /// Whether full-mode ticks carry market depth. Without it a tick is a third of the size.
     #[serde(default = "with_depth")]
     pub depth: bool,
+    /// The newest tick of each instrument in Redis keys: `ltp:EXCHANGE:SYMBOL` and `ticker:TOKEN:ltp` hold the price, the
+    /// hash `PREFIX:last` the whole tick by token, and the hash `ticker:instruments` what streams. Keys of mock accounts
+    /// begin with `mock:`.
+    #[serde(default)]
+    pub last_value: LastValue,
+    /// Every tick in a Redis stream too: `PREFIX:stream`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub stream: Stream,
+}
+
+/// How the newest tick of each instrument is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastValue {
+    /// Whether it is kept.
+    #[serde(default = "with_last_value")]
+    pub enabled: bool,
+    /// How often it is written while it changes, from 50ms to 1m.
+    #[serde(default = "last_value_interval")]
+    #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = SHORT_DURATION))]
+    #[x_kube(validation = last_value_interval_limits())]
+    pub interval: Duration,
+    /// How long after the last tick the prices `ltp:…` and `ticker:…:ltp` stay, from 1m to 168h.
+    #[serde(default = "last_value_ttl")]
+    #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = DURATION))]
+    #[x_kube(validation = last_value_ttl_limits())]
+    pub ttl: Duration,
+}
+
+/// How ticks are kept in a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stream {
+    /// Whether they are.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub enabled: bool,
+    /// How many ticks it holds, about; each takes some 400 bytes in Redis, one with depth a kilobyte. Default: those of the
+    /// last minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub max_len: Option<u32>,
 }
 
 /// What is known about the set.
@@ -208,8 +253,46 @@ impl Default for Publish {
         Self {
             channel_prefix: None,
             depth: with_depth(),
+            last_value: LastValue::default(),
+            stream: Stream::default(),
         }
     }
+}
+
+impl Default for LastValue {
+    fn default() -> Self {
+        Self {
+            enabled: with_last_value(),
+            interval: last_value_interval(),
+            ttl: last_value_ttl(),
+        }
+    }
+}
+
+fn with_last_value() -> bool {
+    true
+}
+
+fn last_value_interval() -> Duration {
+    LAST_VALUE_INTERVAL.into()
+}
+
+fn last_value_ttl() -> Duration {
+    LAST_VALUE_TTL.into()
+}
+
+fn last_value_interval_limits() -> Rule {
+    rule(
+        "duration(self) >= duration('50ms') && duration(self) <= duration('1m')",
+        "interval must be from 50ms to 1m: write it like 250ms or 2s",
+    )
+}
+
+fn last_value_ttl_limits() -> Rule {
+    rule(
+        "duration(self) >= duration('1m') && duration(self) <= duration('168h')",
+        "ttl must be from 1m to 168h: write it like 30m or 24h",
+    )
 }
 
 fn with_depth() -> bool {

@@ -30,6 +30,7 @@ pub(crate) fn sample() -> Assignment {
         channel,
         shape,
         depth: false,
+        keep: None,
     };
     Assignment {
         version: 1,
@@ -46,6 +47,7 @@ pub(crate) fn sample() -> Assignment {
         tokens_per_connection: 3000,
         sets: vec!["one".to_owned()],
         channels: vec!["a".to_owned(), "b".to_owned()],
+        keeps: Vec::new(),
         instruments: vec![
             row(
                 256_265,
@@ -228,6 +230,7 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
         channel: 1,
         shape: Shape::Contract,
         depth: false,
+        keep: None,
     });
     let mut table = Table::build(&changed, "1");
     table.succeed(old);

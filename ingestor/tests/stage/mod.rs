@@ -232,6 +232,7 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
         tokens_per_connection: 3000,
         sets: vec!["set-a".to_owned()],
         channels: vec!["ticker:test:options".to_owned()],
+        keeps: Vec::new(),
         instruments: Vec::new(),
     }
 }
@@ -255,6 +256,7 @@ pub fn option(number: u32) -> Row {
             channel: 0,
             shape: Shape::Contract,
             depth: false,
+            keep: None,
         }],
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::{Account, Assignment, Output, Row, Shape};
+use contract::{Account, Assignment, Keep, Output, Row, Shape};
 use kite::{Instrument, Mode, Token};
 
 use super::channel;
@@ -19,7 +19,15 @@ struct Draft<'a> {
     source: Source<'a>,
     mode: Mode,
     sets: Vec<&'a str>,
-    outputs: Vec<(&'a str, Shape, bool)>,
+    outputs: Vec<Destination<'a>>,
+}
+
+/// Where a row's ticks go, by name.
+struct Destination<'a> {
+    channel: &'a str,
+    shape: Shape,
+    depth: bool,
+    keep: Keep,
 }
 
 #[derive(Clone, Copy)]
@@ -79,7 +87,12 @@ pub(crate) fn assignments(
             draft.mode = draft.mode.max(spec.mode);
             draft.sets.push(&set.observed.meta.key.name);
             let depth = spec.depth && want.shape == Shape::Contract;
-            draft.publish(channels.name(want.channel), want.shape, depth);
+            draft.publish(Destination {
+                channel: channels.name(want.channel),
+                shape: want.shape,
+                depth,
+                keep: spec.keep,
+            });
         }
     }
     world
@@ -97,11 +110,15 @@ pub(crate) fn assignments(
 fn kept<'a>(base: &'a Assignment, row: &'a Row, stays: impl Fn(&str) -> bool) -> Draft<'a> {
     let name = |set: &u16| base.sets.get(usize::from(*set)).map(String::as_str);
     let output = |output: &Output| {
-        Some((
-            base.channels.get(usize::from(output.channel))?.as_str(),
-            output.shape,
-            output.depth,
-        ))
+        let keep = output
+            .keep
+            .and_then(|keep| base.keeps.get(usize::from(keep)));
+        Some(Destination {
+            channel: base.channels.get(usize::from(output.channel))?.as_str(),
+            shape: output.shape,
+            depth: output.depth,
+            keep: keep.copied().unwrap_or_default(),
+        })
     };
     Draft {
         source: Source::Before(row),
@@ -117,14 +134,18 @@ fn kept<'a>(base: &'a Assignment, row: &'a Row, stays: impl Fn(&str) -> bool) ->
 }
 
 impl<'a> Draft<'a> {
-    fn publish(&mut self, channel: &'a str, shape: Shape, depth: bool) {
-        match self.outputs.iter_mut().find(|output| output.0 == channel) {
-            Some(output) => output.2 |= depth,
-            None => self.outputs.push((channel, shape, depth)),
+    fn publish(&mut self, output: Destination<'a>) {
+        let mut known = self.outputs.iter_mut();
+        match known.find(|known| known.channel == output.channel) {
+            Some(known) => {
+                known.depth |= output.depth;
+                known.keep = known.keep.or(output.keep);
+            }
+            None => self.outputs.push(output),
         }
     }
 
-    fn row(self, sets: &[&str], channels: &[&str]) -> Row {
+    fn row(self, sets: &[&str], channels: &[&str], keeps: &[Keep]) -> Row {
         let mut row = match self.source {
             Source::Table(instrument) => from_table(instrument),
             Source::Before(row) => row.clone(),
@@ -140,11 +161,12 @@ impl<'a> Draft<'a> {
         row.outputs = self
             .outputs
             .iter()
-            .filter_map(|(channel, shape, depth)| {
+            .filter_map(|output| {
                 Some(Output {
-                    channel: position(channels, channel)?,
-                    shape: *shape,
-                    depth: *depth,
+                    channel: position(channels, &output.channel)?,
+                    shape: output.shape,
+                    depth: output.depth,
+                    keep: position(keeps, &output.keep),
                 })
             })
             .collect();
@@ -153,8 +175,8 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn position(names: &[&str], name: &str) -> Option<u16> {
-    u16::try_from(names.binary_search(&name).ok()?).ok()
+fn position<T: Ord>(sorted: &[T], one: &T) -> Option<u16> {
+    u16::try_from(sorted.binary_search(one).ok()?).ok()
 }
 
 fn from_table(instrument: &Instrument) -> Row {
@@ -187,13 +209,19 @@ fn document(
     let mut channels = sorted(
         drafts
             .values()
-            .flat_map(|draft| draft.outputs.iter().map(|output| output.0)),
+            .flat_map(|draft| draft.outputs.iter().map(|output| output.channel)),
     );
+    let outputs = drafts.values().flat_map(|draft| &draft.outputs);
+    let keeps: BTreeSet<Keep> = outputs.map(|output| output.keep).collect();
+    let keeps: Vec<Keep> = keeps
+        .into_iter()
+        .filter(|keep| *keep != Keep::default())
+        .collect();
     let set_names: Vec<&str> = sets.iter().map(String::as_str).collect();
     let channel_names: Vec<&str> = channels.iter().map(String::as_str).collect();
     let instruments = drafts
         .into_values()
-        .map(|draft| draft.row(&set_names, &channel_names))
+        .map(|draft| draft.row(&set_names, &channel_names, &keeps))
         .collect();
     let longest = usize::from(u16::MAX) + 1;
     sets.truncate(longest);
@@ -218,6 +246,7 @@ fn document(
         tokens_per_connection: spec.tokens_per_connection,
         sets,
         channels,
+        keeps,
         instruments,
     }
 }

@@ -116,7 +116,11 @@ fn fingerprints(assignment: &Assignment) -> BTreeMap<&str, u64> {
         (row.token, row.mode, &row.tradingsymbol).hash(&mut outputs);
         for output in &row.outputs {
             let channel = channels.get(usize::from(output.channel));
-            (channel, output.shape == Shape::Underlying, output.depth).hash(&mut outputs);
+            let keep = output
+                .keep
+                .and_then(|keep| assignment.keeps.get(usize::from(keep)));
+            let underlying = output.shape == Shape::Underlying;
+            (channel, underlying, output.depth, keep).hash(&mut outputs);
         }
         for set in &row.sets {
             if let Some(hasher) = hashers.get_mut(usize::from(*set)) {

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use contract::{Keep, KeepLast, KeepStream};
 use crds::selector::AccountSelector;
-use crds::set::Mode as SetMode;
+use crds::set::{Mode as SetMode, Publish};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 use kite::Mode;
 
@@ -47,6 +48,8 @@ pub(crate) struct Set<'a> {
     pub(crate) mode: Mode,
     /// Whether its ticks carry the order book: only full mode has one.
     pub(crate) depth: bool,
+    /// What is kept in Redis beside the messages.
+    pub(crate) keep: Keep,
     /// What its channels start with.
     pub(crate) prefix: Option<&'a str>,
     /// Which accounts it may use.
@@ -158,12 +161,42 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
     Ok(Set {
         mode,
         depth: spec.publish.depth && mode == Mode::Full,
+        keep: keep(&spec.publish)?,
         prefix,
         accounts,
         stale_after: spec.stale_after.into(),
         paused: spec.paused,
         tokens: &spec.instruments.tokens,
         symbols: &spec.instruments.symbols,
+    })
+}
+
+/// A stream without a length of its own holds about this much.
+const STREAM_SECONDS: u32 = 60;
+
+fn keep(publish: &Publish) -> Result<Keep, Unreadable> {
+    let (last, stream) = (&publish.last_value, &publish.stream);
+    let interval: Duration = last.interval.into();
+    let ttl: Duration = last.ttl.into();
+    let last = match (
+        u32::try_from(interval.as_millis()),
+        u32::try_from(ttl.as_secs()),
+    ) {
+        _ if !last.enabled => None,
+        (Ok(interval_ms @ 1..), Ok(ttl_s @ 1..)) => Some(KeepLast { interval_ms, ttl_s }),
+        _ => {
+            return Err(unreadable(
+                "spec.publish.lastValue",
+                "interval must be from 50ms to 1m, and ttl from 1m to 168h",
+            ));
+        }
+    };
+    let length = stream
+        .max_len
+        .map_or(KeepStream::Seconds(STREAM_SECONDS), KeepStream::Entries);
+    Ok(Keep {
+        last,
+        stream: stream.enabled.then_some(length),
     })
 }
 

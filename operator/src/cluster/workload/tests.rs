@@ -44,6 +44,7 @@ fn nothing_to_stream() -> Assignment {
         tokens_per_connection: 3000,
         sets: Vec::new(),
         channels: Vec::new(),
+        keeps: Vec::new(),
         instruments: Vec::new(),
     }
 }

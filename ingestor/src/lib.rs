@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod folder;
 pub mod health;
 pub mod http;
+pub mod keep;
 pub mod metrics;
 pub mod pace;
 pub mod plane;

@@ -131,6 +131,16 @@ impl Page<'_> {
                 link.unknown,
             ),
             (
+                "kiteticker_redis_kept",
+                "Commands that keep something of ticks in Redis, acknowledged",
+                link.kept,
+            ),
+            (
+                "kiteticker_redis_kept_failures",
+                "Commands that keep something of ticks in Redis, refused",
+                link.unkept,
+            ),
+            (
                 "kiteticker_redis_reconnects",
                 "Links opened after the first",
                 link.reconnects,

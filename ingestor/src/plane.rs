@@ -7,6 +7,7 @@
 pub mod connection;
 pub mod connections;
 pub mod publisher;
+pub mod shelf;
 pub mod socket;
 pub mod verdict;
 
@@ -342,7 +343,7 @@ impl Plane {
     fn deadline(&self) -> Instant {
         let connections = self.connections.iter().filter_map(Connection::deadline);
         connections
-            .chain(self.publisher.link.deadline())
+            .chain(self.publisher.deadline())
             .fold(self.next_report, Instant::min)
     }
 
@@ -371,6 +372,7 @@ impl Plane {
     }
 
     async fn drain(mut self) {
+        self.publisher.hurry();
         for connection in &mut self.connections {
             connection.hang_up();
         }

@@ -4,105 +4,23 @@
 //! the numbering of ticks per channel. Built away from the data plane; adopting a new table keeps
 //! the state of every instrument that stays. Must not know sockets.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+mod build;
+pub mod keeping;
+pub mod messages;
+pub mod row;
 
-use contract::{Assignment, Shape};
-use kite::{InstrumentType, Mode, Packet, Segment, Token};
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use contract::Shape;
+use kite::{Packet, Token};
 use rustc_hash::FxHashMap;
 
-use crate::redis::resp::publish_head;
-use crate::silence::Usual;
-use crate::tick::decimal::Decimals;
-use crate::tick::face::{Imprint, write_head};
-use crate::tick::render::{self, Look, Tick};
-use crate::tick::rules::{
-    FirstPackets, Received, is_of_another_day, mode_of, tick_time, volume_of,
-};
-
-/// What kind of instrument a row is, as metrics tell them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// An option.
-    Option,
-    /// A future.
-    Future,
-    /// A share and the rest.
-    Equity,
-    /// An index.
-    Underlying,
-}
-
-impl Class {
-    /// All classes, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Option, Self::Future, Self::Equity, Self::Underlying];
-
-    /// The name in metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Option => "option",
-            Self::Future => "future",
-            Self::Equity => "equity",
-            Self::Underlying => "underlying",
-        }
-    }
-}
-
-/// One instrument.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// Kite's number.
-    pub token: Token,
-    /// How much of it is wanted.
-    pub mode: Mode,
-    /// Its kind.
-    pub class: Class,
-    /// The connection that carries it.
-    pub connection: u8,
-    /// When the present socket was told to stream it.
-    pub subscribed: Option<Instant>,
-    /// Whether a packet came by the present socket.
-    pub seen: bool,
-    /// When its newest tick came.
-    pub received: Option<Received>,
-    /// The usual time between two of its ticks.
-    pub usual: Usual,
-    decimals: Decimals,
-    first: FirstPackets,
-    snapshot: bool,
-    ts: i64,
-    /// Volume in the last tick that was rendered.
-    volume: Option<u32>,
-    outputs: Span,
-    sets: Span,
-}
-
-impl Row {
-    /// Whether packets came by the present socket, but none in the mode it was asked for last.
-    #[must_use]
-    pub const fn owes_mode(&self) -> bool {
-        self.seen && self.first.owes_mode()
-    }
-
-    fn forget_socket(&mut self) {
-        self.subscribed = None;
-        self.seen = false;
-        self.volume = None;
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    const fn range(self) -> std::ops::Range<usize> {
-        self.start as usize..self.end as usize
-    }
-}
+use crate::tick::face::Imprint;
+use crate::tick::rules::{Received, is_of_another_day, mode_of, tick_time};
+use keeping::{Keeping, Last};
+use row::Span;
+pub use row::{Class, Row};
 
 #[derive(Clone, Debug)]
 struct Output {
@@ -112,13 +30,12 @@ struct Output {
     head: Span,
     /// Number of the newest tick accepted for it.
     seq: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Channel {
-    name: String,
-    publish_head: Vec<u8>,
-    seq: u64,
+    /// Position of its instrument.
+    row: u32,
+    /// Position in [`Table::keepings`], where something is kept.
+    keeping: Option<u16>,
+    /// Position of its interval, where the newest tick is kept.
+    interval: Option<u16>,
 }
 
 /// What was decided about a packet.
@@ -142,36 +59,17 @@ pub struct Table {
     row_sets: Vec<u16>,
     sets: Vec<String>,
     channels: Vec<Channel>,
+    keepings: Vec<Keeping>,
+    intervals: Vec<Duration>,
     imprint: Imprint,
     /// Last numbers of channels that are not in force now: a channel that comes back goes on.
     retired: HashMap<String, u64>,
     scratch: Vec<u8>,
+    /// A price, while it is kept.
+    price: Vec<u8>,
 }
 
 impl Table {
-    /// Prepares the rows of `assignment`; `epoch` names this process in every tick.
-    #[must_use]
-    pub fn build(assignment: &Assignment, epoch: &str) -> Self {
-        let rows = assignment.instruments.len();
-        let mut table = Self {
-            rows: Vec::with_capacity(rows),
-            index: FxHashMap::with_capacity_and_hasher(rows, Default::default()),
-            sets: assignment.sets.clone(),
-            channels: assignment
-                .channels
-                .iter()
-                .map(|name| Channel::new(name))
-                .collect(),
-            imprint: Imprint::new(&assignment.account, epoch),
-            ..Self::default()
-        };
-        for row in &assignment.instruments {
-            table.push(row);
-        }
-        table.heads.shrink_to_fit();
-        table
-    }
-
     /// Takes over from `old`: instruments that are in both keep their state, channels their numbers.
     pub fn succeed(&mut self, old: Self) {
         for row in &mut self.rows {
@@ -184,15 +82,7 @@ impl Table {
                     let before = old.outputs[previous.outputs.range()].iter().find(same);
                     output.seq = before.map_or(0, |before| before.seq);
                 }
-                row.snapshot = previous.snapshot;
-                row.connection = previous.connection;
-                row.subscribed = previous.subscribed;
-                row.seen = previous.seen;
-                row.received = previous.received;
-                row.usual = previous.usual;
-                row.first = previous.first;
-                row.ts = previous.ts;
-                row.volume = previous.volume;
+                row.succeed(previous);
             }
         }
         self.retired = old.retired;
@@ -286,47 +176,43 @@ impl Table {
         }
     }
 
-    /// Renders the newest accepted packet of `row`, one message per output. `push` gets
-    /// the constant part of its command and the message.
+    /// The outputs of `row` for which its newest tick is kept, each with the position of its
+    /// interval in [`Table::intervals`].
     #[inline]
-    pub fn render(
-        &mut self,
-        row: u32,
-        packet: &Packet,
-        published_us: i64,
-        mut push: impl FnMut(&[u8], &[u8]),
-    ) {
-        let row = &mut self.rows[row as usize];
-        let volume = volume_of(packet);
-        let volume_delta = volume
-            .zip(row.volume)
-            .and_then(|(now, before)| now.checked_sub(before));
-        row.volume = volume.or(row.volume);
-        for output in &self.outputs[row.outputs.range()] {
-            let channel = &self.channels[usize::from(output.channel)];
-            let look = Look {
-                head: &self.heads[output.head.range()],
-                imprint: &self.imprint,
-                shape: output.shape,
-                decimals: row.decimals,
-                option: row.class == Class::Option,
-                index: row.class == Class::Underlying,
-                depth: output.depth,
-            };
-            let tick = Tick {
-                packet,
-                seq: output.seq,
-                connection: row.connection,
-                ts: row.ts,
-                received_us: row.received.map_or(0, |received| received.us),
-                published_us,
-                volume_delta,
-                snapshot: row.snapshot,
-            };
-            self.scratch.clear();
-            render::write(&mut self.scratch, &look, &tick);
-            push(&channel.publish_head, &self.scratch);
-        }
+    pub fn kept_outputs(&self, row: u32) -> impl Iterator<Item = (u32, u16)> + '_ {
+        let outputs = self.rows[row as usize].outputs;
+        let outputs = outputs.start..outputs.end;
+        outputs.filter_map(|at| Some((at, self.outputs[at as usize].interval?)))
+    }
+
+    /// What is the same for outputs that are kept in one way.
+    #[must_use]
+    pub fn keeping_of(&self, output: u32) -> Option<u16> {
+        self.outputs[output as usize].keeping
+    }
+
+    /// How the newest ticks are kept in that way.
+    #[must_use]
+    pub fn last(&self, keeping: u16) -> Option<&Last> {
+        self.keepings.get(usize::from(keeping))?.last.as_ref()
+    }
+
+    /// The position of the instrument that an output is of.
+    #[must_use]
+    pub fn row_of(&self, output: u32) -> u32 {
+        self.outputs[output as usize].row
+    }
+
+    /// How many outputs there are.
+    #[must_use]
+    pub const fn outputs(&self) -> usize {
+        self.outputs.len()
+    }
+
+    /// How often the newest ticks are kept: each interval once.
+    #[must_use]
+    pub fn intervals(&self) -> &[Duration] {
+        &self.intervals
     }
 
     /// Says which connection carries which token; one that moves begins anew.
@@ -372,67 +258,13 @@ impl Table {
             row.volume = None;
         }
     }
-
-    fn push(&mut self, row: &contract::Row) {
-        let outputs = self.outputs.len() as u32;
-        for output in &row.outputs {
-            let start = self.heads.len() as u32;
-            write_head(&mut self.heads, output.shape, row);
-            let end = self.heads.len() as u32;
-            self.outputs.push(Output {
-                channel: output.channel,
-                shape: output.shape,
-                depth: output.depth,
-                head: Span { start, end },
-                seq: 0,
-            });
-        }
-        let sets = self.row_sets.len() as u32;
-        self.row_sets.extend_from_slice(&row.sets);
-        self.index.insert(row.token.0, self.rows.len() as u32);
-        self.rows.push(Row {
-            token: row.token,
-            mode: row.mode,
-            class: class_of(row),
-            connection: 0,
-            subscribed: None,
-            seen: false,
-            received: None,
-            usual: Usual::default(),
-            decimals: Decimals::new(row.token.segment().decimals()),
-            first: FirstPackets::default(),
-            snapshot: false,
-            ts: 0,
-            volume: None,
-            outputs: Span {
-                start: outputs,
-                end: self.outputs.len() as u32,
-            },
-            sets: Span {
-                start: sets,
-                end: self.row_sets.len() as u32,
-            },
-        });
-    }
 }
 
-impl Channel {
-    fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            publish_head: publish_head(name),
-            seq: 0,
-        }
-    }
-}
-
-fn class_of(row: &contract::Row) -> Class {
-    match row.instrument_type {
-        InstrumentType::Call | InstrumentType::Put => Class::Option,
-        InstrumentType::Future => Class::Future,
-        InstrumentType::Equity if row.token.segment() == Segment::Indices => Class::Underlying,
-        InstrumentType::Equity => Class::Equity,
-    }
+#[derive(Clone, Debug)]
+struct Channel {
+    name: String,
+    publish_head: Vec<u8>,
+    seq: u64,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::task::Poll;
 
 use ingestor::redis::access::Access;
 use ingestor::redis::link::Link;
+use ingestor::redis::outbox::Kind;
 use ingestor::redis::resp::write_command;
 use ingestor::redis::target::Target;
 use serde_json::Value;
@@ -37,7 +38,9 @@ fn go_to(link: &mut Link, redis: &RedisServer) {
 
 fn publish(link: &mut Link, message: &Value) {
     let message = message.to_string();
-    link.push(|out| write_command(out, &[b"PUBLISH", b"c", message.as_bytes()]));
+    link.push(Kind::Tick, |out| {
+        write_command(out, &[b"PUBLISH", b"c", message.as_bytes()]);
+    });
 }
 
 /// Turns it until `done`.

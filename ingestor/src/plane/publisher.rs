@@ -8,11 +8,13 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use kite::frame::FrameError;
-use kite::{Packet, Packets};
+use kite::{Packet, Packets, Token};
 use service::clock::Clock;
 
+use super::shelf::Shelf;
 use crate::redis::backlog::Backlog;
 use crate::redis::link::Link;
+use crate::redis::outbox::Kind;
 use crate::redis::resp::write_bulk;
 use crate::redis::target::Target;
 use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Stats};
@@ -38,6 +40,7 @@ pub struct Publisher {
     /// The counters.
     pub stats: Stats,
     backlog: Backlog,
+    shelf: Shelf,
     clock: Clock,
     batch: usize,
     batch_since: Option<Instant>,
@@ -56,6 +59,7 @@ impl Publisher {
             link,
             stats: Stats::default(),
             backlog: Backlog::default(),
+            shelf: Shelf::default(),
             clock,
             batch: 0,
             batch_since: None,
@@ -66,6 +70,7 @@ impl Publisher {
 
     /// Replaces the instruments. What is held back for those that stay keeps its order.
     pub fn replace(&mut self, mut table: Table) {
+        let before: Vec<Token> = self.table.rows().iter().map(|row| row.token).collect();
         table.succeed(std::mem::take(&mut self.table));
         self.table = table;
         let mut held = Vec::with_capacity(self.backlog.len());
@@ -82,6 +87,7 @@ impl Publisher {
                 None => self.stats.conflated += 1,
             }
         }
+        self.shelf.replace(&before, &self.table, self.clock.now());
     }
 
     /// Goes to `target`. What an old link leaves unanswered is lost to readers of the new one.
@@ -137,16 +143,30 @@ impl Publisher {
             if self.link.counts().lost() != lost {
                 self.table.on_messages_lost();
             }
-            if !self.drain_backlog() {
+            if !self.drain_backlog(now) && !self.keep(now) {
                 return changed;
             }
         }
     }
 
+    /// When something is to be done even if no socket wakes the plane.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        // A link that takes nothing wakes the plane when it does.
+        let kept = self.shelf.deadline().filter(|_| self.link.can_take());
+        kept.into_iter().chain(self.link.deadline()).min()
+    }
+
+    /// Writes what is to be kept without regard to intervals from now on.
+    pub const fn hurry(&mut self) {
+        self.shelf.hurry();
+    }
+
     /// Whether everything was answered, or cannot be.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.link.is_idle() && (self.backlog.is_empty() || !self.link.is_open())
+        let nothing_left = self.backlog.is_empty() && self.shelf.is_idle();
+        self.link.is_idle() && (nothing_left || !self.link.is_open())
     }
 
     fn on_packet(&mut self, packet: &Packet, received: Received, ticks: &mut [u64]) -> bool {
@@ -158,6 +178,8 @@ impl Publisher {
         let verdict = self.table.accept(row, packet, received);
         if verdict == Verdict::OldSnapshot {
             self.stats.old_snapshots[class] += 1;
+            let old = self.table.old(packet, received);
+            self.shelf.note(&self.table, row, old, received.at);
             return false;
         }
         self.stats.ticks += 1;
@@ -169,7 +191,7 @@ impl Publisher {
             self.stats.exchange_age.observe(&AGE_BOUNDS, age, 1);
         }
         if self.backlog.is_empty() && self.link.can_take() {
-            self.render(row, packet);
+            self.render(row, packet, received.at);
         } else if self.backlog.hold(row, packet) {
             self.stats.conflated += 1;
         }
@@ -177,17 +199,22 @@ impl Publisher {
     }
 
     #[inline]
-    fn render(&mut self, row: u32, packet: &Packet) {
+    fn render(&mut self, row: u32, packet: &Packet, now: Instant) {
         let messages = self.table.messages(row);
         let published_us = self.stamp(messages);
         let link = &mut self.link;
-        self.table
-            .render(row, packet, published_us, |head, message| {
-                link.push(|out| {
-                    out.extend_from_slice(head);
-                    write_bulk(out, message);
-                });
+        let newest = self.table.render(row, packet, published_us, |message| {
+            link.push(Kind::Tick, |out| {
+                out.extend_from_slice(message.head);
+                write_bulk(out, message.json);
             });
+            if let Some(stream) = message.stream {
+                link.push(Kind::Kept, |out| {
+                    stream.write(out, message.json, published_us);
+                });
+            }
+        });
+        self.shelf.note(&self.table, row, newest, now);
         self.batch += messages;
         self.stats.rendered[self.table.row(row).class as usize] += messages as u64;
     }
@@ -205,7 +232,7 @@ impl Publisher {
     }
 
     /// Renders what is held back while the link takes it; whether there was anything.
-    fn drain_backlog(&mut self) -> bool {
+    fn drain_backlog(&mut self, now: Instant) -> bool {
         if self.backlog.is_empty() || !self.link.can_take() {
             return false;
         }
@@ -214,9 +241,18 @@ impl Publisher {
             && self.batch < BATCH
             && let Some((row, packet)) = self.backlog.take_oldest()
         {
-            self.render(row, &packet);
+            self.render(row, &packet, now);
         }
         true
+    }
+
+    fn keep(&mut self, now: Instant) -> bool {
+        if !self.link.can_take() {
+            return false;
+        }
+        let now_us = self.clock.wall_micros();
+        self.shelf
+            .write(&mut self.table, &mut self.link, now, now_us)
     }
 
     fn count_batch(&mut self) {

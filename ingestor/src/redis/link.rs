@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::access::Access;
 use super::greeting::{Greeted, greet};
-use super::outbox::Outbox;
+use super::outbox::{Kind, Outbox};
 use super::refusal::GreetError;
 use super::refusing::Refusing;
 use super::resp::{Garbage, Replies, Reply};
@@ -35,19 +35,23 @@ const READ_BUFFER: usize = 16 * 1024;
 /// What went over the link since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Commands answered without an error.
+    /// Ticks answered without an error.
     pub published: u64,
-    /// Commands answered with an error.
+    /// Ticks answered with an error.
     pub failed: u64,
-    /// Commands written to a link that died before it answered, or left over when the link went to
+    /// Ticks written to a link that died before it answered, or left over when the link went to
     /// another server.
     pub unknown: u64,
+    /// Commands that keep something of ticks in Redis, answered without an error.
+    pub kept: u64,
+    /// The same, answered with an error.
+    pub unkept: u64,
     /// Links opened after the first.
     pub reconnects: u64,
 }
 
 impl Counts {
-    /// Commands that readers got nothing of, as far as is known.
+    /// Ticks that readers got nothing of, as far as is known.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.failed + self.unknown
@@ -157,8 +161,14 @@ impl Link {
 
     /// Appends one command. To be called only while [`Link::can_take`].
     #[inline]
-    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.outbox.push(write);
+    pub fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.outbox.push(kind, write);
+    }
+
+    /// How many links were opened.
+    #[must_use]
+    pub const fn opened(&self) -> u64 {
+        self.opened
     }
 
     /// Whether the server takes commands.
@@ -336,14 +346,21 @@ impl Link {
     fn count_replies(&mut self, now: Instant) -> Result<(), LinkError> {
         let mut news = false;
         while let Some(reply) = self.replies.next_reply()? {
-            if !self.outbox.answered() {
+            let Some(kind) = self.outbox.answered() else {
                 return Err(LinkError::Surplus);
-            }
+            };
+            let counts = &mut self.counts;
             if let Reply::Error(text) = reply {
-                self.counts.failed += 1;
+                match kind {
+                    Kind::Tick => counts.failed += 1,
+                    Kind::Kept => counts.unkept += 1,
+                }
                 news |= self.refusing.on_refused(text, now);
             } else {
-                self.counts.published += 1;
+                match kind {
+                    Kind::Tick => counts.published += 1,
+                    Kind::Kept => counts.kept += 1,
+                }
                 self.refusing.on_success();
             }
         }

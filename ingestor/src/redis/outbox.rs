@@ -12,13 +12,25 @@ pub const WINDOW: usize = 1024 * 1024;
 /// Written bytes are kept until this many have gathered, then dropped in one move.
 const COMPACT_AT: usize = 256 * 1024;
 
+/// What a command carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A tick for subscribers: each is counted.
+    Tick,
+    /// What is kept of ticks: written again where it was lost.
+    Kept,
+}
+
+/// Set in the size of a command that is no tick; no command is that long.
+const KEPT: u32 = 1 << 31;
+
 /// Commands in order: the oldest unanswered first.
 #[derive(Debug, Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
     /// Bytes at the front of `bytes` that the socket has taken.
     written: usize,
-    /// Sizes of all unanswered commands, written or not.
+    /// Sizes of all unanswered commands, written or not, with [`KEPT`].
     sizes: VecDeque<u32>,
     /// Sum of `sizes`.
     unanswered: usize,
@@ -40,11 +52,12 @@ impl Outbox {
 
     /// Appends one command.
     #[inline]
-    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
         let size = self.bytes.len() - start;
-        self.sizes.push_back(size as u32);
+        let mark = if kind == Kind::Kept { KEPT } else { 0 };
+        self.sizes.push_back(size as u32 | mark);
         self.unanswered += size;
     }
 
@@ -67,51 +80,61 @@ impl Outbox {
         }
     }
 
-    /// The oldest command was answered; `false` when there is none.
+    /// The oldest command was answered; `None` when there is none.
     #[inline]
     #[must_use]
-    pub fn answered(&mut self) -> bool {
-        match self.sizes.pop_front() {
-            Some(size) => {
-                self.unanswered -= size as usize;
-                true
-            }
-            None => false,
-        }
+    pub fn answered(&mut self) -> Option<Kind> {
+        let size = self.sizes.pop_front()?;
+        self.unanswered -= bytes_of(size);
+        Some(kind_of(size))
     }
 
-    /// The link died. Commands of which any byte was written are forgotten and counted: nobody
-    /// knows whether they were carried out. The others stay, whole, for the next link.
+    /// The link died. Commands of which any byte was written are forgotten, and ticks counted:
+    /// nobody knows whether they were carried out. The others stay, whole, for the next link.
     pub fn lose(&mut self) -> u64 {
         let mut untouched = self.unwritten().len();
-        let keep = self
-            .sizes
-            .iter()
-            .rev()
-            .take_while(|size| {
-                let whole = untouched >= **size as usize;
-                untouched = untouched.saturating_sub(if whole { **size as usize } else { 0 });
-                whole
-            })
-            .count();
-        let lost = self.sizes.len() - keep;
-        self.sizes.drain(..lost);
-        self.unanswered = self.sizes.iter().map(|size| *size as usize).sum();
+        let whole = self.sizes.iter().rev().take_while(|size| {
+            let size = bytes_of(**size);
+            let whole = untouched >= size;
+            untouched = untouched.saturating_sub(if whole { size } else { 0 });
+            whole
+        });
+        let lost = self.sizes.len() - whole.count();
+        let lost = self.sizes.drain(..lost);
+        let lost = lost.filter(|size| kind_of(*size) == Kind::Tick).count();
+        self.unanswered = self.sizes.iter().copied().map(bytes_of).sum();
         let start = self.bytes.len() - self.unanswered;
         self.bytes.drain(..start);
         self.written = 0;
         lost as u64
     }
 
-    /// Forgets and counts every command, the untouched ones too: there is no link that they are for.
+    /// Forgets every command, the untouched ones too, and counts ticks: there is no link that they
+    /// are for.
     pub fn forget(&mut self) -> u64 {
-        let lost = self.sizes.len() as u64;
+        let ticks = self
+            .sizes
+            .iter()
+            .filter(|size| kind_of(**size) == Kind::Tick);
+        let lost = ticks.count() as u64;
         self.sizes.clear();
         self.unanswered = 0;
         self.bytes.clear();
         self.written = 0;
         lost
     }
+}
+
+const fn kind_of(size: u32) -> Kind {
+    if size & KEPT == 0 {
+        Kind::Tick
+    } else {
+        Kind::Kept
+    }
+}
+
+const fn bytes_of(size: u32) -> usize {
+    (size & !KEPT) as usize
 }
 
 #[cfg(test)]
@@ -122,7 +145,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Push(usize),
+        Push(Kind, usize),
         Write(usize),
         Answer,
         Lose,
@@ -131,7 +154,9 @@ mod tests {
 
     fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            4 => (1_usize..40).prop_map(Step::Push),
+            4 => (any::<bool>(), 1_usize..40).prop_map(|(tick, size)| {
+                Step::Push(if tick { Kind::Tick } else { Kind::Kept }, size)
+            }),
             3 => (0_usize..100).prop_map(Step::Write),
             2 => Just(Step::Answer),
             1 => Just(Step::Lose),
@@ -139,15 +164,15 @@ mod tests {
         ]
     }
 
-    /// The truth, command by command: its number, its size and how much of it was written.
+    /// The truth, command by command: its number, its size, how much of it was written, its kind.
     #[derive(Default)]
     struct Model {
-        commands: VecDeque<(u8, usize, usize)>,
+        commands: VecDeque<(u8, usize, usize, Kind)>,
     }
 
     impl Model {
         fn write(&mut self, mut count: usize) {
-            for (_, size, written) in &mut self.commands {
+            for (_, size, written, _) in &mut self.commands {
                 let part = count.min(*size - *written);
                 *written += part;
                 count -= part;
@@ -156,27 +181,32 @@ mod tests {
 
         fn unwritten(&self) -> Vec<u8> {
             let rest = self.commands.iter();
-            rest.flat_map(|(number, size, written)| vec![*number; size - written])
+            rest.flat_map(|(number, size, written, _)| vec![*number; size - written])
                 .collect()
         }
 
         fn lose(&mut self) -> u64 {
-            let before = self.commands.len();
-            self.commands.retain(|(_, _, written)| *written == 0);
-            (before - self.commands.len()) as u64
+            let before = self.ticks();
+            self.commands.retain(|(_, _, written, _)| *written == 0);
+            before - self.ticks()
+        }
+
+        fn ticks(&self) -> u64 {
+            let ticks = self.commands.iter().filter(|one| one.3 == Kind::Tick);
+            ticks.count() as u64
         }
     }
 
     #[test]
     fn the_window_closes_and_opens() {
         let mut outbox = Outbox::default();
-        outbox.push(|out| out.resize(WINDOW, b'x'));
+        outbox.push(Kind::Tick, |out| out.resize(WINDOW, b'x'));
         assert!(!outbox.can_take());
         outbox.wrote(WINDOW);
         assert!(!outbox.can_take(), "written is not answered");
-        assert!(outbox.answered());
+        assert_eq!(outbox.answered(), Some(Kind::Tick));
         assert!(outbox.can_take() && outbox.is_idle());
-        assert!(!outbox.answered());
+        assert_eq!(outbox.answered(), None);
     }
 
     proptest! {
@@ -186,9 +216,9 @@ mod tests {
             let mut model = Model::default();
             for (number, step) in steps.into_iter().enumerate() {
                 match step {
-                    Step::Push(size) => {
-                        outbox.push(|out| out.resize(out.len() + size, number as u8));
-                        model.commands.push_back((number as u8, size, 0));
+                    Step::Push(kind, size) => {
+                        outbox.push(kind, |out| out.resize(out.len() + size, number as u8));
+                        model.commands.push_back((number as u8, size, 0, kind));
                     }
                     Step::Write(count) => {
                         let count = count.min(outbox.unwritten().len());
@@ -197,20 +227,20 @@ mod tests {
                     }
                     // A server answers only what it has received whole.
                     Step::Answer => {
-                        if model.commands.front().is_some_and(|(_, size, written)| size == written) {
-                            prop_assert!(outbox.answered());
-                            model.commands.pop_front();
+                        if model.commands.front().is_some_and(|(_, size, written, _)| size == written) {
+                            let kind = model.commands.pop_front().map(|one| one.3);
+                            prop_assert_eq!(outbox.answered(), kind);
                         }
                     }
                     Step::Lose => prop_assert_eq!(outbox.lose(), model.lose()),
                     Step::Forget => {
-                        prop_assert_eq!(outbox.forget(), model.commands.len() as u64);
+                        prop_assert_eq!(outbox.forget(), model.ticks());
                         model.commands.clear();
                     }
                 }
                 prop_assert_eq!(outbox.unwritten(), model.unwritten());
                 prop_assert_eq!(outbox.is_idle(), model.commands.is_empty());
-                let unanswered: usize = model.commands.iter().map(|(_, size, _)| size).sum();
+                let unanswered: usize = model.commands.iter().map(|(_, size, _, _)| size).sum();
                 prop_assert_eq!(outbox.unanswered, unanswered);
             }
         }

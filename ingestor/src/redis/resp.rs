@@ -8,11 +8,17 @@ use crate::tick::decimal::write_integer;
 /// Longer lines and bulk strings than this answer no command that the link sends.
 const LARGEST_REPLY: usize = 64 * 1024;
 
+/// Appends how many arguments follow.
+#[inline]
+pub fn write_head(out: &mut Vec<u8>, arguments: usize) {
+    out.push(b'*');
+    write_integer(out, arguments);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends a command of plain arguments.
 pub fn write_command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
-    out.push(b'*');
-    write_integer(out, arguments.len());
-    out.extend_from_slice(b"\r\n");
+    write_head(out, arguments.len());
     for argument in arguments {
         write_bulk(out, argument);
     }

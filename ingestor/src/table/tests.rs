@@ -1,7 +1,10 @@
 //! Tests of the table: numbering, what stays over a change, and what every tick carries.
 
+use std::time::Instant;
+
+use contract::Assignment;
 use contract::assignment::Account;
-use kite::{Detail, Full, Quote};
+use kite::{Detail, Full, InstrumentType, Mode, Quote};
 use serde_json::{Value, json};
 
 use super::*;
@@ -96,8 +99,8 @@ fn noon() -> Received {
 fn rendered(table: &mut Table, packet: &Packet) -> Vec<Value> {
     let row = table.find(packet.token).unwrap();
     let mut messages = Vec::new();
-    table.render(row, packet, NOON_US + 5, |_, message| {
-        messages.push(serde_json::from_slice(message).unwrap());
+    table.render(row, packet, NOON_US + 5, |message| {
+        messages.push(serde_json::from_slice(message.json).unwrap());
     });
     messages
 }
@@ -237,8 +240,8 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
     let row = table.find(packet.token).unwrap();
     table.number_held(row);
     let mut numbers = Vec::new();
-    table.render(row, &packet, NOON_US, |_, message| {
-        let tick: Value = serde_json::from_slice(message).unwrap();
+    table.render(row, &packet, NOON_US, |message| {
+        let tick: Value = serde_json::from_slice(message.json).unwrap();
         numbers.push(tick["seq"].clone());
     });
     assert_eq!(numbers, [json!(3), json!(1)]);

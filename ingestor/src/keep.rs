@@ -1,0 +1,326 @@
+//! The newest tick of every instrument, and which of them are still to be written.
+//!
+//! Owns the pace: an instrument is written once per interval however often it ticks, and what is
+//! due is spread over the interval, so that ticks in between are not held up. Pure; must not know
+//! Redis. Nothing is allocated per tick.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use kite::Packet;
+
+/// A part of what is due is written this often.
+const STEP: Duration = Duration::from_millis(5);
+
+/// The newest tick of one instrument.
+#[derive(Clone, Copy, Debug)]
+pub struct Newest {
+    /// What Kite sent.
+    pub packet: Packet,
+    /// When its frame left the socket, epoch microseconds.
+    pub received_us: i64,
+    /// Its time in epoch seconds.
+    pub ts: i64,
+    /// Volume since the tick before.
+    pub volume_delta: Option<u32>,
+    /// Whether it is a first packet.
+    pub snapshot: bool,
+    /// Whether it is of the running session: only such a price is the last price.
+    pub current: bool,
+}
+
+/// The newest ticks and the queues of what is to be written, one queue per interval. Places are
+/// outputs by their position in the table.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    newest: Vec<Option<Box<Newest>>>,
+    dirty: Vec<bool>,
+    queues: Vec<Queue>,
+    hurry: bool,
+}
+
+#[derive(Debug)]
+struct Queue {
+    interval: Duration,
+    /// Changed since the last round.
+    waiting: Vec<u32>,
+    /// What the present round still has to write.
+    round: VecDeque<u32>,
+    /// How much of it one step writes, and how much this step still may.
+    slice: usize,
+    left: usize,
+    round_since: Option<Instant>,
+    next: Option<Instant>,
+}
+
+impl Keeper {
+    /// Forgets everything and makes room for `rows` instruments, `outputs` outputs and these
+    /// intervals.
+    pub fn reset(&mut self, rows: usize, outputs: usize, intervals: &[Duration]) {
+        self.newest.clear();
+        self.newest.resize_with(rows, || None);
+        self.dirty.clear();
+        self.dirty.resize(outputs, false);
+        self.queues = intervals
+            .iter()
+            .map(|interval| Queue::new(*interval))
+            .collect();
+    }
+
+    /// Takes the newest ticks out, by row.
+    pub fn take_all(&mut self) -> Vec<Option<Box<Newest>>> {
+        std::mem::take(&mut self.newest)
+    }
+
+    /// Notes the newest tick of a row, and that its outputs have to be written: each with the
+    /// position of its interval.
+    #[inline]
+    pub fn note(
+        &mut self,
+        row: u32,
+        newest: Newest,
+        outputs: impl Iterator<Item = (u32, u16)>,
+        now: Instant,
+    ) {
+        match &mut self.newest[row as usize] {
+            Some(known) => **known = newest,
+            unknown => *unknown = Some(Box::new(newest)),
+        }
+        self.mark(outputs, now);
+    }
+
+    /// Puts back what was known of a row.
+    pub fn restore(&mut self, row: u32, newest: Box<Newest>) {
+        self.newest[row as usize] = Some(newest);
+    }
+
+    /// Has outputs written again.
+    #[inline]
+    pub fn mark(&mut self, outputs: impl Iterator<Item = (u32, u16)>, now: Instant) {
+        for (output, queue) in outputs {
+            if !std::mem::replace(&mut self.dirty[output as usize], true) {
+                self.queues[usize::from(queue)].push(output, now);
+            }
+        }
+    }
+
+    /// The newest tick of a row.
+    #[must_use]
+    pub fn newest(&self, row: u32) -> Option<&Newest> {
+        self.newest[row as usize].as_deref()
+    }
+
+    /// The next output that is to be written at `now`; it counts as written.
+    pub fn take(&mut self, now: Instant) -> Option<u32> {
+        let hurry = self.hurry;
+        let mut queues = self.queues.iter_mut();
+        let output = queues.find_map(|queue| queue.take(now, hurry))?;
+        self.dirty[output as usize] = false;
+        Some(output)
+    }
+
+    /// Writes what is left without regard to intervals: this is the end.
+    pub const fn hurry(&mut self) {
+        self.hurry = true;
+    }
+
+    /// Whether nothing is to be written any more.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let mut queues = self.queues.iter();
+        queues.all(|queue| queue.waiting.is_empty() && queue.round.is_empty())
+    }
+
+    /// When something is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.queues.iter().filter_map(|queue| queue.next).min()
+    }
+}
+
+impl Queue {
+    const fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            waiting: Vec::new(),
+            round: VecDeque::new(),
+            slice: 0,
+            left: 0,
+            round_since: None,
+            next: None,
+        }
+    }
+
+    fn push(&mut self, output: u32, now: Instant) {
+        self.waiting.push(output);
+        if self.next.is_none() {
+            let round = self.round_since.map(|since| since + self.interval);
+            self.next = Some(round.map_or(now, |round| round.max(now)));
+        }
+    }
+
+    fn take(&mut self, now: Instant, hurry: bool) -> Option<u32> {
+        if !hurry && self.next.is_none_or(|next| now < next) && self.left == 0 {
+            return None;
+        }
+        if self.left == 0 {
+            self.step(now);
+        }
+        let output = self.round.pop_front();
+        self.left = self.left.saturating_sub(1).min(self.round.len());
+        if self.left == 0 {
+            self.plan_next(now);
+        }
+        output
+    }
+
+    /// Begins a step, and with it a round when the last one is done.
+    fn step(&mut self, now: Instant) {
+        if self.round.is_empty() {
+            self.round.extend(self.waiting.drain(..));
+            self.round_since = Some(now);
+            let steps = self.interval.as_nanos().div_ceil(STEP.as_nanos()).max(1);
+            self.slice = self.round.len().div_ceil(steps as usize).max(1);
+        }
+        self.left = self.slice;
+    }
+
+    fn plan_next(&mut self, now: Instant) {
+        self.next = match (self.round.is_empty(), self.waiting.is_empty()) {
+            (false, _) => Some(now + STEP),
+            (true, false) => self.round_since.map(|since| since + self.interval),
+            (true, true) => None,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kite::{Detail, Token};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_millis(250);
+
+    fn start() -> Instant {
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+        Instant::now()
+    }
+
+    fn newest(price: i32) -> Newest {
+        Newest {
+            packet: Packet {
+                token: Token(1),
+                last_price: price,
+                detail: Detail::Ltp,
+            },
+            received_us: 0,
+            ts: 0,
+            volume_delta: None,
+            snapshot: false,
+            current: true,
+        }
+    }
+
+    fn keeper(outputs: u32) -> Keeper {
+        let mut keeper = Keeper::default();
+        keeper.reset(outputs as usize, outputs as usize, &[INTERVAL]);
+        keeper
+    }
+
+    fn tick(keeper: &mut Keeper, row: u32, price: i32, now: Instant) {
+        keeper.note(row, newest(price), [(row, 0)].into_iter(), now);
+    }
+
+    fn taken(keeper: &mut Keeper, now: Instant) -> Vec<u32> {
+        std::iter::from_fn(|| keeper.take(now)).collect()
+    }
+
+    #[test]
+    fn the_first_tick_is_written_at_once_and_the_next_after_an_interval() {
+        let (start, mut keeper) = (start(), keeper(2));
+        tick(&mut keeper, 1, 1, start);
+        assert_eq!(taken(&mut keeper, start), [1]);
+        for price in 2..50 {
+            tick(&mut keeper, 1, price, start + Duration::from_millis(100));
+        }
+        let early = start + INTERVAL - Duration::from_millis(1);
+        assert!(taken(&mut keeper, early).is_empty());
+        assert_eq!(keeper.deadline(), Some(start + INTERVAL));
+        assert_eq!(taken(&mut keeper, start + INTERVAL), [1]);
+        assert_eq!(keeper.newest(1).unwrap().packet.last_price, 49);
+        assert_eq!(keeper.deadline(), None);
+        assert!(keeper.is_idle());
+    }
+
+    #[test]
+    fn much_is_spread_over_the_interval() {
+        let (start, mut keeper) = (start(), keeper(3_000));
+        for row in 0..3_000 {
+            tick(&mut keeper, row, 1, start);
+        }
+        let mut most = 0;
+        let mut all = Vec::new();
+        for step in 0..50 {
+            let now = start + STEP * step;
+            let part = taken(&mut keeper, now);
+            most = most.max(part.len());
+            all.extend(part);
+        }
+        assert_eq!((most, all.len()), (60, 3_000));
+        assert!(keeper.is_idle());
+    }
+
+    #[test]
+    fn at_the_end_everything_is_written() {
+        let (start, mut keeper) = (start(), keeper(3_000));
+        for row in 0..3_000 {
+            tick(&mut keeper, row, 1, start);
+        }
+        keeper.hurry();
+        assert_eq!(taken(&mut keeper, start).len(), 3_000);
+        assert!(keeper.is_idle());
+    }
+
+    proptest! {
+        /// Whatever ticks when: each instrument is written after its newest tick, at most once in
+        /// each round, and an alarm is set as long as something is left.
+        #[test]
+        fn every_newest_tick_is_written_and_once_in_a_round(
+            steps in proptest::collection::vec((0_u32..20, 0_u64..40), 1..300)
+        ) {
+            let (start, mut keeper) = (start(), keeper(20));
+            let mut now = start;
+            let mut writes = [0_u128; 20];
+            let mut pending = [false; 20];
+            let mut write = |keeper: &mut Keeper, pending: &mut [bool; 20], now: Instant| {
+                while let Some(output) = keeper.take(now) {
+                    let at = output as usize;
+                    assert!(pending[at], "nothing changed");
+                    pending[at] = false;
+                    writes[at] += 1;
+                }
+            };
+            for (row, millis) in steps {
+                let then = now + Duration::from_millis(millis);
+                while let Some(due) = keeper.deadline().filter(|due| *due <= then) {
+                    now = now.max(due);
+                    write(&mut keeper, &mut pending, now);
+                }
+                now = then;
+                tick(&mut keeper, row, 1, now);
+                pending[row as usize] = true;
+            }
+            while let Some(due) = keeper.deadline() {
+                prop_assert!(due <= now + INTERVAL + STEP);
+                now = now.max(due);
+                write(&mut keeper, &mut pending, now);
+            }
+            prop_assert_eq!(pending, [false; 20]);
+            let rounds = (now - start).as_nanos() / INTERVAL.as_nanos() + 1;
+            prop_assert!(writes.iter().all(|count| *count <= rounds), "{writes:?} in {rounds}");
+            prop_assert!(keeper.is_idle());
+        }
+    }
+}

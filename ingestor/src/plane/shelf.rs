@@ -1,0 +1,150 @@
+//! What is kept in Redis of the newest ticks: from the queues to commands.
+//!
+//! Owns when everything has to be written again, and how many ticks one command takes. Must not
+//! know sockets, and never waits: what the link does not take stays due.
+
+use std::time::Instant;
+
+use kite::Token;
+
+use crate::keep::{Keeper, Newest};
+use crate::redis::link::Link;
+use crate::redis::outbox::Kind;
+use crate::redis::resp::write_bulk;
+use crate::table::Table;
+
+/// So many ticks go in one command: Redis serves others between two of them.
+const TICKS: usize = 16;
+
+/// So many ticks are written before sockets have their turn.
+const TURN: usize = 64;
+
+/// The shelf of one process.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    keeper: Keeper,
+    /// Links opened when everything was marked the last time: another server may know nothing.
+    opened: u64,
+    /// The command that is being gathered.
+    gathered: Gathered,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    keeping: u16,
+    ticks: usize,
+    fields: Vec<u8>,
+}
+
+impl Shelf {
+    /// Notes the newest tick of a row.
+    #[inline]
+    pub fn note(&mut self, table: &Table, row: u32, newest: Newest, now: Instant) {
+        self.keeper.note(row, newest, table.kept_outputs(row), now);
+    }
+
+    /// Goes over to `table`, where `before` were the tokens of the one before. What is known of
+    /// instruments that stay is written again: their keys may be others.
+    pub fn replace(&mut self, before: &[Token], table: &Table, now: Instant) {
+        let known = self.keeper.take_all();
+        let rows = table.rows().len();
+        self.keeper.reset(rows, table.outputs(), table.intervals());
+        for (token, newest) in before.iter().zip(known) {
+            if let (Some(row), Some(newest)) = (table.find(*token), newest) {
+                self.keeper.restore(row, newest);
+            }
+        }
+        self.mark_all(table, now);
+    }
+
+    /// Writes what is due, a part at a time; whether there was anything.
+    pub fn write(&mut self, table: &mut Table, link: &mut Link, now: Instant, now_us: i64) -> bool {
+        if self.opened != link.opened() {
+            self.opened = link.opened();
+            self.mark_all(table, now);
+        }
+        let mut written = 0;
+        while written < TURN
+            && link.can_take()
+            && let Some(output) = self.keeper.take(now)
+        {
+            written += 1;
+            if let Some(newest) = self.keeper.newest(table.row_of(output)) {
+                self.gathered.add(table, link, output, newest, now_us);
+            }
+        }
+        self.gathered.send(table, link);
+        written > 0
+    }
+
+    /// Writes what is left without regard to intervals from now on.
+    pub const fn hurry(&mut self) {
+        self.keeper.hurry();
+    }
+
+    /// Whether nothing is left to write.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.keeper.is_idle()
+    }
+
+    /// When something is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.keeper.deadline()
+    }
+
+    fn mark_all(&mut self, table: &Table, now: Instant) {
+        for row in 0..table.rows().len() as u32 {
+            if self.keeper.newest(row).is_some() {
+                self.keeper.mark(table.kept_outputs(row), now);
+            }
+        }
+    }
+}
+
+impl Gathered {
+    /// Adds the tick of one output; prices are sent at once.
+    fn add(
+        &mut self,
+        table: &mut Table,
+        link: &mut Link,
+        output: u32,
+        newest: &Newest,
+        now_us: i64,
+    ) {
+        let Some(keeping) = table.keeping_of(output) else {
+            return;
+        };
+        if self.ticks == TICKS || self.keeping != keeping {
+            self.send(table, link);
+            self.keeping = keeping;
+        }
+        let Some(kept) = table.render_kept(output, newest, now_us) else {
+            return;
+        };
+        if let Some((fronts, price)) = kept.prices {
+            for front in fronts {
+                link.push(Kind::Kept, |out| kept.last.write_price(out, front, price));
+            }
+        }
+        write_bulk(
+            &mut self.fields,
+            itoa::Buffer::new().format(kept.token.0).as_bytes(),
+        );
+        write_bulk(&mut self.fields, kept.json);
+        self.ticks += 1;
+    }
+
+    fn send(&mut self, table: &Table, link: &mut Link) {
+        if self.ticks > 0
+            && let Some(last) = table.last(self.keeping)
+        {
+            link.push(Kind::Kept, |out| {
+                last.write_ticks(out, self.ticks, &self.fields);
+            });
+        }
+        self.ticks = 0;
+        self.fields.clear();
+    }
+}

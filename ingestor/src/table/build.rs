@@ -1,0 +1,147 @@
+//! From an assignment to a table.
+//!
+//! Owns positions and the texts that are rendered once. Must not know what was known before.
+
+use std::collections::BTreeMap;
+
+use contract::{Assignment, Keep};
+use rustc_hash::FxHashMap;
+
+use super::keeping::{Keeping, price_fronts};
+use super::row::{Class, Row, Span};
+use super::{Channel, Output, Table};
+use crate::redis::resp::publish_head;
+use crate::silence::Usual;
+use crate::tick::decimal::Decimals;
+use crate::tick::face::{Imprint, write_head};
+use crate::tick::rules::FirstPackets;
+
+/// Positions of keepings, by channel and what is kept.
+type Numbers = BTreeMap<(u16, Keep), Option<u16>>;
+
+impl Table {
+    /// Prepares the rows of `assignment`; `epoch` names this process in every tick.
+    #[must_use]
+    pub fn build(assignment: &Assignment, epoch: &str) -> Self {
+        let rows = assignment.instruments.len();
+        let mut table = Self {
+            rows: Vec::with_capacity(rows),
+            index: FxHashMap::with_capacity_and_hasher(rows, Default::default()),
+            sets: assignment.sets.clone(),
+            channels: assignment
+                .channels
+                .iter()
+                .map(|name| Channel::new(name))
+                .collect(),
+            imprint: Imprint::new(&assignment.account, epoch),
+            ..Self::default()
+        };
+        let mut numbers = BTreeMap::new();
+        for row in &assignment.instruments {
+            table.push(row, assignment, &mut numbers);
+        }
+        table.heads.shrink_to_fit();
+        table
+    }
+
+    fn push(&mut self, row: &contract::Row, assignment: &Assignment, numbers: &mut Numbers) {
+        let position = self.rows.len() as u32;
+        let mock = assignment.account.mock;
+        let outputs = self.outputs.len() as u32;
+        for output in &row.outputs {
+            let head = span(&mut self.heads, |heads| {
+                write_head(heads, output.shape, row);
+            });
+            let keep = output
+                .keep
+                .and_then(|keep| assignment.keeps.get(usize::from(keep)));
+            let keeping = keep.and_then(|keep| {
+                let number = numbers.entry((output.channel, *keep));
+                *number.or_insert_with(|| {
+                    let name = &assignment.channels[usize::from(output.channel)];
+                    self.keepings.push(Keeping::new(name, keep, mock));
+                    u16::try_from(self.keepings.len() - 1).ok()
+                })
+            });
+            let interval = keeping.and_then(|at| self.interval(at));
+            self.outputs.push(Output {
+                channel: output.channel,
+                shape: output.shape,
+                depth: output.depth,
+                head,
+                seq: 0,
+                row: position,
+                keeping,
+                interval,
+            });
+        }
+        let outputs = Span {
+            start: outputs,
+            end: self.outputs.len() as u32,
+        };
+        let is_kept = self.outputs[outputs.range()]
+            .iter()
+            .any(|output| output.interval.is_some());
+        let fronts = if is_kept {
+            price_fronts(row, mock)
+        } else {
+            Default::default()
+        };
+        let prices = fronts.map(|front| span(&mut self.heads, |heads| heads.extend(front)));
+        let sets = self.row_sets.len() as u32;
+        self.row_sets.extend_from_slice(&row.sets);
+        self.index.insert(row.token.0, position);
+        self.rows.push(Row {
+            token: row.token,
+            mode: row.mode,
+            class: Class::of(row),
+            connection: 0,
+            subscribed: None,
+            seen: false,
+            received: None,
+            usual: Usual::default(),
+            decimals: Decimals::new(row.token.segment().decimals()),
+            first: FirstPackets::default(),
+            snapshot: false,
+            ts: 0,
+            volume: None,
+            outputs,
+            sets: Span {
+                start: sets,
+                end: self.row_sets.len() as u32,
+            },
+            prices,
+        });
+    }
+
+    /// The position of a keeping's interval.
+    fn interval(&mut self, keeping: u16) -> Option<u16> {
+        let last = self.keepings[usize::from(keeping)].last.as_ref()?;
+        let known = self.intervals.iter().position(|one| *one == last.interval);
+        let at = known.unwrap_or_else(|| {
+            self.intervals.push(last.interval);
+            self.intervals.len() - 1
+        });
+        u16::try_from(at).ok()
+    }
+}
+
+/// What `write` appends.
+fn span(text: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+    let start = text.len() as u32;
+    write(text);
+    Span {
+        start,
+        end: text.len() as u32,
+    }
+}
+
+impl Channel {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            publish_head: publish_head(name),
+            seq: 0,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! How ticks of one channel are kept in Redis beside their messages: which keys, and the constant
+//! parts of the commands, rendered once per assignment.
+//!
+//! Owns the names of keys. Must not see a packet, and must not decide when something is written.
+
+use std::time::Duration;
+
+use contract::{Keep, KeepLast, KeepStream};
+
+use crate::redis::resp::{write_bulk, write_head};
+use crate::tick::decimal::write_integer;
+
+/// What every key of a mock account begins with: a bare last price cannot say that it is mock.
+const MOCK: &str = "mock:";
+
+/// Milliseconds since the epoch, from 2001 to 2286.
+const MILLIS_DIGITS: usize = 13;
+
+/// How ticks of one channel are kept.
+#[derive(Clone, Debug, Default)]
+pub struct Keeping {
+    /// The newest of each instrument.
+    pub last: Option<Last>,
+    /// All of them.
+    pub stream: Option<Stream>,
+}
+
+/// How the newest tick of each instrument is kept.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// How often at most.
+    pub interval: Duration,
+    /// Key of the hash, as an argument.
+    key: Vec<u8>,
+    /// The end of the commands that keep a price.
+    expiry: Vec<u8>,
+}
+
+/// The stream that takes every tick.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Up to where its length stands.
+    front: Vec<u8>,
+    /// For how long an entry stays; without it the length stands in `front`.
+    age: Option<Duration>,
+}
+
+/// What stands before the last colon of a channel: keys are named after it.
+#[must_use]
+pub fn prefix_of(channel: &str) -> &str {
+    channel
+        .rsplit_once(':')
+        .map_or(channel, |(prefix, _)| prefix)
+}
+
+/// The start of every key of an account.
+#[must_use]
+pub const fn key_start(mock: bool) -> &'static str {
+    if mock { MOCK } else { "" }
+}
+
+impl Keeping {
+    /// How `keep` is done for a channel.
+    #[must_use]
+    pub fn new(channel: &str, keep: &Keep, mock: bool) -> Self {
+        let prefix = format!("{}{}", key_start(mock), prefix_of(channel));
+        Self {
+            last: keep.last.map(|last| Last::new(&prefix, last)),
+            stream: keep.stream.map(|stream| Stream::new(&prefix, stream)),
+        }
+    }
+}
+
+impl Last {
+    fn new(prefix: &str, last: KeepLast) -> Self {
+        let (mut key, mut expiry) = (Vec::new(), Vec::new());
+        write_bulk(&mut key, format!("{prefix}:last").as_bytes());
+        write_bulk(&mut expiry, b"EX");
+        write_bulk(&mut expiry, last.ttl_s.to_string().as_bytes());
+        Self {
+            interval: Duration::from_millis(u64::from(last.interval_ms)),
+            key,
+            expiry,
+        }
+    }
+
+    /// Appends the command that keeps `ticks` ticks, whose arguments are in `fields`.
+    pub fn write_ticks(&self, out: &mut Vec<u8>, ticks: usize, fields: &[u8]) {
+        write_head(out, 2 + 2 * ticks);
+        write_bulk(out, b"HSET");
+        out.extend_from_slice(&self.key);
+        out.extend_from_slice(fields);
+    }
+
+    /// Appends the command that keeps a price; `front` is one of [`price_fronts`].
+    pub fn write_price(&self, out: &mut Vec<u8>, front: &[u8], price: &[u8]) {
+        out.extend_from_slice(front);
+        write_bulk(out, price);
+        out.extend_from_slice(&self.expiry);
+    }
+}
+
+/// What stands in front of the price in the two commands that keep an instrument's.
+#[must_use]
+pub fn price_fronts(row: &contract::Row, mock: bool) -> [Vec<u8>; 2] {
+    let start = key_start(mock);
+    let keys = [
+        format!("{start}ltp:{}:{}", row.exchange, row.tradingsymbol),
+        format!("{start}ticker:{}:ltp", row.token.0),
+    ];
+    keys.map(|key| {
+        let mut front = Vec::new();
+        write_head(&mut front, 5);
+        write_bulk(&mut front, b"SET");
+        write_bulk(&mut front, key.as_bytes());
+        front
+    })
+}
+
+impl Stream {
+    fn new(prefix: &str, length: KeepStream) -> Self {
+        let mut front = Vec::new();
+        write_head(&mut front, 8);
+        write_bulk(&mut front, b"XADD");
+        write_bulk(&mut front, format!("{prefix}:stream").as_bytes());
+        let (word, age) = match length {
+            KeepStream::Seconds(seconds) => {
+                ("MINID", Some(Duration::from_secs(u64::from(seconds))))
+            }
+            KeepStream::Entries(_) => ("MAXLEN", None),
+        };
+        write_bulk(&mut front, word.as_bytes());
+        write_bulk(&mut front, b"~");
+        if let KeepStream::Entries(entries) = length {
+            write_bulk(&mut front, entries.to_string().as_bytes());
+        }
+        Self { front, age }
+    }
+
+    /// Appends the command that adds `tick`, published at `now_us`.
+    pub fn write(&self, out: &mut Vec<u8>, tick: &[u8], now_us: i64) {
+        out.extend_from_slice(&self.front);
+        if let Some(age) = self.age {
+            let oldest = now_us / 1_000 - age.as_millis() as i64;
+            out.push(b'$');
+            write_integer(out, MILLIS_DIGITS);
+            out.extend_from_slice(b"\r\n");
+            let start = out.len();
+            write_integer(out, oldest.max(0));
+            // The length was promised: a clock of before 2001 is no reason to break the protocol.
+            let digits = out.len() - start;
+            out.splice(start..start, (digits..MILLIS_DIGITS).map(|_| b'0'));
+            out.extend_from_slice(b"\r\n");
+        }
+        write_bulk(out, b"*");
+        write_bulk(out, b"d");
+        write_bulk(out, tick);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command as people write it.
+    fn words(command: &[u8]) -> String {
+        let text = std::str::from_utf8(command).unwrap();
+        let mut lines = text.split("\r\n");
+        let count: usize = lines
+            .next()
+            .unwrap()
+            .strip_prefix('*')
+            .unwrap()
+            .parse()
+            .unwrap();
+        let mut words = Vec::new();
+        while let Some(len) = lines.next().filter(|line| !line.is_empty()) {
+            let word = lines.next().unwrap();
+            assert_eq!(len, format!("${}", word.len()));
+            words.push(word);
+        }
+        assert_eq!(words.len(), count);
+        words.join(" ")
+    }
+
+    #[test]
+    fn keys_are_named_after_the_prefix() {
+        let keep = Keep {
+            last: Some(KeepLast {
+                interval_ms: 250,
+                ttl_s: 86_400,
+            }),
+            stream: Some(KeepStream::Entries(1_000)),
+        };
+        let keeping = Keeping::new("ticker:nifty:options", &keep, false);
+        let (last, stream) = (keeping.last.unwrap(), keeping.stream.unwrap());
+        let mut out = Vec::new();
+        last.write_ticks(&mut out, 1, b"$1\r\n7\r\n$2\r\n{}\r\n");
+        assert_eq!(words(&out), "HSET ticker:nifty:last 7 {}");
+        out.clear();
+        stream.write(&mut out, b"{}", 1_764_570_600_000_000);
+        assert_eq!(words(&out), "XADD ticker:nifty:stream MAXLEN ~ 1000 * d {}");
+
+        let keep = Keep {
+            stream: Some(KeepStream::Seconds(60)),
+            ..keep
+        };
+        let keeping = Keeping::new("ticker:equity", &keep, true);
+        for (now, oldest) in [
+            (1_764_570_660_000_000, "1764570600000"),
+            (0, "0000000000000"),
+        ] {
+            out.clear();
+            keeping.stream.as_ref().unwrap().write(&mut out, b"{}", now);
+            let expected = format!("XADD mock:ticker:stream MINID ~ {oldest} * d {{}}");
+            assert_eq!(words(&out), expected);
+        }
+    }
+
+    #[test]
+    fn a_price_is_kept_by_symbol_and_by_token() {
+        let row = crate::table::tests::sample().instruments.remove(0);
+        let last = Last::new(
+            "x",
+            KeepLast {
+                interval_ms: 1,
+                ttl_s: 60,
+            },
+        );
+        let kept = |mock| {
+            price_fronts(&row, mock).map(|front| {
+                let mut out = Vec::new();
+                last.write_price(&mut out, &front, b"1.50");
+                words(&out)
+            })
+        };
+        assert_eq!(
+            kept(false),
+            [
+                "SET ltp:NSE:NIFTY 50 1.50 EX 60",
+                "SET ticker:256265:ltp 1.50 EX 60"
+            ]
+        );
+        assert_eq!(kept(true)[0], "SET mock:ltp:NSE:NIFTY 50 1.50 EX 60");
+    }
+}

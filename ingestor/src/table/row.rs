@@ -1,0 +1,122 @@
+//! One instrument: what it is, and what is known of it by now.
+//!
+//! Owns no rule; the table changes what is known.
+
+use std::time::Instant;
+
+use kite::{InstrumentType, Mode, Segment, Token};
+
+use crate::silence::Usual;
+use crate::tick::decimal::Decimals;
+use crate::tick::rules::{FirstPackets, Received};
+
+/// What kind of instrument a row is, as metrics tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// An option.
+    Option,
+    /// A future.
+    Future,
+    /// A share and the rest.
+    Equity,
+    /// An index.
+    Underlying,
+}
+
+impl Class {
+    /// All classes, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Option, Self::Future, Self::Equity, Self::Underlying];
+
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Option => "option",
+            Self::Future => "future",
+            Self::Equity => "equity",
+            Self::Underlying => "underlying",
+        }
+    }
+
+    /// The class of an assigned instrument.
+    #[must_use]
+    pub fn of(row: &contract::Row) -> Self {
+        match row.instrument_type {
+            InstrumentType::Call | InstrumentType::Put => Self::Option,
+            InstrumentType::Future => Self::Future,
+            InstrumentType::Equity if row.token.segment() == Segment::Indices => Self::Underlying,
+            InstrumentType::Equity => Self::Equity,
+        }
+    }
+}
+
+/// One instrument.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Kite's number.
+    pub token: Token,
+    /// How much of it is wanted.
+    pub mode: Mode,
+    /// Its kind.
+    pub class: Class,
+    /// The connection that carries it.
+    pub connection: u8,
+    /// When the present socket was told to stream it.
+    pub subscribed: Option<Instant>,
+    /// Whether a packet came by the present socket.
+    pub seen: bool,
+    /// When its newest tick came.
+    pub received: Option<Received>,
+    /// The usual time between two of its ticks.
+    pub usual: Usual,
+    pub(super) decimals: Decimals,
+    pub(super) first: FirstPackets,
+    pub(super) snapshot: bool,
+    pub(super) ts: i64,
+    /// Volume in the last tick that was rendered.
+    pub(super) volume: Option<u32>,
+    pub(super) outputs: Span,
+    pub(super) sets: Span,
+    /// What stands in front of its price in each of the two commands that keep it.
+    pub(super) prices: [Span; 2],
+}
+
+impl Row {
+    /// Whether packets came by the present socket, but none in the mode it was asked for last.
+    #[must_use]
+    pub const fn owes_mode(&self) -> bool {
+        self.seen && self.first.owes_mode()
+    }
+
+    pub(super) fn forget_socket(&mut self) {
+        self.subscribed = None;
+        self.seen = false;
+        self.volume = None;
+    }
+
+    /// Takes over what is known from a row of the same instrument.
+    pub(super) fn succeed(&mut self, previous: &Self) {
+        self.snapshot = previous.snapshot;
+        self.connection = previous.connection;
+        self.subscribed = previous.subscribed;
+        self.seen = previous.seen;
+        self.received = previous.received;
+        self.usual = previous.usual;
+        self.first = previous.first;
+        self.ts = previous.ts;
+        self.volume = previous.volume;
+    }
+}
+
+/// A part of a list or a text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+impl Span {
+    pub(super) const fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}

@@ -1,0 +1,206 @@
+//! What is kept in Redis beside the messages: the newest tick of each instrument, and streams.
+
+mod stage;
+
+use std::time::Duration;
+
+use contract::{Assignment, Keep, KeepLast, KeepStream};
+use kite::{Detail, Packet, Token};
+use serde_json::Value;
+use stage::kite_server::{KiteServer, frame, full};
+use stage::redis_server::RedisServer;
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
+
+fn token(number: u32) -> Token {
+    option(number).token
+}
+
+/// Two options of a real account, of which the newest tick and the last four are kept.
+fn kept(kite: &KiteServer, redis: &RedisServer) -> Assignment {
+    let mut assigned = assignment(kite, redis.port());
+    assigned.account.mock = false;
+    assigned.keeps = vec![Keep {
+        last: Some(KeepLast {
+            interval_ms: 50,
+            ttl_s: 600,
+        }),
+        stream: Some(KeepStream::Entries(4)),
+    }];
+    assigned.instruments = vec![option(1), option(2)];
+    for row in &mut assigned.instruments {
+        row.outputs[0].keep = Some(0);
+    }
+    assigned
+}
+
+async fn started() -> (KiteServer, RedisServer, Folders) {
+    let (kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
+    folders.credentials_of(ACCESS_TOKEN);
+    (kite, redis, folders)
+}
+
+/// Asks until the answer fits.
+async fn answer(redis: &RedisServer, command: &[&str], fits: impl Fn(&str) -> bool) -> String {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    let what = command.join(" ");
+    within(&what, async {
+        loop {
+            look.tick().await;
+            let answer = redis.command(command).await.trim_end().to_owned();
+            if fits(&answer) {
+                return answer;
+            }
+        }
+    })
+    .await
+}
+
+/// The tick under `field` of a hash, once its price is `price`.
+async fn last(redis: &RedisServer, hash: &str, number: u32, price: &str) -> Value {
+    let field = token(number).0.to_string();
+    let price = format!("\"price\":{price},");
+    let fits = |answer: &str| answer.contains(&price);
+    let text = answer(redis, &["HGET", hash, &field], fits).await;
+    serde_json::from_str(&text).expect("a tick")
+}
+
+#[tokio::test]
+async fn the_newest_tick_and_price_are_kept_and_every_tick_streams() {
+    let (mut kite, redis, folders) = started().await;
+    let mut ticks = redis.subscribe().await;
+    folders.assign(&kept(&kite, &redis));
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    for price in 1..=500 {
+        socket.send(frame(&[full(token(1), price)])).unwrap();
+    }
+    socket.send(frame(&[full(token(2), 7)])).unwrap();
+    let mut published = Value::Null;
+    for _ in 1..=500 {
+        published = ticks.tick().await;
+    }
+    let mut newest = last(&redis, "ticker:test:last", 1, "5.00").await;
+    assert!(newest["pub_us"].as_i64() >= published["pub_us"].as_i64());
+    newest["pub_us"] = published["pub_us"].take();
+    published["pub_us"] = newest["pub_us"].clone();
+    assert_eq!(newest, published);
+    last(&redis, "ticker:test:last", 2, "0.07").await;
+
+    let by_token = format!("ticker:{}:ltp", token(1).0);
+    for key in ["ltp:NFO:TEST1CE", &by_token] {
+        assert_eq!(
+            answer(&redis, &["GET", key], |text| text == "5.00").await,
+            "5.00"
+        );
+        let ttl: i64 = redis.command(&["TTL", key]).await.trim().parse().unwrap();
+        assert!((500..=600).contains(&ttl), "{ttl}");
+    }
+    let added: u64 = {
+        let info = redis
+            .command(&["XINFO", "STREAM", "ticker:test:stream"])
+            .await;
+        let mut lines = info.lines().skip_while(|line| *line != "entries-added");
+        lines.nth(1).unwrap().parse().unwrap()
+    };
+    assert_eq!(added, 501);
+    let newest = redis
+        .command(&["XREVRANGE", "ticker:test:stream", "+", "-", "COUNT", "1"])
+        .await;
+    assert!(newest.contains("\"tradingsymbol\":\"TEST2CE\""), "{newest}");
+    // Ticks are counted as before: what is kept beside them is no message.
+    let report = ingestor
+        .until("all", |report| report.redis.published == 501)
+        .await;
+    assert_eq!((report.redis.conflated, report.redis.unknown), (0, 0));
+    // Not one write for each of five hundred ticks.
+    let metrics = ingestor.get("/metrics").await.1;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("kiteticker_redis_kept_total"));
+    let kept: u64 = line.unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    assert!((501 + 4..501 + 300).contains(&kept), "{kept}");
+}
+
+#[tokio::test]
+async fn keys_of_a_mock_account_say_so() {
+    let (mut kite, redis, folders) = started().await;
+    let mut assigned = kept(&kite, &redis);
+    assigned.account.mock = true;
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    socket.send(frame(&[full(token(1), 123)])).unwrap();
+    last(&redis, "mock:ticker:test:last", 1, "1.23").await;
+    answer(&redis, &["GET", "mock:ltp:NFO:TEST1CE"], |text| {
+        text == "1.23"
+    })
+    .await;
+    let keys = redis.command(&["KEYS", "*"]).await;
+    assert!(keys.lines().all(|key| key.starts_with("mock:")), "{keys}");
+}
+
+/// Friday's last tick on Monday morning is the newest there is, and not the last price.
+#[tokio::test]
+async fn an_old_snapshot_is_kept_and_is_no_price() {
+    let (mut kite, redis, folders) = started().await;
+    let mut ticks = redis.subscribe().await;
+    folders.assign(&kept(&kite, &redis));
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    let mut old: Packet = full(token(1), 99);
+    if let Detail::Full(_, full) = &mut old.detail {
+        full.exchange_time = 1_764_570_600;
+    }
+    ingestor
+        .until("subscribed", |report| report.connections.len() == 1)
+        .await;
+    socket.send(frame(&[old, full(token(2), 5)])).unwrap();
+    let kept = last(&redis, "ticker:test:last", 1, "0.99").await;
+    assert_eq!(
+        (&kept["snapshot"], &kept["exchange_ts"]),
+        (&true.into(), &1_764_570_600.into())
+    );
+    answer(&redis, &["GET", "ltp:NFO:TEST2CE"], |text| text == "0.05").await;
+    assert_eq!(
+        redis.command(&["EXISTS", "ltp:NFO:TEST1CE"]).await.trim(),
+        "0"
+    );
+    assert_eq!(ticks.tick().await["tradingsymbol"], "TEST2CE");
+}
+
+#[tokio::test]
+async fn a_redis_that_forgot_everything_is_told_again() {
+    let (mut kite, mut redis, folders) = started().await;
+    folders.assign(&kept(&kite, &redis));
+    let _ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    socket
+        .send(frame(&[full(token(1), 11), full(token(2), 12)]))
+        .unwrap();
+    last(&redis, "ticker:test:last", 2, "0.12").await;
+    redis.kill().await;
+    redis.restart().await;
+    // Nothing ticks meanwhile.
+    last(&redis, "ticker:test:last", 1, "0.11").await;
+    answer(&redis, &["GET", "ltp:NFO:TEST2CE"], |text| text == "0.12").await;
+}
+
+/// The keys follow an assignment that names others.
+#[tokio::test]
+async fn another_prefix_gets_what_is_known_already() {
+    let (mut kite, redis, folders) = started().await;
+    let mut assigned = kept(&kite, &redis);
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    socket.send(frame(&[full(token(1), 11)])).unwrap();
+    last(&redis, "ticker:test:last", 1, "0.11").await;
+    assigned.generation += 1;
+    assigned.channels = vec!["ticker:other:options".to_owned()];
+    folders.assign(&assigned);
+    last(&redis, "ticker:other:last", 1, "0.11").await;
+}

@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod assigned;
+pub mod books;
 pub mod credentials;
 pub mod folder;
 pub mod health;

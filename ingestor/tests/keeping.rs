@@ -204,3 +204,41 @@ async fn another_prefix_gets_what_is_known_already() {
     folders.assign(&assigned);
     last(&redis, "ticker:other:last", 1, "0.11").await;
 }
+
+/// Who may publish and not write keys loses no tick, and is told what to do.
+#[tokio::test]
+async fn refused_keys_are_told_and_hold_up_no_tick() {
+    let (mut kite, redis, folders) = started().await;
+    redis
+        .command(&["ACL", "SETUSER", "default", "-hset", "-set"])
+        .await;
+    let mut ticks = redis.subscribe().await;
+    let mut assigned = kept(&kite, &redis);
+    folders.assign(&assigned);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    socket.send(frame(&[full(token(1), 11)])).unwrap();
+    assert_eq!(ticks.tick().await["price"], 0.11);
+    let report = ingestor
+        .until("the refusal", |report| report.redis.error.is_some())
+        .await;
+    let error = report.redis.error.unwrap_or_default();
+    assert!(error.contains("disable publish.lastValue"), "{error}");
+    for price in 1..=300 {
+        socket.send(frame(&[full(token(2), price)])).unwrap();
+        assert_eq!(ticks.tick().await["seq"], 1 + price);
+    }
+    // The link stays: another one would cost ticks and change nothing.
+    assigned.generation += 1;
+    assigned.keeps[0].last = None;
+    folders.assign(&assigned);
+    let report = ingestor
+        .until("all is well", |report| report.redis.error.is_none())
+        .await;
+    assert_eq!((report.redis.published, report.redis.unknown), (301, 0));
+    let metrics = ingestor.get("/metrics").await.1;
+    assert!(
+        metrics.contains("kiteticker_redis_reconnects_total 0"),
+        "{metrics}"
+    );
+}

@@ -88,6 +88,7 @@ impl Publisher {
             }
         }
         self.shelf.replace(&before, &self.table, self.clock.now());
+        self.link.forgive_keeping();
     }
 
     /// Goes to `target`. What an old link leaves unanswered is lost to readers of the new one.

@@ -73,6 +73,8 @@ pub struct Link {
     failures: u32,
     error: Option<String>,
     refusing: Refusing,
+    /// The same for what is kept: ticks flow all the same.
+    unkeeping: Refusing,
     lines: LineQuota,
     openings: LineQuota,
     progress: Option<Instant>,
@@ -128,6 +130,7 @@ impl Link {
             failures: 0,
             error: None,
             refusing: Refusing::default(),
+            unkeeping: Refusing::default(),
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             openings: LineQuota::new(LOG_BURST, LOG_EVERY),
             progress: None,
@@ -148,6 +151,7 @@ impl Link {
         self.previous = None;
         self.failures = 0;
         self.refusing = Refusing::default();
+        self.forgive_keeping();
         self.error = None;
         self.state = State::Away { until: None };
     }
@@ -203,11 +207,20 @@ impl Link {
         if stalled {
             return Some("redis does not answer".to_owned());
         }
-        let text = String::from_utf8_lossy(self.refusing.text(now)?);
+        let said = |text| printable(&String::from_utf8_lossy(text), LONGEST_TEXT);
+        if let Some(text) = self.refusing.text(now) {
+            return Some(format!("redis refuses what is published: {}", said(text)));
+        }
+        let text = said(self.unkeeping.text(now)?);
         Some(format!(
-            "redis refuses what is published: {}",
-            printable(&text, LONGEST_TEXT)
+            "redis refuses keys of last values or streams: {text}: allow it, or disable publish.lastValue and \
+             publish.stream"
         ))
+    }
+
+    /// Forgets that keys were refused: others are written from now on, or none.
+    pub fn forgive_keeping(&mut self) {
+        self.unkeeping = Refusing::default();
     }
 
     /// When [`Link::poll`] has something to do even if no socket wakes it.
@@ -344,28 +357,36 @@ impl Link {
     }
 
     fn count_replies(&mut self, now: Instant) -> Result<(), LinkError> {
-        let mut news = false;
+        let mut news = None;
         while let Some(reply) = self.replies.next_reply()? {
             let Some(kind) = self.outbox.answered() else {
                 return Err(LinkError::Surplus);
             };
             let counts = &mut self.counts;
+            let (refusing, done, refused) = match kind {
+                Kind::Tick => (
+                    &mut self.refusing,
+                    &mut counts.published,
+                    &mut counts.failed,
+                ),
+                Kind::Kept => (&mut self.unkeeping, &mut counts.kept, &mut counts.unkept),
+            };
             if let Reply::Error(text) = reply {
-                match kind {
-                    Kind::Tick => counts.failed += 1,
-                    Kind::Kept => counts.unkept += 1,
+                *refused += 1;
+                if refusing.on_refused(text, now) {
+                    news = Some(kind);
                 }
-                news |= self.refusing.on_refused(text, now);
             } else {
-                match kind {
-                    Kind::Tick => counts.published += 1,
-                    Kind::Kept => counts.kept += 1,
-                }
-                self.refusing.on_success();
+                *done += 1;
+                refusing.on_success();
             }
         }
-        if news && let Some(text) = self.trouble(now) {
-            self.warn(now, "ticks are lost", &text);
+        if let (Some(kind), Some(text)) = (news, self.trouble(now)) {
+            let what = match kind {
+                Kind::Tick => "ticks are lost",
+                Kind::Kept => "keys are not written",
+            };
+            self.warn(now, what, &text);
         }
         Ok(())
     }

@@ -1,0 +1,109 @@
+//! What the data plane has to tell of its connections, and how readers are told.
+//!
+//! Owns the kinds of news. Pure; what happened when is decided by the plane.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Books;
+use super::event::Event;
+
+/// Something that happened at a time, epoch seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// When.
+    pub ts: i64,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A socket is open.
+    Connected {
+        /// Which.
+        connection: u8,
+    },
+    /// A socket that was open is not any more.
+    Disconnected {
+        /// Which.
+        connection: u8,
+        /// Why.
+        reason: String,
+    },
+    /// Ticks flow again after a socket was lost: between the two times some may be missing.
+    Gap {
+        /// Which.
+        connection: u8,
+        /// The last tick before, epoch seconds.
+        from: i64,
+        /// The first tick after, epoch seconds.
+        to: i64,
+        /// The instruments.
+        tokens: Vec<u32>,
+    },
+    /// A socket sends heartbeats and no ticks.
+    Stale {
+        /// Which.
+        connection: u8,
+    },
+    /// It ticks again.
+    Fresh {
+        /// Which.
+        connection: u8,
+    },
+    /// Kite refuses the access token.
+    TokenExpired,
+    /// Kite accepts another one than before.
+    TokenRotated,
+    /// An order of the account changed: Kite's JSON.
+    Order(String),
+}
+
+impl News {
+    /// The event that readers are told; `None` for an order, which goes elsewhere.
+    #[must_use]
+    pub fn event(&self, books: &Books) -> Option<Event> {
+        let all = &books.prefixes;
+        let of = |kind, members| Some(Event::new(kind, members, all));
+        match &self.what {
+            What::Connected { connection } => of("connected", json!({"conn": connection})),
+            What::Disconnected { connection, reason } => of(
+                "disconnected",
+                json!({"conn": connection, "reason": reason}),
+            ),
+            What::Stale { connection } => of("stale", json!({"conn": connection})),
+            What::Fresh { connection } => of("fresh", json!({"conn": connection})),
+            What::TokenExpired => of("token_expired", json!({})),
+            What::TokenRotated => of("token_rotated", json!({})),
+            What::Gap {
+                connection,
+                from,
+                to,
+                tokens,
+            } => {
+                let members =
+                    json!({"conn": connection, "from_ts": from, "to_ts": to, "tokens": tokens});
+                Some(Event::new("gap", members, &prefixes_of(books, tokens)))
+            }
+            What::Order(_) => None,
+        }
+    }
+}
+
+/// The prefixes that any of `tokens` is published under; all where nothing of them is kept.
+fn prefixes_of(books: &Books, tokens: &[u32]) -> Vec<Arc<str>> {
+    let mut found = BTreeMap::new();
+    for entry in tokens.iter().filter_map(|token| books.entries.get(token)) {
+        for prefix in &entry.prefixes {
+            found.insert(Arc::clone(prefix), ());
+        }
+    }
+    if found.is_empty() {
+        return books.prefixes.clone();
+    }
+    found.into_keys().collect()
+}

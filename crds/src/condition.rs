@@ -111,6 +111,8 @@ words! {
         Paused,
         /// `spec.paused` is not set.
         NotPaused,
+        /// The object is being deleted and something still holds it: its sockets close.
+        Terminating,
         /// An older account has the same API key: only that one runs.
         DuplicateApiKey,
         /// Nothing has been dialled with these credentials yet.

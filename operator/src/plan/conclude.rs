@@ -19,7 +19,7 @@ use super::shares::{Judged, holders, per_set, shares};
 use super::status::set::Share;
 use super::status::{self, count};
 use super::world::{AccountView, SetView, World};
-use super::{AccountPlan, Delivery, Kind, Memory, Now, Plan, SetPlan, off, spare};
+use super::{AccountPlan, Delivery, Kind, LastAssignment, Memory, Now, Plan, SetPlan, off, spare};
 
 /// Says how everything fares.
 pub(crate) fn conclude(
@@ -154,6 +154,15 @@ fn judge_account<'w>(
             marks: marks.clone(),
         },
     );
+    // What is being deleted loses its objects too: none is made again.
+    let delivery = match delivery {
+        Delivery::Write(_)
+            if meta.deleting && matches!(account.observed.assignment, LastAssignment::Absent) =>
+        {
+            Delivery::Leave
+        }
+        delivery => delivery,
+    };
     let awaiting = awaits(account, &delivery);
     plan.accounts.push(AccountPlan {
         key: meta.key.clone(),
@@ -165,7 +174,7 @@ fn judge_account<'w>(
             .spec
             .as_ref()
             .ok()
-            .filter(|_| account.observed.foreign.is_empty())
+            .filter(|_| account.observed.foreign.is_empty() && !meta.deleting)
             .map(|spec| spec.workload.clone()),
         change: status::change(account.observed.object.status.as_deref(), &status),
         status,
@@ -256,9 +265,9 @@ fn waiting(set: &SetView<'_>, demand: &Demand<'_>, outcomes: &[Outcome]) -> u32 
                 .filter(|outcome| **outcome == Outcome::Waiting)
                 .count(),
         ),
-        // What is paused does not wait.
+        // What is paused or ends does not wait.
         Demand::Refused {
-            reason: Reason::Paused,
+            reason: Reason::Paused | Reason::Terminating,
             ..
         } => 0,
         Demand::Refused { .. } => set

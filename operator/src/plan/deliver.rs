@@ -15,6 +15,15 @@ use super::memory::Mark;
 use super::world::AccountView;
 use super::{Delivery, LastAssignment};
 
+/// A generation beyond this is no generation: somebody wrote it by hand, or a process lies. The API
+/// server keeps 63 bits, and JSON readers 53.
+const LARGEST_GENERATION: u64 = 1 << 53;
+
+/// What can be believed of a generation that others tell.
+pub(crate) fn believable(generation: u64) -> Option<u64> {
+    (generation < LARGEST_GENERATION).then_some(generation)
+}
+
 /// What is to be done so that `wanted` is in force: a new generation when its content is new, or
 /// when the process would refuse the old one because it has seen a later or another one.
 pub(crate) fn deliver(account: &AccountView<'_>, mut wanted: Assignment) -> Delivery {
@@ -44,6 +53,7 @@ pub(crate) fn deliver(account: &AccountView<'_>, mut wanted: Assignment) -> Deli
     ]
     .into_iter()
     .flatten()
+    .filter_map(believable)
     .max();
     if let Some(base) = account
         .base

@@ -171,6 +171,13 @@ fn from_accounts<'w, 'a>(
         .spec
         .as_ref()
         .map_err(|problem| Demand::Unreadable(problem.clone()))?;
+    if set.observed.meta.deleting {
+        return Err(Demand::Refused {
+            reason: Reason::Terminating,
+            message: "it is being deleted and a finalizer holds it: none of its instruments is streamed for it"
+                .to_owned(),
+        });
+    }
     if spec.paused {
         return Err(Demand::Refused {
             reason: Reason::Paused,

@@ -1,4 +1,5 @@
-//! Accounts that could stream and must not: paused, or with the API key of an older one.
+//! Accounts that could stream and must not: paused, being deleted, or with the API key of an older
+//! one.
 //!
 //! Pure. Only what is known takes an account out: a key that was not looked at is no duplicate.
 //! Nor is it another until it was: who may turn out to be a duplicate is named [`unsure`].
@@ -9,7 +10,7 @@ use crds::condition::Reason;
 
 use super::ready::live;
 use super::world::AccountView;
-use super::{Key, Secret};
+use super::{Key, Process, Secret};
 use crate::key_fingerprint::KeyFingerprint;
 
 /// Why an account streams nothing.
@@ -17,6 +18,8 @@ use crate::key_fingerprint::KeyFingerprint;
 pub(crate) enum Off {
     /// Its spec says so.
     Paused,
+    /// It is being deleted, and a finalizer still holds it.
+    Terminating,
     /// This older account has the same API key.
     Duplicate(Key),
 }
@@ -26,6 +29,7 @@ impl Off {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Paused => Reason::Paused,
+            Self::Terminating => Reason::Terminating,
             Self::Duplicate(_) => Reason::DuplicateApiKey,
         }
     }
@@ -35,6 +39,9 @@ impl Off {
         match self {
             Self::Paused => {
                 "spec.paused is set: its instruments go to accounts with room".to_owned()
+            }
+            Self::Terminating => {
+                "it is being deleted and a finalizer holds it: its instruments go to accounts with room".to_owned()
             }
             Self::Duplicate(older) => format!(
                 "TickerAccount {older} has the same API key and is older: give this one a key of its own, or delete one \
@@ -50,6 +57,9 @@ pub(crate) fn off(accounts: &[AccountView<'_>]) -> Vec<Option<Off>> {
     accounts
         .iter()
         .map(|account| {
+            if account.observed.object.meta.deleting {
+                return Some(Off::Terminating);
+            }
             if account.spec.as_ref().is_ok_and(|spec| spec.paused) {
                 return Some(Off::Paused);
             }
@@ -61,14 +71,21 @@ pub(crate) fn off(accounts: &[AccountView<'_>]) -> Vec<Option<Off>> {
         .collect()
 }
 
-/// Who is the oldest by endpoint and key, of those that are not paused.
+/// Who is the oldest by endpoint and key, of those that are not paused. One that is being deleted
+/// has its key as long as its sockets are open.
 type Owners<'a> = BTreeMap<(&'a str, KeyFingerprint), (jiff::Timestamp, Key, String)>;
 
 fn owners<'a>(accounts: &'a [AccountView<'_>]) -> Owners<'a> {
     let mut owners = Owners::new();
     for account in accounts {
         let paused = account.spec.as_ref().is_ok_and(|spec| spec.paused);
-        let Some(identity) = identity(account).filter(|_| !paused) else {
+        // A process that nobody hears may have them open.
+        let closed = || {
+            let said = account.report().is_some_and(|report| live(report) == 0);
+            said || account.observed.process == Process::Absent
+        };
+        let gone = account.observed.object.meta.deleting && closed();
+        let Some(identity) = identity(account).filter(|_| !paused && !gone) else {
             continue;
         };
         let meta = &account.observed.object.meta;

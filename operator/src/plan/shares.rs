@@ -79,6 +79,12 @@ pub(super) fn shares<'w>(
             let since = judged.marks.get(set).map_or(0, |mark| mark.generation);
             let report =
                 answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
+            let instruments = judged.shares.get(set).copied().unwrap_or(0);
+            let redis = answer.is_some_and(|report| report.redis.connected);
+            let flows = report.is_some_and(|report| {
+                let heard = report.streaming.saturating_add(report.silent);
+                redis && report.streaming > 0 && heard >= instruments
+            });
             Share {
                 holder: Holder {
                     name: account.name(),
@@ -87,8 +93,9 @@ pub(super) fn shares<'w>(
                     acknowledged: applied.is_some_and(|applied| applied.generation >= since),
                     streaming: report.map_or(0, |report| report.streaming),
                     silent: report.map_or(0, |report| report.silent),
+                    flows,
                 },
-                instruments: judged.shares.get(set).copied().unwrap_or(0),
+                instruments,
                 report,
                 at: account.observed.scrape.at,
             }

@@ -97,7 +97,6 @@ impl<'a> World<'a> {
         let mut sets: Vec<SetView<'a>> = observed
             .sets
             .iter()
-            .filter(|set| !set.meta.deleting)
             .map(|set| SetView {
                 observed: set,
                 remembered: memory
@@ -115,7 +114,6 @@ impl<'a> World<'a> {
         let mut accounts: Vec<AccountView<'a>> = observed
             .accounts
             .iter()
-            .filter(|account| !account.object.meta.deleting)
             .map(|account| view(account, observed, memory, &sets))
             .collect();
         accounts.sort_by(|a, b| {

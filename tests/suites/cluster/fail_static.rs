@@ -61,6 +61,44 @@ pub(crate) async fn lost_and_old_assignments(stage: &Stage, ticks: &Ticks) -> Re
     Ok(())
 }
 
+/// A Service that somebody made unwritable is nothing that ticks need: the StatefulSet is made anew
+/// without it, and the status says what is wrong.
+pub(crate) async fn a_service_that_cannot_be_written(stage: &Stage) -> Result<()> {
+    let (cluster, name) = (stage.cluster(), format!("kt-{ACCOUNT}"));
+    let pod = stage.pod().await?;
+    // Our own port, under our name for it.
+    let ports = json!({"spec": {"ports": [{"name": "http", "port": 1}]}}).to_string();
+    let patch = ["patch", "service", &name, "--type=merge", "-p", &ports];
+    cluster.kubectl(&patch).await?;
+    cluster
+        .kubectl(&["delete", "statefulset", &name, "--cascade=orphan"])
+        .await?;
+    within(
+        LONG,
+        "the StatefulSet is back, the Service is not",
+        async || {
+            let made = cluster.get(&["statefulset", &name]).await;
+            made.map_err(|error| format!("{error:#}"))?;
+            let account = cluster.get(&["tka", ACCOUNT]).await;
+            let account = account.map_err(|error| format!("{error:#}"))?.to_string();
+            if account.contains("Duplicate value") {
+                Ok(())
+            } else {
+                Err(account)
+            }
+        },
+    )
+    .await;
+    cluster.kubectl(&["delete", "service", &name]).await?;
+    within(LONG, "the Service is back", async || {
+        let service = cluster.get(&["service", &name]).await;
+        service.map(drop).map_err(|error| format!("{error:#}"))
+    })
+    .await;
+    ensure!(stage.pod().await? == pod, "the pod is another");
+    stage.wait_ready("tka", ACCOUNT).await
+}
+
 /// What lies in the ConfigMap is of `least` at least, and in force.
 async fn converges(stage: &Stage, least: u64) {
     let looked = async || -> Result<(u64, Value)> {

@@ -62,6 +62,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     let added = one_more_and_one_fewer(stage, &ticks).await?;
     kubectl::check(stage).await?;
     fail_static::lost_and_old_assignments(stage, &ticks).await?;
+    fail_static::a_service_that_cannot_be_written(stage).await?;
     let faults = faults::check(stage, &ticks).await?;
     let renewed = another_token(stage).await?;
     stage.check_name_taken().await?;

@@ -129,6 +129,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
             .await;
     }
     mute(stage, &namespace).await?;
+    ending(stage, &namespace).await?;
     // The account of the other namespace is named, and streams on.
     let duplicate = stage
         .cluster()
@@ -156,6 +157,46 @@ async fn mute(stage: &Stage, namespace: &str) -> Result<()> {
         .wait_reason_in(namespace, "iset", "good", "True", "Streaming")
         .await;
     Ok(())
+}
+
+/// A finalizer holds an account that is being deleted: it is emptied, and the status says so.
+async fn ending(stage: &Stage, namespace: &str) -> Result<()> {
+    let finalizers = async |value: Value| {
+        let patch = json!({"metadata": {"finalizers": value}}).to_string();
+        let arguments = ["patch", "tka", "good", "--namespace", namespace];
+        stage
+            .cluster()
+            .kubectl(&[&arguments[..], &["--type=merge", "-p", &patch]].concat())
+            .await
+    };
+    finalizers(json!(["example.com/hold"])).await?;
+    stage
+        .cluster()
+        .kubectl(&[
+            "delete",
+            "tka",
+            "good",
+            "--namespace",
+            namespace,
+            "--wait=false",
+        ])
+        .await?;
+    stage
+        .wait_reason_in(namespace, "tka", "good", "False", "Terminating")
+        .await;
+    stage
+        .wait_reason_in(namespace, "iset", "good", "False", "NoAccount")
+        .await;
+    let wait = [
+        "wait",
+        "--for=delete",
+        "tka/good",
+        "--namespace",
+        namespace,
+        "--timeout=60s",
+    ];
+    finalizers(json!(null)).await?;
+    stage.cluster().kubectl(&wait).await.map(drop)
 }
 
 fn accounts(world: &mut World<'_>) {

@@ -147,15 +147,18 @@ impl Applier {
         delivered: &mut Delivered,
         now: Now,
     ) -> Result<(), ApplyError> {
-        // The Service before the StatefulSet that names it.
+        // The Service before the StatefulSet that names it. No tick needs it: where it cannot be
+        // written the rest goes on, and the status says so.
         let service = workload::service(owner);
         let live = owned.service.as_ref();
-        self.apply_object(&service, live, &mut delivered.service, now)
-            .await?;
+        let named = self
+            .apply_object(&service, live, &mut delivered.service, now)
+            .await;
         let stateful_set = workload::stateful_set(owner, workload, &self.defaults);
         let live = owned.stateful_set.as_ref();
         self.apply_object(&stateful_set, live, &mut delivered.stateful_set, now)
-            .await
+            .await?;
+        named
     }
 
     async fn write_assignment(

@@ -13,8 +13,11 @@ use serde_json::json;
 use super::{Applier, ApplyError, within};
 use crate::plan::{Key, Now, Plan};
 
-/// A pod that has not acknowledged is poked again this often.
+/// A pod that has not acknowledged is poked again after this, then after twice as long each time.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// It is never left alone for longer.
+const AGAIN_CAP: Duration = Duration::from_secs(80);
 
 /// The last change of a pod's annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +56,7 @@ fn step(
     };
     let known = last.filter(|last| last.pod_uid.as_ref() == pod_uid && last.value == value);
     match known {
-        Some(last) if awaited && now.saturating_duration_since(last.at) >= AGAIN => {
-            Step::Write(poke(last.repeats + 1))
-        }
+        Some(last) if awaited && now >= last.again() => Step::Write(poke(last.repeats + 1)),
         Some(_) => Step::Leave,
         None if shown == Some(value) => Step::Note(poke(0)),
         None => Step::Write(poke(0)),
@@ -63,6 +64,12 @@ fn step(
 }
 
 impl Poke {
+    /// When it is repeated, if nothing comes of it.
+    fn again(&self) -> Instant {
+        let factor = 1_u32.checked_shl(self.repeats).unwrap_or(u32::MAX);
+        self.at + AGAIN.saturating_mul(factor).min(AGAIN_CAP)
+    }
+
     /// A repetition has to be a change too.
     fn text(&self) -> String {
         match self.repeats {
@@ -78,10 +85,7 @@ impl Applier {
         let waiting = plan.accounts.iter().filter(|account| account.awaiting);
         let pokes = waiting.filter_map(|account| self.delivered.get(&account.key)?.poke.as_ref());
         // One that is overdue could not be done: there is no pod.
-        pokes
-            .map(|poke| poke.at + AGAIN)
-            .filter(|at| *at > now)
-            .min()
+        pokes.map(Poke::again).filter(|at| *at > now).min()
     }
 
     /// Pokes the account's pod if it is due.

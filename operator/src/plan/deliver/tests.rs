@@ -133,3 +133,28 @@ fn a_change_of_one_set_leaves_the_others_acknowledged() {
         .marks;
     assert_eq!((marks["s"].generation, marks["t"].generation), (1, 2));
 }
+
+/// Somebody wrote a status by hand, or a process lies: the status stays one that can be written.
+#[test]
+fn a_generation_that_cannot_be_is_not_believed() {
+    let mut world = world();
+    let memory = run(&mut world, start());
+    let real = there(&world).generation;
+    let mut report = world.accounts[0].scrape.report.as_deref().unwrap().clone();
+    if let Some(applied) = &mut report.assignment {
+        applied.generation = u64::MAX;
+    }
+    report.connections[0].reconnects = u64::MAX;
+    world.accounts[0].scrape.report = Some(Arc::new(report));
+    edit(&mut world.sets[0], |spec| {
+        spec.instruments.tokens.truncate(2);
+    });
+    let plan = plan(&world, &memory, fixture::later(start(), 1));
+    assert!(written(&plan).generation <= real + 1);
+    let status = &plan.accounts[0].status;
+    let generation = status.assignment_generation.unwrap();
+    assert_eq!(generation.acknowledged, None);
+    assert!(generation.desired.is_some());
+    let reconnects = status.connection_status[0].reconnects.unwrap();
+    assert!(i64::try_from(reconnects).is_ok());
+}

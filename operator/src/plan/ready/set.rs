@@ -71,6 +71,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) streaming: u32,
     /// Instruments of the set that had their time and sent none.
     pub(crate) silent: u32,
+    /// Whether all it has of the set flows, to Redis: then its other troubles are not the set's.
+    pub(crate) flows: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -173,7 +175,7 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
     // One that has failed tells more than one of which that is not known yet.
     let in_state = |state| {
         let mut holders = facts.holders.iter();
-        holders.find(|holder| holder.ready.state == state)
+        holders.find(|holder| holder.ready.state == state && !holder.flows)
     };
     let said = |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
     if let Some(holder) = in_state(State::False) {

@@ -8,6 +8,7 @@ use crds::condition::{ConditionType, Reason, State, Verdict};
 use jiff::Timestamp;
 
 use super::{conditions, count, seconds, verdict};
+use crate::plan::deliver::believable;
 use crate::plan::ready::{self, AccountFacts, Finding, Judgement, Past};
 use crate::plan::validate::Account;
 use crate::plan::world::AccountView;
@@ -95,10 +96,10 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
             Process::Absent => None,
         },
         assignment_generation: Some(AssignmentGeneration {
-            desired: input.desired,
+            desired: input.desired.and_then(believable),
             acknowledged: report
                 .and_then(|report| report.assignment.as_ref())
-                .map(|applied| applied.generation),
+                .and_then(|applied| believable(applied.generation)),
         }),
         connection_status: match answer {
             Some(report) => {
@@ -261,7 +262,7 @@ fn connection(connection: &contract::report::Connection, now: Timestamp) -> Conn
         index: Some(connection.index),
         state: Some(connection.state.as_str().to_owned()),
         instruments: Some(connection.instruments),
-        reconnects: Some(connection.reconnects),
+        reconnects: Some(connection.reconnects.min(i64::MAX as u64)),
         last_tick_time: connection.last_tick_us.and_then(|us| seconds(us, now)),
         last_error: connection.last_error.clone(),
     }

@@ -287,3 +287,58 @@ fn pods_that_are_not_poked_are_said_to_be_slow() {
     let message = &ready.unwrap().message;
     assert!(message.contains("poke.enabled is false"), "{message}");
 }
+
+#[test]
+fn an_account_that_ends_is_emptied_and_nothing_of_it_is_made_again() {
+    let mut world = observed(
+        vec![small("a", 10), small("b", 10)],
+        vec![set("s", &equities(0..10), &[])],
+    );
+    let memory = run(&mut world, start());
+    assert_eq!(counts(&world), [("a".to_owned(), 10)].into());
+    world.accounts[0].object.meta.deleting = true;
+    let ends = plan(&world, &memory, later(start(), 1));
+    assert_eq!(account_is(&ends, "a"), "False Terminating");
+    let Delivery::Write(assignment) = &ends.accounts[0].assignment else {
+        panic!("the sockets must close")
+    };
+    assert!(assignment.instruments.is_empty());
+    assert!(ends.accounts[0].workload.is_none());
+    apply(&mut world, &ends);
+    assert_eq!(counts(&world), [("b".to_owned(), 10)].into());
+    // Its objects go before it does.
+    world.accounts[0].assignment = LastAssignment::Absent;
+    let gone = plan(&world, &ends.memory, later(start(), 2));
+    assert_eq!(gone.accounts[0].assignment, Delivery::Leave);
+}
+
+#[test]
+fn an_account_that_ends_has_its_key_until_its_sockets_are_closed() {
+    let mut world = observed(
+        vec![with_key(account("a"), Some(1), 10)],
+        vec![set("s", &equities(0..3), &[])],
+    );
+    let memory = run(&mut world, start());
+    world.accounts[0].object.meta.deleting = true;
+    world.accounts.push(with_key(account("b"), Some(1), 20));
+    let closing = plan(&world, &memory, later(start(), 1));
+    assert_eq!(account_is(&closing, "b"), "False DuplicateApiKey");
+    world.accounts[0].scrape = Scrape::default();
+    let unheard = plan(&world, &memory, later(start(), 1));
+    assert_eq!(account_is(&unheard, "b"), "False DuplicateApiKey");
+    world.accounts[0].process = Process::Absent;
+    let closed = plan(&world, &closing.memory, later(start(), 2));
+    apply(&mut world, &closed);
+    assert_eq!(counts(&world), [("b".to_owned(), 3)].into());
+}
+
+#[test]
+fn a_set_that_ends_streams_nothing_and_says_so() {
+    let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);
+    let memory = run(&mut world, start());
+    world.sets[0].meta.deleting = true;
+    let ends = plan(&world, &memory, later(start(), 1));
+    assert_eq!(is(&ends, "s"), "False Terminating");
+    apply(&mut world, &ends);
+    assert_eq!(counts(&world), BTreeMap::new());
+}

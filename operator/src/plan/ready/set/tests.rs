@@ -35,6 +35,7 @@ fn found_with(
         acknowledged: true,
         streaming: 5,
         silent: 0,
+        flows: false,
     };
     let mut facts = SetFacts {
         asked: WANTED,
@@ -72,6 +73,16 @@ fn found_with(
 fn row(change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>)) -> (&'static str, Reason) {
     let (state, reason, _) = found(change);
     (state, reason)
+}
+
+/// A second socket that does not open is the trouble of the sets on it, and of no other.
+#[test]
+fn what_flows_whole_is_ready_whatever_else_its_account_waits_for() {
+    let expired = judgement(State::False, Reason::TokenExpired);
+    let (state, reason, _) = found_with(&expired, |_, holder| holder.flows = true);
+    assert_eq!((state, reason), ("True", Reason::Streaming));
+    let (state, reason, _) = found_with(&expired, |_, _| {});
+    assert_eq!((state, reason), ("Trouble", Reason::TokenExpired));
 }
 
 #[test]

@@ -26,6 +26,9 @@ pub struct Assignment {
     pub connections: u8,
     /// Tokens that one connection may carry, 1–3000.
     pub tokens_per_connection: u16,
+    /// Whether updates of the account's orders are published.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub order_updates: bool,
     /// Names of the sets that rows refer to by position.
     pub sets: Vec<String>,
     /// Redis channels that rows refer to by position. What stands before the last `:` is the
@@ -288,6 +291,7 @@ impl Assignment {
             redis_url,
             connections,
             tokens_per_connection,
+            order_updates,
             sets,
             channels,
             keeps,
@@ -299,6 +303,7 @@ impl Assignment {
             && *redis_url == other.redis_url
             && *connections == other.connections
             && *tokens_per_connection == other.tokens_per_connection
+            && *order_updates == other.order_updates
             && *sets == other.sets
             && *channels == other.channels
             && *keeps == other.keeps
@@ -325,6 +330,7 @@ pub(crate) mod tests {
             redis_url: "redis://127.0.0.1:6379".to_owned(),
             connections: 1,
             tokens_per_connection: 2,
+            order_updates: true,
             sets: vec!["nifty".to_owned()],
             channels: vec![
                 "ticker:nifty:underlying".to_owned(),

@@ -51,6 +51,10 @@ pub struct TickerAccountSpec {
     /// Closes the account's sockets. Its instruments move to other accounts that have room; the pod stays.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub paused: bool,
+    /// Publishes updates of the account's orders, as Kite sends them, on the Redis channel `orders:NAME`, with `mock:` in
+    /// front for a mock account.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub order_updates: bool,
     /// The Redis the account's ticks go to.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub redis: Redis,

@@ -3,11 +3,14 @@
 //! Owns opening, checking and preparing: all that takes time, away from the thread that carries
 //! ticks. Also decides whether a document may follow the one in force.
 
+use std::sync::Arc;
+
 use contract::assignment::Account;
 use contract::report::AppliedAssignment;
 use contract::sealed::OpenError;
 use contract::{Assignment, Sealed};
 
+use crate::books::Books;
 use crate::redis::target::{InvalidTarget, Target};
 use crate::table::Table;
 
@@ -26,8 +29,12 @@ pub struct Assigned {
     pub connections: u8,
     /// Tokens that one of them may carry.
     pub tokens_per_connection: u16,
+    /// Whether updates of the account's orders are told.
+    pub order_updates: bool,
     /// The instruments.
     pub table: Table,
+    /// What the directory has to say of them.
+    pub books: Arc<Books>,
 }
 
 /// A document that is not taken. The one in force stays.
@@ -60,13 +67,16 @@ pub fn prepare(
 ) -> Result<Assigned, RefusedAssignment> {
     let assignment = sealed.open()?;
     check_age(&assignment, in_force)?;
+    let target = Target::parse(&assignment.redis_url)?;
     Ok(Assigned {
         applied: AppliedAssignment {
             account_uid: assignment.account.uid.clone(),
             generation: assignment.generation,
             sha256: sealed.sha256.trim().to_owned(),
         },
-        target: Target::parse(&assignment.redis_url)?,
+        books: Arc::new(Books::new(&assignment, target.clone())),
+        target,
+        order_updates: assignment.order_updates,
         table: Table::build(&assignment, epoch),
         account: assignment.account,
         websocket: assignment.websocket,

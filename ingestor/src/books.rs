@@ -61,14 +61,8 @@ pub struct Listing {
     mode: String,
 }
 
-/// What has to be done about the directory.
-#[derive(Debug, Default, PartialEq)]
-pub struct Difference {
-    /// Rows to write.
-    pub write: Vec<u32>,
-    /// What readers are to be told.
-    pub events: Vec<Event>,
-}
+/// Rows of the directory to write, each with what readers are to be told of it.
+pub type Difference = Vec<(u32, Option<Event>)>;
 
 impl Books {
     /// The books that an assignment makes.
@@ -144,7 +138,7 @@ impl Books {
     /// not listed before is created.
     #[must_use]
     pub fn difference(&self, found: &BTreeMap<u32, Option<String>>) -> Difference {
-        let mut difference = Difference::default();
+        let mut difference = Difference::new();
         for (token, text) in found {
             let Some(entry) = self.entries.get(token) else {
                 continue;
@@ -152,7 +146,6 @@ impl Books {
             if text.as_ref() == Some(&entry.json) {
                 continue;
             }
-            difference.write.push(*token);
             let listed = text.as_deref().and_then(Listing::parse);
             let now = Listing::parse(&entry.json);
             let event = match (listed, now) {
@@ -160,7 +153,7 @@ impl Books {
                 (Some(before), Some(now)) => Event::changed(*token, &before, &now, &entry.prefixes),
                 (_, None) => None,
             };
-            difference.events.extend(event);
+            difference.push((*token, event));
         }
         difference
     }

@@ -10,6 +10,7 @@
 pub mod args;
 pub mod assigned;
 pub mod books;
+pub mod clerk;
 pub mod credentials;
 pub mod folder;
 pub mod health;

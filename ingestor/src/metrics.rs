@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use contract::report::{Connection, ConnectionState};
 use prometheus_client::collector::Collector;
@@ -14,6 +15,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use tokio::sync::watch;
 
+use crate::clerk;
 use crate::report::Snapshot;
 use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
 use crate::table::Class;
@@ -27,13 +29,14 @@ type Label<'a> = (&'static str, &'a str);
 #[derive(Debug)]
 pub struct Exposition {
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    clerk: Arc<clerk::Counts>,
 }
 
 impl Exposition {
-    /// Of what `snapshots` shows.
+    /// Of what `snapshots` shows and `clerk` counts.
     #[must_use]
-    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { snapshots }
+    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>, clerk: Arc<clerk::Counts>) -> Self {
+        Self { snapshots, clerk }
     }
 }
 
@@ -44,6 +47,7 @@ impl Collector for Exposition {
         page.ticks(&snapshot)?;
         page.latencies(&snapshot)?;
         page.redis(&snapshot)?;
+        page.clerk(&self.clerk)?;
         page.connections(&snapshot)
     }
 }
@@ -151,6 +155,29 @@ impl Page<'_> {
         let connected = i64::from(snapshot.report.redis.connected);
         let mut gauge = self.gauge("kiteticker_redis_connected", "Whether Redis takes commands")?;
         gauge.encode_gauge(&connected)
+    }
+
+    fn clerk(&mut self, counts: &clerk::Counts) -> fmt::Result {
+        for (name, help, number) in [
+            (
+                "kiteticker_events",
+                "Events and orders that Redis took",
+                &counts.told,
+            ),
+            (
+                "kiteticker_events_lost",
+                "Events and orders for which there was no room while Redis was away",
+                &counts.lost,
+            ),
+            (
+                "kiteticker_events_failures",
+                "Connections for directory and events that failed",
+                &counts.failures,
+            ),
+        ] {
+            self.plain_counter(name, help, number.load(Ordering::Relaxed))?;
+        }
+        Ok(())
     }
 
     fn connections(&mut self, snapshot: &Snapshot) -> fmt::Result {
@@ -283,7 +310,7 @@ mod tests {
         snapshot.link.published = 7;
         let (_sender, receiver) = watch::channel(Arc::new(snapshot));
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Exposition::new(receiver)));
+        registry.register_collector(Box::new(Exposition::new(receiver, Arc::default())));
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         for line in [

@@ -4,6 +4,7 @@
 //! commands out. Others reach it by [`Order`]s and see it by [`Snapshot`]s. It must not wait for
 //! anything but readiness.
 
+pub mod chronicle;
 pub mod connection;
 pub mod connections;
 pub mod publisher;
@@ -16,6 +17,7 @@ use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -28,12 +30,16 @@ use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::assigned::Assigned;
+use crate::books::Books;
+use crate::books::news::News;
+use crate::clerk;
 use crate::credentials::Found;
 use crate::redis::access::Access;
 use crate::redis::link::Link;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
 use crate::table::Table;
+use chronicle::Chronicle;
 use connection::{Connection, Dialler, Event};
 use publisher::Publisher;
 use socket::Frame;
@@ -81,6 +87,12 @@ pub struct Setup {
     pub epoch: String,
     /// Makes the waits of this process its own.
     pub seed: u64,
+    /// Where the books go that an assignment makes.
+    pub books: watch::Sender<Option<Arc<Books>>>,
+    /// Where news go.
+    pub news: mpsc::Sender<News>,
+    /// What becomes of news.
+    pub told: Arc<clerk::Counts>,
 }
 
 /// The data plane.
@@ -92,7 +104,10 @@ pub struct Plane {
     connections: Vec<Connection>,
     places: BTreeMap<Token, u8>,
     dialler: Option<Dialler>,
+    /// Whether updates of orders are told.
+    order_updates: bool,
     verdict: Verdict,
+    chronicle: Chronicle,
     silences: [Silence; kite::limits::CONNECTIONS_PER_API_KEY as usize],
     facts: report::Facts,
     orders: mpsc::Receiver<Order>,
@@ -119,7 +134,9 @@ impl Plane {
             connections,
             places: BTreeMap::new(),
             dialler: None,
+            order_updates: false,
             verdict: Verdict::default(),
+            chronicle: Chronicle::default(),
             silences: Default::default(),
             facts: report::Facts::new(&setup.epoch),
             orders,
@@ -153,6 +170,7 @@ impl Plane {
             let now = self.setup.clock.now();
             changed |= self.poll_connections(cx, now);
             changed |= self.publisher.poll(cx, now);
+            self.tell();
             if changed || now >= self.next_report {
                 self.publish_snapshot(now);
             }
@@ -211,6 +229,8 @@ impl Plane {
         );
         self.publisher.replace(assigned.table);
         self.publisher.set_target(&assigned.target);
+        self.order_updates = assigned.order_updates;
+        self.setup.books.send_replace(Some(assigned.books));
         self.go_to(assigned.websocket);
         self.places = connections::place(
             &self.places,
@@ -279,6 +299,10 @@ impl Plane {
                 Frame::Binary(bytes) => {
                     if self.publisher.on_frame(&bytes, now) {
                         self.connections[index].on_ticks(now);
+                        let (us, index) = (self.publisher.stats.last_tick_us, index as u8);
+                        let table = &self.publisher.table;
+                        self.chronicle
+                            .on_ticks(index, us, || tokens_of(table, index));
                     }
                 }
                 Frame::Text(text) => self.on_text(index, &text, now),
@@ -296,6 +320,10 @@ impl Plane {
             ServerText::Error(message) => {
                 self.publisher.stats.errors.server_error += 1;
                 self.connections[index].on_server_error(&message, now);
+            }
+            ServerText::Order(order) if self.order_updates => {
+                let now_us = self.setup.clock.wall_micros();
+                self.chronicle.on_order(order.to_string(), now_us);
             }
             ServerText::Order(_)
             | ServerText::Message(_)
@@ -318,11 +346,27 @@ impl Plane {
 
     fn on_event(&mut self, index: u8, event: Event, now: Instant) {
         let table = &mut self.publisher.table;
+        let now_us = self.setup.clock.wall_micros();
         match event {
-            Event::Opened | Event::Ended => table.on_socket_end(index),
+            Event::Opened => {
+                table.on_socket_end(index);
+                self.chronicle.on_opened(index, now_us);
+            }
+            Event::Ended => {
+                table.on_socket_end(index);
+                let connection = &self.connections[usize::from(index)];
+                let wanted = connection.desired() > 0;
+                let reason = connection.last_error().filter(|_| wanted);
+                let reason = reason.unwrap_or("nothing is assigned to it");
+                self.chronicle.on_ended(index, reason, wanted, now_us);
+            }
+            Event::Mute => self.chronicle.on_mute(index, now_us),
             Event::Judged(credentials, accepted) => {
+                let others = self.verdict.knows_others(&credentials);
                 let worthwhile = self.verdict.on_judged(credentials, accepted);
                 self.set_credentials(worthwhile);
+                let state = self.verdict.report();
+                self.chronicle.on_judged(&state, others, now_us);
             }
             Event::Sent(Command::Subscribe(tokens)) => {
                 tokens
@@ -336,6 +380,15 @@ impl Plane {
             Event::Confirm => {
                 let unconfirmed = unconfirmed(table, index);
                 self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
+            }
+        }
+    }
+
+    /// Hands news over. A full queue means that Redis is away for long: what is lost is counted.
+    fn tell(&mut self) {
+        for news in self.chronicle.take() {
+            if self.setup.news.try_send(news).is_err() {
+                self.setup.told.lost.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -393,6 +446,12 @@ impl Plane {
             tracing::warn!("ended before redis answered everything or sockets were closed");
         }
     }
+}
+
+fn tokens_of(table: &Table, connection: u8) -> Vec<u32> {
+    let rows = table.rows().iter();
+    let rows = rows.filter(|row| row.connection == connection);
+    rows.map(|row| row.token.0).collect()
 }
 
 /// Tokens of a connection that have not done what their socket was told.

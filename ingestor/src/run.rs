@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
+use crate::clerk::{self, Clerk};
 use crate::folder::Folders;
 use crate::metrics::Exposition;
 use crate::plane::{Order, Plane, Setup};
@@ -73,20 +74,35 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let (snapshots, seen) = watch::channel(Arc::new(Snapshot::default()));
     let (orders, taken) = mpsc::channel::<Order>(ORDERS);
     let roots = Roots::of_machine();
+    let (books, open) = watch::channel(None);
+    let (news, told) = mpsc::channel(clerk::NEWS);
+    let counts = Arc::new(clerk::Counts::default());
+    let access = Access::new(args.redis_dir, roots.clone())?;
+    let clerk = Clerk::new(
+        access.clone(),
+        format!("kite-ingestor:{epoch}:clerk"),
+        clock.clone(),
+        open,
+        told,
+        Arc::clone(&counts),
+    );
     let setup = Setup {
         clock: clock.clone(),
         tls: roots.client_config(None)?,
         credentials: args.credentials_dir.clone(),
-        redis: Access::new(args.redis_dir, roots)?,
+        redis: access,
         epoch: epoch.clone(),
         seed: fastrand::u64(..),
+        books,
+        news,
+        told: Arc::clone(&counts),
     };
     let plane = start_plane(Plane::new(setup, taken, snapshots), shutdown.token())
         .map_err(RunError::Thread)?;
     let folders = Folders::new(args.assignment_dir, args.credentials_dir, epoch);
     let probes = Probes::with_clock(clock.clone());
     let heartbeat = probes.heartbeat("data-plane", HEARTBEAT);
-    let router = http::router(seen.clone(), &probes, registry(seen.clone()));
+    let router = http::router(seen.clone(), &probes, registry(seen.clone(), counts));
     if let Some(path) = &args.port_file {
         write_port_file(path, server.local_addr())?;
     }
@@ -94,6 +110,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
 
     let mut tasks = Tasks::new(shutdown.clone());
     tasks.spawn("http", server.serve(router, shutdown.token()));
+    tasks.spawn("clerk", clerk.keep(shutdown.token()));
     tasks.spawn("folders", folders.watch(orders, shutdown.token()));
     tasks.spawn(
         "probes",
@@ -122,7 +139,7 @@ fn start_plane(plane: Plane, shutdown: CancellationToken) -> io::Result<oneshot:
     Ok(end)
 }
 
-fn registry(snapshots: watch::Receiver<Arc<Snapshot>>) -> Registry {
+fn registry(snapshots: watch::Receiver<Arc<Snapshot>>, clerk: Arc<clerk::Counts>) -> Registry {
     let mut registry = Registry::default();
     register_process(&mut registry);
     register_build(
@@ -130,7 +147,7 @@ fn registry(snapshots: watch::Receiver<Arc<Snapshot>>) -> Registry {
         "kite-ingestor",
         env!("CARGO_PKG_VERSION"),
     );
-    registry.register_collector(Box::new(Exposition::new(snapshots)));
+    registry.register_collector(Box::new(Exposition::new(snapshots, clerk)));
     registry
 }
 

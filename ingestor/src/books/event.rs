@@ -25,6 +25,8 @@ pub struct Announcement {
     pub channels: Vec<String>,
     /// Key of the stream that takes it too.
     pub log: String,
+    /// When it happened, epoch milliseconds.
+    pub millis: i64,
     /// The JSON.
     pub json: String,
 }
@@ -100,6 +102,7 @@ impl Event {
         Announcement {
             channels,
             log: format!("{everybody}:log"),
+            millis: ts * 1_000,
             json: json.to_string(),
         }
     }

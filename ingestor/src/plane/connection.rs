@@ -40,6 +40,8 @@ pub enum Event {
     Ended,
     /// This was sent.
     Sent(Command),
+    /// The socket is given up because it sends heartbeats and no ticks.
+    Mute,
     /// The session asks which tokens have not done what they were asked to.
     Confirm,
 }
@@ -269,6 +271,7 @@ impl Connection {
                 Action::Close => self.hang_up(),
                 Action::Replace(silent) => {
                     let silent = silent.as_secs();
+                    self.events.push_back(Event::Mute);
                     self.hang_up();
                     let error =
                         format!("heartbeats but no tick for {silent} s: the socket is replaced");

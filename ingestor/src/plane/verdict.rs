@@ -40,6 +40,13 @@ impl Verdict {
         !again && self.is_dial_worthwhile()
     }
 
+    /// Whether Kite has judged other credentials than these.
+    #[must_use]
+    pub fn knows_others(&self, credentials: &Credentials) -> bool {
+        let judged = [&self.accepted, &self.refused].into_iter().flatten();
+        judged.into_iter().any(|known| !known.same(credentials))
+    }
+
     /// Forgets what Kite said: the endpoint is another one.
     pub fn forget(&mut self) {
         self.accepted = None;

@@ -51,6 +51,7 @@ pub(crate) fn sample() -> Assignment {
         sets: vec!["one".to_owned()],
         channels: vec!["a".to_owned(), "b".to_owned()],
         keeps: Vec::new(),
+        order_updates: false,
         instruments: vec![
             row(
                 256_265,

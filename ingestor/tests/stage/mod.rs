@@ -233,6 +233,7 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
         sets: vec!["set-a".to_owned()],
         channels: vec!["ticker:test:options".to_owned()],
         keeps: Vec::new(),
+        order_updates: false,
         instruments: Vec::new(),
     }
 }

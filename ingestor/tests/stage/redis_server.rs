@@ -130,14 +130,24 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// The next message: its channel and its JSON.
+    /// The next tick: its channel and its JSON.
     pub async fn message(&mut self) -> (String, Value) {
+        loop {
+            let (channel, json) = self.any_message().await;
+            if !channel.ends_with(":events") {
+                return (channel, json);
+            }
+        }
+    }
+
+    /// The next message, a tick or an event.
+    pub async fn any_message(&mut self) -> (String, Value) {
         let mut parts = within("a message", self.array()).await;
         let json = serde_json::from_str(&parts.pop().unwrap()).unwrap();
         (parts.pop().unwrap(), json)
     }
 
-    /// The next message's JSON.
+    /// The next tick's JSON.
     pub async fn tick(&mut self) -> Value {
         self.message().await.1
     }

@@ -244,6 +244,7 @@ fn document(
         redis_url: spec.redis_url.clone(),
         connections: spec.connections,
         tokens_per_connection: spec.tokens_per_connection,
+        order_updates: spec.order_updates,
         sets,
         channels,
         keeps,

@@ -28,6 +28,8 @@ pub(crate) struct Account {
     pub(crate) mock: bool,
     /// Whether it must stream nothing.
     pub(crate) paused: bool,
+    /// Whether updates of its orders are published.
+    pub(crate) order_updates: bool,
     /// Where its ticks go.
     pub(crate) redis_url: String,
     /// What its process is made of.
@@ -120,6 +122,7 @@ pub(crate) fn account(
         api: api.to_owned(),
         mock: spec.mock,
         paused: spec.paused,
+        order_updates: spec.order_updates,
         redis_url: redis_url.to_owned(),
         workload: Workload {
             secret: spec.credentials_secret_ref.name.clone(),

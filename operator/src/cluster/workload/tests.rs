@@ -45,6 +45,7 @@ fn nothing_to_stream() -> Assignment {
         sets: Vec::new(),
         channels: Vec::new(),
         keeps: Vec::new(),
+        order_updates: false,
         instruments: Vec::new(),
     }
 }

@@ -1,0 +1,252 @@
+//! Keeps the books in Redis: the directory of what streams, events, and updates of orders.
+//!
+//! Owns a connection of its own beside the one that carries ticks, which it never holds up. What
+//! the directory has to say and what readers are told is decided in [`crate::books`]. Events may
+//! come twice after a lost connection, never not at all while there is room for them.
+
+mod desk;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError};
+use service::clock::Clock;
+use service::text::{LineQuota, printable};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::books::Books;
+use crate::books::news::News;
+use crate::redis::access::Access;
+use crate::redis::greeting::greet;
+use crate::redis::refusal::GreetError;
+use crate::redis::retry::retry_delay;
+use desk::Desk;
+
+/// News that may wait for Redis; more are lost and counted.
+pub const NEWS: usize = 10_000;
+
+/// The listener of subscriptions starts a backfill for each: they come this far apart.
+const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
+
+/// The directory is compared as a whole this often: somebody may have changed it.
+const COMPARE_EVERY: Duration = Duration::from_secs(300);
+
+/// A server that takes longer to answer is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The last words at the end may take this long.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Reasons are logged so often at most.
+const LOG_BURST: u32 = 5;
+const LOG_EVERY: Duration = Duration::from_secs(30);
+const LONGEST_TEXT: usize = 200;
+
+/// What was done, for metrics.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Events and orders that Redis took.
+    pub told: AtomicU64,
+    /// Events and orders for which there was no room.
+    pub lost: AtomicU64,
+    /// Connections that failed.
+    pub failures: AtomicU64,
+}
+
+/// The clerk.
+#[derive(Debug)]
+pub struct Clerk {
+    access: Access,
+    name: String,
+    clock: Clock,
+    books: watch::Receiver<Option<Arc<Books>>>,
+    news: mpsc::Receiver<News>,
+    counts: Arc<Counts>,
+    desk: Desk,
+    /// News that Redis has not taken yet, oldest first.
+    in_hand: VecDeque<News>,
+    lines: LineQuota,
+}
+
+/// Why a connection was given up.
+#[derive(Debug, thiserror::Error)]
+enum ClerkError {
+    #[error(transparent)]
+    Greet(#[from] GreetError),
+    #[error("redis does not keep the books")]
+    Redis(#[from] RedisError),
+    #[error("redis closed the connection")]
+    Closed,
+}
+
+/// Why a connection is not needed any more.
+enum Ended {
+    Shutdown,
+    Moved,
+}
+
+impl Clerk {
+    /// A clerk without books yet. `name` is what Redis shows of its connection.
+    #[must_use]
+    pub fn new(
+        access: Access,
+        name: String,
+        clock: Clock,
+        books: watch::Receiver<Option<Arc<Books>>>,
+        news: mpsc::Receiver<News>,
+        counts: Arc<Counts>,
+    ) -> Self {
+        Self {
+            access,
+            name,
+            clock,
+            books,
+            news,
+            counts,
+            desk: Desk::default(),
+            in_hand: VecDeque::new(),
+            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
+        }
+    }
+
+    /// Keeps the books until `shutdown`.
+    pub async fn keep(mut self, shutdown: CancellationToken) {
+        let mut jitter = fastrand::Rng::new();
+        let mut failures = 0;
+        loop {
+            let books = self.books.borrow_and_update().clone();
+            let Some(books) = books else {
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    changed = self.books.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_gone) => return shutdown.cancelled().await,
+                    },
+                }
+            };
+            match self.serve(books, &shutdown).await {
+                Ok(Ended::Shutdown) => return,
+                Ok(Ended::Moved) => failures = 0,
+                Err(error) => {
+                    failures += 1;
+                    self.complain(&error);
+                    let wait = retry_delay(failures, jitter.f64());
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Works on one connection.
+    async fn serve(
+        &mut self,
+        books: Arc<Books>,
+        shutdown: &CancellationToken,
+    ) -> Result<Ended, ClerkError> {
+        let greeted = tokio::select! {
+            () = shutdown.cancelled() => return Ok(Ended::Shutdown),
+            greeted = greet(&books.target, &self.access, &self.name, None) => greeted?,
+        };
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+        let info = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let (mut redis, driver) =
+            MultiplexedConnection::new_with_config(&info, greeted.stream, config).await?;
+        let work = self.work(books, &mut redis, shutdown);
+        tokio::select! {
+            ended = work => ended,
+            () = driver => Err(ClerkError::Closed),
+        }
+    }
+
+    async fn work(
+        &mut self,
+        mut books: Arc<Books>,
+        redis: &mut MultiplexedConnection,
+        shutdown: &CancellationToken,
+    ) -> Result<Ended, ClerkError> {
+        let mut compare_at = self.clock.now();
+        let mut event_at = self.clock.now();
+        loop {
+            let now = self.clock.now();
+            if now >= compare_at {
+                self.desk.compare_all(&books, redis, now).await?;
+                compare_at = now + COMPARE_EVERY;
+            }
+            self.desk.clear(&books, redis, now).await?;
+            while let Some(news) = self.in_hand.front() {
+                desk::tell(news, &books, redis).await?;
+                self.in_hand.pop_front();
+                self.counts.told.fetch_add(1, Relaxed);
+            }
+            if now >= event_at
+                && let Some(event) = self.desk.events.front()
+            {
+                let ts = self.clock.wall_micros() / 1_000_000;
+                desk::announce(&event.announce(&books, ts), redis).await?;
+                self.desk.events.pop_front();
+                self.counts.told.fetch_add(1, Relaxed);
+                event_at = now + BETWEEN_EVENTS;
+            }
+            let event = (!self.desk.events.is_empty()).then_some(event_at);
+            let next = [event, self.desk.next()].into_iter().flatten();
+            let next = next.fold(compare_at, std::time::Instant::min);
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {
+                    self.farewell(&books, redis).await;
+                    return Ok(Ended::Shutdown);
+                }
+                changed = self.books.changed() => {
+                    let Some(new) = changed.ok().and_then(|()| self.books.borrow_and_update().clone()) else {
+                        shutdown.cancelled().await;
+                        return Ok(Ended::Shutdown);
+                    };
+                    let moved = (&new.target, new.account.mock) != (&books.target, books.account.mock)
+                        || new.account.uid != books.account.uid;
+                    if moved {
+                        self.desk = Desk::default();
+                        return Ok(Ended::Moved);
+                    }
+                    books = new;
+                    let now = self.clock.now();
+                    self.desk.compare(&books, redis, now).await?;
+                }
+                Some(news) = self.news.recv() => self.in_hand.push_back(news),
+                () = tokio::time::sleep_until(next.into()) => {}
+            }
+        }
+    }
+
+    /// Tells what is left to tell, bounded.
+    async fn farewell(&mut self, books: &Books, redis: &mut MultiplexedConnection) {
+        while let Ok(news) = self.news.try_recv() {
+            self.in_hand.push_back(news);
+        }
+        let telling = async {
+            while let Some(news) = self.in_hand.front() {
+                desk::tell(news, books, redis).await?;
+                self.in_hand.pop_front();
+            }
+            Ok::<(), RedisError>(())
+        };
+        if !matches!(tokio::time::timeout(FAREWELL, telling).await, Ok(Ok(()))) {
+            tracing::warn!("ended before redis took every event");
+        }
+    }
+
+    fn complain(&mut self, error: &ClerkError) {
+        self.counts.failures.fetch_add(1, Relaxed);
+        let text = service::exit::chain(error).to_string();
+        let error = printable(&text, LONGEST_TEXT);
+        if let Some(suppressed) = self.lines.take(self.clock.now()) {
+            tracing::warn!(error, suppressed, "directory and events have to wait");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The clerk's desk: which rows of the directory are this account's, and which are to leave.
+//!
+//! Owns the commands to Redis about the directory. What differs is decided in [`crate::books`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::RedisError;
+use redis::aio::MultiplexedConnection;
+use serde::Deserialize;
+
+use crate::books::Books;
+use crate::books::Listing;
+use crate::books::event::{Announcement, Event};
+use crate::books::news::{News, What};
+
+/// A row stays this long after nobody wants it here: another account may be about to take it over,
+/// and a tick may be on its way.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Rows per command.
+const AT_ONCE: usize = 500;
+
+/// Events are remembered for this long.
+const LOG_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// A field of a hash and its value.
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// What is known of the directory.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// Rows of this account, as they were written or found.
+    known: BTreeMap<u32, Known>,
+    /// Rows that are to leave, and when.
+    leaving: BTreeMap<u32, Instant>,
+    /// Newest ticks under prefixes that their instruments have left, and when these go.
+    old: BTreeMap<(Arc<str>, u32), Instant>,
+    /// Events that are still to be told, oldest first.
+    pub(super) events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Known {
+    json: String,
+    prefixes: Vec<Arc<str>>,
+}
+
+/// Who wrote a tick.
+#[derive(Deserialize)]
+struct Writer {
+    src: String,
+    namespace: Option<String>,
+}
+
+impl Desk {
+    /// Compares everything with the directory, and finds rows that an earlier process has left.
+    pub(super) async fn compare_all(
+        &mut self,
+        books: &Books,
+        redis: &mut MultiplexedConnection,
+        now: Instant,
+    ) -> Result<(), RedisError> {
+        let mut found: BTreeMap<u32, Option<String>> =
+            books.entries.keys().map(|token| (*token, None)).collect();
+        self.known.clear();
+        let mut cursor = 0_u64;
+        loop {
+            let (next, rows): (u64, Vec<Pair>) = redis::cmd("HSCAN")
+                .arg(books.directory())
+                .arg(cursor)
+                .arg("COUNT")
+                .arg(AT_ONCE)
+                .query_async(redis)
+                .await?;
+            for (token, json) in rows {
+                let token = std::str::from_utf8(&token)
+                    .ok()
+                    .and_then(|text| text.parse().ok());
+                if let (Some(token), Ok(json)) = (token, String::from_utf8(json)) {
+                    self.see(books, token, json, &mut found);
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        self.settle(books, &found, redis, now).await
+    }
+
+    /// Compares what is new or another than it was.
+    pub(super) async fn compare(
+        &mut self,
+        books: &Books,
+        redis: &mut MultiplexedConnection,
+        now: Instant,
+    ) -> Result<(), RedisError> {
+        let changed = books.entries.iter().filter(|(token, entry)| {
+            let known = self.known.get(token);
+            known.is_none_or(|known| known.json != entry.json || known.prefixes != entry.prefixes)
+        });
+        let changed: Vec<u32> = changed.map(|(token, _)| *token).collect();
+        let mut found = BTreeMap::new();
+        for tokens in changed.chunks(AT_ONCE) {
+            let rows: Vec<Option<Vec<u8>>> = redis::cmd("HMGET")
+                .arg(books.directory())
+                .arg(tokens)
+                .query_async(redis)
+                .await?;
+            let texts = rows
+                .into_iter()
+                .map(|row| row.and_then(|row| String::from_utf8(row).ok()));
+            found.extend(tokens.iter().copied().zip(texts));
+        }
+        self.settle(books, &found, redis, now).await
+    }
+
+    /// Removes what has had its grace.
+    pub(super) async fn clear(
+        &mut self,
+        books: &Books,
+        redis: &mut MultiplexedConnection,
+        now: Instant,
+    ) -> Result<(), RedisError> {
+        let due: Vec<u32> = self
+            .leaving
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(token, _)| *token)
+            .collect();
+        for token in due {
+            let row: Option<Vec<u8>> = redis::cmd("HGET")
+                .arg(books.directory())
+                .arg(token)
+                .query_async(redis)
+                .await?;
+            let text = row.and_then(|row| String::from_utf8(row).ok());
+            // Another account may have taken it over meanwhile.
+            if let Some(event) = text.and_then(|text| books.removal(token, &text)) {
+                let () = redis::cmd("HDEL")
+                    .arg(books.directory())
+                    .arg(token)
+                    .query_async(redis)
+                    .await?;
+                self.events.push_back(event);
+            }
+            self.leaving.remove(&token);
+            for prefix in self
+                .known
+                .remove(&token)
+                .into_iter()
+                .flat_map(|known| known.prefixes)
+            {
+                self.old.insert((prefix, token), now);
+            }
+        }
+        let old: Vec<(Arc<str>, u32)> = self
+            .old
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in old {
+            remove_tick(books, &key.0, key.1, redis).await?;
+            self.old.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// When [`Desk::clear`] has something to do.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.leaving
+            .values()
+            .chain(self.old.values())
+            .min()
+            .copied()
+    }
+
+    /// Notes one row of the directory, if it concerns this account.
+    fn see(
+        &mut self,
+        books: &Books,
+        token: u32,
+        json: String,
+        found: &mut BTreeMap<u32, Option<String>>,
+    ) {
+        if let Some(wanted) = found.get_mut(&token) {
+            *wanted = Some(json);
+        } else if let Some(listing) = Listing::parse(&json)
+            && books.owns(&listing)
+        {
+            let prefixes = vec![listing.prefix().into()];
+            self.known.insert(token, Known { json, prefixes });
+        }
+    }
+
+    /// Writes what differs, and has what is not wanted any more leave.
+    async fn settle(
+        &mut self,
+        books: &Books,
+        found: &BTreeMap<u32, Option<String>>,
+        redis: &mut MultiplexedConnection,
+        now: Instant,
+    ) -> Result<(), RedisError> {
+        let mut difference = books.difference(found);
+        while !difference.is_empty() {
+            let rows = difference.drain(..difference.len().min(AT_ONCE));
+            let rows: Vec<_> = rows.collect();
+            let mut command = redis::cmd("HSET");
+            command.arg(books.directory());
+            for (token, _) in &rows {
+                if let Some(entry) = books.entries.get(token) {
+                    command.arg(token).arg(&entry.json);
+                }
+            }
+            let () = command.query_async(redis).await?;
+            // What is written is no difference the next time: it is told from now on.
+            let told = rows.into_iter().filter_map(|(_, event)| event);
+            self.events.extend(told);
+        }
+        for token in found.keys() {
+            let Some(entry) = books.entries.get(token) else {
+                continue;
+            };
+            let known = Known {
+                json: entry.json.clone(),
+                prefixes: entry.prefixes.clone(),
+            };
+            let before = self.known.insert(*token, known);
+            let left: BTreeSet<Arc<str>> = before.into_iter().flat_map(|it| it.prefixes).collect();
+            for prefix in left
+                .into_iter()
+                .filter(|prefix| !entry.prefixes.contains(prefix))
+            {
+                self.old.insert((prefix, *token), now + GRACE);
+            }
+        }
+        self.old.retain(|(prefix, token), _| {
+            let entry = books.entries.get(token);
+            !entry.is_some_and(|entry| entry.prefixes.contains(prefix))
+        });
+        self.leaving
+            .retain(|token, _| !books.entries.contains_key(token));
+        for token in self
+            .known
+            .keys()
+            .filter(|token| !books.entries.contains_key(token))
+        {
+            self.leaving.entry(*token).or_insert(now + GRACE);
+        }
+        Ok(())
+    }
+}
+
+/// Removes the newest tick of an instrument under a prefix, if this account wrote it.
+async fn remove_tick(
+    books: &Books,
+    prefix: &str,
+    token: u32,
+    redis: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    let key = books.last(prefix);
+    let tick: Option<Vec<u8>> = redis::cmd("HGET")
+        .arg(&key)
+        .arg(token)
+        .query_async(redis)
+        .await?;
+    let writer: Option<Writer> = tick.and_then(|tick| serde_json::from_slice(&tick).ok());
+    let ours = writer.is_some_and(|writer| {
+        writer.src == books.account.name && writer.namespace == books.account.namespace
+    });
+    if ours {
+        let () = redis::cmd("HDEL")
+            .arg(&key)
+            .arg(token)
+            .query_async(redis)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Tells one piece of news.
+pub(super) async fn tell(
+    news: &News,
+    books: &Books,
+    redis: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    if let What::Order(order) = &news.what {
+        let channel = format!("{}orders:{}", books.key_start(), books.account.name);
+        return redis::cmd("PUBLISH")
+            .arg(channel)
+            .arg(order)
+            .query_async(redis)
+            .await;
+    }
+    match news.event(books) {
+        Some(event) => announce(&event.announce(books, news.ts), redis).await,
+        None => Ok(()),
+    }
+}
+
+/// Publishes an event on its channels and adds it to the log.
+pub(super) async fn announce(
+    announcement: &Announcement,
+    redis: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    let mut pipe = redis::pipe();
+    for channel in &announcement.channels {
+        pipe.cmd("PUBLISH")
+            .arg(channel)
+            .arg(&announcement.json)
+            .ignore();
+    }
+    pipe.cmd("XADD")
+        .arg(&announcement.log)
+        .arg("MINID")
+        .arg("~")
+        .arg((announcement.millis - LOG_MILLIS).max(0))
+        .arg("*")
+        .arg("d")
+        .arg(&announcement.json)
+        .ignore();
+    pipe.query_async(redis).await
+}

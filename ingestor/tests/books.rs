@@ -1,0 +1,280 @@
+//! The directory of what streams, events for back ends, and order updates, in a real Redis.
+
+mod stage;
+
+use std::time::Duration;
+
+use contract::{Assignment, Keep, KeepLast};
+use kite::Token;
+use serde_json::Value;
+use stage::kite_server::{KiteServer, frame, full};
+use stage::redis_server::{RedisServer, Subscriber};
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
+use tokio_tungstenite::tungstenite::Message;
+
+const DIRECTORY: &str = "ticker:instruments";
+
+fn token(number: u32) -> Token {
+    option(number).token
+}
+
+/// Options of a real account, of which the newest tick is kept.
+fn kept(kite: &KiteServer, redis: &RedisServer, numbers: &[u32]) -> Assignment {
+    let mut assigned = assignment(kite, redis.port());
+    assigned.account.mock = false;
+    assigned.keeps = vec![Keep {
+        last: Some(KeepLast {
+            interval_ms: 50,
+            ttl_s: 600,
+        }),
+        stream: None,
+    }];
+    assigned.instruments = numbers.iter().map(|number| option(*number)).collect();
+    for row in &mut assigned.instruments {
+        row.outputs[0].keep = Some(0);
+    }
+    assigned
+}
+
+async fn started() -> (KiteServer, RedisServer, Folders) {
+    let (kite, redis, folders) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        Folders::new(),
+    );
+    folders.credentials_of(ACCESS_TOKEN);
+    (kite, redis, folders)
+}
+
+/// The next event for everybody.
+async fn event(messages: &mut Subscriber) -> Value {
+    loop {
+        let (channel, json) = messages.any_message().await;
+        if channel == "ticker:events" {
+            return json;
+        }
+    }
+}
+
+/// The next events for everybody, by kind and instrument, until there are `count`.
+async fn events(messages: &mut Subscriber, count: usize) -> Vec<(String, u64)> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let event = event(messages).await;
+        let kind = event["event_type"].as_str().unwrap_or_default().to_owned();
+        if kind.starts_with("subscription_") {
+            seen.push((kind, event["instrument_token"].as_u64().unwrap_or_default()));
+        }
+    }
+    seen
+}
+
+fn created(number: u32) -> (String, u64) {
+    ("subscription_created".to_owned(), token(number).0.into())
+}
+
+/// Asks until the answer fits.
+async fn until(redis: &RedisServer, command: &[&str], fits: impl Fn(&str) -> bool) {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    within(&command.join(" "), async {
+        loop {
+            look.tick().await;
+            if fits(redis.command(command).await.trim_end()) {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
+    let (mut kite, redis, folders) = started().await;
+    let mut messages = redis.subscribe().await;
+    folders.assign(&kept(&kite, &redis, &[1, 2]));
+    let mut ingestor = Ingestor::start(&folders).await;
+    assert_eq!(events(&mut messages, 2).await, [created(1), created(2)]);
+    let field = token(1).0.to_string();
+    let row = redis.command(&["HGET", DIRECTORY, &field]).await;
+    assert!(row.contains("\"tradingsymbol\":\"TEST1CE\""), "{row}");
+    let socket = kite.socket().await;
+    socket
+        .send(frame(&[full(token(1), 11), full(token(2), 12)]))
+        .unwrap();
+    until(&redis, &["HLEN", "ticker:test:last"], |count| count == "2").await;
+
+    // A restart is no news; what changed meanwhile is.
+    ingestor.terminate();
+    within("the end", ingestor.child.wait()).await.unwrap();
+    let mut assigned = kept(&kite, &redis, &[2, 3]);
+    assigned.generation = 2;
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    let gone = ("subscription_deleted".to_owned(), token(1).0.into());
+    assert_eq!(events(&mut messages, 2).await, [created(3), gone]);
+    until(&redis, &["HLEN", DIRECTORY], |count| count == "2").await;
+    until(&redis, &["HEXISTS", "ticker:test:last", &field], |there| {
+        there == "0"
+    })
+    .await;
+    let log = redis.command(&["XLEN", "ticker:events:log"]).await;
+    assert!(log.trim().parse::<u64>().unwrap() >= 4, "{log}");
+}
+
+/// Of a directory that several accounts share each changes its own rows.
+#[tokio::test]
+async fn a_row_of_another_account_is_left_alone() {
+    let (kite, redis, folders) = started().await;
+    let field = token(9).0.to_string();
+    let foreign = r#"{"symbol":"X","tradingsymbol":"X","segment":"NSE","exchange":"NSE","strike":null,"expiry":null,
+        "type":"EQ","lot_size":1,"tick_size":0.05,"channel":"ticker:equity","set":"s","account":"acct-b",
+        "namespace":null,"mode":"full"}"#;
+    let own = foreign.replace("acct-b", "acct-a");
+    redis
+        .command(&[
+            "HSET", DIRECTORY, &field, foreign, "77", &own, "junk", "{", "88", "{",
+        ])
+        .await;
+    folders.assign(&kept(&kite, &redis, &[1]));
+    let _ingestor = Ingestor::start(&folders).await;
+    // What an earlier process of this account left goes, with an event; the rest is not ours.
+    let mut messages = redis.subscribe().await;
+    let gone = ("subscription_deleted".to_owned(), 77);
+    while events(&mut messages, 1).await != [gone.clone()] {}
+    until(&redis, &["HLEN", DIRECTORY], |count| count == "4").await;
+    let kept = redis.command(&["HGET", DIRECTORY, &field]).await;
+    assert!(kept.contains("acct-b"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_reconnect_is_told_with_one_gap() {
+    let (mut kite, redis, folders) = started().await;
+    folders.assign(&kept(&kite, &redis, &[1, 2]));
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    for price in 1..=5 {
+        socket.send(frame(&[full(token(1), price)])).unwrap();
+    }
+    ingestor
+        .until("ticks", |report| report.redis.published == 5)
+        .await;
+    until(&redis, &["HLEN", DIRECTORY], |count| count == "2").await;
+    let mut messages = redis.subscribe().await;
+    socket.send(Message::Close(None)).unwrap();
+    let socket = kite.socket().await;
+    for price in 6..=9 {
+        socket
+            .send(frame(&[full(token(1), price), full(token(2), price)]))
+            .unwrap();
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let event = event(&mut messages).await;
+        if !event["event_type"]
+            .as_str()
+            .unwrap_or_default()
+            .starts_with("sub")
+        {
+            seen.push(event);
+        }
+    }
+    let kinds: Vec<&str> = seen
+        .iter()
+        .filter_map(|event| event["event_type"].as_str())
+        .collect();
+    assert_eq!(kinds, ["disconnected", "connected", "gap"]);
+    assert_eq!(seen[0]["conn"], 0);
+    let gap = &seen[2];
+    let (from, to) = (
+        gap["from_ts"].as_i64().unwrap(),
+        gap["to_ts"].as_i64().unwrap(),
+    );
+    assert!(from <= to && to - from < 30, "{gap}");
+    let mut tokens: Vec<u64> = gap["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_u64)
+        .collect();
+    tokens.sort_unstable();
+    assert_eq!(tokens, [u64::from(token(1).0), u64::from(token(2).0)]);
+}
+
+#[tokio::test]
+async fn orders_and_tokens_are_told_where_they_are_wanted() {
+    let (mut kite, redis, folders) = started().await;
+    let mut assigned = kept(&kite, &redis, &[1]);
+    assigned.order_updates = true;
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    until(&redis, &["HLEN", DIRECTORY], |count| count == "1").await;
+    let mut messages = redis.subscribe().await;
+    let order = r#"{"type":"order","id":"","data":{"order_id":"7","status":"COMPLETE"}}"#;
+    socket.send(Message::text(order)).unwrap();
+    let received = async {
+        loop {
+            let (channel, json) = messages.any_message().await;
+            if channel == "orders:acct-a" {
+                return json;
+            }
+        }
+    };
+    assert_eq!(within("the order", received).await["status"], "COMPLETE");
+
+    kite.accept_only("another-token");
+    drop(socket.send(Message::Close(None)));
+    let mut seen = Vec::new();
+    while seen.last() != Some(&"token_expired".to_owned()) {
+        seen.push(
+            event(&mut messages).await["event_type"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        );
+    }
+    folders.credentials_of("another-token");
+    while seen.last() != Some(&"token_rotated".to_owned()) {
+        seen.push(
+            event(&mut messages).await["event_type"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        );
+    }
+    assert_eq!(
+        seen.iter().filter(|kind| *kind == "token_expired").count(),
+        1
+    );
+}
+
+/// What happens while Redis is away is told when it is back.
+#[tokio::test]
+async fn events_wait_for_redis() {
+    let (mut kite, mut redis, folders) = started().await;
+    folders.assign(&kept(&kite, &redis, &[1]));
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    until(&redis, &["HLEN", DIRECTORY], |count| count == "1").await;
+    redis.kill().await;
+    socket.send(Message::Close(None)).unwrap();
+    let _socket = kite.socket().await;
+    ingestor
+        .until("another socket", |report| {
+            report.connections[0].reconnects == 1
+        })
+        .await;
+    redis.restart().await;
+    // A subscriber may come too late; the log does not.
+    until(
+        &redis,
+        &["XREVRANGE", "ticker:events:log", "+", "-"],
+        |log| {
+            ["disconnected", "connected", "subscription_created"]
+                .iter()
+                .all(|kind| log.contains(&format!("\"event_type\":\"{kind}\"")))
+        },
+    )
+    .await;
+    until(&redis, &["HLEN", DIRECTORY], |count| count == "1").await;
+}

@@ -22,6 +22,9 @@ const REFRESH_GAP: Duration = Duration::from_secs(10);
 const REFRESHES: f64 = 5.0;
 const REFRESH_BURST: f64 = 10.0;
 
+/// Refreshes wait for each other this long: each pass looks at every object.
+const REFRESH_TOGETHER: Duration = Duration::from_secs(2);
+
 /// Tokens that fill at a rate.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -98,6 +101,14 @@ pub(super) fn due_at(change: Change, last: Instant, objects: usize, uid: &str) -
     last + REFRESH_GAP.max(turn).mul_f64(1.0 + jitter)
 }
 
+/// When to look again at an object that is due at `at`.
+pub(super) fn look_again(change: Change, at: Instant, now: Instant) -> Instant {
+    match change {
+        Change::Refresh => at.max(now + REFRESH_TOGETHER),
+        Change::Transition | Change::None => at,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +134,19 @@ mod tests {
         assert_eq!(written(Change::Transition, 1) / 10, 59);
         assert_eq!(written(Change::Transition, 10) / 10, 149);
         assert_eq!(written(Change::Refresh, 60) / 10, 30);
+    }
+
+    #[test]
+    fn refreshes_are_gathered_and_transitions_are_not() {
+        let now = start();
+        let soon = now + Duration::from_millis(100);
+        assert_eq!(
+            look_again(Change::Refresh, soon, now),
+            now + REFRESH_TOGETHER
+        );
+        assert_eq!(look_again(Change::Transition, soon, now), soon);
+        let late = now + Duration::from_secs(100);
+        assert_eq!(look_again(Change::Refresh, late, now), late);
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Applier {
             let at = last.map(|last| budget::due_at(change, last.at, objects, uid));
             match at {
                 _ if change == Change::None => {}
-                Some(at) if at > now => postpone(at),
+                Some(at) if at > now => postpone(budget::look_again(change, at, now)),
                 Some(_) | None => {
                     candidates.push((change, last.map(|last| last.at), kind, key, uid, status));
                 }

@@ -2,6 +2,8 @@
 //! build: `make bench`.
 
 mod figure;
+mod source;
+mod strength;
 mod subscriber;
 
 use std::time::Duration;
@@ -24,9 +26,15 @@ const CLOCK_TICKS: f64 = 100.0;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
     let mut figures = Figures::default();
+    if std::env::args().any(|argument| argument == "strength") {
+        strength::measure(&mut figures).await?;
+        figures.print();
+        return Ok(());
+    }
     first_tick(&mut figures).await?;
     full_account(&mut figures).await?;
     busy_account(&mut figures).await?;
+    strength::measure(&mut figures).await?;
     figures.print();
     Ok(())
 }

@@ -34,8 +34,17 @@ impl Drop for Subscriber {
 }
 
 impl Subscriber {
-    /// Subscribes and starts to count.
+    /// Subscribes and starts to count ticks, gaps and latencies.
     pub(crate) fn start(redis: SocketAddr, pattern: &str) -> Result<Self> {
+        Self::start_with(redis, pattern, true)
+    }
+
+    /// Subscribes and counts messages, without a look at what they say.
+    pub(crate) fn start_counting(redis: SocketAddr, pattern: &str) -> Result<Self> {
+        Self::start_with(redis, pattern, false)
+    }
+
+    fn start_with(redis: SocketAddr, pattern: &str, look: bool) -> Result<Self> {
         let mut stream = TcpStream::connect(redis)?;
         let length = pattern.len();
         stream.write_all(
@@ -47,7 +56,7 @@ impl Subscriber {
             latencies: Mutex::new(Histogram::new(3)?),
         });
         let (reading, counting) = (stream.try_clone()?, Arc::clone(&shared));
-        std::thread::spawn(move || read(reading, &counting));
+        std::thread::spawn(move || read(reading, &counting, look));
         Ok(Self { shared, stream })
     }
 
@@ -94,7 +103,7 @@ impl Subscriber {
     }
 }
 
-fn read(mut stream: TcpStream, shared: &Shared) {
+fn read(mut stream: TcpStream, shared: &Shared, look: bool) {
     let clock = Clock::system();
     let mut buffer = vec![0; 1 << 20];
     let mut filled = 0;
@@ -108,7 +117,11 @@ fn read(mut stream: TcpStream, shared: &Shared) {
         let mut at = 0;
         while let Some((message, end)) = message(&buffer[..filled], at) {
             at = end;
-            take(message, now, &mut last, shared);
+            if look {
+                take(message, now, &mut last, shared);
+            } else {
+                shared.count.fetch_add(1, Ordering::Relaxed);
+            }
         }
         buffer.copy_within(at..filled, 0);
         filled -= at;

@@ -1,0 +1,192 @@
+//! How much one ingest process takes: 3,000 instruments in full mode, all keys, one subscriber.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tests::process::processor_ticks;
+use tests::{Local, RedisServer, Simulator};
+use tokio::time::Instant;
+
+use crate::figure::Figures;
+use crate::source::Source;
+use crate::subscriber::Subscriber;
+
+/// How long each rate is measured, after it has settled.
+const SETTLE: Duration = Duration::from_secs(2);
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// The rates that are tried, in ticks a second.
+const RATES: [u64; 6] = [100_000, 200_000, 400_000, 600_000, 800_000, 1_000_000];
+
+/// What a busy account of Kite's is like.
+const USUAL: u64 = 18_000;
+
+/// Clock ticks of `/proc/PID/stat` a second.
+const CLOCK_TICKS: f64 = 100.0;
+
+const INSTRUMENTS: usize = 3_000;
+
+pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
+    usual(figures).await?;
+    for depth in [false, true] {
+        flat_out(figures, depth).await?;
+    }
+    Ok(())
+}
+
+struct Bench {
+    redis: RedisServer,
+    local: Local,
+    source: Source,
+    _simulator: Simulator,
+}
+
+/// What was seen in one window.
+struct Sample {
+    ticks: f64,
+    conflated: u64,
+    /// Microseconds of processor a tick.
+    ours: f64,
+    /// Cores.
+    redis: f64,
+    ratio: f64,
+}
+
+impl Bench {
+    async fn start(depth: bool) -> Result<Self> {
+        let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+        let source = Source::start()?;
+        let mut local = Local::new(&redis)?;
+        local.write_secret("demo", "demo-fake-token")?;
+        let (ticker, api) = (source.address(), simulator.address());
+        local.write(
+            "account.yaml",
+            &format!(
+                "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\nmetadata: {{name: demo}}\n\
+                 spec:\n  credentialsSecretRef: {{name: demo}}\n  mock: true\n  endpoint:\n    \
+                 websocket: ws://{ticker}\n    api: http://{api}\n"
+            ),
+        )?;
+        let set = Simulator::symbols(INSTRUMENTS, "option").await?;
+        local.write("set.yaml", &with_depth(&set, depth))?;
+        local.start()?;
+        Ok(Self {
+            redis,
+            local,
+            source,
+            _simulator: simulator,
+        })
+    }
+
+    async fn sample(&mut self, subscriber: &Subscriber, rate: u64) -> Result<Sample> {
+        self.source.set_rate(rate);
+        tokio::time::sleep(SETTLE).await;
+        subscriber.reset();
+        let child = crate::only_child(&mut self.local)?;
+        let conflated = self.local.report("demo").await?.redis.conflated;
+        let before = (subscriber.count(), used(child), used(self.redis.pid()));
+        let start = Instant::now();
+        tokio::time::sleep(WINDOW).await;
+        let seconds = start.elapsed().as_secs_f64();
+        let after = (subscriber.count(), used(child), used(self.redis.pid()));
+        let ticks = (after.0 - before.0) as f64;
+        let (ours, redis) = (after.1 - before.1, after.2 - before.2);
+        Ok(Sample {
+            ticks: ticks / seconds,
+            conflated: self.local.report("demo").await?.redis.conflated - conflated,
+            ours: ours * 1e6 / ticks,
+            redis: redis / seconds,
+            ratio: ours / redis,
+        })
+    }
+}
+
+/// Latency and cost at the rate of a busy account, in frames of twenty.
+async fn usual(figures: &mut Figures) -> Result<()> {
+    let mut bench = Bench::start(true).await?;
+    let subscriber = Subscriber::start(bench.redis.address(), "ticker:*")?;
+    subscriber.wait_for(INSTRUMENTS as u64).await;
+    let sample = bench.sample(&subscriber, USUAL).await?;
+    let latency = subscriber.latencies();
+    let quantile = |quantile| latency.value_at_quantile(quantile) as f64 / 1e3;
+    figures.add(
+        "18,000 ticks/s in frames of 20: p50",
+        quantile(0.5),
+        "ms",
+        "<= 0.2",
+    );
+    figures.add(
+        "18,000 ticks/s in frames of 20: p99",
+        quantile(0.99),
+        "ms",
+        "<= 0.5",
+    );
+    figures.add("the same: processor per tick", sample.ours, "µs", "<= 3.5");
+    figures.add(
+        "the same: lost",
+        sample.conflated as f64 + subscriber.gaps() as f64,
+        "",
+        "0",
+    );
+    Ok(())
+}
+
+/// The most that goes through without a loss, and what a tick costs then.
+async fn flat_out(figures: &mut Figures, depth: bool) -> Result<()> {
+    let mut bench = Bench::start(depth).await?;
+    let subscriber = Subscriber::start_counting(bench.redis.address(), "ticker:*")?;
+    subscriber.wait_for(INSTRUMENTS as u64).await;
+    let (mut best, mut saturated): (Option<Sample>, f64) = (None, 0.0);
+    for rate in RATES {
+        let sample = bench.sample(&subscriber, rate).await?;
+        saturated = saturated.max(sample.redis);
+        if sample.conflated > 0 || sample.ticks < 0.97 * rate as f64 {
+            break;
+        }
+        best = Some(sample);
+    }
+    let what = if depth { "with depth" } else { "without depth" };
+    let Some(best) = best else {
+        figures.add(
+            &format!("flat out {what}: none went through whole"),
+            0.0,
+            "",
+            "",
+        );
+        return Ok(());
+    };
+    let goal = if depth { "<= 1.6" } else { "<= 0.7" };
+    figures.add(
+        &format!("flat out {what}: ticks, none lost"),
+        best.ticks,
+        "/s",
+        ">= 800000",
+    );
+    figures.add(
+        &format!("flat out {what}: processor per tick"),
+        best.ours,
+        "µs",
+        goal,
+    );
+    figures.add(
+        &format!("flat out {what}: ÷ redis-server's"),
+        best.ratio,
+        "",
+        "<= 0.7",
+    );
+    figures.add(
+        &format!("flat out {what}: redis-server at the next rate"),
+        saturated,
+        "cores",
+        "",
+    );
+    Ok(())
+}
+
+fn with_depth(set: &str, depth: bool) -> String {
+    format!("{}\n  publish: {{depth: {depth}}}\n", set.trim_end())
+}
+
+fn used(pid: u32) -> f64 {
+    processor_ticks(pid).unwrap_or_default() as f64 / CLOCK_TICKS
+}

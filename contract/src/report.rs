@@ -87,6 +87,9 @@ pub struct Redis {
     /// Why not, without address or password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why last values or streams are not written, where ticks are published all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_error: Option<String>,
     /// Messages that Redis acknowledged since the start.
     pub published: u64,
     /// Ticks replaced by a newer one of their token before they could be sent.

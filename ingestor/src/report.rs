@@ -144,6 +144,7 @@ fn redis(publisher: &Publisher, now: Instant) -> Redis {
     Redis {
         connected: trouble.is_none(),
         error: trouble.as_deref().map(cut),
+        keys_error: publisher.link.keys_trouble(now).as_deref().map(cut),
         published: counts.published,
         conflated: publisher.stats.conflated,
         unknown: counts.unknown,

@@ -220,9 +220,10 @@ async fn refused_keys_are_told_and_hold_up_no_tick() {
     socket.send(frame(&[full(token(1), 11)])).unwrap();
     assert_eq!(ticks.tick().await["price"], 0.11);
     let report = ingestor
-        .until("the refusal", |report| report.redis.error.is_some())
+        .until("the refusal", |report| report.redis.keys_error.is_some())
         .await;
-    let error = report.redis.error.unwrap_or_default();
+    assert!(report.redis.connected, "ticks flow");
+    let error = report.redis.keys_error.unwrap_or_default();
     assert!(error.contains("disable publish.lastValue"), "{error}");
     for price in 1..=300 {
         socket.send(frame(&[full(token(2), price)])).unwrap();
@@ -233,7 +234,7 @@ async fn refused_keys_are_told_and_hold_up_no_tick() {
     assigned.keeps[0].last = None;
     folders.assign(&assigned);
     let report = ingestor
-        .until("all is well", |report| report.redis.error.is_none())
+        .until("all is well", |report| report.redis.keys_error.is_none())
         .await;
     assert_eq!((report.redis.published, report.redis.unknown), (301, 0));
     let metrics = ingestor.get("/metrics").await.1;

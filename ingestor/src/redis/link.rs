@@ -207,13 +207,16 @@ impl Link {
         if stalled {
             return Some("redis does not answer".to_owned());
         }
-        let said = |text| printable(&String::from_utf8_lossy(text), LONGEST_TEXT);
-        if let Some(text) = self.refusing.text(now) {
-            return Some(format!("redis refuses what is published: {}", said(text)));
-        }
-        let text = said(self.unkeeping.text(now)?);
+        let text = refused(&self.refusing, now)?;
+        Some(format!("redis refuses what is published: {text}"))
+    }
+
+    /// Why what is kept beside the ticks is not written at `now`.
+    #[must_use]
+    pub fn keys_trouble(&self, now: Instant) -> Option<String> {
+        let text = refused(&self.unkeeping, now)?;
         Some(format!(
-            "redis refuses keys of last values or streams: {text}: allow it, or disable publish.lastValue and \
+            "redis refuses keys of last values or streams ({text}): allow it, or disable publish.lastValue and \
              publish.stream"
         ))
     }
@@ -381,11 +384,12 @@ impl Link {
                 refusing.on_success();
             }
         }
-        if let (Some(kind), Some(text)) = (news, self.trouble(now)) {
-            let what = match kind {
-                Kind::Tick => "ticks are lost",
-                Kind::Kept => "keys are not written",
-            };
+        let (what, text) = match news {
+            None => return Ok(()),
+            Some(Kind::Tick) => ("ticks are lost", self.trouble(now)),
+            Some(Kind::Kept) => ("keys are not written", self.keys_trouble(now)),
+        };
+        if let Some(text) = text {
             self.warn(now, what, &text);
         }
         Ok(())
@@ -396,4 +400,9 @@ impl Link {
             tracing::warn!(error, suppressed, "{what}");
         }
     }
+}
+
+fn refused(refusing: &Refusing, now: Instant) -> Option<String> {
+    let text = String::from_utf8_lossy(refusing.text(now)?);
+    Some(printable(&text, LONGEST_TEXT))
 }

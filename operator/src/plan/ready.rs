@@ -218,6 +218,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         let obstacles = [
             obstacle::assignment(report),
             facts.unwritten.map(str::to_owned),
+            report.redis.keys_error.clone(),
         ];
         for why in obstacles.into_iter().flatten() {
             message.push_str(&format!("; {why}"));

@@ -39,6 +39,7 @@ async fn a_redis_that_wants_a_login_gets_it_from_its_secret() -> Result<()> {
             ">fake-redis-password",
             "+@all",
             "allchannels",
+            "allkeys",
         ][..],
         &["SETUSER", "default", "-publish"],
     ] {

@@ -243,3 +243,39 @@ async fn refused_keys_are_told_and_hold_up_no_tick() {
         "{metrics}"
     );
 }
+
+/// A price that stays is written again before its keys are gone, and not with every tick.
+#[tokio::test]
+async fn a_price_that_stays_is_not_written_with_every_tick() {
+    let (mut kite, redis, folders) = started().await;
+    let mut assigned = kept(&kite, &redis);
+    // Renewed every two seconds.
+    assigned.keeps[0].last = Some(KeepLast {
+        interval_ms: 50,
+        ttl_s: 20,
+    });
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    let mut beat = tokio::time::interval(Duration::from_millis(50));
+    for _ in 0..100 {
+        beat.tick().await;
+        socket.send(frame(&[full(token(1), 11)])).unwrap();
+    }
+    let ttl: i64 = redis
+        .command(&["TTL", "ltp:NFO:TEST1CE"])
+        .await
+        .trim()
+        .parse()
+        .unwrap();
+    assert!((17..=20).contains(&ttl), "{ttl}");
+    let calls = redis.command(&["INFO", "commandstats"]).await;
+    let sets = calls
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_set:calls="));
+    let sets: u64 = sets.unwrap().split(',').next().unwrap().parse().unwrap();
+    assert!(
+        (4..=8).contains(&sets),
+        "two keys, three times in five seconds: {sets}"
+    );
+}

@@ -16,6 +16,10 @@ use crate::table::Table;
 /// So many ticks go in one command: Redis serves others between two of them.
 const TICKS: usize = 16;
 
+/// A price that stays the same is written again after this part of the time for which its keys stay.
+/// Most ticks in full mode change the book alone.
+const RENEWED_IN: u32 = 10;
+
 /// So many ticks are written before sockets have their turn.
 const TURN: usize = 64;
 
@@ -25,6 +29,8 @@ pub struct Shelf {
     keeper: Keeper,
     /// Links opened when everything was marked the last time: another server may know nothing.
     opened: u64,
+    /// The price that each row's keys hold, and since when.
+    prices: Vec<Option<(i32, Instant)>>,
     /// The command that is being gathered.
     gathered: Gathered,
 }
@@ -48,6 +54,8 @@ impl Shelf {
     pub fn replace(&mut self, before: &[Token], table: &Table, now: Instant) {
         let known = self.keeper.take_all();
         let rows = table.rows().len();
+        self.prices.clear();
+        self.prices.resize(rows, None);
         self.keeper.reset(rows, table.outputs(), table.intervals());
         for (token, newest) in before.iter().zip(known) {
             if let (Some(row), Some(newest)) = (table.find(*token), newest) {
@@ -61,6 +69,7 @@ impl Shelf {
     pub fn write(&mut self, table: &mut Table, link: &mut Link, now: Instant, now_us: i64) -> bool {
         if self.opened != link.opened() {
             self.opened = link.opened();
+            self.prices.fill(None);
             self.mark_all(table, now);
         }
         let mut written = 0;
@@ -69,8 +78,11 @@ impl Shelf {
             && let Some(output) = self.keeper.take(now)
         {
             written += 1;
-            if let Some(newest) = self.keeper.newest(table.row_of(output)) {
-                self.gathered.add(table, link, output, newest, now_us);
+            let row = table.row_of(output);
+            if let Some(newest) = self.keeper.newest(row) {
+                let price = &mut self.prices[row as usize];
+                self.gathered
+                    .add(table, link, output, newest, price, (now, now_us));
             }
         }
         self.gathered.send(table, link);
@@ -104,14 +116,15 @@ impl Shelf {
 }
 
 impl Gathered {
-    /// Adds the tick of one output; prices are sent at once.
+    /// Adds the tick of one output; a price is sent at once, if `known` is another or gets old.
     fn add(
         &mut self,
         table: &mut Table,
         link: &mut Link,
         output: u32,
         newest: &Newest,
-        now_us: i64,
+        known: &mut Option<(i32, Instant)>,
+        (now, now_us): (Instant, i64),
     ) {
         let Some(keeping) = table.keeping_of(output) else {
             return;
@@ -123,7 +136,12 @@ impl Gathered {
         let Some(kept) = table.render_kept(output, newest, now_us) else {
             return;
         };
-        if let Some((fronts, price)) = kept.prices {
+        let is_known = known.is_some_and(|(price, since)| {
+            price == newest.packet.last_price
+                && now.saturating_duration_since(since) < kept.last.ttl / RENEWED_IN
+        });
+        if let Some((fronts, price)) = kept.prices.filter(|_| !is_known) {
+            *known = Some((newest.packet.last_price, now));
             for front in fronts {
                 link.push(Kind::Kept, |out| kept.last.write_price(out, front, price));
             }

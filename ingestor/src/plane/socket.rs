@@ -24,8 +24,9 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use crate::credentials::Credentials;
 use crate::stream::{Address, ConnectError, Stream, connect};
 
-/// Takes a frame of 300 full packets in one read.
-const READ_BUFFER: usize = 64 * 1024;
+/// Takes a frame of 80 full packets in one read. The library zeroes it before each: much more would
+/// cost more than a further read of a larger frame.
+const READ_BUFFER: usize = 16 * 1024;
 
 /// Commands are flushed as soon as they are written; this is only where they are gathered.
 const WRITE_BUFFER: usize = 16 * 1024;

@@ -30,6 +30,8 @@ pub struct Keeping {
 pub struct Last {
     /// How often at most.
     pub interval: Duration,
+    /// How long a price stays.
+    pub ttl: Duration,
     /// Key of the hash, as an argument.
     key: Vec<u8>,
     /// The end of the commands that keep a price.
@@ -79,6 +81,7 @@ impl Last {
         write_bulk(&mut expiry, last.ttl_s.to_string().as_bytes());
         Self {
             interval: Duration::from_millis(u64::from(last.interval_ms)),
+            ttl: Duration::from_secs(u64::from(last.ttl_s)),
             key,
             expiry,
         }

@@ -37,6 +37,18 @@ pub struct Args {
     /// End when standard input closes: whoever started this process is gone
     #[arg(long)]
     pub exit_on_stdin_close: bool,
+    /// Record every frame of Kite's into this folder, compressed; kite-simulator replay plays it again
+    #[arg(long, env = "RECORD_DIR", value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Most megabytes that recordings may take; the oldest go first
+    #[arg(
+        long,
+        env = "RECORD_MEGABYTES",
+        default_value_t = 10_240,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(512..)
+    )]
+    pub record_megabytes: u64,
     /// Logs
     #[command(flatten)]
     pub log: LogArgs,

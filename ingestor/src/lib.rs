@@ -19,6 +19,7 @@ pub mod keep;
 pub mod metrics;
 pub mod pace;
 pub mod plane;
+pub mod recorder;
 pub mod redis;
 pub mod report;
 pub mod run;

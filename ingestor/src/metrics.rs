@@ -16,6 +16,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use tokio::sync::watch;
 
 use crate::clerk;
+use crate::recorder;
 use crate::report::Snapshot;
 use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
 use crate::table::Class;
@@ -30,13 +31,22 @@ type Label<'a> = (&'static str, &'a str);
 pub struct Exposition {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     clerk: Arc<clerk::Counts>,
+    recorder: Option<Arc<recorder::Counts>>,
 }
 
 impl Exposition {
-    /// Of what `snapshots` shows and `clerk` counts.
+    /// Of what `snapshots` shows and others count.
     #[must_use]
-    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>, clerk: Arc<clerk::Counts>) -> Self {
-        Self { snapshots, clerk }
+    pub fn new(
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        clerk: Arc<clerk::Counts>,
+        recorder: Option<Arc<recorder::Counts>>,
+    ) -> Self {
+        Self {
+            snapshots,
+            clerk,
+            recorder,
+        }
     }
 }
 
@@ -48,6 +58,9 @@ impl Collector for Exposition {
         page.latencies(&snapshot)?;
         page.redis(&snapshot)?;
         page.clerk(&self.clerk)?;
+        if let Some(recorder) = &self.recorder {
+            page.recorder(recorder)?;
+        }
         page.connections(&snapshot)
     }
 }
@@ -180,6 +193,14 @@ impl Page<'_> {
         Ok(())
     }
 
+    fn recorder(&mut self, counts: &recorder::Counts) -> fmt::Result {
+        let recorded = counts.recorded.load(Ordering::Relaxed);
+        let lost = counts.lost.load(Ordering::Relaxed);
+        self.plain_counter("kiteticker_recorded_frames", "Frames recorded", recorded)?;
+        let help = "Frames that the disk was too slow or too full for";
+        self.plain_counter("kiteticker_recorded_frames_lost", help, lost)
+    }
+
     fn connections(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let Some(account) = snapshot.account.as_deref() else {
             return Ok(());
@@ -310,7 +331,7 @@ mod tests {
         snapshot.link.published = 7;
         let (_sender, receiver) = watch::channel(Arc::new(snapshot));
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Exposition::new(receiver, Arc::default())));
+        registry.register_collector(Box::new(Exposition::new(receiver, Arc::default(), None)));
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         for line in [

@@ -21,6 +21,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use kite::recording::Kind;
 use kite::session::Unconfirmed;
 use kite::{Command, Mode, ServerText, Token};
 use rustls::ClientConfig;
@@ -34,6 +36,7 @@ use crate::books::Books;
 use crate::books::news::News;
 use crate::clerk;
 use crate::credentials::Found;
+use crate::recorder::Recorder;
 use crate::redis::access::Access;
 use crate::redis::link::Link;
 use crate::report::{self, Snapshot};
@@ -93,6 +96,8 @@ pub struct Setup {
     pub news: mpsc::Sender<News>,
     /// What becomes of news.
     pub told: Arc<clerk::Counts>,
+    /// Who records frames, if anybody.
+    pub recorder: Option<Recorder>,
 }
 
 /// The data plane.
@@ -295,6 +300,7 @@ impl Plane {
             let Poll::Ready(Some(frame)) = self.connections[index].poll_frame(cx, now) else {
                 return false;
             };
+            self.record(index as u8, &frame);
             match frame {
                 Frame::Binary(bytes) => {
                     if self.publisher.on_frame(&bytes, now) {
@@ -313,6 +319,23 @@ impl Plane {
             }
         }
         true
+    }
+
+    fn record(&self, connection: u8, frame: &Frame) {
+        let Some(recorder) = &self.setup.recorder else {
+            return;
+        };
+        let now_us = self.setup.clock.wall_micros();
+        match frame {
+            Frame::Binary(bytes) => {
+                recorder.offer(now_us, connection, Kind::Binary, bytes.clone());
+            }
+            Frame::Text(text) => {
+                let bytes = Bytes::copy_from_slice(text.as_bytes());
+                recorder.offer(now_us, connection, Kind::Text, bytes);
+            }
+            Frame::Control => {}
+        }
     }
 
     fn on_text(&mut self, index: usize, text: &str, now: Instant) {

@@ -22,6 +22,7 @@ use crate::clerk::{self, Clerk};
 use crate::folder::Folders;
 use crate::metrics::Exposition;
 use crate::plane::{Order, Plane, Setup};
+use crate::recorder::{self, RecordError, Recorder};
 use crate::redis::access::Access;
 use crate::report::Snapshot;
 use crate::{http, metrics};
@@ -34,6 +35,9 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Everything ends within this time; the data plane alone takes up to two seconds.
 const DRAIN: Duration = Duration::from_secs(8);
+
+/// How long the end of a recording may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Why the process cannot start or has to end.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +54,9 @@ pub enum RunError {
     /// No port file.
     #[error("port file cannot be written")]
     PortFile(#[from] PortFileError),
+    /// No recording.
+    #[error("frames cannot be recorded")]
+    Record(#[from] RecordError),
     /// No thread.
     #[error("thread of the data plane cannot start")]
     Thread(#[source] io::Error),
@@ -77,6 +84,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let (books, open) = watch::channel(None);
     let (news, told) = mpsc::channel(clerk::NEWS);
     let counts = Arc::new(clerk::Counts::default());
+    let most = args.record_megabytes.saturating_mul(1024 * 1024);
+    let recorder = args.record.as_deref();
+    let recorder = recorder.map(|folder| Recorder::start(folder, most));
+    let (recorder, writer) = recorder.transpose()?.unzip();
+    let recorded = recorder.as_ref().map(Recorder::counts);
     let access = Access::new(args.redis_dir, roots.clone())?;
     let clerk = Clerk::new(
         access.clone(),
@@ -96,13 +108,18 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
         books,
         news,
         told: Arc::clone(&counts),
+        recorder,
     };
     let plane = start_plane(Plane::new(setup, taken, snapshots), shutdown.token())
         .map_err(RunError::Thread)?;
     let folders = Folders::new(args.assignment_dir, args.credentials_dir, epoch);
     let probes = Probes::with_clock(clock.clone());
     let heartbeat = probes.heartbeat("data-plane", HEARTBEAT);
-    let router = http::router(seen.clone(), &probes, registry(seen.clone(), counts));
+    let router = http::router(
+        seen.clone(),
+        &probes,
+        registry(seen.clone(), counts, recorded),
+    );
     if let Some(path) = &args.port_file {
         write_port_file(path, server.local_addr())?;
     }
@@ -119,7 +136,16 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     tasks.spawn("data plane", async {
         plane.await.map_err(|_dropped| PlaneBroke)
     });
-    Ok(tasks.join_all_bounded(DRAIN).await?)
+    let ended = tasks.join_all_bounded(DRAIN).await;
+    // The data plane was the last that recorded: the file is closed in a moment.
+    if let Some(writer) = writer
+        && tokio::time::timeout(LAST_WORDS, tokio::task::spawn_blocking(|| writer.join()))
+            .await
+            .is_err()
+    {
+        tracing::warn!("ended before the recording was whole");
+    }
+    Ok(ended?)
 }
 
 /// Starts the thread of the data plane; what is returned completes when it has ended well.
@@ -139,7 +165,11 @@ fn start_plane(plane: Plane, shutdown: CancellationToken) -> io::Result<oneshot:
     Ok(end)
 }
 
-fn registry(snapshots: watch::Receiver<Arc<Snapshot>>, clerk: Arc<clerk::Counts>) -> Registry {
+fn registry(
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    clerk: Arc<clerk::Counts>,
+    recorder: Option<Arc<recorder::Counts>>,
+) -> Registry {
     let mut registry = Registry::default();
     register_process(&mut registry);
     register_build(
@@ -147,7 +177,7 @@ fn registry(snapshots: watch::Receiver<Arc<Snapshot>>, clerk: Arc<clerk::Counts>
         "kite-ingestor",
         env!("CARGO_PKG_VERSION"),
     );
-    registry.register_collector(Box::new(Exposition::new(snapshots, clerk)));
+    registry.register_collector(Box::new(Exposition::new(snapshots, clerk, recorder)));
     registry
 }
 

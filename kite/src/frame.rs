@@ -58,13 +58,19 @@ impl<'a> Packets<'a> {
         }
     }
 
-    fn take(&mut self) -> Option<&'a [u8]> {
+    fn take_raw(&mut self) -> Option<&'a [u8]> {
         let (prefix, rest) = self.rest.split_at_checked(PREFIX_LEN)?;
         let len = usize::from(u16::from_be_bytes([prefix[0], prefix[1]]));
         let (packet, rest) = rest.split_at_checked(len)?;
         self.rest = rest;
         Some(packet)
     }
+}
+
+/// The packets of a frame as they are, of whatever length; what is not there whole is left out.
+pub fn raw_packets(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut packets = Packets::new(frame);
+    (0..packets.announced).map_while(move |_| packets.take_raw())
 }
 
 impl Iterator for Packets<'_> {
@@ -79,7 +85,7 @@ impl Iterator for Packets<'_> {
             self.done = true;
             return (!self.rest.is_empty()).then_some(Err(FrameError::Trailing(self.rest.len())));
         }
-        let Some(packet) = self.take() else {
+        let Some(packet) = self.take_raw() else {
             self.done = true;
             return Some(Err(FrameError::Truncated {
                 missing: self.announced,
@@ -118,6 +124,21 @@ impl FrameBuilder {
         self.bytes
             .extend_from_slice(&(packet.encoded_len() as u16).to_be_bytes());
         packet.encode(&mut self.bytes);
+        true
+    }
+
+    /// Appends a packet as it is; `false` as for [`FrameBuilder::push`], or when it is too long.
+    #[must_use]
+    pub fn push_raw(&mut self, packet: &[u8]) -> bool {
+        let Ok(len) = u16::try_from(packet.len()) else {
+            return false;
+        };
+        if self.count == u16::MAX {
+            return false;
+        }
+        self.count += 1;
+        self.bytes.extend_from_slice(&len.to_be_bytes());
+        self.bytes.extend_from_slice(packet);
         true
     }
 
@@ -163,6 +184,20 @@ mod tests {
         assert_eq!(Packets::new(&HEARTBEAT).count(), 0);
         assert_eq!(Packets::new(&[]).count(), 0);
         assert_eq!(Packets::new(&[0, 0]).count(), 0);
+    }
+
+    #[test]
+    fn a_frame_is_made_again_of_its_raw_packets() {
+        let mut frame = vec![0, 3];
+        frame.extend_from_slice(&[0, 3, 9, 9, 9, 0, 0]);
+        frame.extend_from_slice(&[0, 8, 0, 0, 1, 1, 0, 0, 0, 5]);
+        let mut again = FrameBuilder::default();
+        for packet in raw_packets(&frame) {
+            assert!(again.push_raw(packet));
+        }
+        assert_eq!(again.finish(), frame);
+        assert_eq!(raw_packets(&frame[..8]).count(), 1, "the second is cut");
+        assert_eq!(raw_packets(&HEARTBEAT).count(), 0);
     }
 
     #[test]

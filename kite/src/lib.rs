@@ -16,6 +16,7 @@ pub mod instruments;
 pub mod limits;
 pub mod mode;
 pub mod packet;
+pub mod recording;
 pub mod rest;
 pub mod session;
 pub mod text;

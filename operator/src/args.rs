@@ -92,6 +92,9 @@ pub struct LocalArgs {
     /// Where assignments and credentials are kept, readable by you alone
     #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
+    /// Record every frame of Kite's, each account into a folder of its name in this one
+    #[arg(long, env = "RECORD_DIR", value_name = "FOLDER")]
+    pub record: Option<PathBuf>,
 }
 
 /// When a node pulls an image. Kubernetes' own words.

@@ -61,6 +61,8 @@ pub struct Settings {
     pub once: bool,
     /// The ingest program, where one was named.
     pub ingestor: Option<PathBuf>,
+    /// Where frames are recorded, if they are.
+    pub record: Option<PathBuf>,
     /// Where state is kept, where a place was named.
     pub state: Option<PathBuf>,
     /// The log filter of ingest processes.
@@ -149,6 +151,7 @@ pub async fn run(
     let (findings, found) = mpsc::channel(64);
     let means = Means {
         ingestor,
+        record: settings.record,
         log_level: settings.log_level.clone(),
         scraper: Scraper::new(&tls)?,
         clock: clock.clone(),

@@ -53,6 +53,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 redis_url: args.redis_url,
                 once: args.once,
                 ingestor: args.ingestor_bin,
+                record: args.record,
                 state: args.state_dir,
                 log_level: cli.log.log_level,
             };

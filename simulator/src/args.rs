@@ -25,6 +25,8 @@ pub enum Command {
     /// Serve the ticker, the REST API and the control API on one port
     #[command(after_long_help = CONTROL_API)]
     Serve(Box<ServeArgs>),
+    /// Play a recording of kite-ingestor's again to whoever subscribes to its instruments, and stop
+    Replay(ReplayArgs),
     /// Print InstrumentSet manifests of listed instruments
     Symbols(SymbolsArgs),
 }
@@ -71,6 +73,39 @@ impl ServeArgs {
     #[must_use]
     pub const fn step(&self) -> Duration {
         Duration::from_millis(self.step_ms)
+    }
+}
+
+/// Settings of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Folder of recordings, played one after the other, or one file of it
+    #[arg(value_name = "RECORDING")]
+    pub recording: PathBuf,
+    /// How much quicker than it was recorded
+    #[arg(long, default_value = "1", value_name = "N", value_parser = speed)]
+    pub speed: f64,
+    /// Begin when so many instruments are subscribed to, and nobody subscribes to more for a second
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub wait_for: usize,
+    /// Instruments list to answer GET /instruments with; an empty one otherwise
+    #[arg(long, value_name = "CSV")]
+    pub instruments: Option<PathBuf>,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Write the address listened on to this file
+    #[arg(long, value_name = "FILE")]
+    pub port_file: Option<PathBuf>,
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(speed) if (0.01..=1_000.0).contains(&speed) => Ok(speed),
+        _ => Err("must be a number from 0.01 to 1000".to_owned()),
     }
 }
 

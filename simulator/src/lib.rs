@@ -40,6 +40,7 @@
 pub mod args;
 pub mod exchange;
 pub mod market;
+pub mod replay;
 pub mod serve;
 pub mod server;
 pub mod symbols;

@@ -8,7 +8,7 @@ use clap::Parser;
 use service::{clock::Clock, exit, telemetry};
 use simulator::args::{Cli, Command};
 use simulator::universe::{Universe, indian_date};
-use simulator::{serve, symbols};
+use simulator::{replay, serve, symbols};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -25,6 +25,25 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 .enable_all()
                 .build()?;
             Ok(runtime.block_on(serve::serve(*args))?)
+        }
+        Command::Replay(args) => {
+            let _log = telemetry::init(&args.log)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            let played = runtime.block_on(replay::replay(args))?;
+            let mut out = std::io::stdout().lock();
+            let replay::Played {
+                frames,
+                packets,
+                sent,
+                texts,
+            } = played;
+            writeln!(
+                out,
+                "played {frames} frames with {packets} packets and {texts} texts, sent {sent} packets"
+            )?;
+            Ok(out.flush()?)
         }
         Command::Symbols(args) => {
             let date = indian_date(Clock::system().wall().as_second()).context("no date")?;

@@ -1,4 +1,4 @@
-//! A plain Redis subscriber, as a back end would be.
+//! A plain Redis subscriber, as a back end would be, that reads ticks and no events.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub struct Message {
     pub tick: Value,
 }
 
-/// Collects every message of a pattern.
+/// Collects every tick of a pattern.
 #[derive(Debug)]
 pub struct Ticks {
     messages: Arc<Mutex<Vec<Message>>>,
@@ -47,6 +47,9 @@ impl Ticks {
         let task = tokio::spawn(async move {
             let mut stream = subscription.into_on_message();
             while let Some(message) = stream.next().await {
+                if message.get_channel_name().ends_with(":events") {
+                    continue;
+                }
                 let text: String = message.get_payload().unwrap_or_default();
                 let tick = serde_json::from_str(&text)
                     .unwrap_or_else(|error| panic!("a message is no JSON ({error}): {text}"));

@@ -4,6 +4,7 @@
 //! reaches only the parent; it ends when its standard input closes, so that it cannot outlive a
 //! parent that was killed.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(crate) struct ChildSpec {
     pub(crate) account: String,
     /// The program.
     pub(crate) binary: PathBuf,
+    /// Where it records frames, if it does.
+    pub(crate) record: Option<PathBuf>,
     /// Its assignment folder.
     pub(crate) assignment: PathBuf,
     /// Its credentials folder.
@@ -134,7 +137,9 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
 
 async fn start(spec: &ChildSpec) -> std::io::Result<Child> {
     remove_stale(&spec.port_file).await?;
+    let record = spec.record.iter();
     let mut child = Command::new(&spec.binary)
+        .args(record.flat_map(|folder| [OsStr::new("--record"), folder.as_os_str()]))
         .arg("--assignment-dir")
         .arg(&spec.assignment)
         .arg("--credentials-dir")

@@ -18,6 +18,8 @@ use crate::scrape::Scraper;
 pub(crate) struct Means {
     /// The ingest program.
     pub(crate) ingestor: PathBuf,
+    /// Where frames are recorded, if they are.
+    pub(crate) record: Option<PathBuf>,
     /// Its log filter.
     pub(crate) log_level: String,
     /// Asks for reports.
@@ -44,6 +46,7 @@ impl Running {
         let child = Supervised::start(ChildSpec {
             account: account.to_owned(),
             binary: means.ingestor.clone(),
+            record: means.record.as_ref().map(|folder| folder.join(account)),
             assignment: state.assignment(account),
             credentials: state.credentials(account),
             redis: state.redis(account),

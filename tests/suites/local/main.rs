@@ -7,6 +7,7 @@ mod demo;
 mod digits;
 mod fail_static;
 mod fleet;
+mod recording;
 mod secrets;
 mod streaming;
 mod versions;

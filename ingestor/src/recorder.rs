@@ -1,0 +1,263 @@
+//! Records what Kite sends, for those who want to see it again: `--record`.
+//!
+//! Owns files: compressed, begun anew when they are large, the oldest removed when all together are
+//! too large. Writing has a thread of its own and a queue that is bounded: a slow disk costs frames
+//! of the recording, which are counted, and never a tick.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use kite::recording::{self, Kind, MAGIC};
+
+/// Frames that wait for the disk; at 45,000 ticks a second they come from two seconds.
+const QUEUE: usize = 4_096;
+
+/// A file is closed and the next one begun when its frames have so many bytes.
+const FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What was written is handed to the disk at least this often, so that a kill costs no more.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+const EXTENSION: &str = "kiterec.gz";
+
+/// Takes frames; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    frames: SyncSender<Frame>,
+    counts: Arc<Counts>,
+}
+
+/// What became of frames.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Written.
+    pub recorded: AtomicU64,
+    /// Lost, because the disk was too slow or full.
+    pub lost: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Frame {
+    received_us: i64,
+    connection: u8,
+    kind: Kind,
+    payload: Bytes,
+}
+
+/// No recording can be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot record into {folder}")]
+pub struct RecordError {
+    folder: PathBuf,
+    source: io::Error,
+}
+
+impl Recorder {
+    /// Records into `folder`, which is made if need be, up to `most_bytes` in all files. The thread
+    /// ends, with a whole file, when the last recorder is dropped.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn start(folder: &Path, most_bytes: u64) -> Result<(Self, JoinHandle<()>), RecordError> {
+        let failed = |source| RecordError {
+            folder: folder.to_owned(),
+            source,
+        };
+        fs::create_dir_all(folder).map_err(failed)?;
+        let probe = folder.join(".writable");
+        File::create(&probe)
+            .and_then(|_file| fs::remove_file(&probe))
+            .map_err(failed)?;
+        let (frames, taken) = sync_channel(QUEUE);
+        let counts = Arc::new(Counts::default());
+        let files = Files {
+            folder: folder.to_owned(),
+            most_bytes,
+            counts: Arc::clone(&counts),
+        };
+        let thread = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || files.write(&taken))
+            .map_err(failed)?;
+        Ok((Self { frames, counts }, thread))
+    }
+
+    /// Records a frame, or counts it as lost.
+    pub fn offer(&self, received_us: i64, connection: u8, kind: Kind, payload: Bytes) {
+        let frame = Frame {
+            received_us,
+            connection,
+            kind,
+            payload,
+        };
+        if self.frames.try_send(frame).is_err() {
+            self.counts.lost.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// What became of frames so far.
+    #[must_use]
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+}
+
+/// The thread that writes.
+struct Files {
+    folder: PathBuf,
+    most_bytes: u64,
+    counts: Arc<Counts>,
+}
+
+/// A file that is being written.
+struct Open {
+    encoder: GzEncoder<File>,
+    bytes: u64,
+}
+
+impl Files {
+    /// Writes until nobody records any more.
+    fn write(self, frames: &Receiver<Frame>) {
+        let mut open: Option<Open> = None;
+        let mut record = Vec::new();
+        loop {
+            match frames.recv_timeout(FLUSH_EVERY) {
+                Ok(frame) => match self.append(&mut open, &mut record, &frame) {
+                    Ok(()) => drop(self.counts.recorded.fetch_add(1, Relaxed)),
+                    Err(error) => {
+                        self.counts.lost.fetch_add(1, Relaxed);
+                        if open.take().is_some() {
+                            tracing::warn!(%error, "recording stopped in this file");
+                        }
+                    }
+                },
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(file) = &mut open
+                        && file.encoder.flush().is_err()
+                    {
+                        open = None;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    if let Some(Err(error)) = open.map(|file| file.encoder.finish()) {
+                        tracing::warn!(%error, "the end of the recording is missing");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn append(
+        &self,
+        open: &mut Option<Open>,
+        record: &mut Vec<u8>,
+        frame: &Frame,
+    ) -> io::Result<()> {
+        if let Some(full) = open.take_if(|file| file.bytes >= FILE_BYTES) {
+            full.encoder.finish()?;
+        }
+        let file = match open {
+            Some(file) => file,
+            None => open.insert(self.begin(frame.received_us)?),
+        };
+        record.clear();
+        recording::write(
+            record,
+            frame.received_us.max(0).cast_unsigned(),
+            frame.connection,
+            frame.kind,
+            &frame.payload,
+        );
+        file.encoder.write_all(record)?;
+        file.bytes += record.len() as u64;
+        Ok(())
+    }
+
+    fn begin(&self, now_us: i64) -> io::Result<Open> {
+        self.make_room()?;
+        let path = self.folder.join(format!("{now_us:020}.{EXTENSION}"));
+        let file = File::options().write(true).create_new(true).open(path)?;
+        let mut encoder = GzEncoder::new(file, Compression::fast());
+        encoder.write_all(&MAGIC)?;
+        Ok(Open { encoder, bytes: 0 })
+    }
+
+    /// Removes the oldest recordings until there is room for one more.
+    fn make_room(&self) -> io::Result<()> {
+        let mut files = recordings(&self.folder)?;
+        let mut total: u64 = files.iter().map(|(_, bytes)| bytes).sum();
+        files.reverse();
+        while let Some((path, bytes)) = files.pop()
+            && total.saturating_add(FILE_BYTES) > self.most_bytes.max(2 * FILE_BYTES)
+        {
+            fs::remove_file(path)?;
+            total -= bytes;
+        }
+        Ok(())
+    }
+}
+
+/// Recordings of a folder with their sizes, oldest first.
+fn recordings(folder: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.ends_with(EXTENSION));
+        if ours {
+            files.push((entry.path(), entry.metadata()?.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_recordings_make_room_and_other_files_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..4 {
+            let path = folder.path().join(format!("{number:020}.{EXTENSION}"));
+            let file = File::create(path).unwrap();
+            file.set_len(FILE_BYTES).unwrap();
+        }
+        fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        let files = Files {
+            folder: folder.path().to_owned(),
+            most_bytes: 3 * FILE_BYTES,
+            counts: Arc::default(),
+        };
+        files.begin(9).unwrap();
+        let left: Vec<_> = recordings(folder.path()).unwrap();
+        let names = left
+            .iter()
+            .filter_map(|(path, _)| path.file_name()?.to_str());
+        let numbers: Vec<u64> = names
+            .filter_map(|name| name.split('.').next()?.parse().ok())
+            .collect();
+        assert_eq!(numbers, [2, 3, 9]);
+        assert!(folder.path().join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_to_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Recorder::start(&file, 1).unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+}

@@ -1,0 +1,151 @@
+//! `kite-simulator replay`: plays a recording again to whoever subscribes to its instruments.
+//!
+//! Owns the pace and who gets which packet. Packets go out as they were recorded, in whatever mode;
+//! a client gets those of the instruments it is subscribed to, text goes to the first one. Must not
+//! know the market of `serve`.
+
+mod files;
+mod stage;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use kite::recording::{Kind, Record, RecordingError};
+use service::clock::Clock;
+use service::http::{self, Server};
+use service::signal::{Shutdown, SignalError};
+use service::supervise::{TaskError, Tasks};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::ReplayArgs;
+use files::Recordings;
+pub use stage::Played;
+use stage::Stage;
+
+/// The recording begins when nobody has subscribed to anything more for so long.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether it can begin.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long sockets may take to end.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Why nothing can be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The folder or file cannot be read.
+    #[error("cannot read {0}")]
+    Read(PathBuf, #[source] io::Error),
+    /// No recording is there.
+    #[error(
+        "{0} holds no recording: name a folder that kite-ingestor --record has written to, or a file of it"
+    )]
+    Nothing(PathBuf),
+    /// One of the files is damaged.
+    #[error("cannot play {0}")]
+    Recording(PathBuf, #[source] RecordingError),
+    /// The address cannot be listened on.
+    #[error("cannot serve")]
+    Bind(#[from] http::BindError),
+    /// The port file cannot be written.
+    #[error("cannot announce the port")]
+    PortFile(#[from] http::PortFileError),
+    /// Signals cannot be received.
+    #[error("cannot wait for signals")]
+    Signal(#[from] SignalError),
+    /// A part ended by itself.
+    #[error("stopped")]
+    Task(#[from] TaskError),
+}
+
+/// Plays until the end of the recording, or SIGTERM or SIGINT. Returns what was played.
+///
+/// # Errors
+/// When there is nothing to play, or it is damaged.
+pub async fn replay(args: ReplayArgs) -> Result<Played, ReplayError> {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let recordings = Recordings::open(&args.recording)?;
+    let instruments = match &args.instruments {
+        Some(path) => {
+            std::fs::read_to_string(path).map_err(|error| ReplayError::Read(path.clone(), error))?
+        }
+        None => String::new(),
+    };
+    let server = Server::bind(args.listen).await?;
+    let addr = server.local_addr();
+    if let Some(path) = &args.port_file {
+        http::write_port_file(path, addr)?;
+    }
+    tracing::info!(%addr, files = recordings.len(), speed = args.speed, "waiting for subscribers");
+    let stage = Arc::new(Stage::new(instruments, shutdown.token()));
+    let mut tasks = Tasks::new(shutdown.clone());
+    tasks.spawn("server", server.serve(router(&stage), shutdown.token()));
+    let played = tokio::select! {
+        played = play(recordings, &stage, &args) => played?,
+        () = cancelled(shutdown.token()) => stage.played(),
+    };
+    shutdown.trigger();
+    tasks.join_all_bounded(DRAIN).await?;
+    Ok(played)
+}
+
+async fn cancelled(token: CancellationToken) {
+    token.cancelled().await;
+}
+
+fn router(stage: &Arc<Stage>) -> Router {
+    Router::new()
+        .route("/", get(stage::upgrade))
+        .route("/instruments", get(stage::instruments))
+        .route("/livez", get(async || "ok"))
+        .with_state(Arc::clone(stage))
+}
+
+async fn play(
+    recordings: Recordings,
+    stage: &Stage,
+    args: &ReplayArgs,
+) -> Result<Played, ReplayError> {
+    ready(stage, args.wait_for).await;
+    let mut records = recordings.read();
+    let (start, mut first) = (Instant::now(), None);
+    while let Some(record) = records.recv().await {
+        let record = record?;
+        let begin = *first.get_or_insert(record.received_us);
+        let after = Duration::from_micros(record.received_us.saturating_sub(begin));
+        let at = start + after.div_f64(args.speed);
+        tokio::time::sleep_until(at).await;
+        show(stage, &record).await;
+    }
+    stage.end().await;
+    Ok(stage.played())
+}
+
+/// Waits until enough instruments are subscribed to, and nothing more comes.
+async fn ready(stage: &Stage, tokens: usize) {
+    let clock = Clock::system();
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        look.tick().await;
+        let (subscribed, last) = stage.subscribed();
+        let quiet = last.is_some_and(|last| clock.now().saturating_duration_since(last) >= QUIET);
+        if subscribed >= tokens.max(1) && quiet {
+            tracing::info!(subscribed, "playing");
+            return;
+        }
+    }
+}
+
+async fn show(stage: &Stage, record: &Record) {
+    match record.kind {
+        Kind::Binary => stage.packets(&record.payload).await,
+        Kind::Text => stage.text(&record.payload).await,
+    }
+}

@@ -1,0 +1,99 @@
+//! Recordings on disk, one after the other.
+//!
+//! Owns which files belong to a recording and reading them ahead, bounded.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use kite::recording::{Record, Records};
+use tokio::sync::mpsc;
+
+use super::ReplayError;
+
+const EXTENSION: &str = ".kiterec.gz";
+
+/// Records that are read ahead.
+const AHEAD: usize = 1_024;
+
+/// The files of a recording, oldest first.
+#[derive(Debug)]
+pub(super) struct Recordings(Vec<PathBuf>);
+
+impl Recordings {
+    /// The recordings of a folder, or one file.
+    pub(super) fn open(path: &Path) -> Result<Self, ReplayError> {
+        let unreadable = |error| ReplayError::Read(path.to_owned(), error);
+        let mut files = Vec::new();
+        if fs::metadata(path).map_err(unreadable)?.is_dir() {
+            for entry in fs::read_dir(path).map_err(unreadable)? {
+                let file = entry.map_err(unreadable)?.path();
+                let name = file.file_name().and_then(|name| name.to_str());
+                if name.is_some_and(|name| name.ends_with(EXTENSION)) {
+                    files.push(file);
+                }
+            }
+        } else {
+            files.push(path.to_owned());
+        }
+        files.sort();
+        if files.is_empty() {
+            return Err(ReplayError::Nothing(path.to_owned()));
+        }
+        // A file that is none is better refused now than in an hour.
+        for file in &files {
+            records(file)?;
+        }
+        Ok(Self(files))
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Reads everything, a little ahead of who takes it.
+    pub(super) fn read(self) -> mpsc::Receiver<Result<Record, ReplayError>> {
+        let (sender, records) = mpsc::channel(AHEAD);
+        tokio::task::spawn_blocking(move || {
+            for file in self.0 {
+                if let Err(error) = read(&file, &sender) {
+                    // Nobody takes it any more when the run has ended.
+                    drop(sender.blocking_send(Err(error)));
+                    return;
+                }
+            }
+        });
+        records
+    }
+}
+
+type Source = BufReader<MultiGzDecoder<BufReader<File>>>;
+
+fn records(path: &Path) -> Result<Records<Source>, ReplayError> {
+    let file = File::open(path).map_err(|error| ReplayError::Read(path.to_owned(), error))?;
+    let source = BufReader::new(MultiGzDecoder::new(BufReader::new(file)));
+    Records::new(source).map_err(|error| ReplayError::Recording(path.to_owned(), error))
+}
+
+fn read(
+    path: &Path,
+    sender: &mpsc::Sender<Result<Record, ReplayError>>,
+) -> Result<(), ReplayError> {
+    let mut records = records(path)?;
+    loop {
+        match records.next_record() {
+            Ok(Some(record)) => {
+                if sender.blocking_send(Ok(record)).is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(None) if records.is_cut() => {
+                tracing::warn!(file = %path.display(), "ends inside a frame: whoever wrote it was killed");
+                return Ok(());
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(ReplayError::Recording(path.to_owned(), error)),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Who is connected, what each subscribed to, and what each is sent.
+//!
+//! Owns the sockets. A client that does not read holds the recording up for a while and is then
+//! dropped, as the real server drops it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use kite::frame::{HEARTBEAT, raw_packets};
+use kite::limits::HEARTBEAT_INTERVAL;
+use kite::{Command, FrameBuilder};
+use service::clock::Clock;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Frames that wait for one client.
+const QUEUE: usize = 256;
+
+/// A client that takes nothing for this long is dropped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const TOKEN: usize = 4;
+
+/// What was played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Played {
+    /// Binary frames of the recording, heartbeats among them.
+    pub frames: u64,
+    /// Packets in them.
+    pub packets: u64,
+    /// Packets handed to clients.
+    pub sent: u64,
+    /// Text frames of the recording.
+    pub texts: u64,
+}
+
+/// Everything that clients share.
+#[derive(Debug)]
+pub(super) struct Stage {
+    inner: Mutex<Inner>,
+    instruments: String,
+    clock: Clock,
+    shutdown: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    clients: BTreeMap<u64, Client>,
+    /// When somebody subscribed last.
+    subscribed: Option<Instant>,
+    played: Played,
+}
+
+#[derive(Debug)]
+struct Client {
+    frames: mpsc::Sender<Message>,
+    tokens: HashSet<u32>,
+}
+
+impl Stage {
+    pub(super) fn new(instruments: String, shutdown: CancellationToken) -> Self {
+        Self {
+            inner: Mutex::default(),
+            instruments,
+            clock: Clock::system(),
+            shutdown,
+        }
+    }
+
+    pub(super) fn played(&self) -> Played {
+        self.inner().played
+    }
+
+    /// Instruments that somebody is subscribed to, and when that changed last.
+    pub(super) fn subscribed(&self) -> (usize, Option<Instant>) {
+        let inner = self.inner();
+        let all: HashSet<u32> = inner
+            .clients
+            .values()
+            .flat_map(|it| &it.tokens)
+            .copied()
+            .collect();
+        (all.len(), inner.subscribed)
+    }
+
+    /// Sends the packets of a recorded frame to those who want them.
+    pub(super) async fn packets(&self, frame: &[u8]) {
+        let mut made = Vec::new();
+        {
+            let mut inner = self.inner();
+            inner.played.frames += 1;
+            inner.played.packets += raw_packets(frame).count() as u64;
+            for (id, client) in &inner.clients {
+                let mut builder = FrameBuilder::default();
+                for packet in raw_packets(frame).filter(|packet| client.wants(packet)) {
+                    // As many as the recorded frame holds always fit.
+                    let _pushed = builder.push_raw(packet);
+                }
+                if !builder.is_empty() {
+                    made.push((*id, client.frames.clone(), builder));
+                }
+            }
+        }
+        for (id, frames, builder) in made {
+            let packets = u64::from(builder.len());
+            let frame = Message::Binary(builder.finish().into());
+            if self.send(id, &frames, frame).await {
+                self.inner().played.sent += packets;
+            }
+        }
+    }
+
+    /// Sends a recorded text to the first client.
+    pub(super) async fn text(&self, text: &[u8]) {
+        let first = {
+            let mut inner = self.inner();
+            inner.played.texts += 1;
+            let first = inner.clients.iter().next();
+            first.map(|(id, client)| (*id, client.frames.clone()))
+        };
+        if let Some((id, frames)) = first {
+            let text = String::from_utf8_lossy(text).into_owned();
+            self.send(id, &frames, Message::Text(text.into())).await;
+        }
+    }
+
+    /// Says goodbye to everybody, behind what waits for them.
+    pub(super) async fn end(&self) {
+        let clients: Vec<_> = {
+            let inner = self.inner();
+            let clients = inner.clients.iter();
+            clients
+                .map(|(id, client)| (*id, client.frames.clone()))
+                .collect()
+        };
+        for (id, frames) in &clients {
+            self.send(*id, frames, Message::Close(None)).await;
+        }
+        for (_, frames) in clients {
+            // Whoever does not take it is dropped with the process.
+            drop(tokio::time::timeout(PATIENCE, frames.closed()).await);
+        }
+    }
+
+    async fn send(&self, id: u64, frames: &mpsc::Sender<Message>, frame: Message) -> bool {
+        let sent = tokio::time::timeout(PATIENCE, frames.send(frame)).await;
+        let sent = matches!(sent, Ok(Ok(())));
+        if !sent && self.inner().clients.remove(&id).is_some() {
+            tracing::warn!(client = id, "dropped: it does not read");
+        }
+        sent
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn join(&self) -> (u64, mpsc::Receiver<Message>) {
+        let (frames, queue) = mpsc::channel(QUEUE);
+        let mut inner = self.inner();
+        inner.next += 1;
+        let id = inner.next;
+        let tokens = HashSet::new();
+        inner.clients.insert(id, Client { frames, tokens });
+        (id, queue)
+    }
+
+    fn command(&self, id: u64, command: &Command) {
+        let mut inner = self.inner();
+        inner.subscribed = Some(self.clock.now());
+        let Some(client) = inner.clients.get_mut(&id) else {
+            return;
+        };
+        match command {
+            Command::Subscribe(tokens) => client.tokens.extend(tokens.iter().map(|it| it.0)),
+            Command::Unsubscribe(tokens) => tokens.iter().for_each(|token| {
+                client.tokens.remove(&token.0);
+            }),
+            // Packets come in the mode they were recorded in.
+            Command::SetMode(..) => {}
+        }
+    }
+}
+
+impl Client {
+    fn wants(&self, packet: &[u8]) -> bool {
+        let token = packet.first_chunk::<TOKEN>();
+        token.is_some_and(|token| self.tokens.contains(&u32::from_be_bytes(*token)))
+    }
+}
+
+pub(super) async fn instruments(State(stage): State<Arc<Stage>>) -> String {
+    stage.instruments.clone()
+}
+
+pub(super) async fn upgrade(
+    State(stage): State<Arc<Stage>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade.on_upgrade(async move |socket| converse(socket, &stage).await)
+}
+
+async fn converse(socket: WebSocket, stage: &Stage) {
+    let (id, mut queue) = stage.join();
+    let (mut sink, mut stream) = socket.split();
+    let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
+    loop {
+        let written = tokio::select! {
+            () = stage.shutdown.cancelled() => break,
+            _ = heartbeat.tick() => sink.send(Message::Binary(Bytes::from_static(&HEARTBEAT))).await,
+            frame = queue.recv() => match frame {
+                Some(frame) => sink.send(frame).await,
+                None => break,
+            },
+            message = stream.next() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    if let Ok(command) = Command::parse(&text) {
+                        stage.command(id, &command);
+                    }
+                    Ok(())
+                }
+                Some(Ok(_)) => Ok(()),
+                Some(Err(_)) | None => break,
+            },
+        };
+        if written.is_err() {
+            break;
+        }
+    }
+    stage.inner().clients.remove(&id);
+}

@@ -2,8 +2,8 @@
 
 mod stage;
 
-use contract::Assignment;
 use contract::report::{ConnectionState, Report};
+use contract::{Assignment, Keep, KeepLast};
 use ingestor::redis::access::Access;
 use ingestor::redis::greeting::greet;
 use ingestor::redis::target::Target;
@@ -274,4 +274,46 @@ async fn a_new_link_ends_the_one_before_and_no_other() {
         open.is_err(),
         "another's link stays although its number was named"
     );
+}
+
+/// A master that was replaced takes messages and hands them to nobody: the link finds out by the keys
+/// that it may not write, and goes on when the name leads to a master again.
+#[tokio::test]
+async fn a_replica_is_no_place_to_publish_to() {
+    let (mut kite, master, replica) = (
+        KiteServer::start().await,
+        RedisServer::start().await,
+        RedisServer::start().await,
+    );
+    let folders = Folders::new();
+    let mut assigned = fifty(&kite, replica.port());
+    assigned.keeps = vec![Keep {
+        last: Some(KeepLast {
+            interval_ms: 50,
+            ttl_s: 600,
+        }),
+        stream: None,
+    }];
+    for row in &mut assigned.instruments {
+        row.outputs[0].keep = Some(0);
+    }
+    let port = master.port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]).await;
+    folders.assign(&assigned);
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    socket.send(round(1)).unwrap();
+    let report = ingestor
+        .until("the replica", |report| {
+            let error = report.redis.error.as_deref().unwrap_or_default();
+            !report.redis.connected && error.contains("replica")
+        })
+        .await;
+    assert_eq!(report.connections[0].reconnects, 0);
+    replica.command(&["REPLICAOF", "NO", "ONE"]).await;
+    let mut ticks = replica.subscribe().await;
+    ingestor.until("the master", is_live).await;
+    socket.send(round(2)).unwrap();
+    while ticks.tick().await["price"] != 0.02 {}
 }

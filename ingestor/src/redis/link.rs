@@ -32,6 +32,13 @@ const STALLED_AFTER: Duration = Duration::from_secs(2);
 
 const READ_BUFFER: usize = 16 * 1024;
 
+/// What a replica answers to a command that writes.
+const READ_ONLY: &[u8] = b"READONLY";
+
+/// A server that said it was a replica counts as one for this long, if it says nothing else: longer
+/// than the longest wait for another link.
+const REPLICA_FOR: Duration = Duration::from_secs(10);
+
 /// What went over the link since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -75,6 +82,8 @@ pub struct Link {
     refusing: Refusing,
     /// The same for what is kept: ticks flow all the same.
     unkeeping: Refusing,
+    /// When the server said that it is a replica, and nothing has shown otherwise.
+    replica: Option<Instant>,
     lines: LineQuota,
     openings: LineQuota,
     progress: Option<Instant>,
@@ -109,6 +118,11 @@ enum LinkError {
     Surplus,
     #[error("redis refuses what is published, another login may do")]
     Refusing,
+    #[error(
+        "redis is a replica that takes no writes: ticks would reach its own subscribers alone; let redis.url name the \
+         master"
+    )]
+    Replica,
 }
 
 impl Link {
@@ -131,6 +145,7 @@ impl Link {
             error: None,
             refusing: Refusing::default(),
             unkeeping: Refusing::default(),
+            replica: None,
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             openings: LineQuota::new(LOG_BURST, LOG_EVERY),
             progress: None,
@@ -152,6 +167,7 @@ impl Link {
         self.failures = 0;
         self.refusing = Refusing::default();
         self.forgive_keeping();
+        self.replica = None;
         self.error = None;
         self.state = State::Away { until: None };
     }
@@ -200,6 +216,13 @@ impl Link {
         if !self.is_open() {
             let error = self.error.clone();
             return Some(error.unwrap_or_else(|| "not connected yet".to_owned()));
+        }
+        // It takes messages, as every replica does; only a key that is written shows what it is.
+        let replica = self
+            .replica
+            .filter(|since| now.saturating_duration_since(*since) < REPLICA_FOR);
+        if replica.is_some() {
+            return Some(LinkError::Replica.to_string());
         }
         let stalled = self
             .progress
@@ -262,6 +285,9 @@ impl Link {
         if self.is_open()
             && let Err(error) = self.exchange(cx, now)
         {
+            if matches!(error, LinkError::Replica) {
+                self.replica = Some(now);
+            }
             self.close();
             self.fail(&error, now);
             return true;
@@ -376,12 +402,18 @@ impl Link {
             };
             if let Reply::Error(text) = reply {
                 *refused += 1;
+                if text.starts_with(READ_ONLY) {
+                    return Err(LinkError::Replica);
+                }
                 if refusing.on_refused(text, now) {
                     news = Some(kind);
                 }
             } else {
                 *done += 1;
                 refusing.on_success();
+                if kind == Kind::Kept {
+                    self.replica = None;
+                }
             }
         }
         let (what, text) = match news {

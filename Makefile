@@ -42,7 +42,7 @@ suites: ## tests with real Redis, simulator, programs and official clients
 	tests/install suites
 	$(MAKE) next
 	$(CARGO) build --workspace --bins
-	$(CARGO) test --package tests --test local --test clients --test fuzz
+	$(CARGO) test --package tests --test local --test clients --test fuzz --test soak
 	if [ -n "$${KITE_FIXTURES:-}" ]; then
 		$(CARGO) test --package tests --features fixtures --test fixtures
 	else
@@ -71,6 +71,7 @@ crds: ## writes the CRDs into their chart
 soak: ## long runs
 	PROPTEST_CASES=100000 $(CARGO) test --release --workspace --exclude tests --no-fail-fast
 	$(CARGO) test --release --package operator --lib -- --ignored --nocapture
+	SOAK_SECONDS=3600 $(CARGO) test --release --package tests --test soak -- --nocapture
 	FUZZ_SECONDS=600 $(CARGO) test --release --package tests --test fuzz -- --test-threads 1
 	OUTAGE_SECONDS=300 CALM_SECONDS=330 $(MAKE) cluster-test
 

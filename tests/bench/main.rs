@@ -4,18 +4,16 @@
 mod figure;
 mod source;
 mod strength;
-mod subscriber;
 
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::Value;
 use tests::process::{processor_ticks, resident_memory};
-use tests::{Local, RedisServer, Simulator, condition};
+use tests::{Local, RedisServer, Simulator, Tally, condition};
 use tokio::time::Instant;
 
 use figure::Figures;
-use subscriber::Subscriber;
 
 /// How long a rate is measured.
 const WINDOW: Duration = Duration::from_secs(20);
@@ -45,7 +43,7 @@ async fn first_tick(figures: &mut Figures) -> Result<()> {
     let mut local = Local::new(&redis)?;
     local.write_account("demo", &simulator, "")?;
     local.write_set("indices", "full", &["NSE:NIFTY 50"], "")?;
-    let subscriber = Subscriber::start(redis.address(), "ticker:*")?;
+    let subscriber = Tally::start(redis.address(), "ticker:*")?;
     let start = Instant::now();
     local.start()?;
     subscriber.wait_for(1).await;
@@ -65,7 +63,7 @@ async fn full_account(figures: &mut Figures) -> Result<()> {
     let mut local = Local::new(&redis)?;
     local.write_account("demo", &simulator, "")?;
     local.write("large.yaml", &Simulator::symbols(9_000, "option").await?)?;
-    let subscriber = Subscriber::start(redis.address(), "ticker:*")?;
+    let subscriber = Tally::start(redis.address(), "ticker:*")?;
     let start = Instant::now();
     local.start()?;
     simulator.subscribed(9_000).await;
@@ -95,7 +93,7 @@ async fn busy_account(figures: &mut Figures) -> Result<()> {
     let mut local = Local::new(&redis)?;
     local.write_account("demo", &simulator, "")?;
     local.write("large.yaml", &Simulator::symbols(3_000, "option").await?)?;
-    let subscriber = Subscriber::start(redis.address(), "ticker:*")?;
+    let subscriber = Tally::start(redis.address(), "ticker:*")?;
     local.start()?;
     simulator.subscribed(3_000).await;
     subscriber.wait_for(30_000).await;
@@ -153,12 +151,12 @@ async fn busy_account(figures: &mut Figures) -> Result<()> {
     let (sent_after, received_after) = settled(&simulator, &subscriber).await?;
     let lost = (sent_after - sent_before) as f64 - (received_after - received_before) as f64;
     figures.add("ticks lost", lost, "", "0");
-    figures.add("gaps in seq", subscriber.gaps() as f64, "", "0");
+    figures.add("ticks missing by seq", subscriber.missing() as f64, "", "0");
     Ok(())
 }
 
 /// Stops the market and waits until nothing is on its way any more: packets sent, ticks received.
-async fn settled(simulator: &Simulator, subscriber: &Subscriber) -> Result<(u64, u64)> {
+async fn settled(simulator: &Simulator, subscriber: &Tally) -> Result<(u64, u64)> {
     simulator.pause(true).await?;
     let mut last = (0, 0);
     let settled = condition::eventually("nothing is on its way", async || {

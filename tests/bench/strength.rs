@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tests::process::processor_ticks;
-use tests::{Local, RedisServer, Simulator};
+use tests::{Local, RedisServer, Simulator, Tally};
 use tokio::time::Instant;
 
 use crate::figure::Figures;
 use crate::source::Source;
-use crate::subscriber::Subscriber;
 
 /// How long each rate is measured, after it has settled.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -78,7 +77,7 @@ impl Bench {
         })
     }
 
-    async fn sample(&mut self, subscriber: &Subscriber, rate: u64) -> Result<Sample> {
+    async fn sample(&mut self, subscriber: &Tally, rate: u64) -> Result<Sample> {
         self.source.set_rate(rate);
         tokio::time::sleep(SETTLE).await;
         subscriber.reset();
@@ -104,7 +103,7 @@ impl Bench {
 /// Latency and cost at the rate of a busy account, in frames of twenty.
 async fn usual(figures: &mut Figures) -> Result<()> {
     let mut bench = Bench::start(true).await?;
-    let subscriber = Subscriber::start(bench.redis.address(), "ticker:*")?;
+    let subscriber = Tally::start(bench.redis.address(), "ticker:*")?;
     subscriber.wait_for(INSTRUMENTS as u64).await;
     let sample = bench.sample(&subscriber, USUAL).await?;
     let latency = subscriber.latencies();
@@ -124,7 +123,7 @@ async fn usual(figures: &mut Figures) -> Result<()> {
     figures.add("the same: processor per tick", sample.ours, "µs", "<= 3.5");
     figures.add(
         "the same: lost",
-        sample.conflated as f64 + subscriber.gaps() as f64,
+        sample.conflated as f64 + subscriber.missing() as f64,
         "",
         "0",
     );
@@ -134,7 +133,7 @@ async fn usual(figures: &mut Figures) -> Result<()> {
 /// The most that goes through without a loss, and what a tick costs then.
 async fn flat_out(figures: &mut Figures, depth: bool) -> Result<()> {
     let mut bench = Bench::start(depth).await?;
-    let subscriber = Subscriber::start_counting(bench.redis.address(), "ticker:*")?;
+    let subscriber = Tally::start_counting(bench.redis.address(), "ticker:*")?;
     subscriber.wait_for(INSTRUMENTS as u64).await;
     let (mut best, mut saturated): (Option<Sample>, f64) = (None, 0.0);
     for rate in RATES {

@@ -12,6 +12,7 @@ pub mod operator;
 pub mod process;
 pub mod redis_server;
 pub mod simulator;
+pub mod tally;
 pub mod ticks;
 
 pub use api_proxy::ApiProxy;
@@ -22,4 +23,5 @@ pub use operator::Operator;
 pub use process::Program;
 pub use redis_server::RedisServer;
 pub use simulator::Simulator;
+pub use tally::Tally;
 pub use ticks::Ticks;

@@ -1,4 +1,4 @@
-//! A subscriber on a thread of its own that reads as little as it can of each message.
+//! A subscriber on a thread of its own that reads as little as it can of each message, and counts.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -6,14 +6,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::condition::eventually;
 use anyhow::Result;
 use hdrhistogram::Histogram;
 use service::clock::Clock;
-use tests::condition::eventually;
 
-/// Counts ticks, gaps and latencies of a pattern.
+/// Counts ticks of a pattern, what is missing of them, and how long they took.
 #[derive(Debug)]
-pub(crate) struct Subscriber {
+pub struct Tally {
     shared: Arc<Shared>,
     stream: TcpStream,
 }
@@ -21,26 +21,32 @@ pub(crate) struct Subscriber {
 #[derive(Debug)]
 struct Shared {
     count: AtomicU64,
-    gaps: AtomicU64,
+    missing: AtomicU64,
     /// Microseconds.
     latencies: Mutex<Histogram<u64>>,
 }
 
-impl Drop for Subscriber {
+impl Drop for Tally {
     fn drop(&mut self) {
         // The thread ends when its socket does; a socket that has ended already is just as well.
         let _ended = self.stream.shutdown(std::net::Shutdown::Both);
     }
 }
 
-impl Subscriber {
-    /// Subscribes and starts to count ticks, gaps and latencies.
-    pub(crate) fn start(redis: SocketAddr, pattern: &str) -> Result<Self> {
+impl Tally {
+    /// Subscribes and starts to count ticks, what is missing, and latencies.
+    ///
+    /// # Errors
+    /// When Redis is not there.
+    pub fn start(redis: SocketAddr, pattern: &str) -> Result<Self> {
         Self::start_with(redis, pattern, true)
     }
 
     /// Subscribes and counts messages, without a look at what they say.
-    pub(crate) fn start_counting(redis: SocketAddr, pattern: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When Redis is not there.
+    pub fn start_counting(redis: SocketAddr, pattern: &str) -> Result<Self> {
         Self::start_with(redis, pattern, false)
     }
 
@@ -52,7 +58,7 @@ impl Subscriber {
         )?;
         let shared = Arc::new(Shared {
             count: AtomicU64::new(0),
-            gaps: AtomicU64::new(0),
+            missing: AtomicU64::new(0),
             latencies: Mutex::new(Histogram::new(3)?),
         });
         let (reading, counting) = (stream.try_clone()?, Arc::clone(&shared));
@@ -61,17 +67,19 @@ impl Subscriber {
     }
 
     /// Ticks so far.
-    pub(crate) fn count(&self) -> u64 {
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.shared.count.load(Ordering::Relaxed)
     }
 
-    /// Jumps in `seq` since the last reset.
-    pub(crate) fn gaps(&self) -> u64 {
-        self.shared.gaps.load(Ordering::Relaxed)
+    /// Ticks that `seq` says were published and that did not come, since the start or the last reset.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.shared.missing.load(Ordering::Relaxed)
     }
 
     /// Waits until there were `count` ticks.
-    pub(crate) async fn wait_for(&self, count: u64) {
+    pub async fn wait_for(&self, count: u64) {
         eventually("ticks", async || {
             let seen = self.count();
             if seen >= count {
@@ -83,9 +91,9 @@ impl Subscriber {
         .await;
     }
 
-    /// Forgets latencies and gaps so far.
-    pub(crate) fn reset(&self) {
-        self.shared.gaps.store(0, Ordering::Relaxed);
+    /// Forgets latencies and what was missing so far.
+    pub fn reset(&self) {
+        self.shared.missing.store(0, Ordering::Relaxed);
         self.shared
             .latencies
             .lock()
@@ -94,7 +102,8 @@ impl Subscriber {
     }
 
     /// The latencies since the last reset, in microseconds.
-    pub(crate) fn latencies(&self) -> Histogram<u64> {
+    #[must_use]
+    pub fn latencies(&self) -> Histogram<u64> {
         self.shared
             .latencies
             .lock()
@@ -107,7 +116,7 @@ fn read(mut stream: TcpStream, shared: &Shared, look: bool) {
     let clock = Clock::system();
     let mut buffer = vec![0; 1 << 20];
     let mut filled = 0;
-    let mut last: HashMap<Vec<u8>, u64> = HashMap::new();
+    let mut last = Last::new();
     loop {
         let Ok(read @ 1..) = stream.read(&mut buffer[filled..]) else {
             return;
@@ -153,17 +162,31 @@ fn header(buffer: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
     Some((number, at + end + 1))
 }
 
-fn take([channel, text]: [&[u8]; 2], now: i64, last: &mut HashMap<Vec<u8>, u64>, shared: &Shared) {
-    let (Some(seq), Some(received)) = (number(text, b"\"seq\":"), number(text, b"\"recv_us\":"))
-    else {
+/// The epoch and number of each channel's newest tick.
+type Last = HashMap<Vec<u8>, (u64, u64)>;
+
+fn take([channel, text]: [&[u8]; 2], now: i64, last: &mut Last, shared: &Shared) {
+    let (Some(seq), Some(epoch), Some(received)) = (
+        number(text, b"\"seq\":"),
+        number(text, b"\"epoch\":\""),
+        number(text, b"\"recv_us\":"),
+    ) else {
         return;
     };
     shared.count.fetch_add(1, Ordering::Relaxed);
-    if last
-        .insert(channel.to_vec(), seq)
-        .is_some_and(|previous| previous + 1 != seq)
-    {
-        shared.gaps.fetch_add(1, Ordering::Relaxed);
+    // Numbers begin at 1 with each publisher's start.
+    let known = last.get_mut(channel);
+    let before = known
+        .as_ref()
+        .filter(|known| known.0 == epoch)
+        .map_or(0, |known| known.1);
+    assert!(seq > before, "a tick came twice or out of order");
+    shared
+        .missing
+        .fetch_add(seq - before - 1, Ordering::Relaxed);
+    match known {
+        Some(known) => *known = (epoch, seq),
+        None => drop(last.insert(channel.to_vec(), (epoch, seq))),
     }
     let latency = u64::try_from(now - received.cast_signed()).unwrap_or(0);
     let mut latencies = shared

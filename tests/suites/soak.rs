@@ -1,0 +1,246 @@
+//! A busy account and a fault every twenty seconds: what is lost is what is reported, and nothing
+//! grows.
+//!
+//! Runs for two faults, or for `SOAK_SECONDS`; `SOAK_SEED` repeats a run.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use contract::Report;
+use serde_json::json;
+use tests::condition::within;
+use tests::process::{resident_memory, signal};
+use tests::{Local, RedisServer, Simulator, Tally, eventually};
+use tokio::time::Instant;
+
+/// Instruments, and ticks of each in a second: 18,000 together.
+const INSTRUMENTS: usize = 3_000;
+const RATE: &str = "6";
+
+/// Between two faults.
+const CALM: Duration = Duration::from_secs(20);
+
+/// Everything recovers by itself within this time.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// What a run may grow by, once it is warm.
+const GROWTH: u64 = 6 * 1024 * 1024;
+
+/// Tests that nobody asked to be long end after this.
+const SHORT: u64 = 45;
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// Redis stands still.
+    RedisFrozen,
+    /// Redis ends the connection of the ingest process.
+    LinksCut,
+    /// The sockets are cut.
+    SocketsCut,
+    /// The sockets are open and nothing comes.
+    SocketsFrozen,
+    /// Heartbeats and no ticks.
+    Mute,
+    /// The sockets are cut, and two dials are answered with 429.
+    TooMany,
+    /// The sockets are cut, and three dials are answered with 503.
+    Unavailable,
+    /// The ingest process stands still.
+    ProcessFrozen,
+}
+
+const FAULTS: [Fault; 8] = [
+    Fault::RedisFrozen,
+    Fault::SocketsCut,
+    Fault::Mute,
+    Fault::LinksCut,
+    Fault::SocketsFrozen,
+    Fault::TooMany,
+    Fault::Unavailable,
+    Fault::ProcessFrozen,
+];
+
+struct World {
+    redis: RedisServer,
+    simulator: Simulator,
+    local: Local,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_is_reported_and_nothing_grows() -> Result<()> {
+    let setting =
+        |name: &str| std::env::var_os(name).and_then(|it| it.to_str()?.parse::<u64>().ok());
+    let length = Duration::from_secs(setting("SOAK_SECONDS").unwrap_or(SHORT));
+    let seed = setting("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("SOAK_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let redis = RedisServer::start().await?;
+    let simulator = Simulator::start_with(&["--rate", RATE]).await?;
+    let mut local = Local::new(&redis)?;
+    local.write_account("demo", &simulator, "")?;
+    let sets = Simulator::symbols(INSTRUMENTS, "option").await?;
+    local.write("sets.yaml", &sets)?;
+    let tally = Tally::start(redis.address(), "ticker:*")?;
+    local.start()?;
+    let mut world = World {
+        redis,
+        simulator,
+        local,
+    };
+    world.recovered().await;
+    tally.wait_for(100_000).await;
+    let child = world.child()?;
+    let mut warm = None;
+    let start = Instant::now();
+    while start.elapsed() < length {
+        let fault = FAULTS[random.usize(..FAULTS.len())];
+        world
+            .happen(fault)
+            .await
+            .with_context(|| format!("{fault:?}"))?;
+        tokio::time::sleep(CALM).await;
+        world.recovered().await;
+        let report = world.report().await?;
+        println!(
+            "{:>5.0} s {fault:?}: {} ticks, {} missing, {} conflated, {} unknown, {} KiB, {} files",
+            start.elapsed().as_secs_f64(),
+            tally.count(),
+            tally.missing(),
+            report.redis.conflated,
+            report.redis.unknown,
+            resident_memory(child).unwrap_or_default() / 1024,
+            open_files(child)?,
+        );
+        // After the first faults every buffer has had its size.
+        if warm.is_none() && start.elapsed() > 10 * CALM {
+            warm = resident_memory(child);
+        }
+    }
+    world.simulator.pause(true).await?;
+    let mut before = 0;
+    eventually("no further tick", async || {
+        let now = tally.count();
+        if std::mem::replace(&mut before, now) == now {
+            Ok(())
+        } else {
+            Err(now.to_string())
+        }
+    })
+    .await;
+    let report = world.settled().await?;
+    let (missing, redis) = (tally.missing(), &report.redis);
+    ensure!(
+        (redis.conflated..=redis.conflated + redis.unknown).contains(&missing),
+        "{missing} ticks are missing, {redis:?}"
+    );
+    ensure!(world.child()? == child, "the ingest process is another");
+    if let (Some(warm), Some(now)) = (warm, resident_memory(child)) {
+        ensure!(now < warm + GROWTH, "{now} bytes, {warm} when it was warm");
+    }
+    // Assignment folders, epoll, timers, three sockets, two links, the HTTP server and this test.
+    ensure!(
+        open_files(child)? < 40,
+        "{} files are open",
+        open_files(child)?
+    );
+    Ok(())
+}
+
+impl World {
+    fn child(&mut self) -> Result<u32> {
+        let children = self.local.children()?;
+        ensure!(children.len() == 1, "{children:?}");
+        Ok(children[0])
+    }
+
+    async fn report(&self) -> Result<Report> {
+        self.local.report("demo").await
+    }
+
+    /// The report when every command was answered.
+    async fn settled(&self) -> Result<Report> {
+        let mut last = Report::default();
+        eventually("the counters stand still", async || {
+            let report = self.report().await.map_err(|error| format!("{error:#}"))?;
+            let same = report.redis == last.redis && report.ticks_per_second == 0;
+            last = report;
+            if same {
+                Ok(())
+            } else {
+                Err(format!("{:?}", last.redis))
+            }
+        })
+        .await;
+        Ok(last)
+    }
+
+    /// All sets stream again.
+    async fn recovered(&self) {
+        within(RECOVERY, "everything streams", async || {
+            let report = self.report().await.map_err(|error| format!("{error:#}"))?;
+            let whole = report.streaming as usize == INSTRUMENTS && report.redis.connected;
+            if whole && report.ticks_per_second > 0 {
+                Ok(())
+            } else {
+                Err(format!("{report:?}"))
+            }
+        })
+        .await;
+    }
+
+    async fn happen(&mut self, fault: Fault) -> Result<()> {
+        let child = self.child()?;
+        match fault {
+            Fault::RedisFrozen => pause(self.redis.pid(), 3).await,
+            Fault::ProcessFrozen => pause(child, 2).await,
+            Fault::LinksCut => {
+                let mut connection = self.redis.connection().await?;
+                let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
+                redis::cmd("CLIENT")
+                    .arg(&kill)
+                    .exec_async(&mut connection)
+                    .await?;
+                Ok(())
+            }
+            Fault::SocketsCut => self.cut().await,
+            Fault::SocketsFrozen => self.for_a_while("freeze", 8).await,
+            Fault::Mute => self.for_a_while("mute", 12).await,
+            Fault::TooMany => self.refused(429, 2).await,
+            Fault::Unavailable => self.refused(503, 3).await,
+        }
+    }
+
+    async fn cut(&self) -> Result<()> {
+        self.simulator
+            .control("connections/drop", json!({}))
+            .await
+            .map(drop)
+    }
+
+    async fn refused(&self, status: u16, count: u32) -> Result<()> {
+        let fault = json!({"refuse": status, "count": count});
+        self.simulator.control("faults", fault).await?;
+        self.cut().await
+    }
+
+    async fn for_a_while(&self, fault: &str, seconds: u64) -> Result<()> {
+        self.simulator
+            .control("faults", json!({fault: true}))
+            .await?;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        self.simulator
+            .control("faults", json!({fault: false}))
+            .await
+            .map(drop)
+    }
+}
+
+async fn pause(pid: u32, seconds: u64) -> Result<()> {
+    signal(pid, "STOP").await?;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    signal(pid, "CONT").await
+}
+
+fn open_files(pid: u32) -> Result<usize> {
+    Ok(std::fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}

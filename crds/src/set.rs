@@ -139,6 +139,9 @@ pub struct Publish {
     #[schemars(length(max = MAX_CHANNEL_PREFIX))]
     #[x_kube(validation = channel_characters(), validation = channel_end(), validation = channel_not_mock())]
     pub channel_prefix: Option<String>,
+    /// Where futures go: `futures` is the channel `PREFIX:futures`, `options` the one of the options.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub futures_channel: FuturesChannel,
     /// Whether full-mode ticks carry market depth. Without it a tick is a third of the size.
     #[serde(default = "with_depth")]
     pub depth: bool,
@@ -150,6 +153,17 @@ pub struct Publish {
     /// Every tick in a Redis stream too: `PREFIX:stream`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub stream: Stream,
+}
+
+/// Where the ticks of futures go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FuturesChannel {
+    /// To a channel of their own.
+    #[default]
+    Futures,
+    /// To that of the options, for readers who look for them there.
+    Options,
 }
 
 /// How the newest tick of each instrument is kept.
@@ -252,6 +266,7 @@ impl Default for Publish {
     fn default() -> Self {
         Self {
             channel_prefix: None,
+            futures_channel: FuturesChannel::default(),
             depth: with_depth(),
             last_value: LastValue::default(),
             stream: Stream::default(),

@@ -23,6 +23,15 @@ const UNDERLYINGS: [(&str, &str); 7] = [
 /// What channels begin with, where neither the set nor an underlying says so.
 const PREFIX: &str = "ticker";
 
+/// What a set says of its channels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Naming<'a> {
+    /// What they start with.
+    pub(crate) prefix: Option<&'a str>,
+    /// Whether futures are among the options.
+    pub(crate) futures_with_options: bool,
+}
+
 /// Where one instrument's ticks go for one set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
@@ -55,14 +64,11 @@ pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
     }
 }
 
-/// Where the ticks of `instrument` go for a set with this prefix.
-pub(crate) fn route(
-    instrument: &Instrument,
-    table: &InstrumentTable,
-    prefix: Option<&str>,
-) -> Route {
+/// Where the ticks of `instrument` go for a set that names its channels so.
+pub(crate) fn route(instrument: &Instrument, table: &InstrumentTable, naming: Naming<'_>) -> Route {
     let (kind, shape, of_underlying) = match instrument.instrument_type {
         InstrumentType::Call | InstrumentType::Put => ("options", Shape::Contract, true),
+        InstrumentType::Future if naming.futures_with_options => ("options", Shape::Contract, true),
         InstrumentType::Future => ("futures", Shape::Contract, true),
         InstrumentType::Equity if instrument.is_index() => {
             if table.has_derivatives(&symbol(instrument)) {
@@ -73,7 +79,7 @@ pub(crate) fn route(
         }
         InstrumentType::Equity => ("equity", Shape::Contract, false),
     };
-    match prefix {
+    match naming.prefix {
         Some(prefix) => Route {
             channel: format!("{prefix}:{kind}"),
             shape,
@@ -117,14 +123,33 @@ mod tests {
     use super::*;
     use crate::plan::fixture::table;
 
+    fn prefixed(prefix: &str) -> Naming<'_> {
+        Naming {
+            prefix: Some(prefix),
+            futures_with_options: false,
+        }
+    }
+
+    #[test]
+    fn futures_are_among_the_options_where_a_set_says_so() {
+        let table = table();
+        let naming = Naming {
+            prefix: None,
+            futures_with_options: true,
+        };
+        let channel = |name| route(table.by_symbol(name).unwrap(), &table, naming).channel;
+        assert_eq!(channel("NFO:NIFTY26DECFUT"), "ticker:nifty:options");
+        assert_eq!(channel("NSE:INFY"), "ticker:equity");
+    }
+
     /// Symbol and channels of an instrument of the test universe, without and with a prefix.
     fn channels(name: &str) -> (String, String, String) {
         let table = table();
         let row = table.by_symbol(name).unwrap();
         (
             symbol(row).into_owned(),
-            route(row, &table, None).channel,
-            route(row, &table, Some("x:y")).channel,
+            route(row, &table, Naming::default()).channel,
+            route(row, &table, prefixed("x:y")).channel,
         )
     }
 
@@ -172,7 +197,7 @@ mod tests {
     #[test]
     fn indices_have_the_underlying_shape_and_nothing_else_has() {
         let table = table();
-        let shape = |name| route(table.by_symbol(name).unwrap(), &table, None).shape;
+        let shape = |name| route(table.by_symbol(name).unwrap(), &table, Naming::default()).shape;
         assert_eq!(shape("NSE:NIFTY 50"), Shape::Underlying);
         assert_eq!(shape("NSE:INDIA VIX"), Shape::Underlying);
         assert_eq!(shape("NSE:INFY"), Shape::Contract);

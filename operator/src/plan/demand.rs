@@ -8,7 +8,7 @@ use crds::condition::Reason;
 use kite::Instrument;
 use rustc_hash::FxHashMap;
 
-use super::channel::{self, Route};
+use super::channel::{self, Naming, Route};
 use super::select::{self, Selection};
 use super::validate::{Account, Set};
 use super::world::{AccountView, SetView, World};
@@ -150,7 +150,7 @@ pub(crate) fn ask<'a>(
                     servers: &servers,
                     mock: first.mock,
                 };
-                let (wants, clashes) = routes.route(&selection, table, spec.prefix);
+                let (wants, clashes) = routes.route(&selection, table, spec.naming);
                 Demand::Wanted(Box::new(Wants {
                     selection,
                     allowed,
@@ -274,12 +274,12 @@ impl Routes<'_> {
         &mut self,
         selection: &Selection<'a>,
         table: &InstrumentTable,
-        prefix: Option<&str>,
+        naming: Naming<'_>,
     ) -> (Vec<Wanted<'a>>, Clashes) {
         let mut clashes = Clashes::default();
         let mut wants = Vec::with_capacity(selection.instruments.len());
         for instrument in &selection.instruments {
-            let route = channel::route(instrument, table, prefix);
+            let route = channel::route(instrument, table, naming);
             let channel = self.channels.number(&route.channel);
             match self.precedence(instrument, &route, channel) {
                 Ok(()) => wants.push(Wanted {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use contract::{Keep, KeepLast, KeepStream};
 use crds::selector::AccountSelector;
-use crds::set::{Mode as SetMode, Publish};
+use crds::set::{FuturesChannel, Mode as SetMode, Publish};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 use kite::Mode;
 
+use super::channel::Naming;
 use super::{Meta, Object, ObservedAccount, ObservedSet, Settings, Unreadable, Workload};
 
 /// An account that can be used.
@@ -52,8 +53,8 @@ pub(crate) struct Set<'a> {
     pub(crate) depth: bool,
     /// What is kept in Redis beside the messages.
     pub(crate) keep: Keep,
-    /// What its channels start with.
-    pub(crate) prefix: Option<&'a str>,
+    /// What its channels are called.
+    pub(crate) naming: Naming<'a>,
     /// Which accounts it may use.
     pub(crate) accounts: Choice<'a>,
     /// How old its newest tick may be.
@@ -165,7 +166,10 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
         mode,
         depth: spec.publish.depth && mode == Mode::Full,
         keep: keep(&spec.publish)?,
-        prefix,
+        naming: Naming {
+            prefix,
+            futures_with_options: spec.publish.futures_channel == FuturesChannel::Options,
+        },
         accounts,
         stale_after: spec.stale_after.into(),
         paused: spec.paused,

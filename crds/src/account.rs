@@ -1,7 +1,7 @@
 //! `TickerAccount`: one Kite account, its capacity, and what its ingest pod reports.
 
 use crate::quantity::Resources;
-use crate::rule::{self, IMAGE, OBJECT_NAME};
+use crate::rule::{self, IMAGE, NODE, OBJECT_NAME};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -89,18 +89,45 @@ pub struct Endpoint {
 /// A Redis server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rule::rule(
+    "!(has(self.url) && has(self.sentinel))",
+    "url and sentinel exclude each other: keep one"
+))]
 pub struct Redis {
     /// The server: redis:// or rediss://, host and port, no user and no password. Default: the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rule::scheme("redis", "rediss"), validation = rule::no_user_info(), validation = rule::host_only())]
     pub url: Option<String>,
+    /// Redis Sentinels that know which server is the master, in the place of `url`. Every new connection asks them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentinel: Option<Sentinel>,
     /// A Secret of the same namespace with what the server asks for. Keys, each optional: `username` and `password`,
     /// and for rediss:// `ca.crt` (trusted instead of the public authorities), `tls.crt` and `tls.key` (shown to the
     /// server), as in a Secret of type kubernetes.io/tls. A changed Secret counts from the next connection on. To
     /// name another Secret restarts the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
+}
+
+/// Where Redis Sentinels are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Sentinel {
+    /// What they call the master.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rule::rule(
+        "self.matches('^[-A-Za-z0-9._]+$')",
+        "master must hold only letters, digits, '-', '.' and '_', as in sentinel.conf"
+    ))]
+    pub master: String,
+    /// The Sentinels, host and port each: `sentinel-0.redis:26379`. The first that answers is believed.
+    #[schemars(length(min = 1, max = 9), inner(length(min = 1, max = 253), regex(pattern = NODE)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub nodes: Vec<String>,
+    /// Whether to speak TLS, to the Sentinels and to the master.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub tls: bool,
 }
 
 /// What may be chosen about the ingest pod.

@@ -162,6 +162,7 @@ mod tests {
         "maxLength",
         "maxProperties",
         "maximum",
+        "minItems",
         "minLength",
         "minimum",
         "pattern",

@@ -16,6 +16,9 @@ pub(crate) const IMAGE: &str = r"^[A-Za-z0-9\[][-A-Za-z0-9._:/@\[\]]*$";
 /// `EXCHANGE:TRADINGSYMBOL`. Trading symbols hold inner spaces and signs (`NSE:NIFTY 50`, `NSE:M&M`, `NSE:BAJAJ-AUTO`).
 pub(crate) const SYMBOL: &str = r"^[A-Z]{2,8}:[!-~]([ -~]*[!-~])?$";
 
+/// `host:port`, `host`, or an IPv6 address in brackets.
+pub(crate) const NODE: &str =
+    r"^([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?$";
 /// A duration in minutes, seconds and milliseconds, as Go writes it.
 pub(crate) const SHORT_DURATION: &str = r"^([0-9]{1,5}m)?([0-9]{1,5}s)?([0-9]{1,5}ms)?$";
 

@@ -11,4 +11,5 @@ pub mod refusal;
 pub mod refusing;
 pub mod resp;
 pub mod retry;
+mod sentinel;
 pub mod target;

@@ -89,6 +89,14 @@ impl<'a> Walk<'a> {
             Value::Object(map) => self.validate_object(schema, map, path),
             Value::Array(list) => {
                 self.at_most(schema, "maxItems", list.len(), path);
+                let least = schema.get("minItems").and_then(Value::as_u64);
+                if let Some(least) = least.filter(|least| (list.len() as u64) < *least) {
+                    let len = list.len();
+                    let message = format!(
+                        "Invalid value: {len}: {path} in body should have at least {least} items"
+                    );
+                    self.found.push(Found::blocking(path, message));
+                }
                 if let Some(items) = schema.get("items") {
                     for (index, item) in list.iter().enumerate() {
                         self.validate(items, item, &format!("{path}[{index}]"));

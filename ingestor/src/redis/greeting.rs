@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::access::{Access, Keys, Login};
 use super::refusal::GreetError;
 use super::resp::{Replies, Reply, write_command};
-use super::target::Target;
+use super::sentinel;
+use super::target::{Place, Target};
 use crate::stream::{Stream, connect};
 
 /// Connecting and greeting together may take this long.
@@ -42,7 +43,7 @@ pub async fn greet(
     previous: Option<i64>,
 ) -> Result<Greeted, GreetError> {
     let greeting = async {
-        let keys = access.read(target.address.tls).await?;
+        let keys = access.read(target.tls()).await?;
         let greeted = introduce(target, &keys, name, previous).await;
         greeted.map_err(|error| error.explained(&keys))
     };
@@ -56,8 +57,12 @@ async fn introduce(
     name: &str,
     previous: Option<i64>,
 ) -> Result<Greeted, GreetError> {
+    let address = match &target.place {
+        Place::Server(address) => address.clone(),
+        Place::Sentinels(sentinels) => sentinel::master(sentinels, &keys.tls).await?,
+    };
     let mut talk = Talk {
-        stream: connect(&target.address, &keys.tls).await?,
+        stream: connect(&address, &keys.tls).await?,
         replies: Replies::default(),
     };
     if let Some(login) = &keys.login {

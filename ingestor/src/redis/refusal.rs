@@ -63,6 +63,20 @@ pub enum GreetError {
     /// Redis, but it refuses.
     #[error("redis refused: {0}")]
     Refused(String),
+    /// No Sentinel answers.
+    #[error(
+        "no sentinel answers that would know the master {master}: check spec.redis.sentinel.nodes"
+    )]
+    NoSentinel {
+        /// Its name.
+        master: String,
+    },
+    /// They answer, and know none.
+    #[error("the sentinels know no master {master}: check spec.redis.sentinel.master")]
+    NoMaster {
+        /// Its name.
+        master: String,
+    },
     /// Nothing within [`TIMEOUT`].
     #[error("redis did not answer within {} s", TIMEOUT.as_secs())]
     Timeout,

@@ -75,6 +75,23 @@ impl Replies {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How many replies follow as the parts of one, or -1 for null; `None` until more bytes are
+    /// there.
+    ///
+    /// # Errors
+    /// [`Garbage`], also where something else than such a reply begins.
+    pub fn next_count(&mut self) -> Result<Option<i64>, Garbage> {
+        let Some((kind, line, behind)) = split_line(&self.bytes[self.read..])? else {
+            return Ok(None);
+        };
+        if kind != b'*' {
+            return Err(Garbage);
+        }
+        let count = number(line)?;
+        self.read += behind;
+        Ok(Some(count))
+    }
+
     /// The next whole reply, or `None` until more bytes are there.
     ///
     /// # Errors
@@ -201,6 +218,17 @@ mod tests {
         assert_eq!(replies.next_reply(), Ok(None));
         replies.extend(b"0\r\n");
         assert_eq!(replies.next_reply(), Ok(Some(Reply::Integer(10))));
+    }
+
+    #[test]
+    fn parts_are_counted() {
+        let mut replies = Replies::default();
+        replies.extend(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n*-1\r\n+OK\r\n");
+        assert_eq!(replies.next_count(), Ok(Some(2)));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"a")))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"b")))));
+        assert_eq!(replies.next_count(), Ok(Some(-1)));
+        assert_eq!(replies.next_count(), Err(Garbage));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use contract::{Keep, KeepLast, KeepStream};
+use crds::account::Sentinel;
 use crds::selector::AccountSelector;
 use crds::set::{FuturesChannel, Mode as SetMode, Publish};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
@@ -112,9 +113,18 @@ pub(crate) fn account(
         ["http://", "https://"],
         "spec.endpoint.api",
     )?;
-    let redis_url = match &spec.redis.url {
-        Some(url) => origin(url, ["redis://", "rediss://"], "spec.redis.url")?,
-        None => &settings.redis_url,
+    let redis_url = match (&spec.redis.url, &spec.redis.sentinel) {
+        (Some(_), Some(_)) => {
+            return Err(unreadable(
+                "spec.redis.sentinel",
+                "excludes spec.redis.url: keep one",
+            ));
+        }
+        (Some(url), None) => {
+            origin(url, ["redis://", "rediss://"], "spec.redis.url").map(str::to_owned)?
+        }
+        (None, Some(sentinel)) => sentinels(sentinel)?,
+        (None, None) => settings.redis_url.clone(),
     };
     Ok(Account {
         connections: spec.connections,
@@ -124,7 +134,7 @@ pub(crate) fn account(
         mock: spec.mock,
         paused: spec.paused,
         order_updates: spec.order_updates,
-        redis_url: redis_url.to_owned(),
+        redis_url,
         workload: Workload {
             secret: spec.credentials_secret_ref.name.clone(),
             redis_secret: spec.redis.secret_ref.as_ref().map(|it| it.name.clone()),
@@ -176,6 +186,24 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
         tokens: &spec.instruments.tokens,
         symbols: &spec.instruments.symbols,
     })
+}
+
+/// As an assignment spells it.
+fn sentinels(sentinel: &Sentinel) -> Result<String, Unreadable> {
+    let Sentinel { master, nodes, tls } = sentinel;
+    let strange = |text: &str| text.is_empty() || text.contains([',', '/', '@']);
+    if strange(master) || nodes.is_empty() || nodes.iter().any(|node| strange(node)) {
+        return Err(unreadable(
+            "spec.redis.sentinel",
+            "needs a master and nodes, each as host:port",
+        ));
+    }
+    let scheme = if *tls {
+        "rediss-sentinel"
+    } else {
+        "redis-sentinel"
+    };
+    Ok(format!("{scheme}://{}/{master}", nodes.join(",")))
 }
 
 /// A stream without a length of its own holds about this much.

@@ -99,3 +99,21 @@ fn without_a_common_version_the_newest_is_written_and_the_account_says_why() {
     assert_eq!(status, "Unknown");
     assert!(message.contains("upgrade the operator"), "{message}");
 }
+
+#[test]
+fn sentinels_are_spelled_as_the_ingest_process_reads_them() {
+    let mut account = fixture::account("a");
+    fixture::change(&mut account, |spec| {
+        spec.redis.sentinel = Some(crds::account::Sentinel {
+            master: "mymaster".to_owned(),
+            nodes: vec!["a:26379".to_owned(), "b".to_owned()],
+            tls: true,
+        });
+    });
+    let mut world = observed(vec![account], vec![fixture::set("s", &equities(0..1), &[])]);
+    run(&mut world, start());
+    assert_eq!(
+        there(&world).redis_url,
+        "rediss-sentinel://a:26379,b/mymaster"
+    );
+}

@@ -1,0 +1,90 @@
+//! Asks Redis Sentinels which server is the master now.
+//!
+//! Owns that one question. Asked before every link, so that a failover is followed by whoever lost
+//! its link; must not talk to the master.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::refusal::GreetError;
+use super::resp::{Replies, Reply, write_command};
+use super::target::Sentinels;
+use crate::stream::{Address, connect};
+
+/// A Sentinel that takes longer is passed over.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const READ_BUFFER: usize = 1024;
+
+/// The master, as the first Sentinel says that answers.
+///
+/// # Errors
+/// When none answers, or none knows a master of this name.
+pub(super) async fn master(
+    sentinels: &Sentinels,
+    tls: &Arc<ClientConfig>,
+) -> Result<Address, GreetError> {
+    let mut unknown = false;
+    for node in &sentinels.nodes {
+        let asked = tokio::time::timeout(PATIENCE, ask(node, &sentinels.master, tls)).await;
+        match asked {
+            Ok(Ok(Some(address))) => return Ok(address),
+            Ok(Ok(None)) => unknown = true,
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+    let master = sentinels.master.clone();
+    Err(if unknown {
+        GreetError::NoMaster { master }
+    } else {
+        GreetError::NoSentinel { master }
+    })
+}
+
+async fn ask(
+    node: &Address,
+    master: &str,
+    tls: &Arc<ClientConfig>,
+) -> Result<Option<Address>, GreetError> {
+    let mut stream = connect(node, tls).await?;
+    let mut command = Vec::new();
+    let words: [&[u8]; 3] = [b"SENTINEL", b"get-master-addr-by-name", master.as_bytes()];
+    write_command(&mut command, &words);
+    stream.write_all(&command).await?;
+    stream.flush().await?;
+    let (mut replies, mut buffer) = (Replies::default(), [0; READ_BUFFER]);
+    let mut parts: Option<usize> = None;
+    let mut texts = Vec::new();
+    loop {
+        if parts.is_none() {
+            parts = match replies.next_count()? {
+                // Null: a master that it does not know.
+                Some(..0) => return Ok(None),
+                count => count.and_then(|count| usize::try_from(count).ok()),
+            };
+        }
+        while let Some(count) = parts
+            && texts.len() < count
+            && let Some(reply) = replies.next_reply()?
+        {
+            match reply {
+                Reply::Bulk(Some(text)) => texts.push(String::from_utf8_lossy(text).into_owned()),
+                _ => return Ok(None),
+            }
+        }
+        if let [host, port] = texts.as_slice() {
+            let tls = node.tls;
+            let port = port.parse().ok();
+            let host = host.clone();
+            return Ok(port.map(|port| Address { host, port, tls }));
+        }
+        let count = stream.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(None);
+        }
+        replies.extend(&buffer[..count]);
+    }
+}

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kite::limits::{CONNECTIONS_PER_API_KEY, TOO_MANY_TOKENS};
 use kite::{Command, Mode, ServerText, Token};
@@ -52,6 +53,8 @@ pub struct Exchange {
     next_id: u64,
     connections: BTreeMap<u64, Connection>,
     ended: BTreeMap<Arc<str>, Sent>,
+    /// Places that ended connections still have, and until when.
+    lingering: Vec<(Arc<str>, Duration)>,
     watchers: Vec<Vec<Watcher>>,
     schedule: Schedule,
     due: Vec<usize>,
@@ -70,6 +73,7 @@ impl Exchange {
             next_id: 1,
             connections: BTreeMap::new(),
             ended: BTreeMap::new(),
+            lingering: Vec::new(),
             watchers: vec![Vec::new(); listings],
             schedule: Schedule::new(rates, listings, seed),
             due: Vec::new(),
@@ -95,6 +99,7 @@ impl Exchange {
         &mut self,
         api_key: &str,
         access_token: &str,
+        now: Moment,
     ) -> Result<(Arc<Link>, mpsc::Receiver<Outgoing>), Refusal> {
         if let Some(status) = self.faults.refuse(api_key) {
             return Err(Refusal::Fault(status));
@@ -107,7 +112,9 @@ impl Exchange {
             .values()
             .filter(|open| &*open.link.api_key == api_key)
             .count();
-        if open >= usize::from(CONNECTIONS_PER_API_KEY) {
+        self.lingering.retain(|(_, until)| *until > now.elapsed);
+        let lingering = self.lingering.iter().filter(|(key, _)| &**key == api_key);
+        if open + lingering.count() >= usize::from(CONNECTIONS_PER_API_KEY) {
             return Err(Refusal::TooManyConnections);
         }
         let id = self.next_id;
@@ -120,7 +127,7 @@ impl Exchange {
     }
 
     /// Forgets a connection and keeps its totals.
-    pub fn disconnect(&mut self, id: u64) {
+    pub fn disconnect(&mut self, id: u64, now: Moment) {
         let Some(connection) = self.connections.remove(&id) else {
             return;
         };
@@ -128,6 +135,11 @@ impl Exchange {
             self.unwatch(*token, id);
         }
         let key = &connection.link.api_key;
+        let linger = self.faults.linger(key);
+        // Each ended connection had one of the key's places, so these are no more than were open.
+        if !linger.is_zero() {
+            self.lingering.push((Arc::clone(key), now.elapsed + linger));
+        }
         if self.ended.len() < MOST_KEYS || self.ended.contains_key(key) {
             let total = self.ended.entry(Arc::clone(key)).or_default();
             *total = total.plus(connection.link.sent());

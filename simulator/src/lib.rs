@@ -25,7 +25,7 @@
 //! | `POST /sim/tokens/revoke` | `access_token` | 403 from now on; open sockets live on |
 //! | `POST /sim/tokens/restore` | `access_token` | the token is good again |
 //! | `GET /sim/faults` | | the faults that hold |
-//! | `POST /sim/faults` | `api_key?`, `refuse?`, `count?`, `instruments?`, `mute?`, `freeze?` | see [`exchange::faults`] |
+//! | `POST /sim/faults` | `api_key?`, `refuse?`, `count?`, `instruments?`, `mute?`, `freeze?`, `linger?` | see [`exchange::faults`] |
 //! | `POST /sim/pause` | `paused` | stops or resumes the market; snapshots still work |
 //! | `POST /sim/rate` | `rate`, `tokens?` | ticks per second, of all or of some |
 //! | `POST /sim/tick` | `tokens` | each trades once at another price, also while paused |

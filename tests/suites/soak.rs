@@ -45,11 +45,13 @@ enum Fault {
     TooMany,
     /// The sockets are cut, and three dials are answered with 503.
     Unavailable,
+    /// The sockets are cut, and Kite counts them for some seconds more.
+    PlacesKept,
     /// The ingest process stands still.
     ProcessFrozen,
 }
 
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 9] = [
     Fault::RedisFrozen,
     Fault::SocketsCut,
     Fault::Mute,
@@ -57,6 +59,7 @@ const FAULTS: [Fault; 8] = [
     Fault::SocketsFrozen,
     Fault::TooMany,
     Fault::Unavailable,
+    Fault::PlacesKept,
     Fault::ProcessFrozen,
 ];
 
@@ -207,6 +210,17 @@ impl World {
             Fault::Mute => self.for_a_while("mute", 12).await,
             Fault::TooMany => self.refused(429, 2).await,
             Fault::Unavailable => self.refused(503, 3).await,
+            Fault::PlacesKept => {
+                let keep = async |seconds: Option<u32>| {
+                    let fault = json!({"linger": seconds});
+                    self.simulator.control("faults", fault).await
+                };
+                keep(Some(6)).await?;
+                self.cut().await?;
+                // The end of the fault does not give back what is kept already.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                keep(None).await.map(drop)
+            }
         }
     }
 

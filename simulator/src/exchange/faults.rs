@@ -2,6 +2,7 @@
 //! ticker and the REST routes act on it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -30,6 +31,9 @@ pub struct Change {
     /// Nothing at all, pongs included, on sockets that stay open.
     #[serde(default)]
     freeze: Option<bool>,
+    /// Seconds for which a connection that has ended keeps its place; null or 0 ends the fault.
+    #[serde(default, deserialize_with = "present")]
+    linger: Option<Option<u32>>,
 }
 
 /// A fault of the instruments dump.
@@ -60,6 +64,8 @@ struct Scope {
     count: Option<u32>,
     mute: bool,
     freeze: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    linger: Option<u32>,
 }
 
 /// The faults that hold now.
@@ -99,6 +105,9 @@ impl Faults {
         }
         scope.mute = change.mute.unwrap_or(scope.mute);
         scope.freeze = change.freeze.unwrap_or(scope.freeze);
+        if let Some(linger) = change.linger {
+            scope.linger = linger.filter(|seconds| *seconds > 0);
+        }
         self.api_keys.retain(|_, scope| *scope != Scope::default());
         Ok(())
     }
@@ -121,6 +130,13 @@ impl Faults {
     #[must_use]
     pub fn freezes(&self, api_key: &str) -> bool {
         self.scopes(api_key).any(|scope| scope.freeze)
+    }
+
+    /// For how long a connection of `api_key` that has ended keeps its place.
+    #[must_use]
+    pub fn linger(&self, api_key: &str) -> Duration {
+        let seconds = self.scopes(api_key).filter_map(|scope| scope.linger).max();
+        Duration::from_secs(u64::from(seconds.unwrap_or(0)))
     }
 
     /// What is wrong with the instruments dump.

@@ -30,7 +30,7 @@ struct Client {
 }
 
 fn connect(exchange: &mut Exchange, key: &str) -> Client {
-    let (link, queue) = exchange.connect(key, "token").unwrap();
+    let (link, queue) = exchange.connect(key, "token", at(0)).unwrap();
     Client {
         id: link.id,
         link,
@@ -175,12 +175,28 @@ fn a_key_has_three_connections_and_gets_them_back() {
     let first = connect(&mut exchange, "a");
     let _others = [connect(&mut exchange, "a"), connect(&mut exchange, "a")];
     assert_eq!(
-        exchange.connect("a", "token").unwrap_err(),
+        exchange.connect("a", "token", at(0)).unwrap_err(),
         Refusal::TooManyConnections
     );
     connect(&mut exchange, "b");
-    exchange.disconnect(first.id);
+    exchange.disconnect(first.id, at(0));
     connect(&mut exchange, "a");
+}
+
+/// Kite counts a dead socket for a while: whoever dials again at once gets 429.
+#[test]
+fn a_place_may_be_kept_for_a_while() {
+    let mut exchange = exchange(1.0);
+    let linger = serde_json::from_str(r#"{"linger": 10, "api_key": "a"}"#).unwrap();
+    exchange.change_faults(linger).unwrap();
+    for key in ["a", "b"] {
+        let three = [(); 3].map(|()| connect(&mut exchange, key));
+        exchange.disconnect(three[0].id, at(1_000));
+    }
+    connect(&mut exchange, "b");
+    let mut again = |time| exchange.connect("a", "token", at(time)).err();
+    assert_eq!(again(10_999), Some(Refusal::TooManyConnections));
+    assert_eq!(again(11_000), None);
 }
 
 #[test]
@@ -189,7 +205,7 @@ fn a_connection_that_ended_is_sent_nothing_and_its_totals_stay() {
     let mut gone = connect(&mut exchange, "a");
     exchange.command(gone.id, &Command::Subscribe(vec![INFY]), at(0));
     assert_eq!(gone.packets().len(), 1);
-    exchange.disconnect(gone.id);
+    exchange.disconnect(gone.id, at(0));
     exchange.step(at(1_000));
     assert!(gone.frames().is_empty());
     assert_eq!(exchange.statistics().api_keys["a"].packets, 1);

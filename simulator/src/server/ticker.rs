@@ -49,7 +49,8 @@ pub(super) async fn upgrade(
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let admitted = app.exchange().connect(&api_key, &access_token);
+    let now = app.now();
+    let admitted = app.exchange().connect(&api_key, &access_token, now);
     match admitted {
         Ok((link, queue)) => {
             tracing::info!(conn = link.id, "connected");
@@ -78,7 +79,8 @@ struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.app.exchange().disconnect(self.link.id);
+        let now = self.app.now();
+        self.app.exchange().disconnect(self.link.id, now);
         tracing::info!(conn = self.link.id, "disconnected");
     }
 }

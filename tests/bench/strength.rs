@@ -1,8 +1,10 @@
 //! How much one ingest process takes: 3,000 instruments in full mode, all keys, one subscriber.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::Result;
+use kite::{Detail, FrameBuilder, Full, Packet, Packets, Quote, Token};
 use tests::process::processor_ticks;
 use tests::{Local, RedisServer, Simulator, Tally};
 use tokio::time::Instant;
@@ -26,6 +28,7 @@ const CLOCK_TICKS: f64 = 100.0;
 const INSTRUMENTS: usize = 3_000;
 
 pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
+    decode(figures);
     usual(figures).await?;
     for depth in [false, true] {
         flat_out(figures, depth).await?;
@@ -98,6 +101,34 @@ impl Bench {
             ratio: ours / redis,
         })
     }
+}
+
+/// Reading the packets of frames, and nothing else.
+fn decode(figures: &mut Figures) {
+    const PACKETS: u32 = 300;
+    const ROUNDS: u32 = 20_000;
+    let mut builder = FrameBuilder::default();
+    for number in 0..PACKETS {
+        let packet = Packet {
+            token: Token(number),
+            last_price: 5,
+            detail: Detail::Full(Quote::default(), Full::default()),
+        };
+        assert!(builder.push(&packet), "three hundred packets fit a frame");
+    }
+    let frame = builder.finish();
+    let (start, mut sum) = (Instant::now(), 0_u64);
+    for _ in 0..ROUNDS {
+        for packet in Packets::new(black_box(&frame)).flatten() {
+            sum += u64::from(black_box(packet).token.0);
+        }
+    }
+    let nanos = start.elapsed().as_nanos() as f64 / f64::from(PACKETS * ROUNDS);
+    assert_eq!(
+        sum,
+        u64::from(PACKETS * (PACKETS - 1) / 2) * u64::from(ROUNDS)
+    );
+    figures.add("decode one packet of 184 bytes", nanos, "ns", "<= 15");
 }
 
 /// Latency and cost at the rate of a busy account, in frames of twenty.

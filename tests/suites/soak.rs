@@ -20,8 +20,9 @@ const RATE: &str = "6";
 /// Between two faults.
 const CALM: Duration = Duration::from_secs(20);
 
-/// Everything recovers by itself within this time.
-const RECOVERY: Duration = Duration::from_secs(60);
+/// Everything recovers by itself within this time: after several answers of 429 in a row a dial waits
+/// for up to a minute, and that may be refused too.
+const RECOVERY: Duration = Duration::from_secs(180);
 
 /// What a run may grow by, once it is warm.
 const GROWTH: u64 = 6 * 1024 * 1024;

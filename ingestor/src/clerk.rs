@@ -38,7 +38,7 @@ const COMPARE_EVERY: Duration = Duration::from_secs(300);
 /// A server that takes longer to answer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The last words at the end may take this long.
+/// The last words, at the end or to a Redis that is left, may take this long.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Reasons are logged so often at most.
@@ -208,9 +208,12 @@ impl Clerk {
                         shutdown.cancelled().await;
                         return Ok(Ended::Shutdown);
                     };
-                    let moved = (&new.target, new.account.mock) != (&books.target, books.account.mock)
-                        || new.account.uid != books.account.uid;
+                    let place = |books: &Books| (books.target.clone(), books.account.clone());
+                    let moved = place(&new) != place(&books);
                     if moved {
+                        // What streams elsewhere from now on is not listed here any more.
+                        let leaving = self.desk.leave(&books, redis);
+                        drop(tokio::time::timeout(FAREWELL, leaving).await);
                         self.desk = Desk::default();
                         return Ok(Ended::Moved);
                     }

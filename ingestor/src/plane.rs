@@ -380,7 +380,7 @@ impl Plane {
                 let connection = &self.connections[usize::from(index)];
                 let wanted = connection.desired() > 0;
                 let reason = connection.last_error().filter(|_| wanted);
-                let reason = reason.unwrap_or("nothing is assigned to it");
+                let reason = reason.unwrap_or("closed on purpose");
                 self.chronicle.on_ended(index, reason, wanted, now_us);
             }
             Event::Mute => self.chronicle.on_mute(index, now_us),

@@ -278,3 +278,19 @@ async fn events_wait_for_redis() {
     .await;
     until(&redis, &["HLEN", DIRECTORY], |count| count == "1").await;
 }
+
+/// Another Redis: what was listed in the old one streams there no more.
+#[tokio::test]
+async fn the_directory_moves_with_its_account() {
+    let (kite, old, folders) = started().await;
+    let new = RedisServer::start().await;
+    let mut assigned = kept(&kite, &old, &[1, 2]);
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    until(&old, &["HLEN", DIRECTORY], |count| count == "2").await;
+    assigned.generation += 1;
+    assigned.redis_url = format!("redis://127.0.0.1:{}", new.port());
+    folders.assign(&assigned);
+    until(&new, &["HLEN", DIRECTORY], |count| count == "2").await;
+    until(&old, &["HLEN", DIRECTORY], |count| count == "0").await;
+}

@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kite::recording::Kind;
-use kite::session::Unconfirmed;
 use kite::{Command, Mode, ServerText, Token};
 use rustls::ClientConfig;
 use service::clock::Clock;
@@ -41,7 +40,6 @@ use crate::redis::access::Access;
 use crate::redis::link::Link;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
-use crate::table::Table;
 use chronicle::Chronicle;
 use connection::{Connection, Dialler, Event};
 use publisher::Publisher;
@@ -308,7 +306,7 @@ impl Plane {
                         let (us, index) = (self.publisher.stats.last_tick_us, index as u8);
                         let table = &self.publisher.table;
                         self.chronicle
-                            .on_ticks(index, us, || tokens_of(table, index));
+                            .on_ticks(index, us, || table.tokens_of(index));
                     }
                 }
                 Frame::Text(text) => self.on_text(index, &text, now),
@@ -401,7 +399,7 @@ impl Plane {
             }
             Event::Sent(Command::Unsubscribe(_)) => {}
             Event::Confirm => {
-                let unconfirmed = unconfirmed(table, index);
+                let unconfirmed = table.unconfirmed(index);
                 self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
             }
         }
@@ -426,8 +424,7 @@ impl Plane {
     /// Tells each session how long its tokens may be without a tick.
     fn judge_silence(&mut self) {
         for connection in &mut self.connections {
-            let rows = self.publisher.table.rows().iter();
-            let rows = rows.filter(|row| row.connection == connection.index());
+            let rows = self.publisher.table.carried_by(connection.index());
             let usual =
                 self.silences[usize::from(connection.index())].look(connection.live(), rows);
             connection.set_usual_silence(usual);
@@ -468,27 +465,5 @@ impl Plane {
         if tokio::time::timeout(DRAIN, ended).await.is_err() {
             tracing::warn!("ended before redis answered everything or sockets were closed");
         }
-    }
-}
-
-fn tokens_of(table: &Table, connection: u8) -> Vec<u32> {
-    let rows = table.rows().iter();
-    let rows = rows.filter(|row| row.connection == connection);
-    rows.map(|row| row.token.0).collect()
-}
-
-/// Tokens of a connection that have not done what their socket was told.
-fn unconfirmed(table: &Table, connection: u8) -> Unconfirmed {
-    let rows = || {
-        table
-            .rows()
-            .iter()
-            .filter(|row| row.connection == connection)
-    };
-    let unseen = rows().filter(|row| !row.seen);
-    let other_mode = rows().filter(|row| row.owes_mode());
-    Unconfirmed {
-        unseen: unseen.map(|row| row.token).collect(),
-        other_mode: other_mode.map(|row| row.token).collect(),
     }
 }

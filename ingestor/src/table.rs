@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use contract::Shape;
+use kite::session::Unconfirmed;
 use kite::{Packet, Token};
 use rustc_hash::FxHashMap;
 
@@ -250,6 +251,29 @@ impl Table {
         for row in rows.filter(|row| row.connection == connection) {
             row.forget_socket();
         }
+    }
+
+    /// Tokens that `connection` carries.
+    #[must_use]
+    pub fn tokens_of(&self, connection: u8) -> Vec<u32> {
+        self.carried_by(connection).map(|row| row.token.0).collect()
+    }
+
+    /// Tokens of `connection` that have not done what its socket was told.
+    #[must_use]
+    pub fn unconfirmed(&self, connection: u8) -> Unconfirmed {
+        let unseen = self.carried_by(connection).filter(|row| !row.seen);
+        let other_mode = self.carried_by(connection).filter(|row| row.owes_mode());
+        Unconfirmed {
+            unseen: unseen.map(|row| row.token).collect(),
+            other_mode: other_mode.map(|row| row.token).collect(),
+        }
+    }
+
+    /// The rows that `connection` carries.
+    pub fn carried_by(&self, connection: u8) -> impl Iterator<Item = &Row> + Clone {
+        let rows = self.rows.iter();
+        rows.filter(move |row| row.connection == connection)
     }
 
     /// Messages were lost on the way: no tick may claim to follow the one before it.

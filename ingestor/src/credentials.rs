@@ -34,7 +34,7 @@ impl Credentials {
 pub enum Found {
     /// Both files, with content.
     Whole(Credentials),
-    /// Files that are missing or empty, by name.
+    /// Files that are missing or empty, by name, and those that hold no key or token, with why.
     Missing(Vec<String>),
 }
 
@@ -50,30 +50,36 @@ fn read_files(folder: &Path) -> io::Result<Found> {
     let api_key = read_file(folder, API_KEY_FILE)?;
     let access_token = read_file(folder, ACCESS_TOKEN_FILE)?;
     Ok(match (api_key, access_token) {
-        (Some(api_key), Some(access_token)) => Found::Whole(Credentials {
+        (Ok(api_key), Ok(access_token)) => Found::Whole(Credentials {
             api_key,
             access_token,
         }),
         (api_key, access_token) => {
-            let names = [
-                (API_KEY_FILE, api_key.is_none()),
-                (ACCESS_TOKEN_FILE, access_token.is_none()),
-            ];
-            let missing = names.into_iter().filter(|(_, missing)| *missing);
-            Found::Missing(missing.map(|(name, _)| name.to_owned()).collect())
+            let missing = [api_key.err(), access_token.err()];
+            Found::Missing(missing.into_iter().flatten().collect())
         }
     })
 }
 
-fn read_file(folder: &Path, name: &str) -> io::Result<Option<SecretString>> {
-    let Some(content) = mount::read(folder, name, LARGEST_FILE)? else {
-        return Ok(None);
+/// What the file holds, or what is missing.
+fn read_file(folder: &Path, name: &str) -> io::Result<Result<SecretString, String>> {
+    let unusable = |why: &str| Ok(Err(format!("a usable {name} ({why})")));
+    let content = match mount::read(folder, name, LARGEST_FILE) {
+        Ok(Some(content)) => content,
+        Ok(None) => return Ok(Err(name.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return unusable("it is larger than any");
+        }
+        Err(error) => return Err(error),
     };
-    let content = SecretString::from(
-        String::from_utf8(content).map_err(|_not_text| io::ErrorKind::InvalidData)?,
-    );
+    let Ok(content) = String::from_utf8(content).map(SecretString::from) else {
+        return unusable("it is no text");
+    };
     let trimmed = content.expose_secret().trim();
-    Ok((!trimmed.is_empty()).then(|| SecretString::from(trimmed)))
+    if trimmed.is_empty() {
+        return Ok(Err(name.to_owned()));
+    }
+    Ok(Ok(SecretString::from(trimmed)))
 }
 
 #[cfg(test)]
@@ -114,5 +120,25 @@ mod tests {
             panic!("one file is empty, the other is not there");
         };
         assert_eq!(names, [API_KEY_FILE, ACCESS_TOKEN_FILE]);
+    }
+
+    #[test]
+    fn what_can_be_no_token_is_told_and_not_shown() {
+        let files = BTreeMap::from([
+            (API_KEY_FILE, vec![0xff, 0xfe]),
+            (ACCESS_TOKEN_FILE, vec![b'x'; 5_000]),
+        ]);
+        let folder = tempfile::tempdir().unwrap();
+        mount::publish(folder.path(), &files).unwrap();
+        let Found::Missing(names) = read(folder.path()).unwrap() else {
+            panic!("neither is usable");
+        };
+        assert_eq!(
+            names,
+            [
+                "a usable api_key (it is no text)",
+                "a usable access_token (it is larger than any)"
+            ]
+        );
     }
 }

@@ -42,7 +42,7 @@ pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
 )]
 #[x_kube(validation = selects_something(), validation = one_way_to_accounts())]
 pub struct InstrumentSetSpec {
-    /// How much of each instrument to stream. Two sets that want one instrument share its richest mode.
+    /// How much of each instrument to stream. Two sets that want one instrument share its richest mode. Default: full.
     #[serde(default)]
     pub mode: Mode,
     /// The instruments, by token and by symbol. At least one is needed.
@@ -58,7 +58,7 @@ pub struct InstrumentSetSpec {
     #[serde(default)]
     pub publish: Publish,
     /// How old the set's newest tick may be, from 1s to 24h: with an older one, `Ready` is False with the reason Stale.
-    /// A set whose instruments are seldom traded is given five times its usual interval, if that is longer.
+    /// A set whose instruments are seldom traded is given five times its usual interval, if that is longer. Default: 30s.
     #[serde(default = "stale_after")]
     #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = DURATION))]
     #[x_kube(validation = stale_after_limits())]
@@ -170,15 +170,15 @@ pub enum FuturesChannel {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastValue {
-    /// Whether it is kept.
+    /// Whether it is kept. Default: true.
     #[serde(default = "with_last_value")]
     pub enabled: bool,
-    /// How often it is written while it changes, from 50ms to 1m.
+    /// How often it is written while it changes, from 50ms to 1m. Default: 250ms.
     #[serde(default = "last_value_interval")]
     #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = SHORT_DURATION))]
     #[x_kube(validation = last_value_interval_limits())]
     pub interval: Duration,
-    /// How long after the last tick the prices `ltp:…` and `ticker:…:ltp` stay, from 1m to 168h.
+    /// How long after the last tick the prices `ltp:…` and `ticker:…:ltp` stay, from 1m to 168h. Default: 24h.
     #[serde(default = "last_value_ttl")]
     #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = DURATION))]
     #[x_kube(validation = last_value_ttl_limits())]
@@ -189,7 +189,7 @@ pub struct LastValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stream {
-    /// Whether they are.
+    /// Whether they are. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub enabled: bool,
     /// How many ticks it holds, about; each takes some 400 bytes in Redis, one with depth a kilobyte. Default: those of the

@@ -149,7 +149,12 @@ impl Table {
             row.usual
                 .learn(received.at.saturating_duration_since(before.at));
         }
-        row.received = Some(received);
+        row.came_us = received.us;
+        let news = exchange_time > row.exchange_time;
+        if !first || news || row.received.is_none() {
+            row.received = Some(received);
+        }
+        row.exchange_time = row.exchange_time.max(exchange_time);
         row.snapshot = first;
         row.ts = tick_time(exchange_time, received.us, row.ts);
         for output in &mut self.outputs[row.outputs.range()] {

@@ -88,7 +88,7 @@ pub struct ReplayArgs {
     /// Begin when so many instruments are subscribed to, and nobody subscribes to more for a second
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub wait_for: usize,
-    /// Instruments list to answer GET /instruments with; an empty one otherwise
+    /// Instruments list of the day that was recorded, to answer GET /instruments with; 404 otherwise
     #[arg(long, value_name = "CSV")]
     pub instruments: Option<PathBuf>,
     /// Address to listen on; port 0 takes a free one

@@ -72,12 +72,10 @@ pub async fn replay(args: ReplayArgs) -> Result<Played, ReplayError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let recordings = Recordings::open(&args.recording)?;
-    let instruments = match &args.instruments {
-        Some(path) => {
-            std::fs::read_to_string(path).map_err(|error| ReplayError::Read(path.clone(), error))?
-        }
-        None => String::new(),
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|error| ReplayError::Read(path.clone(), error))
     };
+    let instruments = args.instruments.as_ref().map(read).transpose()?;
     let server = Server::bind(args.listen).await?;
     let addr = server.local_addr();
     if let Some(path) = &args.port_file {

@@ -184,6 +184,11 @@ impl Desk {
                 .query_async(redis)
                 .await?;
         }
+        for (token, known) in &self.known {
+            for prefix in &known.prefixes {
+                remove_tick(books, prefix, *token, redis).await?;
+            }
+        }
         Ok(())
     }
 

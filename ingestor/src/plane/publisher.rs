@@ -44,6 +44,8 @@ pub struct Publisher {
     clock: Clock,
     batch: usize,
     batch_since: Option<Instant>,
+    /// When the newest packet came, epoch microseconds.
+    newest_us: i64,
     /// Wall time of the last rendering, epoch microseconds.
     stamp: i64,
     /// Messages that may still bear it.
@@ -63,6 +65,7 @@ impl Publisher {
             clock,
             batch: 0,
             batch_since: None,
+            newest_us: 0,
             stamp: 0,
             stamps_left: 0,
         }
@@ -183,8 +186,11 @@ impl Publisher {
             self.shelf.note(&self.table, row, old, received.at);
             return false;
         }
+        self.newest_us = received.us;
         self.stats.ticks += 1;
-        self.stats.last_tick_us = received.us;
+        if self.table.row(row).received == Some(received) {
+            self.stats.last_tick_us = received.us;
+        }
         self.stats.accepted[class] += 1;
         ticks[class] += 1;
         if let Some(time) = packet.exchange_time() {
@@ -225,7 +231,7 @@ impl Publisher {
     fn stamp(&mut self, messages: usize) -> i64 {
         if self.stamps_left == 0 {
             // A wall clock may be set back; a tick is never published before it came.
-            self.stamp = self.clock.wall_micros().max(self.stats.last_tick_us);
+            self.stamp = self.clock.wall_micros().max(self.newest_us);
             self.stamps_left = STAMP_EVERY;
         }
         self.stamps_left = self.stamps_left.saturating_sub(messages);

@@ -99,6 +99,8 @@ impl Table {
             subscribed: None,
             seen: false,
             received: None,
+            came_us: 0,
+            exchange_time: None,
             usual: Usual::default(),
             decimals: Decimals::new(row.token.segment().decimals()),
             first: FirstPackets::default(),

@@ -52,7 +52,7 @@ impl Table {
         let volume = volume_of(packet);
         let newest = Newest {
             packet: *packet,
-            received_us: row.received.map_or(0, |received| received.us),
+            received_us: row.came_us,
             ts: row.ts,
             volume_delta: volume
                 .zip(row.volume)

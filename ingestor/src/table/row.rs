@@ -65,8 +65,13 @@ pub struct Row {
     pub subscribed: Option<Instant>,
     /// Whether a packet came by the present socket.
     pub seen: bool,
-    /// When its newest tick came.
+    /// When its newest tick came that told something new: what is sent again for the asking does not
+    /// make it fresh.
     pub received: Option<Received>,
+    /// When its newest packet came, epoch microseconds.
+    pub(super) came_us: i64,
+    /// The newest time of the exchange in its ticks.
+    pub(super) exchange_time: Option<i64>,
     /// The usual time between two of its ticks.
     pub usual: Usual,
     pub(super) decimals: Decimals,
@@ -101,6 +106,8 @@ impl Row {
         self.subscribed = previous.subscribed;
         self.seen = previous.seen;
         self.received = previous.received;
+        self.came_us = previous.came_us;
+        self.exchange_time = previous.exchange_time;
         self.usual = previous.usual;
         self.first = previous.first;
         self.ts = previous.ts;

@@ -1,6 +1,6 @@
 //! Tests of the table: numbering, what stays over a change, and what every tick carries.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use contract::Assignment;
 use contract::assignment::Account;
@@ -246,4 +246,28 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
         numbers.push(tick["seq"].clone());
     });
     assert_eq!(numbers, [json!(3), json!(1)]);
+}
+
+/// What is sent again for the asking, on a new socket, is no sign that the market moves.
+#[test]
+fn a_repeated_snapshot_makes_nothing_fresh() {
+    let mut table = Table::build(&sample(), "1");
+    let (token, noon) = (Token(12_192_002), noon());
+    let row = table.find(token).unwrap();
+    let later = |seconds: u64| Received {
+        at: noon.at + Duration::from_secs(seconds),
+        us: noon.us + seconds as i64 * 1_000_000,
+    };
+    let fresh = |table: &Table| table.row(row).received.map(|received| received.us);
+    table.on_subscribe(token, noon.at);
+    table.accept(row, &full(token.0, 1, NOON), noon);
+    assert_eq!(fresh(&table), Some(noon.us), "the first one ever");
+    table.on_subscribe(token, noon.at);
+    let repeated = full(token.0, 1, NOON);
+    assert_eq!(table.accept(row, &repeated, later(60)), Verdict::Snapshot);
+    assert_eq!(fresh(&table), Some(noon.us));
+    assert_eq!(rendered(&mut table, &repeated)[0]["recv_us"], later(60).us);
+    table.on_subscribe(token, noon.at);
+    table.accept(row, &full(token.0, 2, NOON + 90), later(90));
+    assert_eq!(fresh(&table), Some(later(90).us), "it moved meanwhile");
 }

@@ -243,6 +243,17 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         };
     }
     if facts.assigned == Some(0) {
+        // Before its process has looked nobody knows whether the Secret is whole.
+        let Some(report) = report else {
+            return process(facts);
+        };
+        if report.credentials == Credentials::Unread {
+            return Finding::Trouble {
+                passing: Reason::Pending,
+                lasting: Reason::PodNotReady,
+                message: "the ingest pod has not read its Secret yet".to_owned(),
+            };
+        }
         return Finding::Holds(
             Reason::Idle,
             "no instrument is assigned to this account: no socket is open".to_owned(),

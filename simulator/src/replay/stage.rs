@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -44,7 +45,7 @@ pub struct Played {
 #[derive(Debug)]
 pub(super) struct Stage {
     inner: Mutex<Inner>,
-    instruments: String,
+    instruments: Option<String>,
     clock: Clock,
     shutdown: CancellationToken,
 }
@@ -65,7 +66,7 @@ struct Client {
 }
 
 impl Stage {
-    pub(super) fn new(instruments: String, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(instruments: Option<String>, shutdown: CancellationToken) -> Self {
         Self {
             inner: Mutex::default(),
             instruments,
@@ -196,8 +197,14 @@ impl Client {
     }
 }
 
-pub(super) async fn instruments(State(stage): State<Arc<Stage>>) -> String {
-    stage.instruments.clone()
+pub(super) async fn instruments(
+    State(stage): State<Arc<Stage>>,
+) -> Result<String, (StatusCode, &'static str)> {
+    let none = "replay was started without --instruments";
+    stage
+        .instruments
+        .clone()
+        .ok_or((StatusCode::NOT_FOUND, none))
 }
 
 pub(super) async fn upgrade(

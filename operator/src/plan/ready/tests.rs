@@ -203,10 +203,30 @@ fn nothing_assigned() {
         unwritten: None,
         needed: 0,
     };
+    // Nobody has looked at the Secret yet: it may lack a key.
+    assert_eq!(
+        reason(&account(&facts, start().monotonic)),
+        ("Trouble", Reason::PodNotReady)
+    );
+    let says = |credentials| Report {
+        credentials,
+        ..Report::default()
+    };
+    let (report, looked) = (says(Credentials::Unread), says(Credentials::Present));
+    let (running, mut asked) = (running(), Scrape::default());
+    asked.report = Some(report.clone().into());
+    (facts.process, facts.scrape) = (&running, &asked);
+    facts.report = Some(&report);
+    let Finding::Trouble { passing, .. } = account(&facts, start().monotonic) else {
+        panic!("its process has not looked either")
+    };
+    assert_eq!(passing, Reason::Pending);
+    facts.report = Some(&looked);
     assert_eq!(
         reason(&account(&facts, start().monotonic)),
         ("True", Reason::Idle)
     );
+    (facts.process, facts.scrape, facts.report) = (&process, &scrape, None);
     facts.secret = &missing;
     assert_eq!(
         reason(&account(&facts, start().monotonic)),

@@ -194,7 +194,7 @@ fn accounts_of_a_folder_are_told_apart_by_name() {
         &Memory::default(),
         start(),
     );
-    assert_eq!(account_is(&plan, "a"), "True Idle");
+    assert_eq!(account_is(&plan, "a"), "Unknown PodNotReady");
     assert_eq!(account_is(&plan, "b"), "False DuplicateApiKey");
 }
 
@@ -214,7 +214,11 @@ fn keys_that_are_not_known_or_of_another_kite_are_no_duplicates() {
     );
     let plan = plan(&world, &Memory::default(), start());
     for account in ["a", "b", "c"] {
-        assert_eq!(account_is(&plan, account), "True Idle", "{account}");
+        assert_eq!(
+            account_is(&plan, account),
+            "Unknown PodNotReady",
+            "{account}"
+        );
     }
 }
 

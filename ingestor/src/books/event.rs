@@ -12,8 +12,8 @@ use super::{Books, Listing};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     kind: &'static str,
-    /// Members of its own.
-    members: Map<String, Value>,
+    /// Members of its own, as text: thousands may wait, and a tree takes five times as much.
+    members: String,
     /// Prefixes whose readers it concerns.
     prefixes: Vec<Arc<str>>,
 }
@@ -34,24 +34,20 @@ pub struct Announcement {
 impl Event {
     /// An event of this kind with these members.
     #[must_use]
-    pub fn new(kind: &'static str, members: Value, prefixes: &[Arc<str>]) -> Self {
-        let members = match members {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        };
+    pub fn new(kind: &'static str, members: &Value, prefixes: &[Arc<str>]) -> Self {
         Self {
             kind,
-            members,
+            members: members.to_string(),
             prefixes: prefixes.to_vec(),
         }
     }
 
     pub(super) fn created(token: u32, listing: &Listing, prefixes: &[Arc<str>]) -> Self {
-        Self::new("subscription_created", about(token, listing), prefixes)
+        Self::new("subscription_created", &about(token, listing), prefixes)
     }
 
     pub(super) fn deleted(token: u32, listing: &Listing, prefixes: &[Arc<str>]) -> Self {
-        Self::new("subscription_deleted", about(token, listing), prefixes)
+        Self::new("subscription_deleted", &about(token, listing), prefixes)
     }
 
     /// What differs in what a contract is; `None` where only who streams it, or how, is another.
@@ -73,7 +69,7 @@ impl Event {
         }
         let mut members = about(token, now);
         members["changed"] = Value::Object(differing);
-        Some(Self::new("instrument_changed", members, prefixes))
+        Some(Self::new("instrument_changed", &members, prefixes))
     }
 
     /// How it goes out at `ts`, epoch seconds.
@@ -85,11 +81,12 @@ impl Event {
             "is_mock": books.account.mock,
             "account_id": books.account.name,
         });
-        if let (Value::Object(all), members) = (&mut json, &self.members) {
+        let members = serde_json::from_str(&self.members);
+        if let (Value::Object(all), Ok(Value::Object(members))) = (&mut json, members) {
             if let Some(namespace) = &books.account.namespace {
                 all.insert("namespace".to_owned(), namespace.as_str().into());
             }
-            all.extend(members.clone());
+            all.extend(members);
         }
         let start = books.key_start();
         let everybody = format!("{start}ticker:events");

@@ -68,7 +68,7 @@ impl News {
     #[must_use]
     pub fn event(&self, books: &Books) -> Option<Event> {
         let all = &books.prefixes;
-        let of = |kind, members| Some(Event::new(kind, members, all));
+        let of = |kind, members| Some(Event::new(kind, &members, all));
         match &self.what {
             What::Connected { connection } => of("connected", json!({"conn": connection})),
             What::Disconnected { connection, reason } => of(
@@ -87,7 +87,7 @@ impl News {
             } => {
                 let members =
                     json!({"conn": connection, "from_ts": from, "to_ts": to, "tokens": tokens});
-                Some(Event::new("gap", members, &prefixes_of(books, tokens)))
+                Some(Event::new("gap", &members, &prefixes_of(books, tokens)))
             }
             What::Order(_) => None,
         }

@@ -3,11 +3,13 @@
 //! Owns the commands to Redis about the directory. What differs is decided in [`crate::books`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
+use rustc_hash::FxHasher;
 use serde::Deserialize;
 
 use crate::books::Books;
@@ -43,7 +45,8 @@ pub(super) struct Desk {
 
 #[derive(Debug)]
 struct Known {
-    json: String,
+    /// Of the row's JSON: enough to tell whether it is another.
+    hash: u64,
     prefixes: Vec<Arc<str>>,
 }
 
@@ -99,7 +102,9 @@ impl Desk {
     ) -> Result<(), RedisError> {
         let changed = books.entries.iter().filter(|(token, entry)| {
             let known = self.known.get(token);
-            known.is_none_or(|known| known.json != entry.json || known.prefixes != entry.prefixes)
+            known.is_none_or(|known| {
+                known.hash != hash(&entry.json) || known.prefixes != entry.prefixes
+            })
         });
         let changed: Vec<u32> = changed.map(|(token, _)| *token).collect();
         let mut found = BTreeMap::new();
@@ -215,7 +220,8 @@ impl Desk {
             && books.owns(&listing)
         {
             let prefixes = vec![listing.prefix().into()];
-            self.known.insert(token, Known { json, prefixes });
+            let hash = hash(&json);
+            self.known.insert(token, Known { hash, prefixes });
         }
     }
 
@@ -248,7 +254,7 @@ impl Desk {
                 continue;
             };
             let known = Known {
-                json: entry.json.clone(),
+                hash: hash(&entry.json),
                 prefixes: entry.prefixes.clone(),
             };
             let before = self.known.insert(*token, known);
@@ -346,4 +352,10 @@ pub(super) async fn announce(
         .arg(&announcement.json)
         .ignore();
     pipe.query_async(redis).await
+}
+
+fn hash(json: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    json.hash(&mut hasher);
+    hasher.finish()
 }

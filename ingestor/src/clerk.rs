@@ -1,8 +1,9 @@
 //! Keeps the books in Redis: the directory of what streams, events, and updates of orders.
 //!
 //! Owns a connection of its own beside the one that carries ticks, which it never holds up. What
-//! the directory has to say and what readers are told is decided in [`crate::books`]. Events may
-//! come twice after a lost connection, never not at all while there is room for them.
+//! the directory has to say and what readers are told is decided in [`crate::books`]. After a lost
+//! connection an event may come twice. Lost are those for which there is no room, which are counted,
+//! and those about instruments that are not told yet when the process ends.
 
 mod desk;
 
@@ -32,7 +33,7 @@ pub const NEWS: usize = 10_000;
 /// The listener of subscriptions starts a backfill for each: they come this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
 
-/// The directory is compared as a whole this often: somebody may have changed it.
+/// What this account has in the directory is compared this often: somebody may have changed it.
 const COMPARE_EVERY: Duration = Duration::from_secs(300);
 
 /// A server that takes longer to answer is given up.
@@ -171,12 +172,13 @@ impl Clerk {
         redis: &mut MultiplexedConnection,
         shutdown: &CancellationToken,
     ) -> Result<Ended, ClerkError> {
-        let mut compare_at = self.clock.now();
-        let mut event_at = self.clock.now();
+        let start = self.clock.now();
+        self.desk.survey(&books, redis, start).await?;
+        let (mut compare_at, mut event_at) = (start + COMPARE_EVERY, start);
         loop {
             let now = self.clock.now();
             if now >= compare_at {
-                self.desk.compare_all(&books, redis, now).await?;
+                self.desk.compare(&books, true, redis, now).await?;
                 compare_at = now + COMPARE_EVERY;
             }
             self.desk.clear(&books, redis, now).await?;
@@ -209,8 +211,7 @@ impl Clerk {
                         return Ok(Ended::Shutdown);
                     };
                     let place = |books: &Books| (books.target.clone(), books.account.clone());
-                    let moved = place(&new) != place(&books);
-                    if moved {
+                    if place(&new) != place(&books) {
                         // What streams elsewhere from now on is not listed here any more.
                         let leaving = self.desk.leave(&books, redis);
                         drop(tokio::time::timeout(FAREWELL, leaving).await);
@@ -219,7 +220,7 @@ impl Clerk {
                     }
                     books = new;
                     let now = self.clock.now();
-                    self.desk.compare(&books, redis, now).await?;
+                    self.desk.compare(&books, false, redis, now).await?;
                 }
                 Some(news) = self.news.recv() => self.in_hand.push_back(news),
                 () = tokio::time::sleep_until(next.into()) => {}

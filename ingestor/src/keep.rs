@@ -131,6 +131,12 @@ impl Keeper {
         queues.all(|queue| queue.waiting.is_empty() && queue.round.is_empty())
     }
 
+    /// Whether something is to be written at `now`.
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.hurry || self.deadline().is_some_and(|at| at <= now)
+    }
+
     /// When something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

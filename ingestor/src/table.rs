@@ -46,7 +46,7 @@ pub enum Verdict {
     Tick,
     /// The same, but it came because it was asked for: a first packet.
     Snapshot,
-    /// A first packet of a session that is over: seen, and nothing more.
+    /// A first packet of a session that is over: seen and kept, and no tick.
     OldSnapshot,
 }
 

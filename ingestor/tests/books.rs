@@ -2,48 +2,22 @@
 
 mod stage;
 
-use std::time::Duration;
-
-use contract::{Assignment, Keep, KeepLast};
-use kite::Token;
+use contract::Assignment;
 use serde_json::Value;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, Subscriber};
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
+use stage::{Ingestor, assignment, keep_all, option, servers, token, within};
 use tokio_tungstenite::tungstenite::Message;
 
 const DIRECTORY: &str = "ticker:instruments";
-
-fn token(number: u32) -> Token {
-    option(number).token
-}
 
 /// Options of a real account, of which the newest tick is kept.
 fn kept(kite: &KiteServer, redis: &RedisServer, numbers: &[u32]) -> Assignment {
     let mut assigned = assignment(kite, redis.port());
     assigned.account.mock = false;
-    assigned.keeps = vec![Keep {
-        last: Some(KeepLast {
-            interval_ms: 50,
-            ttl_s: 600,
-        }),
-        stream: None,
-    }];
     assigned.instruments = numbers.iter().map(|number| option(*number)).collect();
-    for row in &mut assigned.instruments {
-        row.outputs[0].keep = Some(0);
-    }
+    keep_all(&mut assigned, None);
     assigned
-}
-
-async fn started() -> (KiteServer, RedisServer, Folders) {
-    let (kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
-    folders.credentials_of(ACCESS_TOKEN);
-    (kite, redis, folders)
 }
 
 /// The next event for everybody.
@@ -73,23 +47,9 @@ fn created(number: u32) -> (String, u64) {
     ("subscription_created".to_owned(), token(number).0.into())
 }
 
-/// Asks until the answer fits.
-async fn until(redis: &RedisServer, command: &[&str], fits: impl Fn(&str) -> bool) {
-    let mut look = tokio::time::interval(Duration::from_millis(20));
-    within(&command.join(" "), async {
-        loop {
-            look.tick().await;
-            if fits(redis.command(command).await.trim_end()) {
-                return;
-            }
-        }
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     let mut messages = redis.subscribe().await;
     folders.assign(&kept(&kite, &redis, &[1, 2]));
     let mut ingestor = Ingestor::start(&folders).await;
@@ -101,7 +61,9 @@ async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
     socket
         .send(frame(&[full(token(1), 11), full(token(2), 12)]))
         .unwrap();
-    until(&redis, &["HLEN", "ticker:test:last"], |count| count == "2").await;
+    redis
+        .answers(&["HLEN", "ticker:test:last"], |count| count == "2")
+        .await;
 
     // A restart is no news; what changed meanwhile is.
     ingestor.terminate();
@@ -112,11 +74,14 @@ async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
     let _ingestor = Ingestor::start(&folders).await;
     let gone = ("subscription_deleted".to_owned(), token(1).0.into());
     assert_eq!(events(&mut messages, 2).await, [created(3), gone]);
-    until(&redis, &["HLEN", DIRECTORY], |count| count == "2").await;
-    until(&redis, &["HEXISTS", "ticker:test:last", &field], |there| {
-        there == "0"
-    })
-    .await;
+    redis
+        .answers(&["HLEN", DIRECTORY], |count| count == "2")
+        .await;
+    redis
+        .answers(&["HEXISTS", "ticker:test:last", &field], |there| {
+            there == "0"
+        })
+        .await;
     let log = redis.command(&["XLEN", "ticker:events:log"]).await;
     assert!(log.trim().parse::<u64>().unwrap() >= 4, "{log}");
 }
@@ -124,7 +89,7 @@ async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
 /// Of a directory that several accounts share each changes its own rows.
 #[tokio::test]
 async fn a_row_of_another_account_is_left_alone() {
-    let (kite, redis, folders) = started().await;
+    let (kite, redis, folders) = servers().await;
     let field = token(9).0.to_string();
     let foreign = r#"{"symbol":"X","tradingsymbol":"X","segment":"NSE","exchange":"NSE","strike":null,"expiry":null,
         "type":"EQ","lot_size":1,"tick_size":0.05,"channel":"ticker:equity","set":"s","account":"acct-b",
@@ -141,14 +106,16 @@ async fn a_row_of_another_account_is_left_alone() {
     let mut messages = redis.subscribe().await;
     let gone = ("subscription_deleted".to_owned(), 77);
     while events(&mut messages, 1).await != [gone.clone()] {}
-    until(&redis, &["HLEN", DIRECTORY], |count| count == "4").await;
+    redis
+        .answers(&["HLEN", DIRECTORY], |count| count == "4")
+        .await;
     let kept = redis.command(&["HGET", DIRECTORY, &field]).await;
     assert!(kept.contains("acct-b"), "{kept}");
 }
 
 #[tokio::test]
 async fn a_reconnect_is_told_with_one_gap() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     folders.assign(&kept(&kite, &redis, &[1, 2]));
     let ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;
@@ -158,7 +125,9 @@ async fn a_reconnect_is_told_with_one_gap() {
     ingestor
         .until("ticks", |report| report.redis.published == 5)
         .await;
-    until(&redis, &["HLEN", DIRECTORY], |count| count == "2").await;
+    redis
+        .answers(&["HLEN", DIRECTORY], |count| count == "2")
+        .await;
     let mut messages = redis.subscribe().await;
     socket.send(Message::Close(None)).unwrap();
     let socket = kite.socket().await;
@@ -202,13 +171,15 @@ async fn a_reconnect_is_told_with_one_gap() {
 
 #[tokio::test]
 async fn orders_and_tokens_are_told_where_they_are_wanted() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     let mut assigned = kept(&kite, &redis, &[1]);
     assigned.order_updates = true;
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;
-    until(&redis, &["HLEN", DIRECTORY], |count| count == "1").await;
+    redis
+        .answers(&["HLEN", DIRECTORY], |count| count == "1")
+        .await;
     let mut messages = redis.subscribe().await;
     let order = r#"{"type":"order","id":"","data":{"order_id":"7","status":"COMPLETE"}}"#;
     socket.send(Message::text(order)).unwrap();
@@ -251,11 +222,13 @@ async fn orders_and_tokens_are_told_where_they_are_wanted() {
 /// What happens while Redis is away is told when it is back.
 #[tokio::test]
 async fn events_wait_for_redis() {
-    let (mut kite, mut redis, folders) = started().await;
+    let (mut kite, mut redis, folders) = servers().await;
     folders.assign(&kept(&kite, &redis, &[1]));
     let ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;
-    until(&redis, &["HLEN", DIRECTORY], |count| count == "1").await;
+    redis
+        .answers(&["HLEN", DIRECTORY], |count| count == "1")
+        .await;
     redis.kill().await;
     socket.send(Message::Close(None)).unwrap();
     let _socket = kite.socket().await;
@@ -266,31 +239,62 @@ async fn events_wait_for_redis() {
         .await;
     redis.restart().await;
     // A subscriber may come too late; the log does not.
-    until(
-        &redis,
-        &["XREVRANGE", "ticker:events:log", "+", "-"],
-        |log| {
+    redis
+        .answers(&["XREVRANGE", "ticker:events:log", "+", "-"], |log| {
             ["disconnected", "connected", "subscription_created"]
                 .iter()
                 .all(|kind| log.contains(&format!("\"event_type\":\"{kind}\"")))
-        },
-    )
-    .await;
-    until(&redis, &["HLEN", DIRECTORY], |count| count == "1").await;
+        })
+        .await;
+    redis
+        .answers(&["HLEN", DIRECTORY], |count| count == "1")
+        .await;
 }
 
 /// Another Redis: what was listed in the old one streams there no more.
 #[tokio::test]
 async fn the_directory_moves_with_its_account() {
-    let (kite, old, folders) = started().await;
+    let (kite, old, folders) = servers().await;
     let new = RedisServer::start().await;
     let mut assigned = kept(&kite, &old, &[1, 2]);
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
-    until(&old, &["HLEN", DIRECTORY], |count| count == "2").await;
+    old.answers(&["HLEN", DIRECTORY], |count| count == "2")
+        .await;
     assigned.generation += 1;
     assigned.redis_url = format!("redis://127.0.0.1:{}", new.port());
     folders.assign(&assigned);
-    until(&new, &["HLEN", DIRECTORY], |count| count == "2").await;
-    until(&old, &["HLEN", DIRECTORY], |count| count == "0").await;
+    new.answers(&["HLEN", DIRECTORY], |count| count == "2")
+        .await;
+    old.answers(&["HLEN", DIRECTORY], |count| count == "0")
+        .await;
+}
+
+/// An earlier process published under another prefix: what it kept there is its successor's to remove.
+#[tokio::test]
+async fn what_was_kept_under_another_prefix_goes_after_a_restart() {
+    let (mut kite, redis, folders) = servers().await;
+    let mut assigned = kept(&kite, &redis, &[1]);
+    folders.assign(&assigned);
+    let mut ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    socket.send(frame(&[full(token(1), 11)])).unwrap();
+    redis
+        .answers(&["HLEN", "ticker:test:last"], |count| count == "1")
+        .await;
+    redis
+        .answers(&["HLEN", DIRECTORY], |count| count == "1")
+        .await;
+    ingestor.terminate();
+    within("the end", ingestor.child.wait()).await.unwrap();
+    assigned.generation += 1;
+    assigned.channels = vec!["ticker:other:options".to_owned()];
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    redis
+        .answers(&["HLEN", "ticker:test:last"], |count| count == "0")
+        .await;
+    redis
+        .answers(&["HLEN", DIRECTORY], |count| count == "1")
+        .await;
 }

@@ -4,59 +4,20 @@ mod stage;
 
 use std::time::Duration;
 
-use contract::{Assignment, Keep, KeepLast, KeepStream};
-use kite::{Detail, Packet, Token};
+use contract::{Assignment, KeepLast, KeepStream};
+use kite::{Detail, Packet};
 use serde_json::Value;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::RedisServer;
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
-
-fn token(number: u32) -> Token {
-    option(number).token
-}
+use stage::{Ingestor, assignment, keep_all, option, servers, token};
 
 /// Two options of a real account, of which the newest tick and the last four are kept.
 fn kept(kite: &KiteServer, redis: &RedisServer) -> Assignment {
     let mut assigned = assignment(kite, redis.port());
     assigned.account.mock = false;
-    assigned.keeps = vec![Keep {
-        last: Some(KeepLast {
-            interval_ms: 50,
-            ttl_s: 600,
-        }),
-        stream: Some(KeepStream::Entries(4)),
-    }];
     assigned.instruments = vec![option(1), option(2)];
-    for row in &mut assigned.instruments {
-        row.outputs[0].keep = Some(0);
-    }
+    keep_all(&mut assigned, Some(KeepStream::Entries(4)));
     assigned
-}
-
-async fn started() -> (KiteServer, RedisServer, Folders) {
-    let (kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
-    folders.credentials_of(ACCESS_TOKEN);
-    (kite, redis, folders)
-}
-
-/// Asks until the answer fits.
-async fn answer(redis: &RedisServer, command: &[&str], fits: impl Fn(&str) -> bool) -> String {
-    let mut look = tokio::time::interval(Duration::from_millis(20));
-    let what = command.join(" ");
-    within(&what, async {
-        loop {
-            look.tick().await;
-            let answer = redis.command(command).await.trim_end().to_owned();
-            if fits(&answer) {
-                return answer;
-            }
-        }
-    })
-    .await
 }
 
 /// The tick under `field` of a hash, once its price is `price`.
@@ -64,13 +25,13 @@ async fn last(redis: &RedisServer, hash: &str, number: u32, price: &str) -> Valu
     let field = token(number).0.to_string();
     let price = format!("\"price\":{price},");
     let fits = |answer: &str| answer.contains(&price);
-    let text = answer(redis, &["HGET", hash, &field], fits).await;
+    let text = redis.answers(&["HGET", hash, &field], fits).await;
     serde_json::from_str(&text).expect("a tick")
 }
 
 #[tokio::test]
 async fn the_newest_tick_and_price_are_kept_and_every_tick_streams() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     let mut ticks = redis.subscribe().await;
     folders.assign(&kept(&kite, &redis));
     let ingestor = Ingestor::start(&folders).await;
@@ -93,7 +54,7 @@ async fn the_newest_tick_and_price_are_kept_and_every_tick_streams() {
     let by_token = format!("ticker:{}:ltp", token(1).0);
     for key in ["ltp:NFO:TEST1CE", &by_token] {
         assert_eq!(
-            answer(&redis, &["GET", key], |text| text == "5.00").await,
+            redis.answers(&["GET", key], |text| text == "5.00").await,
             "5.00"
         );
         let ttl: i64 = redis.command(&["TTL", key]).await.trim().parse().unwrap();
@@ -127,7 +88,7 @@ async fn the_newest_tick_and_price_are_kept_and_every_tick_streams() {
 
 #[tokio::test]
 async fn keys_of_a_mock_account_say_so() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     let mut assigned = kept(&kite, &redis);
     assigned.account.mock = true;
     folders.assign(&assigned);
@@ -135,10 +96,9 @@ async fn keys_of_a_mock_account_say_so() {
     let socket = kite.socket().await;
     socket.send(frame(&[full(token(1), 123)])).unwrap();
     last(&redis, "mock:ticker:test:last", 1, "1.23").await;
-    answer(&redis, &["GET", "mock:ltp:NFO:TEST1CE"], |text| {
-        text == "1.23"
-    })
-    .await;
+    redis
+        .answers(&["GET", "mock:ltp:NFO:TEST1CE"], |text| text == "1.23")
+        .await;
     let keys = redis.command(&["KEYS", "*"]).await;
     assert!(keys.lines().all(|key| key.starts_with("mock:")), "{keys}");
 }
@@ -146,7 +106,7 @@ async fn keys_of_a_mock_account_say_so() {
 /// Friday's last tick on Monday morning is the newest there is, and not the last price.
 #[tokio::test]
 async fn an_old_snapshot_is_kept_and_is_no_price() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     let mut ticks = redis.subscribe().await;
     folders.assign(&kept(&kite, &redis));
     let ingestor = Ingestor::start(&folders).await;
@@ -164,7 +124,9 @@ async fn an_old_snapshot_is_kept_and_is_no_price() {
         (&kept["snapshot"], &kept["exchange_ts"]),
         (&true.into(), &1_764_570_600.into())
     );
-    answer(&redis, &["GET", "ltp:NFO:TEST2CE"], |text| text == "0.05").await;
+    redis
+        .answers(&["GET", "ltp:NFO:TEST2CE"], |text| text == "0.05")
+        .await;
     assert_eq!(
         redis.command(&["EXISTS", "ltp:NFO:TEST1CE"]).await.trim(),
         "0"
@@ -174,7 +136,7 @@ async fn an_old_snapshot_is_kept_and_is_no_price() {
 
 #[tokio::test]
 async fn a_redis_that_forgot_everything_is_told_again() {
-    let (mut kite, mut redis, folders) = started().await;
+    let (mut kite, mut redis, folders) = servers().await;
     folders.assign(&kept(&kite, &redis));
     let _ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;
@@ -186,13 +148,15 @@ async fn a_redis_that_forgot_everything_is_told_again() {
     redis.restart().await;
     // Nothing ticks meanwhile.
     last(&redis, "ticker:test:last", 1, "0.11").await;
-    answer(&redis, &["GET", "ltp:NFO:TEST2CE"], |text| text == "0.12").await;
+    redis
+        .answers(&["GET", "ltp:NFO:TEST2CE"], |text| text == "0.12")
+        .await;
 }
 
 /// The keys follow an assignment that names others.
 #[tokio::test]
 async fn another_prefix_gets_what_is_known_already() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     let mut assigned = kept(&kite, &redis);
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
@@ -208,7 +172,7 @@ async fn another_prefix_gets_what_is_known_already() {
 /// Who may publish and not write keys loses no tick, and is told what to do.
 #[tokio::test]
 async fn refused_keys_are_told_and_hold_up_no_tick() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     redis
         .command(&["ACL", "SETUSER", "default", "-hset", "-set"])
         .await;
@@ -247,7 +211,7 @@ async fn refused_keys_are_told_and_hold_up_no_tick() {
 /// A price that stays is written again before its keys are gone, and not with every tick.
 #[tokio::test]
 async fn a_price_that_stays_is_not_written_with_every_tick() {
-    let (mut kite, redis, folders) = started().await;
+    let (mut kite, redis, folders) = servers().await;
     let mut assigned = kept(&kite, &redis);
     // Renewed every two seconds.
     assigned.keeps[0].last = Some(KeepLast {

@@ -2,27 +2,18 @@
 
 mod stage;
 
-use contract::report::{ConnectionState, Report};
-use contract::{Assignment, Keep, KeepLast};
+use contract::{Assignment, Report};
 use ingestor::redis::access::Access;
 use ingestor::redis::greeting::greet;
 use ingestor::redis::target::Target;
-use kite::Token;
 use service::tls::Roots;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, free_port};
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
+use stage::{
+    ACCESS_TOKEN, Folders, Ingestor, assignment, is_live, keep_all, option, token, within,
+};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
-
-fn token(number: u32) -> Token {
-    option(number).token
-}
-
-fn is_live(report: &Report) -> bool {
-    let mut connections = report.connections.iter();
-    report.redis.connected && connections.any(|one| one.state == ConnectionState::Live)
-}
 
 /// Fifty instruments.
 fn fifty(kite: &KiteServer, redis_port: u16) -> Assignment {
@@ -287,16 +278,7 @@ async fn a_replica_is_no_place_to_publish_to() {
     );
     let folders = Folders::new();
     let mut assigned = fifty(&kite, replica.port());
-    assigned.keeps = vec![Keep {
-        last: Some(KeepLast {
-            interval_ms: 50,
-            ttl_s: 600,
-        }),
-        stream: None,
-    }];
-    for row in &mut assigned.instruments {
-        row.outputs[0].keep = Some(0);
-    }
+    keep_all(&mut assigned, None);
     let port = master.port().to_string();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]).await;
     folders.assign(&assigned);

@@ -4,15 +4,10 @@ mod stage;
 
 use std::process::Stdio;
 
-use kite::Token;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, free_port};
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option};
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, servers, token};
 use tokio::process::{Child, Command};
-
-fn token(number: u32) -> Token {
-    option(number).token
-}
 
 /// A Sentinel that watches `master` and needs nobody's consent.
 async fn sentinel(master: u16, folder: &std::path::Path) -> (u16, Child) {
@@ -99,15 +94,13 @@ async fn a_failover_is_followed() {
 
 #[tokio::test]
 async fn who_knows_no_master_is_told_apart_from_who_does_not_answer() {
-    let (mut kite, redis) = (KiteServer::start().await, RedisServer::start().await);
+    let (mut kite, redis, folders) = servers().await;
     let folder = tempfile::tempdir().unwrap();
     let (port, _sentinel) = sentinel(redis.port(), folder.path()).await;
-    let folders = Folders::new();
     let mut assigned = assignment(&kite, redis.port());
     assigned.redis_url = format!("redis-sentinel://127.0.0.1:{port}/theirs");
     assigned.instruments = vec![option(1)];
     folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
     let ingestor = Ingestor::start(&folders).await;
     let _socket = kite.socket().await;
     let says = |what: &'static str| {

@@ -3,21 +3,12 @@
 mod stage;
 
 use contract::Sealed;
-use contract::report::{ConnectionState, Credentials, Report};
+use contract::report::{ConnectionState, Credentials};
 use kite::{Command, Mode, Token};
 use stage::kite_server::{KiteServer, Seen, frame, full};
 use stage::redis_server::RedisServer;
-use stage::{ACCESS_TOKEN, API_KEY, Folders, Ingestor, assignment, option, within};
+use stage::{ACCESS_TOKEN, API_KEY, Folders, Ingestor, assignment, is_live, option, token, within};
 use tokio_tungstenite::tungstenite::Message;
-
-fn token(number: u32) -> Token {
-    option(number).token
-}
-
-fn is_live(report: &Report) -> bool {
-    let mut connections = report.connections.iter();
-    report.redis.connected && connections.any(|one| one.state == ConnectionState::Live)
-}
 
 async fn expect_subscription(kite: &mut KiteServer, numbers: &[u32]) {
     let tokens: Vec<Token> = numbers.iter().map(|number| token(*number)).collect();

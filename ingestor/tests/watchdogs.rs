@@ -4,19 +4,15 @@ mod stage;
 
 use std::time::Duration;
 
-use kite::{Command, Mode, Token};
+use kite::{Command, Mode};
 use stage::kite_server::{KiteServer, Seen, frame, full};
 use stage::redis_server::RedisServer;
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
+use stage::{Folders, Ingestor, assignment, option, servers, token, within};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_tungstenite::tungstenite::Message;
 
 /// How often the server says something in these tests.
 const BEAT: Duration = Duration::from_millis(100);
-
-fn token(number: u32) -> Token {
-    option(number).token
-}
 
 fn heartbeat() -> Message {
     Message::binary(vec![0])
@@ -24,15 +20,10 @@ fn heartbeat() -> Message {
 
 /// An ingestor with `numbers` to stream, and the server it streams them from.
 async fn started(numbers: &[u32]) -> (KiteServer, RedisServer, Folders, Ingestor) {
-    let (kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
+    let (kite, redis, folders) = servers().await;
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = numbers.iter().map(|number| option(*number)).collect();
     folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
     let ingestor = Ingestor::start(&folders).await;
     (kite, redis, folders, ingestor)
 }

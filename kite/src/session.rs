@@ -271,8 +271,7 @@ impl Session {
         }
         match self.phase {
             Phase::Idle if self.can_dial() => {
-                let jitter = self.jitter.f64();
-                let first = || now + FIRST_DIAL_SPREAD.mul_f64(jitter);
+                let first = || now + FIRST_DIAL_SPREAD.mul_f64(self.jitter.f64());
                 if now < *self.dial_at.get_or_insert_with(first) {
                     return None;
                 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use contract::Report;
+use contract::report::ConnectionState;
 use serde_json::json;
 use tests::condition::within;
 use tests::process::{resident_memory, signal};
@@ -81,7 +82,8 @@ async fn what_is_lost_is_reported_and_nothing_grows() -> Result<()> {
     let redis = RedisServer::start().await?;
     let simulator = Simulator::start_with(&["--rate", RATE]).await?;
     let mut local = Local::new(&redis)?;
-    local.write_account("demo", &simulator, "")?;
+    // All places of the key are taken: whoever keeps one too long is refused another.
+    local.write_account("demo", &simulator, "  tokensPerConnection: 1000\n")?;
     let sets = Simulator::symbols(INSTRUMENTS, "option").await?;
     local.write("sets.yaml", &sets)?;
     let tally = Tally::start(redis.address(), "ticker:*")?;
@@ -102,6 +104,7 @@ async fn what_is_lost_is_reported_and_nothing_grows() -> Result<()> {
             .happen(fault)
             .await
             .with_context(|| format!("{fault:?}"))?;
+        // Load and not a wait: what is lost in this time is counted.
         tokio::time::sleep(CALM).await;
         world.recovered().await;
         let report = world.report().await?;
@@ -180,10 +183,18 @@ impl World {
 
     /// All sets stream again.
     async fn recovered(&self) {
-        within(RECOVERY, "everything streams", async || {
-            let report = self.report().await.map_err(|error| format!("{error:#}"))?;
+        self.until("everything streams", |report| {
             let whole = report.streaming as usize == INSTRUMENTS && report.redis.connected;
-            if whole && report.ticks_per_second > 0 {
+            whole && report.ticks_per_second > 0
+        })
+        .await;
+    }
+
+    /// Waits for a report that fits.
+    async fn until(&self, what: &str, fits: impl Fn(&Report) -> bool) {
+        within(RECOVERY, what, async || {
+            let report = self.report().await.map_err(|error| format!("{error:#}"))?;
+            if fits(&report) {
                 Ok(())
             } else {
                 Err(format!("{report:?}"))
@@ -207,8 +218,8 @@ impl World {
                 Ok(())
             }
             Fault::SocketsCut => self.cut().await,
-            Fault::SocketsFrozen => self.for_a_while("freeze", 8).await,
-            Fault::Mute => self.for_a_while("mute", 12).await,
+            Fault::SocketsFrozen => self.until_given_up("freeze").await,
+            Fault::Mute => self.until_given_up("mute").await,
             Fault::TooMany => self.refused(429, 2).await,
             Fault::Unavailable => self.refused(503, 3).await,
             Fault::PlacesKept => {
@@ -218,8 +229,12 @@ impl World {
                 };
                 keep(Some(6)).await?;
                 self.cut().await?;
+                let refused = |report: &Report| {
+                    let mut connections = report.connections.iter();
+                    connections.any(|one| one.state == ConnectionState::RateLimited)
+                };
+                self.until("a dial is refused", refused).await;
                 // The end of the fault does not give back what is kept already.
-                tokio::time::sleep(Duration::from_secs(1)).await;
                 keep(None).await.map(drop)
             }
         }
@@ -238,11 +253,20 @@ impl World {
         self.cut().await
     }
 
-    async fn for_a_while(&self, fault: &str, seconds: u64) -> Result<()> {
+    /// A fault that lasts until the process has given a socket up because of it. Whether it gets
+    /// another one meanwhile is open: the server may hold the place of the old one.
+    async fn until_given_up(&self, fault: &str) -> Result<()> {
+        let reconnects =
+            |report: &Report| report.connections.iter().map(|one| one.reconnects).sum();
+        let before: u64 = reconnects(&self.report().await?);
+        let given_up = |report: &Report| {
+            let mut connections = report.connections.iter();
+            connections.any(|one| one.state != ConnectionState::Live) || reconnects(report) > before
+        };
         self.simulator
             .control("faults", json!({fault: true}))
             .await?;
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        self.until("a socket is given up", given_up).await;
         self.simulator
             .control("faults", json!({fault: false}))
             .await
@@ -250,6 +274,7 @@ impl World {
     }
 }
 
+/// Stops a process for so long: the time is the fault.
 async fn pause(pid: u32, seconds: u64) -> Result<()> {
     signal(pid, "STOP").await?;
     tokio::time::sleep(Duration::from_secs(seconds)).await;

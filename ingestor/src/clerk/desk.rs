@@ -58,8 +58,8 @@ struct Writer {
 }
 
 impl Desk {
-    /// Compares everything with the directory, and finds rows that an earlier process has left.
-    pub(super) async fn compare_all(
+    /// Reads the whole directory and compares: an earlier process may have left rows in it.
+    pub(super) async fn survey(
         &mut self,
         books: &Books,
         redis: &mut MultiplexedConnection,
@@ -67,7 +67,6 @@ impl Desk {
     ) -> Result<(), RedisError> {
         let mut found: BTreeMap<u32, Option<String>> =
             books.entries.keys().map(|token| (*token, None)).collect();
-        self.known.clear();
         let mut cursor = 0_u64;
         loop {
             let (next, rows): (u64, Vec<Pair>) = redis::cmd("HSCAN")
@@ -93,31 +92,27 @@ impl Desk {
         self.settle(books, &found, redis, now).await
     }
 
-    /// Compares what is new or another than it was.
+    /// Compares with the directory what is new or another than it was, or everything that is wanted
+    /// where somebody may have changed it.
     pub(super) async fn compare(
         &mut self,
         books: &Books,
+        everything: bool,
         redis: &mut MultiplexedConnection,
         now: Instant,
     ) -> Result<(), RedisError> {
         let changed = books.entries.iter().filter(|(token, entry)| {
             let known = self.known.get(token);
-            known.is_none_or(|known| {
-                known.hash != hash(&entry.json) || known.prefixes != entry.prefixes
-            })
+            let same = known.is_some_and(|known| {
+                known.hash == hash(&entry.json) && known.prefixes == entry.prefixes
+            });
+            everything || !same
         });
         let changed: Vec<u32> = changed.map(|(token, _)| *token).collect();
         let mut found = BTreeMap::new();
         for tokens in changed.chunks(AT_ONCE) {
-            let rows: Vec<Option<Vec<u8>>> = redis::cmd("HMGET")
-                .arg(books.directory())
-                .arg(tokens)
-                .query_async(redis)
-                .await?;
-            let texts = rows
-                .into_iter()
-                .map(|row| row.and_then(|row| String::from_utf8(row).ok()));
-            found.extend(tokens.iter().copied().zip(texts));
+            let rows = fields(&books.directory(), tokens, redis).await?;
+            found.extend(tokens.iter().copied().zip(rows));
         }
         self.settle(books, &found, redis, now).await
     }
@@ -129,47 +124,34 @@ impl Desk {
         redis: &mut MultiplexedConnection,
         now: Instant,
     ) -> Result<(), RedisError> {
-        let due: Vec<u32> = self
-            .leaving
-            .iter()
-            .filter(|(_, at)| **at <= now)
-            .map(|(token, _)| *token)
-            .collect();
-        for token in due {
-            let row: Option<Vec<u8>> = redis::cmd("HGET")
-                .arg(books.directory())
-                .arg(token)
-                .query_async(redis)
-                .await?;
-            let text = row.and_then(|row| String::from_utf8(row).ok());
-            // Another account may have taken it over meanwhile.
-            if let Some(event) = text.and_then(|text| books.removal(token, &text)) {
-                let () = redis::cmd("HDEL")
-                    .arg(books.directory())
-                    .arg(token)
-                    .query_async(redis)
-                    .await?;
-                self.events.push_back(event);
-            }
-            self.leaving.remove(&token);
-            for prefix in self
-                .known
-                .remove(&token)
-                .into_iter()
-                .flat_map(|known| known.prefixes)
-            {
-                self.old.insert((prefix, token), now);
+        let due = self.leaving.iter().filter(|(_, at)| **at <= now);
+        let due: Vec<u32> = due.map(|(token, _)| *token).collect();
+        for tokens in due.chunks(AT_ONCE) {
+            let rows = fields(&books.directory(), tokens, redis).await?;
+            // Another account may have taken one over meanwhile.
+            let gone = tokens.iter().zip(rows);
+            let gone =
+                gone.filter_map(|(token, row)| Some((*token, books.removal(*token, &row?)?)));
+            let (gone, events): (Vec<u32>, Vec<Event>) = gone.unzip();
+            delete(&books.directory(), &gone, redis).await?;
+            self.events.extend(events);
+            for token in tokens {
+                self.leaving.remove(token);
+                let known = self.known.remove(token);
+                for prefix in known.into_iter().flat_map(|known| known.prefixes) {
+                    self.old.insert((prefix, *token), now);
+                }
             }
         }
-        let old: Vec<(Arc<str>, u32)> = self
-            .old
-            .iter()
-            .filter(|(_, at)| **at <= now)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in old {
-            remove_tick(books, &key.0, key.1, redis).await?;
-            self.old.remove(&key);
+        let due = self.old.iter().filter(|(_, at)| **at <= now);
+        let due: Vec<_> = due.map(|(key, _)| key.clone()).collect();
+        // Ordered by prefix.
+        for ticks in due.chunk_by(|a, b| a.0 == b.0) {
+            let tokens: Vec<u32> = ticks.iter().map(|(_, token)| *token).collect();
+            remove_ticks(books, &ticks[0].0, &tokens, redis).await?;
+            for key in ticks {
+                self.old.remove(key);
+            }
         }
         Ok(())
     }
@@ -182,17 +164,16 @@ impl Desk {
     ) -> Result<(), RedisError> {
         let tokens: Vec<u32> = self.known.keys().copied().collect();
         for tokens in tokens.chunks(AT_ONCE) {
-            let mut command = redis::cmd("HDEL");
-            let () = command
-                .arg(books.directory())
-                .arg(tokens)
-                .query_async(redis)
-                .await?;
+            delete(&books.directory(), tokens, redis).await?;
         }
+        let mut ticks: BTreeMap<&Arc<str>, Vec<u32>> = BTreeMap::new();
         for (token, known) in &self.known {
             for prefix in &known.prefixes {
-                remove_tick(books, prefix, *token, redis).await?;
+                ticks.entry(prefix).or_default().push(*token);
             }
+        }
+        for (prefix, tokens) in ticks {
+            remove_ticks(books, prefix, &tokens, redis).await?;
         }
         Ok(())
     }
@@ -214,14 +195,17 @@ impl Desk {
         json: String,
         found: &mut BTreeMap<u32, Option<String>>,
     ) {
-        if let Some(wanted) = found.get_mut(&token) {
-            *wanted = Some(json);
-        } else if let Some(listing) = Listing::parse(&json)
+        // What an earlier process wrote may have been under another prefix.
+        if let Some(listing) = Listing::parse(&json)
             && books.owns(&listing)
         {
-            let prefixes = vec![listing.prefix().into()];
-            let hash = hash(&json);
-            self.known.insert(token, Known { hash, prefixes });
+            self.known.entry(token).or_insert_with(|| Known {
+                hash: hash(&json),
+                prefixes: vec![listing.prefix().into()],
+            });
+        }
+        if let Some(wanted) = found.get_mut(&token) {
+            *wanted = Some(json);
         }
     }
 
@@ -283,29 +267,53 @@ impl Desk {
     }
 }
 
-/// Removes the newest tick of an instrument under a prefix, if this account wrote it.
-async fn remove_tick(
+/// Values of fields of a hash; nothing for those that are not there or no text.
+async fn fields(
+    key: &str,
+    tokens: &[u32],
+    redis: &mut MultiplexedConnection,
+) -> Result<Vec<Option<String>>, RedisError> {
+    let mut command = redis::cmd("HMGET");
+    let values: Vec<Option<Vec<u8>>> = command.arg(key).arg(tokens).query_async(redis).await?;
+    let texts = values.into_iter();
+    Ok(texts.map(|value| String::from_utf8(value?).ok()).collect())
+}
+
+async fn delete(
+    key: &str,
+    tokens: &[u32],
+    redis: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    redis::cmd("HDEL")
+        .arg(key)
+        .arg(tokens)
+        .query_async(redis)
+        .await
+}
+
+/// Removes the newest ticks of instruments under a prefix, as far as this account wrote them.
+async fn remove_ticks(
     books: &Books,
     prefix: &str,
-    token: u32,
+    tokens: &[u32],
     redis: &mut MultiplexedConnection,
 ) -> Result<(), RedisError> {
     let key = books.last(prefix);
-    let tick: Option<Vec<u8>> = redis::cmd("HGET")
-        .arg(&key)
-        .arg(token)
-        .query_async(redis)
-        .await?;
-    let writer: Option<Writer> = tick.and_then(|tick| serde_json::from_slice(&tick).ok());
-    let ours = writer.is_some_and(|writer| {
-        writer.src == books.account.name && writer.namespace == books.account.namespace
-    });
-    if ours {
-        let () = redis::cmd("HDEL")
-            .arg(&key)
-            .arg(token)
-            .query_async(redis)
-            .await?;
+    for tokens in tokens.chunks(AT_ONCE) {
+        let ticks = fields(&key, tokens, redis).await?;
+        let ours = |tick: &str| {
+            let writer: Option<Writer> = serde_json::from_str(tick).ok();
+            writer.is_some_and(|writer| {
+                writer.src == books.account.name && writer.namespace == books.account.namespace
+            })
+        };
+        let own = tokens.iter().zip(ticks);
+        let own = own.filter(|(_, tick)| tick.as_deref().is_some_and(ours));
+        let own: Vec<u32> = own.map(|(token, _)| *token).collect();
+        delete(&key, &own, redis).await?;
     }
     Ok(())
 }

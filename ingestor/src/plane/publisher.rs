@@ -254,7 +254,7 @@ impl Publisher {
     }
 
     fn keep(&mut self, now: Instant) -> bool {
-        if !self.link.can_take() {
+        if !self.link.can_take() || !self.shelf.is_due(&self.link, now) {
             return false;
         }
         let now_us = self.clock.wall_micros();

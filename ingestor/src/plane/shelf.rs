@@ -46,7 +46,9 @@ impl Shelf {
     /// Notes the newest tick of a row.
     #[inline]
     pub fn note(&mut self, table: &Table, row: u32, newest: Newest, now: Instant) {
-        self.keeper.note(row, newest, table.kept_outputs(row), now);
+        if table.row(row).is_kept() {
+            self.keeper.note(row, newest, table.kept_outputs(row), now);
+        }
     }
 
     /// Goes over to `table`, where `before` were the tokens of the one before. What is known of
@@ -87,6 +89,12 @@ impl Shelf {
         }
         self.gathered.send(table, link);
         written > 0
+    }
+
+    /// Whether [`Shelf::write`] has something to do.
+    #[must_use]
+    pub fn is_due(&self, link: &Link, now: Instant) -> bool {
+        self.opened != link.opened() || self.keeper.is_due(now)
     }
 
     /// Writes what is left without regard to intervals from now on.

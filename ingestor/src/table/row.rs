@@ -61,7 +61,7 @@ pub struct Row {
     pub class: Class,
     /// The connection that carries it.
     pub connection: u8,
-    /// When the present socket was told to stream it.
+    /// When the present socket was told first to stream it.
     pub subscribed: Option<Instant>,
     /// Whether a packet came by the present socket.
     pub seen: bool,
@@ -91,6 +91,13 @@ impl Row {
     #[must_use]
     pub const fn owes_mode(&self) -> bool {
         self.seen && self.first.owes_mode()
+    }
+
+    /// Whether its newest tick is kept in Redis.
+    #[inline]
+    #[must_use]
+    pub const fn is_kept(&self) -> bool {
+        self.prices[0].start < self.prices[0].end
     }
 
     pub(super) fn forget_socket(&mut self) {

@@ -25,8 +25,9 @@ use std::time::Duration;
 
 use contract::assignment::Account;
 use contract::mount::{self, ACCESS_TOKEN_FILE, API_KEY_FILE};
+use contract::report::ConnectionState;
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
-use contract::{Assignment, Output, Report, Row, Sealed, Shape};
+use contract::{Assignment, Keep, KeepLast, KeepStream, Output, Report, Row, Sealed, Shape};
 use kite::{InstrumentType, Mode, Token};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -213,6 +214,37 @@ impl Ingestor {
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
+}
+
+/// A Kite, a Redis and folders with credentials.
+pub async fn servers() -> (kite_server::KiteServer, redis_server::RedisServer, Folders) {
+    let folders = Folders::new();
+    folders.credentials_of(ACCESS_TOKEN);
+    let kite = kite_server::KiteServer::start().await;
+    (kite, redis_server::RedisServer::start().await, folders)
+}
+
+/// Whether a socket and Redis are up.
+pub fn is_live(report: &Report) -> bool {
+    let mut connections = report.connections.iter();
+    report.redis.connected && connections.any(|one| one.state == ConnectionState::Live)
+}
+
+/// Has the newest tick of every instrument kept, and what else `stream` says.
+pub fn keep_all(assigned: &mut Assignment, stream: Option<KeepStream>) {
+    let last = Some(KeepLast {
+        interval_ms: 50,
+        ttl_s: 600,
+    });
+    assigned.keeps = vec![Keep { last, stream }];
+    for row in &mut assigned.instruments {
+        row.outputs[0].keep = Some(0);
+    }
+}
+
+/// Kite's number of the option of this number.
+pub fn token(number: u32) -> Token {
+    option(number).token
 }
 
 /// A valid assignment with nothing in it.

@@ -1,6 +1,7 @@
 //! A real Redis on a port of its own, and a plain subscriber.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -8,6 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 use super::within;
+
+/// How often an answer is asked for.
+const LOOK: Duration = Duration::from_millis(20);
 
 pub struct RedisServer {
     child: Child,
@@ -87,6 +91,21 @@ impl RedisServer {
             .expect("redis-cli is installed");
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Carries out one command again and again until the answer fits.
+    pub async fn answers(&self, arguments: &[&str], fits: impl Fn(&str) -> bool) -> String {
+        let mut look = tokio::time::interval(LOOK);
+        let answer = async {
+            loop {
+                look.tick().await;
+                let answer = self.command(arguments).await.trim_end().to_owned();
+                if fits(&answer) {
+                    return answer;
+                }
+            }
+        };
+        within(&arguments.join(" "), answer).await
     }
 
     /// Everything that is published from now on.

@@ -17,6 +17,13 @@ const STEP: Duration = Duration::from_millis(5);
 pub struct Newest {
     /// What Kite sent.
     pub packet: Packet,
+    /// What was decided about it.
+    pub judged: Judged,
+}
+
+/// What was decided about a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged {
     /// When its frame left the socket, epoch microseconds.
     pub received_us: i64,
     /// Its time in epoch seconds.
@@ -78,13 +85,22 @@ impl Keeper {
     pub fn note(
         &mut self,
         row: u32,
-        newest: Newest,
+        packet: &Packet,
+        judged: Judged,
         outputs: impl Iterator<Item = (u32, u16)>,
         now: Instant,
     ) {
         match &mut self.newest[row as usize] {
-            Some(known) => **known = newest,
-            unknown => *unknown = Some(Box::new(newest)),
+            Some(known) => {
+                known.packet = *packet;
+                known.judged = judged;
+            }
+            unknown => {
+                *unknown = Some(Box::new(Newest {
+                    packet: *packet,
+                    judged,
+                }));
+            }
         }
         self.mark(outputs, now);
     }
@@ -214,20 +230,21 @@ mod tests {
         Instant::now()
     }
 
-    fn newest(price: i32) -> Newest {
-        Newest {
-            packet: Packet {
-                token: Token(1),
-                last_price: price,
-                detail: Detail::Ltp,
-            },
-            received_us: 0,
-            ts: 0,
-            volume_delta: None,
-            snapshot: false,
-            current: true,
+    fn packet(price: i32) -> Packet {
+        Packet {
+            token: Token(1),
+            last_price: price,
+            detail: Detail::Ltp,
         }
     }
+
+    const JUDGED: Judged = Judged {
+        received_us: 0,
+        ts: 0,
+        volume_delta: None,
+        snapshot: false,
+        current: true,
+    };
 
     fn keeper(outputs: u32) -> Keeper {
         let mut keeper = Keeper::default();
@@ -236,7 +253,7 @@ mod tests {
     }
 
     fn tick(keeper: &mut Keeper, row: u32, price: i32, now: Instant) {
-        keeper.note(row, newest(price), [(row, 0)].into_iter(), now);
+        keeper.note(row, &packet(price), JUDGED, [(row, 0)].into_iter(), now);
     }
 
     fn taken(keeper: &mut Keeper, now: Instant) -> Vec<u32> {

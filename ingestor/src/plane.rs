@@ -449,9 +449,17 @@ impl Plane {
         for connection in &mut self.connections {
             connection.hang_up();
         }
+        let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
         let ended = poll_fn(|cx| {
             let now = self.setup.clock.now();
             self.publisher.poll(cx, now);
+            while let Some(deadline) = self.publisher.deadline() {
+                alarm.as_mut().reset(deadline.into());
+                if alarm.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+                self.publisher.poll(cx, self.setup.clock.now());
+            }
             let mut ended = self.publisher.is_drained();
             for connection in &mut self.connections {
                 ended &= connection.poll_farewell(cx).is_ready();

@@ -13,3 +13,4 @@ pub mod resp;
 pub mod retry;
 mod sentinel;
 pub mod target;
+mod wire;

@@ -17,6 +17,7 @@ use kite::session::Unconfirmed;
 use kite::{Packet, Token};
 use rustc_hash::FxHashMap;
 
+use crate::tick::decimal;
 use crate::tick::face::Imprint;
 use crate::tick::rules::{Received, is_of_another_day, mode_of, tick_time};
 use keeping::{Keeping, Last};
@@ -65,9 +66,10 @@ pub struct Table {
     imprint: Imprint,
     /// Last numbers of channels that are not in force now: a channel that comes back goes on.
     retired: HashMap<String, u64>,
+    /// Room for the longest tick.
     scratch: Vec<u8>,
-    /// A price, while it is kept.
-    price: Vec<u8>,
+    /// Room for a price.
+    price: [u8; decimal::LONGEST],
 }
 
 impl Table {
@@ -93,7 +95,6 @@ impl Table {
         for channel in &mut self.channels {
             channel.seq = self.retired.remove(&channel.name).unwrap_or_default();
         }
-        self.scratch = old.scratch;
     }
 
     /// Every row.

@@ -4,5 +4,6 @@
 
 pub mod decimal;
 pub mod face;
+pub mod pen;
 pub mod render;
 pub mod rules;

@@ -7,8 +7,9 @@
 
 mod stage;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::task::Poll;
+use std::time::Duration;
 
 use ingestor::redis::access::Access;
 use ingestor::redis::link::Link;
@@ -46,13 +47,21 @@ fn publish(link: &mut Link, message: &Value) {
 /// Turns it until `done`.
 async fn turn(link: &mut Link, done: impl Fn(&Link) -> bool) {
     let clock = Clock::system();
+    let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
     let turning = poll_fn(|cx| {
-        // A state that was left just now waits for nothing yet.
-        while link.poll(cx, clock.now()) && !done(link) {}
-        if done(link) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        loop {
+            // A state that was left just now waits for nothing yet.
+            while link.poll(cx, clock.now()) && !done(link) {}
+            if done(link) {
+                return Poll::Ready(());
+            }
+            let Some(deadline) = link.deadline() else {
+                return Poll::Pending;
+            };
+            alarm.as_mut().reset(deadline.into());
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
         }
     });
     within("the link", turning).await;

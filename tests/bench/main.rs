@@ -24,15 +24,17 @@ const CLOCK_TICKS: f64 = 100.0;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
     let mut figures = Figures::default();
-    if std::env::args().any(|argument| argument == "strength") {
-        strength::measure(&mut figures).await?;
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().is_some_and(|first| first == "strength") {
+        let parts: Vec<String> = arguments.collect();
+        strength::measure(&mut figures, &parts).await?;
         figures.print();
         return Ok(());
     }
     first_tick(&mut figures).await?;
     full_account(&mut figures).await?;
     busy_account(&mut figures).await?;
-    strength::measure(&mut figures).await?;
+    strength::measure(&mut figures, &[]).await?;
     figures.print();
     Ok(())
 }

@@ -27,11 +27,19 @@ const CLOCK_TICKS: f64 = 100.0;
 
 const INSTRUMENTS: usize = 3_000;
 
-pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
-    decode(figures);
-    usual(figures).await?;
+/// The parts, or all of them where `names` has none.
+pub(crate) async fn measure(figures: &mut Figures, names: &[String]) -> Result<()> {
+    let wanted = |part: &str| names.is_empty() || names.iter().any(|name| name == part);
+    if wanted("decode") {
+        decode(figures);
+    }
+    if wanted("usual") {
+        usual(figures).await?;
+    }
     for depth in [false, true] {
-        flat_out(figures, depth).await?;
+        if wanted("flat-out") {
+            flat_out(figures, depth).await?;
+        }
     }
     Ok(())
 }
@@ -152,6 +160,7 @@ async fn usual(figures: &mut Figures) -> Result<()> {
         "<= 0.5",
     );
     figures.add("the same: processor per tick", sample.ours, "µs", "<= 3.5");
+    figures.add("the same: ÷ redis-server's", sample.ratio, "", "");
     figures.add(
         "the same: lost",
         sample.conflated as f64 + subscriber.missing() as f64,

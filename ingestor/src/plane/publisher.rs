@@ -182,8 +182,8 @@ impl Publisher {
         let verdict = self.table.accept(row, packet, received);
         if verdict == Verdict::OldSnapshot {
             self.stats.old_snapshots[class] += 1;
-            let old = self.table.old(packet, received);
-            self.shelf.note(&self.table, row, old, received.at);
+            let old = self.table.old(received);
+            self.shelf.note(&self.table, row, packet, old, received.at);
             return false;
         }
         self.newest_us = received.us;
@@ -210,7 +210,7 @@ impl Publisher {
         let messages = self.table.messages(row);
         let published_us = self.stamp(messages);
         let link = &mut self.link;
-        let newest = self.table.render(row, packet, published_us, |message| {
+        let judged = self.table.render(row, packet, published_us, |message| {
             link.push(Kind::Tick, |out| {
                 out.extend_from_slice(message.head);
                 write_bulk(out, message.json);
@@ -221,7 +221,7 @@ impl Publisher {
                 });
             }
         });
-        self.shelf.note(&self.table, row, newest, now);
+        self.shelf.note(&self.table, row, packet, judged, now);
         self.batch += messages;
         self.stats.rendered[self.table.row(row).class as usize] += messages as u64;
     }

@@ -3,11 +3,11 @@
 //! Owns when everything has to be written again, and how many ticks one command takes. Must not
 //! know sockets, and never waits: what the link does not take stays due.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use kite::Token;
+use kite::{Packet, Token};
 
-use crate::keep::{Keeper, Newest};
+use crate::keep::{Judged, Keeper, Newest};
 use crate::redis::link::Link;
 use crate::redis::outbox::Kind;
 use crate::redis::resp::write_bulk;
@@ -19,6 +19,9 @@ const TICKS: usize = 16;
 /// A price that stays the same is written again after this part of the time for which its keys stay.
 /// Most ticks in full mode change the book alone.
 const RENEWED_IN: u32 = 10;
+
+/// What is due waits so long for a turn that something else causes, before it causes one.
+const SLACK: Duration = Duration::from_millis(10);
 
 /// So many ticks are written before sockets have their turn.
 const TURN: usize = 64;
@@ -45,9 +48,10 @@ struct Gathered {
 impl Shelf {
     /// Notes the newest tick of a row.
     #[inline]
-    pub fn note(&mut self, table: &Table, row: u32, newest: Newest, now: Instant) {
+    pub fn note(&mut self, table: &Table, row: u32, packet: &Packet, judged: Judged, now: Instant) {
         if table.row(row).is_kept() {
-            self.keeper.note(row, newest, table.kept_outputs(row), now);
+            self.keeper
+                .note(row, packet, judged, table.kept_outputs(row), now);
         }
     }
 
@@ -108,10 +112,10 @@ impl Shelf {
         self.keeper.is_idle()
     }
 
-    /// When something is due.
+    /// When a turn has to come for what is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.keeper.deadline()
+        self.keeper.deadline().map(|due| due + SLACK)
     }
 
     fn mark_all(&mut self, table: &Table, now: Instant) {

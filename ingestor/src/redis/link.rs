@@ -4,13 +4,11 @@
 //! [`Link::can_take`] first and never waits. Driven by polling from one task; must not spawn.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use service::text::{LineQuota, printable};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::access::Access;
 use super::greeting::{Greeted, greet};
@@ -20,7 +18,7 @@ use super::refusing::Refusing;
 use super::resp::{Garbage, Replies, Reply};
 use super::retry::retry_delay;
 use super::target::Target;
-use crate::stream::Stream;
+use super::wire::Wire;
 
 /// Reasons are logged so often at most; a server's longer texts are cut.
 const LOG_BURST: u32 = 5;
@@ -31,6 +29,15 @@ const LONGEST_TEXT: usize = 200;
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 
 const READ_BUFFER: usize = 16 * 1024;
+
+/// A stream that does not wake for answers is asked for them this often while there are turns, or
+/// when this many bytes are unanswered.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_FROM: usize = super::outbox::WINDOW / 8;
+
+/// Without turns it is asked after this time; sooner, if nothing can be written before.
+const LOOK_AT_LAST: Duration = Duration::from_millis(50);
+const LOOK_AT_FIRST: Duration = Duration::from_millis(1);
 
 /// What a replica answers to a command that writes.
 const READ_ONLY: &[u8] = b"READONLY";
@@ -87,13 +94,15 @@ pub struct Link {
     lines: LineQuota,
     openings: LineQuota,
     progress: Option<Instant>,
+    /// When answers were last looked for.
+    looked: Option<Instant>,
     jitter: fastrand::Rng,
 }
 
 enum State {
     Away { until: Option<Instant> },
     Greeting(BoxFuture<'static, Result<Greeted, GreetError>>),
-    Open(Stream),
+    Open(Wire),
 }
 
 impl std::fmt::Debug for Link {
@@ -149,6 +158,7 @@ impl Link {
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             openings: LineQuota::new(LOG_BURST, LOG_EVERY),
             progress: None,
+            looked: None,
             jitter: fastrand::Rng::with_seed(seed),
         }
     }
@@ -251,11 +261,35 @@ impl Link {
 
     /// When [`Link::poll`] has something to do even if no socket wakes it.
     #[must_use]
-    pub const fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Away { until } => until,
-            State::Greeting(_) | State::Open(_) => None,
+            State::Greeting(_) => None,
+            State::Open(ref wire) if wire.is_quiet() => self.next_look(),
+            State::Open(_) => None,
         }
+    }
+
+    fn next_look(&self) -> Option<Instant> {
+        let (looked, unanswered_since) = (self.looked?, self.progress?);
+        let wait = if self.outbox.can_take() {
+            LOOK_AT_LAST
+        } else {
+            // A server that stands still is asked less and less.
+            let waited = looked.saturating_duration_since(unanswered_since);
+            waited.clamp(LOOK_AT_FIRST, LOOK_AT_LAST)
+        };
+        Some(looked + wait)
+    }
+
+    fn is_look_due(&self, now: Instant) -> bool {
+        let State::Open(wire) = &self.state else {
+            return false;
+        };
+        let long_ago = |looked| now.saturating_duration_since(looked) >= LOOK_EVERY;
+        !wire.is_quiet()
+            || self.looked.is_none_or(long_ago)
+            || self.outbox.unanswered() >= LOOK_FROM
     }
 
     /// Moves bytes in both directions as far as possible now; connects when it is time.
@@ -278,7 +312,10 @@ impl Link {
             };
             changed = true;
             match result {
-                Ok(greeted) => self.open(greeted, now),
+                Ok(greeted) => match Wire::new(greeted.stream) {
+                    Ok(wire) => self.open(wire, greeted.id, now),
+                    Err(error) => self.fail(&error, now),
+                },
                 Err(error) => self.fail(&error, now),
             }
         }
@@ -295,15 +332,16 @@ impl Link {
         changed
     }
 
-    fn open(&mut self, greeted: Greeted, now: Instant) {
+    fn open(&mut self, wire: Wire, id: Option<i64>, now: Instant) {
         self.counts.reconnects += u64::from(self.opened > 0);
         self.opened += 1;
         self.failures = 0;
         self.error = None;
         self.refusing.on_open();
-        self.previous = greeted.id;
+        self.previous = id;
         self.replies = Replies::default();
-        self.state = State::Open(greeted.stream);
+        self.looked = None;
+        self.state = State::Open(wire);
         if let Some(suppressed) = self.openings.take(now) {
             tracing::info!(suppressed, "redis link is open");
         }
@@ -333,10 +371,14 @@ impl Link {
     }
 
     fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
-        self.write(cx)?;
-        if self.read(cx, now)? {
-            self.progress = Some(now);
+        // In this order an end that has come is seen before anything more is written.
+        if self.is_look_due(now) {
+            self.looked = Some(now);
+            if self.read(cx, now)? {
+                self.progress = Some(now);
+            }
         }
+        self.write(cx)?;
         match (self.outbox.is_idle(), self.progress) {
             (true, _) => self.progress = None,
             (false, None) => self.progress = Some(now),
@@ -349,18 +391,18 @@ impl Link {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
-        let State::Open(stream) = &mut self.state else {
+        let State::Open(wire) = &mut self.state else {
             return Ok(());
         };
         while !self.outbox.unwritten().is_empty() {
-            match Pin::new(&mut *stream).poll_write(cx, self.outbox.unwritten()) {
+            match wire.poll_write(cx, self.outbox.unwritten()) {
                 Poll::Ready(Ok(0)) => return Err(LinkError::Closed),
                 Poll::Ready(Ok(count)) => self.outbox.wrote(count),
                 Poll::Ready(Err(error)) => return Err(error.into()),
                 Poll::Pending => break,
             }
         }
-        match Pin::new(stream).poll_flush(cx) {
+        match wire.poll_flush(cx) {
             Poll::Ready(Err(error)) => Err(error.into()),
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
@@ -370,18 +412,23 @@ impl Link {
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, LinkError> {
         let mut answered = false;
         loop {
-            let State::Open(stream) = &mut self.state else {
+            let State::Open(wire) = &mut self.state else {
                 return Ok(answered);
             };
-            let mut buffer = ReadBuf::new(&mut self.buffer);
-            match Pin::new(stream).poll_read(cx, &mut buffer) {
+            let quiet = wire.is_quiet();
+            let count = match wire.poll_read(cx, &mut self.buffer) {
                 Poll::Pending => return Ok(answered),
                 Poll::Ready(Err(error)) => return Err(error.into()),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Err(LinkError::Closed),
-                Poll::Ready(Ok(())) => self.replies.extend(buffer.filled()),
-            }
+                Poll::Ready(Ok(0)) => return Err(LinkError::Closed),
+                Poll::Ready(Ok(count)) => count,
+            };
             answered = true;
+            self.replies.extend(&self.buffer[..count]);
             self.count_replies(now)?;
+            // Nothing was left. Streams that wake have to be asked until they have nothing.
+            if quiet && count < self.buffer.len() {
+                return Ok(answered);
+            }
         }
     }
 

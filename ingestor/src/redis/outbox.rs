@@ -44,6 +44,13 @@ impl Outbox {
         self.unanswered < WINDOW
     }
 
+    /// Bytes of commands that are not answered, written or not.
+    #[inline]
+    #[must_use]
+    pub const fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
     /// Whether everything was answered.
     #[must_use]
     pub fn is_idle(&self) -> bool {

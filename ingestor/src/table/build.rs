@@ -14,6 +14,7 @@ use crate::redis::resp::publish_head;
 use crate::silence::Usual;
 use crate::tick::decimal::Decimals;
 use crate::tick::face::{Imprint, write_head};
+use crate::tick::render;
 use crate::tick::rules::FirstPackets;
 
 /// Positions of keepings, by channel and what is kept.
@@ -41,6 +42,9 @@ impl Table {
             table.push(row, assignment, &mut numbers);
         }
         table.heads.shrink_to_fit();
+        let heads = table.outputs.iter().map(|output| output.head.range().len());
+        let longest = heads.max().unwrap_or_default();
+        table.scratch = vec![0; render::room(longest, &table.imprint)];
         table
     }
 

@@ -8,8 +8,9 @@ use kite::{Packet, Token};
 use super::keeping::{Last, Stream};
 use super::row::{Class, Row};
 use super::{Output, Table};
-use crate::keep::Newest;
+use crate::keep::{Judged, Newest};
 use crate::tick::face::Imprint;
+use crate::tick::pen::Pen;
 use crate::tick::render::{self, Look, Tick};
 use crate::tick::rules::{Received, tick_time, volume_of};
 
@@ -38,8 +39,8 @@ pub struct Kept<'a> {
 }
 
 impl Table {
-    /// Renders the newest accepted packet of `row`, one message per output, and returns it as what
-    /// is kept of it.
+    /// Renders the newest accepted packet of `row`, one message per output, and returns what else is
+    /// kept of it.
     #[inline]
     pub fn render(
         &mut self,
@@ -47,11 +48,10 @@ impl Table {
         packet: &Packet,
         published_us: i64,
         mut push: impl FnMut(Message<'_>),
-    ) -> Newest {
+    ) -> Judged {
         let row = &mut self.rows[row as usize];
         let volume = volume_of(packet);
-        let newest = Newest {
-            packet: *packet,
+        let judged = Judged {
             received_us: row.came_us,
             ts: row.ts,
             volume_delta: volume
@@ -64,23 +64,22 @@ impl Table {
         for output in &self.outputs[row.outputs.range()] {
             let keeping = output.keeping.map(|at| &self.keepings[usize::from(at)]);
             let head = &self.heads[output.head.range()];
-            self.scratch.clear();
             let look = look(head, &self.imprint, row, output);
-            write(&mut self.scratch, &look, row, output, &newest, published_us);
+            let tick = tick(row, output, packet, judged, published_us);
+            let len = render::write(&mut self.scratch, &look, &tick);
             push(Message {
                 head: &self.channels[usize::from(output.channel)].publish_head,
-                json: &self.scratch,
+                json: &self.scratch[..len],
                 stream: keeping.and_then(|keeping| keeping.stream.as_ref()),
             });
         }
-        newest
+        judged
     }
 
-    /// A first packet of a session that is over, as what is kept of it: it is no tick.
+    /// What is kept of a first packet of a session that is over: it is no tick.
     #[must_use]
-    pub fn old(&self, packet: &Packet, received: Received) -> Newest {
-        Newest {
-            packet: *packet,
+    pub fn old(&self, received: Received) -> Judged {
+        Judged {
             received_us: received.us,
             ts: tick_time(None, received.us, 0),
             volume_delta: None,
@@ -101,23 +100,23 @@ impl Table {
         let row = &self.rows[output.row as usize];
         let last = self.keepings[usize::from(output.keeping?)].last.as_ref()?;
         let head = &self.heads[output.head.range()];
-        self.scratch.clear();
         let look = look(head, &self.imprint, row, output);
-        write(&mut self.scratch, &look, row, output, newest, published_us);
-        self.price.clear();
-        row.decimals
-            .write(&mut self.price, newest.packet.last_price);
+        let tick = tick(row, output, &newest.packet, newest.judged, published_us);
+        let len = render::write(&mut self.scratch, &look, &tick);
+        let mut price = Pen::new(&mut self.price);
+        row.decimals.write(&mut price, newest.packet.last_price);
+        let price_len = price.len();
         // Once per instrument, however many channels it is on.
         let mut kept = row.outputs.start..row.outputs.end;
         let first = kept.find(|at| self.outputs[*at as usize].interval.is_some());
-        let prices = (newest.current && first == Some(at)).then(|| {
+        let prices = (newest.judged.current && first == Some(at)).then(|| {
             let fronts = row.prices.map(|front| &self.heads[front.range()]);
-            (fronts, self.price.as_slice())
+            (fronts, &self.price[..price_len])
         });
         Some(Kept {
             last,
             token: row.token,
-            json: &self.scratch,
+            json: &self.scratch[..len],
             prices,
         })
     }
@@ -137,23 +136,21 @@ fn look<'a>(head: &'a [u8], imprint: &'a Imprint, row: &Row, output: &Output) ->
 }
 
 #[inline]
-fn write(
-    out: &mut Vec<u8>,
-    look: &Look<'_>,
+const fn tick<'a>(
     row: &Row,
     output: &Output,
-    newest: &Newest,
+    packet: &'a Packet,
+    judged: Judged,
     published_us: i64,
-) {
-    let tick = Tick {
-        packet: &newest.packet,
+) -> Tick<'a> {
+    Tick {
+        packet,
         seq: output.seq,
         connection: row.connection,
-        ts: newest.ts,
-        received_us: newest.received_us,
+        ts: judged.ts,
+        received_us: judged.received_us,
         published_us,
-        volume_delta: newest.volume_delta,
-        snapshot: newest.snapshot,
-    };
-    render::write(out, look, &tick);
+        volume_delta: judged.volume_delta,
+        snapshot: judged.snapshot,
+    }
 }

@@ -3,6 +3,8 @@
 //! Owns how a price on the wire becomes a JSON number: from integers alone, so that no digit is an
 //! artefact of binary fractions. Must not allocate.
 
+use super::pen::Pen;
+
 /// How prices of one segment are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimals(u8);
@@ -14,13 +16,16 @@ const CENTS: u8 = 2;
 const TRIMMED_FROM: u8 = 5;
 
 /// The most decimals that a 32-bit price can have.
-const MOST: usize = 9;
+const MOST: u8 = 9;
+
+/// Bytes that no price is longer than: sign, ten digits and point, or as many with zeros in front.
+pub const LONGEST: usize = 16;
 
 impl Decimals {
     /// Prices of `decimals` digits behind the point, nine at most.
     #[must_use]
     pub fn new(decimals: u8) -> Self {
-        Self(decimals.min(MOST as u8))
+        Self(decimals.min(MOST))
     }
 
     /// Appends `raw / 10^decimals` in rupees.
@@ -28,37 +33,29 @@ impl Decimals {
     /// Two and four decimals are written in full (`0.70`), more are trimmed, down to one digit, so
     /// that a price always has a point and readers always parse the same type.
     #[inline]
-    pub fn write(self, out: &mut Vec<u8>, raw: i32) {
+    pub fn write(self, pen: &mut Pen<'_>, raw: i32) {
         if raw < 0 {
-            out.push(b'-');
+            pen.raw(b"-");
         }
-        let magnitude = raw.unsigned_abs();
+        let magnitude = u64::from(raw.unsigned_abs());
         if self.0 == CENTS {
-            write_integer(out, magnitude / 100);
-            let cents = (magnitude % 100) as u8;
-            out.extend_from_slice(&[b'.', b'0' + cents / 10, b'0' + cents % 10]);
+            pen.integer(magnitude / 100);
+            pen.raw(b".");
+            pen.last_digits(magnitude, 2);
         } else {
-            self.write_any(out, magnitude);
+            self.write_any(pen, magnitude);
         }
     }
 
-    fn write_any(self, out: &mut Vec<u8>, magnitude: u32) {
-        let scale = 10_u32.pow(u32::from(self.0));
-        write_integer(out, magnitude / scale);
-        let mut digits = [b'0'; MOST];
-        let mut rest = magnitude % scale;
-        for digit in digits[..usize::from(self.0)].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        let mut len = usize::from(self.0).max(1);
+    fn write_any(self, pen: &mut Pen<'_>, magnitude: u64) {
+        let scale = 10_u64.pow(u32::from(self.0));
+        pen.integer(magnitude / scale);
+        pen.raw(b".");
+        let least = pen.len() + 1;
+        pen.last_digits(magnitude % scale, usize::from(self.0).max(1));
         if self.0 >= TRIMMED_FROM {
-            while len > 1 && digits[len - 1] == b'0' {
-                len -= 1;
-            }
+            pen.trim_zeros(least);
         }
-        out.push(b'.');
-        out.extend_from_slice(&digits[..len]);
     }
 }
 
@@ -75,9 +72,11 @@ mod tests {
     use super::*;
 
     fn text(raw: i32, decimals: u8) -> String {
-        let mut out = Vec::new();
-        Decimals::new(decimals).write(&mut out, raw);
-        String::from_utf8(out).unwrap()
+        let mut room = [0; LONGEST];
+        let mut pen = Pen::new(&mut room);
+        Decimals::new(decimals).write(&mut pen, raw);
+        let len = pen.len();
+        String::from_utf8(room[..len].to_vec()).unwrap()
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Writes a tick as JSON.
 //!
 //! Owns the two shapes that consumers parse: every key, its order and when it is null or absent.
-//! Keys of the replaced service come first, added ones follow. Must not allocate beyond the buffer
-//! it appends to, and never passes a number through a binary fraction.
+//! Keys of the replaced service come first, added ones follow. Must not allocate, and never passes a
+//! number through a binary fraction.
 
 use contract::Shape;
 use kite::{Depth, Detail, Full, IndexQuote, Level, Packet, Quote};
 
-use super::decimal::{Decimals, write_integer};
+use super::decimal::Decimals;
 use super::face::Imprint;
+use super::pen::Pen;
 use super::rules::mode_of;
+
+/// More bytes than keys and numbers between head and tail ever take.
+const LONGEST_BODY: usize = 2048;
 
 /// What ltp mode does not tell, in the underlying shape.
 const NO_DAY: &[u8] =
@@ -55,10 +59,19 @@ pub struct Look<'a> {
     pub depth: bool,
 }
 
-/// Appends the JSON object of `tick`.
-pub fn write(out: &mut Vec<u8>, look: &Look<'_>, tick: &Tick<'_>) {
+/// How many bytes a tick takes at most, with a head so long.
+#[must_use]
+pub const fn room(head: usize, imprint: &Imprint) -> usize {
+    head + imprint.source.len() + imprint.tail.len() + LONGEST_BODY
+}
+
+/// Writes the JSON object of `tick` to the start of `out` and returns its length.
+///
+/// # Panics
+/// When it does not fit; [`room`] says what always does.
+pub fn write(out: &mut [u8], look: &Look<'_>, tick: &Tick<'_>) -> usize {
     let mut json = Json {
-        out,
+        pen: Pen::new(out),
         decimals: look.decimals,
     };
     json.raw(look.head);
@@ -71,6 +84,7 @@ pub fn write(out: &mut Vec<u8>, look: &Look<'_>, tick: &Tick<'_>) {
         json.raw(b",\"snapshot\":true");
     }
     json.raw(&look.imprint.tail);
+    json.pen.len()
 }
 
 fn write_contract(json: &mut Json<'_>, look: &Look<'_>, tick: &Tick<'_>) {
@@ -168,19 +182,19 @@ impl From<&Quote> for Day {
 }
 
 struct Json<'a> {
-    out: &'a mut Vec<u8>,
+    pen: Pen<'a>,
     decimals: Decimals,
 }
 
 impl Json<'_> {
-    #[inline]
+    #[inline(always)]
     fn raw(&mut self, text: &[u8]) {
-        self.out.extend_from_slice(text);
+        self.pen.raw(text);
     }
 
     #[inline]
     fn price(&mut self, raw: i32) {
-        self.decimals.write(self.out, raw);
+        self.decimals.write(&mut self.pen, raw);
     }
 
     #[inline]
@@ -192,13 +206,13 @@ impl Json<'_> {
     }
 
     #[inline]
-    fn integer(&mut self, key: &[u8], value: impl itoa::Integer) {
+    fn integer(&mut self, key: &[u8], value: impl Into<i64>) {
         self.raw(key);
-        write_integer(self.out, value);
+        self.pen.signed(value.into());
     }
 
     #[inline]
-    fn optional<I: itoa::Integer>(&mut self, key: &[u8], value: Option<I>) {
+    fn optional(&mut self, key: &[u8], value: Option<impl Into<i64>>) {
         match value {
             Some(value) => self.integer(key, value),
             None => {
@@ -217,9 +231,10 @@ impl Json<'_> {
     }
 
     fn origin(&mut self, imprint: &Imprint, tick: &Tick<'_>) {
-        self.integer(b",\"v\":1,\"seq\":", tick.seq);
+        self.raw(b",\"v\":1,\"seq\":");
+        self.pen.integer(tick.seq);
         self.raw(&imprint.source);
-        write_integer(self.out, tick.connection);
+        self.pen.integer(tick.connection.into());
         self.raw(b",\"mode\":\"");
         self.raw(mode_of(tick.packet).as_str().as_bytes());
         self.optional(b"\",\"exchange_ts\":", tick.packet.exchange_time());
@@ -269,13 +284,17 @@ impl Json<'_> {
     }
 
     fn levels(&mut self, levels: &[Level; 5]) {
-        let mut key: &[u8] = b"{\"quantity\":";
-        for level in levels {
-            self.integer(key, level.quantity);
-            self.prices([(b",\"price\":", level.price)]);
-            self.integer(b",\"orders\":", level.orders);
+        for (at, level) in levels.iter().enumerate() {
+            if at > 0 {
+                self.raw(b",");
+            }
+            self.raw(b"{\"quantity\":");
+            self.pen.integer(level.quantity.into());
+            self.raw(b",\"price\":");
+            self.price(level.price);
+            self.raw(b",\"orders\":");
+            self.pen.integer(level.orders.into());
             self.raw(b"}");
-            key = b",{\"quantity\":";
         }
     }
 }

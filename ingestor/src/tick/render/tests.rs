@@ -158,8 +158,9 @@ impl Scene {
             volume_delta: self.volume_delta,
             snapshot: self.snapshot,
         };
-        let mut out = Vec::new();
-        write(&mut out, &look, &tick);
+        let mut out = vec![0; room(head.len(), &imprint)];
+        let len = write(&mut out, &look, &tick);
+        out.truncate(len);
         let text = String::from_utf8(out).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
         text
@@ -449,4 +450,48 @@ fn the_keys_of_the_replaced_service_come_first() {
             .unwrap_or_else(|| panic!("{key} in order in {text}"));
         rest = &rest[at + name.len()..];
     }
+}
+
+/// Every number at its longest, every level there; head and tail, which have room of their own, count
+/// too.
+#[test]
+fn the_longest_tick_has_room() {
+    let level = Level {
+        quantity: u32::MAX,
+        price: i32::MIN,
+        orders: u16::MAX,
+    };
+    let quote = Quote {
+        last_quantity: u32::MAX,
+        average_price: i32::MIN,
+        volume: u32::MAX,
+        total_buy: u32::MAX,
+        total_sell: u32::MAX,
+        open: i32::MIN,
+        high: i32::MIN,
+        low: i32::MIN,
+        close: i32::MIN,
+    };
+    let full = Full {
+        last_trade_time: u32::MAX,
+        oi: u32::MAX,
+        oi_day_high: u32::MAX,
+        oi_day_low: u32::MAX,
+        exchange_time: u32::MAX,
+        depth: Depth {
+            buy: [level; 5],
+            sell: [level; 5],
+        },
+    };
+    let mut longest = 0;
+    for shape in [Shape::Contract, Shape::Underlying] {
+        let scene = Scene {
+            volume_delta: Some(u32::MAX),
+            snapshot: true,
+            mock: true,
+            ..Scene::of(option(), shape)
+        };
+        longest = longest.max(scene.text(i32::MIN, Detail::Full(quote, full)).len());
+    }
+    assert!(longest < LONGEST_BODY, "{longest}");
 }

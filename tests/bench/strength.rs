@@ -1,5 +1,10 @@
 //! How much one ingest process takes: 3,000 instruments in full mode, all keys, one subscriber.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "progress of a program that is read as it runs"
+)]
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -179,6 +184,10 @@ async fn flat_out(figures: &mut Figures, depth: bool) -> Result<()> {
     for rate in RATES {
         let sample = bench.sample(&subscriber, rate).await?;
         saturated = saturated.max(sample.redis);
+        eprintln!(
+            "{rate} /s: {:.0} /s came, {} conflated, redis-server {:.2} cores, ours {:.2} µs a tick",
+            sample.ticks, sample.conflated, sample.redis, sample.ours
+        );
         if sample.conflated > 0 || sample.ticks < 0.97 * rate as f64 {
             break;
         }

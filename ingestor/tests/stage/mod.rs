@@ -39,7 +39,7 @@ pub const ACCESS_TOKEN: &str = "fake-access-token";
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often a condition is looked at where nothing tells of it.
-const LOOK: Duration = Duration::from_millis(10);
+pub const LOOK: Duration = Duration::from_millis(10);
 
 /// Waits, bounded.
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {

@@ -1,0 +1,106 @@
+//! From a frame to Redis nothing is allocated per tick, counted by an allocator that counts.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set up fails its test"
+)]
+
+mod stage;
+
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll, Waker};
+
+use contract::KeepStream;
+use ingestor::plane::publisher::Publisher;
+use ingestor::redis::access::Access;
+use ingestor::redis::link::Link;
+use ingestor::redis::target::Target;
+use ingestor::table::Table;
+use kite::{Detail, FrameBuilder, Full, Packet, Quote};
+use service::clock::Clock;
+use service::tls::Roots;
+
+/// In a frame; all of them are in each.
+const INSTRUMENTS: u32 = 20;
+
+/// Half of what Redis may leave unanswered.
+const FRAMES: i32 = 20;
+
+fn frame(price: i32, now: u32) -> Vec<u8> {
+    let mut builder = FrameBuilder::default();
+    for number in 1..=INSTRUMENTS {
+        let full = Full {
+            exchange_time: now,
+            ..Full::default()
+        };
+        let packet = Packet {
+            token: stage::token(number),
+            last_price: price,
+            detail: Detail::Full(Quote::default(), full),
+        };
+        assert!(builder.push(&packet));
+    }
+    builder.finish()
+}
+
+/// Turns it until `done`, with an alarm for what it does unasked.
+async fn turn(publisher: &mut Publisher, clock: &Clock, done: impl Fn(&Publisher) -> bool) {
+    let mut alarm = Box::pin(tokio::time::sleep(stage::LOOK));
+    let turning = poll_fn(|cx| {
+        loop {
+            while publisher.poll(cx, clock.now()) {}
+            if done(publisher) {
+                return Poll::Ready(());
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            alarm
+                .as_mut()
+                .reset(tokio::time::Instant::now() + stage::LOOK);
+        }
+    });
+    stage::within("the publisher", turning).await;
+}
+
+#[tokio::test]
+async fn ticks_go_through_without_an_allocation() {
+    let (kite, redis, _folders) = stage::servers().await;
+    let mut assigned = stage::assignment(&kite, redis.port());
+    assigned.instruments = (1..=INSTRUMENTS).map(stage::option).collect();
+    stage::keep_all(&mut assigned, Some(KeepStream::Entries(1_000)));
+    let clock = Clock::system();
+    let access = Access::new(None, Roots::of_machine()).unwrap();
+    let link = Link::new(access, "kite-ingestor:test".to_owned(), 1);
+    let mut publisher = Publisher::new(link, clock.clone());
+    publisher.replace(Table::build(&assigned, "1"));
+    publisher.set_target(&Target::parse(&assigned.redis_url).unwrap());
+    turn(&mut publisher, &clock, |publisher| publisher.link.is_open()).await;
+    let now = u32::try_from(clock.wall_micros() / 1_000_000).unwrap();
+
+    let frames: Vec<_> = (0..FRAMES).map(|price| frame(price, now)).collect();
+    let publish = |publisher: &mut Publisher| {
+        let mut cx = Context::from_waker(Waker::noop());
+        for frame in &frames {
+            publisher.on_frame(frame, clock.now());
+            publisher.poll(&mut cx, clock.now());
+        }
+    };
+
+    // Buffers find their size.
+    for _ in 0..2 {
+        publish(&mut publisher);
+        turn(&mut publisher, &clock, Publisher::is_drained).await;
+    }
+    let before = publisher.stats.ticks;
+    let allocations = allocation_counter::measure(|| publish(&mut publisher));
+    let ticks = publisher.stats.ticks - before;
+    assert_eq!(ticks, u64::from(INSTRUMENTS) * FRAMES as u64);
+    assert_eq!(publisher.stats.conflated, 0);
+    assert_eq!(allocations.count_total, 0, "{allocations:?}");
+
+    turn(&mut publisher, &clock, Publisher::is_drained).await;
+    let counts = publisher.link.counts();
+    assert_eq!(counts.published, publisher.stats.ticks);
+    assert!(counts.kept > counts.published, "streams and last values");
+}

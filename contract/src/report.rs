@@ -97,6 +97,9 @@ pub struct Redis {
     /// Messages sent on a link that died before it acknowledged them, or dropped when the link went
     /// to another server.
     pub unknown: u64,
+    /// Messages that Redis refused.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 /// One ticker connection.

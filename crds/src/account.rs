@@ -90,8 +90,8 @@ pub struct Endpoint {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rule::rule(
-    "!(has(self.url) && has(self.sentinel))",
-    "url and sentinel exclude each other: keep one"
+    "[has(self.url), has(self.sentinel), has(self.cluster)].filter(it, it).size() <= 1",
+    "url, sentinel and cluster exclude each other: keep one"
 ))]
 pub struct Redis {
     /// The server: redis:// or rediss://, host and port, no user and no password. Default: the operator's.
@@ -102,6 +102,9 @@ pub struct Redis {
     /// Redis Sentinels that know which server is the master, in the place of `url`. Every new connection asks them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<Sentinel>,
+    /// A Redis Cluster, in the place of `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// A Secret of the same namespace with what the server asks for. Keys, each optional: `username` and `password`,
     /// and for rediss:// `ca.crt` (trusted instead of the public authorities), `tls.crt` and `tls.key` (shown to the
     /// server), as in a Secret of type kubernetes.io/tls. A changed Secret counts from the next connection on. To
@@ -126,6 +129,23 @@ pub struct Sentinel {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub nodes: Vec<String>,
     /// Whether to speak TLS, to the Sentinels and to the master.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub tls: bool,
+}
+
+/// Where a Redis Cluster is, and how it is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cluster {
+    /// Some of its nodes, host and port each: `redis-0.redis:6379`. The first that answers tells of all others.
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 253), regex(pattern = NODE)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub nodes: Vec<String>,
+    /// Whether ticks are published with SPUBLISH, to readers that use SSUBSCRIBE. Otherwise readers SUBSCRIBE at any
+    /// node, and every node carries every tick. Events and order updates are published with PUBLISH either way.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub sharded_pub_sub: bool,
+    /// Whether to speak TLS, to every node.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub tls: bool,
 }

@@ -75,13 +75,13 @@ pub fn prepare(
             sha256: sealed.sha256.trim().to_owned(),
         },
         books: Arc::new(Books::new(&assignment, target.clone())),
-        target,
         order_updates: assignment.order_updates,
-        table: Table::build(&assignment, epoch),
+        table: Table::build(&assignment, epoch, target.is_sharded()),
         account: assignment.account,
         websocket: assignment.websocket,
         connections: assignment.connections,
         tokens_per_connection: assignment.tokens_per_connection,
+        target,
     })
 }
 

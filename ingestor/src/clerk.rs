@@ -6,14 +6,13 @@
 //! and those about instruments that are not told yet when the process ends.
 
 mod desk;
+mod ways;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError};
 use service::clock::Clock;
 use service::text::{LineQuota, printable};
 use tokio::sync::{mpsc, watch};
@@ -22,10 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::books::Books;
 use crate::books::news::News;
 use crate::redis::access::Access;
-use crate::redis::greeting::greet;
-use crate::redis::refusal::GreetError;
 use crate::redis::retry::retry_delay;
 use desk::Desk;
+use ways::{WayError, Ways};
 
 /// News that may wait for Redis; more are lost and counted.
 pub const NEWS: usize = 10_000;
@@ -35,9 +33,6 @@ const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
 
 /// What this account has in the directory is compared this often: somebody may have changed it.
 const COMPARE_EVERY: Duration = Duration::from_secs(300);
-
-/// A server that takes longer to answer is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The last words, at the end or to a Redis that is left, may take this long.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -77,9 +72,7 @@ pub struct Clerk {
 #[derive(Debug, thiserror::Error)]
 enum ClerkError {
     #[error(transparent)]
-    Greet(#[from] GreetError),
-    #[error("redis does not keep the books")]
-    Redis(#[from] RedisError),
+    Way(#[from] WayError),
     #[error("redis closed the connection")]
     Closed,
 }
@@ -151,39 +144,36 @@ impl Clerk {
         books: Arc<Books>,
         shutdown: &CancellationToken,
     ) -> Result<Ended, ClerkError> {
-        let greeted = tokio::select! {
+        let mut ways = tokio::select! {
             () = shutdown.cancelled() => return Ok(Ended::Shutdown),
-            greeted = greet(&books.target, &self.access, &self.name, None) => greeted?,
+            ways = Ways::open(&books.target, &self.access, &self.name) => ways?,
         };
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
-        let info = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let (mut redis, driver) =
-            MultiplexedConnection::new_with_config(&info, greeted.stream, config).await?;
-        let work = self.work(books, &mut redis, shutdown);
+        let closed = ways.closed.clone();
+        let work = self.work(books, &mut ways, shutdown);
         tokio::select! {
             ended = work => ended,
-            () = driver => Err(ClerkError::Closed),
+            () = closed.cancelled() => Err(ClerkError::Closed),
         }
     }
 
     async fn work(
         &mut self,
         mut books: Arc<Books>,
-        redis: &mut MultiplexedConnection,
+        ways: &mut Ways,
         shutdown: &CancellationToken,
     ) -> Result<Ended, ClerkError> {
         let start = self.clock.now();
-        self.desk.survey(&books, redis, start).await?;
+        self.desk.survey(&books, ways, start).await?;
         let (mut compare_at, mut event_at) = (start + COMPARE_EVERY, start);
         loop {
             let now = self.clock.now();
             if now >= compare_at {
-                self.desk.compare(&books, true, redis, now).await?;
+                self.desk.compare(&books, true, ways, now).await?;
                 compare_at = now + COMPARE_EVERY;
             }
-            self.desk.clear(&books, redis, now).await?;
+            self.desk.clear(&books, ways, now).await?;
             while let Some(news) = self.in_hand.front() {
-                desk::tell(news, &books, redis).await?;
+                desk::tell(news, &books, ways).await?;
                 self.in_hand.pop_front();
                 self.counts.told.fetch_add(1, Relaxed);
             }
@@ -191,7 +181,7 @@ impl Clerk {
                 && let Some(event) = self.desk.events.front()
             {
                 let ts = self.clock.wall_micros() / 1_000_000;
-                desk::announce(&event.announce(&books, ts), redis).await?;
+                desk::announce(&event.announce(&books, ts), ways).await?;
                 self.desk.events.pop_front();
                 self.counts.told.fetch_add(1, Relaxed);
                 event_at = now + BETWEEN_EVENTS;
@@ -202,7 +192,7 @@ impl Clerk {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {
-                    self.farewell(&books, redis).await;
+                    self.farewell(&books, ways).await;
                     return Ok(Ended::Shutdown);
                 }
                 changed = self.books.changed() => {
@@ -213,14 +203,14 @@ impl Clerk {
                     let place = |books: &Books| (books.target.clone(), books.account.clone());
                     if place(&new) != place(&books) {
                         // What streams elsewhere from now on is not listed here any more.
-                        let leaving = self.desk.leave(&books, redis);
+                        let leaving = self.desk.leave(&books, ways);
                         drop(tokio::time::timeout(FAREWELL, leaving).await);
                         self.desk = Desk::default();
                         return Ok(Ended::Moved);
                     }
                     books = new;
                     let now = self.clock.now();
-                    self.desk.compare(&books, false, redis, now).await?;
+                    self.desk.compare(&books, false, ways, now).await?;
                 }
                 Some(news) = self.news.recv() => self.in_hand.push_back(news),
                 () = tokio::time::sleep_until(next.into()) => {}
@@ -229,16 +219,16 @@ impl Clerk {
     }
 
     /// Tells what is left to tell, bounded.
-    async fn farewell(&mut self, books: &Books, redis: &mut MultiplexedConnection) {
+    async fn farewell(&mut self, books: &Books, ways: &mut Ways) {
         while let Ok(news) = self.news.try_recv() {
             self.in_hand.push_back(news);
         }
         let telling = async {
             while let Some(news) = self.in_hand.front() {
-                desk::tell(news, books, redis).await?;
+                desk::tell(news, books, ways).await?;
                 self.in_hand.pop_front();
             }
-            Ok::<(), RedisError>(())
+            Ok::<(), WayError>(())
         };
         if !matches!(tokio::time::timeout(FAREWELL, telling).await, Ok(Ok(()))) {
             tracing::warn!("ended before redis took every event");

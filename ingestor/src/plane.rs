@@ -37,7 +37,7 @@ use crate::clerk;
 use crate::credentials::Found;
 use crate::recorder::Recorder;
 use crate::redis::access::Access;
-use crate::redis::link::Link;
+use crate::redis::links::Links;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
 use chronicle::Chronicle;
@@ -128,12 +128,12 @@ impl Plane {
     ) -> Self {
         let mut random = fastrand::Rng::with_seed(setup.seed);
         let name = format!("kite-ingestor:{}", setup.epoch);
-        let link = Link::new(setup.redis.clone(), name, random.u64(..));
+        let links = Links::new(setup.redis.clone(), name, random.u64(..));
         let connections = (0..kite::limits::CONNECTIONS_PER_API_KEY)
             .map(|index| Connection::new(index, random.u64(..)))
             .collect();
         Self {
-            publisher: Publisher::new(link, setup.clock.clone()),
+            publisher: Publisher::new(links, setup.clock.clone()),
             connections,
             places: BTreeMap::new(),
             dialler: None,

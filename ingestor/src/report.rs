@@ -14,7 +14,7 @@ use crate::pace::Paces;
 use crate::plane::connection::Connection;
 use crate::plane::publisher::Publisher;
 use crate::plane::verdict::Verdict;
-use crate::redis::link::Counts;
+use crate::redis::counts::Counts;
 use crate::stats::Stats;
 use crate::table::{Row, Table};
 use crate::tick::rules::Received;
@@ -133,21 +133,22 @@ pub fn snapshot(
             })
             .collect(),
         stats: stats.clone(),
-        link: publisher.link.counts(),
+        link: publisher.links.counts(),
         made: Some(now),
     }
 }
 
 fn redis(publisher: &Publisher, now: Instant) -> Redis {
-    let counts = publisher.link.counts();
-    let trouble = publisher.link.trouble(now);
+    let counts = publisher.links.counts();
+    let trouble = publisher.links.trouble(now);
     Redis {
         connected: trouble.is_none(),
         error: trouble.as_deref().map(cut),
-        keys_error: publisher.link.keys_trouble(now).as_deref().map(cut),
+        keys_error: publisher.links.keys_trouble(now).as_deref().map(cut),
         published: counts.published,
         conflated: publisher.stats.conflated,
         unknown: counts.unknown,
+        refused: counts.failed,
     }
 }
 

@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn rows(intervals: &[Option<u64>], received: Instant) -> Vec<Row> {
-        let table = Table::build(&sample(), "1");
+        let table = Table::build(&sample(), "1", false);
         let mut row = table.rows()[0].clone();
         intervals
             .iter()

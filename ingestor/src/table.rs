@@ -294,6 +294,7 @@ impl Table {
 struct Channel {
     name: String,
     publish_head: Vec<u8>,
+    slot: u16,
     seq: u64,
 }
 

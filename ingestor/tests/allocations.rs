@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use contract::KeepStream;
 use ingestor::plane::publisher::Publisher;
 use ingestor::redis::access::Access;
-use ingestor::redis::link::Link;
+use ingestor::redis::links::Links;
 use ingestor::redis::target::Target;
 use ingestor::table::Table;
 use kite::{Detail, FrameBuilder, Full, Packet, Quote};
@@ -71,11 +71,14 @@ async fn ticks_go_through_without_an_allocation() {
     stage::keep_all(&mut assigned, Some(KeepStream::Entries(1_000)));
     let clock = Clock::system();
     let access = Access::new(None, Roots::of_machine()).unwrap();
-    let link = Link::new(access, "kite-ingestor:test".to_owned(), 1);
-    let mut publisher = Publisher::new(link, clock.clone());
-    publisher.replace(Table::build(&assigned, "1"));
+    let links = Links::new(access, "kite-ingestor:test".to_owned(), 1);
+    let mut publisher = Publisher::new(links, clock.clone());
+    publisher.replace(Table::build(&assigned, "1", false));
     publisher.set_target(&Target::parse(&assigned.redis_url).unwrap());
-    turn(&mut publisher, &clock, |publisher| publisher.link.is_open()).await;
+    turn(&mut publisher, &clock, |publisher| {
+        publisher.links.is_open()
+    })
+    .await;
     let now = u32::try_from(clock.wall_micros() / 1_000_000).unwrap();
 
     let frames: Vec<_> = (0..FRAMES).map(|price| frame(price, now)).collect();
@@ -100,7 +103,7 @@ async fn ticks_go_through_without_an_allocation() {
     assert_eq!(allocations.count_total, 0, "{allocations:?}");
 
     turn(&mut publisher, &clock, Publisher::is_drained).await;
-    let counts = publisher.link.counts();
+    let counts = publisher.links.counts();
     assert_eq!(counts.published, publisher.stats.ticks);
     assert!(counts.kept > counts.published, "streams and last values");
 }

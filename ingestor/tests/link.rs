@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ingestor::redis::access::Access;
-use ingestor::redis::link::Link;
+use ingestor::redis::links::Links;
 use ingestor::redis::outbox::Kind;
 use ingestor::redis::resp::write_command;
 use ingestor::redis::target::Target;
@@ -26,26 +26,26 @@ use stage::within;
 const TOO_LARGE: usize = 256 * 1024;
 const TOO_MANY: u64 = 100;
 
-fn link() -> Link {
+fn link() -> Links {
     service::tls::install();
     let access = Access::new(None, Roots::of_machine()).unwrap();
-    Link::new(access, "kite-ingestor:test".to_owned(), 1)
+    Links::new(access, "kite-ingestor:test".to_owned(), 1)
 }
 
-fn go_to(link: &mut Link, redis: &RedisServer) {
+fn go_to(link: &mut Links, redis: &RedisServer) {
     let url = format!("redis://127.0.0.1:{}", redis.port());
     link.set_target(&Target::parse(&url).unwrap());
 }
 
-fn publish(link: &mut Link, message: &Value) {
+fn publish(link: &mut Links, message: &Value) {
     let message = message.to_string();
-    link.push(Kind::Tick, |out| {
+    link.push(Kind::Tick, 0, |out| {
         write_command(out, &[b"PUBLISH", b"c", message.as_bytes()]);
     });
 }
 
 /// Turns it until `done`.
-async fn turn(link: &mut Link, done: impl Fn(&Link) -> bool) {
+async fn turn(link: &mut Links, done: impl Fn(&Links) -> bool) {
     let clock = Clock::system();
     let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
     let turning = poll_fn(|cx| {
@@ -68,9 +68,9 @@ async fn turn(link: &mut Link, done: impl Fn(&Link) -> bool) {
 }
 
 /// Nothing but what is published from now on arrives at `redis`, and everything is counted.
-async fn publishes_only_news(link: &mut Link, redis: &RedisServer, before: u64) {
+async fn publishes_only_news(link: &mut Links, redis: &RedisServer, before: u64) {
     let mut ticks = redis.subscribe().await;
-    turn(link, Link::is_open).await;
+    turn(link, Links::is_open).await;
     publish(link, &"new".into());
     turn(link, |link| link.counts().published > 0 && link.is_idle()).await;
     assert!(ticks.tick().await == "new", "something old arrived");
@@ -83,7 +83,7 @@ async fn what_an_open_link_has_not_written_is_not_for_another_server() {
     let (old, new) = (RedisServer::start().await, RedisServer::start().await);
     let mut link = link();
     go_to(&mut link, &old);
-    turn(&mut link, Link::is_open).await;
+    turn(&mut link, Links::is_open).await;
     for _ in 0..3 {
         publish(&mut link, &"old".into());
     }
@@ -96,7 +96,7 @@ async fn what_a_dead_link_has_left_is_not_for_another_server() {
     let (mut old, new) = (RedisServer::start().await, RedisServer::start().await);
     let mut link = link();
     go_to(&mut link, &old);
-    turn(&mut link, Link::is_open).await;
+    turn(&mut link, Links::is_open).await;
     old.signal("-STOP");
     for _ in 0..TOO_MANY {
         publish(&mut link, &"x".repeat(TOO_LARGE).into());

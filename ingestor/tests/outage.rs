@@ -5,7 +5,8 @@ mod stage;
 use contract::{Assignment, Report};
 use ingestor::redis::access::Access;
 use ingestor::redis::greeting::greet;
-use ingestor::redis::target::Target;
+use ingestor::redis::target::Single;
+use ingestor::stream::Address;
 use service::tls::Roots;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, free_port};
@@ -252,7 +253,11 @@ async fn a_new_link_ends_the_one_before_and_no_other() {
     service::tls::install();
     let redis = RedisServer::start().await;
     let access = Access::new(None, Roots::of_machine()).unwrap();
-    let target = Target::parse(&format!("redis://127.0.0.1:{}", redis.port())).unwrap();
+    let target = Single::at(Address {
+        host: "127.0.0.1".to_owned(),
+        port: redis.port(),
+        tls: false,
+    });
     let mut old = greet(&target, &access, "ours", None).await.unwrap();
     let mut other = greet(&target, &access, "theirs", None).await.unwrap();
     let _fails_to_end_other = greet(&target, &access, "ours", other.id).await.unwrap();

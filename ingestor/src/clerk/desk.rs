@@ -7,11 +7,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::RedisError;
-use redis::aio::MultiplexedConnection;
 use rustc_hash::FxHasher;
 use serde::Deserialize;
 
+use super::ways::{WayError, Ways};
 use crate::books::Books;
 use crate::books::Listing;
 use crate::books::event::{Announcement, Event};
@@ -62,9 +61,9 @@ impl Desk {
     pub(super) async fn survey(
         &mut self,
         books: &Books,
-        redis: &mut MultiplexedConnection,
+        ways: &mut Ways,
         now: Instant,
-    ) -> Result<(), RedisError> {
+    ) -> Result<(), WayError> {
         let mut found: BTreeMap<u32, Option<String>> =
             books.entries.keys().map(|token| (*token, None)).collect();
         let mut cursor = 0_u64;
@@ -74,7 +73,7 @@ impl Desk {
                 .arg(cursor)
                 .arg("COUNT")
                 .arg(AT_ONCE)
-                .query_async(redis)
+                .query_async(ways.to(&books.directory()).await?)
                 .await?;
             for (token, json) in rows {
                 let token = std::str::from_utf8(&token)
@@ -89,7 +88,7 @@ impl Desk {
                 break;
             }
         }
-        self.settle(books, &found, redis, now).await
+        self.settle(books, &found, ways, now).await
     }
 
     /// Compares with the directory what is new or another than it was, or everything that is wanted
@@ -98,9 +97,9 @@ impl Desk {
         &mut self,
         books: &Books,
         everything: bool,
-        redis: &mut MultiplexedConnection,
+        ways: &mut Ways,
         now: Instant,
-    ) -> Result<(), RedisError> {
+    ) -> Result<(), WayError> {
         let changed = books.entries.iter().filter(|(token, entry)| {
             let known = self.known.get(token);
             let same = known.is_some_and(|known| {
@@ -111,29 +110,29 @@ impl Desk {
         let changed: Vec<u32> = changed.map(|(token, _)| *token).collect();
         let mut found = BTreeMap::new();
         for tokens in changed.chunks(AT_ONCE) {
-            let rows = fields(&books.directory(), tokens, redis).await?;
+            let rows = fields(&books.directory(), tokens, ways).await?;
             found.extend(tokens.iter().copied().zip(rows));
         }
-        self.settle(books, &found, redis, now).await
+        self.settle(books, &found, ways, now).await
     }
 
     /// Removes what has had its grace.
     pub(super) async fn clear(
         &mut self,
         books: &Books,
-        redis: &mut MultiplexedConnection,
+        ways: &mut Ways,
         now: Instant,
-    ) -> Result<(), RedisError> {
+    ) -> Result<(), WayError> {
         let due = self.leaving.iter().filter(|(_, at)| **at <= now);
         let due: Vec<u32> = due.map(|(token, _)| *token).collect();
         for tokens in due.chunks(AT_ONCE) {
-            let rows = fields(&books.directory(), tokens, redis).await?;
+            let rows = fields(&books.directory(), tokens, ways).await?;
             // Another account may have taken one over meanwhile.
             let gone = tokens.iter().zip(rows);
             let gone =
                 gone.filter_map(|(token, row)| Some((*token, books.removal(*token, &row?)?)));
             let (gone, events): (Vec<u32>, Vec<Event>) = gone.unzip();
-            delete(&books.directory(), &gone, redis).await?;
+            delete(&books.directory(), &gone, ways).await?;
             self.events.extend(events);
             for token in tokens {
                 self.leaving.remove(token);
@@ -148,7 +147,7 @@ impl Desk {
         // Ordered by prefix.
         for ticks in due.chunk_by(|a, b| a.0 == b.0) {
             let tokens: Vec<u32> = ticks.iter().map(|(_, token)| *token).collect();
-            remove_ticks(books, &ticks[0].0, &tokens, redis).await?;
+            remove_ticks(books, &ticks[0].0, &tokens, ways).await?;
             for key in ticks {
                 self.old.remove(key);
             }
@@ -157,14 +156,10 @@ impl Desk {
     }
 
     /// Takes this account's rows out, without a word to readers: they stream on elsewhere.
-    pub(super) async fn leave(
-        &self,
-        books: &Books,
-        redis: &mut MultiplexedConnection,
-    ) -> Result<(), RedisError> {
+    pub(super) async fn leave(&self, books: &Books, ways: &mut Ways) -> Result<(), WayError> {
         let tokens: Vec<u32> = self.known.keys().copied().collect();
         for tokens in tokens.chunks(AT_ONCE) {
-            delete(&books.directory(), tokens, redis).await?;
+            delete(&books.directory(), tokens, ways).await?;
         }
         let mut ticks: BTreeMap<&Arc<str>, Vec<u32>> = BTreeMap::new();
         for (token, known) in &self.known {
@@ -173,7 +168,7 @@ impl Desk {
             }
         }
         for (prefix, tokens) in ticks {
-            remove_ticks(books, prefix, &tokens, redis).await?;
+            remove_ticks(books, prefix, &tokens, ways).await?;
         }
         Ok(())
     }
@@ -214,9 +209,9 @@ impl Desk {
         &mut self,
         books: &Books,
         found: &BTreeMap<u32, Option<String>>,
-        redis: &mut MultiplexedConnection,
+        ways: &mut Ways,
         now: Instant,
-    ) -> Result<(), RedisError> {
+    ) -> Result<(), WayError> {
         let mut difference = books.difference(found);
         while !difference.is_empty() {
             let rows = difference.drain(..difference.len().min(AT_ONCE));
@@ -228,6 +223,7 @@ impl Desk {
                     command.arg(token).arg(&entry.json);
                 }
             }
+            let redis = ways.to(&books.directory()).await?;
             let () = command.query_async(redis).await?;
             // What is written is no difference the next time: it is told from now on.
             let told = rows.into_iter().filter_map(|(_, event)| event);
@@ -271,27 +267,22 @@ impl Desk {
 async fn fields(
     key: &str,
     tokens: &[u32],
-    redis: &mut MultiplexedConnection,
-) -> Result<Vec<Option<String>>, RedisError> {
+    ways: &mut Ways,
+) -> Result<Vec<Option<String>>, WayError> {
     let mut command = redis::cmd("HMGET");
-    let values: Vec<Option<Vec<u8>>> = command.arg(key).arg(tokens).query_async(redis).await?;
+    let command = command.arg(key).arg(tokens);
+    let values: Vec<Option<Vec<u8>>> = command.query_async(ways.to(key).await?).await?;
     let texts = values.into_iter();
     Ok(texts.map(|value| String::from_utf8(value?).ok()).collect())
 }
 
-async fn delete(
-    key: &str,
-    tokens: &[u32],
-    redis: &mut MultiplexedConnection,
-) -> Result<(), RedisError> {
+async fn delete(key: &str, tokens: &[u32], ways: &mut Ways) -> Result<(), WayError> {
     if tokens.is_empty() {
         return Ok(());
     }
-    redis::cmd("HDEL")
-        .arg(key)
-        .arg(tokens)
-        .query_async(redis)
-        .await
+    let mut command = redis::cmd("HDEL");
+    let command = command.arg(key).arg(tokens);
+    Ok(command.query_async(ways.to(key).await?).await?)
 }
 
 /// Removes the newest ticks of instruments under a prefix, as far as this account wrote them.
@@ -299,11 +290,11 @@ async fn remove_ticks(
     books: &Books,
     prefix: &str,
     tokens: &[u32],
-    redis: &mut MultiplexedConnection,
-) -> Result<(), RedisError> {
+    ways: &mut Ways,
+) -> Result<(), WayError> {
     let key = books.last(prefix);
     for tokens in tokens.chunks(AT_ONCE) {
-        let ticks = fields(&key, tokens, redis).await?;
+        let ticks = fields(&key, tokens, ways).await?;
         let ours = |tick: &str| {
             let writer: Option<Writer> = serde_json::from_str(tick).ok();
             writer.is_some_and(|writer| {
@@ -313,36 +304,27 @@ async fn remove_ticks(
         let own = tokens.iter().zip(ticks);
         let own = own.filter(|(_, tick)| tick.as_deref().is_some_and(ours));
         let own: Vec<u32> = own.map(|(token, _)| *token).collect();
-        delete(&key, &own, redis).await?;
+        delete(&key, &own, ways).await?;
     }
     Ok(())
 }
 
 /// Tells one piece of news.
-pub(super) async fn tell(
-    news: &News,
-    books: &Books,
-    redis: &mut MultiplexedConnection,
-) -> Result<(), RedisError> {
+pub(super) async fn tell(news: &News, books: &Books, ways: &mut Ways) -> Result<(), WayError> {
     if let What::Order(order) = &news.what {
         let channel = format!("{}orders:{}", books.key_start(), books.account.name);
-        return redis::cmd("PUBLISH")
-            .arg(channel)
-            .arg(order)
-            .query_async(redis)
-            .await;
+        let redis = ways.to(&channel).await?;
+        let mut command = redis::cmd("PUBLISH");
+        return Ok(command.arg(&channel).arg(order).query_async(redis).await?);
     }
     match news.event(books) {
-        Some(event) => announce(&event.announce(books, news.ts), redis).await,
+        Some(event) => announce(&event.announce(books, news.ts), ways).await,
         None => Ok(()),
     }
 }
 
 /// Publishes an event on its channels and adds it to the log.
-pub(super) async fn announce(
-    announcement: &Announcement,
-    redis: &mut MultiplexedConnection,
-) -> Result<(), RedisError> {
+pub(super) async fn announce(announcement: &Announcement, ways: &mut Ways) -> Result<(), WayError> {
     let mut pipe = redis::pipe();
     for channel in &announcement.channels {
         pipe.cmd("PUBLISH")
@@ -359,7 +341,9 @@ pub(super) async fn announce(
         .arg("d")
         .arg(&announcement.json)
         .ignore();
-    pipe.query_async(redis).await
+    // Plain messages may go to any server, so that they go where the log is.
+    let redis = ways.to(&announcement.log).await?;
+    Ok(pipe.query_async(redis).await?)
 }
 
 fn hash(json: &str) -> u64 {

@@ -1,7 +1,7 @@
-//! From a frame to the link: packets are looked up, judged, numbered and rendered.
+//! From a frame to the links: packets are looked up, judged, numbered and rendered.
 //!
-//! Owns the table, the link and what waits for it. Takes every packet at once and never waits:
-//! while the link takes nothing, the latest packet of each token is held back. Must not know
+//! Owns the table, the links and what waits for it. Takes every packet at once and never waits:
+//! while they take nothing, the latest packet of each token is held back. Must not know
 //! sockets, and must not allocate, lock or log per packet.
 
 use std::task::Context;
@@ -13,7 +13,7 @@ use service::clock::Clock;
 
 use super::shelf::Shelf;
 use crate::redis::backlog::Backlog;
-use crate::redis::link::Link;
+use crate::redis::links::Links;
 use crate::redis::outbox::Kind;
 use crate::redis::resp::write_bulk;
 use crate::redis::target::Target;
@@ -36,7 +36,7 @@ pub struct Publisher {
     /// The instruments.
     pub table: Table,
     /// The way out.
-    pub link: Link,
+    pub links: Links,
     /// The counters.
     pub stats: Stats,
     backlog: Backlog,
@@ -55,10 +55,10 @@ pub struct Publisher {
 impl Publisher {
     /// A pipeline without instruments.
     #[must_use]
-    pub fn new(link: Link, clock: Clock) -> Self {
+    pub fn new(links: Links, clock: Clock) -> Self {
         Self {
             table: Table::default(),
-            link,
+            links,
             stats: Stats::default(),
             backlog: Backlog::default(),
             shelf: Shelf::default(),
@@ -91,14 +91,14 @@ impl Publisher {
             }
         }
         self.shelf.replace(&before, &self.table, self.clock.now());
-        self.link.forgive_keeping();
+        self.links.forgive_keeping();
     }
 
     /// Goes to `target`. What an old link leaves unanswered is lost to readers of the new one.
     pub fn set_target(&mut self, target: &Target) {
-        let lost = self.link.counts().lost();
-        self.link.set_target(target);
-        if self.link.counts().lost() != lost {
+        let lost = self.links.counts().lost();
+        self.links.set_target(target);
+        if self.links.counts().lost() != lost {
             self.table.on_messages_lost();
         }
     }
@@ -142,9 +142,9 @@ impl Publisher {
         let mut changed = false;
         loop {
             self.count_batch();
-            let lost = self.link.counts().lost();
-            changed |= self.link.poll(cx, now);
-            if self.link.counts().lost() != lost {
+            let lost = self.links.counts().lost();
+            changed |= self.links.poll(cx, now);
+            if self.links.counts().lost() != lost {
                 self.table.on_messages_lost();
             }
             if !self.drain_backlog(now) && !self.keep(now) {
@@ -156,9 +156,9 @@ impl Publisher {
     /// When something is to be done even if no socket wakes the plane.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        // A link that takes nothing wakes the plane when it does.
-        let kept = self.shelf.deadline().filter(|_| self.link.can_take());
-        kept.into_iter().chain(self.link.deadline()).min()
+        // Links that take nothing wake the plane when they do.
+        let kept = self.shelf.deadline().filter(|_| self.links.can_keep());
+        kept.into_iter().chain(self.links.deadline()).min()
     }
 
     /// Writes what is to be kept without regard to intervals from now on.
@@ -170,7 +170,7 @@ impl Publisher {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         let nothing_left = self.backlog.is_empty() && self.shelf.is_idle();
-        self.link.is_idle() && (nothing_left || !self.link.is_open())
+        self.links.is_idle() && (nothing_left || !self.links.is_open())
     }
 
     fn on_packet(&mut self, packet: &Packet, received: Received, ticks: &mut [u64]) -> bool {
@@ -197,7 +197,7 @@ impl Publisher {
             let age = (received.us / 1_000_000 - time) as f64;
             self.stats.exchange_age.observe(&AGE_BOUNDS, age, 1);
         }
-        if self.backlog.is_empty() && self.link.can_take() {
+        if self.backlog.is_empty() && self.links.can_take() {
             self.render(row, packet, received.at);
         } else if self.backlog.hold(row, packet) {
             self.stats.conflated += 1;
@@ -209,14 +209,14 @@ impl Publisher {
     fn render(&mut self, row: u32, packet: &Packet, now: Instant) {
         let messages = self.table.messages(row);
         let published_us = self.stamp(messages);
-        let link = &mut self.link;
+        let links = &mut self.links;
         let judged = self.table.render(row, packet, published_us, |message| {
-            link.push(Kind::Tick, |out| {
+            links.push(Kind::Tick, message.slot, |out| {
                 out.extend_from_slice(message.head);
                 write_bulk(out, message.json);
             });
             if let Some(stream) = message.stream {
-                link.push(Kind::Kept, |out| {
+                links.push(Kind::Kept, stream.slot, |out| {
                     stream.write(out, message.json, published_us);
                 });
             }
@@ -240,11 +240,11 @@ impl Publisher {
 
     /// Renders what is held back while the link takes it; whether there was anything.
     fn drain_backlog(&mut self, now: Instant) -> bool {
-        if self.backlog.is_empty() || !self.link.can_take() {
+        if self.backlog.is_empty() || !self.links.can_take() {
             return false;
         }
         self.stamps_left = 0;
-        while self.link.can_take()
+        while self.links.can_take()
             && self.batch < BATCH
             && let Some((row, packet)) = self.backlog.take_oldest()
         {
@@ -254,12 +254,12 @@ impl Publisher {
     }
 
     fn keep(&mut self, now: Instant) -> bool {
-        if !self.link.can_take() || !self.shelf.is_due(&self.link, now) {
+        if !self.links.can_keep() || !self.shelf.is_due(&self.links, now) {
             return false;
         }
         let now_us = self.clock.wall_micros();
         self.shelf
-            .write(&mut self.table, &mut self.link, now, now_us)
+            .write(&mut self.table, &mut self.links, now, now_us)
     }
 
     fn count_batch(&mut self) {
@@ -293,9 +293,9 @@ mod tests {
         service::tls::install();
         let access = Access::new(None, Roots::of_machine()).unwrap();
         let clock = Clock::manual("2025-12-01T06:30:00Z".parse().unwrap());
-        let link = Link::new(access, "test".to_owned(), 1);
-        let mut publisher = Publisher::new(link, clock.clone());
-        publisher.replace(Table::build(&sample(), "1"));
+        let links = Links::new(access, "test".to_owned(), 1);
+        let mut publisher = Publisher::new(links, clock.clone());
+        publisher.replace(Table::build(&sample(), "1", false));
         let token = Token(12_192_002);
         publisher.table.on_subscribe(token, clock.now());
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use kite::{Packet, Token};
 
 use crate::keep::{Judged, Keeper, Newest};
-use crate::redis::link::Link;
+use crate::redis::links::Links;
 use crate::redis::outbox::Kind;
 use crate::redis::resp::write_bulk;
 use crate::table::Table;
@@ -30,8 +30,8 @@ const TURN: usize = 64;
 #[derive(Debug, Default)]
 pub struct Shelf {
     keeper: Keeper,
-    /// Links opened when everything was marked the last time: another server may know nothing.
-    opened: u64,
+    /// [`Links::changes`] when everything was marked the last time: another server may know nothing.
+    changes: u64,
     /// The price that each row's keys hold, and since when.
     prices: Vec<Option<(i32, Instant)>>,
     /// The command that is being gathered.
@@ -72,15 +72,21 @@ impl Shelf {
     }
 
     /// Writes what is due, a part at a time; whether there was anything.
-    pub fn write(&mut self, table: &mut Table, link: &mut Link, now: Instant, now_us: i64) -> bool {
-        if self.opened != link.opened() {
-            self.opened = link.opened();
+    pub fn write(
+        &mut self,
+        table: &mut Table,
+        links: &mut Links,
+        now: Instant,
+        now_us: i64,
+    ) -> bool {
+        if self.changes != links.changes() {
+            self.changes = links.changes();
             self.prices.fill(None);
             self.mark_all(table, now);
         }
         let mut written = 0;
         while written < TURN
-            && link.can_take()
+            && links.can_keep()
             && let Some(output) = self.keeper.take(now)
         {
             written += 1;
@@ -88,17 +94,17 @@ impl Shelf {
             if let Some(newest) = self.keeper.newest(row) {
                 let price = &mut self.prices[row as usize];
                 self.gathered
-                    .add(table, link, output, newest, price, (now, now_us));
+                    .add(table, links, output, newest, price, (now, now_us));
             }
         }
-        self.gathered.send(table, link);
+        self.gathered.send(table, links);
         written > 0
     }
 
     /// Whether [`Shelf::write`] has something to do.
     #[must_use]
-    pub fn is_due(&self, link: &Link, now: Instant) -> bool {
-        self.opened != link.opened() || self.keeper.is_due(now)
+    pub fn is_due(&self, links: &Links, now: Instant) -> bool {
+        self.changes != links.changes() || self.keeper.is_due(now)
     }
 
     /// Writes what is left without regard to intervals from now on.
@@ -132,7 +138,7 @@ impl Gathered {
     fn add(
         &mut self,
         table: &mut Table,
-        link: &mut Link,
+        links: &mut Links,
         output: u32,
         newest: &Newest,
         known: &mut Option<(i32, Instant)>,
@@ -142,7 +148,7 @@ impl Gathered {
             return;
         };
         if self.ticks == TICKS || self.keeping != keeping {
-            self.send(table, link);
+            self.send(table, links);
             self.keeping = keeping;
         }
         let Some(kept) = table.render_kept(output, newest, now_us) else {
@@ -152,10 +158,12 @@ impl Gathered {
             price == newest.packet.last_price
                 && now.saturating_duration_since(since) < kept.last.ttl / RENEWED_IN
         });
-        if let Some((fronts, price)) = kept.prices.filter(|_| !is_known) {
+        if let Some(price) = kept.price.filter(|_| !is_known) {
             *known = Some((newest.packet.last_price, now));
-            for front in fronts {
-                link.push(Kind::Kept, |out| kept.last.write_price(out, front, price));
+            for (front, slot) in price.fronts {
+                links.push(Kind::Kept, slot, |out| {
+                    kept.last.write_price(out, front, price.text);
+                });
             }
         }
         write_bulk(
@@ -166,11 +174,11 @@ impl Gathered {
         self.ticks += 1;
     }
 
-    fn send(&mut self, table: &Table, link: &mut Link) {
+    fn send(&mut self, table: &Table, links: &mut Links) {
         if self.ticks > 0
             && let Some(last) = table.last(self.keeping)
         {
-            link.push(Kind::Kept, |out| {
+            links.push(Kind::Kept, last.slot, |out| {
                 last.write_ticks(out, self.ticks, &self.fields);
             });
         }

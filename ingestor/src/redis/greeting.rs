@@ -13,7 +13,7 @@ use super::access::{Access, Keys, Login};
 use super::refusal::GreetError;
 use super::resp::{Replies, Reply, write_command};
 use super::sentinel;
-use super::target::{Place, Target};
+use super::target::{Place, Single};
 use crate::stream::{Stream, connect};
 
 /// Connecting and greeting together may take this long.
@@ -37,7 +37,7 @@ pub struct Greeted {
 /// # Errors
 /// When the server is not there, is no Redis, or does not take commands.
 pub async fn greet(
-    target: &Target,
+    target: &Single,
     access: &Access,
     name: &str,
     previous: Option<i64>,
@@ -52,7 +52,7 @@ pub async fn greet(
 }
 
 async fn introduce(
-    target: &Target,
+    target: &Single,
     keys: &Keys,
     name: &str,
     previous: Option<i64>,

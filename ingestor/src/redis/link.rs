@@ -11,13 +11,14 @@ use futures::future::BoxFuture;
 use service::text::{LineQuota, printable};
 
 use super::access::Access;
+use super::counts::Counts;
 use super::greeting::{Greeted, greet};
 use super::outbox::{Kind, Outbox};
 use super::refusal::GreetError;
 use super::refusing::Refusing;
 use super::resp::{Garbage, Replies, Reply};
 use super::retry::retry_delay;
-use super::target::Target;
+use super::target::Single;
 use super::wire::Wire;
 
 /// Reasons are logged so often at most; a server's longer texts are cut.
@@ -42,41 +43,21 @@ const LOOK_AT_FIRST: Duration = Duration::from_millis(1);
 /// What a replica answers to a command that writes.
 const READ_ONLY: &[u8] = b"READONLY";
 
+/// What a server of a cluster answers about a key that it does not have, or not yet, or not any more.
+const ELSEWHERE: [&[u8]; 3] = [b"MOVED ", b"ASK ", b"TRYAGAIN "];
+
 /// A server that said it was a replica counts as one for this long, if it says nothing else: longer
 /// than the longest wait for another link.
 const REPLICA_FOR: Duration = Duration::from_secs(10);
-
-/// What went over the link since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Ticks answered without an error.
-    pub published: u64,
-    /// Ticks answered with an error.
-    pub failed: u64,
-    /// Ticks written to a link that died before it answered, or left over when the link went to
-    /// another server.
-    pub unknown: u64,
-    /// Commands that keep something of ticks in Redis, answered without an error.
-    pub kept: u64,
-    /// The same, answered with an error.
-    pub unkept: u64,
-    /// Links opened after the first.
-    pub reconnects: u64,
-}
-
-impl Counts {
-    /// Ticks that readers got nothing of, as far as is known.
-    #[must_use]
-    pub const fn lost(&self) -> u64 {
-        self.failed + self.unknown
-    }
-}
 
 /// The way to one Redis.
 pub struct Link {
     access: Access,
     name: String,
-    target: Option<Target>,
+    clustered: bool,
+    /// The server said that a key is elsewhere.
+    moved: bool,
+    target: Option<Single>,
     state: State,
     previous: Option<i64>,
     outbox: Outbox,
@@ -136,12 +117,14 @@ enum LinkError {
 
 impl Link {
     /// A link to nowhere yet. `name` is what the server shows of it: without spaces, and of this
-    /// process alone.
+    /// process alone. Servers that are `clustered` may say that a key is elsewhere.
     #[must_use]
-    pub fn new(access: Access, name: String, seed: u64) -> Self {
+    pub fn new(access: Access, name: String, seed: u64, clustered: bool) -> Self {
         Self {
             access,
             name,
+            clustered,
+            moved: false,
             target: None,
             state: State::Away { until: None },
             previous: None,
@@ -164,7 +147,7 @@ impl Link {
     }
 
     /// Goes to `target`; nothing happens where the link already leads there.
-    pub fn set_target(&mut self, target: &Target) {
+    pub fn set_target(&mut self, target: &Single) {
         if self.target.as_ref() == Some(target) {
             return;
         }
@@ -193,6 +176,18 @@ impl Link {
     #[inline]
     pub fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         self.outbox.push(kind, write);
+    }
+
+    /// Gives up whatever is under way.
+    pub fn abandon(&mut self) {
+        self.counts.unknown += self.outbox.forget();
+        self.state = State::Away { until: None };
+        self.target = None;
+    }
+
+    /// Whether the server said since the last call that a key is elsewhere.
+    pub const fn take_moved(&mut self) -> bool {
+        std::mem::replace(&mut self.moved, false)
     }
 
     /// How many links were opened.
@@ -451,6 +446,10 @@ impl Link {
                 *refused += 1;
                 if text.starts_with(READ_ONLY) {
                     return Err(LinkError::Replica);
+                }
+                if self.clustered && ELSEWHERE.iter().any(|code| text.starts_with(code)) {
+                    self.moved = true;
+                    continue;
                 }
                 if refusing.on_refused(text, now) {
                     news = Some(kind);

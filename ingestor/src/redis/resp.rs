@@ -24,10 +24,12 @@ pub fn write_command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
     }
 }
 
-/// The constant part of `PUBLISH channel message`: everything in front of the message.
+/// The constant part of `PUBLISH channel message`, or of `SPUBLISH`: everything in front of the
+/// message.
 #[must_use]
-pub fn publish_head(channel: &str) -> Vec<u8> {
-    let mut head = b"*3\r\n$7\r\nPUBLISH\r\n".to_vec();
+pub fn publish_head(channel: &str, sharded: bool) -> Vec<u8> {
+    let mut head = b"*3\r\n".to_vec();
+    write_bulk(&mut head, if sharded { b"SPUBLISH" } else { b"PUBLISH" });
     write_bulk(&mut head, channel.as_bytes());
     head
 }
@@ -201,9 +203,13 @@ mod tests {
         let mut out = Vec::new();
         write_command(&mut out, &[b"CLIENT", b"ID"]);
         assert_eq!(out, b"*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n");
-        let mut publish = publish_head("a:b");
+        let mut publish = publish_head("a:b", false);
         write_bulk(&mut publish, b"{}");
         assert_eq!(publish, b"*3\r\n$7\r\nPUBLISH\r\n$3\r\na:b\r\n$2\r\n{}\r\n");
+        assert_eq!(
+            publish_head("a:b", true),
+            b"*3\r\n$8\r\nSPUBLISH\r\n$3\r\na:b\r\n"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! redis://HOST[:PORT][/DATABASE]                     rediss://… for TLS
 //! redis-sentinel://HOST[:PORT],HOST[:PORT]…/MASTER   rediss-sentinel://… for TLS, to Sentinels too
+//! redis-cluster://HOST[:PORT],HOST[:PORT]…[/sharded] rediss-cluster://… for TLS
 //! ```
 
 use crate::stream::Address;
@@ -12,7 +13,16 @@ const SENTINEL_PORT: u16 = 26_379;
 
 /// A Redis to publish to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub enum Target {
+    /// One server at a time.
+    Single(Single),
+    /// Many.
+    Cluster(Cluster),
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Single {
     /// Where it is.
     pub place: Place,
     /// The database to select; 0 is what a connection starts with.
@@ -26,6 +36,15 @@ pub enum Place {
     Server(Address),
     /// Where these say.
     Sentinels(Sentinels),
+}
+
+/// A Redis Cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Servers that know the others; one at least, and all alike with or without TLS.
+    pub nodes: Vec<Address>,
+    /// Whether ticks go to the subscribers of sharded channels.
+    pub sharded: bool,
 }
 
 /// Redis Sentinels.
@@ -42,8 +61,8 @@ pub struct Sentinels {
 pub enum InvalidTarget {
     /// Another scheme, or no host.
     #[error(
-        "redis address must be redis://HOST[:PORT][/DATABASE], redis-sentinel://HOST[:PORT],…/MASTER, or the same with \
-         rediss"
+        "redis address must be redis://HOST[:PORT][/DATABASE], redis-sentinel://HOST[:PORT],…/MASTER, \
+         redis-cluster://HOST[:PORT],…, or the same with rediss"
     )]
     Form,
     /// User or password, which belong into a Secret.
@@ -52,56 +71,41 @@ pub enum InvalidTarget {
 }
 
 impl Target {
-    /// Reads `redis://HOST[:PORT][/DATABASE]`, or `rediss://…` for TLS.
+    /// Reads an address in one of the spellings of this module.
     ///
     /// # Errors
     /// When it is something else.
     pub fn parse(url: &str) -> Result<Self, InvalidTarget> {
-        for (scheme, tls) in [("redis-sentinel://", false), ("rediss-sentinel://", true)] {
-            if let Some(rest) = url.strip_prefix(scheme) {
-                return Self::sentinels(rest, tls);
-            }
-        }
-        let (rest, tls) = match url.strip_prefix("rediss://") {
-            Some(rest) => (rest, true),
-            None => (
-                url.strip_prefix("redis://").ok_or(InvalidTarget::Form)?,
-                false,
-            ),
-        };
+        let (scheme, rest) = url.split_once("://").ok_or(InvalidTarget::Form)?;
         if rest.contains('@') {
             return Err(InvalidTarget::UserInfo);
         }
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let database = match database {
-            "" => 0,
-            number => number.parse().map_err(|_| InvalidTarget::Form)?,
-        };
-        let address = Address::parse(authority, PORT, tls).ok_or(InvalidTarget::Form)?;
-        Ok(Self {
-            place: Place::Server(address),
-            database,
-        })
+        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+        match scheme {
+            "redis" | "rediss" => server(hosts, path, scheme == "rediss"),
+            "redis-sentinel" | "rediss-sentinel" => {
+                sentinels(hosts, path, scheme == "rediss-sentinel")
+            }
+            "redis-cluster" | "rediss-cluster" => cluster(hosts, path, scheme == "rediss-cluster"),
+            _ => None,
+        }
+        .ok_or(InvalidTarget::Form)
     }
 
-    fn sentinels(rest: &str, tls: bool) -> Result<Self, InvalidTarget> {
-        if rest.contains('@') {
-            return Err(InvalidTarget::UserInfo);
-        }
-        let (nodes, master) = rest.split_once('/').ok_or(InvalidTarget::Form)?;
-        let nodes = nodes
-            .split(',')
-            .map(|node| Address::parse(node, SENTINEL_PORT, tls));
-        let nodes: Option<Vec<Address>> = nodes.collect();
-        match nodes {
-            Some(nodes) if !master.is_empty() => Ok(Self {
-                place: Place::Sentinels(Sentinels {
-                    master: master.to_owned(),
-                    nodes,
-                }),
-                database: 0,
-            }),
-            _ => Err(InvalidTarget::Form),
+    /// Whether ticks go to the subscribers of sharded channels.
+    #[must_use]
+    pub const fn is_sharded(&self) -> bool {
+        matches!(self, Self::Cluster(Cluster { sharded: true, .. }))
+    }
+}
+
+impl Single {
+    /// The server at `address`.
+    #[must_use]
+    pub const fn at(address: Address) -> Self {
+        Self {
+            place: Place::Server(address),
+            database: 0,
         }
     }
 
@@ -115,6 +119,43 @@ impl Target {
     }
 }
 
+fn server(authority: &str, database: &str, tls: bool) -> Option<Target> {
+    let database = match database {
+        "" => 0,
+        number => number.parse().ok()?,
+    };
+    let place = Place::Server(Address::parse(authority, PORT, tls)?);
+    Some(Target::Single(Single { place, database }))
+}
+
+fn sentinels(nodes: &str, master: &str, tls: bool) -> Option<Target> {
+    if master.is_empty() {
+        return None;
+    }
+    let place = Place::Sentinels(Sentinels {
+        master: master.to_owned(),
+        nodes: addresses(nodes, SENTINEL_PORT, tls)?,
+    });
+    Some(Target::Single(Single { place, database: 0 }))
+}
+
+fn cluster(nodes: &str, path: &str, tls: bool) -> Option<Target> {
+    let nodes = addresses(nodes, PORT, tls)?;
+    let sharded = match path {
+        "" => false,
+        "sharded" => true,
+        _ => return None,
+    };
+    Some(Target::Cluster(Cluster { nodes, sharded }))
+}
+
+fn addresses(list: &str, default_port: u16, tls: bool) -> Option<Vec<Address>> {
+    let nodes = list.split(',');
+    nodes
+        .map(|node| Address::parse(node, default_port, tls))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,14 +164,17 @@ mod tests {
     fn addresses_are_read() {
         let server = |url: &str| {
             let target = Target::parse(url).unwrap();
-            let Place::Server(address) = &target.place else {
+            let Target::Single(single) = &target else {
+                panic!("{target:?}")
+            };
+            let Place::Server(address) = &single.place else {
                 panic!("{target:?}")
             };
             (
                 address.host.clone(),
                 address.port,
-                target.tls(),
-                target.database,
+                single.tls(),
+                single.database,
             )
         };
         let plain = server("redis://redis.default.svc:6380/2");
@@ -141,7 +185,10 @@ mod tests {
     #[test]
     fn sentinels_are_read() {
         let target = Target::parse("rediss-sentinel://a,b:1/mymaster").unwrap();
-        let Place::Sentinels(sentinels) = &target.place else {
+        let Target::Single(single) = &target else {
+            panic!("{target:?}")
+        };
+        let Place::Sentinels(sentinels) = &single.place else {
             panic!("{target:?}")
         };
         let nodes = sentinels
@@ -153,12 +200,35 @@ mod tests {
             (nodes, sentinels.master.as_str()),
             (vec![("a", 26_379), ("b", 1)], "mymaster")
         );
-        assert!(target.tls());
+        assert!(single.tls());
         for bad in [
             "redis-sentinel://a",
             "redis-sentinel://a/",
             "redis-sentinel://a,/m",
             "redis-sentinel:///m",
+        ] {
+            assert_eq!(Target::parse(bad), Err(InvalidTarget::Form), "{bad}");
+        }
+    }
+
+    #[test]
+    fn clusters_are_read() {
+        let read = |url: &str| match Target::parse(url) {
+            Ok(Target::Cluster(cluster)) => {
+                let nodes = cluster.nodes.iter();
+                let nodes = nodes.map(|node| format!("{}:{} {}", node.host, node.port, node.tls));
+                (nodes.collect::<Vec<_>>().join(","), cluster.sharded)
+            }
+            other => panic!("{other:?}"),
+        };
+        let plain = read("redis-cluster://a,b:1");
+        assert_eq!(plain, ("a:6379 false,b:1 false".to_owned(), false));
+        let sharded = read("rediss-cluster://[::1]:7/sharded");
+        assert_eq!(sharded, ("::1:7 true".to_owned(), true));
+        for bad in [
+            "redis-cluster://",
+            "redis-cluster://a/1",
+            "redis-cluster://a,",
         ] {
             assert_eq!(Target::parse(bad), Err(InvalidTarget::Form), "{bad}");
         }

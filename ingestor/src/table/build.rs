@@ -11,6 +11,7 @@ use super::keeping::{Keeping, price_fronts};
 use super::row::{Class, Row, Span};
 use super::{Channel, Output, Table};
 use crate::redis::resp::publish_head;
+use crate::redis::slots::slot_of;
 use crate::silence::Usual;
 use crate::tick::decimal::Decimals;
 use crate::tick::face::{Imprint, write_head};
@@ -21,9 +22,10 @@ use crate::tick::rules::FirstPackets;
 type Numbers = BTreeMap<(u16, Keep), Option<u16>>;
 
 impl Table {
-    /// Prepares the rows of `assignment`; `epoch` names this process in every tick.
+    /// Prepares the rows of `assignment`; `epoch` names this process in every tick, which goes to the
+    /// subscribers of `sharded` channels or to all.
     #[must_use]
-    pub fn build(assignment: &Assignment, epoch: &str) -> Self {
+    pub fn build(assignment: &Assignment, epoch: &str, sharded: bool) -> Self {
         let rows = assignment.instruments.len();
         let mut table = Self {
             rows: Vec::with_capacity(rows),
@@ -32,7 +34,7 @@ impl Table {
             channels: assignment
                 .channels
                 .iter()
-                .map(|name| Channel::new(name))
+                .map(|name| Channel::new(name, sharded))
                 .collect(),
             imprint: Imprint::new(&assignment.account, epoch),
             ..Self::default()
@@ -91,7 +93,10 @@ impl Table {
         } else {
             Default::default()
         };
-        let prices = fronts.map(|front| span(&mut self.heads, |heads| heads.extend(front)));
+        let prices = fronts.map(|(front, slot)| {
+            let span = span(&mut self.heads, |heads| heads.extend(front));
+            (span, slot)
+        });
         let sets = self.row_sets.len() as u32;
         self.row_sets.extend_from_slice(&row.sets);
         self.index.insert(row.token.0, position);
@@ -143,10 +148,11 @@ fn span(text: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Span {
 }
 
 impl Channel {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, sharded: bool) -> Self {
         Self {
             name: name.to_owned(),
-            publish_head: publish_head(name),
+            publish_head: publish_head(name, sharded),
+            slot: slot_of(name.as_bytes()),
             seq: 0,
         }
     }

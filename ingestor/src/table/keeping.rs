@@ -8,6 +8,7 @@ use std::time::Duration;
 use contract::{Keep, KeepLast, KeepStream};
 
 use crate::redis::resp::{write_bulk, write_head};
+use crate::redis::slots::slot_of;
 use crate::tick::decimal::write_integer;
 
 /// What every key of a mock account begins with: a bare last price cannot say that it is mock.
@@ -32,6 +33,8 @@ pub struct Last {
     pub interval: Duration,
     /// How long a price stays.
     pub ttl: Duration,
+    /// The slot of the hash.
+    pub slot: u16,
     /// Key of the hash, as an argument.
     key: Vec<u8>,
     /// The end of the commands that keep a price.
@@ -41,6 +44,8 @@ pub struct Last {
 /// The stream that takes every tick.
 #[derive(Clone, Debug)]
 pub struct Stream {
+    /// The slot of its key.
+    pub slot: u16,
     /// Up to where its length stands.
     front: Vec<u8>,
     /// For how long an entry stays; without it the length stands in `front`.
@@ -76,12 +81,14 @@ impl Keeping {
 impl Last {
     fn new(prefix: &str, last: KeepLast) -> Self {
         let (mut key, mut expiry) = (Vec::new(), Vec::new());
-        write_bulk(&mut key, format!("{prefix}:last").as_bytes());
+        let hash = format!("{prefix}:last");
+        write_bulk(&mut key, hash.as_bytes());
         write_bulk(&mut expiry, b"EX");
         write_bulk(&mut expiry, last.ttl_s.to_string().as_bytes());
         Self {
             interval: Duration::from_millis(u64::from(last.interval_ms)),
             ttl: Duration::from_secs(u64::from(last.ttl_s)),
+            slot: slot_of(hash.as_bytes()),
             key,
             expiry,
         }
@@ -103,9 +110,10 @@ impl Last {
     }
 }
 
-/// What stands in front of the price in the two commands that keep an instrument's.
+/// What stands in front of the price in the two commands that keep an instrument's, each with the slot
+/// of its key.
 #[must_use]
-pub fn price_fronts(row: &contract::Row, mock: bool) -> [Vec<u8>; 2] {
+pub fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 2] {
     let start = key_start(mock);
     let keys = [
         format!("{start}ltp:{}:{}", row.exchange, row.tradingsymbol),
@@ -116,7 +124,7 @@ pub fn price_fronts(row: &contract::Row, mock: bool) -> [Vec<u8>; 2] {
         write_head(&mut front, 5);
         write_bulk(&mut front, b"SET");
         write_bulk(&mut front, key.as_bytes());
-        front
+        (front, slot_of(key.as_bytes()))
     })
 }
 
@@ -125,7 +133,8 @@ impl Stream {
         let mut front = Vec::new();
         write_head(&mut front, 8);
         write_bulk(&mut front, b"XADD");
-        write_bulk(&mut front, format!("{prefix}:stream").as_bytes());
+        let key = format!("{prefix}:stream");
+        write_bulk(&mut front, key.as_bytes());
         let (word, age) = match length {
             KeepStream::Seconds(seconds) => {
                 ("MINID", Some(Duration::from_secs(u64::from(seconds))))
@@ -137,7 +146,11 @@ impl Stream {
         if let KeepStream::Entries(entries) = length {
             write_bulk(&mut front, entries.to_string().as_bytes());
         }
-        Self { front, age }
+        Self {
+            slot: slot_of(key.as_bytes()),
+            front,
+            age,
+        }
     }
 
     /// Appends the command that adds `tick`, published at `now_us`.
@@ -231,7 +244,7 @@ mod tests {
             },
         );
         let kept = |mock| {
-            price_fronts(&row, mock).map(|front| {
+            price_fronts(&row, mock).map(|(front, _)| {
                 let mut out = Vec::new();
                 last.write_price(&mut out, &front, b"1.50");
                 words(&out)

@@ -19,6 +19,8 @@ use crate::tick::rules::{Received, tick_time, volume_of};
 pub struct Message<'a> {
     /// The constant part of its command.
     pub head: &'a [u8],
+    /// The slot of its channel.
+    pub slot: u16,
     /// The JSON.
     pub json: &'a [u8],
     /// The stream that takes it too.
@@ -34,8 +36,17 @@ pub struct Kept<'a> {
     pub token: Token,
     /// The JSON.
     pub json: &'a [u8],
-    /// What stands in front of the price in each command that keeps it, and the price.
-    pub prices: Option<([&'a [u8]; 2], &'a [u8])>,
+    /// The price, where it is to be kept for this output.
+    pub price: Option<KeptPrice<'a>>,
+}
+
+/// A price as it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptPrice<'a> {
+    /// What stands in front of it in each command that keeps it, with the slot of the key.
+    pub fronts: [(&'a [u8], u16); 2],
+    /// As text.
+    pub text: &'a [u8],
 }
 
 impl Table {
@@ -67,8 +78,10 @@ impl Table {
             let look = look(head, &self.imprint, row, output);
             let tick = tick(row, output, packet, judged, published_us);
             let len = render::write(&mut self.scratch, &look, &tick);
+            let channel = &self.channels[usize::from(output.channel)];
             push(Message {
-                head: &self.channels[usize::from(output.channel)].publish_head,
+                head: &channel.publish_head,
+                slot: channel.slot,
                 json: &self.scratch[..len],
                 stream: keeping.and_then(|keeping| keeping.stream.as_ref()),
             });
@@ -103,21 +116,24 @@ impl Table {
         let look = look(head, &self.imprint, row, output);
         let tick = tick(row, output, &newest.packet, newest.judged, published_us);
         let len = render::write(&mut self.scratch, &look, &tick);
-        let mut price = Pen::new(&mut self.price);
-        row.decimals.write(&mut price, newest.packet.last_price);
-        let price_len = price.len();
+        let mut pen = Pen::new(&mut self.price);
+        row.decimals.write(&mut pen, newest.packet.last_price);
+        let price_len = pen.len();
         // Once per instrument, however many channels it is on.
         let mut kept = row.outputs.start..row.outputs.end;
         let first = kept.find(|at| self.outputs[*at as usize].interval.is_some());
-        let prices = (newest.judged.current && first == Some(at)).then(|| {
-            let fronts = row.prices.map(|front| &self.heads[front.range()]);
-            (fronts, &self.price[..price_len])
+        let price = (newest.judged.current && first == Some(at)).then(|| {
+            let fronts = row
+                .prices
+                .map(|(front, slot)| (&self.heads[front.range()], slot));
+            let text = &self.price[..price_len];
+            KeptPrice { fronts, text }
         });
         Some(Kept {
             last,
             token: row.token,
             json: &self.scratch[..len],
-            prices,
+            price,
         })
     }
 }

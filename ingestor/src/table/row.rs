@@ -82,8 +82,9 @@ pub struct Row {
     pub(super) volume: Option<u32>,
     pub(super) outputs: Span,
     pub(super) sets: Span,
-    /// What stands in front of its price in each of the two commands that keep it.
-    pub(super) prices: [Span; 2],
+    /// What stands in front of its price in each of the two commands that keep it, and the slot of the
+    /// key.
+    pub(super) prices: [(Span, u16); 2],
 }
 
 impl Row {
@@ -97,7 +98,7 @@ impl Row {
     #[inline]
     #[must_use]
     pub const fn is_kept(&self) -> bool {
-        self.prices[0].start < self.prices[0].end
+        self.prices[0].0.start < self.prices[0].0.end
     }
 
     pub(super) fn forget_socket(&mut self) {

@@ -114,7 +114,7 @@ fn tick(table: &mut Table, packet: &Packet) -> Vec<Value> {
 
 #[test]
 fn each_channel_has_its_own_numbers() {
-    let mut table = Table::build(&sample(), "1");
+    let mut table = Table::build(&sample(), "1", false);
     let share = tick(&mut table, &full(408_065, 1, NOON));
     assert_eq!((&share[0]["seq"], &share[1]["seq"]), (&json!(1), &json!(1)));
     let option = tick(&mut table, &full(12_192_002, 1, NOON));
@@ -127,7 +127,7 @@ fn each_channel_has_its_own_numbers() {
 fn an_old_snapshot_is_seen_and_takes_no_number() {
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     let now = Instant::now();
-    let mut table = Table::build(&sample(), "1");
+    let mut table = Table::build(&sample(), "1", false);
     table.on_subscribe(Token(12_192_002), now);
     let yesterday = full(12_192_002, 900, NOON - 86_400);
     let row = table.find(yesterday.token).unwrap();
@@ -148,7 +148,7 @@ fn an_old_snapshot_is_seen_and_takes_no_number() {
 fn a_first_packet_says_so_and_volume_counts_from_it() {
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     let now = Instant::now();
-    let mut table = Table::build(&sample(), "1");
+    let mut table = Table::build(&sample(), "1", false);
     table.on_subscribe(Token(12_192_002), now);
     let first = tick(&mut table, &full(12_192_002, 100, NOON));
     assert_eq!(first[0]["snapshot"], true);
@@ -169,7 +169,7 @@ fn a_first_packet_says_so_and_volume_counts_from_it() {
 
 #[test]
 fn volume_counts_from_the_last_tick_that_was_rendered() {
-    let mut table = Table::build(&sample(), "1");
+    let mut table = Table::build(&sample(), "1", false);
     tick(&mut table, &full(12_192_002, 100, NOON));
     let row = table.find(Token(12_192_002)).unwrap();
     let held = full(12_192_002, 110, NOON);
@@ -183,7 +183,7 @@ fn volume_counts_from_the_last_tick_that_was_rendered() {
 fn a_new_table_goes_on_where_the_old_one_was() {
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     let now = Instant::now();
-    let mut table = Table::build(&sample(), "1");
+    let mut table = Table::build(&sample(), "1", false);
     for token in [256_265, 408_065, 12_192_002] {
         table.on_subscribe(Token(token), now);
     }
@@ -194,11 +194,11 @@ fn a_new_table_goes_on_where_the_old_one_was() {
     less.instruments.remove(2);
     less.instruments.remove(1);
     less.instruments[0].outputs[0].channel = 0;
-    let mut next = Table::build(&less, "1");
+    let mut next = Table::build(&less, "1", false);
     next.succeed(table);
     assert_eq!(next.row(0).subscribed, Some(now));
 
-    let mut last = Table::build(&sample(), "1");
+    let mut last = Table::build(&sample(), "1", false);
     last.succeed(next);
     let option = tick(&mut last, &full(12_192_002, 200, NOON));
     assert_eq!(option[0]["seq"], 2, "a channel that comes back goes on");
@@ -211,7 +211,7 @@ fn a_new_table_goes_on_where_the_old_one_was() {
 
 #[test]
 fn a_socket_takes_what_it_showed_with_it() {
-    let mut table = Table::build(&sample(), "1");
+    let mut table = Table::build(&sample(), "1", false);
     let places = BTreeMap::from([(Token(12_192_002), 1)]);
     table.set_places(&places);
     tick(&mut table, &full(12_192_002, 100, NOON));
@@ -223,7 +223,7 @@ fn a_socket_takes_what_it_showed_with_it() {
 
 #[test]
 fn a_held_tick_keeps_its_number_over_a_new_assignment() {
-    let mut old = Table::build(&sample(), "1");
+    let mut old = Table::build(&sample(), "1", false);
     let packet = full(12_192_002, 5, NOON);
     let row = old.find(packet.token).unwrap();
     for _ in 0..3 {
@@ -236,7 +236,7 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
         depth: false,
         keep: None,
     });
-    let mut table = Table::build(&changed, "1");
+    let mut table = Table::build(&changed, "1", false);
     table.succeed(old);
     let row = table.find(packet.token).unwrap();
     table.number_held(row);
@@ -251,7 +251,7 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
 /// What is sent again for the asking, on a new socket, is no sign that the market moves.
 #[test]
 fn a_repeated_snapshot_makes_nothing_fresh() {
-    let mut table = Table::build(&sample(), "1");
+    let mut table = Table::build(&sample(), "1", false);
     let (token, noon) = (Token(12_192_002), noon());
     let row = table.find(token).unwrap();
     let later = |seconds: u64| Received {

@@ -15,6 +15,7 @@
 )]
 
 pub mod kite_server;
+pub mod redis_cluster;
 pub mod redis_server;
 
 use std::collections::BTreeMap;

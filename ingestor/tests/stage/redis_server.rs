@@ -82,13 +82,13 @@ impl RedisServer {
 
     /// Carries out one command, which must succeed, and returns the answer.
     pub async fn command(&self, arguments: &[&str]) -> String {
-        let output = Command::new("redis-cli")
-            .args(["-e", "-p", &self.port.to_string()])
-            .args(arguments)
-            .env("REDISCLI_AUTH", &self.password)
-            .output()
-            .await
-            .expect("redis-cli is installed");
+        let mut command = Command::new("redis-cli");
+        command.args(["-e", "-p", &self.port.to_string()]);
+        if !self.password.is_empty() {
+            command.env("REDISCLI_AUTH", &self.password);
+        }
+        let output = command.args(arguments).output().await;
+        let output = output.expect("redis-cli is installed");
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
@@ -110,12 +110,23 @@ impl RedisServer {
 
     /// Everything that is published from now on.
     pub async fn subscribe(&self) -> Subscriber {
+        self.subscribe_with("PSUBSCRIBE", "*").await
+    }
+
+    /// What is published on a sharded channel, which this server has, from now on.
+    pub async fn subscribe_shard(&self, channel: &str) -> Subscriber {
+        self.subscribe_with("SSUBSCRIBE", channel).await
+    }
+
+    async fn subscribe_with(&self, word: &str, channel: &str) -> Subscriber {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let mut subscriber = Subscriber {
             stream: BufReader::new(stream),
         };
-        let command = b"*2\r\n$10\r\nPSUBSCRIBE\r\n$1\r\n*\r\n";
-        subscriber.stream.write_all(command).await.unwrap();
+        let (length, len) = (word.len(), channel.len());
+        let command = format!("*2\r\n${length}\r\n{word}\r\n${len}\r\n{channel}\r\n");
+        let sent = subscriber.stream.write_all(command.as_bytes());
+        sent.await.unwrap();
         subscriber.array().await;
         subscriber
     }

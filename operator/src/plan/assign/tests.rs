@@ -117,3 +117,23 @@ fn sentinels_are_spelled_as_the_ingest_process_reads_them() {
         "rediss-sentinel://a:26379,b/mymaster"
     );
 }
+
+#[test]
+fn clusters_are_spelled_as_the_ingest_process_reads_them() {
+    for (sharded_pub_sub, tls, spelled) in [
+        (false, false, "redis-cluster://a:7000,b"),
+        (true, true, "rediss-cluster://a:7000,b/sharded"),
+    ] {
+        let mut account = fixture::account("a");
+        fixture::change(&mut account, |spec| {
+            spec.redis.cluster = Some(crds::account::Cluster {
+                nodes: vec!["a:7000".to_owned(), "b".to_owned()],
+                sharded_pub_sub,
+                tls,
+            });
+        });
+        let mut world = observed(vec![account], vec![fixture::set("s", &equities(0..1), &[])]);
+        run(&mut world, start());
+        assert_eq!(there(&world).redis_url, spelled);
+    }
+}

@@ -1,0 +1,87 @@
+//! The connections that the books go over: one, or one to each master of a cluster that has a key of
+//! theirs.
+//!
+//! Owns which connection a key takes. When one ends, or a key has moved, all are given up: the clerk
+//! begins anew, and reads the books again.
+
+use redis::RedisError;
+use redis::aio::MultiplexedConnection;
+use tokio_util::sync::CancellationToken;
+
+use crate::redis::access::Access;
+use crate::redis::commands::{Commands, OpenError};
+use crate::redis::slots::{Slots, slot_of};
+use crate::redis::survey::{SurveyError, survey};
+use crate::redis::target::{Single, Target};
+
+/// The open connections.
+pub(super) struct Ways {
+    access: Access,
+    name: String,
+    /// Cancelled when one of them ends.
+    pub(super) closed: CancellationToken,
+    /// Who has which key; without slots it is the one server.
+    slots: Slots,
+    /// By position of the master.
+    open: Vec<Option<Commands>>,
+}
+
+/// Why a command cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WayError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    #[error("redis does not keep the books")]
+    Redis(#[from] RedisError),
+    #[error("nobody in the redis cluster has slot {0}")]
+    Nobody(u16),
+}
+
+impl Ways {
+    pub(super) async fn open(
+        target: &Target,
+        access: &Access,
+        name: &str,
+    ) -> Result<Self, WayError> {
+        let mut ways = Self {
+            access: access.clone(),
+            name: name.to_owned(),
+            closed: CancellationToken::new(),
+            slots: Slots::new(),
+            open: Vec::new(),
+        };
+        match target {
+            Target::Single(server) => ways.open.push(Some(ways.connect(server).await?)),
+            Target::Cluster(cluster) => {
+                let (nodes, name) = (cluster.nodes.clone(), name.to_owned());
+                ways.slots = survey(nodes, access.clone(), name).await?;
+                ways.open.resize_with(ways.slots.masters().len(), || None);
+            }
+        }
+        Ok(ways)
+    }
+
+    /// The connection for commands about `key`.
+    pub(super) async fn to(&mut self, key: &str) -> Result<&mut MultiplexedConnection, WayError> {
+        let at = if self.slots.masters().is_empty() {
+            0
+        } else {
+            let slot = slot_of(key.as_bytes());
+            self.slots.owner(slot).ok_or(WayError::Nobody(slot))?
+        };
+        let commands = match self.open[at].take() {
+            Some(commands) => commands,
+            None => {
+                let server = Single::at(self.slots.masters()[at].clone());
+                self.connect(&server).await?
+            }
+        };
+        Ok(&mut self.open[at].insert(commands).connection)
+    }
+
+    async fn connect(&self, server: &Single) -> Result<Commands, OpenError> {
+        Commands::open(server, &self.access, &self.name, self.closed.clone()).await
+    }
+}

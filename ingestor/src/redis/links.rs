@@ -1,0 +1,316 @@
+//! The links to one Redis: a single one, or one to each master of a cluster.
+//!
+//! Owns which link takes a command, and when a cluster is asked anew who has which slots. Plain
+//! messages reach the subscribers of every node, so that all of them go over one link, the home, in
+//! their order; keys, and messages to sharded channels, go to whoever has their slot. Driven by
+//! polling from one task; must not know what a tick is.
+
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+
+use super::access::Access;
+use super::counts::Counts;
+use super::link::Link;
+use super::outbox::Kind;
+use super::slots::Slots;
+use super::survey::{SurveyError, survey};
+use super::target::{Cluster, Single, Target};
+use crate::stream::Address;
+
+/// A cluster is asked this often while something is not where it was.
+const SURVEY_EVERY: Duration = Duration::from_secs(1);
+
+/// The way to one Redis, single or many.
+pub struct Links {
+    access: Access,
+    name: String,
+    random: fastrand::Rng,
+    target: Option<Target>,
+    /// One, or one per master in the order of `slots`.
+    links: Vec<Link>,
+    /// Links to former masters, until they have their answers.
+    leaving: Vec<Link>,
+    slots: Slots,
+    /// Position of the link that carries plain messages.
+    home: usize,
+    survey: Survey,
+    survey_error: Option<String>,
+    /// A key was not where it should be.
+    moved: bool,
+    /// What went over links that are no more, and commands for which there was none.
+    past: Counts,
+    /// Links opened that are no more, and maps taken over.
+    changes: u64,
+}
+
+enum Survey {
+    Idle { next: Option<Instant> },
+    Asking(BoxFuture<'static, Result<Slots, SurveyError>>),
+}
+
+impl std::fmt::Debug for Links {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Links")
+            .field("target", &self.target)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Links {
+    /// A way to nowhere yet. `name` is what servers show of it: without spaces, and of this process
+    /// alone.
+    #[must_use]
+    pub fn new(access: Access, name: String, seed: u64) -> Self {
+        Self {
+            access,
+            name,
+            random: fastrand::Rng::with_seed(seed),
+            target: None,
+            links: Vec::new(),
+            leaving: Vec::new(),
+            slots: Slots::new(),
+            home: 0,
+            survey: Survey::Idle { next: None },
+            survey_error: None,
+            moved: false,
+            past: Counts::default(),
+            changes: 0,
+        }
+    }
+
+    /// Goes to `target`; nothing happens where the links already lead there.
+    pub fn set_target(&mut self, target: &Target) {
+        if self.target.as_ref() == Some(target) {
+            return;
+        }
+        let before = self.target.replace(target.clone());
+        match (before, target) {
+            (Some(Target::Single(_)), Target::Single(single)) => {
+                for link in &mut self.links {
+                    link.set_target(single);
+                }
+            }
+            (_, target) => {
+                let links = std::mem::take(&mut self.links);
+                let leaving = std::mem::take(&mut self.leaving);
+                for link in links.into_iter().chain(leaving) {
+                    self.retire(link);
+                }
+                self.slots = Slots::new();
+                self.home = 0;
+                self.moved = false;
+                self.survey = Survey::Idle { next: None };
+                self.survey_error = None;
+                if let Target::Single(single) = target {
+                    let link = self.link_to(single, false);
+                    self.links.push(link);
+                }
+            }
+        }
+    }
+
+    /// Whether one more tick may be pushed now.
+    #[inline]
+    #[must_use]
+    pub fn can_take(&self) -> bool {
+        let links = self.tick_links();
+        !links.is_empty() && links.iter().all(Link::can_take)
+    }
+
+    /// Whether anything may be pushed now, keys too.
+    #[inline]
+    #[must_use]
+    pub fn can_keep(&self) -> bool {
+        !self.links.is_empty() && self.links.iter().all(Link::can_take)
+    }
+
+    /// Appends one command about a key or channel of `slot`. Ticks are to be pushed only while
+    /// [`Links::can_take`]; what is kept and finds its link not open or full counts as not kept.
+    #[inline]
+    pub fn push(&mut self, kind: Kind, slot: u16, write: impl FnOnce(&mut Vec<u8>)) {
+        let at = match &self.target {
+            Some(Target::Cluster(cluster)) => match kind {
+                Kind::Tick if !cluster.sharded => Some(self.home),
+                Kind::Tick | Kind::Kept => self.slots.owner(slot),
+            },
+            Some(Target::Single(_)) | None => Some(0),
+        };
+        let link = at.and_then(|at| self.links.get_mut(at));
+        match link.filter(|link| link.is_open()) {
+            Some(link) => link.push(kind, write),
+            None if kind == Kind::Tick => self.past.failed += 1,
+            None => self.past.unkept += 1,
+        }
+    }
+
+    /// Changes whenever a server may know nothing of what was kept before.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        let links = self.links.iter().chain(&self.leaving);
+        links.fold(self.changes, |sum, link| sum + link.opened())
+    }
+
+    /// Whether ticks are taken.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let links = self.tick_links();
+        !links.is_empty() && links.iter().all(Link::is_open)
+    }
+
+    /// Whether every command was answered, or cannot be any more.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let mut links = self.links.iter().chain(&self.leaving);
+        links.all(Link::is_idle)
+    }
+
+    /// What went over all of them.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let links = self.links.iter().chain(&self.leaving);
+        links.fold(self.past, |sum, link| sum.plus(link.counts()))
+    }
+
+    /// Why ticks are not being taken at `now`, or `None` while they are.
+    #[must_use]
+    pub fn trouble(&self, now: Instant) -> Option<String> {
+        if self.links.is_empty() {
+            let error = self.survey_error.clone();
+            return Some(error.unwrap_or_else(|| "not connected yet".to_owned()));
+        }
+        let mut links = self.tick_links().iter();
+        links.find_map(|link| link.trouble(now))
+    }
+
+    /// Why what is kept beside the ticks is not written at `now`.
+    #[must_use]
+    pub fn keys_trouble(&self, now: Instant) -> Option<String> {
+        let refused = self.links.iter().find_map(|link| link.keys_trouble(now));
+        refused.or_else(|| {
+            let away = self.links.iter().find_map(|link| link.trouble(now))?;
+            let ticks_flow = self.trouble(now).is_none();
+            ticks_flow.then(|| format!("a master of the redis cluster takes no keys: {away}"))
+        })
+    }
+
+    /// Forgets that keys were refused: others are written from now on, or none.
+    pub fn forgive_keeping(&mut self) {
+        self.links.iter_mut().for_each(Link::forgive_keeping);
+    }
+
+    /// When [`Links::poll`] has something to do even if no socket wakes it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let links = self.links.iter().chain(&self.leaving);
+        let survey = match self.survey {
+            Survey::Idle { next } if self.is_map_doubtful() => next,
+            Survey::Idle { .. } | Survey::Asking(_) => None,
+        };
+        links.filter_map(Link::deadline).chain(survey).min()
+    }
+
+    /// Moves bytes in both directions as far as possible now; connects when it is time. Returns
+    /// whether a link was opened or lost, or the map of a cluster changed.
+    pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut changed = false;
+        for link in self.links.iter_mut().chain(&mut self.leaving) {
+            changed |= link.poll(cx, now);
+            self.moved |= link.take_moved();
+        }
+        let gone = self.leaving.extract_if(.., |link| link.is_idle());
+        for link in gone.collect::<Vec<_>>() {
+            self.retire(link);
+        }
+        if let Some(Target::Cluster(cluster)) = &self.target {
+            let seeds = cluster.nodes.clone();
+            changed |= self.poll_survey(cx, now, seeds);
+        }
+        changed
+    }
+
+    fn poll_survey(&mut self, cx: &mut Context<'_>, now: Instant, seeds: Vec<Address>) -> bool {
+        if let Survey::Idle { next } = self.survey
+            && next.is_none_or(|next| now >= next)
+            && self.is_map_doubtful()
+        {
+            self.moved = false;
+            let mut nodes = self.slots.masters().to_vec();
+            nodes.extend(
+                seeds
+                    .into_iter()
+                    .filter(|seed| !self.slots.masters().contains(seed)),
+            );
+            let asking = survey(nodes, self.access.clone(), self.name.clone());
+            self.survey = Survey::Asking(Box::pin(asking));
+        }
+        let Survey::Asking(asking) = &mut self.survey else {
+            return false;
+        };
+        let Poll::Ready(answer) = asking.as_mut().poll(cx) else {
+            return false;
+        };
+        self.survey = Survey::Idle {
+            next: Some(now + SURVEY_EVERY),
+        };
+        match answer {
+            Ok(slots) => self.adopt(slots),
+            Err(error) => self.survey_error = Some(service::exit::chain(&error).to_string()),
+        }
+        true
+    }
+
+    /// Whether the cluster should be asked: nothing is known, a key was elsewhere, or a master is away.
+    fn is_map_doubtful(&self) -> bool {
+        matches!(self.target, Some(Target::Cluster(_)))
+            && (self.moved || self.links.is_empty() || !self.links.iter().all(Link::is_open))
+    }
+
+    /// Takes over a map. Links to masters that stay are not disturbed.
+    fn adopt(&mut self, slots: Slots) {
+        self.survey_error = None;
+        let home = self.slots.masters().get(self.home).cloned();
+        let before = std::mem::replace(&mut self.slots, slots);
+        let links = std::mem::take(&mut self.links).into_iter();
+        let mut old: Vec<(Address, Link)> = before.masters().iter().cloned().zip(links).collect();
+        for master in self.slots.masters().to_vec() {
+            let known = old.iter().position(|(address, _)| *address == master);
+            let link = match known {
+                Some(at) => old.swap_remove(at).1,
+                None => self.link_to(&Single::at(master), true),
+            };
+            self.links.push(link);
+        }
+        self.leaving.extend(old.into_iter().map(|(_, link)| link));
+        // Another home could overtake what is under way from this one.
+        let stays = home.and_then(|home| self.slots.masters().iter().position(|it| *it == home));
+        self.home = stays.or_else(|| self.slots.owner(0)).unwrap_or_default();
+        // What was refused for being elsewhere is written again, on whatever map.
+        self.changes += 1;
+        self.forgive_keeping();
+    }
+
+    fn tick_links(&self) -> &[Link] {
+        match &self.target {
+            Some(Target::Cluster(Cluster { sharded: false, .. })) => {
+                self.links.get(self.home..=self.home).unwrap_or_default()
+            }
+            _ => &self.links,
+        }
+    }
+
+    fn link_to(&mut self, server: &Single, clustered: bool) -> Link {
+        let seed = self.random.u64(..);
+        let mut link = Link::new(self.access.clone(), self.name.clone(), seed, clustered);
+        link.set_target(server);
+        link
+    }
+
+    fn retire(&mut self, mut link: Link) {
+        link.abandon();
+        self.past = self.past.plus(link.counts());
+        self.changes += link.opened();
+    }
+}

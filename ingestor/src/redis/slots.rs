@@ -1,0 +1,129 @@
+//! Which master of a Redis Cluster has which key.
+//!
+//! Owns the slot of a key and the map of slots. Pure; who is asked for the map is
+//! [`super::survey`]'s business.
+
+use crate::stream::Address;
+
+/// Slots of every Redis Cluster.
+const SLOTS: u16 = 16_384;
+
+/// The slot of a key, or of a channel of sharded pub/sub: of what stands between the first braces,
+/// if anything does, so that keys can be kept together.
+#[must_use]
+pub fn slot_of(key: &[u8]) -> u16 {
+    crc16::State::<crc16::XMODEM>::calculate(tag_of(key)) % SLOTS
+}
+
+fn tag_of(key: &[u8]) -> &[u8] {
+    let find = |text: &[u8], byte| text.iter().position(|other| *other == byte);
+    let tag = find(key, b'{').and_then(|open| {
+        let rest = &key[open + 1..];
+        find(rest, b'}').map(|close| &rest[..close])
+    });
+    tag.filter(|tag| !tag.is_empty()).unwrap_or(key)
+}
+
+/// The map: masters, and the slots of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slots {
+    masters: Vec<Address>,
+    /// First slot, last slot, position of the master; in order.
+    ranges: Vec<(u16, u16, usize)>,
+}
+
+impl Slots {
+    /// A map without slots.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the slots from `first` to `last`.
+    pub fn add(&mut self, first: u16, last: u16, master: Address) {
+        let known = self.masters.iter().position(|other| *other == master);
+        let position = known.unwrap_or_else(|| {
+            self.masters.push(master);
+            self.masters.len() - 1
+        });
+        let at = self.ranges.partition_point(|range| range.0 < first);
+        self.ranges.insert(at, (first, last, position));
+    }
+
+    /// Every master that has slots.
+    #[must_use]
+    pub fn masters(&self) -> &[Address] {
+        &self.masters
+    }
+
+    /// The position in [`Slots::masters`] of the one that has `slot`; `None` while nobody has.
+    #[must_use]
+    pub fn owner(&self, slot: u16) -> Option<usize> {
+        let behind = self.ranges.partition_point(|range| range.0 <= slot);
+        let range = self.ranges.get(behind.checked_sub(1)?)?;
+        (slot <= range.1).then_some(range.2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn master(port: u16) -> Address {
+        Address {
+            host: "127.0.0.1".to_owned(),
+            port,
+            tls: false,
+        }
+    }
+
+    /// What `CLUSTER KEYSLOT` of a real server says.
+    #[test]
+    fn keys_have_the_slots_that_redis_gives_them() {
+        for (key, slot) in [
+            ("123456789", 12_739),
+            ("foo", 12_182),
+            ("{user1000}.following", 3_443),
+            ("user1000", 3_443),
+            ("foo{}{bar}", 8_363),
+            ("foo{{bar}}zap", 4_015),
+            ("", 0),
+        ] {
+            assert_eq!(slot_of(key.as_bytes()), slot, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_slot_that_nobody_has_has_no_owner() {
+        let mut slots = Slots::new();
+        assert_eq!(slots.owner(0), None);
+        slots.add(10, 20, master(2));
+        slots.add(0, 5, master(1));
+        slots.add(21, 21, master(1));
+        let owners = [0, 5, 6, 9, 10, 20, 21, 22].map(|slot| slots.owner(slot));
+        let (first, second) = (Some(1), Some(0));
+        assert_eq!(
+            owners,
+            [first, first, None, None, second, second, first, None]
+        );
+        assert_eq!(slots.masters(), [master(2), master(1)]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_slot_has_the_owner_that_it_was_given(cuts in proptest::collection::btree_set(0..SLOTS, 1..20)) {
+            let mut slots = Slots::new();
+            let ends: Vec<u16> = cuts.into_iter().collect();
+            for pair in ends.windows(2).rev() {
+                slots.add(pair[0], pair[1] - 1, master(pair[0]));
+            }
+            for slot in 0..SLOTS {
+                let given = ends.windows(2).find(|pair| (pair[0]..pair[1]).contains(&slot));
+                let owner = slots.owner(slot).map(|at| slots.masters()[at].port);
+                prop_assert_eq!(owner, given.map(|pair| pair[0]));
+            }
+        }
+    }
+}

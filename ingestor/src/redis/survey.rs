@@ -1,0 +1,160 @@
+//! Asks a Redis Cluster which master has which slots.
+//!
+//! Owns that one question. Must not decide when it is asked.
+
+use std::time::Duration;
+
+use redis::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use super::commands::{Commands, OpenError};
+use super::slots::Slots;
+use super::target::Single;
+use crate::stream::Address;
+
+/// A node that takes longer is passed over.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why there is no map.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// Nobody tells.
+    #[error("no node of the redis cluster answers in time: check spec.redis.cluster.nodes")]
+    Silent,
+    /// Nobody tells; what the last one said.
+    #[error("no node of the redis cluster tells who has which slots")]
+    Refused(#[from] OpenError),
+    /// It is there, and has nothing to say.
+    #[error(
+        "redis at {0} knows of no slots: is it part of a cluster? One server is named in spec.redis.url"
+    )]
+    NoSlots(String),
+}
+
+/// The map, as the first of `nodes` says that has one.
+///
+/// # Errors
+/// When none has.
+pub async fn survey(
+    nodes: Vec<Address>,
+    access: Access,
+    name: String,
+) -> Result<Slots, SurveyError> {
+    let mut reason = SurveyError::Silent;
+    for node in nodes {
+        match tokio::time::timeout(PATIENCE, ask(&node, &access, &name)).await {
+            Ok(Ok(slots)) if !slots.masters().is_empty() => return Ok(slots),
+            Ok(Ok(_none)) => {
+                reason = SurveyError::NoSlots(format!("{}:{}", node.host, node.port));
+            }
+            Ok(Err(error)) => reason = error.into(),
+            Err(_elapsed) => {}
+        }
+    }
+    Err(reason)
+}
+
+async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenError> {
+    let server = Single::at(node.clone());
+    let mut commands = Commands::open(&server, access, name, CancellationToken::new()).await?;
+    let asked = redis::cmd("CLUSTER")
+        .arg("SLOTS")
+        .query_async::<Value>(&mut commands.connection)
+        .await;
+    match asked {
+        Ok(answer) => Ok(read(&answer, node)),
+        // A server that is no cluster refuses the question.
+        Err(error) if error.kind() == redis::ServerErrorKind::ResponseError.into() => {
+            Ok(Slots::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads the answer of `asked`: first slot, last slot, the master as host and port, replicas. Without
+/// a host it is the one that was asked.
+fn read(answer: &Value, asked: &Address) -> Slots {
+    let mut slots = Slots::new();
+    let Value::Array(ranges) = answer else {
+        return slots;
+    };
+    for range in ranges {
+        if let Some((first, last, master)) = read_range(range, asked) {
+            slots.add(first, last, master);
+        }
+    }
+    slots
+}
+
+fn read_range(range: &Value, asked: &Address) -> Option<(u16, u16, Address)> {
+    let Value::Array(parts) = range else {
+        return None;
+    };
+    let [
+        Value::Int(first),
+        Value::Int(last),
+        Value::Array(master),
+        ..,
+    ] = parts.as_slice()
+    else {
+        return None;
+    };
+    let [host, Value::Int(port), ..] = master.as_slice() else {
+        return None;
+    };
+    let host = match host {
+        Value::BulkString(host) if !host.is_empty() => String::from_utf8(host.clone()).ok()?,
+        _ => asked.host.clone(),
+    };
+    let master = Address {
+        host,
+        port: u16::try_from(*port).ok()?,
+        tls: asked.tls,
+    };
+    Some((
+        u16::try_from(*first).ok()?,
+        u16::try_from(*last).ok()?,
+        master,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn answers_are_read() {
+        let asked = Address {
+            host: "seed".to_owned(),
+            port: 1,
+            tls: true,
+        };
+        let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), text("id")]);
+        let answer = Value::Array(vec![
+            Value::Array(vec![
+                Value::Int(0),
+                Value::Int(99),
+                node(text("10.0.0.1"), 6379),
+                node(text("10.0.0.9"), 6379),
+            ]),
+            Value::Array(vec![Value::Int(100), Value::Int(200), node(Value::Nil, 7)]),
+            Value::Array(vec![Value::Int(-1), Value::Int(200), node(text("x"), 7)]),
+            Value::Array(vec![Value::Int(300)]),
+            Value::Okay,
+        ]);
+        let slots = read(&answer, &asked);
+        let master = |slot| {
+            let address = &slots.masters()[slots.owner(slot)?];
+            Some((address.host.as_str(), address.port, address.tls))
+        };
+        assert_eq!(master(99), Some(("10.0.0.1", 6379, true)));
+        assert_eq!(master(100), Some(("seed", 7, true)));
+        assert_eq!(master(201), None);
+        assert!(read(&Value::Nil, &asked).masters().is_empty());
+    }
+}

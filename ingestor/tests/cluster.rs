@@ -1,0 +1,217 @@
+//! A Redis Cluster: what goes where, and what becomes of it when the cluster changes.
+
+mod stage;
+
+use contract::{KeepStream, Report};
+use serde_json::Value;
+use stage::kite_server::{KiteServer, frame, full};
+use stage::redis_cluster::{RedisCluster, last_line};
+use stage::redis_server::{RedisServer, Subscriber, free_port};
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, is_live, keep_all, option, token};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+
+const CHANNEL: &str = "ticker:test:options";
+const LAST: &str = "mock:ticker:test:last";
+
+struct Scene {
+    cluster: RedisCluster,
+    ingestor: Ingestor,
+    socket: mpsc::UnboundedSender<Message>,
+    sent: i32,
+    _kite: KiteServer,
+    _folders: Folders,
+}
+
+impl Scene {
+    async fn start(path: &str) -> Self {
+        let (mut kite, cluster) = (KiteServer::start().await, RedisCluster::start(3).await);
+        let folders = Folders::new();
+        let mut assigned = assignment(&kite, 1);
+        // Who is not there is passed over.
+        let nowhere = format!("redis-cluster://127.0.0.1:{},", free_port().await);
+        assigned.redis_url = cluster.url(path).replace("redis-cluster://", &nowhere);
+        assigned.instruments = vec![option(1), option(2)];
+        keep_all(&mut assigned, Some(KeepStream::Entries(1_000)));
+        folders.assign(&assigned);
+        folders.credentials_of(ACCESS_TOKEN);
+        let ingestor = Ingestor::start(&folders).await;
+        let socket = kite.socket().await;
+        let live = |report: &Report| is_live(report) && report.redis.keys_error.is_none();
+        ingestor.until("all masters", live).await;
+        Self {
+            cluster,
+            ingestor,
+            socket,
+            sent: 0,
+            _kite: kite,
+            _folders: folders,
+        }
+    }
+
+    /// Sends the next tick; its price is its number.
+    fn tick(&mut self) -> i32 {
+        self.sent += 1;
+        let packet = full(token(1), self.sent);
+        self.socket.send(frame(&[packet])).expect("a socket");
+        self.sent
+    }
+
+    /// Waits until the newest tick is what `last` holds of the instrument.
+    async fn newest_is_kept(&self) {
+        let field = token(1).0.to_string();
+        let node = &self.cluster.nodes[1];
+        let newest = |tick: &str| {
+            let tick: Value = serde_json::from_str(last_line(tick)).unwrap_or_default();
+            tick["volume"] == self.sent
+        };
+        node.answers(&["-c", "HGET", LAST, &field], newest).await;
+    }
+
+    async fn nothing_was_lost(&self) {
+        let report = self
+            .ingestor
+            .until("all published", |report| {
+                report.redis.published == report.ticks_total
+            })
+            .await;
+        assert_eq!((report.redis.conflated, report.redis.unknown), (0, 0));
+        assert_eq!(report.connections[0].reconnects, 0);
+    }
+}
+
+/// The next ticks are the numbers from `first` to `last`, each once and in order.
+async fn are_next(ticks: &mut Subscriber, first: i32, last: i32) {
+    for seq in first..=last {
+        assert_eq!(ticks.tick().await["seq"], seq);
+    }
+}
+
+#[tokio::test]
+async fn every_node_has_the_ticks_and_keys_are_where_they_belong() {
+    let mut scene = Scene::start("").await;
+    let mut everywhere = Vec::new();
+    for node in &scene.cluster.nodes {
+        everywhere.push(node.subscribe().await);
+    }
+    for _ in 0..100 {
+        scene.tick();
+    }
+    for ticks in &mut everywhere {
+        are_next(ticks, 1, 100).await;
+    }
+    scene.newest_is_kept().await;
+    let keys = ["mock:ltp:NFO:TEST1CE", "mock:ticker:258:ltp"];
+    for key in keys {
+        let owner = scene.cluster.owner(key).await;
+        let price = scene.cluster.nodes[owner].command(&["GET", key]).await;
+        assert!(price.contains('.'), "{key}: {price}");
+    }
+    let entries = &["XLEN", "mock:ticker:test:stream"];
+    assert_eq!(scene.cluster.command(entries).await, "100");
+    let row = &["HGET", "mock:ticker:instruments", "258"];
+    assert!(scene.cluster.command(row).await.contains("TEST1CE"));
+    // Two instruments came, and the socket is open.
+    let events = ["-c", "XLEN", "mock:ticker:events:log"];
+    let all = |count: &str| last_line(count) == "3";
+    scene.cluster.nodes[1].answers(&events, all).await;
+    scene.nothing_was_lost().await;
+}
+
+#[tokio::test]
+async fn a_slot_that_moves_is_followed() {
+    let mut scene = Scene::start("").await;
+    let mut ticks = scene.cluster.nodes[2].subscribe().await;
+    let first = scene.tick();
+    are_next(&mut ticks, first, first).await;
+    scene.newest_is_kept().await;
+    let from = scene.cluster.owner(LAST).await;
+    let to = (from + 1) % 3;
+    scene.cluster.move_slot(LAST, from, to).await;
+    let next = scene.tick();
+    scene.newest_is_kept().await;
+    are_next(&mut ticks, next, next).await;
+    let field = token(1).0.to_string();
+    let kept = scene.cluster.nodes[to]
+        .command(&["HGET", LAST, &field])
+        .await;
+    assert!(kept.contains("\"seq\":2"));
+    // What was refused once is over.
+    let whole = |report: &Report| report.redis.connected && report.redis.keys_error.is_none();
+    scene.ingestor.until("no complaint", whole).await;
+    scene.nothing_was_lost().await;
+}
+
+#[tokio::test]
+async fn sharded_channels_are_followed_too() {
+    let mut scene = Scene::start("/sharded").await;
+    let from = scene.cluster.owner(CHANNEL).await;
+    let mut ticks = scene.cluster.nodes[from].subscribe_shard(CHANNEL).await;
+    for _ in 0..10 {
+        scene.tick();
+    }
+    are_next(&mut ticks, 1, 10).await;
+    let to = (from + 1) % 3;
+    scene.cluster.move_slot(CHANNEL, from, to).await;
+    let mut ticks = scene.cluster.nodes[to].subscribe_shard(CHANNEL).await;
+    // What the old owner refuses is counted: it tells where to go from then on.
+    scene.tick();
+    let refused = |report: &Report| report.redis.refused == 1;
+    scene.ingestor.until("one refused", refused).await;
+    let next = scene.tick();
+    let tick = ticks.tick().await;
+    assert_eq!(
+        (&tick["seq"], &tick["volume_delta"]),
+        (&next.into(), &Value::Null)
+    );
+    scene.newest_is_kept().await;
+}
+
+#[tokio::test]
+async fn a_master_that_dies_is_replaced_by_its_replica() {
+    let mut scene = Scene::start("").await;
+    let mut ticks = scene.cluster.nodes[2].subscribe().await;
+    let first = scene.tick();
+    are_next(&mut ticks, first, first).await;
+    // All messages go over the master that has slot 0.
+    scene.cluster.nodes[0].kill().await;
+    let away = |report: &Report| !report.redis.connected;
+    scene.ingestor.until("away", away).await;
+    for _ in 0..20 {
+        scene.tick();
+    }
+    let back = |report: &Report| report.redis.connected && report.redis.keys_error.is_none();
+    let report = scene.ingestor.until("the replica", back).await;
+    assert_eq!(report.connections[0].reconnects, 0);
+    assert_eq!(report.redis.conflated, 19);
+    let tick = ticks.tick().await;
+    assert_eq!(tick["seq"], scene.sent, "the newest, and nothing older");
+    scene.newest_is_kept().await;
+    let next = scene.tick();
+    are_next(&mut ticks, next, next).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_cluster_is_told_apart() {
+    let (mut kite, redis, folders) = stage::servers().await;
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.redis_url = format!("redis-cluster://127.0.0.1:{}", redis.port());
+    assigned.instruments = vec![option(1)];
+    folders.assign(&assigned);
+    let ingestor = Ingestor::start(&folders).await;
+    let _socket = kite.socket().await;
+    let says = |what: &'static str| {
+        move |report: &Report| {
+            let error = report.redis.error.as_deref();
+            error.is_some_and(|error| error.contains(what))
+        }
+    };
+    ingestor
+        .until("no cluster", says("is it part of a cluster?"))
+        .await;
+    let nobody: RedisServer = redis;
+    drop(nobody);
+    ingestor
+        .until("nobody", says("no node of the redis cluster"))
+        .await;
+}

@@ -20,5 +20,10 @@ pub use version::ASSIGNMENT_VERSIONS;
 /// The port of an ingest pod's HTTP server: report, health, probes, metrics.
 pub const INGESTOR_PORT: u16 = 9400;
 
+/// What the environment of an ingest process sets for its allocator, name and value. One thread of it
+/// allocates much at a time, when an assignment comes; with an arena for each, what one has freed
+/// stays with it: 9,000 instruments take 34 MiB instead of 29.
+pub const INGESTOR_ENVIRONMENT: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
+
 /// Where an ingest process serves its [`Report`].
 pub const REPORT_PATH: &str = "/v1/report";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use kite::{Detail, FrameBuilder, Full, Packet, Packets, Quote, Token};
-use tests::process::processor_ticks;
+use tests::process::{processor_ticks, resident_memory};
 use tests::{Local, RedisServer, Simulator, Tally};
 use tokio::time::Instant;
 
@@ -32,6 +32,10 @@ const CLOCK_TICKS: f64 = 100.0;
 
 const INSTRUMENTS: usize = 3_000;
 
+/// What one account may stream, and how much of it is a busy morning.
+const WHOLE: usize = 9_000;
+const WHOLE_RATE: u64 = 45_000;
+
 /// The parts, or all of them where `names` has none.
 pub(crate) async fn measure(figures: &mut Figures, names: &[String]) -> Result<()> {
     let wanted = |part: &str| names.is_empty() || names.iter().any(|name| name == part);
@@ -40,6 +44,9 @@ pub(crate) async fn measure(figures: &mut Figures, names: &[String]) -> Result<(
     }
     if wanted("usual") {
         usual(figures).await?;
+    }
+    if wanted("whole") {
+        whole(figures).await?;
     }
     for depth in [false, true] {
         if wanted("flat-out") {
@@ -68,7 +75,7 @@ struct Sample {
 }
 
 impl Bench {
-    async fn start(depth: bool) -> Result<Self> {
+    async fn start(instruments: usize, depth: bool) -> Result<Self> {
         let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
         let source = Source::start()?;
         let mut local = Local::new(&redis)?;
@@ -82,7 +89,7 @@ impl Bench {
                  websocket: ws://{ticker}\n    api: http://{api}\n"
             ),
         )?;
-        let set = Simulator::symbols(INSTRUMENTS, "option").await?;
+        let set = Simulator::symbols(instruments, "option").await?;
         local.write("set.yaml", &with_depth(&set, depth))?;
         local.start()?;
         Ok(Self {
@@ -146,7 +153,7 @@ fn decode(figures: &mut Figures) {
 
 /// Latency and cost at the rate of a busy account, in frames of twenty.
 async fn usual(figures: &mut Figures) -> Result<()> {
-    let mut bench = Bench::start(true).await?;
+    let mut bench = Bench::start(INSTRUMENTS, true).await?;
     let subscriber = Tally::start(bench.redis.address(), "ticker:*")?;
     subscriber.wait_for(INSTRUMENTS as u64).await;
     let sample = bench.sample(&subscriber, USUAL).await?;
@@ -175,9 +182,66 @@ async fn usual(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
+/// All that one account can stream, for as long as `BENCH_SECONDS` says.
+async fn whole(figures: &mut Figures) -> Result<()> {
+    let seconds = std::env::var("BENCH_SECONDS").ok();
+    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(30);
+    let mut bench = Bench::start(WHOLE, true).await?;
+    let subscriber = Tally::start(bench.redis.address(), "ticker:*")?;
+    subscriber.wait_for(WHOLE as u64).await;
+    // The same on each of three connections.
+    bench.source.set_rate(WHOLE_RATE / 3);
+    tokio::time::sleep(SETTLE).await;
+    subscriber.reset();
+    let conflated = bench.local.report("demo").await?.redis.conflated;
+    let child = crate::only_child(&mut bench.local)?;
+    let (start, before) = (Instant::now(), subscriber.count());
+    let (mut first, mut most) = (None, 0);
+    while start.elapsed() < Duration::from_secs(seconds) {
+        tokio::time::sleep(WINDOW).await;
+        let memory = resident_memory(child).unwrap_or_default();
+        first.get_or_insert(memory);
+        most = memory.max(most);
+    }
+    let ticks = (subscriber.count() - before) as f64;
+    let latency = subscriber.latencies();
+    let report = bench.local.report("demo").await?;
+    let lost = (report.redis.conflated - conflated) as f64 + subscriber.missing() as f64;
+    let mib = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
+    let mut add = |what: &str, value, unit, goal| {
+        figures.add(
+            &format!("9,000 instruments for {seconds} s: {what}"),
+            value,
+            unit,
+            goal,
+        );
+    };
+    add(
+        "ticks",
+        ticks / start.elapsed().as_secs_f64(),
+        "/s",
+        "≈ 45000",
+    );
+    add("lost", lost, "", "0");
+    add(
+        "p99",
+        latency.value_at_quantile(0.99) as f64 / 1e3,
+        "ms",
+        "",
+    );
+    add(
+        "resident at first",
+        mib(first.unwrap_or_default()),
+        "MiB",
+        "< 32",
+    );
+    add("resident at most", mib(most), "MiB", "< 32");
+    Ok(())
+}
+
 /// The most that goes through without a loss, and what a tick costs then.
 async fn flat_out(figures: &mut Figures, depth: bool) -> Result<()> {
-    let mut bench = Bench::start(depth).await?;
+    let mut bench = Bench::start(INSTRUMENTS, depth).await?;
     let subscriber = Tally::start_counting(bench.redis.address(), "ticker:*")?;
     subscriber.wait_for(INSTRUMENTS as u64).await;
     let (mut best, mut saturated): (Option<Sample>, f64) = (None, 0.0);

@@ -1,28 +1,40 @@
 //! What could not be sent yet: the latest packet of every token, oldest first.
 //!
 //! Owns the order and the count of what newer packets replaced. A list through an array with one
-//! place per instrument: nothing is allocated while it is used, and every operation takes the same
-//! few steps. Pure.
+//! place per instrument, and room for as many packets as were ever held together; every operation
+//! takes the same few steps. Pure.
 
-use kite::{Detail, Packet, Token};
+use kite::Packet;
 
 const NONE: u32 = u32::MAX;
+
+/// Room for so many packets is kept while none is held.
+const KEPT_ROOM: usize = 1_000;
 
 /// Held packets by row.
 #[derive(Debug, Default)]
 pub struct Backlog {
     places: Vec<Place>,
-    first: Ends,
+    ends: Ends,
     len: usize,
+    packets: Vec<Packet>,
+    /// Positions in `packets` that are free.
+    free: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
 struct Place {
-    packet: Packet,
     before: u32,
     after: u32,
-    held: bool,
+    /// Position of the packet, or [`NONE`].
+    packet: u32,
 }
+
+const EMPTY: Place = Place {
+    before: NONE,
+    after: NONE,
+    packet: NONE,
+};
 
 #[derive(Clone, Debug)]
 struct Ends {
@@ -42,21 +54,12 @@ impl Default for Ends {
 impl Backlog {
     /// Forgets everything and makes room for `rows` instruments.
     pub fn reset(&mut self, rows: usize) {
-        let empty = Place {
-            packet: Packet {
-                token: Token(0),
-                last_price: 0,
-                detail: Detail::Ltp,
-            },
-            before: NONE,
-            after: NONE,
-            held: false,
-        };
         self.places.clear();
-        self.places.resize(rows, empty);
+        self.places.resize(rows, EMPTY);
         self.places.shrink_to_fit();
-        self.first = Ends::default();
+        self.ends = Ends::default();
         self.len = 0;
+        self.forget_packets();
     }
 
     /// Whether nothing is held.
@@ -74,54 +77,80 @@ impl Backlog {
 
     /// Holds the newest packet of `row`; `true` when it replaced an older one.
     pub fn hold(&mut self, row: u32, packet: &Packet) -> bool {
-        let replaced = self.places[row as usize].held;
-        if replaced {
+        let known = self.places[row as usize].packet;
+        let replaced = known != NONE;
+        let at = if replaced {
             self.unlink(row);
-        }
-        let newest = self.first.newest;
-        let place = &mut self.places[row as usize];
-        *place = Place {
-            packet: *packet,
+            self.packets[known as usize] = *packet;
+            known
+        } else {
+            self.store(packet)
+        };
+        let newest = self.ends.newest;
+        self.places[row as usize] = Place {
             before: newest,
             after: NONE,
-            held: true,
+            packet: at,
         };
         match newest {
-            NONE => self.first.oldest = row,
+            NONE => self.ends.oldest = row,
             newest => self.places[newest as usize].after = row,
         }
-        self.first.newest = row;
+        self.ends.newest = row;
         self.len += 1;
         replaced
     }
 
     /// Takes out the packet that was accepted first.
     pub fn take_oldest(&mut self) -> Option<(u32, Packet)> {
-        let row = self.first.oldest;
+        let row = self.ends.oldest;
         if row == NONE {
             return None;
         }
+        let at = self.places[row as usize].packet;
         self.unlink(row);
-        Some((row, self.places[row as usize].packet))
+        let packet = self.packets[at as usize];
+        self.free.push(at);
+        if self.is_empty() {
+            self.forget_packets();
+        }
+        Some((row, packet))
+    }
+
+    fn store(&mut self, packet: &Packet) -> u32 {
+        if let Some(at) = self.free.pop() {
+            self.packets[at as usize] = *packet;
+            return at;
+        }
+        self.packets.push(*packet);
+        self.packets.len() as u32 - 1
+    }
+
+    fn forget_packets(&mut self) {
+        self.packets.clear();
+        self.packets.shrink_to(KEPT_ROOM);
+        self.free.clear();
+        self.free.shrink_to(KEPT_ROOM);
     }
 
     fn unlink(&mut self, row: u32) {
         let Place { before, after, .. } = self.places[row as usize];
         match before {
-            NONE => self.first.oldest = after,
+            NONE => self.ends.oldest = after,
             before => self.places[before as usize].after = after,
         }
         match after {
-            NONE => self.first.newest = before,
+            NONE => self.ends.newest = before,
             after => self.places[after as usize].before = before,
         }
-        self.places[row as usize].held = false;
+        self.places[row as usize] = EMPTY;
         self.len -= 1;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kite::{Detail, Token};
     use proptest::prelude::*;
 
     use super::*;

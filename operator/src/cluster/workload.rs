@@ -9,13 +9,13 @@ mod files;
 use std::collections::BTreeMap;
 
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
-use contract::{Assignment, INGESTOR_PORT};
+use contract::{Assignment, INGESTOR_ENVIRONMENT, INGESTOR_PORT};
 use crds::quantity::{Amounts, Resources};
 use crds::{TickerAccount, names};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMap, Container, ContainerPort, HTTPGetAction, LocalObjectReference,
+    Capabilities, ConfigMap, Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference,
     PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Service,
     ServicePort, ServiceSpec, Toleration,
 };
@@ -236,6 +236,11 @@ fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {
                 .chain(files::arguments(workload))
                 .collect(),
         ),
+        env: Some(vec![EnvVar {
+            name: INGESTOR_ENVIRONMENT.0.to_owned(),
+            value: Some(INGESTOR_ENVIRONMENT.1.to_owned()),
+            value_from: None,
+        }]),
         ports: Some(vec![ContainerPort {
             name: Some(HTTP.to_owned()),
             container_port: i32::from(INGESTOR_PORT),

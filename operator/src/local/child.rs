@@ -138,7 +138,9 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
 async fn start(spec: &ChildSpec) -> std::io::Result<Child> {
     remove_stale(&spec.port_file).await?;
     let record = spec.record.iter();
+    let (name, value) = contract::INGESTOR_ENVIRONMENT;
     let mut child = Command::new(&spec.binary)
+        .env(name, value)
         .args(record.flat_map(|folder| [OsStr::new("--record"), folder.as_os_str()]))
         .arg("--assignment-dir")
         .arg(&spec.assignment)

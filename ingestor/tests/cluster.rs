@@ -2,6 +2,8 @@
 
 mod stage;
 
+use std::time::Duration;
+
 use contract::{KeepStream, Report};
 use serde_json::Value;
 use stage::kite_server::{KiteServer, frame, full};
@@ -25,12 +27,17 @@ struct Scene {
 
 impl Scene {
     async fn start(path: &str) -> Self {
+        Self::start_on(path, CHANNEL).await
+    }
+
+    async fn start_on(path: &str, channel: &str) -> Self {
         let (mut kite, cluster) = (KiteServer::start().await, RedisCluster::start(3).await);
         let folders = Folders::new();
         let mut assigned = assignment(&kite, 1);
         // Who is not there is passed over.
         let nowhere = format!("redis-cluster://127.0.0.1:{},", free_port().await);
         assigned.redis_url = cluster.url(path).replace("redis-cluster://", &nowhere);
+        assigned.channels = vec![channel.to_owned()];
         assigned.instruments = vec![option(1), option(2)];
         keep_all(&mut assigned, Some(KeepStream::Entries(1_000)));
         folders.assign(&assigned);
@@ -77,6 +84,17 @@ impl Scene {
             .await;
         assert_eq!((report.redis.conflated, report.redis.unknown), (0, 0));
         assert_eq!(report.connections[0].reconnects, 0);
+    }
+}
+
+/// Ticks of the other instrument, ten a second: without any the socket would be mute.
+async fn flow(socket: mpsc::UnboundedSender<Message>) {
+    let mut every = tokio::time::interval(Duration::from_millis(100));
+    for price in 1.. {
+        every.tick().await;
+        socket
+            .send(frame(&[full(token(2), price)]))
+            .expect("a socket");
     }
 }
 
@@ -189,6 +207,44 @@ async fn a_master_that_dies_is_replaced_by_its_replica() {
     scene.newest_is_kept().await;
     let next = scene.tick();
     are_next(&mut ticks, next, next).await;
+}
+
+/// More than a link may leave unanswered, twice.
+const MANY: i32 = 8_000;
+
+#[tokio::test]
+async fn a_master_that_stands_still_holds_up_its_keys_alone() {
+    let mut scene = Scene::start_on("", "ticker:far:options").await;
+    assert_eq!(scene.cluster.owner("mock:ticker:far:stream").await, 1);
+    let mut ticks = scene.cluster.nodes[2].subscribe().await;
+    scene.cluster.nodes[1].signal("-STOP");
+    for _ in 0..MANY {
+        scene.tick();
+    }
+    are_next(&mut ticks, 1, MANY).await;
+    let told = |report: &Report| report.redis.keys_error.is_some();
+    let report = scene.ingestor.until("its keys", told).await;
+    assert!(report.redis.connected, "ticks flow");
+    let error = report.redis.keys_error.unwrap_or_default();
+    assert!(error.contains("a master of the redis cluster"), "{error}");
+    let metrics = scene.ingestor.get("/metrics").await.1;
+    let dropped = metrics.lines().find_map(|line| {
+        line.strip_prefix("kiteticker_redis_kept_failures_total ")?
+            .parse::<u64>()
+            .ok()
+    });
+    assert!(dropped > Some(0), "what it cannot take is not gathered");
+    scene.cluster.nodes[1].signal("-CONT");
+    let flowing = tokio::spawn(flow(scene.socket.clone()));
+    let over = |report: &Report| report.redis.keys_error.is_none();
+    scene.ingestor.until("it answers", over).await;
+    flowing.abort();
+    // What was refused meanwhile is written, though no newer tick of it came.
+    let field = token(1).0.to_string();
+    let kept = ["-c", "HGET", "mock:ticker:far:last", &field];
+    let newest = |tick: &str| tick.contains(&format!("\"seq\":{MANY},"));
+    scene.cluster.nodes[2].answers(&kept, newest).await;
+    scene.nothing_was_lost().await;
 }
 
 #[tokio::test]

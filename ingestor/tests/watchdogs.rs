@@ -4,15 +4,23 @@ mod stage;
 
 use std::time::Duration;
 
+use contract::Report;
+use contract::report::ConnectionState;
 use kite::{Command, Mode};
 use stage::kite_server::{KiteServer, Seen, frame, full};
+use stage::network::{Lost, Network};
 use stage::redis_server::RedisServer;
-use stage::{Folders, Ingestor, assignment, option, servers, token, within};
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, servers, token, within};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 /// How often the server says something in these tests.
 const BEAT: Duration = Duration::from_millis(100);
+
+/// A socket is silent for five seconds before it is given up; a report is as old as one.
+const LEAST_SILENCE: Duration = Duration::from_secs(4);
+const MOST_SILENCE: Duration = Duration::from_secs(7);
 
 fn heartbeat() -> Message {
     Message::binary(vec![0])
@@ -132,4 +140,59 @@ async fn what_does_not_come_is_asked_for_again_and_then_called_silent() {
     assert_eq!(report.sets[0].streaming, 1);
     assert!(kite.nothing_seen());
     beating.abort();
+}
+
+/// A socket over which nothing comes is given up, and another one opened as soon as there is a way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_way_to_kite_is_given_up_and_dialled_again() {
+    let (network, redis, folders) = (Network::new(), RedisServer::start().await, Folders::new());
+    let mut kite = KiteServer::start_at(&network.here()).await;
+    folders.credentials_of(ACCESS_TOKEN);
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.instruments = vec![option(1)];
+    folders.assign(&assigned);
+    let ingestor = Ingestor::start_behind(&network, &folders).await;
+    let socket = kite.socket().await;
+    let state = |report: &Report| report.connections.first().map(|one| one.state);
+    let beating = socket.clone();
+    let beats = tokio::spawn(async move {
+        let mut beat = tokio::time::interval(Duration::from_millis(200));
+        while beating.send(frame(&[full(token(1), 1)])).is_ok() {
+            beat.tick().await;
+        }
+    });
+    ingestor
+        .until("ticks", |report| report.streaming == 1)
+        .await;
+    network.cut(Lost::Everything);
+    let start = Instant::now();
+    let report = ingestor
+        .until("the end", |report| {
+            state(report) != Some(ConnectionState::Live)
+        })
+        .await;
+    let given_up = start.elapsed();
+    assert!(
+        (LEAST_SILENCE..MOST_SILENCE).contains(&given_up),
+        "{given_up:?}"
+    );
+    let error = report.connections[0].last_error.clone().unwrap();
+    assert!(error.contains("no frame or answer in time"), "{error}");
+    network.heal();
+    let healed = Instant::now();
+    let next = kite.socket().await;
+    println!(
+        "given up after {given_up:?}, open {:?} after the end",
+        healed.elapsed()
+    );
+    next.send(frame(&[full(token(1), 2)])).unwrap();
+    ingestor
+        .until("ticks again", |report| report.streaming == 1)
+        .await;
+    // The server finds out too, by what it sends over the old one.
+    let gone = async { while kite.seen().await != Seen::Gone {} };
+    within("the end of the old socket", gone).await;
+    drop(socket);
+    within("the end of its ticks", beats).await.unwrap();
+    assert_eq!(ingestor.report().await.connections[0].reconnects, 1);
 }

@@ -46,6 +46,9 @@ const READ_ONLY: &[u8] = b"READONLY";
 /// What a server of a cluster answers about a key that it does not have, or not yet, or not any more.
 const ELSEWHERE: [&[u8]; 3] = [b"MOVED ", b"ASK ", b"TRYAGAIN "];
 
+/// And while the cluster takes no keys: that is over without a word.
+const CLUSTER_DOWN: &[u8] = b"CLUSTERDOWN ";
+
 /// A server that said it was a replica counts as one for this long, if it says nothing else: longer
 /// than the longest wait for another link.
 const REPLICA_FOR: Duration = Duration::from_secs(10);
@@ -172,7 +175,14 @@ impl Link {
         self.is_open() && self.outbox.can_take()
     }
 
-    /// Appends one command. To be called only while [`Link::can_take`].
+    /// Whether it is open and not twice as full as it ought to be.
+    #[inline]
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.is_open() && self.outbox.unanswered() < 2 * super::outbox::WINDOW
+    }
+
+    /// Appends one command. To be called only while [`Link::has_room`].
     #[inline]
     pub fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         self.outbox.push(kind, write);
@@ -451,6 +461,7 @@ impl Link {
                     self.moved = true;
                     continue;
                 }
+                self.moved |= self.clustered && text.starts_with(CLUSTER_DOWN);
                 if refusing.on_refused(text, now) {
                     news = Some(kind);
                 }

@@ -128,7 +128,8 @@ impl Links {
     }
 
     /// Appends one command about a key or channel of `slot`. Ticks are to be pushed only while
-    /// [`Links::can_take`]; what is kept and finds its link not open or full counts as not kept.
+    /// [`Links::can_take`]. A stream's entry goes with its tick, and the master that has the stream may
+    /// be another, away or standing still: what it cannot take counts as not kept.
     #[inline]
     pub fn push(&mut self, kind: Kind, slot: u16, write: impl FnOnce(&mut Vec<u8>)) {
         let at = match &self.target {
@@ -139,7 +140,7 @@ impl Links {
             Some(Target::Single(_)) | None => Some(0),
         };
         let link = at.and_then(|at| self.links.get_mut(at));
-        match link.filter(|link| link.is_open()) {
+        match link.filter(|link| link.has_room()) {
             Some(link) => link.push(kind, write),
             None if kind == Kind::Tick => self.past.failed += 1,
             None => self.past.unkept += 1,
@@ -289,7 +290,6 @@ impl Links {
         self.home = stays.or_else(|| self.slots.owner(0)).unwrap_or_default();
         // What was refused for being elsewhere is written again, on whatever map.
         self.changes += 1;
-        self.forgive_keeping();
     }
 
     fn tick_links(&self) -> &[Link] {

@@ -1,6 +1,7 @@
 //! A small Kite: accepts sockets, writes down what it is told, sends what the test says.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +26,7 @@ pub enum Seen {
 }
 
 pub struct KiteServer {
-    port: u16,
+    address: SocketAddr,
     accepted: Arc<Mutex<HashSet<String>>>,
     sockets: mpsc::UnboundedReceiver<mpsc::UnboundedSender<Message>>,
     seen: mpsc::UnboundedReceiver<Seen>,
@@ -34,8 +35,13 @@ pub struct KiteServer {
 
 impl KiteServer {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        Self::start_at("127.0.0.1").await
+    }
+
+    /// At this address of the machine.
+    pub async fn start_at(host: &str) -> Self {
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
         let accepted = Arc::new(Mutex::new(HashSet::from([ACCESS_TOKEN.to_owned()])));
         let (socket_sender, sockets) = mpsc::unbounded_channel();
         let (seen_sender, seen) = mpsc::unbounded_channel();
@@ -54,7 +60,7 @@ impl KiteServer {
             }
         });
         Self {
-            port,
+            address,
             accepted,
             sockets,
             seen,
@@ -68,7 +74,7 @@ impl KiteServer {
     }
 
     pub fn origin(&self) -> String {
-        format!("ws://127.0.0.1:{}", self.port)
+        format!("ws://{}", self.address)
     }
 
     /// From now on only this access token opens a socket.

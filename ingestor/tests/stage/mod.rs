@@ -14,24 +14,27 @@
     reason = "a stage that cannot be set up fails its test"
 )]
 
+pub mod folders;
 pub mod kite_server;
+pub mod network;
 pub mod redis_cluster;
 pub mod redis_server;
+pub mod scene;
+pub mod witness;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contract::assignment::Account;
-use contract::mount::{self, ACCESS_TOKEN_FILE, API_KEY_FILE};
 use contract::report::ConnectionState;
-use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
-use contract::{Assignment, Keep, KeepLast, KeepStream, Output, Report, Row, Sealed, Shape};
+use contract::{Assignment, Keep, KeepLast, KeepStream, Output, Report, Row, Shape};
+pub use folders::Folders;
 use kite::{InstrumentType, Mode, Token};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kite-ingestor");
 
 pub const API_KEY: &str = "fake-api-key";
 pub const ACCESS_TOKEN: &str = "fake-access-token";
@@ -50,60 +53,6 @@ pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// The folders of one ingestor.
-pub struct Folders {
-    root: tempfile::TempDir,
-}
-
-impl Folders {
-    pub fn new() -> Self {
-        Self {
-            root: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn assignment(&self) -> PathBuf {
-        self.root.path().join("assignment")
-    }
-
-    fn credentials(&self) -> PathBuf {
-        self.root.path().join("credentials")
-    }
-
-    fn redis(&self) -> PathBuf {
-        self.root.path().join("redis")
-    }
-
-    /// From now on exactly these files are there for Redis.
-    pub fn redis_of(&self, files: &[(&str, &str)]) {
-        let files: BTreeMap<_, _> = files
-            .iter()
-            .map(|(name, text)| (*name, text.as_bytes().to_vec()))
-            .collect();
-        mount::publish(&self.redis(), &files).unwrap();
-    }
-
-    pub fn assign(&self, assignment: &Assignment) {
-        self.assign_sealed(&Sealed::new(assignment));
-    }
-
-    pub fn assign_sealed(&self, sealed: &Sealed) {
-        let files = BTreeMap::from([
-            (ASSIGNMENT_FILE, sealed.gzip.clone()),
-            (SHA256_FILE, sealed.sha256.clone().into_bytes()),
-        ]);
-        mount::publish(&self.assignment(), &files).unwrap();
-    }
-
-    pub fn credentials_of(&self, access_token: &str) {
-        let files = BTreeMap::from([
-            (API_KEY_FILE, API_KEY.as_bytes().to_vec()),
-            (ACCESS_TOKEN_FILE, access_token.as_bytes().to_vec()),
-        ]);
-        mount::publish(&self.credentials(), &files).unwrap();
-    }
-}
-
 /// A running ingestor.
 pub struct Ingestor {
     pub child: Child,
@@ -115,15 +64,24 @@ pub struct Ingestor {
 impl Ingestor {
     /// Starts it and waits until it listens.
     pub async fn start(folders: &Folders) -> Self {
+        Self::start_as(Command::new(PROGRAM), "127.0.0.1", folders).await
+    }
+
+    /// Starts it behind a network that can fail.
+    pub async fn start_behind(network: &network::Network, folders: &Folders) -> Self {
+        Self::start_as(network.command(PROGRAM), &network.far(), folders).await
+    }
+
+    async fn start_as(mut command: Command, host: &str, folders: &Folders) -> Self {
         service::tls::install();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kite-ingestor"))
+        let mut child = command
             .arg("--assignment-dir")
             .arg(folders.assignment())
             .arg("--credentials-dir")
             .arg(folders.credentials())
             .arg("--redis-dir")
             .arg(folders.redis())
-            .args(["--listen", "127.0.0.1:0", "--exit-on-stdin-close"])
+            .args(["--listen", &format!("{host}:0"), "--exit-on-stdin-close"])
             .args(["--log-level", "trace"])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
@@ -190,6 +148,16 @@ impl Ingestor {
                 self.log()
             ),
         }
+    }
+
+    /// Bytes of memory that it holds now.
+    pub fn resident(&self) -> u64 {
+        let pid = self.child.id().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes = line.trim().trim_end_matches(" kB");
+        kilobytes.parse::<u64>().unwrap() * 1024
     }
 
     pub fn terminate(&self) {

@@ -172,7 +172,12 @@ impl Subscriber {
 
     /// The next message, a tick or an event.
     pub async fn any_message(&mut self) -> (String, Value) {
-        let mut parts = within("a message", self.array()).await;
+        within("a message", self.next()).await
+    }
+
+    /// The same, however long it takes.
+    pub async fn next(&mut self) -> (String, Value) {
+        let mut parts = self.array().await;
         let json = serde_json::from_str(&parts.pop().unwrap()).unwrap();
         (parts.pop().unwrap(), json)
     }

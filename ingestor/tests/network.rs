@@ -1,0 +1,167 @@
+//! A network that fails without a word: nothing is refused, nothing is closed, packets are lost.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set up fails its test"
+)]
+
+mod stage;
+
+use std::time::Duration;
+
+use contract::Report;
+use stage::network::Lost;
+use stage::scene::Scene;
+use stage::within;
+use tokio::time::Instant;
+
+/// Long enough for several windows of unanswered ticks, and over shortly before TCP, which doubles
+/// its pauses from 200 ms on, tries again.
+const SHORT: Duration = Duration::from_secs(30);
+
+/// What is to be over within a moment.
+const SOON: Duration = Duration::from_secs(1);
+
+/// What the process may grow by: far less than the ticks of a cut.
+const GROWTH: u64 = 4 * 1024 * 1024;
+
+/// A dial that got no answer tries again each second.
+const GREETED: Duration = Duration::from_secs(2);
+
+/// A quarter of what is sent, in bits a second.
+const SLOW: u32 = 8_000_000;
+
+/// No tick is older when it comes: a window takes a second, and what waits for it is newer.
+const AGE: Duration = Duration::from_millis(2500);
+
+/// Ticks flow while the way to Redis is cut, and for a moment before and after.
+async fn cut(scene: &mut Scene, lost: Lost, length: Duration) -> (Vec<u64>, Instant) {
+    scene.rounds_for(Duration::from_millis(500)).await;
+    let links = scene.links().await;
+    scene.network.cut(lost);
+    let start = Instant::now();
+    scene.rounds_for(length / 4).await;
+    let before = scene.ingestor.resident();
+    let report = scene
+        .rounds_for(length.saturating_sub(start.elapsed()))
+        .await;
+    assert!(!report.redis.connected && report.redis.error.is_some());
+    let grown = scene.ingestor.resident().saturating_sub(before);
+    assert!(grown < GROWTH, "{grown} bytes more");
+    assert_eq!(scene.links().await, links, "the server has not noticed");
+    scene.network.heal();
+    (links, Instant::now())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_network_that_returns_goes_on_with_the_same_link() {
+    let mut scene = Scene::start().await;
+    let (links, healed) = cut(&mut scene, Lost::Everything, SHORT).await;
+    let before = scene.witness.count() as usize;
+    let newest = scene.newest().await;
+    let first = scene.witness.all()[before].at;
+    // TCP tries again after a pause that may be as long as the cut was.
+    assert!(first - healed < SHORT + SOON, "{:?}", first - healed);
+    assert!(newest - first < SOON, "{:?}", newest - first);
+    println!(
+        "first after {:?}, newest {:?} later",
+        first - healed,
+        newest - first
+    );
+    scene.round();
+    scene.newest().await;
+    let report = scene.is_accounted_for().await;
+    println!("{:?}", report.redis);
+    assert!(report.redis.connected && report.redis.conflated > 0);
+    assert_eq!(report.redis.unknown, 0);
+    assert_eq!(scene.links().await, links);
+}
+
+/// How long a cut is that TCP gives up: long runs name 75 or more.
+fn long() -> Option<Duration> {
+    let seconds = std::env::var_os("SILENCE_SECONDS")?;
+    Some(Duration::from_secs(seconds.to_str()?.parse().unwrap()))
+}
+
+/// After a cut of this `length` the newest are there as soon as there is another link, and the server
+/// has only that one.
+async fn outlast(lost: Lost, length: Duration) -> (Scene, Report) {
+    let mut scene = Scene::start().await;
+    let (links, healed) = cut(&mut scene, lost, length).await;
+    let newest = scene.newest().await - healed;
+    assert!(newest < GREETED + SOON, "{newest:?}");
+    scene.round();
+    scene.newest().await;
+    let report = scene.is_accounted_for().await;
+    assert!(report.redis.connected && report.redis.unknown > 0);
+    let next = scene.links().await;
+    assert!(next.len() == 1 && next != links, "{next:?} after {links:?}");
+    (scene, report)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_is_silent_for_too_long_costs_one_window() {
+    let Some(length) = long() else {
+        println!("left out: a long cut (SILENCE_SECONDS names no length)");
+        return;
+    };
+    let (scene, report) = outlast(Lost::Everything, length).await;
+    println!("{:?}", report.redis);
+    // Nothing of the window had come through.
+    assert_eq!(scene.witness.count(), report.redis.published);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_through_and_was_not_answered_is_not_sent_again() {
+    let Some(length) = long() else {
+        println!("left out: a long cut (SILENCE_SECONDS names no length)");
+        return;
+    };
+    let (scene, report) = outlast(Lost::Answers, length).await;
+    let redis = report.redis;
+    println!("{redis:?}");
+    // All of the window had.
+    assert_eq!(scene.witness.count(), redis.published + redis.unknown);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_network_gets_the_newest_that_it_can_carry() {
+    let mut scene = Scene::start().await;
+    scene.network.slow_down(SLOW);
+    scene.rounds_for(Duration::from_secs(2)).await;
+    let (before, seen) = (scene.ingestor.resident(), scene.witness.count());
+    let report = scene.rounds_for(Duration::from_secs(4)).await;
+    assert!(report.redis.connected && report.redis.conflated > 0);
+    let grown = scene.ingestor.resident().saturating_sub(before);
+    assert!(grown < GROWTH, "{grown} bytes more");
+    let seen = scene.witness.all().split_off(seen as usize);
+    let oldest = seen.iter().map(|seen| seen.age).max().unwrap();
+    println!(
+        "{} in 4 s, at most {oldest:?} old, {grown} bytes more",
+        seen.len()
+    );
+    assert!(oldest < AGE, "{oldest:?}");
+    scene.network.speed_up();
+    let sped_up = Instant::now();
+    println!("newest after {:?}", scene.newest().await - sped_up);
+    let report = scene.is_accounted_for().await;
+    assert_eq!(report.redis.unknown, 0);
+}
+
+/// A system goes on sending for a process that has ended, but nothing that would come after the first
+/// ticks of the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_ended_process_had_written_does_not_come_later() {
+    let mut scene = Scene::start().await;
+    scene.rounds_for(SOON).await;
+    scene.network.cut(Lost::Everything);
+    scene.rounds_for(SOON).await;
+    let waiting = scene.network.unsent();
+    assert!(waiting > 10_000, "{waiting} bytes wait to be sent");
+    scene.ingestor.terminate();
+    let ended = within("the end", scene.ingestor.child.wait()).await;
+    assert!(ended.unwrap().success());
+    // The goodbye of a connection counts as a byte.
+    let waiting = scene.network.unsent();
+    assert!(waiting <= 1, "{waiting} bytes wait to be sent");
+}

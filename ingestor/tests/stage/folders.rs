@@ -1,0 +1,64 @@
+//! The folders that an ingestor reads, written as Kubernetes writes them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use contract::mount::{self, ACCESS_TOKEN_FILE, API_KEY_FILE};
+use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
+use contract::{Assignment, Sealed};
+
+use super::API_KEY;
+
+/// The folders of one ingestor.
+pub struct Folders {
+    root: tempfile::TempDir,
+}
+
+impl Folders {
+    pub fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(super) fn assignment(&self) -> PathBuf {
+        self.root.path().join("assignment")
+    }
+
+    pub(super) fn credentials(&self) -> PathBuf {
+        self.root.path().join("credentials")
+    }
+
+    pub(super) fn redis(&self) -> PathBuf {
+        self.root.path().join("redis")
+    }
+
+    /// From now on exactly these files are there for Redis.
+    pub fn redis_of(&self, files: &[(&str, &str)]) {
+        let files: BTreeMap<_, _> = files
+            .iter()
+            .map(|(name, text)| (*name, text.as_bytes().to_vec()))
+            .collect();
+        mount::publish(&self.redis(), &files).unwrap();
+    }
+
+    pub fn assign(&self, assignment: &Assignment) {
+        self.assign_sealed(&Sealed::new(assignment));
+    }
+
+    pub fn assign_sealed(&self, sealed: &Sealed) {
+        let files = BTreeMap::from([
+            (ASSIGNMENT_FILE, sealed.gzip.clone()),
+            (SHA256_FILE, sealed.sha256.clone().into_bytes()),
+        ]);
+        mount::publish(&self.assignment(), &files).unwrap();
+    }
+
+    pub fn credentials_of(&self, access_token: &str) {
+        let files = BTreeMap::from([
+            (API_KEY_FILE, API_KEY.as_bytes().to_vec()),
+            (ACCESS_TOKEN_FILE, access_token.as_bytes().to_vec()),
+        ]);
+        mount::publish(&self.credentials(), &files).unwrap();
+    }
+}

@@ -30,7 +30,7 @@ check: ## format, lints, licences and bans
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	.state/tools/bin/cargo-deny --log-level error check licenses bans sources
 
-unit: ## tests that need nothing but the package itself
+unit: ## tests of each package; as root, for networks that fail
 	tests/install suites
 	$(CARGO) test --workspace --exclude tests
 
@@ -73,6 +73,7 @@ soak: ## long runs
 	$(CARGO) test --release --package operator --lib -- --ignored --nocapture
 	SOAK_SECONDS=3600 $(CARGO) test --release --package tests --test soak -- --nocapture
 	FUZZ_SECONDS=600 $(CARGO) test --release --package tests --test fuzz -- --test-threads 1
+	SILENCE_SECONDS=75 $(CARGO) test --release --package ingestor --test network -- --nocapture
 	OUTAGE_SECONDS=300 CALM_SECONDS=330 $(MAKE) cluster-test
 
 clean: ## removes what building and testing left here, the cluster included

@@ -10,6 +10,7 @@ pub mod greeting;
 pub mod link;
 pub mod links;
 pub mod outbox;
+mod probe;
 pub mod refusal;
 pub mod refusing;
 pub mod resp;

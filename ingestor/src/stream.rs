@@ -95,13 +95,17 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// What carries it.
-    #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
-        match self {
+    /// Whatever ends it, this process too, takes back what has not arrived: the system would go on
+    /// sending for a minute, after the first words on the next stream.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn forget_when_closed(&self) -> io::Result<()> {
+        let tcp = match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
-        }
+        };
+        SockRef::from(tcp).set_linger(Some(Duration::ZERO))
     }
 }
 

@@ -15,9 +15,11 @@ use stage::scene::Scene;
 use stage::within;
 use tokio::time::Instant;
 
-/// Long enough for several windows of unanswered ticks, and over shortly before TCP, which doubles
-/// its pauses from 200 ms on, tries again.
-const SHORT: Duration = Duration::from_secs(30);
+/// TCP, which doubles its pauses from 200 ms on, tries again soon after it.
+const HICCUP: Duration = Duration::from_millis(500);
+
+/// Long enough for several windows of unanswered ticks, and TCP tries again only as long after it.
+const SHORT: Duration = Duration::from_secs(7);
 
 /// What is to be over within a moment.
 const SOON: Duration = Duration::from_secs(1);
@@ -54,27 +56,34 @@ async fn cut(scene: &mut Scene, lost: Lost, length: Duration) -> (Vec<u64>, Inst
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_network_that_returns_goes_on_with_the_same_link() {
+async fn after_a_hiccup_the_same_link_goes_on() {
+    let mut scene = Scene::start().await;
+    scene.rounds_for(Duration::from_millis(500)).await;
+    let links = scene.links().await;
+    scene.network.cut(Lost::Everything);
+    scene.rounds_for(HICCUP).await;
+    scene.network.heal();
+    let healed = Instant::now();
+    assert!(scene.newest().await - healed < SOON);
+    let report = scene.is_accounted_for().await;
+    assert_eq!((report.redis.unknown, report.redis.refused), (0, 0));
+    assert_eq!(scene.links().await, links);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_network_that_returns_has_the_newest_within_a_second() {
     let mut scene = Scene::start().await;
     let (links, healed) = cut(&mut scene, Lost::Everything, SHORT).await;
-    let before = scene.witness.count() as usize;
-    let newest = scene.newest().await;
-    let first = scene.witness.all()[before].at;
-    // TCP tries again after a pause that may be as long as the cut was.
-    assert!(first - healed < SHORT + SOON, "{:?}", first - healed);
-    assert!(newest - first < SOON, "{:?}", newest - first);
-    println!(
-        "first after {:?}, newest {:?} later",
-        first - healed,
-        newest - first
-    );
+    let newest = scene.newest().await - healed;
+    println!("newest after {newest:?}");
+    assert!(newest < SOON, "{newest:?}");
     scene.round();
     scene.newest().await;
     let report = scene.is_accounted_for().await;
     println!("{:?}", report.redis);
     assert!(report.redis.connected && report.redis.conflated > 0);
-    assert_eq!(report.redis.unknown, 0);
-    assert_eq!(scene.links().await, links);
+    let next = scene.links().await;
+    assert!(next.len() == 1 && next != links, "{next:?} after {links:?}");
 }
 
 /// How long a cut is that TCP gives up: long runs name 75 or more.
@@ -118,10 +127,9 @@ async fn what_came_through_and_was_not_answered_is_not_sent_again() {
         return;
     };
     let (scene, report) = outlast(Lost::Answers, length).await;
-    let redis = report.redis;
-    println!("{redis:?}");
-    // All of the window had.
-    assert_eq!(scene.witness.count(), redis.published + redis.unknown);
+    let (redis, seen) = (report.redis, scene.witness.count());
+    println!("{seen} seen, {redis:?}");
+    assert!(seen > redis.published, "{seen} seen, {redis:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,6 +49,10 @@ impl Commands {
         closed: CancellationToken,
     ) -> Result<Self, OpenError> {
         let greeted = greet(server, access, name, None).await?;
+        greeted
+            .stream
+            .forget_when_closed()
+            .map_err(GreetError::Io)?;
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
         let info = RedisConnectionInfo::default().set_skip_set_lib_name();
         // The first commands are sent by whoever drives, so both are needed at once.

@@ -3,7 +3,8 @@
 //! Owns connecting, writing, counting answers and connecting again. Whoever renders commands asks
 //! [`Link::can_take`] first and never waits. Driven by polling from one task; must not spawn.
 
-use std::io;
+mod fault;
+
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,14 @@ use super::access::Access;
 use super::counts::Counts;
 use super::greeting::{Greeted, greet};
 use super::outbox::{Kind, Outbox};
+use super::probe::{Probe, SILENT_AFTER};
 use super::refusal::GreetError;
 use super::refusing::Refusing;
-use super::resp::{Garbage, Replies, Reply};
+use super::resp::{Replies, Reply};
 use super::retry::retry_delay;
 use super::target::Single;
 use super::wire::Wire;
+use fault::LinkError;
 
 /// Reasons are logged so often at most; a server's longer texts are cut.
 const LOG_BURST: u32 = 5;
@@ -80,6 +83,7 @@ pub struct Link {
     progress: Option<Instant>,
     /// When answers were last looked for.
     looked: Option<Instant>,
+    probe: Probe,
     jitter: fastrand::Rng,
 }
 
@@ -96,26 +100,6 @@ impl std::fmt::Debug for Link {
             .field("open", &self.is_open())
             .finish_non_exhaustive()
     }
-}
-
-/// Why an open link ended.
-#[derive(Debug, thiserror::Error)]
-enum LinkError {
-    #[error("redis closed the connection")]
-    Closed,
-    #[error("connection to redis broke: {}", .0.kind())]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Garbage(#[from] Garbage),
-    #[error("redis answered more commands than were sent")]
-    Surplus,
-    #[error("redis refuses what is published, another login may do")]
-    Refusing,
-    #[error(
-        "redis is a replica that takes no writes: ticks would reach its own subscribers alone; let redis.url name the \
-         master"
-    )]
-    Replica,
 }
 
 impl Link {
@@ -145,6 +129,7 @@ impl Link {
             openings: LineQuota::new(LOG_BURST, LOG_EVERY),
             progress: None,
             looked: None,
+            probe: Probe::default(),
             jitter: fastrand::Rng::with_seed(seed),
         }
     }
@@ -270,21 +255,23 @@ impl Link {
         match self.state {
             State::Away { until } => until,
             State::Greeting(_) => None,
-            State::Open(ref wire) if wire.is_quiet() => self.next_look(),
-            State::Open(_) => None,
+            State::Open(_) => self.next_look(),
         }
     }
 
     fn next_look(&self) -> Option<Instant> {
         let (looked, unanswered_since) = (self.looked?, self.progress?);
-        let wait = if self.outbox.can_take() {
+        let quiet = matches!(&self.state, State::Open(wire) if wire.is_quiet());
+        let wait = if !quiet || self.outbox.can_take() {
             LOOK_AT_LAST
         } else {
             // A server that stands still is asked less and less.
             let waited = looked.saturating_duration_since(unanswered_since);
             waited.clamp(LOOK_AT_FIRST, LOOK_AT_LAST)
         };
-        Some(looked + wait)
+        let silent = unanswered_since + SILENT_AFTER;
+        let look = looked + wait;
+        Some(if quiet { look } else { look.max(silent) })
     }
 
     fn is_look_due(&self, now: Instant) -> bool {
@@ -357,6 +344,7 @@ impl Link {
             self.state = State::Away { until: None };
             self.counts.unknown += self.outbox.lose();
             self.progress = None;
+            self.probe.forget();
         }
     }
 
@@ -391,6 +379,21 @@ impl Link {
         }
         if self.refusing.is_link_useless(now) {
             return Err(LinkError::Refusing);
+        }
+        self.doubt(cx, now)
+    }
+
+    /// Fails when the server answers others and not this link.
+    fn doubt(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
+        let silent = |since| now.saturating_duration_since(since) >= SILENT_AFTER;
+        match (&self.target, self.progress.filter(|since| silent(*since))) {
+            (Some(server), Some(_)) => {
+                let probe = &mut self.probe;
+                if probe.poll(cx, now, server, &self.access, &self.name) {
+                    return Err(LinkError::Interrupted);
+                }
+            }
+            _ => self.probe.forget(),
         }
         Ok(())
     }

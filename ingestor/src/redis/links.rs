@@ -139,8 +139,10 @@ impl Links {
             },
             Some(Target::Single(_)) | None => Some(0),
         };
+        // Ticks wait for the only link there is, so that it is never much too full.
+        let many = self.links.len() > 1;
         let link = at.and_then(|at| self.links.get_mut(at));
-        match link.filter(|link| link.has_room()) {
+        match link.filter(|link| link.has_room() || (!many && link.is_open())) {
             Some(link) => link.push(kind, write),
             None if kind == Kind::Tick => self.past.failed += 1,
             None => self.past.unkept += 1,

@@ -7,9 +7,7 @@
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
@@ -25,14 +23,12 @@ pub(super) enum Wire {
 }
 
 impl Wire {
-    /// Takes over a stream at the start of a reply. Whatever ends it, this process too, takes back
-    /// what has not arrived: the system would go on sending for a minute, after the first ticks of
-    /// the next stream.
+    /// Takes over a stream at the start of a reply.
     ///
     /// # Errors
     /// When the system does not let it go, or take it again.
     pub(super) fn new(stream: Stream) -> io::Result<Self> {
-        SockRef::from(stream.tcp()).set_linger(Some(Duration::ZERO))?;
+        stream.forget_when_closed()?;
         match stream {
             Stream::Plain(stream) => {
                 let stream = stream.into_std()?;

@@ -3,6 +3,7 @@
 //! The only module that may ask the machine for the time. Shells read a [`Clock`] and pass instants
 //! down; decisions take time as an argument and never see this type.
 
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,46 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
+    Accelerated {
+        origin: Instant,
+        wall: WallClock,
+    },
     Manual(Arc<Manual>),
 }
+
+/// A wall clock of its own, so that a day passes in minutes: where it starts, and how many times as
+/// fast it goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WallClock {
+    /// What it shows at the start.
+    pub start: Timestamp,
+    /// Its seconds per second.
+    pub rate: f64,
+}
+
+/// A text that is no wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be START,RATE: a time with its zone and a rate from 0 to 10000, such as 2026-11-24T05:55:00+05:30,60"
+)]
+pub struct InvalidWallClock;
+
+impl FromStr for WallClock {
+    type Err = InvalidWallClock;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (start, rate) = text.split_once(',').ok_or(InvalidWallClock)?;
+        let start = start.trim().parse().map_err(|_| InvalidWallClock)?;
+        let rate = rate.trim().parse().map_err(|_| InvalidWallClock)?;
+        let possible = (0.0..=FASTEST).contains(&rate);
+        possible
+            .then_some(Self { start, rate })
+            .ok_or(InvalidWallClock)
+    }
+}
+
+/// A year passes in an hour.
+const FASTEST: f64 = 10_000.0;
 
 #[derive(Debug)]
 struct Manual {
@@ -36,6 +75,13 @@ impl Clock {
         Self(Source::System)
     }
 
+    /// The machine's monotonic clock, and a wall clock that starts now.
+    #[must_use]
+    pub fn accelerated(wall: WallClock) -> Self {
+        let origin = tokio::time::Instant::now().into_std();
+        Self(Source::Accelerated { origin, wall })
+    }
+
     /// A clock for tests that stands at `start` until [`Clock::advance`] moves it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
@@ -50,7 +96,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Instant {
         match &self.0 {
-            Source::System => tokio::time::Instant::now().into_std(),
+            Source::System | Source::Accelerated { .. } => tokio::time::Instant::now().into_std(),
             Source::Manual(manual) => manual.instant + *manual.elapsed(),
         }
     }
@@ -64,6 +110,14 @@ impl Clock {
     pub fn wall(&self) -> Timestamp {
         match &self.0 {
             Source::System => Timestamp::now(),
+            Source::Accelerated { origin, wall } => {
+                let elapsed = self.now().saturating_duration_since(*origin);
+                let passed = SignedDuration::try_from_secs_f64(elapsed.as_secs_f64() * wall.rate);
+                passed
+                    .ok()
+                    .and_then(|passed| wall.start.checked_add(passed).ok())
+                    .unwrap_or(Timestamp::MAX)
+            }
             Source::Manual(manual) => {
                 let elapsed = SignedDuration::try_from(*manual.elapsed());
                 elapsed
@@ -83,10 +137,12 @@ impl Clock {
     /// Moves both times of a manual clock forward.
     ///
     /// # Panics
-    /// On the system clock, which nobody can move.
+    /// On another clock, which nobody can move.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
-            Source::System => panic!("the system clock cannot be advanced"),
+            Source::System | Source::Accelerated { .. } => {
+                panic!("only a manual clock can be advanced")
+            }
             Source::Manual(manual) => *manual.elapsed() += by,
         }
     }
@@ -114,6 +170,31 @@ mod tests {
         assert_eq!(clone.wall().to_string(), "2026-11-24T03:45:01.5Z");
         // `date -u -d 2026-11-24T03:45:01.5Z +%s%6N`
         assert_eq!(clone.wall_micros(), 1_795_491_901_500_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_day_passes_in_minutes() {
+        let wall: WallClock = "2026-11-24T09:15:00+05:30, 60".parse().unwrap();
+        let clock = Clock::accelerated(wall);
+        let start = clock.now();
+        tokio::time::advance(Duration::from_secs(24 * 60)).await;
+        assert_eq!(clock.wall().to_string(), "2026-11-25T03:45:00Z");
+        assert_eq!(clock.now() - start, Duration::from_secs(24 * 60));
+    }
+
+    #[test]
+    fn what_is_no_wall_clock_is_refused() {
+        for bad in [
+            "",
+            "60",
+            "2026-11-24T09:15:00+05:30",
+            "2026-11-24T09:15:00,60",
+            "2026-11-24T09:15:00Z,-1",
+            "2026-11-24T09:15:00Z,NaN",
+            "2026-11-24T09:15:00Z,20000",
+        ] {
+            assert_eq!(bad.parse::<WallClock>(), Err(InvalidWallClock), "{bad}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

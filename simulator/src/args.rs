@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kite::Mode;
+use service::clock::WallClock;
 use service::telemetry::LogArgs;
 
 use crate::exchange::rates;
@@ -55,6 +56,14 @@ pub struct ServeArgs {
     /// Milliseconds between two moves of the market; an instrument ticks at most once a move
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub step_ms: u64,
+    /// Wall clock of its own: START,RATE such as 2026-11-24T05:55:00+05:30,60 (a minute each second).
+    /// It dates packets, the instruments list and the token flush; heartbeats and rates stay as they are
+    #[arg(long, value_name = "START,RATE")]
+    pub wall_clock: Option<WallClock>,
+    /// Time of day in India at which all tokens that were used become worthless, as Kite does at about
+    /// six in the morning; open connections live on
+    #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
+    pub token_flush: Option<jiff::civil::Time>,
     /// Secret that checksums of POST /session/token are verified with; without it every one is wrong
     #[arg(
         long,
@@ -102,6 +111,11 @@ pub struct ReplayArgs {
     pub log: LogArgs,
 }
 
+fn time_of_day(text: &str) -> Result<jiff::civil::Time, String> {
+    let time = jiff::civil::Time::strptime("%H:%M", text);
+    time.map_err(|_| "must be a time of day such as 06:00".to_owned())
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(speed) if (0.01..=1_000.0).contains(&speed) => Ok(speed),
@@ -130,6 +144,9 @@ pub struct SymbolsArgs {
     /// Seed of the simulator that is to serve them
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Wall clock of the simulator that is to serve them
+    #[arg(long, value_name = "START,RATE")]
+    pub wall_clock: Option<WallClock>,
 }
 
 /// Kinds of instruments.
@@ -153,6 +170,7 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
   POST /sim/connections/drop    {\"api_key\"?, \"conn\"?}: cut without a Close frame
   POST /sim/tokens/revoke       {\"access_token\"}: 403 for new connections; open ones live on
   POST /sim/tokens/restore      {\"access_token\"}
+  POST /sim/tokens/flush        revokes every token that was used so far
   GET  /sim/faults
   POST /sim/faults              {\"api_key\"?, \"refuse\"?: 403|429|..|null, \"count\"?,
                                  \"instruments\"?: \"html502\"|null, \"mute\"?: bool, \"freeze\"?: bool,

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::civil::Time;
 use kite::limits::{CONNECTIONS_PER_API_KEY, TOO_MANY_TOKENS};
 use kite::{Command, Mode, ServerText, Token};
 use tokio::sync::mpsc;
@@ -19,6 +21,7 @@ mod admission;
 mod connection;
 pub mod credentials;
 pub mod faults;
+mod flush;
 pub mod rates;
 pub mod recorder;
 mod report;
@@ -29,6 +32,7 @@ use connection::Connection;
 pub use connection::{Link, Outgoing, Sent};
 use credentials::Credentials;
 use faults::Faults;
+use flush::DailyFlush;
 use rates::Rates;
 pub use report::{ConnectionReport, Statistics};
 use schedule::Schedule;
@@ -49,6 +53,7 @@ pub struct Exchange {
     market: Market,
     credentials: Credentials,
     faults: Faults,
+    flush: Option<DailyFlush>,
     paused: bool,
     next_id: u64,
     connections: BTreeMap<u64, Connection>,
@@ -69,6 +74,7 @@ impl Exchange {
             market,
             credentials,
             faults: Faults::default(),
+            flush: None,
             paused: false,
             next_id: 1,
             connections: BTreeMap::new(),
@@ -91,6 +97,11 @@ impl Exchange {
         &mut self.credentials
     }
 
+    /// Flushes tokens at this time of each day in India, first after `now`.
+    pub fn flush_tokens_daily(&mut self, time: Time, now: Timestamp) {
+        self.flush = Some(DailyFlush::new(time, now.as_second()));
+    }
+
     /// Admits a connection and takes one of its API key's places at once, before the upgrade.
     ///
     /// # Errors
@@ -104,7 +115,7 @@ impl Exchange {
         if let Some(status) = self.faults.refuse(api_key) {
             return Err(Refusal::Fault(status));
         }
-        if !self.credentials.is_valid(access_token) {
+        if !self.credentials.admit(access_token) {
             return Err(Refusal::Forbidden);
         }
         let open = self
@@ -157,6 +168,14 @@ impl Exchange {
 
     /// Lets everything that is due tick.
     pub fn step(&mut self, now: Moment) {
+        if self
+            .flush
+            .as_mut()
+            .is_some_and(|flush| flush.is_due(now.unix))
+        {
+            let tokens = self.credentials.flush();
+            tracing::info!(tokens, "tokens are flushed");
+        }
         if self.paused {
             return;
         }

@@ -24,6 +24,7 @@
 //! | `POST /sim/connections/drop` | `api_key?`, `conn?` | cuts sockets without a Close frame |
 //! | `POST /sim/tokens/revoke` | `access_token` | 403 from now on; open sockets live on |
 //! | `POST /sim/tokens/restore` | `access_token` | the token is good again |
+//! | `POST /sim/tokens/flush` | | revokes every token that was used so far |
 //! | `GET /sim/faults` | | the faults that hold |
 //! | `POST /sim/faults` | `api_key?`, `refuse?`, `count?`, `instruments?`, `mute?`, `freeze?`, `linger?` | see [`exchange::faults`] |
 //! | `POST /sim/pause` | `paused` | stops or resumes the market; snapshots still work |

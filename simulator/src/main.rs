@@ -46,7 +46,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(out.flush()?)
         }
         Command::Symbols(args) => {
-            let date = indian_date(Clock::system().wall().as_second()).context("no date")?;
+            let clock = args
+                .wall_clock
+                .map_or_else(Clock::system, Clock::accelerated);
+            let date = indian_date(clock.wall().as_second()).context("no date")?;
             let universe = Universe::generate(args.seed, date)?;
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
             symbols::print(&universe, &args, &mut out)?;

@@ -63,7 +63,9 @@ pub enum ServeError {
 pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    let clock = Clock::system();
+    let clock = args
+        .wall_clock
+        .map_or_else(Clock::system, Clock::accelerated);
     let date = indian_date(clock.wall().as_second()).ok_or(ServeError::Date)?;
     let server = Server::bind(args.listen).await?;
     let universe = Arc::new(Universe::generate(args.seed, date)?);
@@ -72,12 +74,15 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let listed = universe.listings.len();
     let step = args.step();
     let credentials = Credentials::new(args.api_secret);
-    let exchange = Exchange::new(
+    let mut exchange = Exchange::new(
         Market::new(universe, args.seed),
         rates,
         credentials,
         args.seed,
     );
+    if let Some(time) = args.token_flush {
+        exchange.flush_tokens_daily(time, clock.wall());
+    }
     let app = Arc::new(App::new(exchange, dump, clock, shutdown.token()));
 
     let addr = server.local_addr();

@@ -184,8 +184,9 @@ async fn usual(figures: &mut Figures) -> Result<()> {
 
 /// All that one account can stream, for as long as `BENCH_SECONDS` says.
 async fn whole(figures: &mut Figures) -> Result<()> {
-    let seconds = std::env::var("BENCH_SECONDS").ok();
-    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(30);
+    let seconds = std::env::var_os("BENCH_SECONDS");
+    let seconds = seconds.and_then(|text| text.to_str()?.parse().ok());
+    let seconds = seconds.unwrap_or(30);
     let mut bench = Bench::start(WHOLE, true).await?;
     let subscriber = Tally::start(bench.redis.address(), "ticker:*")?;
     subscriber.wait_for(WHOLE as u64).await;

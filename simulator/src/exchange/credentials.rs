@@ -6,6 +6,8 @@ use std::fmt;
 
 use kite::rest;
 
+/// Tokens remembered as used; later ones are not flushed.
+const MOST_USED: usize = 5_000;
 /// Revoked tokens kept at a time.
 const MOST_REVOKED: usize = 10_000;
 /// Request tokens remembered as spent; the oldest are forgotten first.
@@ -31,6 +33,7 @@ pub struct TooManyRevoked;
 #[derive(Default)]
 pub struct Credentials {
     api_secret: Option<String>,
+    used: HashSet<String>,
     revoked: HashSet<String>,
     spent: VecDeque<String>,
 }
@@ -53,10 +56,26 @@ impl Credentials {
         }
     }
 
-    /// Whether a token is still good.
+    /// Whether a token is still good; it counts as used.
     #[must_use]
-    pub fn is_valid(&self, access_token: &str) -> bool {
-        !self.revoked.contains(access_token)
+    pub fn admit(&mut self, access_token: &str) -> bool {
+        if self.revoked.contains(access_token) {
+            return false;
+        }
+        if self.used.len() < MOST_USED && !self.used.contains(access_token) {
+            self.used.insert(access_token.to_owned());
+        }
+        true
+    }
+
+    /// Makes every token worthless that was used so far, as Kite does each morning. Returns how many.
+    pub fn flush(&mut self) -> usize {
+        let count = self.used.len();
+        if self.revoked.len() + count > MOST_REVOKED {
+            self.revoked.clear();
+        }
+        self.revoked.extend(self.used.drain());
+        count
     }
 
     /// Makes a token worthless for new connections and requests.
@@ -108,11 +127,11 @@ mod tests {
     #[test]
     fn a_token_is_good_until_it_is_revoked() {
         let mut credentials = Credentials::new(None);
-        assert!(credentials.is_valid("fake"));
+        assert!(credentials.admit("fake"));
         credentials.revoke("fake".to_owned()).unwrap();
-        assert!(!credentials.is_valid("fake") && credentials.is_valid("other"));
+        assert!(!credentials.admit("fake") && credentials.admit("other"));
         assert!(credentials.restore("fake") && !credentials.restore("fake"));
-        assert!(credentials.is_valid("fake"));
+        assert!(credentials.admit("fake"));
     }
 
     /// Checksum: `printf 'keyrequestsecret' | sha256sum`.
@@ -134,6 +153,23 @@ mod tests {
             nobody.exchange("key", "request", good),
             Err(ExchangeError::Checksum)
         );
+    }
+
+    #[test]
+    fn a_flush_revokes_what_was_used_and_nothing_else() {
+        let mut credentials = Credentials::new(None);
+        assert!(credentials.admit("yesterday"));
+        assert_eq!(credentials.flush(), 1);
+        assert!(!credentials.admit("yesterday") && credentials.admit("today"));
+        assert_eq!(credentials.flush(), 1);
+        assert!(!credentials.admit("yesterday") && !credentials.admit("today"));
+        for number in 0..2 * MOST_REVOKED {
+            assert!(credentials.admit(&format!("{number}")));
+            if number % 1_000 == 0 {
+                credentials.flush();
+            }
+        }
+        assert!(credentials.revoked.len() <= MOST_REVOKED && credentials.used.len() <= MOST_USED);
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/connections/drop", post(drop_connections))
         .route("/tokens/revoke", post(revoke))
         .route("/tokens/restore", post(restore))
+        .route("/tokens/flush", post(flush))
         .route("/faults", get(faults).post(change_faults))
         .route("/pause", post(pause))
         .route("/rate", post(set_rate))
@@ -111,6 +112,11 @@ async fn restore(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     let AccessToken { access_token } = parse(&body)?;
     let restored = app.exchange().credentials().restore(&access_token);
     Ok(Json(json!({"restored": restored})))
+}
+
+async fn flush(State(app): State<Arc<App>>) -> Answer {
+    let flushed = app.exchange().credentials().flush();
+    Ok(Json(json!({"flushed": flushed})))
 }
 
 async fn faults(State(app): State<Arc<App>>) -> Answer {

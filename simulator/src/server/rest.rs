@@ -60,7 +60,7 @@ pub(super) async fn profile(State(app): State<Arc<App>>, headers: HeaderMap) -> 
         .and_then(|pair| pair.split_once(':'))
         .filter(|(api_key, access_token)| !api_key.is_empty() && !access_token.is_empty())
         .map(|(_, access_token)| access_token);
-    let is_valid = access_token.is_some_and(|token| app.exchange().credentials().is_valid(token));
+    let is_valid = access_token.is_some_and(|token| app.exchange().credentials().admit(token));
     if !is_valid {
         return error(
             StatusCode::FORBIDDEN,

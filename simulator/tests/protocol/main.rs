@@ -9,6 +9,7 @@
 mod control;
 mod handshake;
 mod harness;
+mod morning;
 mod process;
 mod rest;
 mod stream;

@@ -55,6 +55,8 @@ async fn settings_that_cannot_be_used_are_named() {
         (["serve", "--rate-of", "NSE:NOBODY=1"], "NSE:NOBODY"),
         (["serve", "--rate", "-1"], "-1"),
         (["serve", "--rates", "/nonexistent"], "/nonexistent"),
+        (["serve", "--wall-clock", "tomorrow"], "must be START,RATE"),
+        (["serve", "--token-flush", "25:00"], "such as 06:00"),
         (["symbols", "--count", "9999999"], "9999999"),
     ] {
         let args: Vec<&str> = args.into_iter().chain(["--listen=127.0.0.1:0"]).collect();

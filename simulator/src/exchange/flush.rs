@@ -1,0 +1,71 @@
+//! When Kite makes all access tokens worthless: once a day, in the early morning of India.
+//!
+//! Owns the date arithmetic. Pure.
+
+use jiff::civil::Time;
+
+/// India is 5:30 h ahead of UTC, all year.
+const IST_OFFSET: i64 = 19_800;
+
+const DAY: i64 = 86_400;
+
+/// The same time of every day.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DailyFlush {
+    /// Seconds after midnight UTC.
+    second: i64,
+    /// The next one, Unix seconds.
+    next: i64,
+}
+
+impl DailyFlush {
+    /// At this time of day in India, first after `now` in Unix seconds.
+    pub(super) fn new(time: Time, now: i64) -> Self {
+        let seconds = i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60;
+        let second = seconds - IST_OFFSET;
+        let next = next_after(second, now);
+        Self { second, next }
+    }
+
+    /// Whether one is due at `now`; several that were missed are one.
+    pub(super) fn is_due(&mut self, now: i64) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = next_after(self.second, now);
+        }
+        due
+    }
+}
+
+fn next_after(second: i64, now: i64) -> i64 {
+    now + DAY - (now - second).rem_euclid(DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::civil::time;
+
+    use super::*;
+
+    fn at(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_second()
+    }
+
+    #[test]
+    fn it_comes_once_a_day_at_six_in_india() {
+        let mut flush = DailyFlush::new(time(6, 0, 0, 0), at("2026-11-24T05:59:59+05:30"));
+        assert!(!flush.is_due(at("2026-11-24T05:59:59+05:30")));
+        assert!(flush.is_due(at("2026-11-24T06:00:00+05:30")));
+        assert!(!flush.is_due(at("2026-11-25T05:59:59+05:30")));
+        assert!(flush.is_due(at("2026-11-28T13:00:00+05:30")));
+        assert!(!flush.is_due(at("2026-11-29T05:59:59+05:30")));
+        assert!(flush.is_due(at("2026-11-29T06:00:00+05:30")));
+    }
+
+    #[test]
+    fn one_that_is_now_is_over() {
+        let mut flush = DailyFlush::new(time(6, 0, 0, 0), at("2026-11-24T06:00:00+05:30"));
+        assert!(!flush.is_due(at("2026-11-24T23:00:00+05:30")));
+    }
+}

@@ -57,10 +57,11 @@ pub struct ServeArgs {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub step_ms: u64,
     /// Wall clock of its own: START,RATE such as 2026-11-24T05:55:00+05:30,60 (a minute each second).
-    /// It dates packets, the instruments list and the token flush; heartbeats and rates stay as they are
-    #[arg(long, value_name = "START,RATE")]
+    /// It dates packets, sessions, the token flush, and the instruments list, which stays that of the
+    /// first day; heartbeats, rates and faults stay as they are
+    #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
-    /// Time of day in India at which all tokens that were used become worthless, as Kite does at about
+    /// Time of day in India at which all tokens given out or used become worthless, as Kite does at about
     /// six in the morning; open connections live on
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
     pub token_flush: Option<jiff::civil::Time>,
@@ -111,6 +112,20 @@ pub struct ReplayArgs {
     pub log: LogArgs,
 }
 
+/// Packets have 32 bits for their seconds; a time outside them would be sent as none.
+fn wall_clock(text: &str) -> Result<WallClock, String> {
+    let clock: WallClock = text.parse().map_err(|error| format!("{error}"))?;
+    if (EARLIEST..LATEST).contains(&clock.start.as_second()) {
+        return Ok(clock);
+    }
+    Err("must start in a year from 2000 to 2099: packets cannot carry every time".to_owned())
+}
+
+/// 2000-01-01 UTC.
+const EARLIEST: i64 = 946_684_800;
+/// 2100-01-01 UTC.
+const LATEST: i64 = 4_102_444_800;
+
 fn time_of_day(text: &str) -> Result<jiff::civil::Time, String> {
     let time = jiff::civil::Time::strptime("%H:%M", text);
     time.map_err(|_| "must be a time of day such as 06:00".to_owned())
@@ -145,7 +160,7 @@ pub struct SymbolsArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Wall clock of the simulator that is to serve them
-    #[arg(long, value_name = "START,RATE")]
+    #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
 }
 
@@ -170,7 +185,7 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
   POST /sim/connections/drop    {\"api_key\"?, \"conn\"?}: cut without a Close frame
   POST /sim/tokens/revoke       {\"access_token\"}: 403 for new connections; open ones live on
   POST /sim/tokens/restore      {\"access_token\"}
-  POST /sim/tokens/flush        revokes every token that was used so far
+  POST /sim/tokens/flush        revokes every token that was given out or used so far
   GET  /sim/faults
   POST /sim/faults              {\"api_key\"?, \"refuse\"?: 403|429|..|null, \"count\"?,
                                  \"instruments\"?: \"html502\"|null, \"mute\"?: bool, \"freeze\"?: bool,

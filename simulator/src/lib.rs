@@ -12,6 +12,11 @@
 //! # REST
 //! `GET /instruments[/EXCHANGE]`, `GET /user/profile`, `POST` and `DELETE /session/token`.
 //!
+//! # Clock
+//! `--wall-clock START,RATE` is what packets, sessions, the first day's instruments list and
+//! `--token-flush` go by. Everything that is measured in seconds goes by the machine's: heartbeats,
+//! rates, faults.
+//!
 //! # Control
 //! JSON; `api_key` and `conn` choose connections, and without them all are meant. Errors are
 //! `{"error": TEXT}` with status 400, or 409 where a bound is reached.
@@ -24,7 +29,7 @@
 //! | `POST /sim/connections/drop` | `api_key?`, `conn?` | cuts sockets without a Close frame |
 //! | `POST /sim/tokens/revoke` | `access_token` | 403 from now on; open sockets live on |
 //! | `POST /sim/tokens/restore` | `access_token` | the token is good again |
-//! | `POST /sim/tokens/flush` | | revokes every token that was used so far |
+//! | `POST /sim/tokens/flush` | | revokes every token that was given out or used so far |
 //! | `GET /sim/faults` | | the faults that hold |
 //! | `POST /sim/faults` | `api_key?`, `refuse?`, `count?`, `instruments?`, `mute?`, `freeze?`, `linger?` | see [`exchange::faults`] |
 //! | `POST /sim/pause` | `paused` | stops or resumes the market; snapshots still work |

@@ -63,10 +63,9 @@ pub enum ServeError {
 pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    let clock = args
-        .wall_clock
-        .map_or_else(Clock::system, Clock::accelerated);
-    let date = indian_date(clock.wall().as_second()).ok_or(ServeError::Date)?;
+    let wall_clock = args.wall_clock;
+    let start_clock = || wall_clock.map_or_else(Clock::system, Clock::accelerated);
+    let date = indian_date(start_clock().wall().as_second()).ok_or(ServeError::Date)?;
     let server = Server::bind(args.listen).await?;
     let universe = Arc::new(Universe::generate(args.seed, date)?);
     let dump = Dump::new(&universe)?;
@@ -80,6 +79,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
         credentials,
         args.seed,
     );
+    // Only now: making the list takes a second, which may be hours of a quick clock.
+    let clock = start_clock();
     if let Some(time) = args.token_flush {
         exchange.flush_tokens_daily(time, clock.wall());
     }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use kite::rest;
 
-/// Tokens remembered as used; later ones are not flushed.
+/// Tokens remembered as given out or used; later ones are not flushed.
 const MOST_USED: usize = 5_000;
 /// Revoked tokens kept at a time.
 const MOST_REVOKED: usize = 10_000;
@@ -62,13 +62,18 @@ impl Credentials {
         if self.revoked.contains(access_token) {
             return false;
         }
-        if self.used.len() < MOST_USED && !self.used.contains(access_token) {
-            self.used.insert(access_token.to_owned());
-        }
+        self.issue(access_token);
         true
     }
 
-    /// Makes every token worthless that was used so far, as Kite does each morning. Returns how many.
+    /// Notes a token that was given out: the next flush ends it like one that was used.
+    pub fn issue(&mut self, access_token: &str) {
+        if self.used.len() < MOST_USED && !self.used.contains(access_token) {
+            self.used.insert(access_token.to_owned());
+        }
+    }
+
+    /// Makes every token worthless that was given out or used so far, as Kite does each morning. Returns how many.
     pub fn flush(&mut self) -> usize {
         let count = self.used.len();
         if self.revoked.len() + count > MOST_REVOKED {
@@ -159,7 +164,9 @@ mod tests {
     fn a_flush_revokes_what_was_used_and_nothing_else() {
         let mut credentials = Credentials::new(None);
         assert!(credentials.admit("yesterday"));
-        assert_eq!(credentials.flush(), 1);
+        credentials.issue("never used");
+        assert_eq!(credentials.flush(), 2);
+        assert!(!credentials.admit("never used"));
         assert!(!credentials.admit("yesterday") && credentials.admit("today"));
         assert_eq!(credentials.flush(), 1);
         assert!(!credentials.admit("yesterday") && !credentials.admit("today"));

@@ -269,3 +269,25 @@ fn mute_and_freeze_hold_for_open_and_new_connections() {
         .unwrap();
     assert!(*open.link.frozen.borrow());
 }
+
+/// 05:00 UTC, where these tests begin, is 10:30 in India.
+#[test]
+fn a_flush_refuses_old_tokens_and_leaves_what_is_open() {
+    let mut exchange = exchange(100.0);
+    let time = jiff::civil::time(10, 31, 0, 0);
+    let now = Timestamp::from_second(at(0).unix).unwrap();
+    exchange.flush_tokens_daily(time, now);
+    let mut open = connect(&mut exchange, "a");
+    exchange.command(open.id, &Command::Subscribe(vec![INFY]), at(0));
+    // A market that stands still has mornings, too.
+    exchange.pause(true, at(0));
+    exchange.step(at(59_999));
+    connect(&mut exchange, "a");
+    exchange.step(at(60_000));
+    let refused = exchange.connect("a", "token", at(60_000)).unwrap_err();
+    assert_eq!(refused, Refusal::Forbidden);
+    assert_eq!(exchange.connect("a", "new", at(60_000)).err(), None);
+    open.frames();
+    exchange.tick(&[INFY], at(60_000));
+    assert_eq!(open.lengths(), [44]);
+}

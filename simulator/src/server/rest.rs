@@ -97,10 +97,12 @@ pub(super) async fn open_session(
     if let Err(refused) = exchanged {
         return error(StatusCode::FORBIDDEN, TOKEN_EXCEPTION, &refused.to_string());
     }
+    let access_token = fresh_token();
+    app.exchange().credentials().issue(&access_token);
     let mut session = user(&app);
     for (member, value) in [
         ("api_key", form.api_key),
-        ("access_token", fresh_token()),
+        ("access_token", access_token),
         ("public_token", fresh_token()),
         ("enctoken", fresh_token()),
         ("refresh_token", String::new()),

@@ -85,6 +85,28 @@ async fn a_frozen_connection_is_silent_until_it_thaws() {
     within(async { while !matches!(client.next().await.unwrap(), Message::Pong(_)) {} }).await;
 }
 
+/// Kite counts sockets that died without its notice: whoever leaves them and dials again gets 429.
+#[tokio::test]
+async fn a_frozen_connection_keeps_its_place_when_its_client_leaves() {
+    let simulator = Simulator::start(&["--rate", "0"]).await;
+    let (frozen, other) = ("api_key=a&access_token=t", "api_key=b&access_token=t");
+    let mut clients = Vec::new();
+    for query in [frozen, frozen, frozen, other, other, other] {
+        clients.push(simulator.connect(query).await);
+    }
+    simulator
+        .control("/sim/faults", json!({"freeze": true, "api_key": "a"}))
+        .await;
+    drop(clients);
+    // The others' places are free once the simulator has noticed that all are gone.
+    within(async { while simulator.try_connect(other).await.is_err() {} }).await;
+    assert_eq!(simulator.refusal(frozen).await, 429);
+    simulator
+        .control("/sim/faults", json!({"freeze": false, "api_key": "a"}))
+        .await;
+    within(async { while simulator.try_connect(frozen).await.is_err() {} }).await;
+}
+
 #[tokio::test]
 async fn frames_made_by_hand_arrive_as_they_are() {
     let simulator = Simulator::start(&["--rate", "0"]).await;

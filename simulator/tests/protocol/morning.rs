@@ -1,9 +1,14 @@
 //! A wall clock of its own, and what happens at times of the day.
 
-use kite::{Command, Mode, Token};
-use serde_json::json;
+use std::time::Duration;
 
-use crate::harness::{Simulator, within};
+use jiff::civil::date;
+use kite::{Command, Mode, Packet, Packets, Token};
+use serde_json::{Value, json};
+use simulator::universe::Universe;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::{Client, Simulator, within};
 
 const NIFTY: Token = Token(256_265);
 
@@ -12,39 +17,108 @@ const START: i64 = 1_795_480_140;
 
 #[tokio::test]
 async fn a_morning_passes_in_seconds_and_ends_the_tokens() {
-    // A minute each second: the flush comes after one.
+    // A day takes nine seconds, so that a slow start only means another morning.
     let simulator = Simulator::start(&[
         "--rate",
         "20",
         "--wall-clock",
-        "2026-11-24T05:59:00+05:30,60",
+        "2026-11-24T05:59:00+05:30,10000",
         "--token-flush",
         "06:00",
     ])
     .await;
     let mut client = simulator.connect("api_key=a&access_token=old").await;
-    client.command(&Command::Subscribe(vec![NIFTY])).await;
-    client
-        .command(&Command::SetMode(Mode::Full, vec![NIFTY]))
-        .await;
-    let minutes_later = async |client: &mut crate::harness::Client, minutes: i64| loop {
-        let times = client.packets(1).await;
-        let times = times.iter().filter_map(kite::Packet::exchange_time);
-        if times.max().is_some_and(|time| time >= START + 60 * minutes) {
-            return;
-        }
+    let tokens = vec![NIFTY];
+    client.command(&Command::Subscribe(tokens.clone())).await;
+    client.command(&Command::SetMode(Mode::Full, tokens)).await;
+    let before = shown(&mut client).await;
+    let profile = async || {
+        let profile = simulator.get("/user/profile");
+        let profile = profile.header("Authorization", "token a:old");
+        profile.send().await.unwrap().status().as_u16()
     };
-    within(minutes_later(&mut client, 2)).await;
+    within(async { while profile().await != 403 {} }).await;
     assert_eq!(simulator.refusal("api_key=a&access_token=old").await, 403);
-    let profile = simulator
-        .get("/user/profile")
-        .header("Authorization", "token a:old");
-    assert_eq!(profile.send().await.unwrap().status(), 403);
     // Open connections live on, and what is used after it is good.
-    within(minutes_later(&mut client, 3)).await;
+    client.drain(&simulator).await;
+    assert!(shown(&mut client).await > before);
     let _new = simulator.connect("api_key=a&access_token=new").await;
+}
 
+/// Exchange time of the next packet that has one.
+async fn shown(client: &mut Client) -> i64 {
+    loop {
+        let packets = client.packets(1).await;
+        if let Some(time) = packets.iter().find_map(Packet::exchange_time) {
+            return time;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_measured_in_seconds_is_never_accelerated() {
+    let simulator = Simulator::start(&[
+        "--rate",
+        "20",
+        "--wall-clock",
+        "2026-11-24T05:59:00+05:30,3600",
+    ])
+    .await;
+    let linger = json!({"linger": 600, "api_key": "a"});
+    simulator.control("/sim/faults", linger).await;
+    let query = "api_key=a&access_token=t";
+    let mut client = simulator.connect(query).await;
+    for _ in 0..2 {
+        simulator.connect(query).await.0.close(None).await.unwrap();
+    }
+    let tokens = vec![NIFTY];
+    client.command(&Command::Subscribe(tokens.clone())).await;
+    client.command(&Command::SetMode(Mode::Full, tokens)).await;
+    let clock = service::clock::Clock::system();
+    let (start, mut beats, mut shown) = (clock.now(), 0, 0);
+    while beats < 3 {
+        let Message::Binary(frame) = client.next().await.unwrap() else {
+            continue;
+        };
+        beats += usize::from(frame.len() == 1);
+        let packets = Packets::new(&frame).filter_map(Result::ok);
+        shown = packets
+            .filter_map(|it| it.exchange_time())
+            .fold(shown, i64::max);
+    }
+    assert!(clock.now() - start >= Duration::from_secs(2));
+    assert!(shown >= START + 2 * 3600, "{shown}");
+    // Two hours on the wall, and the ten minutes of the dead sockets are not over.
+    assert_eq!(simulator.refusal(query).await, 429);
+}
+
+/// Half past midnight in India is the day before in UTC.
+#[tokio::test]
+async fn lists_and_sessions_are_dated_by_the_wall_clock() {
+    let clock = ["--wall-clock", "2027-03-01T00:30:00+05:30,0"];
+    let secret = ["--api-secret", "secret"];
+    let simulator = Simulator::start(&[clock, secret].concat()).await;
+    let dump = simulator.get("/instruments").send().await.unwrap();
+    let listed = kite::instruments::read(&dump.bytes().await.unwrap()[..]).unwrap();
+    let universe = Universe::generate(1, date(2027, 3, 1)).unwrap();
+    let expected = universe.listings.iter().map(|row| &row.instrument);
+    assert!(listed.instruments.iter().eq(expected));
+
+    let form = [
+        ("api_key", "key"),
+        ("request_token", "request"),
+        (
+            "checksum",
+            "e4465f58be6159d2a7f087f4292515e9d631b4f91e056b53e6f14456222ff709",
+        ),
+    ];
+    let session = simulator.post("/session/token").form(&form).send().await;
+    let session: Value = session.unwrap().json().await.unwrap();
+    assert_eq!(session["data"]["login_time"], "2027-03-01 00:30:00");
+    // Kite's flush ends a token that nobody has used yet, too.
     let flushed = simulator.control("/sim/tokens/flush", json!({})).await;
     assert_eq!(flushed, json!({"flushed": 1}));
-    assert_eq!(simulator.refusal("api_key=a&access_token=new").await, 403);
+    let token = session["data"]["access_token"].as_str().unwrap();
+    let query = format!("api_key=key&access_token={token}");
+    assert_eq!(simulator.refusal(&query).await, 403);
 }

@@ -56,6 +56,10 @@ async fn settings_that_cannot_be_used_are_named() {
         (["serve", "--rate", "-1"], "-1"),
         (["serve", "--rates", "/nonexistent"], "/nonexistent"),
         (["serve", "--wall-clock", "tomorrow"], "must be START,RATE"),
+        (
+            ["serve", "--wall-clock", "1900-01-01T00:00:00Z,1"],
+            "2000 to 2099",
+        ),
         (["serve", "--token-flush", "25:00"], "such as 06:00"),
         (["symbols", "--count", "9999999"], "9999999"),
     ] {

@@ -34,6 +34,19 @@ async fn snapshots_follow_subscriptions_and_modes() {
 }
 
 #[tokio::test]
+async fn packets_of_one_moment_share_a_frame() {
+    let simulator = Simulator::start(&["--rate", "0"]).await;
+    let mut client = simulator.connect(QUERY).await;
+    client.command(&Command::Subscribe(vec![INFY, NIFTY])).await;
+    let frame = client.binary().await;
+    // Two packets, of 44 and 28 bytes, each behind its length.
+    assert_eq!(
+        (frame.len(), &frame[..4]),
+        (2 + 46 + 30, &[0, 2, 0, 44][..])
+    );
+}
+
+#[tokio::test]
 async fn a_zero_byte_comes_each_second_even_while_ticking() {
     let simulator = Simulator::start(&["--rate", "50"]).await;
     let mut client = simulator.connect(QUERY).await;

@@ -3,6 +3,7 @@
 //! Owns connecting, writing, counting answers and connecting again. Whoever renders commands asks
 //! [`Link::can_take`] first and never waits. Driven by polling from one task; must not spawn.
 
+mod answers;
 mod fault;
 
 use std::task::{Context, Poll};
@@ -17,11 +18,11 @@ use super::greeting::{Greeted, greet};
 use super::outbox::{Kind, Outbox};
 use super::probe::{Probe, SILENT_AFTER};
 use super::refusal::GreetError;
-use super::refusing::Refusing;
-use super::resp::{Replies, Reply};
+use super::resp::Replies;
 use super::retry::retry_delay;
 use super::target::Single;
 use super::wire::Wire;
+use answers::Answers;
 use fault::LinkError;
 
 /// Reasons are logged so often at most; a server's longer texts are cut.
@@ -43,41 +44,20 @@ const LOOK_FROM: usize = super::outbox::WINDOW / 8;
 const LOOK_AT_LAST: Duration = Duration::from_millis(50);
 const LOOK_AT_FIRST: Duration = Duration::from_millis(1);
 
-/// What a replica answers to a command that writes.
-const READ_ONLY: &[u8] = b"READONLY";
-
-/// What a server of a cluster answers about a key that it does not have, or not yet, or not any more.
-const ELSEWHERE: [&[u8]; 3] = [b"MOVED ", b"ASK ", b"TRYAGAIN "];
-
-/// And while the cluster takes no keys: that is over without a word.
-const CLUSTER_DOWN: &[u8] = b"CLUSTERDOWN ";
-
-/// A server that said it was a replica counts as one for this long, if it says nothing else: longer
-/// than the longest wait for another link.
-const REPLICA_FOR: Duration = Duration::from_secs(10);
-
 /// The way to one Redis.
 pub struct Link {
     access: Access,
     name: String,
-    clustered: bool,
-    /// The server said that a key is elsewhere.
-    moved: bool,
     target: Option<Single>,
     state: State,
     previous: Option<i64>,
     outbox: Outbox,
     replies: Replies,
     buffer: Box<[u8]>,
-    counts: Counts,
+    answers: Answers,
     opened: u64,
     failures: u32,
     error: Option<String>,
-    refusing: Refusing,
-    /// The same for what is kept: ticks flow all the same.
-    unkeeping: Refusing,
-    /// When the server said that it is a replica, and nothing has shown otherwise.
-    replica: Option<Instant>,
     lines: LineQuota,
     openings: LineQuota,
     progress: Option<Instant>,
@@ -110,21 +90,16 @@ impl Link {
         Self {
             access,
             name,
-            clustered,
-            moved: false,
             target: None,
             state: State::Away { until: None },
             previous: None,
             outbox: Outbox::default(),
             replies: Replies::default(),
             buffer: vec![0; READ_BUFFER].into(),
-            counts: Counts::default(),
+            answers: Answers::new(clustered),
             opened: 0,
             failures: 0,
             error: None,
-            refusing: Refusing::default(),
-            unkeeping: Refusing::default(),
-            replica: None,
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             openings: LineQuota::new(LOG_BURST, LOG_EVERY),
             progress: None,
@@ -141,14 +116,12 @@ impl Link {
         }
         self.target = Some(target.clone());
         // What was meant for another server comes too late for this one, written or not.
-        self.counts.unknown += self.outbox.forget();
+        self.answers.counts.unknown += self.outbox.forget();
         self.progress = None;
         // Another server's number says nothing about the new one.
         self.previous = None;
         self.failures = 0;
-        self.refusing = Refusing::default();
-        self.forgive_keeping();
-        self.replica = None;
+        self.answers.forget_server();
         self.error = None;
         self.state = State::Away { until: None };
     }
@@ -175,14 +148,14 @@ impl Link {
 
     /// Gives up whatever is under way.
     pub fn abandon(&mut self) {
-        self.counts.unknown += self.outbox.forget();
+        self.answers.counts.unknown += self.outbox.forget();
         self.state = State::Away { until: None };
         self.target = None;
     }
 
     /// Whether the server said since the last call that a key is elsewhere.
     pub const fn take_moved(&mut self) -> bool {
-        std::mem::replace(&mut self.moved, false)
+        self.answers.take_moved()
     }
 
     /// How many links were opened.
@@ -207,7 +180,7 @@ impl Link {
     /// What went over it.
     #[must_use]
     pub const fn counts(&self) -> Counts {
-        self.counts
+        self.answers.counts
     }
 
     /// Why commands are not being taken at `now`, or `None` while they are.
@@ -217,11 +190,7 @@ impl Link {
             let error = self.error.clone();
             return Some(error.unwrap_or_else(|| "not connected yet".to_owned()));
         }
-        // It takes messages, as every replica does; only a key that is written shows what it is.
-        let replica = self
-            .replica
-            .filter(|since| now.saturating_duration_since(*since) < REPLICA_FOR);
-        if replica.is_some() {
+        if self.answers.is_replica(now) {
             return Some(LinkError::Replica.to_string());
         }
         let stalled = self
@@ -230,23 +199,18 @@ impl Link {
         if stalled {
             return Some("redis does not answer".to_owned());
         }
-        let text = refused(&self.refusing, now)?;
-        Some(format!("redis refuses what is published: {text}"))
+        self.answers.refused_ticks(now)
     }
 
     /// Why what is kept beside the ticks is not written at `now`.
     #[must_use]
     pub fn keys_trouble(&self, now: Instant) -> Option<String> {
-        let text = refused(&self.unkeeping, now)?;
-        Some(format!(
-            "redis refuses keys of last values or streams ({text}): allow it, or disable publish.lastValue and \
-             publish.stream"
-        ))
+        self.answers.refused_keys(now)
     }
 
     /// Forgets that keys were refused: others are written from now on, or none.
     pub fn forgive_keeping(&mut self) {
-        self.unkeeping = Refusing::default();
+        self.answers.forgive_keeping();
     }
 
     /// When [`Link::poll`] has something to do even if no socket wakes it.
@@ -314,9 +278,6 @@ impl Link {
         if self.is_open()
             && let Err(error) = self.exchange(cx, now)
         {
-            if matches!(error, LinkError::Replica) {
-                self.replica = Some(now);
-            }
             self.close();
             self.fail(&error, now);
             return true;
@@ -325,11 +286,11 @@ impl Link {
     }
 
     fn open(&mut self, wire: Wire, id: Option<i64>, now: Instant) {
-        self.counts.reconnects += u64::from(self.opened > 0);
+        self.answers.counts.reconnects += u64::from(self.opened > 0);
         self.opened += 1;
         self.failures = 0;
         self.error = None;
-        self.refusing.on_open();
+        self.answers.on_open();
         self.previous = id;
         self.replies = Replies::default();
         self.looked = None;
@@ -342,7 +303,7 @@ impl Link {
     fn close(&mut self) {
         if self.is_open() {
             self.state = State::Away { until: None };
-            self.counts.unknown += self.outbox.lose();
+            self.answers.counts.unknown += self.outbox.lose();
             self.progress = None;
             self.probe.forget();
         }
@@ -377,7 +338,7 @@ impl Link {
             (false, None) => self.progress = Some(now),
             (false, Some(_)) => {}
         }
-        if self.refusing.is_link_useless(now) {
+        if self.answers.is_link_useless(now) {
             return Err(LinkError::Refusing);
         }
         self.doubt(cx, now)
@@ -446,34 +407,8 @@ impl Link {
             let Some(kind) = self.outbox.answered() else {
                 return Err(LinkError::Surplus);
             };
-            let counts = &mut self.counts;
-            let (refusing, done, refused) = match kind {
-                Kind::Tick => (
-                    &mut self.refusing,
-                    &mut counts.published,
-                    &mut counts.failed,
-                ),
-                Kind::Kept => (&mut self.unkeeping, &mut counts.kept, &mut counts.unkept),
-            };
-            if let Reply::Error(text) = reply {
-                *refused += 1;
-                if text.starts_with(READ_ONLY) {
-                    return Err(LinkError::Replica);
-                }
-                if self.clustered && ELSEWHERE.iter().any(|code| text.starts_with(code)) {
-                    self.moved = true;
-                    continue;
-                }
-                self.moved |= self.clustered && text.starts_with(CLUSTER_DOWN);
-                if refusing.on_refused(text, now) {
-                    news = Some(kind);
-                }
-            } else {
-                *done += 1;
-                refusing.on_success();
-                if kind == Kind::Kept {
-                    self.replica = None;
-                }
+            if self.answers.take(kind, reply, now)? {
+                news = Some(kind);
             }
         }
         let (what, text) = match news {
@@ -492,9 +427,4 @@ impl Link {
             tracing::warn!(error, suppressed, "{what}");
         }
     }
-}
-
-fn refused(refusing: &Refusing, now: Instant) -> Option<String> {
-    let text = String::from_utf8_lossy(refusing.text(now)?);
-    Some(printable(&text, LONGEST_TEXT))
 }

@@ -1,0 +1,188 @@
+//! What the answers to commands say: counts, what is refused, and where a key is not.
+//!
+//! Owns their meaning. Must not touch the stream that they came by.
+
+use std::time::{Duration, Instant};
+
+use service::text::printable;
+
+use super::LONGEST_TEXT;
+use super::fault::LinkError;
+use crate::redis::counts::Counts;
+use crate::redis::outbox::Kind;
+use crate::redis::refusing::Refusing;
+use crate::redis::resp::Reply;
+
+/// What a replica answers to a command that writes.
+const READ_ONLY: &[u8] = b"READONLY";
+
+/// What a server of a cluster answers about a key that it does not have, or not yet, or not any more.
+const ELSEWHERE: [&[u8]; 3] = [b"MOVED ", b"ASK ", b"TRYAGAIN "];
+
+/// And while the cluster takes no keys: that is over without a word.
+const CLUSTER_DOWN: &[u8] = b"CLUSTERDOWN ";
+
+/// A server that said it was a replica counts as one for this long, if it says nothing else: longer
+/// than the longest wait for another link.
+const REPLICA_FOR: Duration = Duration::from_secs(10);
+
+/// What is known from answers, over all links to one server.
+#[derive(Debug)]
+pub(super) struct Answers {
+    clustered: bool,
+    pub(super) counts: Counts,
+    refusing: Refusing,
+    /// The same for what is kept: ticks flow all the same.
+    unkeeping: Refusing,
+    /// When the server said that it is a replica, and nothing has shown otherwise.
+    replica: Option<Instant>,
+    /// The server said that a key is elsewhere.
+    moved: bool,
+}
+
+impl Answers {
+    pub(super) fn new(clustered: bool) -> Self {
+        Self {
+            clustered,
+            counts: Counts::default(),
+            refusing: Refusing::default(),
+            unkeeping: Refusing::default(),
+            replica: None,
+            moved: false,
+        }
+    }
+
+    /// Takes the answer to a command of this kind; whether it refuses in a way that is news.
+    ///
+    /// # Errors
+    /// When no command on this link will be answered otherwise.
+    pub(super) fn take(
+        &mut self,
+        kind: Kind,
+        reply: Reply<'_>,
+        now: Instant,
+    ) -> Result<bool, LinkError> {
+        let counts = &mut self.counts;
+        let (refusing, done, refused) = match kind {
+            Kind::Tick => (
+                &mut self.refusing,
+                &mut counts.published,
+                &mut counts.failed,
+            ),
+            Kind::Kept => (&mut self.unkeeping, &mut counts.kept, &mut counts.unkept),
+        };
+        let Reply::Error(text) = reply else {
+            *done += 1;
+            refusing.on_success();
+            if kind == Kind::Kept {
+                self.replica = None;
+            }
+            return Ok(false);
+        };
+        *refused += 1;
+        if text.starts_with(READ_ONLY) {
+            self.replica = Some(now);
+            return Err(LinkError::Replica);
+        }
+        if self.clustered && ELSEWHERE.iter().any(|code| text.starts_with(code)) {
+            self.moved = true;
+            return Ok(false);
+        }
+        self.moved |= self.clustered && text.starts_with(CLUSTER_DOWN);
+        Ok(refusing.on_refused(text, now))
+    }
+
+    /// A link was opened.
+    pub(super) fn on_open(&mut self) {
+        self.refusing.on_open();
+    }
+
+    /// Another server answers from now on.
+    pub(super) fn forget_server(&mut self) {
+        self.refusing = Refusing::default();
+        self.unkeeping = Refusing::default();
+        self.replica = None;
+    }
+
+    /// Forgets that keys were refused.
+    pub(super) fn forgive_keeping(&mut self) {
+        self.unkeeping = Refusing::default();
+    }
+
+    /// Whether the server said since the last call that a key is elsewhere.
+    pub(super) const fn take_moved(&mut self) -> bool {
+        std::mem::replace(&mut self.moved, false)
+    }
+
+    /// Whether everything is refused, and another link may do what this one does not.
+    pub(super) fn is_link_useless(&self, now: Instant) -> bool {
+        self.refusing.is_link_useless(now)
+    }
+
+    /// Whether the server takes no keys. It takes messages, as every replica does; only a key that is
+    /// written shows what it is.
+    pub(super) fn is_replica(&self, now: Instant) -> bool {
+        let is_new = |since| now.saturating_duration_since(since) < REPLICA_FOR;
+        self.replica.is_some_and(is_new)
+    }
+
+    /// What the server says about ticks that it refuses.
+    pub(super) fn refused_ticks(&self, now: Instant) -> Option<String> {
+        let text = refused(&self.refusing, now)?;
+        Some(format!("redis refuses what is published: {text}"))
+    }
+
+    /// What it says about keys that it refuses, and what to do.
+    pub(super) fn refused_keys(&self, now: Instant) -> Option<String> {
+        let text = refused(&self.unkeeping, now)?;
+        Some(format!(
+            "redis refuses keys of last values or streams ({text}): allow it, or disable publish.lastValue and \
+             publish.stream"
+        ))
+    }
+}
+
+fn refused(refusing: &Refusing, now: Instant) -> Option<String> {
+    let text = String::from_utf8_lossy(refusing.text(now)?);
+    Some(printable(&text, LONGEST_TEXT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_key_that_is_elsewhere_is_no_refusal() {
+        let (now, mut answers) = (start(), Answers::new(true));
+        for text in [&b"MOVED 1 127.0.0.1:7"[..], b"ASK 1 h:7", b"TRYAGAIN later"] {
+            let news = answers.take(Kind::Kept, Reply::Error(text), now);
+            assert!(matches!(news, Ok(false)));
+            assert!(answers.take_moved() && !answers.take_moved());
+        }
+        assert_eq!(answers.refused_keys(now), None);
+        assert_eq!(answers.counts.unkept, 3);
+    }
+
+    #[test]
+    fn a_cluster_that_is_down_is_told_and_asked_again() {
+        let (now, mut answers) = (start(), Answers::new(true));
+        let down = Reply::Error(b"CLUSTERDOWN The cluster is down");
+        assert!(matches!(answers.take(Kind::Kept, down, now), Ok(true)));
+        assert!(answers.take_moved());
+        assert!(answers.refused_keys(now).unwrap().contains("CLUSTERDOWN"));
+    }
+
+    #[test]
+    fn one_server_of_a_cluster_is_told_what_it_answers() {
+        let (now, mut answers) = (start(), Answers::new(false));
+        let moved = Reply::Error(b"MOVED 1 127.0.0.1:7");
+        assert!(matches!(answers.take(Kind::Kept, moved, now), Ok(true)));
+        assert!(!answers.take_moved());
+        assert!(answers.refused_keys(now).unwrap().contains("MOVED"));
+    }
+}

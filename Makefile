@@ -73,7 +73,7 @@ soak: ## long runs
 	$(CARGO) test --release --package operator --lib -- --ignored --nocapture
 	SOAK_SECONDS=3600 $(CARGO) test --release --package tests --test soak -- --nocapture
 	FUZZ_SECONDS=600 $(CARGO) test --release --package tests --test fuzz -- --test-threads 1
-	SILENCE_SECONDS=75 $(CARGO) test --release --package ingestor --test network -- --nocapture
+	SILENCE_SECONDS=75 $(CARGO) test --release --package ingestor --test network -- --nocapture --include-ignored
 	OUTAGE_SECONDS=300 CALM_SECONDS=330 $(MAKE) cluster-test
 
 clean: ## removes what building and testing left here, the cluster included

@@ -92,7 +92,7 @@ pub struct Redis {
     pub keys_error: Option<String>,
     /// Messages that Redis acknowledged since the start.
     pub published: u64,
-    /// Ticks replaced by a newer one of their token before they could be sent.
+    /// Messages that a newer one of their token replaced before they could be sent.
     pub conflated: u64,
     /// Messages sent on a link that died before it acknowledged them, or dropped when the link went
     /// to another server.

@@ -1,9 +1,10 @@
 //! Keeps the books in Redis: the directory of what streams, events, and updates of orders.
 //!
-//! Owns a connection of its own beside the one that carries ticks, which it never holds up. What
+//! Owns connections of its own beside those that carry ticks, which it never holds up. What
 //! the directory has to say and what readers are told is decided in [`crate::books`]. After a lost
 //! connection an event may come twice. Lost are those for which there is no room, which are counted,
-//! and those about instruments that are not told yet when the process ends.
+//! those about instruments that are not told yet when the process ends, and those about rows that
+//! were written by a command whose answer never came.
 
 mod desk;
 mod ways;

@@ -140,6 +140,12 @@ impl Keeper {
         self.hurry = true;
     }
 
+    /// Whether this is the end.
+    #[must_use]
+    pub const fn is_hurried(&self) -> bool {
+        self.hurry
+    }
+
     /// Whether nothing is to be written any more.
     #[must_use]
     pub fn is_idle(&self) -> bool {

@@ -452,7 +452,7 @@ impl Plane {
         let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
         let ended = poll_fn(|cx| {
             let now = self.setup.clock.now();
-            self.publisher.poll(cx, now);
+            while self.publisher.poll(cx, now) {}
             while let Some(deadline) = self.publisher.deadline() {
                 alarm.as_mut().reset(deadline.into());
                 if alarm.as_mut().poll(cx).is_pending() {

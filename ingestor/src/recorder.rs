@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use kite::recording::{self, Kind, MAGIC};
+use service::clock::Clock;
 
 /// Frames that wait for the disk; at 45,000 ticks a second they come from two seconds.
 const QUEUE: usize = 4_096;
@@ -26,6 +27,9 @@ const FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What was written is handed to the disk at least this often, so that a kill costs no more.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// After a failure recording is tried again so much later.
+const TRY_EVERY: Duration = Duration::from_secs(10);
 
 const EXTENSION: &str = "kiterec.gz";
 
@@ -80,6 +84,7 @@ impl Recorder {
         let (frames, taken) = sync_channel(QUEUE);
         let counts = Arc::new(Counts::default());
         let files = Files {
+            clock: Clock::system(),
             folder: folder.to_owned(),
             most_bytes,
             counts: Arc::clone(&counts),
@@ -113,6 +118,7 @@ impl Recorder {
 
 /// The thread that writes.
 struct Files {
+    clock: Clock,
     folder: PathBuf,
     most_bytes: u64,
     counts: Arc<Counts>,
@@ -121,7 +127,10 @@ struct Files {
 /// A file that is being written.
 struct Open {
     encoder: GzEncoder<File>,
+    path: PathBuf,
     bytes: u64,
+    /// When it was last handed to the disk.
+    flushed: Instant,
 }
 
 impl Files {
@@ -129,22 +138,25 @@ impl Files {
     fn write(self, frames: &Receiver<Frame>) {
         let mut open: Option<Open> = None;
         let mut record = Vec::new();
+        // Nothing is recorded before, after a failure.
+        let mut pause_until = self.clock.now();
         loop {
             match frames.recv_timeout(FLUSH_EVERY) {
+                Ok(_) if self.clock.now() < pause_until => {
+                    self.counts.lost.fetch_add(1, Relaxed);
+                }
                 Ok(frame) => match self.append(&mut open, &mut record, &frame) {
                     Ok(()) => drop(self.counts.recorded.fetch_add(1, Relaxed)),
                     Err(error) => {
                         self.counts.lost.fetch_add(1, Relaxed);
-                        if open.take().is_some() {
-                            tracing::warn!(%error, "recording stopped in this file");
-                        }
+                        pause_until = self.clock.now() + TRY_EVERY;
+                        give_up(open.take(), &error);
                     }
                 },
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(file) = &mut open
-                        && file.encoder.flush().is_err()
-                    {
-                        open = None;
+                    let flushed = open.as_mut().map(|file| file.encoder.flush());
+                    if let Some(Err(error)) = flushed {
+                        give_up(open.take(), &error);
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => {
@@ -180,16 +192,32 @@ impl Files {
         );
         file.encoder.write_all(record)?;
         file.bytes += record.len() as u64;
+        let now = self.clock.now();
+        if now.saturating_duration_since(file.flushed) >= FLUSH_EVERY {
+            file.flushed = now;
+            file.encoder.flush()?;
+        }
         Ok(())
     }
 
     fn begin(&self, now_us: i64) -> io::Result<Open> {
         self.make_room()?;
         let path = self.folder.join(format!("{now_us:020}.{EXTENSION}"));
-        let file = File::options().write(true).create_new(true).open(path)?;
-        let mut encoder = GzEncoder::new(file, Compression::fast());
-        encoder.write_all(&MAGIC)?;
-        Ok(Open { encoder, bytes: 0 })
+        let file = File::options().write(true).create_new(true).open(&path)?;
+        let encoder = GzEncoder::new(file, Compression::fast());
+        let mut open = Open {
+            encoder,
+            path,
+            bytes: 0,
+            flushed: self.clock.now(),
+        };
+        match open.encoder.write_all(&MAGIC) {
+            Ok(()) => Ok(open),
+            Err(error) => {
+                remove_if_empty(open);
+                Err(error)
+            }
+        }
     }
 
     /// Removes the oldest recordings until there is room for one more.
@@ -204,6 +232,25 @@ impl Files {
             total -= bytes;
         }
         Ok(())
+    }
+}
+
+/// A disk that is full stays so for a while: what was written stays, an empty file would count for
+/// nothing.
+fn give_up(open: Option<Open>, error: &io::Error) {
+    tracing::warn!(%error, "recording pauses: frames are lost");
+    if let Some(open) = open {
+        remove_if_empty(open);
+    }
+}
+
+fn remove_if_empty(Open { encoder, path, .. }: Open) {
+    // Writes what it can.
+    drop(encoder);
+    if fs::metadata(&path).is_ok_and(|file| file.len() == 0)
+        && let Err(error) = fs::remove_file(&path)
+    {
+        tracing::warn!(%error, "an empty recording stays");
     }
 }
 
@@ -236,6 +283,7 @@ mod tests {
         }
         fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         let files = Files {
+            clock: Clock::system(),
             folder: folder.path().to_owned(),
             most_bytes: 3 * FILE_BYTES,
             counts: Arc::default(),

@@ -11,7 +11,7 @@ use service::tls::Roots;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, free_port};
 use stage::{
-    ACCESS_TOKEN, Folders, Ingestor, assignment, is_live, keep_all, option, token, within,
+    ACCESS_TOKEN, Folders, Ingestor, assignment, is_live, keep_all, option, servers, token, within,
 };
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
@@ -303,4 +303,55 @@ async fn a_replica_is_no_place_to_publish_to() {
     ingestor.until("the master", is_live).await;
     socket.send(round(2)).unwrap();
     while ticks.tick().await["price"] != 0.02 {}
+}
+
+/// A server that was told to hold up writes answers everything else: that makes no link worse.
+#[tokio::test]
+async fn a_pause_of_writes_is_waited_out() {
+    let (mut kite, redis, folders) = servers().await;
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.instruments = vec![option(1)];
+    folders.assign(&assigned);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    ingestor.until("live", is_live).await;
+    let mut ticks = redis.subscribe().await;
+    redis.command(&["CLIENT", "PAUSE", "4000", "WRITE"]).await;
+    for price in 1..=10 {
+        socket.send(frame(&[full(token(1), price)])).unwrap();
+    }
+    for seq in 1..=10 {
+        assert_eq!(ticks.tick().await["seq"], seq);
+    }
+    let all = |report: &Report| report.redis.published == 10;
+    let report = ingestor.until("all published", all).await;
+    assert_eq!(report.redis.unknown, 0);
+    let metrics = ingestor.get("/metrics").await.1;
+    assert!(metrics.contains("kiteticker_redis_reconnects_total 0"));
+}
+
+/// A full disk makes Redis refuse keys, and a PING; it carries ticks all the same.
+#[tokio::test]
+async fn a_redis_that_cannot_save_carries_ticks() {
+    let (mut kite, folders) = (KiteServer::start().await, Folders::new());
+    folders.credentials_of(ACCESS_TOKEN);
+    let settings = ["--enable-protected-configs", "yes"];
+    let redis = RedisServer::start_with(free_port().await, &settings).await;
+    // What a failed save leaves behind.
+    redis.command(&["CONFIG", "SET", "save", "1 1"]).await;
+    redis.command(&["CONFIG", "SET", "dir", "/proc"]).await;
+    redis.command(&["SET", "anything", "1"]).await;
+    redis
+        .answers(&["INFO", "persistence"], |info| {
+            info.contains("rdb_last_bgsave_status:err")
+        })
+        .await;
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.instruments = vec![option(1)];
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    let mut ticks = redis.subscribe().await;
+    socket.send(frame(&[full(token(1), 1)])).unwrap();
+    assert_eq!(ticks.tick().await["seq"], 1);
 }

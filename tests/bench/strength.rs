@@ -173,12 +173,7 @@ async fn usual(figures: &mut Figures) -> Result<()> {
     );
     figures.add("the same: processor per tick", sample.ours, "µs", "<= 3.5");
     figures.add("the same: ÷ redis-server's", sample.ratio, "", "");
-    figures.add(
-        "the same: lost",
-        sample.conflated as f64 + subscriber.missing() as f64,
-        "",
-        "0",
-    );
+    figures.add("the same: lost", subscriber.missing() as f64, "", "0");
     Ok(())
 }
 
@@ -207,7 +202,7 @@ async fn whole(figures: &mut Figures) -> Result<()> {
     let ticks = (subscriber.count() - before) as f64;
     let latency = subscriber.latencies();
     let report = bench.local.report("demo").await?;
-    let lost = (report.redis.conflated - conflated) as f64 + subscriber.missing() as f64;
+    let lost = subscriber.missing() as f64;
     let mib = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     let mut add = |what: &str, value, unit, goal| {
         figures.add(

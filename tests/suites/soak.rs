@@ -98,8 +98,16 @@ async fn what_is_lost_is_reported_and_nothing_grows() -> Result<()> {
     let child = world.child()?;
     let mut warm = None;
     let start = Instant::now();
+    let mut faults = Vec::new();
     while start.elapsed() < length {
-        let fault = FAULTS[random.usize(..FAULTS.len())];
+        // Each once before any comes again.
+        if faults.is_empty() {
+            faults.extend(FAULTS);
+            random.shuffle(&mut faults);
+        }
+        let Some(fault) = faults.pop() else {
+            break;
+        };
         world
             .happen(fault)
             .await
@@ -141,8 +149,11 @@ async fn what_is_lost_is_reported_and_nothing_grows() -> Result<()> {
         "{missing} ticks are missing, {redis:?}"
     );
     ensure!(world.child()? == child, "the ingest process is another");
-    if let (Some(warm), Some(now)) = (warm, resident_memory(child)) {
-        ensure!(now < warm + GROWTH, "{now} bytes, {warm} when it was warm");
+    match (warm, resident_memory(child)) {
+        (Some(warm), Some(now)) => {
+            ensure!(now < warm + GROWTH, "{now} bytes, {warm} when it was warm");
+        }
+        _ => println!("left out: whether memory grows, in a run as short as this"),
     }
     // Assignment folders, epoll, timers, three sockets, two links, the HTTP server and this test.
     ensure!(

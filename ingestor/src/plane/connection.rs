@@ -357,6 +357,7 @@ impl Connection {
             && let Err(error) = socket.send(command.to_json())
         {
             self.lose(&error, now);
+            return;
         }
         self.events.push_back(Event::Sent(command));
     }

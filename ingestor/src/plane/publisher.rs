@@ -44,6 +44,8 @@ pub struct Publisher {
     clock: Clock,
     batch: usize,
     batch_since: Option<Instant>,
+    /// Messages that are known to be lost.
+    lost: u64,
     /// When the newest packet came, epoch microseconds.
     newest_us: i64,
     /// Wall time of the last rendering, epoch microseconds.
@@ -65,6 +67,7 @@ impl Publisher {
             clock,
             batch: 0,
             batch_since: None,
+            lost: 0,
             newest_us: 0,
             stamp: 0,
             stamps_left: 0,
@@ -96,11 +99,8 @@ impl Publisher {
 
     /// Goes to `target`. What an old link leaves unanswered is lost to readers of the new one.
     pub fn set_target(&mut self, target: &Target) {
-        let lost = self.links.counts().lost();
         self.links.set_target(target);
-        if self.links.counts().lost() != lost {
-            self.table.on_messages_lost();
-        }
+        self.note_lost();
     }
 
     /// Takes one binary frame that was read at `now`; whether it held ticks that nobody asked for.
@@ -137,19 +137,24 @@ impl Publisher {
                 .is_some_and(|since| now.saturating_duration_since(since) >= BATCH_TIME)
     }
 
-    /// Moves everything as far as it goes now. Returns whether the link was opened or lost.
+    /// Moves everything as far as it goes now. Returns whether the links are others, or fare otherwise.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
         loop {
             self.count_batch();
-            let lost = self.links.counts().lost();
             changed |= self.links.poll(cx, now);
-            if self.links.counts().lost() != lost {
-                self.table.on_messages_lost();
-            }
+            self.note_lost();
             if !self.drain_backlog(now) && !self.keep(now) {
                 return changed;
             }
+        }
+    }
+
+    /// No tick may claim to follow one that was lost.
+    fn note_lost(&mut self) {
+        let lost = self.links.counts().lost();
+        if std::mem::replace(&mut self.lost, lost) != lost {
+            self.table.on_messages_lost();
         }
     }
 
@@ -200,7 +205,7 @@ impl Publisher {
         if self.backlog.is_empty() && self.links.can_take() {
             self.render(row, packet, received.at);
         } else if self.backlog.hold(row, packet) {
-            self.stats.conflated += 1;
+            self.stats.conflated += self.table.messages(row) as u64;
         }
         verdict == Verdict::Tick
     }

@@ -23,7 +23,7 @@ const RENEWED_IN: u32 = 10;
 /// What is due waits so long for a turn that something else causes, before it causes one.
 const SLACK: Duration = Duration::from_millis(10);
 
-/// So many ticks are written before sockets have their turn.
+/// So many ticks are written between two looks at the links.
 const TURN: usize = 64;
 
 /// The shelf of one process.
@@ -36,6 +36,8 @@ pub struct Shelf {
     prices: Vec<Option<(i32, Instant)>>,
     /// The command that is being gathered.
     gathered: Gathered,
+    /// Outputs whose keys cannot be written now.
+    waiting: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -93,11 +95,17 @@ impl Shelf {
             let row = table.row_of(output);
             if let Some(newest) = self.keeper.newest(row) {
                 let price = &mut self.prices[row as usize];
-                self.gathered
-                    .add(table, links, output, newest, price, (now, now_us));
+                let times = (now, now_us);
+                if !self
+                    .gathered
+                    .add(table, links, output, newest, price, times)
+                {
+                    self.waiting.push(output);
+                }
             }
         }
         self.gathered.send(table, links);
+        self.wait(table, links, now);
         written > 0
     }
 
@@ -105,6 +113,19 @@ impl Shelf {
     #[must_use]
     pub fn is_due(&self, links: &Links, now: Instant) -> bool {
         self.changes != links.changes() || self.keeper.is_due(now)
+    }
+
+    /// Has what could not be written tried again after its interval. At the end there is none: what
+    /// waits for one server while another takes keys is left.
+    fn wait(&mut self, table: &Table, links: &Links, now: Instant) {
+        let again = !self.keeper.is_hurried() || !links.can_keep();
+        for output in self.waiting.drain(..) {
+            let mut kept = table.kept_outputs(table.row_of(output));
+            let kept = kept.find(|(other, _)| *other == output);
+            if again {
+                self.keeper.mark(kept.into_iter(), now);
+            }
+        }
     }
 
     /// Writes what is left without regard to intervals from now on.
@@ -135,6 +156,7 @@ impl Shelf {
 
 impl Gathered {
     /// Adds the tick of one output; a price is sent at once, if `known` is another or gets old.
+    /// Whether all of it was taken: in a cluster each key may be with another server.
     fn add(
         &mut self,
         table: &mut Table,
@@ -143,28 +165,36 @@ impl Gathered {
         newest: &Newest,
         known: &mut Option<(i32, Instant)>,
         (now, now_us): (Instant, i64),
-    ) {
+    ) -> bool {
         let Some(keeping) = table.keeping_of(output) else {
-            return;
+            return true;
         };
         if self.ticks == TICKS || self.keeping != keeping {
             self.send(table, links);
             self.keeping = keeping;
         }
         let Some(kept) = table.render_kept(output, newest, now_us) else {
-            return;
+            return true;
         };
+        let mut whole = true;
         let is_known = known.is_some_and(|(price, since)| {
             price == newest.packet.last_price
                 && now.saturating_duration_since(since) < kept.last.ttl / RENEWED_IN
         });
         if let Some(price) = kept.price.filter(|_| !is_known) {
-            *known = Some((newest.packet.last_price, now));
             for (front, slot) in price.fronts {
-                links.push(Kind::Kept, slot, |out| {
-                    kept.last.write_price(out, front, price.text);
-                });
+                if links.can_keep_in(slot) {
+                    links.push(Kind::Kept, slot, |out| {
+                        kept.last.write_price(out, front, price.text);
+                    });
+                } else {
+                    whole = false;
+                }
             }
+            *known = whole.then_some((newest.packet.last_price, now));
+        }
+        if !links.can_keep_in(kept.last.slot) {
+            return false;
         }
         write_bulk(
             &mut self.fields,
@@ -172,6 +202,7 @@ impl Gathered {
         );
         write_bulk(&mut self.fields, kept.json);
         self.ticks += 1;
+        whole
     }
 
     fn send(&mut self, table: &Table, links: &mut Links) {

@@ -44,11 +44,28 @@ pub async fn greet(
 ) -> Result<Greeted, GreetError> {
     let greeting = async {
         let keys = access.read(target.tls()).await?;
-        let greeted = introduce(target, &keys, name, previous).await;
-        greeted.map_err(|error| error.explained(&keys))
+        let (talk, id) = introduce(target, &keys, name, previous)
+            .await
+            .map_err(|error| error.explained(&keys))?;
+        let stream = talk.stream;
+        Ok(Greeted { stream, id })
     };
     let greeted = tokio::time::timeout(TIMEOUT, greeting).await;
     greeted.unwrap_or(Err(GreetError::Timeout))
+}
+
+/// Asks for nothing, and is held up with PUBLISH where a server was told to hold up writes, which
+/// answers everything else.
+const HELD_UP_LIKE_PUBLISH: [&[u8]; 2] = [b"PFCOUNT", b"ticker:probe"];
+
+/// Whether the server carries out what ticks are carried out with.
+pub(super) async fn is_serving(target: &Single, access: &Access, name: &str) -> bool {
+    let asking = async {
+        let keys = access.read(target.tls()).await?;
+        let (mut talk, _) = introduce(target, &keys, name, None).await?;
+        talk.ask(&HELD_UP_LIKE_PUBLISH).await
+    };
+    asking.await.is_ok()
 }
 
 async fn introduce(
@@ -56,7 +73,7 @@ async fn introduce(
     keys: &Keys,
     name: &str,
     previous: Option<i64>,
-) -> Result<Greeted, GreetError> {
+) -> Result<(Talk, Option<i64>), GreetError> {
     let address = match &target.place {
         Place::Server(address) => address.clone(),
         Place::Sentinels(sentinels) => sentinel::master(sentinels, &keys.tls).await?,
@@ -73,11 +90,12 @@ async fn introduce(
         talk.end(previous, name).await?;
     }
     let id = talk.ask(&[b"CLIENT", b"ID"]).await?.integer();
-    talk.ask(&[b"PING"]).await?.accepted()?;
-    Ok(Greeted {
-        stream: talk.stream,
-        id,
-    })
+    match talk.ask(&[b"PING"]).await? {
+        // Its disk is full: it refuses keys, which say so themselves, and carries ticks all the same.
+        Answer::Refusal(text) if text.starts_with("MISCONF") => {}
+        answer => answer.accepted()?,
+    }
+    Ok((talk, id))
 }
 
 struct Talk {

@@ -33,6 +33,9 @@ const LONGEST_TEXT: usize = 200;
 /// A link with unanswered commands and no answer for this long takes none, for the report's sake.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 
+/// A link that lasted so long was no failure.
+const PROVEN_AFTER: Duration = Duration::from_secs(5);
+
 const READ_BUFFER: usize = 16 * 1024;
 
 /// A stream that does not wake for answers is asked for them this often while there are turns, or
@@ -56,6 +59,9 @@ pub struct Link {
     buffer: Box<[u8]>,
     answers: Answers,
     opened: u64,
+    opened_at: Option<Instant>,
+    /// Times that keys were refused and are taken again.
+    forgotten: u64,
     failures: u32,
     error: Option<String>,
     lines: LineQuota,
@@ -98,6 +104,8 @@ impl Link {
             buffer: vec![0; READ_BUFFER].into(),
             answers: Answers::new(clustered),
             opened: 0,
+            opened_at: None,
+            forgotten: 0,
             failures: 0,
             error: None,
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
@@ -158,10 +166,18 @@ impl Link {
         self.answers.take_moved()
     }
 
-    /// How many links were opened.
+    /// How often the server may have lost what was kept: once for each link, and once for each time
+    /// that it refused keys.
     #[must_use]
-    pub const fn opened(&self) -> u64 {
-        self.opened
+    pub const fn forgotten(&self) -> u64 {
+        self.opened + self.forgotten
+    }
+
+    /// Whether it is open and has owed answers for so long that it is in doubt.
+    #[must_use]
+    pub fn is_silent(&self, now: Instant) -> bool {
+        let silent = |since| now.saturating_duration_since(since) >= SILENT_AFTER;
+        self.progress.is_some_and(silent)
     }
 
     /// Whether the server takes commands.
@@ -238,14 +254,14 @@ impl Link {
         Some(if quiet { look } else { look.max(silent) })
     }
 
-    fn is_look_due(&self, now: Instant) -> bool {
+    fn is_look_due(&self, cx: &mut Context<'_>, now: Instant) -> Result<bool, LinkError> {
         let State::Open(wire) = &self.state else {
-            return false;
+            return Ok(false);
         };
+        let woken = wire.is_woken(cx)?;
         let long_ago = |looked| now.saturating_duration_since(looked) >= LOOK_EVERY;
-        !wire.is_quiet()
-            || self.looked.is_none_or(long_ago)
-            || self.outbox.unanswered() >= LOOK_FROM
+        let due = self.looked.is_none_or(long_ago) || self.outbox.unanswered() >= LOOK_FROM;
+        Ok(woken || due)
     }
 
     /// Moves bytes in both directions as far as possible now; connects when it is time.
@@ -288,7 +304,7 @@ impl Link {
     fn open(&mut self, wire: Wire, id: Option<i64>, now: Instant) {
         self.answers.counts.reconnects += u64::from(self.opened > 0);
         self.opened += 1;
-        self.failures = 0;
+        self.opened_at = Some(now);
         self.error = None;
         self.answers.on_open();
         self.previous = id;
@@ -310,6 +326,11 @@ impl Link {
     }
 
     fn fail(&mut self, error: &(dyn std::error::Error + 'static), now: Instant) {
+        // A server that takes a link and fails it at once is not asked as often as one that lasted.
+        let lasted = |at| now.saturating_duration_since(at) >= PROVEN_AFTER;
+        if self.opened_at.take().is_some_and(lasted) {
+            self.failures = 0;
+        }
         self.failures = self.failures.saturating_add(1);
         let wait = retry_delay(self.failures, self.jitter.f64());
         self.state = State::Away {
@@ -326,7 +347,7 @@ impl Link {
 
     fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
         // In this order an end that has come is seen before anything more is written.
-        if self.is_look_due(now) {
+        if self.is_look_due(cx, now)? {
             self.looked = Some(now);
             if self.read(cx, now)? {
                 self.progress = Some(now);
@@ -338,6 +359,7 @@ impl Link {
             (false, None) => self.progress = Some(now),
             (false, Some(_)) => {}
         }
+        self.forgotten += u64::from(self.answers.take_recovered(now));
         if self.answers.is_link_useless(now) {
             return Err(LinkError::Refusing);
         }
@@ -346,9 +368,8 @@ impl Link {
 
     /// Fails when the server answers others and not this link.
     fn doubt(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
-        let silent = |since| now.saturating_duration_since(since) >= SILENT_AFTER;
-        match (&self.target, self.progress.filter(|since| silent(*since))) {
-            (Some(server), Some(_)) => {
+        match &self.target {
+            Some(server) if self.is_silent(now) => {
                 let probe = &mut self.probe;
                 if probe.poll(cx, now, server, &self.access, &self.name) {
                     return Err(LinkError::Interrupted);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use service::text::{LineQuota, printable};
 
 use super::access::Access;
 use super::counts::Counts;
@@ -21,6 +22,11 @@ use crate::stream::Address;
 
 /// A cluster is asked this often while something is not where it was.
 const SURVEY_EVERY: Duration = Duration::from_secs(1);
+
+/// Reasons are logged so often at most; longer texts are cut.
+const LOG_BURST: u32 = 5;
+const LOG_EVERY: Duration = Duration::from_secs(30);
+const LONGEST_TEXT: usize = 200;
 
 /// The way to one Redis, single or many.
 pub struct Links {
@@ -39,9 +45,14 @@ pub struct Links {
     survey_error: Option<String>,
     /// A key was not where it should be.
     moved: bool,
+    /// The same when the cluster was asked last.
+    asked_for_moved: bool,
+    /// A former home has answers to give before the next one takes ticks.
+    handover: bool,
+    lines: LineQuota,
     /// What went over links that are no more, and commands for which there was none.
     past: Counts,
-    /// Links opened that are no more, and maps taken over.
+    /// The same of links that are no more, and maps taken over.
     changes: u64,
 }
 
@@ -76,6 +87,9 @@ impl Links {
             survey: Survey::Idle { next: None },
             survey_error: None,
             moved: false,
+            asked_for_moved: false,
+            handover: false,
+            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             past: Counts::default(),
             changes: 0,
         }
@@ -117,14 +131,22 @@ impl Links {
     #[must_use]
     pub fn can_take(&self) -> bool {
         let links = self.tick_links();
-        !links.is_empty() && links.iter().all(Link::can_take)
+        !self.handover && !links.is_empty() && links.iter().all(Link::can_take)
     }
 
-    /// Whether anything may be pushed now, keys too.
+    /// Whether any key may be pushed now.
     #[inline]
     #[must_use]
     pub fn can_keep(&self) -> bool {
-        !self.links.is_empty() && self.links.iter().all(Link::can_take)
+        self.links.iter().any(Link::can_take)
+    }
+
+    /// Whether a key of `slot` may be pushed now.
+    #[inline]
+    #[must_use]
+    pub fn can_keep_in(&self, slot: u16) -> bool {
+        let link = self.at(Kind::Kept, slot).and_then(|at| self.links.get(at));
+        link.is_some_and(Link::can_take)
     }
 
     /// Appends one command about a key or channel of `slot`. Ticks are to be pushed only while
@@ -132,13 +154,9 @@ impl Links {
     /// be another, away or standing still: what it cannot take counts as not kept.
     #[inline]
     pub fn push(&mut self, kind: Kind, slot: u16, write: impl FnOnce(&mut Vec<u8>)) {
-        let at = match &self.target {
-            Some(Target::Cluster(cluster)) => match kind {
-                Kind::Tick if !cluster.sharded => Some(self.home),
-                Kind::Tick | Kind::Kept => self.slots.owner(slot),
-            },
-            Some(Target::Single(_)) | None => Some(0),
-        };
+        let at = self.at(kind, slot);
+        // Nobody has the slot: that is not how a cluster stays.
+        self.moved |= at.is_none();
         // Ticks wait for the only link there is, so that it is never much too full.
         let many = self.links.len() > 1;
         let link = at.and_then(|at| self.links.get_mut(at));
@@ -149,11 +167,23 @@ impl Links {
         }
     }
 
+    /// Position of the link that takes a command, if anybody has the slot.
+    #[inline]
+    fn at(&self, kind: Kind, slot: u16) -> Option<usize> {
+        match &self.target {
+            Some(Target::Cluster(cluster)) => match kind {
+                Kind::Tick if !cluster.sharded => Some(self.home),
+                Kind::Tick | Kind::Kept => self.slots.owner(slot),
+            },
+            Some(Target::Single(_)) | None => Some(0),
+        }
+    }
+
     /// Changes whenever a server may know nothing of what was kept before.
     #[must_use]
     pub fn changes(&self) -> u64 {
         let links = self.links.iter().chain(&self.leaving);
-        links.fold(self.changes, |sum, link| sum + link.opened())
+        links.fold(self.changes, |sum, link| sum + link.forgotten())
     }
 
     /// Whether ticks are taken.
@@ -185,14 +215,23 @@ impl Links {
             return Some(error.unwrap_or_else(|| "not connected yet".to_owned()));
         }
         let mut links = self.tick_links().iter();
-        links.find_map(|link| link.trouble(now))
+        let trouble = links.find_map(|link| link.trouble(now));
+        let sharded = self.target.as_ref().is_some_and(Target::is_sharded);
+        trouble.or_else(|| self.holes().filter(|_| sharded))
+    }
+
+    /// What is wrong with a map that lacks slots.
+    fn holes(&self) -> Option<String> {
+        let clustered = matches!(self.target, Some(Target::Cluster(_)));
+        let holes = clustered && !self.slots.is_whole();
+        holes.then(|| "some slots of the redis cluster have no master: assign them".to_owned())
     }
 
     /// Why what is kept beside the ticks is not written at `now`.
     #[must_use]
     pub fn keys_trouble(&self, now: Instant) -> Option<String> {
         let refused = self.links.iter().find_map(|link| link.keys_trouble(now));
-        refused.or_else(|| {
+        refused.or_else(|| self.holes()).or_else(|| {
             let away = self.links.iter().find_map(|link| link.trouble(now))?;
             let ticks_flow = self.trouble(now).is_none();
             ticks_flow.then(|| format!("a master of the redis cluster takes no keys: {away}"))
@@ -209,7 +248,7 @@ impl Links {
     pub fn deadline(&self) -> Option<Instant> {
         let links = self.links.iter().chain(&self.leaving);
         let survey = match self.survey {
-            Survey::Idle { next } if self.is_map_doubtful() => next,
+            Survey::Idle { next } if self.is_map_doubtful(None) => next,
             Survey::Idle { .. } | Survey::Asking(_) => None,
         };
         links.filter_map(Link::deadline).chain(survey).min()
@@ -223,10 +262,12 @@ impl Links {
             changed |= link.poll(cx, now);
             self.moved |= link.take_moved();
         }
-        let gone = self.leaving.extract_if(.., |link| link.is_idle());
+        let over = |link: &mut Link| link.is_idle() || link.is_silent(now);
+        let gone = self.leaving.extract_if(.., over);
         for link in gone.collect::<Vec<_>>() {
             self.retire(link);
         }
+        self.handover &= !self.leaving.is_empty();
         if let Some(Target::Cluster(cluster)) = &self.target {
             let seeds = cluster.nodes.clone();
             changed |= self.poll_survey(cx, now, seeds);
@@ -237,9 +278,9 @@ impl Links {
     fn poll_survey(&mut self, cx: &mut Context<'_>, now: Instant, seeds: Vec<Address>) -> bool {
         if let Survey::Idle { next } = self.survey
             && next.is_none_or(|next| now >= next)
-            && self.is_map_doubtful()
+            && self.is_map_doubtful(Some(now))
         {
-            self.moved = false;
+            self.asked_for_moved = std::mem::take(&mut self.moved);
             let mut nodes = self.slots.masters().to_vec();
             nodes.extend(
                 seeds
@@ -259,20 +300,26 @@ impl Links {
             next: Some(now + SURVEY_EVERY),
         };
         match answer {
-            Ok(slots) => self.adopt(slots),
-            Err(error) => self.survey_error = Some(service::exit::chain(&error).to_string()),
+            Ok(slots) => self.adopt(slots, now),
+            Err(error) => {
+                // What it was asked for is still open.
+                self.moved = true;
+                self.complain(&error, now);
+            }
         }
         true
     }
 
-    /// Whether the cluster should be asked: nothing is known, a key was elsewhere, or a master is away.
-    fn is_map_doubtful(&self) -> bool {
+    /// Whether the cluster should be asked: nothing is known, a key was elsewhere, or a master is away
+    /// or, at `now`, silent.
+    fn is_map_doubtful(&self, now: Option<Instant>) -> bool {
+        let well = |link: &Link| link.is_open() && !now.is_some_and(|now| link.is_silent(now));
         matches!(self.target, Some(Target::Cluster(_)))
-            && (self.moved || self.links.is_empty() || !self.links.iter().all(Link::is_open))
+            && (self.moved || !self.slots.is_whole() || !self.links.iter().all(well))
     }
 
     /// Takes over a map. Links to masters that stay are not disturbed.
-    fn adopt(&mut self, slots: Slots) {
+    fn adopt(&mut self, slots: Slots, now: Instant) {
         self.survey_error = None;
         let home = self.slots.masters().get(self.home).cloned();
         let before = std::mem::replace(&mut self.slots, slots);
@@ -286,12 +333,34 @@ impl Links {
             };
             self.links.push(link);
         }
-        self.leaving.extend(old.into_iter().map(|(_, link)| link));
-        // Another home could overtake what is under way from this one.
+        for (_, link) in old {
+            // One that stood still and was replaced is to get no more of what is old by now.
+            if link.is_silent(now) {
+                self.retire(link);
+            } else {
+                self.leaving.push(link);
+            }
+        }
+        // Another home could overtake what is under way from this one: it waits until that is answered.
         let stays = home.and_then(|home| self.slots.masters().iter().position(|it| *it == home));
+        self.handover = stays.is_none() && !self.leaving.is_empty();
         self.home = stays.or_else(|| self.slots.owner(0)).unwrap_or_default();
         // What was refused for being elsewhere is written again, on whatever map.
-        self.changes += 1;
+        if self.asked_for_moved || self.slots != before {
+            self.changes += 1;
+        }
+    }
+
+    fn complain(&mut self, error: &SurveyError, now: Instant) {
+        let text = service::exit::chain(error).to_string();
+        let text = printable(&text, LONGEST_TEXT);
+        // Said once per reason, not once per try.
+        if self.survey_error.as_ref() != Some(&text)
+            && let Some(suppressed) = self.lines.take(now)
+        {
+            tracing::warn!(error = %text, suppressed, "redis cluster is not known, asking again");
+        }
+        self.survey_error = Some(text);
     }
 
     fn tick_links(&self) -> &[Link] {
@@ -313,6 +382,6 @@ impl Links {
     fn retire(&mut self, mut link: Link) {
         link.abandon();
         self.past = self.past.plus(link.counts());
-        self.changes += link.opened();
+        self.changes += link.forgotten();
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 use super::access::Access;
-use super::greeting::greet;
+use super::greeting::is_serving;
 use super::target::Single;
 
 /// A link is doubted when it owes answers for so long.
@@ -63,8 +63,8 @@ impl Probe {
             self.asked = Some(now);
             let (server, access, name) = (server.clone(), access.clone(), name.to_owned());
             self.question = Some(Box::pin(async move {
-                let asked = greet(&server, &access, &name, None);
-                matches!(tokio::time::timeout(ASK_EVERY, asked).await, Ok(Ok(_)))
+                let asked = is_serving(&server, &access, &name);
+                matches!(tokio::time::timeout(ASK_EVERY, asked).await, Ok(true))
             }));
         }
         if let Some(question) = &mut self.question

@@ -46,6 +46,9 @@ impl Slots {
             self.masters.push(master);
             self.masters.len() - 1
         });
+        if last < first {
+            return;
+        }
         let at = self.ranges.partition_point(|range| range.0 < first);
         self.ranges.insert(at, (first, last, position));
     }
@@ -54,6 +57,16 @@ impl Slots {
     #[must_use]
     pub fn masters(&self) -> &[Address] {
         &self.masters
+    }
+
+    /// Whether every slot has a master.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let ranges = self.ranges.iter();
+        let slots: u32 = ranges
+            .map(|(first, last, _)| u32::from(last - first) + 1)
+            .sum();
+        slots >= u32::from(SLOTS)
     }
 
     /// The position in [`Slots::masters`] of the one that has `slot`; `None` while nobody has.
@@ -109,6 +122,11 @@ mod tests {
             [first, first, None, None, second, second, first, None]
         );
         assert_eq!(slots.masters(), [master(2), master(1)]);
+        assert!(!slots.is_whole());
+        for (first, last) in [(6, 9), (22, SLOTS - 1)] {
+            slots.add(first, last, master(3));
+        }
+        assert!(slots.is_whole());
     }
 
     proptest! {

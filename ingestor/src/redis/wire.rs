@@ -49,6 +49,17 @@ impl Wire {
         matches!(self, Self::Quiet(_))
     }
 
+    /// Whether something may have come that was not looked for; has the next change wake.
+    ///
+    /// # Errors
+    /// When the system does not say any more what changes.
+    pub(super) fn is_woken(&self, cx: &mut Context<'_>) -> io::Result<bool> {
+        match self {
+            Self::Quiet(stream) => listen(stream, cx),
+            Self::Eager(_) => Ok(true),
+        }
+    }
+
     /// Writes what there is room for.
     ///
     /// # Errors
@@ -102,12 +113,14 @@ impl Wire {
 }
 
 /// Has the next change wake: readiness is asked of the system itself, so what is known of it is
-/// forgotten until the system speaks again.
-fn listen(stream: &AsyncFd<std::net::TcpStream>, cx: &mut Context<'_>) -> io::Result<()> {
+/// forgotten until the system speaks again. Whether it had spoken.
+fn listen(stream: &AsyncFd<std::net::TcpStream>, cx: &mut Context<'_>) -> io::Result<bool> {
+    let mut spoken = false;
     while let Poll::Ready(guard) = stream.poll_write_ready(cx) {
         guard?.clear_ready();
+        spoken = true;
     }
-    Ok(())
+    Ok(spoken)
 }
 
 fn now_or_later(result: io::Result<usize>) -> Poll<io::Result<usize>> {

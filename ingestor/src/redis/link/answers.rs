@@ -38,6 +38,8 @@ pub(super) struct Answers {
     replica: Option<Instant>,
     /// The server said that a key is elsewhere.
     moved: bool,
+    /// Keys were refused, and are not known to be written since.
+    unwritten: bool,
 }
 
 impl Answers {
@@ -49,6 +51,7 @@ impl Answers {
             unkeeping: Refusing::default(),
             replica: None,
             moved: false,
+            unwritten: false,
         }
     }
 
@@ -89,6 +92,7 @@ impl Answers {
             return Ok(false);
         }
         self.moved |= self.clustered && text.starts_with(CLUSTER_DOWN);
+        self.unwritten |= kind == Kind::Kept;
         Ok(refusing.on_refused(text, now))
     }
 
@@ -114,6 +118,13 @@ impl Answers {
         std::mem::replace(&mut self.moved, false)
     }
 
+    /// Whether keys that were refused are taken again, once: what was refused is to be written anew.
+    pub(super) fn take_recovered(&mut self, now: Instant) -> bool {
+        let recovered = self.unwritten && self.unkeeping.text(now).is_none();
+        self.unwritten &= !recovered;
+        recovered
+    }
+
     /// Whether everything is refused, and another link may do what this one does not.
     pub(super) fn is_link_useless(&self, now: Instant) -> bool {
         self.refusing.is_link_useless(now)
@@ -135,8 +146,11 @@ impl Answers {
     /// What it says about keys that it refuses, and what to do.
     pub(super) fn refused_keys(&self, now: Instant) -> Option<String> {
         let text = refused(&self.unkeeping, now)?;
+        if self.clustered && text.as_bytes().starts_with(CLUSTER_DOWN) {
+            return Some(format!("the redis cluster takes no keys ({text})"));
+        }
         Some(format!(
-            "redis refuses keys of last values or streams ({text}): allow it, or disable publish.lastValue and \
+            "redis refuses keys of last values or streams ({text}): let it take them, or disable publish.lastValue and \
              publish.stream"
         ))
     }
@@ -175,6 +189,21 @@ mod tests {
         assert!(matches!(answers.take(Kind::Kept, down, now), Ok(true)));
         assert!(answers.take_moved());
         assert!(answers.refused_keys(now).unwrap().contains("CLUSTERDOWN"));
+    }
+
+    #[test]
+    fn what_was_refused_is_written_anew_once_the_refusal_is_over() {
+        let (now, mut answers) = (start(), Answers::new(false));
+        let later = now + Duration::from_secs(60);
+        let full = Reply::Error(b"OOM command not allowed");
+        assert!(matches!(answers.take(Kind::Kept, full, now), Ok(true)));
+        assert!(!answers.take_recovered(later), "nothing was taken since");
+        assert!(matches!(
+            answers.take(Kind::Kept, Reply::Integer(1), now),
+            Ok(false)
+        ));
+        assert!(!answers.take_recovered(now), "some may still be refused");
+        assert!(answers.take_recovered(later) && !answers.take_recovered(later));
     }
 
     #[test]

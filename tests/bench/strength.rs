@@ -189,7 +189,6 @@ async fn whole(figures: &mut Figures) -> Result<()> {
     bench.source.set_rate(WHOLE_RATE / 3);
     tokio::time::sleep(SETTLE).await;
     subscriber.reset();
-    let conflated = bench.local.report("demo").await?.redis.conflated;
     let child = crate::only_child(&mut bench.local)?;
     let (start, before) = (Instant::now(), subscriber.count());
     let (mut first, mut most) = (None, 0);
@@ -201,7 +200,6 @@ async fn whole(figures: &mut Figures) -> Result<()> {
     }
     let ticks = (subscriber.count() - before) as f64;
     let latency = subscriber.latencies();
-    let report = bench.local.report("demo").await?;
     let lost = subscriber.missing() as f64;
     let mib = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     let mut add = |what: &str, value, unit, goal| {

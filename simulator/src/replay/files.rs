@@ -28,11 +28,18 @@ impl Recordings {
         let mut files = Vec::new();
         if fs::metadata(path).map_err(unreadable)?.is_dir() {
             for entry in fs::read_dir(path).map_err(unreadable)? {
-                let file = entry.map_err(unreadable)?.path();
+                let entry = entry.map_err(unreadable)?;
+                let file = entry.path();
                 let name = file.file_name().and_then(|name| name.to_str());
-                if name.is_some_and(|name| name.ends_with(EXTENSION)) {
-                    files.push(file);
+                if !name.is_some_and(|name| name.ends_with(EXTENSION)) {
+                    continue;
                 }
+                // A full disk leaves such files.
+                if entry.metadata().map_err(unreadable)?.len() == 0 {
+                    tracing::warn!(file = %file.display(), "is empty and left out");
+                    continue;
+                }
+                files.push(file);
             }
         } else {
             files.push(path.to_owned());
@@ -95,5 +102,23 @@ fn read(
             Ok(None) => return Ok(()),
             Err(error) => return Err(ReplayError::Recording(path.to_owned(), error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_files_of_a_folder_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("1.kiterec.gz"), "").unwrap();
+        let nothing = Recordings::open(folder.path()).unwrap_err();
+        assert!(matches!(nothing, ReplayError::Nothing(_)));
+        fs::write(folder.path().join("2.kiterec.gz"), "x").unwrap();
+        let broken = Recordings::open(folder.path()).unwrap_err();
+        assert!(
+            matches!(broken, ReplayError::Recording(path, _) if path.ends_with("2.kiterec.gz"))
+        );
     }
 }

@@ -339,6 +339,7 @@ mod tests {
             r#"ticks_published_total{tick_type="option"} 0"#,
             r#"tick_processing_latency_seconds_count{tick_type="option"} 0"#,
             r#"tick_batch_size_bucket{le="4.0"} 1"#,
+            r#"tick_batch_size_bucket{le="+Inf"} 1"#,
             r#"tick_processing_errors_total{error_type="unknown_token"} 0"#,
             "redis_publish_total 7",
             "redis_publish_failures_total 0",

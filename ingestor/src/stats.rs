@@ -94,7 +94,7 @@ impl<const N: usize> Histogram<N> {
     #[must_use]
     pub fn parts(&self, bounds: &[f64; N]) -> (f64, u64, Vec<(f64, u64)>) {
         let mut buckets: Vec<(f64, u64)> = bounds.iter().copied().zip(self.counts).collect();
-        buckets.push((f64::MAX, self.above));
+        buckets.push((f64::INFINITY, self.above));
         let count = buckets.iter().map(|(_, count)| count).sum();
         (self.sum, count, buckets)
     }
@@ -125,6 +125,6 @@ mod tests {
         histogram.observe(&bounds, 9.0, 1);
         let (sum, count, buckets) = histogram.parts(&bounds);
         assert_eq!((sum, count), (13.5, 5));
-        assert_eq!(buckets, [(1.0, 3), (2.0, 1), (f64::MAX, 1)]);
+        assert_eq!(buckets, [(1.0, 3), (2.0, 1), (f64::INFINITY, 1)]);
     }
 }

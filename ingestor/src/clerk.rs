@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use service::clock::Clock;
-use service::text::{LineQuota, printable};
+use service::text::{LONGEST_REASON, LineQuota, printable};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -37,11 +37,6 @@ const COMPARE_EVERY: Duration = Duration::from_secs(300);
 
 /// The last words, at the end or to a Redis that is left, may take this long.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// Reasons are logged so often at most.
-const LOG_BURST: u32 = 5;
-const LOG_EVERY: Duration = Duration::from_secs(30);
-const LONGEST_TEXT: usize = 200;
 
 /// What was done, for metrics.
 #[derive(Debug, Default)]
@@ -104,7 +99,7 @@ impl Clerk {
             counts,
             desk: Desk::default(),
             in_hand: VecDeque::new(),
-            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
+            lines: LineQuota::for_reasons(),
         }
     }
 
@@ -239,7 +234,7 @@ impl Clerk {
     fn complain(&mut self, error: &ClerkError) {
         self.counts.failures.fetch_add(1, Relaxed);
         let text = service::exit::chain(error).to_string();
-        let error = printable(&text, LONGEST_TEXT);
+        let error = printable(&text, LONGEST_REASON);
         if let Some(suppressed) = self.lines.take(self.clock.now()) {
             tracing::warn!(error, suppressed, "directory and events have to wait");
         }

@@ -22,6 +22,9 @@ fn is_printable(char: char) -> bool {
     !char.is_control() && !turns_or_breaks
 }
 
+/// The longest reason of a peer's that is shown, in characters.
+pub const LONGEST_REASON: usize = 200;
+
 /// How many log lines of one kind may be written: a few at once, then one every so often.
 #[derive(Clone, Debug)]
 pub struct LineQuota {
@@ -43,6 +46,13 @@ impl LineQuota {
             earned: None,
             suppressed: 0,
         }
+    }
+
+    /// For reasons why something does not work, which repeat while it does not: five at once, and one
+    /// each half minute.
+    #[must_use]
+    pub const fn for_reasons() -> Self {
+        Self::new(5, Duration::from_secs(30))
     }
 
     /// Takes a line at `now`. `None`: it must not be written. Otherwise how many were not written

@@ -49,7 +49,7 @@ impl Ways {
             access: access.clone(),
             name: name.to_owned(),
             closed: CancellationToken::new(),
-            slots: Slots::new(),
+            slots: Slots::default(),
             open: Vec::new(),
         };
         match target {

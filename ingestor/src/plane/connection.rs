@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use kite::session::{Action, Failure, Phase, Session, Unconfirmed};
 use kite::{Command, Mode, Token};
 use rustls::ClientConfig;
-use service::text::{LineQuota, printable};
+use service::text::{LONGEST_REASON, LineQuota, printable};
 
 use super::socket::{Frame, Socket, SocketError};
 use crate::credentials::{self, Credentials, Found};
@@ -45,13 +45,6 @@ pub enum Event {
     /// The session asks which tokens have not done what they were asked to.
     Confirm,
 }
-
-/// Kite's words and reasons are logged so often at most: what repeats says nothing new.
-const LOG_BURST: u32 = 5;
-const LOG_EVERY: Duration = Duration::from_secs(30);
-
-/// Longer texts of the server are cut.
-const LONGEST_TEXT: usize = 200;
 
 /// One connection.
 pub struct Connection {
@@ -109,7 +102,7 @@ impl Connection {
             line: Line::Down,
             opened: 0,
             last_error: None,
-            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
+            lines: LineQuota::for_reasons(),
             events: VecDeque::new(),
         }
     }
@@ -183,7 +176,7 @@ impl Connection {
 
     /// The server complained on a live socket, which stays.
     pub fn on_server_error(&mut self, message: &str, now: Instant) {
-        let error = format!("the server says: {}", printable(message, LONGEST_TEXT));
+        let error = format!("the server says: {}", printable(message, LONGEST_REASON));
         self.note("ticker connection got an error", error, now);
     }
 

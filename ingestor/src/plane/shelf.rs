@@ -118,13 +118,13 @@ impl Shelf {
     /// Has what could not be written tried again after its interval. At the end there is none: what
     /// waits for one server while another takes keys is left.
     fn wait(&mut self, table: &Table, links: &Links, now: Instant) {
-        let again = !self.keeper.is_hurried() || !links.can_keep();
+        if self.keeper.is_hurried() && links.can_keep() {
+            self.waiting.clear();
+        }
         for output in self.waiting.drain(..) {
-            let mut kept = table.kept_outputs(table.row_of(output));
-            let kept = kept.find(|(other, _)| *other == output);
-            if again {
-                self.keeper.mark(kept.into_iter(), now);
-            }
+            let kept = table.kept_outputs(table.row_of(output));
+            self.keeper
+                .mark(kept.filter(|(other, _)| *other == output), now);
         }
     }
 

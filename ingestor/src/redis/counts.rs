@@ -1,13 +1,13 @@
 //! What became of commands, counted.
 
-/// What went over the link since the start.
+/// What went over links since the start. An instrument on two channels makes two messages of a tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Ticks answered without an error.
+    /// Messages of ticks answered without an error.
     pub published: u64,
-    /// Ticks answered with an error.
+    /// Messages answered with an error.
     pub failed: u64,
-    /// Ticks written to a link that died before it answered, or left over when the link went to
+    /// Messages written to a link that died before it answered, or left over when the link went to
     /// another server.
     pub unknown: u64,
     /// Commands that keep something of ticks in Redis, answered without an error.
@@ -32,7 +32,7 @@ impl Counts {
         }
     }
 
-    /// Ticks that readers got nothing of, as far as is known.
+    /// Messages that readers got nothing of, as far as is known.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.failed + self.unknown

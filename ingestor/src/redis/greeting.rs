@@ -58,7 +58,7 @@ pub async fn greet(
 /// answers everything else.
 const HELD_UP_LIKE_PUBLISH: [&[u8]; 2] = [b"PFCOUNT", b"ticker:probe"];
 
-/// Whether the server carries out what ticks are carried out with.
+/// Whether the server carries out what ticks are carried out with. A refusal is an answer, too.
 pub(super) async fn is_serving(target: &Single, access: &Access, name: &str) -> bool {
     let asking = async {
         let keys = access.read(target.tls()).await?;

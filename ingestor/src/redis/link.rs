@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use service::text::{LineQuota, printable};
+use service::text::{LONGEST_REASON, LineQuota, printable};
 
 use super::access::Access;
 use super::counts::Counts;
@@ -24,14 +24,6 @@ use super::target::Single;
 use super::wire::Wire;
 use answers::Answers;
 use fault::LinkError;
-
-/// Reasons are logged so often at most; a server's longer texts are cut.
-const LOG_BURST: u32 = 5;
-const LOG_EVERY: Duration = Duration::from_secs(30);
-const LONGEST_TEXT: usize = 200;
-
-/// A link with unanswered commands and no answer for this long takes none, for the report's sake.
-const STALLED_AFTER: Duration = Duration::from_secs(2);
 
 /// A link that lasted so long was no failure.
 const PROVEN_AFTER: Duration = Duration::from_secs(5);
@@ -66,6 +58,7 @@ pub struct Link {
     error: Option<String>,
     lines: LineQuota,
     openings: LineQuota,
+    /// Since when answers are owed, or when the last of several came.
     progress: Option<Instant>,
     /// When answers were last looked for.
     looked: Option<Instant>,
@@ -108,8 +101,8 @@ impl Link {
             forgotten: 0,
             failures: 0,
             error: None,
-            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
-            openings: LineQuota::new(LOG_BURST, LOG_EVERY),
+            lines: LineQuota::for_reasons(),
+            openings: LineQuota::for_reasons(),
             progress: None,
             looked: None,
             probe: Probe::default(),
@@ -141,14 +134,15 @@ impl Link {
         self.is_open() && self.outbox.can_take()
     }
 
-    /// Whether it is open and not twice as full as it ought to be.
+    /// Whether it is open and holds less than twice of what it should: the bound for commands whose
+    /// pusher does not wait for [`Link::can_take`].
     #[inline]
     #[must_use]
     pub const fn has_room(&self) -> bool {
         self.is_open() && self.outbox.unanswered() < 2 * super::outbox::WINDOW
     }
 
-    /// Appends one command. To be called only while [`Link::has_room`].
+    /// Appends one command. To be called only while it is open; whoever calls bounds how much.
     #[inline]
     pub fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         self.outbox.push(kind, write);
@@ -209,10 +203,7 @@ impl Link {
         if self.answers.is_replica(now) {
             return Some(LinkError::Replica.to_string());
         }
-        let stalled = self
-            .progress
-            .is_some_and(|since| now.saturating_duration_since(since) >= STALLED_AFTER);
-        if stalled {
+        if self.is_silent(now) {
             return Some("redis does not answer".to_owned());
         }
         self.answers.refused_ticks(now)
@@ -337,7 +328,7 @@ impl Link {
             until: Some(now + wait),
         };
         let text = service::exit::chain(error).to_string();
-        let text = printable(&text, LONGEST_TEXT);
+        let text = printable(&text, LONGEST_REASON);
         // Said once per reason, not once per try.
         if self.error.as_ref() != Some(&text) {
             self.warn(now, "redis link is down, trying again", &text);

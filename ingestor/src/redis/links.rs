@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use service::text::{LineQuota, printable};
+use service::text::{LONGEST_REASON, LineQuota, printable};
 
 use super::access::Access;
 use super::counts::Counts;
@@ -22,11 +22,6 @@ use crate::stream::Address;
 
 /// A cluster is asked this often while something is not where it was.
 const SURVEY_EVERY: Duration = Duration::from_secs(1);
-
-/// Reasons are logged so often at most; longer texts are cut.
-const LOG_BURST: u32 = 5;
-const LOG_EVERY: Duration = Duration::from_secs(30);
-const LONGEST_TEXT: usize = 200;
 
 /// The way to one Redis, single or many.
 pub struct Links {
@@ -52,7 +47,7 @@ pub struct Links {
     lines: LineQuota,
     /// What went over links that are no more, and commands for which there was none.
     past: Counts,
-    /// The same of links that are no more, and maps taken over.
+    /// What [`Links::changes`] counts of links that are no more, and maps taken over.
     changes: u64,
 }
 
@@ -82,14 +77,14 @@ impl Links {
             target: None,
             links: Vec::new(),
             leaving: Vec::new(),
-            slots: Slots::new(),
+            slots: Slots::default(),
             home: 0,
             survey: Survey::Idle { next: None },
             survey_error: None,
             moved: false,
             asked_for_moved: false,
             handover: false,
-            lines: LineQuota::new(LOG_BURST, LOG_EVERY),
+            lines: LineQuota::for_reasons(),
             past: Counts::default(),
             changes: 0,
         }
@@ -113,7 +108,7 @@ impl Links {
                 for link in links.into_iter().chain(leaving) {
                     self.retire(link);
                 }
-                self.slots = Slots::new();
+                self.slots = Slots::default();
                 self.home = 0;
                 self.moved = false;
                 self.survey = Survey::Idle { next: None };
@@ -255,7 +250,7 @@ impl Links {
     }
 
     /// Moves bytes in both directions as far as possible now; connects when it is time. Returns
-    /// whether a link was opened or lost, or the map of a cluster changed.
+    /// whether a link was opened or lost, or a cluster was asked for its map and answered or not.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
         for link in self.links.iter_mut().chain(&mut self.leaving) {
@@ -268,26 +263,16 @@ impl Links {
             self.retire(link);
         }
         self.handover &= !self.leaving.is_empty();
-        if let Some(Target::Cluster(cluster)) = &self.target {
-            let seeds = cluster.nodes.clone();
-            changed |= self.poll_survey(cx, now, seeds);
-        }
-        changed
+        changed | self.poll_survey(cx, now)
     }
 
-    fn poll_survey(&mut self, cx: &mut Context<'_>, now: Instant, seeds: Vec<Address>) -> bool {
+    fn poll_survey(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if let Survey::Idle { next } = self.survey
             && next.is_none_or(|next| now >= next)
             && self.is_map_doubtful(Some(now))
         {
             self.asked_for_moved = std::mem::take(&mut self.moved);
-            let mut nodes = self.slots.masters().to_vec();
-            nodes.extend(
-                seeds
-                    .into_iter()
-                    .filter(|seed| !self.slots.masters().contains(seed)),
-            );
-            let asking = survey(nodes, self.access.clone(), self.name.clone());
+            let asking = survey(self.known_nodes(), self.access.clone(), self.name.clone());
             self.survey = Survey::Asking(Box::pin(asking));
         }
         let Survey::Asking(asking) = &mut self.survey else {
@@ -308,6 +293,20 @@ impl Links {
             }
         }
         true
+    }
+
+    /// Whom to ask: the masters, and after them whom the target names.
+    fn known_nodes(&self) -> Vec<Address> {
+        let mut nodes = self.slots.masters().to_vec();
+        if let Some(Target::Cluster(cluster)) = &self.target {
+            let seeds = cluster.nodes.iter();
+            nodes.extend(
+                seeds
+                    .filter(|seed| !self.slots.masters().contains(seed))
+                    .cloned(),
+            );
+        }
+        nodes
     }
 
     /// Whether the cluster should be asked: nothing is known, a key was elsewhere, or a master is away
@@ -353,7 +352,7 @@ impl Links {
 
     fn complain(&mut self, error: &SurveyError, now: Instant) {
         let text = service::exit::chain(error).to_string();
-        let text = printable(&text, LONGEST_TEXT);
+        let text = printable(&text, LONGEST_REASON);
         // Said once per reason, not once per try.
         if self.survey_error.as_ref() != Some(&text)
             && let Some(suppressed) = self.lines.take(now)

@@ -33,12 +33,6 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// A map without slots.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Adds the slots from `first` to `last`.
     pub fn add(&mut self, first: u16, last: u16, master: Address) {
         let known = self.masters.iter().position(|other| *other == master);
@@ -110,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_nobody_has_has_no_owner() {
-        let mut slots = Slots::new();
+        let mut slots = Slots::default();
         assert_eq!(slots.owner(0), None);
         slots.add(10, 20, master(2));
         slots.add(0, 5, master(1));
@@ -132,7 +126,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_slot_has_the_owner_that_it_was_given(cuts in proptest::collection::btree_set(0..SLOTS, 1..20)) {
-            let mut slots = Slots::new();
+            let mut slots = Slots::default();
             let ends: Vec<u16> = cuts.into_iter().collect();
             for pair in ends.windows(2).rev() {
                 slots.add(pair[0], pair[1] - 1, master(pair[0]));

@@ -66,7 +66,7 @@ async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenE
         Ok(answer) => Ok(read(&answer, node)),
         // A server that is no cluster refuses the question.
         Err(error) if error.kind() == redis::ServerErrorKind::ResponseError.into() => {
-            Ok(Slots::new())
+            Ok(Slots::default())
         }
         Err(error) => Err(error.into()),
     }
@@ -75,7 +75,7 @@ async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenE
 /// Reads the answer of `asked`: first slot, last slot, the master as host and port, replicas. Without
 /// a host it is the one that was asked.
 fn read(answer: &Value, asked: &Address) -> Slots {
-    let mut slots = Slots::new();
+    let mut slots = Slots::default();
     let Value::Array(ranges) = answer else {
         return slots;
     };

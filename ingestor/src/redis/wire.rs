@@ -49,7 +49,8 @@ impl Wire {
         matches!(self, Self::Quiet(_))
     }
 
-    /// Whether something may have come that was not looked for; has the next change wake.
+    /// Whether something may have come that was not looked for; has the next change wake. To be
+    /// called in each turn before reading and writing, which rely on it.
     ///
     /// # Errors
     /// When the system does not say any more what changes.
@@ -70,10 +71,7 @@ impl Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Quiet(stream) => {
-                listen(stream, cx)?;
-                now_or_later(stream.get_ref().write(bytes))
-            }
+            Self::Quiet(stream) => now_or_later(stream.get_ref().write(bytes)),
             Self::Eager(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
@@ -99,10 +97,7 @@ impl Wire {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Quiet(stream) => {
-                listen(stream, cx)?;
-                now_or_later(stream.get_ref().read(buffer))
-            }
+            Self::Quiet(stream) => now_or_later(stream.get_ref().read(buffer)),
             Self::Eager(stream) => {
                 let mut buffer = ReadBuf::new(buffer);
                 let read = Pin::new(stream).poll_read(cx, &mut buffer);

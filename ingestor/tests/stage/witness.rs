@@ -44,9 +44,13 @@ impl Witness {
 
     /// Completes when it has so many.
     pub async fn has(&self, count: u64) {
-        while self.count() < count {
-            tokio::time::sleep(LOOK).await;
-        }
+        let mut look = tokio::time::interval(LOOK);
+        let all = async {
+            while self.count() < count {
+                look.tick().await;
+            }
+        };
+        within("ticks", all).await;
     }
 
     /// Everything so far.

@@ -4,9 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use service::text::printable;
+use service::text::{LONGEST_REASON, printable};
 
-use super::LONGEST_TEXT;
 use super::fault::LinkError;
 use crate::redis::counts::Counts;
 use crate::redis::outbox::Kind;
@@ -158,7 +157,7 @@ impl Answers {
 
 fn refused(refusing: &Refusing, now: Instant) -> Option<String> {
     let text = String::from_utf8_lossy(refusing.text(now)?);
-    Some(printable(&text, LONGEST_TEXT))
+    Some(printable(&text, LONGEST_REASON))
 }
 
 #[cfg(test)]

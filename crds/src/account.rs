@@ -1,7 +1,7 @@
 //! `TickerAccount`: one Kite account, its capacity, and what its ingest pod reports.
 
 use crate::quantity::Resources;
-use crate::rule::{self, IMAGE, NODE, OBJECT_NAME};
+use crate::rule::{self, IMAGE, OBJECT_NAME};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -94,7 +94,8 @@ pub struct Endpoint {
     "url, sentinel and cluster exclude each other: keep one"
 ))]
 pub struct Redis {
-    /// The server: redis:// or rediss://, host and port, no user and no password. Default: the operator's.
+    /// The server: redis:// or rediss://, host and port (6379 without one), no user and no password. Default: the
+    /// operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rule::scheme("redis", "rediss"), validation = rule::no_user_info(), validation = rule::host_only())]
@@ -124,9 +125,10 @@ pub struct Sentinel {
         "master must hold only letters, digits, '-', '.' and '_', as in sentinel.conf"
     ))]
     pub master: String,
-    /// The Sentinels, host and port each: `sentinel-0.redis:26379`. The first that answers is believed.
-    #[schemars(length(min = 1, max = 9), inner(length(min = 1, max = 253), regex(pattern = NODE)))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    /// The Sentinels, host and port (26379 without one) each: `sentinel-0.redis:26379`. The first that answers is
+    /// believed.
+    #[schemars(length(min = 1, max = 9), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic, validation = rule::nodes())]
     pub nodes: Vec<String>,
     /// Whether to speak TLS, to the Sentinels and to the master.
     #[serde(default, skip_serializing_if = "crate::is_default")]
@@ -137,9 +139,10 @@ pub struct Sentinel {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cluster {
-    /// Some of its nodes, host and port each: `redis-0.redis:6379`. The first that answers tells of all others.
-    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 253), regex(pattern = NODE)))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    /// Some of its nodes, host and port (6379 without one) each: `redis-0.redis:6379`. The first that answers tells of
+    /// all others.
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic, validation = rule::nodes())]
     pub nodes: Vec<String>,
     /// Whether ticks are published with SPUBLISH, to readers that use SSUBSCRIBE. Otherwise readers SUBSCRIBE at any
     /// node, and every node carries every tick. Events and order updates are published with PUBLISH either way.

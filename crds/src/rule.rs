@@ -16,14 +16,22 @@ pub(crate) const IMAGE: &str = r"^[A-Za-z0-9\[][-A-Za-z0-9._:/@\[\]]*$";
 /// `EXCHANGE:TRADINGSYMBOL`. Trading symbols hold inner spaces and signs (`NSE:NIFTY 50`, `NSE:M&M`, `NSE:BAJAJ-AUTO`).
 pub(crate) const SYMBOL: &str = r"^[A-Z]{2,8}:[!-~]([ -~]*[!-~])?$";
 
-/// `host:port`, `host`, or an IPv6 address in brackets.
-pub(crate) const NODE: &str =
-    r"^([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?$";
 /// A duration in minutes, seconds and milliseconds, as Go writes it.
 pub(crate) const SHORT_DURATION: &str = r"^([0-9]{1,5}m)?([0-9]{1,5}s)?([0-9]{1,5}ms)?$";
 
 /// A duration in hours, minutes and seconds, as Go writes it.
 pub(crate) const DURATION: &str = r"^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$";
+
+/// What a pattern asks for, in words.
+pub(crate) fn hint(pattern: &str) -> Option<&'static str> {
+    Some(match pattern {
+        OBJECT_NAME => "the name of an object has only a-z, 0-9, '-' and '.'",
+        SYMBOL => "write EXCHANGE:TRADINGSYMBOL as in Kite's instruments list, such as NSE:INFY",
+        SHORT_DURATION => "write minutes, seconds and milliseconds, such as 1m30s or 250ms",
+        DURATION => "write hours, minutes and seconds, such as 1h30m or 30s",
+        _ => return None,
+    })
+}
 
 /// A DNS name, IPv4 or bracketed IPv6 address with an optional port up to 65535.
 const AUTHORITY: &str = concat!(
@@ -71,4 +79,12 @@ pub(crate) fn host_only() -> Rule {
 /// Makes a rule with a message.
 pub(crate) fn rule(expression: impl Into<String>, message: impl Into<String>) -> Rule {
     Rule::new(expression).message(Message::Message(message.into()))
+}
+
+/// A list of servers, without a scheme.
+pub(crate) fn nodes() -> Rule {
+    rule(
+        format!("self.all(node, node.matches('^{AUTHORITY}$'))"),
+        "write each of the nodes as host:port, without redis:// and without a user",
+    )
 }

@@ -313,10 +313,43 @@ async fn a_server_that_is_no_cluster_is_told_apart() {
         }
     };
     ingestor
-        .until("no cluster", says("is it part of a cluster?"))
+        .until("no cluster", says("so it is no part of a cluster"))
         .await;
     drop(redis);
     ingestor
         .until("nobody", says("no node of the redis cluster"))
         .await;
+}
+
+/// Messages reach everybody, and most keys are refused.
+#[tokio::test]
+async fn a_node_that_is_named_like_a_redis_of_its_own_is_told() {
+    let (mut kite, cluster) = (KiteServer::start().await, RedisCluster::start(3).await);
+    let folders = Folders::new();
+    let mut assigned = assignment(&kite, 1);
+    let url = cluster.url("").replace("redis-cluster://", "redis://");
+    url.split(',')
+        .next()
+        .expect("a node")
+        .clone_into(&mut assigned.redis_url);
+    assigned.channels = vec![CHANNEL.to_owned()];
+    assigned.instruments = (1..=20).map(option).collect();
+    keep_all(&mut assigned, None);
+    folders.assign(&assigned);
+    folders.credentials_of(ACCESS_TOKEN);
+    let ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    for number in 1..=20 {
+        socket
+            .send(frame(&[full(token(number), 1)]))
+            .expect("a socket");
+    }
+    let told = |report: &Report| report.redis.keys_error.is_some();
+    let redis = ingestor.until("what is wrong", told).await.redis;
+    assert!(redis.connected, "ticks flow");
+    let error = redis.keys_error.unwrap_or_default();
+    assert!(
+        error.contains("name it in spec.redis.cluster.nodes"),
+        "{error}"
+    );
 }

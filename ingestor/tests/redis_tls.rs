@@ -8,7 +8,7 @@
 
 mod stage;
 
-use contract::Report;
+use contract::{Assignment, Report};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, free_port};
@@ -54,6 +54,9 @@ struct World {
     ingestor: Ingestor,
     kite: KiteServer,
     authority: Authority,
+    assigned: Assignment,
+    /// Its ports without and with TLS.
+    ports: (u16, u16),
 }
 
 impl World {
@@ -90,6 +93,8 @@ impl World {
             folders,
             kite,
             authority,
+            assigned,
+            ports: (plain, port),
         }
     }
 
@@ -98,9 +103,17 @@ impl World {
         self.folders.redis_of(files);
         let complains = |report: &Report| {
             let error = report.redis.error.as_deref();
-            error.is_some_and(|error| error.starts_with(expected))
+            error.is_some_and(|error| error.contains(expected))
         };
         self.ingestor.until(expected, complains).await;
+    }
+
+    /// At this address, this is what is said.
+    async fn complains_of(&mut self, url: String, expected: &str) {
+        self.assigned.redis_url = url;
+        self.assigned.generation += 1;
+        self.folders.assign(&self.assigned);
+        self.complains(&[], expected).await;
     }
 
     async fn publishes(&mut self, files: &[(&str, &str)]) {
@@ -135,6 +148,24 @@ async fn an_authority_of_its_own_is_trusted() {
         .await;
     let authority = world.authority.certificate();
     world.publishes(&[("ca.crt", &authority)]).await;
+}
+
+#[tokio::test]
+async fn ports_with_and_without_tls_are_told_apart() {
+    let mut world = World::new("no").await;
+    let (plain, tls) = world.ports;
+    world
+        .complains_of(
+            format!("rediss://127.0.0.1:{plain}"),
+            "redis did not answer within 5 s: does it speak TLS at this port?",
+        )
+        .await;
+    world
+        .complains_of(
+            format!("redis://127.0.0.1:{tls}"),
+            &format!("redis at 127.0.0.1:{tls} closes connections without an answer: if it speaks TLS there"),
+        )
+        .await;
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod stamp;
 mod state;
 mod world;
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -103,6 +104,14 @@ pub enum LocalError {
     /// The ingest program that was named is none.
     #[error("--ingestor-bin {} is not there", .0.display())]
     NamedIngestor(PathBuf),
+    /// Nothing can be recorded there.
+    #[error("--record {} cannot be written to", .path.display())]
+    Record {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The state folder broke.
     #[error("state folder cannot be read")]
     Observe(#[source] io::Error),
@@ -145,6 +154,10 @@ pub async fn run(
         return Err(LocalError::NoFolder(settings.manifests));
     }
     let ingestor = find_ingestor(settings.ingestor.as_deref())?;
+    if let Some(path) = &settings.record {
+        let path = path.clone();
+        check_writable(&path).map_err(|source| LocalError::Record { path, source })?;
+    }
     let state =
         StateFolder::open(&manifests, settings.state.as_deref()).map_err(StateFolderError)?;
     let tls = service::tls::client_config()?;
@@ -377,6 +390,14 @@ fn watch(folder: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<(
             (None, changes)
         }
     }
+}
+
+/// Makes the folder if need be. Ingest processes would find out, each for itself and over and over.
+fn check_writable(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let probe = folder.join(".writable");
+    fs::File::create(&probe)?;
+    fs::remove_file(&probe)
 }
 
 /// The program named, else the one beside this program, else the one on the PATH.

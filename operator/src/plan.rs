@@ -40,6 +40,8 @@ pub use observed::{
 };
 pub use outcome::{AccountPlan, Change, Delivery, Event, Kind, Plan, SetPlan, Workload};
 
+pub(crate) use ready::reservation;
+
 use demand::{Channels, Precedents, Targets};
 use settle::Standing;
 use world::World;

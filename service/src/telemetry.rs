@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use clap::{Args, ValueEnum};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, ParseError, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
@@ -140,8 +140,21 @@ fn parse(level: &str) -> Result<EnvFilter, TelemetryError> {
     })
 }
 
-fn filter_text(level: &str) -> Result<String, ParseError> {
-    EnvFilter::try_new(level).map(|_| level.to_owned())
+/// A bare word that is no level would be taken for the name of a module, all lines of which are to be
+/// logged: a mistyped level would silence everything else.
+fn filter_text(level: &str) -> Result<String, String> {
+    let bare = level.split(',').map(str::trim).find(|part| {
+        !part.is_empty() && !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err()
+    });
+    if let Some(word) = bare {
+        return Err(format!(
+            "{word:?} is no level: error, warn, info, debug, trace or off, or MODULE=LEVEL"
+        ));
+    }
+    match EnvFilter::try_new(level) {
+        Ok(_) => Ok(level.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Replaces the default hook, whose bare text would break a stream of JSON lines.
@@ -247,9 +260,17 @@ mod tests {
 
     #[test]
     fn a_wrong_level_is_refused_with_the_arguments() {
-        let Err(error) = Cli::try_parse_from(["binary", "--log-level", "info,a=loud"]) else {
-            panic!("accepted");
-        };
-        assert!(error.to_string().contains("info,a=loud"), "{error}");
+        for wrong in ["info,a=loud", "lodu", "info, lodu"] {
+            let Err(error) = Cli::try_parse_from(["binary", "--log-level", wrong]) else {
+                panic!("accepted");
+            };
+            assert!(error.to_string().contains(wrong), "{error}");
+        }
+        for right in ["WARN", "off", "info,a=debug", "a[span]=trace", "3"] {
+            assert!(
+                Cli::try_parse_from(["binary", "--log-level", right]).is_ok(),
+                "{right}"
+            );
+        }
     }
 }

@@ -8,12 +8,13 @@ mod files;
 mod stage;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use kite::instruments::{self, DumpError};
 use kite::recording::{Kind, Record, RecordingError};
 use service::clock::Clock;
 use service::http::{self, Server};
@@ -47,6 +48,15 @@ pub enum ReplayError {
         "{0} holds no recording: name a folder that kite-ingestor --record has written to, or a file of it"
     )]
     Nothing(PathBuf),
+    /// The recordings are in folders of this one.
+    #[error("{0} holds no recording, but {1} in it does: name one of its folders")]
+    Parent(PathBuf, String),
+    /// The list is none of Kite's.
+    #[error("{0} is no instruments list: save GET /instruments of that day")]
+    Instruments(PathBuf, #[source] DumpError),
+    /// It has no row.
+    #[error("{0} lists no instrument: save GET /instruments of that day")]
+    NoInstruments(PathBuf),
     /// One of the files is damaged.
     #[error("cannot play {0}")]
     Recording(PathBuf, #[source] RecordingError),
@@ -72,10 +82,7 @@ pub async fn replay(args: ReplayArgs) -> Result<Played, ReplayError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let recordings = Recordings::open(&args.recording)?;
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|error| ReplayError::Read(path.clone(), error))
-    };
-    let instruments = args.instruments.as_ref().map(read).transpose()?;
+    let instruments = args.instruments.as_deref().map(read_list).transpose()?;
     let server = Server::bind(args.listen).await?;
     let addr = server.local_addr();
     if let Some(path) = &args.port_file {
@@ -92,6 +99,19 @@ pub async fn replay(args: ReplayArgs) -> Result<Played, ReplayError> {
     shutdown.trigger();
     tasks.join_all_bounded(DRAIN).await?;
     Ok(played)
+}
+
+/// The instruments list as it stands, once it is known to be one: whoever asks for it would be told
+/// nothing of use.
+fn read_list(path: &Path) -> Result<String, ReplayError> {
+    let list =
+        std::fs::read_to_string(path).map_err(|error| ReplayError::Read(path.to_owned(), error))?;
+    let dump = instruments::read(list.as_bytes())
+        .map_err(|error| ReplayError::Instruments(path.to_owned(), error))?;
+    if dump.instruments.is_empty() {
+        return Err(ReplayError::NoInstruments(path.to_owned()));
+    }
+    Ok(list)
 }
 
 async fn cancelled(token: CancellationToken) {

@@ -3,6 +3,7 @@
 //! Knows exactly the keywords the two definitions use; a unit test refuses any other. Rules are not its business.
 
 use super::Found;
+use crate::rule;
 use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -66,7 +67,10 @@ impl<'a> Walk<'a> {
                 || (path.is_empty() && ENVELOPE.contains(&key.as_str()));
             if !known {
                 let field = join(path, key);
-                found.push(Found::new(&field, format!("unknown field {field:?}")));
+                let near = nearest(key, properties.keys())
+                    .map(|near| format!(": did you mean {near}?"))
+                    .unwrap_or_default();
+                found.push(Found::new(&field, format!("unknown field {field:?}{near}")));
             }
             known
         });
@@ -191,8 +195,12 @@ impl<'a> Walk<'a> {
                 .entry(pattern)
                 .or_insert_with(|| Regex::new(pattern).ok());
             if !regex.as_ref().is_some_and(|regex| regex.is_match(text)) {
-                let message =
-                    format!("Invalid value: {text:?}: {path} in body should match '{pattern}'");
+                let hint = rule::hint(pattern)
+                    .map(|hint| format!(": {hint}"))
+                    .unwrap_or_default();
+                let message = format!(
+                    "Invalid value: {text:?}: {path} in body should match '{pattern}'{hint}"
+                );
                 self.found.push(Found::new(path, message));
             }
         }
@@ -232,6 +240,18 @@ impl<'a> Walk<'a> {
             ));
         }
     }
+}
+
+/// The known field that was meant, if one is close enough.
+fn nearest<'k>(typed: &str, known: impl Iterator<Item = &'k String>) -> Option<&'k String> {
+    /// Less alike words are other words.
+    const ALIKE: f64 = 0.8;
+    let typed = typed.to_lowercase();
+    known
+        .map(|known| (strsim::jaro_winkler(&typed, &known.to_lowercase()), known))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, known)| known)
 }
 
 fn limit(schema: &Value, keyword: &str) -> Option<usize> {

@@ -51,7 +51,7 @@ pub async fn greet(
         Ok(Greeted { stream, id })
     };
     let greeted = tokio::time::timeout(TIMEOUT, greeting).await;
-    greeted.unwrap_or(Err(GreetError::Timeout))
+    greeted.unwrap_or(Err(GreetError::Timeout { tls: target.tls() }))
 }
 
 /// Asks for nothing, and is held up with PUBLISH where a server was told to hold up writes, which
@@ -81,6 +81,8 @@ async fn introduce(
     let mut talk = Talk {
         stream: connect(&address, &keys.tls).await?,
         replies: Replies::default(),
+        at: format!("{}:{}", address.host, address.port),
+        answered: false,
     };
     if let Some(login) = &keys.login {
         talk.log_in(login).await?;
@@ -101,7 +103,14 @@ async fn introduce(
 struct Talk {
     stream: Stream,
     replies: Replies,
+    /// Host and port.
+    at: String,
+    /// Whether the server said anything yet.
+    answered: bool,
 }
+
+/// What a TLS server may say to something else before it ends the stream (RFC 8446, 5.1).
+const ALERT: u8 = 21;
 
 impl Talk {
     /// Of a refusal only the code is kept: a server that does not know the command repeats its
@@ -143,6 +152,17 @@ impl Talk {
     }
 
     async fn ask(&mut self, arguments: &[&[u8]]) -> Result<Answer, GreetError> {
+        let answer = self.exchange(arguments).await;
+        let plain = matches!(self.stream, Stream::Plain(_));
+        match answer {
+            Err(GreetError::Io(_)) if plain && !self.answered => {
+                Err(GreetError::Mute(self.at.clone()))
+            }
+            answer => answer,
+        }
+    }
+
+    async fn exchange(&mut self, arguments: &[&[u8]]) -> Result<Answer, GreetError> {
         let mut command = Vec::new();
         write_command(&mut command, arguments);
         self.stream.write_all(&command).await?;
@@ -156,6 +176,7 @@ impl Talk {
             if count == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
+            self.answered |= buffer[0] != ALERT;
             self.replies.extend(&buffer[..count]);
         }
     }

@@ -3,6 +3,7 @@
 //! Owns connecting, writing, counting answers and connecting again. Whoever renders commands asks
 //! [`Link::can_take`] first and never waits. Driven by polling from one task; must not spawn.
 
+mod advice;
 mod answers;
 mod fault;
 

@@ -6,7 +6,7 @@
 use std::io;
 
 use rustls::AlertDescription as Alert;
-use rustls::CertificateError;
+use rustls::{CertificateError, InvalidMessage};
 use service::text::printable;
 
 use super::access::{AccessError, Keys};
@@ -42,6 +42,16 @@ pub enum GreetError {
         /// What TLS said.
         source: io::Error,
     },
+    /// It answers in plain text.
+    #[error(
+        "redis does not speak TLS at {0}: name its port for TLS, or go without (redis://, or tls: false)"
+    )]
+    Plain(String),
+    /// It ended a stream without TLS before it said anything.
+    #[error(
+        "redis at {0} closes connections without an answer: if it speaks TLS there, use rediss:// or tls: true"
+    )]
+    Mute(String),
     /// The stream broke.
     #[error("redis closed the connection during the greeting")]
     Io(#[from] io::Error),
@@ -78,8 +88,20 @@ pub enum GreetError {
         master: String,
     },
     /// Nothing within [`TIMEOUT`].
-    #[error("redis did not answer within {} s", TIMEOUT.as_secs())]
-    Timeout,
+    #[error("redis did not answer within {} s{}", TIMEOUT.as_secs(), doubt(*.tls))]
+    Timeout {
+        /// Whether it was spoken to through TLS.
+        tls: bool,
+    },
+}
+
+/// A server without TLS waits for the end of what it takes for a command.
+const fn doubt(tls: bool) -> &'static str {
+    if tls {
+        ": does it speak TLS at this port?"
+    } else {
+        ""
+    }
 }
 
 const fn untrusted(own_authorities: bool) -> &'static str {
@@ -103,6 +125,9 @@ impl GreetError {
     #[must_use]
     pub(super) fn explained(self, keys: &Keys) -> Self {
         match self {
+            Self::Connect(ConnectError::Tls { host, source }) if is_plain(&source) => {
+                Self::Plain(host)
+            }
             Self::Login(code) if code == "WRONGPASS" => {
                 let user = keys.login.as_ref().map_or("", |login| &login.user);
                 let user = printable(user, LONGEST_WORD);
@@ -136,6 +161,16 @@ fn is_untrusted(error: &ConnectError) -> bool {
         said(source),
         Some(rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature
+        ))
+    )
+}
+
+/// Whether what came is no record of TLS.
+fn is_plain(error: &io::Error) -> bool {
+    matches!(
+        said(error),
+        Some(rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion
         ))
     )
 }

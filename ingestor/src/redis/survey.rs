@@ -23,11 +23,14 @@ pub enum SurveyError {
     #[error("no node of the redis cluster answers in time: check spec.redis.cluster.nodes")]
     Silent,
     /// Nobody tells; what the last one said.
-    #[error("no node of the redis cluster tells who has which slots")]
+    #[error(
+        "no node of the redis cluster tells who has which slots: check spec.redis.cluster.nodes"
+    )]
     Refused(#[from] OpenError),
     /// It is there, and has nothing to say.
     #[error(
-        "redis at {0} knows of no slots: is it part of a cluster? One server is named in spec.redis.url"
+        "redis at {0} knows of no slots, so it is no part of a cluster: check spec.redis.cluster.nodes; one server is \
+         named in spec.redis.url"
     )]
     NoSlots(String),
 }

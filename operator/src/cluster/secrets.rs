@@ -1,7 +1,7 @@
 //! Whether the Secrets of accounts exist, when they change, and whose API key is whose: read by
 //! name, the metadata only unless it has changed.
 //!
-//! Keeps nothing of what they hold but a salted fingerprint of the API key. Never a list: the right to
+//! Keeps nothing of what they hold but a salted fingerprint of the API key, and names of keys. Never a list: the right to
 //! list Secrets is the right to read them all.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,6 +176,7 @@ impl SecretPoller {
         Ok(Secret::Present {
             version,
             key: print,
+            names: Secret::key_names(data.keys().map(String::as_str)),
         })
     }
 }
@@ -207,6 +208,7 @@ mod tests {
         let version = |version: &str| Secret::Present {
             version: version.to_owned(),
             key: None,
+            names: Vec::new(),
         };
         assert!(secrets.note(key.clone(), version("1")));
         assert!(!secrets.note(key.clone(), version("1")));

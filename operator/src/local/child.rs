@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use service::text::{LONGEST_REASON, printable};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -20,6 +21,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A child that lived this long is started again at once.
 const PROVEN_AFTER: Duration = Duration::from_secs(10);
+
+/// The log of a child that ended is waited for so long.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The longest line of a child's log that is passed on, in bytes.
 const LONGEST_LINE: usize = 4096;
@@ -102,7 +106,7 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
         }
         let started = tokio::time::Instant::now();
         let trouble = match start(&spec).await {
-            Ok(mut child) => {
+            Ok((mut child, log)) => {
                 // Waiting for a child closes its standard input, which tells it to end.
                 let stdin = child.stdin.take();
                 state.send_replace(ChildState {
@@ -115,7 +119,7 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
                         return end(child, &spec.account).await;
                     }
                     status = child.wait() => match status {
-                        Ok(status) => format!("the ingest process ended ({status})"),
+                        Ok(status) => format!("the ingest process ended ({status}){}", last_words(log).await),
                         Err(error) => format!("the ingest process is lost: {error}"),
                     },
                 }
@@ -135,7 +139,8 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
     }
 }
 
-async fn start(spec: &ChildSpec) -> std::io::Result<Child> {
+/// The child, and whoever passes its log on.
+async fn start(spec: &ChildSpec) -> std::io::Result<(Child, JoinHandle<Option<String>>)> {
     remove_stale(&spec.port_file).await?;
     let record = spec.record.iter();
     let (name, value) = contract::INGESTOR_ENVIRONMENT;
@@ -163,10 +168,19 @@ async fn start(spec: &ChildSpec) -> std::io::Result<Child> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    if let Some(log) = child.stderr.take() {
-        tokio::spawn(pass_on(log, spec.account.clone()));
-    }
-    Ok(child)
+    let (log, account) = (child.stderr.take(), spec.account.clone());
+    let log = tokio::spawn(async move { pass_on(log?, account).await });
+    Ok((child, log))
+}
+
+/// What a child that ended said last, to be added to how it ended.
+async fn last_words(log: JoinHandle<Option<String>>) -> String {
+    let Ok(Ok(Some(line))) = tokio::time::timeout(LAST_WORDS, log).await else {
+        return String::new();
+    };
+    // Time and level stand before the words.
+    let words = line.split_once(" ERROR ").map_or(line.as_str(), |it| it.1);
+    format!(": {}", printable(words, LONGEST_REASON))
 }
 
 /// An old address would be taken for the new process's.
@@ -190,13 +204,14 @@ async fn end(mut child: Child, account: &str) {
     }
 }
 
-/// Passes the child's log on, a line at a time; ends with the child.
-async fn pass_on(log: impl AsyncRead + Unpin, account: String) {
+/// Passes the child's log on, a line at a time; ends with the child, and returns its last line.
+async fn pass_on(log: impl AsyncRead + Unpin, account: String) -> Option<String> {
     let mut lines = BufReader::with_capacity(LONGEST_LINE, log);
     let mut line = Vec::new();
+    let mut last = None;
     while let Ok(chunk) = lines.fill_buf().await {
         if chunk.is_empty() {
-            return;
+            break;
         }
         let end = chunk.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(chunk.len(), |at| at + 1);
@@ -208,9 +223,11 @@ async fn pass_on(log: impl AsyncRead + Unpin, account: String) {
             // A log that nobody takes is no reason to stop.
             let whole = [account.as_bytes(), b": ", &line].concat();
             let _written = tokio::io::stderr().write_all(&whole).await;
+            last = Some(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
             line.clear();
         }
     }
+    last
 }
 
 #[cfg(test)]

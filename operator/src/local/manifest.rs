@@ -172,20 +172,45 @@ fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
     }
 }
 
-/// The first violation, and how many more there are.
+/// The most violations that are said.
+const SHOWN: usize = 5;
+
+/// The first violations, and how many more there are.
 fn unreadable(violations: &[Violation]) -> Unreadable {
-    let Some(first) = violations.first() else {
+    let Some((first, others)) = violations.split_first() else {
         return Unreadable {
             field: String::new(),
             problem: "cannot be read".to_owned(),
         };
     };
-    let more = match violations.len() {
-        1 => String::new(),
-        count => format!(" (and {} more)", count - 1),
-    };
+    let mut problem = first.message.clone();
+    for other in others.iter().take(SHOWN - 1) {
+        problem.push_str(&format!("; {other}"));
+    }
+    if violations.len() > SHOWN {
+        problem.push_str(&format!(" (and {} more)", violations.len() - SHOWN));
+    }
     Unreadable {
         field: first.field.clone(),
-        problem: format!("{}{more}", first.message),
+        problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_five_violations_are_said() {
+        let of = |count: usize| {
+            let violations = (1..=count).map(|at| Violation {
+                field: format!("spec.f{at}"),
+                message: format!("m{at}"),
+            });
+            unreadable(&violations.collect::<Vec<_>>()).to_string()
+        };
+        assert_eq!(of(1), "spec.f1: m1");
+        assert_eq!(of(2), "spec.f1: m1; spec.f2: m2");
+        assert!(of(7).ends_with("; spec.f5: m5 (and 2 more)"), "{}", of(7));
     }
 }

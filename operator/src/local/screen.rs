@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use service::text::printable;
 
+use crate::plan;
+
 /// How often the table is printed although only times and rates have moved.
 pub(crate) const REFRESH: Duration = Duration::from_secs(10);
 
@@ -77,9 +79,9 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
         .map(|row| (row.name, &row.status.conditions));
     let sets = sets.iter().map(|row| (row.name, &row.status.conditions));
     for (name, conditions) in accounts.chain(sets) {
-        if let Some(condition) = complaint(conditions).filter(|it| !it.message.is_empty()) {
+        if let Some(complaint) = complaint(conditions) {
             // Writing to a String cannot fail.
-            let line = format!("{name}: {}", condition.message);
+            let line = format!("{name}: {complaint}");
             let _infallible = write!(text, "\n{}", printable(&line, LONGEST_LINE));
         }
     }
@@ -88,16 +90,18 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
 }
 
 /// Why it is not Ready, or what is wrong although it is.
-fn complaint(conditions: &[Condition]) -> Option<&Condition> {
+fn complaint(conditions: &[Condition]) -> Option<&str> {
     const TELLING: [ConditionType; 2] = [ConditionType::CredentialsValid, ConditionType::Resolved];
+    let ready = ready(conditions)?;
+    if ready.status != "True" {
+        return Some(ready.message.as_str()).filter(|message| !message.is_empty());
+    }
     let minor = || {
-        conditions
-            .iter()
-            .find(|it| it.status == "False" && TELLING.iter().any(|kind| kind.as_str() == it.type_))
+        let mut conditions = conditions.iter().filter(|it| it.status == "False");
+        let found = conditions.find(|it| TELLING.iter().any(|kind| kind.as_str() == it.type_));
+        found.map(|it| it.message.as_str())
     };
-    ready(conditions)
-        .filter(|it| it.status != "True")
-        .or_else(minor)
+    plan::reservation(&ready.message).or_else(minor)
 }
 
 /// What a reader may be waiting for: the table without what moves all the time.
@@ -111,7 +115,7 @@ pub(crate) fn gist(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
         .map(|row| (row.name, &row.status.conditions, &row.status.instruments));
     for (name, conditions, instruments) in of_accounts.chain(of_sets) {
         let verdict = ready(conditions).map(|it| (&it.status, &it.reason, &it.message));
-        let complaint = complaint(conditions).map(|it| &it.message);
+        let complaint = complaint(conditions);
         let _infallible = writeln!(text, "{name} {verdict:?} {complaint:?} {instruments:?}");
     }
     text
@@ -270,6 +274,25 @@ indices   False   NothingResolved   quote   -             -           5m
 indices: no symbol is known: check NSE:X
 "
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_something_that_is_ready_is_shown() {
+        let account = TickerAccountStatus {
+            conditions: condition(
+                "True",
+                "Streaming",
+                "5 of 5 instruments stream; redis is full",
+            ),
+            ..TickerAccountStatus::default()
+        };
+        let row = AccountRow {
+            name: "demo",
+            status: &account,
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let text = render(&[row], &[], Timestamp::UNIX_EPOCH);
+        assert!(text.ends_with("\ndemo: redis is full\n"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Owns the values while they are in memory; they are never printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use base64::Engine;
@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct Credentials {
     values: BTreeMap<&'static str, Zeroizing<Vec<u8>>>,
+    /// The names of all its keys.
+    names: BTreeSet<String>,
 }
 
 impl fmt::Debug for Credentials {
@@ -34,6 +36,11 @@ impl Credentials {
             .filter(|(name, _)| keys.contains(*name))
             .map(|(name, value)| (*name, value.to_vec()))
             .collect()
+    }
+
+    /// The names of all its keys.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
     }
 
     /// The API key, to be compared and not kept.
@@ -88,6 +95,11 @@ pub(crate) fn read(manifest: &Value) -> Result<Credentials, SecretError> {
             (None, None) => continue,
         };
         credentials.values.insert(key, Zeroizing::new(value));
+    }
+    for part in ["stringData", "data"] {
+        let part = manifest.get(part).and_then(Value::as_object);
+        let names = part.into_iter().flat_map(|part| part.keys().cloned());
+        credentials.names.extend(names);
     }
     Ok(credentials)
 }

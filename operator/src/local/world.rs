@@ -221,6 +221,7 @@ impl World {
                 key: credentials
                     .api_key()
                     .and_then(|key| self.fingerprints.of(key)),
+                names: Secret::key_names(credentials.names()),
             },
             None if !self.manifests.incomplete => Secret::Missing,
             Some(Err(_)) | None => Secret::Unreadable,

@@ -9,8 +9,9 @@ use kite::Instrument;
 use rustc_hash::FxHashMap;
 
 use super::channel::{self, Naming, Route};
+use super::ready::set::list;
 use super::select::{self, Selection};
-use super::validate::{Account, Set};
+use super::validate::{Account, Choice, Set};
 use super::world::{AccountView, SetView, World};
 use super::{Secret, Table, Unreadable};
 use crate::instruments::InstrumentTable;
@@ -33,6 +34,8 @@ pub(crate) struct Wants<'a> {
     pub(crate) selection: Selection<'a>,
     /// Positions of the accounts it may use, ascending.
     pub(crate) allowed: Vec<usize>,
+    /// Names of some that match, whether it may use them or not.
+    pub(crate) matching: String,
     /// What it wants of them; an underlying stands beside its chain.
     pub(crate) wants: Vec<Wanted<'a>>,
     /// Instruments it cannot have on their channel, whoever streams them.
@@ -154,6 +157,7 @@ pub(crate) fn ask<'a>(
                 Demand::Wanted(Box::new(Wants {
                     selection,
                     allowed,
+                    matching: names(set, &world.accounts),
                     wants,
                     clashes,
                 }))
@@ -187,10 +191,7 @@ fn from_accounts<'w, 'a>(
     if set.matched.is_empty() {
         return Err(Demand::Refused {
             reason: Reason::NoAccount,
-            message:
-                "no TickerAccount of this namespace matches: create one, or change accountRef or \
-                      accountSelector"
-                    .to_owned(),
+            message: nobody(spec.accounts),
         });
     }
     let mut readable: Vec<_> = set
@@ -207,7 +208,10 @@ fn from_accounts<'w, 'a>(
     let Some((named, first)) = readable.next() else {
         return Err(Demand::Held {
             reason: Reason::NoAccount,
-            message: "no account that matches can be read: see their Ready condition".to_owned(),
+            message: format!(
+                "no account that matches can be read ({}): see its Ready condition",
+                names(set, accounts)
+            ),
         });
     };
     for (other, differing) in readable.filter(|(account, _)| account.off.is_none()) {
@@ -240,6 +244,27 @@ fn from_accounts<'w, 'a>(
         Some(Table::Missing { why }) => Err(without_table(&first.api, why)),
         None => Err(without_table(&first.api, "not fetched yet")),
     }
+}
+
+/// Why no account matches, and what to do.
+fn nobody(choice: Choice<'_>) -> String {
+    match choice {
+        Choice::Named(name) => {
+            format!(
+                "TickerAccount {name} of spec.accountRef does not exist: create it, or name another"
+            )
+        }
+        Choice::Labelled(_) => "no TickerAccount of this namespace has the labels of \
+                                spec.accountSelector: label one, or change the selector"
+            .to_owned(),
+        Choice::Any => "there is no TickerAccount in this namespace: create one".to_owned(),
+    }
+}
+
+/// The accounts that match, for people: the first few.
+pub(crate) fn names(set: &SetView<'_>, accounts: &[AccountView<'_>]) -> String {
+    let names = set.matched.iter().map(|at| accounts[*at].name().to_owned());
+    list(&names.collect::<Vec<_>>())
 }
 
 /// An account whose API key will be known in a moment: until then it may turn out to be another's.

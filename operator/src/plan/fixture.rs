@@ -86,6 +86,7 @@ pub(crate) fn account(name: &str) -> ObservedAccount {
         secret: Secret::Present {
             version: "1".to_owned(),
             key: None,
+            names: Vec::new(),
         },
         redis_secret: None,
     }

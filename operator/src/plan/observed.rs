@@ -9,9 +9,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use contract::mount::REDIS_FILES;
 use contract::{Assignment, Report};
+use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 use jiff::Timestamp;
+use service::text::printable;
 
 use crate::instruments::InstrumentTable;
 pub use crate::key_fingerprint::KeyFingerprint;
@@ -267,5 +270,23 @@ pub enum Secret {
         version: String,
         /// Tells its API key from others, where it has one that may be read.
         key: Option<KeyFingerprint>,
+        /// Names of its keys, for who mistyped one: those that mean something first, and few.
+        names: Vec<String>,
     },
+}
+
+impl Secret {
+    /// The names of keys that are kept, of all that a Secret has.
+    #[must_use]
+    pub fn key_names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
+        const MOST: usize = 8;
+        const LONGEST: usize = 40;
+        let known = |name: &str| {
+            [SECRET_API_KEY, SECRET_ACCESS_TOKEN].contains(&name) || REDIS_FILES.contains(&name)
+        };
+        let mut names: Vec<&str> = all.collect();
+        names.sort_by_key(|name| (!known(name), *name));
+        let names = names.iter().take(MOST);
+        names.map(|name| printable(name, LONGEST)).collect()
+    }
 }

@@ -4,6 +4,7 @@
 //! few facts; messages are for people and say what to do.
 
 pub(crate) mod obstacle;
+mod secret;
 pub(crate) mod set;
 
 use std::time::{Duration, Instant};
@@ -175,10 +176,18 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) needed: u32,
     /// Whether the process is told of changed files at once.
     pub(crate) poked: bool,
-    /// Name of the Secret for Redis, if its spec names one and it does not exist.
-    pub(crate) missing_redis_secret: Option<&'a str>,
+    /// The Secret for Redis and its name, if its spec names one.
+    pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
     /// What of it cannot be written, and why.
     pub(crate) unwritten: Option<&'a str>,
+}
+
+/// Stands between what is well and what is not, in the message of what is Ready all the same.
+const BUT: &str = "; ";
+
+/// What is wrong although it is Ready, by its message.
+pub(crate) fn reservation(message: &str) -> Option<&str> {
+    message.split_once(BUT).map(|(_, but)| but)
 }
 
 /// What an account's message adds where pods are left to find changes themselves.
@@ -221,13 +230,15 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
             report.redis.keys_error.clone(),
         ];
         for why in obstacles.into_iter().flatten() {
-            message.push_str(&format!("; {why}"));
+            message.push_str(&format!("{BUT}{why}"));
         }
         // Sockets outlive what they were opened with.
         let kite = credentials(facts, Some(report)).map(|(_, why)| why);
-        let redis = facts.missing_redis_secret.map(no_redis_secret);
+        let redis = secret::missing_for_redis(facts.redis_secret);
         for why in kite.into_iter().chain(redis) {
-            message.push_str(&format!("; {why}: no lost connection can be opened again"));
+            message.push_str(&format!(
+                "{BUT}{why}: no lost connection can be opened again"
+            ));
         }
         return Finding::Holds(Reason::Streaming, message);
     }
@@ -262,11 +273,10 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
     let Some(report) = report else {
         return process(facts);
     };
-    if let Some(secret) = facts
-        .missing_redis_secret
-        .filter(|_| !report.redis.connected)
+    if let Some(why) = secret::missing_for_redis(facts.redis_secret)
+        && !report.redis.connected
     {
-        let message = format!("ticks do not reach Redis: {}", no_redis_secret(secret));
+        let message = format!("ticks do not reach Redis: {why}");
         return Finding::Fails(Reason::SecretMissing, message);
     }
     // Without an assignment it knows neither Kite nor Redis.
@@ -279,7 +289,10 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         let why = report.redis.error.as_deref().unwrap_or("no connection yet");
         (
             Reason::RedisUnavailable,
-            format!("ticks do not reach Redis: {why}"),
+            format!(
+                "ticks do not reach Redis: {why}{}",
+                secret::of_redis(facts.redis_secret)
+            ),
         )
     };
     Finding::Trouble {
@@ -287,10 +300,6 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         lasting: reason,
         message,
     }
-}
-
-fn no_redis_secret(secret: &str) -> String {
-    format!("Secret {secret} of spec.redis.secretRef does not exist: create it")
 }
 
 /// What is said of sockets that have to close.
@@ -322,7 +331,7 @@ pub(crate) fn credentials(
     match &report?.credentials {
         Credentials::Missing { files } => Some((
             Reason::KeyMissing,
-            format!("Secret {secret} lacks {}: add it", files.join(" and ")),
+            secret::lacking(secret, facts.secret, files),
         )),
         Credentials::Refused => Some((
             Reason::TokenExpired,

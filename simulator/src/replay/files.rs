@@ -3,7 +3,7 @@
 //! Owns which files belong to a recording and reading them ahead, bounded.
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -25,28 +25,16 @@ impl Recordings {
     /// The recordings of a folder, or one file.
     pub(super) fn open(path: &Path) -> Result<Self, ReplayError> {
         let unreadable = |error| ReplayError::Read(path.to_owned(), error);
-        let mut files = Vec::new();
-        if fs::metadata(path).map_err(unreadable)?.is_dir() {
-            for entry in fs::read_dir(path).map_err(unreadable)? {
-                let entry = entry.map_err(unreadable)?;
-                let file = entry.path();
-                let name = file.file_name().and_then(|name| name.to_str());
-                if !name.is_some_and(|name| name.ends_with(EXTENSION)) {
-                    continue;
-                }
-                // A full disk leaves such files.
-                if entry.metadata().map_err(unreadable)?.len() == 0 {
-                    tracing::warn!(file = %file.display(), "is empty and left out");
-                    continue;
-                }
-                files.push(file);
-            }
+        let files = if fs::metadata(path).map_err(unreadable)?.is_dir() {
+            list(path).map_err(unreadable)?
         } else {
-            files.push(path.to_owned());
-        }
-        files.sort();
+            vec![path.to_owned()]
+        };
         if files.is_empty() {
-            return Err(ReplayError::Nothing(path.to_owned()));
+            return Err(match folder_with_recording(path) {
+                Some(folder) => ReplayError::Parent(path.to_owned(), folder),
+                None => ReplayError::Nothing(path.to_owned()),
+            });
         }
         // A file that is none is better refused now than in an hour.
         for file in &files {
@@ -73,6 +61,38 @@ impl Recordings {
         });
         records
     }
+}
+
+/// The recordings directly in a folder, oldest first.
+fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let file = entry.path();
+        let name = file.file_name().and_then(|name| name.to_str());
+        if !name.is_some_and(|name| name.ends_with(EXTENSION)) {
+            continue;
+        }
+        // A full disk leaves such files.
+        if entry.metadata()?.len() == 0 {
+            tracing::warn!(file = %file.display(), "is empty and left out");
+            continue;
+        }
+        files.push(file);
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The name of a folder in this one that holds a recording.
+fn folder_with_recording(folder: &Path) -> Option<String> {
+    let folders = fs::read_dir(folder).ok()?.flatten();
+    let mut names: Vec<String> = folders
+        .filter(|entry| list(&entry.path()).is_ok_and(|files| !files.is_empty()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names.into_iter().next()
 }
 
 type Source = BufReader<MultiGzDecoder<BufReader<File>>>;

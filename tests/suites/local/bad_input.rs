@@ -125,12 +125,15 @@ async fn a_missing_secret_and_a_missing_key() -> Result<()> {
         .local
         .shows("poor-set", "False", "SecretMissing")
         .await;
+    world.says("poor: Secret poor does not exist").await;
     world.local.write(
         "secret-poor.yaml",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: poor}\nstringData: {api_key: fake}\n",
     )?;
     world.local.shows("poor", "False", "KeyMissing").await;
-    world.says("access_token").await;
+    world
+        .says("poor: Secret poor lacks access_token: add it; its keys are api_key")
+        .await;
     world.still_streams().await;
     world.local.write_secret("poor", "fake-token")?;
     world.local.shows("poor-set", "True", "Streaming").await;
@@ -170,6 +173,10 @@ async fn a_folder_or_program_that_is_none() -> Result<()> {
     let named = ["-f".as_ref(), folder.as_os_str(), "--ingestor-bin".as_ref()];
     let said = refused(&[&named[..], &["/none".as_ref()]].concat()).await?;
     assert!(said.contains("--ingestor-bin /none is not there"), "{said}");
+    let (inside, named) = (file.join("recorded"), ["-f".as_ref(), folder.as_os_str()]);
+    let recording = ["--record".as_ref(), inside.as_os_str()];
+    let said = refused(&[&named[..], &recording].concat()).await?;
+    assert!(said.contains("recorded cannot be written to"), "{said}");
     Ok(())
 }
 
@@ -241,6 +248,77 @@ async fn redis_is_not_there_at_the_start() -> Result<()> {
     let ticks = Ticks::subscribe(&redis.url(), "ticker:*").await?;
     ticks.tick_of(INFY).await;
     local.shows("good", "True", "Streaming").await;
+    Ok(())
+}
+
+/// A wrong key in the Secret for Redis, and an account that is not there.
+#[tokio::test]
+async fn names_that_lead_nowhere_are_said() -> Result<()> {
+    let world = World::streaming().await?;
+    let mut redis = world.redis.connection().await?;
+    let set = "CONFIG SET requirepass hunter2-fake";
+    let mut command = redis::Cmd::new();
+    set.split(' ').for_each(|word| {
+        command.arg(word);
+    });
+    command.query_async::<()>(&mut redis).await?;
+    world.local.write(
+        "secret-login.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {passwd: hunter2-fake}\n",
+    )?;
+    let elsewhere = format!(
+        "  redis: {{url: {}, secretRef: {{name: login}}}}\n",
+        world.redis.url()
+    );
+    world
+        .local
+        .write_account("other", &world.simulator, &elsewhere)?;
+    world.local.write_set(
+        "theirs",
+        "full",
+        &["NSE:TCS"],
+        "  accountRef: {name: other}\n",
+    )?;
+    world.local.write_set(
+        "lost",
+        "full",
+        &["NSE:TCS"],
+        "  accountRef: {name: nobody}\n",
+    )?;
+    world.local.shows("lost", "False", "NoAccount").await;
+    world
+        .says("lost: TickerAccount nobody of spec.accountRef does not exist")
+        .await;
+    world
+        .local
+        .shows("other", "False", "RedisUnavailable")
+        .await;
+    world
+        .says("Secret login of spec.redis.secretRef has only passwd: what is read are username, password")
+        .await;
+    world.still_streams().await;
+    world.local.write(
+        "secret-login.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: wrong-fake}\n",
+    )?;
+    world
+        .says("check username and password in the Secret for redis (spec.redis.secretRef is login)")
+        .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn everything_wrong_with_an_object_is_said_at_once() -> Result<()> {
+    let world = World::streaming().await?;
+    world.local.write(
+        "account-bad.yaml",
+        "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\nmetadata: {name: bad}\n\
+         spec: {credentialSecretRef: {name: x}, connections: 4, credentialsSecretRef: {name: x}}\n",
+    )?;
+    world
+        .says("unknown field \"spec.credentialSecretRef\": did you mean credentialsSecretRef?; spec.connections: ")
+        .await;
+    world.still_streams().await;
     Ok(())
 }
 

@@ -147,8 +147,12 @@ async fn what_cannot_be_played_is_named() -> Result<()> {
     );
     let empty = play(folder.path()).await?;
     assert!(empty.contains("holds no recording"), "{empty}");
-    let file = folder.path().join("x.kiterec.gz");
+    let account = folder.path().join("demo");
+    std::fs::create_dir(&account)?;
+    let file = account.join("x.kiterec.gz");
     std::fs::write(&file, "not gzip")?;
+    let parent = play(folder.path()).await?;
+    assert!(parent.contains("but demo in it does"), "{parent}");
     let other = play(&file).await?;
     assert!(other.contains("cannot play"), "{other}");
     Ok(())

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use service::text::{LONGEST_REASON, printable};
 
+use super::advice;
 use super::fault::LinkError;
 use crate::redis::counts::Counts;
 use crate::redis::outbox::Kind;
@@ -139,7 +140,7 @@ impl Answers {
     /// What the server says about ticks that it refuses.
     pub(super) fn refused_ticks(&self, now: Instant) -> Option<String> {
         let text = refused(&self.refusing, now)?;
-        Some(format!("redis refuses what is published: {text}"))
+        Some(advice::about_ticks(&text))
     }
 
     /// What it says about keys that it refuses, and what to do.
@@ -148,10 +149,7 @@ impl Answers {
         if self.clustered && text.as_bytes().starts_with(CLUSTER_DOWN) {
             return Some(format!("the redis cluster takes no keys ({text})"));
         }
-        Some(format!(
-            "redis refuses keys of last values or streams ({text}): let it take them, or disable publish.lastValue and \
-             publish.stream"
-        ))
+        Some(advice::about_keys(&text))
     }
 }
 
@@ -211,6 +209,7 @@ mod tests {
         let moved = Reply::Error(b"MOVED 1 127.0.0.1:7");
         assert!(matches!(answers.take(Kind::Kept, moved, now), Ok(true)));
         assert!(!answers.take_moved());
-        assert!(answers.refused_keys(now).unwrap().contains("MOVED"));
+        let said = answers.refused_keys(now).unwrap();
+        assert!(said.contains("spec.redis.cluster.nodes"), "{said}");
     }
 }

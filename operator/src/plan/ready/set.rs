@@ -5,7 +5,7 @@ use std::time::Duration;
 use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Finding, Judgement};
+use super::{BUT, Finding, Judgement};
 use crate::plan::demand::Demand;
 
 /// What is known of a set.
@@ -54,6 +54,8 @@ pub(crate) enum Asked<'a> {
         samples: &'a [String],
         /// Accounts it may use.
         allowed: usize,
+        /// Names of some that match.
+        matching: &'a str,
     },
 }
 
@@ -87,6 +89,7 @@ impl<'a> Asked<'a> {
                 unresolved: wants.selection.unresolved,
                 samples: &wants.selection.samples,
                 allowed: wants.allowed.len(),
+                matching: &wants.matching,
             },
         }
     }
@@ -103,7 +106,7 @@ pub(crate) fn set(facts: &SetFacts<'_>) -> Finding {
 /// Rules about what it asks for and what it got.
 fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
     let fails = |reason, message: &str| Some(Finding::Fails(reason, message.to_owned()));
-    let (selected, unresolved, samples, allowed) = match facts.asked {
+    let (selected, unresolved, samples, allowed, matching) = match facts.asked {
         Asked::Unreadable(message) => return fails(Reason::Invalid, message),
         Asked::Refused(reason, message) => return fails(reason, message),
         Asked::Held(reason @ Reason::AccountsDisagree, message) => return fails(reason, message),
@@ -116,7 +119,8 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
             unresolved,
             samples,
             allowed,
-        } => (selected, unresolved, samples, allowed),
+            matching,
+        } => (selected, unresolved, samples, allowed, matching),
     };
     if selected == 0 {
         let message = format!(
@@ -135,7 +139,7 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
     if facts.waiting > 0 {
         return Some(Finding::Fails(
             unplaced(facts.scheduled, allowed),
-            waiting(facts.waiting, selected, allowed),
+            waiting(facts.waiting, selected, allowed, matching),
         ));
     }
     None
@@ -151,10 +155,11 @@ pub(crate) fn unplaced(scheduled: u32, allowed: usize) -> Reason {
 }
 
 /// Why instruments have no account and what to do.
-pub(crate) fn waiting(waiting: u32, selected: u32, allowed: usize) -> String {
+pub(crate) fn waiting(waiting: u32, selected: u32, allowed: usize, matching: &str) -> String {
     if allowed == 0 {
         return format!(
-            "{waiting} of {selected} instruments wait: no account that matches can be used, see their Ready condition"
+            "{waiting} of {selected} instruments wait: no account that matches can be used ({matching}): see its Ready \
+             condition"
         );
     }
     format!(
@@ -179,7 +184,12 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
     };
     let said = |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
     if let Some(holder) = in_state(State::False) {
-        return trouble(holder.ready.reason, said(holder));
+        // What will not pass by itself for the account will not for the set.
+        return if holder.ready.due.is_none() {
+            Finding::Fails(holder.ready.reason, said(holder))
+        } else {
+            trouble(holder.ready.reason, said(holder))
+        };
     }
     if let Some(holder) = in_state(State::Unknown) {
         return Finding::Waits(Reason::Connecting, said(holder));
@@ -227,9 +237,14 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
             ..
         } if unresolved > 0 => Finding::Holds(
             Reason::PartiallyResolved,
-            format!("{count}; unknown names: {unresolved} ({})", list(samples)),
+            format!(
+                "{count}{BUT}unknown names: {unresolved} ({})",
+                list(samples)
+            ),
         ),
-        Asked::Held(_, message) => Finding::Holds(Reason::Streaming, format!("{count}; {message}")),
+        Asked::Held(_, message) => {
+            Finding::Holds(Reason::Streaming, format!("{count}{BUT}{message}"))
+        }
         Asked::Wanted { .. } | Asked::Unreadable(_) | Asked::Refused(..) => {
             Finding::Holds(Reason::Streaming, count)
         }

@@ -50,6 +50,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         Secret::Present {
             version: "1".to_owned(),
             key: None,
+            names: vec!["api_kye".to_owned(), "token".to_owned()],
         },
     );
     let (mut process, mut scrape) = (running(), Scrape::default());
@@ -64,7 +65,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         assigned: Some(5),
         needed: 1,
         poked: true,
-        missing_redis_secret: None,
+        redis_secret: None,
         unwritten: None,
     };
     account(&facts, start().monotonic)
@@ -104,7 +105,7 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         assigned: Some(5),
         needed: 1,
         poked: true,
-        missing_redis_secret: None,
+        redis_secret: None,
         unwritten: Some("StatefulSet n/kt-a cannot be applied: exceeded quota"),
     };
     let Finding::Trouble { message, .. } = account(&facts, start().monotonic) else {
@@ -129,7 +130,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
         assigned: Some(0),
         needed: 0,
         poked: true,
-        missing_redis_secret: None,
+        redis_secret: None,
         unwritten: Some("ConfigMap n/kt-a-assignment cannot be applied: exceeded quota"),
     };
     let Finding::Trouble { message, .. } = account(&facts, start().monotonic) else {
@@ -199,7 +200,7 @@ fn nothing_assigned() {
         report: None,
         assigned: Some(0),
         poked: true,
-        missing_redis_secret: None,
+        redis_secret: None,
         unwritten: None,
         needed: 0,
     };

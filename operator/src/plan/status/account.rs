@@ -53,7 +53,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
         assigned: input.assigned,
         needed,
         poked: input.poked,
-        missing_redis_secret: missing_redis_secret(view),
+        redis_secret: redis_secret(view),
         unwritten: view.observed.unwritten.as_deref(),
     };
     let finding = finding(view, &facts, now);
@@ -112,10 +112,9 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
     (status, judgement, unasked)
 }
 
-fn missing_redis_secret<'a>(view: &'a AccountView<'_>) -> Option<&'a str> {
-    let spec = view.spec.as_ref().ok()?;
-    let missing = view.observed.redis_secret == Some(Secret::Missing);
-    spec.workload.redis_secret.as_deref().filter(|_| missing)
+fn redis_secret<'a>(view: &'a AccountView<'_>) -> Option<(&'a str, &'a Secret)> {
+    let name = view.spec.as_ref().ok()?.workload.redis_secret.as_deref()?;
+    Some((name, view.observed.redis_secret.as_ref()?))
 }
 
 /// A socket of a process that does not answer: what it was last, in a state that nobody knows.

@@ -251,11 +251,13 @@ fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> Verdict {
             Reason::ChannelConflict,
             input.conflicts.1,
         ),
-        Asked::Wanted { allowed, .. } if input.waiting > 0 => verdict(
+        Asked::Wanted {
+            allowed, matching, ..
+        } if input.waiting > 0 => verdict(
             kind,
             State::False,
             unplaced(counts.scheduled, *allowed),
-            &waiting(input.waiting, counts.selected, *allowed),
+            &waiting(input.waiting, counts.selected, *allowed, matching),
         ),
         Asked::Wanted { .. } if counts.selected == 0 => {
             verdict(kind, State::False, Reason::NothingResolved, &placed)

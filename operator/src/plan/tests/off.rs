@@ -6,6 +6,7 @@ fn with_key(mut account: ObservedAccount, key: Option<u64>, created: i64) -> Obs
     account.secret = Secret::Present {
         version: "1".to_owned(),
         key: key.map(KeyFingerprint::sample),
+        names: Vec::new(),
     };
     account.object.meta.created = jiff::Timestamp::constant(created, 0);
     account
@@ -53,7 +54,10 @@ fn the_only_account_may_be_paused() {
     let paused = plan(&world, &memory, later(start(), 1));
     let (state, reason, message) = reason(&paused, "s");
     assert_eq!((state.as_str(), reason.as_str()), ("False", "NoAccount"));
-    assert!(message.contains("see their Ready condition"), "{message}");
+    assert!(
+        message.contains("can be used (a): see its Ready condition"),
+        "{message}"
+    );
     let Delivery::Write(assignment) = &paused.accounts[0].assignment else {
         panic!("the sockets must close")
     };

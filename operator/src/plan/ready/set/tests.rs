@@ -14,6 +14,7 @@ const WANTED: Asked<'_> = Asked::Wanted {
     unresolved: 0,
     samples: &[],
     allowed: 1,
+    matching: "acct-a",
 };
 
 /// State (or the kind of finding), reason and message for one holder with all five instruments.
@@ -82,7 +83,7 @@ fn what_flows_whole_is_ready_whatever_else_its_account_waits_for() {
     let (state, reason, _) = found_with(&expired, |_, holder| holder.flows = true);
     assert_eq!((state, reason), ("True", Reason::Streaming));
     let (state, reason, _) = found_with(&expired, |_, _| {});
-    assert_eq!((state, reason), ("Trouble", Reason::TokenExpired));
+    assert_eq!((state, reason), ("False", Reason::TokenExpired));
 }
 
 #[test]
@@ -112,6 +113,7 @@ fn no_name_resolves() {
         unresolved: 2,
         samples: &samples,
         allowed: 1,
+        matching: "acct-a",
     };
     let none = SetFacts {
         asked,
@@ -141,6 +143,7 @@ fn some_wait_for_capacity() {
         unresolved: 0,
         samples: &[],
         allowed: 0,
+        matching: "acct-a",
     };
     let is = row(|facts, _| (facts.asked, facts.waiting, facts.scheduled) = (nobody, 5, 0));
     assert_eq!(is, ("False", Reason::NoAccount));
@@ -169,9 +172,16 @@ fn placed_but_not_flowing() {
 #[test]
 fn a_holder_that_is_not_ready_lends_its_reason() {
     let expired = judgement(State::False, Reason::TokenExpired);
-    let (kind, lasting, message) = found_with(&expired, |_, _| {});
-    assert_eq!((kind, lasting), ("Trouble", Reason::TokenExpired));
+    let (kind, reason, message) = found_with(&expired, |_, _| {});
+    assert_eq!((kind, reason), ("False", Reason::TokenExpired));
     assert_eq!(message, "account acct-a: why");
+    // What may pass for the account may pass for the set.
+    let away = Judgement {
+        due: Some(crate::plan::fixture::start().monotonic),
+        ..judgement(State::False, Reason::RedisUnavailable)
+    };
+    let (kind, lasting, _) = found_with(&away, |_, _| {});
+    assert_eq!((kind, lasting), ("Trouble", Reason::RedisUnavailable));
 }
 
 #[test]
@@ -189,6 +199,7 @@ fn all_live() {
         unresolved: 1,
         samples: &[],
         allowed: 1,
+        matching: "acct-a",
     };
     assert_eq!(
         row(|facts, _| facts.asked = asked),

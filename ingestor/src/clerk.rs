@@ -7,6 +7,7 @@
 //! were written by a command whose answer never came.
 
 mod desk;
+mod tell;
 mod ways;
 
 use std::collections::VecDeque;
@@ -169,7 +170,7 @@ impl Clerk {
             }
             self.desk.clear(&books, ways, now).await?;
             while let Some(news) = self.in_hand.front() {
-                desk::tell(news, &books, ways).await?;
+                tell::tell(news, &books, ways).await?;
                 self.in_hand.pop_front();
                 self.counts.told.fetch_add(1, Relaxed);
             }
@@ -177,7 +178,7 @@ impl Clerk {
                 && let Some(event) = self.desk.events.front()
             {
                 let ts = self.clock.wall_micros() / 1_000_000;
-                desk::announce(&event.announce(&books, ts), ways).await?;
+                tell::announce(&event.announce(&books, ts), ways).await?;
                 self.desk.events.pop_front();
                 self.counts.told.fetch_add(1, Relaxed);
                 event_at = now + BETWEEN_EVENTS;
@@ -221,7 +222,7 @@ impl Clerk {
         }
         let telling = async {
             while let Some(news) = self.in_hand.front() {
-                desk::tell(news, books, ways).await?;
+                tell::tell(news, books, ways).await?;
                 self.in_hand.pop_front();
             }
             Ok::<(), WayError>(())

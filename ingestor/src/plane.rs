@@ -12,37 +12,32 @@ pub mod shelf;
 pub mod socket;
 pub mod verdict;
 
+mod assign;
+mod drain;
+mod events;
+mod setup;
+
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kite::Token;
 use kite::recording::Kind;
-use kite::{Command, Mode, ServerText, Token};
-use rustls::ClientConfig;
-use service::clock::Clock;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::assigned::Assigned;
-use crate::books::Books;
-use crate::books::news::News;
-use crate::clerk;
-use crate::credentials::Found;
-use crate::recorder::Recorder;
-use crate::redis::access::Access;
 use crate::redis::links::Links;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
 use chronicle::Chronicle;
-use connection::{Connection, Dialler, Event};
+use connection::{Connection, Dialler};
 use publisher::Publisher;
+pub use setup::{Order, Setup};
 use socket::Frame;
 use verdict::Verdict;
 
@@ -58,45 +53,6 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 /// After a standstill, the time to see what has come in meanwhile. A signal that lets a process go on
 /// ends its wait for sockets with an alarm and no news of them.
 const CATCH_UP: Duration = Duration::from_millis(50);
-
-/// How long ending may take: for Redis to answer, and for Close frames.
-const DRAIN: Duration = Duration::from_secs(2);
-
-/// What others want of the data plane.
-#[derive(Debug)]
-pub enum Order {
-    /// Stream this from now on.
-    Assign(Box<Assigned>),
-    /// Say why the file in the folder is not in force; `None` when it is.
-    Complain(Option<String>),
-    /// These are the credentials.
-    Credentials(Found),
-}
-
-/// What the data plane is built from.
-#[derive(Debug)]
-pub struct Setup {
-    /// The clock.
-    pub clock: Clock,
-    /// How to trust.
-    pub tls: Arc<ClientConfig>,
-    /// Where key and token lie.
-    pub credentials: PathBuf,
-    /// What Redis asks for.
-    pub redis: Access,
-    /// The start of this process in microseconds, as text.
-    pub epoch: String,
-    /// Makes the waits of this process its own.
-    pub seed: u64,
-    /// Where the books go that an assignment makes.
-    pub books: watch::Sender<Option<Arc<Books>>>,
-    /// Where news go.
-    pub news: mpsc::Sender<News>,
-    /// What becomes of news.
-    pub told: Arc<clerk::Counts>,
-    /// Who records frames, if anybody.
-    pub recorder: Option<Recorder>,
-}
 
 /// The data plane.
 #[derive(Debug)]
@@ -223,66 +179,6 @@ impl Plane {
         changed
     }
 
-    /// Puts an assignment in force as a difference: what stays is not disturbed.
-    fn assign(&mut self, assigned: Assigned) {
-        tracing::info!(
-            generation = assigned.applied.generation,
-            instruments = assigned.table.rows().len(),
-            "assignment is in force"
-        );
-        self.publisher.replace(assigned.table);
-        self.publisher.set_target(&assigned.target);
-        self.order_updates = assigned.order_updates;
-        self.setup.books.send_replace(Some(assigned.books));
-        self.go_to(assigned.websocket);
-        self.places = connections::place(
-            &self.places,
-            self.publisher.table.rows().iter().map(|row| row.token),
-            assigned.connections,
-            assigned.tokens_per_connection,
-        );
-        self.publisher.table.set_places(&self.places);
-        let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
-        for row in self.publisher.table.rows() {
-            desired[usize::from(row.connection)].insert(row.token, row.mode);
-        }
-        for (connection, desired) in self.connections.iter_mut().zip(desired) {
-            connection.set_desired(desired);
-        }
-        self.facts.applied = Some(assigned.applied);
-        self.facts.account = Some(assigned.account);
-        self.facts.limit = u32::from(assigned.tokens_per_connection);
-        self.facts.assignment_error = None;
-    }
-
-    /// Dials `origin` from now on; sockets to another one end.
-    fn go_to(&mut self, origin: String) {
-        if self
-            .dialler
-            .as_ref()
-            .is_some_and(|old| old.origin == origin)
-        {
-            return;
-        }
-        self.verdict.forget();
-        for connection in &mut self.connections {
-            connection.restart(self.random.u64(..));
-        }
-        self.dialler = Some(Dialler {
-            origin,
-            credentials: self.setup.credentials.clone(),
-            tls: Arc::clone(&self.setup.tls),
-        });
-        let worthwhile = self.verdict.is_dial_worthwhile();
-        self.set_credentials(worthwhile);
-    }
-
-    fn set_credentials(&mut self, worthwhile: bool) {
-        for connection in &mut self.connections {
-            connection.set_credentials(worthwhile);
-        }
-    }
-
     /// Reads what is there; whether a connection was left with more.
     fn read_frames(&mut self, cx: &mut Context<'_>) -> bool {
         let mut more = false;
@@ -336,84 +232,6 @@ impl Plane {
         }
     }
 
-    fn on_text(&mut self, index: usize, text: &str, now: Instant) {
-        match ServerText::parse(text) {
-            ServerText::Error(message) => {
-                self.publisher.stats.errors.server_error += 1;
-                self.connections[index].on_server_error(&message, now);
-            }
-            ServerText::Order(order) if self.order_updates => {
-                let now_us = self.setup.clock.wall_micros();
-                self.chronicle.on_order(order.to_string(), now_us);
-            }
-            ServerText::Order(_)
-            | ServerText::Message(_)
-            | ServerText::Unknown { .. }
-            | ServerText::Malformed => {}
-        }
-    }
-
-    fn poll_connections(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut changed = false;
-        for index in 0..self.connections.len() {
-            self.connections[index].poll(cx, now, self.dialler.as_ref());
-            while let Some(event) = self.connections[index].take_event() {
-                changed = true;
-                self.on_event(index as u8, event, now);
-            }
-        }
-        changed
-    }
-
-    fn on_event(&mut self, index: u8, event: Event, now: Instant) {
-        let table = &mut self.publisher.table;
-        let now_us = self.setup.clock.wall_micros();
-        match event {
-            Event::Opened => {
-                table.on_socket_end(index);
-                self.chronicle.on_opened(index, now_us);
-            }
-            Event::Ended => {
-                table.on_socket_end(index);
-                let connection = &self.connections[usize::from(index)];
-                let wanted = connection.desired() > 0;
-                let reason = connection.last_error().filter(|_| wanted);
-                let reason = reason.unwrap_or("closed on purpose");
-                self.chronicle.on_ended(index, reason, wanted, now_us);
-            }
-            Event::Mute => self.chronicle.on_mute(index, now_us),
-            Event::Judged(credentials, accepted) => {
-                let others = self.verdict.knows_others(&credentials);
-                let worthwhile = self.verdict.on_judged(credentials, accepted);
-                self.set_credentials(worthwhile);
-                let state = self.verdict.report();
-                self.chronicle.on_judged(&state, others, now_us);
-            }
-            Event::Sent(Command::Subscribe(tokens)) => {
-                tokens
-                    .iter()
-                    .for_each(|token| table.on_subscribe(*token, now));
-            }
-            Event::Sent(Command::SetMode(_, tokens)) => {
-                tokens.iter().for_each(|token| table.on_mode_change(*token));
-            }
-            Event::Sent(Command::Unsubscribe(_)) => {}
-            Event::Confirm => {
-                let unconfirmed = table.unconfirmed(index);
-                self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
-            }
-        }
-    }
-
-    /// Hands news over. A full queue means that Redis is away for long: what is lost is counted.
-    fn tell(&mut self) {
-        for news in self.chronicle.take() {
-            if self.setup.news.try_send(news).is_err() {
-                self.setup.told.lost.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
     fn deadline(&self) -> Instant {
         let connections = self.connections.iter().filter_map(Connection::deadline);
         connections
@@ -442,36 +260,5 @@ impl Plane {
         );
         self.snapshots.send_replace(Arc::new(snapshot));
         self.next_report = now + REPORT_INTERVAL;
-    }
-
-    async fn drain(mut self) {
-        self.publisher.hurry();
-        for connection in &mut self.connections {
-            connection.hang_up();
-        }
-        let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
-        let ended = poll_fn(|cx| {
-            let now = self.setup.clock.now();
-            while self.publisher.poll(cx, now) {}
-            while let Some(deadline) = self.publisher.deadline() {
-                alarm.as_mut().reset(deadline.into());
-                if alarm.as_mut().poll(cx).is_pending() {
-                    break;
-                }
-                self.publisher.poll(cx, self.setup.clock.now());
-            }
-            let mut ended = self.publisher.is_drained();
-            for connection in &mut self.connections {
-                ended &= connection.poll_farewell(cx).is_ready();
-            }
-            if ended {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        });
-        if tokio::time::timeout(DRAIN, ended).await.is_err() {
-            tracing::warn!("ended before redis answered everything or sockets were closed");
-        }
     }
 }

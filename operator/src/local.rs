@@ -4,7 +4,9 @@
 //! Owns the loop. It uses the cluster's planner and the cluster's ingest program, and must not
 //! decide anything itself.
 
+mod checks;
 mod child;
+mod error;
 mod folder;
 mod inquiry;
 mod known;
@@ -15,24 +17,26 @@ mod screen;
 mod secret;
 mod stamp;
 mod state;
+mod watcher;
 mod world;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use notify::{RecursiveMode, Watcher};
 use service::clock::Clock;
 use service::signal::Shutdown;
 use tokio::sync::{mpsc, watch};
 
+use self::checks::{check_writable, find_ingestor};
+pub use self::error::{LocalError, StateFolderError};
 use self::folder::Folder;
 use self::inquiry::Finding;
 use self::printer::Printer;
 use self::running::Means;
 use self::screen::{AccountRow, SetRow};
-use self::state::{StateError, StateFolder};
+use self::state::StateFolder;
+use self::watcher::watch_folder;
 use self::world::World;
 use crate::instruments::keep::Known;
 use crate::instruments::{Tables, fetch};
@@ -78,61 +82,6 @@ pub enum Verdict {
     /// `--once`, and not everything was Ready in time.
     NotReady,
 }
-
-/// A run that cannot start or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum LocalError {
-    /// No such folder.
-    #[error("manifest folder {} cannot be read", .path.display())]
-    Manifests {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file where a folder is expected.
-    #[error("{} is a file: -f wants the folder that it is in", .0.display())]
-    NoFolder(PathBuf),
-    /// The state folder cannot be used.
-    #[error("no state folder")]
-    State(#[from] StateFolderError),
-    /// The ingest program is nowhere.
-    #[error(
-        "kite-ingestor is neither beside this program nor on the PATH: build it, or pass --ingestor-bin"
-    )]
-    NoIngestor,
-    /// The ingest program that was named is none.
-    #[error("--ingestor-bin {} is not there", .0.display())]
-    NamedIngestor(PathBuf),
-    /// Nothing can be recorded there.
-    #[error("--record {} cannot be written to", .path.display())]
-    Record {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The state folder broke.
-    #[error("state folder cannot be read")]
-    Observe(#[source] io::Error),
-    /// TLS cannot be set up.
-    #[error("no TLS")]
-    Tls(#[from] service::tls::TlsError),
-    /// No HTTP client for reports.
-    #[error("no HTTP client")]
-    Http(#[from] reqwest::Error),
-    /// No HTTP client for instruments.
-    #[error(transparent)]
-    Fetch(#[from] fetch::FetchError),
-    /// The screen went away.
-    #[error("the table cannot be printed")]
-    Screen(#[source] io::Error),
-}
-
-/// Why there is no state folder.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StateFolderError(StateError);
 
 /// Runs until `shutdown`, or with `once` until everything is Ready.
 ///
@@ -220,7 +169,7 @@ impl Run {
         mut fetched: watch::Receiver<Known>,
         shutdown: &Shutdown,
     ) -> Result<Verdict, LocalError> {
-        let (_watcher, mut changes) = watch(manifests);
+        let (_watcher, mut changes) = watch_folder(manifests);
         let deadline = self.clock.now() + ONCE_LIMIT;
         self.reread();
         loop {
@@ -366,80 +315,5 @@ impl Run {
         };
         text.push('\n');
         self.printer.print(text).map_err(LocalError::Screen)
-    }
-}
-
-/// Tells of changes in the folder. Without a watcher the regular reading has to do.
-fn watch(folder: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
-    let (changed, changes) = mpsc::channel(1);
-    let tell = move |event: notify::Result<notify::Event>| {
-        // Reading the folder is an event too: it must not lead to reading it again.
-        if event.map_or(true, |event| !event.kind.is_access()) {
-            // A full channel says already what this would say.
-            let _told = changed.try_send(());
-        }
-    };
-    let watcher = notify::recommended_watcher(tell).and_then(|mut watcher| {
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
-        Ok(watcher)
-    });
-    match watcher {
-        Ok(watcher) => (Some(watcher), changes),
-        Err(error) => {
-            tracing::warn!(%error, "the folder cannot be watched; it is read every {REREAD:?}");
-            (None, changes)
-        }
-    }
-}
-
-/// Makes the folder if need be. Ingest processes would find out, each for itself and over and over.
-fn check_writable(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let probe = folder.join(".writable");
-    fs::File::create(&probe)?;
-    fs::remove_file(&probe)
-}
-
-/// The program named, else the one beside this program, else the one on the PATH.
-fn find_ingestor(named: Option<&Path>) -> Result<PathBuf, LocalError> {
-    const NAME: &str = "kite-ingestor";
-    if let Some(named) = named {
-        let named = named.to_owned();
-        return if named.is_file() {
-            Ok(named)
-        } else {
-            Err(LocalError::NamedIngestor(named))
-        };
-    }
-    let beside = std::env::current_exe()
-        .ok()
-        .map(|program| program.with_file_name(NAME));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    beside
-        .into_iter()
-        .chain(std::env::split_paths(&path).map(|folder| folder.join(NAME)))
-        .find(|candidate| candidate.is_file())
-        .ok_or(LocalError::NoIngestor)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn changes_are_told_and_reading_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.yaml");
-        std::fs::write(&file, "a: 1").unwrap();
-        let (_watcher, mut changes) = watch(folder.path());
-        let mut reader = Folder::new(folder.path().to_owned());
-        reader.read().unwrap();
-        std::fs::write(&file, "a: 2").unwrap();
-        changes.recv().await.unwrap();
-        // One write is several events; whatever they were, reading adds none.
-        while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok() {}
-        reader.read().unwrap();
-        let told = tokio::time::timeout(SETTLE, changes.recv()).await;
-        assert!(told.is_err(), "reading the folder was told as a change");
     }
 }

@@ -13,8 +13,7 @@ use serde::Deserialize;
 use super::ways::{WayError, Ways};
 use crate::books::Books;
 use crate::books::Listing;
-use crate::books::event::{Announcement, Event};
-use crate::books::news::{News, What};
+use crate::books::event::Event;
 
 /// A row stays this long after nobody wants it here: another account may be about to take it over,
 /// and a tick may be on its way.
@@ -22,9 +21,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Rows per command.
 const AT_ONCE: usize = 500;
-
-/// Events are remembered for this long.
-const LOG_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// A field of a hash and its value.
 type Pair = (Vec<u8>, Vec<u8>);
@@ -307,43 +303,6 @@ async fn remove_ticks(
         delete(&key, &own, ways).await?;
     }
     Ok(())
-}
-
-/// Tells one piece of news.
-pub(super) async fn tell(news: &News, books: &Books, ways: &mut Ways) -> Result<(), WayError> {
-    if let What::Order(order) = &news.what {
-        let channel = format!("{}orders:{}", books.key_start(), books.account.name);
-        let redis = ways.to(&channel).await?;
-        let mut command = redis::cmd("PUBLISH");
-        return Ok(command.arg(&channel).arg(order).query_async(redis).await?);
-    }
-    match news.event(books) {
-        Some(event) => announce(&event.announce(books, news.ts), ways).await,
-        None => Ok(()),
-    }
-}
-
-/// Publishes an event on its channels and adds it to the log.
-pub(super) async fn announce(announcement: &Announcement, ways: &mut Ways) -> Result<(), WayError> {
-    let mut pipe = redis::pipe();
-    for channel in &announcement.channels {
-        pipe.cmd("PUBLISH")
-            .arg(channel)
-            .arg(&announcement.json)
-            .ignore();
-    }
-    pipe.cmd("XADD")
-        .arg(&announcement.log)
-        .arg("MINID")
-        .arg("~")
-        .arg((announcement.millis - LOG_MILLIS).max(0))
-        .arg("*")
-        .arg("d")
-        .arg(&announcement.json)
-        .ignore();
-    // Plain messages may go to any server, so that they go where the log is.
-    let redis = ways.to(&announcement.log).await?;
-    Ok(pipe.query_async(redis).await?)
 }
 
 fn hash(json: &str) -> u64 {

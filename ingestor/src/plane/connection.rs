@@ -2,32 +2,22 @@
 //!
 //! Owns the socket and the dial. Must not decide when to dial or what to subscribe to.
 
+mod dial;
+mod view;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use contract::report::ConnectionState;
 use futures::future::BoxFuture;
-use kite::session::{Action, Failure, Phase, Session, Unconfirmed};
+use kite::session::{Action, Failure, Session, Unconfirmed};
 use kite::{Command, Mode, Token};
-use rustls::ClientConfig;
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
 use super::socket::{Frame, Socket, SocketError};
-use crate::credentials::{self, Credentials, Found};
-
-/// What every dial needs.
-#[derive(Clone, Debug)]
-pub struct Dialler {
-    /// Where to.
-    pub origin: String,
-    /// Where key and token lie.
-    pub credentials: PathBuf,
-    /// How to trust.
-    pub tls: Arc<ClientConfig>,
-}
+use crate::credentials::Credentials;
+pub use dial::Dialler;
+use dial::{Dialled, dial};
 
 /// What the plane has to know of a connection, in the order of [`Connection::take_event`].
 #[derive(Debug)]
@@ -68,21 +58,6 @@ enum Line {
     Up(Box<Socket>),
 }
 
-struct Dialled {
-    credentials: Option<Credentials>,
-    socket: Result<Socket, DialError>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum DialError {
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-    #[error("credentials are incomplete")]
-    Incomplete,
-    #[error("credentials cannot be read")]
-    Unreadable(#[source] std::io::Error),
-}
-
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
@@ -112,12 +87,6 @@ impl Connection {
         if *self.session.desired() != desired {
             self.session.set_desired(desired);
         }
-    }
-
-    /// How many tokens it should stream.
-    #[must_use]
-    pub fn desired(&self) -> usize {
-        self.session.desired().len()
     }
 
     /// Says whether there are credentials worth a dial.
@@ -168,12 +137,6 @@ impl Connection {
         self.session.set_usual_silence(longest);
     }
 
-    /// Since when the socket is up, and when its last tick came.
-    #[must_use]
-    pub const fn live(&self) -> Option<(Instant, Instant)> {
-        self.session.live()
-    }
-
     /// The server complained on a live socket, which stays.
     pub fn on_server_error(&mut self, message: &str, now: Instant) {
         let error = format!("the server says: {}", printable(message, LONGEST_REASON));
@@ -187,52 +150,6 @@ impl Connection {
             tracing::warn!(connection = self.index, %error, suppressed, "{what}");
         }
         self.last_error = Some(error);
-    }
-
-    /// Its position.
-    #[must_use]
-    pub const fn index(&self) -> u8 {
-        self.index
-    }
-
-    /// Whether its socket is open.
-    #[must_use]
-    pub const fn is_live(&self) -> bool {
-        matches!(self.line, Line::Up(_))
-    }
-
-    /// Sockets opened so far.
-    #[must_use]
-    pub const fn opened(&self) -> u64 {
-        self.opened
-    }
-
-    /// Why the last dial or socket ended.
-    #[must_use]
-    pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
-    }
-
-    /// Where it is, as reports say it.
-    #[must_use]
-    pub const fn state(&self) -> ConnectionState {
-        match self.session.phase() {
-            Phase::Idle => ConnectionState::Idle,
-            Phase::Dialling { .. } => ConnectionState::Connecting,
-            Phase::Live { .. } => ConnectionState::Live,
-            Phase::Waiting {
-                after: Failure::TooManyConnections,
-                ..
-            } => ConnectionState::RateLimited,
-            Phase::Waiting { .. } => ConnectionState::Waiting,
-            Phase::Refused => ConnectionState::Refused,
-        }
-    }
-
-    /// When [`Connection::poll`] has something to do even if no socket wakes it.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.session.poll_timeout()
     }
 
     /// The next frame that is there; `None` when the socket ended or there is none.
@@ -372,36 +289,6 @@ impl Connection {
     fn end(&mut self, error: String, now: Instant) {
         self.note("ticker connection is down", error, now);
         self.events.push_back(Event::Ended);
-    }
-}
-
-impl DialError {
-    const fn failure(&self) -> Failure {
-        match self {
-            Self::Socket(error) => error.failure(),
-            Self::Incomplete | Self::Unreadable(_) => Failure::Lost,
-        }
-    }
-}
-
-async fn dial(dialler: Dialler) -> Dialled {
-    let folder = dialler.credentials;
-    // Reading files may block, and this thread carries ticks.
-    let read = tokio::task::spawn_blocking(move || credentials::read(&folder)).await;
-    let failed = |error| Dialled {
-        credentials: None,
-        socket: Err(error),
-    };
-    match read.unwrap_or_else(|panic| Err(panic.into())) {
-        Ok(Found::Whole(credentials)) => {
-            let socket = Socket::dial(&dialler.origin, &credentials, &dialler.tls).await;
-            Dialled {
-                credentials: Some(credentials),
-                socket: socket.map_err(DialError::from),
-            }
-        }
-        Ok(Found::Missing(_)) => failed(DialError::Incomplete),
-        Err(error) => failed(DialError::Unreadable(error)),
     }
 }
 

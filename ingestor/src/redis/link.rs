@@ -5,6 +5,7 @@
 
 mod advice;
 mod answers;
+mod exchange;
 mod fault;
 
 use std::task::{Context, Poll};
@@ -30,15 +31,6 @@ use fault::LinkError;
 const PROVEN_AFTER: Duration = Duration::from_secs(5);
 
 const READ_BUFFER: usize = 16 * 1024;
-
-/// A stream that does not wake for answers is asked for them this often while there are turns, or
-/// when this many bytes are unanswered.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-const LOOK_FROM: usize = super::outbox::WINDOW / 8;
-
-/// Without turns it is asked after this time; sooner, if nothing can be written before.
-const LOOK_AT_LAST: Duration = Duration::from_millis(50);
-const LOOK_AT_FIRST: Duration = Duration::from_millis(1);
 
 /// The way to one Redis.
 pub struct Link {
@@ -231,31 +223,6 @@ impl Link {
         }
     }
 
-    fn next_look(&self) -> Option<Instant> {
-        let (looked, unanswered_since) = (self.looked?, self.progress?);
-        let quiet = matches!(&self.state, State::Open(wire) if wire.is_quiet());
-        let wait = if !quiet || self.outbox.can_take() {
-            LOOK_AT_LAST
-        } else {
-            // A server that stands still is asked less and less.
-            let waited = looked.saturating_duration_since(unanswered_since);
-            waited.clamp(LOOK_AT_FIRST, LOOK_AT_LAST)
-        };
-        let silent = unanswered_since + SILENT_AFTER;
-        let look = looked + wait;
-        Some(if quiet { look } else { look.max(silent) })
-    }
-
-    fn is_look_due(&self, cx: &mut Context<'_>, now: Instant) -> Result<bool, LinkError> {
-        let State::Open(wire) = &self.state else {
-            return Ok(false);
-        };
-        let woken = wire.is_woken(cx)?;
-        let long_ago = |looked| now.saturating_duration_since(looked) >= LOOK_EVERY;
-        let due = self.looked.is_none_or(long_ago) || self.outbox.unanswered() >= LOOK_FROM;
-        Ok(woken || due)
-    }
-
     /// Moves bytes in both directions as far as possible now; connects when it is time.
     /// Returns whether the link was opened or lost in this call.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
@@ -335,104 +302,6 @@ impl Link {
             self.warn(now, "redis link is down, trying again", &text);
             self.error = Some(text);
         }
-    }
-
-    fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
-        // In this order an end that has come is seen before anything more is written.
-        if self.is_look_due(cx, now)? {
-            self.looked = Some(now);
-            if self.read(cx, now)? {
-                self.progress = Some(now);
-            }
-        }
-        self.write(cx)?;
-        match (self.outbox.is_idle(), self.progress) {
-            (true, _) => self.progress = None,
-            (false, None) => self.progress = Some(now),
-            (false, Some(_)) => {}
-        }
-        self.forgotten += u64::from(self.answers.take_recovered(now));
-        if self.answers.is_link_useless(now) {
-            return Err(LinkError::Refusing);
-        }
-        self.doubt(cx, now)
-    }
-
-    /// Fails when the server answers others and not this link.
-    fn doubt(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
-        match &self.target {
-            Some(server) if self.is_silent(now) => {
-                let probe = &mut self.probe;
-                if probe.poll(cx, now, server, &self.access, &self.name) {
-                    return Err(LinkError::Interrupted);
-                }
-            }
-            _ => self.probe.forget(),
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
-        let State::Open(wire) = &mut self.state else {
-            return Ok(());
-        };
-        while !self.outbox.unwritten().is_empty() {
-            match wire.poll_write(cx, self.outbox.unwritten()) {
-                Poll::Ready(Ok(0)) => return Err(LinkError::Closed),
-                Poll::Ready(Ok(count)) => self.outbox.wrote(count),
-                Poll::Ready(Err(error)) => return Err(error.into()),
-                Poll::Pending => break,
-            }
-        }
-        match wire.poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(error.into()),
-            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
-        }
-    }
-
-    /// Reads what is there; whether anything was answered.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, LinkError> {
-        let mut answered = false;
-        loop {
-            let State::Open(wire) = &mut self.state else {
-                return Ok(answered);
-            };
-            let quiet = wire.is_quiet();
-            let count = match wire.poll_read(cx, &mut self.buffer) {
-                Poll::Pending => return Ok(answered),
-                Poll::Ready(Err(error)) => return Err(error.into()),
-                Poll::Ready(Ok(0)) => return Err(LinkError::Closed),
-                Poll::Ready(Ok(count)) => count,
-            };
-            answered = true;
-            self.replies.extend(&self.buffer[..count]);
-            self.count_replies(now)?;
-            // Nothing was left. Streams that wake have to be asked until they have nothing.
-            if quiet && count < self.buffer.len() {
-                return Ok(answered);
-            }
-        }
-    }
-
-    fn count_replies(&mut self, now: Instant) -> Result<(), LinkError> {
-        let mut news = None;
-        while let Some(reply) = self.replies.next_reply()? {
-            let Some(kind) = self.outbox.answered() else {
-                return Err(LinkError::Surplus);
-            };
-            if self.answers.take(kind, reply, now)? {
-                news = Some(kind);
-            }
-        }
-        let (what, text) = match news {
-            None => return Ok(()),
-            Some(Kind::Tick) => ("ticks are lost", self.trouble(now)),
-            Some(Kind::Kept) => ("keys are not written", self.keys_trouble(now)),
-        };
-        if let Some(text) = text {
-            self.warn(now, what, &text);
-        }
-        Ok(())
     }
 
     fn warn(&mut self, now: Instant, what: &'static str, error: &str) {

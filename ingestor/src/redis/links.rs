@@ -5,23 +5,20 @@
 //! their order; keys, and messages to sharded channels, go to whoever has their slot. Driven by
 //! polling from one task; must not know what a tick is.
 
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+mod map;
 
-use futures::future::BoxFuture;
-use service::text::{LONGEST_REASON, LineQuota, printable};
+use std::task::Context;
+use std::time::Instant;
+
+use service::text::LineQuota;
 
 use super::access::Access;
 use super::counts::Counts;
 use super::link::Link;
 use super::outbox::Kind;
 use super::slots::Slots;
-use super::survey::{SurveyError, survey};
 use super::target::{Cluster, Single, Target};
-use crate::stream::Address;
-
-/// A cluster is asked this often while something is not where it was.
-const SURVEY_EVERY: Duration = Duration::from_secs(1);
+use map::Survey;
 
 /// The way to one Redis, single or many.
 pub struct Links {
@@ -49,11 +46,6 @@ pub struct Links {
     past: Counts,
     /// What [`Links::changes`] counts of links that are no more, and maps taken over.
     changes: u64,
-}
-
-enum Survey {
-    Idle { next: Option<Instant> },
-    Asking(BoxFuture<'static, Result<Slots, SurveyError>>),
 }
 
 impl std::fmt::Debug for Links {
@@ -264,102 +256,6 @@ impl Links {
         }
         self.handover &= !self.leaving.is_empty();
         changed | self.poll_survey(cx, now)
-    }
-
-    fn poll_survey(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if let Survey::Idle { next } = self.survey
-            && next.is_none_or(|next| now >= next)
-            && self.is_map_doubtful(Some(now))
-        {
-            self.asked_for_moved = std::mem::take(&mut self.moved);
-            let asking = survey(self.known_nodes(), self.access.clone(), self.name.clone());
-            self.survey = Survey::Asking(Box::pin(asking));
-        }
-        let Survey::Asking(asking) = &mut self.survey else {
-            return false;
-        };
-        let Poll::Ready(answer) = asking.as_mut().poll(cx) else {
-            return false;
-        };
-        self.survey = Survey::Idle {
-            next: Some(now + SURVEY_EVERY),
-        };
-        match answer {
-            Ok(slots) => self.adopt(slots, now),
-            Err(error) => {
-                // What it was asked for is still open.
-                self.moved = true;
-                self.complain(&error, now);
-            }
-        }
-        true
-    }
-
-    /// Whom to ask: the masters, and after them whom the target names.
-    fn known_nodes(&self) -> Vec<Address> {
-        let mut nodes = self.slots.masters().to_vec();
-        if let Some(Target::Cluster(cluster)) = &self.target {
-            let seeds = cluster.nodes.iter();
-            nodes.extend(
-                seeds
-                    .filter(|seed| !self.slots.masters().contains(seed))
-                    .cloned(),
-            );
-        }
-        nodes
-    }
-
-    /// Whether the cluster should be asked: nothing is known, a key was elsewhere, or a master is away
-    /// or, at `now`, silent.
-    fn is_map_doubtful(&self, now: Option<Instant>) -> bool {
-        let well = |link: &Link| link.is_open() && !now.is_some_and(|now| link.is_silent(now));
-        matches!(self.target, Some(Target::Cluster(_)))
-            && (self.moved || !self.slots.is_whole() || !self.links.iter().all(well))
-    }
-
-    /// Takes over a map. Links to masters that stay are not disturbed.
-    fn adopt(&mut self, slots: Slots, now: Instant) {
-        self.survey_error = None;
-        let home = self.slots.masters().get(self.home).cloned();
-        let before = std::mem::replace(&mut self.slots, slots);
-        let links = std::mem::take(&mut self.links).into_iter();
-        let mut old: Vec<(Address, Link)> = before.masters().iter().cloned().zip(links).collect();
-        for master in self.slots.masters().to_vec() {
-            let known = old.iter().position(|(address, _)| *address == master);
-            let link = match known {
-                Some(at) => old.swap_remove(at).1,
-                None => self.link_to(&Single::at(master), true),
-            };
-            self.links.push(link);
-        }
-        for (_, link) in old {
-            // One that stood still and was replaced is to get no more of what is old by now.
-            if link.is_silent(now) {
-                self.retire(link);
-            } else {
-                self.leaving.push(link);
-            }
-        }
-        // Another home could overtake what is under way from this one: it waits until that is answered.
-        let stays = home.and_then(|home| self.slots.masters().iter().position(|it| *it == home));
-        self.handover = stays.is_none() && !self.leaving.is_empty();
-        self.home = stays.or_else(|| self.slots.owner(0)).unwrap_or_default();
-        // What was refused for being elsewhere is written again, on whatever map.
-        if self.asked_for_moved || self.slots != before {
-            self.changes += 1;
-        }
-    }
-
-    fn complain(&mut self, error: &SurveyError, now: Instant) {
-        let text = service::exit::chain(error).to_string();
-        let text = printable(&text, LONGEST_REASON);
-        // Said once per reason, not once per try.
-        if self.survey_error.as_ref() != Some(&text)
-            && let Some(suppressed) = self.lines.take(now)
-        {
-            tracing::warn!(error = %text, suppressed, "redis cluster is not known, asking again");
-        }
-        self.survey_error = Some(text);
     }
 
     fn tick_links(&self) -> &[Link] {

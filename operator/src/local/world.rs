@@ -3,12 +3,12 @@
 //! Owns the children and the mounted folders. Every choice is the planner's; what is not known is
 //! handed to it as not known.
 
+mod apply;
+
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-use contract::mount::REDIS_FILES;
 use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
 use contract::{Assignment, mount};
 use crds::account::SecretRef;
@@ -22,12 +22,8 @@ use super::stamp::Stamp;
 use super::state::{StateError, StateFolder};
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{
-    AccountPlan, Delivery, LastAssignment, Object, Observed, ObservedAccount, Plan, Process,
-    Secret, Settings, Table, Unreadable,
+    LastAssignment, Object, Observed, ObservedAccount, Process, Secret, Settings, Table, Unreadable,
 };
-
-/// As large as Kubernetes lets a Secret be.
-const LARGEST_SECRET: u64 = 1024 * 1024;
 
 /// Everything known between two passes.
 #[derive(Debug)]
@@ -149,32 +145,6 @@ impl World {
             self.add_unread(&mut observed)?;
         }
         Ok(observed)
-    }
-
-    /// Carries a plan out; what fails is said and tried again with the next pass.
-    pub(crate) async fn apply(&mut self, plan: &Plan) {
-        for account in &plan.accounts {
-            if let Err(error) = self.apply_account(account) {
-                tracing::error!(account = account.key.name, %error, "state folder cannot be written");
-            }
-            if let Some(known) = self.accounts.get_mut(&account.key.name) {
-                known.status = Some(Arc::new(account.status.clone()));
-            }
-        }
-        for set in &plan.sets {
-            if let Some(known) = self.sets.get_mut(&set.key.name) {
-                known.status = Some(Arc::new(set.status.clone()));
-            }
-        }
-        for event in &plan.events {
-            let (object, reason) = (&event.key.name, event.reason.as_str());
-            if event.warning {
-                tracing::warn!(object, reason, "{}", event.message);
-            } else {
-                tracing::info!(object, reason, "{}", event.message);
-            }
-        }
-        self.remove_orphans(plan).await;
     }
 
     /// Ends every child.
@@ -308,72 +278,5 @@ impl World {
             });
         }
         Ok(())
-    }
-
-    fn apply_account(&mut self, account: &AccountPlan) -> io::Result<()> {
-        let name = &account.key.name;
-        if let Delivery::Write(assignment) = &account.assignment {
-            let sealed = Sealed::new(assignment);
-            let files = BTreeMap::from([
-                (ASSIGNMENT_FILE, sealed.gzip),
-                (SHA256_FILE, sealed.sha256.into_bytes()),
-            ]);
-            mount::publish(&self.state.assignment(name), &files)?;
-        }
-        let Some(workload) = &account.workload else {
-            return Ok(());
-        };
-        let keys = [mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE];
-        let folder = self.state.credentials(name);
-        self.publish_secret(&folder, Some(&workload.secret), &keys)?;
-        let folder = self.state.redis(name);
-        self.publish_secret(&folder, workload.redis_secret.as_deref(), &REDIS_FILES)?;
-        self.processes
-            .entry(name.clone())
-            .or_insert_with(|| Running::start(name, &self.state, &self.means))
-            .set_expecting(account.expecting);
-        Ok(())
-    }
-
-    /// Writes these keys of a Secret as files when they differ. A Secret that cannot be read leaves
-    /// the files as they are; one that is not named or does not exist has none.
-    fn publish_secret(&self, folder: &Path, secret: Option<&str>, keys: &[&str]) -> io::Result<()> {
-        let found = secret.and_then(|secret| self.manifests.secrets.get(secret));
-        let files = match found {
-            Some(Ok(credentials)) => credentials.files(keys),
-            None if secret.is_none() || !self.manifests.incomplete => BTreeMap::new(),
-            Some(Err(_)) | None => return Ok(()),
-        };
-        for name in keys {
-            if mount::read(folder, name, LARGEST_SECRET)?.as_ref() != files.get(name) {
-                return mount::publish(folder, &files);
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends and forgets accounts that are known to be gone.
-    async fn remove_orphans(&mut self, plan: &Plan) {
-        let planned = |name: &str| plan.accounts.iter().any(|account| account.key.name == name);
-        let gone: Vec<String> = self
-            .processes
-            .keys()
-            .filter(|name| !planned(name))
-            .cloned()
-            .collect();
-        for name in &gone {
-            if let Some(running) = self.processes.remove(name) {
-                running.stop().await;
-            }
-        }
-        for name in self.state.accounts().unwrap_or_default() {
-            if planned(&name) {
-                continue;
-            }
-            self.opened.remove(&name);
-            if let Err(error) = self.state.remove(&name) {
-                tracing::error!(account = name, %error, "what is left of the account cannot be removed");
-            }
-        }
     }
 }

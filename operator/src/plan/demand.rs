@@ -3,18 +3,20 @@
 //! Owns which accounts a set may use, what it wants of them and on which channel, and what it can
 //! never have because an older set forbids it.
 
+mod route;
+
 use contract::Shape;
 use crds::condition::Reason;
 use kite::Instrument;
 use rustc_hash::FxHashMap;
 
-use super::channel::{self, Naming, Route};
 use super::ready::set::list;
 use super::select::{self, Selection};
 use super::validate::{Account, Choice, Set};
 use super::world::{AccountView, SetView, World};
 use super::{Secret, Table, Unreadable};
 use crate::instruments::InstrumentTable;
+use route::Routes;
 
 /// What a set asks for.
 pub(crate) enum Demand<'a> {
@@ -283,92 +285,5 @@ fn without_table<'a>(api: &str, why: &str) -> Demand<'a> {
         message: format!(
             "the instruments of {api} are not known ({why}): nothing new is placed until they are"
         ),
-    }
-}
-
-/// Where the instruments of one set go.
-struct Routes<'r> {
-    channels: &'r mut Channels,
-    precedents: &'r mut Precedents,
-    servers: &'r [u32],
-    mock: bool,
-}
-
-impl Routes<'_> {
-    fn route<'a>(
-        &mut self,
-        selection: &Selection<'a>,
-        table: &InstrumentTable,
-        naming: Naming<'_>,
-    ) -> (Vec<Wanted<'a>>, Clashes) {
-        let mut clashes = Clashes::default();
-        let mut wants = Vec::with_capacity(selection.instruments.len());
-        for instrument in &selection.instruments {
-            let route = channel::route(instrument, table, naming);
-            let channel = self.channels.number(&route.channel);
-            match self.precedence(instrument, &route, channel) {
-                Ok(()) => wants.push(Wanted {
-                    instrument,
-                    channel,
-                    shape: route.shape,
-                }),
-                Err(why) => clashes.add(why),
-            }
-        }
-        // An underlying beside its chain, so that they land on one account where a set needs several.
-        wants.sort_by_cached_key(|want| (channel::symbol(want.instrument), want.instrument.token));
-        (wants, clashes)
-    }
-
-    fn precedence(
-        &mut self,
-        instrument: &Instrument,
-        route: &Route,
-        channel: u32,
-    ) -> Result<(), String> {
-        for server in self.servers {
-            if let Some(slug) = &route.slug {
-                self.check_slug(*server, slug, instrument)?;
-            }
-            if *self
-                .precedents
-                .mock
-                .entry((*server, channel))
-                .or_insert(self.mock)
-                != self.mock
-            {
-                return Err(format!(
-                    "{} carries {} ticks of an older set: set another publish.channelPrefix or redis.url",
-                    route.channel,
-                    if self.mock { "real" } else { "mock" }
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_slug(
-        &mut self,
-        server: u32,
-        slug: &str,
-        instrument: &Instrument,
-    ) -> Result<(), String> {
-        let symbol = channel::symbol(instrument);
-        if slug.is_empty() {
-            return Err(format!(
-                "{symbol} has no letter or digit to name a channel: set publish.channelPrefix"
-            ));
-        }
-        let first = self
-            .precedents
-            .slugs
-            .entry((server, slug.to_owned()))
-            .or_insert_with(|| symbol.clone().into_owned());
-        if **first == *symbol {
-            return Ok(());
-        }
-        Err(format!(
-            "{symbol} and {first} would both be on ticker:{slug}: set publish.channelPrefix"
-        ))
     }
 }

@@ -3,10 +3,11 @@
 //! Owns defaults and every check; what has passed here needs none again. Messages name the field and
 //! never repeat a URL, which may hold a password where none belongs.
 
+mod redis;
+
 use std::time::Duration;
 
 use contract::{Keep, KeepLast, KeepStream};
-use crds::account::{self, Redis, Sentinel};
 use crds::selector::AccountSelector;
 use crds::set::{FuturesChannel, Mode as SetMode, Publish};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
@@ -113,7 +114,7 @@ pub(crate) fn account(
         ["http://", "https://"],
         "spec.endpoint.api",
     )?;
-    let redis_url = redis_url(&spec.redis)?.unwrap_or_else(|| settings.redis_url.clone());
+    let redis_url = redis::url(&spec.redis)?.unwrap_or_else(|| settings.redis_url.clone());
     Ok(Account {
         connections: spec.connections,
         tokens_per_connection: spec.tokens_per_connection,
@@ -174,65 +175,6 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
         tokens: &spec.instruments.tokens,
         symbols: &spec.instruments.symbols,
     })
-}
-
-/// The Redis that an account names, as an assignment spells it.
-fn redis_url(redis: &Redis) -> Result<Option<String>, Unreadable> {
-    match (&redis.url, &redis.sentinel, &redis.cluster) {
-        (None, None, None) => Ok(None),
-        (Some(url), None, None) => {
-            let url = origin(url, ["redis://", "rediss://"], "spec.redis.url")?;
-            Ok(Some(url.to_owned()))
-        }
-        (None, Some(sentinel), None) => sentinels(sentinel).map(Some),
-        (None, None, Some(cluster)) => redis_cluster(cluster).map(Some),
-        _ => Err(unreadable(
-            "spec.redis",
-            "url, sentinel and cluster exclude each other: keep one",
-        )),
-    }
-}
-
-fn redis_cluster(cluster: &account::Cluster) -> Result<String, Unreadable> {
-    let account::Cluster {
-        nodes,
-        sharded_pub_sub,
-        tls,
-    } = cluster;
-    if nodes.is_empty() || nodes.iter().any(|node| is_strange(node)) {
-        return Err(unreadable(
-            "spec.redis.cluster",
-            "needs nodes, each as host:port",
-        ));
-    }
-    let scheme = if *tls {
-        "rediss-cluster"
-    } else {
-        "redis-cluster"
-    };
-    let path = if *sharded_pub_sub { "/sharded" } else { "" };
-    Ok(format!("{scheme}://{}{path}", nodes.join(",")))
-}
-
-/// Whether a text would change the meaning of an address that it is a part of.
-fn is_strange(text: &str) -> bool {
-    text.is_empty() || text.contains([',', '/', '@'])
-}
-
-fn sentinels(sentinel: &Sentinel) -> Result<String, Unreadable> {
-    let Sentinel { master, nodes, tls } = sentinel;
-    if is_strange(master) || nodes.is_empty() || nodes.iter().any(|node| is_strange(node)) {
-        return Err(unreadable(
-            "spec.redis.sentinel",
-            "needs a master and nodes, each as host:port",
-        ));
-    }
-    let scheme = if *tls {
-        "rediss-sentinel"
-    } else {
-        "redis-sentinel"
-    };
-    Ok(format!("{scheme}://{}/{master}", nodes.join(",")))
 }
 
 /// A stream without a length of its own holds about this much.

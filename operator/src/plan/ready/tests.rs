@@ -1,6 +1,7 @@
 use contract::report::{Connection, Redis};
+use crds::condition::State;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::*;
 use crate::plan::Failing;

@@ -1,0 +1,74 @@
+//! What an assignment changes: rows, places on connections, whom to dial.
+//!
+//! Must not disturb what stays.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kite::{Mode, Token};
+
+use super::connection::Dialler;
+use super::{Plane, connections};
+use crate::assigned::Assigned;
+
+impl Plane {
+    /// Puts an assignment in force as a difference: what stays is not disturbed.
+    pub(super) fn assign(&mut self, assigned: Assigned) {
+        tracing::info!(
+            generation = assigned.applied.generation,
+            instruments = assigned.table.rows().len(),
+            "assignment is in force"
+        );
+        self.publisher.replace(assigned.table);
+        self.publisher.set_target(&assigned.target);
+        self.order_updates = assigned.order_updates;
+        self.setup.books.send_replace(Some(assigned.books));
+        self.go_to(assigned.websocket);
+        self.places = connections::place(
+            &self.places,
+            self.publisher.table.rows().iter().map(|row| row.token),
+            assigned.connections,
+            assigned.tokens_per_connection,
+        );
+        self.publisher.table.set_places(&self.places);
+        let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
+        for row in self.publisher.table.rows() {
+            desired[usize::from(row.connection)].insert(row.token, row.mode);
+        }
+        for (connection, desired) in self.connections.iter_mut().zip(desired) {
+            connection.set_desired(desired);
+        }
+        self.facts.applied = Some(assigned.applied);
+        self.facts.account = Some(assigned.account);
+        self.facts.limit = u32::from(assigned.tokens_per_connection);
+        self.facts.assignment_error = None;
+    }
+
+    /// Dials `origin` from now on; sockets to another one end.
+    fn go_to(&mut self, origin: String) {
+        if self
+            .dialler
+            .as_ref()
+            .is_some_and(|old| old.origin == origin)
+        {
+            return;
+        }
+        self.verdict.forget();
+        for connection in &mut self.connections {
+            connection.restart(self.random.u64(..));
+        }
+        self.dialler = Some(Dialler {
+            origin,
+            credentials: self.setup.credentials.clone(),
+            tls: Arc::clone(&self.setup.tls),
+        });
+        let worthwhile = self.verdict.is_dial_worthwhile();
+        self.set_credentials(worthwhile);
+    }
+
+    pub(super) fn set_credentials(&mut self, worthwhile: bool) {
+        for connection in &mut self.connections {
+            connection.set_credentials(worthwhile);
+        }
+    }
+}

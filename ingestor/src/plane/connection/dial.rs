@@ -1,0 +1,72 @@
+//! One dial: credentials as they are now, and a socket with them.
+//!
+//! Must not decide when.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kite::session::Failure;
+use rustls::ClientConfig;
+
+use crate::credentials::{self, Credentials, Found};
+use crate::plane::socket::{Socket, SocketError};
+
+/// What every dial needs.
+#[derive(Clone, Debug)]
+pub struct Dialler {
+    /// Where to.
+    pub origin: String,
+    /// Where key and token lie.
+    pub credentials: PathBuf,
+    /// How to trust.
+    pub tls: Arc<ClientConfig>,
+}
+
+/// What became of a dial.
+pub(super) struct Dialled {
+    pub(super) credentials: Option<Credentials>,
+    pub(super) socket: Result<Socket, DialError>,
+}
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("credentials are incomplete")]
+    Incomplete,
+    #[error("credentials cannot be read")]
+    Unreadable(#[source] std::io::Error),
+}
+
+impl DialError {
+    /// What the session has to know of it.
+    pub(super) const fn failure(&self) -> Failure {
+        match self {
+            Self::Socket(error) => error.failure(),
+            Self::Incomplete | Self::Unreadable(_) => Failure::Lost,
+        }
+    }
+}
+
+/// Reads the credentials as they are now, and dials with them.
+pub(super) async fn dial(dialler: Dialler) -> Dialled {
+    let folder = dialler.credentials;
+    // Reading files may block, and this thread carries ticks.
+    let read = tokio::task::spawn_blocking(move || credentials::read(&folder)).await;
+    let failed = |error| Dialled {
+        credentials: None,
+        socket: Err(error),
+    };
+    match read.unwrap_or_else(|panic| Err(panic.into())) {
+        Ok(Found::Whole(credentials)) => {
+            let socket = Socket::dial(&dialler.origin, &credentials, &dialler.tls).await;
+            Dialled {
+                credentials: Some(credentials),
+                socket: socket.map_err(DialError::from),
+            }
+        }
+        Ok(Found::Missing(_)) => failed(DialError::Incomplete),
+        Err(error) => failed(DialError::Unreadable(error)),
+    }
+}

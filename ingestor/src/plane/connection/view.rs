@@ -1,0 +1,68 @@
+//! What others may see of a connection.
+
+use std::time::Instant;
+
+use contract::report::ConnectionState;
+use kite::session::{Failure, Phase};
+
+use super::{Connection, Line};
+
+impl Connection {
+    /// How many tokens it should stream.
+    #[must_use]
+    pub fn desired(&self) -> usize {
+        self.session.desired().len()
+    }
+
+    /// Since when the socket is up, and when its last tick came.
+    #[must_use]
+    pub const fn live(&self) -> Option<(Instant, Instant)> {
+        self.session.live()
+    }
+
+    /// Its position.
+    #[must_use]
+    pub const fn index(&self) -> u8 {
+        self.index
+    }
+
+    /// Whether its socket is open.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        matches!(self.line, Line::Up(_))
+    }
+
+    /// Sockets opened so far.
+    #[must_use]
+    pub const fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Why the last dial or socket ended.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// Where it is, as reports say it.
+    #[must_use]
+    pub const fn state(&self) -> ConnectionState {
+        match self.session.phase() {
+            Phase::Idle => ConnectionState::Idle,
+            Phase::Dialling { .. } => ConnectionState::Connecting,
+            Phase::Live { .. } => ConnectionState::Live,
+            Phase::Waiting {
+                after: Failure::TooManyConnections,
+                ..
+            } => ConnectionState::RateLimited,
+            Phase::Waiting { .. } => ConnectionState::Waiting,
+            Phase::Refused => ConnectionState::Refused,
+        }
+    }
+
+    /// When [`Connection::poll`] has something to do even if no socket wakes it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.session.poll_timeout()
+    }
+}

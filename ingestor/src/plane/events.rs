@@ -1,0 +1,91 @@
+//! What follows from what happens on connections: for rows, for verdicts on credentials, and for
+//! who reads the news.
+
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::time::Instant;
+
+use kite::{Command, ServerText};
+
+use super::Plane;
+use super::connection::Event;
+
+impl Plane {
+    pub(super) fn on_text(&mut self, index: usize, text: &str, now: Instant) {
+        match ServerText::parse(text) {
+            ServerText::Error(message) => {
+                self.publisher.stats.errors.server_error += 1;
+                self.connections[index].on_server_error(&message, now);
+            }
+            ServerText::Order(order) if self.order_updates => {
+                let now_us = self.setup.clock.wall_micros();
+                self.chronicle.on_order(order.to_string(), now_us);
+            }
+            ServerText::Order(_)
+            | ServerText::Message(_)
+            | ServerText::Unknown { .. }
+            | ServerText::Malformed => {}
+        }
+    }
+
+    pub(super) fn poll_connections(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut changed = false;
+        for index in 0..self.connections.len() {
+            self.connections[index].poll(cx, now, self.dialler.as_ref());
+            while let Some(event) = self.connections[index].take_event() {
+                changed = true;
+                self.on_event(index as u8, event, now);
+            }
+        }
+        changed
+    }
+
+    fn on_event(&mut self, index: u8, event: Event, now: Instant) {
+        let table = &mut self.publisher.table;
+        let now_us = self.setup.clock.wall_micros();
+        match event {
+            Event::Opened => {
+                table.on_socket_end(index);
+                self.chronicle.on_opened(index, now_us);
+            }
+            Event::Ended => {
+                table.on_socket_end(index);
+                let connection = &self.connections[usize::from(index)];
+                let wanted = connection.desired() > 0;
+                let reason = connection.last_error().filter(|_| wanted);
+                let reason = reason.unwrap_or("closed on purpose");
+                self.chronicle.on_ended(index, reason, wanted, now_us);
+            }
+            Event::Mute => self.chronicle.on_mute(index, now_us),
+            Event::Judged(credentials, accepted) => {
+                let others = self.verdict.knows_others(&credentials);
+                let worthwhile = self.verdict.on_judged(credentials, accepted);
+                self.set_credentials(worthwhile);
+                let state = self.verdict.report();
+                self.chronicle.on_judged(&state, others, now_us);
+            }
+            Event::Sent(Command::Subscribe(tokens)) => {
+                tokens
+                    .iter()
+                    .for_each(|token| table.on_subscribe(*token, now));
+            }
+            Event::Sent(Command::SetMode(_, tokens)) => {
+                tokens.iter().for_each(|token| table.on_mode_change(*token));
+            }
+            Event::Sent(Command::Unsubscribe(_)) => {}
+            Event::Confirm => {
+                let unconfirmed = table.unconfirmed(index);
+                self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
+            }
+        }
+    }
+
+    /// Hands news over. A full queue means that Redis is away for long: what is lost is counted.
+    pub(super) fn tell(&mut self) {
+        for news in self.chronicle.take() {
+            if self.setup.news.try_send(news).is_err() {
+                self.setup.told.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}

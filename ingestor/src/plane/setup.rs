@@ -1,0 +1,54 @@
+//! What the data plane is built from, and what others may ask of it.
+//!
+//! Owns types only.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use service::clock::Clock;
+use tokio::sync::{mpsc, watch};
+
+use crate::assigned::Assigned;
+use crate::books::Books;
+use crate::books::news::News;
+use crate::clerk;
+use crate::credentials::Found;
+use crate::recorder::Recorder;
+use crate::redis::access::Access;
+
+/// What others want of the data plane.
+#[derive(Debug)]
+pub enum Order {
+    /// Stream this from now on.
+    Assign(Box<Assigned>),
+    /// Say why the file in the folder is not in force; `None` when it is.
+    Complain(Option<String>),
+    /// These are the credentials.
+    Credentials(Found),
+}
+
+/// What the data plane is built from.
+#[derive(Debug)]
+pub struct Setup {
+    /// The clock.
+    pub clock: Clock,
+    /// How to trust.
+    pub tls: Arc<ClientConfig>,
+    /// Where key and token lie.
+    pub credentials: PathBuf,
+    /// What Redis asks for.
+    pub redis: Access,
+    /// The start of this process in microseconds, as text.
+    pub epoch: String,
+    /// Makes the waits of this process its own.
+    pub seed: u64,
+    /// Where the books go that an assignment makes.
+    pub books: watch::Sender<Option<Arc<Books>>>,
+    /// Where news go.
+    pub news: mpsc::Sender<News>,
+    /// What becomes of news.
+    pub told: Arc<clerk::Counts>,
+    /// Who records frames, if anybody.
+    pub recorder: Option<Recorder>,
+}

@@ -1,0 +1,37 @@
+//! What can be found out before anything runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::LocalError;
+
+/// Makes the folder if need be. Ingest processes would find out, each for itself and over and over.
+pub(super) fn check_writable(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let probe = folder.join(".writable");
+    fs::File::create(&probe)?;
+    fs::remove_file(&probe)
+}
+
+/// The program named, else the one beside this program, else the one on the PATH.
+pub(super) fn find_ingestor(named: Option<&Path>) -> Result<PathBuf, LocalError> {
+    const NAME: &str = "kite-ingestor";
+    if let Some(named) = named {
+        let named = named.to_owned();
+        return if named.is_file() {
+            Ok(named)
+        } else {
+            Err(LocalError::NamedIngestor(named))
+        };
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|program| program.with_file_name(NAME));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path).map(|folder| folder.join(NAME)))
+        .find(|candidate| candidate.is_file())
+        .ok_or(LocalError::NoIngestor)
+}

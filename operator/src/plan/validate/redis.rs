@@ -1,0 +1,67 @@
+//! Which Redis an account names.
+//!
+//! Owns its checks, and its spelling in an assignment.
+
+use crds::account::{Cluster, Redis, Sentinel};
+
+use super::{origin, unreadable};
+use crate::plan::Unreadable;
+
+/// The Redis that an account names, as an assignment spells it.
+pub(super) fn url(redis: &Redis) -> Result<Option<String>, Unreadable> {
+    match (&redis.url, &redis.sentinel, &redis.cluster) {
+        (None, None, None) => Ok(None),
+        (Some(url), None, None) => {
+            let url = origin(url, ["redis://", "rediss://"], "spec.redis.url")?;
+            Ok(Some(url.to_owned()))
+        }
+        (None, Some(sentinel), None) => sentinels(sentinel).map(Some),
+        (None, None, Some(cluster)) => self::cluster(cluster).map(Some),
+        _ => Err(unreadable(
+            "spec.redis",
+            "url, sentinel and cluster exclude each other: keep one",
+        )),
+    }
+}
+
+fn cluster(cluster: &Cluster) -> Result<String, Unreadable> {
+    let Cluster {
+        nodes,
+        sharded_pub_sub,
+        tls,
+    } = cluster;
+    if nodes.is_empty() || nodes.iter().any(|node| is_strange(node)) {
+        return Err(unreadable(
+            "spec.redis.cluster",
+            "needs nodes, each as host:port",
+        ));
+    }
+    let scheme = if *tls {
+        "rediss-cluster"
+    } else {
+        "redis-cluster"
+    };
+    let path = if *sharded_pub_sub { "/sharded" } else { "" };
+    Ok(format!("{scheme}://{}{path}", nodes.join(",")))
+}
+
+/// Whether a text would change the meaning of an address that it is a part of.
+fn is_strange(text: &str) -> bool {
+    text.is_empty() || text.contains([',', '/', '@'])
+}
+
+fn sentinels(sentinel: &Sentinel) -> Result<String, Unreadable> {
+    let Sentinel { master, nodes, tls } = sentinel;
+    if is_strange(master) || nodes.is_empty() || nodes.iter().any(|node| is_strange(node)) {
+        return Err(unreadable(
+            "spec.redis.sentinel",
+            "needs a master and nodes, each as host:port",
+        ));
+    }
+    let scheme = if *tls {
+        "rediss-sentinel"
+    } else {
+        "redis-sentinel"
+    };
+    Ok(format!("{scheme}://{}/{master}", nodes.join(",")))
+}

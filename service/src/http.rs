@@ -5,6 +5,7 @@
 
 mod accept;
 mod connection;
+mod peers;
 mod port_file;
 
 use std::io;
@@ -22,6 +23,7 @@ pub use port_file::{PortFileError, read_port_file, write_port_file};
 
 use accept::Acceptor;
 use connection::Socket;
+use peers::Peers;
 
 /// A listening address could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,8 @@ pub struct BindError {
 pub struct Limits {
     /// Open connections, upgraded ones included. Further clients wait in the kernel's backlog.
     pub connections: usize,
+    /// Those of one address; further ones are closed, so that they do not keep others waiting.
+    pub per_peer: usize,
     /// For a request head: from the connection's start, or the end of the answer before, to the last
     /// header. It also bounds how long an unused kept-alive connection stays open.
     pub header_read: Duration,
@@ -50,6 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
+            per_peer: 64,
             header_read: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             drain: Duration::from_secs(5),
@@ -100,6 +105,7 @@ impl Server {
     /// connections until they are dropped; their handlers are to watch the same token.
     pub async fn serve(self, router: Router, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(self.limits.connections));
+        let peers = Arc::new(Peers::default());
         let mut acceptor = Acceptor::new(self.listener);
         let mut connections = JoinSet::new();
         loop {
@@ -112,7 +118,11 @@ impl Server {
                 () = shutdown.cancelled() => break,
                 Some(_ended) = connections.join_next() => {}
                 ((stream, peer), Ok(place)) = next => {
-                    let socket = Socket::new(stream, place);
+                    let Some(share) = peers.admit(peer.ip(), self.limits.per_peer) else {
+                        tracing::debug!(%peer, "has as many connections as it may");
+                        continue;
+                    };
+                    let socket = Socket::new(stream, place, share);
                     let (router, stop) = (router.clone(), shutdown.clone());
                     connections.spawn(connection::serve(socket, peer, router, self.limits, stop));
                 }

@@ -93,6 +93,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     tracing::info!(%addr, instruments = listed, %date, "serving");
     let limits = Limits {
         connections: MOST_SOCKETS,
+        per_peer: MOST_SOCKETS,
         drain: DRAIN,
         ..Limits::default()
     };

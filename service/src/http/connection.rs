@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::Limits;
+use super::peers::Share;
 
 /// Largest request head, and the size of a connection's buffer. hyper's default is 400 KiB.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -83,22 +84,24 @@ async fn stalled(moved: &AtomicU64, idle: Duration) {
 }
 
 /// A socket that counts the reads and writes that moved bytes, and keeps its place among the allowed
-/// connections until it is dropped, upgraded or not.
+/// connections and its share of its peer's until it is dropped, upgraded or not.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
     moved: Arc<AtomicU64>,
     _place: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit, share: Share) -> Self {
         // Fails only on a dead socket, which the first read reports.
         drop(stream.set_nodelay(true));
         Self {
             stream,
             moved: Arc::default(),
             _place: place,
+            _share: share,
         }
     }
 

@@ -297,3 +297,29 @@ async fn a_taken_address_is_named() {
         format!("cannot listen on {}", server.local_addr())
     );
 }
+
+#[tokio::test]
+async fn a_peer_that_holds_connections_open_does_not_keep_others_out() {
+    let limits = Limits {
+        connections: 4,
+        per_peer: 3,
+        ..Limits::default()
+    };
+    let server = start(limits, hello()).await;
+    let mut held = Vec::new();
+    for _ in 0..limits.per_peer {
+        let mut stream = server.connect().await;
+        send(&mut stream, GET).await;
+        read_until(&mut stream, "hello").await;
+        held.push(stream);
+    }
+    assert_eq!(rest(&mut server.connect().await).await, "", "one too many");
+    // Another address of this machine is another peer.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+    let mut other = socket.connect(server.addr).await.unwrap();
+    send(&mut other, GET).await;
+    read_until(&mut other, "hello").await;
+    drop((held, other));
+    server.end().await;
+}

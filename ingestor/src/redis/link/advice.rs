@@ -22,7 +22,6 @@ pub(super) fn about_keys(text: &str) -> String {
         "MISCONF" => {
             "it cannot save to its disk: see to that, or to its stop-writes-on-bgsave-error"
         }
-        "BUSY" => "a script keeps it busy: end it with SCRIPT KILL",
         "WRONGTYPE" => {
             "something else has a key of that name: remove it, or choose another publish.channelPrefix"
         }
@@ -36,9 +35,6 @@ pub(super) fn about_ticks(text: &str) -> String {
     match code(text) {
         "NOPERM" => format!(
             "redis refuses what is published: {text}: let its user publish on every channel of the sets"
-        ),
-        "BUSY" => format!(
-            "redis refuses what is published: {text}: a script keeps it busy, end it with SCRIPT KILL"
         ),
         _ => format!("redis refuses what is published: {text}"),
     }
@@ -61,7 +57,6 @@ mod tests {
             ),
             ("OOM command not allowed", "maxmemory"),
             ("MISCONF Redis is configured to save", "disk"),
-            ("BUSY Redis is busy running a script.", "SCRIPT KILL"),
             ("WRONGTYPE Operation against a key", "channelPrefix"),
         ] {
             let said = about_keys(text);

@@ -22,6 +22,9 @@ const ELSEWHERE: [&[u8]; 3] = [b"MOVED ", b"ASK ", b"TRYAGAIN "];
 /// And while the cluster takes no keys: that is over without a word.
 const CLUSTER_DOWN: &[u8] = b"CLUSTERDOWN ";
 
+/// What a server answers to everything for a while: ticks wait for another link, as when it is away.
+const NOT_NOW: [&[u8]; 2] = [b"BUSY ", b"LOADING "];
+
 /// A server that said it was a replica counts as one for this long, if it says nothing else: longer
 /// than the longest wait for another link.
 const REPLICA_FOR: Duration = Duration::from_secs(10);
@@ -86,6 +89,10 @@ impl Answers {
         if text.starts_with(READ_ONLY) {
             self.replica = Some(now);
             return Err(LinkError::Replica);
+        }
+        if NOT_NOW.iter().any(|code| text.starts_with(code)) {
+            let text = String::from_utf8_lossy(text);
+            return Err(LinkError::NotNow(printable(&text, LONGEST_REASON)));
         }
         if self.clustered && ELSEWHERE.iter().any(|code| text.starts_with(code)) {
             self.moved = true;
@@ -177,6 +184,17 @@ mod tests {
         }
         assert_eq!(answers.refused_keys(now), None);
         assert_eq!(answers.counts.unkept, 3);
+    }
+
+    #[test]
+    fn a_server_that_is_busy_with_something_else_is_left() {
+        let (now, mut answers) = (start(), Answers::new(false));
+        let busy = Reply::Error(b"BUSY Redis is busy running a script.");
+        let left = answers.take(Kind::Tick, busy, now);
+        assert!(matches!(left, Err(LinkError::NotNow(_))));
+        // A name that is taken is something else.
+        let taken = Reply::Error(b"BUSYGROUP Consumer Group name already exists");
+        assert!(answers.take(Kind::Kept, taken, now).is_ok());
     }
 
     #[test]

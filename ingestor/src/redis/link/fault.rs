@@ -17,6 +17,8 @@ pub(super) enum LinkError {
     Surplus,
     #[error("the connection to redis was interrupted without a word: redis answers others")]
     Interrupted,
+    #[error("redis takes no commands for now: {0}")]
+    NotNow(String),
     #[error("redis refuses what is published, another login may do")]
     Refusing,
     #[error(

@@ -85,6 +85,6 @@ pub(crate) fn rule(expression: impl Into<String>, message: impl Into<String>) ->
 pub(crate) fn nodes() -> Rule {
     rule(
         format!("self.all(node, node.matches('^{AUTHORITY}$'))"),
-        "write each of the nodes as host:port, without redis:// and without a user",
+        "write each of the nodes as host[:port] or [IPv6][:port], a port from 1 to 65535, without redis:// and without a user",
     )
 }

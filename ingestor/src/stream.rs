@@ -80,6 +80,8 @@ pub enum ConnectError {
     Tls {
         /// Name or address.
         host: String,
+        /// Port.
+        port: u16,
         /// What rustls said.
         source: io::Error,
     },
@@ -132,6 +134,7 @@ pub async fn connect(address: &Address, tls: &Arc<ClientConfig>) -> Result<Strea
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
     let stream = stream.await.map_err(|source| ConnectError::Tls {
         host: host.to_owned(),
+        port: address.port,
         source,
     })?;
     Ok(Stream::Tls(Box::new(stream)))

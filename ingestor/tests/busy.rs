@@ -61,5 +61,8 @@ async fn ticks_wait_while_a_script_keeps_redis_busy() {
     let report = ingestor.until("live again", both).await;
     let (unknown, reconnects) = (report.redis.unknown, report.connections[0].reconnects);
     assert_eq!((unknown, reconnects), (0, 0));
+    let metrics = ingestor.get("/metrics").await.1;
+    let refused = "\nredis_publish_failures_total 1\n";
+    assert!(metrics.contains(refused), "{metrics}");
     script.wait().await.expect("its end");
 }

@@ -103,7 +103,7 @@ impl World {
         self.folders.redis_of(files);
         let complains = |report: &Report| {
             let error = report.redis.error.as_deref();
-            error.is_some_and(|error| error.contains(expected))
+            error.is_some_and(|error| error.starts_with(expected))
         };
         self.ingestor.until(expected, complains).await;
     }
@@ -157,7 +157,7 @@ async fn ports_with_and_without_tls_are_told_apart() {
     world
         .complains_of(
             format!("rediss://127.0.0.1:{plain}"),
-            "redis did not answer within 5 s: does it speak TLS at this port?",
+            "redis did not answer within 5 s: is it there, and does it speak TLS at this port?",
         )
         .await;
     world

@@ -11,7 +11,7 @@ mod port_file;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use port_file::{PortFileError, read_port_file, write_port_file};
 
+use crate::text::LineQuota;
 use accept::Acceptor;
 use connection::Socket;
 use peers::Peers;
@@ -38,7 +39,7 @@ pub struct BindError {
 pub struct Limits {
     /// Open connections, upgraded ones included. Further clients wait in the kernel's backlog.
     pub connections: usize,
-    /// Those of one address; further ones are closed, so that they do not keep others waiting.
+    /// Those of one address; further ones are closed, so that they do not keep other addresses waiting.
     pub per_peer: usize,
     /// For a request head: from the connection's start, or the end of the answer before, to the last
     /// header. It also bounds how long an unused kept-alive connection stays open.
@@ -105,7 +106,7 @@ impl Server {
     /// connections until they are dropped; their handlers are to watch the same token.
     pub async fn serve(self, router: Router, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(self.limits.connections));
-        let peers = Arc::new(Peers::default());
+        let (peers, mut lines) = (Arc::new(Peers::default()), LineQuota::for_reasons());
         let mut acceptor = Acceptor::new(self.listener);
         let mut connections = JoinSet::new();
         loop {
@@ -119,7 +120,10 @@ impl Server {
                 Some(_ended) = connections.join_next() => {}
                 ((stream, peer), Ok(place)) = next => {
                     let Some(share) = peers.admit(peer.ip(), self.limits.per_peer) else {
-                        tracing::debug!(%peer, "has as many connections as it may");
+                        #[expect(clippy::disallowed_methods, reason = "how often to say so")]
+                        if let Some(suppressed) = lines.take(Instant::now()) {
+                            tracing::warn!(%peer, suppressed, "peer has as many connections as it may: closed");
+                        }
                         continue;
                     };
                     let socket = Socket::new(stream, place, share);

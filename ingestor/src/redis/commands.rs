@@ -13,6 +13,7 @@ use super::access::Access;
 use super::greeting::greet;
 use super::refusal::GreetError;
 use super::target::Single;
+use crate::stream::ConnectError;
 
 /// A server that takes longer to answer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,6 +36,16 @@ pub enum OpenError {
     /// It does, and then not.
     #[error("redis does not take commands")]
     Redis(#[from] RedisError),
+}
+
+impl OpenError {
+    /// Whether nobody is there.
+    pub(super) const fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Greet(GreetError::Connect(ConnectError::Tcp { .. }))
+        )
+    }
 }
 
 impl Commands {

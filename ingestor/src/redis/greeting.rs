@@ -51,7 +51,8 @@ pub async fn greet(
         Ok(Greeted { stream, id })
     };
     let greeted = tokio::time::timeout(TIMEOUT, greeting).await;
-    greeted.unwrap_or(Err(GreetError::Timeout { tls: target.tls() }))
+    let tls = matches!(&target.place, Place::Server(address) if address.tls);
+    greeted.unwrap_or(Err(GreetError::Timeout { tls }))
 }
 
 /// Asks for nothing, and is held up with PUBLISH where a server was told to hold up writes, which

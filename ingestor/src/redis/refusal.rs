@@ -75,7 +75,7 @@ pub enum GreetError {
     Refused(String),
     /// No Sentinel answers.
     #[error(
-        "no sentinel answers that would know the master {master}: check spec.redis.sentinel.nodes"
+        "no sentinel answers that would know the master {master}: check nodes and tls of spec.redis.sentinel"
     )]
     NoSentinel {
         /// Its name.
@@ -90,7 +90,7 @@ pub enum GreetError {
     /// Nothing within [`TIMEOUT`].
     #[error("redis did not answer within {} s{}", TIMEOUT.as_secs(), doubt(*.tls))]
     Timeout {
-        /// Whether it was spoken to through TLS.
+        /// Whether a server that was named was spoken to through TLS.
         tls: bool,
     },
 }
@@ -98,7 +98,7 @@ pub enum GreetError {
 /// A server without TLS waits for the end of what it takes for a command.
 const fn doubt(tls: bool) -> &'static str {
     if tls {
-        ": does it speak TLS at this port?"
+        ": is it there, and does it speak TLS at this port?"
     } else {
         ""
     }
@@ -125,8 +125,8 @@ impl GreetError {
     #[must_use]
     pub(super) fn explained(self, keys: &Keys) -> Self {
         match self {
-            Self::Connect(ConnectError::Tls { host, source }) if is_plain(&source) => {
-                Self::Plain(host)
+            Self::Connect(ConnectError::Tls { host, port, source }) if is_plain(&source) => {
+                Self::Plain(format!("{host}:{port}"))
             }
             Self::Login(code) if code == "WRONGPASS" => {
                 let user = keys.login.as_ref().map_or("", |login| &login.user);
@@ -243,6 +243,7 @@ mod tests {
             let error = CertificateError::UnknownIssuer;
             let connect = ConnectError::Tls {
                 host: "redis".to_owned(),
+                port: 6379,
                 source: from_rustls(rustls::Error::InvalidCertificate(error)),
             };
             let keys = keys(None, own_authorities, false);
@@ -250,6 +251,19 @@ mod tests {
         };
         assert!(unknown(true).contains("not signed by ca.crt"));
         assert!(unknown(false).contains("put its authority into ca.crt"));
+        let plain = ConnectError::Tls {
+            host: "redis".to_owned(),
+            port: 6379,
+            source: from_rustls(rustls::Error::InvalidMessage(
+                InvalidMessage::InvalidContentType,
+            )),
+        };
+        let plain = GreetError::from(plain).explained(&keys(None, false, false));
+        assert!(
+            plain
+                .to_string()
+                .contains("does not speak TLS at redis:6379")
+        );
         let alert = |alert, shown| {
             let error = GreetError::from(from_rustls(rustls::Error::AlertReceived(alert)));
             error.explained(&keys(None, true, shown)).to_string()

@@ -20,16 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
     /// Nobody tells.
-    #[error("no node of the redis cluster answers in time: check spec.redis.cluster.nodes")]
-    Silent,
-    /// Nobody tells; what the last one said.
     #[error(
-        "no node of the redis cluster tells who has which slots: check spec.redis.cluster.nodes"
+        "no node of the redis cluster answers in time: check nodes and tls of spec.redis.cluster"
     )]
-    Refused(#[from] OpenError),
+    Silent,
+    /// Nobody is there; what became of the last try.
+    #[error("no node of the redis cluster can be reached: check spec.redis.cluster.nodes")]
+    Unreachable(#[source] OpenError),
+    /// Nobody tells; what the last one said.
+    #[error("no node of the redis cluster tells who has which slots")]
+    Refused(#[source] OpenError),
     /// It is there, and has nothing to say.
     #[error(
-        "redis at {0} knows of no slots, so it is no part of a cluster: check spec.redis.cluster.nodes; one server is \
+        "redis at {0} knows of no slots: it is no part of a cluster, or of one that has none assigned; one server is \
          named in spec.redis.url"
     )]
     NoSlots(String),
@@ -51,7 +54,8 @@ pub async fn survey(
             Ok(Ok(_none)) => {
                 reason = SurveyError::NoSlots(format!("{}:{}", node.host, node.port));
             }
-            Ok(Err(error)) => reason = error.into(),
+            Ok(Err(error)) if error.is_unreachable() => reason = SurveyError::Unreachable(error),
+            Ok(Err(error)) => reason = SurveyError::Refused(error),
             Err(_elapsed) => {}
         }
     }

@@ -173,14 +173,18 @@ async fn start(spec: &ChildSpec) -> std::io::Result<(Child, JoinHandle<Option<St
     Ok((child, log))
 }
 
-/// What a child that ended said last, to be added to how it ended.
+/// The last error that a child told before it ended, to be added to how it ended.
 async fn last_words(log: JoinHandle<Option<String>>) -> String {
     let Ok(Ok(Some(line))) = tokio::time::timeout(LAST_WORDS, log).await else {
         return String::new();
     };
-    // Time and level stand before the words.
-    let words = line.split_once(" ERROR ").map_or(line.as_str(), |it| it.1);
-    format!(": {}", printable(words, LONGEST_REASON))
+    format!(": {}", printable(&line, LONGEST_REASON))
+}
+
+/// What a line says if it tells an error: of the log, behind time and level, or of the end.
+fn error_of(line: &str) -> Option<&str> {
+    let logged = line.split_once(" ERROR ").map(|it| it.1);
+    logged.or_else(|| line.strip_prefix("error: "))
 }
 
 /// An old address would be taken for the new process's.
@@ -204,7 +208,7 @@ async fn end(mut child: Child, account: &str) {
     }
 }
 
-/// Passes the child's log on, a line at a time; ends with the child, and returns its last line.
+/// Passes the child's log on, a line at a time; ends with the child, and returns its last error.
 async fn pass_on(log: impl AsyncRead + Unpin, account: String) -> Option<String> {
     let mut lines = BufReader::with_capacity(LONGEST_LINE, log);
     let mut line = Vec::new();
@@ -223,7 +227,8 @@ async fn pass_on(log: impl AsyncRead + Unpin, account: String) -> Option<String>
             // A log that nobody takes is no reason to stop.
             let whole = [account.as_bytes(), b": ", &line].concat();
             let _written = tokio::io::stderr().write_all(&whole).await;
-            last = Some(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
+            let text = String::from_utf8_lossy(line.trim_ascii_end());
+            last = error_of(&text).map(str::to_owned).or(last);
             line.clear();
         }
     }
@@ -233,6 +238,16 @@ async fn pass_on(log: impl AsyncRead + Unpin, account: String) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_last_error_of_a_child_is_kept_and_no_other_line() {
+        let log = "2026-11-26T03:40:32Z  INFO ingestor: open\n2026-11-26T03:40:33Z ERROR ingestor: one\n\
+                   error: frames cannot be recorded: no space\n2026-11-26T03:40:34Z  WARN x: two\n";
+        let last = pass_on(log.as_bytes(), "demo".to_owned()).await;
+        assert_eq!(last.as_deref(), Some("frames cannot be recorded: no space"));
+        let last = pass_on("INFO fine\n".as_bytes(), "demo".to_owned()).await;
+        assert_eq!(last, None);
+    }
 
     #[test]
     fn a_child_that_keeps_dying_is_started_ever_more_rarely() {

@@ -98,10 +98,18 @@ pub(crate) fn read(manifest: &Value) -> Result<Credentials, SecretError> {
     }
     for part in ["stringData", "data"] {
         let part = manifest.get(part).and_then(Value::as_object);
-        let names = part.into_iter().flat_map(|part| part.keys().cloned());
-        credentials.names.extend(names);
+        let pairs = part.into_iter().flatten();
+        let keys = pairs.filter(|(name, value)| value.is_string() && is_key(name));
+        credentials.names.extend(keys.map(|(name, _)| name.clone()));
     }
     Ok(credentials)
+}
+
+/// Whether an API server would take it for a key. `access_token:abc`, without a space, is one to YAML,
+/// and must not be shown.
+fn is_key(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !name.is_empty() && name.bytes().all(fits)
 }
 
 fn field<'a>(manifest: &'a Value, part: &str, key: &str) -> Result<Option<&'a str>, SecretError> {
@@ -141,6 +149,15 @@ mod tests {
             read(&json!({"stringData": {"api_key": 12345}})),
             Err(SecretError::NoString("stringData.api_key".to_owned()))
         );
+    }
+
+    #[test]
+    fn values_that_yaml_takes_for_keys_are_not_named() {
+        let secret = json!({"stringData": {
+            "api_key": "fake", "access_token:hunter2": null, "hunter3:": "x", "hunter4": null,
+        }});
+        let secret = read(&secret).unwrap();
+        assert_eq!(secret.names().collect::<Vec<_>>(), ["api_key"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crds::condition::Reason;
 use kite::Instrument;
 use rustc_hash::FxHashMap;
 
-use super::ready::set::list;
+use super::ready::set::{SHOWN, list};
 use super::select::{self, Selection};
 use super::validate::{Account, Choice, Set};
 use super::world::{AccountView, SetView, World};
@@ -211,7 +211,7 @@ fn from_accounts<'w, 'a>(
         return Err(Demand::Held {
             reason: Reason::NoAccount,
             message: format!(
-                "no account that matches can be read ({}): see its Ready condition",
+                "no account that matches can be read ({}): see the Ready condition of each",
                 names(set, accounts)
             ),
         });
@@ -253,19 +253,20 @@ fn nobody(choice: Choice<'_>) -> String {
     match choice {
         Choice::Named(name) => {
             format!(
-                "TickerAccount {name} of spec.accountRef does not exist: create it, or name another"
+                "no TickerAccount {name} is known in this namespace: create it, or name another in spec.accountRef"
             )
         }
         Choice::Labelled(_) => "no TickerAccount of this namespace has the labels of \
                                 spec.accountSelector: label one, or change the selector"
             .to_owned(),
-        Choice::Any => "there is no TickerAccount in this namespace: create one".to_owned(),
+        Choice::Any => "no TickerAccount is known in this namespace: create one".to_owned(),
     }
 }
 
 /// The accounts that match, for people: the first few.
 pub(crate) fn names(set: &SetView<'_>, accounts: &[AccountView<'_>]) -> String {
-    let names = set.matched.iter().map(|at| accounts[*at].name().to_owned());
+    let names = set.matched.iter().take(SHOWN + 1);
+    let names = names.map(|at| accounts[*at].name().to_owned());
     list(&names.collect::<Vec<_>>())
 }
 

@@ -286,7 +286,9 @@ impl Secret {
         };
         let mut names: Vec<&str> = all.collect();
         names.sort_by_key(|name| (!known(name), *name));
+        let more = (names.len() > MOST).then(|| "…".to_owned());
         let names = names.iter().take(MOST);
-        names.map(|name| printable(name, LONGEST)).collect()
+        let names = names.map(|name| printable(name, LONGEST));
+        names.chain(more).collect()
     }
 }

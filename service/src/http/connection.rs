@@ -89,8 +89,9 @@ async fn stalled(moved: &AtomicU64, idle: Duration) {
 pub(super) struct Socket {
     stream: TcpStream,
     moved: Arc<AtomicU64>,
-    _place: OwnedSemaphorePermit,
+    // In this order: whoever gets the place must find the share given back.
     _share: Share,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Socket {

@@ -303,6 +303,7 @@ async fn a_peer_that_holds_connections_open_does_not_keep_others_out() {
     let limits = Limits {
         connections: 4,
         per_peer: 3,
+        header_read: 10 * LONG,
         ..Limits::default()
     };
     let server = start(limits, hello()).await;

@@ -84,11 +84,17 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+fn has_recording(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.file_name());
+    names.any(|name| name.to_string_lossy().ends_with(EXTENSION))
+}
+
 /// The name of a folder in this one that holds a recording.
 fn folder_with_recording(folder: &Path) -> Option<String> {
     let folders = fs::read_dir(folder).ok()?.flatten();
     let mut names: Vec<String> = folders
-        .filter(|entry| list(&entry.path()).is_ok_and(|files| !files.is_empty()))
+        .filter(|entry| has_recording(&entry.path()))
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();

@@ -132,7 +132,7 @@ async fn a_missing_secret_and_a_missing_key() -> Result<()> {
     )?;
     world.local.shows("poor", "False", "KeyMissing").await;
     world
-        .says("poor: Secret poor lacks access_token: add it; its keys are api_key")
+        .says("poor: Secret poor (its keys are api_key) lacks access_token: add it")
         .await;
     world.still_streams().await;
     world.local.write_secret("poor", "fake-token")?;
@@ -287,7 +287,7 @@ async fn names_that_lead_nowhere_are_said() -> Result<()> {
     )?;
     world.local.shows("lost", "False", "NoAccount").await;
     world
-        .says("lost: TickerAccount nobody of spec.accountRef does not exist")
+        .says("lost: no TickerAccount nobody is known in this namespace")
         .await;
     world
         .local

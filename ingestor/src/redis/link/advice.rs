@@ -23,7 +23,7 @@ pub(super) fn about_keys(text: &str) -> String {
             "it cannot save to its disk: see to that, or to its stop-writes-on-bgsave-error"
         }
         "WRONGTYPE" => {
-            "something else has a key of that name: remove it, or choose another publish.channelPrefix"
+            "something else lies at PREFIX:last or PREFIX:stream: remove it, or choose another publish.channelPrefix"
         }
         _ => return format!("redis refuses keys of last values or streams: {text}"),
     };
@@ -34,7 +34,7 @@ pub(super) fn about_keys(text: &str) -> String {
 pub(super) fn about_ticks(text: &str) -> String {
     match code(text) {
         "NOPERM" => format!(
-            "redis refuses what is published: {text}: let its user publish on every channel of the sets"
+            "redis refuses what is published: {text}: let its user PUBLISH (or SPUBLISH) on every channel of the sets"
         ),
         _ => format!("redis refuses what is published: {text}"),
     }

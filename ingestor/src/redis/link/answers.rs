@@ -41,6 +41,8 @@ pub(super) struct Answers {
     replica: Option<Instant>,
     /// The server said that a key is elsewhere.
     moved: bool,
+    /// The link is to be given up, once all answers that came are counted.
+    leave: Option<LinkError>,
     /// Keys were refused, and are not known to be written since.
     unwritten: bool,
 }
@@ -54,20 +56,13 @@ impl Answers {
             unkeeping: Refusing::default(),
             replica: None,
             moved: false,
+            leave: None,
             unwritten: false,
         }
     }
 
     /// Takes the answer to a command of this kind; whether it refuses in a way that is news.
-    ///
-    /// # Errors
-    /// When no command on this link will be answered otherwise.
-    pub(super) fn take(
-        &mut self,
-        kind: Kind,
-        reply: Reply<'_>,
-        now: Instant,
-    ) -> Result<bool, LinkError> {
+    pub(super) fn take(&mut self, kind: Kind, reply: Reply<'_>, now: Instant) -> bool {
         let counts = &mut self.counts;
         let (refusing, done, refused) = match kind {
             Kind::Tick => (
@@ -83,24 +78,31 @@ impl Answers {
             if kind == Kind::Kept {
                 self.replica = None;
             }
-            return Ok(false);
+            return false;
         };
         *refused += 1;
         if text.starts_with(READ_ONLY) {
             self.replica = Some(now);
-            return Err(LinkError::Replica);
+            self.leave = Some(LinkError::Replica);
+            return false;
         }
         if NOT_NOW.iter().any(|code| text.starts_with(code)) {
             let text = String::from_utf8_lossy(text);
-            return Err(LinkError::NotNow(printable(&text, LONGEST_REASON)));
+            self.leave = Some(LinkError::NotNow(printable(&text, LONGEST_REASON)));
+            return false;
         }
         if self.clustered && ELSEWHERE.iter().any(|code| text.starts_with(code)) {
             self.moved = true;
-            return Ok(false);
+            return false;
         }
         self.moved |= self.clustered && text.starts_with(CLUSTER_DOWN);
         self.unwritten |= kind == Kind::Kept;
-        Ok(refusing.on_refused(text, now))
+        refusing.on_refused(text, now)
+    }
+
+    /// Why no command on this link will be answered otherwise, once.
+    pub(super) const fn take_leave(&mut self) -> Option<LinkError> {
+        self.leave.take()
     }
 
     /// A link was opened.
@@ -178,8 +180,7 @@ mod tests {
     fn a_key_that_is_elsewhere_is_no_refusal() {
         let (now, mut answers) = (start(), Answers::new(true));
         for text in [&b"MOVED 1 127.0.0.1:7"[..], b"ASK 1 h:7", b"TRYAGAIN later"] {
-            let news = answers.take(Kind::Kept, Reply::Error(text), now);
-            assert!(matches!(news, Ok(false)));
+            assert!(!answers.take(Kind::Kept, Reply::Error(text), now));
             assert!(answers.take_moved() && !answers.take_moved());
         }
         assert_eq!(answers.refused_keys(now), None);
@@ -190,18 +191,20 @@ mod tests {
     fn a_server_that_is_busy_with_something_else_is_left() {
         let (now, mut answers) = (start(), Answers::new(false));
         let busy = Reply::Error(b"BUSY Redis is busy running a script.");
-        let left = answers.take(Kind::Tick, busy, now);
-        assert!(matches!(left, Err(LinkError::NotNow(_))));
+        assert!(!answers.take(Kind::Tick, busy, now));
+        assert!(matches!(answers.take_leave(), Some(LinkError::NotNow(_))));
+        assert_eq!(answers.counts.failed, 1);
         // A name that is taken is something else.
         let taken = Reply::Error(b"BUSYGROUP Consumer Group name already exists");
-        assert!(answers.take(Kind::Kept, taken, now).is_ok());
+        assert!(answers.take(Kind::Kept, taken, now));
+        assert!(answers.take_leave().is_none());
     }
 
     #[test]
     fn a_cluster_that_is_down_is_told_and_asked_again() {
         let (now, mut answers) = (start(), Answers::new(true));
         let down = Reply::Error(b"CLUSTERDOWN The cluster is down");
-        assert!(matches!(answers.take(Kind::Kept, down, now), Ok(true)));
+        assert!(answers.take(Kind::Kept, down, now));
         assert!(answers.take_moved());
         assert!(answers.refused_keys(now).unwrap().contains("CLUSTERDOWN"));
     }
@@ -211,12 +214,9 @@ mod tests {
         let (now, mut answers) = (start(), Answers::new(false));
         let later = now + Duration::from_secs(60);
         let full = Reply::Error(b"OOM command not allowed");
-        assert!(matches!(answers.take(Kind::Kept, full, now), Ok(true)));
+        assert!(answers.take(Kind::Kept, full, now));
         assert!(!answers.take_recovered(later), "nothing was taken since");
-        assert!(matches!(
-            answers.take(Kind::Kept, Reply::Integer(1), now),
-            Ok(false)
-        ));
+        assert!(!answers.take(Kind::Kept, Reply::Integer(1), now));
         assert!(!answers.take_recovered(now), "some may still be refused");
         assert!(answers.take_recovered(later) && !answers.take_recovered(later));
     }
@@ -225,7 +225,7 @@ mod tests {
     fn one_server_of_a_cluster_is_told_what_it_answers() {
         let (now, mut answers) = (start(), Answers::new(false));
         let moved = Reply::Error(b"MOVED 1 127.0.0.1:7");
-        assert!(matches!(answers.take(Kind::Kept, moved, now), Ok(true)));
+        assert!(answers.take(Kind::Kept, moved, now));
         assert!(!answers.take_moved());
         let said = answers.refused_keys(now).unwrap();
         assert!(said.contains("spec.redis.cluster.nodes"), "{said}");

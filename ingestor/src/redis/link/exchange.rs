@@ -57,6 +57,9 @@ impl Link {
             if self.read(cx, now)? {
                 self.progress = Some(now);
             }
+            if let Some(error) = self.answers.take_leave() {
+                return Err(error);
+            }
         }
         self.write(cx)?;
         match (self.outbox.is_idle(), self.progress) {
@@ -133,7 +136,7 @@ impl Link {
             let Some(kind) = self.outbox.answered() else {
                 return Err(LinkError::Surplus);
             };
-            if self.answers.take(kind, reply, now)? {
+            if self.answers.take(kind, reply, now) {
                 news = Some(kind);
             }
         }

@@ -6,29 +6,46 @@ use contract::mount::REDIS_FILES;
 
 use crate::plan::Secret;
 
-/// A Secret of an account lacks these keys, or has nothing in them.
+/// The ingest process has no value for these keys of a Secret, as it says itself: `access_token`, or
+/// `a usable access_token (it is no text)`. What it has may be older than the Secret.
 pub(super) fn lacking(name: &str, secret: &Secret, keys: &[String]) -> String {
-    let (lacks, them) = (
-        keys.join(" and "),
-        if keys.len() == 1 { "it" } else { "them" },
-    );
-    match secret {
-        Secret::Present { names, .. } if names.is_empty() => {
-            format!("Secret {name} is empty: add {lacks}")
-        }
-        Secret::Present { names, .. } if keys.iter().all(|key| names.contains(key)) => {
-            format!("Secret {name} has nothing in {lacks}: fill {them} in")
-        }
-        Secret::Present { names, .. } => {
-            format!(
-                "Secret {name} lacks {lacks}: add {them}; its keys are {}",
-                names.join(", ")
-            )
-        }
+    let names = match secret {
+        Secret::Present { names, .. } => names,
         Secret::Unknown | Secret::Unreadable | Secret::Missing => {
-            format!("Secret {name} does not exist, or lacks {lacks}: create it, or add {them}")
+            let (lacks, them) = (keys.join(" and "), them(keys.len()));
+            return format!(
+                "Secret {name} does not exist, or lacks {lacks}: create it, or add {them}"
+            );
         }
+    };
+    if names.is_empty() {
+        return format!("Secret {name} is empty: add {}", keys.join(" and "));
     }
+    let (hollow, absent): (Vec<&str>, Vec<&str>) = keys
+        .iter()
+        .map(String::as_str)
+        .partition(|key| names.iter().any(|name| name == key));
+    let absent = (!absent.is_empty()).then(|| {
+        format!(
+            "Secret {name} (its keys are {}) lacks {}: add {}",
+            names.join(", "),
+            absent.join(" and "),
+            them(absent.len())
+        )
+    });
+    let hollow = (!hollow.is_empty()).then(|| {
+        format!(
+            "the ingest pod finds nothing in {} of Secret {name}: fill {} in, a change takes up to a minute to arrive",
+            hollow.join(" and "),
+            them(hollow.len())
+        )
+    });
+    let parts: Vec<String> = absent.into_iter().chain(hollow).collect();
+    parts.join("; ")
+}
+
+const fn them(count: usize) -> &'static str {
+    if count == 1 { "it" } else { "them" }
 }
 
 /// The Secret for Redis does not exist.
@@ -84,13 +101,20 @@ mod tests {
         };
         assert_eq!(
             lacks(&with(&["api_key", "acess_token"]), &["access_token"]),
-            "Secret kite lacks access_token: add it; its keys are api_key, acess_token"
+            "Secret kite (its keys are api_key, acess_token) lacks access_token: add it"
         );
         let hollow = lacks(&with(&["api_key", "access_token"]), &["access_token"]);
-        assert_eq!(
-            hollow,
-            "Secret kite has nothing in access_token: fill it in"
+        assert!(
+            hollow.contains("nothing in access_token of Secret kite: fill it in"),
+            "{hollow}"
         );
+        let both = lacks(&with(&["api_key"]), &["api_key", "access_token"]);
+        assert!(
+            both.contains("lacks access_token: add it; the ingest pod finds nothing in api_key")
+        );
+        let phrase = "a usable access_token (it is no text)";
+        let unusable = lacks(&with(&["api_key", "access_token"]), &[phrase]);
+        assert!(unusable.contains(&format!("lacks {phrase}")), "{unusable}");
         let none = lacks(&with(&[]), &["api_key", "access_token"]);
         assert_eq!(none, "Secret kite is empty: add api_key and access_token");
         let unseen = lacks(&Secret::Unreadable, &["api_key", "access_token"]);
@@ -112,12 +136,12 @@ mod tests {
 
     #[test]
     fn names_of_keys_are_few_and_known_ones_come_first() {
-        let many: Vec<String> = (0..1000).map(|at| format!("a{at}\u{1b}")).collect();
+        let many: Vec<String> = (0..1000).map(|at| format!("a{at}")).collect();
         let names = many.iter().map(String::as_str).chain(["password"]);
         let names = Secret::key_names(names);
         assert_eq!(
             (names.len(), names[0].as_str(), names[1].as_str()),
-            (8, "password", "a0 ")
+            (9, "password", "a0")
         );
     }
 }

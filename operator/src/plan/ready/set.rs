@@ -158,8 +158,8 @@ pub(crate) fn unplaced(scheduled: u32, allowed: usize) -> Reason {
 pub(crate) fn waiting(waiting: u32, selected: u32, allowed: usize, matching: &str) -> String {
     if allowed == 0 {
         return format!(
-            "{waiting} of {selected} instruments wait: no account that matches can be used ({matching}): see its Ready \
-             condition"
+            "{waiting} of {selected} instruments wait: no account that matches can be used ({matching}): see the Ready \
+             condition of each"
         );
     }
     format!(
@@ -184,11 +184,11 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
     };
     let said = |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
     if let Some(holder) = in_state(State::False) {
-        // What will not pass by itself for the account will not for the set.
-        return if holder.ready.due.is_none() {
-            Finding::Fails(holder.ready.reason, said(holder))
-        } else {
-            trouble(holder.ready.reason, said(holder))
+        // It may have failed for what was true before its process was asked, or a rotation ago.
+        return Finding::Trouble {
+            passing: holder.ready.reason,
+            lasting: holder.ready.reason,
+            message: said(holder),
         };
     }
     if let Some(holder) = in_state(State::Unknown) {
@@ -251,9 +251,11 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
     }
 }
 
+/// How many names a message has.
+pub(crate) const SHOWN: usize = 3;
+
 /// The first few names, for a message.
 pub(crate) fn list(samples: &[String]) -> String {
-    const SHOWN: usize = 3;
     let mut shown = samples
         .iter()
         .take(SHOWN)

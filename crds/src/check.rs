@@ -305,6 +305,23 @@ mod tests {
     }
 
     #[test]
+    fn patterns_are_said_in_words_and_near_fields_are_named() {
+        let found = violations(&set(&json!({"instruments": {"symbols": ["INFY"]}})));
+        assert!(found.ends_with("such as NSE:INFY"), "{found}");
+        let found = violations(&set(
+            &json!({"instruments": {"tokens": [1]}, "staleafter": "x", "y": 1}),
+        ));
+        let lines: Vec<&str> = found.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "spec.staleafter: unknown field \"spec.staleafter\": did you mean staleAfter?",
+                "spec.y: unknown field \"spec.y\"",
+            ]
+        );
+    }
+
+    #[test]
     fn other_kinds_are_not_ours() {
         assert!(!is_ours(&json!({"apiVersion": "v1", "kind": "Secret"})));
         assert!(is_ours(

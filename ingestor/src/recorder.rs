@@ -76,11 +76,7 @@ impl Recorder {
             folder: folder.to_owned(),
             source,
         };
-        fs::create_dir_all(folder).map_err(failed)?;
-        let probe = folder.join(".writable");
-        File::create(&probe)
-            .and_then(|_file| fs::remove_file(&probe))
-            .map_err(failed)?;
+        service::folder::ensure_writable(folder).map_err(failed)?;
         let (frames, taken) = sync_channel(QUEUE);
         let counts = Arc::new(Counts::default());
         let files = Files {

@@ -21,10 +21,15 @@ use service::clock::Clock;
 use service::tls::Roots;
 use stage::redis_server::RedisServer;
 use stage::within;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 /// More than the buffers of a loopback connection take.
 const TOO_LARGE: usize = 256 * 1024;
 const TOO_MANY: u64 = 100;
+
+/// The buffer that a link reads answers into, in bytes.
+const READ_AT_ONCE: usize = 16 * 1024;
 
 fn link() -> Links {
     service::tls::install();
@@ -76,6 +81,71 @@ async fn publishes_only_news(link: &mut Links, redis: &RedisServer, before: u64)
     assert!(ticks.tick().await == "new", "something old arrived");
     let counts = link.counts();
     assert_eq!((counts.unknown, counts.published), (before, 1));
+}
+
+/// Reads one command and says its name.
+async fn command(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut words = Vec::new();
+    let mut line = String::new();
+    stream
+        .read_line(&mut line)
+        .await
+        .ok()
+        .filter(|count| *count > 0)?;
+    let count: usize = line.trim_end().strip_prefix('*')?.parse().ok()?;
+    for _ in 0..2 * count {
+        line.clear();
+        stream.read_line(&mut line).await.ok()?;
+        words.push(line.trim_end().to_owned());
+    }
+    words.get(1).cloned()
+}
+
+/// A server that refuses the first link's messages in exactly as many bytes as a link reads at once,
+/// and ends it with the last of them; it takes those of the next one.
+async fn refusing_once(listener: TcpListener) {
+    let refusal = format!("-BUSY {:<56}\r\n", "for a while");
+    for refuses in [true, false] {
+        let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+        let mut refused = 0;
+        while let Some(name) = command(&mut stream).await {
+            let answer = match name.as_str() {
+                "PUBLISH" if refuses => {
+                    refused += 1;
+                    if refused == READ_AT_ONCE / refusal.len() {
+                        stream
+                            .write_all(refusal.repeat(refused).as_bytes())
+                            .await
+                            .unwrap();
+                        break;
+                    }
+                    continue;
+                }
+                "PUBLISH" => ":0\r\n",
+                _ => "+OK\r\n",
+            };
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn why_a_link_was_left_is_nothing_against_the_next() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(refusing_once(listener));
+    let mut link = link();
+    link.set_target(&Target::parse(&url).unwrap());
+    turn(&mut link, Links::is_open).await;
+    for _ in 0..256 {
+        publish(&mut link, &"old".into());
+    }
+    turn(&mut link, |link| link.counts().failed == 256).await;
+    turn(&mut link, Links::is_open).await;
+    publish(&mut link, &"new".into());
+    turn(&mut link, |link| link.counts().published == 1).await;
+    let counts = link.counts();
+    assert_eq!((counts.reconnects, counts.unknown), (1, 0));
 }
 
 #[tokio::test]

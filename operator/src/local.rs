@@ -4,10 +4,10 @@
 //! Owns the loop. It uses the cluster's planner and the cluster's ingest program, and must not
 //! decide anything itself.
 
-mod checks;
 mod child;
 mod error;
 mod folder;
+mod ingest;
 mod inquiry;
 mod known;
 mod manifest;
@@ -25,12 +25,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use service::clock::Clock;
+use service::folder::ensure_writable;
 use service::signal::Shutdown;
 use tokio::sync::{mpsc, watch};
 
-use self::checks::{check_writable, find_ingestor};
 pub use self::error::{LocalError, StateFolderError};
 use self::folder::Folder;
+use self::ingest::find_ingestor;
 use self::inquiry::Finding;
 use self::printer::Printer;
 use self::running::Means;
@@ -104,8 +105,9 @@ pub async fn run(
     }
     let ingestor = find_ingestor(settings.ingestor.as_deref())?;
     if let Some(path) = &settings.record {
+        // Ingest processes would find out, each for itself and over and over.
         let path = path.clone();
-        check_writable(&path).map_err(|source| LocalError::Record { path, source })?;
+        ensure_writable(&path).map_err(|source| LocalError::Record { path, source })?;
     }
     let state =
         StateFolder::open(&manifests, settings.state.as_deref()).map_err(StateFolderError)?;

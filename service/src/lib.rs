@@ -1,5 +1,5 @@
 //! The shell every binary wears: TLS, logs, signals, the clock, the accept loop, probes, metrics,
-//! task supervision and the last words before exit.
+//! task supervision, folders that can be written to and the last words before exit.
 //!
 //! It must not know what the binary does: nothing here speaks of a market, a cluster or a store.
 //!
@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod exit;
+pub mod folder;
 pub mod http;
 pub mod metrics;
 pub mod probe;

@@ -167,3 +167,19 @@ async fn show(stage: &Stage, record: &Record) {
         Kind::Text => stage.text(&record.payload).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_instruments_list_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.csv");
+        let missing = read_list(&path).unwrap_err();
+        assert!(matches!(missing, ReplayError::Read(..)));
+        std::fs::write(&path, "<html>").unwrap();
+        let other = read_list(&path).unwrap_err();
+        assert!(matches!(other, ReplayError::Instruments(..)), "{other}");
+    }
+}

@@ -1,16 +1,14 @@
 //! Unmodified official clients on the simulator: what they read is what was sent.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::process::Output;
 
 use anyhow::Result;
 use kite::{Detail, Packet};
 use serde_json::{Value, json};
+use tests::Simulator;
 use tests::simulator::from_hex;
-use tests::{Local, RedisServer, Simulator};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 const NIFTY: &str = "256265";
@@ -70,43 +68,6 @@ async fn the_official_python_client_connects_subscribes_and_reads() -> Result<()
     assert_eq!(read.len(), 3, "{read:?}");
     assert!(read.values().sum::<usize>() >= 30);
     Ok(())
-}
-
-/// The README's reader, on what `local` publishes.
-#[tokio::test]
-async fn the_reader_of_the_readme_prints_ticks() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let readme = std::fs::read_to_string(root.join("README.md"))?;
-    let (_, code) = readme.split_once("```python\n").expect("a reader");
-    let (code, _) = code.split_once("```").expect("its end");
-    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
-    let port = redis.address().port();
-    let code = code.replace("redis.Redis()", &format!("redis.Redis(port={port})"));
-    let mut local = Local::new(&redis)?;
-    local.write_account("demo", &simulator, "")?;
-    local.write_set("mixed", "full", &["NSE:INFY", "NSE:NIFTY 50"], "")?;
-    let mut reader = Command::new(root.join(".state/python/bin/python"))
-        .args(["-c", &code])
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    local.start()?;
-    local.shows("mixed", "True", "Streaming").await;
-    let mut lines = BufReader::new(reader.stdout.take().expect("its output")).lines();
-    let mut missing = BTreeSet::from(["INFY", "NIFTY 50"]);
-    let reading = async {
-        while !missing.is_empty() {
-            let line = lines.next_line().await?.expect("the reader reads on");
-            let (name, price) = line.rsplit_once(' ').expect("a name and a price");
-            assert!(
-                price.parse::<f64>().is_ok_and(|price| price > 0.0),
-                "{line}"
-            );
-            missing.remove(name);
-        }
-        anyhow::Ok(())
-    };
-    tokio::time::timeout(Duration::from_secs(20), reading).await?
 }
 
 /// The ticks that the client printed, in order.

@@ -1,8 +1,8 @@
 //! Whether the Secrets of accounts exist, when they change, and whose API key is whose: read by
 //! name, the metadata only unless it has changed.
 //!
-//! Keeps nothing of what they hold but a salted fingerprint of the API key, and names of keys. Never a list: the right to
-//! list Secrets is the right to read them all.
+//! Keeps nothing of what they hold but a salted fingerprint of the API key, and names of keys. Never a
+//! list: the right to list Secrets is the right to read them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

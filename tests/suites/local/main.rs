@@ -7,6 +7,7 @@ mod demo;
 mod digits;
 mod fail_static;
 mod fleet;
+mod reader;
 mod recording;
 mod secrets;
 mod streaming;

@@ -54,11 +54,13 @@ impl Link {
         // In this order an end that has come is seen before anything more is written.
         if self.is_look_due(cx, now)? {
             self.looked = Some(now);
-            if self.read(cx, now)? {
-                self.progress = Some(now);
-            }
+            let read = self.read(cx, now);
+            // It says more than that the stream ended, and is nothing against the next link.
             if let Some(error) = self.answers.take_leave() {
                 return Err(error);
+            }
+            if read? {
+                self.progress = Some(now);
             }
         }
         self.write(cx)?;

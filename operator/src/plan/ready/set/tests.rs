@@ -63,8 +63,12 @@ fn found_with(
             lasting,
             message,
         } => {
-            // The right word at once where another has failed.
-            assert!(passing == Reason::Connecting || passing == lasting);
+            // The right word at once where its account has failed.
+            let expected = match ready.state {
+                State::False => lasting,
+                State::True | State::Unknown => Reason::Connecting,
+            };
+            assert_eq!(passing, expected);
             ("Trouble", lasting, message)
         }
         Finding::Waits(reason, message) => ("Waits", reason, message),

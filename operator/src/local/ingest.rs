@@ -1,18 +1,8 @@
-//! What can be found out before anything runs.
+//! Which ingest program runs.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::LocalError;
-
-/// Makes the folder if need be. Ingest processes would find out, each for itself and over and over.
-pub(super) fn check_writable(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let probe = folder.join(".writable");
-    fs::File::create(&probe)?;
-    fs::remove_file(&probe)
-}
 
 /// The program named, else the one beside this program, else the one on the PATH.
 pub(super) fn find_ingestor(named: Option<&Path>) -> Result<PathBuf, LocalError> {

@@ -210,6 +210,7 @@ impl Link {
 
     /// Forgets that keys were refused: others are written from now on, or none.
     pub fn forgive_keeping(&mut self) {
+        self.outbox.outdate_kept();
         self.answers.forgive_keeping();
     }
 

@@ -24,6 +24,18 @@ pub enum Kind {
 /// Set in the size of a command that is no tick; no command is that long.
 const KEPT: u32 = 1 << 31;
 
+/// Set besides, once keys are no longer written as when it was appended.
+const OUTDATED: u32 = 1 << 30;
+
+/// A command that was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What it carried.
+    pub kind: Kind,
+    /// Whether [`Outbox::outdate_kept`] came after it: what is said of it says nothing of later ones.
+    pub outdated: bool,
+}
+
 /// Commands in order: the oldest unanswered first.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -90,10 +102,22 @@ impl Outbox {
     /// The oldest command was answered; `None` when there is none.
     #[inline]
     #[must_use]
-    pub fn answered(&mut self) -> Option<Kind> {
+    pub fn answered(&mut self) -> Option<Answered> {
         let size = self.sizes.pop_front()?;
         self.unanswered -= bytes_of(size);
-        Some(kind_of(size))
+        Some(Answered {
+            kind: kind_of(size),
+            outdated: size & OUTDATED != 0,
+        })
+    }
+
+    /// Other keys are written from now on, or in another way.
+    pub fn outdate_kept(&mut self) {
+        for size in &mut self.sizes {
+            if kind_of(*size) == Kind::Kept {
+                *size |= OUTDATED;
+            }
+        }
     }
 
     /// The link died. Commands of which any byte was written are forgotten, and ticks counted:
@@ -141,7 +165,7 @@ const fn kind_of(size: u32) -> Kind {
 }
 
 const fn bytes_of(size: u32) -> usize {
-    (size & !KEPT) as usize
+    (size & !(KEPT | OUTDATED)) as usize
 }
 
 #[cfg(test)]
@@ -211,9 +235,25 @@ mod tests {
         assert!(!outbox.can_take());
         outbox.wrote(WINDOW);
         assert!(!outbox.can_take(), "written is not answered");
-        assert_eq!(outbox.answered(), Some(Kind::Tick));
+        assert_eq!(outbox.answered().map(|it| it.kind), Some(Kind::Tick));
         assert!(outbox.can_take() && outbox.is_idle());
         assert_eq!(outbox.answered(), None);
+    }
+
+    #[test]
+    fn keys_under_way_are_outdated_and_ticks_and_later_keys_are_not() {
+        let mut outbox = Outbox::default();
+        for kind in [Kind::Kept, Kind::Tick] {
+            outbox.push(kind, |out| out.push(b'x'));
+        }
+        outbox.outdate_kept();
+        outbox.push(Kind::Kept, |out| out.push(b'x'));
+        let answered = [outbox.answered(), outbox.answered(), outbox.answered()];
+        let outdated = answered.map(|it| it.map(|it| (it.kind, it.outdated)));
+        let (kept, tick) = (Kind::Kept, Kind::Tick);
+        let expected = [(kept, true), (tick, false), (kept, false)].map(Some);
+        assert_eq!(outdated, expected);
+        assert_eq!(outbox.unanswered(), 0);
     }
 
     proptest! {
@@ -236,7 +276,7 @@ mod tests {
                     Step::Answer => {
                         if model.commands.front().is_some_and(|(_, size, written, _)| size == written) {
                             let kind = model.commands.pop_front().map(|one| one.3);
-                            prop_assert_eq!(outbox.answered(), kind);
+                            prop_assert_eq!(outbox.answered().map(|it| it.kind), kind);
                         }
                     }
                     Step::Lose => prop_assert_eq!(outbox.lose(), model.lose()),

@@ -9,7 +9,7 @@ use service::text::{LONGEST_REASON, printable};
 use super::advice;
 use super::fault::LinkError;
 use crate::redis::counts::Counts;
-use crate::redis::outbox::Kind;
+use crate::redis::outbox::{Answered, Kind};
 use crate::redis::refusing::Refusing;
 use crate::redis::resp::Reply;
 
@@ -61,8 +61,9 @@ impl Answers {
         }
     }
 
-    /// Takes the answer to a command of this kind; whether it refuses in a way that is news.
-    pub(super) fn take(&mut self, kind: Kind, reply: Reply<'_>, now: Instant) -> bool {
+    /// Takes the answer to a command; whether it refuses in a way that is news.
+    pub(super) fn take(&mut self, command: Answered, reply: Reply<'_>, now: Instant) -> bool {
+        let kind = command.kind;
         let counts = &mut self.counts;
         let (refusing, done, refused) = match kind {
             Kind::Tick => (
@@ -96,6 +97,9 @@ impl Answers {
             return false;
         }
         self.moved |= self.clustered && text.starts_with(CLUSTER_DOWN);
+        if command.outdated {
+            return false;
+        }
         self.unwritten |= kind == Kind::Kept;
         refusing.on_refused(text, now)
     }
@@ -171,6 +175,15 @@ fn refused(refusing: &Refusing, now: Instant) -> Option<String> {
 mod tests {
     use super::*;
 
+    const TICK: Answered = Answered {
+        kind: Kind::Tick,
+        outdated: false,
+    };
+    const KEPT: Answered = Answered {
+        kind: Kind::Kept,
+        outdated: false,
+    };
+
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     fn start() -> Instant {
         Instant::now()
@@ -180,7 +193,7 @@ mod tests {
     fn a_key_that_is_elsewhere_is_no_refusal() {
         let (now, mut answers) = (start(), Answers::new(true));
         for text in [&b"MOVED 1 127.0.0.1:7"[..], b"ASK 1 h:7", b"TRYAGAIN later"] {
-            assert!(!answers.take(Kind::Kept, Reply::Error(text), now));
+            assert!(!answers.take(KEPT, Reply::Error(text), now));
             assert!(answers.take_moved() && !answers.take_moved());
         }
         assert_eq!(answers.refused_keys(now), None);
@@ -191,12 +204,12 @@ mod tests {
     fn a_server_that_is_busy_with_something_else_is_left() {
         let (now, mut answers) = (start(), Answers::new(false));
         let busy = Reply::Error(b"BUSY Redis is busy running a script.");
-        assert!(!answers.take(Kind::Tick, busy, now));
+        assert!(!answers.take(TICK, busy, now));
         assert!(matches!(answers.take_leave(), Some(LinkError::NotNow(_))));
         assert_eq!(answers.counts.failed, 1);
         // A name that is taken is something else.
         let taken = Reply::Error(b"BUSYGROUP Consumer Group name already exists");
-        assert!(answers.take(Kind::Kept, taken, now));
+        assert!(answers.take(KEPT, taken, now));
         assert!(answers.take_leave().is_none());
     }
 
@@ -204,7 +217,7 @@ mod tests {
     fn a_cluster_that_is_down_is_told_and_asked_again() {
         let (now, mut answers) = (start(), Answers::new(true));
         let down = Reply::Error(b"CLUSTERDOWN The cluster is down");
-        assert!(answers.take(Kind::Kept, down, now));
+        assert!(answers.take(KEPT, down, now));
         assert!(answers.take_moved());
         assert!(answers.refused_keys(now).unwrap().contains("CLUSTERDOWN"));
     }
@@ -214,18 +227,34 @@ mod tests {
         let (now, mut answers) = (start(), Answers::new(false));
         let later = now + Duration::from_secs(60);
         let full = Reply::Error(b"OOM command not allowed");
-        assert!(answers.take(Kind::Kept, full, now));
+        assert!(answers.take(KEPT, full, now));
         assert!(!answers.take_recovered(later), "nothing was taken since");
-        assert!(!answers.take(Kind::Kept, Reply::Integer(1), now));
+        assert!(!answers.take(KEPT, Reply::Integer(1), now));
         assert!(!answers.take_recovered(now), "some may still be refused");
         assert!(answers.take_recovered(later) && !answers.take_recovered(later));
+    }
+
+    /// Nothing may be written any more that could show that keys are taken again.
+    #[test]
+    fn a_refusal_of_what_is_no_longer_written_is_not_told() {
+        let (now, mut answers) = (start(), Answers::new(false));
+        let refused = Reply::Error(b"NOPERM this user has no permissions");
+        assert!(answers.take(KEPT, refused, now));
+        answers.forgive_keeping();
+        let outdated = Answered {
+            outdated: true,
+            ..KEPT
+        };
+        assert!(!answers.take(outdated, refused, now));
+        assert_eq!(answers.refused_keys(now), None);
+        assert_eq!(answers.counts.unkept, 2);
     }
 
     #[test]
     fn one_server_of_a_cluster_is_told_what_it_answers() {
         let (now, mut answers) = (start(), Answers::new(false));
         let moved = Reply::Error(b"MOVED 1 127.0.0.1:7");
-        assert!(answers.take(Kind::Kept, moved, now));
+        assert!(answers.take(KEPT, moved, now));
         assert!(!answers.take_moved());
         let said = answers.refused_keys(now).unwrap();
         assert!(said.contains("spec.redis.cluster.nodes"), "{said}");

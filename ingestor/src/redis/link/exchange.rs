@@ -135,11 +135,11 @@ impl Link {
     fn count_replies(&mut self, now: Instant) -> Result<(), LinkError> {
         let mut news = None;
         while let Some(reply) = self.replies.next_reply()? {
-            let Some(kind) = self.outbox.answered() else {
+            let Some(command) = self.outbox.answered() else {
                 return Err(LinkError::Surplus);
             };
-            if self.answers.take(kind, reply, now) {
-                news = Some(kind);
+            if self.answers.take(command, reply, now) {
+                news = Some(command.kind);
             }
         }
         let (what, text) = match news {

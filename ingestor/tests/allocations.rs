@@ -9,6 +9,7 @@ mod stage;
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use contract::KeepStream;
 use ingestor::plane::publisher::Publisher;
@@ -25,6 +26,12 @@ const INSTRUMENTS: u32 = 20;
 
 /// A third of what Redis may leave unanswered.
 const FRAMES: i32 = 12;
+
+/// Between two frames: all of them together are longer than the interval of last values.
+const BEAT: Duration = Duration::from_millis(5);
+
+/// How long a [`stage::LOOK`] of the manual clock takes.
+const SLOWED: Duration = Duration::from_millis(50);
 
 fn frame(price: i32, now: u32) -> Vec<u8> {
     let mut builder = FrameBuilder::default();
@@ -43,24 +50,27 @@ fn frame(price: i32, now: u32) -> Vec<u8> {
     builder.finish()
 }
 
-/// Turns it until `done`, with an alarm for what it does unasked.
-async fn turn(publisher: &mut Publisher, clock: &Clock, done: impl Fn(&Publisher) -> bool) {
-    let mut alarm = Box::pin(tokio::time::sleep(stage::LOOK));
+/// Turns it until `done`, with an alarm for what it does unasked, and returns how often it allocated
+/// meanwhile. Its clock is slow, so that a Redis without a processor is not taken for one that is gone.
+async fn turn(publisher: &mut Publisher, clock: &Clock, done: impl Fn(&Publisher) -> bool) -> u64 {
+    let mut alarm = Box::pin(tokio::time::sleep(SLOWED));
+    let mut allocations = 0;
     let turning = poll_fn(|cx| {
         loop {
-            while publisher.poll(cx, clock.now()) {}
+            let turns = allocation_counter::measure(|| while publisher.poll(cx, clock.now()) {});
+            allocations += turns.count_total;
             if done(publisher) {
                 return Poll::Ready(());
             }
             if alarm.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            alarm
-                .as_mut()
-                .reset(tokio::time::Instant::now() + stage::LOOK);
+            clock.advance(stage::LOOK);
+            alarm.as_mut().reset(tokio::time::Instant::now() + SLOWED);
         }
     });
     stage::within("the publisher", turning).await;
+    allocations
 }
 
 #[tokio::test]
@@ -69,7 +79,7 @@ async fn ticks_go_through_without_an_allocation() {
     let mut assigned = stage::assignment(&kite, redis.port());
     assigned.instruments = (1..=INSTRUMENTS).map(stage::option).collect();
     stage::keep_all(&mut assigned, Some(KeepStream::Entries(1_000)));
-    let clock = Clock::system();
+    let clock = Clock::manual(Clock::system().wall());
     let access = Access::new(None, Roots::of_machine()).unwrap();
     let links = Links::new(access, "kite-ingestor:test".to_owned(), 1);
     let mut publisher = Publisher::new(links, clock.clone());
@@ -85,15 +95,18 @@ async fn ticks_go_through_without_an_allocation() {
     let publish = |publisher: &mut Publisher| {
         let mut cx = Context::from_waker(Waker::noop());
         for frame in &frames {
+            clock.advance(BEAT);
             publisher.on_frame(frame, clock.now());
             publisher.poll(&mut cx, clock.now());
         }
     };
 
-    // Buffers find their size.
+    // Buffers find their size: the largest is that of a Redis that answers nothing for twice as long.
     for _ in 0..2 {
+        redis.signal("-STOP");
         publish(&mut publisher);
         publish(&mut publisher);
+        redis.signal("-CONT");
         turn(&mut publisher, &clock, Publisher::is_drained).await;
     }
     let before = publisher.stats.ticks;
@@ -103,7 +116,8 @@ async fn ticks_go_through_without_an_allocation() {
     assert_eq!(publisher.stats.conflated, 0);
     assert_eq!(allocations.count_total, 0, "{allocations:?}");
 
-    turn(&mut publisher, &clock, Publisher::is_drained).await;
+    let while_answered = turn(&mut publisher, &clock, Publisher::is_drained).await;
+    assert_eq!(while_answered, 0, "allocations while Redis answers");
     let counts = publisher.links.counts();
     assert_eq!(counts.published, publisher.stats.ticks);
     assert!(counts.kept > counts.published, "streams and last values");

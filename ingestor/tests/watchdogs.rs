@@ -8,6 +8,7 @@ use contract::Report;
 use contract::report::ConnectionState;
 use kite::{Command, Mode};
 use stage::kite_server::{KiteServer, Seen, frame, full};
+use stage::lateness::Lateness;
 use stage::network::{Lost, Network};
 use stage::redis_server::RedisServer;
 use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, servers, token, within};
@@ -165,16 +166,16 @@ async fn a_silent_way_to_kite_is_given_up_and_dialled_again() {
         .until("ticks", |report| report.streaming == 1)
         .await;
     network.cut(Lost::Everything);
-    let start = Instant::now();
+    let (start, lateness) = (Instant::now(), Lateness::start());
     let report = ingestor
         .until("the end", |report| {
             state(report) != Some(ConnectionState::Live)
         })
         .await;
-    let given_up = start.elapsed();
+    let (given_up, late) = (start.elapsed(), lateness.total());
     assert!(
-        (LEAST_SILENCE..MOST_SILENCE).contains(&given_up),
-        "{given_up:?}"
+        (LEAST_SILENCE..MOST_SILENCE + late).contains(&given_up),
+        "{given_up:?}, {late:?}"
     );
     let error = report.connections[0].last_error.clone().unwrap();
     assert!(error.contains("no frame or answer in time"), "{error}");

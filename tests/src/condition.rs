@@ -3,37 +3,52 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// How often a condition is looked at.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// The limit that suits most conditions: long enough for a loaded machine, short enough to notice.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is seen may go on changing for so long beyond a limit: a counter that runs for ever is no
+/// progress.
+const PROGRESS: Duration = Duration::from_secs(300);
+
 /// Waits until `probe` gives `Ok`, and returns that.
 ///
 /// # Panics
-/// After [`PATIENCE`], with the last `Err`: what was seen instead.
+/// When nothing has changed for [`PATIENCE`], with the last `Err`: what was seen instead.
 pub async fn eventually<T, E: Debug>(what: &str, probe: impl AsyncFnMut() -> Result<T, E>) -> T {
     within(PATIENCE, what, probe).await
 }
 
-/// As [`eventually`], with a limit of its own.
+/// As [`eventually`], with a limit of its own. It counts from the last change of what is seen, so that
+/// a slow machine which gets on has the time it needs.
 ///
 /// # Panics
-/// After `limit`, with the last `Err`.
+/// When nothing has changed for `limit`, with the last `Err`.
 pub async fn within<T, E: Debug>(
     limit: Duration,
     what: &str,
     mut probe: impl AsyncFnMut() -> Result<T, E>,
 ) -> T {
-    let deadline = tokio::time::Instant::now() + limit;
+    let start = Instant::now();
+    let (mut last, mut changed) = (String::new(), start);
     loop {
-        match probe().await {
+        let seen = match probe().await {
             Ok(value) => return value,
-            Err(seen) if tokio::time::Instant::now() >= deadline => {
-                panic!("{what}: not within {limit:?}; last seen: {seen:#?}")
-            }
-            Err(_) => tokio::time::sleep(INTERVAL).await,
+            Err(seen) => format!("{seen:#?}"),
+        };
+        let now = Instant::now();
+        if seen != last {
+            (last, changed) = (seen, now);
         }
+        let (still, all) = (now - changed, now - start);
+        assert!(
+            still < limit && all < limit + PROGRESS,
+            "{what}: not after {all:?}, of which {still:?} without progress; last seen: {last}"
+        );
+        tokio::time::sleep(INTERVAL).await;
     }
 }

@@ -1,7 +1,7 @@
 //! A plain Redis subscriber, as a back end would be, that reads ticks and no events.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use futures::StreamExt;
@@ -71,40 +71,44 @@ impl Ticks {
     /// When a message was no JSON.
     #[must_use]
     pub fn all(&self) -> Vec<Message> {
-        assert!(
-            !self.task.is_finished(),
-            "the subscriber ended: a message was no JSON"
-        );
-        self.messages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().clone()
     }
 
     /// How many so far.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.messages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.lock().len()
     }
 
     /// Forgets everything so far.
     pub fn clear(&self) {
-        self.messages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.lock().clear();
     }
 
     /// The ticks of one instrument so far.
     #[must_use]
     pub fn of(&self, token: u64) -> Vec<Message> {
-        self.all()
-            .into_iter()
-            .filter(|message| message.tick["token"] == token)
-            .collect()
+        let messages = self.lock();
+        let of_token = messages
+            .iter()
+            .filter(|message| message.tick["token"] == token);
+        of_token.cloned().collect()
+    }
+
+    /// The newest tick of one instrument.
+    #[must_use]
+    pub fn newest(&self, token: u64) -> Option<Message> {
+        let messages = self.lock();
+        let of_token = |message: &&Message| message.tick["token"] == token;
+        messages.iter().rfind(of_token).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Message>> {
+        assert!(
+            !self.task.is_finished(),
+            "the subscriber ended: a message was no JSON"
+        );
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for `more` further messages.
@@ -124,7 +128,7 @@ impl Ticks {
     /// Waits for a tick of `token` and returns its newest.
     pub async fn tick_of(&self, token: u64) -> Message {
         eventually("a tick of the token", async || {
-            self.of(token).pop().ok_or(token)
+            self.newest(token).ok_or_else(|| self.count())
         })
         .await
     }
@@ -137,10 +141,10 @@ impl Ticks {
     #[must_use]
     pub fn missing(&self) -> u64 {
         let mut channels: BTreeMap<_, (u64, u64)> = BTreeMap::new();
-        for message in self.all() {
-            let (count, newest) = channels.entry(channel_key(&message)).or_default();
+        for message in self.lock().iter() {
+            let (count, newest) = channels.entry(channel_key(message)).or_default();
             *count += 1;
-            *newest = seq(&message).max(*newest);
+            *newest = seq(message).max(*newest);
         }
         channels
             .into_values()
@@ -154,9 +158,9 @@ impl Ticks {
     /// At a gap or a repetition.
     pub fn assert_gapless(&self) {
         let mut last = BTreeMap::new();
-        for message in self.all() {
-            let key = channel_key(&message);
-            let seq = seq(&message);
+        for message in self.lock().iter() {
+            let key = channel_key(message);
+            let seq = seq(message);
             if let Some(previous) = last.insert(key.clone(), seq) {
                 assert_eq!(seq, previous + 1, "gap in {key:?}");
             }

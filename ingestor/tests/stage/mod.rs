@@ -16,6 +16,7 @@
 
 pub mod folders;
 pub mod kite_server;
+pub mod lateness;
 pub mod network;
 pub mod redis_cluster;
 pub mod redis_server;
@@ -33,14 +34,18 @@ pub use folders::Folders;
 use kite::{InstrumentType, Mode, Token};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kite-ingestor");
 
 pub const API_KEY: &str = "fake-api-key";
 pub const ACCESS_TOKEN: &str = "fake-access-token";
 
-/// Every wait of a test ends after this.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// A wait of a test ends after this, or when nothing it can see has changed for so long.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is seen may go on changing for so long: a counter that runs for ever is no progress.
+const PROGRESS: Duration = Duration::from_secs(300);
 
 /// How often a condition is looked at where nothing tells of it.
 pub const LOOK: Duration = Duration::from_millis(10);
@@ -127,26 +132,27 @@ impl Ingestor {
         serde_json::from_str(&self.get(contract::REPORT_PATH).await.1).unwrap()
     }
 
-    /// Waits for a report that fits.
+    /// Waits for a report that fits, as long as reports change.
     pub async fn until(&self, what: &str, fits: impl Fn(&Report) -> bool) -> Report {
         let mut look = tokio::time::interval(LOOK);
-        let mut last = None;
-        let found = tokio::time::timeout(PATIENCE, async {
-            loop {
-                look.tick().await;
-                let report = self.report().await;
-                if fits(&report) {
-                    return report;
-                }
-                last = Some(report);
+        let start = Instant::now();
+        let (mut last, mut changed) = (None, start);
+        loop {
+            look.tick().await;
+            let report = within("a report", self.report()).await;
+            if fits(&report) {
+                return report;
             }
-        });
-        match found.await {
-            Ok(report) => report,
-            Err(_) => panic!(
-                "{what}: not within {PATIENCE:?}, but {last:#?}\n{}",
+            let now = Instant::now();
+            if last.as_ref() != Some(&report) {
+                (last, changed) = (Some(report), now);
+            }
+            let (still, all) = (now - changed, now - start);
+            assert!(
+                still < PATIENCE && all < PROGRESS,
+                "{what}: not after {all:?}, of which {still:?} without progress, but {last:#?}\n{}",
                 self.log()
-            ),
+            );
         }
     }
 

@@ -177,8 +177,14 @@ impl Subscriber {
 
     /// The same, however long it takes.
     pub async fn next(&mut self) -> (String, Value) {
+        let (channel, json) = self.raw().await;
+        (channel, serde_json::from_str(&json).unwrap())
+    }
+
+    /// The same, as it came.
+    pub async fn raw(&mut self) -> (String, String) {
         let mut parts = self.array().await;
-        let json = serde_json::from_str(&parts.pop().unwrap()).unwrap();
+        let json = parts.pop().unwrap();
         (parts.pop().unwrap(), json)
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::Result;
 use tests::{Local, RedisServer, Simulator};
@@ -43,5 +42,5 @@ async fn the_reader_of_the_readme_prints_ticks() -> Result<()> {
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(Duration::from_secs(20), reading).await?
+    tokio::time::timeout(tests::condition::PATIENCE, reading).await?
 }

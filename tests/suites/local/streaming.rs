@@ -144,8 +144,7 @@ async fn an_ingest_process_that_dies_is_started_again() -> Result<()> {
     tests::process::signal(child, "KILL").await?;
     eventually("a tick of the new process", async || {
         let newest = ticks
-            .of(408_065)
-            .pop()
+            .newest(408_065)
             .map(|message| message.tick["epoch"].clone());
         if newest.as_ref() != Some(&first) {
             Ok(())

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kite::Token;
-use kite::recording::Kind;
+use kite::recording::FrameKind;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
@@ -222,11 +222,11 @@ impl Plane {
         let now_us = self.setup.clock.wall_micros();
         match frame {
             Frame::Binary(bytes) => {
-                recorder.offer(now_us, connection, Kind::Binary, bytes.clone());
+                recorder.offer(now_us, connection, FrameKind::Binary, bytes.clone());
             }
             Frame::Text(text) => {
                 let bytes = Bytes::copy_from_slice(text.as_bytes());
-                recorder.offer(now_us, connection, Kind::Text, bytes);
+                recorder.offer(now_us, connection, FrameKind::Text, bytes);
             }
             Frame::Control => {}
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use kite::recording::{self, Kind, MAGIC};
+use kite::recording::{self, FrameKind, MAGIC};
 use service::clock::Clock;
 
 /// Frames that wait for the disk; at 45,000 ticks a second they come from two seconds.
@@ -53,7 +53,7 @@ pub struct Counts {
 struct Frame {
     received_us: i64,
     connection: u8,
-    kind: Kind,
+    kind: FrameKind,
     payload: Bytes,
 }
 
@@ -93,7 +93,7 @@ impl Recorder {
     }
 
     /// Records a frame, or counts it as lost.
-    pub fn offer(&self, received_us: i64, connection: u8, kind: Kind, payload: Bytes) {
+    pub fn offer(&self, received_us: i64, connection: u8, kind: FrameKind, payload: Bytes) {
         let frame = Frame {
             received_us,
             connection,

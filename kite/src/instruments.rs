@@ -18,7 +18,7 @@ use self::lines::BoundedLines;
 use crate::Token;
 
 /// More rows than this are no dump of Kite's, which has about 150,000.
-const MOST_ROWS: usize = 500_000;
+const MAX_ROWS: usize = 500_000;
 
 /// One row of the dump.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,7 +151,7 @@ pub enum DumpError {
     #[error("instruments dump has no column {0:?}: this is not the CSV that Kite documents")]
     MissingColumn(&'static str),
     /// More rows than Kite has instruments.
-    #[error("instruments dump has more than {MOST_ROWS} rows: this is not Kite's")]
+    #[error("instruments dump has more than {MAX_ROWS} rows: this is not Kite's")]
     TooManyRows,
 }
 
@@ -188,12 +188,12 @@ pub fn read(dump: impl Read) -> Result<Dump, DumpError> {
         .flexible(true)
         .from_reader(BoundedLines::new(dump));
     let columns = Columns::find(reader.headers()?)?;
-    let mut names = Names::default();
+    let mut names = Interner::default();
     let mut dump = Dump::default();
     // Text is asked for cell by cell: as a whole, a record that is none would end the reading.
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record)? {
-        if dump.instruments.len() + dump.rejected.count >= MOST_ROWS {
+        if dump.instruments.len() + dump.rejected.count >= MAX_ROWS {
             return Err(DumpError::TooManyRows);
         }
         match columns.row(&record, &mut names) {
@@ -278,12 +278,12 @@ impl Columns {
         })
     }
 
-    fn row(&self, record: &csv::ByteRecord, names: &mut Names) -> Result<Instrument, RowError> {
+    fn row(&self, record: &csv::ByteRecord, names: &mut Interner) -> Result<Instrument, RowError> {
         Ok(Instrument {
             token: Token(cell(record, self.token, "instrument_token", whole)?),
             exchange_token: cell(record, self.exchange_token, "exchange_token", whole)?,
             tradingsymbol: cell(record, self.tradingsymbol, "tradingsymbol", filled)?.into(),
-            name: names.shared(cell(record, self.name, "name", Some)?),
+            name: names.intern(cell(record, self.name, "name", Some)?),
             expiry: cell(record, self.expiry, "expiry", day)?,
             strike: cell(record, self.strike, "strike", decimal)?,
             tick_size: cell(record, self.tick_size, "tick_size", decimal)?,
@@ -291,8 +291,8 @@ impl Columns {
             instrument_type: cell(record, self.instrument_type, "instrument_type", |cell| {
                 cell.parse().ok()
             })?,
-            segment: names.shared(cell(record, self.segment, "segment", filled)?),
-            exchange: names.shared(cell(record, self.exchange, "exchange", filled)?),
+            segment: names.intern(cell(record, self.segment, "segment", filled)?),
+            exchange: names.intern(cell(record, self.exchange, "exchange", filled)?),
         })
     }
 }
@@ -344,12 +344,12 @@ fn day(cell: &str) -> Option<Option<Date>> {
     }
 }
 
-/// Names that repeat over a hundred thousand rows are kept once.
+/// Stores a name once however many of the hundred thousand rows repeat it.
 #[derive(Default)]
-struct Names(HashSet<Arc<str>>);
+struct Interner(HashSet<Arc<str>>);
 
-impl Names {
-    fn shared(&mut self, name: &str) -> Arc<str> {
+impl Interner {
+    fn intern(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.0.get(name) {
             return Arc::clone(known);
         }

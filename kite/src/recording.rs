@@ -21,7 +21,7 @@ const HEAD: usize = 8 + 1 + 1 + 4;
 
 /// What kind of frame was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FrameKind {
     /// Packets, or a heartbeat.
     Binary,
     /// JSON.
@@ -36,7 +36,7 @@ pub struct Record {
     /// Index of the connection.
     pub connection: u8,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: FrameKind,
     /// What it held.
     pub payload: Vec<u8>,
 }
@@ -59,12 +59,12 @@ pub enum RecordingError {
 }
 
 /// Appends a record.
-pub fn write(out: &mut Vec<u8>, received_us: u64, connection: u8, kind: Kind, payload: &[u8]) {
+pub fn write(out: &mut Vec<u8>, received_us: u64, connection: u8, kind: FrameKind, payload: &[u8]) {
     out.extend_from_slice(&received_us.to_be_bytes());
     out.push(connection);
     out.push(match kind {
-        Kind::Binary => 0,
-        Kind::Text => 1,
+        FrameKind::Binary => 0,
+        FrameKind::Text => 1,
     });
     out.extend_from_slice(&(payload.len() as u32).to_be_bytes());
     out.extend_from_slice(payload);
@@ -111,8 +111,8 @@ impl<R: Read> Records<R> {
         }
         let [time @ .., connection, kind, a, b, c, d] = head;
         let kind = match kind {
-            0 => Kind::Binary,
-            1 => Kind::Text,
+            0 => FrameKind::Binary,
+            1 => FrameKind::Text,
             other => return Err(RecordingError::Kind(other)),
         };
         let len = u32::from_be_bytes([a, b, c, d]);
@@ -177,7 +177,11 @@ mod tests {
             |(received_us, connection, text, payload)| Record {
                 received_us,
                 connection,
-                kind: if text { Kind::Text } else { Kind::Binary },
+                kind: if text {
+                    FrameKind::Text
+                } else {
+                    FrameKind::Binary
+                },
                 payload,
             },
         )

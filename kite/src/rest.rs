@@ -62,7 +62,7 @@ pub enum Answer<T> {
 
 /// What a session exchange returns, as far as it is used. Secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
+pub struct UserSession {
     /// The client's account with the broker.
     pub user_id: String,
     /// The key that the session belongs to.
@@ -73,9 +73,9 @@ pub struct Session {
     pub login_time: String,
 }
 
-impl std::fmt::Debug for Session {
+impl std::fmt::Debug for UserSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
+        f.debug_struct("UserSession")
             .field("user_id", &self.user_id)
             .field("login_time", &self.login_time)
             .finish_non_exhaustive()
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_session_does_not_print_its_secrets() {
-        let session = Session {
+        let session = UserSession {
             user_id: "AB1234".to_owned(),
             api_key: "fake-key".to_owned(),
             access_token: "fake-token".to_owned(),

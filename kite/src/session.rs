@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use backoff::Failure;
-use mute::Patience;
+use mute::MuteTimeout;
 use subscriptions::Subscriptions;
 pub use subscriptions::Unconfirmed;
 
@@ -32,7 +32,7 @@ pub const PING_EVERY: Duration = Duration::from_secs(10);
 pub const FIRST_DIAL_SPREAD: Duration = Duration::from_millis(200);
 
 /// A connection that lasted this long starts its back-off anew when it is lost.
-const PROVEN_AFTER: Duration = Duration::from_secs(10);
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// What the shell is to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub enum Action {
     Replace(Duration),
     /// Send a ping on the live socket.
     Ping,
-    /// Say by [`Session::on_unconfirmed`] which tokens have not done what they were asked to.
+    /// Call [`Session::on_unconfirmed`] with the tokens that no packet has confirmed.
     Confirm,
 }
 
@@ -88,7 +88,7 @@ pub enum Phase {
 pub struct Session {
     phase: Phase,
     subscriptions: Subscriptions,
-    patience: Patience,
+    mute_timeout: MuteTimeout,
     ping_at: Option<Instant>,
     has_credentials: bool,
     failures: u32,
@@ -105,7 +105,7 @@ impl Session {
         Self {
             phase: Phase::Idle,
             subscriptions: Subscriptions::default(),
-            patience: Patience::default(),
+            mute_timeout: MuteTimeout::default(),
             ping_at: None,
             has_credentials: false,
             failures: 0,
@@ -185,14 +185,14 @@ impl Session {
     pub fn on_ticks(&mut self, now: Instant) {
         if let Phase::Live { last_tick, .. } = &mut self.phase {
             *last_tick = now;
-            self.patience.on_ticks();
+            self.mute_timeout.on_ticks();
         }
     }
 
     /// Says how long the tokens of this connection may be without a tick, all together, before that
     /// is no chance any more; `None` when nothing is known of them.
     pub fn set_usual_silence(&mut self, longest: Option<Duration>) {
-        self.patience.set_usual(longest);
+        self.mute_timeout.set_usual_silence(longest);
     }
 
     /// The answer to [`Action::Confirm`]. What has had its time is asked for again, a few times.
@@ -214,7 +214,7 @@ impl Session {
     /// The live socket ended, by the server's will or an error.
     pub fn on_lost(&mut self, now: Instant) {
         if let Phase::Live { since, .. } = self.phase {
-            if now.saturating_duration_since(since) >= PROVEN_AFTER {
+            if now.saturating_duration_since(since) >= STABLE_AFTER {
                 self.failures = 0;
             }
             self.fail(Failure::Lost, now);
@@ -248,8 +248,12 @@ impl Session {
         if now >= last_frame + SILENCE_LIMIT {
             self.pending = Some(Action::Abandon);
             self.on_lost(now);
-        } else if self.patience.end(last_tick).is_some_and(|end| now >= end) {
-            self.patience.on_replaced();
+        } else if self
+            .mute_timeout
+            .deadline(last_tick)
+            .is_some_and(|end| now >= end)
+        {
+            self.mute_timeout.on_replaced();
             self.pending = Some(Action::Replace(now.saturating_duration_since(last_tick)));
             self.on_lost(now);
         } else if self.ping_at.is_some_and(|at| now >= at) {
@@ -298,7 +302,7 @@ impl Session {
                 ..
             } => [
                 Some(last_frame + SILENCE_LIMIT),
-                self.patience.end(last_tick),
+                self.mute_timeout.deadline(last_tick),
                 self.ping_at,
                 self.subscriptions.check_at(),
             ]

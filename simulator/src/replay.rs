@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use kite::instruments::{self, DumpError};
-use kite::recording::{Kind, Record, RecordingError};
+use kite::recording::{FrameKind, Record, RecordingError};
 use service::clock::Clock;
 use service::http::{self, Server};
 use service::signal::{Shutdown, SignalError};
@@ -163,8 +163,8 @@ async fn ready(stage: &Stage, tokens: usize) {
 
 async fn show(stage: &Stage, record: &Record) {
     match record.kind {
-        Kind::Binary => stage.packets(&record.payload).await,
-        Kind::Text => stage.text(&record.payload).await,
+        FrameKind::Binary => stage.packets(&record.payload).await,
+        FrameKind::Text => stage.text(&record.payload).await,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use kite::rest::{Answer, Profile, Session};
+use kite::rest::{Answer, Profile, UserSession};
 use kite::{Detail, Packet, Segment};
 use serde_json::Value;
 
@@ -113,7 +113,7 @@ fn the_recorded_dumps_are_read_whole() {
 
 #[test]
 fn the_recorded_answers_are_read() {
-    let session: Answer<Session> =
+    let session: Answer<UserSession> =
         serde_json::from_slice(&fixture("generate_session.json")).unwrap();
     assert!(
         matches!(session, Answer::Success { data } if data.login_time == "2021-01-01 16:15:14")

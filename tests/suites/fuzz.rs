@@ -11,7 +11,7 @@ use bolero::TypeGenerator;
 use contract::Sealed;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use kite::recording::{self, Kind, MAGIC, Records};
+use kite::recording::{self, FrameKind, MAGIC, Records};
 use kite::{Command, Detail, FrameBuilder, Full, Packet, Packets, Quote, ServerText, Token};
 use sha2::{Digest, Sha256};
 
@@ -150,8 +150,8 @@ fn sealed(json: &[u8]) -> Sealed {
 #[test]
 fn recordings() {
     let mut bytes = MAGIC.to_vec();
-    recording::write(&mut bytes, 1, 0, Kind::Binary, &frame());
-    recording::write(&mut bytes, 2, 1, Kind::Text, b"{}");
+    recording::write(&mut bytes, 1, 0, FrameKind::Binary, &frame());
+    recording::write(&mut bytes, 2, 1, FrameKind::Text, b"{}");
     run(&[&bytes], |bytes| {
         let Ok(mut records) = Records::new(bytes) else {
             return;

@@ -7,23 +7,23 @@ use std::io::{self, Read};
 /// Kite's are about a hundred bytes.
 pub(super) const LONGEST_LINE: usize = 16 * 1024;
 
-/// Reads from within, and fails in a line longer than [`LONGEST_LINE`].
+/// Reads from `inner`, and fails in a line longer than [`LONGEST_LINE`].
 #[derive(Debug)]
 pub(super) struct BoundedLines<R> {
-    within: R,
+    inner: R,
     /// Bytes since the last end of a line.
     length: usize,
 }
 
 impl<R> BoundedLines<R> {
-    pub(super) const fn new(within: R) -> Self {
-        Self { within, length: 0 }
+    pub(super) const fn new(inner: R) -> Self {
+        Self { inner, length: 0 }
     }
 }
 
 impl<R: Read> Read for BoundedLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.within.read(buffer)?;
+        let count = self.inner.read(buffer)?;
         for line in buffer[..count].split_inclusive(|byte| *byte == b'\n') {
             self.length += line.len();
             if self.length > LONGEST_LINE {

@@ -18,7 +18,7 @@ fn a_dump_without_end_is_refused() {
     let line = format!("{HEADER}\n{}", ",".repeat(1024 * 1024));
     let refused = read(line.as_bytes()).unwrap_err();
     assert!(matches!(refused, DumpError::Csv(_)), "{refused}");
-    let rows = format!("{HEADER}\n{}", "x\n".repeat(MOST_ROWS + 1));
+    let rows = format!("{HEADER}\n{}", "x\n".repeat(MAX_ROWS + 1));
     let refused = read(rows.as_bytes()).unwrap_err();
     assert!(matches!(refused, DumpError::TooManyRows), "{refused}");
 }

@@ -1,7 +1,7 @@
 //! How long a socket may send heartbeats and no tick before it is taken for mute. Pure.
 //!
 //! Owns the limit. What the connection's tokens usually do is learned elsewhere and comes as one
-//! number: a token alone is never judged.
+//! number: no limit is set for a single token.
 
 use std::time::{Duration, Instant};
 
@@ -12,38 +12,38 @@ pub const MUTE_MIN: Duration = Duration::from_secs(5);
 /// looks the same.
 pub const MUTE_CAP: Duration = Duration::from_secs(300);
 
-/// The limit of one connection.
+/// When one connection is taken for mute.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Patience {
-    usual: Option<Duration>,
+pub struct MuteTimeout {
+    usual_silence: Option<Duration>,
     /// Sockets replaced since the last tick.
-    replaced: u32,
+    replacements: u32,
 }
 
-impl Patience {
+impl MuteTimeout {
     /// How long the connection is usually without a tick at most; `None` when nothing is known.
-    pub const fn set_usual(&mut self, longest: Option<Duration>) {
-        self.usual = longest;
+    pub const fn set_usual_silence(&mut self, longest: Option<Duration>) {
+        self.usual_silence = longest;
     }
 
     /// Ticks came.
     pub const fn on_ticks(&mut self) {
-        self.replaced = 0;
+        self.replacements = 0;
     }
 
     /// The socket was mute and is replaced.
     pub const fn on_replaced(&mut self) {
-        self.replaced = self.replaced.saturating_add(1);
+        self.replacements = self.replacements.saturating_add(1);
     }
 
     /// When a socket whose last tick came at `last_tick` is mute, if that can be said.
     ///
-    /// The limit doubles with each socket that was replaced in vain, to [`MUTE_CAP`], or stays what
-    /// is usual where that is longer.
+    /// The limit doubles with each socket replaced since the last tick, up to [`MUTE_CAP`], or stays
+    /// the usual silence where that is longer.
     #[must_use]
-    pub fn end(&self, last_tick: Instant) -> Option<Instant> {
-        let usual = self.usual?.max(MUTE_MIN);
-        let factor = 1_u32.checked_shl(self.replaced).unwrap_or(u32::MAX);
+    pub fn deadline(&self, last_tick: Instant) -> Option<Instant> {
+        let usual = self.usual_silence?.max(MUTE_MIN);
+        let factor = 1_u32.checked_shl(self.replacements).unwrap_or(u32::MAX);
         let limit = usual.saturating_mul(factor).min(MUTE_CAP.max(usual));
         last_tick.checked_add(limit)
     }
@@ -54,25 +54,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_vain_it_takes_twice_as_long_each_time() {
+    fn the_limit_doubles_with_each_replaced_socket() {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
         let start = Instant::now();
-        let limit = |patience: &Patience| patience.end(start).map(|end| (end - start).as_secs());
-        let mut patience = Patience::default();
-        assert_eq!(limit(&patience), None);
-        patience.set_usual(Some(Duration::from_millis(20)));
+        let limit = |mute_timeout: &MuteTimeout| {
+            mute_timeout
+                .deadline(start)
+                .map(|end| (end - start).as_secs())
+        };
+        let mut mute_timeout = MuteTimeout::default();
+        assert_eq!(limit(&mute_timeout), None);
+        mute_timeout.set_usual_silence(Some(Duration::from_millis(20)));
         let mut limits = Vec::new();
         for _ in 0..9 {
-            limits.extend(limit(&patience));
-            patience.on_replaced();
+            limits.extend(limit(&mute_timeout));
+            mute_timeout.on_replaced();
         }
         assert_eq!(limits, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
-        patience.on_ticks();
-        assert_eq!(limit(&patience), Some(5));
-        patience.set_usual(Some(Duration::from_secs(1_000)));
-        patience.on_replaced();
-        assert_eq!(limit(&patience), Some(1_000), "sparse sets do not flap");
-        patience.set_usual(Some(Duration::MAX));
-        assert_eq!(limit(&patience), None);
+        mute_timeout.on_ticks();
+        assert_eq!(limit(&mute_timeout), Some(5));
+        mute_timeout.set_usual_silence(Some(Duration::from_secs(1_000)));
+        mute_timeout.on_replaced();
+        assert_eq!(limit(&mute_timeout), Some(1_000), "sparse sets do not flap");
+        mute_timeout.set_usual_silence(Some(Duration::MAX));
+        assert_eq!(limit(&mute_timeout), None);
     }
 }

@@ -1,5 +1,5 @@
-//! What one connection should stream, what its socket was told and what it has confirmed, and the
-//! commands between these.
+//! What one connection should stream, what was sent on its socket and what was confirmed, and the
+//! commands that lead from one to the other.
 //!
 //! Owns the difference. A change never names a token that it does not concern. The server answers no
 //! command: only a token's first packet confirms it, so what stays unconfirmed is asked for again, a
@@ -10,42 +10,42 @@ use std::time::{Duration, Instant};
 
 use crate::{Command, Mode, Token};
 
-/// A token that has not done what it was asked to for this long is asked again.
-pub const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
+/// A token that has not confirmed its subscription or mode for this long is subscribed to again.
+pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A token is asked so often on one socket: what stays silent then is unknown to Kite, or has
-/// nothing to tell.
-pub const MOST_ASKS: u8 = 3;
+/// How often one socket tries each token: what stays silent then is unknown to Kite, or does not
+/// trade.
+pub const MAX_ATTEMPTS: u8 = 3;
 
 /// Desired and sent subscriptions of one connection.
 #[derive(Clone, Debug, Default)]
 pub struct Subscriptions {
     desired: BTreeMap<Token, Mode>,
-    sent: BTreeMap<Token, Sent>,
-    in_step: bool,
+    sent: BTreeMap<Token, SentSubscription>,
+    up_to_date: bool,
     check_at: Option<Instant>,
 }
 
-/// What the socket was told about one token.
+/// The last command about one token.
 #[derive(Clone, Copy, Debug)]
-struct Sent {
-    told: Told,
+struct SentSubscription {
+    state: SentState,
     at: Instant,
-    asks: u8,
+    attempts: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    /// To stream; `None` when the mode has to be said once more.
-    Stream(Option<Mode>),
-    /// To stream, in vain: it is to leave before it joins again, because the server counts twice
-    /// what is subscribed to twice.
-    InVain,
-    /// To leave, and it is to join again.
-    Leave,
+enum SentState {
+    /// Subscribed, in this mode; `None` when the mode has to be set once more.
+    Subscribed(Option<Mode>),
+    /// Subscribed, and no packet came in time. It has to be unsubscribed before it is subscribed
+    /// again, because the server counts twice what is subscribed to twice.
+    Unanswered,
+    /// Unsubscribed, to be subscribed again.
+    Unsubscribed,
 }
 
-/// Tokens of a live socket that have not done what they were asked to.
+/// Tokens of a live socket whose subscription or mode no packet has confirmed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unconfirmed {
     /// No packet came.
@@ -58,7 +58,7 @@ impl Subscriptions {
     /// Replaces what should be streamed.
     pub fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
         self.desired = desired;
-        self.in_step = false;
+        self.up_to_date = false;
     }
 
     /// What should be streamed.
@@ -71,16 +71,16 @@ impl Subscriptions {
     pub fn reset_sent(&mut self) {
         self.sent.clear();
         self.check_at = None;
-        self.in_step = self.desired.is_empty();
+        self.up_to_date = self.desired.is_empty();
     }
 
-    /// When to say what is unconfirmed, if ever.
+    /// When to report what is unconfirmed, if ever.
     #[must_use]
     pub const fn check_at(&self) -> Option<Instant> {
         self.check_at
     }
 
-    /// Whether it is time to say what is unconfirmed; asked for once.
+    /// Whether it is time to report what is unconfirmed; `true` once per check.
     pub fn take_check(&mut self, now: Instant) -> bool {
         let due = self.check_at.is_some_and(|at| now >= at);
         if due {
@@ -89,125 +89,129 @@ impl Subscriptions {
         due
     }
 
-    /// Says what is unconfirmed at `now`. What has had its time is asked again, the rest when its
-    /// time has passed; what was asked [`MOST_ASKS`] times is left alone.
+    /// Reports what is unconfirmed at `now`. What was sent [`CONFIRM_TIMEOUT`] ago is sent again, the
+    /// rest when that time has passed; what was tried [`MAX_ATTEMPTS`] times is left alone.
     pub fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
         self.check_at = None;
         for token in &tokens.unseen {
-            self.ask_again(*token, Told::InVain, now);
+            self.retry(*token, SentState::Unanswered, now);
         }
         for token in &tokens.other_mode {
-            self.ask_again(*token, Told::Stream(None), now);
+            self.retry(*token, SentState::Subscribed(None), now);
         }
     }
 
-    fn ask_again(&mut self, token: Token, told: Told, now: Instant) {
+    fn retry(&mut self, token: Token, state: SentState, now: Instant) {
         let Some(sent) = self.sent.get_mut(&token) else {
             return;
         };
-        let due = sent.at + CONFIRM_WITHIN;
-        if sent.asks >= MOST_ASKS || !matches!(sent.told, Told::Stream(_)) {
+        let due = sent.at + CONFIRM_TIMEOUT;
+        if sent.attempts >= MAX_ATTEMPTS || !matches!(sent.state, SentState::Subscribed(_)) {
             return;
         }
         if now >= due {
-            sent.told = told;
-            self.in_step = false;
+            sent.state = state;
+            self.up_to_date = false;
         } else {
-            self.check_by(due);
+            self.check_no_later_than(due);
         }
     }
 
-    fn check_by(&mut self, at: Instant) {
+    fn check_no_later_than(&mut self, at: Instant) {
         self.check_at = Some(self.check_at.map_or(at, |known| known.min(at)));
     }
 
     /// The next command that brings the socket nearer to what is desired; it counts as sent.
     ///
-    /// Departures go first, so that a full connection has room for arrivals. A subscribe means quote
-    /// mode until told otherwise.
+    /// Unsubscribes go first, so that a full connection has room for what is new. A subscribe means
+    /// quote mode until another mode is set.
     pub fn next_command(&mut self, now: Instant) -> Option<Command> {
-        if self.in_step {
+        if self.up_to_date {
             return None;
         }
         let command = self
-            .departures()
-            .or_else(|| self.arrivals(now))
-            .or_else(|| self.mode_changes(now));
-        self.in_step = command.is_none();
+            .unsubscribe_command()
+            .or_else(|| self.subscribe_command(now))
+            .or_else(|| self.set_mode_command(now));
+        self.up_to_date = command.is_none();
         command
     }
 
-    fn departures(&mut self) -> Option<Command> {
+    fn unsubscribe_command(&mut self) -> Option<Command> {
         let mut gone = Vec::new();
         let desired = &self.desired;
         self.sent.retain(|token, sent| {
             let stays = desired.contains_key(token);
-            if sent.told == Told::InVain || (!stays && sent.told != Told::Leave) {
+            if sent.state == SentState::Unanswered
+                || (!stays && sent.state != SentState::Unsubscribed)
+            {
                 gone.push(*token);
-                sent.told = Told::Leave;
+                sent.state = SentState::Unsubscribed;
             }
             stays
         });
         (!gone.is_empty()).then_some(Command::Unsubscribe(gone))
     }
 
-    fn arrivals(&mut self, now: Instant) -> Option<Command> {
-        let asks = |token: &Token| match self.sent.get(token) {
+    fn subscribe_command(&mut self, now: Instant) -> Option<Command> {
+        let attempts = |token: &Token| match self.sent.get(token) {
             None => Some(0),
-            Some(sent) => (sent.told == Told::Leave).then_some(sent.asks),
+            Some(sent) => (sent.state == SentState::Unsubscribed).then_some(sent.attempts),
         };
         let new: Vec<(Token, u8)> = self
             .desired
             .keys()
-            .filter_map(|token| Some((*token, asks(token)?)))
+            .filter_map(|token| Some((*token, attempts(token)?)))
             .collect();
         if new.is_empty() {
             return None;
         }
-        for (token, asks) in &new {
-            self.tell(*token, Some(Mode::Quote), asks + 1, now);
+        for (token, attempts) in &new {
+            self.record_sent(*token, Some(Mode::Quote), attempts + 1, now);
         }
         let tokens = new.into_iter().map(|(token, _)| token);
         Some(Command::Subscribe(tokens.collect()))
     }
 
-    fn mode_changes(&mut self, now: Instant) -> Option<Command> {
+    fn set_mode_command(&mut self, now: Instant) -> Option<Command> {
         Mode::ALL.into_iter().find_map(|mode| {
-            let asks = |token: &Token| {
+            let attempts = |token: &Token| {
                 let sent = self.sent.get(token)?;
-                match sent.told {
-                    Told::Stream(Some(told)) => (told != mode).then_some(sent.asks),
-                    // Said in vain before.
-                    Told::Stream(None) => Some(sent.asks + 1),
-                    Told::InVain | Told::Leave => None,
+                match sent.state {
+                    SentState::Subscribed(Some(sent_mode)) => {
+                        (sent_mode != mode).then_some(sent.attempts)
+                    }
+                    // Sent before, and not confirmed in time.
+                    SentState::Subscribed(None) => Some(sent.attempts + 1),
+                    SentState::Unanswered | SentState::Unsubscribed => None,
                 }
             };
-            let wanted = self.desired.iter().filter(|(_, wanted)| **wanted == mode);
-            let changed: Vec<(Token, u8)> = wanted
-                .filter_map(|(token, _)| Some((*token, asks(token)?)))
+            let in_mode = self.desired.iter().filter(|(_, desired)| **desired == mode);
+            let changed: Vec<(Token, u8)> = in_mode
+                .filter_map(|(token, _)| Some((*token, attempts(token)?)))
                 .collect();
             if changed.is_empty() {
                 return None;
             }
-            for (token, asks) in &changed {
-                self.tell(*token, Some(mode), *asks, now);
+            for (token, attempts) in &changed {
+                self.record_sent(*token, Some(mode), *attempts, now);
             }
             let tokens = changed.into_iter().map(|(token, _)| token);
             Some(Command::SetMode(mode, tokens.collect()))
         })
     }
 
-    fn tell(&mut self, token: Token, mode: Option<Mode>, asks: u8, now: Instant) {
-        let told = Told::Stream(mode);
+    fn record_sent(&mut self, token: Token, mode: Option<Mode>, attempts: u8, now: Instant) {
+        let state = SentState::Subscribed(mode);
         self.sent.insert(
             token,
-            Sent {
-                told,
+            SentSubscription {
+                state,
                 at: now,
-                asks,
+                attempts,
             },
         );
-        self.check_by(now + CONFIRM_WITHIN);
+        self.check_no_later_than(now + CONFIRM_TIMEOUT);
     }
 }
 
@@ -300,9 +304,9 @@ mod tests {
         let mut subscriptions = Subscriptions::default();
         subscriptions.set_desired(desired(&[(1, Mode::Full), (2, Mode::Quote)]));
         drain(&mut subscriptions, now);
-        for _ in 1..MOST_ASKS {
+        for _ in 1..MAX_ATTEMPTS {
             let due = subscriptions.check_at().unwrap();
-            assert_eq!(due, now + CONFIRM_WITHIN);
+            assert_eq!(due, now + CONFIRM_TIMEOUT);
             now = due;
             subscriptions.on_unconfirmed(&unseen(&[1]), now);
             assert_eq!(
@@ -331,12 +335,12 @@ mod tests {
             other_mode: vec![Token(1)],
         };
         for round in 1..=3 {
-            let now = now + CONFIRM_WITHIN * round;
+            let now = now + CONFIRM_TIMEOUT * round;
             subscriptions.on_unconfirmed(&tokens, now);
-            let said = drain(&mut subscriptions, now);
+            let sent = drain(&mut subscriptions, now);
             let again = Command::SetMode(Mode::Full, vec![Token(1)]);
-            let expected = (round < u32::from(MOST_ASKS)).then_some(again);
-            assert_eq!(said, expected.into_iter().collect::<Vec<_>>());
+            let expected = (round < u32::from(MAX_ATTEMPTS)).then_some(again);
+            assert_eq!(sent, expected.into_iter().collect::<Vec<_>>());
         }
     }
 
@@ -346,13 +350,13 @@ mod tests {
         let mut subscriptions = Subscriptions::default();
         subscriptions.set_desired(desired(&[(1, Mode::Quote)]));
         drain(&mut subscriptions, now);
-        let later = now + CONFIRM_WITHIN / 2;
+        let later = now + CONFIRM_TIMEOUT / 2;
         subscriptions.set_desired(desired(&[(1, Mode::Quote), (2, Mode::Quote)]));
         drain(&mut subscriptions, later);
         let due = subscriptions.check_at().unwrap();
         subscriptions.on_unconfirmed(&unseen(&[2]), due);
         assert_eq!(drain(&mut subscriptions, due), []);
-        assert_eq!(subscriptions.check_at(), Some(later + CONFIRM_WITHIN));
+        assert_eq!(subscriptions.check_at(), Some(later + CONFIRM_TIMEOUT));
     }
 
     fn any_desired() -> impl Strategy<Value = BTreeMap<Token, Mode>> {
@@ -373,7 +377,7 @@ mod tests {
             let mut server = BTreeMap::new();
             let mut now = start();
             for (next, silent) in changes {
-                now += CONFIRM_WITHIN;
+                now += CONFIRM_TIMEOUT;
                 let mut tokens = Unconfirmed::default();
                 for (token, seen) in silent {
                     let list = if seen { &mut tokens.other_mode } else { &mut tokens.unseen };

@@ -36,7 +36,7 @@ pub struct Assignment {
     pub channels: Vec<String>,
     /// What is kept in Redis beside the messages; outputs refer to it by position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub keeps: Vec<Keep>,
+    pub keeps: Vec<Persistence>,
     /// The instruments, each token once, ordered by token.
     pub instruments: Vec<Row>,
 }
@@ -111,18 +111,18 @@ pub struct Output {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
-pub struct Keep {
+pub struct Persistence {
     /// The newest tick of each instrument, in keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<KeepLast>,
+    pub last: Option<LastValuePersistence>,
     /// Every tick, in a stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream: Option<KeepStream>,
+    pub stream: Option<StreamLength>,
 }
 
 /// How the newest tick is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct KeepLast {
+pub struct LastValuePersistence {
     /// Milliseconds between two writes of one instrument; at least 1.
     pub interval_ms: u32,
     /// Seconds after which a last price that nobody renews is gone; at least 1.
@@ -132,19 +132,19 @@ pub struct KeepLast {
 /// How long a stream of ticks is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KeepStream {
+pub enum StreamLength {
     /// For so many seconds, about.
     Seconds(u32),
     /// So many entries, about.
     Entries(u32),
 }
 
-impl Keep {
+impl Persistence {
     /// What serves both: the quicker and the longer of each.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let last = match (self.last, other.last) {
-            (Some(a), Some(b)) => Some(KeepLast {
+            (Some(a), Some(b)) => Some(LastValuePersistence {
                 interval_ms: a.interval_ms.min(b.interval_ms),
                 ttl_s: a.ttl_s.max(b.ttl_s),
             }),
@@ -157,13 +157,13 @@ impl Keep {
         }
     }
 
-    fn is_sound(&self) -> bool {
+    fn is_valid(&self) -> bool {
         let last = self
             .last
             .is_none_or(|last| last.interval_ms > 0 && last.ttl_s > 0);
         let stream = match self.stream {
             None => true,
-            Some(KeepStream::Seconds(bound) | KeepStream::Entries(bound)) => bound > 0,
+            Some(StreamLength::Seconds(bound) | StreamLength::Entries(bound)) => bound > 0,
         };
         last && stream
     }
@@ -210,7 +210,7 @@ pub enum InvalidAssignment {
     Duplicate(Token),
     /// Something is to be kept for no time at all.
     #[error("something is to be kept for no time at all")]
-    Keep,
+    Persistence,
     /// A row that refers to a set, channel or keep which is not there.
     #[error("token {0} refers to a set, channel or keep that the assignment does not have")]
     Reference(Token),
@@ -250,8 +250,8 @@ impl Assignment {
                 tokens: self.tokens_per_connection,
             });
         }
-        if !self.keeps.iter().all(Keep::is_sound) {
-            return Err(InvalidAssignment::Keep);
+        if !self.keeps.iter().all(Persistence::is_valid) {
+            return Err(InvalidAssignment::Persistence);
         }
         self.check_rows()
     }
@@ -336,12 +336,12 @@ pub(crate) mod tests {
                 "ticker:nifty:underlying".to_owned(),
                 "ticker:nifty:options".to_owned(),
             ],
-            keeps: vec![Keep {
-                last: Some(KeepLast {
+            keeps: vec![Persistence {
+                last: Some(LastValuePersistence {
                     interval_ms: 250,
                     ttl_s: 86_400,
                 }),
-                stream: Some(KeepStream::Seconds(60)),
+                stream: Some(StreamLength::Seconds(60)),
             }],
             instruments: vec![
                 Row {
@@ -442,8 +442,8 @@ pub(crate) mod tests {
             assert_eq!(broken(change), reference);
         }
         assert_eq!(
-            broken(|a| a.keeps[0].stream = Some(KeepStream::Entries(0))),
-            InvalidAssignment::Keep
+            broken(|a| a.keeps[0].stream = Some(StreamLength::Entries(0))),
+            InvalidAssignment::Persistence
         );
         assert!(matches!(
             broken(|a| a.websocket = "http://x".to_owned()),
@@ -453,23 +453,23 @@ pub(crate) mod tests {
 
     #[test]
     fn of_two_wishes_both_are_met() {
-        let last = |interval_ms, ttl_s| Some(KeepLast { interval_ms, ttl_s });
+        let last = |interval_ms, ttl_s| Some(LastValuePersistence { interval_ms, ttl_s });
         let (quick, long) = (
-            Keep {
+            Persistence {
                 last: last(100, 60),
                 stream: None,
             },
-            Keep {
+            Persistence {
                 last: last(500, 600),
-                stream: Some(KeepStream::Seconds(60)),
+                stream: Some(StreamLength::Seconds(60)),
             },
         );
-        let both = Keep {
+        let both = Persistence {
             last: last(100, 600),
-            stream: Some(KeepStream::Seconds(60)),
+            stream: Some(StreamLength::Seconds(60)),
         };
         assert_eq!((quick.or(long), long.or(quick)), (both, both));
-        assert_eq!(Keep::default().or(quick), quick);
+        assert_eq!(Persistence::default().or(quick), quick);
     }
 
     #[test]

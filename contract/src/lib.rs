@@ -12,7 +12,9 @@ pub mod report;
 pub mod sealed;
 mod version;
 
-pub use assignment::{Account, Assignment, Keep, KeepLast, KeepStream, Output, Row, Shape};
+pub use assignment::{
+    Account, Assignment, LastValuePersistence, Output, Persistence, Row, Shape, StreamLength,
+};
 pub use report::Report;
 pub use sealed::Sealed;
 pub use version::ASSIGNMENT_VERSIONS;

@@ -25,13 +25,13 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignment_error: Option<String>,
     /// What the process knows of its credentials.
-    pub credentials: Credentials,
+    pub credentials: CredentialsReport,
     /// The link to Redis.
-    pub redis: Redis,
+    pub redis: RedisReport,
     /// Every connection that is open or should be, by index.
-    pub connections: Vec<Connection>,
+    pub connections: Vec<ConnectionReport>,
     /// Every set of the assignment.
-    pub sets: Vec<Set>,
+    pub sets: Vec<SetReport>,
     /// Instruments assigned.
     pub assigned: u32,
     /// Instruments of which a packet was seen on the present socket.
@@ -62,7 +62,7 @@ pub struct AppliedAssignment {
 /// What is known of the credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "camelCase")]
-pub enum Credentials {
+pub enum CredentialsReport {
     /// The files were not read so far.
     #[default]
     Unread,
@@ -81,7 +81,7 @@ pub enum Credentials {
 
 /// The link to Redis.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Redis {
+pub struct RedisReport {
     /// Whether commands are being taken.
     pub connected: bool,
     /// Why not, without address or password.
@@ -104,7 +104,7 @@ pub struct Redis {
 
 /// One ticker connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Connection {
+pub struct ConnectionReport {
     /// Position, from 0.
     pub index: u8,
     /// Where it is.
@@ -157,7 +157,7 @@ impl ConnectionState {
 
 /// How the instruments of one set fare on this account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Set {
+pub struct SetReport {
     /// Name of the InstrumentSet.
     pub name: String,
     /// Its instruments on this account.
@@ -193,15 +193,15 @@ mod tests {
                 sha256: "f".repeat(64),
             }),
             assignment_error: Some(text.clone()),
-            credentials: Credentials::Missing {
+            credentials: CredentialsReport::Missing {
                 files: vec!["api_key".to_owned()],
             },
-            redis: Redis {
+            redis: RedisReport {
                 error: Some(text.clone()),
-                ..Redis::default()
+                ..RedisReport::default()
             },
             connections: (0..3)
-                .map(|index| Connection {
+                .map(|index| ConnectionReport {
                     index,
                     state: ConnectionState::Live,
                     instruments: 3000,
@@ -212,7 +212,7 @@ mod tests {
                 })
                 .collect(),
             sets: (0..9_000)
-                .map(|index| Set {
+                .map(|index| SetReport {
                     name: format!("{index:0>40}"),
                     assigned: u32::MAX,
                     streaming: u32::MAX,

@@ -32,7 +32,7 @@ pub struct Sealed {
 
 /// A sealed assignment that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum UnsealError {
     /// Not gzip, or cut.
     #[error("assignment is not gzip")]
     Gzip(#[source] std::io::Error),
@@ -79,17 +79,17 @@ impl Sealed {
     ///
     /// # Errors
     /// When size, hash, shape or content are wrong.
-    pub fn open(&self) -> Result<Assignment, OpenError> {
+    pub fn open(&self) -> Result<Assignment, UnsealError> {
         let mut json = Vec::new();
         GzDecoder::new(self.gzip.as_slice())
             .take(LARGEST_JSON + 1)
             .read_to_end(&mut json)
-            .map_err(OpenError::Gzip)?;
+            .map_err(UnsealError::Gzip)?;
         if json.len() as u64 > LARGEST_JSON {
-            return Err(OpenError::Size);
+            return Err(UnsealError::Size);
         }
         if hash(&json) != self.sha256.trim() {
-            return Err(OpenError::Hash);
+            return Err(UnsealError::Hash);
         }
         let assignment = version::from_json(&json)?;
         assignment.check()?;
@@ -156,7 +156,7 @@ mod tests {
     }
 
     /// What later code relies on, in other words than [`Assignment::check`].
-    fn is_sound(assignment: &Assignment) -> bool {
+    fn is_valid(assignment: &Assignment) -> bool {
         let rows = &assignment.instruments;
         let capacity =
             u64::from(assignment.connections) * u64::from(assignment.tokens_per_connection);
@@ -195,7 +195,7 @@ mod tests {
             gzip: gzip.finish().unwrap(),
             sha256: String::new(),
         };
-        assert!(matches!(sealed.open(), Err(OpenError::Size)));
+        assert!(matches!(sealed.open(), Err(UnsealError::Size)));
     }
 
     proptest! {
@@ -219,13 +219,13 @@ mod tests {
         #[test]
         fn any_bytes_within_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let opened = Sealed::of_json(&bytes).open();
-            prop_assert!(matches!(opened, Err(OpenError::Json(_))), "{opened:?}");
+            prop_assert!(matches!(opened, Err(UnsealError::Json(_))), "{opened:?}");
         }
 
         #[test]
         fn any_json_is_refused_by_its_shape(document in any_json()) {
             let opened = seal(&document).open();
-            let refused = matches!(opened, Err(OpenError::Json(_) | OpenError::Invalid(_)));
+            let refused = matches!(opened, Err(UnsealError::Json(_) | UnsealError::Invalid(_)));
             prop_assert!(refused, "{opened:?}");
         }
 
@@ -237,8 +237,8 @@ mod tests {
             places(&document, "", &mut found);
             *document.pointer_mut(&found[at.index(found.len())]).unwrap() = instead;
             match seal(&document).open() {
-                Ok(opened) => prop_assert!(is_sound(&opened), "{opened:?}"),
-                Err(OpenError::Json(_) | OpenError::Invalid(_)) => {}
+                Ok(opened) => prop_assert!(is_valid(&opened), "{opened:?}"),
+                Err(UnsealError::Json(_) | UnsealError::Invalid(_)) => {}
                 Err(other) => prop_assert!(false, "it was sealed well: {other}"),
             }
         }

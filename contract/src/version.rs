@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::Assignment;
 use crate::assignment::InvalidAssignment;
-use crate::sealed::OpenError;
+use crate::sealed::UnsealError;
 
 /// The assignment versions that this build reads and writes, oldest first.
 #[cfg(not(feature = "next"))]
@@ -18,7 +18,7 @@ pub const ASSIGNMENT_VERSIONS: &[u32] = &[1];
 pub const ASSIGNMENT_VERSIONS: &[u32] = &[1, next::VERSION];
 
 #[derive(Deserialize)]
-struct Head {
+struct VersionHeader {
     version: u32,
 }
 
@@ -32,8 +32,8 @@ pub(crate) fn to_json(assignment: &Assignment) -> serde_json::Result<Vec<u8>> {
 }
 
 /// Reads an assignment in the shape of the version that it names.
-pub(crate) fn from_json(json: &[u8]) -> Result<Assignment, OpenError> {
-    let Head { version } = serde_json::from_slice(json)?;
+pub(crate) fn from_json(json: &[u8]) -> Result<Assignment, UnsealError> {
+    let VersionHeader { version } = serde_json::from_slice(json)?;
     match version {
         1 => Ok(serde_json::from_slice(json)?),
         #[cfg(feature = "next")]
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_version_that_is_not_known_is_named_whatever_its_shape() {
         let refused = from_json(br#"{"version": 9, "assignment": {"version": 1}}"#).unwrap_err();
-        let OpenError::Invalid(refused) = refused else {
+        let UnsealError::Invalid(refused) = refused else {
             panic!("{refused}")
         };
         assert_eq!(refused, InvalidAssignment::Version { found: 9 });
@@ -106,6 +106,6 @@ mod tests {
     fn the_shape_of_another_version_is_refused() {
         let nested = serde_json::json!({"version": 1, "assignment": sample()});
         let refused = from_json(&serde_json::to_vec(&nested).unwrap());
-        assert!(matches!(refused, Err(OpenError::Json(_))), "{refused:?}");
+        assert!(matches!(refused, Err(UnsealError::Json(_))), "{refused:?}");
     }
 }

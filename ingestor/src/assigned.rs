@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use contract::assignment::Account;
 use contract::report::AppliedAssignment;
-use contract::sealed::OpenError;
+use contract::sealed::UnsealError;
 use contract::{Assignment, Sealed};
 
 use crate::books::Books;
@@ -42,7 +42,7 @@ pub struct Assigned {
 pub enum RefusedAssignment {
     /// It cannot be opened.
     #[error("assignment in the folder is not usable")]
-    Open(#[from] OpenError),
+    Open(#[from] UnsealError),
     /// It names no Redis.
     #[error("assignment in the folder is not usable")]
     Target(#[from] InvalidTarget),

@@ -2,7 +2,7 @@
 //!
 //! Owns the judgement "ok or degraded, and why". Pure.
 
-use contract::report::{ConnectionState, Credentials, Report};
+use contract::report::{ConnectionState, CredentialsReport, Report};
 use serde::Serialize;
 
 use crate::report::Snapshot;
@@ -71,11 +71,11 @@ fn reasons(report: &Report) -> Vec<String> {
     }
     reasons.extend(report.assignment_error.clone());
     match &report.credentials {
-        Credentials::Missing { files } => {
+        CredentialsReport::Missing { files } => {
             reasons.push(format!("credentials are missing: {}", files.join(", ")));
         }
-        Credentials::Refused => reasons.push("kite refused the credentials".to_owned()),
-        Credentials::Unread | Credentials::Present | Credentials::Accepted => {}
+        CredentialsReport::Refused => reasons.push("kite refused the credentials".to_owned()),
+        CredentialsReport::Unread | CredentialsReport::Present | CredentialsReport::Accepted => {}
     }
     for connection in report.connections.iter().filter(|one| !is_live(one)) {
         let why = connection.last_error.as_deref().unwrap_or("not open yet");
@@ -89,13 +89,13 @@ fn reasons(report: &Report) -> Vec<String> {
     reasons
 }
 
-fn is_live(connection: &contract::report::Connection) -> bool {
+fn is_live(connection: &contract::report::ConnectionReport) -> bool {
     connection.state == ConnectionState::Live
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::report::{AppliedAssignment, Connection, Redis};
+    use contract::report::{AppliedAssignment, ConnectionReport, RedisReport};
 
     use super::*;
 
@@ -107,12 +107,12 @@ mod tests {
                     generation: 1,
                     sha256: String::new(),
                 }),
-                credentials: Credentials::Accepted,
-                redis: Redis {
+                credentials: CredentialsReport::Accepted,
+                redis: RedisReport {
                     connected: true,
-                    ..Redis::default()
+                    ..RedisReport::default()
                 },
-                connections: vec![Connection {
+                connections: vec![ConnectionReport {
                     index: 0,
                     state: ConnectionState::Live,
                     instruments: 442,
@@ -153,9 +153,9 @@ mod tests {
     #[test]
     fn trouble_is_told() {
         let mut snapshot = snapshot();
-        snapshot.report.redis = Redis {
+        snapshot.report.redis = RedisReport {
             error: Some("closed".to_owned()),
-            ..Redis::default()
+            ..RedisReport::default()
         };
         snapshot.report.connections[0].state = ConnectionState::Waiting;
         let health = judge(&snapshot);

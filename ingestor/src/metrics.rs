@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use contract::report::{Connection, ConnectionState};
+use contract::report::{ConnectionReport, ConnectionState};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -293,12 +293,12 @@ fn distribute<const N: usize>(
     encoder.encode_histogram(sum, count, &buckets, no_exemplars)
 }
 
-fn is_live(connection: &Connection) -> bool {
+fn is_live(connection: &ConnectionReport) -> bool {
     connection.state == ConnectionState::Live
 }
 
-fn account_status(connections: &[Connection]) -> i64 {
-    let connecting = |one: &Connection| one.state == ConnectionState::Connecting;
+fn account_status(connections: &[ConnectionReport]) -> i64 {
+    let connecting = |one: &ConnectionReport| one.state == ConnectionState::Connecting;
     if !connections.is_empty() && connections.iter().all(is_live) {
         2
     } else if connections

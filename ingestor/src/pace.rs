@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use contract::report::Set;
+use contract::report::SetReport;
 
 use crate::tick::rules::{Received, is_of_another_day};
 
@@ -26,7 +26,11 @@ struct Known {
 impl Paces {
     /// Adds to `sets`, which come with their newest ticks, how old these are at `now` and how old
     /// they usually get.
-    pub fn look(&mut self, sets: Vec<(Set, Option<Received>)>, now: Instant) -> Vec<Set> {
+    pub fn look(
+        &mut self,
+        sets: Vec<(SetReport, Option<Received>)>,
+        now: Instant,
+    ) -> Vec<SetReport> {
         let mut before = std::mem::take(&mut self.0);
         let looked = sets.into_iter().map(|(mut set, newest)| {
             let mut known = before.remove(&set.name).unwrap_or(Known {
@@ -144,7 +148,7 @@ mod tests {
             streaming: u32,
             newest: Option<u64>,
         ) -> (u64, Option<u64>) {
-            let set = Set {
+            let set = SetReport {
                 name: "one".to_owned(),
                 assigned: 5,
                 streaming,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use contract::assignment::Account;
 use contract::report::{
-    AppliedAssignment, Connection as ConnectionReport, ConnectionState, Credentials, Redis, Report,
-    SAMPLES, Set,
+    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, RedisReport, Report,
+    SAMPLES, SetReport,
 };
 
 use crate::pace::Paces;
@@ -138,10 +138,10 @@ pub fn snapshot(
     }
 }
 
-fn redis(publisher: &Publisher, now: Instant) -> Redis {
+fn redis(publisher: &Publisher, now: Instant) -> RedisReport {
     let counts = publisher.links.counts();
     let trouble = publisher.links.trouble(now);
-    Redis {
+    RedisReport {
         connected: trouble.is_none(),
         error: trouble.as_deref().map(cut),
         keys_error: publisher.links.keys_trouble(now).as_deref().map(cut),
@@ -155,14 +155,14 @@ fn redis(publisher: &Publisher, now: Instant) -> Redis {
 fn connection_report(
     connection: &Connection,
     table: &Table,
-    credentials: &Credentials,
+    credentials: &CredentialsReport,
 ) -> ConnectionReport {
     let rows = table.rows().iter();
     let rows = rows.filter(|row| row.connection == connection.index());
     let newest = rows.clone().filter_map(|row| row.received).max();
     let state = match (connection.state(), credentials) {
         // Nobody asks Kite again with what it refused to another connection.
-        (ConnectionState::Idle, Credentials::Refused) => ConnectionState::Refused,
+        (ConnectionState::Idle, CredentialsReport::Refused) => ConnectionState::Refused,
         (state, _) => state,
     };
     ConnectionReport {
@@ -177,8 +177,8 @@ fn connection_report(
 }
 
 /// The sets, each with the time of its newest tick.
-fn sets(table: &Table, now: Instant) -> Vec<(Set, Option<Received>)> {
-    let named = table.sets().iter().map(|name| Set {
+fn sets(table: &Table, now: Instant) -> Vec<(SetReport, Option<Received>)> {
+    let named = table.sets().iter().map(|name| SetReport {
         name: name.clone(),
         assigned: 0,
         streaming: 0,

@@ -11,7 +11,7 @@ use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use contract::KeepStream;
+use contract::StreamLength;
 use ingestor::plane::publisher::Publisher;
 use ingestor::redis::access::Access;
 use ingestor::redis::links::Links;
@@ -78,7 +78,7 @@ async fn ticks_go_through_without_an_allocation() {
     let (kite, redis, _folders) = stage::servers().await;
     let mut assigned = stage::assignment(&kite, redis.port());
     assigned.instruments = (1..=INSTRUMENTS).map(stage::option).collect();
-    stage::keep_all(&mut assigned, Some(KeepStream::Entries(1_000)));
+    stage::keep_all(&mut assigned, Some(StreamLength::Entries(1_000)));
     let clock = Clock::manual(Clock::system().wall());
     let access = Access::new(None, Roots::of_machine()).unwrap();
     let links = Links::new(access, "kite-ingestor:test".to_owned(), 1);

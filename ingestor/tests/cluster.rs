@@ -4,7 +4,7 @@ mod stage;
 
 use std::time::Duration;
 
-use contract::{KeepStream, Report};
+use contract::{Report, StreamLength};
 use serde_json::Value;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_cluster::{RedisCluster, last_line};
@@ -41,7 +41,7 @@ impl Scene {
         assigned.redis_url = cluster.url(path).replace("redis-cluster://", &nowhere);
         assigned.channels = vec![channel.to_owned()];
         assigned.instruments = vec![option(1), option(2)];
-        keep_all(&mut assigned, Some(KeepStream::Entries(1_000)));
+        keep_all(&mut assigned, Some(StreamLength::Entries(1_000)));
         folders.assign(&assigned);
         folders.credentials_of(ACCESS_TOKEN);
         let ingestor = Ingestor::start(&folders).await;

@@ -7,7 +7,7 @@
 
 mod stage;
 
-use contract::report::{ConnectionState, Credentials, Report};
+use contract::report::{ConnectionState, CredentialsReport, Report};
 use stage::kite_server::KiteServer;
 use stage::redis_server::RedisServer;
 use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, within};
@@ -57,14 +57,14 @@ async fn an_acceptance_after_a_refusal_leads_out_of_it() {
     refuse(one).await;
     ingestor
         .until("a refusal", |report| {
-            report.credentials == Credentials::Refused
+            report.credentials == CredentialsReport::Refused
         })
         .await;
 
     let first = accept(other).await;
     let second = accept(dial(&listener).await).await;
     let report = ingestor.until("both", |report| live(report) == 2).await;
-    assert_eq!(report.credentials, Credentials::Accepted);
+    assert_eq!(report.credentials, CredentialsReport::Accepted);
 
     // What was accepted is good for another dial.
     drop((first, second));

@@ -4,7 +4,7 @@ mod stage;
 
 use std::time::Duration;
 
-use contract::{Assignment, KeepLast, KeepStream};
+use contract::{Assignment, LastValuePersistence, StreamLength};
 use kite::{Detail, Packet};
 use serde_json::Value;
 use stage::kite_server::{KiteServer, frame, full};
@@ -17,7 +17,7 @@ fn kept(kite: &KiteServer, redis: &RedisServer) -> Assignment {
     let mut assigned = assignment(kite, redis.port());
     assigned.account.mock = false;
     assigned.instruments = vec![option(1), option(2)];
-    keep_all(&mut assigned, Some(KeepStream::Entries(4)));
+    keep_all(&mut assigned, Some(StreamLength::Entries(4)));
     assigned
 }
 
@@ -217,7 +217,7 @@ async fn a_price_that_stays_is_not_written_with_every_tick() {
     let (mut kite, redis, folders) = servers().await;
     let mut assigned = kept(&kite, &redis);
     // Renewed every two seconds.
-    assigned.keeps[0].last = Some(KeepLast {
+    assigned.keeps[0].last = Some(LastValuePersistence {
         interval_ms: 50,
         ttl_s: 20,
     });

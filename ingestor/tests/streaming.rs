@@ -3,7 +3,7 @@
 mod stage;
 
 use contract::Sealed;
-use contract::report::{ConnectionState, Credentials};
+use contract::report::{ConnectionState, CredentialsReport};
 use kite::{Command, Mode, Token};
 use stage::kite_server::{KiteServer, Seen, frame, full};
 use stage::redis_server::RedisServer;
@@ -73,7 +73,7 @@ async fn a_subscribed_instrument_arrives_in_redis() {
         (report.assigned, report.streaming, report.ticks_total),
         (2, 2, 3)
     );
-    assert_eq!(report.credentials, Credentials::Accepted);
+    assert_eq!(report.credentials, CredentialsReport::Accepted);
     assert_eq!(
         report.assignment.unwrap().sha256,
         Sealed::new(&assigned).sha256
@@ -166,7 +166,7 @@ async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
     assert_eq!(kite.seen().await, Seen::Refused);
     let report = ingestor
         .until("refused", |report| {
-            report.credentials == Credentials::Refused
+            report.credentials == CredentialsReport::Refused
         })
         .await;
     assert_eq!(report.connections[0].state, ConnectionState::Refused);
@@ -177,7 +177,7 @@ async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
     folders.credentials_of("fake-token-of-today");
     assert_eq!(kite.seen().await, Seen::Opened);
     let report = ingestor.until("live", is_live).await;
-    assert_eq!(report.credentials, Credentials::Accepted);
+    assert_eq!(report.credentials, CredentialsReport::Accepted);
     let text = format!(
         "{} {} {}",
         ingestor.log(),
@@ -205,7 +205,7 @@ async fn missing_credentials_are_named_and_appear_later() {
     folders.assign(&assigned);
     let ingestor = Ingestor::start(&folders).await;
     let files = vec!["api_key".to_owned(), "access_token".to_owned()];
-    let missing = Credentials::Missing { files };
+    let missing = CredentialsReport::Missing { files };
     ingestor
         .until("missing", |report| {
             report.credentials == missing && report.assigned == 1

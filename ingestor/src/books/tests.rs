@@ -1,6 +1,6 @@
 //! Tests of the books: what is written, what is told, and to whom.
 
-use contract::{Keep, KeepLast};
+use contract::{LastValuePersistence, Persistence};
 use serde_json::{Value, json};
 
 use super::*;
@@ -12,8 +12,8 @@ fn assignment() -> Assignment {
         "ticker:equity".to_owned(),
         "ticker:nifty:options".to_owned(),
     ];
-    assignment.keeps = vec![Keep {
-        last: Some(KeepLast {
+    assignment.keeps = vec![Persistence {
+        last: Some(LastValuePersistence {
             interval_ms: 250,
             ttl_s: 60,
         }),

@@ -4,7 +4,7 @@
 //! socket that is mute and ticks again, a token that expired or was replaced. Pure; times are
 //! arguments.
 
-use contract::report::Credentials as State;
+use contract::report::CredentialsReport as State;
 use kite::limits::CONNECTIONS_PER_API_KEY;
 
 use crate::books::news::{News, What};

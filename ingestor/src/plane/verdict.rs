@@ -64,8 +64,8 @@ impl Verdict {
 
     /// As reports say it.
     #[must_use]
-    pub fn report(&self) -> contract::report::Credentials {
-        use contract::report::Credentials as State;
+    pub fn report(&self) -> contract::report::CredentialsReport {
+        use contract::report::CredentialsReport as State;
         match &self.found {
             None => State::Unread,
             Some(Found::Missing(files)) => State::Missing {
@@ -84,7 +84,7 @@ fn is(known: Option<&Credentials>, credentials: &Credentials) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use contract::report::Credentials as State;
+    use contract::report::CredentialsReport as State;
 
     use super::*;
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Assignment, Keep};
+use contract::{Assignment, Persistence};
 use rustc_hash::FxHashMap;
 
 use super::keeping::{Keeping, price_fronts};
@@ -19,7 +19,7 @@ use crate::tick::render;
 use crate::tick::rules::FirstPackets;
 
 /// Positions of keepings, by channel and what is kept.
-type Numbers = BTreeMap<(u16, Keep), Option<u16>>;
+type Numbers = BTreeMap<(u16, Persistence), Option<u16>>;
 
 impl Table {
     /// Prepares the rows of `assignment`; `epoch` names this process in every tick, which goes to the

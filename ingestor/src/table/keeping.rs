@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use contract::{Keep, KeepLast, KeepStream};
+use contract::{LastValuePersistence, Persistence, StreamLength};
 
 use crate::redis::resp::{write_bulk, write_head};
 use crate::redis::slots::slot_of;
@@ -69,7 +69,7 @@ pub const fn key_start(mock: bool) -> &'static str {
 impl Keeping {
     /// How `keep` is done for a channel.
     #[must_use]
-    pub fn new(channel: &str, keep: &Keep, mock: bool) -> Self {
+    pub fn new(channel: &str, keep: &Persistence, mock: bool) -> Self {
         let prefix = format!("{}{}", key_start(mock), prefix_of(channel));
         Self {
             last: keep.last.map(|last| Last::new(&prefix, last)),
@@ -79,7 +79,7 @@ impl Keeping {
 }
 
 impl Last {
-    fn new(prefix: &str, last: KeepLast) -> Self {
+    fn new(prefix: &str, last: LastValuePersistence) -> Self {
         let (mut key, mut expiry) = (Vec::new(), Vec::new());
         let hash = format!("{prefix}:last");
         write_bulk(&mut key, hash.as_bytes());
@@ -129,21 +129,21 @@ pub fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 2] {
 }
 
 impl Stream {
-    fn new(prefix: &str, length: KeepStream) -> Self {
+    fn new(prefix: &str, length: StreamLength) -> Self {
         let mut front = Vec::new();
         write_head(&mut front, 8);
         write_bulk(&mut front, b"XADD");
         let key = format!("{prefix}:stream");
         write_bulk(&mut front, key.as_bytes());
         let (word, age) = match length {
-            KeepStream::Seconds(seconds) => {
+            StreamLength::Seconds(seconds) => {
                 ("MINID", Some(Duration::from_secs(u64::from(seconds))))
             }
-            KeepStream::Entries(_) => ("MAXLEN", None),
+            StreamLength::Entries(_) => ("MAXLEN", None),
         };
         write_bulk(&mut front, word.as_bytes());
         write_bulk(&mut front, b"~");
-        if let KeepStream::Entries(entries) = length {
+        if let StreamLength::Entries(entries) = length {
             write_bulk(&mut front, entries.to_string().as_bytes());
         }
         Self {
@@ -201,12 +201,12 @@ mod tests {
 
     #[test]
     fn keys_are_named_after_the_prefix() {
-        let keep = Keep {
-            last: Some(KeepLast {
+        let keep = Persistence {
+            last: Some(LastValuePersistence {
                 interval_ms: 250,
                 ttl_s: 86_400,
             }),
-            stream: Some(KeepStream::Entries(1_000)),
+            stream: Some(StreamLength::Entries(1_000)),
         };
         let keeping = Keeping::new("ticker:nifty:options", &keep, false);
         let (last, stream) = (keeping.last.unwrap(), keeping.stream.unwrap());
@@ -217,8 +217,8 @@ mod tests {
         stream.write(&mut out, b"{}", 1_764_570_600_000_000);
         assert_eq!(words(&out), "XADD ticker:nifty:stream MAXLEN ~ 1000 * d {}");
 
-        let keep = Keep {
-            stream: Some(KeepStream::Seconds(60)),
+        let keep = Persistence {
+            stream: Some(StreamLength::Seconds(60)),
             ..keep
         };
         let keeping = Keeping::new("ticker:equity", &keep, true);
@@ -238,7 +238,7 @@ mod tests {
         let row = crate::table::tests::sample().instruments.remove(0);
         let last = Last::new(
             "x",
-            KeepLast {
+            LastValuePersistence {
                 interval_ms: 1,
                 ttl_s: 60,
             },

@@ -29,7 +29,9 @@ use std::time::Duration;
 
 use contract::assignment::Account;
 use contract::report::ConnectionState;
-use contract::{Assignment, Keep, KeepLast, KeepStream, Output, Report, Row, Shape};
+use contract::{
+    Assignment, LastValuePersistence, Output, Persistence, Report, Row, Shape, StreamLength,
+};
 pub use folders::Folders;
 use kite::{InstrumentType, Mode, Token};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -206,12 +208,12 @@ pub fn is_live(report: &Report) -> bool {
 }
 
 /// Has the newest tick of every instrument kept, and what else `stream` says.
-pub fn keep_all(assigned: &mut Assignment, stream: Option<KeepStream>) {
-    let last = Some(KeepLast {
+pub fn keep_all(assigned: &mut Assignment, stream: Option<StreamLength>) {
+    let last = Some(LastValuePersistence {
         interval_ms: 50,
         ttl_s: 600,
     });
-    assigned.keeps = vec![Keep { last, stream }];
+    assigned.keeps = vec![Persistence { last, stream }];
     for row in &mut assigned.instruments {
         row.outputs[0].keep = Some(0);
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::{Account, Assignment, Keep, Output, Row, Shape};
+use contract::{Account, Assignment, Output, Persistence, Row, Shape};
 use kite::{Instrument, Mode, Token};
 
 use super::channel;
@@ -27,7 +27,7 @@ struct Destination<'a> {
     channel: &'a str,
     shape: Shape,
     depth: bool,
-    keep: Keep,
+    keep: Persistence,
 }
 
 #[derive(Clone, Copy)]
@@ -145,7 +145,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn row(self, sets: &[&str], channels: &[&str], keeps: &[Keep]) -> Row {
+    fn row(self, sets: &[&str], channels: &[&str], keeps: &[Persistence]) -> Row {
         let mut row = match self.source {
             Source::Table(instrument) => from_table(instrument),
             Source::Before(row) => row.clone(),
@@ -212,10 +212,10 @@ fn document(
             .flat_map(|draft| draft.outputs.iter().map(|output| output.channel)),
     );
     let outputs = drafts.values().flat_map(|draft| &draft.outputs);
-    let keeps: BTreeSet<Keep> = outputs.map(|output| output.keep).collect();
-    let keeps: Vec<Keep> = keeps
+    let keeps: BTreeSet<Persistence> = outputs.map(|output| output.keep).collect();
+    let keeps: Vec<Persistence> = keeps
         .into_iter()
-        .filter(|keep| *keep != Keep::default())
+        .filter(|keep| *keep != Persistence::default())
         .collect();
     let set_names: Vec<&str> = sets.iter().map(String::as_str).collect();
     let channel_names: Vec<&str> = channels.iter().map(String::as_str).collect();

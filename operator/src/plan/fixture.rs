@@ -4,7 +4,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use contract::report::{
-    AppliedAssignment, Connection, ConnectionState, Credentials, Redis, Report, Set,
+    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, RedisReport, Report,
+    SetReport,
 };
 use contract::{Assignment, Sealed};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
@@ -292,13 +293,13 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
             generation: assignment.generation,
             sha256: sha256.to_owned(),
         }),
-        credentials: Credentials::Accepted,
-        redis: Redis {
+        credentials: CredentialsReport::Accepted,
+        redis: RedisReport {
             connected: true,
-            ..Redis::default()
+            ..RedisReport::default()
         },
         connections: (0..sockets)
-            .map(|index| Connection {
+            .map(|index| ConnectionReport {
                 index: u8::try_from(index).unwrap(),
                 state: ConnectionState::Live,
                 instruments: all,
@@ -317,7 +318,7 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
                     .filter(|row| row.sets.contains(&at))
                     .count();
                 let assigned = u32::try_from(assigned).unwrap();
-                Set {
+                SetReport {
                     name: name.clone(),
                     assigned,
                     streaming: assigned,

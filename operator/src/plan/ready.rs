@@ -11,7 +11,7 @@ mod time;
 use std::time::Instant;
 
 use contract::Report;
-use contract::report::{ConnectionState, Credentials};
+use contract::report::{ConnectionState, CredentialsReport};
 use crds::condition::Reason;
 
 use super::{Process, Scrape, Secret};
@@ -118,7 +118,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         let Some(report) = report else {
             return process(facts);
         };
-        if report.credentials == Credentials::Unread {
+        if report.credentials == CredentialsReport::Unread {
             return Finding::Trouble {
                 passing: Reason::Pending,
                 lasting: Reason::PodNotReady,
@@ -189,15 +189,17 @@ pub(crate) fn credentials(
         return Some((Reason::SecretMissing, message));
     }
     match &report?.credentials {
-        Credentials::Missing { files } => Some((
+        CredentialsReport::Missing { files } => Some((
             Reason::KeyMissing,
             secret::lacking(secret, facts.secret, files),
         )),
-        Credentials::Refused => Some((
+        CredentialsReport::Refused => Some((
             Reason::TokenExpired,
             format!("Kite refused the access token (403): put today's into Secret {secret}"),
         )),
-        Credentials::Unread | Credentials::Present | Credentials::Accepted => None,
+        CredentialsReport::Unread | CredentialsReport::Present | CredentialsReport::Accepted => {
+            None
+        }
     }
 }
 

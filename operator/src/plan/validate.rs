@@ -7,7 +7,7 @@ mod redis;
 
 use std::time::Duration;
 
-use contract::{Keep, KeepLast, KeepStream};
+use contract::{LastValuePersistence, Persistence, StreamLength};
 use crds::selector::AccountSelector;
 use crds::set::{FuturesChannel, Mode as SetMode, Publish};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
@@ -54,7 +54,7 @@ pub(crate) struct Set<'a> {
     /// Whether its ticks carry the order book: only full mode has one.
     pub(crate) depth: bool,
     /// What is kept in Redis beside the messages.
-    pub(crate) keep: Keep,
+    pub(crate) keep: Persistence,
     /// What its channels are called.
     pub(crate) naming: Naming<'a>,
     /// Which accounts it may use.
@@ -180,7 +180,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
 /// A stream without a length of its own holds about this much.
 const STREAM_SECONDS: u32 = 60;
 
-fn keep(publish: &Publish) -> Result<Keep, Unreadable> {
+fn keep(publish: &Publish) -> Result<Persistence, Unreadable> {
     let (last, stream) = (&publish.last_value, &publish.stream);
     let interval: Duration = last.interval.into();
     let ttl: Duration = last.ttl.into();
@@ -189,7 +189,9 @@ fn keep(publish: &Publish) -> Result<Keep, Unreadable> {
         u32::try_from(ttl.as_secs()),
     ) {
         _ if !last.enabled => None,
-        (Ok(interval_ms @ 1..), Ok(ttl_s @ 1..)) => Some(KeepLast { interval_ms, ttl_s }),
+        (Ok(interval_ms @ 1..), Ok(ttl_s @ 1..)) => {
+            Some(LastValuePersistence { interval_ms, ttl_s })
+        }
         _ => {
             return Err(unreadable(
                 "spec.publish.lastValue",
@@ -199,8 +201,8 @@ fn keep(publish: &Publish) -> Result<Keep, Unreadable> {
     };
     let length = stream
         .max_len
-        .map_or(KeepStream::Seconds(STREAM_SECONDS), KeepStream::Entries);
-    Ok(Keep {
+        .map_or(StreamLength::Seconds(STREAM_SECONDS), StreamLength::Entries);
+    Ok(Persistence {
         last,
         stream: stream.enabled.then_some(length),
     })

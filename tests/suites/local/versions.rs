@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use contract::assignment::InvalidAssignment;
-use contract::sealed::OpenError;
+use contract::sealed::UnsealError;
 use tests::process::{binary, next_binary, signal};
 use tests::{Local, RedisServer, Simulator, Ticks, eventually};
 
@@ -116,7 +116,7 @@ impl World {
         let sealed = self.local.sealed("demo")?;
         let version = match sealed.open() {
             Ok(assignment) => assignment.version,
-            Err(OpenError::Invalid(InvalidAssignment::Version { found })) => found,
+            Err(UnsealError::Invalid(InvalidAssignment::Version { found })) => found,
             Err(error) => return Err(error.into()),
         };
         Ok((version, sealed.sha256))

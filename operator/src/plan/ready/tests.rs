@@ -1,4 +1,4 @@
-use contract::report::{Connection, Redis};
+use contract::report::{ConnectionReport, RedisReport};
 use crds::condition::State;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -11,10 +11,10 @@ use crate::plan::fixture::{later, start};
 fn good() -> Report {
     Report {
         assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
-        credentials: Credentials::Accepted,
-        redis: Redis {
+        credentials: CredentialsReport::Accepted,
+        redis: RedisReport {
             connected: true,
-            ..Redis::default()
+            ..RedisReport::default()
         },
         connections: vec![socket(ConnectionState::Live)],
         assigned: 5,
@@ -23,8 +23,8 @@ fn good() -> Report {
     }
 }
 
-fn socket(state: ConnectionState) -> Connection {
-    Connection {
+fn socket(state: ConnectionState) -> ConnectionReport {
+    ConnectionReport {
         index: 0,
         state,
         instruments: 5,
@@ -171,11 +171,11 @@ fn refused_or_missing_credentials() {
     let down = |report: &mut Report| report.connections = vec![socket(ConnectionState::Refused)];
     let finding = found(|report, _, _, _| {
         down(report);
-        report.credentials = Credentials::Refused;
+        report.credentials = CredentialsReport::Refused;
     });
     assert_eq!(reason(&finding), ("False", Reason::TokenExpired));
     let files = vec!["api_key".to_owned(), "access_token".to_owned()];
-    let missing = Credentials::Missing { files };
+    let missing = CredentialsReport::Missing { files };
     let finding = found(|report, _, _, _| {
         down(report);
         report.credentials = missing.clone();
@@ -214,7 +214,10 @@ fn nothing_assigned() {
         credentials,
         ..Report::default()
     };
-    let (report, looked) = (says(Credentials::Unread), says(Credentials::Present));
+    let (report, looked) = (
+        says(CredentialsReport::Unread),
+        says(CredentialsReport::Present),
+    );
     let (running, mut asked) = (running(), Scrape::default());
     asked.report = Some(report.clone().into());
     (facts.process, facts.scrape) = (&running, &asked);

@@ -1,7 +1,7 @@
 //! The status of an account.
 
 use contract::Report;
-use contract::report::Credentials;
+use contract::report::CredentialsReport;
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, Verdict};
@@ -169,7 +169,7 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> Verdict {
         return verdict(kind, State::False, reason, &message);
     }
     match answer.map(|report| &report.credentials) {
-        Some(Credentials::Accepted) => verdict(
+        Some(CredentialsReport::Accepted) => verdict(
             kind,
             State::True,
             Reason::Verified,
@@ -256,7 +256,7 @@ fn unknown(judgement: &Judgement) -> Vec<Verdict> {
     .collect()
 }
 
-fn connection(connection: &contract::report::Connection, now: Timestamp) -> ConnectionStatus {
+fn connection(connection: &contract::report::ConnectionReport, now: Timestamp) -> ConnectionStatus {
     ConnectionStatus {
         index: Some(connection.index),
         state: Some(connection.state.as_str().to_owned()),

@@ -40,7 +40,7 @@ pub(crate) struct Share<'a> {
     /// Instruments placed there.
     pub(crate) instruments: u32,
     /// What its process says of the set, if it answers.
-    pub(crate) report: Option<&'a contract::report::Set>,
+    pub(crate) report: Option<&'a contract::report::SetReport>,
     /// When it said so.
     pub(crate) at: Option<Instant>,
 }

@@ -12,7 +12,7 @@ use service::http::{BindError, PortFileError, Server, write_port_file};
 use service::metrics::{Registry, register_build, register_process};
 use service::probe::{Heartbeat, Probes, Readiness};
 use service::signal::{Shutdown, SignalError};
-use service::supervise::{TaskError, Tasks};
+use service::tasks::{TaskError, Tasks};
 use service::tls::{Roots, TlsError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;

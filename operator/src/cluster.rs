@@ -29,7 +29,7 @@ use service::http::Server;
 use service::metrics::Registry;
 use service::probe::Probes;
 use service::signal::Shutdown;
-use service::supervise::Tasks;
+use service::tasks::Tasks;
 use tokio::sync::Notify;
 
 use self::apply::events::announcer;

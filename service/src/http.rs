@@ -23,7 +23,7 @@ pub use port_file::{PortFileError, read_port_file, write_port_file};
 
 use crate::text::LineQuota;
 use accept::Acceptor;
-use connection::Socket;
+use connection::CountedSocket;
 use peers::Peers;
 
 /// A listening address could not be taken.
@@ -105,28 +105,28 @@ impl Server {
     /// Handlers find the peer as the extension `ConnectInfo<SocketAddr>`. Upgraded sockets count as
     /// connections until they are dropped; their handlers are to watch the same token.
     pub async fn serve(self, router: Router, shutdown: CancellationToken) {
-        let places = Arc::new(Semaphore::new(self.limits.connections));
+        let permits = Arc::new(Semaphore::new(self.limits.connections));
         let (peers, mut lines) = (Arc::new(Peers::default()), LineQuota::for_reasons());
         let mut acceptor = Acceptor::new(self.listener);
         let mut connections = JoinSet::new();
         loop {
             let next = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                (acceptor.accept().await, place)
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                (acceptor.accept().await, permit)
             };
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(_ended) = connections.join_next() => {}
-                ((stream, peer), Ok(place)) = next => {
-                    let Some(share) = peers.admit(peer.ip(), self.limits.per_peer) else {
+                ((stream, peer), Ok(permit)) = next => {
+                    let Some(peer_permit) = peers.admit(peer.ip(), self.limits.per_peer) else {
                         #[expect(clippy::disallowed_methods, reason = "how often to say so")]
                         if let Some(suppressed) = lines.take(Instant::now()) {
                             tracing::warn!(%peer, suppressed, "peer has as many connections as it may: closed");
                         }
                         continue;
                     };
-                    let socket = Socket::new(stream, place, share);
+                    let socket = CountedSocket::new(stream, permit, peer_permit);
                     let (router, stop) = (router.clone(), shutdown.clone());
                     connections.spawn(connection::serve(socket, peer, router, self.limits, stop));
                 }
@@ -134,11 +134,11 @@ impl Server {
         }
         drop(acceptor);
         let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
-        if tokio::time::timeout(self.limits.drain, places.acquire_many(all))
+        if tokio::time::timeout(self.limits.drain, permits.acquire_many(all))
             .await
             .is_err()
         {
-            let open = self.limits.connections - places.available_permits();
+            let open = self.limits.connections - permits.available_permits();
             tracing::warn!(open, "connections still open after the drain time are cut");
         }
         connections.shutdown().await;

@@ -4,7 +4,7 @@
 //! It must not know what the binary does: nothing here speaks of a market, a cluster or a store.
 //!
 //! The order in a `main`: [`tls::install`], [`telemetry::init`], a [`signal::Shutdown`], the tasks in
-//! [`supervise::Tasks`], and [`exit::report`] for what ended them.
+//! [`tasks::Tasks`], and [`exit::report`] for what ended them.
 
 pub mod clock;
 pub mod exit;
@@ -13,7 +13,7 @@ pub mod http;
 pub mod metrics;
 pub mod probe;
 pub mod signal;
-pub mod supervise;
+pub mod tasks;
 pub mod telemetry;
 pub mod text;
 pub mod tls;

@@ -29,7 +29,7 @@ pub fn router(registry: Arc<Registry>) -> Router {
 /// `process_start_time_seconds`, read from `/proc` at each scrape. To be given the root registry:
 /// these names are a convention and carry no prefix.
 pub fn register_process(registry: &mut Registry) {
-    registry.register_collector(Box::new(process::Process));
+    registry.register_collector(Box::new(process::ProcessCollector));
 }
 
 /// Adds `build_info{binary,version} 1` under the registry's prefix.

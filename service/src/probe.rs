@@ -1,6 +1,6 @@
 //! Answers the kubelet: `/livez` (is every loop still turning?) and `/readyz` (may others rely on it?).
 //!
-//! It keeps facts set by their owners and judges their age; it never probes anything itself.
+//! It stores what their owners set and compares ages with limits; it never probes anything itself.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,11 +21,11 @@ const MAIN_GATE: &str = "service";
 #[derive(Clone, Debug)]
 pub struct Probes {
     clock: Clock,
-    facts: Arc<Mutex<Facts>>,
+    state: Arc<Mutex<ProbeState>>,
 }
 
 #[derive(Debug, Default)]
-struct Facts {
+struct ProbeState {
     gates: BTreeMap<&'static str, Readiness>,
     beats: BTreeMap<&'static str, Beat>,
 }
@@ -71,7 +71,7 @@ impl From<String> for Readiness {
 #[derive(Clone, Debug)]
 pub struct Gate {
     name: &'static str,
-    facts: Arc<Mutex<Facts>>,
+    state: Arc<Mutex<ProbeState>>,
 }
 
 /// The sign of life of one loop.
@@ -80,7 +80,7 @@ pub struct Gate {
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
     name: &'static str,
-    facts: Arc<Mutex<Facts>>,
+    state: Arc<Mutex<ProbeState>>,
 }
 
 impl Default for Probes {
@@ -96,11 +96,11 @@ impl Probes {
         Self::with_clock(Clock::system())
     }
 
-    /// As [`Probes::new`], judging ages by `clock`.
+    /// As [`Probes::new`], with ages measured by `clock`.
     #[must_use]
     pub fn with_clock(clock: Clock) -> Self {
-        let facts = Arc::default();
-        Self { clock, facts }
+        let state = Arc::default();
+        Self { clock, state }
     }
 
     /// Opens or closes the gate named `service`, which is enough where one condition decides.
@@ -112,18 +112,18 @@ impl Probes {
     #[must_use]
     pub fn gate(&self, name: &'static str) -> Gate {
         let starting = Readiness::NotReady("starting".into());
-        lock(&self.facts).gates.entry(name).or_insert(starting);
-        let facts = Arc::clone(&self.facts);
-        Gate { name, facts }
+        lock(&self.state).gates.entry(name).or_insert(starting);
+        let state = Arc::clone(&self.state);
+        Gate { name, state }
     }
 
     /// Adds a heartbeat that must not grow older than `max_age`. Its first beat is now.
     #[must_use]
     pub fn heartbeat(&self, name: &'static str, max_age: Duration) -> Heartbeat {
         let last = self.clock.now();
-        lock(&self.facts).beats.insert(name, Beat { last, max_age });
-        let facts = Arc::clone(&self.facts);
-        Heartbeat { name, facts }
+        lock(&self.state).beats.insert(name, Beat { last, max_age });
+        let state = Arc::clone(&self.state);
+        Heartbeat { name, state }
     }
 
     /// Whether every heartbeat is young enough at this moment.
@@ -154,8 +154,8 @@ impl Probes {
 
     fn stalled(&self) -> Vec<String> {
         let now = self.clock.now();
-        let facts = lock(&self.facts);
-        let ages = facts
+        let state = lock(&self.state);
+        let ages = state
             .beats
             .iter()
             .map(|(name, beat)| (name, now.saturating_duration_since(beat.last), beat.max_age));
@@ -171,11 +171,11 @@ impl Probes {
     }
 
     fn not_ready(&self) -> Vec<String> {
-        let facts = lock(&self.facts);
-        if facts.gates.is_empty() {
+        let state = lock(&self.state);
+        if state.gates.is_empty() {
             return vec![format!("{MAIN_GATE}: starting")];
         }
-        let closed = facts.gates.iter().filter_map(|(name, gate)| match gate {
+        let closed = state.gates.iter().filter_map(|(name, gate)| match gate {
             Readiness::Ready => None,
             Readiness::NotReady(reason) => Some(format!("{name}: {reason}")),
         });
@@ -187,14 +187,14 @@ impl Gate {
     /// Opens or closes the gate.
     pub fn set(&self, readiness: impl Into<Readiness>) {
         let readiness = readiness.into();
-        lock(&self.facts).gates.insert(self.name, readiness);
+        lock(&self.state).gates.insert(self.name, readiness);
     }
 }
 
 impl Heartbeat {
     /// Says that the loop turned at `now`. Once per turn, not per item.
     pub fn beat(&self, now: Instant) {
-        if let Some(beat) = lock(&self.facts).beats.get_mut(self.name) {
+        if let Some(beat) = lock(&self.state).beats.get_mut(self.name) {
             beat.last = beat.last.max(now);
         }
     }
@@ -208,8 +208,8 @@ fn answer(failures: &[String]) -> (StatusCode, String) {
     }
 }
 
-fn lock(facts: &Mutex<Facts>) -> MutexGuard<'_, Facts> {
-    facts.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<ProbeState>) -> MutexGuard<'_, ProbeState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

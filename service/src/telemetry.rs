@@ -112,10 +112,10 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let heard = filter_fn(|line| !muted.iter().any(|module| line.target().starts_with(module)));
+    let not_muted = filter_fn(|line| !muted.iter().any(|module| line.target().starts_with(module)));
     let filter = parse(&args.log_level)?
         .and(filter_fn(is_safe_to_log))
-        .and(heard);
+        .and(not_muted);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match args.log_format {
         LogFormat::Text => lines.with_ansi(ansi).boxed(),

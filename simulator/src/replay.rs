@@ -19,7 +19,7 @@ use kite::recording::{FrameKind, Record, RecordingError};
 use service::clock::Clock;
 use service::http::{self, Server};
 use service::signal::{Shutdown, SignalError};
-use service::supervise::{TaskError, Tasks};
+use service::tasks::{TaskError, Tasks};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

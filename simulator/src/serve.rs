@@ -8,7 +8,7 @@ use std::{fs, io};
 use service::clock::Clock;
 use service::http::{self, Limits, Server};
 use service::signal::{Shutdown, SignalError};
-use service::supervise::{TaskError, Tasks};
+use service::tasks::{TaskError, Tasks};
 
 use crate::args::ServeArgs;
 use crate::exchange::Exchange;

@@ -22,7 +22,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use service::clock::Clock;
-use service::supervise::Tasks;
+use service::tasks::Tasks;
 use service::text::LineQuota;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::Limits;
-use super::peers::Share;
+use super::peers::PeerPermit;
 
 /// Largest request head, and the size of a connection's buffer. hyper's default is 400 KiB.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -30,7 +30,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Serves requests until the client leaves, a limit is reached, the socket is upgraded, or `stop`
 /// lets the request in flight be the last.
 pub(super) async fn serve(
-    socket: Socket,
+    socket: CountedSocket,
     peer: SocketAddr,
     router: Router,
     limits: Limits,
@@ -83,26 +83,30 @@ async fn stalled(moved: &AtomicU64, idle: Duration) {
     }
 }
 
-/// A socket that counts the reads and writes that moved bytes, and keeps its place among the allowed
-/// connections and its share of its peer's until it is dropped, upgraded or not.
+/// A socket that counts the reads and writes that moved bytes, and holds its permit among the allowed
+/// connections and its permit of its peer until it is dropped, upgraded or not.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct CountedSocket {
     stream: TcpStream,
     moved: Arc<AtomicU64>,
-    // In this order: whoever gets the place must find the share given back.
-    _share: Share,
-    _place: OwnedSemaphorePermit,
+    // In this order: whoever gets the permit must find the peer's given back.
+    _peer_permit: PeerPermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Socket {
-    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit, share: Share) -> Self {
+impl CountedSocket {
+    pub(super) fn new(
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+        peer_permit: PeerPermit,
+    ) -> Self {
         // Fails only on a dead socket, which the first read reports.
         drop(stream.set_nodelay(true));
         Self {
             stream,
             moved: Arc::default(),
-            _place: place,
-            _share: share,
+            _permit: permit,
+            _peer_permit: peer_permit,
         }
     }
 
@@ -114,7 +118,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for CountedSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -129,7 +133,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for CountedSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

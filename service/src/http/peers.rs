@@ -1,4 +1,4 @@
-//! How many connections each peer has open, so that none takes the places of all others.
+//! How many connections each peer has open, so that none takes the permits of all others.
 //!
 //! Owns the counts. Must not know what a connection is for.
 
@@ -12,14 +12,14 @@ pub(super) struct Peers(Mutex<HashMap<IpAddr, usize>>);
 
 /// One open connection of a peer, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct PeerPermit {
     peers: Arc<Peers>,
     peer: IpAddr,
 }
 
 impl Peers {
-    /// A share for one more connection of `peer`, unless it has `most` already.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, most: usize) -> Option<Share> {
+    /// A permit for one more connection of `peer`, unless it has `most` already.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, most: usize) -> Option<PeerPermit> {
         let peer = peer.to_canonical();
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(peer).or_default();
@@ -28,14 +28,14 @@ impl Peers {
         }
         *count += 1;
         drop(open);
-        Some(Share {
+        Some(PeerPermit {
             peers: Arc::clone(self),
             peer,
         })
     }
 }
 
-impl Drop for Share {
+impl Drop for PeerPermit {
     fn drop(&mut self) {
         let mut open = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.peer) {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_counted_by_address_and_given_back() {
+    fn permits_are_counted_by_address_and_given_back() {
         let peers = Arc::new(Peers::default());
         let (one, same, other) = ("10.0.0.1", "::ffff:10.0.0.1", "10.0.0.2");
         let admit = |ip: &str| peers.admit(ip.parse().unwrap(), 2);

@@ -15,9 +15,9 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Collects at each scrape; holds nothing.
 #[derive(Debug)]
-pub(super) struct Process;
+pub(super) struct ProcessCollector;
 
-impl Collector for Process {
+impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut add = |name, help, unit: Option<Unit>, metric: &dyn EncodeMetric| {
             let kind = metric.metric_type();

@@ -53,21 +53,21 @@ pub enum TaskError {
 }
 
 /// What a task may return: nothing, or a result with any error.
-pub trait Outcome: Send + 'static {
-    /// The outcome as a result.
+pub trait TaskResult: Send + 'static {
+    /// This as a result.
     ///
     /// # Errors
     /// The error the task returned.
     fn into_result(self) -> Result<(), BoxError>;
 }
 
-impl Outcome for () {
+impl TaskResult for () {
     fn into_result(self) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
-impl<E: Into<BoxError> + Send + 'static> Outcome for Result<(), E> {
+impl<E: Into<BoxError> + Send + 'static> TaskResult for Result<(), E> {
     fn into_result(self) -> Result<(), BoxError> {
         self.map_err(Into::into)
     }
@@ -95,7 +95,7 @@ impl Tasks {
     /// Starts a task that is to run until shutdown. `name` appears in logs and in the exit error.
     pub fn spawn<F>(&mut self, name: impl Into<String>, task: F)
     where
-        F: Future<Output: Outcome> + Send + 'static,
+        F: Future<Output: TaskResult> + Send + 'static,
     {
         let handle = self.set.spawn(async { task.await.into_result() });
         self.names.insert(handle.id(), name.into());
@@ -117,7 +117,7 @@ impl Tasks {
                     let early = !self.shutdown.is_triggered();
                     let ended = self.failure(ended, early);
                     self.shutdown.trigger();
-                    note(&mut first, ended);
+                    record_failure(&mut first, ended);
                 }
             }
         }
@@ -128,12 +128,12 @@ impl Tasks {
                 return first.map_or(Ok(()), Err);
             };
             let ended = self.failure(ended, false);
-            note(&mut first, ended);
+            record_failure(&mut first, ended);
         }
         self.set.shutdown().await;
         let mut names: Vec<_> = self.names.into_values().collect();
         names.sort_unstable();
-        note(
+        record_failure(
             &mut first,
             Some(TaskError::Overdue {
                 names,
@@ -168,7 +168,7 @@ impl Tasks {
     }
 }
 
-fn note(first: &mut Option<TaskError>, error: Option<TaskError>) {
+fn record_failure(first: &mut Option<TaskError>, error: Option<TaskError>) {
     let Some(error) = error else { return };
     if first.is_none() {
         *first = Some(error);

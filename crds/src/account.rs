@@ -102,10 +102,10 @@ pub struct Redis {
     pub url: Option<String>,
     /// Redis Sentinels that know which server is the master, in the place of `url`. Every new connection asks them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sentinel: Option<Sentinel>,
+    pub sentinel: Option<RedisSentinel>,
     /// A Redis Cluster, in the place of `url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<Cluster>,
+    pub cluster: Option<RedisCluster>,
     /// A Secret of the same namespace with what the server asks for. Keys, each optional: `username` and `password`,
     /// and for rediss:// `ca.crt` (trusted instead of the public authorities), `tls.crt` and `tls.key` (shown to the
     /// server), as in a Secret of type kubernetes.io/tls. A changed Secret counts from the next connection on. To
@@ -117,7 +117,7 @@ pub struct Redis {
 /// Where Redis Sentinels are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Sentinel {
+pub struct RedisSentinel {
     /// What they call the master.
     #[schemars(length(min = 1, max = 63))]
     #[x_kube(validation = rule::rule(
@@ -138,7 +138,7 @@ pub struct Sentinel {
 /// Where a Redis Cluster is, and how it is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Cluster {
+pub struct RedisCluster {
     /// Some of its nodes, host and port (6379 without one) each: `redis-0.redis:6379`. The first that answers tells of
     /// all others.
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 253)))]

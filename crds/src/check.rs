@@ -88,7 +88,7 @@ pub fn check(manifest: &Value) -> Result<Resource, Vec<Violation>> {
 }
 
 /// A violation, and whether the API server would look at the rules in spite of it.
-struct Found {
+struct ClassifiedViolation {
     violation: Violation,
     blocks_rules: bool,
 }
@@ -114,11 +114,11 @@ impl From<CustomResourceDefinition> for Definition {
 }
 
 impl Definition {
-    fn broken_rules(&self, object: &Value) -> Vec<Found> {
+    fn broken_rules(&self, object: &Value) -> Vec<ClassifiedViolation> {
         let Err(errors) = Validator::new().validate_compiled(&self.rules, object, None) else {
             return Vec::new();
         };
-        let found = errors.into_iter().map(|error| Found {
+        let found = errors.into_iter().map(|error| ClassifiedViolation {
             violation: Violation {
                 field: error.field_path,
                 message: format!("Invalid value: {}", error.message),
@@ -129,7 +129,7 @@ impl Definition {
     }
 }
 
-impl Found {
+impl ClassifiedViolation {
     fn new(field: &str, message: String) -> Self {
         Self {
             violation: Violation {
@@ -172,7 +172,7 @@ fn typed<T: DeserializeOwned>(object: Value) -> serde_json::Result<T> {
 mod tests {
     use super::*;
     use crate::account::{KITE_API, KITE_WEBSOCKET};
-    use crate::set::{MAX_SYMBOLS, MAX_TOKENS, Mode};
+    use crate::set::{MAX_SYMBOLS, MAX_TOKENS, SetMode};
     use proptest::prelude::*;
     use serde_json::json;
     use std::fs;
@@ -271,7 +271,10 @@ mod tests {
         else {
             panic!("refused")
         };
-        assert_eq!((set.spec.mode, set.spec.publish.depth), (Mode::Full, true));
+        assert_eq!(
+            (set.spec.mode, set.spec.publish.depth),
+            (SetMode::Full, true)
+        );
         assert_eq!(set.spec.account_ref, None);
     }
 

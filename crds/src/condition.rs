@@ -138,7 +138,7 @@ words! {
 
 /// What holds now, before it becomes a [`Condition`] with a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct UndatedCondition {
     /// Which condition it is about.
     pub kind: ConditionType,
     /// Whether it holds.
@@ -149,7 +149,7 @@ pub struct Verdict {
     pub message: String,
 }
 
-impl Verdict {
+impl UndatedCondition {
     /// Makes the condition that follows `previous`: the transition time is kept unless the state flips.
     #[must_use]
     pub fn after(
@@ -182,8 +182,8 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    fn ready(state: State, reason: Reason) -> Verdict {
-        Verdict {
+    fn ready(state: State, reason: Reason) -> UndatedCondition {
+        UndatedCondition {
             kind: ConditionType::Ready,
             state,
             reason,
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn another_type_gives_no_history() {
-        let other = Verdict {
+        let other = UndatedCondition {
             kind: ConditionType::Connected,
             ..ready(State::True, Reason::Connected)
         };

@@ -9,13 +9,13 @@
 )]
 
 pub mod account;
+pub mod account_selector;
 pub mod check;
 pub mod condition;
 pub mod crd;
 pub mod names;
 pub mod quantity;
 mod rule;
-pub mod selector;
 pub mod set;
 
 pub use account::{TickerAccount, TickerAccountSpec, TickerAccountStatus};

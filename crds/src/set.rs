@@ -1,7 +1,7 @@
 //! `InstrumentSet`: instruments somebody wants, where their ticks are published, and how many of them stream.
 
+use crate::account_selector::AccountSelector;
 use crate::rule::{self, DURATION, OBJECT_NAME, SHORT_DURATION, SYMBOL, rule};
-use crate::selector::AccountSelector;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::core::{Duration, Rule};
 use kube::{CustomResource, KubeSchema};
@@ -44,7 +44,7 @@ pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
 pub struct InstrumentSetSpec {
     /// How much of each instrument to stream. Two sets that want one instrument share its richest mode. Default: full.
     #[serde(default)]
-    pub mode: Mode,
+    pub mode: SetMode,
     /// The instruments, by token and by symbol. At least one is needed.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub instruments: Instruments,
@@ -84,7 +84,7 @@ pub struct InstrumentSetSpec {
     JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
+pub enum SetMode {
     /// The last price only.
     Ltp,
     /// Also volume, day's prices and total quantities.
@@ -94,7 +94,7 @@ pub enum Mode {
     Full,
 }
 
-impl Mode {
+impl SetMode {
     /// The word as it stands in a manifest.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -152,7 +152,7 @@ pub struct Publish {
     pub last_value: LastValue,
     /// Every tick in a Redis stream too: `PREFIX:stream`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
-    pub stream: Stream,
+    pub stream: TickStream,
 }
 
 /// Where the ticks of futures go.
@@ -188,7 +188,7 @@ pub struct LastValue {
 /// How ticks are kept in a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Stream {
+pub struct TickStream {
     /// Whether they are. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub enabled: bool,
@@ -269,7 +269,7 @@ impl Default for Publish {
             futures_channel: FuturesChannel::default(),
             depth: with_depth(),
             last_value: LastValue::default(),
-            stream: Stream::default(),
+            stream: TickStream::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The object's metadata, which no custom schema describes: name, known fields, labels and annotations as text.
 
-use super::Found;
+use super::ClassifiedViolation;
 use serde_json::Value;
 
 /// The fields of an object's metadata.
@@ -23,15 +23,18 @@ const KNOWN: [&str; 15] = [
 ];
 
 /// Checks `metadata`; the rule on the name itself stands in the definition.
-pub(super) fn check(object: &Value) -> Vec<Found> {
+pub(super) fn check(object: &Value) -> Vec<ClassifiedViolation> {
     let Some(metadata) = object.get("metadata").and_then(Value::as_object) else {
-        return vec![Found::blocking("metadata", "Required value".to_owned())];
+        return vec![ClassifiedViolation::blocking(
+            "metadata",
+            "Required value".to_owned(),
+        )];
     };
-    let mut found: Vec<Found> = metadata
+    let mut found: Vec<ClassifiedViolation> = metadata
         .keys()
         .filter(|key| !KNOWN.contains(&key.as_str()))
         .map(|key| {
-            Found::new(
+            ClassifiedViolation::new(
                 &format!("metadata.{key}"),
                 format!("unknown field \"metadata.{key}\""),
             )
@@ -40,13 +43,13 @@ pub(super) fn check(object: &Value) -> Vec<Found> {
     match metadata.get("name") {
         Some(Value::String(name)) if !name.is_empty() => {}
         None | Some(Value::Null | Value::String(_)) => {
-            found.push(Found::blocking(
+            found.push(ClassifiedViolation::blocking(
                 "metadata.name",
                 "resource name may not be empty".to_owned(),
             ));
         }
         Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            found.push(Found::blocking(
+            found.push(ClassifiedViolation::blocking(
                 "metadata.name",
                 "must be of type string".to_owned(),
             ));
@@ -56,7 +59,7 @@ pub(super) fn check(object: &Value) -> Vec<Found> {
         .get("namespace")
         .is_some_and(|namespace| !namespace.is_string())
     {
-        found.push(Found::blocking(
+        found.push(ClassifiedViolation::blocking(
             "metadata.namespace",
             "must be of type string".to_owned(),
         ));
@@ -72,7 +75,10 @@ pub(super) fn check(object: &Value) -> Vec<Found> {
             .is_some_and(|value| !value.is_null() && !texts(value))
         {
             let message = "must map text to text: quote numbers, true and false".to_owned();
-            found.push(Found::blocking(&format!("metadata.{map}"), message));
+            found.push(ClassifiedViolation::blocking(
+                &format!("metadata.{map}"),
+                message,
+            ));
         }
     }
     found

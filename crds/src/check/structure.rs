@@ -2,7 +2,7 @@
 //!
 //! Knows exactly the keywords the two definitions use; a unit test refuses any other. Rules are not its business.
 
-use super::Found;
+use super::ClassifiedViolation;
 use crate::rule;
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 const ENVELOPE: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// Fills in defaults, then says everything that is wrong.
-pub(super) fn check(schema: &Value, object: &mut Value) -> Vec<Found> {
+pub(super) fn check(schema: &Value, object: &mut Value) -> Vec<ClassifiedViolation> {
     let mut walk = Walk::default();
     walk.complete(schema, object, "");
     walk.validate(schema, object, "");
@@ -21,7 +21,7 @@ pub(super) fn check(schema: &Value, object: &mut Value) -> Vec<Found> {
 
 #[derive(Default)]
 struct Walk<'a> {
-    found: Vec<Found>,
+    found: Vec<ClassifiedViolation>,
     /// A list of symbols has one pattern and thousands of items.
     patterns: HashMap<&'a str, Option<Regex>>,
 }
@@ -70,7 +70,10 @@ impl<'a> Walk<'a> {
                 let near = nearest(key, properties.keys())
                     .map(|near| format!(": did you mean {near}?"))
                     .unwrap_or_default();
-                found.push(Found::new(&field, format!("unknown field {field:?}{near}")));
+                found.push(ClassifiedViolation::new(
+                    &field,
+                    format!("unknown field {field:?}{near}"),
+                ));
             }
             known
         });
@@ -99,7 +102,8 @@ impl<'a> Walk<'a> {
                     let message = format!(
                         "Invalid value: {len}: {path} in body should have at least {least} items"
                     );
-                    self.found.push(Found::blocking(path, message));
+                    self.found
+                        .push(ClassifiedViolation::blocking(path, message));
                 }
                 if let Some(items) = schema.get("items") {
                     for (index, item) in list.iter().enumerate() {
@@ -144,7 +148,8 @@ impl<'a> Walk<'a> {
             let message = format!(
                 "Invalid value: {actual:?}: {path} in body must be of type {wanted}: {actual:?}"
             );
-            self.found.push(Found::blocking(path, message));
+            self.found
+                .push(ClassifiedViolation::blocking(path, message));
         }
         fits
     }
@@ -159,7 +164,7 @@ impl<'a> Walk<'a> {
             .filter_map(Value::as_str)
         {
             if !map.contains_key(name) {
-                self.found.push(Found::blocking(
+                self.found.push(ClassifiedViolation::blocking(
                     &join(path, name),
                     "Required value".to_owned(),
                 ));
@@ -178,7 +183,7 @@ impl<'a> Walk<'a> {
     fn validate_text(&mut self, schema: &'a Value, text: &str, path: &str) {
         let length = text.chars().count();
         if let Some(max) = limit(schema, "maxLength").filter(|max| length > *max) {
-            self.found.push(Found::blocking(
+            self.found.push(ClassifiedViolation::blocking(
                 path,
                 format!("Too long: may not be more than {max} bytes"),
             ));
@@ -187,7 +192,7 @@ impl<'a> Walk<'a> {
             let message = format!(
                 "Invalid value: {text:?}: {path} in body should be at least {min} chars long"
             );
-            self.found.push(Found::new(path, message));
+            self.found.push(ClassifiedViolation::new(path, message));
         }
         if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
             let regex = self
@@ -201,7 +206,7 @@ impl<'a> Walk<'a> {
                 let message = format!(
                     "Invalid value: {text:?}: {path} in body should match '{pattern}'{hint}"
                 );
-                self.found.push(Found::new(path, message));
+                self.found.push(ClassifiedViolation::new(path, message));
             }
         }
         let choices = schema.get("enum").and_then(Value::as_array);
@@ -213,7 +218,8 @@ impl<'a> Walk<'a> {
                 "Unsupported value: {text:?}: supported values: {}",
                 choices.join(", ")
             );
-            self.found.push(Found::blocking(path, message));
+            self.found
+                .push(ClassifiedViolation::blocking(path, message));
         }
     }
 
@@ -228,13 +234,13 @@ impl<'a> Walk<'a> {
             let message = format!(
                 "Invalid value: {number}: {path} in body should be {side} than or equal to {bound}"
             );
-            self.found.push(Found::new(path, message));
+            self.found.push(ClassifiedViolation::new(path, message));
         }
     }
 
     fn at_most(&mut self, schema: &Value, keyword: &str, count: usize, path: &str) {
         if let Some(max) = limit(schema, keyword).filter(|max| count > *max) {
-            self.found.push(Found::blocking(
+            self.found.push(ClassifiedViolation::blocking(
                 path,
                 format!("Too many: {count}: must have at most {max} items"),
             ));

@@ -6,7 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod set;
 
-use crds::condition::{ConditionType, Reason, State, Verdict};
+use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -18,12 +18,17 @@ use super::ready::Judgement;
 const LONGEST_MESSAGE: usize = 400;
 
 /// Makes a verdict with a message of bounded length.
-pub(crate) fn verdict(kind: ConditionType, state: State, reason: Reason, message: &str) -> Verdict {
+pub(crate) fn verdict(
+    kind: ConditionType,
+    state: State,
+    reason: Reason,
+    message: &str,
+) -> UndatedCondition {
     let message = match message.char_indices().nth(LONGEST_MESSAGE) {
         Some((end, _)) => format!("{}…", &message[..end]),
         None => message.to_owned(),
     };
-    Verdict {
+    UndatedCondition {
         kind,
         state,
         reason,
@@ -32,7 +37,7 @@ pub(crate) fn verdict(kind: ConditionType, state: State, reason: Reason, message
 }
 
 /// The `Ready` condition of a judgement.
-pub(crate) fn ready(judgement: &Judgement) -> Verdict {
+pub(crate) fn ready(judgement: &Judgement) -> UndatedCondition {
     verdict(
         ConditionType::Ready,
         judgement.state,
@@ -42,7 +47,7 @@ pub(crate) fn ready(judgement: &Judgement) -> Verdict {
 }
 
 /// The `Paused` condition.
-pub(crate) fn paused(paused: bool) -> Verdict {
+pub(crate) fn paused(paused: bool) -> UndatedCondition {
     if paused {
         return verdict(
             ConditionType::Paused,
@@ -61,7 +66,7 @@ pub(crate) fn paused(paused: bool) -> Verdict {
 
 /// Gives verdicts their history; times stand in objects with whole seconds.
 pub(crate) fn conditions(
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<UndatedCondition>,
     previous: &[Condition],
     generation: Option<i64>,
     now: Timestamp,

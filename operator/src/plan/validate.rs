@@ -8,8 +8,8 @@ mod redis;
 use std::time::Duration;
 
 use contract::{LastValuePersistence, Persistence, StreamLength};
-use crds::selector::AccountSelector;
-use crds::set::{FuturesChannel, Mode as SetMode, Publish};
+use crds::account_selector::AccountSelector;
+use crds::set::{FuturesChannel, Publish, SetMode};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 use kite::Mode;
 

@@ -29,7 +29,7 @@ fn a_row_says_all_that_is_published() {
 fn two_sets_share_a_row_in_the_richest_mode() {
     let mut poor = fixture::aged("b", 1, &equities([0]), &[]);
     edit(&mut poor, |spec| {
-        spec.mode = crds::set::Mode::Ltp;
+        spec.mode = crds::set::SetMode::Ltp;
         spec.publish.channel_prefix = Some("x".to_owned());
     });
     let mut world = observed(
@@ -104,7 +104,7 @@ fn without_a_common_version_the_newest_is_written_and_the_account_says_why() {
 fn sentinels_are_spelled_as_the_ingest_process_reads_them() {
     let mut account = fixture::account("a");
     fixture::change(&mut account, |spec| {
-        spec.redis.sentinel = Some(crds::account::Sentinel {
+        spec.redis.sentinel = Some(crds::account::RedisSentinel {
             master: "mymaster".to_owned(),
             nodes: vec!["a:26379".to_owned(), "b".to_owned()],
             tls: true,
@@ -126,7 +126,7 @@ fn clusters_are_spelled_as_the_ingest_process_reads_them() {
     ] {
         let mut account = fixture::account("a");
         fixture::change(&mut account, |spec| {
-            spec.redis.cluster = Some(crds::account::Cluster {
+            spec.redis.cluster = Some(crds::account::RedisCluster {
                 nodes: vec!["a:7000".to_owned(), "b".to_owned()],
                 sharded_pub_sub,
                 tls,

@@ -4,7 +4,7 @@ use contract::Report;
 use contract::report::CredentialsReport;
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
-use crds::condition::{ConditionType, Reason, State, Verdict};
+use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
 use super::{conditions, count, seconds, verdict};
@@ -163,7 +163,7 @@ fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Findin
     ready::account(facts, now.monotonic)
 }
 
-fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> Verdict {
+fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCondition {
     let kind = ConditionType::CredentialsValid;
     if let Some((reason, message)) = ready::credentials(facts, answer) {
         return verdict(kind, State::False, reason, &message);
@@ -184,7 +184,11 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> Verdict {
     }
 }
 
-fn connected(facts: &AccountFacts<'_>, answer: Option<&Report>, judgement: &Judgement) -> Verdict {
+fn connected(
+    facts: &AccountFacts<'_>,
+    answer: Option<&Report>,
+    judgement: &Judgement,
+) -> UndatedCondition {
     let kind = ConditionType::Connected;
     if facts.assigned == Some(0) && answer.is_none_or(|report| ready::live(report) == 0) {
         return verdict(kind, State::True, Reason::Idle, "no socket is needed");
@@ -209,7 +213,7 @@ fn connected(facts: &AccountFacts<'_>, answer: Option<&Report>, judgement: &Judg
     )
 }
 
-fn capacity(spec: &Account, input: &Input<'_>) -> Verdict {
+fn capacity(spec: &Account, input: &Input<'_>) -> UndatedCondition {
     let kind = ConditionType::CapacityAvailable;
     let capacity = spec.capacity();
     let Some(assigned) = input.assigned else {
@@ -237,7 +241,7 @@ fn capacity(spec: &Account, input: &Input<'_>) -> Verdict {
     }
 }
 
-fn unknown(judgement: &Judgement) -> Vec<Verdict> {
+fn unknown(judgement: &Judgement) -> Vec<UndatedCondition> {
     [
         ConditionType::CredentialsValid,
         ConditionType::Connected,

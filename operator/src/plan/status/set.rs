@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crds::InstrumentSetStatus;
-use crds::condition::{ConditionType, Reason, State, Verdict};
+use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::set::AccountShare;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -202,7 +202,7 @@ fn names(view: &SetView<'_>) -> u32 {
         .map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len()))
 }
 
-fn resolved(asked: &Asked<'_>, counts: Counts) -> Verdict {
+fn resolved(asked: &Asked<'_>, counts: Counts) -> UndatedCondition {
     let kind = ConditionType::Resolved;
     match asked {
         Asked::Unreadable(message) => verdict(kind, State::Unknown, Reason::Invalid, message),
@@ -235,7 +235,7 @@ fn resolved(asked: &Asked<'_>, counts: Counts) -> Verdict {
     }
 }
 
-fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> Verdict {
+fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> UndatedCondition {
     let kind = ConditionType::Scheduled;
     let placed = format!(
         "{} of {} instruments have an account",
@@ -266,7 +266,7 @@ fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> Verdict {
     }
 }
 
-fn streaming(counts: Counts, unasked: bool, judgement: &Judgement) -> Verdict {
+fn streaming(counts: Counts, unasked: bool, judgement: &Judgement) -> UndatedCondition {
     let kind = ConditionType::Streaming;
     let seen = format!(
         "{} of {} instruments stream, {} are silent",

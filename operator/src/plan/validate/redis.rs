@@ -2,7 +2,7 @@
 //!
 //! Owns its checks, and its spelling in an assignment.
 
-use crds::account::{Cluster, Redis, Sentinel};
+use crds::account::{Redis, RedisCluster, RedisSentinel};
 
 use super::{origin, unreadable};
 use crate::plan::Unreadable;
@@ -24,8 +24,8 @@ pub(super) fn url(redis: &Redis) -> Result<Option<String>, Unreadable> {
     }
 }
 
-fn cluster(cluster: &Cluster) -> Result<String, Unreadable> {
-    let Cluster {
+fn cluster(cluster: &RedisCluster) -> Result<String, Unreadable> {
+    let RedisCluster {
         nodes,
         sharded_pub_sub,
         tls,
@@ -50,8 +50,8 @@ fn is_strange(text: &str) -> bool {
     text.is_empty() || text.contains([',', '/', '@'])
 }
 
-fn sentinels(sentinel: &Sentinel) -> Result<String, Unreadable> {
-    let Sentinel { master, nodes, tls } = sentinel;
+fn sentinels(sentinel: &RedisSentinel) -> Result<String, Unreadable> {
+    let RedisSentinel { master, nodes, tls } = sentinel;
     if is_strange(master) || nodes.is_empty() || nodes.iter().any(|node| is_strange(node)) {
         return Err(unreadable(
             "spec.redis.sentinel",

@@ -19,7 +19,7 @@ pub struct AccountSelector {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub match_expressions: Vec<Requirement>,
+    pub match_expressions: Vec<LabelRequirement>,
 }
 
 /// The value of a label.
@@ -38,12 +38,12 @@ pub struct LabelValue(
 /// A requirement on one label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = values_fit_operator())]
-pub struct Requirement {
+pub struct LabelRequirement {
     /// The label's key.
     #[schemars(length(min = 1, max = 317), regex(pattern = LABEL_KEY))]
     pub key: String,
     /// How the label relates to `values`.
-    pub operator: Operator,
+    pub operator: LabelOperator,
     /// The values to compare with: at least one for In and NotIn, none for Exists and DoesNotExist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -53,7 +53,7 @@ pub struct Requirement {
 
 /// How a label relates to a requirement's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Operator {
+pub enum LabelOperator {
     /// The label exists and has one of the values.
     In,
     /// The label is absent or has none of the values.
@@ -78,15 +78,15 @@ impl AccountSelector {
     }
 }
 
-impl Requirement {
+impl LabelRequirement {
     fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let label = labels.get(&self.key);
         let listed = label.is_some_and(|label| self.values.iter().any(|value| value.0 == *label));
         match self.operator {
-            Operator::In => listed,
-            Operator::NotIn => !listed,
-            Operator::Exists => label.is_some(),
-            Operator::DoesNotExist => label.is_none(),
+            LabelOperator::In => listed,
+            LabelOperator::NotIn => !listed,
+            LabelOperator::Exists => label.is_some(),
+            LabelOperator::DoesNotExist => label.is_none(),
         }
     }
 }

@@ -14,15 +14,15 @@ use crate::exchange::rates;
 /// A wire-faithful Zerodha Kite for tests and demonstrations
 #[derive(Debug, Parser)]
 #[command(name = "kite-simulator", version)]
-pub struct Cli {
+pub struct SimulatorCli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: SimulatorCommand,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum SimulatorCommand {
     /// Serve the ticker, the REST API and the control API on one port
     #[command(after_long_help = CONTROL_API)]
     Serve(Box<ServeArgs>),
@@ -146,7 +146,7 @@ pub struct SymbolsArgs {
     pub count: u64,
     /// Only instruments of this kind
     #[arg(long, value_enum)]
-    pub kind: Option<Kind>,
+    pub kind: Option<InstrumentKind>,
     /// What the names of the manifests begin with; a number follows
     #[arg(long, default_value = "symbols", value_name = "PREFIX")]
     pub name: String,
@@ -166,7 +166,7 @@ pub struct SymbolsArgs {
 
 /// Kinds of instruments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum InstrumentKind {
     /// Computed values, such as NIFTY 50
     Index,
     /// Shares

@@ -14,7 +14,7 @@ use kite::limits::{CONNECTIONS_PER_API_KEY, TOO_MANY_TOKENS};
 use kite::{Command, Mode, ServerText, Token};
 use tokio::sync::mpsc;
 
-use crate::market::{Market, Moment};
+use crate::market::{Market, SimulationTime};
 use crate::universe::Universe;
 
 mod admission;
@@ -27,18 +27,18 @@ pub mod recorder;
 mod report;
 mod schedule;
 
-pub use admission::{Refusal, Target};
-use connection::Connection;
-pub use connection::{Link, Outgoing, Sent};
-use credentials::Credentials;
+pub use admission::{ConnectionFilter, Refusal};
+use connection::ClientConnection;
+pub use connection::{ConnectionHandle, Outgoing, Sent};
+use credentials::AccessTokens;
 use faults::Faults;
 use flush::DailyFlush;
 use rates::Rates;
-pub use report::{ConnectionReport, Statistics};
+pub use report::{ConnectionStatistics, Statistics};
 use schedule::Schedule;
 
 /// API keys whose totals are kept after their connections end.
-const MOST_KEYS: usize = 1_000;
+const MAX_KEYS: usize = 1_000;
 
 /// Who watches an instrument.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +51,12 @@ struct Watcher {
 #[derive(Debug)]
 pub struct Exchange {
     market: Market,
-    credentials: Credentials,
+    credentials: AccessTokens,
     faults: Faults,
     flush: Option<DailyFlush>,
     paused: bool,
     next_id: u64,
-    connections: BTreeMap<u64, Connection>,
+    connections: BTreeMap<u64, ClientConnection>,
     ended: BTreeMap<Arc<str>, Sent>,
     /// Places that ended connections still have, and until when.
     lingering: Vec<(Arc<str>, Duration)>,
@@ -68,7 +68,7 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange that nobody is connected to.
     #[must_use]
-    pub fn new(market: Market, rates: Rates, credentials: Credentials, seed: u64) -> Self {
+    pub fn new(market: Market, rates: Rates, credentials: AccessTokens, seed: u64) -> Self {
         let listings = market.universe().listings.len();
         Self {
             market,
@@ -93,7 +93,7 @@ impl Exchange {
     }
 
     /// Revoked tokens and the session exchange.
-    pub fn credentials(&mut self) -> &mut Credentials {
+    pub fn credentials(&mut self) -> &mut AccessTokens {
         &mut self.credentials
     }
 
@@ -110,8 +110,8 @@ impl Exchange {
         &mut self,
         api_key: &str,
         access_token: &str,
-        now: Moment,
-    ) -> Result<(Arc<Link>, mpsc::Receiver<Outgoing>), Refusal> {
+        now: SimulationTime,
+    ) -> Result<(Arc<ConnectionHandle>, mpsc::Receiver<Outgoing>), Refusal> {
         if let Some(status) = self.faults.refuse(api_key) {
             return Err(Refusal::Fault(status));
         }
@@ -121,7 +121,7 @@ impl Exchange {
         let open = self
             .connections
             .values()
-            .filter(|open| &*open.link.api_key == api_key)
+            .filter(|open| &*open.handle.api_key == api_key)
             .count();
         self.lingering.retain(|(_, until)| *until > now.elapsed);
         let lingering = self.lingering.iter().filter(|(key, _)| &**key == api_key);
@@ -131,34 +131,34 @@ impl Exchange {
         let id = self.next_id;
         self.next_id += 1;
         let (muted, frozen) = (self.faults.mutes(api_key), self.faults.freezes(api_key));
-        let (connection, queue) = Connection::new(id, api_key.into(), muted, frozen);
-        let link = Arc::clone(&connection.link);
+        let (connection, queue) = ClientConnection::new(id, api_key.into(), muted, frozen);
+        let handle = Arc::clone(&connection.handle);
         self.connections.insert(id, connection);
-        Ok((link, queue))
+        Ok((handle, queue))
     }
 
     /// Forgets a connection and keeps its totals.
-    pub fn disconnect(&mut self, id: u64, now: Moment) {
+    pub fn disconnect(&mut self, id: u64, now: SimulationTime) {
         let Some(connection) = self.connections.remove(&id) else {
             return;
         };
         for token in connection.subscriptions.keys() {
             self.unwatch(*token, id);
         }
-        let key = &connection.link.api_key;
+        let key = &connection.handle.api_key;
         let linger = self.faults.linger(key);
         // Each ended connection had one of the key's places, so these are no more than were open.
         if !linger.is_zero() {
             self.lingering.push((Arc::clone(key), now.elapsed + linger));
         }
-        if self.ended.len() < MOST_KEYS || self.ended.contains_key(key) {
+        if self.ended.len() < MAX_KEYS || self.ended.contains_key(key) {
             let total = self.ended.entry(Arc::clone(key)).or_default();
-            *total = total.plus(connection.link.sent());
+            *total = total.plus(connection.handle.sent());
         }
     }
 
     /// Carries out a client's command. Kite answers none; the effect is what is streamed next.
-    pub fn command(&mut self, id: u64, command: &Command, now: Moment) {
+    pub fn command(&mut self, id: u64, command: &Command, now: SimulationTime) {
         match command {
             Command::Subscribe(tokens) => self.subscribe(id, tokens, now),
             Command::Unsubscribe(tokens) => self.unsubscribe(id, tokens),
@@ -167,7 +167,7 @@ impl Exchange {
     }
 
     /// Lets everything that is due tick.
-    pub fn step(&mut self, now: Moment) {
+    pub fn step(&mut self, now: SimulationTime) {
         if self
             .flush
             .as_mut()
@@ -194,7 +194,7 @@ impl Exchange {
 
     /// Makes each of the given instruments trade at another price, once and now, also while paused.
     /// Returns how many of them are listed.
-    pub fn tick(&mut self, tokens: &[Token], now: Moment) -> usize {
+    pub fn tick(&mut self, tokens: &[Token], now: SimulationTime) -> usize {
         let positions: Vec<_> = tokens
             .iter()
             .filter_map(|token| self.market.universe().find(*token))
@@ -207,7 +207,7 @@ impl Exchange {
     }
 
     /// Stops or resumes the market.
-    pub fn pause(&mut self, paused: bool, now: Moment) {
+    pub fn pause(&mut self, paused: bool, now: SimulationTime) {
         if self.paused && !paused {
             self.schedule.replan(now.elapsed);
         }
@@ -215,7 +215,7 @@ impl Exchange {
     }
 
     /// Changes how often instruments tick: the given ones, or all.
-    pub fn set_rate(&mut self, rate: f64, tokens: Option<&[Token]>, now: Moment) {
+    pub fn set_rate(&mut self, rate: f64, tokens: Option<&[Token]>, now: SimulationTime) {
         match tokens {
             None => self.schedule.rates = Rates::uniform(rate),
             Some(tokens) => {
@@ -231,23 +231,25 @@ impl Exchange {
     }
 
     /// Queues a frame for connections as it is. Returns for how many.
-    pub fn send(&self, target: &Target, frame: &Outgoing) -> usize {
+    pub fn send(&self, filter: &ConnectionFilter, frame: &Outgoing) -> usize {
         let meant = self
             .connections
             .values()
-            .filter(|open| target.matches(&open.link));
+            .filter(|open| filter.matches(&open.handle));
         meant
             .map(|connection| connection.send(frame.clone()))
             .count()
     }
 
     /// Drops connections without a Close frame. Returns how many.
-    pub fn drop_connections(&self, target: &Target) -> usize {
+    pub fn drop_connections(&self, filter: &ConnectionFilter) -> usize {
         let meant = self
             .connections
             .values()
-            .filter(|open| target.matches(&open.link));
-        meant.map(|connection| connection.link.cut.cancel()).count()
+            .filter(|open| filter.matches(&open.handle));
+        meant
+            .map(|connection| connection.handle.cut.cancel())
+            .count()
     }
 
     /// The faults that hold.
@@ -260,20 +262,20 @@ impl Exchange {
     ///
     /// # Errors
     /// When the change makes no sense.
-    pub fn change_faults(&mut self, change: faults::Change) -> Result<(), faults::FaultError> {
+    pub fn change_faults(&mut self, change: faults::FaultChange) -> Result<(), faults::FaultError> {
         self.faults.apply(change)?;
         for connection in self.connections.values_mut() {
-            let key = &connection.link.api_key;
+            let key = &connection.handle.api_key;
             connection.muted = self.faults.mutes(key);
             connection
-                .link
+                .handle
                 .frozen
                 .send_replace(self.faults.freezes(key));
         }
         Ok(())
     }
 
-    fn subscribe(&mut self, id: u64, tokens: &[Token], now: Moment) {
+    fn subscribe(&mut self, id: u64, tokens: &[Token], now: SimulationTime) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -301,7 +303,7 @@ impl Exchange {
         }
     }
 
-    fn set_mode(&mut self, id: u64, mode: Mode, tokens: &[Token], now: Moment) {
+    fn set_mode(&mut self, id: u64, mode: Mode, tokens: &[Token], now: SimulationTime) {
         for token in tokens {
             if self
                 .connections
@@ -316,7 +318,7 @@ impl Exchange {
 
     /// Begins to stream an instrument, or changes its mode, with a snapshot. Nothing happens for a
     /// token that nobody lists.
-    fn watch(&mut self, token: Token, id: u64, mode: Mode, now: Moment) {
+    fn watch(&mut self, token: Token, id: u64, mode: Mode, now: SimulationTime) {
         let Some(position) = self.market.universe().find(token) else {
             return;
         };
@@ -339,7 +341,7 @@ impl Exchange {
     }
 
     /// Lets one instrument change and adds its packet to the frames of those it concerns.
-    fn publish(&mut self, position: usize, trade: bool, now: Moment) {
+    fn publish(&mut self, position: usize, trade: bool, now: SimulationTime) {
         let changed = self.market.advance(position, trade, now);
         for watcher in &self.watchers[position] {
             if changed.concerns(watcher.mode)

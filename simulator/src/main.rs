@@ -6,34 +6,34 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use service::{clock::Clock, exit, telemetry};
-use simulator::args::{Cli, Command};
+use simulator::args::{SimulatorCli, SimulatorCommand};
 use simulator::universe::{Universe, indian_date};
 use simulator::{replay, serve, symbols};
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    match run(SimulatorCli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(error.as_ref()),
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: SimulatorCli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(args) => {
+        SimulatorCommand::Serve(args) => {
             let _log = telemetry::init(&args.log)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
             Ok(runtime.block_on(serve::serve(*args))?)
         }
-        Command::Replay(args) => {
+        SimulatorCommand::Replay(args) => {
             let _log = telemetry::init(&args.log)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
             let played = runtime.block_on(replay::replay(args))?;
             let mut out = std::io::stdout().lock();
-            let replay::Played {
+            let replay::ReplaySummary {
                 frames,
                 packets,
                 sent,
@@ -45,7 +45,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             )?;
             Ok(out.flush()?)
         }
-        Command::Symbols(args) => {
+        SimulatorCommand::Symbols(args) => {
             let clock = args
                 .wall_clock
                 .map_or_else(Clock::system, Clock::accelerated);

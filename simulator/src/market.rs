@@ -19,12 +19,12 @@ pub mod pricing;
 mod walk;
 
 pub use book::Changed;
-use book::{Book, Terms};
+use book::{Book, OrderTerms};
 use walk::Walk;
 
 /// A moment in both times of the simulator.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moment {
+pub struct SimulationTime {
     /// Since the simulator started; what the market moves by.
     pub elapsed: Duration,
     /// Unix seconds; what packets are stamped with.
@@ -61,14 +61,14 @@ impl Market {
     }
 
     /// The present state of the instrument at `position` of the universe, as a snapshot.
-    pub fn snapshot(&mut self, position: usize, mode: Mode, now: Moment) -> Packet {
+    pub fn snapshot(&mut self, position: usize, mode: Mode, now: SimulationTime) -> Packet {
         self.open(position, now);
         self.packet(position, mode)
     }
 
     /// One event of the instrument at `position`: at least one field of full mode changes. With
     /// `trade`, the last price does.
-    pub fn advance(&mut self, position: usize, trade: bool, now: Moment) -> Changed {
+    pub fn advance(&mut self, position: usize, trade: bool, now: SimulationTime) -> Changed {
         self.open(position, now);
         let spot = self.spot(position, now);
         let fair = self.fair(position, spot, now.unix);
@@ -95,7 +95,7 @@ impl Market {
     }
 
     /// Begins to keep a book; open and close are priced from the underlying's.
-    fn open(&mut self, position: usize, now: Moment) {
+    fn open(&mut self, position: usize, now: SimulationTime) {
         if self.books[position].is_some() {
             return;
         }
@@ -118,7 +118,7 @@ impl Market {
     }
 
     /// Price of the instrument's underlying, in rupees.
-    fn spot(&mut self, position: usize, now: Moment) -> f64 {
+    fn spot(&mut self, position: usize, now: SimulationTime) -> f64 {
         let at = now.elapsed.as_secs_f64();
         let of = self.universe.listings[position].underlying;
         let underlying = &self.universe.underlyings[of];
@@ -149,13 +149,13 @@ impl Market {
     }
 }
 
-fn terms(listing: &Listing) -> Option<Terms> {
+fn terms(listing: &Listing) -> Option<OrderTerms> {
     let has_oi = match listing.contract {
         Contract::Index => return None,
         Contract::Share => false,
         Contract::Future { .. } | Contract::Option { .. } => true,
     };
-    Some(Terms {
+    Some(OrderTerms {
         tick: listing.tick,
         lot: listing.instrument.lot_size.max(1),
         has_oi,

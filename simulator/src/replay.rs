@@ -5,7 +5,7 @@
 //! know the market of `serve`.
 
 mod files;
-mod stage;
+mod subscribers;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,14 +25,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::ReplayArgs;
 use files::Recordings;
-pub use stage::Played;
-use stage::Stage;
+pub use subscribers::ReplaySummary;
+use subscribers::Subscribers;
 
 /// The recording begins when nobody has subscribed to anything more for so long.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether it can begin.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long sockets may take to end.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -78,7 +78,7 @@ pub enum ReplayError {
 ///
 /// # Errors
 /// When there is nothing to play, or it is damaged.
-pub async fn replay(args: ReplayArgs) -> Result<Played, ReplayError> {
+pub async fn replay(args: ReplayArgs) -> Result<ReplaySummary, ReplayError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let recordings = Recordings::open(&args.recording)?;
@@ -89,12 +89,15 @@ pub async fn replay(args: ReplayArgs) -> Result<Played, ReplayError> {
         http::write_port_file(path, addr)?;
     }
     tracing::info!(%addr, files = recordings.len(), speed = args.speed, "waiting for subscribers");
-    let stage = Arc::new(Stage::new(instruments, shutdown.token()));
+    let subscribers = Arc::new(Subscribers::new(instruments, shutdown.token()));
     let mut tasks = Tasks::new(shutdown.clone());
-    tasks.spawn("server", server.serve(router(&stage), shutdown.token()));
+    tasks.spawn(
+        "server",
+        server.serve(router(&subscribers), shutdown.token()),
+    );
     let played = tokio::select! {
-        played = play(recordings, &stage, &args) => played?,
-        () = cancelled(shutdown.token()) => stage.played(),
+        played = play(recordings, &subscribers, &args) => played?,
+        () = cancelled(shutdown.token()) => subscribers.summary(),
     };
     shutdown.trigger();
     tasks.join_all_bounded(DRAIN).await?;
@@ -118,20 +121,20 @@ async fn cancelled(token: CancellationToken) {
     token.cancelled().await;
 }
 
-fn router(stage: &Arc<Stage>) -> Router {
+fn router(subscribers: &Arc<Subscribers>) -> Router {
     Router::new()
-        .route("/", get(stage::upgrade))
-        .route("/instruments", get(stage::instruments))
+        .route("/", get(subscribers::upgrade))
+        .route("/instruments", get(subscribers::instruments))
         .route("/livez", get(async || "ok"))
-        .with_state(Arc::clone(stage))
+        .with_state(Arc::clone(subscribers))
 }
 
 async fn play(
     recordings: Recordings,
-    stage: &Stage,
+    subscribers: &Subscribers,
     args: &ReplayArgs,
-) -> Result<Played, ReplayError> {
-    ready(stage, args.wait_for).await;
+) -> Result<ReplaySummary, ReplayError> {
+    ready(subscribers, args.wait_for).await;
     let mut records = recordings.read();
     let (start, mut first) = (Instant::now(), None);
     while let Some(record) = records.recv().await {
@@ -140,20 +143,21 @@ async fn play(
         let after = Duration::from_micros(record.received_us.saturating_sub(begin));
         let at = start + after.div_f64(args.speed);
         tokio::time::sleep_until(at).await;
-        show(stage, &record).await;
+        send_record(subscribers, &record).await;
     }
-    stage.end().await;
-    Ok(stage.played())
+    subscribers.end().await;
+    Ok(subscribers.summary())
 }
 
 /// Waits until enough instruments are subscribed to, and nothing more comes.
-async fn ready(stage: &Stage, tokens: usize) {
+async fn ready(subscribers: &Subscribers, tokens: usize) {
     let clock = Clock::system();
-    let mut look = tokio::time::interval(LOOK);
+    let mut poll = tokio::time::interval(POLL_INTERVAL);
     loop {
-        look.tick().await;
-        let (subscribed, last) = stage.subscribed();
-        let quiet = last.is_some_and(|last| clock.now().saturating_duration_since(last) >= QUIET);
+        poll.tick().await;
+        let (subscribed, last) = subscribers.subscribed();
+        let quiet =
+            last.is_some_and(|last| clock.now().saturating_duration_since(last) >= QUIET_PERIOD);
         if subscribed >= tokens.max(1) && quiet {
             tracing::info!(subscribed, "playing");
             return;
@@ -161,10 +165,10 @@ async fn ready(stage: &Stage, tokens: usize) {
     }
 }
 
-async fn show(stage: &Stage, record: &Record) {
+async fn send_record(subscribers: &Subscribers, record: &Record) {
     match record.kind {
-        FrameKind::Binary => stage.packets(&record.payload).await,
-        FrameKind::Text => stage.text(&record.payload).await,
+        FrameKind::Binary => subscribers.packets(&record.payload).await,
+        FrameKind::Text => subscribers.text(&record.payload).await,
     }
 }
 

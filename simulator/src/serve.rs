@@ -12,14 +12,14 @@ use service::tasks::{TaskError, Tasks};
 
 use crate::args::ServeArgs;
 use crate::exchange::Exchange;
-use crate::exchange::credentials::Credentials;
+use crate::exchange::credentials::AccessTokens;
 use crate::exchange::rates::{RateError, Rates};
 use crate::market::Market;
-use crate::server::{self, App, Dump};
+use crate::server::{self, App, DumpBodies};
 use crate::universe::{Universe, UniverseError, indian_date};
 
 /// Sockets at a time, upgraded ones included.
-const MOST_SOCKETS: usize = 4_096;
+const MAX_SOCKETS: usize = 4_096;
 
 /// How long requests and sockets may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -35,7 +35,7 @@ pub enum ServeError {
     Universe(#[from] UniverseError),
     /// The dump cannot be written.
     #[error("cannot write the instruments dump")]
-    Dump(#[from] server::DumpError),
+    Dump(#[from] server::DumpBodiesError),
     /// A rate cannot be used.
     #[error("cannot use the rates")]
     Rates(#[from] RateError),
@@ -68,11 +68,11 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let date = indian_date(start_clock().wall().as_second()).ok_or(ServeError::Date)?;
     let server = Server::bind(args.listen).await?;
     let universe = Arc::new(Universe::generate(args.seed, date)?);
-    let dump = Dump::new(&universe)?;
+    let dump = DumpBodies::new(&universe)?;
     let rates = rates(&args, &universe)?;
     let listed = universe.listings.len();
     let step = args.step();
-    let credentials = Credentials::new(args.api_secret);
+    let credentials = AccessTokens::new(args.api_secret);
     let mut exchange = Exchange::new(
         Market::new(universe, args.seed),
         rates,
@@ -92,8 +92,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     }
     tracing::info!(%addr, instruments = listed, %date, "serving");
     let limits = Limits {
-        connections: MOST_SOCKETS,
-        per_peer: MOST_SOCKETS,
+        connections: MAX_SOCKETS,
+        per_peer: MAX_SOCKETS,
         drain: DRAIN,
         ..Limits::default()
     };

@@ -12,8 +12,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::exchange::Exchange;
-use crate::exchange::recorder::Recorder;
-use crate::market::Moment;
+use crate::exchange::recorder::PacketRecorder;
+use crate::market::SimulationTime;
 
 mod control;
 mod dump;
@@ -21,14 +21,14 @@ mod query;
 mod rest;
 mod ticker;
 
-pub use dump::{Dump, DumpError};
+pub use dump::{DumpBodies, DumpBodiesError};
 
 /// Everything that requests share.
 #[derive(Debug)]
 pub struct App {
     exchange: Mutex<Exchange>,
-    recorder: Recorder,
-    dump: Dump,
+    recorder: PacketRecorder,
+    dump: DumpBodies,
     clock: Clock,
     start: Instant,
     shutdown: CancellationToken,
@@ -37,12 +37,17 @@ pub struct App {
 impl App {
     /// The shared state; sockets end when `shutdown` is cancelled.
     #[must_use]
-    pub fn new(exchange: Exchange, dump: Dump, clock: Clock, shutdown: CancellationToken) -> Self {
+    pub fn new(
+        exchange: Exchange,
+        dump: DumpBodies,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Self {
         let start = clock.now();
         let exchange = Mutex::new(exchange);
         Self {
             exchange,
-            recorder: Recorder::default(),
+            recorder: PacketRecorder::default(),
             dump,
             clock,
             start,
@@ -55,8 +60,8 @@ impl App {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> Moment {
-        Moment {
+    fn now(&self) -> SimulationTime {
+        SimulationTime {
             elapsed: self.clock.now() - self.start,
             unix: self.clock.wall().as_second(),
         }

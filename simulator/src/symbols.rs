@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use kite::InstrumentType;
 
-use crate::args::{Kind, SymbolsArgs};
+use crate::args::{InstrumentKind, SymbolsArgs};
 use crate::universe::{Contract, Listing, Universe};
 
 /// Symbols that one InstrumentSet may list.
-const MOST_PER_SET: usize = 8_000;
+const MAX_PER_SET: usize = 8_000;
 /// Longest name of an InstrumentSet.
 const LONGEST_NAME: usize = 40;
 
@@ -51,7 +51,7 @@ pub fn print(
         });
     }
     chosen.truncate(wanted);
-    for (number, symbols) in chosen.chunks(MOST_PER_SET).enumerate() {
+    for (number, symbols) in chosen.chunks(MAX_PER_SET).enumerate() {
         let name = format!("{}-{}", args.name, number + 1);
         if !is_name(&name) || !is_name(&args.name) {
             return Err(SymbolsError::Name(args.name.clone()));
@@ -96,7 +96,7 @@ fn print_set(
 
 /// Instruments in the order in which traders would want them: indices, shares, futures, then options
 /// of the nearest expiry first.
-fn choose(universe: &Universe, kind: Option<Kind>) -> Vec<&Listing> {
+fn choose(universe: &Universe, kind: Option<InstrumentKind>) -> Vec<&Listing> {
     let mut chosen: Vec<_> = universe
         .listings
         .iter()
@@ -112,12 +112,12 @@ fn choose(universe: &Universe, kind: Option<Kind>) -> Vec<&Listing> {
     chosen
 }
 
-fn kind_of(listing: &Listing) -> Kind {
+fn kind_of(listing: &Listing) -> InstrumentKind {
     match listing.instrument.instrument_type {
-        InstrumentType::Equity if listing.instrument.is_index() => Kind::Index,
-        InstrumentType::Equity => Kind::Equity,
-        InstrumentType::Future => Kind::Future,
-        InstrumentType::Call | InstrumentType::Put => Kind::Option,
+        InstrumentType::Equity if listing.instrument.is_index() => InstrumentKind::Index,
+        InstrumentType::Equity => InstrumentKind::Equity,
+        InstrumentType::Future => InstrumentKind::Future,
+        InstrumentType::Call | InstrumentType::Put => InstrumentKind::Option,
     }
 }
 
@@ -136,16 +136,16 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::args::{SimulatorCli, SimulatorCommand};
 
     fn run(line: &str) -> Result<String, SymbolsError> {
         let universe = Universe::generate(1, date(2026, 11, 24)).unwrap();
-        let cli = Cli::parse_from(
+        let cli = SimulatorCli::parse_from(
             ["kite-simulator", "symbols"]
                 .into_iter()
                 .chain(line.split(' ')),
         );
-        let Command::Symbols(args) = cli.command else {
+        let SimulatorCommand::Symbols(args) = cli.command else {
             panic!("not symbols")
         };
         let mut out = Vec::new();

@@ -3,7 +3,7 @@
 
 use kite::limits::CONNECTIONS_PER_API_KEY;
 
-use super::Link;
+use super::ConnectionHandle;
 
 /// Why an upgrade is answered with a plain HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,18 +33,18 @@ impl Refusal {
 
 /// Which connections a control request means; both absent means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Target {
+pub struct ConnectionFilter {
     /// Those of one API key.
     pub api_key: Option<String>,
     /// The one with this number.
     pub conn: Option<u64>,
 }
 
-impl Target {
-    pub(super) fn matches(&self, link: &Link) -> bool {
+impl ConnectionFilter {
+    pub(super) fn matches(&self, handle: &ConnectionHandle) -> bool {
         self.api_key
             .as_deref()
-            .is_none_or(|key| key == &*link.api_key)
-            && self.conn.is_none_or(|conn| conn == link.id)
+            .is_none_or(|key| key == &*handle.api_key)
+            && self.conn.is_none_or(|conn| conn == handle.id)
     }
 }

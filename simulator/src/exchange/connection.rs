@@ -13,10 +13,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Frames that wait for a socket at a time.
-const MOST_FRAMES: usize = 1_024;
+const MAX_FRAMES: usize = 1_024;
 /// Bytes that wait for a socket at a time; a reader that falls behind by more is cut off, as the
 /// real server cuts it off. Holds several snapshots of 3,000 full packets (558 KB each).
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Something to write to a socket.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Outgoing {
 
 /// What the task of a socket and the exchange share.
 #[derive(Debug)]
-pub struct Link {
+pub struct ConnectionHandle {
     /// Number of the connection; never used twice.
     pub id: u64,
     /// Whose it is.
@@ -50,12 +50,12 @@ pub struct Link {
     /// Whether the socket is to stand still.
     pub frozen: watch::Sender<bool>,
     queued: AtomicUsize,
-    counts: Counts,
+    counts: SentCounters,
 }
 
 /// What was written to sockets.
 #[derive(Debug, Default)]
-struct Counts {
+struct SentCounters {
     packets: AtomicU64,
     frames: AtomicU64,
     heartbeats: AtomicU64,
@@ -88,7 +88,7 @@ impl Sent {
     }
 }
 
-impl Link {
+impl ConnectionHandle {
     fn new(id: u64, api_key: Arc<str>, frozen: bool) -> Self {
         Self {
             id,
@@ -96,7 +96,7 @@ impl Link {
             cut: CancellationToken::new(),
             frozen: watch::Sender::new(frozen),
             queued: AtomicUsize::new(0),
-            counts: Counts::default(),
+            counts: SentCounters::default(),
         }
     }
 
@@ -112,7 +112,7 @@ impl Link {
     }
 
     /// Notes that a heartbeat has reached the socket.
-    pub fn beat(&self) {
+    pub fn heartbeat_written(&self) {
         self.counts.heartbeats.fetch_add(1, Relaxed);
         self.counts.bytes.fetch_add(1, Relaxed);
     }
@@ -145,10 +145,10 @@ pub(super) struct Subscription {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) link: Arc<Link>,
+pub(super) struct ClientConnection {
+    pub(super) handle: Arc<ConnectionHandle>,
     pub(super) muted: bool,
-    outbox: mpsc::Sender<Outgoing>,
+    sender: mpsc::Sender<Outgoing>,
     pub(super) subscriptions: FxHashMap<Token, Subscription>,
     counted: usize,
     pending: FrameBuilder,
@@ -156,20 +156,20 @@ pub(super) struct Connection {
 
 /// More instruments than a connection may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooMany;
+pub(super) struct TooManyTokens;
 
-impl Connection {
+impl ClientConnection {
     pub(super) fn new(
         id: u64,
         api_key: Arc<str>,
         muted: bool,
         frozen: bool,
     ) -> (Self, mpsc::Receiver<Outgoing>) {
-        let (outbox, queue) = mpsc::channel(MOST_FRAMES);
+        let (sender, queue) = mpsc::channel(MAX_FRAMES);
         let connection = Self {
-            link: Arc::new(Link::new(id, api_key, frozen)),
+            handle: Arc::new(ConnectionHandle::new(id, api_key, frozen)),
             muted,
-            outbox,
+            sender,
             subscriptions: FxHashMap::default(),
             counted: 0,
             pending: FrameBuilder::default(),
@@ -178,9 +178,9 @@ impl Connection {
     }
 
     /// Adds tokens in quote mode, all or none.
-    pub(super) fn subscribe(&mut self, tokens: &[Token]) -> Result<(), TooMany> {
+    pub(super) fn subscribe(&mut self, tokens: &[Token]) -> Result<(), TooManyTokens> {
         if self.counted + tokens.len() > usize::from(TOKENS_PER_CONNECTION) {
-            return Err(TooMany);
+            return Err(TooManyTokens);
         }
         self.counted += tokens.len();
         for token in tokens {
@@ -240,9 +240,9 @@ impl Connection {
     /// Queues a frame; cuts the connection when its reader is too far behind.
     pub(super) fn send(&self, frame: Outgoing) {
         let len = frame.len();
-        let waiting = self.link.queued.fetch_add(len, Relaxed) + len;
-        if waiting > MOST_BYTES || self.outbox.try_send(frame).is_err() {
-            self.link.cut.cancel();
+        let waiting = self.handle.queued.fetch_add(len, Relaxed) + len;
+        if waiting > MAX_BYTES || self.sender.try_send(frame).is_err() {
+            self.handle.cut.cancel();
         }
     }
 }

@@ -7,11 +7,11 @@ use std::fmt;
 use kite::rest;
 
 /// Tokens remembered as given out or used; later ones are not flushed.
-const MOST_USED: usize = 5_000;
+const MAX_USED: usize = 5_000;
 /// Revoked tokens kept at a time.
-const MOST_REVOKED: usize = 10_000;
+const MAX_REVOKED: usize = 10_000;
 /// Request tokens remembered as spent; the oldest are forgotten first.
-const MOST_SPENT: usize = 1_024;
+const MAX_SPENT: usize = 1_024;
 
 /// Why a session exchange was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,27 +26,27 @@ pub enum ExchangeError {
 
 /// The table of revoked tokens is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{MOST_REVOKED} tokens are revoked already: restore some first")]
+#[error("{MAX_REVOKED} tokens are revoked already: restore some first")]
 pub struct TooManyRevoked;
 
 /// Revoked tokens and the secret of the application.
 #[derive(Default)]
-pub struct Credentials {
+pub struct AccessTokens {
     api_secret: Option<String>,
     used: HashSet<String>,
     revoked: HashSet<String>,
     spent: VecDeque<String>,
 }
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for AccessTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
+        f.debug_struct("AccessTokens")
             .field("revoked", &self.revoked.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Credentials {
+impl AccessTokens {
     /// Nothing revoked. Without a secret every session exchange is refused.
     #[must_use]
     pub fn new(api_secret: Option<String>) -> Self {
@@ -68,7 +68,7 @@ impl Credentials {
 
     /// Notes a token that was given out: the next flush ends it like one that was used.
     pub fn issue(&mut self, access_token: &str) {
-        if self.used.len() < MOST_USED && !self.used.contains(access_token) {
+        if self.used.len() < MAX_USED && !self.used.contains(access_token) {
             self.used.insert(access_token.to_owned());
         }
     }
@@ -76,7 +76,7 @@ impl Credentials {
     /// Makes every token worthless that was given out or used so far, as Kite does each morning. Returns how many.
     pub fn flush(&mut self) -> usize {
         let count = self.used.len();
-        if self.revoked.len() + count > MOST_REVOKED {
+        if self.revoked.len() + count > MAX_REVOKED {
             self.revoked.clear();
         }
         self.revoked.extend(self.used.drain());
@@ -88,7 +88,7 @@ impl Credentials {
     /// # Errors
     /// When too many are revoked already.
     pub fn revoke(&mut self, access_token: String) -> Result<(), TooManyRevoked> {
-        if self.revoked.len() >= MOST_REVOKED && !self.revoked.contains(&access_token) {
+        if self.revoked.len() >= MAX_REVOKED && !self.revoked.contains(&access_token) {
             return Err(TooManyRevoked);
         }
         self.revoked.insert(access_token);
@@ -117,7 +117,7 @@ impl Credentials {
         if self.spent.iter().any(|spent| spent == request_token) {
             return Err(ExchangeError::Spent);
         }
-        if self.spent.len() == MOST_SPENT {
+        if self.spent.len() == MAX_SPENT {
             self.spent.pop_front();
         }
         self.spent.push_back(request_token.to_owned());
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_token_is_good_until_it_is_revoked() {
-        let mut credentials = Credentials::new(None);
+        let mut credentials = AccessTokens::new(None);
         assert!(credentials.admit("fake"));
         credentials.revoke("fake".to_owned()).unwrap();
         assert!(!credentials.admit("fake") && credentials.admit("other"));
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_request_token_is_exchanged_once() {
         let good = "e4465f58be6159d2a7f087f4292515e9d631b4f91e056b53e6f14456222ff709";
-        let mut credentials = Credentials::new(Some("secret".to_owned()));
+        let mut credentials = AccessTokens::new(Some("secret".to_owned()));
         assert_eq!(
             credentials.exchange("key", "request", "x"),
             Err(ExchangeError::Checksum)
@@ -153,7 +153,7 @@ mod tests {
             credentials.exchange("key", "request", good),
             Err(ExchangeError::Spent)
         );
-        let mut nobody = Credentials::new(None);
+        let mut nobody = AccessTokens::new(None);
         assert_eq!(
             nobody.exchange("key", "request", good),
             Err(ExchangeError::Checksum)
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_flush_revokes_what_was_used_and_nothing_else() {
-        let mut credentials = Credentials::new(None);
+        let mut credentials = AccessTokens::new(None);
         assert!(credentials.admit("yesterday"));
         credentials.issue("never used");
         assert_eq!(credentials.flush(), 2);
@@ -170,19 +170,19 @@ mod tests {
         assert!(!credentials.admit("yesterday") && credentials.admit("today"));
         assert_eq!(credentials.flush(), 1);
         assert!(!credentials.admit("yesterday") && !credentials.admit("today"));
-        for number in 0..2 * MOST_REVOKED {
+        for number in 0..2 * MAX_REVOKED {
             assert!(credentials.admit(&format!("{number}")));
             if number % 1_000 == 0 {
                 credentials.flush();
             }
         }
-        assert!(credentials.revoked.len() <= MOST_REVOKED && credentials.used.len() <= MOST_USED);
+        assert!(credentials.revoked.len() <= MAX_REVOKED && credentials.used.len() <= MAX_USED);
     }
 
     #[test]
     fn the_table_is_bounded() {
-        let mut credentials = Credentials::new(None);
-        for number in 0..MOST_REVOKED {
+        let mut credentials = AccessTokens::new(None);
+        for number in 0..MAX_REVOKED {
             credentials.revoke(number.to_string()).unwrap();
         }
         assert_eq!(credentials.revoke("more".to_owned()), Err(TooManyRevoked));

@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// API keys that may have faults of their own.
-const MOST_KEYS: usize = 1_000;
+const MAX_KEYS: usize = 1_000;
 
 /// A change of faults. An absent member leaves things as they are; null or false ends a fault.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub struct FaultChange {
     /// Only for connections of this API key; absent means all.
     #[serde(default)]
     api_key: Option<String>,
@@ -24,7 +24,7 @@ pub struct Change {
     count: Option<u32>,
     /// What `/instruments` answers.
     #[serde(default, deserialize_with = "present")]
-    instruments: Option<Option<Instruments>>,
+    instruments: Option<Option<InstrumentsFault>>,
     /// Heartbeats without ticks.
     #[serde(default)]
     mute: Option<bool>,
@@ -39,7 +39,7 @@ pub struct Change {
 /// A fault of the instruments dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Instruments {
+pub enum InstrumentsFault {
     /// A load balancer's page with status 502.
     Html502,
 }
@@ -51,7 +51,7 @@ pub enum FaultError {
     #[error("refuse must be a status from 400 to 599, such as 403 or 429, or null")]
     Status,
     /// Too many API keys.
-    #[error("{MOST_KEYS} API keys have faults already: end some first")]
+    #[error("{MAX_KEYS} API keys have faults already: end some first")]
     TooMany,
 }
 
@@ -71,7 +71,7 @@ struct Scope {
 /// The faults that hold now.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Faults {
-    instruments: Option<Instruments>,
+    instruments: Option<InstrumentsFault>,
     all: Scope,
     api_keys: BTreeMap<String, Scope>,
 }
@@ -81,7 +81,7 @@ impl Faults {
     ///
     /// # Errors
     /// When it names no status of a failure, or too many API keys have faults.
-    pub fn apply(&mut self, change: Change) -> Result<(), FaultError> {
+    pub fn apply(&mut self, change: FaultChange) -> Result<(), FaultError> {
         if let Some(Some(status)) = change.refuse
             && !(400..600).contains(&status)
         {
@@ -93,7 +93,7 @@ impl Faults {
         let scope = match change.api_key {
             None => &mut self.all,
             Some(key) => {
-                if self.api_keys.len() >= MOST_KEYS && !self.api_keys.contains_key(&key) {
+                if self.api_keys.len() >= MAX_KEYS && !self.api_keys.contains_key(&key) {
                     return Err(FaultError::TooMany);
                 }
                 self.api_keys.entry(key).or_default()
@@ -141,7 +141,7 @@ impl Faults {
 
     /// What is wrong with the instruments dump.
     #[must_use]
-    pub const fn instruments(&self) -> Option<Instruments> {
+    pub const fn instruments(&self) -> Option<InstrumentsFault> {
         self.instruments
     }
 
@@ -204,7 +204,7 @@ mod tests {
         assert!(faults.mutes("x") && faults.freezes("x"));
         assert_eq!(
             (faults.refuse("x"), faults.instruments()),
-            (Some(403), Some(Instruments::Html502))
+            (Some(403), Some(InstrumentsFault::Html502))
         );
         change(
             &mut faults,

@@ -8,11 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 /// Packets remembered at a time; about 40 MB of full ones as text.
-pub const MOST_ENTRIES: usize = 100_000;
+pub const MAX_ENTRIES: usize = 100_000;
 
 /// One packet that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct RecordedPacket {
     /// Position in the recording, over all connections.
     pub seq: usize,
     /// The connection it was written to.
@@ -25,16 +25,16 @@ pub struct Entry {
 
 /// The recording so far.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Page {
+pub struct RecordedPage {
     /// Entries in the order they were written.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<RecordedPacket>,
     /// Packets that did not fit any more.
     pub dropped: u64,
 }
 
 /// A recorder that is off until started.
 #[derive(Debug, Default)]
-pub struct Recorder {
+pub struct PacketRecorder {
     on: AtomicBool,
     state: Mutex<State>,
 }
@@ -42,16 +42,16 @@ pub struct Recorder {
 #[derive(Debug, Default)]
 struct State {
     tokens: Option<HashSet<u32>>,
-    page: Page,
+    page: RecordedPage,
 }
 
-impl Recorder {
+impl PacketRecorder {
     /// Forgets the last recording and starts one of the given tokens, or of all.
     pub fn start(&self, tokens: Option<HashSet<u32>>) {
         let mut state = self.state();
         *state = State {
             tokens,
-            page: Page::default(),
+            page: RecordedPage::default(),
         };
         self.on.store(true, Relaxed);
     }
@@ -78,11 +78,11 @@ impl Recorder {
             {
                 continue;
             }
-            if page.entries.len() == MOST_ENTRIES {
+            if page.entries.len() == MAX_ENTRIES {
                 page.dropped += 1;
                 continue;
             }
-            page.entries.push(Entry {
+            page.entries.push(RecordedPacket {
                 seq: page.entries.len(),
                 conn,
                 token,
@@ -93,11 +93,11 @@ impl Recorder {
 
     /// Up to `limit` entries from position `after` on, of one connection or of all.
     #[must_use]
-    pub fn read(&self, conn: Option<u64>, after: usize, limit: usize) -> Page {
+    pub fn read(&self, conn: Option<u64>, after: usize, limit: usize) -> RecordedPage {
         let state = self.state();
         let entries = state.page.entries.iter().skip(after);
         let wanted = entries.filter(|entry| conn.is_none_or(|conn| entry.conn == conn));
-        Page {
+        RecordedPage {
             entries: wanted.take(limit).cloned().collect(),
             dropped: state.page.dropped,
         }
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn packets_are_kept_in_order_by_connection_and_token() {
-        let recorder = Recorder::default();
+        let recorder = PacketRecorder::default();
         recorder.write(1, &FRAME);
         assert!(
             recorder.read(None, 0, 10).entries.is_empty(),
@@ -151,7 +151,7 @@ mod tests {
         recorder.write(1, &FRAME);
         recorder.write(2, &FRAME);
         let page = recorder.read(Some(2), 0, 10);
-        let entry = Entry {
+        let entry = RecordedPacket {
             seq: 1,
             conn: 2,
             token: 257,
@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted() {
-        let recorder = Recorder::default();
+        let recorder = PacketRecorder::default();
         recorder.start(None);
-        for _ in 0..MOST_ENTRIES / 2 + 1 {
+        for _ in 0..MAX_ENTRIES / 2 + 1 {
             recorder.write(1, &FRAME);
         }
-        let page = recorder.read(None, MOST_ENTRIES - 1, 10);
+        let page = recorder.read(None, MAX_ENTRIES - 1, 10);
         assert_eq!((page.entries.len(), page.dropped), (1, 2));
     }
 }

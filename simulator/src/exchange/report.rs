@@ -8,7 +8,7 @@ use super::{Exchange, Sent};
 
 /// One open connection.
 #[derive(Clone, Debug, Serialize)]
-pub struct ConnectionReport {
+pub struct ConnectionStatistics {
     /// Its number.
     pub id: u64,
     /// Whose it is.
@@ -39,19 +39,19 @@ pub struct Statistics {
 impl Exchange {
     /// Every open connection, oldest first.
     #[must_use]
-    pub fn connections(&self) -> Vec<ConnectionReport> {
-        let report = |connection: &super::Connection| {
+    pub fn connections(&self) -> Vec<ConnectionStatistics> {
+        let report = |connection: &super::ClientConnection| {
             let mut subscribed = BTreeMap::new();
             for subscription in connection.subscriptions.values() {
                 *subscribed.entry(subscription.mode.as_str()).or_default() += 1;
             }
-            ConnectionReport {
-                id: connection.link.id,
-                api_key: connection.link.api_key.to_string(),
+            ConnectionStatistics {
+                id: connection.handle.id,
+                api_key: connection.handle.api_key.to_string(),
                 subscribed,
                 muted: connection.muted,
-                queued_bytes: connection.link.queued(),
-                sent: connection.link.sent(),
+                queued_bytes: connection.handle.queued(),
+                sent: connection.handle.sent(),
             }
         };
         self.connections.values().map(report).collect()
@@ -67,10 +67,10 @@ impl Exchange {
             .collect();
         let mut connections = BTreeMap::new();
         for connection in self.connections.values() {
-            let sent = connection.link.sent();
-            connections.insert(connection.link.id, sent);
+            let sent = connection.handle.sent();
+            connections.insert(connection.handle.id, sent);
             let total = api_keys
-                .entry(connection.link.api_key.to_string())
+                .entry(connection.handle.api_key.to_string())
                 .or_default();
             *total = total.plus(sent);
         }

@@ -12,12 +12,12 @@ const NOBODY: Token = Token(7);
 fn exchange(rate: f64) -> Exchange {
     let universe = Arc::new(Universe::generate(1, date(2026, 11, 24)).unwrap());
     let market = Market::new(universe, 1);
-    Exchange::new(market, Rates::uniform(rate), Credentials::default(), 1)
+    Exchange::new(market, Rates::uniform(rate), AccessTokens::default(), 1)
 }
 
-fn at(millis: u64) -> Moment {
+fn at(millis: u64) -> SimulationTime {
     let elapsed = Duration::from_millis(millis);
-    Moment {
+    SimulationTime {
         elapsed,
         unix: 1_795_496_400 + elapsed.as_secs() as i64,
     }
@@ -25,15 +25,15 @@ fn at(millis: u64) -> Moment {
 
 struct Client {
     id: u64,
-    link: Arc<Link>,
+    handle: Arc<ConnectionHandle>,
     queue: mpsc::Receiver<Outgoing>,
 }
 
 fn connect(exchange: &mut Exchange, key: &str) -> Client {
-    let (link, queue) = exchange.connect(key, "token", at(0)).unwrap();
+    let (handle, queue) = exchange.connect(key, "token", at(0)).unwrap();
     Client {
-        id: link.id,
-        link,
+        id: handle.id,
+        handle,
         queue,
     }
 }
@@ -41,7 +41,7 @@ fn connect(exchange: &mut Exchange, key: &str) -> Client {
 impl Client {
     fn frames(&mut self) -> Vec<Outgoing> {
         let frames: Vec<_> = std::iter::from_fn(|| self.queue.try_recv().ok()).collect();
-        frames.iter().for_each(|frame| self.link.written(frame));
+        frames.iter().for_each(|frame| self.handle.written(frame));
         frames
     }
 
@@ -221,12 +221,12 @@ fn a_reader_that_falls_behind_is_cut_and_nobody_else() {
         exchange.command(client.id, &Command::Subscribe(vec![INFY]), at(0));
     }
     let mut received = 0;
-    while !slow.link.cut.is_cancelled() {
+    while !slow.handle.cut.is_cancelled() {
         exchange.tick(&[INFY], at(0));
         received += fast.packets().len();
         assert!(received < 100_000, "never cut");
     }
-    assert!(!fast.link.cut.is_cancelled());
+    assert!(!fast.handle.cut.is_cancelled());
     assert!(received > 100);
 }
 
@@ -263,11 +263,11 @@ fn mute_and_freeze_hold_for_open_and_new_connections() {
     exchange.change_faults(mute(false)).unwrap();
     exchange.tick(&[INFY], at(0));
     assert_eq!((open.packets().len(), new.packets().len()), (1, 1));
-    assert!(!*open.link.frozen.borrow());
+    assert!(!*open.handle.frozen.borrow());
     exchange
         .change_faults(serde_json::from_str(r#"{"freeze": true}"#).unwrap())
         .unwrap();
-    assert!(*open.link.frozen.borrow());
+    assert!(*open.handle.frozen.borrow());
 }
 
 /// 05:00 UTC, where these tests begin, is 10:30 in India.

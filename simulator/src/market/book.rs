@@ -32,7 +32,7 @@ impl Changed {
 
 /// What decides the size of orders.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct OrderTerms {
     /// Smallest price step.
     pub(super) tick: i32,
     /// Quantity of one lot.
@@ -45,7 +45,7 @@ pub(super) struct Terms {
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     token: Token,
-    terms: Option<Terms>,
+    terms: Option<OrderTerms>,
     last: i32,
     quote: Quote,
     full: Full,
@@ -80,7 +80,7 @@ impl Book {
     /// An instrument that trades, with part of the day behind it.
     pub(super) fn tradable(
         token: Token,
-        terms: Terms,
+        terms: OrderTerms,
         close: i32,
         open: i32,
         now: u32,
@@ -189,7 +189,7 @@ impl Book {
 
     fn quote_and_trade(
         &mut self,
-        terms: Terms,
+        terms: OrderTerms,
         fair: f64,
         trade: bool,
         now: u32,
@@ -197,9 +197,9 @@ impl Book {
     ) -> Changed {
         let before = self.last;
         self.full.depth = depth(terms, fair, rng);
-        let moved = stir(self.quote.total_buy, terms.lot, rng);
+        let moved = perturb(self.quote.total_buy, terms.lot, rng);
         self.quote.total_buy = moved;
-        self.quote.total_sell = stir(self.quote.total_sell, terms.lot, rng);
+        self.quote.total_sell = perturb(self.quote.total_sell, terms.lot, rng);
         if trade || rng.random_bool(0.6) {
             let bid = self.full.depth.buy[0].price;
             let offer = self.full.depth.sell[0].price;
@@ -223,7 +223,7 @@ impl Book {
         }
     }
 
-    fn trade(&mut self, terms: Terms, price: i32, now: u32, rng: &mut impl Rng) {
+    fn trade(&mut self, terms: OrderTerms, price: i32, now: u32, rng: &mut impl Rng) {
         let quantity = terms.lot.saturating_mul(rng.random_range(1..=8));
         self.set_last(price);
         self.full.last_trade_time = now;
@@ -254,7 +254,7 @@ pub(super) fn on_grid(price: f64, tick: i32) -> i32 {
 }
 
 /// Five levels a side around `fair`; a bid below one tick does not exist.
-fn depth(terms: Terms, fair: f64, rng: &mut impl Rng) -> Depth {
+fn depth(terms: OrderTerms, fair: f64, rng: &mut impl Rng) -> Depth {
     let tick = terms.tick;
     let best_bid = (fair / f64::from(tick)).floor().max(0.0) as i32;
     // Dearer instruments have wider books.
@@ -278,7 +278,7 @@ fn depth(terms: Terms, fair: f64, rng: &mut impl Rng) -> Depth {
 }
 
 /// Moves a total by a few lots, never by nothing and never to zero.
-fn stir(total: u32, lot: u32, rng: &mut impl Rng) -> u32 {
+fn perturb(total: u32, lot: u32, rng: &mut impl Rng) -> u32 {
     let by = lot * rng.random_range(1..=20);
     if rng.random() && total > by {
         total - by

@@ -13,9 +13,9 @@ fn market(seed: u64) -> Market {
     Market::new(Arc::new(universe), seed)
 }
 
-fn at(seconds: f64) -> Moment {
+fn at(seconds: f64) -> SimulationTime {
     let elapsed = Duration::from_secs_f64(seconds);
-    Moment {
+    SimulationTime {
         elapsed,
         unix: START + elapsed.as_secs() as i64,
     }

@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 
 use super::App;
 use crate::exchange::credentials::TooManyRevoked;
-use crate::exchange::faults::{Change, FaultError};
-use crate::exchange::recorder::MOST_ENTRIES;
-use crate::exchange::{Outgoing, Target, rates};
+use crate::exchange::faults::{FaultChange, FaultError};
+use crate::exchange::recorder::MAX_ENTRIES;
+use crate::exchange::{ConnectionFilter, Outgoing, rates};
 
 /// A request that cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,9 @@ struct Selection {
 
 async fn drop_connections(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     let Selection { api_key, conn } = parse(&body)?;
-    let dropped = app.exchange().drop_connections(&Target { api_key, conn });
+    let dropped = app
+        .exchange()
+        .drop_connections(&ConnectionFilter { api_key, conn });
     Ok(Json(json!({"dropped": dropped})))
 }
 
@@ -125,7 +127,7 @@ async fn faults(State(app): State<Arc<App>>) -> Answer {
 }
 
 async fn change_faults(State(app): State<Arc<App>>, body: Bytes) -> Answer {
-    let change: Change = parse(&body)?;
+    let change: FaultChange = parse(&body)?;
     let faults = {
         let mut exchange = app.exchange();
         exchange.change_faults(change)?;
@@ -186,7 +188,9 @@ struct Raw {
 async fn send_raw(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     let Raw { api_key, conn, hex } = parse(&body)?;
     let frame = Outgoing::Raw(unhex(&hex).ok_or(ControlError::Hex)?.into());
-    let queued = app.exchange().send(&Target { api_key, conn }, &frame);
+    let queued = app
+        .exchange()
+        .send(&ConnectionFilter { api_key, conn }, &frame);
     Ok(Json(json!({"queued": queued})))
 }
 
@@ -206,7 +210,7 @@ async fn send_text(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     } = parse(&body)?;
     let queued = app
         .exchange()
-        .send(&Target { api_key, conn }, &Outgoing::Text(text));
+        .send(&ConnectionFilter { api_key, conn }, &Outgoing::Text(text));
     Ok(Json(json!({"queued": queued})))
 }
 
@@ -241,9 +245,7 @@ async fn recording(
     range: Result<Query<Range>, QueryRejection>,
 ) -> Answer {
     let Query(Range { conn, after, limit }) = range?;
-    let page = app
-        .recorder
-        .read(conn, after, limit.unwrap_or(MOST_ENTRIES));
+    let page = app.recorder.read(conn, after, limit.unwrap_or(MAX_ENTRIES));
     Ok(Json(serde_json::to_value(page)?))
 }
 

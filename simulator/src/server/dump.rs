@@ -14,7 +14,7 @@ use crate::universe::Universe;
 
 /// The dump could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum DumpError {
+pub enum DumpBodiesError {
     /// A row is no CSV.
     #[error("instruments cannot be written as CSV")]
     Csv(#[from] csv::Error),
@@ -25,31 +25,31 @@ pub enum DumpError {
 
 /// Ready answers.
 #[derive(Debug)]
-pub struct Dump {
-    all: Body,
-    by_exchange: BTreeMap<String, Body>,
+pub struct DumpBodies {
+    all: DumpBody,
+    by_exchange: BTreeMap<String, DumpBody>,
 }
 
 #[derive(Debug)]
-struct Body {
+struct DumpBody {
     plain: Bytes,
     gzipped: Bytes,
 }
 
-impl Dump {
+impl DumpBodies {
     /// Writes a universe down.
     ///
     /// # Errors
     /// When a row cannot be written.
-    pub fn new(universe: &Universe) -> Result<Self, DumpError> {
+    pub fn new(universe: &Universe) -> Result<Self, DumpBodiesError> {
         let rows = || universe.listings.iter().map(|listing| &listing.instrument);
         let mut by_exchange = BTreeMap::new();
         for exchange in universe.exchanges() {
-            let body = Body::new(rows().filter(|row| &*row.exchange == exchange))?;
+            let body = DumpBody::new(rows().filter(|row| &*row.exchange == exchange))?;
             by_exchange.insert(exchange.to_owned(), body);
         }
         Ok(Self {
-            all: Body::new(rows())?,
+            all: DumpBody::new(rows())?,
             by_exchange,
         })
     }
@@ -70,8 +70,8 @@ impl Dump {
     }
 }
 
-impl Body {
-    fn new<'a>(rows: impl Iterator<Item = &'a Instrument>) -> Result<Self, DumpError> {
+impl DumpBody {
+    fn new<'a>(rows: impl Iterator<Item = &'a Instrument>) -> Result<Self, DumpBodiesError> {
         let mut plain = Vec::new();
         instruments::write(&mut plain, rows)?;
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::query::parameter;
-use crate::exchange::faults::Instruments;
+use crate::exchange::faults::InstrumentsFault;
 
 /// The broker's client that everybody is.
 const USER_ID: &str = "SIM001";
@@ -37,7 +37,7 @@ pub(super) async fn instruments_of(
 
 fn dump(app: &App, exchange: Option<&str>, headers: &HeaderMap) -> Response {
     let fault = app.exchange().faults().instruments();
-    if fault == Some(Instruments::Html502) {
+    if fault == Some(InstrumentsFault::Html502) {
         let page = "<html><head><title>502 Bad Gateway</title></head>\
                     <body><center><h1>502 Bad Gateway</h1></center></body></html>";
         return (StatusCode::BAD_GATEWAY, Html(page)).into_response();

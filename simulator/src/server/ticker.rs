@@ -20,13 +20,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::App;
 use super::query::parameter;
-use crate::exchange::{Link, Outgoing, Refusal};
+use crate::exchange::{ConnectionHandle, Outgoing, Refusal};
 
 /// Largest message that a client may send: 3,000 tokens take 33 KB.
-const MOST_BYTES: usize = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// How long a reader may take for the Close frame at shutdown.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers a handshake.
 pub(super) async fn upgrade(
@@ -52,13 +52,13 @@ pub(super) async fn upgrade(
     let now = app.now();
     let admitted = app.exchange().connect(&api_key, &access_token, now);
     match admitted {
-        Ok((link, queue)) => {
-            tracing::info!(conn = link.id, "connected");
-            let seat = Seat { app, link };
+        Ok((handle, queue)) => {
+            tracing::info!(conn = handle.id, "connected");
+            let guard = ConnectionGuard { app, handle };
             upgrade
-                .max_message_size(MOST_BYTES)
-                .max_frame_size(MOST_BYTES)
-                .on_upgrade(|socket| converse(socket, seat, queue))
+                .max_message_size(MAX_BYTES)
+                .max_frame_size(MAX_BYTES)
+                .on_upgrade(|socket| run_socket(socket, guard, queue))
         }
         Err(refusal) => refuse(refusal),
     }
@@ -72,58 +72,58 @@ fn refuse(refusal: Refusal) -> Response {
 
 /// A place of an API key, given back when the socket ends in whatever way, the upgrade's failure
 /// included.
-struct Seat {
+struct ConnectionGuard {
     app: Arc<App>,
-    link: Arc<Link>,
+    handle: Arc<ConnectionHandle>,
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let now = self.app.now();
-        self.app.exchange().disconnect(self.link.id, now);
-        tracing::info!(conn = self.link.id, "disconnected");
+        self.app.exchange().disconnect(self.handle.id, now);
+        tracing::info!(conn = self.handle.id, "disconnected");
     }
 }
 
-async fn converse(socket: WebSocket, seat: Seat, queue: mpsc::Receiver<Outgoing>) {
+async fn run_socket(socket: WebSocket, guard: ConnectionGuard, queue: mpsc::Receiver<Outgoing>) {
     let (mut sink, stream) = socket.split();
-    let (app, link) = (&seat.app, &seat.link);
-    let leave = tokio::select! {
-        () = link.cut.cancelled() => false,
-        () = write(app, link, &mut sink, queue) => false,
-        () = read(app, link, stream) => false,
+    let (app, handle) = (&guard.app, &guard.handle);
+    let shutting_down = tokio::select! {
+        () = handle.cut.cancelled() => false,
+        () = write(app, handle, &mut sink, queue) => false,
+        () = read(app, handle, stream) => false,
         () = app.shutdown.cancelled() => true,
     };
-    if leave {
+    if shutting_down {
         let reason = CloseFrame {
             code: close_code::AWAY,
             reason: "shutting down".into(),
         };
-        let farewell = sink.send(Message::Close(Some(reason)));
+        let closing = sink.send(Message::Close(Some(reason)));
         // A peer that does not take it is dropped.
-        let _ended = tokio::time::timeout(FAREWELL, farewell).await;
+        let _ended = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
     }
 }
 
 /// Writes heartbeats and whatever is queued until the socket fails.
 async fn write(
     app: &App,
-    link: &Link,
+    handle: &ConnectionHandle,
     sink: &mut SplitSink<WebSocket, Message>,
     mut queue: mpsc::Receiver<Outgoing>,
 ) {
     let mut heartbeat =
         tokio::time::interval_at(Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut frozen = link.frozen.subscribe();
+    let mut frozen = handle.frozen.subscribe();
     loop {
         if frozen.wait_for(|frozen| !frozen).await.is_err() {
             return;
         }
         let written = tokio::select! {
             biased;
-            _ = heartbeat.tick() => beat(link, sink).await,
-            Some(frame) = queue.recv() => deliver(app, link, sink, frame).await,
+            _ = heartbeat.tick() => send_heartbeat(handle, sink).await,
+            Some(frame) = queue.recv() => send_frame(app, handle, sink, frame).await,
             Ok(()) = frozen.changed() => Ok(()),
             else => return,
         };
@@ -133,16 +133,19 @@ async fn write(
     }
 }
 
-async fn beat(link: &Link, sink: &mut SplitSink<WebSocket, Message>) -> Result<(), axum::Error> {
+async fn send_heartbeat(
+    handle: &ConnectionHandle,
+    sink: &mut SplitSink<WebSocket, Message>,
+) -> Result<(), axum::Error> {
     sink.send(Message::Binary(Bytes::from_static(&HEARTBEAT)))
         .await?;
-    link.beat();
+    handle.heartbeat_written();
     Ok(())
 }
 
-async fn deliver(
+async fn send_frame(
     app: &App,
-    link: &Link,
+    handle: &ConnectionHandle,
     sink: &mut SplitSink<WebSocket, Message>,
     frame: Outgoing,
 ) -> Result<(), axum::Error> {
@@ -151,17 +154,17 @@ async fn deliver(
         Outgoing::Text(text) => Message::Text(text.as_str().into()),
     };
     sink.send(message).await?;
-    link.written(&frame);
+    handle.written(&frame);
     if let Outgoing::Packets(bytes, _) = &frame {
-        app.recorder.write(link.id, bytes);
+        app.recorder.write(handle.id, bytes);
     }
     Ok(())
 }
 
 /// Reads commands until the client leaves. Pings are answered by the WebSocket implementation while
 /// it reads; what is no command is ignored, as by Kite.
-async fn read(app: &App, link: &Link, mut stream: SplitStream<WebSocket>) {
-    let mut frozen = link.frozen.subscribe();
+async fn read(app: &App, handle: &ConnectionHandle, mut stream: SplitStream<WebSocket>) {
+    let mut frozen = handle.frozen.subscribe();
     loop {
         if frozen.wait_for(|frozen| !frozen).await.is_err() {
             return;
@@ -174,9 +177,9 @@ async fn read(app: &App, link: &Link, mut stream: SplitStream<WebSocket>) {
             Some(Ok(Message::Text(text))) => match Command::parse(&text) {
                 Ok(command) => {
                     let now = app.now();
-                    app.exchange().command(link.id, &command, now);
+                    app.exchange().command(handle.id, &command, now);
                 }
-                Err(error) => tracing::debug!(conn = link.id, %error, "ignored"),
+                Err(error) => tracing::debug!(conn = handle.id, %error, "ignored"),
             },
             Some(Ok(_)) => {}
             Some(Err(_)) | None => return,

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::numbering::{Numbering, number};
-use super::terms::{Expiry, Strikes, Terms, Venue, end, raw};
+use super::terms::{ContractTerms, Expiry, Strikes, Venue, end, raw};
 use super::{Contract, Listing, Right, Underlying, Universe, symbols};
 
 /// A contradiction in the built-in tables.
@@ -64,7 +64,7 @@ impl Builder {
     }
 
     /// Adds something that walks by itself. Its opening gap is drawn here.
-    pub(super) fn underlie(
+    pub(super) fn add_underlying(
         &mut self,
         name: &str,
         close: f64,
@@ -126,7 +126,7 @@ impl Builder {
         underlying: usize,
     ) {
         let exchange_token = if exchange_token == 0 {
-            self.numbering.stable(venue, symbol)
+            self.numbering.stable_exchange_token(venue, symbol)
         } else {
             exchange_token
         };
@@ -154,7 +154,7 @@ impl Builder {
         underlying: usize,
         name: &str,
         expiry: Expiry,
-        terms: Terms,
+        terms: ContractTerms,
     ) -> Result<(), UniverseError> {
         let symbol = symbols::future(name, expiry);
         let contract = Contract::Future {
@@ -171,7 +171,7 @@ impl Builder {
         underlying: usize,
         name: &str,
         expiry: Expiry,
-        terms: Terms,
+        terms: ContractTerms,
         strikes: Strikes,
     ) -> Result<(), UniverseError> {
         let ends = end(venue, expiry.date)?;
@@ -223,7 +223,7 @@ impl Builder {
         name: &str,
         symbol: &str,
         expiry: Expiry,
-        terms: Terms,
+        terms: ContractTerms,
         contract: Contract,
     ) {
         let (instrument_type, strike, kind) = match contract {
@@ -232,7 +232,9 @@ impl Builder {
                 (InstrumentType::Future, 0.0, "FUT")
             }
         };
-        let exchange_token = self.numbering.deal(venue.segment, &mut self.rng);
+        let exchange_token = self
+            .numbering
+            .next_exchange_token(venue.segment, &mut self.rng);
         let instrument = Instrument {
             token: number(venue.segment, exchange_token),
             exchange_token,

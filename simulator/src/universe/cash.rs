@@ -27,7 +27,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
     for company in &companies {
         // Spread over plausible values, the same for every seed and day.
         let spice = f64::from(company.symbol.bytes().map(u32::from).sum::<u32>() % 100) / 100.0;
-        let underlying = builder.underlie(
+        let underlying = builder.add_underlying(
             &company.symbol,
             company.price,
             0.6 + 0.8 * spice,

@@ -3,7 +3,7 @@
 use super::builder::{Builder, UniverseError};
 use super::expiries;
 use super::symbols::Named;
-use super::terms::{Expiry, MCX, Strikes, Terms};
+use super::terms::{ContractTerms, Expiry, MCX, Strikes};
 
 /// One commodity.
 struct Commodity {
@@ -156,7 +156,7 @@ const EACH_SIDE: i32 = 25;
 pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
     for commodity in COMMODITIES {
         if commodity.follows == commodity.name {
-            builder.underlie(
+            builder.add_underlying(
                 commodity.name,
                 commodity.price,
                 0.1,
@@ -172,7 +172,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
         });
         ends.truncate(FUTURES);
         for end in &ends {
-            let terms = Terms {
+            let terms = ContractTerms {
                 tick: commodity.tick,
                 lot: commodity.lot,
             };
@@ -181,7 +181,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
         let Some(options) = commodity.options else {
             continue;
         };
-        let terms = Terms {
+        let terms = ContractTerms {
             tick: options.tick,
             lot: commodity.lot,
         };

@@ -5,7 +5,7 @@ use jiff::civil::Weekday;
 use super::builder::{Builder, UniverseError};
 use super::expiries;
 use super::symbols::Named;
-use super::terms::{BCD, CDS, Expiry, Strikes, Terms, Venue};
+use super::terms::{BCD, CDS, ContractTerms, Expiry, Strikes, Venue};
 
 /// Name, rupees per unit (of 100 yen), annual volatility. Seven decimals in 31 bits end at 214
 /// rupees.
@@ -16,7 +16,7 @@ const PAIRS: [(&str, f64, f64); 4] = [
     ("JPYINR", 57.6, 0.09),
 ];
 
-const LOT: Terms = Terms {
+const LOT: ContractTerms = ContractTerms {
     tick: 0.0025,
     lot: 1_000,
 };
@@ -26,7 +26,7 @@ const WEEKLY: &str = "USDINR";
 
 pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
     for (name, rate, volatility) in PAIRS {
-        builder.underlie(name, rate, -0.1, volatility, volatility);
+        builder.add_underlying(name, rate, -0.1, volatility, volatility);
     }
     for (venue, months, each_side) in [(CDS, 12, 20), (BCD, 6, 10)] {
         for (name, _, _) in PAIRS {

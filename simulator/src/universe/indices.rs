@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::builder::{Builder, UniverseError};
 use super::expiries;
 use super::symbols::Named;
-use super::terms::{BFO, Expiry, NFO, Strikes, Terms, Venue};
+use super::terms::{BFO, ContractTerms, Expiry, NFO, Strikes, Venue};
 
 const TABLE: &str = include_str!("indices.csv");
 
@@ -27,7 +27,8 @@ struct Row {
 pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
     for row in csv::Reader::from_reader(TABLE.as_bytes()).deserialize() {
         let row: Row = row.map_err(|error| UniverseError::Table("indices", error))?;
-        let underlying = builder.underlie(&row.symbol, row.level, row.beta, row.volatility, 0.13);
+        let underlying =
+            builder.add_underlying(&row.symbol, row.level, row.beta, row.volatility, 0.13);
         builder.index(Token(row.token), &row.symbol, &row.exchange, underlying);
     }
     Ok(())
@@ -110,12 +111,12 @@ const fn bse(
 pub(super) fn list_derivatives(builder: &mut Builder) -> Result<(), UniverseError> {
     for family in FAMILIES {
         let underlying = builder.underlying(family.index)?;
-        let terms = Terms {
+        let terms = ContractTerms {
             tick: 0.05,
             lot: family.lot,
         };
         for expiry in expiries::monthly(builder.date, family.weekday, family.months)? {
-            let future = Terms { tick: 0.1, ..terms };
+            let future = ContractTerms { tick: 0.1, ..terms };
             builder.future(family.venue, underlying, family.name, expiry, future)?;
         }
         for (date, named) in family.expiries(builder.date)? {

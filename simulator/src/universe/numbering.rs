@@ -43,14 +43,14 @@ impl Numbering {
     }
 
     /// The next number of a segment, with the gaps that a real numbering has.
-    pub(super) fn deal(&mut self, segment: Segment, rng: &mut impl Rng) -> u32 {
+    pub(super) fn next_exchange_token(&mut self, segment: Segment, rng: &mut impl Rng) -> u32 {
         let next = &mut self.next[usize::from(segment.byte())];
         *next += rng.random_range(1..4);
         *next
     }
 
     /// A number that stays the same from day to day: FNV-1a of the symbol, moved on while taken.
-    pub(super) fn stable(&self, venue: Venue, symbol: &str) -> u32 {
+    pub(super) fn stable_exchange_token(&self, venue: Venue, symbol: &str) -> u32 {
         let hash = symbol.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
         });

@@ -3,7 +3,7 @@
 use jiff::civil::Weekday;
 
 use super::builder::{Builder, UniverseError};
-use super::terms::{NFO, Strikes, Terms};
+use super::terms::{ContractTerms, NFO, Strikes};
 use super::{cash, expiries};
 
 /// Strikes on each side of the money, by month.
@@ -17,7 +17,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
     {
         let underlying = builder.underlying(&company.symbol)?;
         let price = builder.close_of(underlying);
-        let terms = Terms {
+        let terms = ContractTerms {
             tick: 0.05,
             lot: lot(price),
         };

@@ -60,7 +60,7 @@ pub(super) struct Expiry {
 
 /// Size and step of a contract.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct ContractTerms {
     /// Rupees.
     pub(super) tick: f64,
     pub(super) lot: u32,

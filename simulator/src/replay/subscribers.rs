@@ -24,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 const QUEUE: usize = 256;
 
 /// A client that takes nothing for this long is dropped.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TOKEN: usize = 4;
 
 /// What was played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Played {
+pub struct ReplaySummary {
     /// Binary frames of the recording, heartbeats among them.
     pub frames: u64,
     /// Packets in them.
@@ -41,22 +41,22 @@ pub struct Played {
     pub texts: u64,
 }
 
-/// Everything that clients share.
+/// Every connected client, and what was sent so far.
 #[derive(Debug)]
-pub(super) struct Stage {
-    inner: Mutex<Inner>,
+pub(super) struct Subscribers {
+    state: Mutex<SharedState>,
     instruments: Option<String>,
     clock: Clock,
     shutdown: CancellationToken,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct SharedState {
     next: u64,
     clients: BTreeMap<u64, Client>,
     /// When somebody subscribed last.
     subscribed: Option<Instant>,
-    played: Played,
+    summary: ReplaySummary,
 }
 
 #[derive(Debug)]
@@ -65,40 +65,40 @@ struct Client {
     tokens: HashSet<u32>,
 }
 
-impl Stage {
+impl Subscribers {
     pub(super) fn new(instruments: Option<String>, shutdown: CancellationToken) -> Self {
         Self {
-            inner: Mutex::default(),
+            state: Mutex::default(),
             instruments,
             clock: Clock::system(),
             shutdown,
         }
     }
 
-    pub(super) fn played(&self) -> Played {
-        self.inner().played
+    pub(super) fn summary(&self) -> ReplaySummary {
+        self.state().summary
     }
 
     /// Instruments that somebody is subscribed to, and when that changed last.
     pub(super) fn subscribed(&self) -> (usize, Option<Instant>) {
-        let inner = self.inner();
-        let all: HashSet<u32> = inner
+        let state = self.state();
+        let all: HashSet<u32> = state
             .clients
             .values()
             .flat_map(|it| &it.tokens)
             .copied()
             .collect();
-        (all.len(), inner.subscribed)
+        (all.len(), state.subscribed)
     }
 
     /// Sends the packets of a recorded frame to those who want them.
     pub(super) async fn packets(&self, frame: &[u8]) {
         let mut made = Vec::new();
         {
-            let mut inner = self.inner();
-            inner.played.frames += 1;
-            inner.played.packets += raw_packets(frame).count() as u64;
-            for (id, client) in &inner.clients {
+            let mut state = self.state();
+            state.summary.frames += 1;
+            state.summary.packets += raw_packets(frame).count() as u64;
+            for (id, client) in &state.clients {
                 let mut builder = FrameBuilder::default();
                 for packet in raw_packets(frame).filter(|packet| client.wants(packet)) {
                     // As many as the recorded frame holds always fit.
@@ -113,7 +113,7 @@ impl Stage {
             let packets = u64::from(builder.len());
             let frame = Message::Binary(builder.finish().into());
             if self.send(id, &frames, frame).await {
-                self.inner().played.sent += packets;
+                self.state().summary.sent += packets;
             }
         }
     }
@@ -121,9 +121,9 @@ impl Stage {
     /// Sends a recorded text to the first client.
     pub(super) async fn text(&self, text: &[u8]) {
         let first = {
-            let mut inner = self.inner();
-            inner.played.texts += 1;
-            let first = inner.clients.iter().next();
+            let mut state = self.state();
+            state.summary.texts += 1;
+            let first = state.clients.iter().next();
             first.map(|(id, client)| (*id, client.frames.clone()))
         };
         if let Some((id, frames)) = first {
@@ -135,8 +135,8 @@ impl Stage {
     /// Says goodbye to everybody, behind what waits for them.
     pub(super) async fn end(&self) {
         let clients: Vec<_> = {
-            let inner = self.inner();
-            let clients = inner.clients.iter();
+            let state = self.state();
+            let clients = state.clients.iter();
             clients
                 .map(|(id, client)| (*id, client.frames.clone()))
                 .collect()
@@ -146,37 +146,37 @@ impl Stage {
         }
         for (_, frames) in clients {
             // Whoever does not take it is dropped with the process.
-            drop(tokio::time::timeout(PATIENCE, frames.closed()).await);
+            drop(tokio::time::timeout(SEND_TIMEOUT, frames.closed()).await);
         }
     }
 
     async fn send(&self, id: u64, frames: &mpsc::Sender<Message>, frame: Message) -> bool {
-        let sent = tokio::time::timeout(PATIENCE, frames.send(frame)).await;
+        let sent = tokio::time::timeout(SEND_TIMEOUT, frames.send(frame)).await;
         let sent = matches!(sent, Ok(Ok(())));
-        if !sent && self.inner().clients.remove(&id).is_some() {
+        if !sent && self.state().clients.remove(&id).is_some() {
             tracing::warn!(client = id, "dropped: it does not read");
         }
         sent
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, SharedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn join(&self) -> (u64, mpsc::Receiver<Message>) {
         let (frames, queue) = mpsc::channel(QUEUE);
-        let mut inner = self.inner();
-        inner.next += 1;
-        let id = inner.next;
+        let mut state = self.state();
+        state.next += 1;
+        let id = state.next;
         let tokens = HashSet::new();
-        inner.clients.insert(id, Client { frames, tokens });
+        state.clients.insert(id, Client { frames, tokens });
         (id, queue)
     }
 
     fn command(&self, id: u64, command: &Command) {
-        let mut inner = self.inner();
-        inner.subscribed = Some(self.clock.now());
-        let Some(client) = inner.clients.get_mut(&id) else {
+        let mut state = self.state();
+        state.subscribed = Some(self.clock.now());
+        let Some(client) = state.clients.get_mut(&id) else {
             return;
         };
         match command {
@@ -198,29 +198,29 @@ impl Client {
 }
 
 pub(super) async fn instruments(
-    State(stage): State<Arc<Stage>>,
+    State(subscribers): State<Arc<Subscribers>>,
 ) -> Result<String, (StatusCode, &'static str)> {
     let none = "replay was started without --instruments";
-    stage
+    subscribers
         .instruments
         .clone()
         .ok_or((StatusCode::NOT_FOUND, none))
 }
 
 pub(super) async fn upgrade(
-    State(stage): State<Arc<Stage>>,
+    State(subscribers): State<Arc<Subscribers>>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    upgrade.on_upgrade(async move |socket| converse(socket, &stage).await)
+    upgrade.on_upgrade(async move |socket| run_socket(socket, &subscribers).await)
 }
 
-async fn converse(socket: WebSocket, stage: &Stage) {
-    let (id, mut queue) = stage.join();
+async fn run_socket(socket: WebSocket, subscribers: &Subscribers) {
+    let (id, mut queue) = subscribers.join();
     let (mut sink, mut stream) = socket.split();
     let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
     loop {
         let written = tokio::select! {
-            () = stage.shutdown.cancelled() => break,
+            () = subscribers.shutdown.cancelled() => break,
             _ = heartbeat.tick() => sink.send(Message::Binary(Bytes::from_static(&HEARTBEAT))).await,
             frame = queue.recv() => match frame {
                 Some(frame) => sink.send(frame).await,
@@ -229,7 +229,7 @@ async fn converse(socket: WebSocket, stage: &Stage) {
             message = stream.next() => match message {
                 Some(Ok(Message::Text(text))) => {
                     if let Ok(command) = Command::parse(&text) {
-                        stage.command(id, &command);
+                        subscribers.command(id, &command);
                     }
                     Ok(())
                 }
@@ -241,5 +241,5 @@ async fn converse(socket: WebSocket, stage: &Stage) {
             break;
         }
     }
-    stage.inner().clients.remove(&id);
+    subscribers.state().clients.remove(&id);
 }

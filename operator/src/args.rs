@@ -9,18 +9,18 @@ use service::telemetry::LogArgs;
 /// Turns TickerAccounts and InstrumentSets into ingest pods that stream.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kite-operator", version)]
-pub struct Cli {
+pub struct OperatorCli {
     /// Log settings.
     #[command(flatten)]
     pub log: LogArgs,
     /// What to run.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: OperatorCommand,
 }
 
 /// What to run.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Command {
+pub enum OperatorCommand {
     /// Runs in a Kubernetes cluster, or beside one that a kubeconfig points to
     Run(RunArgs),
     /// Runs without Kubernetes, on a folder of manifests
@@ -176,17 +176,17 @@ mod tests {
             "--namespace=n",
             "--ingestor-image=i",
         ];
-        let cli = Cli::try_parse_from([&required, args].concat())?;
+        let cli = OperatorCli::try_parse_from([&required, args].concat())?;
         match cli.command {
-            Command::Run(args) => Ok(args),
-            Command::Local(_) => panic!("another command"),
+            OperatorCommand::Run(args) => Ok(args),
+            OperatorCommand::Local(_) => panic!("another command"),
         }
     }
 
     #[test]
     fn the_command_line_is_consistent_and_every_knob_has_help_and_a_variable() {
-        Cli::command().debug_assert();
-        let command = Cli::command();
+        OperatorCli::command().debug_assert();
+        let command = OperatorCli::command();
         let run = command.find_subcommand("run").unwrap();
         for arg in run.get_arguments() {
             assert!(

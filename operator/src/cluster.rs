@@ -1,22 +1,23 @@
 //! The operator in a cluster: what it watches, runs and serves.
 //!
 //! Owns the wiring. Decisions are in [`crate::plan`], writes in `apply` and nowhere else. `observe`
-//! gathers what others read: `stores` by watching, `secrets` and `claims` by name, `reports` from pods.
+//! gathers what others read: `stores` by watching, `secrets` and `name_ownership` by name, `reports` from pods.
 
+mod api_error;
 mod apply;
-mod claims;
-mod guarded;
-mod live;
 mod metrics;
+mod name_ownership;
 mod observe;
+mod owned_kind;
+mod owned_objects;
+mod parsed_or_raw;
 mod pod;
 mod reconciler;
-mod renewal;
 mod reports;
 mod retry;
 mod secrets;
 mod stores;
-mod trouble;
+mod watch_backoff;
 mod workload;
 
 use std::net::SocketAddr;
@@ -32,16 +33,16 @@ use service::signal::Shutdown;
 use service::tasks::Tasks;
 use tokio::sync::Notify;
 
-use self::apply::events::announcer;
-use self::apply::{Applier, Means};
-use self::claims::Claims;
+use self::apply::events::event_channel;
+use self::apply::{Applier, ApplyContext};
 use self::metrics::Metrics;
-use self::observe::{Observer, Opened};
+use self::name_ownership::NameOwnership;
+use self::observe::{AssignmentCache, Observer};
 use self::reconciler::Reconciler;
 use self::reports::{ReportPoller, Reports};
 use self::secrets::{SecretPoller, Secrets};
-use self::stores::{Stores, Watching};
-use self::workload::Defaults;
+use self::stores::{Stores, WatchContext};
+use self::workload::PodDefaults;
 use crate::instruments::{Tables, fetch};
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{self, Memory};
@@ -55,7 +56,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// What the operator is started with.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ClusterSettings {
     /// The namespace it looks after; `None`: all of them.
     pub namespace: Option<String>,
     /// The ingest image of accounts that name none.
@@ -76,7 +77,11 @@ pub struct Settings {
 ///
 /// # Errors
 /// When it cannot start, or a part of it ends.
-pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(
+    settings: ClusterSettings,
+    clock: Clock,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let tls = service::tls::client_config()?;
     let server = Server::bind(settings.listen).await?;
     let client = client().await?;
@@ -90,7 +95,7 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
     let dirty = Arc::new(Notify::new());
     let mut tasks = Tasks::new(shutdown.clone());
     let stores = Stores::watch(
-        &Watching {
+        &WatchContext {
             client: client.clone(),
             namespace: settings.namespace.as_deref(),
             dirty: Arc::clone(&dirty),
@@ -118,28 +123,28 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
         fingerprints: KeyFingerprints::default(),
     };
     tasks.spawn("secrets", secret_poller.run(shutdown.token()));
-    let (announcer, announcing) = announcer(client.clone());
-    tasks.spawn("events", announcing.run(shutdown.token()));
+    let (event_sender, event_publisher) = event_channel(client.clone());
+    tasks.spawn("events", event_publisher.run(shutdown.token()));
     let tables = Tables::new(fetch::client(&tls)?);
-    let heartbeat = probes.heartbeat("reconciler", reconciler::HUNG);
+    let heartbeat = probes.heartbeat("reconciler", reconciler::HANG_LIMIT);
     let reconciler = Reconciler {
         observer: Observer {
             stores,
             reports,
             secrets,
             tables: Default::default(),
-            claims: Claims::new(client.clone()),
+            name_ownership: NameOwnership::new(client.clone()),
             settings: plan::Settings {
                 redis_url: settings.redis_url,
                 poke: settings.poke,
             },
-            opened: Opened::default(),
+            assignments: AssignmentCache::default(),
         },
-        applier: Applier::new(Means {
+        applier: Applier::new(ApplyContext {
             client,
-            announcer,
+            event_sender,
             metrics: metrics.clone(),
-            defaults: Defaults {
+            defaults: PodDefaults {
                 image: settings.ingestor_image,
                 pull_policy: settings.ingestor_pull_policy,
                 pull_secrets: settings.ingestor_pull_secrets,
@@ -148,7 +153,7 @@ pub async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow
             clock: clock.clone(),
             heartbeat: heartbeat.clone(),
         }),
-        fetched: tables.watch(),
+        table_changes: tables.watch(),
         tables,
         memory: Memory::default(),
         clock,

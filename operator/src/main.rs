@@ -3,20 +3,20 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use operator::args::{Cli, Command};
+use operator::args::{OperatorCli, OperatorCommand};
 use operator::{cluster, local};
 use service::clock::Clock;
 use service::signal::Shutdown;
 
 fn main() -> ExitCode {
     service::tls::install();
-    match start(Cli::parse()) {
+    match start(OperatorCli::parse()) {
         Ok(code) => code,
         Err(error) => service::exit::report(error.as_ref()),
     }
 }
 
-fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+fn start(cli: OperatorCli) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -26,15 +26,15 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     ended
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
     let _log = service::telemetry::init_muting(&cli.log, &["kube_client::client"])?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let clock = Clock::system();
     match cli.command {
-        Command::Run(args) => {
+        OperatorCommand::Run(args) => {
             args.check()?;
-            let settings = cluster::Settings {
+            let settings = cluster::ClusterSettings {
                 namespace: (!args.all_namespaces).then_some(args.namespace),
                 ingestor_image: args.ingestor_image,
                 ingestor_pull_policy: args.ingestor_pull_policy.as_str().to_owned(),
@@ -46,7 +46,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             cluster::run(settings, clock, shutdown).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Local(args) => {
+        OperatorCommand::Local(args) => {
             args.check()?;
             let settings = local::Settings {
                 manifests: args.manifests,

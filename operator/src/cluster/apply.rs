@@ -3,9 +3,9 @@
 //! It carries a plan out and has no meaningful choice; what it adds is order, care not to repeat
 //! itself, and patience with what fails, object by object.
 
+mod account_objects;
 mod budget;
 pub(super) mod events;
-mod owned;
 mod poke;
 mod status;
 
@@ -21,15 +21,16 @@ use service::clock::Clock;
 use service::probe::Heartbeat;
 use service::text::LineQuota;
 
+use self::account_objects::ApplyCache;
 use self::budget::Budgets;
-use self::events::Announcer;
-use self::owned::Delivered;
-use self::status::Written;
+use self::events::EventSender;
+use self::status::WrittenStatus;
+use super::api_error::ApiError;
 use super::metrics::Metrics;
-use super::observe::{Orphan, Owned, Seen};
+use super::observe::{AccountObjects, ObservedCluster, Orphan};
+use super::owned_kind::OwnedKind;
 use super::retry::Retries;
-use super::trouble::Trouble;
-use super::workload::Defaults;
+use super::workload::PodDefaults;
 use crate::plan::{AccountPlan, Delivery, Key, Kind, Now, Plan};
 
 /// How long the API server may take over one write.
@@ -40,7 +41,7 @@ const IN_FLIGHT: usize = 8;
 
 /// Anything but assignments is begun for this long in one pass: where the API server is slow, the next
 /// assignment must not wait for hundreds of others.
-const PHASE: Duration = Duration::from_secs(5);
+const PHASE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Failed writes are logged so often at most: a thousand objects may fail at once.
 const LOG_BURST: u32 = 20;
@@ -48,7 +49,7 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// A write that failed once may be a conflict with what was just written; failing so often it is
 /// worth telling the account's owner.
-const WORTH_TELLING: u32 = 2;
+const FAILURES_TO_REPORT: u32 = 2;
 
 /// A write that failed.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +58,12 @@ pub(crate) struct ApplyError {
     kind: &'static str,
     key: Key,
     verb: &'static str,
-    source: Trouble,
+    source: ApiError,
 }
 
 /// What can fail by itself, and waits by itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Subject {
+enum WriteTarget {
     /// An account's assignment.
     Assignment(Key),
     /// An account's Service and StatefulSet.
@@ -76,22 +77,22 @@ enum Subject {
 }
 
 /// One write and how it ended.
-struct Done {
-    subject: Subject,
+struct FinishedWrite {
+    target: WriteTarget,
     result: Result<(), ApplyError>,
     at: Instant,
 }
 
 /// What an applier works with.
-pub(crate) struct Means {
+pub(crate) struct ApplyContext {
     /// The API server.
     pub(crate) client: Client,
     /// Where events go.
-    pub(crate) announcer: Announcer,
+    pub(crate) event_sender: EventSender,
     /// What is counted.
     pub(crate) metrics: Metrics,
     /// For the pods of accounts that do not say.
-    pub(crate) defaults: Defaults,
+    pub(crate) defaults: PodDefaults,
     /// Whether pods are told of changed files at once. They find them by themselves, later.
     pub(crate) poke: bool,
     /// The time at which a write ended.
@@ -104,49 +105,54 @@ pub(crate) struct Means {
 pub(crate) struct Applier {
     client: Client,
     metrics: Metrics,
-    defaults: Defaults,
+    defaults: PodDefaults,
     poke: bool,
     clock: Clock,
     heartbeat: Heartbeat,
-    retries: Retries<Subject>,
+    retries: Retries<WriteTarget>,
     lines: LineQuota,
     /// What cannot be written, for people.
-    complaints: BTreeMap<Subject, String>,
-    delivered: BTreeMap<Key, Delivered>,
-    statuses: BTreeMap<(Kind, Key), Written>,
+    write_errors: BTreeMap<WriteTarget, String>,
+    caches: BTreeMap<Key, ApplyCache>,
+    statuses: BTreeMap<(Kind, Key), WrittenStatus>,
     budgets: Budgets,
-    announcer: Announcer,
+    event_sender: EventSender,
 }
 
 impl Applier {
     /// A writer that has written nothing yet.
-    pub(crate) fn new(means: Means) -> Self {
+    pub(crate) fn new(context: ApplyContext) -> Self {
         Self {
-            announcer: means.announcer,
-            client: means.client,
-            metrics: means.metrics,
-            defaults: means.defaults,
-            poke: means.poke,
-            clock: means.clock,
-            heartbeat: means.heartbeat,
+            event_sender: context.event_sender,
+            client: context.client,
+            metrics: context.metrics,
+            defaults: context.defaults,
+            poke: context.poke,
+            clock: context.clock,
+            heartbeat: context.heartbeat,
             retries: Retries::default(),
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
-            complaints: BTreeMap::new(),
-            delivered: BTreeMap::new(),
+            write_errors: BTreeMap::new(),
+            caches: BTreeMap::new(),
             statuses: BTreeMap::new(),
             budgets: Budgets::default(),
         }
     }
 
     /// Carries `plan` out; returns when to come again although nothing was seen to change.
-    pub(crate) async fn apply(&mut self, seen: &Seen, plan: &Plan, now: Now) -> Option<Instant> {
-        self.forget(seen, plan);
+    pub(crate) async fn apply(
+        &mut self,
+        seen: &ObservedCluster,
+        plan: &Plan,
+        now: Now,
+    ) -> Option<Instant> {
+        self.prune(seen, plan);
         // What pods live on comes before what people read.
         let rest = self.write_owned(seen, plan, now).await;
         let postponed = self.write_statuses(plan, self.clock.now()).await;
         self.delete_orphans(&seen.orphans).await;
         let now = self.clock.now();
-        self.announcer.announce(&plan.events, now);
+        self.event_sender.send(&plan.events, now);
         let retry = self.retries.next(now);
         [rest, postponed, retry, self.next_poke(plan, now)]
             .into_iter()
@@ -155,79 +161,85 @@ impl Applier {
     }
 
     /// Drops what is remembered of objects that are gone.
-    fn forget(&mut self, seen: &Seen, plan: &Plan) {
+    fn prune(&mut self, seen: &ObservedCluster, plan: &Plan) {
         let accounts: BTreeSet<&Key> = plan.accounts.iter().map(|account| &account.key).collect();
         let sets: BTreeSet<&Key> = plan.sets.iter().map(|set| &set.key).collect();
-        let exists = |kind: Kind, key: &Key| match kind {
+        let object_exists = |kind: Kind, key: &Key| match kind {
             Kind::Account => accounts.contains(key),
             Kind::Set => sets.contains(key),
         };
-        self.delivered.retain(|key, _| accounts.contains(key));
-        self.statuses.retain(|(kind, key), _| exists(*kind, key));
-        let stands = |subject: &Subject| match subject {
-            Subject::Assignment(key) | Subject::Workload(key) | Subject::Poke(key) => {
+        self.caches.retain(|key, _| accounts.contains(key));
+        self.statuses
+            .retain(|(kind, key), _| object_exists(*kind, key));
+        let exists = |target: &WriteTarget| match target {
+            WriteTarget::Assignment(key) | WriteTarget::Workload(key) | WriteTarget::Poke(key) => {
                 accounts.contains(key)
             }
-            Subject::Status(kind, key) => exists(*kind, key),
-            Subject::Orphan(orphan) => seen.orphans.contains(orphan),
+            WriteTarget::Status(kind, key) => object_exists(*kind, key),
+            WriteTarget::Orphan(orphan) => seen.orphans.contains(orphan),
         };
-        self.retries.retain(stands);
-        self.complaints.retain(|subject, _| stands(subject));
+        self.retries.retain(exists);
+        self.write_errors.retain(|target, _| exists(target));
         // What lies there as it should needs no further try; whoever failed with it is over it.
-        let settled = |account: &&AccountPlan| !matches!(account.assignment, Delivery::Write(_));
-        for account in plan.accounts.iter().filter(settled) {
-            let subject = Subject::Assignment(account.key.clone());
-            self.retries.succeeded(&subject);
-            self.complaints.remove(&subject);
+        let in_place = |account: &&AccountPlan| !matches!(account.assignment, Delivery::Write(_));
+        for account in plan.accounts.iter().filter(in_place) {
+            let target = WriteTarget::Assignment(account.key.clone());
+            self.retries.succeeded(&target);
+            self.write_errors.remove(&target);
         }
     }
 
     /// What of an account cannot be written, for people.
-    pub(crate) fn unwritten(&self, account: &Key) -> Option<String> {
+    pub(crate) fn write_error(&self, account: &Key) -> Option<String> {
         let of_account = [
-            Subject::Assignment(account.clone()),
-            Subject::Workload(account.clone()),
+            WriteTarget::Assignment(account.clone()),
+            WriteTarget::Workload(account.clone()),
         ];
         of_account
             .iter()
-            .find_map(|subject| self.complaints.get(subject).cloned())
+            .find_map(|target| self.write_errors.get(target).cloned())
     }
 
     /// Writes the assignments of all accounts, then what runs them; returns when to go on with what was
     /// not begun.
-    async fn write_owned(&mut self, seen: &Seen, plan: &Plan, now: Now) -> Option<Instant> {
-        let nothing = Owned::default();
+    async fn write_owned(
+        &mut self,
+        seen: &ObservedCluster,
+        plan: &Plan,
+        now: Now,
+    ) -> Option<Instant> {
+        let nothing = AccountObjects::default();
         let of = |key: &Key| seen.owned.get(key).unwrap_or(&nothing);
-        let mut all = std::mem::take(&mut self.delivered);
+        let mut all = std::mem::take(&mut self.caches);
         let this = &*self;
         let files = plan.accounts.iter().map(|account| {
-            let known = all.remove(&account.key);
-            let known = known.filter(|known| known.uid == account.uid);
-            let mut delivered = known.unwrap_or_else(|| Delivered::to(&account.uid));
+            let cache = all.remove(&account.key);
+            let cache = cache.filter(|cache| cache.uid == account.uid);
+            let mut cache = cache.unwrap_or_else(|| ApplyCache::of(&account.uid));
             async move {
                 let owned = of(&account.key);
-                let done = this.write_file(account, owned, &mut delivered, now).await;
-                (account, delivered, done)
+                let done = this.write_file(account, owned, &mut cache, now).await;
+                (account, cache, done)
             }
         });
         let files: Vec<_> = files.collect();
-        let files: Vec<_> = in_flight(files).await;
+        let files: Vec<_> = run_bounded(files).await;
         let start = self.clock.now();
         let pods = files
             .into_iter()
-            .map(|(account, mut delivered, mut done)| async move {
-                let begun = this.clock.now() < start + PHASE;
+            .map(|(account, mut cache, mut done)| async move {
+                let begun = this.clock.now() < start + PHASE_LIMIT;
                 if begun {
                     let owned = of(&account.key);
-                    done.extend(this.write_pod(account, owned, &mut delivered, now).await);
+                    done.extend(this.write_pod(account, owned, &mut cache, now).await);
                 }
-                (account.key.clone(), delivered, done, begun)
+                (account.key.clone(), cache, done, begun)
             });
         let pods: Vec<_> = pods.collect();
         let mut postponed = None;
-        for (key, delivered, done, begun) in in_flight(pods).await {
-            self.delivered.insert(key, delivered);
-            done.into_iter().for_each(|done| self.settle(done));
+        for (key, cache, done, begun) in run_bounded(pods).await {
+            self.caches.insert(key, cache);
+            done.into_iter().for_each(|done| self.record(done));
             if !begun {
                 postponed = Some(start);
             }
@@ -239,21 +251,21 @@ impl Applier {
         let start = self.clock.now();
         let this = &*self;
         let deletions = orphans.iter().map(|orphan| async move {
-            let subject = Subject::Orphan(orphan.clone());
+            let target = WriteTarget::Orphan(orphan.clone());
             let now = this.clock.now();
-            if !this.retries.may_try(&subject, now) || now >= start + PHASE {
+            if !this.retries.may_try(&target, now) || now >= start + PHASE_LIMIT {
                 return None;
             }
-            Some(this.ended(subject, this.delete(orphan).await))
+            Some(this.finished(target, this.delete(orphan).await))
         });
         let deletions: Vec<_> = deletions.collect();
-        for done in in_flight(deletions).await.into_iter().flatten() {
-            let gone = done.result.is_ok().then(|| done.subject.clone());
+        for done in run_bounded(deletions).await.into_iter().flatten() {
+            let gone = done.result.is_ok().then(|| done.target.clone());
             let at = done.at;
-            self.settle(done);
-            if let Some(subject) = gone {
+            self.record(done);
+            if let Some(target) = gone {
                 // The store shows it for a moment longer; a second try then is one too many.
-                self.retries.failed(subject, at, 1.0);
+                self.retries.failed(target, at, 1.0);
             }
         }
     }
@@ -268,23 +280,23 @@ impl Applier {
         };
         let (namespace, name) = (&orphan.key.namespace, &orphan.key.name);
         let client = self.client.clone();
-        let result = within(async {
+        let result = with_timeout(async {
             match orphan.kind {
-                "ConfigMap" => {
+                OwnedKind::ConfigMap => {
                     drop(
                         Api::<ConfigMap>::namespaced(client, namespace)
                             .delete(name, &params)
                             .await?,
                     );
                 }
-                "Service" => {
+                OwnedKind::Service => {
                     drop(
                         Api::<Service>::namespaced(client, namespace)
                             .delete(name, &params)
                             .await?,
                     );
                 }
-                _ => {
+                OwnedKind::StatefulSet => {
                     drop(
                         Api::<StatefulSet>::namespaced(client, namespace)
                             .delete(name, &params)
@@ -297,42 +309,34 @@ impl Applier {
         .await;
         match result {
             // Gone, or not what it was: the next look tells.
-            Err(trouble) if trouble.is_not_found() || trouble.is_conflict() => Ok(()),
+            Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             Err(source) => Err(ApplyError {
-                kind: orphan.kind,
+                kind: orphan.kind.as_str(),
                 key: orphan.key.clone(),
                 verb: "deleted",
                 source,
             }),
             Ok(()) => {
-                tracing::info!(kind = orphan.kind, object = %orphan.key, "deleted: its account is gone");
+                tracing::info!(kind = orphan.kind.as_str(), object = %orphan.key, "deleted: its account is gone");
                 Ok(())
             }
         }
     }
 
     /// Notes when a write ended.
-    fn ended(&self, subject: Subject, result: Result<(), ApplyError>) -> Done {
+    fn finished(&self, target: WriteTarget, result: Result<(), ApplyError>) -> FinishedWrite {
         let at = self.clock.now();
         self.heartbeat.beat(at);
-        Done {
-            subject,
-            result,
-            at,
-        }
+        FinishedWrite { target, result, at }
     }
 
     /// Takes the outcome of a write in.
-    fn settle(&mut self, done: Done) {
-        let Done {
-            subject,
-            result,
-            at,
-        } = done;
+    fn record(&mut self, done: FinishedWrite) {
+        let FinishedWrite { target, result, at } = done;
         match result {
             Ok(()) => {
-                self.retries.succeeded(&subject);
-                self.complaints.remove(&subject);
+                self.retries.succeeded(&target);
+                self.write_errors.remove(&target);
             }
             Err(error) => {
                 let (reason, why) = (error.source.reason(), service::exit::chain(&error));
@@ -341,8 +345,8 @@ impl Applier {
                     tracing::warn!(reason, suppressed, "{why}");
                 }
                 let why = why.to_string();
-                if self.retries.failed(subject.clone(), at, fastrand::f64()) >= WORTH_TELLING {
-                    self.complaints.insert(subject, why);
+                if self.retries.failed(target.clone(), at, fastrand::f64()) >= FAILURES_TO_REPORT {
+                    self.write_errors.insert(target, why);
                 }
             }
         }
@@ -350,7 +354,7 @@ impl Applier {
 }
 
 /// Awaits all, a few at a time.
-async fn in_flight<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+async fn run_bounded<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     stream::iter(futures)
         .buffer_unordered(IN_FLIGHT)
         .collect()
@@ -358,9 +362,11 @@ async fn in_flight<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
 }
 
 /// Limits a call in time.
-async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
+async fn with_timeout<T>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApiError> {
     tokio::time::timeout(TIMEOUT, call)
         .await
-        .map_err(|_| Trouble::Silent)?
-        .map_err(Trouble::from)
+        .map_err(|_| ApiError::Timeout)?
+        .map_err(ApiError::from)
 }

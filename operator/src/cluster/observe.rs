@@ -10,11 +10,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
 use kube::api::ObjectMeta;
 
-use super::claims::Claims;
-use super::guarded::{self, Guarded};
-use super::live::{self, Live};
+use super::name_ownership::NameOwnership;
+use super::owned_kind::OwnedKind;
+use super::owned_objects::{self, OwnedObjects};
+use super::parsed_or_raw::{self, ParsedOrRaw};
 use super::pod;
-use super::reports::{Reports, Target};
+use super::reports::{Reports, ScrapeTarget};
 use super::secrets::Secrets;
 use super::stores::Stores;
 use super::workload;
@@ -28,24 +29,24 @@ pub(crate) struct Observer {
     pub(crate) reports: Arc<Reports>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) tables: BTreeMap<String, Table>,
-    pub(crate) claims: Claims,
+    pub(crate) name_ownership: NameOwnership,
     pub(crate) settings: Settings,
-    pub(crate) opened: Opened,
+    pub(crate) assignments: AssignmentCache,
 }
 
 /// What was seen, and the versions that writes have to rest on.
-pub(crate) struct Seen {
+pub(crate) struct ObservedCluster {
     /// For the planner.
     pub(crate) observed: Observed,
     /// Owned objects by account.
-    pub(crate) owned: BTreeMap<Key, Owned>,
+    pub(crate) owned: BTreeMap<Key, AccountObjects>,
     /// Owned objects whose account is gone.
     pub(crate) orphans: Vec<Orphan>,
 }
 
 /// What exists of one account.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Owned {
+pub(crate) struct AccountObjects {
     /// Whether every name the account needs is free or its own, as far as could be found out.
     pub(crate) names_are_ours: bool,
     /// Its assignment.
@@ -66,7 +67,7 @@ pub(crate) struct Owned {
 /// An object of ours that belongs to an account which does not exist any more.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Orphan {
-    pub(crate) kind: &'static str,
+    pub(crate) kind: OwnedKind,
     pub(crate) key: Key,
     pub(crate) uid: String,
     /// As it was seen: who changed it since may have made it somebody's own.
@@ -75,17 +76,20 @@ pub(crate) struct Orphan {
 
 impl Observer {
     /// Looks at everything once. May ask the API server who holds a name that is not ours yet.
-    pub(crate) async fn observe(&mut self, now: Now) -> Seen {
-        let live = Live::of(&self.stores);
-        self.secrets.want(live.secrets());
-        let standings = self.claims.check(&live, now.monotonic).await;
+    pub(crate) async fn observe(&mut self, now: Now) -> ObservedCluster {
+        let live = OwnedObjects::of(&self.stores);
+        self.secrets.set_referenced(live.secrets());
+        let names_by_account = self.name_ownership.check(&live, now.monotonic).await;
         let mut accounts = Vec::new();
         let mut owned = BTreeMap::new();
         for account in live.accounts.values() {
             let object = account.observed();
-            let standing = standings.get(&object.meta.key).cloned().unwrap_or_default();
+            let names = names_by_account
+                .get(&object.meta.key)
+                .cloned()
+                .unwrap_or_default();
             let mut own = live.owned(&object.meta.key, &object.meta.uid);
-            own.names_are_ours = standing.foreign.is_empty() && !standing.uncertain;
+            own.names_are_ours = names.foreign.is_empty() && !names.uncertain;
             let secret = self.secret(account, &object.meta.key);
             let redis_secret = self.redis_secret(account, &object.meta.key);
             own.secret_versions = versions([Some(&secret), redis_secret.as_ref()]);
@@ -95,10 +99,10 @@ impl Observer {
             }
             accounts.push(ObservedAccount {
                 assignment,
-                foreign: standing.foreign,
+                foreign: names.foreign,
                 process: pod::process(
                     live.pods
-                        .get(&live::pod_key(&object.meta.key))
+                        .get(&owned_objects::pod_key(&object.meta.key))
                         .map(Arc::as_ref),
                 ),
                 scrape: self.scrape(&object.meta.key, &object.meta.uid),
@@ -107,10 +111,10 @@ impl Observer {
                 unwritten: None,
                 object,
             });
-            owned.insert(guarded::key(account.meta()), own);
+            owned.insert(parsed_or_raw::key(account.meta()), own);
         }
-        self.opened.forget_all_but(&live.config_maps);
-        Seen {
+        self.assignments.retain(&live.config_maps);
+        ObservedCluster {
             observed: Observed {
                 settings: self.settings.clone(),
                 accounts,
@@ -130,7 +134,7 @@ impl Observer {
 
     /// Says whom to ask for reports: pods with an address, and of the last plan's accounts those
     /// whose next report is waited for.
-    pub(crate) fn aim(&self, seen: &Seen, expecting: &BTreeSet<Key>) {
+    pub(crate) fn set_report_targets(&self, seen: &ObservedCluster, expecting: &BTreeSet<Key>) {
         let targets = seen.observed.accounts.iter().filter_map(|account| {
             let meta = &account.object.meta;
             let Process::Present {
@@ -143,24 +147,24 @@ impl Observer {
             let expecting = expecting.contains(&meta.key);
             Some((
                 meta.key.clone(),
-                Target {
+                ScrapeTarget {
                     uid: meta.uid.clone(),
                     address: *address,
                     expecting,
                 },
             ))
         });
-        self.reports.aim(targets.collect());
+        self.reports.set_targets(targets.collect());
     }
 
-    fn secret(&self, account: &Guarded<TickerAccount>, key: &Key) -> Secret {
+    fn secret(&self, account: &ParsedOrRaw<TickerAccount>, key: &Key) -> Secret {
         account.spec().map_or(Secret::Unreadable, |spec| {
             self.secrets
                 .of(&Key::new(&key.namespace, &spec.credentials_secret_ref.name))
         })
     }
 
-    fn redis_secret(&self, account: &Guarded<TickerAccount>, key: &Key) -> Option<Secret> {
+    fn redis_secret(&self, account: &ParsedOrRaw<TickerAccount>, key: &Key) -> Option<Secret> {
         let secret = account.spec()?.redis.secret_ref.as_ref()?;
         Some(self.secrets.of(&Key::new(&key.namespace, &secret.name)))
     }
@@ -169,11 +173,13 @@ impl Observer {
         self.reports.of(key, uid)
     }
 
-    fn assignment(&mut self, live: &Live, key: &Key, uid: &str) -> LastAssignment {
-        let config_map = live.config_maps.get(&live::config_map_key(key));
+    fn assignment(&mut self, live: &OwnedObjects, key: &Key, uid: &str) -> LastAssignment {
+        let config_map = live.config_maps.get(&owned_objects::config_map_key(key));
         config_map
             .filter(|object| workload::is_owned_by(&object.metadata, uid))
-            .map_or(LastAssignment::Absent, |object| self.opened.open(object))
+            .map_or(LastAssignment::Absent, |object| {
+                self.assignments.open(object)
+            })
     }
 }
 
@@ -190,11 +196,11 @@ fn versions(secrets: [Option<&Secret>; 2]) -> Option<Vec<String>> {
 
 /// Assignments that were opened before: three megabytes of JSON are not parsed at every pass.
 #[derive(Debug, Default)]
-pub(crate) struct Opened(BTreeMap<Key, (Option<String>, LastAssignment)>);
+pub(crate) struct AssignmentCache(BTreeMap<Key, (Option<String>, LastAssignment)>);
 
-impl Opened {
+impl AssignmentCache {
     fn open(&mut self, object: &ConfigMap) -> LastAssignment {
-        let key = guarded::key(&object.metadata);
+        let key = parsed_or_raw::key(&object.metadata);
         let version = object.metadata.resource_version.clone();
         if let Some((known, assignment)) = self.0.get(&key)
             && *known == version
@@ -206,7 +212,7 @@ impl Opened {
         assignment
     }
 
-    fn forget_all_but(&mut self, config_maps: &BTreeMap<Key, Arc<ConfigMap>>) {
+    fn retain(&mut self, config_maps: &BTreeMap<Key, Arc<ConfigMap>>) {
         self.0.retain(|key, _| config_maps.contains_key(key));
     }
 }

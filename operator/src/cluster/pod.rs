@@ -26,12 +26,12 @@ pub(crate) fn process(pod: Option<&Pod>) -> Process {
             && conditions
                 .iter()
                 .any(|it| it.type_ == "Ready" && it.status == "True"),
-        trouble: trouble(pod),
+        trouble: not_running_reason(pod),
     }
 }
 
 /// Why a pod does not run, in Kubernetes' own words.
-fn trouble(pod: &Pod) -> Option<String> {
+fn not_running_reason(pod: &Pod) -> Option<String> {
     if pod.metadata.deletion_timestamp.is_some() {
         return Some("Terminating".to_owned());
     }
@@ -88,9 +88,9 @@ mod tests {
 
     #[test]
     fn why_a_pod_does_not_run_is_told() {
-        let told = |value| trouble(&pod(value));
+        let reason_of = |value| not_running_reason(&pod(value));
         let waiting = |reason| {
-            told(json!({"metadata": {}, "status": {"containerStatuses": [{
+            reason_of(json!({"metadata": {}, "status": {"containerStatuses": [{
                 "name": "ingestor", "image": "", "imageID": "", "ready": false, "restartCount": 0,
                 "state": {"waiting": {"reason": reason}}}]}}))
         };
@@ -102,10 +102,10 @@ mod tests {
         let unscheduled = json!({"metadata": {}, "status": {"conditions": [
             {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]}});
         assert_eq!(
-            told(unscheduled).as_deref(),
+            reason_of(unscheduled).as_deref(),
             Some("0/1 nodes are available")
         );
         let leaving = json!({"metadata": {"deletionTimestamp": "2026-11-24T03:45:00Z"}});
-        assert_eq!(told(leaving).as_deref(), Some("Terminating"));
+        assert_eq!(reason_of(leaving).as_deref(), Some("Terminating"));
     }
 }

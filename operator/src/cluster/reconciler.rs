@@ -15,28 +15,28 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::Applier;
 use super::metrics::Metrics;
-use super::observe::{Observer, Seen};
+use super::observe::{ObservedCluster, Observer};
 use crate::instruments::Tables;
 use crate::plan::{self, Delivery, LastAssignment, Memory, Now, Plan, Table};
 
 /// Changes come in bursts: the loop waits for this long a silence,
-const QUIET: Duration = Duration::from_millis(50);
+const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// but not longer than this.
-const LONGEST_BURST: Duration = Duration::from_millis(200);
+const MAX_DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// Without any change a pass is made this often: rates and times of the status move.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A pass may wait for the API server, write by write; this much silence is a hang.
-pub(crate) const HUNG: Duration = Duration::from_secs(300);
+pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(300);
 
 /// Everything the loop needs.
 pub(crate) struct Reconciler {
     pub(crate) observer: Observer,
     pub(crate) applier: Applier,
     pub(crate) tables: Tables,
-    pub(crate) fetched: watch::Receiver<BTreeMap<String, Table>>,
+    pub(crate) table_changes: watch::Receiver<BTreeMap<String, Table>>,
     pub(crate) memory: Memory,
     pub(crate) clock: Clock,
     pub(crate) dirty: Arc<Notify>,
@@ -49,7 +49,7 @@ impl Reconciler {
     /// Reconciles until `stop`, which ends it at once, wherever it is: every write is whole by itself.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), WriterDropped> {
         let reconciling = async {
-            self.filled().await?;
+            self.wait_until_synced().await?;
             loop {
                 let next = self.pass().await;
                 self.gate.set(true);
@@ -63,13 +63,13 @@ impl Reconciler {
     }
 
     /// The first lists may take as long as the API server is away.
-    async fn filled(&self) -> Result<(), WriterDropped> {
+    async fn wait_until_synced(&self) -> Result<(), WriterDropped> {
         let stores = self.observer.stores.clone();
-        let mut filled = std::pin::pin!(stores.filled());
+        let mut synced = std::pin::pin!(stores.synced());
         loop {
             tokio::select! {
-                result = &mut filled => return result,
-                () = tokio::time::sleep(IDLE) => self.heartbeat.beat(self.clock.now()),
+                result = &mut synced => return result,
+                () = tokio::time::sleep(IDLE_INTERVAL) => self.heartbeat.beat(self.clock.now()),
             }
         }
     }
@@ -79,10 +79,12 @@ impl Reconciler {
         let now = self.now();
         let mut seen = self.observer.observe(now).await;
         for account in &mut seen.observed.accounts {
-            account.unwritten = self.applier.unwritten(&account.object.meta.key);
+            account.unwritten = self.applier.write_error(&account.object.meta.key);
         }
         let (seen, plan) = self.plan(seen).await;
-        self.metrics.placements_moved.inc_by(moved(&seen, &plan));
+        self.metrics
+            .placements_moved
+            .inc_by(count_moved(&seen, &plan));
         let next = self.applier.apply(&seen, &plan, self.now()).await;
         self.tables.keep(&plan.endpoints, &plan.doubted);
         let expecting: BTreeSet<_> = plan
@@ -91,13 +93,13 @@ impl Reconciler {
             .filter(|it| it.expecting)
             .map(|it| it.key.clone())
             .collect();
-        self.observer.aim(&seen, &expecting);
+        self.observer.set_report_targets(&seen, &expecting);
         self.memory = plan.memory;
         [next, plan.next].into_iter().flatten().min()
     }
 
     /// Plans beside the runtime: thousands of instruments take milliseconds.
-    async fn plan(&mut self, seen: Seen) -> (Seen, Plan) {
+    async fn plan(&mut self, seen: ObservedCluster) -> (ObservedCluster, Plan) {
         let memory = std::mem::take(&mut self.memory);
         let now = self.now();
         let start = self.clock.now();
@@ -118,21 +120,23 @@ impl Reconciler {
     /// Waits for a change, a new table, or `next`.
     async fn wait(&mut self, next: Option<Instant>) {
         let now = self.clock.now();
-        let until = next.map_or(now + IDLE, |next| next.clamp(now + QUIET, now + IDLE));
+        let until = next.map_or(now + IDLE_INTERVAL, |next| {
+            next.clamp(now + DEBOUNCE, now + IDLE_INTERVAL)
+        });
         tokio::select! {
-            () = self.dirty.notified() => self.quiet().await,
-            _ = self.fetched.changed() => {}
+            () = self.dirty.notified() => self.debounce().await,
+            _ = self.table_changes.changed() => {}
             () = tokio::time::sleep_until(until.into()) => {}
         }
-        self.observer.tables = self.fetched.borrow_and_update().clone();
+        self.observer.tables = self.table_changes.borrow_and_update().clone();
     }
 
-    async fn quiet(&self) {
-        let end = tokio::time::Instant::now() + LONGEST_BURST;
+    async fn debounce(&self) {
+        let end = tokio::time::Instant::now() + MAX_DEBOUNCE;
         loop {
             tokio::select! {
                 () = self.dirty.notified() => {}
-                () = tokio::time::sleep(QUIET) => return,
+                () = tokio::time::sleep(DEBOUNCE) => return,
                 () = tokio::time::sleep_until(end) => return,
             }
         }
@@ -147,7 +151,7 @@ impl Reconciler {
 }
 
 /// How many instruments a plan takes from one account and gives to another.
-fn moved(seen: &Seen, plan: &Plan) -> u64 {
+fn count_moved(seen: &ObservedCluster, plan: &Plan) -> u64 {
     let written = plan
         .accounts
         .iter()

@@ -18,26 +18,26 @@ use crate::plan::{Key, Scrape};
 use crate::scrape::{ScrapeError, Scraper};
 
 /// How often a pod is asked while nothing is expected of it.
-const CALM: Duration = Duration::from_secs(5);
+const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often for a while after its state has changed: more is about to.
-const LIVELY: Duration = Duration::from_secs(1);
+const ACTIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a change counts as recent.
-const RECENT: Duration = Duration::from_secs(10);
+const ACTIVE_FOR: Duration = Duration::from_secs(10);
 
 /// How often while the next answer is waited for.
-const EXPECTING: Duration = Duration::from_millis(200);
+const EXPECTING_INTERVAL: Duration = Duration::from_millis(200);
 
 /// That a newest tick gets as old as this, or is followed by another then, is news.
-const AGED_MS: u64 = crds::set::STALE_AFTER.as_millis() as u64;
+const STALE_MS: u64 = crds::set::STALE_AFTER.as_millis() as u64;
 
 /// Requests at a time.
 const IN_FLIGHT: usize = 16;
 
 /// A pod to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct ScrapeTarget {
     /// Identity of its account.
     pub(crate) uid: String,
     /// Where it answers.
@@ -49,13 +49,13 @@ pub(crate) struct Target {
 /// The newest answers, shared between the asking task and its readers.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
-    targets: watch::Sender<BTreeMap<Key, Target>>,
-    answers: Mutex<BTreeMap<Key, Answer>>,
+    targets: watch::Sender<BTreeMap<Key, ScrapeTarget>>,
+    answers: Mutex<BTreeMap<Key, LatestScrape>>,
 }
 
 /// What is known of one target.
 #[derive(Clone, Debug)]
-struct Answer {
+struct LatestScrape {
     uid: String,
     scrape: Scrape,
     changed: Option<Instant>,
@@ -63,7 +63,7 @@ struct Answer {
 
 impl Reports {
     /// Says whom to ask from now on.
-    pub(crate) fn aim(&self, targets: BTreeMap<Key, Target>) {
+    pub(crate) fn set_targets(&self, targets: BTreeMap<Key, ScrapeTarget>) {
         self.targets.send_if_modified(|current| {
             let changed = *current != targets;
             *current = targets;
@@ -80,29 +80,29 @@ impl Reports {
             .unwrap_or_default()
     }
 
-    /// Keeps an answer, and says whether it is news.
-    fn note(
+    /// Stores an answer; returns whether a plan may change with it.
+    fn record(
         &self,
         key: &Key,
-        target: &Target,
+        target: &ScrapeTarget,
         result: Result<Report, String>,
         now: Instant,
     ) -> bool {
         let mut answers = self.answers();
         let answer = answers
             .entry(key.clone())
-            .or_insert_with(|| Answer::of(target));
+            .or_insert_with(|| LatestScrape::of(target));
         if answer.uid != target.uid {
-            *answer = Answer::of(target);
+            *answer = LatestScrape::of(target);
         }
-        let news = take(&mut answer.scrape, result, now);
+        let news = update(&mut answer.scrape, result, now);
         if news {
             answer.changed = Some(now);
         }
         news
     }
 
-    fn retain(&self, targets: &BTreeMap<Key, Target>) {
+    fn retain(&self, targets: &BTreeMap<Key, ScrapeTarget>) {
         self.answers().retain(|key, answer| {
             targets
                 .get(key)
@@ -110,24 +110,24 @@ impl Reports {
         });
     }
 
-    fn interval(&self, key: &Key, target: &Target, now: Instant) -> Duration {
+    fn interval(&self, key: &Key, target: &ScrapeTarget, now: Instant) -> Duration {
         if target.expecting {
-            return EXPECTING;
+            return EXPECTING_INTERVAL;
         }
         let changed = self.answers().get(key).and_then(|answer| answer.changed);
         match changed {
-            Some(at) if now.saturating_duration_since(at) < RECENT => LIVELY,
-            _ => CALM,
+            Some(at) if now.saturating_duration_since(at) < ACTIVE_FOR => ACTIVE_INTERVAL,
+            _ => IDLE_INTERVAL,
         }
     }
 
-    fn answers(&self) -> MutexGuard<'_, BTreeMap<Key, Answer>> {
+    fn answers(&self) -> MutexGuard<'_, BTreeMap<Key, LatestScrape>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Answer {
-    fn of(target: &Target) -> Self {
+impl LatestScrape {
+    fn of(target: &ScrapeTarget) -> Self {
         Self {
             uid: target.uid.clone(),
             scrape: Scrape::default(),
@@ -137,7 +137,7 @@ impl Answer {
 }
 
 /// Takes the outcome of an attempt in; says whether anything changed that a plan may rest on.
-fn take(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bool {
+fn update(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bool {
     let before = std::mem::take(scrape);
     *scrape = before.clone().after(result, now);
     match (&before.failing, &scrape.failing) {
@@ -153,22 +153,22 @@ fn take(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bo
 
 /// A report without what moves with every tick.
 fn without_counters(report: &Report) -> Report {
-    let mut calm = report.clone();
-    calm.ticks_total = 0;
-    calm.ticks_per_second = 0;
-    calm.last_tick_us = calm.last_tick_us.map(|_| 0);
-    calm.redis.published = 0;
-    calm.redis.conflated = 0;
-    calm.redis.unknown = 0;
-    for connection in &mut calm.connections {
+    let mut steady = report.clone();
+    steady.ticks_total = 0;
+    steady.ticks_per_second = 0;
+    steady.last_tick_us = steady.last_tick_us.map(|_| 0);
+    steady.redis.published = 0;
+    steady.redis.conflated = 0;
+    steady.redis.unknown = 0;
+    for connection in &mut steady.connections {
         connection.last_tick_us = connection.last_tick_us.map(|_| 0);
     }
-    for set in &mut calm.sets {
+    for set in &mut steady.sets {
         set.last_tick_us = set.last_tick_us.map(|_| 0);
-        set.age_ms = set.age_ms.map(|age| u64::from(age >= AGED_MS));
+        set.age_ms = set.age_ms.map(|age| u64::from(age >= STALE_MS));
         set.usual_interval_ms = None;
     }
-    calm
+    steady
 }
 
 /// The task that asks.
@@ -183,12 +183,12 @@ pub(crate) struct ReportPoller {
 impl ReportPoller {
     /// Asks until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut aimed = self.reports.targets.subscribe();
+        let mut targets_changed = self.reports.targets.subscribe();
         let mut running = JoinSet::new();
         // By account: when it was last asked (`None` while it is being asked), and its jitter.
         let mut asked: BTreeMap<Key, (Option<Instant>, f64)> = BTreeMap::new();
         loop {
-            let targets = aimed.borrow_and_update().clone();
+            let targets = targets_changed.borrow_and_update().clone();
             self.reports.retain(&targets);
             let now = self.clock.now();
             let mut next = None;
@@ -213,21 +213,27 @@ impl ReportPoller {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                changed = aimed.changed() => if changed.is_err() { return },
+                changed = targets_changed.changed() => if changed.is_err() { return },
                 Some(Ok((key, target, result))) = running.join_next() => {
                     let now = self.clock.now();
                     if let Some(asked) = asked.get_mut(&key) {
                         asked.0 = Some(now);
                     }
                     asked.retain(|key, _| targets.contains_key(key));
-                    self.keep(&key, &target, result, now);
+                    self.finish(&key, &target, result, now);
                 }
                 () = sleep_until(next), if next.is_some() && running.len() < IN_FLIGHT => {}
             }
         }
     }
 
-    fn keep(&self, key: &Key, target: &Target, result: Result<Report, ScrapeError>, now: Instant) {
+    fn finish(
+        &self,
+        key: &Key,
+        target: &ScrapeTarget,
+        result: Result<Report, ScrapeError>,
+        now: Instant,
+    ) {
         let result = result.map_err(|error| {
             self.failures.inc();
             service::exit::chain(&error).to_string()
@@ -239,7 +245,7 @@ impl ReportPoller {
             .borrow()
             .get(key)
             .is_some_and(|it| it.uid == target.uid && it.address == target.address);
-        if current && self.reports.note(key, target, result, now) {
+        if current && self.reports.record(key, target, result, now) {
             self.dirty.notify_one();
         }
     }
@@ -265,8 +271,8 @@ mod tests {
         }
     }
 
-    fn target(uid: &str) -> Target {
-        Target {
+    fn target(uid: &str) -> ScrapeTarget {
+        ScrapeTarget {
             uid: uid.to_owned(),
             address: ([127, 0, 0, 1], 1).into(),
             expecting: false,
@@ -277,20 +283,20 @@ mod tests {
     fn further_ticks_are_no_news_and_everything_else_is() {
         let now = Clock::system().now();
         let mut scrape = Scrape::default();
-        assert!(take(&mut scrape, Ok(report(1, 5)), now));
-        assert!(!take(&mut scrape, Ok(report(1, 9)), now));
+        assert!(update(&mut scrape, Ok(report(1, 5)), now));
+        assert!(!update(&mut scrape, Ok(report(1, 9)), now));
         assert_eq!(scrape.report.as_ref().unwrap().ticks_total, 9);
-        assert!(take(&mut scrape, Ok(report(2, 9)), now));
+        assert!(update(&mut scrape, Ok(report(2, 9)), now));
     }
 
     #[test]
     fn a_failure_is_news_twice_and_its_end_once() {
         let now = Clock::system().now();
         let mut scrape = Scrape::default();
-        take(&mut scrape, Ok(report(1, 1)), now);
+        update(&mut scrape, Ok(report(1, 1)), now);
         let fail = |scrape: &mut Scrape, seconds| {
             let now = now + Duration::from_secs(seconds);
-            take(scrape, Err("no answer".to_owned()), now)
+            update(scrape, Err("no answer".to_owned()), now)
         };
         assert!(fail(&mut scrape, 0) && fail(&mut scrape, 5) && !fail(&mut scrape, 10));
         let failing = scrape.failing.clone().unwrap();
@@ -300,7 +306,7 @@ mod tests {
             1,
             "the last report is kept"
         );
-        assert!(take(&mut scrape, Ok(report(1, 1)), now));
+        assert!(update(&mut scrape, Ok(report(1, 1)), now));
         assert!(scrape.failing.is_none());
     }
 
@@ -308,7 +314,7 @@ mod tests {
     fn a_new_account_of_an_old_name_inherits_nothing() {
         let now = Clock::system().now();
         let (reports, key) = (Reports::default(), Key::new("n", "a"));
-        reports.note(&key, &target("old"), Ok(report(7, 1)), now);
+        reports.record(&key, &target("old"), Ok(report(7, 1)), now);
         assert!(reports.of(&key, "new").report.is_none());
         assert!(reports.of(&key, "old").report.is_some());
         reports.retain(&[(key.clone(), target("new"))].into());
@@ -319,11 +325,14 @@ mod tests {
     fn a_pod_is_asked_more_often_while_something_is_going_on() {
         let now = Clock::system().now();
         let (reports, key, mut target) = (Reports::default(), Key::new("n", "a"), target("u"));
-        assert_eq!(reports.interval(&key, &target, now), CALM);
-        reports.note(&key, &target, Ok(report(7, 1)), now);
-        assert_eq!(reports.interval(&key, &target, now), LIVELY);
-        assert_eq!(reports.interval(&key, &target, now + RECENT), CALM);
+        assert_eq!(reports.interval(&key, &target, now), IDLE_INTERVAL);
+        reports.record(&key, &target, Ok(report(7, 1)), now);
+        assert_eq!(reports.interval(&key, &target, now), ACTIVE_INTERVAL);
+        assert_eq!(
+            reports.interval(&key, &target, now + ACTIVE_FOR),
+            IDLE_INTERVAL
+        );
         target.expecting = true;
-        assert_eq!(reports.interval(&key, &target, now), EXPECTING);
+        assert_eq!(reports.interval(&key, &target, now), EXPECTING_INTERVAL);
     }
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
-use super::trouble::Trouble;
+use super::api_error::ApiError;
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{Key, Secret};
 
@@ -33,7 +33,7 @@ const IN_FLIGHT: usize = 8;
 /// The Secrets that accounts refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Secrets {
-    wanted: watch::Sender<BTreeSet<Key>>,
+    referenced: watch::Sender<BTreeSet<Key>>,
     seen: Mutex<BTreeMap<Key, Secret>>,
     /// Why a Secret cannot be looked at, as it was last logged.
     logged: Mutex<BTreeMap<Key, String>>,
@@ -41,10 +41,10 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// Says which Secrets matter from now on; new ones are looked at without delay.
-    pub(crate) fn want(&self, wanted: BTreeSet<Key>) {
-        self.wanted.send_if_modified(|current| {
-            let changed = *current != wanted;
-            *current = wanted;
+    pub(crate) fn set_referenced(&self, referenced: BTreeSet<Key>) {
+        self.referenced.send_if_modified(|current| {
+            let changed = *current != referenced;
+            *current = referenced;
             changed
         });
     }
@@ -54,12 +54,12 @@ impl Secrets {
         self.seen().get(secret).cloned().unwrap_or_default()
     }
 
-    fn note(&self, key: Key, secret: Secret) -> bool {
+    fn record(&self, key: Key, secret: Secret) -> bool {
         self.seen().insert(key, secret.clone()) != Some(secret)
     }
 
     /// Says why a Secret cannot be looked at, once and not every three seconds.
-    fn complain(&self, key: &Key, why: String) {
+    fn log_failure(&self, key: &Key, why: String) {
         let mut logged = lock(&self.logged);
         if logged.get(key) != Some(&why) {
             tracing::warn!(secret = %key, "the Secret cannot be looked at: {why}");
@@ -71,9 +71,9 @@ impl Secrets {
         lock(&self.seen)
     }
 
-    fn forget_all_but(&self, wanted: &BTreeSet<Key>) {
-        self.seen().retain(|key, _| wanted.contains(key));
-        lock(&self.logged).retain(|key, _| wanted.contains(key));
+    fn retain(&self, referenced: &BTreeSet<Key>) {
+        self.seen().retain(|key, _| referenced.contains(key));
+        lock(&self.logged).retain(|key, _| referenced.contains(key));
     }
 }
 
@@ -84,9 +84,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What is known of a Secret after it could not be looked at. Being forbidden will not pass, and the
 /// account runs without; anything else may be over in a moment, until when nobody can tell whose key
 /// it holds.
-fn after(trouble: &Trouble, known: Secret) -> Secret {
+fn after_failure(error: &ApiError, known: Secret) -> Secret {
     match known {
-        Secret::Unknown if trouble.is_forbidden() => Secret::Unreadable,
+        Secret::Unknown if error.is_forbidden() => Secret::Unreadable,
         known => known,
     }
 }
@@ -104,27 +104,27 @@ impl SecretPoller {
     /// Looks until `stop`. One Secret that takes long delays no other.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
-        let mut wanted = this.secrets.wanted.subscribe();
+        let mut referenced = this.secrets.referenced.subscribe();
         let mut due: BTreeMap<Key, Instant> = BTreeMap::new();
-        let mut looking = JoinSet::new();
+        let mut running = JoinSet::new();
         loop {
-            let keys = wanted.borrow_and_update().clone();
-            this.secrets.forget_all_but(&keys);
+            let keys = referenced.borrow_and_update().clone();
+            this.secrets.retain(&keys);
             due.retain(|key, _| keys.contains(key));
             let now = this.clock.now();
             for key in &keys {
                 let at = due.entry(key.clone()).or_insert(now);
-                if *at <= now && looking.len() < IN_FLIGHT {
+                if *at <= now && running.len() < IN_FLIGHT {
                     *at = now + TIMEOUT + INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4);
                     let (this, key) = (Arc::clone(&this), key.clone());
-                    looking.spawn(async move { this.look(key).await });
+                    running.spawn(async move { this.poll(key).await });
                 }
             }
             let next = due.values().filter(|at| **at > now).min().copied();
             tokio::select! {
                 () = stop.cancelled() => return,
-                changed = wanted.changed() => if changed.is_err() { return },
-                Some(Ok(key)) = looking.join_next(), if !looking.is_empty() => {
+                changed = referenced.changed() => if changed.is_err() { return },
+                Some(Ok(key)) = running.join_next(), if !running.is_empty() => {
                     let wait = INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4);
                     due.insert(key, this.clock.now() + wait);
                 }
@@ -133,30 +133,30 @@ impl SecretPoller {
         }
     }
 
-    async fn look(&self, key: Key) -> Key {
+    async fn poll(&self, key: Key) -> Key {
         let known = self.secrets.of(&key);
-        let secret = match tokio::time::timeout(TIMEOUT, self.ask(&key, &known)).await {
+        let secret = match tokio::time::timeout(TIMEOUT, self.read(&key, &known)).await {
             Ok(Ok(secret)) => {
                 lock(&self.secrets.logged).remove(&key);
                 secret
             }
             failed => {
-                let trouble = match failed {
-                    Ok(Err(error)) => Trouble::from(error),
-                    Ok(Ok(_)) | Err(_) => Trouble::Silent,
+                let error = match failed {
+                    Ok(Err(error)) => ApiError::from(error),
+                    Ok(Ok(_)) | Err(_) => ApiError::Timeout,
                 };
-                self.secrets.complain(&key, trouble.to_string());
-                after(&trouble, known)
+                self.secrets.log_failure(&key, error.to_string());
+                after_failure(&error, known)
             }
         };
-        if self.secrets.note(key.clone(), secret) {
+        if self.secrets.record(key.clone(), secret) {
             self.dirty.notify_one();
         }
         key
     }
 
     /// Asks for the metadata, and for the whole only when it has changed.
-    async fn ask(&self, key: &Key, known: &Secret) -> Result<Secret, kube::Error> {
+    async fn read(&self, key: &Key, known: &Secret) -> Result<Secret, kube::Error> {
         let api: Api<core::Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let Some(object) = api.get_metadata_opt(&key.name).await? else {
             return Ok(Secret::Missing);
@@ -192,13 +192,19 @@ mod tests {
                 code,
                 ..kube::core::Status::default()
             };
-            Trouble::from(kube::Error::Api(Box::new(status)))
+            ApiError::from(kube::Error::Api(Box::new(status)))
         };
-        assert_eq!(after(&refused(403), Secret::Unknown), Secret::Unreadable);
-        for passing in [refused(500), refused(429), Trouble::Silent] {
-            assert_eq!(after(&passing, Secret::Unknown), Secret::Unknown);
+        assert_eq!(
+            after_failure(&refused(403), Secret::Unknown),
+            Secret::Unreadable
+        );
+        for passing in [refused(500), refused(429), ApiError::Timeout] {
+            assert_eq!(after_failure(&passing, Secret::Unknown), Secret::Unknown);
         }
-        assert_eq!(after(&refused(403), Secret::Missing), Secret::Missing);
+        assert_eq!(
+            after_failure(&refused(403), Secret::Missing),
+            Secret::Missing
+        );
     }
 
     #[test]
@@ -210,10 +216,10 @@ mod tests {
             key: None,
             names: Vec::new(),
         };
-        assert!(secrets.note(key.clone(), version("1")));
-        assert!(!secrets.note(key.clone(), version("1")));
-        assert!(secrets.note(key.clone(), version("2")));
-        assert!(secrets.note(key.clone(), Secret::Missing));
+        assert!(secrets.record(key.clone(), version("1")));
+        assert!(!secrets.record(key.clone(), version("1")));
+        assert!(secrets.record(key.clone(), version("2")));
+        assert!(secrets.record(key.clone(), Secret::Missing));
         assert_eq!(secrets.of(&key), Secret::Missing);
     }
 }

@@ -27,10 +27,10 @@ use service::text::LineQuota;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::guarded::{self, Guarded};
 use super::metrics::Metrics;
-use super::renewal::{self, Backoff};
-use super::{trouble, workload};
+use super::parsed_or_raw::{self, ParsedOrRaw};
+use super::watch_backoff::{self, WatchBackoff};
+use super::{api_error, workload};
 use crate::plan::Key;
 
 /// A watch is renewed this often: one that died without a word is noticed then. Load balancers
@@ -44,8 +44,8 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 /// Everything that is watched.
 #[derive(Clone, Debug)]
 pub(crate) struct Stores {
-    pub(crate) accounts: Store<Guarded<TickerAccount>>,
-    pub(crate) sets: Store<Guarded<InstrumentSet>>,
+    pub(crate) accounts: Store<ParsedOrRaw<TickerAccount>>,
+    pub(crate) sets: Store<ParsedOrRaw<InstrumentSet>>,
     pub(crate) config_maps: Store<ConfigMap>,
     pub(crate) services: Store<PartialObjectMeta<Service>>,
     pub(crate) stateful_sets: Store<PartialObjectMeta<StatefulSet>>,
@@ -53,7 +53,7 @@ pub(crate) struct Stores {
 }
 
 /// What every watch needs.
-pub(crate) struct Watching<'a> {
+pub(crate) struct WatchContext<'a> {
     pub(crate) client: Client,
     /// `None`: all of them.
     pub(crate) namespace: Option<&'a str>,
@@ -65,22 +65,22 @@ pub(crate) struct Watching<'a> {
 
 impl Stores {
     /// Starts all watches.
-    pub(crate) fn watch(watching: &Watching<'_>, tasks: &mut Tasks) -> Self {
+    pub(crate) fn watch(context: &WatchContext<'_>, tasks: &mut Tasks) -> Self {
         let everything = || watch::Config::default().timeout(WATCH_SECONDS);
         let ours = || everything().labels(&workload::label_selector());
         Self {
-            accounts: watching.start(tasks, everything(), asked),
-            sets: watching.start(tasks, everything(), asked),
-            config_maps: watching.start(tasks, ours(), any_change),
-            services: watching.start(tasks, ours(), any_change),
+            accounts: context.start(tasks, everything(), spec_fingerprint),
+            sets: context.start(tasks, everything(), spec_fingerprint),
+            config_maps: context.start(tasks, ours(), version_fingerprint),
+            services: context.start(tasks, ours(), version_fingerprint),
             // The status changes with every step of its pod, which is watched itself.
-            stateful_sets: watching.start(tasks, ours(), asked),
-            pods: watching.start(tasks, ours(), any_change),
+            stateful_sets: context.start(tasks, ours(), spec_fingerprint),
+            pods: context.start(tasks, ours(), version_fingerprint),
         }
     }
 
     /// Waits until every store holds what the cluster held at some time since the start.
-    pub(crate) async fn filled(&self) -> Result<(), WriterDropped> {
+    pub(crate) async fn synced(&self) -> Result<(), WriterDropped> {
         self.accounts.wait_until_ready().await?;
         self.sets.wait_until_ready().await?;
         self.config_maps.wait_until_ready().await?;
@@ -90,8 +90,13 @@ impl Stores {
     }
 }
 
-impl Watching<'_> {
-    fn start<K>(&self, tasks: &mut Tasks, config: watcher::Config, mark: fn(&K) -> u64) -> Store<K>
+impl WatchContext<'_> {
+    fn start<K>(
+        &self,
+        tasks: &mut Tasks,
+        config: watcher::Config,
+        fingerprint: fn(&K) -> u64,
+    ) -> Store<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -107,40 +112,41 @@ impl Watching<'_> {
             None => Api::all(self.client.clone()),
         };
         let kind = K::kind(&()).into_owned();
-        let begin = move || watch::watcher(api.clone(), config.clone()).backoff(Backoff::default());
+        let begin =
+            move || watch::watcher(api.clone(), config.clone()).backoff(WatchBackoff::default());
         let (label, metrics) = (kind_label(&kind), self.metrics.clone());
-        let stream = renewal::rebuilt(begin, move || metrics.watch_silent(label))
+        let stream = watch_backoff::restart_when_silent(begin, move || metrics.watch_silent(label))
             .modify(prune)
             .reflect(writer);
-        let follow = Follow {
+        let task = WatchTask {
             kind: label,
             dirty: Arc::clone(&self.dirty),
             metrics: self.metrics.clone(),
-            marks: HashMap::new(),
-            mark,
+            fingerprints: HashMap::new(),
+            fingerprint,
             started: false,
             clock: self.clock.clone(),
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
         };
         let stop = self.stop.clone();
-        tasks.spawn(format!("watch of {kind}"), follow.run(stream, stop));
+        tasks.spawn(format!("watch of {kind}"), task.run(stream, stop));
         store
     }
 }
 
-/// Turns the events of one watch into marks of what has changed.
-struct Follow<K> {
+/// Turns the events of one watch into wake-ups for what has changed.
+struct WatchTask<K> {
     kind: &'static str,
     dirty: Arc<Notify>,
     metrics: Metrics,
-    marks: HashMap<Key, u64>,
-    mark: fn(&K) -> u64,
+    fingerprints: HashMap<Key, u64>,
+    fingerprint: fn(&K) -> u64,
     started: bool,
     clock: Clock,
     lines: LineQuota,
 }
 
-impl<K: Resource> Follow<K> {
+impl<K: Resource> WatchTask<K> {
     async fn run<S>(mut self, stream: S, stop: CancellationToken)
     where
         S: futures::Stream<Item = watcher::Result<Event<K>>> + Send,
@@ -149,46 +155,48 @@ impl<K: Resource> Follow<K> {
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => {
-                    if self.matters(&event) {
+                    if self.is_change(&event) {
                         self.dirty.notify_one();
                     }
                 }
                 Err(error) => {
-                    let told = trouble::told_by_watch(&error);
+                    let why = api_error::describe_watch_error(&error);
                     if let Some(suppressed) = self.lines.take(self.clock.now()) {
                         let kind = self.kind;
-                        tracing::warn!(kind, suppressed, "watch failed and is tried again: {told}");
+                        tracing::warn!(kind, suppressed, "watch failed and is tried again: {why}");
                     }
                 }
             }
         }
     }
 
-    fn matters(&mut self, event: &Event<K>) -> bool {
+    fn is_change(&mut self, event: &Event<K>) -> bool {
         match event {
             Event::Init => {
                 if std::mem::replace(&mut self.started, true) {
                     self.metrics.watch_restarted(self.kind);
                 }
-                self.marks.clear();
+                self.fingerprints.clear();
                 false
             }
             Event::InitApply(object) | Event::Apply(object) => {
-                let mark = (self.mark)(object);
-                self.marks.insert(guarded::key(object.meta()), mark) != Some(mark)
+                let fingerprint = (self.fingerprint)(object);
+                self.fingerprints
+                    .insert(parsed_or_raw::key(object.meta()), fingerprint)
+                    != Some(fingerprint)
                     && matches!(event, Event::Apply(_))
             }
             Event::InitDone => true,
             Event::Delete(object) => {
-                self.marks.remove(&guarded::key(object.meta()));
+                self.fingerprints.remove(&parsed_or_raw::key(object.meta()));
                 true
             }
         }
     }
 }
 
-/// Changes with what was asked for; not with a status, which is mostly our own writing.
-fn asked<K: Resource>(object: &K) -> u64 {
+/// Changes with the spec; not with a status, which is mostly our own writing.
+fn spec_fingerprint<K: Resource>(object: &K) -> u64 {
     let metadata = object.meta();
     let owners: Vec<_> = metadata
         .owner_references
@@ -206,7 +214,7 @@ fn asked<K: Resource>(object: &K) -> u64 {
 }
 
 /// Changes whenever the object does.
-fn any_change<K: Resource>(object: &K) -> u64 {
+fn version_fingerprint<K: Resource>(object: &K) -> u64 {
     hash(&(&object.meta().uid, &object.meta().resource_version))
 }
 
@@ -248,7 +256,7 @@ where
     store
         .state()
         .into_iter()
-        .map(|object| (guarded::key(object.meta()), object))
+        .map(|object| (parsed_or_raw::key(object.meta()), object))
         .collect()
 }
 
@@ -259,13 +267,13 @@ mod tests {
 
     use super::*;
 
-    fn follow() -> Follow<Pod> {
-        Follow {
+    fn task() -> WatchTask<Pod> {
+        WatchTask {
             kind: "Pod",
             dirty: Arc::default(),
             metrics: Metrics::register(&mut Registry::default()),
-            marks: HashMap::new(),
-            mark: asked,
+            fingerprints: HashMap::new(),
+            fingerprint: spec_fingerprint,
             started: false,
             clock: Clock::system(),
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
@@ -286,24 +294,24 @@ mod tests {
 
     #[test]
     fn a_status_write_is_no_reason_to_plan_and_a_new_spec_is() {
-        let mut follow = follow();
-        assert!(!follow.matters(&Event::Init));
-        assert!(!follow.matters(&Event::InitApply(pod(1, "1"))));
-        assert!(follow.matters(&Event::InitDone));
-        assert!(!follow.matters(&Event::Apply(pod(1, "2"))));
-        assert!(follow.matters(&Event::Apply(pod(2, "3"))));
-        assert!(follow.matters(&Event::Delete(pod(2, "4"))));
-        assert!(follow.matters(&Event::Apply(pod(2, "5"))));
-        assert!(any_change(&pod(1, "1")) != any_change(&pod(1, "2")));
+        let mut task = task();
+        assert!(!task.is_change(&Event::Init));
+        assert!(!task.is_change(&Event::InitApply(pod(1, "1"))));
+        assert!(task.is_change(&Event::InitDone));
+        assert!(!task.is_change(&Event::Apply(pod(1, "2"))));
+        assert!(task.is_change(&Event::Apply(pod(2, "3"))));
+        assert!(task.is_change(&Event::Delete(pod(2, "4"))));
+        assert!(task.is_change(&Event::Apply(pod(2, "5"))));
+        assert!(version_fingerprint(&pod(1, "1")) != version_fingerprint(&pod(1, "2")));
     }
 
     #[test]
     fn only_a_second_list_counts_as_a_restart() {
-        let mut follow = follow();
+        let mut task = task();
         let label = super::super::metrics::KindLabel { kind: "Pod" };
-        follow.matters(&Event::Init);
-        assert_eq!(follow.metrics.watch_restarts.get_or_create(&label).get(), 0);
-        follow.matters(&Event::Init);
-        assert_eq!(follow.metrics.watch_restarts.get_or_create(&label).get(), 1);
+        task.is_change(&Event::Init);
+        assert_eq!(task.metrics.watch_restarts.get_or_create(&label).get(), 0);
+        task.is_change(&Event::Init);
+        assert_eq!(task.metrics.watch_restarts.get_or_create(&label).get(), 1);
     }
 }

@@ -28,7 +28,7 @@ use kube::api::ObjectMeta;
 use crate::plan;
 
 /// User and group of the images.
-const NOBODY: i64 = 65_532;
+const NONROOT_ID: i64 = 65_532;
 
 /// How long a pod stays on a node that is lost; Kubernetes' default of 300 s is a trading session's worth of ticks.
 const LOST_NODE_SECONDS: i64 = 30;
@@ -53,7 +53,7 @@ pub(crate) struct Owner<'a> {
 
 /// What pods are made of where their account says nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Defaults {
+pub(crate) struct PodDefaults {
     /// The ingest image.
     pub(crate) image: String,
     /// When a node pulls an image: `Always`, `IfNotPresent` or `Never`.
@@ -143,7 +143,7 @@ pub(crate) fn service(owner: Owner<'_>) -> Service {
 pub(crate) fn stateful_set(
     owner: Owner<'_>,
     workload: &plan::Workload,
-    defaults: &Defaults,
+    defaults: &PodDefaults,
 ) -> StatefulSet {
     StatefulSet {
         metadata: metadata(owner, names::stateful_set(owner.name)),
@@ -186,7 +186,7 @@ pub(crate) fn owner_uid(metadata: &ObjectMeta) -> Option<&str> {
     Some(&owner.uid)
 }
 
-fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &Defaults) -> PodSpec {
+fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &PodDefaults) -> PodSpec {
     PodSpec {
         // The process that parses bytes from the internet holds no cluster token.
         automount_service_account_token: Some(false),
@@ -195,9 +195,9 @@ fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &Defaults) -> PodS
         image_pull_secrets: pull_secrets(defaults),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
-            run_as_user: Some(NOBODY),
-            run_as_group: Some(NOBODY),
-            fs_group: Some(NOBODY),
+            run_as_user: Some(NONROOT_ID),
+            run_as_group: Some(NONROOT_ID),
+            fs_group: Some(NONROOT_ID),
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
                 localhost_profile: None,
@@ -211,7 +211,7 @@ fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &Defaults) -> PodS
     }
 }
 
-fn pull_secrets(defaults: &Defaults) -> Option<Vec<LocalObjectReference>> {
+fn pull_secrets(defaults: &PodDefaults) -> Option<Vec<LocalObjectReference>> {
     let secrets = defaults.pull_secrets.iter();
     let secrets: Vec<_> = secrets
         .map(|name| LocalObjectReference { name: name.clone() })
@@ -219,7 +219,7 @@ fn pull_secrets(defaults: &Defaults) -> Option<Vec<LocalObjectReference>> {
     (!secrets.is_empty()).then_some(secrets)
 }
 
-fn container(workload: &plan::Workload, defaults: &Defaults) -> Container {
+fn container(workload: &plan::Workload, defaults: &PodDefaults) -> Container {
     let resources = workload.resources.clone().unwrap_or_else(default_resources);
     Container {
         name: INGESTOR.to_owned(),

@@ -23,11 +23,11 @@ const REFRESHES: f64 = 5.0;
 const REFRESH_BURST: f64 = 10.0;
 
 /// Refreshes wait for each other this long: each pass looks at every object.
-const REFRESH_TOGETHER: Duration = Duration::from_secs(2);
+const REFRESH_BATCH: Duration = Duration::from_secs(2);
 
 /// Tokens that fill at a rate.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+struct TokenBucket {
     rate: f64,
     burst: f64,
     left: f64,
@@ -37,11 +37,11 @@ struct Bucket {
 /// Both budgets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budgets {
-    transitions: Bucket,
-    refreshes: Bucket,
+    transitions: TokenBucket,
+    refreshes: TokenBucket,
 }
 
-impl Bucket {
+impl TokenBucket {
     const fn full(rate: f64, burst: f64) -> Self {
         Self {
             rate,
@@ -68,8 +68,8 @@ impl Bucket {
 impl Default for Budgets {
     fn default() -> Self {
         Self {
-            transitions: Bucket::full(TRANSITIONS, TRANSITION_BURST),
-            refreshes: Bucket::full(REFRESHES, REFRESH_BURST),
+            transitions: TokenBucket::full(TRANSITIONS, TRANSITION_BURST),
+            refreshes: TokenBucket::full(REFRESHES, REFRESH_BURST),
         }
     }
 }
@@ -102,9 +102,9 @@ pub(super) fn due_at(change: Change, last: Instant, objects: usize, uid: &str) -
 }
 
 /// When to look again at an object that is due at `at`.
-pub(super) fn look_again(change: Change, at: Instant, now: Instant) -> Instant {
+pub(super) fn recheck_at(change: Change, at: Instant, now: Instant) -> Instant {
     match change {
-        Change::Refresh => at.max(now + REFRESH_TOGETHER),
+        Change::Refresh => at.max(now + REFRESH_BATCH),
         Change::Transition | Change::None => at,
     }
 }
@@ -140,13 +140,10 @@ mod tests {
     fn refreshes_are_gathered_and_transitions_are_not() {
         let now = start();
         let soon = now + Duration::from_millis(100);
-        assert_eq!(
-            look_again(Change::Refresh, soon, now),
-            now + REFRESH_TOGETHER
-        );
-        assert_eq!(look_again(Change::Transition, soon, now), soon);
+        assert_eq!(recheck_at(Change::Refresh, soon, now), now + REFRESH_BATCH);
+        assert_eq!(recheck_at(Change::Transition, soon, now), soon);
         let late = now + Duration::from_secs(100);
-        assert_eq!(look_again(Change::Refresh, late, now), late);
+        assert_eq!(recheck_at(Change::Refresh, late, now), late);
     }
 
     #[test]

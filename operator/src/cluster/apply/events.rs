@@ -1,4 +1,4 @@
-//! Tells users of transitions, as Kubernetes events. Best effort: what cannot be told is told in
+//! Sends Kubernetes events about transitions. Best effort: what cannot be sent stands in
 //! the status anyway.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use kube::{Client, Resource};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::within;
+use super::with_timeout;
 use crate::plan::{Event, Kind};
 
 /// Events that may wait for the API server. Beyond that they are dropped: a status says the same.
@@ -29,38 +29,38 @@ const REPEAT_GAP: Duration = Duration::from_secs(300);
 const LONGEST_NOTE: usize = 1000;
 
 /// Decides which events are due, and hands them on without waiting.
-pub(in crate::cluster) struct Announcer {
+pub(in crate::cluster) struct EventSender {
     due: mpsc::Sender<Event>,
     sent: BTreeMap<(String, Reason), Instant>,
 }
 
 /// Sends what is due: an API server that is slow to take events holds up nothing else.
-pub(in crate::cluster) struct Announcing {
+pub(in crate::cluster) struct EventPublisher {
     recorder: Recorder,
     due: mpsc::Receiver<Event>,
 }
 
 /// The two ends.
-pub(in crate::cluster) fn announcer(client: Client) -> (Announcer, Announcing) {
-    let (sender, due) = mpsc::channel(WAITING);
+pub(in crate::cluster) fn event_channel(client: Client) -> (EventSender, EventPublisher) {
+    let (events, due) = mpsc::channel(WAITING);
     let reporter = Reporter {
         controller: names::FIELD_MANAGER.to_owned(),
         instance: None,
     };
-    let announcer = Announcer {
-        due: sender,
+    let sender = EventSender {
+        due: events,
         sent: BTreeMap::new(),
     };
-    let announcing = Announcing {
+    let publisher = EventPublisher {
         recorder: Recorder::new(client, reporter),
         due,
     };
-    (announcer, announcing)
+    (sender, publisher)
 }
 
-impl Announcer {
+impl EventSender {
     /// Hands on what is due.
-    pub(super) fn announce(&mut self, events: &[Event], now: Instant) {
+    pub(super) fn send(&mut self, events: &[Event], now: Instant) {
         self.sent
             .retain(|_, at| now.saturating_duration_since(*at) < REPEAT_GAP);
         for event in events {
@@ -76,15 +76,15 @@ impl Announcer {
     }
 }
 
-impl Announcing {
+impl EventPublisher {
     /// Sends until `stop`.
     pub(in crate::cluster) async fn run(self, stop: CancellationToken) {
         let Self { recorder, due } = self;
         let due = stream::unfold(due, async |mut due| Some((due.recv().await?, due)));
         let sending = due.for_each_concurrent(IN_FLIGHT, async |event| {
             let (content, reference) = (content(&event), reference(&event));
-            if let Err(trouble) = within(recorder.publish(&content, &reference)).await {
-                tracing::warn!(object = %event.key, reason = %event.reason, "event not sent: {trouble}");
+            if let Err(error) = with_timeout(recorder.publish(&content, &reference)).await {
+                tracing::warn!(object = %event.key, reason = %event.reason, "event not sent: {error}");
             }
         });
         tokio::select! {

@@ -10,14 +10,14 @@ use kube::Api;
 use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
 use serde_json::json;
 
-use super::{Applier, ApplyError, within};
+use super::{Applier, ApplyError, with_timeout};
 use crate::plan::{Key, Now, Plan};
 
 /// A pod that has not acknowledged is poked again after this, then after twice as long each time.
-const AGAIN: Duration = Duration::from_secs(5);
+const FIRST_REPEAT: Duration = Duration::from_secs(5);
 
 /// It is never left alone for longer.
-const AGAIN_CAP: Duration = Duration::from_secs(80);
+const REPEAT_CAP: Duration = Duration::from_secs(80);
 
 /// The last change of a pod's annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,24 +30,24 @@ pub(super) struct Poke {
 
 /// What is to be done about a pod's annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+enum PokeAction {
     /// Nothing now.
     Leave,
     /// It says already what it should, from before this process started.
-    Note(Poke),
+    AlreadyWritten(Poke),
     /// Write this poke.
     Write(Poke),
 }
 
 /// Decides: a pod is poked for a new `value`, and again for the same one only while it is `awaited`.
-fn step(
+fn poke_action(
     last: Option<&Poke>,
     pod_uid: Option<&String>,
     shown: Option<&str>,
     value: &str,
     awaited: bool,
     now: Instant,
-) -> Step {
+) -> PokeAction {
     let poke = |repeats| Poke {
         pod_uid: pod_uid.cloned(),
         value: value.to_owned(),
@@ -56,18 +56,20 @@ fn step(
     };
     let known = last.filter(|last| last.pod_uid.as_ref() == pod_uid && last.value == value);
     match known {
-        Some(last) if awaited && now >= last.again() => Step::Write(poke(last.repeats + 1)),
-        Some(_) => Step::Leave,
-        None if shown == Some(value) => Step::Note(poke(0)),
-        None => Step::Write(poke(0)),
+        Some(last) if awaited && now >= last.repeat_at() => {
+            PokeAction::Write(poke(last.repeats + 1))
+        }
+        Some(_) => PokeAction::Leave,
+        None if shown == Some(value) => PokeAction::AlreadyWritten(poke(0)),
+        None => PokeAction::Write(poke(0)),
     }
 }
 
 impl Poke {
     /// When it is repeated, if nothing comes of it.
-    fn again(&self) -> Instant {
+    fn repeat_at(&self) -> Instant {
         let factor = 1_u32.checked_shl(self.repeats).unwrap_or(u32::MAX);
-        self.at + AGAIN.saturating_mul(factor).min(AGAIN_CAP)
+        self.at + FIRST_REPEAT.saturating_mul(factor).min(REPEAT_CAP)
     }
 
     /// A repetition has to be a change too.
@@ -83,9 +85,9 @@ impl Applier {
     /// When a pod that does not answer is to be poked again.
     pub(super) fn next_poke(&self, plan: &Plan, now: Instant) -> Option<Instant> {
         let waiting = plan.accounts.iter().filter(|account| account.awaiting);
-        let pokes = waiting.filter_map(|account| self.delivered.get(&account.key)?.poke.as_ref());
+        let pokes = waiting.filter_map(|account| self.caches.get(&account.key)?.poke.as_ref());
         // One that is overdue could not be done: there is no pod.
-        pokes.map(Poke::again).filter(|at| *at > now).min()
+        pokes.map(Poke::repeat_at).filter(|at| *at > now).min()
     }
 
     /// Pokes the account's pod if it is due.
@@ -101,7 +103,7 @@ impl Applier {
         let annotations = pod.annotations.as_ref();
         let shown = annotations.and_then(|it| it.get(names::ANNOTATION_POKE));
         let shown = shown.map(String::as_str);
-        let step = step(
+        let action = poke_action(
             last.as_ref(),
             pod.uid.as_ref(),
             shown,
@@ -109,10 +111,10 @@ impl Applier {
             awaited,
             now.monotonic,
         );
-        match step {
-            Step::Leave => {}
-            Step::Note(poke) => *last = Some(poke),
-            Step::Write(poke) => {
+        match action {
+            PokeAction::Leave => {}
+            PokeAction::AlreadyWritten(poke) => *last = Some(poke),
+            PokeAction::Write(poke) => {
                 self.annotate(account, &poke).await?;
                 *last = Some(poke);
             }
@@ -134,13 +136,13 @@ impl Applier {
             field_manager: Some(names::FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        match within(api.patch(&name, &params, &Patch::Merge(&patch))).await {
+        match with_timeout(api.patch(&name, &params, &Patch::Merge(&patch))).await {
             Ok(_) => {
                 self.metrics.applied("Pod");
                 Ok(())
             }
             // It went away, or is its successor already, which reads the files when it starts.
-            Err(trouble) if trouble.is_not_found() || trouble.is_conflict() => Ok(()),
+            Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             Err(source) => Err(ApplyError {
                 kind: "Pod",
                 key: Key::new(&account.namespace, name),
@@ -170,15 +172,15 @@ mod tests {
         let start = service::clock::Clock::system().now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let (uid, other) = ("u".to_owned(), "v".to_owned());
-        let Step::Write(first) = step(None, Some(&uid), None, "1", true, start) else {
+        let PokeAction::Write(first) = poke_action(None, Some(&uid), None, "1", true, start) else {
             panic!("must be poked")
         };
         let next = |value, uid, awaited, seconds| {
-            step(Some(&first), Some(uid), None, value, awaited, at(seconds))
+            poke_action(Some(&first), Some(uid), None, value, awaited, at(seconds))
         };
-        assert_eq!(next("1", &uid, true, 4), Step::Leave);
-        assert_eq!(next("1", &uid, false, 9), Step::Leave);
-        let Step::Write(second) = next("1", &uid, true, 5) else {
+        assert_eq!(next("1", &uid, true, 4), PokeAction::Leave);
+        assert_eq!(next("1", &uid, false, 9), PokeAction::Leave);
+        let PokeAction::Write(second) = next("1", &uid, true, 5) else {
             panic!("must be poked again")
         };
         assert_eq!(
@@ -186,15 +188,15 @@ mod tests {
             ("1", "1-1")
         );
         for new in [next("2", &uid, false, 1), next("1", &other, false, 1)] {
-            assert!(matches!(new, Step::Write(poke) if poke.repeats == 0));
+            assert!(matches!(new, PokeAction::Write(poke) if poke.repeats == 0));
         }
     }
 
     #[test]
     fn what_an_earlier_operator_wrote_is_not_written_again() {
         let now = service::clock::Clock::system().now();
-        let step = step(None, None, Some("1"), "1", true, now);
-        assert!(matches!(step, Step::Note(_)));
+        let action = poke_action(None, None, Some("1"), "1", true, now);
+        assert!(matches!(action, PokeAction::AlreadyWritten(_)));
     }
 
     #[test]

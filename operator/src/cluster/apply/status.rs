@@ -10,19 +10,19 @@ use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 
-use super::{Applier, ApplyError, PHASE, Subject, budget, in_flight, within};
+use super::{Applier, ApplyError, PHASE_LIMIT, WriteTarget, budget, run_bounded, with_timeout};
 use crate::plan::{Change, Key, Kind, Plan};
 
 /// The last status written to an object.
 #[derive(Clone, Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenStatus {
     uid: String,
     status: Value,
     at: Instant,
 }
 
 /// A status to write.
-struct Wish<'a> {
+struct StatusWrite<'a> {
     kind: Kind,
     key: &'a Key,
     uid: &'a str,
@@ -34,28 +34,29 @@ impl Applier {
     pub(super) async fn write_statuses(&mut self, plan: &Plan, now: Instant) -> Option<Instant> {
         let (due, mut postponed) = self.due(plan, now);
         let this = &*self;
-        let writes = due.into_iter().map(|(subject, wish)| async move {
-            if this.clock.now() >= now + PHASE {
+        let writes = due.into_iter().map(|(target, write)| async move {
+            if this.clock.now() >= now + PHASE_LIMIT {
                 return None;
             }
-            let result = this.write_status(&wish).await;
-            Some((this.ended(subject, result), wish))
+            let result = this.write_status(&write).await;
+            Some((this.finished(target, result), write))
         });
         let writes: Vec<_> = writes.collect();
-        for done in in_flight(writes).await {
-            let Some((done, wish)) = done else {
+        for done in run_bounded(writes).await {
+            let Some((done, write)) = done else {
                 postponed = Some(now);
                 continue;
             };
             if done.result.is_ok() {
-                let written = Written {
-                    uid: wish.uid.to_owned(),
-                    status: wish.status,
+                let written = WrittenStatus {
+                    uid: write.uid.to_owned(),
+                    status: write.status,
                     at: done.at,
                 };
-                self.statuses.insert((wish.kind, wish.key.clone()), written);
+                self.statuses
+                    .insert((write.kind, write.key.clone()), written);
             }
-            self.settle(done);
+            self.record(done);
         }
         postponed
     }
@@ -65,14 +66,14 @@ impl Applier {
         &mut self,
         plan: &'p Plan,
         now: Instant,
-    ) -> (Vec<(Subject, Wish<'p>)>, Option<Instant>) {
+    ) -> (Vec<(WriteTarget, StatusWrite<'p>)>, Option<Instant>) {
         let objects = plan.accounts.len() + plan.sets.len();
         let mut postponed: Option<Instant> = None;
         let mut postpone = |at: Instant| {
             postponed = Some(postponed.map_or(at, |other| other.min(at)));
         };
         let mut candidates = Vec::new();
-        for (kind, key, uid, change, status) in wishes(plan) {
+        for (kind, key, uid, change, status) in status_writes(plan) {
             let last = self
                 .statuses
                 .get(&(kind, key.clone()))
@@ -80,7 +81,7 @@ impl Applier {
             let at = last.map(|last| budget::due_at(change, last.at, objects, uid));
             match at {
                 _ if change == Change::None => {}
-                Some(at) if at > now => postpone(budget::look_again(change, at, now)),
+                Some(at) if at > now => postpone(budget::recheck_at(change, at, now)),
                 Some(_) | None => {
                     candidates.push((change, last.map(|last| last.at), kind, key, uid, status));
                 }
@@ -90,8 +91,8 @@ impl Applier {
         candidates.sort_by_key(|(_, last, ..)| *last);
         let mut due = Vec::new();
         for (change, _, kind, key, uid, status) in candidates {
-            let subject = Subject::Status(kind, key.clone());
-            if !self.retries.may_try(&subject, now) {
+            let target = WriteTarget::Status(kind, key.clone());
+            if !self.retries.may_try(&target, now) {
                 continue;
             }
             if let Err(again) = self.budgets.take(change, now) {
@@ -99,32 +100,32 @@ impl Applier {
                 continue;
             }
             let status = status();
-            let wish = Wish {
+            let write = StatusWrite {
                 kind,
                 key,
                 uid,
                 status,
             };
-            if !self.was_said(&wish, now) {
-                due.push((subject, wish));
+            if !self.was_just_written(&write, now) {
+                due.push((target, write));
             }
         }
         (due, postponed)
     }
 
     /// Whether just this was written a moment ago: the store may not show it yet.
-    fn was_said(&self, wish: &Wish<'_>, now: Instant) -> bool {
-        let last = self.statuses.get(&(wish.kind, wish.key.clone()));
+    fn was_just_written(&self, write: &StatusWrite<'_>, now: Instant) -> bool {
+        let last = self.statuses.get(&(write.kind, write.key.clone()));
         last.is_some_and(|last| {
-            (last.uid.as_str(), &last.status) == (wish.uid, &wish.status)
+            (last.uid.as_str(), &last.status) == (write.uid, &write.status)
                 && now.saturating_duration_since(last.at) < 2 * budget::TRANSITION_GAP
         })
     }
 
-    async fn write_status(&self, wish: &Wish<'_>) -> Result<(), ApplyError> {
-        let result = match wish.kind {
-            Kind::Account => self.patch_status::<TickerAccount>(wish).await,
-            Kind::Set => self.patch_status::<InstrumentSet>(wish).await,
+    async fn write_status(&self, write: &StatusWrite<'_>) -> Result<(), ApplyError> {
+        let result = match write.kind {
+            Kind::Account => self.patch_status::<TickerAccount>(write).await,
+            Kind::Set => self.patch_status::<InstrumentSet>(write).await,
         };
         match result {
             // Deleted in the meantime.
@@ -133,30 +134,30 @@ impl Applier {
         }
     }
 
-    async fn patch_status<K>(&self, wish: &Wish<'_>) -> Result<(), ApplyError>
+    async fn patch_status<K>(&self, write: &StatusWrite<'_>) -> Result<(), ApplyError>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone,
     {
-        let kind = match wish.kind {
+        let kind = match write.kind {
             Kind::Account => "TickerAccount",
             Kind::Set => "InstrumentSet",
         };
         // The answer repeats the whole object, of which nothing is needed.
         let api: Api<PartialObjectMeta<K>> =
-            Api::namespaced(self.client.clone(), &wish.key.namespace);
+            Api::namespaced(self.client.clone(), &write.key.namespace);
         let params = PatchParams {
             field_manager: Some(names::STATUS_FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let patch = Patch::Json::<()>(guarded(wish.uid, &wish.status));
-        match within(api.patch_status(&wish.key.name, &params, &patch)).await {
+        let patch = Patch::Json::<()>(uid_checked_patch(write.uid, &write.status));
+        match with_timeout(api.patch_status(&write.key.name, &params, &patch)).await {
             Ok(_) => {
                 self.metrics.status_written(kind);
                 Ok(())
             }
             Err(source) => Err(ApplyError {
                 kind,
-                key: wish.key.clone(),
+                key: write.key.clone(),
                 verb: "given its status",
                 source,
             }),
@@ -167,7 +168,7 @@ impl Applier {
 /// Replaces the status of the object with this uid. Of a namesake that was made in the meantime the
 /// test fails: server-side apply would ignore the uid, and `kubectl wait` would be told of another
 /// object's data.
-fn guarded(uid: &str, status: &Value) -> json_patch::Patch {
+fn uid_checked_patch(uid: &str, status: &Value) -> json_patch::Patch {
     json_patch::Patch(vec![
         PatchOperation::Test(TestOperation {
             path: PointerBuf::from_tokens(["metadata", "uid"]),
@@ -180,11 +181,13 @@ fn guarded(uid: &str, status: &Value) -> json_patch::Patch {
     ])
 }
 
-type Rendered<'a> = Box<dyn Fn() -> Value + 'a>;
+type RenderStatus<'a> = Box<dyn Fn() -> Value + 'a>;
 
-fn wishes(plan: &Plan) -> impl Iterator<Item = (Kind, &Key, &str, Change, Rendered<'_>)> {
+fn status_writes(
+    plan: &Plan,
+) -> impl Iterator<Item = (Kind, &Key, &str, Change, RenderStatus<'_>)> {
     let accounts = plan.accounts.iter().map(|account| {
-        let status: Rendered<'_> = Box::new(|| json!(account.status));
+        let status: RenderStatus<'_> = Box::new(|| json!(account.status));
         (
             Kind::Account,
             &account.key,
@@ -194,7 +197,7 @@ fn wishes(plan: &Plan) -> impl Iterator<Item = (Kind, &Key, &str, Change, Render
         )
     });
     let sets = plan.sets.iter().map(|set| {
-        let status: Rendered<'_> = Box::new(|| json!(set.status));
+        let status: RenderStatus<'_> = Box::new(|| json!(set.status));
         (Kind::Set, &set.key, set.uid.as_str(), set.change, status)
     });
     accounts.chain(sets)

@@ -11,8 +11,8 @@ const OWNER: Owner<'_> = Owner {
     uid: "0c2f",
 };
 
-fn defaults() -> Defaults {
-    Defaults {
+fn defaults() -> PodDefaults {
+    PodDefaults {
         image: "kite-ingestor:1".to_owned(),
         pull_policy: "IfNotPresent".to_owned(),
         pull_secrets: vec!["registry".to_owned()],

@@ -17,11 +17,11 @@ const CAP: Duration = Duration::from_secs(5);
 
 /// The waits between the tries of one watch.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Backoff {
+pub(crate) struct WatchBackoff {
     failures: u32,
 }
 
-impl Iterator for Backoff {
+impl Iterator for WatchBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -32,18 +32,18 @@ impl Iterator for Backoff {
     }
 }
 
-impl utils::Backoff for Backoff {
+impl utils::Backoff for WatchBackoff {
     fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
 /// A live watch is renewed by either side within less; a quiet kind costs one list per this time.
-pub(crate) const LONGEST: Duration = Duration::from_secs(600);
+pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(600);
 
 /// Yields what the streams of `begin` yield, one after the other: the next begins when the one
-/// before has ended or been silent for [`LONGEST`], of which `on_silence` is told.
-pub(crate) fn rebuilt<S>(
+/// before has ended or been silent for [`MAX_SILENCE`], of which `on_silence` is told.
+pub(crate) fn restart_when_silent<S>(
     begin: impl Fn() -> S + Send,
     on_silence: impl Fn() + Send,
 ) -> impl Stream<Item = S::Item> + Send
@@ -56,7 +56,7 @@ where
         (first, begin, on_silence),
         |(mut stream, begin, on_silence)| async move {
             loop {
-                match tokio::time::timeout(LONGEST, stream.next()).await {
+                match tokio::time::timeout(MAX_SILENCE, stream.next()).await {
                     Ok(Some(item)) => return Some((item, (stream, begin, on_silence))),
                     Ok(None) => {}
                     Err(_silent) => on_silence(),
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_five_seconds_and_begin_again_after_a_success() {
-        let mut backoff = Backoff::default();
+        let mut backoff = WatchBackoff::default();
         for full in [500, 1_000, 2_000, 4_000, 5_000, 5_000] {
             let wait = backoff.next().unwrap().as_millis();
             assert!((full * 3 / 4..=full).contains(&wait), "{wait} of {full}");
@@ -94,12 +94,12 @@ mod tests {
         let begin = || {
             let number = begun.fetch_add(1, Ordering::Relaxed);
             let said = futures::stream::iter([0, 1]).then(move |at| async move {
-                tokio::time::sleep(LONGEST.mul_f64(0.9)).await;
+                tokio::time::sleep(MAX_SILENCE.mul_f64(0.9)).await;
                 (number, at)
             });
             said.chain(futures::stream::pending())
         };
-        let stream = rebuilt(begin, || {
+        let stream = restart_when_silent(begin, || {
             silences.fetch_add(1, Ordering::Relaxed);
         });
         let mut stream = std::pin::pin!(stream);
@@ -109,7 +109,7 @@ mod tests {
             heard.push(stream.next().await.unwrap());
         }
         assert_eq!(heard, [(0, 0), (0, 1), (1, 0)]);
-        assert_eq!(start.elapsed(), LONGEST.mul_f64(3.7));
+        assert_eq!(start.elapsed(), MAX_SILENCE.mul_f64(3.7));
         assert_eq!(silences.load(Ordering::Relaxed), 1);
     }
 }

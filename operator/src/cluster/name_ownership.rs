@@ -13,8 +13,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::api::ObjectMeta;
 use kube::{Api, Client, Resource};
 
-use super::live::Live;
-use super::trouble::Trouble;
+use super::api_error::ApiError;
+use super::owned_kind::OwnedKind;
+use super::owned_objects::OwnedObjects;
 use super::workload;
 use crate::plan::Key;
 
@@ -29,7 +30,7 @@ const IN_FLIGHT: usize = 8;
 
 /// Who holds a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Holder {
+enum NameHolder {
     /// Nobody.
     Nobody,
     /// An account that may be gone: its objects go too.
@@ -40,15 +41,15 @@ enum Holder {
 
 /// One name that an account needs.
 #[derive(Clone, Debug)]
-pub(crate) struct Need<'a> {
-    kind: &'static str,
+pub(crate) struct OwnedName<'a> {
+    kind: OwnedKind,
     key: Key,
     labelled: Option<&'a ObjectMeta>,
 }
 
 /// What is known of all names of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Names {
+pub(crate) struct NameConflicts {
     /// Objects of others, such as `StatefulSet kt-a`.
     pub(crate) foreign: Vec<String>,
     /// Whether something could not be found out, or is on its way out.
@@ -56,14 +57,14 @@ pub(crate) struct Names {
 }
 
 /// The answers so far.
-pub(crate) struct Claims {
+pub(crate) struct NameOwnership {
     client: Client,
-    answers: BTreeMap<(&'static str, Key), (Instant, Holder)>,
+    answers: BTreeMap<(OwnedKind, Key), (Instant, NameHolder)>,
 }
 
-impl<'a> Need<'a> {
+impl<'a> OwnedName<'a> {
     /// A name, and the object with our labels that has it.
-    pub(crate) fn new(kind: &'static str, labelled: Option<&'a ObjectMeta>, key: Key) -> Self {
+    pub(crate) fn new(kind: OwnedKind, labelled: Option<&'a ObjectMeta>, key: Key) -> Self {
         Self {
             kind,
             key,
@@ -72,7 +73,7 @@ impl<'a> Need<'a> {
     }
 }
 
-impl Claims {
+impl NameOwnership {
     /// Knows nothing yet.
     pub(crate) fn new(client: Client) -> Self {
         Self {
@@ -82,7 +83,11 @@ impl Claims {
     }
 
     /// Checks the names of all accounts.
-    pub(crate) async fn check(&mut self, live: &Live, now: Instant) -> BTreeMap<Key, Names> {
+    pub(crate) async fn check(
+        &mut self,
+        live: &OwnedObjects,
+        now: Instant,
+    ) -> BTreeMap<Key, NameConflicts> {
         self.answers
             .retain(|_, (at, _)| now.saturating_duration_since(*at) < FRESH);
         let unknown: Vec<_> = live
@@ -94,20 +99,20 @@ impl Claims {
             .filter(|name| !self.answers.contains_key(name))
             .collect();
         let client = &self.client;
-        let asking = unknown.into_iter().map(|(kind, key)| async move {
-            let holder = ask(client, kind, &key).await;
+        let requests = unknown.into_iter().map(|(kind, key)| async move {
+            let holder = look_up(client, kind, &key).await;
             ((kind, key), holder)
         });
-        let asking: Vec<_> = asking.collect();
-        let asked: Vec<_> = stream::iter(asking)
+        let requests: Vec<_> = requests.collect();
+        let answers: Vec<_> = stream::iter(requests)
             .buffer_unordered(IN_FLIGHT)
             .collect()
             .await;
-        for ((kind, key), holder) in asked {
+        for ((kind, key), holder) in answers {
             match holder {
                 Ok(holder) => drop(self.answers.insert((kind, key), (now, holder))),
-                Err(trouble) => {
-                    tracing::warn!(kind, object = %key, "it cannot be found out who holds a name: {trouble}");
+                Err(error) => {
+                    tracing::warn!(kind = kind.as_str(), object = %key, "it cannot be found out who holds a name: {error}");
                 }
             }
         }
@@ -120,8 +125,8 @@ impl Claims {
             .collect()
     }
 
-    fn names(&self, needed: &[Need<'_>], uid: &str) -> Names {
-        let mut names = Names::default();
+    fn names(&self, needed: &[OwnedName<'_>], uid: &str) -> NameConflicts {
+        let mut names = NameConflicts::default();
         for name in needed {
             let holder = match name.labelled {
                 Some(metadata) => Some(holder(metadata)),
@@ -131,35 +136,36 @@ impl Claims {
                     .map(|(_, it)| it.clone()),
             };
             match holder {
-                Some(Holder::Nobody) => {}
-                Some(Holder::Account(owner)) if owner == uid => {}
-                Some(Holder::Stranger) => names
+                Some(NameHolder::Nobody) => {}
+                Some(NameHolder::Account(owner)) if owner == uid => {}
+                Some(NameHolder::Stranger) => names
                     .foreign
                     .push(format!("{} {}", name.kind, name.key.name)),
-                Some(Holder::Account(_)) | None => names.uncertain = true,
+                Some(NameHolder::Account(_)) | None => names.uncertain = true,
             }
         }
         names
     }
 }
 
-fn holder(metadata: &ObjectMeta) -> Holder {
-    workload::owner_uid(metadata)
-        .map_or(Holder::Stranger, |owner| Holder::Account(owner.to_owned()))
+fn holder(metadata: &ObjectMeta) -> NameHolder {
+    workload::owner_uid(metadata).map_or(NameHolder::Stranger, |owner| {
+        NameHolder::Account(owner.to_owned())
+    })
 }
 
-async fn ask(client: &Client, kind: &str, key: &Key) -> Result<Holder, Trouble> {
-    let asking = async {
+async fn look_up(client: &Client, kind: OwnedKind, key: &Key) -> Result<NameHolder, ApiError> {
+    let request = async {
         match kind {
-            "ConfigMap" => metadata::<ConfigMap>(client, key).await,
-            "Service" => metadata::<Service>(client, key).await,
-            _ => metadata::<StatefulSet>(client, key).await,
+            OwnedKind::ConfigMap => metadata::<ConfigMap>(client, key).await,
+            OwnedKind::Service => metadata::<Service>(client, key).await,
+            OwnedKind::StatefulSet => metadata::<StatefulSet>(client, key).await,
         }
     };
-    let metadata = tokio::time::timeout(TIMEOUT, asking)
+    let metadata = tokio::time::timeout(TIMEOUT, request)
         .await
-        .map_err(|_| Trouble::Silent)??;
-    Ok(metadata.map_or(Holder::Nobody, |metadata| holder(&metadata)))
+        .map_err(|_| ApiError::Timeout)??;
+    Ok(metadata.map_or(NameHolder::Nobody, |metadata| holder(&metadata)))
 }
 
 async fn metadata<K>(client: &Client, key: &Key) -> Result<Option<ObjectMeta>, kube::Error>
@@ -200,12 +206,12 @@ mod tests {
     fn only_what_names_the_account_as_its_controller_is_its_own() {
         assert_eq!(
             holder(&owned_by("TickerAccount", "u")),
-            Holder::Account("u".to_owned())
+            NameHolder::Account("u".to_owned())
         );
-        assert_eq!(holder(&owned_by("Deployment", "u")), Holder::Stranger);
-        assert_eq!(holder(&ObjectMeta::default()), Holder::Stranger);
+        assert_eq!(holder(&owned_by("Deployment", "u")), NameHolder::Stranger);
+        assert_eq!(holder(&ObjectMeta::default()), NameHolder::Stranger);
         let mut shared = owned_by("TickerAccount", "u");
         shared.owner_references.as_mut().unwrap()[0].controller = None;
-        assert_eq!(holder(&shared), Holder::Stranger);
+        assert_eq!(holder(&shared), NameHolder::Stranger);
     }
 }

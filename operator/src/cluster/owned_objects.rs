@@ -8,23 +8,24 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Resource;
 use kube::api::ObjectMeta;
 
-use super::claims::Need;
-use super::guarded::Guarded;
-use super::observe::{Orphan, Owned};
+use super::name_ownership::OwnedName;
+use super::observe::{AccountObjects, Orphan};
+use super::owned_kind::OwnedKind;
+use super::parsed_or_raw::ParsedOrRaw;
 use super::stores::{self, Stores};
 use super::workload;
 use crate::plan::Key;
 
-/// The stores' contents at one moment.
-pub(crate) struct Live {
-    pub(crate) accounts: BTreeMap<Key, Arc<Guarded<TickerAccount>>>,
+/// The accounts and what they own, as the stores hold them at one moment.
+pub(crate) struct OwnedObjects {
+    pub(crate) accounts: BTreeMap<Key, Arc<ParsedOrRaw<TickerAccount>>>,
     pub(crate) config_maps: BTreeMap<Key, Arc<ConfigMap>>,
     pub(crate) services: BTreeMap<Key, ObjectMeta>,
     pub(crate) stateful_sets: BTreeMap<Key, ObjectMeta>,
     pub(crate) pods: BTreeMap<Key, Arc<Pod>>,
 }
 
-impl Live {
+impl OwnedObjects {
     /// What they hold now.
     pub(crate) fn of(stores: &Stores) -> Self {
         let metadata = |(key, metadata): (Key, &ObjectMeta)| (key, metadata.clone());
@@ -61,20 +62,20 @@ impl Live {
     }
 
     /// The names an account needs, each with what holds it among the objects that carry our labels.
-    pub(crate) fn needed(&self, account: &Key) -> [Need<'_>; 3] {
+    pub(crate) fn needed(&self, account: &Key) -> [OwnedName<'_>; 3] {
         let name = &account.name;
         let config_map = config_map_key(account);
         let service = Key::new(&account.namespace, names::service(name));
         let stateful_set = Key::new(&account.namespace, names::stateful_set(name));
         [
-            Need::new(
-                "ConfigMap",
+            OwnedName::new(
+                OwnedKind::ConfigMap,
                 self.config_maps.get(&config_map).map(|it| &it.metadata),
                 config_map,
             ),
-            Need::new("Service", self.services.get(&service), service),
-            Need::new(
-                "StatefulSet",
+            OwnedName::new(OwnedKind::Service, self.services.get(&service), service),
+            OwnedName::new(
+                OwnedKind::StatefulSet,
                 self.stateful_sets.get(&stateful_set),
                 stateful_set,
             ),
@@ -82,7 +83,7 @@ impl Live {
     }
 
     /// What exists of one account.
-    pub(crate) fn owned(&self, account: &Key, uid: &str) -> Owned {
+    pub(crate) fn owned(&self, account: &Key, uid: &str) -> AccountObjects {
         let name = &account.name;
         let ours = |metadata: Option<&ObjectMeta>| {
             metadata
@@ -90,7 +91,7 @@ impl Live {
                 .cloned()
         };
         let key = |name: String| Key::new(&account.namespace, name);
-        Owned {
+        AccountObjects {
             names_are_ours: false,
             config_map: ours(
                 self.config_maps
@@ -119,12 +120,15 @@ impl Live {
         let config_maps = self
             .config_maps
             .iter()
-            .map(|(key, it)| ("ConfigMap", key, &it.metadata));
-        let services = self.services.iter().map(|(key, it)| ("Service", key, it));
+            .map(|(key, it)| (OwnedKind::ConfigMap, key, &it.metadata));
+        let services = self
+            .services
+            .iter()
+            .map(|(key, it)| (OwnedKind::Service, key, it));
         let stateful_sets = self
             .stateful_sets
             .iter()
-            .map(|(key, it)| ("StatefulSet", key, it));
+            .map(|(key, it)| (OwnedKind::StatefulSet, key, it));
         config_maps
             .chain(services)
             .chain(stateful_sets)

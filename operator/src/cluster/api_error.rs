@@ -1,4 +1,4 @@
-//! What the API server's refusals are called: a short class for metrics, one line for people.
+//! Failed calls to the API server: a short class for metrics, one line for people.
 //!
 //! The client's own texts repeat their causes and print whole structures.
 
@@ -9,19 +9,19 @@ use kube::Error;
 
 /// A call to the API server that failed.
 #[derive(Debug)]
-pub(crate) enum Trouble {
-    /// It was answered with a refusal, or not understood.
-    Refused(Box<Error>),
-    /// There was no answer in time.
-    Silent,
+pub(crate) enum ApiError {
+    /// The API server refused it, or its answer was not understood.
+    Client(Box<Error>),
+    /// No answer came in time.
+    Timeout,
 }
 
-impl Trouble {
+impl ApiError {
     /// The class of the failure.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::Silent => "Timeout",
-            Self::Refused(error) => match code(error) {
+            Self::Timeout => "Timeout",
+            Self::Client(error) => match code(error) {
                 Some(403) => "Forbidden",
                 Some(404) => "NotFound",
                 Some(409) => "Conflict",
@@ -49,25 +49,25 @@ impl Trouble {
     }
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        Self::Refused(Box::new(error))
+        Self::Client(Box::new(error))
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Silent => f.write_str("the API server did not answer in time"),
-            Self::Refused(error) => f.write_str(&told(error)),
+            Self::Timeout => f.write_str("the API server did not answer in time"),
+            Self::Client(error) => f.write_str(&describe(error)),
         }
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for ApiError {}
 
-/// An error of the client in one line.
-pub(crate) fn told(error: &Error) -> String {
+/// Describes an error of the client in one line.
+pub(crate) fn describe(error: &Error) -> String {
     match error {
         Error::Api(status) => {
             let text = status.message.lines().next().unwrap_or_default();
@@ -87,13 +87,13 @@ pub(crate) fn told(error: &Error) -> String {
     }
 }
 
-/// As [`told`], for watches.
-pub(crate) fn told_by_watch(error: &kube::runtime::watcher::Error) -> String {
+/// As [`describe`], for watches.
+pub(crate) fn describe_watch_error(error: &kube::runtime::watcher::Error) -> String {
     use kube::runtime::watcher::Error as Watch;
     match error {
         Watch::InitialListFailed(error)
         | Watch::WatchStartFailed(error)
-        | Watch::WatchFailed(error) => told(error),
+        | Watch::WatchFailed(error) => describe(error),
         Watch::WatchError(status) => {
             format!(
                 "the API server ended the watch: {} {}",
@@ -128,13 +128,13 @@ mod tests {
             message: "pods is forbidden\nmore".to_owned(),
             ..Status::default()
         };
-        let trouble = Trouble::from(Error::Api(Box::new(status)));
+        let error = ApiError::from(Error::Api(Box::new(status)));
         assert_eq!(
-            trouble.to_string(),
+            error.to_string(),
             "the API server answered 403 Forbidden: pods is forbidden"
         );
-        assert_eq!(trouble.reason(), "Forbidden");
-        assert!(!trouble.is_not_found());
-        assert_eq!(Trouble::Silent.reason(), "Timeout");
+        assert_eq!(error.reason(), "Forbidden");
+        assert!(!error.is_not_found());
+        assert_eq!(ApiError::Timeout.reason(), "Timeout");
     }
 }

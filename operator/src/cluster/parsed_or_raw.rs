@@ -18,13 +18,13 @@ use serde_json::Value;
 use crate::plan::{Key, Meta, Object, Unreadable};
 
 /// An object of kind `K` of which at least the metadata could be read.
-pub(crate) struct Guarded<K: HasSpec + HasStatus> {
+pub(crate) struct ParsedOrRaw<K: HasSpec + HasStatus> {
     metadata: ObjectMeta,
     spec: Result<Arc<K::Spec>, Unreadable>,
     status: Option<Arc<K::Status>>,
 }
 
-impl<K: HasSpec + HasStatus> Guarded<K> {
+impl<K: HasSpec + HasStatus> ParsedOrRaw<K> {
     /// The object as the planner takes it.
     pub(crate) fn observed(&self) -> Object<K::Spec, K::Status> {
         let metadata = &self.metadata;
@@ -78,7 +78,7 @@ fn read<T: DeserializeOwned>(part: &'static str, value: Value) -> Result<Arc<T>,
         })
 }
 
-impl<'de, K> Deserialize<'de> for Guarded<K>
+impl<'de, K> Deserialize<'de> for ParsedOrRaw<K>
 where
     K: HasSpec + HasStatus,
     K::Spec: DeserializeOwned,
@@ -107,7 +107,7 @@ where
     }
 }
 
-impl<K> Resource for Guarded<K>
+impl<K> Resource for ParsedOrRaw<K>
 where
     K: HasSpec + HasStatus + Resource<DynamicType = ()>,
 {
@@ -139,7 +139,7 @@ where
     }
 }
 
-impl<K: HasSpec + HasStatus> Clone for Guarded<K> {
+impl<K: HasSpec + HasStatus> Clone for ParsedOrRaw<K> {
     fn clone(&self) -> Self {
         Self {
             metadata: self.metadata.clone(),
@@ -149,9 +149,9 @@ impl<K: HasSpec + HasStatus> Clone for Guarded<K> {
     }
 }
 
-impl<K: HasSpec + HasStatus> fmt::Debug for Guarded<K> {
+impl<K: HasSpec + HasStatus> fmt::Debug for ParsedOrRaw<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded")
+        f.debug_struct("ParsedOrRaw")
             .field("name", &self.metadata.name)
             .finish_non_exhaustive()
     }
@@ -175,7 +175,7 @@ mod tests {
             "spec": spec,
             "status": status,
         });
-        serde_json::from_value::<Guarded<TickerAccount>>(object)
+        serde_json::from_value::<ParsedOrRaw<TickerAccount>>(object)
             .unwrap()
             .observed()
     }

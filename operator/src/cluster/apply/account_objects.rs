@@ -13,28 +13,30 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::poke::{self, Poke};
-use super::{Applier, ApplyError, Done, Subject, within};
-use crate::cluster::observe::Owned;
+use super::{Applier, ApplyError, FinishedWrite, WriteTarget, with_timeout};
+use crate::cluster::observe::AccountObjects;
+use crate::cluster::owned_kind::OwnedKind;
 use crate::cluster::workload::{self, Owner};
 use crate::plan::{AccountPlan, Delivery, Key, Now, Workload};
 
-/// How long a write may take to come back through the watch before it is doubted.
-const ECHO: Duration = Duration::from_secs(2);
+/// How long a write may take to come back through the watch; after that it is repeated if the watch
+/// does not show it.
+const WATCH_LAG: Duration = Duration::from_secs(2);
 
-/// What was written for one account, to spare repetitions.
+/// What was written last for one account, so that it is not written again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Delivered {
+pub(super) struct ApplyCache {
     /// The account's identity: nothing of this concerns a namesake.
     pub(super) uid: String,
-    assignment: Option<File>,
-    service: Option<Applied>,
-    stateful_set: Option<Applied>,
+    assignment: Option<WrittenAssignment>,
+    service: Option<AppliedObject>,
+    stateful_set: Option<AppliedObject>,
     pub(super) poke: Option<Poke>,
 }
 
 /// An assignment that was written.
 #[derive(Clone, Debug)]
-struct File {
+struct WrittenAssignment {
     generation: u64,
     sha256: String,
     /// The ConfigMap's version since then.
@@ -42,17 +44,17 @@ struct File {
     at: Instant,
 }
 
-/// An object that was applied: what was asked for, and the shape it had then.
+/// An object that was applied: what was asked for, and the fingerprint it had then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Applied {
+struct AppliedObject {
     desired: u64,
-    shape: u64,
+    live_fingerprint: u64,
     at: Instant,
 }
 
-impl Delivered {
-    /// Nothing so far, to the account with this identity.
-    pub(super) fn to(uid: &str) -> Self {
+impl ApplyCache {
+    /// Nothing so far, of the account with this identity.
+    pub(super) fn of(uid: &str) -> Self {
         Self {
             uid: uid.to_owned(),
             ..Self::default()
@@ -65,24 +67,24 @@ impl Applier {
     pub(super) async fn write_file(
         &self,
         plan: &AccountPlan,
-        owned: &Owned,
-        delivered: &mut Delivered,
+        owned: &AccountObjects,
+        cache: &mut ApplyCache,
         now: Now,
-    ) -> Vec<Done> {
-        let subject = Subject::Assignment(plan.key.clone());
+    ) -> Vec<FinishedWrite> {
+        let target = WriteTarget::Assignment(plan.key.clone());
         let Delivery::Write(assignment) = &plan.assignment else {
             return Vec::new();
         };
-        if !owned.names_are_ours || !self.retries.may_try(&subject, now.monotonic) {
+        if !owned.names_are_ours || !self.retries.may_try(&target, now.monotonic) {
             return Vec::new();
         }
         let result = self
-            .write_assignment(owner(plan), assignment, owned, delivered, now)
+            .write_assignment(owner(plan), assignment, owned, cache, now)
             .await;
         let written = result.is_ok();
-        let mut done = vec![self.ended(subject, result.map(drop))];
+        let mut done = vec![self.finished(target, result.map(drop))];
         if written {
-            done.extend(self.poke_pod(plan, owned, delivered, now).await);
+            done.extend(self.poke_pod(plan, owned, cache, now).await);
         }
         done
     }
@@ -92,27 +94,27 @@ impl Applier {
     pub(super) async fn write_pod(
         &self,
         plan: &AccountPlan,
-        owned: &Owned,
-        delivered: &mut Delivered,
+        owned: &AccountObjects,
+        cache: &mut ApplyCache,
         now: Now,
-    ) -> Vec<Done> {
+    ) -> Vec<FinishedWrite> {
         let mut done = Vec::new();
         if !owned.names_are_ours {
             return done;
         }
         // The file before the pod that reads it: a new pod then starts with its assignment.
         let file_to_come =
-            matches!(plan.assignment, Delivery::Write(_)) && content(owned, delivered).is_none();
-        let subject = Subject::Workload(plan.key.clone());
+            matches!(plan.assignment, Delivery::Write(_)) && content(owned, cache).is_none();
+        let target = WriteTarget::Workload(plan.key.clone());
         if let Some(workload) = plan.workload.as_ref().filter(|_| !file_to_come)
-            && self.retries.may_try(&subject, now.monotonic)
+            && self.retries.may_try(&target, now.monotonic)
         {
             let result = self
-                .write_workload(owner(plan), workload, owned, delivered, now)
+                .write_workload(owner(plan), workload, owned, cache, now)
                 .await;
-            done.push(self.ended(subject, result));
+            done.push(self.finished(target, result));
         }
-        done.extend(self.poke_pod(plan, owned, delivered, now).await);
+        done.extend(self.poke_pod(plan, owned, cache, now).await);
         done
     }
 
@@ -121,56 +123,59 @@ impl Applier {
     async fn poke_pod(
         &self,
         plan: &AccountPlan,
-        owned: &Owned,
-        delivered: &mut Delivered,
+        owned: &AccountObjects,
+        cache: &mut ApplyCache,
         now: Now,
-    ) -> Option<Done> {
-        let subject = Subject::Poke(plan.key.clone());
+    ) -> Option<FinishedWrite> {
+        let target = WriteTarget::Poke(plan.key.clone());
         let pod = owned.pod.as_ref().filter(|_| self.poke)?;
         let versions = owned.secret_versions.as_ref()?;
-        let value = poke::value(&content(owned, delivered)?, versions);
-        if !self.retries.may_try(&subject, now.monotonic) {
+        let value = poke::value(&content(owned, cache)?, versions);
+        if !self.retries.may_try(&target, now.monotonic) {
             return None;
         }
-        let last = &mut delivered.poke;
+        let last = &mut cache.poke;
         let result = self
             .poke(&plan.key, pod, &value, plan.awaiting, last, now)
             .await;
-        Some(self.ended(subject, result))
+        Some(self.finished(target, result))
     }
 
     async fn write_workload(
         &self,
         owner: Owner<'_>,
         workload: &Workload,
-        owned: &Owned,
-        delivered: &mut Delivered,
+        owned: &AccountObjects,
+        cache: &mut ApplyCache,
         now: Now,
     ) -> Result<(), ApplyError> {
         // The Service before the StatefulSet that names it. No tick needs it: where it cannot be
         // written the rest goes on, and the status says so.
         let service = workload::service(owner);
         let live = owned.service.as_ref();
-        let named = self
-            .apply_object(&service, live, &mut delivered.service, now)
+        let service_applied = self
+            .apply_object(OwnedKind::Service, &service, live, &mut cache.service, now)
             .await;
         let stateful_set = workload::stateful_set(owner, workload, &self.defaults);
         let live = owned.stateful_set.as_ref();
-        self.apply_object(&stateful_set, live, &mut delivered.stateful_set, now)
+        let last = &mut cache.stateful_set;
+        self.apply_object(OwnedKind::StatefulSet, &stateful_set, live, last, now)
             .await?;
-        named
+        service_applied
     }
 
     async fn write_assignment(
         &self,
         owner: Owner<'_>,
         assignment: &Assignment,
-        owned: &Owned,
-        delivered: &mut Delivered,
+        owned: &AccountObjects,
+        cache: &mut ApplyCache,
         now: Now,
     ) -> Result<String, ApplyError> {
-        let fresh = |file: &&File| now.monotonic.saturating_duration_since(file.at) < ECHO;
-        let last = delivered.assignment.as_ref().filter(fresh);
+        let fresh = |file: &&WrittenAssignment| {
+            now.monotonic.saturating_duration_since(file.at) < WATCH_LAG
+        };
+        let last = cache.assignment.as_ref().filter(fresh);
         if let Some(last) = last.filter(|last| last.generation == assignment.generation) {
             return Ok(last.sha256.clone());
         }
@@ -178,17 +183,18 @@ impl Applier {
         let sha256 = sealed.sha256.clone();
         let live = owned.config_map.as_ref();
         // The watch may still show what was there before the last write.
-        let echoed = |last: &&File| {
+        let watch_shows = |last: &&WrittenAssignment| {
             let shown = owned.assignment.as_ref().map(|shown| shown.0);
             shown.is_some_and(|shown| shown >= last.generation)
         };
-        let version = match last.filter(|last| !echoed(last)) {
+        let version = match last.filter(|last| !watch_shows(last)) {
             Some(last) => last.version.clone(),
             None => live.and_then(|live| live.resource_version.clone()),
         };
         let object = workload::assignment(owner, assignment, sealed, version);
-        let written = self.server_side_apply(&object, live).await?;
-        delivered.assignment = Some(File {
+        let kind = OwnedKind::ConfigMap;
+        let written = self.server_side_apply(kind, &object, live).await?;
+        cache.assignment = Some(WrittenAssignment {
             generation: assignment.generation,
             sha256: sha256.clone(),
             version: written.resource_version,
@@ -206,9 +212,10 @@ impl Applier {
     /// Applies an object unless it is known to be as desired.
     async fn apply_object<K>(
         &self,
+        kind: OwnedKind,
         desired: &K,
         live: Option<&ObjectMeta>,
-        applied: &mut Option<Applied>,
+        applied: &mut Option<AppliedObject>,
         now: Now,
     ) -> Result<(), ApplyError>
     where
@@ -218,20 +225,21 @@ impl Applier {
             + DeserializeOwned
             + Serialize,
     {
-        let wish = fingerprint(&serde_json::to_string(desired).unwrap_or_default());
+        let desired_fingerprint = fingerprint(&serde_json::to_string(desired).unwrap_or_default());
         if let Some(last) = applied
-            && last.desired == wish
+            && last.desired == desired_fingerprint
         {
-            let unchanged = live.is_some_and(|live| shape(live) == last.shape);
-            let echo = now.monotonic.saturating_duration_since(last.at) < ECHO;
-            if unchanged || echo {
+            let unchanged =
+                live.is_some_and(|live| live_fingerprint(live) == last.live_fingerprint);
+            let lagging = now.monotonic.saturating_duration_since(last.at) < WATCH_LAG;
+            if unchanged || lagging {
                 return Ok(());
             }
         }
-        let result = self.server_side_apply(desired, live).await?;
-        *applied = Some(Applied {
-            desired: wish,
-            shape: shape(&result),
+        let result = self.server_side_apply(kind, desired, live).await?;
+        *applied = Some(AppliedObject {
+            desired: desired_fingerprint,
+            live_fingerprint: live_fingerprint(&result),
             at: now.monotonic,
         });
         Ok(())
@@ -241,6 +249,7 @@ impl Applier {
     /// seen is a conflict: it is not ours.
     async fn server_side_apply<K>(
         &self,
+        kind: OwnedKind,
         object: &K,
         live: Option<&ObjectMeta>,
     ) -> Result<ObjectMeta, ApplyError>
@@ -251,20 +260,19 @@ impl Applier {
             + DeserializeOwned
             + Serialize,
     {
-        let key = crate::cluster::guarded::key(object.meta());
-        let kind = kind_of::<K>();
+        let key = crate::cluster::parsed_or_raw::key(object.meta());
         let mut object = object.clone();
         object.meta_mut().uid = live.and_then(|live| live.uid.clone());
         let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &key.namespace);
         // Forced: what others changed in our own objects is put right.
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
-        match within(api.patch(&key.name, &params, &Patch::Apply(&object))).await {
+        match with_timeout(api.patch(&key.name, &params, &Patch::Apply(&object))).await {
             Ok(result) => {
-                self.metrics.applied(kind);
+                self.metrics.applied(kind.as_str());
                 Ok(result.metadata)
             }
             Err(source) => Err(ApplyError {
-                kind,
+                kind: kind.as_str(),
                 key,
                 verb: "applied",
                 source,
@@ -274,8 +282,8 @@ impl Applier {
 }
 
 /// Generation and hash of what lies in the ConfigMap, or will be seen there in a moment.
-fn content(owned: &Owned, delivered: &Delivered) -> Option<(u64, String)> {
-    let written = delivered.assignment.as_ref();
+fn content(owned: &AccountObjects, cache: &ApplyCache) -> Option<(u64, String)> {
+    let written = cache.assignment.as_ref();
     let written = written.map(|file| (file.generation, file.sha256.clone()));
     [written, owned.assignment.clone()]
         .into_iter()
@@ -292,7 +300,7 @@ fn owner(plan: &AccountPlan) -> Owner<'_> {
 }
 
 /// What of a live object tells whether somebody changed it. Its status does not count.
-fn shape(metadata: &ObjectMeta) -> u64 {
+fn live_fingerprint(metadata: &ObjectMeta) -> u64 {
     let owners: Vec<_> = metadata
         .owner_references
         .iter()
@@ -318,12 +326,4 @@ fn fingerprint(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
-}
-
-fn kind_of<K: Resource<DynamicType = ()>>() -> &'static str {
-    const KINDS: [&str; 3] = ["ConfigMap", "Service", "StatefulSet"];
-    KINDS
-        .into_iter()
-        .find(|kind| *kind == K::kind(&()))
-        .unwrap_or("other")
 }

@@ -1,0 +1,33 @@
+//! The kinds of object that an account owns in the cluster.
+//!
+//! Owns their names. Must not read or write any object.
+
+use std::fmt;
+
+/// Kind of an object that the operator makes for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OwnedKind {
+    /// Holds the assignment.
+    ConfigMap,
+    /// Names the pod.
+    Service,
+    /// Runs the pod.
+    StatefulSet,
+}
+
+impl OwnedKind {
+    /// The name that Kubernetes gives the kind.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Service => "Service",
+            Self::StatefulSet => "StatefulSet",
+        }
+    }
+}
+
+impl fmt::Display for OwnedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -43,7 +43,7 @@ use self::reports::{ReportPoller, Reports};
 use self::secrets::{SecretPoller, Secrets};
 use self::stores::{Stores, WatchContext};
 use self::workload::PodDefaults;
-use crate::instruments::{Tables, fetch};
+use crate::instruments::{TableRefresher, fetch};
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{self, Memory};
 use crate::scrape::Scraper;
@@ -125,7 +125,7 @@ pub async fn run(
     tasks.spawn("secrets", secret_poller.run(shutdown.token()));
     let (event_sender, event_publisher) = event_channel(client.clone());
     tasks.spawn("events", event_publisher.run(shutdown.token()));
-    let tables = Tables::new(fetch::client(&tls)?);
+    let tables = TableRefresher::new(fetch::client(&tls)?);
     let heartbeat = probes.heartbeat("reconciler", reconciler::HANG_LIMIT);
     let reconciler = Reconciler {
         observer: Observer {

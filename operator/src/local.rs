@@ -6,19 +6,19 @@
 
 mod child;
 mod error;
+mod file_fingerprint;
 mod folder;
-mod ingest;
-mod inquiry;
-mod known;
+mod host;
+mod ingest_process;
+mod ingestor_binary;
 mod manifest;
+mod poller;
 mod printer;
-mod running;
-mod screen;
 mod secret;
-mod stamp;
 mod state;
+mod table;
+mod tracked;
 mod watcher;
-mod world;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,34 +31,34 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::error::{LocalError, StateFolderError};
 use self::folder::Folder;
-use self::ingest::find_ingestor;
-use self::inquiry::Finding;
+use self::host::Host;
+use self::ingest_process::ProcessContext;
+use self::ingestor_binary::find_ingestor;
+use self::poller::PollResult;
 use self::printer::Printer;
-use self::running::Means;
-use self::screen::{AccountRow, SetRow};
 use self::state::StateFolder;
+use self::table::{AccountRow, SetRow};
 use self::watcher::watch_folder;
-use self::world::World;
-use crate::instruments::keep::Known;
-use crate::instruments::{Tables, fetch};
+use crate::instruments::refresher::TablesByOrigin;
+use crate::instruments::{TableRefresher, fetch};
 use crate::plan::{self, Memory, Now};
 use crate::scrape::Scraper;
 
 /// Changes of a folder come in bursts; it is read when one is over.
-const SETTLE: Duration = Duration::from_millis(50);
+const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// A folder is read this often although nobody told of a change: some file systems tell nobody.
-const REREAD: Duration = Duration::from_secs(5);
+const REREAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long the last table may take to be printed.
-const LAST_TABLE: Duration = Duration::from_secs(1);
+const FINAL_PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long `--once` waits for Ready.
-const ONCE_LIMIT: Duration = Duration::from_secs(10);
+const ONCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the run was asked for.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LocalSettings {
     /// The folder of manifests.
     pub manifests: PathBuf,
     /// The Redis of accounts that name none.
@@ -77,7 +77,7 @@ pub struct Settings {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RunOutcome {
     /// It was told to stop, or everything was Ready.
     Done,
     /// `--once`, and not everything was Ready in time.
@@ -89,10 +89,10 @@ pub enum Verdict {
 /// # Errors
 /// When it cannot start, or the state folder breaks.
 pub async fn run(
-    settings: Settings,
+    settings: LocalSettings,
     clock: Clock,
     shutdown: &Shutdown,
-) -> Result<Verdict, LocalError> {
+) -> Result<RunOutcome, LocalError> {
     let manifests = settings
         .manifests
         .canonicalize()
@@ -112,45 +112,47 @@ pub async fn run(
     let state =
         StateFolder::open(&manifests, settings.state.as_deref()).map_err(StateFolderError)?;
     let tls = service::tls::client_config()?;
-    let (findings, found) = mpsc::channel(64);
-    let means = Means {
+    let (results, poll_results) = mpsc::channel(64);
+    let context = ProcessContext {
         ingestor,
         record: settings.record,
         log_level: settings.log_level.clone(),
         scraper: Scraper::new(&tls)?,
         clock: clock.clone(),
-        findings,
+        results,
     };
-    let tables = Tables::new(fetch::client(&tls)?);
-    let fetched = tables.watch();
+    let tables = TableRefresher::new(fetch::client(&tls)?);
+    let table_changes = tables.watch();
     let planner = plan::Settings {
         redis_url: settings.redis_url,
         poke: true,
     };
     let mut run = Run {
         folder: Folder::new(manifests.clone()),
-        world: World::new(means, planner, state),
+        host: Host::new(context, planner, state),
         tables,
         memory: Memory::default(),
-        delivered: false,
+        assignments_applied: false,
         clock,
         printer: Printer::start(io::stdout()).map_err(LocalError::Screen)?,
         printed: Printed::default(),
         once: settings.once,
     };
-    let verdict = run.until_done(&manifests, found, fetched, shutdown).await;
-    run.world.shut_down().await;
-    run.printer.finish(LAST_TABLE);
-    verdict
+    let outcome = run
+        .until_done(&manifests, poll_results, table_changes, shutdown)
+        .await;
+    run.host.shut_down().await;
+    run.printer.finish(FINAL_PRINT_TIMEOUT);
+    outcome
 }
 
 struct Run {
     folder: Folder,
-    world: World,
-    tables: Tables,
+    host: Host,
+    tables: TableRefresher,
     memory: Memory,
     /// Whether every process runs what this run's plan says.
-    delivered: bool,
+    assignments_applied: bool,
     clock: Clock,
     printer: Printer,
     printed: Printed,
@@ -159,7 +161,7 @@ struct Run {
 
 #[derive(Default)]
 struct Printed {
-    gist: String,
+    summary: String,
     at: Option<Instant>,
 }
 
@@ -167,12 +169,12 @@ impl Run {
     async fn until_done(
         &mut self,
         manifests: &Path,
-        mut found: mpsc::Receiver<Finding>,
-        mut fetched: watch::Receiver<Known>,
+        mut poll_results: mpsc::Receiver<PollResult>,
+        mut table_changes: watch::Receiver<TablesByOrigin>,
         shutdown: &Shutdown,
-    ) -> Result<Verdict, LocalError> {
+    ) -> Result<RunOutcome, LocalError> {
         let (_watcher, mut changes) = watch_folder(manifests);
-        let deadline = self.clock.now() + ONCE_LIMIT;
+        let deadline = self.clock.now() + ONCE_TIMEOUT;
         self.reread();
         loop {
             let next = self.pass().await?;
@@ -181,36 +183,36 @@ impl Run {
             if self.once && (ready || now >= deadline) {
                 self.print(false)?;
                 if !ready {
-                    tracing::error!("not everything is Ready after {ONCE_LIMIT:?}");
+                    tracing::error!("not everything is Ready after {ONCE_TIMEOUT:?}");
                 }
                 return Ok(if ready {
-                    Verdict::Done
+                    RunOutcome::Done
                 } else {
-                    Verdict::NotReady
+                    RunOutcome::NotReady
                 });
             }
             self.print(true)?;
             let wait = next
-                .map_or(REREAD, |next| next.saturating_duration_since(now))
-                .min(screen::REFRESH);
+                .map_or(REREAD_INTERVAL, |next| next.saturating_duration_since(now))
+                .min(table::REFRESH_INTERVAL);
             let wait = if self.once {
                 wait.min(deadline - now)
             } else {
                 wait
             };
             tokio::select! {
-                () = shutdown.wait() => return Ok(Verdict::Done),
-                Some(finding) = found.recv() => {
-                    self.world.take_finding(finding);
-                    while let Ok(finding) = found.try_recv() {
-                        self.world.take_finding(finding);
+                () = shutdown.wait() => return Ok(RunOutcome::Done),
+                Some(result) = poll_results.recv() => {
+                    self.host.record_poll(result);
+                    while let Ok(result) = poll_results.try_recv() {
+                        self.host.record_poll(result);
                     }
                 }
-                Ok(()) = fetched.changed() => {
-                    self.world.tables = fetched.borrow_and_update().clone();
+                Ok(()) = table_changes.changed() => {
+                    self.host.tables = table_changes.borrow_and_update().clone();
                 }
                 Some(()) = changes.recv() => {
-                    tokio::time::sleep(SETTLE).await;
+                    tokio::time::sleep(DEBOUNCE).await;
                     while changes.try_recv().is_ok() {}
                     self.reread();
                 }
@@ -222,7 +224,7 @@ impl Run {
     /// Reads the folder; what cannot be read is said, and what was known of it stays.
     fn reread(&mut self) {
         match self.folder.read() {
-            Ok(manifests) => self.world.take_manifests(manifests),
+            Ok(manifests) => self.host.set_manifests(manifests),
             Err(error) => {
                 tracing::error!(%error, "manifest folder cannot be read; nothing changes");
             }
@@ -231,18 +233,18 @@ impl Run {
 
     /// Observes, plans, applies; returns when to do so again although nothing happens.
     async fn pass(&mut self) -> Result<Option<Instant>, LocalError> {
-        self.world.hold_state().map_err(StateFolderError)?;
-        let observed = self.world.observe().map_err(LocalError::Observe)?;
+        self.host.hold_state().map_err(StateFolderError)?;
+        let observed = self.host.observe().map_err(LocalError::Observe)?;
         let now = Now {
             wall: self.clock.wall(),
             monotonic: self.clock.now(),
         };
         let plan = plan::plan(&observed, &self.memory, now);
-        self.world.apply(&plan).await;
-        self.tables.keep(&plan.endpoints, &plan.doubted);
+        self.host.apply(&plan).await;
+        self.tables.set_origins(&plan.endpoints, &plan.doubted);
         let loaded =
-            |api: &String| matches!(self.world.tables.get(api), Some(plan::Table::Loaded(_)));
-        self.delivered = plan.endpoints.iter().all(loaded)
+            |api: &String| matches!(self.host.tables.get(api), Some(plan::Table::Loaded(_)));
+        self.assignments_applied = plan.endpoints.iter().all(loaded)
             && plan.accounts.iter().all(|account| !account.awaiting);
         self.memory = plan.memory;
         Ok(plan.next)
@@ -251,21 +253,21 @@ impl Run {
     /// Whether everything is Ready, by what this run has found out: statuses and processes of an
     /// earlier one are no proof.
     fn all_ready(&self) -> bool {
-        if !self.delivered || !self.world.whole() {
+        if !self.assignments_applied || !self.host.is_complete() {
             return false;
         }
         let ready =
-            |conditions: &[_]| screen::ready(conditions).is_some_and(|it| it.status == "True");
-        let mut accounts = self.world.accounts().peekable();
+            |conditions: &[_]| table::ready(conditions).is_some_and(|it| it.status == "True");
+        let mut accounts = self.host.accounts().peekable();
         accounts.peek().is_some()
-            && accounts.all(|(_, known)| {
-                known
+            && accounts.all(|(_, tracked)| {
+                tracked
                     .status
                     .as_ref()
                     .is_some_and(|status| ready(&status.conditions))
             })
-            && self.world.sets().all(|(_, known)| {
-                known
+            && self.host.sets().all(|(_, tracked)| {
+                tracked
                     .status
                     .as_ref()
                     .is_some_and(|status| ready(&status.conditions))
@@ -275,44 +277,48 @@ impl Run {
     /// Prints the table if it says something new, or, where it may be `repeated`, if it was long ago.
     fn print(&mut self, repeated: bool) -> Result<(), LocalError> {
         let accounts: Vec<_> = self
-            .world
+            .host
             .accounts()
-            .filter_map(|(name, known)| {
+            .filter_map(|(name, tracked)| {
                 Some(AccountRow {
                     name,
-                    status: known.status.as_deref()?,
-                    since: known.since,
+                    status: tracked.status.as_deref()?,
+                    since: tracked.since,
                 })
             })
             .collect();
         let sets: Vec<_> = self
-            .world
+            .host
             .sets()
-            .filter_map(|(name, known)| {
-                let mode = known.spec().map(|spec| spec.mode.as_str());
+            .filter_map(|(name, tracked)| {
+                let mode = tracked.spec().map(|spec| spec.mode.as_str());
                 Some(SetRow {
                     name,
                     mode,
-                    status: known.status.as_deref()?,
-                    since: known.since,
+                    status: tracked.status.as_deref()?,
+                    since: tracked.since,
                 })
             })
             .collect();
-        let problems = self.world.problems();
-        let gist = format!("{}{}", screen::gist(&accounts, &sets), problems.join("\n"));
+        let problems = self.host.problems();
+        let summary = format!(
+            "{}{}",
+            table::summary(&accounts, &sets),
+            problems.join("\n")
+        );
         let now = self.clock.now();
-        let old = |at| now.saturating_duration_since(at) >= screen::REFRESH;
+        let old = |at| now.saturating_duration_since(at) >= table::REFRESH_INTERVAL;
         let due = self.printed.at.is_none_or(|at| repeated && old(at));
-        if !due && gist == self.printed.gist {
+        if !due && summary == self.printed.summary {
             return Ok(());
         }
-        let mut text = screen::render(&accounts, &sets, self.clock.wall());
+        let mut text = table::render(&accounts, &sets, self.clock.wall());
         for problem in problems {
             text.push_str(problem);
             text.push('\n');
         }
         self.printed = Printed {
-            gist,
+            summary,
             at: Some(now),
         };
         text.push('\n');

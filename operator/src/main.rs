@@ -48,7 +48,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
         }
         OperatorCommand::Local(args) => {
             args.check()?;
-            let settings = local::Settings {
+            let settings = local::LocalSettings {
                 manifests: args.manifests,
                 redis_url: args.redis_url,
                 once: args.once,
@@ -58,8 +58,8 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 log_level: cli.log.log_level,
             };
             match local::run(settings, clock, &shutdown).await? {
-                local::Verdict::Done => Ok(ExitCode::SUCCESS),
-                local::Verdict::NotReady => Ok(ExitCode::FAILURE),
+                local::RunOutcome::Done => Ok(ExitCode::SUCCESS),
+                local::RunOutcome::NotReady => Ok(ExitCode::FAILURE),
             }
         }
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply::Applier;
 use super::metrics::Metrics;
 use super::observe::{ObservedCluster, Observer};
-use crate::instruments::Tables;
+use crate::instruments::TableRefresher;
 use crate::plan::{self, Delivery, LastAssignment, Memory, Now, Plan, Table};
 
 /// Changes come in bursts: the loop waits for this long a silence,
@@ -35,7 +35,7 @@ pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(300);
 pub(crate) struct Reconciler {
     pub(crate) observer: Observer,
     pub(crate) applier: Applier,
-    pub(crate) tables: Tables,
+    pub(crate) tables: TableRefresher,
     pub(crate) table_changes: watch::Receiver<BTreeMap<String, Table>>,
     pub(crate) memory: Memory,
     pub(crate) clock: Clock,
@@ -86,7 +86,7 @@ impl Reconciler {
             .placements_moved
             .inc_by(count_moved(&seen, &plan));
         let next = self.applier.apply(&seen, &plan, self.now()).await;
-        self.tables.keep(&plan.endpoints, &plan.doubted);
+        self.tables.set_origins(&plan.endpoints, &plan.doubted);
         let expecting: BTreeSet<_> = plan
             .accounts
             .iter()

@@ -1,6 +1,6 @@
 //! Fetches a dump of instruments once.
 //!
-//! Owns the request and its bounds. Must not decide when to fetch or whether to believe the result.
+//! Owns the request and its bounds. Must not decide when to fetch or whether to accept the result.
 
 use std::time::Duration;
 

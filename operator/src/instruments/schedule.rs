@@ -1,4 +1,4 @@
-//! When the instruments are fetched, and which dump is believed.
+//! When the instruments are fetched, and which dump is accepted.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const REFRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A dump that lacks what streams is fetched again after this long.
-pub const AFTER_DOUBT: Duration = Duration::from_secs(60);
+pub const REFETCH_SUSPECT_AFTER: Duration = Duration::from_secs(60);
 
 /// Between attempts at most while there is no table: nothing new can be placed meanwhile.
 const LONGEST_WITHOUT_TABLE: Duration = Duration::from_secs(60);
@@ -36,9 +36,9 @@ pub fn wait_after_failure(failures: u32, has_table: bool, jitter: f64) -> Durati
     wait.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 4.0)
 }
 
-/// A dump that is not believed; the last good one stays.
+/// A dump that is not accepted; the last good one stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Disbelief {
+pub enum RejectedDump {
     /// It has no rows.
     #[error("the dump has no instruments")]
     Empty,
@@ -57,16 +57,16 @@ pub enum Disbelief {
 /// Whether a dump with `now` rows can follow one with `before` rows.
 ///
 /// # Errors
-/// When it is not to be believed.
-pub fn believe(before: Option<usize>, now: usize) -> Result<(), Disbelief> {
+/// When it cannot.
+pub fn check_rows(before: Option<usize>, now: usize) -> Result<(), RejectedDump> {
     if now == 0 {
-        return Err(Disbelief::Empty);
+        return Err(RejectedDump::Empty);
     }
     match before {
         Some(before)
             if now.saturating_mul(100) < before.saturating_mul(100 - LARGEST_LOSS_PERCENT) =>
         {
-            Err(Disbelief::Shrunk { before, now })
+            Err(RejectedDump::Shrunk { before, now })
         }
         _ => Ok(()),
     }
@@ -92,16 +92,16 @@ mod tests {
 
     #[test]
     fn a_dump_may_lose_thirty_percent_and_no_more() {
-        assert_eq!(believe(None, 1), Ok(()));
-        assert_eq!(believe(Some(1000), 700), Ok(()));
-        assert_eq!(believe(Some(1000), 5000), Ok(()));
+        assert_eq!(check_rows(None, 1), Ok(()));
+        assert_eq!(check_rows(Some(1000), 700), Ok(()));
+        assert_eq!(check_rows(Some(1000), 5000), Ok(()));
         assert_eq!(
-            believe(Some(1000), 699),
-            Err(Disbelief::Shrunk {
+            check_rows(Some(1000), 699),
+            Err(RejectedDump::Shrunk {
                 before: 1000,
                 now: 699
             })
         );
-        assert_eq!(believe(Some(1000), 0), Err(Disbelief::Empty));
+        assert_eq!(check_rows(Some(1000), 0), Err(RejectedDump::Empty));
     }
 }

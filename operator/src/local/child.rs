@@ -17,13 +17,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a child may take to close its sockets before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A child that lived this long is started again at once.
-const PROVEN_AFTER: Duration = Duration::from_secs(10);
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// The log of a child that ended is waited for so long.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest line of a child's log that is passed on, in bytes.
 const LONGEST_LINE: usize = 4096;
@@ -116,10 +116,10 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
                 tokio::select! {
                     () = stop.cancelled() => {
                         drop(stdin);
-                        return end(child, &spec.account).await;
+                        return wait_or_kill(child, &spec.account).await;
                     }
                     status = child.wait() => match status {
-                        Ok(status) => format!("the ingest process ended ({status}){}", last_words(log).await),
+                        Ok(status) => format!("the ingest process ended ({status}){}", last_error(log).await),
                         Err(error) => format!("the ingest process is lost: {error}"),
                     },
                 }
@@ -131,7 +131,7 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
             pid: None,
             trouble: Some(trouble),
         });
-        attempt = if started.elapsed() >= PROVEN_AFTER {
+        attempt = if started.elapsed() >= STABLE_AFTER {
             0
         } else {
             attempt.saturating_add(1)
@@ -169,13 +169,13 @@ async fn start(spec: &ChildSpec) -> std::io::Result<(Child, JoinHandle<Option<St
         .kill_on_drop(true)
         .spawn()?;
     let (log, account) = (child.stderr.take(), spec.account.clone());
-    let log = tokio::spawn(async move { pass_on(log?, account).await });
+    let log = tokio::spawn(async move { forward_log(log?, account).await });
     Ok((child, log))
 }
 
 /// The last error that a child told before it ended, to be added to how it ended.
-async fn last_words(log: JoinHandle<Option<String>>) -> String {
-    let Ok(Ok(Some(line))) = tokio::time::timeout(LAST_WORDS, log).await else {
+async fn last_error(log: JoinHandle<Option<String>>) -> String {
+    let Ok(Ok(Some(line))) = tokio::time::timeout(LOG_TIMEOUT, log).await else {
         return String::new();
     };
     format!(": {}", printable(&line, LONGEST_REASON))
@@ -196,8 +196,11 @@ async fn remove_stale(port_file: &Path) -> std::io::Result<()> {
 }
 
 /// Waits for a child whose standard input was closed.
-async fn end(mut child: Child, account: &str) {
-    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+async fn wait_or_kill(mut child: Child, account: &str) {
+    if tokio::time::timeout(STOP_TIMEOUT, child.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!(
             account,
             "ingest process did not drain in time and is killed"
@@ -209,7 +212,7 @@ async fn end(mut child: Child, account: &str) {
 }
 
 /// Passes the child's log on, a line at a time; ends with the child, and returns its last error.
-async fn pass_on(log: impl AsyncRead + Unpin, account: String) -> Option<String> {
+async fn forward_log(log: impl AsyncRead + Unpin, account: String) -> Option<String> {
     let mut lines = BufReader::with_capacity(LONGEST_LINE, log);
     let mut line = Vec::new();
     let mut last = None;
@@ -243,9 +246,9 @@ mod tests {
     async fn the_last_error_of_a_child_is_kept_and_no_other_line() {
         let log = "2026-11-26T03:40:32Z  INFO ingestor: open\n2026-11-26T03:40:33Z ERROR ingestor: one\n\
                    error: frames cannot be recorded: no space\n2026-11-26T03:40:34Z  WARN x: two\n";
-        let last = pass_on(log.as_bytes(), "demo".to_owned()).await;
+        let last = forward_log(log.as_bytes(), "demo".to_owned()).await;
         assert_eq!(last.as_deref(), Some("frames cannot be recorded: no space"));
-        let last = pass_on("INFO fine\n".as_bytes(), "demo".to_owned()).await;
+        let last = forward_log("INFO fine\n".as_bytes(), "demo".to_owned()).await;
         assert_eq!(last, None);
     }
 

@@ -12,22 +12,22 @@ use std::time::Duration;
 
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 
-use super::manifest::{Document, Found, read_file};
-use super::secret::{Credentials, SecretError};
-use super::stamp::Stamp;
+use super::file_fingerprint::FileFingerprint;
+use super::manifest::{Document, ManifestObject, read_file};
+use super::secret::{SecretError, SecretValues};
 
-/// A file that was not changed for this long is told by its stamp to be the same.
-const SETTLED: Duration = Duration::from_secs(2);
+/// A file that was not changed for this long is told by its fingerprint to be the same.
+const UNCHANGED_FOR: Duration = Duration::from_secs(2);
 
 /// Everything that a folder says.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
     /// Accounts by name.
-    pub(crate) accounts: BTreeMap<String, Found<TickerAccountSpec>>,
+    pub(crate) accounts: BTreeMap<String, ManifestObject<TickerAccountSpec>>,
     /// Sets by name.
-    pub(crate) sets: BTreeMap<String, Found<InstrumentSetSpec>>,
+    pub(crate) sets: BTreeMap<String, ManifestObject<InstrumentSetSpec>>,
     /// Secrets by name; of one that cannot be read the last good one counts.
-    pub(crate) secrets: BTreeMap<String, Result<Credentials, SecretError>>,
+    pub(crate) secrets: BTreeMap<String, Result<SecretValues, SecretError>>,
     /// What could not be used, as `FILE: why`.
     pub(crate) problems: Vec<String>,
     /// Whether a file's content is not known at all: what it said before this start may be missing
@@ -41,7 +41,7 @@ pub(crate) struct Folder {
     path: PathBuf,
     files: BTreeMap<PathBuf, Vec<Document>>,
     /// Of files that need not be read again: how they looked when they were.
-    stamps: BTreeMap<PathBuf, Stamp>,
+    fingerprints: BTreeMap<PathBuf, FileFingerprint>,
     /// By kind and name: the file that each object was taken from.
     owners: BTreeMap<(&'static str, String), PathBuf>,
 }
@@ -52,7 +52,7 @@ impl Folder {
         Self {
             path,
             files: BTreeMap::new(),
-            stamps: BTreeMap::new(),
+            fingerprints: BTreeMap::new(),
             owners: BTreeMap::new(),
         }
     }
@@ -65,13 +65,14 @@ impl Folder {
         let mut manifests = Manifests::default();
         let paths = manifest_files(&self.path)?;
         self.files.retain(|path, _| paths.contains(path));
-        self.stamps.retain(|path, _| paths.contains(path));
+        self.fingerprints.retain(|path, _| paths.contains(path));
         for path in paths {
-            let stamp = Stamp::of(&path).filter(|stamp| stamp.is_older_than(SETTLED));
-            if stamp.is_some() && stamp.as_ref() == self.stamps.get(&path) {
+            let fingerprint = FileFingerprint::of(&path)
+                .filter(|fingerprint| fingerprint.is_older_than(UNCHANGED_FOR));
+            if fingerprint.is_some() && fingerprint.as_ref() == self.fingerprints.get(&path) {
                 continue;
             }
-            self.stamps.remove(&path);
+            self.fingerprints.remove(&path);
             let had_objects = self
                 .files
                 .get(&path)
@@ -86,7 +87,8 @@ impl Folder {
             match documents {
                 Ok(documents) => {
                     self.files.insert(path.clone(), documents);
-                    self.stamps.extend(stamp.map(|stamp| (path, stamp)));
+                    self.fingerprints
+                        .extend(fingerprint.map(|fingerprint| (path, fingerprint)));
                 }
                 Err(why) => {
                     let kept = self.files.contains_key(&path);
@@ -115,27 +117,27 @@ impl Folder {
     /// Takes each object from the file that had it first. A second file with the same name changes
     /// nothing, wherever it stands in the alphabet.
     fn choose(&mut self, manifests: &mut Manifests) {
-        let mut places: BTreeMap<(&'static str, &str), Vec<(&PathBuf, &Document)>> =
+        let mut candidates: BTreeMap<(&'static str, &str), Vec<(&PathBuf, &Document)>> =
             BTreeMap::new();
         for (path, documents) in &self.files {
             for document in documents {
                 match document.name() {
-                    Some(name) => places.entry(name).or_default().push((path, document)),
+                    Some(name) => candidates.entry(name).or_default().push((path, document)),
                     None => manifests.add(&file_name(path), document.clone()),
                 }
             }
         }
         let mut owners = BTreeMap::new();
-        for ((kind, name), places) in places {
+        for ((kind, name), candidates) in candidates {
             let key = (kind, name.to_owned());
             let before = self.owners.get(&key);
-            let at = places
+            let at = candidates
                 .iter()
                 .position(|(path, _)| Some(*path) == before)
                 .unwrap_or(0);
-            let (owner, document) = places[at];
+            let (owner, document) = candidates[at];
             manifests.add(&file_name(owner), document.clone());
-            for (other, _) in places
+            for (other, _) in candidates
                 .iter()
                 .enumerate()
                 .filter(|(index, _)| *index != at)

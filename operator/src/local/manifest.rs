@@ -10,18 +10,18 @@ use std::sync::Arc;
 use crds::{InstrumentSetSpec, Resource, TickerAccountSpec, Violation};
 use serde_json::Value;
 
-use super::secret::{self, Credentials, SecretError};
+use super::secret::{self, SecretError, SecretValues};
 use crate::plan::Unreadable;
 
 /// The largest manifest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// The most documents of one file.
-pub(super) const MOST_DOCUMENTS: usize = 10_000;
+pub(super) const MAX_DOCUMENTS: usize = 10_000;
 
 /// One object.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Found<Spec> {
+pub(crate) struct ManifestObject<Spec> {
     /// Its labels.
     pub(crate) labels: BTreeMap<String, String>,
     /// Its spec, or why it cannot be used.
@@ -31,9 +31,9 @@ pub(crate) struct Found<Spec> {
 /// What a document says.
 #[derive(Clone, Debug)]
 pub(super) enum Document {
-    Account(String, Found<TickerAccountSpec>),
-    Set(String, Found<InstrumentSetSpec>),
-    Secret(String, Result<Credentials, SecretError>),
+    Account(String, ManifestObject<TickerAccountSpec>),
+    Set(String, ManifestObject<InstrumentSetSpec>),
+    Secret(String, Result<SecretValues, SecretError>),
     Problem(String),
 }
 
@@ -68,8 +68,8 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
     let mut values = Vec::new();
     let mut line = 1;
     let parts = split_documents(text);
-    if parts.len() > MOST_DOCUMENTS {
-        return Err(format!("holds more than {MOST_DOCUMENTS} documents"));
+    if parts.len() > MAX_DOCUMENTS {
+        return Err(format!("holds more than {MAX_DOCUMENTS} documents"));
     }
     for part in parts {
         // Snippets of the source could show a Secret.
@@ -82,8 +82,8 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
                 )
             })?;
         values.extend(parsed);
-        if values.len() > MOST_DOCUMENTS {
-            return Err(format!("holds more than {MOST_DOCUMENTS} documents"));
+        if values.len() > MAX_DOCUMENTS {
+            return Err(format!("holds more than {MAX_DOCUMENTS} documents"));
         }
         line += part.lines().count();
     }
@@ -134,14 +134,14 @@ fn resource(manifest: &Value, name: &str) -> Document {
     match crds::check(manifest) {
         Ok(Resource::TickerAccount(account)) => Document::Account(
             name.to_owned(),
-            Found {
+            ManifestObject {
                 labels: account.metadata.labels.unwrap_or_default(),
                 spec: Ok(Arc::new(account.spec)),
             },
         ),
         Ok(Resource::InstrumentSet(set)) => Document::Set(
             name.to_owned(),
-            Found {
+            ManifestObject {
                 labels: set.metadata.labels.unwrap_or_default(),
                 spec: Ok(Arc::new(set.spec)),
             },
@@ -156,14 +156,14 @@ fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
     match manifest.get("kind").and_then(Value::as_str) {
         Some("TickerAccount") if !name.is_empty() => Document::Account(
             name.to_owned(),
-            Found {
+            ManifestObject {
                 labels,
                 spec: Err(why),
             },
         ),
         Some("InstrumentSet") if !name.is_empty() => Document::Set(
             name.to_owned(),
-            Found {
+            ManifestObject {
                 labels,
                 spec: Err(why),
             },

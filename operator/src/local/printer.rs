@@ -9,45 +9,45 @@ use std::time::Duration;
 /// Prints to one output until dropped.
 #[derive(Debug)]
 pub(crate) struct Printer {
-    desk: Arc<Desk>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
-struct Desk {
-    tray: Mutex<Tray>,
+struct Shared {
+    state: Mutex<PrintState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Tray {
+struct PrintState {
     newest: Option<String>,
     printing: bool,
     failed: Option<io::Error>,
     closed: bool,
 }
 
-impl Desk {
-    fn tray(&self) -> MutexGuard<'_, Tray> {
-        self.tray.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, PrintState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Prints what comes until closed, or until it cannot be printed.
-    fn work(&self, mut out: impl Write) {
+    fn print_all(&self, mut out: impl Write) {
         loop {
-            let waiting = |tray: &mut Tray| tray.newest.is_none() && !tray.closed;
-            let tray = self.changed.wait_while(self.tray(), waiting);
-            let mut tray = tray.unwrap_or_else(PoisonError::into_inner);
-            let Some(text) = tray.newest.take() else {
+            let waiting = |state: &mut PrintState| state.newest.is_none() && !state.closed;
+            let state = self.changed.wait_while(self.state(), waiting);
+            let mut state = state.unwrap_or_else(PoisonError::into_inner);
+            let Some(text) = state.newest.take() else {
                 return;
             };
-            tray.printing = true;
-            drop(tray);
+            state.printing = true;
+            drop(state);
             let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            let mut tray = self.tray();
-            tray.printing = false;
-            tray.failed = printed.err();
+            let mut state = self.state();
+            state.printing = false;
+            state.failed = printed.err();
             self.changed.notify_all();
-            if tray.failed.is_some() {
+            if state.failed.is_some() {
                 return;
             }
         }
@@ -60,12 +60,12 @@ impl Printer {
     /// # Errors
     /// When there is no thread for it.
     pub(crate) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let desk = Arc::new(Desk::default());
-        let worker = Arc::clone(&desk);
+        let shared = Arc::new(Shared::default());
+        let worker = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("printer".to_owned())
-            .spawn(move || worker.work(out))?;
-        Ok(Self { desk })
+            .spawn(move || worker.print_all(out))?;
+        Ok(Self { shared })
     }
 
     /// Hands `text` over; never waits.
@@ -73,23 +73,24 @@ impl Printer {
     /// # Errors
     /// When an earlier one could not be printed.
     pub(crate) fn print(&self, text: String) -> io::Result<()> {
-        let mut tray = self.desk.tray();
-        if let Some(error) = tray.failed.take() {
+        let mut state = self.shared.state();
+        if let Some(error) = state.failed.take() {
             return Err(error);
         }
-        tray.newest = Some(text);
-        self.desk.changed.notify_all();
+        state.newest = Some(text);
+        self.shared.changed.notify_all();
         Ok(())
     }
 
     /// Waits until everything is printed or cannot be, for as long as `limit`.
     pub(crate) fn finish(&self, limit: Duration) {
-        let busy =
-            |tray: &mut Tray| tray.failed.is_none() && (tray.printing || tray.newest.is_some());
+        let busy = |state: &mut PrintState| {
+            state.failed.is_none() && (state.printing || state.newest.is_some())
+        };
         let waited = self
-            .desk
+            .shared
             .changed
-            .wait_timeout_while(self.desk.tray(), limit, busy);
+            .wait_timeout_while(self.shared.state(), limit, busy);
         // Whether it was in time or not, there is nothing more to do.
         drop(waited);
     }
@@ -97,8 +98,8 @@ impl Printer {
 
 impl Drop for Printer {
     fn drop(&mut self) {
-        self.desk.tray().closed = true;
-        self.desk.changed.notify_all();
+        self.shared.state().closed = true;
+        self.shared.changed.notify_all();
     }
 }
 
@@ -133,7 +134,7 @@ mod tests {
         let ((let_it, lets), (shown, shows)) = (mpsc::channel(), mpsc::channel());
         let printer = Printer::start(Terminal { lets, shown }).unwrap();
         printer.print("first".to_owned()).unwrap();
-        while !printer.desk.tray().printing {
+        while !printer.shared.state().printing {
             std::thread::yield_now();
         }
         for number in 0..1_000 {

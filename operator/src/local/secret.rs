@@ -16,19 +16,19 @@ use zeroize::Zeroizing;
 
 /// The keys of a Secret that an ingest process may read, with their values.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub(crate) struct Credentials {
+pub(crate) struct SecretValues {
     values: BTreeMap<&'static str, Zeroizing<Vec<u8>>>,
     /// The names of all its keys.
     names: BTreeSet<String>,
 }
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for SecretValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.values.keys()).finish()
     }
 }
 
-impl Credentials {
+impl SecretValues {
     /// The values of these keys, as files of a mounted folder.
     pub(crate) fn files(&self, keys: &[&str]) -> BTreeMap<&str, Vec<u8>> {
         self.values
@@ -78,8 +78,8 @@ pub(crate) enum SecretError {
 }
 
 /// Reads the keys that a process may need; others are left alone.
-pub(crate) fn read(manifest: &Value) -> Result<Credentials, SecretError> {
-    let mut credentials = Credentials::default();
+pub(crate) fn read(manifest: &Value) -> Result<SecretValues, SecretError> {
+    let mut credentials = SecretValues::default();
     let keys = [SECRET_API_KEY, SECRET_ACCESS_TOKEN]
         .into_iter()
         .chain(REDIS_FILES);

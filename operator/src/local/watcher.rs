@@ -5,28 +5,28 @@ use std::path::Path;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use super::REREAD;
+use super::REREAD_INTERVAL;
 
 /// Tells of changes in the folder. Without a watcher the regular reading has to do.
 pub(super) fn watch_folder(
     folder: &Path,
 ) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
     let (changed, changes) = mpsc::channel(1);
-    let tell = move |event: notify::Result<notify::Event>| {
+    let notify_change = move |event: notify::Result<notify::Event>| {
         // Reading the folder is an event too: it must not lead to reading it again.
         if event.map_or(true, |event| !event.kind.is_access()) {
             // A full channel says already what this would say.
-            let _told = changed.try_send(());
+            let _sent = changed.try_send(());
         }
     };
-    let watcher = notify::recommended_watcher(tell).and_then(|mut watcher| {
+    let watcher = notify::recommended_watcher(notify_change).and_then(|mut watcher| {
         watcher.watch(folder, RecursiveMode::NonRecursive)?;
         Ok(watcher)
     });
     match watcher {
         Ok(watcher) => (Some(watcher), changes),
         Err(error) => {
-            tracing::warn!(%error, "the folder cannot be watched; it is read every {REREAD:?}");
+            tracing::warn!(%error, "the folder cannot be watched; it is read every {REREAD_INTERVAL:?}");
             (None, changes)
         }
     }
@@ -34,12 +34,12 @@ pub(super) fn watch_folder(
 
 #[cfg(test)]
 mod tests {
-    use super::super::SETTLE;
+    use super::super::DEBOUNCE;
     use super::super::folder::Folder;
     use super::*;
 
     #[tokio::test]
-    async fn changes_are_told_and_reading_is_not() {
+    async fn changes_are_sent_and_reading_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.yaml");
         std::fs::write(&file, "a: 1").unwrap();
@@ -49,9 +49,9 @@ mod tests {
         std::fs::write(&file, "a: 2").unwrap();
         changes.recv().await.unwrap();
         // One write is several events; whatever they were, reading adds none.
-        while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok() {}
+        while tokio::time::timeout(DEBOUNCE, changes.recv()).await.is_ok() {}
         reader.read().unwrap();
-        let told = tokio::time::timeout(SETTLE, changes.recv()).await;
+        let told = tokio::time::timeout(DEBOUNCE, changes.recv()).await;
         assert!(told.is_err(), "reading the folder was told as a change");
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::local::manifest::MOST_DOCUMENTS;
+use crate::local::manifest::MAX_DOCUMENTS;
 
 const ACCOUNT: &str = "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\n\
                        metadata: {name: acct-a}\nspec: {credentialsSecretRef: {name: s}}\n";
@@ -64,7 +64,7 @@ fn a_file_is_read_again_when_it_may_have_changed() {
 
 #[test]
 fn a_file_of_countless_documents_is_refused() {
-    let many = "---\na: 1\n".repeat(MOST_DOCUMENTS + 2);
+    let many = "---\na: 1\n".repeat(MAX_DOCUMENTS + 2);
     let (_fixture, mut folder) = Fixture::new(&[("a.yaml", &many)]);
     let problems = folder.read().unwrap().problems;
     assert!(

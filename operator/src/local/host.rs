@@ -1,4 +1,5 @@
-//! What `local` knows and what it carries out: observe and apply without a cluster.
+//! What stands in for a cluster: manifests, processes and mounted folders of this machine, observed and
+//! changed as a plan says.
 //!
 //! Owns the children and the mounted folders. Every choice is the planner's; what is not known is
 //! handed to it as not known.
@@ -14,12 +15,12 @@ use contract::{Assignment, mount};
 use crds::account::SecretRef;
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 
+use super::file_fingerprint::FileFingerprint;
 use super::folder::Manifests;
-use super::inquiry::Finding;
-use super::known::{Known, adopt, meta, object};
-use super::running::{Means, Running};
-use super::stamp::Stamp;
+use super::ingest_process::{IngestProcess, ProcessContext};
+use super::poller::PollResult;
 use super::state::{StateError, StateFolder};
+use super::tracked::{Tracked, meta, observed_object, update_tracked};
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{
     LastAssignment, Object, Observed, ObservedAccount, Process, Secret, Settings, Table, Unreadable,
@@ -27,35 +28,35 @@ use crate::plan::{
 
 /// Everything known between two passes.
 #[derive(Debug)]
-pub(crate) struct World {
-    means: Means,
+pub(crate) struct Host {
+    context: ProcessContext,
     settings: Settings,
     state: StateFolder,
     fingerprints: KeyFingerprints,
     manifests: Manifests,
-    accounts: BTreeMap<String, Known<TickerAccountSpec, TickerAccountStatus>>,
-    sets: BTreeMap<String, Known<InstrumentSetSpec, InstrumentSetStatus>>,
-    processes: BTreeMap<String, Running>,
+    accounts: BTreeMap<String, Tracked<TickerAccountSpec, TickerAccountStatus>>,
+    sets: BTreeMap<String, Tracked<InstrumentSetSpec, InstrumentSetStatus>>,
+    processes: BTreeMap<String, IngestProcess>,
     /// By account: what lies in the state folder, opened once.
-    opened: BTreeMap<String, Opened>,
+    opened: BTreeMap<String, OpenedAssignment>,
     /// By API origin.
     pub(crate) tables: BTreeMap<String, Table>,
 }
 
 /// An assignment that was opened.
 #[derive(Clone, Debug)]
-struct Opened {
+struct OpenedAssignment {
     /// How its file looked then: what is damaged later is not the same.
-    stamp: Stamp,
+    fingerprint: FileFingerprint,
     sha256: String,
     assignment: Arc<Assignment>,
 }
 
-impl World {
-    /// A world of which nothing is known yet but what an earlier run left in `state`.
-    pub(crate) fn new(means: Means, settings: Settings, state: StateFolder) -> Self {
+impl Host {
+    /// A host of which nothing is known yet but what an earlier run left in `state`.
+    pub(crate) fn new(context: ProcessContext, settings: Settings, state: StateFolder) -> Self {
         Self {
-            means,
+            context,
             settings,
             state,
             fingerprints: KeyFingerprints::default(),
@@ -77,22 +78,22 @@ impl World {
     }
 
     /// Takes what the folder says now.
-    pub(crate) fn take_manifests(&mut self, manifests: Manifests) {
-        let now = self.means.clock.wall();
-        adopt(&mut self.accounts, &manifests.accounts, now);
-        adopt(&mut self.sets, &manifests.sets, now);
+    pub(crate) fn set_manifests(&mut self, manifests: Manifests) {
+        let now = self.context.clock.wall();
+        update_tracked(&mut self.accounts, &manifests.accounts, now);
+        update_tracked(&mut self.sets, &manifests.sets, now);
         self.manifests = manifests;
     }
 
     /// Takes what was learnt of a process.
-    pub(crate) fn take_finding(&mut self, finding: Finding) {
-        if let Some(running) = self.processes.get_mut(&finding.account) {
-            running.take(finding);
+    pub(crate) fn record_poll(&mut self, result: PollResult) {
+        if let Some(running) = self.processes.get_mut(&result.account) {
+            running.take(result);
         }
     }
 
     /// Whether everything that the folder holds was read.
-    pub(crate) fn whole(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         !self.manifests.incomplete && self.manifests.secrets.values().all(Result::is_ok)
     }
 
@@ -104,7 +105,7 @@ impl World {
     /// The accounts by name.
     pub(crate) fn accounts(
         &self,
-    ) -> impl Iterator<Item = (&str, &Known<TickerAccountSpec, TickerAccountStatus>)> {
+    ) -> impl Iterator<Item = (&str, &Tracked<TickerAccountSpec, TickerAccountStatus>)> {
         self.accounts
             .iter()
             .map(|(name, known)| (name.as_str(), known))
@@ -113,11 +114,11 @@ impl World {
     /// The sets by name.
     pub(crate) fn sets(
         &self,
-    ) -> impl Iterator<Item = (&str, &Known<InstrumentSetSpec, InstrumentSetStatus>)> {
+    ) -> impl Iterator<Item = (&str, &Tracked<InstrumentSetSpec, InstrumentSetStatus>)> {
         self.sets.iter().map(|(name, known)| (name.as_str(), known))
     }
 
-    /// The world for the planner.
+    /// Everything that the planner is given.
     ///
     /// # Errors
     /// When the state folder cannot be read.
@@ -128,14 +129,14 @@ impl World {
             sets: self
                 .sets
                 .iter()
-                .map(|(name, known)| object(name, known))
+                .map(|(name, known)| observed_object(name, known))
                 .collect(),
             tables: self.tables.clone(),
         };
         let objects: Vec<_> = self
             .accounts
             .iter()
-            .map(|(name, known)| (name.clone(), object(name, known)))
+            .map(|(name, known)| (name.clone(), observed_object(name, known)))
             .collect();
         for (name, object) in objects {
             let account = self.account(&name, object);
@@ -151,7 +152,7 @@ impl World {
     pub(crate) async fn shut_down(&mut self) {
         let stopping = std::mem::take(&mut self.processes)
             .into_values()
-            .map(Running::stop);
+            .map(IngestProcess::stop);
         futures::future::join_all(stopping).await;
     }
 
@@ -171,8 +172,8 @@ impl World {
             assignment,
             foreign: Vec::new(),
             unwritten: None,
-            process: running.map_or(Process::Absent, Running::process),
-            scrape: running.map(Running::scrape).unwrap_or_default(),
+            process: running.map_or(Process::Absent, IngestProcess::process),
+            scrape: running.map(IngestProcess::scrape).unwrap_or_default(),
         }
     }
 
@@ -209,7 +210,7 @@ impl World {
         }
     }
 
-    fn read_assignment(&mut self, account: &str) -> Result<Option<Opened>, String> {
+    fn read_assignment(&mut self, account: &str) -> Result<Option<OpenedAssignment>, String> {
         let folder = self.state.assignment(account);
         let read =
             |name| mount::read(&folder, name, LARGEST_JSON).map_err(|error| error.to_string());
@@ -217,10 +218,12 @@ impl World {
             return Ok(None);
         };
         let sha256 = String::from_utf8_lossy(&sha256).trim().to_owned();
-        let Some(stamp) = Stamp::of(&folder.join(ASSIGNMENT_FILE)) else {
+        let Some(fingerprint) = FileFingerprint::of(&folder.join(ASSIGNMENT_FILE)) else {
             return Ok(None);
         };
-        let same = |opened: &&Opened| (&opened.sha256, &opened.stamp) == (&sha256, &stamp);
+        let same = |opened: &&OpenedAssignment| {
+            (&opened.sha256, &opened.fingerprint) == (&sha256, &fingerprint)
+        };
         if let Some(opened) = self.opened.get(account).filter(same) {
             return Ok(Some(opened.clone()));
         }
@@ -234,8 +237,8 @@ impl World {
         let assignment = sealed
             .open()
             .map_err(|error| service::exit::chain(&error).to_string())?;
-        let opened = Opened {
-            stamp,
+        let opened = OpenedAssignment {
+            fingerprint,
             sha256,
             assignment: Arc::new(assignment),
         };

@@ -1,6 +1,6 @@
-//! Asks one child how it fares, again and again.
+//! Polls one child for its report.
 //!
-//! Owns the pace and the link from a child's port file to its report. One child that hangs delays
+//! Owns the interval and the link from a child's port file to its report. One child that hangs delays
 //! no other.
 
 use std::net::SocketAddr;
@@ -17,15 +17,15 @@ use super::child::ChildState;
 use crate::plan::{Process, Scrape};
 use crate::scrape::Scraper;
 
-/// The pace while the next report is waited for.
-const FAST: Duration = Duration::from_millis(100);
+/// How often while the next report is waited for.
+const EXPECTING_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The pace otherwise.
-const SLOW: Duration = Duration::from_secs(1);
+/// How often otherwise.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What was learnt of an account's process.
 #[derive(Debug)]
-pub(crate) struct Finding {
+pub(crate) struct PollResult {
     /// The account.
     pub(crate) account: String,
     /// Its process.
@@ -36,7 +36,7 @@ pub(crate) struct Finding {
 
 /// One account's process, and who wants to know of it.
 #[derive(Debug)]
-pub(crate) struct Inquiry {
+pub(crate) struct Poller {
     /// The account.
     pub(crate) account: String,
     /// Where the process writes its address.
@@ -45,42 +45,42 @@ pub(crate) struct Inquiry {
     pub(crate) child: watch::Receiver<ChildState>,
     /// Whether its next report is waited for.
     pub(crate) expected: watch::Receiver<bool>,
-    /// Where findings go.
-    pub(crate) findings: mpsc::Sender<Finding>,
+    /// Where results go.
+    pub(crate) results: mpsc::Sender<PollResult>,
 }
 
-impl Inquiry {
+impl Poller {
     /// Asks until `stop` or until nobody listens.
     pub(crate) async fn run(mut self, scraper: Scraper, clock: Clock, stop: CancellationToken) {
         let mut scrape = Scrape::default();
         // Once read it holds for as long as the process lives, whatever becomes of the file.
-        let mut known: Option<(u32, SocketAddr)> = None;
+        let mut process_address: Option<(u32, SocketAddr)> = None;
         while !stop.is_cancelled() {
             let state = self.child.borrow_and_update().clone();
-            known = known
+            process_address = process_address
                 .filter(|(pid, _)| Some(*pid) == state.pid)
                 .or_else(|| Some((state.pid?, read_port_file(&self.port_file).ok().flatten()?)));
-            let address = known.map(|(_, address)| address);
+            let address = process_address.map(|(_, address)| address);
             scrape = self.ask(&scraper, &clock, &state, address, scrape).await;
             let ready = address.is_some() && scrape.failing.is_none();
-            let finding = Finding {
+            let result = PollResult {
                 account: self.account.clone(),
                 process: process(&state, address, ready),
                 scrape: scrape.clone(),
             };
-            if self.findings.send(finding).await.is_err() {
+            if self.results.send(result).await.is_err() {
                 return;
             }
-            let pace = if ready && !*self.expected.borrow_and_update() {
-                SLOW
+            let interval = if ready && !*self.expected.borrow_and_update() {
+                IDLE_INTERVAL
             } else {
-                FAST
+                EXPECTING_INTERVAL
             };
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = self.child.changed() => {}
                 _ = self.expected.changed() => {}
-                () = tokio::time::sleep(pace) => {}
+                () = tokio::time::sleep(interval) => {}
             }
         }
     }

@@ -9,13 +9,13 @@ use std::time::{Duration, SystemTime};
 
 /// What changes with a file's content, unless it changes within one tick of the file system's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileFingerprint {
     changed: SystemTime,
     length: u64,
     file: (u64, u64),
 }
 
-impl Stamp {
+impl FileFingerprint {
     /// How the file looks now, if it can be looked at.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;

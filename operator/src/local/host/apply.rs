@@ -10,14 +10,14 @@ use std::sync::Arc;
 use contract::mount::{self, REDIS_FILES};
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
 
-use super::World;
-use crate::local::running::Running;
+use super::Host;
+use crate::local::ingest_process::IngestProcess;
 use crate::plan::{AccountPlan, Delivery, Plan};
 
 /// As large as Kubernetes lets a Secret be.
 const LARGEST_SECRET: u64 = 1024 * 1024;
 
-impl World {
+impl Host {
     /// Carries a plan out; what fails is said and tried again with the next pass.
     pub(crate) async fn apply(&mut self, plan: &Plan) {
         for account in &plan.accounts {
@@ -64,7 +64,7 @@ impl World {
         self.publish_secret(&folder, workload.redis_secret.as_deref(), &REDIS_FILES)?;
         self.processes
             .entry(name.clone())
-            .or_insert_with(|| Running::start(name, &self.state, &self.means))
+            .or_insert_with(|| IngestProcess::start(name, &self.state, &self.context))
             .set_expecting(account.expecting);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! An object of the folder, followed over time: its generation, and since when it is known.
+//! An object of the folder, tracked over time: its generation, and since when it exists.
 //!
 //! Owns what an API server would count. Must not read files.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::manifest::Found;
+use super::manifest::ManifestObject;
 use crate::plan::{Key, Meta, Object};
 
 /// The identity of every object: a folder has no other than the name.
@@ -15,8 +15,8 @@ const UID: &str = "local";
 
 /// An object and what was decided about it last.
 #[derive(Debug)]
-pub(crate) struct Known<Spec, Status> {
-    pub(super) found: Found<Spec>,
+pub(crate) struct Tracked<Spec, Status> {
+    pub(super) manifest: ManifestObject<Spec>,
     generation: i64,
     /// Its status, once planned.
     pub(crate) status: Option<Arc<Status>>,
@@ -24,35 +24,35 @@ pub(crate) struct Known<Spec, Status> {
     pub(crate) since: Timestamp,
 }
 
-impl<Spec, Status> Known<Spec, Status> {
+impl<Spec, Status> Tracked<Spec, Status> {
     /// Its spec, where that can be read.
     pub(crate) fn spec(&self) -> Option<&Spec> {
-        self.found.spec.as_deref().ok()
+        self.manifest.spec.as_deref().ok()
     }
 }
 
 /// Follows what was found: new objects start, changed ones count up, missing ones go.
-pub(super) fn adopt<Spec: PartialEq, Status>(
-    known: &mut BTreeMap<String, Known<Spec, Status>>,
-    found: &BTreeMap<String, Found<Spec>>,
+pub(super) fn update_tracked<Spec: PartialEq, Status>(
+    tracked: &mut BTreeMap<String, Tracked<Spec, Status>>,
+    found: &BTreeMap<String, ManifestObject<Spec>>,
     now: Timestamp,
 ) where
-    Found<Spec>: Clone,
+    ManifestObject<Spec>: Clone,
 {
-    known.retain(|name, _| found.contains_key(name));
+    tracked.retain(|name, _| found.contains_key(name));
     for (name, found) in found {
-        match known.get_mut(name) {
-            Some(known) if known.found == *found => {}
-            Some(known) => {
-                known.found = found.clone();
-                known.generation += 1;
+        match tracked.get_mut(name) {
+            Some(tracked) if tracked.manifest == *found => {}
+            Some(tracked) => {
+                tracked.manifest = found.clone();
+                tracked.generation += 1;
             }
             None => {
                 let found = found.clone();
-                known.insert(
+                tracked.insert(
                     name.clone(),
-                    Known {
-                        found,
+                    Tracked {
+                        manifest: found,
                         generation: 1,
                         status: None,
                         since: now,
@@ -64,17 +64,17 @@ pub(super) fn adopt<Spec: PartialEq, Status>(
 }
 
 /// As the planner is told of it.
-pub(super) fn object<Spec, Status>(
+pub(super) fn observed_object<Spec, Status>(
     name: &str,
-    known: &Known<Spec, Status>,
+    tracked: &Tracked<Spec, Status>,
 ) -> Object<Spec, Status> {
     Object {
         meta: Meta {
-            created: known.since,
-            ..meta(name, known.found.labels.clone(), known.generation)
+            created: tracked.since,
+            ..meta(name, tracked.manifest.labels.clone(), tracked.generation)
         },
-        spec: known.found.spec.clone(),
-        status: known.status.clone(),
+        spec: tracked.manifest.spec.clone(),
+        status: tracked.status.clone(),
     }
 }
 

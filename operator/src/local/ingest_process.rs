@@ -8,14 +8,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::child::{ChildSpec, Supervised};
-use super::inquiry::{Finding, Inquiry};
+use super::poller::{PollResult, Poller};
 use super::state::StateFolder;
 use crate::plan::{Process, Scrape};
 use crate::scrape::Scraper;
 
 /// How children are started and asked.
 #[derive(Debug)]
-pub(crate) struct Means {
+pub(crate) struct ProcessContext {
     /// The ingest program.
     pub(crate) ingestor: PathBuf,
     /// Where frames are recorded, if they are.
@@ -26,51 +26,51 @@ pub(crate) struct Means {
     pub(crate) scraper: Scraper,
     /// The time.
     pub(crate) clock: Clock,
-    /// Where findings go.
-    pub(crate) findings: mpsc::Sender<Finding>,
+    /// Where results go.
+    pub(crate) results: mpsc::Sender<PollResult>,
 }
 
 /// A child, whoever asks it, and the last answer.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct IngestProcess {
     child: Supervised,
-    inquiry: JoinHandle<()>,
+    poller: JoinHandle<()>,
     stop: CancellationToken,
     expecting: watch::Sender<bool>,
-    last: Finding,
+    last: PollResult,
 }
 
-impl Running {
+impl IngestProcess {
     /// Starts an account's process on its folders in `state`.
-    pub(crate) fn start(account: &str, state: &StateFolder, means: &Means) -> Self {
+    pub(crate) fn start(account: &str, state: &StateFolder, context: &ProcessContext) -> Self {
         let child = Supervised::start(ChildSpec {
             account: account.to_owned(),
-            binary: means.ingestor.clone(),
-            record: means.record.as_ref().map(|folder| folder.join(account)),
+            binary: context.ingestor.clone(),
+            record: context.record.as_ref().map(|folder| folder.join(account)),
             assignment: state.assignment(account),
             credentials: state.credentials(account),
             redis: state.redis(account),
             port_file: state.port_file(account),
-            log_level: means.log_level.clone(),
+            log_level: context.log_level.clone(),
         });
         let (expecting, expected) = watch::channel(true);
         let stop = CancellationToken::new();
-        let inquiry = Inquiry {
+        let poller = Poller {
             account: account.to_owned(),
             port_file: state.port_file(account),
             child: child.state(),
             expected,
-            findings: means.findings.clone(),
+            results: context.results.clone(),
         };
-        let run = inquiry.run(means.scraper.clone(), means.clock.clone(), stop.clone());
-        let last = Finding {
+        let run = poller.run(context.scraper.clone(), context.clock.clone(), stop.clone());
+        let last = PollResult {
             account: account.to_owned(),
             process: Process::Unknown,
             scrape: Scrape::default(),
         };
         Self {
             child,
-            inquiry: tokio::spawn(run),
+            poller: tokio::spawn(run),
             stop,
             expecting,
             last,
@@ -78,8 +78,8 @@ impl Running {
     }
 
     /// Takes a newer answer.
-    pub(crate) fn take(&mut self, finding: Finding) {
-        self.last = finding;
+    pub(crate) fn take(&mut self, result: PollResult) {
+        self.last = result;
     }
 
     /// What is known of the process.
@@ -101,7 +101,7 @@ impl Running {
     /// Ends the process; returns when it has ended.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        self.inquiry.abort();
+        self.poller.abort();
         self.child.stop().await;
     }
 }

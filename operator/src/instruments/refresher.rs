@@ -1,6 +1,6 @@
-//! Keeps the instruments of every API endpoint that is in use.
+//! Fetches the instruments of every API endpoint in use, again and again.
 //!
-//! Owns one task per endpoint, which ends with this. When to fetch and what to believe is decided in
+//! Owns one task per endpoint, which ends with this. When to fetch and which dump is accepted is decided in
 //! [`super::schedule`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,86 +15,86 @@ use super::{InstrumentTable, fetch, schedule};
 use crate::plan::Table;
 
 /// The newest tables by API origin.
-pub type Known = BTreeMap<String, Table>;
+pub type TablesByOrigin = BTreeMap<String, Table>;
 
 /// The instruments of every API endpoint that was asked for.
 #[derive(Debug)]
-pub struct Tables {
+pub struct TableRefresher {
     client: Client,
-    known: watch::Sender<Known>,
-    doubted: watch::Sender<BTreeSet<String>>,
+    known: watch::Sender<TablesByOrigin>,
+    suspect: watch::Sender<BTreeSet<String>>,
     tasks: JoinSet<()>,
-    keepers: BTreeMap<String, AbortHandle>,
+    by_origin: BTreeMap<String, AbortHandle>,
 }
 
-impl Tables {
-    /// Keeps none so far.
+impl TableRefresher {
+    /// Fetches none so far.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        let (known, _) = watch::channel(Known::new());
+        let (known, _) = watch::channel(TablesByOrigin::new());
         Self {
             client,
             known,
-            doubted: watch::Sender::default(),
+            suspect: watch::Sender::default(),
             tasks: JoinSet::new(),
-            keepers: BTreeMap::new(),
+            by_origin: BTreeMap::new(),
         }
     }
 
     /// Fetches the instruments of exactly these origins from now on; must be called in a runtime. What
-    /// is fetched already is not fetched again, unless it is `doubted`.
-    pub fn keep(&mut self, origins: &BTreeSet<String>, doubted: &BTreeSet<String>) {
-        self.doubted.send_if_modified(|before| {
-            let changed = before != doubted;
-            before.clone_from(doubted);
+    /// is fetched already is not fetched again, unless it is `suspect`.
+    pub fn set_origins(&mut self, origins: &BTreeSet<String>, suspect: &BTreeSet<String>) {
+        self.suspect.send_if_modified(|before| {
+            let changed = before != suspect;
+            before.clone_from(suspect);
             changed
         });
         while self.tasks.try_join_next().is_some() {}
-        self.keepers.retain(|origin, keeper| {
+        self.by_origin.retain(|origin, task| {
             let wanted = origins.contains(origin);
             if !wanted {
-                keeper.abort();
+                task.abort();
                 self.known.send_modify(|known| {
                     known.remove(origin);
                 });
             }
             // One that ended by itself is started again below.
-            wanted && !keeper.is_finished()
+            wanted && !task.is_finished()
         });
         for origin in origins {
-            if !self.keepers.contains_key(origin) {
-                let doubted = self.doubted.subscribe();
+            if !self.by_origin.contains_key(origin) {
+                let suspect = self.suspect.subscribe();
                 let known = self.known.clone();
-                let keeper = keep(self.client.clone(), origin.clone(), known, doubted);
-                self.keepers
-                    .insert(origin.clone(), self.tasks.spawn(keeper));
+                let task = refresh(self.client.clone(), origin.clone(), known, suspect);
+                self.by_origin
+                    .insert(origin.clone(), self.tasks.spawn(task));
             }
         }
     }
 
     /// Follows the tables; each change is a reason to plan again.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<Known> {
+    pub fn watch(&self) -> watch::Receiver<TablesByOrigin> {
         self.known.subscribe()
     }
 
     /// The tables now.
     #[must_use]
-    pub fn known(&self) -> Known {
+    pub fn known(&self) -> TablesByOrigin {
         self.known.borrow().clone()
     }
 }
 
-async fn keep(
+async fn refresh(
     client: Client,
     origin: String,
-    known: watch::Sender<Known>,
-    mut doubted: watch::Receiver<BTreeSet<String>>,
+    known: watch::Sender<TablesByOrigin>,
+    mut suspect: watch::Receiver<BTreeSet<String>>,
 ) {
     let mut failures = 0_u32;
     let mut rows = None;
     loop {
-        let wait = match believed(&client, &origin, rows).await {
+        let wait = match fetch_checked(&client, &origin, rows).await {
             Ok(table) => {
                 tracing::info!(
                     origin,
@@ -123,36 +123,36 @@ async fn keep(
                 wait
             }
         };
-        let doubt = async {
-            let told = doubted
-                .wait_for(|doubted| doubted.contains(&origin))
+        let suspicion = async {
+            let is_suspect = suspect
+                .wait_for(|suspect| suspect.contains(&origin))
                 .await
                 .is_ok();
-            if !told {
-                // Nobody is left to doubt.
+            if !is_suspect {
+                // Nobody is left who could suspect the list.
                 std::future::pending::<()>().await;
             }
-            tokio::time::sleep(schedule::AFTER_DOUBT).await;
+            tokio::time::sleep(schedule::REFETCH_SUSPECT_AFTER).await;
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = doubt => {}
+            () = suspicion => {}
         }
     }
 }
 
-async fn believed(
+async fn fetch_checked(
     client: &Client,
     origin: &str,
     before: Option<usize>,
 ) -> Result<InstrumentTable, Box<dyn Error + Send + Sync>> {
     let table = fetch::fetch(client, origin).await?;
-    schedule::believe(before, table.len())?;
+    schedule::check_rows(before, table.len())?;
     Ok(table)
 }
 
 /// Says why there is no table; one that was good stays. Whether that is news.
-fn missing(known: &mut Known, origin: &str, why: String) -> bool {
+fn missing(known: &mut TablesByOrigin, origin: &str, why: String) -> bool {
     match known.get(origin) {
         Some(Table::Loaded(_)) => false,
         Some(Table::Missing { why: before }) if *before == why => false,
@@ -198,10 +198,10 @@ mod tests {
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
         let client = fetch::client(&service::tls::client_config().unwrap()).unwrap();
-        let mut tables = Tables::new(client);
+        let mut tables = TableRefresher::new(client);
         let mut watch = tables.watch();
         let none = BTreeSet::new();
-        tables.keep(&[origin.clone()].into(), &none);
+        tables.set_origins(&[origin.clone()].into(), &none);
         let seen = watch
             .wait_for(|known| known.contains_key(&origin))
             .await
@@ -211,22 +211,22 @@ mod tests {
             matches!(&seen[&origin], Table::Missing { why } if why.contains("502")),
             "{seen:?}"
         );
-        let loaded = |known: &Known| matches!(known.get(&origin), Some(Table::Loaded(_)));
+        let loaded = |known: &TablesByOrigin| matches!(known.get(&origin), Some(Table::Loaded(_)));
         tokio::time::timeout(std::time::Duration::from_secs(20), watch.wait_for(loaded))
             .await
             .unwrap()
             .unwrap();
         // Asked for again, nothing is fetched again; not asked for, it is gone.
-        tables.keep(&[origin.clone()].into(), &none);
+        tables.set_origins(&[origin.clone()].into(), &none);
         assert!(loaded(&tables.known()));
-        tables.keep(&none, &none);
+        tables.set_origins(&none, &none);
         assert!(tables.known().is_empty());
         server.abort();
     }
 
     #[test]
     fn a_good_table_outlives_failures() {
-        let mut known = Known::from([("a".to_owned(), Table::Loaded(Arc::default()))]);
+        let mut known = TablesByOrigin::from([("a".to_owned(), Table::Loaded(Arc::default()))]);
         assert!(!missing(&mut known, "a", "502".to_owned()));
         assert!(matches!(known["a"], Table::Loaded(_)));
         assert!(

@@ -14,7 +14,7 @@ use service::text::printable;
 use crate::plan;
 
 /// How often the table is printed although only times and rates have moved.
-pub(crate) const REFRESH: Duration = Duration::from_secs(10);
+pub(crate) const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Longer messages are cut.
 const LONGEST_LINE: usize = 2_000;
@@ -79,9 +79,9 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
         .map(|row| (row.name, &row.status.conditions));
     let sets = sets.iter().map(|row| (row.name, &row.status.conditions));
     for (name, conditions) in accounts.chain(sets) {
-        if let Some(complaint) = complaint(conditions) {
+        if let Some(problem) = problem(conditions) {
             // Writing to a String cannot fail.
-            let line = format!("{name}: {complaint}");
+            let line = format!("{name}: {problem}");
             let _infallible = write!(text, "\n{}", printable(&line, LONGEST_LINE));
         }
     }
@@ -90,22 +90,27 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
 }
 
 /// Why it is not Ready, or what is wrong although it is.
-fn complaint(conditions: &[Condition]) -> Option<&str> {
-    const TELLING: [ConditionType; 2] = [ConditionType::CredentialsValid, ConditionType::Resolved];
+fn problem(conditions: &[Condition]) -> Option<&str> {
+    const MINOR_CONDITIONS: [ConditionType; 2] =
+        [ConditionType::CredentialsValid, ConditionType::Resolved];
     let ready = ready(conditions)?;
     if ready.status != "True" {
         return Some(ready.message.as_str()).filter(|message| !message.is_empty());
     }
     let minor = || {
         let mut conditions = conditions.iter().filter(|it| it.status == "False");
-        let found = conditions.find(|it| TELLING.iter().any(|kind| kind.as_str() == it.type_));
+        let found = conditions.find(|it| {
+            MINOR_CONDITIONS
+                .iter()
+                .any(|kind| kind.as_str() == it.type_)
+        });
         found.map(|it| it.message.as_str())
     };
     plan::reservation(&ready.message).or_else(minor)
 }
 
 /// What a reader may be waiting for: the table without what moves all the time.
-pub(crate) fn gist(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
+pub(crate) fn summary(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
     let mut text = String::new();
     let of_accounts = accounts
         .iter()
@@ -114,9 +119,9 @@ pub(crate) fn gist(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
         .iter()
         .map(|row| (row.name, &row.status.conditions, &row.status.instruments));
     for (name, conditions, instruments) in of_accounts.chain(of_sets) {
-        let verdict = ready(conditions).map(|it| (&it.status, &it.reason, &it.message));
-        let complaint = complaint(conditions);
-        let _infallible = writeln!(text, "{name} {verdict:?} {complaint:?} {instruments:?}");
+        let ready = ready(conditions).map(|it| (&it.status, &it.reason, &it.message));
+        let problem = problem(conditions);
+        let _infallible = writeln!(text, "{name} {ready:?} {problem:?} {instruments:?}");
     }
     text
 }
@@ -130,10 +135,10 @@ pub(crate) fn ready(conditions: &[Condition]) -> Option<&Condition> {
 
 fn account_cells(row: &AccountRow<'_>, now: Timestamp) -> Vec<String> {
     let status = row.status;
-    let (verdict, reason) = verdict(&status.conditions);
+    let (ready, reason) = ready_and_reason(&status.conditions);
     vec![
         row.name.to_owned(),
-        verdict,
+        ready,
         reason,
         text_or_dash(status.connections.as_deref()),
         text_or_dash(status.instruments.as_deref()),
@@ -147,10 +152,10 @@ fn account_cells(row: &AccountRow<'_>, now: Timestamp) -> Vec<String> {
 
 fn set_cells(row: &SetRow<'_>, now: Timestamp) -> Vec<String> {
     let status = row.status;
-    let (verdict, reason) = verdict(&status.conditions);
+    let (ready, reason) = ready_and_reason(&status.conditions);
     vec![
         row.name.to_owned(),
-        verdict,
+        ready,
         reason,
         text_or_dash(row.mode),
         text_or_dash(status.instruments.as_deref()),
@@ -159,7 +164,7 @@ fn set_cells(row: &SetRow<'_>, now: Timestamp) -> Vec<String> {
     ]
 }
 
-fn verdict(conditions: &[Condition]) -> (String, String) {
+fn ready_and_reason(conditions: &[Condition]) -> (String, String) {
     ready(conditions).map_or_else(
         || ("Unknown".to_owned(), "-".to_owned()),
         |condition| (condition.status.clone(), condition.reason.clone()),

@@ -8,13 +8,11 @@
 //! pure functions.
 
 pub mod args;
-pub mod assigned;
 pub mod books;
 pub mod clerk;
-pub mod credentials;
-pub mod folder;
 pub mod health;
 pub mod http;
+pub mod input;
 pub mod keep;
 pub mod metrics;
 pub mod pace;

@@ -10,7 +10,6 @@ pub mod connections;
 pub mod publisher;
 pub mod shelf;
 pub mod socket;
-pub mod verdict;
 
 mod assign;
 mod drain;
@@ -31,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::input::credential_state::CredentialState;
 use crate::redis::links::Links;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
@@ -39,7 +39,6 @@ use connection::{Connection, Dialler};
 use publisher::Publisher;
 pub use setup::{Order, Setup};
 use socket::Frame;
-use verdict::Verdict;
 
 /// Frames of one connection that are read before the others have their turn.
 const FRAMES_PER_TURN: usize = 64;
@@ -65,7 +64,7 @@ pub struct Plane {
     dialler: Option<Dialler>,
     /// Whether updates of orders are told.
     order_updates: bool,
-    verdict: Verdict,
+    credential_state: CredentialState,
     chronicle: Chronicle,
     silences: [Silence; kite::limits::CONNECTIONS_PER_API_KEY as usize],
     facts: report::Facts,
@@ -94,7 +93,7 @@ impl Plane {
             places: BTreeMap::new(),
             dialler: None,
             order_updates: false,
-            verdict: Verdict::default(),
+            credential_state: CredentialState::default(),
             chronicle: Chronicle::default(),
             silences: Default::default(),
             facts: report::Facts::new(&setup.epoch),
@@ -171,7 +170,7 @@ impl Plane {
                 Order::Assign(assigned) => self.assign(*assigned),
                 Order::Complain(complaint) => self.facts.assignment_error = complaint,
                 Order::Credentials(found) => {
-                    let worthwhile = self.verdict.on_found(found);
+                    let worthwhile = self.credential_state.on_read(found);
                     self.set_credentials(worthwhile);
                 }
             }
@@ -255,7 +254,7 @@ impl Plane {
             &mut self.facts,
             &self.publisher,
             &self.connections,
-            &self.verdict,
+            &self.credential_state,
             now,
         );
         self.snapshots.send_replace(Arc::new(snapshot));

@@ -10,10 +10,10 @@ use contract::report::{
     SAMPLES, SetReport,
 };
 
+use crate::input::credential_state::CredentialState;
 use crate::pace::Paces;
 use crate::plane::connection::Connection;
 use crate::plane::publisher::Publisher;
-use crate::plane::verdict::Verdict;
 use crate::redis::counts::Counts;
 use crate::stats::Stats;
 use crate::table::{Row, Table};
@@ -90,12 +90,12 @@ pub fn snapshot(
     facts: &mut Facts,
     publisher: &Publisher,
     connections: &[Connection],
-    verdict: &Verdict,
+    credential_state: &CredentialState,
     now: Instant,
 ) -> Snapshot {
     let (table, stats) = (&publisher.table, &publisher.stats);
     facts.rate.update(stats.ticks, now);
-    let credentials = verdict.report();
+    let credentials = credential_state.report();
     let rows = table.rows();
     let silent = rows.iter().filter(|row| is_silent(row, now));
     let report = Report {

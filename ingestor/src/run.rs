@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
 use crate::clerk::{self, Clerk};
-use crate::folder::Folders;
+use crate::input::watch::MountedFolders;
 use crate::metrics::Exposition;
 use crate::plane::{Order, Plane, Setup};
 use crate::recorder::{self, RecordError, Recorder};
@@ -112,7 +112,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     };
     let plane = start_plane(Plane::new(setup, taken, snapshots), shutdown.token())
         .map_err(RunError::Thread)?;
-    let folders = Folders::new(args.assignment_dir, args.credentials_dir, epoch);
+    let folders = MountedFolders::new(args.assignment_dir, args.credentials_dir, epoch);
     let probes = Probes::with_clock(clock.clone());
     let heartbeat = probes.heartbeat("data-plane", HEARTBEAT);
     let router = http::router(

@@ -9,11 +9,11 @@ use kite::{Mode, Token};
 
 use super::connection::Dialler;
 use super::{Plane, connections};
-use crate::assigned::Assigned;
+use crate::input::assignment::PreparedAssignment;
 
 impl Plane {
     /// Puts an assignment in force as a difference: what stays is not disturbed.
-    pub(super) fn assign(&mut self, assigned: Assigned) {
+    pub(super) fn assign(&mut self, assigned: PreparedAssignment) {
         tracing::info!(
             generation = assigned.applied.generation,
             instruments = assigned.table.rows().len(),
@@ -53,7 +53,7 @@ impl Plane {
         {
             return;
         }
-        self.verdict.forget();
+        self.credential_state.forget();
         for connection in &mut self.connections {
             connection.restart(self.random.u64(..));
         }
@@ -62,7 +62,7 @@ impl Plane {
             credentials: self.setup.credentials.clone(),
             tls: Arc::clone(&self.setup.tls),
         });
-        let worthwhile = self.verdict.is_dial_worthwhile();
+        let worthwhile = self.credential_state.is_dial_worthwhile();
         self.set_credentials(worthwhile);
     }
 

@@ -15,7 +15,7 @@ use kite::{Command, Mode, Token};
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
 use super::socket::{Frame, Socket, SocketError};
-use crate::credentials::Credentials;
+use crate::input::credentials::Credentials;
 pub use dial::Dialler;
 use dial::{Dialled, dial};
 
@@ -25,7 +25,7 @@ pub enum Event {
     /// A socket is open.
     Opened,
     /// Kite accepted or refused these credentials.
-    Judged(Credentials, bool),
+    Checked(Credentials, bool),
     /// The socket or the dial ended.
     Ended,
     /// This was sent.
@@ -239,7 +239,7 @@ impl Connection {
         let Poll::Ready(dialled) = dialling.as_mut().poll(cx) else {
             return;
         };
-        let judged = match dialled.socket {
+        let accepted = match dialled.socket {
             Ok(socket) => {
                 self.line = Line::Up(Box::new(socket));
                 self.opened += 1;
@@ -257,8 +257,8 @@ impl Connection {
                 (failure == Failure::Refused).then_some(false)
             }
         };
-        if let (Some(accepted), Some(credentials)) = (judged, dialled.credentials) {
-            self.events.push_back(Event::Judged(credentials, accepted));
+        if let (Some(accepted), Some(credentials)) = (accepted, dialled.credentials) {
+            self.events.push_back(Event::Checked(credentials, accepted));
         }
     }
 

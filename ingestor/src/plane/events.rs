@@ -57,11 +57,11 @@ impl Plane {
                 self.chronicle.on_ended(index, reason, wanted, now_us);
             }
             Event::Mute => self.chronicle.on_mute(index, now_us),
-            Event::Judged(credentials, accepted) => {
-                let others = self.verdict.knows_others(&credentials);
-                let worthwhile = self.verdict.on_judged(credentials, accepted);
+            Event::Checked(credentials, accepted) => {
+                let others = self.credential_state.has_checked_others(&credentials);
+                let worthwhile = self.credential_state.on_checked(credentials, accepted);
                 self.set_credentials(worthwhile);
-                let state = self.verdict.report();
+                let state = self.credential_state.report();
                 self.chronicle.on_judged(&state, others, now_us);
             }
             Event::Sent(Command::Subscribe(tokens)) => {

@@ -9,11 +9,11 @@ use rustls::ClientConfig;
 use service::clock::Clock;
 use tokio::sync::{mpsc, watch};
 
-use crate::assigned::Assigned;
 use crate::books::Books;
 use crate::books::news::News;
 use crate::clerk;
-use crate::credentials::Found;
+use crate::input::assignment::PreparedAssignment;
+use crate::input::credentials::CredentialFiles;
 use crate::recorder::Recorder;
 use crate::redis::access::Access;
 
@@ -21,11 +21,11 @@ use crate::redis::access::Access;
 #[derive(Debug)]
 pub enum Order {
     /// Stream this from now on.
-    Assign(Box<Assigned>),
+    Assign(Box<PreparedAssignment>),
     /// Say why the file in the folder is not in force; `None` when it is.
     Complain(Option<String>),
     /// These are the credentials.
-    Credentials(Found),
+    Credentials(CredentialFiles),
 }
 
 /// What the data plane is built from.

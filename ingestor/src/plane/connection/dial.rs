@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kite::session::Failure;
 use rustls::ClientConfig;
 
-use crate::credentials::{self, Credentials, Found};
+use crate::input::credentials::{self, CredentialFiles, Credentials};
 use crate::plane::socket::{Socket, SocketError};
 
 /// What every dial needs.
@@ -59,14 +59,14 @@ pub(super) async fn dial(dialler: Dialler) -> Dialled {
         socket: Err(error),
     };
     match read.unwrap_or_else(|panic| Err(panic.into())) {
-        Ok(Found::Whole(credentials)) => {
+        Ok(CredentialFiles::Complete(credentials)) => {
             let socket = Socket::dial(&dialler.origin, &credentials, &dialler.tls).await;
             Dialled {
                 credentials: Some(credentials),
                 socket: socket.map_err(DialError::from),
             }
         }
-        Ok(Found::Missing(_)) => failed(DialError::Incomplete),
+        Ok(CredentialFiles::Missing(_)) => failed(DialError::Incomplete),
         Err(error) => failed(DialError::Unreadable(error)),
     }
 }

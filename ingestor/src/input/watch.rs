@@ -15,8 +15,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::assigned;
-use crate::credentials::{self, Credentials, Found};
+use crate::input::assignment;
+use crate::input::credentials::{self, CredentialFiles, Credentials};
 use crate::plane::Order;
 
 /// How often the folders are read without a notification.
@@ -29,18 +29,18 @@ const LARGEST_SHA256: u64 = 1024;
 
 /// Watches both folders.
 #[derive(Debug)]
-pub struct Folders {
+pub struct MountedFolders {
     assignment: PathBuf,
     credentials: PathBuf,
     epoch: String,
     in_force: Option<AppliedAssignment>,
     sealed: Option<Sealed>,
-    complaint: Option<String>,
-    found: Option<Found>,
+    error: Option<String>,
+    found: Option<CredentialFiles>,
 }
 
-impl Folders {
-    /// Folders that were not read yet. `epoch` names this process in every tick.
+impl MountedFolders {
+    /// MountedFolders that were not read yet. `epoch` names this process in every tick.
     #[must_use]
     pub fn new(assignment: PathBuf, credentials: PathBuf, epoch: String) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Folders {
             epoch,
             in_force: None,
             sealed: None,
-            complaint: None,
+            error: None,
             found: None,
         }
     }
@@ -62,14 +62,14 @@ impl Folders {
             watchers.watch([&self.assignment, &self.credentials]);
             // Opening and preparing may take a while; nothing else waits for it.
             let read = tokio::task::spawn_blocking(move || {
-                let news = self.read();
-                (self, news)
+                let commands = self.read();
+                (self, commands)
             });
-            let Ok((folders, news)) = read.await else {
+            let Ok((folders, commands)) = read.await else {
                 return;
             };
             self = folders;
-            for order in news {
+            for order in commands {
                 if orders.send(order).await.is_err() {
                     return;
                 }
@@ -84,10 +84,10 @@ impl Folders {
 
     /// Reads both folders and says what is new in them.
     fn read(&mut self) -> Vec<Order> {
-        let mut news = Vec::new();
-        news.extend(self.read_credentials());
-        news.extend(self.read_assignment());
-        news
+        let mut commands = Vec::new();
+        commands.extend(self.read_credentials());
+        commands.extend(self.read_assignment());
+        commands
     }
 
     fn read_credentials(&mut self) -> Option<Order> {
@@ -110,33 +110,33 @@ impl Folders {
         let sealed = match mount::read_together(&self.assignment, read_files) {
             Ok(Some(sealed)) => sealed,
             Ok(None) if self.in_force.is_none() => return None,
-            Ok(None) => return self.complain("assignment file is gone; the last one stays".into()),
-            Err(error) => return self.complain(format!("assignment cannot be read: {error}")),
+            Ok(None) => return self.fail("assignment file is gone; the last one stays".into()),
+            Err(error) => return self.fail(format!("assignment cannot be read: {error}")),
         };
         if self.sealed.as_ref() == Some(&sealed) {
             return None;
         }
-        match assigned::prepare(&sealed, self.in_force.as_ref(), &self.epoch) {
+        match assignment::prepare(&sealed, self.in_force.as_ref(), &self.epoch) {
             Ok(assigned) => {
                 self.in_force = Some(assigned.applied.clone());
                 self.sealed = Some(sealed);
-                self.complaint = None;
+                self.error = None;
                 Some(Order::Assign(Box::new(assigned)))
             }
-            Err(error) => self.complain(service::exit::chain(&error).to_string()),
+            Err(error) => self.fail(service::exit::chain(&error).to_string()),
         }
     }
 
     /// Says it once.
-    fn complain(&mut self, complaint: String) -> Option<Order> {
-        if self.complaint.as_ref() == Some(&complaint) {
+    fn fail(&mut self, error: String) -> Option<Order> {
+        if self.error.as_ref() == Some(&error) {
             return None;
         }
-        tracing::warn!(error = %complaint, "the assignment in force stays");
-        // A good file that comes back is news, even if it is the one in force.
+        tracing::warn!(error = %error, "the assignment in force stays");
+        // A good file that comes back is commands, even if it is the one in force.
         self.sealed = None;
-        self.complaint = Some(complaint.clone());
-        Some(Order::Complain(Some(complaint)))
+        self.error = Some(error.clone());
+        Some(Order::Complain(Some(error)))
     }
 }
 
@@ -149,11 +149,14 @@ fn read_files(folder: &Path) -> std::io::Result<Option<Sealed>> {
     }))
 }
 
-fn same(old: &Found, new: &Found) -> bool {
+fn same(old: &CredentialFiles, new: &CredentialFiles) -> bool {
     match (old, new) {
-        (Found::Whole(old), Found::Whole(new)) => Credentials::same(old, new),
-        (Found::Missing(old), Found::Missing(new)) => old == new,
-        (Found::Whole(_), Found::Missing(_)) | (Found::Missing(_), Found::Whole(_)) => false,
+        (CredentialFiles::Complete(old), CredentialFiles::Complete(new)) => {
+            Credentials::same(old, new)
+        }
+        (CredentialFiles::Missing(old), CredentialFiles::Missing(new)) => old == new,
+        (CredentialFiles::Complete(_), CredentialFiles::Missing(_))
+        | (CredentialFiles::Missing(_), CredentialFiles::Complete(_)) => false,
     }
 }
 
@@ -203,8 +206,8 @@ mod tests {
     use super::*;
     use crate::table::tests::sample;
 
-    fn folders(root: &Path) -> Folders {
-        Folders::new(
+    fn folders(root: &Path) -> MountedFolders {
+        MountedFolders::new(
             root.join("assignment"),
             root.join("credentials"),
             "1".into(),
@@ -230,15 +233,17 @@ mod tests {
     fn outcome(orders: Vec<Order>) -> Vec<String> {
         let word = |order| match order {
             Order::Assign(assigned) => format!("assign {}", assigned.applied.generation),
-            Order::Complain(complaint) => format!("complain {}", complaint.unwrap_or_default()),
-            Order::Credentials(Found::Whole(_)) => "credentials".to_owned(),
-            Order::Credentials(Found::Missing(files)) => format!("missing {}", files.join(" ")),
+            Order::Complain(error) => format!("complain {}", error.unwrap_or_default()),
+            Order::Credentials(CredentialFiles::Complete(_)) => "credentials".to_owned(),
+            Order::Credentials(CredentialFiles::Missing(files)) => {
+                format!("missing {}", files.join(" "))
+            }
         };
         orders.into_iter().map(word).collect()
     }
 
     #[test]
-    fn each_generation_is_told_once_and_an_older_one_is_not_taken() {
+    fn each_generation_is_reported_once_and_an_older_one_is_not_taken() {
         let root = tempfile::tempdir().unwrap();
         let mut folders = folders(root.path());
         assert_eq!(outcome(folders.read()), ["missing api_key access_token"]);
@@ -267,8 +272,8 @@ mod tests {
         assert_eq!(outcome(folders.read()), ["assign 1"]);
         sealed.gzip.truncate(20);
         publish(root.path(), &sealed);
-        let complaint = outcome(folders.read());
-        assert!(complaint[0].starts_with("complain assignment in the folder is not usable: "));
+        let errors = outcome(folders.read());
+        assert!(errors[0].starts_with("complain assignment in the folder is not usable: "));
         std::fs::remove_dir_all(root.path().join("assignment")).unwrap();
         assert_eq!(
             outcome(folders.read()),

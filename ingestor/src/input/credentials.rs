@@ -29,11 +29,11 @@ impl Credentials {
     }
 }
 
-/// What lies in the folder.
+/// The two files of the folder, as they were read.
 #[derive(Clone, Debug)]
-pub enum Found {
+pub enum CredentialFiles {
     /// Both files, with content.
-    Whole(Credentials),
+    Complete(Credentials),
     /// Files that are missing or empty, by name, and those that hold no key or token, with why.
     Missing(Vec<String>),
 }
@@ -42,21 +42,21 @@ pub enum Found {
 ///
 /// # Errors
 /// Of the file system, other than that a file does not exist.
-pub fn read(folder: &Path) -> io::Result<Found> {
+pub fn read(folder: &Path) -> io::Result<CredentialFiles> {
     mount::read_together(folder, read_files)
 }
 
-fn read_files(folder: &Path) -> io::Result<Found> {
+fn read_files(folder: &Path) -> io::Result<CredentialFiles> {
     let api_key = read_file(folder, API_KEY_FILE)?;
     let access_token = read_file(folder, ACCESS_TOKEN_FILE)?;
     Ok(match (api_key, access_token) {
-        (Ok(api_key), Ok(access_token)) => Found::Whole(Credentials {
+        (Ok(api_key), Ok(access_token)) => CredentialFiles::Complete(Credentials {
             api_key,
             access_token,
         }),
         (api_key, access_token) => {
             let missing = [api_key.err(), access_token.err()];
-            Found::Missing(missing.into_iter().flatten().collect())
+            CredentialFiles::Missing(missing.into_iter().flatten().collect())
         }
     })
 }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn both_are_read_without_line_ends_and_never_shown() {
         let folder = folder(&[(API_KEY_FILE, "key-one\n"), (ACCESS_TOKEN_FILE, " tok ")]);
-        let Found::Whole(credentials) = read(folder.path()).unwrap() else {
+        let CredentialFiles::Complete(credentials) = read(folder.path()).unwrap() else {
             panic!("both files are there");
         };
         assert_eq!(credentials.api_key.expose_secret(), "key-one");
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn missing_and_empty_files_are_named() {
         let folder = folder(&[(API_KEY_FILE, "\n")]);
-        let Found::Missing(names) = read(folder.path()).unwrap() else {
+        let CredentialFiles::Missing(names) = read(folder.path()).unwrap() else {
             panic!("one file is empty, the other is not there");
         };
         assert_eq!(names, [API_KEY_FILE, ACCESS_TOKEN_FILE]);
@@ -130,7 +130,7 @@ mod tests {
         ]);
         let folder = tempfile::tempdir().unwrap();
         mount::publish(folder.path(), &files).unwrap();
-        let Found::Missing(names) = read(folder.path()).unwrap() else {
+        let CredentialFiles::Missing(names) = read(folder.path()).unwrap() else {
             panic!("neither is usable");
         };
         assert_eq!(

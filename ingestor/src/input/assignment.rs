@@ -16,7 +16,7 @@ use crate::table::Table;
 
 /// A checked assignment with everything prepared.
 #[derive(Debug)]
-pub struct Assigned {
+pub struct PreparedAssignment {
     /// Which one it is.
     pub applied: AppliedAssignment,
     /// For whom.
@@ -39,7 +39,7 @@ pub struct Assigned {
 
 /// A document that is not taken. The one in force stays.
 #[derive(Debug, thiserror::Error)]
-pub enum RefusedAssignment {
+pub enum AssignmentError {
     /// It cannot be opened.
     #[error("assignment in the folder is not usable")]
     Open(#[from] UnsealError),
@@ -64,11 +64,11 @@ pub fn prepare(
     sealed: &Sealed,
     in_force: Option<&AppliedAssignment>,
     epoch: &str,
-) -> Result<Assigned, RefusedAssignment> {
+) -> Result<PreparedAssignment, AssignmentError> {
     let assignment = sealed.open()?;
     check_age(&assignment, in_force)?;
     let target = Target::parse(&assignment.redis_url)?;
-    Ok(Assigned {
+    Ok(PreparedAssignment {
         applied: AppliedAssignment {
             account_uid: assignment.account.uid.clone(),
             generation: assignment.generation,
@@ -89,13 +89,13 @@ pub fn prepare(
 fn check_age(
     assignment: &Assignment,
     in_force: Option<&AppliedAssignment>,
-) -> Result<(), RefusedAssignment> {
+) -> Result<(), AssignmentError> {
     match in_force {
         Some(in_force)
             if in_force.account_uid == assignment.account.uid
                 && assignment.generation < in_force.generation =>
         {
-            Err(RefusedAssignment::Older {
+            Err(AssignmentError::Older {
                 found: assignment.generation,
                 in_force: in_force.generation,
             })
@@ -128,7 +128,7 @@ mod tests {
         };
         assert!(matches!(
             judged(Some(applied(6, uid))),
-            Err(RefusedAssignment::Older {
+            Err(AssignmentError::Older {
                 found: 5,
                 in_force: 6
             })
@@ -143,6 +143,6 @@ mod tests {
         let mut assignment = sample();
         assignment.redis_url = "http://x".to_owned();
         let refused = prepare(&Sealed::new(&assignment), None, "1").unwrap_err();
-        assert!(matches!(refused, RefusedAssignment::Target(_)));
+        assert!(matches!(refused, AssignmentError::Target(_)));
     }
 }

@@ -1,0 +1,181 @@
+//! What Kite thinks of the credentials, and whether a dial is worth it.
+//!
+//! Owns the rule that one set of credentials is refused once: after a 403 nobody dials until the
+//! files change. Pure.
+
+use crate::input::credentials::{CredentialFiles, Credentials};
+
+/// What is known of the credentials.
+#[derive(Debug, Default)]
+pub struct CredentialState {
+    found: Option<CredentialFiles>,
+    /// What Kite accepted last, unless it refused the same since.
+    accepted: Option<Credentials>,
+    /// What Kite refused last, unless it accepted the same since.
+    refused: Option<Credentials>,
+}
+
+impl CredentialState {
+    /// The files were read. Returns whether a dial is worth it now.
+    pub fn on_read(&mut self, found: CredentialFiles) -> bool {
+        self.found = Some(found);
+        self.is_dial_worthwhile()
+    }
+
+    /// Kite accepted or refused credentials that were read just before the dial. Returns whether
+    /// another dial is worth it.
+    ///
+    /// The dial may have read older or newer files than [`CredentialState::on_read`] was told of. Older
+    /// ones refused say nothing about the files now; the same ones refused twice say everything.
+    /// Of two dials at once one may be refused and the other accepted: the last word counts.
+    pub fn on_checked(&mut self, credentials: Credentials, accepted: bool) -> bool {
+        let again = !accepted && is(self.refused.as_ref(), &credentials);
+        let (now, before) = if accepted {
+            (&mut self.accepted, &mut self.refused)
+        } else {
+            (&mut self.refused, &mut self.accepted)
+        };
+        before.take_if(|before| before.same(&credentials));
+        *now = Some(credentials);
+        !again && self.is_dial_worthwhile()
+    }
+
+    /// Whether Kite has accepted or refused other credentials than these.
+    #[must_use]
+    pub fn has_checked_others(&self, credentials: &Credentials) -> bool {
+        let checked = [&self.accepted, &self.refused].into_iter().flatten();
+        checked.into_iter().any(|known| !known.same(credentials))
+    }
+
+    /// Forgets what Kite said: the endpoint is another one.
+    pub fn forget(&mut self) {
+        self.accepted = None;
+        self.refused = None;
+    }
+
+    /// Whether there are credentials that were not refused.
+    #[must_use]
+    pub fn is_dial_worthwhile(&self) -> bool {
+        match &self.found {
+            Some(CredentialFiles::Complete(found)) => !is(self.refused.as_ref(), found),
+            Some(CredentialFiles::Missing(_)) | None => false,
+        }
+    }
+
+    /// As reports say it.
+    #[must_use]
+    pub fn report(&self) -> contract::report::CredentialsReport {
+        use contract::report::CredentialsReport as State;
+        match &self.found {
+            None => State::Unread,
+            Some(CredentialFiles::Missing(files)) => State::Missing {
+                files: files.clone(),
+            },
+            Some(CredentialFiles::Complete(found)) if is(self.accepted.as_ref(), found) => {
+                State::Accepted
+            }
+            Some(CredentialFiles::Complete(found)) if is(self.refused.as_ref(), found) => {
+                State::Refused
+            }
+            Some(CredentialFiles::Complete(_)) => State::Present,
+        }
+    }
+}
+
+fn is(known: Option<&Credentials>, credentials: &Credentials) -> bool {
+    known.is_some_and(|known| known.same(credentials))
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::report::CredentialsReport as State;
+
+    use super::*;
+
+    fn credentials(token: &str) -> Credentials {
+        Credentials {
+            api_key: "key".into(),
+            access_token: token.into(),
+        }
+    }
+
+    fn files(token: &str) -> CredentialFiles {
+        CredentialFiles::Complete(credentials(token))
+    }
+
+    #[test]
+    fn refused_credentials_are_tried_again_only_when_they_change() {
+        let mut state = CredentialState::default();
+        assert_eq!(state.report(), State::Unread);
+        assert!(state.on_read(files("old")));
+        assert_eq!(state.report(), State::Present);
+        assert!(!state.on_checked(credentials("old"), false));
+        assert_eq!(state.report(), State::Refused);
+        assert!(!state.on_read(files("old")));
+        assert!(state.on_read(files("new")));
+        assert_eq!(state.report(), State::Present);
+        assert!(state.on_checked(credentials("new"), true));
+        assert_eq!(state.report(), State::Accepted);
+    }
+
+    #[test]
+    fn a_refusal_of_what_the_files_held_before_does_not_count() {
+        let mut state = CredentialState::default();
+        state.on_read(files("new"));
+        assert!(state.on_checked(credentials("old"), false));
+    }
+
+    #[test]
+    fn a_refusal_of_what_the_files_hold_before_anybody_said_so_counts_at_the_second_time() {
+        let mut state = CredentialState::default();
+        state.on_read(files("old"));
+        assert!(state.on_checked(credentials("new"), false));
+        assert!(!state.on_checked(credentials("new"), false));
+        assert!(!state.on_read(files("new")));
+        assert_eq!(state.report(), State::Refused);
+    }
+
+    #[test]
+    fn an_acceptance_takes_a_refusal_of_the_same_back() {
+        let mut state = CredentialState::default();
+        state.on_read(files("new"));
+        assert!(!state.on_checked(credentials("new"), false));
+        assert!(state.on_checked(credentials("new"), true));
+        assert_eq!(state.report(), State::Accepted);
+        assert!(!state.on_checked(credentials("new"), false));
+        assert_eq!(state.report(), State::Refused);
+    }
+
+    #[test]
+    fn an_acceptance_of_others_says_nothing_about_the_files() {
+        let mut state = CredentialState::default();
+        state.on_read(files("new"));
+        state.on_checked(credentials("new"), false);
+        assert!(!state.on_checked(credentials("other"), true));
+        assert_eq!(state.report(), State::Refused);
+        assert!(state.on_read(files("other")), "they were newer, not older");
+        assert_eq!(state.report(), State::Accepted);
+        state.on_read(CredentialFiles::Missing(Vec::new()));
+        assert!(
+            !state.on_checked(credentials("other"), true),
+            "there is nothing to dial with"
+        );
+    }
+
+    #[test]
+    fn missing_files_are_named_and_not_dialled_with() {
+        let mut state = CredentialState::default();
+        assert!(!state.on_read(CredentialFiles::Missing(vec!["api_key".to_owned()])));
+        let files = vec!["api_key".to_owned()];
+        assert_eq!(state.report(), State::Missing { files });
+    }
+
+    #[test]
+    fn another_endpoint_may_think_otherwise() {
+        let mut state = CredentialState::default();
+        state.on_read(files("old"));
+        state.on_checked(credentials("old"), false);
+        state.forget();
+        assert!(state.is_dial_worthwhile());
+    }
+}

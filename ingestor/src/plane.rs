@@ -5,11 +5,8 @@
 //! anything but readiness.
 
 pub mod chronicle;
-pub mod connection;
-pub mod connections;
 pub mod publisher;
 pub mod shelf;
-pub mod socket;
 
 mod assign;
 mod drain;
@@ -30,15 +27,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::connection::socket::Frame;
+use crate::connection::{Connection, Dialler};
 use crate::input::credential_state::CredentialState;
 use crate::redis::links::Links;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
 use chronicle::Chronicle;
-use connection::{Connection, Dialler};
 use publisher::Publisher;
 pub use setup::{Order, Setup};
-use socket::Frame;
 
 /// Frames of one connection that are read before the others have their turn.
 const FRAMES_PER_TURN: usize = 64;
@@ -60,7 +57,8 @@ pub struct Plane {
     random: fastrand::Rng,
     publisher: Publisher,
     connections: Vec<Connection>,
-    places: BTreeMap<Token, u8>,
+    /// Which connection carries which token.
+    allocation: BTreeMap<Token, u8>,
     dialler: Option<Dialler>,
     /// Whether updates of orders are told.
     order_updates: bool,
@@ -90,7 +88,7 @@ impl Plane {
         Self {
             publisher: Publisher::new(links, setup.clock.clone()),
             connections,
-            places: BTreeMap::new(),
+            allocation: BTreeMap::new(),
             dialler: None,
             order_updates: false,
             credential_state: CredentialState::default(),

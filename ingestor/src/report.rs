@@ -10,9 +10,9 @@ use contract::report::{
     SAMPLES, SetReport,
 };
 
+use crate::connection::Connection;
 use crate::input::credential_state::CredentialState;
 use crate::pace::Paces;
-use crate::plane::connection::Connection;
 use crate::plane::publisher::Publisher;
 use crate::redis::counts::Counts;
 use crate::stats::Stats;

@@ -223,11 +223,11 @@ impl Table {
     }
 
     /// Says which connection carries which token; one that moves begins anew.
-    pub fn set_places(&mut self, places: &BTreeMap<Token, u8>) {
+    pub fn set_allocation(&mut self, allocation: &BTreeMap<Token, u8>) {
         for row in &mut self.rows {
-            let place = places.get(&row.token).copied().unwrap_or_default();
-            if row.connection != place {
-                row.connection = place;
+            let index = allocation.get(&row.token).copied().unwrap_or_default();
+            if row.connection != index {
+                row.connection = index;
                 row.forget_socket();
             }
         }

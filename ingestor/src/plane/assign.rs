@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use kite::{Mode, Token};
 
-use super::connection::Dialler;
-use super::{Plane, connections};
+use super::Plane;
+use crate::connection::{Dialler, allocation};
 use crate::input::assignment::PreparedAssignment;
 
 impl Plane {
@@ -24,13 +24,13 @@ impl Plane {
         self.order_updates = assigned.order_updates;
         self.setup.books.send_replace(Some(assigned.books));
         self.go_to(assigned.websocket);
-        self.places = connections::place(
-            &self.places,
+        self.allocation = allocation::allocate(
+            &self.allocation,
             self.publisher.table.rows().iter().map(|row| row.token),
             assigned.connections,
             assigned.tokens_per_connection,
         );
-        self.publisher.table.set_places(&self.places);
+        self.publisher.table.set_allocation(&self.allocation);
         let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
         for row in self.publisher.table.rows() {
             desired[usize::from(row.connection)].insert(row.token, row.mode);

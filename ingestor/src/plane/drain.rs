@@ -1,4 +1,4 @@
-//! The end: nothing more is read, Redis answers, sockets say goodbye.
+//! The end: nothing more is read, Redis answers, sockets are closed.
 //!
 //! Must not take longer than it may.
 
@@ -16,7 +16,7 @@ impl Plane {
     pub(super) async fn drain(mut self) {
         self.publisher.hurry();
         for connection in &mut self.connections {
-            connection.hang_up();
+            connection.close();
         }
         let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
         let ended = poll_fn(|cx| {
@@ -31,7 +31,7 @@ impl Plane {
             }
             let mut ended = self.publisher.is_drained();
             for connection in &mut self.connections {
-                ended &= connection.poll_farewell(cx).is_ready();
+                ended &= connection.poll_closed(cx).is_ready();
             }
             if ended {
                 Poll::Ready(())

@@ -8,7 +8,7 @@ use std::time::Instant;
 use kite::{Command, ServerText};
 
 use super::Plane;
-use super::connection::Event;
+use crate::connection::ConnectionEvent;
 
 impl Plane {
     pub(super) fn on_text(&mut self, index: usize, text: &str, now: Instant) {
@@ -40,15 +40,15 @@ impl Plane {
         changed
     }
 
-    fn on_event(&mut self, index: u8, event: Event, now: Instant) {
+    fn on_event(&mut self, index: u8, event: ConnectionEvent, now: Instant) {
         let table = &mut self.publisher.table;
         let now_us = self.setup.clock.wall_micros();
         match event {
-            Event::Opened => {
+            ConnectionEvent::Opened => {
                 table.on_socket_end(index);
                 self.chronicle.on_opened(index, now_us);
             }
-            Event::Ended => {
+            ConnectionEvent::Ended => {
                 table.on_socket_end(index);
                 let connection = &self.connections[usize::from(index)];
                 let wanted = connection.desired() > 0;
@@ -56,24 +56,24 @@ impl Plane {
                 let reason = reason.unwrap_or("closed on purpose");
                 self.chronicle.on_ended(index, reason, wanted, now_us);
             }
-            Event::Mute => self.chronicle.on_mute(index, now_us),
-            Event::Checked(credentials, accepted) => {
+            ConnectionEvent::Mute => self.chronicle.on_mute(index, now_us),
+            ConnectionEvent::Checked(credentials, accepted) => {
                 let others = self.credential_state.has_checked_others(&credentials);
                 let worthwhile = self.credential_state.on_checked(credentials, accepted);
                 self.set_credentials(worthwhile);
                 let state = self.credential_state.report();
                 self.chronicle.on_judged(&state, others, now_us);
             }
-            Event::Sent(Command::Subscribe(tokens)) => {
+            ConnectionEvent::Sent(Command::Subscribe(tokens)) => {
                 tokens
                     .iter()
                     .for_each(|token| table.on_subscribe(*token, now));
             }
-            Event::Sent(Command::SetMode(_, tokens)) => {
+            ConnectionEvent::Sent(Command::SetMode(_, tokens)) => {
                 tokens.iter().for_each(|token| table.on_mode_change(*token));
             }
-            Event::Sent(Command::Unsubscribe(_)) => {}
-            Event::Confirm => {
+            ConnectionEvent::Sent(Command::Unsubscribe(_)) => {}
+            ConnectionEvent::Confirm => {
                 let unconfirmed = table.unconfirmed(index);
                 self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
             }

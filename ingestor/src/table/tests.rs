@@ -212,8 +212,8 @@ fn a_new_table_goes_on_where_the_old_one_was() {
 #[test]
 fn a_socket_takes_what_it_showed_with_it() {
     let mut table = Table::build(&sample(), "1", false);
-    let places = BTreeMap::from([(Token(12_192_002), 1)]);
-    table.set_places(&places);
+    let allocation = BTreeMap::from([(Token(12_192_002), 1)]);
+    table.set_allocation(&allocation);
     tick(&mut table, &full(12_192_002, 100, NOON));
     table.on_socket_end(0);
     assert!(table.row(2).seen);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use kite::session::Failure;
 use rustls::ClientConfig;
 
+use crate::connection::socket::{Socket, SocketError};
 use crate::input::credentials::{self, CredentialFiles, Credentials};
-use crate::plane::socket::{Socket, SocketError};
 
 /// What every dial needs.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Dialler {
 }
 
 /// What became of a dial.
-pub(super) struct Dialled {
+pub(super) struct DialOutcome {
     pub(super) credentials: Option<Credentials>,
     pub(super) socket: Result<Socket, DialError>,
 }
@@ -50,18 +50,18 @@ impl DialError {
 }
 
 /// Reads the credentials as they are now, and dials with them.
-pub(super) async fn dial(dialler: Dialler) -> Dialled {
+pub(super) async fn dial(dialler: Dialler) -> DialOutcome {
     let folder = dialler.credentials;
     // Reading files may block, and this thread carries ticks.
     let read = tokio::task::spawn_blocking(move || credentials::read(&folder)).await;
-    let failed = |error| Dialled {
+    let failed = |error| DialOutcome {
         credentials: None,
         socket: Err(error),
     };
     match read.unwrap_or_else(|panic| Err(panic.into())) {
         Ok(CredentialFiles::Complete(credentials)) => {
             let socket = Socket::dial(&dialler.origin, &credentials, &dialler.tls).await;
-            Dialled {
+            DialOutcome {
                 credentials: Some(credentials),
                 socket: socket.map_err(DialError::from),
             }

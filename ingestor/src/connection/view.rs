@@ -5,7 +5,7 @@ use std::time::Instant;
 use contract::report::ConnectionState;
 use kite::session::{Failure, Phase};
 
-use super::{Connection, Line};
+use super::{Connection, SocketState};
 
 impl Connection {
     /// How many tokens it should stream.
@@ -29,7 +29,7 @@ impl Connection {
     /// Whether its socket is open.
     #[must_use]
     pub const fn is_live(&self) -> bool {
-        matches!(self.line, Line::Up(_))
+        matches!(self.socket, SocketState::Connected(_))
     }
 
     /// Sockets opened so far.

@@ -1,6 +1,6 @@
 //! One WebSocket to Kite: the thin shell around bytes.
 //!
-//! Owns dialling, framing and the wording of what went wrong. Decides nothing: when to dial and
+//! Owns dial, framing and the wording of what went wrong. Decides nothing: when to dial and
 //! what to send is the session's business. Its errors never hold the address, which carries the
 //! credentials.
 
@@ -194,10 +194,10 @@ impl Socket {
         Ok(())
     }
 
-    /// Says goodbye and waits for the answer, bounded. The server then knows that the API key has
+    /// Sends a Close frame and waits for the answer, bounded. The server then knows that the API key has
     /// a connection less.
     pub async fn close(mut self) {
-        let farewell = async {
+        let closing = async {
             self.stream.close(None).await?;
             while let Some(frame) = futures::StreamExt::next(&mut self.stream).await {
                 frame?;
@@ -205,7 +205,7 @@ impl Socket {
             Ok::<(), tungstenite::Error>(())
         };
         // However it ends, the socket is dropped.
-        drop(tokio::time::timeout(CLOSE_TIMEOUT, farewell).await);
+        drop(tokio::time::timeout(CLOSE_TIMEOUT, closing).await);
     }
 }
 

@@ -6,39 +6,39 @@ use std::collections::BTreeMap;
 
 use kite::Token;
 
-/// Places `wanted` on `connections` connections of `capacity` tokens. Tokens stay where `current`
+/// Allocates `wanted` on `connections` connections of `capacity` tokens. Tokens stay where `current`
 /// has them; others go to the first connection with room, so that connection n+1 opens only when n
 /// is full. A token moves only when its connection is not allowed any more or over its capacity.
 ///
-/// `wanted` has to fit; tokens beyond the last place are left out.
+/// `wanted` has to fit; tokens beyond the last free one are left out.
 #[must_use]
-pub fn place(
+pub fn allocate(
     current: &BTreeMap<Token, u8>,
     wanted: impl IntoIterator<Item = Token>,
     connections: u8,
     capacity: u16,
 ) -> BTreeMap<Token, u8> {
     let mut room = vec![usize::from(capacity); usize::from(connections)];
-    let mut placed = BTreeMap::new();
-    let mut homeless = Vec::new();
+    let mut allocated = BTreeMap::new();
+    let mut unallocated = Vec::new();
     for token in wanted {
-        let home = current.get(&token).copied();
-        match home.and_then(|home| Some((home, room.get_mut(usize::from(home))?))) {
-            Some((home, room)) if *room > 0 => {
+        let index = current.get(&token).copied();
+        match index.and_then(|index| Some((index, room.get_mut(usize::from(index))?))) {
+            Some((index, room)) if *room > 0 => {
                 *room -= 1;
-                placed.insert(token, home);
+                allocated.insert(token, index);
             }
-            _ => homeless.push(token),
+            _ => unallocated.push(token),
         }
     }
-    for token in homeless {
+    for token in unallocated {
         let Some(free) = room.iter().position(|room| *room > 0) else {
             break;
         };
         room[free] -= 1;
-        placed.insert(token, free as u8);
+        allocated.insert(token, free as u8);
     }
-    placed
+    allocated
 }
 
 #[cfg(test)]
@@ -53,23 +53,23 @@ mod tests {
         range.map(Token)
     }
 
-    fn loads(placed: &BTreeMap<Token, u8>) -> Vec<usize> {
-        let load = |index| placed.values().filter(|home| **home == index).count();
+    fn loads(allocated: &BTreeMap<Token, u8>) -> Vec<usize> {
+        let load = |index| allocated.values().filter(|other| **other == index).count();
         (0..3).map(load).collect()
     }
 
     #[test]
     fn a_connection_opens_when_the_one_before_is_full() {
         let none = BTreeMap::new();
-        assert_eq!(loads(&place(&none, tokens(0..10), 3, 10)), [10, 0, 0]);
-        assert_eq!(loads(&place(&none, tokens(0..11), 3, 10)), [10, 1, 0]);
-        assert_eq!(loads(&place(&none, tokens(0..30), 3, 10)), [10, 10, 10]);
+        assert_eq!(loads(&allocate(&none, tokens(0..10), 3, 10)), [10, 0, 0]);
+        assert_eq!(loads(&allocate(&none, tokens(0..11), 3, 10)), [10, 1, 0]);
+        assert_eq!(loads(&allocate(&none, tokens(0..30), 3, 10)), [10, 10, 10]);
     }
 
     #[test]
-    fn freed_places_are_taken_before_a_new_connection_opens() {
-        let before = place(&BTreeMap::new(), tokens(0..11), 3, 10);
-        let after = place(&before, tokens(1..12), 3, 10);
+    fn freed_room_is_taken_before_a_new_connection_opens() {
+        let before = allocate(&BTreeMap::new(), tokens(0..11), 3, 10);
+        let after = allocate(&before, tokens(1..12), 3, 10);
         assert_eq!(after[&Token(10)], 1, "it stays although the first has room");
         assert_eq!(after[&Token(11)], 0);
     }
@@ -84,24 +84,24 @@ mod tests {
             for (wanted, connections, capacity) in steps {
                 let wanted: BTreeSet<Token> = wanted.into_iter().map(Token)
                     .take(usize::from(connections) * usize::from(capacity)).collect();
-                let placed = place(&current, wanted.iter().copied(), connections, capacity);
-                prop_assert!(placed.keys().eq(wanted.iter()));
-                let loads = loads(&placed);
+                let allocated = allocate(&current, wanted.iter().copied(), connections, capacity);
+                prop_assert!(allocated.keys().eq(wanted.iter()));
+                let loads = loads(&allocated);
                 prop_assert!(loads.iter().all(|load| *load <= usize::from(capacity)));
                 prop_assert!(loads[usize::from(connections)..].iter().all(|load| *load == 0));
-                for (token, home) in &placed {
+                for (token, index) in &allocated {
                     let Some(before) = current.get(token) else { continue };
                     let still = *before < connections
                         && wanted.iter().filter(|other| current.get(other) == Some(before)).count()
                             <= usize::from(capacity);
-                    prop_assert!(home == before || !still);
+                    prop_assert!(index == before || !still);
                 }
                 // A newcomer opens a connection only when those before it are full.
-                for (token, home) in placed.iter().filter(|(token, _)| !current.contains_key(token)) {
-                    let full = loads[..usize::from(*home)].iter().all(|load| *load == usize::from(capacity));
-                    prop_assert!(full, "{token} on {home}");
+                for (token, index) in allocated.iter().filter(|(token, _)| !current.contains_key(token)) {
+                    let full = loads[..usize::from(*index)].iter().all(|load| *load == usize::from(capacity));
+                    prop_assert!(full, "{token} on {index}");
                 }
-                current = placed;
+                current = allocated;
             }
         }
     }

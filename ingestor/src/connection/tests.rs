@@ -71,7 +71,10 @@ async fn a_dial_waits_until_the_old_socket_has_said_goodbye() {
         .await;
     }
     assert!(
-        matches!(connection.line, Line::Closing { next: Some(_), .. }),
+        matches!(
+            connection.socket,
+            SocketState::Closing { next: Some(_), .. }
+        ),
         "the server has not answered the Close frame"
     );
 

@@ -2,7 +2,9 @@
 //!
 //! Owns the socket and the dial. Must not decide when to dial or what to subscribe to.
 
+pub mod allocation;
 mod dial;
+pub mod socket;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,14 +16,14 @@ use kite::session::{Action, Failure, Session, Unconfirmed};
 use kite::{Command, Mode, Token};
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
-use super::socket::{Frame, Socket, SocketError};
 use crate::input::credentials::Credentials;
 pub use dial::Dialler;
-use dial::{Dialled, dial};
+use dial::{DialOutcome, dial};
+use socket::{Frame, Socket, SocketError};
 
 /// What the plane has to know of a connection, in the order of [`Connection::take_event`].
 #[derive(Debug)]
-pub enum Event {
+pub enum ConnectionEvent {
     /// A socket is open.
     Opened,
     /// Kite accepted or refused these credentials.
@@ -40,22 +42,22 @@ pub enum Event {
 pub struct Connection {
     index: u8,
     session: Session,
-    line: Line,
+    socket: SocketState,
     opened: u64,
     last_error: Option<String>,
     lines: LineQuota,
-    events: VecDeque<Event>,
+    events: VecDeque<ConnectionEvent>,
 }
 
-enum Line {
-    Down,
-    /// The old socket says goodbye. A dial waits for that: Kite counts both.
+enum SocketState {
+    Disconnected,
+    /// The old socket is being closed. A dial waits for that: Kite counts both.
     Closing {
-        farewell: BoxFuture<'static, ()>,
+        closed: BoxFuture<'static, ()>,
         next: Option<Dialler>,
     },
-    Dialling(BoxFuture<'static, Dialled>),
-    Up(Box<Socket>),
+    Connecting(BoxFuture<'static, DialOutcome>),
+    Connected(Box<Socket>),
 }
 
 impl std::fmt::Debug for Connection {
@@ -74,7 +76,7 @@ impl Connection {
         Self {
             index,
             session: Session::new(seed),
-            line: Line::Down,
+            socket: SocketState::Disconnected,
             opened: 0,
             last_error: None,
             lines: LineQuota::for_reasons(),
@@ -98,27 +100,24 @@ impl Connection {
     pub fn restart(&mut self, seed: u64) {
         self.session = Session::new(seed);
         self.last_error = None;
-        self.hang_up();
+        self.close();
     }
 
     /// Ends the socket politely, or the dial.
-    pub fn hang_up(&mut self) {
-        self.line = match std::mem::replace(&mut self.line, Line::Down) {
-            Line::Up(socket) => Line::Closing {
-                farewell: Box::pin(socket.close()),
+    pub fn close(&mut self) {
+        self.socket = match std::mem::replace(&mut self.socket, SocketState::Disconnected) {
+            SocketState::Connected(socket) => SocketState::Closing {
+                closed: Box::pin(socket.close()),
                 next: None,
             },
-            Line::Closing { farewell, .. } => Line::Closing {
-                farewell,
-                next: None,
-            },
-            Line::Down | Line::Dialling(_) => Line::Down,
+            SocketState::Closing { closed, .. } => SocketState::Closing { closed, next: None },
+            SocketState::Disconnected | SocketState::Connecting(_) => SocketState::Disconnected,
         };
-        self.events.push_back(Event::Ended);
+        self.events.push_back(ConnectionEvent::Ended);
     }
 
     /// What happened since the last call, oldest first.
-    pub fn take_event(&mut self) -> Option<Event> {
+    pub fn take_event(&mut self) -> Option<ConnectionEvent> {
         self.events.pop_front()
     }
 
@@ -127,7 +126,7 @@ impl Connection {
         self.session.on_ticks(now);
     }
 
-    /// Answers [`Event::Confirm`].
+    /// Answers [`ConnectionEvent::Confirm`].
     pub fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
         self.session.on_unconfirmed(tokens, now);
     }
@@ -154,7 +153,7 @@ impl Connection {
 
     /// The next frame that is there; `None` when the socket ended or there is none.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Frame>> {
-        let Line::Up(socket) = &mut self.line else {
+        let SocketState::Connected(socket) = &mut self.socket else {
             return Poll::Ready(None);
         };
         match socket.poll_frame(cx) {
@@ -173,45 +172,45 @@ impl Connection {
     /// Carries out what the session wants, as far as possible now.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
         self.session.on_timeout(now);
-        self.poll_line(cx, now);
+        self.poll_socket(cx, now);
         while let Some(action) = self.session.poll_action(now) {
             match action {
                 Action::Dial => self.dial(dialler),
                 Action::Send(command) => self.send(command, now),
-                Action::Close => self.hang_up(),
+                Action::Close => self.close(),
                 Action::Replace(silent) => {
                     let silent = silent.as_secs();
-                    self.events.push_back(Event::Mute);
-                    self.hang_up();
+                    self.events.push_back(ConnectionEvent::Mute);
+                    self.close();
                     let error =
                         format!("heartbeats but no tick for {silent} s: the socket is replaced");
                     self.note("ticker connection is mute", error, now);
                 }
                 Action::Ping => self.ping(now),
-                Action::Confirm => self.events.push_back(Event::Confirm),
+                Action::Confirm => self.events.push_back(ConnectionEvent::Confirm),
                 Action::Abandon => {
-                    self.line = Line::Down;
+                    self.socket = SocketState::Disconnected;
                     self.end("no frame or answer in time".to_owned(), now);
                 }
             }
-            self.poll_line(cx, now);
+            self.poll_socket(cx, now);
         }
-        if let Line::Up(socket) = &mut self.line
+        if let SocketState::Connected(socket) = &mut self.socket
             && let Err(error) = socket.poll_flush(cx)
         {
             self.lose(&error, now);
         }
     }
 
-    /// Completes when no goodbye is under way any more.
-    pub fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Line::Closing { farewell, next } = &mut self.line {
-            let Poll::Ready(()) = farewell.as_mut().poll(cx) else {
+    /// Completes when no socket is being closed any more.
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let SocketState::Closing { closed, next } = &mut self.socket {
+            let Poll::Ready(()) = closed.as_mut().poll(cx) else {
                 return Poll::Pending;
             };
             let next = next.take();
-            self.line = next.map_or(Line::Down, |dialler| {
-                Line::Dialling(Box::pin(dial(dialler)))
+            self.socket = next.map_or(SocketState::Disconnected, |dialler| {
+                SocketState::Connecting(Box::pin(dial(dialler)))
             });
         }
         Poll::Ready(())
@@ -221,59 +220,60 @@ impl Connection {
         let Some(dialler) = dialler.cloned() else {
             return;
         };
-        match &mut self.line {
-            Line::Closing { next, .. } => *next = Some(dialler),
-            Line::Down | Line::Dialling(_) | Line::Up(_) => {
-                self.line = Line::Dialling(Box::pin(dial(dialler)));
+        match &mut self.socket {
+            SocketState::Closing { next, .. } => *next = Some(dialler),
+            SocketState::Disconnected | SocketState::Connecting(_) | SocketState::Connected(_) => {
+                self.socket = SocketState::Connecting(Box::pin(dial(dialler)));
             }
         }
     }
 
-    fn poll_line(&mut self, cx: &mut Context<'_>, now: Instant) {
-        if self.poll_farewell(cx).is_pending() {
+    fn poll_socket(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if self.poll_closed(cx).is_pending() {
             return;
         }
-        let Line::Dialling(dialling) = &mut self.line else {
+        let SocketState::Connecting(dialling) = &mut self.socket else {
             return;
         };
-        let Poll::Ready(dialled) = dialling.as_mut().poll(cx) else {
+        let Poll::Ready(outcome) = dialling.as_mut().poll(cx) else {
             return;
         };
-        let accepted = match dialled.socket {
+        let accepted = match outcome.socket {
             Ok(socket) => {
-                self.line = Line::Up(Box::new(socket));
+                self.socket = SocketState::Connected(Box::new(socket));
                 self.opened += 1;
                 self.last_error = None;
                 self.session.on_connected(now);
                 tracing::info!(connection = self.index, "ticker connection is open");
-                self.events.push_back(Event::Opened);
+                self.events.push_back(ConnectionEvent::Opened);
                 Some(true)
             }
             Err(error) => {
-                self.line = Line::Down;
+                self.socket = SocketState::Disconnected;
                 let failure = error.failure();
                 self.session.on_dial_failed(failure, now);
                 self.end(service::exit::chain(&error).to_string(), now);
                 (failure == Failure::Refused).then_some(false)
             }
         };
-        if let (Some(accepted), Some(credentials)) = (accepted, dialled.credentials) {
-            self.events.push_back(Event::Checked(credentials, accepted));
+        if let (Some(accepted), Some(credentials)) = (accepted, outcome.credentials) {
+            self.events
+                .push_back(ConnectionEvent::Checked(credentials, accepted));
         }
     }
 
     fn send(&mut self, command: Command, now: Instant) {
-        if let Line::Up(socket) = &mut self.line
+        if let SocketState::Connected(socket) = &mut self.socket
             && let Err(error) = socket.send(command.to_json())
         {
             self.lose(&error, now);
             return;
         }
-        self.events.push_back(Event::Sent(command));
+        self.events.push_back(ConnectionEvent::Sent(command));
     }
 
     fn ping(&mut self, now: Instant) {
-        if let Line::Up(socket) = &mut self.line
+        if let SocketState::Connected(socket) = &mut self.socket
             && let Err(error) = socket.ping()
         {
             self.lose(&error, now);
@@ -281,14 +281,14 @@ impl Connection {
     }
 
     fn lose(&mut self, error: &SocketError, now: Instant) {
-        self.line = Line::Down;
+        self.socket = SocketState::Disconnected;
         self.session.on_lost(now);
         self.end(service::exit::chain(error).to_string(), now);
     }
 
     fn end(&mut self, error: String, now: Instant) {
         self.note("ticker connection is down", error, now);
-        self.events.push_back(Event::Ended);
+        self.events.push_back(ConnectionEvent::Ended);
     }
 }
 

@@ -4,8 +4,8 @@
 //! must not know that Kubernetes exists: what to stream and with which credentials are files.
 //!
 //! [`plane`] is the one task that carries ticks; around it, [`folder`] watches files and [`http`]
-//! serves what the plane last said of itself. What a tick looks like is decided in [`tick`], by
-//! pure functions.
+//! serves what the plane last said of itself. What a tick looks like is decided in [`tick_json`],
+//! by pure functions.
 
 pub mod args;
 pub mod books;
@@ -27,3 +27,4 @@ pub mod stats;
 pub mod stream;
 pub mod table;
 pub mod tick;
+pub mod tick_json;

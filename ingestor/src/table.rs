@@ -17,9 +17,9 @@ use kite::session::Unconfirmed;
 use kite::{Packet, Token};
 use rustc_hash::FxHashMap;
 
-use crate::tick::decimal;
-use crate::tick::face::Imprint;
 use crate::tick::rules::{Received, is_of_another_day, mode_of, tick_time};
+use crate::tick_json::decimal;
+use crate::tick_json::template::JsonTemplate;
 use keeping::{Keeping, Last};
 use row::Span;
 pub use row::{Class, Row};
@@ -63,7 +63,7 @@ pub struct Table {
     channels: Vec<Channel>,
     keepings: Vec<Keeping>,
     intervals: Vec<Duration>,
-    imprint: Imprint,
+    template: JsonTemplate,
     /// Last numbers of channels that are not in force now: a channel that comes back goes on.
     retired: HashMap<String, u64>,
     /// Room for the longest tick.

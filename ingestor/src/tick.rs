@@ -1,9 +1,5 @@
-//! What becomes of a packet: its time, whether it is a snapshot, and its JSON.
+//! What becomes of a packet: its time, and whether it is a snapshot.
 //!
 //! Owns the rules that consumers rely on, as pure functions. Must not know sockets or Redis.
 
-pub mod decimal;
-pub mod face;
-pub mod pen;
-pub mod render;
 pub mod rules;

@@ -3,8 +3,6 @@
 //! Owns both directions as far as the link needs them. Reading is incremental and total: any bytes,
 //! cut anywhere, give replies, "more is needed" or garbage, and never a panic.
 
-use crate::tick::decimal::write_integer;
-
 /// Longer lines and bulk strings than this answer no command that the link sends.
 const LARGEST_REPLY: usize = 64 * 1024;
 
@@ -42,6 +40,12 @@ pub fn write_bulk(out: &mut Vec<u8>, argument: &[u8]) {
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(argument);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends an integer as text.
+#[inline]
+pub fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// One reply.

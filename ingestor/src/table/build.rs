@@ -13,10 +13,10 @@ use super::{Channel, Output, Table};
 use crate::redis::resp::publish_head;
 use crate::redis::slots::slot_of;
 use crate::silence::Usual;
-use crate::tick::decimal::Decimals;
-use crate::tick::face::{Imprint, write_head};
-use crate::tick::render;
 use crate::tick::rules::FirstPackets;
+use crate::tick_json::decimal::Decimals;
+use crate::tick_json::render;
+use crate::tick_json::template::{JsonTemplate, write_head};
 
 /// Positions of keepings, by channel and what is kept.
 type Numbers = BTreeMap<(u16, Persistence), Option<u16>>;
@@ -36,7 +36,7 @@ impl Table {
                 .iter()
                 .map(|name| Channel::new(name, sharded))
                 .collect(),
-            imprint: Imprint::new(&assignment.account, epoch),
+            template: JsonTemplate::new(&assignment.account, epoch),
             ..Self::default()
         };
         let mut numbers = BTreeMap::new();
@@ -46,7 +46,7 @@ impl Table {
         table.heads.shrink_to_fit();
         let heads = table.outputs.iter().map(|output| output.head.range().len());
         let longest = heads.max().unwrap_or_default();
-        table.scratch = vec![0; render::room(longest, &table.imprint)];
+        table.scratch = vec![0; render::max_len(longest, &table.template)];
         table
     }
 

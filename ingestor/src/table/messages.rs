@@ -1,7 +1,7 @@
 //! What a tick becomes: messages, and what is kept of it.
 //!
 //! Owns which outputs a tick has and what each needs. How the JSON looks is
-//! [`crate::tick::render`]'s.
+//! [`crate::tick_json::render`]'s.
 
 use kite::{Packet, Token};
 
@@ -9,10 +9,10 @@ use super::keeping::{Last, Stream};
 use super::row::{Class, Row};
 use super::{Output, Table};
 use crate::keep::{Judged, Newest};
-use crate::tick::face::Imprint;
-use crate::tick::pen::Pen;
-use crate::tick::render::{self, Look, Tick};
 use crate::tick::rules::{Received, tick_time, volume_of};
+use crate::tick_json::render::{self, OutputFormat, Tick};
+use crate::tick_json::template::JsonTemplate;
+use crate::tick_json::writer::ByteWriter;
 
 /// One message of a tick.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +75,9 @@ impl Table {
         for output in &self.outputs[row.outputs.range()] {
             let keeping = output.keeping.map(|at| &self.keepings[usize::from(at)]);
             let head = &self.heads[output.head.range()];
-            let look = look(head, &self.imprint, row, output);
+            let format = format(head, &self.template, row, output);
             let tick = tick(row, output, packet, judged, published_us);
-            let len = render::write(&mut self.scratch, &look, &tick);
+            let len = render::write(&mut self.scratch, &format, &tick);
             let channel = &self.channels[usize::from(output.channel)];
             push(Message {
                 head: &channel.publish_head,
@@ -113,12 +113,12 @@ impl Table {
         let row = &self.rows[output.row as usize];
         let last = self.keepings[usize::from(output.keeping?)].last.as_ref()?;
         let head = &self.heads[output.head.range()];
-        let look = look(head, &self.imprint, row, output);
+        let format = format(head, &self.template, row, output);
         let tick = tick(row, output, &newest.packet, newest.judged, published_us);
-        let len = render::write(&mut self.scratch, &look, &tick);
-        let mut pen = Pen::new(&mut self.price);
-        row.decimals.write(&mut pen, newest.packet.last_price);
-        let price_len = pen.len();
+        let len = render::write(&mut self.scratch, &format, &tick);
+        let mut writer = ByteWriter::new(&mut self.price);
+        row.decimals.write(&mut writer, newest.packet.last_price);
+        let price_len = writer.len();
         // Once per instrument, however many channels it is on.
         let mut kept = row.outputs.start..row.outputs.end;
         let first = kept.find(|at| self.outputs[*at as usize].interval.is_some());
@@ -139,10 +139,15 @@ impl Table {
 }
 
 #[inline]
-fn look<'a>(head: &'a [u8], imprint: &'a Imprint, row: &Row, output: &Output) -> Look<'a> {
-    Look {
+fn format<'a>(
+    head: &'a [u8],
+    template: &'a JsonTemplate,
+    row: &Row,
+    output: &Output,
+) -> OutputFormat<'a> {
+    OutputFormat {
         head,
-        imprint,
+        template,
         shape: output.shape,
         decimals: row.decimals,
         option: row.class == Class::Option,

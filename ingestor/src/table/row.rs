@@ -7,8 +7,8 @@ use std::time::Instant;
 use kite::{InstrumentType, Mode, Segment, Token};
 
 use crate::silence::Usual;
-use crate::tick::decimal::Decimals;
 use crate::tick::rules::{FirstPackets, Received};
+use crate::tick_json::decimal::Decimals;
 
 /// What kind of instrument a row is, as metrics tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

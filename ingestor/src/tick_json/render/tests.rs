@@ -5,7 +5,7 @@ use jiff::civil::date;
 use kite::{InstrumentType, Mode, Token};
 
 use super::*;
-use crate::tick::face::write_head;
+use crate::tick_json::template::write_head;
 
 fn row(token: u32, kind: InstrumentType) -> contract::Row {
     contract::Row {
@@ -131,7 +131,7 @@ impl Scene {
             uid: String::new(),
             mock: self.mock,
         };
-        let imprint = Imprint::new(&account, "1762238000000001");
+        let template = JsonTemplate::new(&account, "1762238000000001");
         let mut head = Vec::new();
         write_head(&mut head, self.shape, &self.row);
         let packet = Packet {
@@ -139,9 +139,9 @@ impl Scene {
             last_price,
             detail,
         };
-        let look = Look {
+        let format = OutputFormat {
             head: &head,
-            imprint: &imprint,
+            template: &template,
             shape: self.shape,
             decimals: Decimals::new(self.row.token.segment().decimals()),
             option: self.row.instrument_type.is_option(),
@@ -158,8 +158,8 @@ impl Scene {
             volume_delta: self.volume_delta,
             snapshot: self.snapshot,
         };
-        let mut out = vec![0; room(head.len(), &imprint)];
-        let len = write(&mut out, &look, &tick);
+        let mut out = vec![0; max_len(head.len(), &template)];
+        let len = write(&mut out, &format, &tick);
         out.truncate(len);
         let text = String::from_utf8(out).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap();

@@ -3,7 +3,7 @@
 //! Owns how a price on the wire becomes a JSON number: from integers alone, so that no digit is an
 //! artefact of binary fractions. Must not allocate.
 
-use super::pen::Pen;
+use super::writer::ByteWriter;
 
 /// How prices of one segment are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,36 +33,30 @@ impl Decimals {
     /// Two and four decimals are written in full (`0.70`), more are trimmed, down to one digit, so
     /// that a price always has a point and readers always parse the same type.
     #[inline]
-    pub fn write(self, pen: &mut Pen<'_>, raw: i32) {
+    pub fn write(self, writer: &mut ByteWriter<'_>, raw: i32) {
         if raw < 0 {
-            pen.raw(b"-");
+            writer.raw(b"-");
         }
         let magnitude = u64::from(raw.unsigned_abs());
         if self.0 == CENTS {
-            pen.integer(magnitude / 100);
-            pen.raw(b".");
-            pen.last_digits(magnitude, 2);
+            writer.integer(magnitude / 100);
+            writer.raw(b".");
+            writer.last_digits(magnitude, 2);
         } else {
-            self.write_any(pen, magnitude);
+            self.write_any(writer, magnitude);
         }
     }
 
-    fn write_any(self, pen: &mut Pen<'_>, magnitude: u64) {
+    fn write_any(self, writer: &mut ByteWriter<'_>, magnitude: u64) {
         let scale = 10_u64.pow(u32::from(self.0));
-        pen.integer(magnitude / scale);
-        pen.raw(b".");
-        let least = pen.len() + 1;
-        pen.last_digits(magnitude % scale, usize::from(self.0).max(1));
+        writer.integer(magnitude / scale);
+        writer.raw(b".");
+        let least = writer.len() + 1;
+        writer.last_digits(magnitude % scale, usize::from(self.0).max(1));
         if self.0 >= TRIMMED_FROM {
-            pen.trim_zeros(least);
+            writer.trim_zeros(least);
         }
     }
-}
-
-/// Appends an integer.
-#[inline]
-pub fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 #[cfg(test)]
@@ -73,9 +67,9 @@ mod tests {
 
     fn text(raw: i32, decimals: u8) -> String {
         let mut room = [0; LONGEST];
-        let mut pen = Pen::new(&mut room);
-        Decimals::new(decimals).write(&mut pen, raw);
-        let len = pen.len();
+        let mut writer = ByteWriter::new(&mut room);
+        Decimals::new(decimals).write(&mut writer, raw);
+        let len = writer.len();
         String::from_utf8(room[..len].to_vec()).unwrap()
     }
 

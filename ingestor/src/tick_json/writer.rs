@@ -29,12 +29,12 @@ const POWERS: [u64; 20] = {
 
 /// Writes text from the start of its room on.
 #[derive(Debug)]
-pub struct Pen<'a> {
+pub struct ByteWriter<'a> {
     room: &'a mut [u8],
     len: usize,
 }
 
-impl<'a> Pen<'a> {
+impl<'a> ByteWriter<'a> {
     /// Begins at the start of `room`.
     #[inline]
     #[must_use]
@@ -124,11 +124,11 @@ mod tests {
 
     use super::*;
 
-    fn written(write: impl FnOnce(&mut Pen<'_>)) -> String {
+    fn written(write: impl FnOnce(&mut ByteWriter<'_>)) -> String {
         let mut room = [0; 64];
-        let mut pen = Pen::new(&mut room);
-        write(&mut pen);
-        let len = pen.len();
+        let mut writer = ByteWriter::new(&mut room);
+        write(&mut writer);
+        let len = writer.len();
         String::from_utf8(room[..len].to_vec()).unwrap()
     }
 
@@ -137,17 +137,20 @@ mod tests {
         let powers = (0..20).map(|power| 10_u64.pow(power));
         let numbers = powers.flat_map(|power| [power - 1, power, power + 1]);
         for number in numbers.chain([u64::MAX]) {
-            assert_eq!(written(|pen| pen.integer(number)), number.to_string());
+            assert_eq!(written(|writer| writer.integer(number)), number.to_string());
         }
-        assert_eq!(written(|pen| pen.signed(i64::MIN)), i64::MIN.to_string());
+        assert_eq!(
+            written(|writer| writer.signed(i64::MIN)),
+            i64::MIN.to_string()
+        );
     }
 
     #[test]
     fn zeros_are_taken_back() {
         let trimmed = |value, least| {
-            written(|pen| {
-                pen.last_digits(value, 6);
-                pen.trim_zeros(least);
+            written(|writer| {
+                writer.last_digits(value, 6);
+                writer.trim_zeros(least);
             })
         };
         assert_eq!(trimmed(1_200, 1), "0012");
@@ -158,16 +161,16 @@ mod tests {
     #[test]
     #[should_panic(expected = "out of range")]
     fn too_little_room_is_a_fault() {
-        Pen::new(&mut [0; 2]).integer(123);
+        ByteWriter::new(&mut [0; 2]).integer(123);
     }
 
     proptest! {
         #[test]
         fn numbers_are_as_anyone_writes_them(value in any::<i64>(), shift in 0_u32..64) {
             let value = value >> shift;
-            prop_assert_eq!(written(|pen| pen.signed(value)), value.to_string());
+            prop_assert_eq!(written(|writer| writer.signed(value)), value.to_string());
             let last = value.unsigned_abs() % 1_000;
-            prop_assert_eq!(written(|pen| pen.last_digits(value.unsigned_abs(), 3)), format!("{last:03}"));
+            prop_assert_eq!(written(|writer| writer.last_digits(value.unsigned_abs(), 3)), format!("{last:03}"));
         }
     }
 }

@@ -34,7 +34,7 @@ pub fn write_head(out: &mut Vec<u8>, shape: Shape, row: &Row) {
 
 /// Who publishes: the parts that are the same in every tick of an assignment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imprint {
+pub struct JsonTemplate {
     /// `"is_mock":true` or `false`.
     pub mock: bool,
     /// From behind the sequence number up to and including `"conn":`.
@@ -43,7 +43,7 @@ pub struct Imprint {
     pub tail: Vec<u8>,
 }
 
-impl Imprint {
+impl JsonTemplate {
     /// Renders the parts for `account`; `epoch` is the start of this process in microseconds.
     #[must_use]
     pub fn new(account: &Account, epoch: &str) -> Self {

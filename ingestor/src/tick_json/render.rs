@@ -8,9 +8,9 @@ use contract::Shape;
 use kite::{Depth, Detail, Full, IndexQuote, Level, Packet, Quote};
 
 use super::decimal::Decimals;
-use super::face::Imprint;
-use super::pen::Pen;
-use super::rules::mode_of;
+use super::template::JsonTemplate;
+use super::writer::ByteWriter;
+use crate::tick::rules::mode_of;
 
 /// More bytes than keys and numbers between head and tail ever take.
 const LONGEST_BODY: usize = 2048;
@@ -42,11 +42,11 @@ pub struct Tick<'a> {
 
 /// How ticks of one instrument look on one channel.
 #[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
-    /// What [`super::face::write_head`] rendered.
+pub struct OutputFormat<'a> {
+    /// What [`super::template::write_head`] rendered.
     pub head: &'a [u8],
     /// Who publishes.
-    pub imprint: &'a Imprint,
+    pub template: &'a JsonTemplate,
     /// The shape.
     pub shape: Shape,
     /// How prices are spelled.
@@ -61,49 +61,49 @@ pub struct Look<'a> {
 
 /// How many bytes a tick takes at most, with a head so long.
 #[must_use]
-pub const fn room(head: usize, imprint: &Imprint) -> usize {
-    head + imprint.source.len() + imprint.tail.len() + LONGEST_BODY
+pub const fn max_len(head: usize, template: &JsonTemplate) -> usize {
+    head + template.source.len() + template.tail.len() + LONGEST_BODY
 }
 
 /// Writes the JSON object of `tick` to the start of `out` and returns its length.
 ///
 /// # Panics
-/// When it does not fit; [`room`] says what always does.
-pub fn write(out: &mut [u8], look: &Look<'_>, tick: &Tick<'_>) -> usize {
+/// When it does not fit; [`max_len`] says what always does.
+pub fn write(out: &mut [u8], format: &OutputFormat<'_>, tick: &Tick<'_>) -> usize {
     let mut json = Json {
-        pen: Pen::new(out),
-        decimals: look.decimals,
+        writer: ByteWriter::new(out),
+        decimals: format.decimals,
     };
-    json.raw(look.head);
+    json.raw(format.head);
     json.price(tick.packet.last_price);
-    match look.shape {
-        Shape::Contract => write_contract(&mut json, look, tick),
-        Shape::Underlying => write_underlying(&mut json, look, tick),
+    match format.shape {
+        Shape::Contract => write_contract(&mut json, format, tick),
+        Shape::Underlying => write_underlying(&mut json, format, tick),
     }
     if tick.snapshot {
         json.raw(b",\"snapshot\":true");
     }
-    json.raw(&look.imprint.tail);
-    json.pen.len()
+    json.raw(&format.template.tail);
+    json.writer.len()
 }
 
-fn write_contract(json: &mut Json<'_>, look: &Look<'_>, tick: &Tick<'_>) {
+fn write_contract(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<'_>) {
     let (quote, full) = parts(tick.packet);
     json.optional(b",\"volume\":", quote.map(|quote| quote.volume));
     json.optional(b",\"oi\":", full.map(|full| full.oi));
-    if look.option {
+    if format.option {
         json.raw(b",\"iv\":null,\"delta\":null,\"gamma\":null,\"theta\":null,\"vega\":null");
     }
     json.integer(b",\"ts\":", tick.ts);
-    json.mock(look.imprint.mock);
-    if let Some(full) = full.filter(|full| look.depth && !full.depth.is_absent()) {
+    json.mock(format.template.mock);
+    if let Some(full) = full.filter(|full| format.depth && !full.depth.is_absent()) {
         json.depth(&full.depth);
     }
     if let Some(quote) = quote {
         json.integer(b",\"total_buy_quantity\":", quote.total_buy);
         json.integer(b",\"total_sell_quantity\":", quote.total_sell);
     }
-    json.origin(look.imprint, tick);
+    json.origin(format.template, tick);
     match &tick.packet.detail {
         Detail::Ltp => {}
         Detail::IndexQuote(index) | Detail::IndexFull(index, _) => json.day(Day::from(index)),
@@ -116,7 +116,7 @@ fn write_contract(json: &mut Json<'_>, look: &Look<'_>, tick: &Tick<'_>) {
     json.optional(b",\"volume_delta\":", tick.volume_delta);
 }
 
-fn write_underlying(json: &mut Json<'_>, look: &Look<'_>, tick: &Tick<'_>) {
+fn write_underlying(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<'_>) {
     let (quote, full) = parts(tick.packet);
     let price = tick.packet.last_price;
     json.raw(b",\"last_price\":");
@@ -128,12 +128,14 @@ fn write_underlying(json: &mut Json<'_>, look: &Look<'_>, tick: &Tick<'_>) {
         Detail::IndexQuote(index) | Detail::IndexFull(index, _) => json.day_twice(Day::from(index)),
         Detail::Quote(quote) | Detail::Full(quote, _) => json.day_twice(Day::from(quote)),
     }
-    let volume = quote.map(|quote| quote.volume).or(look.index.then_some(0));
+    let volume = quote
+        .map(|quote| quote.volume)
+        .or(format.index.then_some(0));
     json.optional(b",\"volume\":", volume);
     json.integer(b",\"ts\":", tick.ts);
     json.integer(b",\"timestamp\":", tick.ts);
-    json.mock(look.imprint.mock);
-    json.origin(look.imprint, tick);
+    json.mock(format.template.mock);
+    json.origin(format.template, tick);
     if let Some(quote) = quote {
         json.trade(quote);
     }
@@ -182,19 +184,19 @@ impl From<&Quote> for Day {
 }
 
 struct Json<'a> {
-    pen: Pen<'a>,
+    writer: ByteWriter<'a>,
     decimals: Decimals,
 }
 
 impl Json<'_> {
     #[inline(always)]
     fn raw(&mut self, text: &[u8]) {
-        self.pen.raw(text);
+        self.writer.raw(text);
     }
 
     #[inline]
     fn price(&mut self, raw: i32) {
-        self.decimals.write(&mut self.pen, raw);
+        self.decimals.write(&mut self.writer, raw);
     }
 
     #[inline]
@@ -208,7 +210,7 @@ impl Json<'_> {
     #[inline]
     fn integer(&mut self, key: &[u8], value: impl Into<i64>) {
         self.raw(key);
-        self.pen.signed(value.into());
+        self.writer.signed(value.into());
     }
 
     #[inline]
@@ -230,11 +232,11 @@ impl Json<'_> {
         });
     }
 
-    fn origin(&mut self, imprint: &Imprint, tick: &Tick<'_>) {
+    fn origin(&mut self, template: &JsonTemplate, tick: &Tick<'_>) {
         self.raw(b",\"v\":1,\"seq\":");
-        self.pen.integer(tick.seq);
-        self.raw(&imprint.source);
-        self.pen.integer(tick.connection.into());
+        self.writer.integer(tick.seq);
+        self.raw(&template.source);
+        self.writer.integer(tick.connection.into());
         self.raw(b",\"mode\":\"");
         self.raw(mode_of(tick.packet).as_str().as_bytes());
         self.optional(b"\",\"exchange_ts\":", tick.packet.exchange_time());
@@ -289,11 +291,11 @@ impl Json<'_> {
                 self.raw(b",");
             }
             self.raw(b"{\"quantity\":");
-            self.pen.integer(level.quantity.into());
+            self.writer.integer(level.quantity.into());
             self.raw(b",\"price\":");
             self.price(level.price);
             self.raw(b",\"orders\":");
-            self.pen.integer(level.orders.into());
+            self.writer.integer(level.orders.into());
             self.raw(b"}");
         }
     }

@@ -14,8 +14,8 @@ use contract::Assignment;
 use contract::assignment::Account;
 use serde::{Deserialize, Serialize};
 
+use crate::last_value::keys::{key_start, prefix_of};
 use crate::redis::target::Target;
-use crate::table::keeping::{key_start, prefix_of};
 use event::Event;
 
 /// What one account streams, as the directory says it.

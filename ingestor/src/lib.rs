@@ -14,7 +14,7 @@ pub mod connection;
 pub mod health;
 pub mod http;
 pub mod input;
-pub mod keep;
+pub mod last_value;
 pub mod metrics;
 pub mod pace;
 pub mod plane;

@@ -6,7 +6,6 @@
 
 pub mod chronicle;
 pub mod publisher;
-pub mod shelf;
 
 mod assign;
 mod drain;

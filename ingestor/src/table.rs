@@ -5,7 +5,6 @@
 //! the state of every instrument that stays. Must not know sockets.
 
 mod build;
-pub mod keeping;
 pub mod messages;
 pub mod row;
 
@@ -17,10 +16,10 @@ use kite::session::Unconfirmed;
 use kite::{Packet, Token};
 use rustc_hash::FxHashMap;
 
+use crate::last_value::keys::{LastValueKeys, OutputKeys};
 use crate::tick::rules::{Received, is_of_another_day, mode_of, tick_time};
 use crate::tick_json::decimal;
 use crate::tick_json::template::JsonTemplate;
-use keeping::{Keeping, Last};
 use row::Span;
 pub use row::{Class, Row};
 
@@ -34,8 +33,8 @@ struct Output {
     seq: u64,
     /// Position of its instrument.
     row: u32,
-    /// Position in [`Table::keepings`], where something is kept.
-    keeping: Option<u16>,
+    /// Position in [`Table::keys`], where something is kept.
+    keys: Option<u16>,
     /// Position of its interval, where the newest tick is kept.
     interval: Option<u16>,
 }
@@ -61,7 +60,7 @@ pub struct Table {
     row_sets: Vec<u16>,
     sets: Vec<String>,
     channels: Vec<Channel>,
-    keepings: Vec<Keeping>,
+    keys: Vec<OutputKeys>,
     intervals: Vec<Duration>,
     template: JsonTemplate,
     /// Last numbers of channels that are not in force now: a channel that comes back goes on.
@@ -186,7 +185,7 @@ impl Table {
     /// The outputs of `row` for which its newest tick is kept, each with the position of its
     /// interval in [`Table::intervals`].
     #[inline]
-    pub fn kept_outputs(&self, row: u32) -> impl Iterator<Item = (u32, u16)> + '_ {
+    pub fn stored_outputs(&self, row: u32) -> impl Iterator<Item = (u32, u16)> + '_ {
         let outputs = self.rows[row as usize].outputs;
         let outputs = outputs.start..outputs.end;
         outputs.filter_map(|at| Some((at, self.outputs[at as usize].interval?)))
@@ -194,14 +193,14 @@ impl Table {
 
     /// What is the same for outputs that are kept in one way.
     #[must_use]
-    pub fn keeping_of(&self, output: u32) -> Option<u16> {
-        self.outputs[output as usize].keeping
+    pub fn keys_of(&self, output: u32) -> Option<u16> {
+        self.outputs[output as usize].keys
     }
 
     /// How the newest ticks are kept in that way.
     #[must_use]
-    pub fn last(&self, keeping: u16) -> Option<&Last> {
-        self.keepings.get(usize::from(keeping))?.last.as_ref()
+    pub fn last(&self, keys: u16) -> Option<&LastValueKeys> {
+        self.keys.get(usize::from(keys))?.last.as_ref()
     }
 
     /// The position of the instrument that an output is of.

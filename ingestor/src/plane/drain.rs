@@ -14,7 +14,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 impl Plane {
     /// Ends everything, bounded.
     pub(super) async fn drain(mut self) {
-        self.publisher.hurry();
+        self.publisher.drain();
         for connection in &mut self.connections {
             connection.close();
         }

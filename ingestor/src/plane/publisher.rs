@@ -1,4 +1,4 @@
-//! From a frame to the links: packets are looked up, judged, numbered and rendered.
+//! From a frame to the links: packets are looked up, classified, numbered and rendered.
 //!
 //! Owns the table, the links and what waits for it. Takes every packet at once and never waits:
 //! while they take nothing, the latest packet of each token is held back. Must not know
@@ -11,7 +11,7 @@ use kite::frame::FrameError;
 use kite::{Packet, Packets, Token};
 use service::clock::Clock;
 
-use super::shelf::Shelf;
+use crate::last_value::writer::LastValueWriter;
 use crate::redis::backlog::Backlog;
 use crate::redis::links::Links;
 use crate::redis::outbox::Kind;
@@ -40,7 +40,7 @@ pub struct Publisher {
     /// The counters.
     pub stats: Stats,
     backlog: Backlog,
-    shelf: Shelf,
+    last_values: LastValueWriter,
     clock: Clock,
     batch: usize,
     batch_since: Option<Instant>,
@@ -63,7 +63,7 @@ impl Publisher {
             links,
             stats: Stats::default(),
             backlog: Backlog::default(),
-            shelf: Shelf::default(),
+            last_values: LastValueWriter::default(),
             clock,
             batch: 0,
             batch_since: None,
@@ -93,7 +93,8 @@ impl Publisher {
                 None => self.stats.conflated += 1,
             }
         }
-        self.shelf.replace(&before, &self.table, self.clock.now());
+        self.last_values
+            .replace(&before, &self.table, self.clock.now());
         self.links.forgive_keeping();
     }
 
@@ -162,19 +163,22 @@ impl Publisher {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         // Links that take nothing wake the plane when they do.
-        let kept = self.shelf.deadline().filter(|_| self.links.can_keep());
+        let kept = self
+            .last_values
+            .deadline()
+            .filter(|_| self.links.can_keep());
         kept.into_iter().chain(self.links.deadline()).min()
     }
 
     /// Writes what is to be kept without regard to intervals from now on.
-    pub const fn hurry(&mut self) {
-        self.shelf.hurry();
+    pub const fn drain(&mut self) {
+        self.last_values.drain();
     }
 
     /// Whether everything was answered, or cannot be.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        let nothing_left = self.backlog.is_empty() && self.shelf.is_idle();
+        let nothing_left = self.backlog.is_empty() && self.last_values.is_idle();
         self.links.is_idle() && (nothing_left || !self.links.is_open())
     }
 
@@ -188,7 +192,8 @@ impl Publisher {
         if verdict == Verdict::OldSnapshot {
             self.stats.old_snapshots[class] += 1;
             let old = self.table.old(received);
-            self.shelf.note(&self.table, row, packet, old, received.at);
+            self.last_values
+                .note(&self.table, row, packet, old, received.at);
             return false;
         }
         self.newest_us = received.us;
@@ -215,7 +220,7 @@ impl Publisher {
         let messages = self.table.messages(row);
         let published_us = self.stamp(messages);
         let links = &mut self.links;
-        let judged = self.table.render(row, packet, published_us, |message| {
+        let meta = self.table.render(row, packet, published_us, |message| {
             links.push(Kind::Tick, message.slot, |out| {
                 out.extend_from_slice(message.head);
                 write_bulk(out, message.json);
@@ -226,7 +231,7 @@ impl Publisher {
                 });
             }
         });
-        self.shelf.note(&self.table, row, packet, judged, now);
+        self.last_values.note(&self.table, row, packet, meta, now);
         self.batch += messages;
         self.stats.rendered[self.table.row(row).class as usize] += messages as u64;
     }
@@ -259,11 +264,11 @@ impl Publisher {
     }
 
     fn keep(&mut self, now: Instant) -> bool {
-        if !self.links.can_keep() || !self.shelf.is_due(&self.links, now) {
+        if !self.links.can_keep() || !self.last_values.is_due(&self.links, now) {
             return false;
         }
         let now_us = self.clock.wall_micros();
-        self.shelf
+        self.last_values
             .write(&mut self.table, &mut self.links, now, now_us)
     }
 

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use contract::{Assignment, Persistence};
 use rustc_hash::FxHashMap;
 
-use super::keeping::{Keeping, price_fronts};
 use super::row::{Class, Row, Span};
 use super::{Channel, Output, Table};
+use crate::last_value::keys::{OutputKeys, price_fronts};
 use crate::redis::resp::publish_head;
 use crate::redis::slots::slot_of;
 use crate::silence::Usual;
@@ -18,7 +18,7 @@ use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
 use crate::tick_json::template::{JsonTemplate, write_head};
 
-/// Positions of keepings, by channel and what is kept.
+/// Positions of keys, by channel and what is kept.
 type Numbers = BTreeMap<(u16, Persistence), Option<u16>>;
 
 impl Table {
@@ -61,15 +61,15 @@ impl Table {
             let keep = output
                 .keep
                 .and_then(|keep| assignment.keeps.get(usize::from(keep)));
-            let keeping = keep.and_then(|keep| {
+            let keys = keep.and_then(|keep| {
                 let number = numbers.entry((output.channel, *keep));
                 *number.or_insert_with(|| {
                     let name = &assignment.channels[usize::from(output.channel)];
-                    self.keepings.push(Keeping::new(name, keep, mock));
-                    u16::try_from(self.keepings.len() - 1).ok()
+                    self.keys.push(OutputKeys::new(name, keep, mock));
+                    u16::try_from(self.keys.len() - 1).ok()
                 })
             });
-            let interval = keeping.and_then(|at| self.interval(at));
+            let interval = keys.and_then(|at| self.interval(at));
             self.outputs.push(Output {
                 channel: output.channel,
                 shape: output.shape,
@@ -77,7 +77,7 @@ impl Table {
                 head,
                 seq: 0,
                 row: position,
-                keeping,
+                keys,
                 interval,
             });
         }
@@ -85,10 +85,10 @@ impl Table {
             start: outputs,
             end: self.outputs.len() as u32,
         };
-        let is_kept = self.outputs[outputs.range()]
+        let is_stored = self.outputs[outputs.range()]
             .iter()
             .any(|output| output.interval.is_some());
-        let fronts = if is_kept {
+        let fronts = if is_stored {
             price_fronts(row, mock)
         } else {
             Default::default()
@@ -125,9 +125,9 @@ impl Table {
         });
     }
 
-    /// The position of a keeping's interval.
-    fn interval(&mut self, keeping: u16) -> Option<u16> {
-        let last = self.keepings[usize::from(keeping)].last.as_ref()?;
+    /// The position of the interval of these keys.
+    fn interval(&mut self, keys: u16) -> Option<u16> {
+        let last = self.keys[usize::from(keys)].last.as_ref()?;
         let known = self.intervals.iter().position(|one| *one == last.interval);
         let at = known.unwrap_or_else(|| {
             self.intervals.push(last.interval);

@@ -5,10 +5,10 @@
 
 use kite::{Packet, Token};
 
-use super::keeping::{Last, Stream};
 use super::row::{Class, Row};
 use super::{Output, Table};
-use crate::keep::{Judged, Newest};
+use crate::last_value::keys::{LastValueKeys, StreamKey};
+use crate::last_value::schedule::{LastTick, TickMeta};
 use crate::tick::rules::{Received, tick_time, volume_of};
 use crate::tick_json::render::{self, OutputFormat, Tick};
 use crate::tick_json::template::JsonTemplate;
@@ -24,25 +24,25 @@ pub struct Message<'a> {
     /// The JSON.
     pub json: &'a [u8],
     /// The stream that takes it too.
-    pub stream: Option<&'a Stream>,
+    pub stream: Option<&'a StreamKey>,
 }
 
 /// The newest tick of an instrument as it is kept for one output.
 #[derive(Clone, Copy, Debug)]
-pub struct Kept<'a> {
+pub struct LastValue<'a> {
     /// How.
-    pub last: &'a Last,
+    pub last: &'a LastValueKeys,
     /// The instrument.
     pub token: Token,
     /// The JSON.
     pub json: &'a [u8],
     /// The price, where it is to be kept for this output.
-    pub price: Option<KeptPrice<'a>>,
+    pub price: Option<LastPrice<'a>>,
 }
 
 /// A price as it is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct KeptPrice<'a> {
+pub struct LastPrice<'a> {
     /// What stands in front of it in each command that keeps it, with the slot of the key.
     pub fronts: [(&'a [u8], u16); 2],
     /// As text.
@@ -59,10 +59,10 @@ impl Table {
         packet: &Packet,
         published_us: i64,
         mut push: impl FnMut(Message<'_>),
-    ) -> Judged {
+    ) -> TickMeta {
         let row = &mut self.rows[row as usize];
         let volume = volume_of(packet);
-        let judged = Judged {
+        let meta = TickMeta {
             received_us: row.came_us,
             ts: row.ts,
             volume_delta: volume
@@ -73,26 +73,26 @@ impl Table {
         };
         row.volume = volume.or(row.volume);
         for output in &self.outputs[row.outputs.range()] {
-            let keeping = output.keeping.map(|at| &self.keepings[usize::from(at)]);
+            let keys = output.keys.map(|at| &self.keys[usize::from(at)]);
             let head = &self.heads[output.head.range()];
             let format = format(head, &self.template, row, output);
-            let tick = tick(row, output, packet, judged, published_us);
+            let tick = tick(row, output, packet, meta, published_us);
             let len = render::write(&mut self.scratch, &format, &tick);
             let channel = &self.channels[usize::from(output.channel)];
             push(Message {
                 head: &channel.publish_head,
                 slot: channel.slot,
                 json: &self.scratch[..len],
-                stream: keeping.and_then(|keeping| keeping.stream.as_ref()),
+                stream: keys.and_then(|keys| keys.stream.as_ref()),
             });
         }
-        judged
+        meta
     }
 
     /// What is kept of a first packet of a session that is over: it is no tick.
     #[must_use]
-    pub fn old(&self, received: Received) -> Judged {
-        Judged {
+    pub fn old(&self, received: Received) -> TickMeta {
+        TickMeta {
             received_us: received.us,
             ts: tick_time(None, received.us, 0),
             volume_delta: None,
@@ -102,19 +102,19 @@ impl Table {
     }
 
     /// Renders what is kept of an instrument for the output at `output`; `None` where nothing is.
-    pub fn render_kept(
+    pub fn render_last_value(
         &mut self,
         output: u32,
-        newest: &Newest,
+        newest: &LastTick,
         published_us: i64,
-    ) -> Option<Kept<'_>> {
+    ) -> Option<LastValue<'_>> {
         let at = output;
         let output = &self.outputs[at as usize];
         let row = &self.rows[output.row as usize];
-        let last = self.keepings[usize::from(output.keeping?)].last.as_ref()?;
+        let last = self.keys[usize::from(output.keys?)].last.as_ref()?;
         let head = &self.heads[output.head.range()];
         let format = format(head, &self.template, row, output);
-        let tick = tick(row, output, &newest.packet, newest.judged, published_us);
+        let tick = tick(row, output, &newest.packet, newest.meta, published_us);
         let len = render::write(&mut self.scratch, &format, &tick);
         let mut writer = ByteWriter::new(&mut self.price);
         row.decimals.write(&mut writer, newest.packet.last_price);
@@ -122,14 +122,14 @@ impl Table {
         // Once per instrument, however many channels it is on.
         let mut kept = row.outputs.start..row.outputs.end;
         let first = kept.find(|at| self.outputs[*at as usize].interval.is_some());
-        let price = (newest.judged.current && first == Some(at)).then(|| {
+        let price = (newest.meta.current && first == Some(at)).then(|| {
             let fronts = row
                 .prices
                 .map(|(front, slot)| (&self.heads[front.range()], slot));
             let text = &self.price[..price_len];
-            KeptPrice { fronts, text }
+            LastPrice { fronts, text }
         });
-        Some(Kept {
+        Some(LastValue {
             last,
             token: row.token,
             json: &self.scratch[..len],
@@ -161,17 +161,17 @@ const fn tick<'a>(
     row: &Row,
     output: &Output,
     packet: &'a Packet,
-    judged: Judged,
+    meta: TickMeta,
     published_us: i64,
 ) -> Tick<'a> {
     Tick {
         packet,
         seq: output.seq,
         connection: row.connection,
-        ts: judged.ts,
-        received_us: judged.received_us,
+        ts: meta.ts,
+        received_us: meta.received_us,
         published_us,
-        volume_delta: judged.volume_delta,
-        snapshot: judged.snapshot,
+        volume_delta: meta.volume_delta,
+        snapshot: meta.snapshot,
     }
 }

@@ -97,7 +97,7 @@ impl Row {
     /// Whether its newest tick is kept in Redis.
     #[inline]
     #[must_use]
-    pub const fn is_kept(&self) -> bool {
+    pub const fn is_stored(&self) -> bool {
         self.prices[0].0.start < self.prices[0].0.end
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kite::{Packet, Token};
 
-use crate::keep::{Judged, Keeper, Newest};
+use super::schedule::{LastTick, TickMeta, WriteSchedule};
 use crate::redis::links::Links;
 use crate::redis::outbox::Kind;
 use crate::redis::resp::write_bulk;
@@ -26,48 +26,49 @@ const SLACK: Duration = Duration::from_millis(10);
 /// So many ticks are written between two looks at the links.
 const TURN: usize = 64;
 
-/// The shelf of one process.
+/// Writes the last values of one process.
 #[derive(Debug, Default)]
-pub struct Shelf {
-    keeper: Keeper,
+pub struct LastValueWriter {
+    schedule: WriteSchedule,
     /// [`Links::changes`] when everything was marked the last time: another server may know nothing.
     changes: u64,
     /// The price that each row's keys hold, and since when.
     prices: Vec<Option<(i32, Instant)>>,
-    /// The command that is being gathered.
-    gathered: Gathered,
+    /// The command that ticks are gathered for.
+    pending: PendingWrite,
     /// Outputs whose keys cannot be written now.
     waiting: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
-struct Gathered {
-    keeping: u16,
+struct PendingWrite {
+    keys: u16,
     ticks: usize,
     fields: Vec<u8>,
 }
 
-impl Shelf {
+impl LastValueWriter {
     /// Notes the newest tick of a row.
     #[inline]
-    pub fn note(&mut self, table: &Table, row: u32, packet: &Packet, judged: Judged, now: Instant) {
-        if table.row(row).is_kept() {
-            self.keeper
-                .note(row, packet, judged, table.kept_outputs(row), now);
+    pub fn note(&mut self, table: &Table, row: u32, packet: &Packet, meta: TickMeta, now: Instant) {
+        if table.row(row).is_stored() {
+            self.schedule
+                .note(row, packet, meta, table.stored_outputs(row), now);
         }
     }
 
     /// Goes over to `table`, where `before` were the tokens of the one before. What is known of
     /// instruments that stay is written again: their keys may be others.
     pub fn replace(&mut self, before: &[Token], table: &Table, now: Instant) {
-        let known = self.keeper.take_all();
+        let known = self.schedule.take_all();
         let rows = table.rows().len();
         self.prices.clear();
         self.prices.resize(rows, None);
-        self.keeper.reset(rows, table.outputs(), table.intervals());
+        self.schedule
+            .reset(rows, table.outputs(), table.intervals());
         for (token, newest) in before.iter().zip(known) {
             if let (Some(row), Some(newest)) = (table.find(*token), newest) {
-                self.keeper.restore(row, newest);
+                self.schedule.restore(row, newest);
             }
         }
         self.mark_all(table, now);
@@ -89,72 +90,69 @@ impl Shelf {
         let mut written = 0;
         while written < TURN
             && links.can_keep()
-            && let Some(output) = self.keeper.take(now)
+            && let Some(output) = self.schedule.take(now)
         {
             written += 1;
             let row = table.row_of(output);
-            if let Some(newest) = self.keeper.newest(row) {
+            if let Some(newest) = self.schedule.newest(row) {
                 let price = &mut self.prices[row as usize];
                 let times = (now, now_us);
-                if !self
-                    .gathered
-                    .add(table, links, output, newest, price, times)
-                {
+                if !self.pending.add(table, links, output, newest, price, times) {
                     self.waiting.push(output);
                 }
             }
         }
-        self.gathered.send(table, links);
+        self.pending.send(table, links);
         self.wait(table, links, now);
         written > 0
     }
 
-    /// Whether [`Shelf::write`] has something to do.
+    /// Whether [`LastValueWriter::write`] has something to do.
     #[must_use]
     pub fn is_due(&self, links: &Links, now: Instant) -> bool {
-        self.changes != links.changes() || self.keeper.is_due(now)
+        self.changes != links.changes() || self.schedule.is_due(now)
     }
 
     /// Has what could not be written tried again after its interval. At the end there is none: what
     /// waits for one server while another takes keys is left.
     fn wait(&mut self, table: &Table, links: &Links, now: Instant) {
-        if self.keeper.is_hurried() && links.can_keep() {
+        if self.schedule.is_draining() && links.can_keep() {
             self.waiting.clear();
         }
         for output in self.waiting.drain(..) {
-            let kept = table.kept_outputs(table.row_of(output));
-            self.keeper
+            let kept = table.stored_outputs(table.row_of(output));
+            self.schedule
                 .mark(kept.filter(|(other, _)| *other == output), now);
         }
     }
 
     /// Writes what is left without regard to intervals from now on.
-    pub const fn hurry(&mut self) {
-        self.keeper.hurry();
+    pub const fn drain(&mut self) {
+        self.schedule.drain();
     }
 
     /// Whether nothing is left to write.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.keeper.is_idle()
+        self.schedule.is_idle()
     }
 
     /// When a turn has to come for what is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.keeper.deadline().map(|due| due + SLACK)
+        self.schedule.deadline().map(|due| due + SLACK)
     }
 
     fn mark_all(&mut self, table: &Table, now: Instant) {
         for row in 0..table.rows().len() as u32 {
-            if self.keeper.newest(row).is_some() {
-                self.keeper.mark(table.kept_outputs(row), now);
+            if self.schedule.newest(row).is_some() {
+                self.schedule.mark(table.stored_outputs(row), now);
             }
         }
     }
 }
 
-impl Gathered {
+impl PendingWrite {
     /// Adds the tick of one output; a price is sent at once, if `known` is another or gets old.
     /// Whether all of it was taken: in a cluster each key may be with another server.
     fn add(
@@ -162,18 +160,18 @@ impl Gathered {
         table: &mut Table,
         links: &mut Links,
         output: u32,
-        newest: &Newest,
+        newest: &LastTick,
         known: &mut Option<(i32, Instant)>,
         (now, now_us): (Instant, i64),
     ) -> bool {
-        let Some(keeping) = table.keeping_of(output) else {
+        let Some(keys) = table.keys_of(output) else {
             return true;
         };
-        if self.ticks == TICKS || self.keeping != keeping {
+        if self.ticks == TICKS || self.keys != keys {
             self.send(table, links);
-            self.keeping = keeping;
+            self.keys = keys;
         }
-        let Some(kept) = table.render_kept(output, newest, now_us) else {
+        let Some(kept) = table.render_last_value(output, newest, now_us) else {
             return true;
         };
         let mut whole = true;
@@ -207,7 +205,7 @@ impl Gathered {
 
     fn send(&mut self, table: &Table, links: &mut Links) {
         if self.ticks > 0
-            && let Some(last) = table.last(self.keeping)
+            && let Some(last) = table.last(self.keys)
         {
             links.push(Kind::Kept, last.slot, |out| {
                 last.write_ticks(out, self.ticks, &self.fields);

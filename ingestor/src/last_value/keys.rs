@@ -18,16 +18,16 @@ const MILLIS_DIGITS: usize = 13;
 
 /// How ticks of one channel are kept.
 #[derive(Clone, Debug, Default)]
-pub struct Keeping {
+pub struct OutputKeys {
     /// The newest of each instrument.
-    pub last: Option<Last>,
+    pub last: Option<LastValueKeys>,
     /// All of them.
-    pub stream: Option<Stream>,
+    pub stream: Option<StreamKey>,
 }
 
 /// How the newest tick of each instrument is kept.
 #[derive(Clone, Debug)]
-pub struct Last {
+pub struct LastValueKeys {
     /// How often at most.
     pub interval: Duration,
     /// How long a price stays.
@@ -42,7 +42,7 @@ pub struct Last {
 
 /// The stream that takes every tick.
 #[derive(Clone, Debug)]
-pub struct Stream {
+pub struct StreamKey {
     /// The slot of its key.
     pub slot: u16,
     /// Up to where its length stands.
@@ -65,19 +65,19 @@ pub const fn key_start(mock: bool) -> &'static str {
     if mock { MOCK } else { "" }
 }
 
-impl Keeping {
+impl OutputKeys {
     /// How `keep` is done for a channel.
     #[must_use]
     pub fn new(channel: &str, keep: &Persistence, mock: bool) -> Self {
         let prefix = format!("{}{}", key_start(mock), prefix_of(channel));
         Self {
-            last: keep.last.map(|last| Last::new(&prefix, last)),
-            stream: keep.stream.map(|stream| Stream::new(&prefix, stream)),
+            last: keep.last.map(|last| LastValueKeys::new(&prefix, last)),
+            stream: keep.stream.map(|stream| StreamKey::new(&prefix, stream)),
         }
     }
 }
 
-impl Last {
+impl LastValueKeys {
     fn new(prefix: &str, last: LastValuePersistence) -> Self {
         let (mut key, mut expiry) = (Vec::new(), Vec::new());
         let hash = format!("{prefix}:last");
@@ -127,7 +127,7 @@ pub fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 2] {
     })
 }
 
-impl Stream {
+impl StreamKey {
     fn new(prefix: &str, length: StreamLength) -> Self {
         let mut front = Vec::new();
         write_head(&mut front, 8);
@@ -207,8 +207,8 @@ mod tests {
             }),
             stream: Some(StreamLength::Entries(1_000)),
         };
-        let keeping = Keeping::new("ticker:nifty:options", &keep, false);
-        let (last, stream) = (keeping.last.unwrap(), keeping.stream.unwrap());
+        let keys = OutputKeys::new("ticker:nifty:options", &keep, false);
+        let (last, stream) = (keys.last.unwrap(), keys.stream.unwrap());
         let mut out = Vec::new();
         last.write_ticks(&mut out, 1, b"$1\r\n7\r\n$2\r\n{}\r\n");
         assert_eq!(words(&out), "HSET ticker:nifty:last 7 {}");
@@ -220,13 +220,13 @@ mod tests {
             stream: Some(StreamLength::Seconds(60)),
             ..keep
         };
-        let keeping = Keeping::new("ticker:equity", &keep, true);
+        let keys = OutputKeys::new("ticker:equity", &keep, true);
         for (now, oldest) in [
             (1_764_570_660_000_000, "1764570600000"),
             (0, "0000000000000"),
         ] {
             out.clear();
-            keeping.stream.as_ref().unwrap().write(&mut out, b"{}", now);
+            keys.stream.as_ref().unwrap().write(&mut out, b"{}", now);
             let expected = format!("XADD mock:ticker:stream MINID ~ {oldest} * d {{}}");
             assert_eq!(words(&out), expected);
         }
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_price_is_kept_by_symbol_and_by_token() {
         let row = crate::table::tests::sample().instruments.remove(0);
-        let last = Last::new(
+        let last = LastValueKeys::new(
             "x",
             LastValuePersistence {
                 interval_ms: 1,

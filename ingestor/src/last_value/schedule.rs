@@ -1,4 +1,4 @@
-//! The newest tick of every instrument, and which of them are still to be written.
+//! The last tick of every instrument, and which of them are still to be written.
 //!
 //! Owns the pace: an instrument is written once per interval however often it ticks, and what is
 //! due is spread over the interval, so that ticks in between are not held up. Pure; must not know
@@ -14,16 +14,16 @@ const STEP: Duration = Duration::from_millis(5);
 
 /// The newest tick of one instrument.
 #[derive(Clone, Copy, Debug)]
-pub struct Newest {
+pub struct LastTick {
     /// What Kite sent.
     pub packet: Packet,
     /// What was decided about it.
-    pub judged: Judged,
+    pub meta: TickMeta,
 }
 
 /// What was decided about a packet.
 #[derive(Clone, Copy, Debug)]
-pub struct Judged {
+pub struct TickMeta {
     /// When its frame left the socket, epoch microseconds.
     pub received_us: i64,
     /// Its time in epoch seconds.
@@ -39,11 +39,11 @@ pub struct Judged {
 /// The newest ticks and the queues of what is to be written, one queue per interval. Places are
 /// outputs by their position in the table.
 #[derive(Debug, Default)]
-pub struct Keeper {
-    newest: Vec<Option<Box<Newest>>>,
+pub struct WriteSchedule {
+    newest: Vec<Option<Box<LastTick>>>,
     dirty: Vec<bool>,
     queues: Vec<Queue>,
-    hurry: bool,
+    draining: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ struct Queue {
     next: Option<Instant>,
 }
 
-impl Keeper {
+impl WriteSchedule {
     /// Forgets everything and makes room for `rows` instruments, `outputs` outputs and these
     /// intervals.
     pub fn reset(&mut self, rows: usize, outputs: usize, intervals: &[Duration]) {
@@ -75,7 +75,7 @@ impl Keeper {
     }
 
     /// Takes the newest ticks out, by row.
-    pub fn take_all(&mut self) -> Vec<Option<Box<Newest>>> {
+    pub fn take_all(&mut self) -> Vec<Option<Box<LastTick>>> {
         std::mem::take(&mut self.newest)
     }
 
@@ -86,19 +86,19 @@ impl Keeper {
         &mut self,
         row: u32,
         packet: &Packet,
-        judged: Judged,
+        meta: TickMeta,
         outputs: impl Iterator<Item = (u32, u16)>,
         now: Instant,
     ) {
         match &mut self.newest[row as usize] {
             Some(known) => {
                 known.packet = *packet;
-                known.judged = judged;
+                known.meta = meta;
             }
             unknown => {
-                *unknown = Some(Box::new(Newest {
+                *unknown = Some(Box::new(LastTick {
                     packet: *packet,
-                    judged,
+                    meta,
                 }));
             }
         }
@@ -106,7 +106,7 @@ impl Keeper {
     }
 
     /// Puts back what was known of a row.
-    pub fn restore(&mut self, row: u32, newest: Box<Newest>) {
+    pub fn restore(&mut self, row: u32, newest: Box<LastTick>) {
         self.newest[row as usize] = Some(newest);
     }
 
@@ -122,28 +122,28 @@ impl Keeper {
 
     /// The newest tick of a row.
     #[must_use]
-    pub fn newest(&self, row: u32) -> Option<&Newest> {
+    pub fn newest(&self, row: u32) -> Option<&LastTick> {
         self.newest[row as usize].as_deref()
     }
 
     /// The next output that is to be written at `now`; it counts as written.
     pub fn take(&mut self, now: Instant) -> Option<u32> {
-        let hurry = self.hurry;
+        let draining = self.draining;
         let mut queues = self.queues.iter_mut();
-        let output = queues.find_map(|queue| queue.take(now, hurry))?;
+        let output = queues.find_map(|queue| queue.take(now, draining))?;
         self.dirty[output as usize] = false;
         Some(output)
     }
 
     /// Writes what is left without regard to intervals: this is the end.
-    pub const fn hurry(&mut self) {
-        self.hurry = true;
+    pub const fn drain(&mut self) {
+        self.draining = true;
     }
 
     /// Whether this is the end.
     #[must_use]
-    pub const fn is_hurried(&self) -> bool {
-        self.hurry
+    pub const fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Whether nothing is to be written any more.
@@ -156,7 +156,7 @@ impl Keeper {
     /// Whether something is to be written at `now`.
     #[must_use]
     pub fn is_due(&self, now: Instant) -> bool {
-        self.hurry || self.deadline().is_some_and(|at| at <= now)
+        self.draining || self.deadline().is_some_and(|at| at <= now)
     }
 
     /// When something is due.
@@ -187,8 +187,8 @@ impl Queue {
         }
     }
 
-    fn take(&mut self, now: Instant, hurry: bool) -> Option<u32> {
-        if !hurry && self.next.is_none_or(|next| now < next) && self.left == 0 {
+    fn take(&mut self, now: Instant, draining: bool) -> Option<u32> {
+        if !draining && self.next.is_none_or(|next| now < next) && self.left == 0 {
             return None;
         }
         if self.left == 0 {
@@ -244,7 +244,7 @@ mod tests {
         }
     }
 
-    const JUDGED: Judged = Judged {
+    const META: TickMeta = TickMeta {
         received_us: 0,
         ts: 0,
         volume_delta: None,
@@ -252,64 +252,64 @@ mod tests {
         current: true,
     };
 
-    fn keeper(outputs: u32) -> Keeper {
-        let mut keeper = Keeper::default();
-        keeper.reset(outputs as usize, outputs as usize, &[INTERVAL]);
-        keeper
+    fn schedule(outputs: u32) -> WriteSchedule {
+        let mut schedule = WriteSchedule::default();
+        schedule.reset(outputs as usize, outputs as usize, &[INTERVAL]);
+        schedule
     }
 
-    fn tick(keeper: &mut Keeper, row: u32, price: i32, now: Instant) {
-        keeper.note(row, &packet(price), JUDGED, [(row, 0)].into_iter(), now);
+    fn tick(schedule: &mut WriteSchedule, row: u32, price: i32, now: Instant) {
+        schedule.note(row, &packet(price), META, [(row, 0)].into_iter(), now);
     }
 
-    fn taken(keeper: &mut Keeper, now: Instant) -> Vec<u32> {
-        std::iter::from_fn(|| keeper.take(now)).collect()
+    fn taken(schedule: &mut WriteSchedule, now: Instant) -> Vec<u32> {
+        std::iter::from_fn(|| schedule.take(now)).collect()
     }
 
     #[test]
     fn the_first_tick_is_written_at_once_and_the_next_after_an_interval() {
-        let (start, mut keeper) = (start(), keeper(2));
-        tick(&mut keeper, 1, 1, start);
-        assert_eq!(taken(&mut keeper, start), [1]);
+        let (start, mut schedule) = (start(), schedule(2));
+        tick(&mut schedule, 1, 1, start);
+        assert_eq!(taken(&mut schedule, start), [1]);
         for price in 2..50 {
-            tick(&mut keeper, 1, price, start + Duration::from_millis(100));
+            tick(&mut schedule, 1, price, start + Duration::from_millis(100));
         }
         let early = start + INTERVAL - Duration::from_millis(1);
-        assert!(taken(&mut keeper, early).is_empty());
-        assert_eq!(keeper.deadline(), Some(start + INTERVAL));
-        assert_eq!(taken(&mut keeper, start + INTERVAL), [1]);
-        assert_eq!(keeper.newest(1).unwrap().packet.last_price, 49);
-        assert_eq!(keeper.deadline(), None);
-        assert!(keeper.is_idle());
+        assert!(taken(&mut schedule, early).is_empty());
+        assert_eq!(schedule.deadline(), Some(start + INTERVAL));
+        assert_eq!(taken(&mut schedule, start + INTERVAL), [1]);
+        assert_eq!(schedule.newest(1).unwrap().packet.last_price, 49);
+        assert_eq!(schedule.deadline(), None);
+        assert!(schedule.is_idle());
     }
 
     #[test]
     fn much_is_spread_over_the_interval() {
-        let (start, mut keeper) = (start(), keeper(3_000));
+        let (start, mut schedule) = (start(), schedule(3_000));
         for row in 0..3_000 {
-            tick(&mut keeper, row, 1, start);
+            tick(&mut schedule, row, 1, start);
         }
         let mut most = 0;
         let mut all = Vec::new();
         for step in 0..50 {
             let now = start + STEP * step;
-            let part = taken(&mut keeper, now);
+            let part = taken(&mut schedule, now);
             most = most.max(part.len());
             all.extend(part);
         }
         assert_eq!((most, all.len()), (60, 3_000));
-        assert!(keeper.is_idle());
+        assert!(schedule.is_idle());
     }
 
     #[test]
     fn at_the_end_everything_is_written() {
-        let (start, mut keeper) = (start(), keeper(3_000));
+        let (start, mut schedule) = (start(), schedule(3_000));
         for row in 0..3_000 {
-            tick(&mut keeper, row, 1, start);
+            tick(&mut schedule, row, 1, start);
         }
-        keeper.hurry();
-        assert_eq!(taken(&mut keeper, start).len(), 3_000);
-        assert!(keeper.is_idle());
+        schedule.drain();
+        assert_eq!(taken(&mut schedule, start).len(), 3_000);
+        assert!(schedule.is_idle());
     }
 
     proptest! {
@@ -319,12 +319,12 @@ mod tests {
         fn every_newest_tick_is_written_and_once_in_a_round(
             steps in proptest::collection::vec((0_u32..20, 0_u64..40), 1..300)
         ) {
-            let (start, mut keeper) = (start(), keeper(20));
+            let (start, mut schedule) = (start(), schedule(20));
             let mut now = start;
             let mut writes = [0_u128; 20];
             let mut pending = [false; 20];
-            let mut write = |keeper: &mut Keeper, pending: &mut [bool; 20], now: Instant| {
-                while let Some(output) = keeper.take(now) {
+            let mut write = |schedule: &mut WriteSchedule, pending: &mut [bool; 20], now: Instant| {
+                while let Some(output) = schedule.take(now) {
                     let at = output as usize;
                     assert!(pending[at], "nothing changed");
                     pending[at] = false;
@@ -333,23 +333,23 @@ mod tests {
             };
             for (row, millis) in steps {
                 let then = now + Duration::from_millis(millis);
-                while let Some(due) = keeper.deadline().filter(|due| *due <= then) {
+                while let Some(due) = schedule.deadline().filter(|due| *due <= then) {
                     now = now.max(due);
-                    write(&mut keeper, &mut pending, now);
+                    write(&mut schedule, &mut pending, now);
                 }
                 now = then;
-                tick(&mut keeper, row, 1, now);
+                tick(&mut schedule, row, 1, now);
                 pending[row as usize] = true;
             }
-            while let Some(due) = keeper.deadline() {
+            while let Some(due) = schedule.deadline() {
                 prop_assert!(due <= now + INTERVAL + STEP);
                 now = now.max(due);
-                write(&mut keeper, &mut pending, now);
+                write(&mut schedule, &mut pending, now);
             }
             prop_assert_eq!(pending, [false; 20]);
             let rounds = (now - start).as_nanos() / INTERVAL.as_nanos() + 1;
             prop_assert!(writes.iter().all(|count| *count <= rounds), "{writes:?} in {rounds}");
-            prop_assert!(keeper.is_idle());
+            prop_assert!(schedule.is_idle());
         }
     }
 }

@@ -16,10 +16,10 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use tokio::sync::watch;
 
 use crate::clerk;
+use crate::pipeline::instruments::InstrumentClass;
 use crate::recorder;
 use crate::report::Snapshot;
 use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
-use crate::table::Class;
 
 /// Prefix of what the replaced service did not have.
 pub const PREFIX: &str = "kiteticker";
@@ -74,7 +74,7 @@ impl Page<'_> {
         let stats = &snapshot.stats;
         let mut ticks =
             self.counter("ticks_processed", "Ticks received, by what became of them")?;
-        for class in Class::ALL {
+        for class in InstrumentClass::ALL {
             let kind = ("tick_type", class.as_str());
             let (accepted, old) = (
                 stats.accepted[class as usize],
@@ -84,7 +84,7 @@ impl Page<'_> {
             count(&mut ticks, &[kind, ("status", "old_snapshot")], old)?;
         }
         let mut published = self.counter("ticks_published", "Messages handed to the Redis link")?;
-        for class in Class::ALL {
+        for class in InstrumentClass::ALL {
             let kind = ("tick_type", class.as_str());
             count(&mut published, &[kind], stats.rendered[class as usize])?;
         }
@@ -111,7 +111,7 @@ impl Page<'_> {
             "tick_processing_latency_seconds",
             "From the socket to the Redis link's buffer",
         )?;
-        for class in Class::ALL {
+        for class in InstrumentClass::ALL {
             let labels = [("tick_type", class.as_str())];
             let histogram = &stats.latency[class as usize];
             distribute(
@@ -326,7 +326,7 @@ mod tests {
             subscribed: vec![442, 0, 0],
             ..Snapshot::default()
         };
-        snapshot.stats.accepted[Class::Option as usize] = 7;
+        snapshot.stats.accepted[InstrumentClass::Option as usize] = 7;
         snapshot.stats.batches.observe(&BATCH_BOUNDS, 3.0, 1);
         snapshot.link.published = 7;
         let (_sender, receiver) = watch::channel(Arc::new(snapshot));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use contract::report::SetReport;
 
-use crate::tick::rules::{Received, is_of_another_day};
+use crate::pipeline::accept::rules::{ReceiveTime, is_of_another_day};
 
 /// The paces of all sets, by name.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Paces {
     /// they usually get.
     pub fn look(
         &mut self,
-        sets: Vec<(SetReport, Option<Received>)>,
+        sets: Vec<(SetReport, Option<ReceiveTime>)>,
         now: Instant,
     ) -> Vec<SetReport> {
         let mut before = std::mem::take(&mut self.0);
@@ -58,7 +58,7 @@ impl Paces {
 /// Learns from the times of newest ticks, looked at about once a second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
-    newest: Option<Received>,
+    newest: Option<ReceiveTime>,
     /// Ticks may have been missed since the newest one: the next interval says nothing.
     interrupted: bool,
     /// The usual time between two ticks, once there were two. Intervals below a second are not
@@ -78,7 +78,7 @@ impl Pace {
     }
 
     /// The newest tick came then. `interrupted`: ticks may have been missed since the last look.
-    pub fn look(&mut self, newest: Option<Received>, interrupted: bool) {
+    pub fn look(&mut self, newest: Option<ReceiveTime>, interrupted: bool) {
         self.interrupted |= interrupted;
         let before = std::mem::replace(&mut self.newest, newest);
         let (Some(before), Some(newest)) = (before, newest) else {
@@ -129,8 +129,8 @@ mod tests {
             self.start + Duration::from_secs(second)
         }
 
-        fn received(&self, second: u64) -> Received {
-            Received {
+        fn received(&self, second: u64) -> ReceiveTime {
+            ReceiveTime {
                 at: self.at(second),
                 us: (second.cast_signed() + self.step) * 1_000_000,
             }
@@ -245,7 +245,7 @@ mod tests {
             late += u32::from(tick > 10 && interval > usual.saturating_mul(5));
             time += interval;
             let at = world.start + time;
-            pace.look(Some(Received { at, us: 0 }), false);
+            pace.look(Some(ReceiveTime { at, us: 0 }), false);
         }
         assert!(late < 10, "{late} of 10,000");
     }

@@ -5,7 +5,6 @@
 //! anything but readiness.
 
 pub mod chronicle;
-pub mod publisher;
 
 mod assign;
 mod drain;
@@ -29,11 +28,12 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::socket::Frame;
 use crate::connection::{Connection, Dialler};
 use crate::input::credential_state::CredentialState;
+use crate::pipeline::Pipeline;
 use crate::redis::links::Links;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
 use chronicle::Chronicle;
-use publisher::Publisher;
+
 pub use setup::{Order, Setup};
 
 /// Frames of one connection that are read before the others have their turn.
@@ -54,7 +54,7 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 pub struct Plane {
     setup: Setup,
     random: fastrand::Rng,
-    publisher: Publisher,
+    pipeline: Pipeline,
     connections: Vec<Connection>,
     /// Which connection carries which token.
     allocation: BTreeMap<Token, u8>,
@@ -85,7 +85,7 @@ impl Plane {
             .map(|index| Connection::new(index, random.u64(..)))
             .collect();
         Self {
-            publisher: Publisher::new(links, setup.clock.clone()),
+            pipeline: Pipeline::new(links, setup.clock.clone()),
             connections,
             allocation: BTreeMap::new(),
             dialler: None,
@@ -124,7 +124,7 @@ impl Plane {
             let more = self.read_frames(cx);
             let now = self.setup.clock.now();
             changed |= self.poll_connections(cx, now);
-            changed |= self.publisher.poll(cx, now);
+            changed |= self.pipeline.poll(cx, now);
             self.tell();
             if changed || now >= self.next_report {
                 self.publish_snapshot(now);
@@ -193,19 +193,19 @@ impl Plane {
             self.record(index as u8, &frame);
             match frame {
                 Frame::Binary(bytes) => {
-                    if self.publisher.on_frame(&bytes, now) {
+                    if self.pipeline.on_frame(&bytes, now) {
                         self.connections[index].on_ticks(now);
-                        let (us, index) = (self.publisher.stats.last_tick_us, index as u8);
-                        let table = &self.publisher.table;
+                        let (us, index) = (self.pipeline.stats.last_tick_us, index as u8);
+                        let instruments = &self.pipeline.instruments;
                         self.chronicle
-                            .on_ticks(index, us, || table.tokens_of(index));
+                            .on_ticks(index, us, || instruments.tokens_of(index));
                     }
                 }
                 Frame::Text(text) => self.on_text(index, &text, now),
                 Frame::Control => {}
             }
-            if self.publisher.is_batch_full(now) {
-                self.publisher.poll(cx, now);
+            if self.pipeline.is_batch_full(now) {
+                self.pipeline.poll(cx, now);
             }
         }
         true
@@ -231,14 +231,14 @@ impl Plane {
     fn deadline(&self) -> Instant {
         let connections = self.connections.iter().filter_map(Connection::deadline);
         connections
-            .chain(self.publisher.deadline())
+            .chain(self.pipeline.deadline())
             .fold(self.next_report, Instant::min)
     }
 
     /// Tells each session how long its tokens may be without a tick.
     fn judge_silence(&mut self) {
         for connection in &mut self.connections {
-            let rows = self.publisher.table.carried_by(connection.index());
+            let rows = self.pipeline.instruments.carried_by(connection.index());
             let usual =
                 self.silences[usize::from(connection.index())].look(connection.live(), rows);
             connection.set_usual_silence(usual);
@@ -249,7 +249,7 @@ impl Plane {
         self.judge_silence();
         let snapshot = report::snapshot(
             &mut self.facts,
-            &self.publisher,
+            &self.pipeline,
             &self.connections,
             &self.credential_state,
             now,

@@ -3,7 +3,6 @@
 //! Owns the protocol, the link and what waits for it. Must not know what a tick is.
 
 pub mod access;
-pub mod backlog;
 pub mod commands;
 pub mod counts;
 pub mod greeting;

@@ -13,11 +13,11 @@ use contract::report::{
 use crate::connection::Connection;
 use crate::input::credential_state::CredentialState;
 use crate::pace::Paces;
-use crate::plane::publisher::Publisher;
+use crate::pipeline::Pipeline;
+use crate::pipeline::accept::rules::ReceiveTime;
+use crate::pipeline::instruments::{AssignedInstrument, AssignedInstruments};
 use crate::redis::counts::Counts;
 use crate::stats::Stats;
-use crate::table::{Row, Table};
-use crate::tick::rules::Received;
 
 /// A token that was subscribed to and not seen for this long is silent.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
@@ -88,29 +88,29 @@ impl Facts {
 /// Copies out how everything is at `now`.
 pub fn snapshot(
     facts: &mut Facts,
-    publisher: &Publisher,
+    pipeline: &Pipeline,
     connections: &[Connection],
     credential_state: &CredentialState,
     now: Instant,
 ) -> Snapshot {
-    let (table, stats) = (&publisher.table, &publisher.stats);
+    let (instruments, stats) = (&pipeline.instruments, &pipeline.stats);
     facts.rate.update(stats.ticks, now);
     let credentials = credential_state.report();
-    let rows = table.rows();
+    let rows = instruments.rows();
     let silent = rows.iter().filter(|row| is_silent(row, now));
     let report = Report {
         assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
         epoch: facts.epoch.clone(),
         assignment: facts.applied.clone(),
         assignment_error: facts.assignment_error.as_deref().map(cut),
-        redis: redis(publisher, now),
+        redis: redis(pipeline, now),
         connections: connections
             .iter()
             .filter(|connection| connection.desired() > 0 || connection.is_live())
-            .map(|connection| connection_report(connection, table, &credentials))
+            .map(|connection| connection_report(connection, instruments, &credentials))
             .collect(),
         credentials,
-        sets: facts.paces.look(sets(table, now), now),
+        sets: facts.paces.look(sets(instruments, now), now),
         assigned: rows.len() as u32,
         streaming: rows.iter().filter(|row| row.seen).count() as u32,
         ticks_total: stats.ticks,
@@ -133,20 +133,20 @@ pub fn snapshot(
             })
             .collect(),
         stats: stats.clone(),
-        link: publisher.links.counts(),
+        link: pipeline.links.counts(),
         made: Some(now),
     }
 }
 
-fn redis(publisher: &Publisher, now: Instant) -> RedisReport {
-    let counts = publisher.links.counts();
-    let trouble = publisher.links.trouble(now);
+fn redis(pipeline: &Pipeline, now: Instant) -> RedisReport {
+    let counts = pipeline.links.counts();
+    let trouble = pipeline.links.trouble(now);
     RedisReport {
         connected: trouble.is_none(),
         error: trouble.as_deref().map(cut),
-        keys_error: publisher.links.keys_trouble(now).as_deref().map(cut),
+        keys_error: pipeline.links.keys_trouble(now).as_deref().map(cut),
         published: counts.published,
-        conflated: publisher.stats.conflated,
+        conflated: pipeline.stats.conflated,
         unknown: counts.unknown,
         refused: counts.failed,
     }
@@ -154,10 +154,10 @@ fn redis(publisher: &Publisher, now: Instant) -> RedisReport {
 
 fn connection_report(
     connection: &Connection,
-    table: &Table,
+    instruments: &AssignedInstruments,
     credentials: &CredentialsReport,
 ) -> ConnectionReport {
-    let rows = table.rows().iter();
+    let rows = instruments.rows().iter();
     let rows = rows.filter(|row| row.connection == connection.index());
     let newest = rows.clone().filter_map(|row| row.received).max();
     let state = match (connection.state(), credentials) {
@@ -177,8 +177,8 @@ fn connection_report(
 }
 
 /// The sets, each with the time of its newest tick.
-fn sets(table: &Table, now: Instant) -> Vec<(SetReport, Option<Received>)> {
-    let named = table.sets().iter().map(|name| SetReport {
+fn sets(instruments: &AssignedInstruments, now: Instant) -> Vec<(SetReport, Option<ReceiveTime>)> {
+    let named = instruments.sets().iter().map(|name| SetReport {
         name: name.clone(),
         assigned: 0,
         streaming: 0,
@@ -188,8 +188,8 @@ fn sets(table: &Table, now: Instant) -> Vec<(SetReport, Option<Received>)> {
         usual_interval_ms: None,
     });
     let mut sets: Vec<_> = named.map(|set| (set, None)).collect();
-    for row in table.rows() {
-        for set in table.sets_of(row) {
+    for row in instruments.rows() {
+        for set in instruments.sets_of(row) {
             let (set, newest) = &mut sets[usize::from(*set)];
             set.assigned += 1;
             set.streaming += u32::from(row.seen);
@@ -200,7 +200,7 @@ fn sets(table: &Table, now: Instant) -> Vec<(SetReport, Option<Received>)> {
     sets
 }
 
-fn is_silent(row: &Row, now: Instant) -> bool {
+fn is_silent(row: &AssignedInstrument, now: Instant) -> bool {
     let subscribed = row.subscribed;
     !row.seen
         && subscribed.is_some_and(|since| now.saturating_duration_since(since) >= SILENT_AFTER)

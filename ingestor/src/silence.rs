@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::pace::Pace;
-use crate::table::Row;
+use crate::pipeline::instruments::AssignedInstrument;
 
 /// So many ticks have to be missing. With ticks that come by chance, a pause of twenty times their
 /// mean interval is seen once in half a billion.
@@ -66,7 +66,7 @@ impl Silence {
     pub fn look<'a>(
         &mut self,
         live: Option<(Instant, Instant)>,
-        rows: impl Iterator<Item = &'a Row> + Clone,
+        rows: impl Iterator<Item = &'a AssignedInstrument> + Clone,
     ) -> Option<Duration> {
         let since = live.map(|(since, _)| since);
         let interrupted = since.is_none() || since != self.since;
@@ -95,9 +95,9 @@ impl Silence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Table;
-    use crate::table::tests::sample;
-    use crate::tick::rules::Received;
+    use crate::pipeline::accept::rules::ReceiveTime;
+    use crate::pipeline::instruments::AssignedInstruments;
+    use crate::pipeline::instruments::tests::sample;
 
     fn start() -> Instant {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
@@ -130,9 +130,9 @@ mod tests {
         assert!(usual.get().is_some());
     }
 
-    fn rows(intervals: &[Option<u64>], received: Instant) -> Vec<Row> {
-        let table = Table::build(&sample(), "1", false);
-        let mut row = table.rows()[0].clone();
+    fn rows(intervals: &[Option<u64>], received: Instant) -> Vec<AssignedInstrument> {
+        let instruments = AssignedInstruments::build(&sample(), "1", false);
+        let mut row = instruments.rows()[0].clone();
         intervals
             .iter()
             .map(|interval| {
@@ -140,7 +140,7 @@ mod tests {
                 if let Some(interval) = interval {
                     row.usual.learn(seconds(*interval));
                 }
-                row.received = Some(Received {
+                row.received = Some(ReceiveTime {
                     at: received,
                     us: 0,
                 });
@@ -167,7 +167,7 @@ mod tests {
     fn what_stopped_while_others_went_on_is_expected_less() {
         let start = start();
         let mut all = rows(&[Some(1), Some(1)], start + seconds(10));
-        all[1].received = Some(Received {
+        all[1].received = Some(ReceiveTime {
             at: start + seconds(110),
             us: 0,
         });
@@ -186,7 +186,7 @@ mod tests {
             let received = start + seconds(second - second % 60);
             let mut rows = rows(&[Some(60); 5], received);
             for row in &mut rows {
-                row.received = Some(Received {
+                row.received = Some(ReceiveTime {
                     at: received,
                     us: 1_764_570_600_000_000,
                 });

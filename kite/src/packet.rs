@@ -4,7 +4,7 @@
 //! big-endian. Prices stay the signed integers of the wire; [`crate::Segment::decimals`] says where
 //! the point is. Must not allocate on decode.
 
-use crate::Token;
+use crate::{Mode, Token};
 
 /// A decoded packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +185,25 @@ impl Packet {
             Detail::IndexFull(..) => INDEX_FULL_LEN,
             Detail::Quote(_) => QUOTE_LEN,
             Detail::Full(..) => FULL_LEN,
+        }
+    }
+
+    /// The mode that it was sent in, by its kind.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        match self.detail {
+            Detail::Ltp => Mode::Ltp,
+            Detail::IndexQuote(_) | Detail::Quote(_) => Mode::Quote,
+            Detail::IndexFull(..) | Detail::Full(..) => Mode::Full,
+        }
+    }
+
+    /// The day's volume, where the packet has one.
+    #[must_use]
+    pub const fn volume(&self) -> Option<u32> {
+        match &self.detail {
+            Detail::Quote(quote) | Detail::Full(quote, _) => Some(quote.volume),
+            Detail::Ltp | Detail::IndexQuote(_) | Detail::IndexFull(..) => None,
         }
     }
 

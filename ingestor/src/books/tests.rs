@@ -7,7 +7,7 @@ use super::*;
 
 /// The table's sample, of which everything is kept.
 fn assignment() -> Assignment {
-    let mut assignment = crate::table::tests::sample();
+    let mut assignment = crate::pipeline::instruments::tests::sample();
     assignment.channels = vec![
         "ticker:equity".to_owned(),
         "ticker:nifty:options".to_owned(),

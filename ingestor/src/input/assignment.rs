@@ -11,8 +11,8 @@ use contract::sealed::UnsealError;
 use contract::{Assignment, Sealed};
 
 use crate::books::Books;
+use crate::pipeline::instruments::AssignedInstruments;
 use crate::redis::target::{InvalidTarget, Target};
-use crate::table::Table;
 
 /// A checked assignment with everything prepared.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct PreparedAssignment {
     /// Whether updates of the account's orders are told.
     pub order_updates: bool,
     /// The instruments.
-    pub table: Table,
+    pub instruments: AssignedInstruments,
     /// What the directory has to say of them.
     pub books: Arc<Books>,
 }
@@ -76,7 +76,7 @@ pub fn prepare(
         },
         books: Arc::new(Books::new(&assignment, target.clone())),
         order_updates: assignment.order_updates,
-        table: Table::build(&assignment, epoch, target.is_sharded()),
+        instruments: AssignedInstruments::build(&assignment, epoch, target.is_sharded()),
         account: assignment.account,
         websocket: assignment.websocket,
         connections: assignment.connections,
@@ -107,7 +107,7 @@ fn check_age(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::tests::sample;
+    use crate::pipeline::instruments::tests::sample;
 
     fn applied(generation: u64, uid: &str) -> AppliedAssignment {
         AppliedAssignment {

@@ -204,7 +204,7 @@ mod tests {
     use contract::mount::{ACCESS_TOKEN_FILE, API_KEY_FILE};
 
     use super::*;
-    use crate::table::tests::sample;
+    use crate::pipeline::instruments::tests::sample;
 
     fn folders(root: &Path) -> MountedFolders {
         MountedFolders::new(

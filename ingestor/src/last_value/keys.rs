@@ -234,7 +234,9 @@ mod tests {
 
     #[test]
     fn a_price_is_kept_by_symbol_and_by_token() {
-        let row = crate::table::tests::sample().instruments.remove(0);
+        let row = crate::pipeline::instruments::tests::sample()
+            .instruments
+            .remove(0);
         let last = LastValueKeys::new(
             "x",
             LastValuePersistence {

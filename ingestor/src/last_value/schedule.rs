@@ -37,7 +37,7 @@ pub struct TickMeta {
 }
 
 /// The newest ticks and the queues of what is to be written, one queue per interval. Places are
-/// outputs by their position in the table.
+/// outputs by their position among those of all instruments.
 #[derive(Debug, Default)]
 pub struct WriteSchedule {
     newest: Vec<Option<Box<LastTick>>>,

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use kite::{Packet, Token};
 
 use super::schedule::{LastTick, TickMeta, WriteSchedule};
+use crate::pipeline::instruments::AssignedInstruments;
 use crate::redis::links::Links;
 use crate::redis::outbox::Kind;
 use crate::redis::resp::write_bulk;
-use crate::table::Table;
 
 /// So many ticks go in one command: Redis serves others between two of them.
 const TICKS: usize = 16;
@@ -50,34 +50,41 @@ struct PendingWrite {
 impl LastValueWriter {
     /// Notes the newest tick of a row.
     #[inline]
-    pub fn note(&mut self, table: &Table, row: u32, packet: &Packet, meta: TickMeta, now: Instant) {
-        if table.row(row).is_stored() {
+    pub fn note(
+        &mut self,
+        instruments: &AssignedInstruments,
+        row: u32,
+        packet: &Packet,
+        meta: TickMeta,
+        now: Instant,
+    ) {
+        if instruments.row(row).is_stored() {
             self.schedule
-                .note(row, packet, meta, table.stored_outputs(row), now);
+                .note(row, packet, meta, instruments.stored_outputs(row), now);
         }
     }
 
-    /// Goes over to `table`, where `before` were the tokens of the one before. What is known of
+    /// Goes over to `instruments`, where `before` were the tokens of the one before. What is known of
     /// instruments that stay is written again: their keys may be others.
-    pub fn replace(&mut self, before: &[Token], table: &Table, now: Instant) {
+    pub fn replace(&mut self, before: &[Token], instruments: &AssignedInstruments, now: Instant) {
         let known = self.schedule.take_all();
-        let rows = table.rows().len();
+        let rows = instruments.rows().len();
         self.prices.clear();
         self.prices.resize(rows, None);
         self.schedule
-            .reset(rows, table.outputs(), table.intervals());
+            .reset(rows, instruments.outputs(), instruments.intervals());
         for (token, newest) in before.iter().zip(known) {
-            if let (Some(row), Some(newest)) = (table.find(*token), newest) {
+            if let (Some(row), Some(newest)) = (instruments.find(*token), newest) {
                 self.schedule.restore(row, newest);
             }
         }
-        self.mark_all(table, now);
+        self.mark_all(instruments, now);
     }
 
     /// Writes what is due, a part at a time; whether there was anything.
     pub fn write(
         &mut self,
-        table: &mut Table,
+        instruments: &mut AssignedInstruments,
         links: &mut Links,
         now: Instant,
         now_us: i64,
@@ -85,7 +92,7 @@ impl LastValueWriter {
         if self.changes != links.changes() {
             self.changes = links.changes();
             self.prices.fill(None);
-            self.mark_all(table, now);
+            self.mark_all(instruments, now);
         }
         let mut written = 0;
         while written < TURN
@@ -93,17 +100,20 @@ impl LastValueWriter {
             && let Some(output) = self.schedule.take(now)
         {
             written += 1;
-            let row = table.row_of(output);
+            let row = instruments.row_of(output);
             if let Some(newest) = self.schedule.newest(row) {
                 let price = &mut self.prices[row as usize];
                 let times = (now, now_us);
-                if !self.pending.add(table, links, output, newest, price, times) {
+                if !self
+                    .pending
+                    .add(instruments, links, output, newest, price, times)
+                {
                     self.waiting.push(output);
                 }
             }
         }
-        self.pending.send(table, links);
-        self.wait(table, links, now);
+        self.pending.send(instruments, links);
+        self.wait(instruments, links, now);
         written > 0
     }
 
@@ -115,12 +125,12 @@ impl LastValueWriter {
 
     /// Has what could not be written tried again after its interval. At the end there is none: what
     /// waits for one server while another takes keys is left.
-    fn wait(&mut self, table: &Table, links: &Links, now: Instant) {
+    fn wait(&mut self, instruments: &AssignedInstruments, links: &Links, now: Instant) {
         if self.schedule.is_draining() && links.can_keep() {
             self.waiting.clear();
         }
         for output in self.waiting.drain(..) {
-            let kept = table.stored_outputs(table.row_of(output));
+            let kept = instruments.stored_outputs(instruments.row_of(output));
             self.schedule
                 .mark(kept.filter(|(other, _)| *other == output), now);
         }
@@ -143,10 +153,10 @@ impl LastValueWriter {
         self.schedule.deadline().map(|due| due + SLACK)
     }
 
-    fn mark_all(&mut self, table: &Table, now: Instant) {
-        for row in 0..table.rows().len() as u32 {
+    fn mark_all(&mut self, instruments: &AssignedInstruments, now: Instant) {
+        for row in 0..instruments.rows().len() as u32 {
             if self.schedule.newest(row).is_some() {
-                self.schedule.mark(table.stored_outputs(row), now);
+                self.schedule.mark(instruments.stored_outputs(row), now);
             }
         }
     }
@@ -157,21 +167,21 @@ impl PendingWrite {
     /// Whether all of it was taken: in a cluster each key may be with another server.
     fn add(
         &mut self,
-        table: &mut Table,
+        instruments: &mut AssignedInstruments,
         links: &mut Links,
         output: u32,
         newest: &LastTick,
         known: &mut Option<(i32, Instant)>,
         (now, now_us): (Instant, i64),
     ) -> bool {
-        let Some(keys) = table.keys_of(output) else {
+        let Some(keys) = instruments.keys_of(output) else {
             return true;
         };
         if self.ticks == TICKS || self.keys != keys {
-            self.send(table, links);
+            self.send(instruments, links);
             self.keys = keys;
         }
-        let Some(kept) = table.render_last_value(output, newest, now_us) else {
+        let Some(kept) = instruments.render_last_value(output, newest, now_us) else {
             return true;
         };
         let mut whole = true;
@@ -203,9 +213,9 @@ impl PendingWrite {
         whole
     }
 
-    fn send(&mut self, table: &Table, links: &mut Links) {
+    fn send(&mut self, instruments: &AssignedInstruments, links: &mut Links) {
         if self.ticks > 0
-            && let Some(last) = table.last(self.keys)
+            && let Some(last) = instruments.last(self.keys)
         {
             links.push(Kind::Kept, last.slot, |out| {
                 last.write_ticks(out, self.ticks, &self.fields);

@@ -16,23 +16,23 @@ impl Plane {
     pub(super) fn assign(&mut self, assigned: PreparedAssignment) {
         tracing::info!(
             generation = assigned.applied.generation,
-            instruments = assigned.table.rows().len(),
+            instruments = assigned.instruments.rows().len(),
             "assignment is in force"
         );
-        self.publisher.replace(assigned.table);
-        self.publisher.set_target(&assigned.target);
+        self.pipeline.replace(assigned.instruments);
+        self.pipeline.set_target(&assigned.target);
         self.order_updates = assigned.order_updates;
         self.setup.books.send_replace(Some(assigned.books));
         self.go_to(assigned.websocket);
         self.allocation = allocation::allocate(
             &self.allocation,
-            self.publisher.table.rows().iter().map(|row| row.token),
+            self.pipeline.instruments.rows().iter().map(|row| row.token),
             assigned.connections,
             assigned.tokens_per_connection,
         );
-        self.publisher.table.set_allocation(&self.allocation);
+        self.pipeline.instruments.set_allocation(&self.allocation);
         let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
-        for row in self.publisher.table.rows() {
+        for row in self.pipeline.instruments.rows() {
             desired[usize::from(row.connection)].insert(row.token, row.mode);
         }
         for (connection, desired) in self.connections.iter_mut().zip(desired) {

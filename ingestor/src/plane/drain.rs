@@ -14,22 +14,22 @@ const DRAIN: Duration = Duration::from_secs(2);
 impl Plane {
     /// Ends everything, bounded.
     pub(super) async fn drain(mut self) {
-        self.publisher.drain();
+        self.pipeline.drain();
         for connection in &mut self.connections {
             connection.close();
         }
         let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
         let ended = poll_fn(|cx| {
             let now = self.setup.clock.now();
-            while self.publisher.poll(cx, now) {}
-            while let Some(deadline) = self.publisher.deadline() {
+            while self.pipeline.poll(cx, now) {}
+            while let Some(deadline) = self.pipeline.deadline() {
                 alarm.as_mut().reset(deadline.into());
                 if alarm.as_mut().poll(cx).is_pending() {
                     break;
                 }
-                self.publisher.poll(cx, self.setup.clock.now());
+                self.pipeline.poll(cx, self.setup.clock.now());
             }
-            let mut ended = self.publisher.is_drained();
+            let mut ended = self.pipeline.is_drained();
             for connection in &mut self.connections {
                 ended &= connection.poll_closed(cx).is_ready();
             }

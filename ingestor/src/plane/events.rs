@@ -14,7 +14,7 @@ impl Plane {
     pub(super) fn on_text(&mut self, index: usize, text: &str, now: Instant) {
         match ServerText::parse(text) {
             ServerText::Error(message) => {
-                self.publisher.stats.errors.server_error += 1;
+                self.pipeline.stats.errors.server_error += 1;
                 self.connections[index].on_server_error(&message, now);
             }
             ServerText::Order(order) if self.order_updates => {
@@ -41,15 +41,15 @@ impl Plane {
     }
 
     fn on_event(&mut self, index: u8, event: ConnectionEvent, now: Instant) {
-        let table = &mut self.publisher.table;
+        let instruments = &mut self.pipeline.instruments;
         let now_us = self.setup.clock.wall_micros();
         match event {
             ConnectionEvent::Opened => {
-                table.on_socket_end(index);
+                instruments.on_socket_end(index);
                 self.chronicle.on_opened(index, now_us);
             }
             ConnectionEvent::Ended => {
-                table.on_socket_end(index);
+                instruments.on_socket_end(index);
                 let connection = &self.connections[usize::from(index)];
                 let wanted = connection.desired() > 0;
                 let reason = connection.last_error().filter(|_| wanted);
@@ -67,14 +67,16 @@ impl Plane {
             ConnectionEvent::Sent(Command::Subscribe(tokens)) => {
                 tokens
                     .iter()
-                    .for_each(|token| table.on_subscribe(*token, now));
+                    .for_each(|token| instruments.on_subscribe(*token, now));
             }
             ConnectionEvent::Sent(Command::SetMode(_, tokens)) => {
-                tokens.iter().for_each(|token| table.on_mode_change(*token));
+                tokens
+                    .iter()
+                    .for_each(|token| instruments.on_mode_change(*token));
             }
             ConnectionEvent::Sent(Command::Unsubscribe(_)) => {}
             ConnectionEvent::Confirm => {
-                let unconfirmed = table.unconfirmed(index);
+                let unconfirmed = instruments.unconfirmed(index);
                 self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
             }
         }

@@ -10,7 +10,6 @@ use kite::{Depth, Detail, Full, IndexQuote, Level, Packet, Quote};
 use super::decimal::Decimals;
 use super::template::JsonTemplate;
 use super::writer::ByteWriter;
-use crate::tick::rules::mode_of;
 
 /// More bytes than keys and numbers between head and tail ever take.
 const LONGEST_BODY: usize = 2048;
@@ -238,7 +237,7 @@ impl Json<'_> {
         self.raw(&template.source);
         self.writer.integer(tick.connection.into());
         self.raw(b",\"mode\":\"");
-        self.raw(mode_of(tick.packet).as_str().as_bytes());
+        self.raw(tick.packet.mode().as_str().as_bytes());
         self.optional(b"\",\"exchange_ts\":", tick.packet.exchange_time());
         self.optional(b",\"last_trade_ts\":", tick.packet.last_trade_time());
         self.integer(b",\"recv_us\":", tick.received_us);

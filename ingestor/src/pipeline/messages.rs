@@ -5,11 +5,10 @@
 
 use kite::{Packet, Token};
 
-use super::row::{Class, Row};
-use super::{Output, Table};
+use super::accept::rules::{ReceiveTime, tick_time};
+use super::instruments::{AssignedInstrument, AssignedInstruments, InstrumentClass, Output};
 use crate::last_value::keys::{LastValueKeys, StreamKey};
 use crate::last_value::schedule::{LastTick, TickMeta};
-use crate::tick::rules::{Received, tick_time, volume_of};
 use crate::tick_json::render::{self, OutputFormat, Tick};
 use crate::tick_json::template::JsonTemplate;
 use crate::tick_json::writer::ByteWriter;
@@ -49,7 +48,7 @@ pub struct LastPrice<'a> {
     pub text: &'a [u8],
 }
 
-impl Table {
+impl AssignedInstruments {
     /// Renders the newest accepted packet of `row`, one message per output, and returns what else is
     /// kept of it.
     #[inline]
@@ -61,7 +60,7 @@ impl Table {
         mut push: impl FnMut(Message<'_>),
     ) -> TickMeta {
         let row = &mut self.rows[row as usize];
-        let volume = volume_of(packet);
+        let volume = packet.volume();
         let meta = TickMeta {
             received_us: row.came_us,
             ts: row.ts,
@@ -91,7 +90,7 @@ impl Table {
 
     /// What is kept of a first packet of a session that is over: it is no tick.
     #[must_use]
-    pub fn old(&self, received: Received) -> TickMeta {
+    pub fn old_snapshot(&self, received: ReceiveTime) -> TickMeta {
         TickMeta {
             received_us: received.us,
             ts: tick_time(None, received.us, 0),
@@ -142,7 +141,7 @@ impl Table {
 fn format<'a>(
     head: &'a [u8],
     template: &'a JsonTemplate,
-    row: &Row,
+    row: &AssignedInstrument,
     output: &Output,
 ) -> OutputFormat<'a> {
     OutputFormat {
@@ -150,15 +149,15 @@ fn format<'a>(
         template,
         shape: output.shape,
         decimals: row.decimals,
-        option: row.class == Class::Option,
-        index: row.class == Class::Underlying,
+        option: row.class == InstrumentClass::Option,
+        index: row.class == InstrumentClass::Underlying,
         depth: output.depth,
     }
 }
 
 #[inline]
 const fn tick<'a>(
-    row: &Row,
+    row: &AssignedInstrument,
     output: &Output,
     packet: &'a Packet,
     meta: TickMeta,

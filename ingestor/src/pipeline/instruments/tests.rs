@@ -1,13 +1,15 @@
-//! Tests of the table: numbering, what stays over a change, and what every tick carries.
+//! Tests of the instruments: numbering, what stays over a change, and what every tick carries.
 
 use std::time::{Duration, Instant};
 
 use contract::Assignment;
 use contract::assignment::Account;
-use kite::{Detail, Full, InstrumentType, Mode, Quote};
+use kite::{Detail, Full, InstrumentType, Mode, Packet, Quote};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::pipeline::accept::TickKind;
+use crate::pipeline::accept::rules::ReceiveTime;
 
 const NOON_US: i64 = 1_764_570_600_000_000; // 2025-12-01 12:00:00 IST
 pub(crate) const NOON: u32 = 1_764_570_600;
@@ -91,35 +93,48 @@ pub(crate) fn full(token: u32, volume: u32, exchange_time: u32) -> Packet {
     }
 }
 
-fn noon() -> Received {
+fn noon() -> ReceiveTime {
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     let at = Instant::now();
-    Received { at, us: NOON_US }
+    ReceiveTime { at, us: NOON_US }
 }
 
-fn rendered(table: &mut Table, packet: &Packet) -> Vec<Value> {
-    let row = table.find(packet.token).unwrap();
+fn rendered(instruments: &mut AssignedInstruments, packet: &Packet) -> Vec<Value> {
+    let row = instruments.find(packet.token).unwrap();
     let mut messages = Vec::new();
-    table.render(row, packet, NOON_US + 5, |message| {
+    instruments.render(row, packet, NOON_US + 5, |message| {
         messages.push(serde_json::from_slice(message.json).unwrap());
     });
     messages
 }
 
-fn tick(table: &mut Table, packet: &Packet) -> Vec<Value> {
-    let row = table.find(packet.token).unwrap();
-    assert_ne!(table.accept(row, packet, noon()), Verdict::OldSnapshot);
-    rendered(table, packet)
+/// Through the first two stages.
+fn accept(
+    instruments: &mut AssignedInstruments,
+    packet: &Packet,
+    received: ReceiveTime,
+) -> TickKind {
+    let row = instruments.find(packet.token).unwrap();
+    let kind = instruments.accept(row, packet, received);
+    if kind != TickKind::OldSnapshot {
+        instruments.sequence(row);
+    }
+    kind
+}
+
+fn tick(instruments: &mut AssignedInstruments, packet: &Packet) -> Vec<Value> {
+    assert_ne!(accept(instruments, packet, noon()), TickKind::OldSnapshot);
+    rendered(instruments, packet)
 }
 
 #[test]
 fn each_channel_has_its_own_numbers() {
-    let mut table = Table::build(&sample(), "1", false);
-    let share = tick(&mut table, &full(408_065, 1, NOON));
+    let mut instruments = AssignedInstruments::build(&sample(), "1", false);
+    let share = tick(&mut instruments, &full(408_065, 1, NOON));
     assert_eq!((&share[0]["seq"], &share[1]["seq"]), (&json!(1), &json!(1)));
-    let option = tick(&mut table, &full(12_192_002, 1, NOON));
+    let option = tick(&mut instruments, &full(12_192_002, 1, NOON));
     assert_eq!(option[0]["seq"], 2);
-    let share = tick(&mut table, &full(408_065, 1, NOON));
+    let share = tick(&mut instruments, &full(408_065, 1, NOON));
     assert_eq!((&share[0]["seq"], &share[1]["seq"]), (&json!(3), &json!(2)));
 }
 
@@ -127,14 +142,21 @@ fn each_channel_has_its_own_numbers() {
 fn an_old_snapshot_is_seen_and_takes_no_number() {
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     let now = Instant::now();
-    let mut table = Table::build(&sample(), "1", false);
-    table.on_subscribe(Token(12_192_002), now);
+    let mut instruments = AssignedInstruments::build(&sample(), "1", false);
+    instruments.on_subscribe(Token(12_192_002), now);
     let yesterday = full(12_192_002, 900, NOON - 86_400);
-    let row = table.find(yesterday.token).unwrap();
-    assert_eq!(table.accept(row, &yesterday, noon()), Verdict::OldSnapshot);
-    assert!(table.row(row).seen);
-    assert_eq!(table.row(row).received, None, "it makes nothing look fresh");
-    let first = tick(&mut table, &full(12_192_002, 5, NOON));
+    let row = instruments.find(yesterday.token).unwrap();
+    assert_eq!(
+        accept(&mut instruments, &yesterday, noon()),
+        TickKind::OldSnapshot
+    );
+    assert!(instruments.row(row).seen);
+    assert_eq!(
+        instruments.row(row).received,
+        None,
+        "it makes nothing look fresh"
+    );
+    let first = tick(&mut instruments, &full(12_192_002, 5, NOON));
     assert_eq!(first[0]["seq"], 1);
     assert_eq!(
         first[0]["volume_delta"],
@@ -148,33 +170,32 @@ fn an_old_snapshot_is_seen_and_takes_no_number() {
 fn a_first_packet_says_so_and_volume_counts_from_it() {
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     let now = Instant::now();
-    let mut table = Table::build(&sample(), "1", false);
-    table.on_subscribe(Token(12_192_002), now);
-    let first = tick(&mut table, &full(12_192_002, 100, NOON));
+    let mut instruments = AssignedInstruments::build(&sample(), "1", false);
+    instruments.on_subscribe(Token(12_192_002), now);
+    let first = tick(&mut instruments, &full(12_192_002, 100, NOON));
     assert_eq!(first[0]["snapshot"], true);
     assert_eq!(first[0]["volume_delta"], Value::Null);
-    let second = tick(&mut table, &full(12_192_002, 130, NOON));
+    let second = tick(&mut instruments, &full(12_192_002, 130, NOON));
     assert_eq!(second[0].get("snapshot"), None);
     assert_eq!(second[0]["volume_delta"], 30);
-    table.on_messages_lost();
-    let third = tick(&mut table, &full(12_192_002, 140, NOON));
+    instruments.on_messages_lost();
+    let third = tick(&mut instruments, &full(12_192_002, 140, NOON));
     assert_eq!(
         third[0]["volume_delta"],
         Value::Null,
         "a tick before it may be missing"
     );
-    let reset = tick(&mut table, &full(12_192_002, 3, NOON));
+    let reset = tick(&mut instruments, &full(12_192_002, 3, NOON));
     assert_eq!(reset[0]["volume_delta"], Value::Null, "a new day");
 }
 
 #[test]
 fn volume_counts_from_the_last_tick_that_was_rendered() {
-    let mut table = Table::build(&sample(), "1", false);
-    tick(&mut table, &full(12_192_002, 100, NOON));
-    let row = table.find(Token(12_192_002)).unwrap();
+    let mut instruments = AssignedInstruments::build(&sample(), "1", false);
+    tick(&mut instruments, &full(12_192_002, 100, NOON));
     let held = full(12_192_002, 110, NOON);
-    assert_eq!(table.accept(row, &held, noon()), Verdict::Tick);
-    let newer = tick(&mut table, &full(12_192_002, 150, NOON));
+    assert_eq!(accept(&mut instruments, &held, noon()), TickKind::Tick);
+    let newer = tick(&mut instruments, &full(12_192_002, 150, NOON));
     assert_eq!(newer[0]["volume_delta"], 50, "nothing was sent in between");
     assert_eq!(newer[0]["seq"], 3, "and the jump says that one is missing");
 }
@@ -183,22 +204,22 @@ fn volume_counts_from_the_last_tick_that_was_rendered() {
 fn a_new_table_goes_on_where_the_old_one_was() {
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     let now = Instant::now();
-    let mut table = Table::build(&sample(), "1", false);
+    let mut instruments = AssignedInstruments::build(&sample(), "1", false);
     for token in [256_265, 408_065, 12_192_002] {
-        table.on_subscribe(Token(token), now);
+        instruments.on_subscribe(Token(token), now);
     }
-    tick(&mut table, &full(12_192_002, 100, NOON));
+    tick(&mut instruments, &full(12_192_002, 100, NOON));
 
     let mut less = sample();
     less.channels = vec!["b".to_owned()];
     less.instruments.remove(2);
     less.instruments.remove(1);
     less.instruments[0].outputs[0].channel = 0;
-    let mut next = Table::build(&less, "1", false);
-    next.succeed(table);
+    let mut next = AssignedInstruments::build(&less, "1", false);
+    next.succeed(instruments);
     assert_eq!(next.row(0).subscribed, Some(now));
 
-    let mut last = Table::build(&sample(), "1", false);
+    let mut last = AssignedInstruments::build(&sample(), "1", false);
     last.succeed(next);
     let option = tick(&mut last, &full(12_192_002, 200, NOON));
     assert_eq!(option[0]["seq"], 2, "a channel that comes back goes on");
@@ -211,23 +232,22 @@ fn a_new_table_goes_on_where_the_old_one_was() {
 
 #[test]
 fn a_socket_takes_what_it_showed_with_it() {
-    let mut table = Table::build(&sample(), "1", false);
+    let mut instruments = AssignedInstruments::build(&sample(), "1", false);
     let allocation = BTreeMap::from([(Token(12_192_002), 1)]);
-    table.set_allocation(&allocation);
-    tick(&mut table, &full(12_192_002, 100, NOON));
-    table.on_socket_end(0);
-    assert!(table.row(2).seen);
-    table.on_socket_end(1);
-    assert!(!table.row(2).seen);
+    instruments.set_allocation(&allocation);
+    tick(&mut instruments, &full(12_192_002, 100, NOON));
+    instruments.on_socket_end(0);
+    assert!(instruments.row(2).seen);
+    instruments.on_socket_end(1);
+    assert!(!instruments.row(2).seen);
 }
 
 #[test]
 fn a_held_tick_keeps_its_number_over_a_new_assignment() {
-    let mut old = Table::build(&sample(), "1", false);
+    let mut old = AssignedInstruments::build(&sample(), "1", false);
     let packet = full(12_192_002, 5, NOON);
-    let row = old.find(packet.token).unwrap();
     for _ in 0..3 {
-        old.accept(row, &packet, noon());
+        accept(&mut old, &packet, noon());
     }
     let mut changed = sample();
     changed.instruments[2].outputs.push(contract::Output {
@@ -236,12 +256,12 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
         depth: false,
         keep: None,
     });
-    let mut table = Table::build(&changed, "1", false);
-    table.succeed(old);
-    let row = table.find(packet.token).unwrap();
-    table.number_held(row);
+    let mut instruments = AssignedInstruments::build(&changed, "1", false);
+    instruments.succeed(old);
+    let row = instruments.find(packet.token).unwrap();
+    instruments.sequence_held(row);
     let mut numbers = Vec::new();
-    table.render(row, &packet, NOON_US, |message| {
+    instruments.render(row, &packet, NOON_US, |message| {
         let tick: Value = serde_json::from_slice(message.json).unwrap();
         numbers.push(tick["seq"].clone());
     });
@@ -251,23 +271,35 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
 /// What is sent again for the asking, on a new socket, is no sign that the market moves.
 #[test]
 fn a_repeated_snapshot_makes_nothing_fresh() {
-    let mut table = Table::build(&sample(), "1", false);
+    let mut instruments = AssignedInstruments::build(&sample(), "1", false);
     let (token, noon) = (Token(12_192_002), noon());
-    let row = table.find(token).unwrap();
-    let later = |seconds: u64| Received {
+    let row = instruments.find(token).unwrap();
+    let later = |seconds: u64| ReceiveTime {
         at: noon.at + Duration::from_secs(seconds),
         us: noon.us + seconds as i64 * 1_000_000,
     };
-    let fresh = |table: &Table| table.row(row).received.map(|received| received.us);
-    table.on_subscribe(token, noon.at);
-    table.accept(row, &full(token.0, 1, NOON), noon);
-    assert_eq!(fresh(&table), Some(noon.us), "the first one ever");
-    table.on_subscribe(token, noon.at);
+    let fresh = |instruments: &AssignedInstruments| {
+        instruments.row(row).received.map(|received| received.us)
+    };
+    instruments.on_subscribe(token, noon.at);
+    accept(&mut instruments, &full(token.0, 1, NOON), noon);
+    assert_eq!(fresh(&instruments), Some(noon.us), "the first one ever");
+    instruments.on_subscribe(token, noon.at);
     let repeated = full(token.0, 1, NOON);
-    assert_eq!(table.accept(row, &repeated, later(60)), Verdict::Snapshot);
-    assert_eq!(fresh(&table), Some(noon.us));
-    assert_eq!(rendered(&mut table, &repeated)[0]["recv_us"], later(60).us);
-    table.on_subscribe(token, noon.at);
-    table.accept(row, &full(token.0, 2, NOON + 90), later(90));
-    assert_eq!(fresh(&table), Some(later(90).us), "it moved meanwhile");
+    assert_eq!(
+        accept(&mut instruments, &repeated, later(60)),
+        TickKind::Snapshot
+    );
+    assert_eq!(fresh(&instruments), Some(noon.us));
+    assert_eq!(
+        rendered(&mut instruments, &repeated)[0]["recv_us"],
+        later(60).us
+    );
+    instruments.on_subscribe(token, noon.at);
+    accept(&mut instruments, &full(token.0, 2, NOON + 90), later(90));
+    assert_eq!(
+        fresh(&instruments),
+        Some(later(90).us),
+        "it moved meanwhile"
+    );
 }

@@ -1,40 +1,38 @@
-//! From a frame to the links: packets are looked up, classified, numbered and rendered.
+//! From a frame to the links: one tick through its stages, which are [`accept`], [`sequence`] and
+//! [`dispatch`].
 //!
-//! Owns the table, the links and what waits for it. Takes every packet at once and never waits:
-//! while they take nothing, the latest packet of each token is held back. Must not know
+//! Owns the instruments, the links and what waits for them. Takes every packet at once and never
+//! waits: while the links take nothing, the latest packet of each token is held back. Must not know
 //! sockets, and must not allocate, lock or log per packet.
 
+pub mod accept;
+mod backlog;
+mod dispatch;
+pub mod instruments;
+mod messages;
+mod sequence;
+
 use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kite::frame::FrameError;
 use kite::{Packet, Packets, Token};
 use service::clock::Clock;
 
 use crate::last_value::writer::LastValueWriter;
-use crate::redis::backlog::Backlog;
 use crate::redis::links::Links;
-use crate::redis::outbox::Kind;
-use crate::redis::resp::write_bulk;
 use crate::redis::target::Target;
-use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Stats};
-use crate::table::{Class, Table, Verdict};
-use crate::tick::rules::Received;
-
-/// So many commands go out even while further frames are readable.
-const BATCH: usize = 256;
-
-/// So many messages share one reading of the clock: far less time than `pub_us` can tell.
-const STAMP_EVERY: usize = 16;
-
-/// No command waits longer than this for company.
-const BATCH_TIME: Duration = Duration::from_millis(1);
+use crate::stats::{AGE_BOUNDS, Stats};
+use accept::TickKind;
+use accept::rules::ReceiveTime;
+use backlog::Backlog;
+use instruments::{AssignedInstruments, InstrumentClass};
 
 /// The pipeline of one process.
 #[derive(Debug)]
-pub struct Publisher {
+pub struct Pipeline {
     /// The instruments.
-    pub table: Table,
+    pub instruments: AssignedInstruments,
     /// The way out.
     pub links: Links,
     /// The counters.
@@ -54,12 +52,12 @@ pub struct Publisher {
     stamps_left: usize,
 }
 
-impl Publisher {
+impl Pipeline {
     /// A pipeline without instruments.
     #[must_use]
     pub fn new(links: Links, clock: Clock) -> Self {
         Self {
-            table: Table::default(),
+            instruments: AssignedInstruments::default(),
             links,
             stats: Stats::default(),
             backlog: Backlog::default(),
@@ -75,26 +73,31 @@ impl Publisher {
     }
 
     /// Replaces the instruments. What is held back for those that stay keeps its order.
-    pub fn replace(&mut self, mut table: Table) {
-        let before: Vec<Token> = self.table.rows().iter().map(|row| row.token).collect();
-        table.succeed(std::mem::take(&mut self.table));
-        self.table = table;
+    pub fn replace(&mut self, mut instruments: AssignedInstruments) {
+        let before: Vec<Token> = self
+            .instruments
+            .rows()
+            .iter()
+            .map(|row| row.token)
+            .collect();
+        instruments.succeed(std::mem::take(&mut self.instruments));
+        self.instruments = instruments;
         let mut held = Vec::with_capacity(self.backlog.len());
         while let Some((_, packet)) = self.backlog.take_oldest() {
             held.push(packet);
         }
-        self.backlog.reset(self.table.rows().len());
+        self.backlog.reset(self.instruments.rows().len());
         for packet in held {
-            match self.table.find(packet.token) {
+            match self.instruments.find(packet.token) {
                 Some(row) => {
-                    self.table.number_held(row);
+                    self.instruments.sequence_held(row);
                     self.backlog.hold(row, &packet);
                 }
                 None => self.stats.conflated += 1,
             }
         }
         self.last_values
-            .replace(&before, &self.table, self.clock.now());
+            .replace(&before, &self.instruments, self.clock.now());
         self.links.forgive_keeping();
     }
 
@@ -107,11 +110,11 @@ impl Publisher {
     /// Takes one binary frame that was read at `now`; whether it held ticks that nobody asked for.
     pub fn on_frame(&mut self, frame: &[u8], now: Instant) -> bool {
         let mut live = false;
-        let received = Received {
+        let received = ReceiveTime {
             at: now,
             us: self.clock.wall_micros(),
         };
-        let mut ticks = [0; Class::ALL.len()];
+        let mut ticks = [0; InstrumentClass::ALL.len()];
         self.stamps_left = 0;
         for packet in Packets::new(frame) {
             match packet {
@@ -121,21 +124,12 @@ impl Publisher {
                 Err(FrameError::Trailing(_)) => self.stats.errors.trailing_bytes += 1,
             }
         }
-        if ticks != [0; Class::ALL.len()] {
+        if ticks != [0; InstrumentClass::ALL.len()] {
             let elapsed = self.clock.now().saturating_duration_since(now);
             self.stats.observe_frame(&ticks, elapsed);
             self.batch_since.get_or_insert(now);
         }
         live
-    }
-
-    /// Whether what was gathered has to go out before another frame is read.
-    #[must_use]
-    pub fn is_batch_full(&self, now: Instant) -> bool {
-        self.batch >= BATCH
-            || self
-                .batch_since
-                .is_some_and(|since| now.saturating_duration_since(since) >= BATCH_TIME)
     }
 
     /// Moves everything as far as it goes now. Returns whether the links are others, or fare otherwise.
@@ -145,7 +139,7 @@ impl Publisher {
             self.count_batch();
             changed |= self.links.poll(cx, now);
             self.note_lost();
-            if !self.drain_backlog(now) && !self.keep(now) {
+            if !self.drain_backlog(now) && !self.write_last_values(now) {
                 return changed;
             }
         }
@@ -155,7 +149,7 @@ impl Publisher {
     fn note_lost(&mut self) {
         let lost = self.links.counts().lost();
         if std::mem::replace(&mut self.lost, lost) != lost {
-            self.table.on_messages_lost();
+            self.instruments.on_messages_lost();
         }
     }
 
@@ -182,23 +176,23 @@ impl Publisher {
         self.links.is_idle() && (nothing_left || !self.links.is_open())
     }
 
-    fn on_packet(&mut self, packet: &Packet, received: Received, ticks: &mut [u64]) -> bool {
-        let Some(row) = self.table.find(packet.token) else {
+    fn on_packet(&mut self, packet: &Packet, received: ReceiveTime, ticks: &mut [u64]) -> bool {
+        let Some(row) = self.instruments.find(packet.token) else {
             self.stats.errors.unknown_token += 1;
             return false;
         };
-        let class = self.table.row(row).class as usize;
-        let verdict = self.table.accept(row, packet, received);
-        if verdict == Verdict::OldSnapshot {
+        let class = self.instruments.row(row).class as usize;
+        let kind = self.instruments.accept(row, packet, received);
+        if kind == TickKind::OldSnapshot {
             self.stats.old_snapshots[class] += 1;
-            let old = self.table.old(received);
+            let old = self.instruments.old_snapshot(received);
             self.last_values
-                .note(&self.table, row, packet, old, received.at);
+                .note(&self.instruments, row, packet, old, received.at);
             return false;
         }
         self.newest_us = received.us;
         self.stats.ticks += 1;
-        if self.table.row(row).received == Some(received) {
+        if self.instruments.row(row).received == Some(received) {
             self.stats.last_tick_us = received.us;
         }
         self.stats.accepted[class] += 1;
@@ -207,79 +201,9 @@ impl Publisher {
             let age = (received.us / 1_000_000 - time) as f64;
             self.stats.exchange_age.observe(&AGE_BOUNDS, age, 1);
         }
-        if self.backlog.is_empty() && self.links.can_take() {
-            self.render(row, packet, received.at);
-        } else if self.backlog.hold(row, packet) {
-            self.stats.conflated += self.table.messages(row) as u64;
-        }
-        verdict == Verdict::Tick
-    }
-
-    #[inline]
-    fn render(&mut self, row: u32, packet: &Packet, now: Instant) {
-        let messages = self.table.messages(row);
-        let published_us = self.stamp(messages);
-        let links = &mut self.links;
-        let meta = self.table.render(row, packet, published_us, |message| {
-            links.push(Kind::Tick, message.slot, |out| {
-                out.extend_from_slice(message.head);
-                write_bulk(out, message.json);
-            });
-            if let Some(stream) = message.stream {
-                links.push(Kind::Kept, stream.slot, |out| {
-                    stream.write(out, message.json, published_us);
-                });
-            }
-        });
-        self.last_values.note(&self.table, row, packet, meta, now);
-        self.batch += messages;
-        self.stats.rendered[self.table.row(row).class as usize] += messages as u64;
-    }
-
-    /// Wall time for the next `messages`.
-    #[inline]
-    fn stamp(&mut self, messages: usize) -> i64 {
-        if self.stamps_left == 0 {
-            // A wall clock may be set back; a tick is never published before it came.
-            self.stamp = self.clock.wall_micros().max(self.newest_us);
-            self.stamps_left = STAMP_EVERY;
-        }
-        self.stamps_left = self.stamps_left.saturating_sub(messages);
-        self.stamp
-    }
-
-    /// Renders what is held back while the link takes it; whether there was anything.
-    fn drain_backlog(&mut self, now: Instant) -> bool {
-        if self.backlog.is_empty() || !self.links.can_take() {
-            return false;
-        }
-        self.stamps_left = 0;
-        while self.links.can_take()
-            && self.batch < BATCH
-            && let Some((row, packet)) = self.backlog.take_oldest()
-        {
-            self.render(row, &packet, now);
-        }
-        true
-    }
-
-    fn keep(&mut self, now: Instant) -> bool {
-        if !self.links.can_keep() || !self.last_values.is_due(&self.links, now) {
-            return false;
-        }
-        let now_us = self.clock.wall_micros();
-        self.last_values
-            .write(&mut self.table, &mut self.links, now, now_us)
-    }
-
-    fn count_batch(&mut self) {
-        if self.batch > 0 {
-            self.stats
-                .batches
-                .observe(&BATCH_BOUNDS, self.batch as f64, 1);
-            self.batch = 0;
-        }
-        self.batch_since = None;
+        self.instruments.sequence(row);
+        self.dispatch(row, packet, received.at);
+        kind == TickKind::Tick
     }
 }
 
@@ -289,8 +213,8 @@ mod tests {
     use service::tls::Roots;
 
     use super::*;
+    use crate::pipeline::instruments::tests::{NOON, full, sample};
     use crate::redis::access::Access;
-    use crate::table::tests::{NOON, full, sample};
 
     fn frame(packet: &Packet) -> Vec<u8> {
         let mut frame = FrameBuilder::default();
@@ -304,23 +228,23 @@ mod tests {
         let access = Access::new(None, Roots::of_machine()).unwrap();
         let clock = Clock::manual("2025-12-01T06:30:00Z".parse().unwrap());
         let links = Links::new(access, "test".to_owned(), 1);
-        let mut publisher = Publisher::new(links, clock.clone());
-        publisher.replace(Table::build(&sample(), "1", false));
+        let mut pipeline = Pipeline::new(links, clock.clone());
+        pipeline.replace(AssignedInstruments::build(&sample(), "1", false));
         let token = Token(12_192_002);
-        publisher.table.on_subscribe(token, clock.now());
+        pipeline.instruments.on_subscribe(token, clock.now());
 
         let yesterday = frame(&full(token.0, 900, NOON - 86_400));
-        publisher.on_frame(&yesterday, clock.now());
-        let stats = &publisher.stats;
-        assert_eq!(stats.old_snapshots[Class::Option as usize], 1);
+        pipeline.on_frame(&yesterday, clock.now());
+        let stats = &pipeline.stats;
+        assert_eq!(stats.old_snapshots[InstrumentClass::Option as usize], 1);
         assert_eq!((stats.ticks, stats.last_tick_us), (0, 0));
-        let row = publisher.table.find(token).unwrap();
-        assert!(publisher.table.row(row).seen);
+        let row = pipeline.instruments.find(token).unwrap();
+        assert!(pipeline.instruments.row(row).seen);
 
-        publisher.on_frame(&frame(&full(token.0, 5, NOON)), clock.now());
-        let (stats, now) = (&publisher.stats, clock.wall_micros());
+        pipeline.on_frame(&frame(&full(token.0, 5, NOON)), clock.now());
+        let (stats, now) = (&pipeline.stats, clock.wall_micros());
         assert_eq!((stats.ticks, stats.last_tick_us), (1, now));
-        let received = publisher.table.row(row).received;
+        let received = pipeline.instruments.row(row).received;
         assert_eq!(received.map(|received| received.us), Some(now));
     }
 }

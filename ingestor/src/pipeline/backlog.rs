@@ -13,7 +13,7 @@ const KEPT_ROOM: usize = 1_000;
 
 /// Held packets by row.
 #[derive(Debug, Default)]
-pub struct Backlog {
+pub(super) struct Backlog {
     places: Vec<Place>,
     ends: Ends,
     len: usize,
@@ -53,7 +53,7 @@ impl Default for Ends {
 
 impl Backlog {
     /// Forgets everything and makes room for `rows` instruments.
-    pub fn reset(&mut self, rows: usize) {
+    pub(super) fn reset(&mut self, rows: usize) {
         self.places.clear();
         self.places.resize(rows, EMPTY);
         self.places.shrink_to_fit();
@@ -65,18 +65,18 @@ impl Backlog {
     /// Whether nothing is held.
     #[inline]
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Packets held.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.len
     }
 
     /// Holds the newest packet of `row`; `true` when it replaced an older one.
-    pub fn hold(&mut self, row: u32, packet: &Packet) -> bool {
+    pub(super) fn hold(&mut self, row: u32, packet: &Packet) -> bool {
         let known = self.places[row as usize].packet;
         let replaced = known != NONE;
         let at = if replaced {
@@ -102,7 +102,7 @@ impl Backlog {
     }
 
     /// Takes out the packet that was accepted first.
-    pub fn take_oldest(&mut self) -> Option<(u32, Packet)> {
+    pub(super) fn take_oldest(&mut self) -> Option<(u32, Packet)> {
         let row = self.ends.oldest;
         if row == NONE {
             return None;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kite::{Detail, Mode, Packet};
+use kite::Mode;
 
 /// An exchange time that is older than this against the receive time does not date the tick.
 const OLDEST_EXCHANGE_TIME: i64 = 5;
@@ -16,7 +16,7 @@ const MICROS: i64 = 1_000_000;
 
 /// When a frame came. The later of two is told by the clock that nobody sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Received {
+pub struct ReceiveTime {
     /// To tell how long ago.
     pub at: Instant,
     /// To tell others: epoch microseconds.
@@ -39,25 +39,6 @@ pub fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: i64) ->
 #[must_use]
 pub fn is_of_another_day(exchange_time: i64, received_us: i64) -> bool {
     ist_day(exchange_time) != ist_day(received_us.div_euclid(MICROS))
-}
-
-/// The mode that a packet was sent in, by its kind.
-#[must_use]
-pub const fn mode_of(packet: &Packet) -> Mode {
-    match packet.detail {
-        Detail::Ltp => Mode::Ltp,
-        Detail::IndexQuote(_) | Detail::Quote(_) => Mode::Quote,
-        Detail::IndexFull(..) | Detail::Full(..) => Mode::Full,
-    }
-}
-
-/// The day's volume that a packet carries.
-#[must_use]
-pub const fn volume_of(packet: &Packet) -> Option<u32> {
-    match &packet.detail {
-        Detail::Quote(quote) | Detail::Full(quote, _) => Some(quote.volume),
-        Detail::Ltp | Detail::IndexQuote(_) | Detail::IndexFull(..) => None,
-    }
 }
 
 /// Which first packets a token still owes: one after a subscribe, in whatever mode, and one in the

@@ -1,4 +1,4 @@
-//! From an assignment to a table.
+//! From an assignment to its instruments.
 //!
 //! Owns positions and the texts that are rendered once. Must not know what was known before.
 
@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use contract::{Assignment, Persistence};
 use rustc_hash::FxHashMap;
 
-use super::row::{Class, Row, Span};
-use super::{Channel, Output, Table};
+use super::instrument::{AssignedInstrument, InstrumentClass, Span};
+use super::{AssignedInstruments, Channel, Output};
 use crate::last_value::keys::{OutputKeys, price_fronts};
+use crate::pipeline::accept::rules::FirstPackets;
 use crate::redis::resp::publish_head;
 use crate::redis::slots::slot_of;
 use crate::silence::Usual;
-use crate::tick::rules::FirstPackets;
 use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
 use crate::tick_json::template::{JsonTemplate, write_head};
@@ -21,13 +21,13 @@ use crate::tick_json::template::{JsonTemplate, write_head};
 /// Positions of keys, by channel and what is kept.
 type Numbers = BTreeMap<(u16, Persistence), Option<u16>>;
 
-impl Table {
+impl AssignedInstruments {
     /// Prepares the rows of `assignment`; `epoch` names this process in every tick, which goes to the
     /// subscribers of `sharded` channels or to all.
     #[must_use]
     pub fn build(assignment: &Assignment, epoch: &str, sharded: bool) -> Self {
         let rows = assignment.instruments.len();
-        let mut table = Self {
+        let mut instruments = Self {
             rows: Vec::with_capacity(rows),
             index: FxHashMap::with_capacity_and_hasher(rows, Default::default()),
             sets: assignment.sets.clone(),
@@ -41,13 +41,16 @@ impl Table {
         };
         let mut numbers = BTreeMap::new();
         for row in &assignment.instruments {
-            table.push(row, assignment, &mut numbers);
+            instruments.push(row, assignment, &mut numbers);
         }
-        table.heads.shrink_to_fit();
-        let heads = table.outputs.iter().map(|output| output.head.range().len());
+        instruments.heads.shrink_to_fit();
+        let heads = instruments
+            .outputs
+            .iter()
+            .map(|output| output.head.range().len());
         let longest = heads.max().unwrap_or_default();
-        table.scratch = vec![0; render::max_len(longest, &table.template)];
-        table
+        instruments.scratch = vec![0; render::max_len(longest, &instruments.template)];
+        instruments
     }
 
     fn push(&mut self, row: &contract::Row, assignment: &Assignment, numbers: &mut Numbers) {
@@ -100,10 +103,10 @@ impl Table {
         let sets = self.row_sets.len() as u32;
         self.row_sets.extend_from_slice(&row.sets);
         self.index.insert(row.token.0, position);
-        self.rows.push(Row {
+        self.rows.push(AssignedInstrument {
             token: row.token,
             mode: row.mode,
-            class: Class::of(row),
+            class: InstrumentClass::of(row),
             connection: 0,
             subscribed: None,
             seen: false,

@@ -1,18 +1,18 @@
 //! One instrument: what it is, and what is known of it by now.
 //!
-//! Owns no rule; the table changes what is known.
+//! Owns no rule; the stages change what is known.
 
 use std::time::Instant;
 
 use kite::{InstrumentType, Mode, Segment, Token};
 
+use crate::pipeline::accept::rules::{FirstPackets, ReceiveTime};
 use crate::silence::Usual;
-use crate::tick::rules::{FirstPackets, Received};
 use crate::tick_json::decimal::Decimals;
 
 /// What kind of instrument a row is, as metrics tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum InstrumentClass {
     /// An option.
     Option,
     /// A future.
@@ -23,7 +23,7 @@ pub enum Class {
     Underlying,
 }
 
-impl Class {
+impl InstrumentClass {
     /// All classes, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Option, Self::Future, Self::Equity, Self::Underlying];
 
@@ -52,13 +52,13 @@ impl Class {
 
 /// One instrument.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct AssignedInstrument {
     /// Kite's number.
     pub token: Token,
     /// How much of it is wanted.
     pub mode: Mode,
     /// Its kind.
-    pub class: Class,
+    pub class: InstrumentClass,
     /// The connection that carries it.
     pub connection: u8,
     /// When the present socket was told first to stream it.
@@ -67,27 +67,27 @@ pub struct Row {
     pub seen: bool,
     /// When its newest tick came that told something new: what is sent again for the asking does not
     /// make it fresh.
-    pub received: Option<Received>,
+    pub received: Option<ReceiveTime>,
     /// When its newest packet came, epoch microseconds.
-    pub(super) came_us: i64,
+    pub(in crate::pipeline) came_us: i64,
     /// The newest time of the exchange in its ticks.
-    pub(super) exchange_time: Option<i64>,
+    pub(in crate::pipeline) exchange_time: Option<i64>,
     /// The usual time between two of its ticks.
     pub usual: Usual,
-    pub(super) decimals: Decimals,
-    pub(super) first: FirstPackets,
-    pub(super) snapshot: bool,
-    pub(super) ts: i64,
+    pub(in crate::pipeline) decimals: Decimals,
+    pub(in crate::pipeline) first: FirstPackets,
+    pub(in crate::pipeline) snapshot: bool,
+    pub(in crate::pipeline) ts: i64,
     /// Volume in the last tick that was rendered.
-    pub(super) volume: Option<u32>,
-    pub(super) outputs: Span,
-    pub(super) sets: Span,
+    pub(in crate::pipeline) volume: Option<u32>,
+    pub(in crate::pipeline) outputs: Span,
+    pub(in crate::pipeline) sets: Span,
     /// What stands in front of its price in each of the two commands that keep it, and the slot of the
     /// key.
-    pub(super) prices: [(Span, u16); 2],
+    pub(in crate::pipeline) prices: [(Span, u16); 2],
 }
 
-impl Row {
+impl AssignedInstrument {
     /// Whether packets came by the present socket, but none in the mode it was asked for last.
     #[must_use]
     pub const fn owes_mode(&self) -> bool {
@@ -101,14 +101,14 @@ impl Row {
         self.prices[0].0.start < self.prices[0].0.end
     }
 
-    pub(super) fn forget_socket(&mut self) {
+    pub(in crate::pipeline) fn forget_socket(&mut self) {
         self.subscribed = None;
         self.seen = false;
         self.volume = None;
     }
 
     /// Takes over what is known from a row of the same instrument.
-    pub(super) fn succeed(&mut self, previous: &Self) {
+    pub(in crate::pipeline) fn succeed(&mut self, previous: &Self) {
         self.snapshot = previous.snapshot;
         self.connection = previous.connection;
         self.subscribed = previous.subscribed;
@@ -125,13 +125,13 @@ impl Row {
 
 /// A part of a list or a text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
+pub(in crate::pipeline) struct Span {
+    pub(in crate::pipeline) start: u32,
+    pub(in crate::pipeline) end: u32,
 }
 
 impl Span {
-    pub(super) const fn range(self) -> std::ops::Range<usize> {
+    pub(in crate::pipeline) const fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }
 }

@@ -1,77 +1,64 @@
 //! The instruments of the assignment in force.
 //!
 //! Owns one dense row per instrument, found by token, the text that is the same in every tick, and
-//! the numbering of ticks per channel. Built away from the data plane; adopting a new table keeps
-//! the state of every instrument that stays. Must not know sockets.
+//! the newest number of each channel. Built away from the data plane; adopting new ones keeps the
+//! state of every instrument that stays. Must not know sockets.
 
 mod build;
-pub mod messages;
-pub mod row;
+pub mod instrument;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use contract::Shape;
+use kite::Token;
 use kite::session::Unconfirmed;
-use kite::{Packet, Token};
 use rustc_hash::FxHashMap;
 
 use crate::last_value::keys::{LastValueKeys, OutputKeys};
-use crate::tick::rules::{Received, is_of_another_day, mode_of, tick_time};
 use crate::tick_json::decimal;
 use crate::tick_json::template::JsonTemplate;
-use row::Span;
-pub use row::{Class, Row};
+use instrument::Span;
+pub use instrument::{AssignedInstrument, InstrumentClass};
 
 #[derive(Clone, Debug)]
-struct Output {
-    channel: u16,
-    shape: Shape,
-    depth: bool,
-    head: Span,
+pub(super) struct Output {
+    pub(super) channel: u16,
+    pub(super) shape: Shape,
+    pub(super) depth: bool,
+    pub(super) head: Span,
     /// Number of the newest tick accepted for it.
-    seq: u64,
+    pub(super) seq: u64,
     /// Position of its instrument.
-    row: u32,
-    /// Position in [`Table::keys`], where something is kept.
-    keys: Option<u16>,
+    pub(super) row: u32,
+    /// Position in [`AssignedInstruments::keys`], where something is kept.
+    pub(super) keys: Option<u16>,
     /// Position of its interval, where the newest tick is kept.
-    interval: Option<u16>,
-}
-
-/// What was decided about a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is a tick: numbered, to be rendered or held.
-    Tick,
-    /// The same, but it came because it was asked for: a first packet.
-    Snapshot,
-    /// A first packet of a session that is over: seen and kept, and no tick.
-    OldSnapshot,
+    pub(super) interval: Option<u16>,
 }
 
 /// All rows.
 #[derive(Debug, Default)]
-pub struct Table {
-    rows: Vec<Row>,
-    index: FxHashMap<u32, u32>,
-    outputs: Vec<Output>,
-    heads: Vec<u8>,
-    row_sets: Vec<u16>,
-    sets: Vec<String>,
-    channels: Vec<Channel>,
-    keys: Vec<OutputKeys>,
-    intervals: Vec<Duration>,
-    template: JsonTemplate,
+pub struct AssignedInstruments {
+    pub(super) rows: Vec<AssignedInstrument>,
+    pub(super) index: FxHashMap<u32, u32>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) heads: Vec<u8>,
+    pub(super) row_sets: Vec<u16>,
+    pub(super) sets: Vec<String>,
+    pub(super) channels: Vec<Channel>,
+    pub(super) keys: Vec<OutputKeys>,
+    pub(super) intervals: Vec<Duration>,
+    pub(super) template: JsonTemplate,
     /// Last numbers of channels that are not in force now: a channel that comes back goes on.
-    retired: HashMap<String, u64>,
+    pub(super) retired: HashMap<String, u64>,
     /// Room for the longest tick.
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     /// Room for a price.
-    price: [u8; decimal::LONGEST],
+    pub(super) price: [u8; decimal::LONGEST],
 }
 
-impl Table {
+impl AssignedInstruments {
     /// Takes over from `old`: instruments that are in both keep their state, channels their numbers.
     pub fn succeed(&mut self, old: Self) {
         for row in &mut self.rows {
@@ -98,7 +85,7 @@ impl Table {
 
     /// Every row.
     #[must_use]
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[AssignedInstrument] {
         &self.rows
     }
 
@@ -109,10 +96,10 @@ impl Table {
         self.index.get(&token.0).copied()
     }
 
-    /// The row at a position that [`Table::find`] gave.
+    /// The row at a position that [`AssignedInstruments::find`] gave.
     #[inline]
     #[must_use]
-    pub fn row(&self, row: u32) -> &Row {
+    pub fn row(&self, row: u32) -> &AssignedInstrument {
         &self.rows[row as usize]
     }
 
@@ -124,7 +111,7 @@ impl Table {
 
     /// Positions of the sets that want `row`.
     #[must_use]
-    pub fn sets_of(&self, row: &Row) -> &[u16] {
+    pub fn sets_of(&self, row: &AssignedInstrument) -> &[u16] {
         &self.row_sets[row.sets.range()]
     }
 
@@ -135,55 +122,8 @@ impl Table {
         self.rows[row as usize].outputs.range().len()
     }
 
-    /// Judges a packet of `row` and numbers it if it is a tick.
-    #[inline]
-    pub fn accept(&mut self, row: u32, packet: &Packet, received: Received) -> Verdict {
-        let row = &mut self.rows[row as usize];
-        row.seen = true;
-        let first = row.first.take(mode_of(packet), row.mode);
-        let exchange_time = packet.exchange_time();
-        if first && exchange_time.is_some_and(|time| is_of_another_day(time, received.us)) {
-            return Verdict::OldSnapshot;
-        }
-        if let (Some(before), false, false) = (row.received, first, row.snapshot) {
-            row.usual
-                .learn(received.at.saturating_duration_since(before.at));
-        }
-        row.came_us = received.us;
-        let news = exchange_time > row.exchange_time;
-        if !first || news || row.received.is_none() {
-            row.received = Some(received);
-        }
-        row.exchange_time = row.exchange_time.max(exchange_time);
-        row.snapshot = first;
-        row.ts = tick_time(exchange_time, received.us, row.ts);
-        for output in &mut self.outputs[row.outputs.range()] {
-            let channel = &mut self.channels[usize::from(output.channel)];
-            channel.seq += 1;
-            output.seq = channel.seq;
-        }
-        if first {
-            Verdict::Snapshot
-        } else {
-            Verdict::Tick
-        }
-    }
-
-    /// Numbers a held tick of `row` on channels that it was not accepted for.
-    pub fn number_held(&mut self, row: u32) {
-        let range = self.rows[row as usize].outputs.range();
-        for output in self.outputs[range]
-            .iter_mut()
-            .filter(|output| output.seq == 0)
-        {
-            let channel = &mut self.channels[usize::from(output.channel)];
-            channel.seq += 1;
-            output.seq = channel.seq;
-        }
-    }
-
     /// The outputs of `row` for which its newest tick is kept, each with the position of its
-    /// interval in [`Table::intervals`].
+    /// interval in [`AssignedInstruments::intervals`].
     #[inline]
     pub fn stored_outputs(&self, row: u32) -> impl Iterator<Item = (u32, u16)> + '_ {
         let outputs = self.rows[row as usize].outputs;
@@ -276,7 +216,7 @@ impl Table {
     }
 
     /// The rows that `connection` carries.
-    pub fn carried_by(&self, connection: u8) -> impl Iterator<Item = &Row> + Clone {
+    pub fn carried_by(&self, connection: u8) -> impl Iterator<Item = &AssignedInstrument> + Clone {
         let rows = self.rows.iter();
         rows.filter(move |row| row.connection == connection)
     }
@@ -290,11 +230,11 @@ impl Table {
 }
 
 #[derive(Clone, Debug)]
-struct Channel {
-    name: String,
-    publish_head: Vec<u8>,
-    slot: u16,
-    seq: u64,
+pub(super) struct Channel {
+    pub(super) name: String,
+    pub(super) publish_head: Vec<u8>,
+    pub(super) slot: u16,
+    pub(super) seq: u64,
 }
 
 #[cfg(test)]

@@ -1,0 +1,112 @@
+//! Last stage: ticks become commands for the links, or wait for them.
+//!
+//! Owns what goes out at once and when a batch is large enough. Must not classify or number.
+
+use std::time::{Duration, Instant};
+
+use kite::Packet;
+
+use super::Pipeline;
+use crate::redis::outbox::Kind;
+use crate::redis::resp::write_bulk;
+use crate::stats::BATCH_BOUNDS;
+
+/// So many commands go out even while further frames are readable.
+const BATCH: usize = 256;
+
+/// So many messages share one reading of the clock: far less time than `pub_us` can tell.
+const STAMP_EVERY: usize = 16;
+
+/// No command waits longer than this for company.
+const BATCH_TIME: Duration = Duration::from_millis(1);
+
+impl Pipeline {
+    /// Whether what was gathered has to go out before another frame is read.
+    #[must_use]
+    pub fn is_batch_full(&self, now: Instant) -> bool {
+        self.batch >= BATCH
+            || self
+                .batch_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= BATCH_TIME)
+    }
+
+    /// Renders a numbered tick, or holds it back while the links take none or older ones wait.
+    #[inline]
+    pub(super) fn dispatch(&mut self, row: u32, packet: &Packet, now: Instant) {
+        if self.backlog.is_empty() && self.links.can_take() {
+            self.render(row, packet, now);
+        } else if self.backlog.hold(row, packet) {
+            self.stats.conflated += self.instruments.messages(row) as u64;
+        }
+    }
+
+    #[inline]
+    fn render(&mut self, row: u32, packet: &Packet, now: Instant) {
+        let messages = self.instruments.messages(row);
+        let published_us = self.stamp(messages);
+        let links = &mut self.links;
+        let meta = self
+            .instruments
+            .render(row, packet, published_us, |message| {
+                links.push(Kind::Tick, message.slot, |out| {
+                    out.extend_from_slice(message.head);
+                    write_bulk(out, message.json);
+                });
+                if let Some(stream) = message.stream {
+                    links.push(Kind::Kept, stream.slot, |out| {
+                        stream.write(out, message.json, published_us);
+                    });
+                }
+            });
+        self.last_values
+            .note(&self.instruments, row, packet, meta, now);
+        self.batch += messages;
+        self.stats.rendered[self.instruments.row(row).class as usize] += messages as u64;
+    }
+
+    /// Wall time for the next `messages`.
+    #[inline]
+    fn stamp(&mut self, messages: usize) -> i64 {
+        if self.stamps_left == 0 {
+            // A wall clock may be set back; a tick is never published before it came.
+            self.stamp = self.clock.wall_micros().max(self.newest_us);
+            self.stamps_left = STAMP_EVERY;
+        }
+        self.stamps_left = self.stamps_left.saturating_sub(messages);
+        self.stamp
+    }
+
+    /// Renders what is held back while the link takes it; whether there was anything.
+    pub(super) fn drain_backlog(&mut self, now: Instant) -> bool {
+        if self.backlog.is_empty() || !self.links.can_take() {
+            return false;
+        }
+        self.stamps_left = 0;
+        while self.links.can_take()
+            && self.batch < BATCH
+            && let Some((row, packet)) = self.backlog.take_oldest()
+        {
+            self.render(row, &packet, now);
+        }
+        true
+    }
+
+    pub(super) fn write_last_values(&mut self, now: Instant) -> bool {
+        if !self.links.can_keep() || !self.last_values.is_due(&self.links, now) {
+            return false;
+        }
+        let now_us = self.clock.wall_micros();
+        self.last_values
+            .write(&mut self.instruments, &mut self.links, now, now_us)
+    }
+
+    pub(super) fn count_batch(&mut self) {
+        if self.batch > 0 {
+            self.stats
+                .batches
+                .observe(&BATCH_BOUNDS, self.batch as f64, 1);
+            self.batch = 0;
+        }
+        self.batch_since = None;
+    }
+}

@@ -4,19 +4,17 @@
 //! Owns the directory's rows and who may change which. Pure; must not know Redis beyond the names
 //! of keys.
 
-pub mod event;
-pub mod news;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::Assignment;
 use contract::assignment::Account;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use crate::events::message::EventBody;
 use crate::last_value::keys::{key_start, prefix_of};
 use crate::redis::target::Target;
-use event::Event;
 
 /// What one account streams, as the directory says it.
 #[derive(Clone, Debug)]
@@ -62,7 +60,7 @@ pub struct Listing {
 }
 
 /// Rows of the directory to write, each with what readers are to be told of it.
-pub type Difference = Vec<(u32, Option<Event>)>;
+pub type Difference = Vec<(u32, Option<EventBody>)>;
 
 impl Books {
     /// The books that an assignment makes.
@@ -149,8 +147,8 @@ impl Books {
             let listed = text.as_deref().and_then(Listing::parse);
             let now = Listing::parse(&entry.json);
             let event = match (listed, now) {
-                (None, Some(now)) => Some(Event::created(*token, &now, &entry.prefixes)),
-                (Some(before), Some(now)) => Event::changed(*token, &before, &now, &entry.prefixes),
+                (None, Some(now)) => Some(created(*token, &now, &entry.prefixes)),
+                (Some(before), Some(now)) => changed(*token, &before, &now, &entry.prefixes),
                 (_, None) => None,
             };
             difference.push((*token, event));
@@ -160,13 +158,13 @@ impl Books {
 
     /// What is to be told of a row that leaves the directory, if it is this account's to remove.
     #[must_use]
-    pub fn removal(&self, token: u32, text: &str) -> Option<Event> {
+    pub fn removal(&self, token: u32, text: &str) -> Option<EventBody> {
         let listing = Listing::parse(text).filter(|listing| self.owns(listing))?;
         if self.entries.contains_key(&token) {
             return None;
         }
         let prefix = prefix_of(&listing.channel).into();
-        Some(Event::deleted(token, &listing, &[prefix]))
+        Some(deleted(token, &listing, &[prefix]))
     }
 }
 
@@ -213,6 +211,59 @@ impl Listing {
     fn to_json(&self) -> String {
         serde_json::to_string(self).expect("plain data serialises")
     }
+}
+
+fn created(token: u32, listing: &Listing, prefixes: &[Arc<str>]) -> EventBody {
+    EventBody::new("subscription_created", &about(token, listing), prefixes)
+}
+
+fn deleted(token: u32, listing: &Listing, prefixes: &[Arc<str>]) -> EventBody {
+    EventBody::new("subscription_deleted", &about(token, listing), prefixes)
+}
+
+/// What differs in what a contract is; `None` where only who streams it, or how, is another.
+fn changed(
+    token: u32,
+    before: &Listing,
+    now: &Listing,
+    prefixes: &[Arc<str>],
+) -> Option<EventBody> {
+    let (old, new) = (terms(before), terms(now));
+    let differing: Map<String, Value> = new
+        .into_iter()
+        .zip(old)
+        .filter(|((_, new), (_, old))| new != old)
+        .map(|((name, new), (_, old))| (name.to_owned(), json!({"old": old, "new": new})))
+        .collect();
+    if differing.is_empty() {
+        return None;
+    }
+    let mut members = about(token, now);
+    members["changed"] = Value::Object(differing);
+    Some(EventBody::new("instrument_changed", &members, prefixes))
+}
+
+/// What a contract is, beyond its token.
+fn terms(listing: &Listing) -> [(&'static str, Value); 3] {
+    [
+        ("lot_size", listing.lot_size.into()),
+        ("tick_size", listing.tick_size.into()),
+        ("tradingsymbol", listing.tradingsymbol.as_str().into()),
+    ]
+}
+
+fn about(token: u32, listing: &Listing) -> Value {
+    json!({
+        "instrument_token": token,
+        "metadata": {
+            "tradingsymbol": listing.tradingsymbol,
+            "symbol": listing.symbol,
+            "exchange": listing.exchange,
+            "expiry": listing.expiry,
+            "strike": listing.strike,
+            "type": listing.kind,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@
 //! were written by a command whose answer never came.
 
 mod desk;
-mod tell;
-mod ways;
+pub(crate) mod ways;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,14 +20,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::books::Books;
-use crate::books::news::News;
+use crate::events::event::Event;
+use crate::events::publish::{publish_event, publish_message};
 use crate::redis::access::Access;
 use crate::redis::retry::retry_delay;
 use desk::Desk;
 use ways::{WayError, Ways};
 
-/// News that may wait for Redis; more are lost and counted.
-pub const NEWS: usize = 10_000;
+/// Events that may wait for Redis; more are lost and counted.
+pub const EVENT_QUEUE: usize = 10_000;
 
 /// The listener of subscriptions starts a backfill for each: they come this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
@@ -41,9 +41,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What was done, for metrics.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct EventCounts {
     /// Events and orders that Redis took.
-    pub told: AtomicU64,
+    pub published: AtomicU64,
     /// Events and orders for which there was no room.
     pub lost: AtomicU64,
     /// Connections that failed.
@@ -57,11 +57,11 @@ pub struct Clerk {
     name: String,
     clock: Clock,
     books: watch::Receiver<Option<Arc<Books>>>,
-    news: mpsc::Receiver<News>,
-    counts: Arc<Counts>,
+    events: mpsc::Receiver<Event>,
+    counts: Arc<EventCounts>,
     desk: Desk,
-    /// News that Redis has not taken yet, oldest first.
-    in_hand: VecDeque<News>,
+    /// Events that Redis has not taken yet, oldest first.
+    unpublished: VecDeque<Event>,
     lines: LineQuota,
 }
 
@@ -88,18 +88,18 @@ impl Clerk {
         name: String,
         clock: Clock,
         books: watch::Receiver<Option<Arc<Books>>>,
-        news: mpsc::Receiver<News>,
-        counts: Arc<Counts>,
+        events: mpsc::Receiver<Event>,
+        counts: Arc<EventCounts>,
     ) -> Self {
         Self {
             access,
             name,
             clock,
             books,
-            news,
+            events,
             counts,
             desk: Desk::default(),
-            in_hand: VecDeque::new(),
+            unpublished: VecDeque::new(),
             lines: LineQuota::for_reasons(),
         }
     }
@@ -169,18 +169,18 @@ impl Clerk {
                 compare_at = now + COMPARE_EVERY;
             }
             self.desk.clear(&books, ways, now).await?;
-            while let Some(news) = self.in_hand.front() {
-                tell::tell(news, &books, ways).await?;
-                self.in_hand.pop_front();
-                self.counts.told.fetch_add(1, Relaxed);
+            while let Some(event) = self.unpublished.front() {
+                publish_event(event, &books, ways).await?;
+                self.unpublished.pop_front();
+                self.counts.published.fetch_add(1, Relaxed);
             }
             if now >= event_at
                 && let Some(event) = self.desk.events.front()
             {
                 let ts = self.clock.wall_micros() / 1_000_000;
-                tell::announce(&event.announce(&books, ts), ways).await?;
+                publish_message(&event.message(&books.account, ts), ways).await?;
                 self.desk.events.pop_front();
-                self.counts.told.fetch_add(1, Relaxed);
+                self.counts.published.fetch_add(1, Relaxed);
                 event_at = now + BETWEEN_EVENTS;
             }
             let event = (!self.desk.events.is_empty()).then_some(event_at);
@@ -209,25 +209,25 @@ impl Clerk {
                     let now = self.clock.now();
                     self.desk.compare(&books, false, ways, now).await?;
                 }
-                Some(news) = self.news.recv() => self.in_hand.push_back(news),
+                Some(event) = self.events.recv() => self.unpublished.push_back(event),
                 () = tokio::time::sleep_until(next.into()) => {}
             }
         }
     }
 
-    /// Tells what is left to tell, bounded.
+    /// Publishes what is left, bounded.
     async fn farewell(&mut self, books: &Books, ways: &mut Ways) {
-        while let Ok(news) = self.news.try_recv() {
-            self.in_hand.push_back(news);
+        while let Ok(event) = self.events.try_recv() {
+            self.unpublished.push_back(event);
         }
-        let telling = async {
-            while let Some(news) = self.in_hand.front() {
-                tell::tell(news, books, ways).await?;
-                self.in_hand.pop_front();
+        let publishing = async {
+            while let Some(event) = self.unpublished.front() {
+                publish_event(event, books, ways).await?;
+                self.unpublished.pop_front();
             }
             Ok::<(), WayError>(())
         };
-        if !matches!(tokio::time::timeout(FAREWELL, telling).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(FAREWELL, publishing).await, Ok(Ok(()))) {
             tracing::warn!("ended before redis took every event");
         }
     }

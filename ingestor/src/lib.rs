@@ -11,6 +11,7 @@ pub mod args;
 pub mod books;
 pub mod clerk;
 pub mod connection;
+pub mod events;
 pub mod health;
 pub mod http;
 pub mod input;

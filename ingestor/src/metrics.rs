@@ -30,7 +30,7 @@ type Label<'a> = (&'static str, &'a str);
 #[derive(Debug)]
 pub struct Exposition {
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    clerk: Arc<clerk::Counts>,
+    clerk: Arc<clerk::EventCounts>,
     recorder: Option<Arc<recorder::Counts>>,
 }
 
@@ -39,7 +39,7 @@ impl Exposition {
     #[must_use]
     pub fn new(
         snapshots: watch::Receiver<Arc<Snapshot>>,
-        clerk: Arc<clerk::Counts>,
+        clerk: Arc<clerk::EventCounts>,
         recorder: Option<Arc<recorder::Counts>>,
     ) -> Self {
         Self {
@@ -170,12 +170,12 @@ impl Page<'_> {
         gauge.encode_gauge(&connected)
     }
 
-    fn clerk(&mut self, counts: &clerk::Counts) -> fmt::Result {
+    fn clerk(&mut self, counts: &clerk::EventCounts) -> fmt::Result {
         for (name, help, number) in [
             (
                 "kiteticker_events",
                 "Events and orders that Redis took",
-                &counts.told,
+                &counts.published,
             ),
             (
                 "kiteticker_events_lost",

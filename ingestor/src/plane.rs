@@ -4,8 +4,6 @@
 //! commands out. Others reach it by [`Order`]s and see it by [`Snapshot`]s. It must not wait for
 //! anything but readiness.
 
-pub mod chronicle;
-
 mod assign;
 mod drain;
 mod events;
@@ -27,12 +25,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::socket::Frame;
 use crate::connection::{Connection, Dialler};
+use crate::events::detect::EventDetector;
 use crate::input::credential_state::CredentialState;
 use crate::pipeline::Pipeline;
 use crate::redis::links::Links;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
-use chronicle::Chronicle;
 
 pub use setup::{Order, Setup};
 
@@ -62,7 +60,7 @@ pub struct Plane {
     /// Whether updates of orders are told.
     order_updates: bool,
     credential_state: CredentialState,
-    chronicle: Chronicle,
+    detector: EventDetector,
     silences: [Silence; kite::limits::CONNECTIONS_PER_API_KEY as usize],
     facts: report::Facts,
     orders: mpsc::Receiver<Order>,
@@ -91,7 +89,7 @@ impl Plane {
             dialler: None,
             order_updates: false,
             credential_state: CredentialState::default(),
-            chronicle: Chronicle::default(),
+            detector: EventDetector::default(),
             silences: Default::default(),
             facts: report::Facts::new(&setup.epoch),
             orders,
@@ -125,7 +123,7 @@ impl Plane {
             let now = self.setup.clock.now();
             changed |= self.poll_connections(cx, now);
             changed |= self.pipeline.poll(cx, now);
-            self.tell();
+            self.send_events();
             if changed || now >= self.next_report {
                 self.publish_snapshot(now);
             }
@@ -197,7 +195,7 @@ impl Plane {
                         self.connections[index].on_ticks(now);
                         let (us, index) = (self.pipeline.stats.last_tick_us, index as u8);
                         let instruments = &self.pipeline.instruments;
-                        self.chronicle
+                        self.detector
                             .on_ticks(index, us, || instruments.tokens_of(index));
                     }
                 }

@@ -82,8 +82,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let (orders, taken) = mpsc::channel::<Order>(ORDERS);
     let roots = Roots::of_machine();
     let (books, open) = watch::channel(None);
-    let (news, told) = mpsc::channel(clerk::NEWS);
-    let counts = Arc::new(clerk::Counts::default());
+    let (events, taken_events) = mpsc::channel(clerk::EVENT_QUEUE);
+    let counts = Arc::new(clerk::EventCounts::default());
     let most = args.record_megabytes.saturating_mul(1024 * 1024);
     let recorder = args.record.as_deref();
     let recorder = recorder.map(|folder| Recorder::start(folder, most));
@@ -95,7 +95,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
         format!("kite-ingestor:{epoch}:clerk"),
         clock.clone(),
         open,
-        told,
+        taken_events,
         Arc::clone(&counts),
     );
     let setup = Setup {
@@ -106,8 +106,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
         epoch: epoch.clone(),
         seed: fastrand::u64(..),
         books,
-        news,
-        told: Arc::clone(&counts),
+        events,
+        event_counts: Arc::clone(&counts),
         recorder,
     };
     let plane = start_plane(Plane::new(setup, taken, snapshots), shutdown.token())
@@ -167,7 +167,7 @@ fn start_plane(plane: Plane, shutdown: CancellationToken) -> io::Result<oneshot:
 
 fn registry(
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    clerk: Arc<clerk::Counts>,
+    clerk: Arc<clerk::EventCounts>,
     recorder: Option<Arc<recorder::Counts>>,
 ) -> Registry {
     let mut registry = Registry::default();

@@ -4,6 +4,7 @@ use contract::{LastValuePersistence, Persistence};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::events::event::{Event, EventKind};
 
 /// The table's sample, of which everything is kept.
 fn assignment() -> Assignment {
@@ -39,10 +40,10 @@ fn found(books: &Books) -> BTreeMap<u32, Option<String>> {
         .collect()
 }
 
-fn told(event: &Event, books: &Books) -> (Value, Vec<String>) {
-    let announcement = event.announce(books, 7);
-    let json = serde_json::from_str(&announcement.json).unwrap();
-    (json, announcement.channels)
+fn told(body: &EventBody, books: &Books) -> (Value, Vec<String>) {
+    let message = body.message(&books.account, 7);
+    let json = serde_json::from_str(&message.json).unwrap();
+    (json, message.channels)
 }
 
 const OPTION: u32 = 12_192_002;
@@ -146,17 +147,17 @@ fn events_of_mock_accounts_have_channels_of_their_own() {
     mock.account.namespace = Some("trading".to_owned());
     let books = books(&mock);
     assert_eq!(books.directory(), "mock:ticker:instruments");
-    let news = news::News {
+    let gap = Event {
         ts: 1,
-        what: news::What::Gap {
+        kind: EventKind::Gap {
             connection: 2,
             from: 10,
             to: 12,
             tokens: vec![256_265],
         },
     };
-    let event = news.event(&books).unwrap();
-    let (json, channels) = told(&event, &books);
+    let body = gap.body(&books).unwrap();
+    let (json, channels) = told(&body, &books);
     assert_eq!(channels, ["mock:ticker:nifty:events", "mock:ticker:events"]);
     assert_eq!(
         json,

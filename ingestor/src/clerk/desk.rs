@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::ways::{WayError, Ways};
 use crate::books::Books;
 use crate::books::Listing;
-use crate::books::event::Event;
+use crate::events::message::EventBody;
 
 /// A row stays this long after nobody wants it here: another account may be about to take it over,
 /// and a tick may be on its way.
@@ -35,7 +35,7 @@ pub(super) struct Desk {
     /// Newest ticks under prefixes that their instruments have left, and when these go.
     old: BTreeMap<(Arc<str>, u32), Instant>,
     /// Events that are still to be told, oldest first.
-    pub(super) events: VecDeque<Event>,
+    pub(super) events: VecDeque<EventBody>,
 }
 
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl Desk {
             let gone = tokens.iter().zip(rows);
             let gone =
                 gone.filter_map(|(token, row)| Some((*token, books.removal(*token, &row?)?)));
-            let (gone, events): (Vec<u32>, Vec<Event>) = gone.unzip();
+            let (gone, events): (Vec<u32>, Vec<EventBody>) = gone.unzip();
             delete(&books.directory(), &gone, ways).await?;
             self.events.extend(events);
             for token in tokens {
@@ -222,8 +222,8 @@ impl Desk {
             let redis = ways.to(&books.directory()).await?;
             let () = command.query_async(redis).await?;
             // What is written is no difference the next time: it is told from now on.
-            let told = rows.into_iter().filter_map(|(_, event)| event);
-            self.events.extend(told);
+            let events = rows.into_iter().filter_map(|(_, event)| event);
+            self.events.extend(events);
         }
         for token in found.keys() {
             let Some(entry) = books.entries.get(token) else {

@@ -15,11 +15,11 @@ use crate::redis::survey::{SurveyError, survey};
 use crate::redis::target::{Single, Target};
 
 /// The open connections.
-pub(super) struct Ways {
+pub(crate) struct Ways {
     access: Access,
     name: String,
     /// Cancelled when one of them ends.
-    pub(super) closed: CancellationToken,
+    pub(crate) closed: CancellationToken,
     /// Who has which key; without slots it is the one server.
     slots: Slots,
     /// By position of the master.
@@ -28,7 +28,7 @@ pub(super) struct Ways {
 
 /// Why a command cannot be carried out.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WayError {
+pub(crate) enum WayError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub(super) enum WayError {
 }
 
 impl Ways {
-    pub(super) async fn open(
+    pub(crate) async fn open(
         target: &Target,
         access: &Access,
         name: &str,
@@ -64,7 +64,7 @@ impl Ways {
     }
 
     /// The connection for commands about `key`.
-    pub(super) async fn to(&mut self, key: &str) -> Result<&mut MultiplexedConnection, WayError> {
+    pub(crate) async fn to(&mut self, key: &str) -> Result<&mut MultiplexedConnection, WayError> {
         let at = if self.slots.masters().is_empty() {
             0
         } else {

@@ -1,5 +1,5 @@
 //! What follows from what happens on connections: for rows, for verdicts on credentials, and for
-//! who reads the news.
+//! the events that back ends read.
 
 use std::sync::atomic::Ordering;
 use std::task::Context;
@@ -19,7 +19,7 @@ impl Plane {
             }
             ServerText::Order(order) if self.order_updates => {
                 let now_us = self.setup.clock.wall_micros();
-                self.chronicle.on_order(order.to_string(), now_us);
+                self.detector.on_order(order.to_string(), now_us);
             }
             ServerText::Order(_)
             | ServerText::Message(_)
@@ -46,7 +46,7 @@ impl Plane {
         match event {
             ConnectionEvent::Opened => {
                 instruments.on_socket_end(index);
-                self.chronicle.on_opened(index, now_us);
+                self.detector.on_opened(index, now_us);
             }
             ConnectionEvent::Ended => {
                 instruments.on_socket_end(index);
@@ -54,15 +54,15 @@ impl Plane {
                 let wanted = connection.desired() > 0;
                 let reason = connection.last_error().filter(|_| wanted);
                 let reason = reason.unwrap_or("closed on purpose");
-                self.chronicle.on_ended(index, reason, wanted, now_us);
+                self.detector.on_ended(index, reason, wanted, now_us);
             }
-            ConnectionEvent::Mute => self.chronicle.on_mute(index, now_us),
+            ConnectionEvent::Mute => self.detector.on_mute(index, now_us),
             ConnectionEvent::Checked(credentials, accepted) => {
                 let others = self.credential_state.has_checked_others(&credentials);
                 let worthwhile = self.credential_state.on_checked(credentials, accepted);
                 self.set_credentials(worthwhile);
                 let state = self.credential_state.report();
-                self.chronicle.on_judged(&state, others, now_us);
+                self.detector.on_credentials_checked(&state, others, now_us);
             }
             ConnectionEvent::Sent(Command::Subscribe(tokens)) => {
                 tokens
@@ -82,11 +82,11 @@ impl Plane {
         }
     }
 
-    /// Hands news over. A full queue means that Redis is away for long: what is lost is counted.
-    pub(super) fn tell(&mut self) {
-        for news in self.chronicle.take() {
-            if self.setup.news.try_send(news).is_err() {
-                self.setup.told.lost.fetch_add(1, Ordering::Relaxed);
+    /// Hands events over. A full queue means that Redis is away for long: what is lost is counted.
+    pub(super) fn send_events(&mut self) {
+        for event in self.detector.take() {
+            if self.setup.events.try_send(event).is_err() {
+                self.setup.event_counts.lost.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

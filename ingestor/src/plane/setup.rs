@@ -10,8 +10,8 @@ use service::clock::Clock;
 use tokio::sync::{mpsc, watch};
 
 use crate::books::Books;
-use crate::books::news::News;
 use crate::clerk;
+use crate::events::event::Event;
 use crate::input::assignment::PreparedAssignment;
 use crate::input::credentials::CredentialFiles;
 use crate::recorder::Recorder;
@@ -45,10 +45,10 @@ pub struct Setup {
     pub seed: u64,
     /// Where the books go that an assignment makes.
     pub books: watch::Sender<Option<Arc<Books>>>,
-    /// Where news go.
-    pub news: mpsc::Sender<News>,
-    /// What becomes of news.
-    pub told: Arc<clerk::Counts>,
+    /// Where events go.
+    pub events: mpsc::Sender<Event>,
+    /// What becomes of events.
+    pub event_counts: Arc<clerk::EventCounts>,
     /// Who records frames, if anybody.
     pub recorder: Option<Recorder>,
 }

@@ -1,27 +1,28 @@
-//! What the data plane has to tell of its connections, and how readers are told.
+//! What happens to connections, credentials and orders.
 //!
-//! Owns the kinds of news. Pure; what happened when is decided by the plane.
+//! Owns the kinds of events and their members. Pure; what happened when is decided by
+//! [`super::detect`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Books;
-use super::event::Event;
+use super::message::EventBody;
+use crate::books::Books;
 
 /// Something that happened at a time, epoch seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
+pub struct Event {
     /// When.
     pub ts: i64,
     /// What.
-    pub what: What,
+    pub kind: EventKind,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// A socket is open.
     Connected {
         /// Which.
@@ -63,23 +64,23 @@ pub enum What {
     Order(String),
 }
 
-impl News {
-    /// The event that readers are told; `None` for an order, which goes elsewhere.
+impl Event {
+    /// What readers are told; `None` for an order, which goes elsewhere.
     #[must_use]
-    pub fn event(&self, books: &Books) -> Option<Event> {
+    pub fn body(&self, books: &Books) -> Option<EventBody> {
         let all = &books.prefixes;
-        let of = |kind, members| Some(Event::new(kind, &members, all));
-        match &self.what {
-            What::Connected { connection } => of("connected", json!({"conn": connection})),
-            What::Disconnected { connection, reason } => of(
+        let of = |kind, members| Some(EventBody::new(kind, &members, all));
+        match &self.kind {
+            EventKind::Connected { connection } => of("connected", json!({"conn": connection})),
+            EventKind::Disconnected { connection, reason } => of(
                 "disconnected",
                 json!({"conn": connection, "reason": reason}),
             ),
-            What::Stale { connection } => of("stale", json!({"conn": connection})),
-            What::Fresh { connection } => of("fresh", json!({"conn": connection})),
-            What::TokenExpired => of("token_expired", json!({})),
-            What::TokenRotated => of("token_rotated", json!({})),
-            What::Gap {
+            EventKind::Stale { connection } => of("stale", json!({"conn": connection})),
+            EventKind::Fresh { connection } => of("fresh", json!({"conn": connection})),
+            EventKind::TokenExpired => of("token_expired", json!({})),
+            EventKind::TokenRotated => of("token_rotated", json!({})),
+            EventKind::Gap {
                 connection,
                 from,
                 to,
@@ -87,9 +88,9 @@ impl News {
             } => {
                 let members =
                     json!({"conn": connection, "from_ts": from, "to_ts": to, "tokens": tokens});
-                Some(Event::new("gap", &members, &prefixes_of(books, tokens)))
+                Some(EventBody::new("gap", &members, &prefixes_of(books, tokens)))
             }
-            What::Order(_) => None,
+            EventKind::Order(_) => None,
         }
     }
 }

@@ -1,0 +1,227 @@
+//! What happens to the connections, told apart from what is no event.
+//!
+//! Owns when something is an event: a socket that was open and is not, the one gap that follows, a
+//! socket that is mute and ticks again, a token that expired or was replaced. Pure; times are
+//! arguments.
+
+use contract::report::CredentialsReport as State;
+use kite::limits::CONNECTIONS_PER_API_KEY;
+
+use super::event::{Event, EventKind};
+
+const MICROS: i64 = 1_000_000;
+
+/// What is remembered of the connections, and the events that nobody has taken yet.
+#[derive(Debug, Default)]
+pub struct EventDetector {
+    connections: [ConnectionHistory; CONNECTIONS_PER_API_KEY as usize],
+    credentials: CredentialHistory,
+    pending: Vec<Event>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct ConnectionHistory {
+    up: bool,
+    /// When the last tick came that nobody asked for, epoch microseconds.
+    last_tick_us: Option<i64>,
+    /// Ticks may be missing since then, epoch seconds.
+    gap_from: Option<i64>,
+    stale: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum CredentialHistory {
+    #[default]
+    Untried,
+    Accepted,
+    Refused,
+}
+
+impl EventDetector {
+    /// The events since the last call.
+    pub fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// A socket is open.
+    pub fn on_opened(&mut self, connection: u8, now_us: i64) {
+        self.connections[usize::from(connection)].up = true;
+        self.push(now_us, EventKind::Connected { connection });
+    }
+
+    /// A socket or a dial ended. `wanted` is whether the connection has anything to stream.
+    pub fn on_ended(&mut self, connection: u8, reason: &str, wanted: bool, now_us: i64) {
+        let history = &mut self.connections[usize::from(connection)];
+        if !wanted {
+            *history = ConnectionHistory {
+                up: history.up,
+                ..ConnectionHistory::default()
+            };
+        }
+        if !std::mem::take(&mut history.up) {
+            return;
+        }
+        if let Some(last) = history.last_tick_us.filter(|_| wanted) {
+            history.gap_from.get_or_insert(last.div_euclid(MICROS));
+        }
+        let reason = reason.to_owned();
+        self.push(now_us, EventKind::Disconnected { connection, reason });
+    }
+
+    /// A socket is replaced because it sends heartbeats and no ticks.
+    pub fn on_mute(&mut self, connection: u8, now_us: i64) {
+        let history = &mut self.connections[usize::from(connection)];
+        if !std::mem::replace(&mut history.stale, true) {
+            self.push(now_us, EventKind::Stale { connection });
+        }
+    }
+
+    /// Ticks came that nobody asked for; `tokens` are those of the connection.
+    #[inline]
+    pub fn on_ticks(&mut self, connection: u8, now_us: i64, tokens: impl FnOnce() -> Vec<u32>) {
+        let history = &mut self.connections[usize::from(connection)];
+        history.last_tick_us = Some(now_us);
+        if history.stale || history.gap_from.is_some() {
+            self.flows_again(connection, now_us, tokens);
+        }
+    }
+
+    fn flows_again(&mut self, connection: u8, now_us: i64, tokens: impl FnOnce() -> Vec<u32>) {
+        let history = &mut self.connections[usize::from(connection)];
+        let (stale, gap) = (std::mem::take(&mut history.stale), history.gap_from.take());
+        if stale {
+            self.push(now_us, EventKind::Fresh { connection });
+        }
+        if let Some(from) = gap {
+            let gap = EventKind::Gap {
+                connection,
+                from,
+                to: now_us.div_euclid(MICROS) + 1,
+                tokens: tokens(),
+            };
+            self.push(now_us, gap);
+        }
+    }
+
+    /// Kite accepted or refused credentials: `state` is what is thought of those in the files now, `others`
+    /// whether Kite knew others before.
+    pub fn on_credentials_checked(&mut self, state: &State, others: bool, now_us: i64) {
+        let now = match state {
+            State::Accepted => CredentialHistory::Accepted,
+            State::Refused => CredentialHistory::Refused,
+            State::Unread | State::Missing { .. } | State::Present => return,
+        };
+        let before = std::mem::replace(&mut self.credentials, now);
+        match (before, now) {
+            (
+                CredentialHistory::Untried | CredentialHistory::Accepted,
+                CredentialHistory::Refused,
+            ) => {
+                self.push(now_us, EventKind::TokenExpired);
+            }
+            (_, CredentialHistory::Accepted) if others => {
+                self.push(now_us, EventKind::TokenRotated);
+            }
+            _ => {}
+        }
+    }
+
+    /// An order of the account changed.
+    pub fn on_order(&mut self, order: String, now_us: i64) {
+        self.push(now_us, EventKind::Order(order));
+    }
+
+    fn push(&mut self, now_us: i64, kind: EventKind) {
+        let ts = now_us.div_euclid(MICROS);
+        self.pending.push(Event { ts, kind });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(detector: &mut EventDetector) -> Vec<String> {
+        let kind = |event: Event| {
+            let text = format!("{:?}", event.kind);
+            text.split(' ').next().unwrap_or_default().to_owned()
+        };
+        detector.take().into_iter().map(kind).collect()
+    }
+
+    fn tokens() -> Vec<u32> {
+        vec![7]
+    }
+
+    #[test]
+    fn a_reconnect_is_three_events_and_one_gap() {
+        let mut detector = EventDetector::default();
+        detector.on_opened(0, MICROS);
+        detector.on_ticks(0, 10 * MICROS + 999_999, tokens);
+        assert_eq!(kinds(&mut detector), ["Connected"]);
+        detector.on_ended(0, "lost", true, 12 * MICROS);
+        // Dials that fail are no events.
+        detector.on_ended(0, "refused", true, 13 * MICROS);
+        detector.on_opened(0, 14 * MICROS);
+        assert_eq!(kinds(&mut detector), ["Disconnected", "Connected"]);
+        detector.on_ticks(0, 15 * MICROS, tokens);
+        detector.on_ticks(0, 16 * MICROS, tokens);
+        let gap = EventKind::Gap {
+            connection: 0,
+            from: 10,
+            to: 16,
+            tokens: tokens(),
+        };
+        assert_eq!(detector.take(), [Event { ts: 15, kind: gap }]);
+    }
+
+    #[test]
+    fn a_gap_lasts_until_ticks_come_however_often_the_socket_is_lost() {
+        let mut detector = EventDetector::default();
+        detector.on_opened(1, 0);
+        detector.on_ticks(1, MICROS, tokens);
+        for second in 2..5 {
+            detector.on_mute(1, second * MICROS);
+            detector.on_ended(1, "mute", true, second * MICROS);
+            detector.on_opened(1, second * MICROS);
+        }
+        detector.on_ticks(1, 9 * MICROS, tokens);
+        let all = kinds(&mut detector);
+        let count = |kind: &str| all.iter().filter(|one| *one == kind).count();
+        assert_eq!(
+            (
+                count("Stale"),
+                count("Fresh"),
+                count("Gap"),
+                count("Disconnected")
+            ),
+            (1, 1, 1, 3)
+        );
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_leaves_no_gap() {
+        let mut detector = EventDetector::default();
+        detector.on_opened(0, 0);
+        detector.on_ticks(0, MICROS, tokens);
+        detector.on_ended(0, "nothing is assigned", false, 2 * MICROS);
+        detector.on_opened(0, 3 * MICROS);
+        detector.on_ticks(0, 4 * MICROS, tokens);
+        assert_eq!(
+            kinds(&mut detector),
+            ["Connected", "Disconnected", "Connected"]
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_and_a_new_token_when_it_is_accepted() {
+        let mut detector = EventDetector::default();
+        detector.on_credentials_checked(&State::Accepted, false, 0);
+        assert!(detector.take().is_empty(), "the first token is no event");
+        for _ in 0..3 {
+            detector.on_credentials_checked(&State::Refused, false, 0);
+        }
+        detector.on_credentials_checked(&State::Accepted, true, 0);
+        assert_eq!(kinds(&mut detector), ["TokenExpired", "TokenRotated"]);
+    }
+}

@@ -1,0 +1,77 @@
+//! Events as they go out.
+//!
+//! Owns their JSON and which channels they go to. Pure; the time is an argument.
+
+use std::sync::Arc;
+
+use contract::assignment::Account;
+use serde_json::{Value, json};
+
+use crate::last_value::keys::key_start;
+
+/// What readers are told: an event without its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventBody {
+    kind: &'static str,
+    /// Members of its own, as text: thousands may wait, and a tree takes five times as much.
+    members: String,
+    /// Prefixes whose readers it concerns.
+    prefixes: Vec<Arc<str>>,
+}
+
+/// An event as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventMessage {
+    /// The channels, each once.
+    pub channels: Vec<String>,
+    /// Key of the stream that takes it too.
+    pub log: String,
+    /// When it happened, epoch milliseconds.
+    pub millis: i64,
+    /// The JSON.
+    pub json: String,
+}
+
+impl EventBody {
+    /// An event of this kind with these members.
+    #[must_use]
+    pub fn new(kind: &'static str, members: &Value, prefixes: &[Arc<str>]) -> Self {
+        Self {
+            kind,
+            members: members.to_string(),
+            prefixes: prefixes.to_vec(),
+        }
+    }
+
+    /// How it goes out at `ts`, epoch seconds.
+    #[must_use]
+    pub fn message(&self, account: &Account, ts: i64) -> EventMessage {
+        let mut json = json!({
+            "event_type": self.kind,
+            "ts": ts,
+            "is_mock": account.mock,
+            "account_id": account.name,
+        });
+        let members = serde_json::from_str(&self.members);
+        if let (Value::Object(all), Ok(Value::Object(members))) = (&mut json, members) {
+            if let Some(namespace) = &account.namespace {
+                all.insert("namespace".to_owned(), namespace.as_str().into());
+            }
+            all.extend(members);
+        }
+        let start = key_start(account.mock);
+        let everybody = format!("{start}ticker:events");
+        let own = self
+            .prefixes
+            .iter()
+            .map(|prefix| format!("{start}{prefix}:events"));
+        let mut channels: Vec<String> = own.filter(|channel| *channel != everybody).collect();
+        channels.push(everybody.clone());
+        EventMessage {
+            channels,
+            log: format!("{everybody}:log"),
+            millis: ts * 1_000,
+            json: json.to_string(),
+        }
+    }
+}

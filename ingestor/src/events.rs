@@ -7,3 +7,19 @@ pub mod detect;
 pub mod event;
 pub mod message;
 pub mod publish;
+
+use std::sync::atomic::AtomicU64;
+
+/// Events that may wait for Redis; more are lost and counted.
+pub const EVENT_QUEUE: usize = 10_000;
+
+/// What was done, for metrics.
+#[derive(Debug, Default)]
+pub struct EventCounts {
+    /// Events and orders that Redis took.
+    pub published: AtomicU64,
+    /// Events and orders for which there was no room.
+    pub lost: AtomicU64,
+    /// Connections that failed.
+    pub failures: AtomicU64,
+}

@@ -8,9 +8,8 @@
 //! by pure functions.
 
 pub mod args;
-pub mod books;
-pub mod clerk;
 pub mod connection;
+pub mod directory;
 pub mod events;
 pub mod health;
 pub mod http;

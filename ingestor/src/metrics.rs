@@ -15,7 +15,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use tokio::sync::watch;
 
-use crate::clerk;
+use crate::events::EventCounts;
 use crate::pipeline::instruments::InstrumentClass;
 use crate::recorder;
 use crate::report::Snapshot;
@@ -30,7 +30,7 @@ type Label<'a> = (&'static str, &'a str);
 #[derive(Debug)]
 pub struct Exposition {
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    clerk: Arc<clerk::EventCounts>,
+    events: Arc<EventCounts>,
     recorder: Option<Arc<recorder::Counts>>,
 }
 
@@ -39,12 +39,12 @@ impl Exposition {
     #[must_use]
     pub fn new(
         snapshots: watch::Receiver<Arc<Snapshot>>,
-        clerk: Arc<clerk::EventCounts>,
+        events: Arc<EventCounts>,
         recorder: Option<Arc<recorder::Counts>>,
     ) -> Self {
         Self {
             snapshots,
-            clerk,
+            events,
             recorder,
         }
     }
@@ -57,7 +57,7 @@ impl Collector for Exposition {
         page.ticks(&snapshot)?;
         page.latencies(&snapshot)?;
         page.redis(&snapshot)?;
-        page.clerk(&self.clerk)?;
+        page.events(&self.events)?;
         if let Some(recorder) = &self.recorder {
             page.recorder(recorder)?;
         }
@@ -170,7 +170,7 @@ impl Page<'_> {
         gauge.encode_gauge(&connected)
     }
 
-    fn clerk(&mut self, counts: &clerk::EventCounts) -> fmt::Result {
+    fn events(&mut self, counts: &EventCounts) -> fmt::Result {
         for (name, help, number) in [
             (
                 "kiteticker_events",

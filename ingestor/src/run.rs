@@ -18,7 +18,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
-use crate::clerk::{self, Clerk};
+use crate::directory::task::DirectoryTask;
+use crate::events::{EVENT_QUEUE, EventCounts};
 use crate::input::watch::MountedFolders;
 use crate::metrics::Exposition;
 use crate::plane::{Order, Plane, Setup};
@@ -81,16 +82,16 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let (snapshots, seen) = watch::channel(Arc::new(Snapshot::default()));
     let (orders, taken) = mpsc::channel::<Order>(ORDERS);
     let roots = Roots::of_machine();
-    let (books, open) = watch::channel(None);
-    let (events, taken_events) = mpsc::channel(clerk::EVENT_QUEUE);
-    let counts = Arc::new(clerk::EventCounts::default());
+    let (listing, open) = watch::channel(None);
+    let (events, taken_events) = mpsc::channel(EVENT_QUEUE);
+    let counts = Arc::new(EventCounts::default());
     let most = args.record_megabytes.saturating_mul(1024 * 1024);
     let recorder = args.record.as_deref();
     let recorder = recorder.map(|folder| Recorder::start(folder, most));
     let (recorder, writer) = recorder.transpose()?.unzip();
     let recorded = recorder.as_ref().map(Recorder::counts);
     let access = Access::new(args.redis_dir, roots.clone())?;
-    let clerk = Clerk::new(
+    let directory = DirectoryTask::new(
         access.clone(),
         format!("kite-ingestor:{epoch}:clerk"),
         clock.clone(),
@@ -105,7 +106,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
         redis: access,
         epoch: epoch.clone(),
         seed: fastrand::u64(..),
-        books,
+        listing,
         events,
         event_counts: Arc::clone(&counts),
         recorder,
@@ -127,7 +128,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
 
     let mut tasks = Tasks::new(shutdown.clone());
     tasks.spawn("http", server.serve(router, shutdown.token()));
-    tasks.spawn("clerk", clerk.keep(shutdown.token()));
+    tasks.spawn("clerk", directory.run(shutdown.token()));
     tasks.spawn("folders", folders.watch(orders, shutdown.token()));
     tasks.spawn(
         "probes",
@@ -167,7 +168,7 @@ fn start_plane(plane: Plane, shutdown: CancellationToken) -> io::Result<oneshot:
 
 fn registry(
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    clerk: Arc<clerk::EventCounts>,
+    event_counts: Arc<EventCounts>,
     recorder: Option<Arc<recorder::Counts>>,
 ) -> Registry {
     let mut registry = Registry::default();
@@ -177,7 +178,7 @@ fn registry(
         "kite-ingestor",
         env!("CARGO_PKG_VERSION"),
     );
-    registry.register_collector(Box::new(Exposition::new(snapshots, clerk, recorder)));
+    registry.register_collector(Box::new(Exposition::new(snapshots, event_counts, recorder)));
     registry
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::message::EventBody;
-use crate::books::Books;
+use crate::directory::listing::DirectoryListing;
 
 /// Something that happened at a time, epoch seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub enum EventKind {
 impl Event {
     /// What readers are told; `None` for an order, which goes elsewhere.
     #[must_use]
-    pub fn body(&self, books: &Books) -> Option<EventBody> {
-        let all = &books.prefixes;
+    pub fn body(&self, listing: &DirectoryListing) -> Option<EventBody> {
+        let all = &listing.prefixes;
         let of = |kind, members| Some(EventBody::new(kind, &members, all));
         match &self.kind {
             EventKind::Connected { connection } => of("connected", json!({"conn": connection})),
@@ -88,7 +88,11 @@ impl Event {
             } => {
                 let members =
                     json!({"conn": connection, "from_ts": from, "to_ts": to, "tokens": tokens});
-                Some(EventBody::new("gap", &members, &prefixes_of(books, tokens)))
+                Some(EventBody::new(
+                    "gap",
+                    &members,
+                    &prefixes_of(listing, tokens),
+                ))
             }
             EventKind::Order(_) => None,
         }
@@ -96,15 +100,15 @@ impl Event {
 }
 
 /// The prefixes that any of `tokens` is published under; all where nothing of them is kept.
-fn prefixes_of(books: &Books, tokens: &[u32]) -> Vec<Arc<str>> {
+fn prefixes_of(listing: &DirectoryListing, tokens: &[u32]) -> Vec<Arc<str>> {
     let mut found = BTreeMap::new();
-    for entry in tokens.iter().filter_map(|token| books.entries.get(token)) {
+    for entry in tokens.iter().filter_map(|token| listing.entries.get(token)) {
         for prefix in &entry.prefixes {
             found.insert(Arc::clone(prefix), ());
         }
     }
     if found.is_empty() {
-        return books.prefixes.clone();
+        return listing.prefixes.clone();
     }
     found.into_keys().collect()
 }

@@ -10,7 +10,7 @@ use contract::report::AppliedAssignment;
 use contract::sealed::UnsealError;
 use contract::{Assignment, Sealed};
 
-use crate::books::Books;
+use crate::directory::listing::DirectoryListing;
 use crate::pipeline::instruments::AssignedInstruments;
 use crate::redis::target::{InvalidTarget, Target};
 
@@ -34,7 +34,7 @@ pub struct PreparedAssignment {
     /// The instruments.
     pub instruments: AssignedInstruments,
     /// What the directory has to say of them.
-    pub books: Arc<Books>,
+    pub listing: Arc<DirectoryListing>,
 }
 
 /// A document that is not taken. The one in force stays.
@@ -74,7 +74,7 @@ pub fn prepare(
             generation: assignment.generation,
             sha256: sealed.sha256.trim().to_owned(),
         },
-        books: Arc::new(Books::new(&assignment, target.clone())),
+        listing: Arc::new(DirectoryListing::new(&assignment, target.clone())),
         order_updates: assignment.order_updates,
         instruments: AssignedInstruments::build(&assignment, epoch, target.is_sharded()),
         account: assignment.account,

@@ -22,7 +22,7 @@ impl Plane {
         self.pipeline.replace(assigned.instruments);
         self.pipeline.set_target(&assigned.target);
         self.order_updates = assigned.order_updates;
-        self.setup.books.send_replace(Some(assigned.books));
+        self.setup.listing.send_replace(Some(assigned.listing));
         self.go_to(assigned.websocket);
         self.allocation = allocation::allocate(
             &self.allocation,

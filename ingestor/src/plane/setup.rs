@@ -9,8 +9,8 @@ use rustls::ClientConfig;
 use service::clock::Clock;
 use tokio::sync::{mpsc, watch};
 
-use crate::books::Books;
-use crate::clerk;
+use crate::directory::listing::DirectoryListing;
+use crate::events::EventCounts;
 use crate::events::event::Event;
 use crate::input::assignment::PreparedAssignment;
 use crate::input::credentials::CredentialFiles;
@@ -43,12 +43,12 @@ pub struct Setup {
     pub epoch: String,
     /// Makes the waits of this process its own.
     pub seed: u64,
-    /// Where the books go that an assignment makes.
-    pub books: watch::Sender<Option<Arc<Books>>>,
+    /// Where the listing go that an assignment makes.
+    pub listing: watch::Sender<Option<Arc<DirectoryListing>>>,
     /// Where events go.
     pub events: mpsc::Sender<Event>,
     /// What becomes of events.
-    pub event_counts: Arc<clerk::EventCounts>,
+    pub event_counts: Arc<EventCounts>,
     /// Who records frames, if anybody.
     pub recorder: Option<Recorder>,
 }

@@ -1,8 +1,8 @@
-//! The connections that the books go over: one, or one to each master of a cluster that has a key of
+//! The connections that the directory is written over: one, or one to each master of a cluster that has a key of
 //! theirs.
 //!
-//! Owns which connection a key takes. When one ends, or a key has moved, all are given up: the clerk
-//! begins anew, and reads the books again.
+//! Owns which connection a key takes. When one ends, or a key has moved, all are given up: the task
+//! begins anew, and reads the directory again.
 
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
@@ -15,7 +15,7 @@ use crate::redis::survey::{SurveyError, survey};
 use crate::redis::target::{Single, Target};
 
 /// The open connections.
-pub(crate) struct Ways {
+pub(crate) struct ConnectionPool {
     access: Access,
     name: String,
     /// Cancelled when one of them ends.
@@ -28,7 +28,7 @@ pub(crate) struct Ways {
 
 /// Why a command cannot be carried out.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WayError {
+pub(crate) enum PoolError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -39,13 +39,13 @@ pub(crate) enum WayError {
     Nobody(u16),
 }
 
-impl Ways {
+impl ConnectionPool {
     pub(crate) async fn open(
         target: &Target,
         access: &Access,
         name: &str,
-    ) -> Result<Self, WayError> {
-        let mut ways = Self {
+    ) -> Result<Self, PoolError> {
+        let mut pool = Self {
             access: access.clone(),
             name: name.to_owned(),
             closed: CancellationToken::new(),
@@ -53,23 +53,23 @@ impl Ways {
             open: Vec::new(),
         };
         match target {
-            Target::Single(server) => ways.open.push(Some(ways.connect(server).await?)),
+            Target::Single(server) => pool.open.push(Some(pool.connect(server).await?)),
             Target::Cluster(cluster) => {
                 let (nodes, name) = (cluster.nodes.clone(), name.to_owned());
-                ways.slots = survey(nodes, access.clone(), name).await?;
-                ways.open.resize_with(ways.slots.masters().len(), || None);
+                pool.slots = survey(nodes, access.clone(), name).await?;
+                pool.open.resize_with(pool.slots.masters().len(), || None);
             }
         }
-        Ok(ways)
+        Ok(pool)
     }
 
     /// The connection for commands about `key`.
-    pub(crate) async fn to(&mut self, key: &str) -> Result<&mut MultiplexedConnection, WayError> {
+    pub(crate) async fn to(&mut self, key: &str) -> Result<&mut MultiplexedConnection, PoolError> {
         let at = if self.slots.masters().is_empty() {
             0
         } else {
             let slot = slot_of(key.as_bytes());
-            self.slots.owner(slot).ok_or(WayError::Nobody(slot))?
+            self.slots.owner(slot).ok_or(PoolError::Nobody(slot))?
         };
         let commands = match self.open[at].take() {
             Some(commands) => commands,

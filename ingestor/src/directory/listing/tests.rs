@@ -1,4 +1,4 @@
-//! Tests of the books: what is written, what is told, and to whom.
+//! Tests of the listing: what is written, what readers are told, and who is told.
 
 use contract::{LastValuePersistence, Persistence};
 use serde_json::{Value, json};
@@ -29,19 +29,19 @@ fn assignment() -> Assignment {
     assignment
 }
 
-fn books(assignment: &Assignment) -> Books {
+fn listing(assignment: &Assignment) -> DirectoryListing {
     let target = Target::parse("redis://127.0.0.1").unwrap();
-    Books::new(assignment, target)
+    DirectoryListing::new(assignment, target)
 }
 
-fn found(books: &Books) -> BTreeMap<u32, Option<String>> {
-    let rows = books.entries.iter();
+fn found(listing: &DirectoryListing) -> BTreeMap<u32, Option<String>> {
+    let rows = listing.entries.iter();
     rows.map(|(token, entry)| (*token, Some(entry.json.clone())))
         .collect()
 }
 
-fn told(body: &EventBody, books: &Books) -> (Value, Vec<String>) {
-    let message = body.message(&books.account, 7);
+fn told(body: &EventBody, listing: &DirectoryListing) -> (Value, Vec<String>) {
+    let message = body.message(&listing.account, 7);
     let json = serde_json::from_str(&message.json).unwrap();
     (json, message.channels)
 }
@@ -50,8 +50,8 @@ const OPTION: u32 = 12_192_002;
 
 #[test]
 fn a_row_says_what_streams_and_for_whom() {
-    let books = books(&assignment());
-    let row: Value = serde_json::from_str(&books.entries[&OPTION].json).unwrap();
+    let listing = listing(&assignment());
+    let row: Value = serde_json::from_str(&listing.entries[&OPTION].json).unwrap();
     let expected = json!({
         "symbol": "NIFTYPE", "tradingsymbol": "NIFTYPE", "segment": "NSE", "exchange": "NSE",
         "strike": null, "expiry": null, "type": "PE", "lot_size": 75, "tick_size": null,
@@ -63,18 +63,18 @@ fn a_row_says_what_streams_and_for_whom() {
 
 #[test]
 fn a_restart_is_no_news() {
-    let books = books(&assignment());
-    assert!(books.difference(&found(&books)).is_empty());
+    let listing = listing(&assignment());
+    assert!(listing.difference(&found(&listing)).is_empty());
 }
 
 #[test]
 fn what_was_not_listed_is_created_with_what_it_is() {
-    let books = books(&assignment());
-    let mut found = found(&books);
+    let listing = listing(&assignment());
+    let mut found = found(&listing);
     found.insert(OPTION, None);
-    let difference = books.difference(&found);
+    let difference = listing.difference(&found);
     assert_eq!(difference[0].0, OPTION);
-    let (event, channels) = told(difference[0].1.as_ref().unwrap(), &books);
+    let (event, channels) = told(difference[0].1.as_ref().unwrap(), &listing);
     assert_eq!(
         (&event["event_type"], &event["instrument_token"]),
         (&json!("subscription_created"), &json!(OPTION))
@@ -89,30 +89,30 @@ fn what_was_not_listed_is_created_with_what_it_is() {
 
 #[test]
 fn an_instrument_that_moves_from_another_account_is_no_news() {
-    let books = books(&assignment());
-    let mut found = found(&books);
-    let other = books.entries[&OPTION].json.replace("acct-a", "acct-b");
+    let listing = listing(&assignment());
+    let mut found = found(&listing);
+    let other = listing.entries[&OPTION].json.replace("acct-a", "acct-b");
     found.insert(OPTION, Some(other.clone()));
-    assert_eq!(books.difference(&found), [(OPTION, None)]);
+    assert_eq!(listing.difference(&found), [(OPTION, None)]);
     // The other one does not remove what is not its own any more.
     let mut left = assignment();
     left.account.name = "acct-b".to_owned();
     left.instruments.clear();
-    let left = self::books(&left);
-    assert_eq!(left.removal(OPTION, &books.entries[&OPTION].json), None);
+    let left = self::listing(&left);
+    assert_eq!(left.removal(OPTION, &listing.entries[&OPTION].json), None);
     assert!(left.removal(OPTION, &other).is_some());
 }
 
 #[test]
 fn a_contract_that_became_another_says_what_changed() {
-    let books = books(&assignment());
-    let mut found = found(&books);
-    let old = books.entries[&OPTION]
+    let listing = listing(&assignment());
+    let mut found = found(&listing);
+    let old = listing.entries[&OPTION]
         .json
         .replace("\"lot_size\":75", "\"lot_size\":50");
     found.insert(OPTION, Some(old));
-    let difference = books.difference(&found);
-    let (event, _) = told(difference[0].1.as_ref().unwrap(), &books);
+    let difference = listing.difference(&found);
+    let (event, _) = told(difference[0].1.as_ref().unwrap(), &listing);
     assert_eq!(event["event_type"], "instrument_changed");
     assert_eq!(
         event["changed"],
@@ -122,20 +122,20 @@ fn a_contract_that_became_another_says_what_changed() {
 
 #[test]
 fn what_nobody_can_read_is_written_anew() {
-    let books = books(&assignment());
-    let mut found = found(&books);
+    let listing = listing(&assignment());
+    let mut found = found(&listing);
     found.insert(OPTION, Some("{".to_owned()));
-    assert_eq!(books.difference(&found)[0].0, OPTION);
+    assert_eq!(listing.difference(&found)[0].0, OPTION);
 }
 
 #[test]
 fn what_leaves_is_told_once_it_is_not_wanted() {
-    let all = books(&assignment());
+    let all = listing(&assignment());
     let text = &all.entries[&OPTION].json;
     assert_eq!(all.removal(OPTION, text), None, "it is wanted");
     let mut fewer = assignment();
     fewer.instruments.retain(|row| row.token.0 != OPTION);
-    let fewer = books(&fewer);
+    let fewer = listing(&fewer);
     let (event, _) = told(&fewer.removal(OPTION, text).unwrap(), &fewer);
     assert_eq!(event["event_type"], "subscription_deleted");
 }
@@ -145,8 +145,8 @@ fn events_of_mock_accounts_have_channels_of_their_own() {
     let mut mock = assignment();
     mock.account.mock = true;
     mock.account.namespace = Some("trading".to_owned());
-    let books = books(&mock);
-    assert_eq!(books.directory(), "mock:ticker:instruments");
+    let listing = listing(&mock);
+    assert_eq!(listing.directory(), "mock:ticker:instruments");
     let gap = Event {
         ts: 1,
         kind: EventKind::Gap {
@@ -156,8 +156,8 @@ fn events_of_mock_accounts_have_channels_of_their_own() {
             tokens: vec![256_265],
         },
     };
-    let body = gap.body(&books).unwrap();
-    let (json, channels) = told(&body, &books);
+    let body = gap.body(&listing).unwrap();
+    let (json, channels) = told(&body, &listing);
     assert_eq!(channels, ["mock:ticker:nifty:events", "mock:ticker:events"]);
     assert_eq!(
         json,

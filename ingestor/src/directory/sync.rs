@@ -1,6 +1,6 @@
-//! The clerk's desk: which rows of the directory are this account's, and which are to leave.
+//! Which rows of the directory are this account's, and which are to leave.
 //!
-//! Owns the commands to Redis about the directory. What differs is decided in [`crate::books`].
+//! Owns the commands to Redis about the directory. What differs is decided in [`super::listing`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHasher;
 use serde::Deserialize;
 
-use super::ways::{WayError, Ways};
-use crate::books::Books;
-use crate::books::Listing;
+use super::listing::DirectoryListing;
+use super::pool::{ConnectionPool, PoolError};
+use super::row::DirectoryRow;
 use crate::events::message::EventBody;
 
 /// A row stays this long after nobody wants it here: another account may be about to take it over,
@@ -27,9 +27,9 @@ type Pair = (Vec<u8>, Vec<u8>);
 
 /// What is known of the directory.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct DirectorySync {
     /// Rows of this account, as they were written or found.
-    known: BTreeMap<u32, Known>,
+    known: BTreeMap<u32, KnownRow>,
     /// Rows that are to leave, and when.
     leaving: BTreeMap<u32, Instant>,
     /// Newest ticks under prefixes that their instruments have left, and when these go.
@@ -39,7 +39,7 @@ pub(super) struct Desk {
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownRow {
     /// Of the row's JSON: enough to tell whether it is another.
     hash: u64,
     prefixes: Vec<Arc<str>>,
@@ -47,36 +47,36 @@ struct Known {
 
 /// Who wrote a tick.
 #[derive(Deserialize)]
-struct Writer {
+struct TickSource {
     src: String,
     namespace: Option<String>,
 }
 
-impl Desk {
+impl DirectorySync {
     /// Reads the whole directory and compares: an earlier process may have left rows in it.
-    pub(super) async fn survey(
+    pub(super) async fn read_all(
         &mut self,
-        books: &Books,
-        ways: &mut Ways,
+        listing: &DirectoryListing,
+        pool: &mut ConnectionPool,
         now: Instant,
-    ) -> Result<(), WayError> {
+    ) -> Result<(), PoolError> {
         let mut found: BTreeMap<u32, Option<String>> =
-            books.entries.keys().map(|token| (*token, None)).collect();
+            listing.entries.keys().map(|token| (*token, None)).collect();
         let mut cursor = 0_u64;
         loop {
             let (next, rows): (u64, Vec<Pair>) = redis::cmd("HSCAN")
-                .arg(books.directory())
+                .arg(listing.directory())
                 .arg(cursor)
                 .arg("COUNT")
                 .arg(AT_ONCE)
-                .query_async(ways.to(&books.directory()).await?)
+                .query_async(pool.to(&listing.directory()).await?)
                 .await?;
             for (token, json) in rows {
                 let token = std::str::from_utf8(&token)
                     .ok()
                     .and_then(|text| text.parse().ok());
                 if let (Some(token), Ok(json)) = (token, String::from_utf8(json)) {
-                    self.see(books, token, json, &mut found);
+                    self.see(listing, token, json, &mut found);
                 }
             }
             cursor = next;
@@ -84,19 +84,19 @@ impl Desk {
                 break;
             }
         }
-        self.settle(books, &found, ways, now).await
+        self.apply(listing, &found, pool, now).await
     }
 
     /// Compares with the directory what is new or another than it was, or everything that is wanted
     /// where somebody may have changed it.
     pub(super) async fn compare(
         &mut self,
-        books: &Books,
+        listing: &DirectoryListing,
         everything: bool,
-        ways: &mut Ways,
+        pool: &mut ConnectionPool,
         now: Instant,
-    ) -> Result<(), WayError> {
-        let changed = books.entries.iter().filter(|(token, entry)| {
+    ) -> Result<(), PoolError> {
+        let changed = listing.entries.iter().filter(|(token, entry)| {
             let known = self.known.get(token);
             let same = known.is_some_and(|known| {
                 known.hash == hash(&entry.json) && known.prefixes == entry.prefixes
@@ -106,29 +106,29 @@ impl Desk {
         let changed: Vec<u32> = changed.map(|(token, _)| *token).collect();
         let mut found = BTreeMap::new();
         for tokens in changed.chunks(AT_ONCE) {
-            let rows = fields(&books.directory(), tokens, ways).await?;
+            let rows = fields(&listing.directory(), tokens, pool).await?;
             found.extend(tokens.iter().copied().zip(rows));
         }
-        self.settle(books, &found, ways, now).await
+        self.apply(listing, &found, pool, now).await
     }
 
     /// Removes what has had its grace.
     pub(super) async fn clear(
         &mut self,
-        books: &Books,
-        ways: &mut Ways,
+        listing: &DirectoryListing,
+        pool: &mut ConnectionPool,
         now: Instant,
-    ) -> Result<(), WayError> {
+    ) -> Result<(), PoolError> {
         let due = self.leaving.iter().filter(|(_, at)| **at <= now);
         let due: Vec<u32> = due.map(|(token, _)| *token).collect();
         for tokens in due.chunks(AT_ONCE) {
-            let rows = fields(&books.directory(), tokens, ways).await?;
+            let rows = fields(&listing.directory(), tokens, pool).await?;
             // Another account may have taken one over meanwhile.
             let gone = tokens.iter().zip(rows);
             let gone =
-                gone.filter_map(|(token, row)| Some((*token, books.removal(*token, &row?)?)));
+                gone.filter_map(|(token, row)| Some((*token, listing.removal(*token, &row?)?)));
             let (gone, events): (Vec<u32>, Vec<EventBody>) = gone.unzip();
-            delete(&books.directory(), &gone, ways).await?;
+            delete(&listing.directory(), &gone, pool).await?;
             self.events.extend(events);
             for token in tokens {
                 self.leaving.remove(token);
@@ -143,7 +143,7 @@ impl Desk {
         // Ordered by prefix.
         for ticks in due.chunk_by(|a, b| a.0 == b.0) {
             let tokens: Vec<u32> = ticks.iter().map(|(_, token)| *token).collect();
-            remove_ticks(books, &ticks[0].0, &tokens, ways).await?;
+            remove_ticks(listing, &ticks[0].0, &tokens, pool).await?;
             for key in ticks {
                 self.old.remove(key);
             }
@@ -152,10 +152,14 @@ impl Desk {
     }
 
     /// Takes this account's rows out, without a word to readers: they stream on elsewhere.
-    pub(super) async fn leave(&self, books: &Books, ways: &mut Ways) -> Result<(), WayError> {
+    pub(super) async fn leave(
+        &self,
+        listing: &DirectoryListing,
+        pool: &mut ConnectionPool,
+    ) -> Result<(), PoolError> {
         let tokens: Vec<u32> = self.known.keys().copied().collect();
         for tokens in tokens.chunks(AT_ONCE) {
-            delete(&books.directory(), tokens, ways).await?;
+            delete(&listing.directory(), tokens, pool).await?;
         }
         let mut ticks: BTreeMap<&Arc<str>, Vec<u32>> = BTreeMap::new();
         for (token, known) in &self.known {
@@ -164,12 +168,12 @@ impl Desk {
             }
         }
         for (prefix, tokens) in ticks {
-            remove_ticks(books, prefix, &tokens, ways).await?;
+            remove_ticks(listing, prefix, &tokens, pool).await?;
         }
         Ok(())
     }
 
-    /// When [`Desk::clear`] has something to do.
+    /// When [`DirectorySync::clear`] has something to do.
     pub(super) fn next(&self) -> Option<Instant> {
         self.leaving
             .values()
@@ -181,18 +185,18 @@ impl Desk {
     /// Notes one row of the directory, if it concerns this account.
     fn see(
         &mut self,
-        books: &Books,
+        listing: &DirectoryListing,
         token: u32,
         json: String,
         found: &mut BTreeMap<u32, Option<String>>,
     ) {
         // What an earlier process wrote may have been under another prefix.
-        if let Some(listing) = Listing::parse(&json)
-            && books.owns(&listing)
+        if let Some(row) = DirectoryRow::parse(&json)
+            && listing.owns(&row)
         {
-            self.known.entry(token).or_insert_with(|| Known {
+            self.known.entry(token).or_insert_with(|| KnownRow {
                 hash: hash(&json),
-                prefixes: vec![listing.prefix().into()],
+                prefixes: vec![row.prefix().into()],
             });
         }
         if let Some(wanted) = found.get_mut(&token) {
@@ -201,35 +205,35 @@ impl Desk {
     }
 
     /// Writes what differs, and has what is not wanted any more leave.
-    async fn settle(
+    async fn apply(
         &mut self,
-        books: &Books,
+        listing: &DirectoryListing,
         found: &BTreeMap<u32, Option<String>>,
-        ways: &mut Ways,
+        pool: &mut ConnectionPool,
         now: Instant,
-    ) -> Result<(), WayError> {
-        let mut difference = books.difference(found);
+    ) -> Result<(), PoolError> {
+        let mut difference = listing.difference(found);
         while !difference.is_empty() {
             let rows = difference.drain(..difference.len().min(AT_ONCE));
             let rows: Vec<_> = rows.collect();
             let mut command = redis::cmd("HSET");
-            command.arg(books.directory());
+            command.arg(listing.directory());
             for (token, _) in &rows {
-                if let Some(entry) = books.entries.get(token) {
+                if let Some(entry) = listing.entries.get(token) {
                     command.arg(token).arg(&entry.json);
                 }
             }
-            let redis = ways.to(&books.directory()).await?;
+            let redis = pool.to(&listing.directory()).await?;
             let () = command.query_async(redis).await?;
             // What is written is no difference the next time: it is told from now on.
             let events = rows.into_iter().filter_map(|(_, event)| event);
             self.events.extend(events);
         }
         for token in found.keys() {
-            let Some(entry) = books.entries.get(token) else {
+            let Some(entry) = listing.entries.get(token) else {
                 continue;
             };
-            let known = Known {
+            let known = KnownRow {
                 hash: hash(&entry.json),
                 prefixes: entry.prefixes.clone(),
             };
@@ -243,15 +247,15 @@ impl Desk {
             }
         }
         self.old.retain(|(prefix, token), _| {
-            let entry = books.entries.get(token);
+            let entry = listing.entries.get(token);
             !entry.is_some_and(|entry| entry.prefixes.contains(prefix))
         });
         self.leaving
-            .retain(|token, _| !books.entries.contains_key(token));
+            .retain(|token, _| !listing.entries.contains_key(token));
         for token in self
             .known
             .keys()
-            .filter(|token| !books.entries.contains_key(token))
+            .filter(|token| !listing.entries.contains_key(token))
         {
             self.leaving.entry(*token).or_insert(now + GRACE);
         }
@@ -263,44 +267,44 @@ impl Desk {
 async fn fields(
     key: &str,
     tokens: &[u32],
-    ways: &mut Ways,
-) -> Result<Vec<Option<String>>, WayError> {
+    pool: &mut ConnectionPool,
+) -> Result<Vec<Option<String>>, PoolError> {
     let mut command = redis::cmd("HMGET");
     let command = command.arg(key).arg(tokens);
-    let values: Vec<Option<Vec<u8>>> = command.query_async(ways.to(key).await?).await?;
+    let values: Vec<Option<Vec<u8>>> = command.query_async(pool.to(key).await?).await?;
     let texts = values.into_iter();
     Ok(texts.map(|value| String::from_utf8(value?).ok()).collect())
 }
 
-async fn delete(key: &str, tokens: &[u32], ways: &mut Ways) -> Result<(), WayError> {
+async fn delete(key: &str, tokens: &[u32], pool: &mut ConnectionPool) -> Result<(), PoolError> {
     if tokens.is_empty() {
         return Ok(());
     }
     let mut command = redis::cmd("HDEL");
     let command = command.arg(key).arg(tokens);
-    Ok(command.query_async(ways.to(key).await?).await?)
+    Ok(command.query_async(pool.to(key).await?).await?)
 }
 
 /// Removes the newest ticks of instruments under a prefix, as far as this account wrote them.
 async fn remove_ticks(
-    books: &Books,
+    listing: &DirectoryListing,
     prefix: &str,
     tokens: &[u32],
-    ways: &mut Ways,
-) -> Result<(), WayError> {
-    let key = books.last(prefix);
+    pool: &mut ConnectionPool,
+) -> Result<(), PoolError> {
+    let key = listing.last(prefix);
     for tokens in tokens.chunks(AT_ONCE) {
-        let ticks = fields(&key, tokens, ways).await?;
+        let ticks = fields(&key, tokens, pool).await?;
         let ours = |tick: &str| {
-            let writer: Option<Writer> = serde_json::from_str(tick).ok();
+            let writer: Option<TickSource> = serde_json::from_str(tick).ok();
             writer.is_some_and(|writer| {
-                writer.src == books.account.name && writer.namespace == books.account.namespace
+                writer.src == listing.account.name && writer.namespace == listing.account.namespace
             })
         };
         let own = tokens.iter().zip(ticks);
         let own = own.filter(|(_, tick)| tick.as_deref().is_some_and(ours));
         let own: Vec<u32> = own.map(|(token, _)| *token).collect();
-        delete(&key, &own, ways).await?;
+        delete(&key, &own, pool).await?;
     }
     Ok(())
 }

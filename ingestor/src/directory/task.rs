@@ -1,17 +1,14 @@
-//! Keeps the books in Redis: the directory of what streams, events, and updates of orders.
+//! The task that keeps the directory as it should be, and publishes events and updates of orders.
 //!
 //! Owns connections of its own beside those that carry ticks, which it never holds up. What
-//! the directory has to say and what readers are told is decided in [`crate::books`]. After a lost
-//! connection an event may come twice. Lost are those for which there is no room, which are counted,
-//! those about instruments that are not told yet when the process ends, and those about rows that
-//! were written by a command whose answer never came.
-
-mod desk;
-pub(crate) mod ways;
+//! the directory has to say is decided in [`super::listing`], what readers are told in
+//! [`crate::events`]. After a lost connection an event may come twice. Lost are those for which there
+//! is no room, which are counted, those about instruments that are not published yet when the process
+//! ends, and those about rows that were written by a command whose answer never came.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use service::clock::Clock;
@@ -19,16 +16,14 @@ use service::text::{LONGEST_REASON, LineQuota, printable};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::books::Books;
+use super::listing::DirectoryListing;
+use super::pool::{ConnectionPool, PoolError};
+use super::sync::DirectorySync;
+use crate::events::EventCounts;
 use crate::events::event::Event;
 use crate::events::publish::{publish_event, publish_message};
 use crate::redis::access::Access;
 use crate::redis::retry::retry_delay;
-use desk::Desk;
-use ways::{WayError, Ways};
-
-/// Events that may wait for Redis; more are lost and counted.
-pub const EVENT_QUEUE: usize = 10_000;
 
 /// The listener of subscriptions starts a backfill for each: they come this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
@@ -37,29 +32,18 @@ const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
 const COMPARE_EVERY: Duration = Duration::from_secs(300);
 
 /// The last words, at the end or to a Redis that is left, may take this long.
-const FAREWELL: Duration = Duration::from_secs(1);
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
-/// What was done, for metrics.
-#[derive(Debug, Default)]
-pub struct EventCounts {
-    /// Events and orders that Redis took.
-    pub published: AtomicU64,
-    /// Events and orders for which there was no room.
-    pub lost: AtomicU64,
-    /// Connections that failed.
-    pub failures: AtomicU64,
-}
-
-/// The clerk.
+/// The task.
 #[derive(Debug)]
-pub struct Clerk {
+pub struct DirectoryTask {
     access: Access,
     name: String,
     clock: Clock,
-    books: watch::Receiver<Option<Arc<Books>>>,
+    listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
     events: mpsc::Receiver<Event>,
     counts: Arc<EventCounts>,
-    desk: Desk,
+    sync: DirectorySync,
     /// Events that Redis has not taken yet, oldest first.
     unpublished: VecDeque<Event>,
     lines: LineQuota,
@@ -67,9 +51,9 @@ pub struct Clerk {
 
 /// Why a connection was given up.
 #[derive(Debug, thiserror::Error)]
-enum ClerkError {
+enum DirectoryError {
     #[error(transparent)]
-    Way(#[from] WayError),
+    Way(#[from] PoolError),
     #[error("redis closed the connection")]
     Closed,
 }
@@ -80,14 +64,14 @@ enum Ended {
     Moved,
 }
 
-impl Clerk {
-    /// A clerk without books yet. `name` is what Redis shows of its connection.
+impl DirectoryTask {
+    /// A task without a listing yet. `name` is what Redis shows of its connection.
     #[must_use]
     pub fn new(
         access: Access,
         name: String,
         clock: Clock,
-        books: watch::Receiver<Option<Arc<Books>>>,
+        listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
         events: mpsc::Receiver<Event>,
         counts: Arc<EventCounts>,
     ) -> Self {
@@ -95,31 +79,31 @@ impl Clerk {
             access,
             name,
             clock,
-            books,
+            listing,
             events,
             counts,
-            desk: Desk::default(),
+            sync: DirectorySync::default(),
             unpublished: VecDeque::new(),
             lines: LineQuota::for_reasons(),
         }
     }
 
-    /// Keeps the books until `shutdown`.
-    pub async fn keep(mut self, shutdown: CancellationToken) {
+    /// Runs until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
         let mut jitter = fastrand::Rng::new();
         let mut failures = 0;
         loop {
-            let books = self.books.borrow_and_update().clone();
-            let Some(books) = books else {
+            let listing = self.listing.borrow_and_update().clone();
+            let Some(listing) = listing else {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
-                    changed = self.books.changed() => match changed {
+                    changed = self.listing.changed() => match changed {
                         Ok(()) => continue,
                         Err(_gone) => return shutdown.cancelled().await,
                     },
                 }
             };
-            match self.serve(books, &shutdown).await {
+            match self.serve(listing, &shutdown).await {
                 Ok(Ended::Shutdown) => return,
                 Ok(Ended::Moved) => failures = 0,
                 Err(error) => {
@@ -138,76 +122,76 @@ impl Clerk {
     /// Works on one connection.
     async fn serve(
         &mut self,
-        books: Arc<Books>,
+        listing: Arc<DirectoryListing>,
         shutdown: &CancellationToken,
-    ) -> Result<Ended, ClerkError> {
-        let mut ways = tokio::select! {
+    ) -> Result<Ended, DirectoryError> {
+        let mut pool = tokio::select! {
             () = shutdown.cancelled() => return Ok(Ended::Shutdown),
-            ways = Ways::open(&books.target, &self.access, &self.name) => ways?,
+            pool = ConnectionPool::open(&listing.target, &self.access, &self.name) => pool?,
         };
-        let closed = ways.closed.clone();
-        let work = self.work(books, &mut ways, shutdown);
+        let closed = pool.closed.clone();
+        let work = self.work(listing, &mut pool, shutdown);
         tokio::select! {
             ended = work => ended,
-            () = closed.cancelled() => Err(ClerkError::Closed),
+            () = closed.cancelled() => Err(DirectoryError::Closed),
         }
     }
 
     async fn work(
         &mut self,
-        mut books: Arc<Books>,
-        ways: &mut Ways,
+        mut listing: Arc<DirectoryListing>,
+        pool: &mut ConnectionPool,
         shutdown: &CancellationToken,
-    ) -> Result<Ended, ClerkError> {
+    ) -> Result<Ended, DirectoryError> {
         let start = self.clock.now();
-        self.desk.survey(&books, ways, start).await?;
+        self.sync.read_all(&listing, pool, start).await?;
         let (mut compare_at, mut event_at) = (start + COMPARE_EVERY, start);
         loop {
             let now = self.clock.now();
             if now >= compare_at {
-                self.desk.compare(&books, true, ways, now).await?;
+                self.sync.compare(&listing, true, pool, now).await?;
                 compare_at = now + COMPARE_EVERY;
             }
-            self.desk.clear(&books, ways, now).await?;
+            self.sync.clear(&listing, pool, now).await?;
             while let Some(event) = self.unpublished.front() {
-                publish_event(event, &books, ways).await?;
+                publish_event(event, &listing, pool).await?;
                 self.unpublished.pop_front();
                 self.counts.published.fetch_add(1, Relaxed);
             }
             if now >= event_at
-                && let Some(event) = self.desk.events.front()
+                && let Some(event) = self.sync.events.front()
             {
                 let ts = self.clock.wall_micros() / 1_000_000;
-                publish_message(&event.message(&books.account, ts), ways).await?;
-                self.desk.events.pop_front();
+                publish_message(&event.message(&listing.account, ts), pool).await?;
+                self.sync.events.pop_front();
                 self.counts.published.fetch_add(1, Relaxed);
                 event_at = now + BETWEEN_EVENTS;
             }
-            let event = (!self.desk.events.is_empty()).then_some(event_at);
-            let next = [event, self.desk.next()].into_iter().flatten();
+            let event = (!self.sync.events.is_empty()).then_some(event_at);
+            let next = [event, self.sync.next()].into_iter().flatten();
             let next = next.fold(compare_at, std::time::Instant::min);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {
-                    self.farewell(&books, ways).await;
+                    self.finish(&listing, pool).await;
                     return Ok(Ended::Shutdown);
                 }
-                changed = self.books.changed() => {
-                    let Some(new) = changed.ok().and_then(|()| self.books.borrow_and_update().clone()) else {
+                changed = self.listing.changed() => {
+                    let Some(new) = changed.ok().and_then(|()| self.listing.borrow_and_update().clone()) else {
                         shutdown.cancelled().await;
                         return Ok(Ended::Shutdown);
                     };
-                    let place = |books: &Books| (books.target.clone(), books.account.clone());
-                    if place(&new) != place(&books) {
+                    let place = |listing: &DirectoryListing| (listing.target.clone(), listing.account.clone());
+                    if place(&new) != place(&listing) {
                         // What streams elsewhere from now on is not listed here any more.
-                        let leaving = self.desk.leave(&books, ways);
-                        drop(tokio::time::timeout(FAREWELL, leaving).await);
-                        self.desk = Desk::default();
+                        let leaving = self.sync.leave(&listing, pool);
+                        drop(tokio::time::timeout(LAST_WRITES, leaving).await);
+                        self.sync = DirectorySync::default();
                         return Ok(Ended::Moved);
                     }
-                    books = new;
+                    listing = new;
                     let now = self.clock.now();
-                    self.desk.compare(&books, false, ways, now).await?;
+                    self.sync.compare(&listing, false, pool, now).await?;
                 }
                 Some(event) = self.events.recv() => self.unpublished.push_back(event),
                 () = tokio::time::sleep_until(next.into()) => {}
@@ -216,23 +200,26 @@ impl Clerk {
     }
 
     /// Publishes what is left, bounded.
-    async fn farewell(&mut self, books: &Books, ways: &mut Ways) {
+    async fn finish(&mut self, listing: &DirectoryListing, pool: &mut ConnectionPool) {
         while let Ok(event) = self.events.try_recv() {
             self.unpublished.push_back(event);
         }
         let publishing = async {
             while let Some(event) = self.unpublished.front() {
-                publish_event(event, books, ways).await?;
+                publish_event(event, listing, pool).await?;
                 self.unpublished.pop_front();
             }
-            Ok::<(), WayError>(())
+            Ok::<(), PoolError>(())
         };
-        if !matches!(tokio::time::timeout(FAREWELL, publishing).await, Ok(Ok(()))) {
+        if !matches!(
+            tokio::time::timeout(LAST_WRITES, publishing).await,
+            Ok(Ok(()))
+        ) {
             tracing::warn!("ended before redis took every event");
         }
     }
 
-    fn complain(&mut self, error: &ClerkError) {
+    fn complain(&mut self, error: &DirectoryError) {
         self.counts.failures.fetch_add(1, Relaxed);
         let text = service::exit::chain(error).to_string();
         let error = printable(&text, LONGEST_REASON);

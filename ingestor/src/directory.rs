@@ -1,0 +1,10 @@
+//! The directory of streaming instruments in Redis.
+//!
+//! Owns which rows of it are this account's, keeping them as they should be, and connections of its
+//! own beside those that carry ticks, which it never holds up.
+
+pub mod listing;
+pub mod pool;
+mod row;
+mod sync;
+pub mod task;

@@ -1,0 +1,99 @@
+//! One row of the directory.
+//!
+//! Owns its JSON. Pure.
+
+use contract::Assignment;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::last_value::keys::prefix_of;
+
+/// What a row of the directory says, whoever wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DirectoryRow {
+    symbol: String,
+    tradingsymbol: String,
+    segment: String,
+    exchange: String,
+    strike: Option<f64>,
+    expiry: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    lot_size: Option<u32>,
+    tick_size: Option<f64>,
+    pub(super) channel: String,
+    set: String,
+    /// Who streams it.
+    pub(super) account: String,
+    pub(super) namespace: Option<String>,
+    mode: String,
+}
+
+impl DirectoryRow {
+    pub(super) fn new(row: &contract::Row, assignment: &Assignment) -> Self {
+        let channel = row.outputs.first();
+        let channel = channel.map(|output| &assignment.channels[usize::from(output.channel)]);
+        let set = row.sets.first();
+        let set = set.map(|set| &assignment.sets[usize::from(*set)]);
+        Self {
+            symbol: row.symbol.clone(),
+            tradingsymbol: row.tradingsymbol.clone(),
+            segment: row.segment.clone(),
+            exchange: row.exchange.clone(),
+            strike: row.strike,
+            expiry: row.expiry.map(|day| day.to_string()),
+            kind: row.instrument_type.as_str().to_owned(),
+            lot_size: row.lot_size,
+            tick_size: row.tick_size,
+            channel: channel.cloned().unwrap_or_default(),
+            set: set.cloned().unwrap_or_default(),
+            account: assignment.account.name.clone(),
+            namespace: assignment.account.namespace.clone(),
+            mode: row.mode.as_str().to_owned(),
+        }
+    }
+
+    /// Reads a row; `None` for what is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// Prefix of the channel it is published on.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        prefix_of(&self.channel)
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "strings and numbers always serialise into memory"
+    )]
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("plain data serialises")
+    }
+
+    /// What a contract is, beyond its token.
+    pub(super) fn terms(&self) -> [(&'static str, Value); 3] {
+        [
+            ("lot_size", self.lot_size.into()),
+            ("tick_size", self.tick_size.into()),
+            ("tradingsymbol", self.tradingsymbol.as_str().into()),
+        ]
+    }
+
+    /// What readers of events are told of it.
+    pub(super) fn members(&self, token: u32) -> Value {
+        json!({
+            "instrument_token": token,
+            "metadata": {
+                "tradingsymbol": self.tradingsymbol,
+                "symbol": self.symbol,
+                "exchange": self.exchange,
+                "expiry": self.expiry,
+                "strike": self.strike,
+                "type": self.kind,
+            },
+        })
+    }
+}

@@ -21,7 +21,7 @@ pub use dial::Dialler;
 use dial::{DialOutcome, dial};
 use socket::{Frame, Socket, SocketError};
 
-/// What the plane has to know of a connection, in the order of [`Connection::take_event`].
+/// What the data plane has to know of a connection, in the order of [`Connection::take_event`].
 #[derive(Debug)]
 pub enum ConnectionEvent {
     /// A socket is open.

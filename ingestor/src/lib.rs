@@ -3,12 +3,13 @@
 //! Owns sockets, subscription state, ticks, the link to Redis, and the report about all of it. It
 //! must not know that Kubernetes exists: what to stream and with which credentials are files.
 //!
-//! [`plane`] is the one task that carries ticks; around it, [`folder`] watches files and [`http`]
-//! serves what the plane last said of itself. What a tick looks like is decided in [`tick_json`],
+//! [`data_plane`] is the one task that carries ticks; around it, [`input`] watches files and [`http`]
+//! serves what the data plane last said of itself. What a tick looks like is decided in [`tick_json`],
 //! by pure functions.
 
 pub mod args;
 pub mod connection;
+pub mod data_plane;
 pub mod directory;
 pub mod events;
 pub mod health;
@@ -18,7 +19,6 @@ pub mod last_value;
 pub mod metrics;
 pub mod pace;
 pub mod pipeline;
-pub mod plane;
 pub mod recorder;
 pub mod redis;
 pub mod report;

@@ -18,18 +18,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
+use crate::data_plane::{DataPlane, DataPlaneCommand, Setup};
 use crate::directory::task::DirectoryTask;
 use crate::events::{EVENT_QUEUE, EventCounts};
 use crate::input::watch::MountedFolders;
 use crate::metrics::Exposition;
-use crate::plane::{Order, Plane, Setup};
 use crate::recorder::{self, RecordError, Recorder};
 use crate::redis::access::Access;
 use crate::report::Snapshot;
 use crate::{http, metrics};
 
-/// Orders that may wait for the data plane.
-const ORDERS: usize = 4;
+/// Commands that may wait for the data plane.
+const COMMANDS: usize = 4;
 
 /// The data plane says that it turns about once a second.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// How long the end of a recording may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const RECORDING_END: Duration = Duration::from_secs(2);
 
 /// Why the process cannot start or has to end.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ pub enum RunError {
 /// The data plane's thread panicked, or its runtime could not be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the data plane broke: see the line before")]
-struct PlaneBroke;
+struct DataPlaneBroke;
 
 /// Runs until `shutdown`.
 ///
@@ -80,7 +80,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let epoch = clock.wall_micros().to_string();
     let server = Server::bind(args.listen).await?;
     let (snapshots, seen) = watch::channel(Arc::new(Snapshot::default()));
-    let (orders, taken) = mpsc::channel::<Order>(ORDERS);
+    let (commands, taken) = mpsc::channel::<DataPlaneCommand>(COMMANDS);
     let roots = Roots::of_machine();
     let (listing, open) = watch::channel(None);
     let (events, taken_events) = mpsc::channel(EVENT_QUEUE);
@@ -111,7 +111,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
         event_counts: Arc::clone(&counts),
         recorder,
     };
-    let plane = start_plane(Plane::new(setup, taken, snapshots), shutdown.token())
+    let plane = start_plane(DataPlane::new(setup, taken, snapshots), shutdown.token())
         .map_err(RunError::Thread)?;
     let folders = MountedFolders::new(args.assignment_dir, args.credentials_dir, epoch);
     let probes = Probes::with_clock(clock.clone());
@@ -129,18 +129,18 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let mut tasks = Tasks::new(shutdown.clone());
     tasks.spawn("http", server.serve(router, shutdown.token()));
     tasks.spawn("clerk", directory.run(shutdown.token()));
-    tasks.spawn("folders", folders.watch(orders, shutdown.token()));
+    tasks.spawn("folders", folders.watch(commands, shutdown.token()));
     tasks.spawn(
         "probes",
         observe(seen, clock, probes, heartbeat, shutdown.token()),
     );
     tasks.spawn("data plane", async {
-        plane.await.map_err(|_dropped| PlaneBroke)
+        plane.await.map_err(|_dropped| DataPlaneBroke)
     });
     let ended = tasks.join_all_bounded(DRAIN).await;
     // The data plane was the last that recorded: the file is closed in a moment.
     if let Some(writer) = writer
-        && tokio::time::timeout(LAST_WORDS, tokio::task::spawn_blocking(|| writer.join()))
+        && tokio::time::timeout(RECORDING_END, tokio::task::spawn_blocking(|| writer.join()))
             .await
             .is_err()
     {
@@ -150,7 +150,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
 }
 
 /// Starts the thread of the data plane; what is returned completes when it has ended well.
-fn start_plane(plane: Plane, shutdown: CancellationToken) -> io::Result<oneshot::Receiver<()>> {
+fn start_plane(plane: DataPlane, shutdown: CancellationToken) -> io::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

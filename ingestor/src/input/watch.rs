@@ -15,9 +15,9 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::data_plane::DataPlaneCommand;
 use crate::input::assignment;
 use crate::input::credentials::{self, CredentialFiles, Credentials};
-use crate::plane::Order;
 
 /// How often the folders are read without a notification.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -54,23 +54,27 @@ impl MountedFolders {
         }
     }
 
-    /// Reads, and reads again at every change, until `shutdown` or nobody takes orders any more.
-    pub async fn watch(mut self, orders: mpsc::Sender<Order>, shutdown: CancellationToken) {
+    /// Reads, and reads again at every change, until `shutdown` or nobody takes commands any more.
+    pub async fn watch(
+        mut self,
+        commands: mpsc::Sender<DataPlaneCommand>,
+        shutdown: CancellationToken,
+    ) {
         let changed = Arc::new(Notify::new());
         let mut watchers = Watchers::new(&changed);
         loop {
             watchers.watch([&self.assignment, &self.credentials]);
             // Opening and preparing may take a while; nothing else waits for it.
             let read = tokio::task::spawn_blocking(move || {
-                let commands = self.read();
-                (self, commands)
+                let changes = self.read();
+                (self, changes)
             });
-            let Ok((folders, commands)) = read.await else {
+            let Ok((folders, changes)) = read.await else {
                 return;
             };
             self = folders;
-            for order in commands {
-                if orders.send(order).await.is_err() {
+            for command in changes {
+                if commands.send(command).await.is_err() {
                     return;
                 }
             }
@@ -83,14 +87,14 @@ impl MountedFolders {
     }
 
     /// Reads both folders and says what is new in them.
-    fn read(&mut self) -> Vec<Order> {
+    fn read(&mut self) -> Vec<DataPlaneCommand> {
         let mut commands = Vec::new();
         commands.extend(self.read_credentials());
         commands.extend(self.read_assignment());
         commands
     }
 
-    fn read_credentials(&mut self) -> Option<Order> {
+    fn read_credentials(&mut self) -> Option<DataPlaneCommand> {
         let found = match credentials::read(&self.credentials) {
             Ok(found) => found,
             Err(error) => {
@@ -103,10 +107,10 @@ impl MountedFolders {
             return None;
         }
         self.found = Some(found.clone());
-        Some(Order::Credentials(found))
+        Some(DataPlaneCommand::Credentials(found))
     }
 
-    fn read_assignment(&mut self) -> Option<Order> {
+    fn read_assignment(&mut self) -> Option<DataPlaneCommand> {
         let sealed = match mount::read_together(&self.assignment, read_files) {
             Ok(Some(sealed)) => sealed,
             Ok(None) if self.in_force.is_none() => return None,
@@ -121,14 +125,14 @@ impl MountedFolders {
                 self.in_force = Some(assigned.applied.clone());
                 self.sealed = Some(sealed);
                 self.error = None;
-                Some(Order::Assign(Box::new(assigned)))
+                Some(DataPlaneCommand::Assign(Box::new(assigned)))
             }
             Err(error) => self.fail(service::exit::chain(&error).to_string()),
         }
     }
 
     /// Says it once.
-    fn fail(&mut self, error: String) -> Option<Order> {
+    fn fail(&mut self, error: String) -> Option<DataPlaneCommand> {
         if self.error.as_ref() == Some(&error) {
             return None;
         }
@@ -136,7 +140,7 @@ impl MountedFolders {
         // A good file that comes back is commands, even if it is the one in force.
         self.sealed = None;
         self.error = Some(error.clone());
-        Some(Order::Complain(Some(error)))
+        Some(DataPlaneCommand::AssignmentError(Some(error)))
     }
 }
 
@@ -229,17 +233,19 @@ mod tests {
         }
     }
 
-    /// Generations put in force and complaints, in order.
-    fn outcome(orders: Vec<Order>) -> Vec<String> {
-        let word = |order| match order {
-            Order::Assign(assigned) => format!("assign {}", assigned.applied.generation),
-            Order::Complain(error) => format!("complain {}", error.unwrap_or_default()),
-            Order::Credentials(CredentialFiles::Complete(_)) => "credentials".to_owned(),
-            Order::Credentials(CredentialFiles::Missing(files)) => {
+    /// Generations put in force and complaints, in command.
+    fn outcome(commands: Vec<DataPlaneCommand>) -> Vec<String> {
+        let word = |command| match command {
+            DataPlaneCommand::Assign(assigned) => format!("assign {}", assigned.applied.generation),
+            DataPlaneCommand::AssignmentError(error) => {
+                format!("complain {}", error.unwrap_or_default())
+            }
+            DataPlaneCommand::Credentials(CredentialFiles::Complete(_)) => "credentials".to_owned(),
+            DataPlaneCommand::Credentials(CredentialFiles::Missing(files)) => {
                 format!("missing {}", files.join(" "))
             }
         };
-        orders.into_iter().map(word).collect()
+        commands.into_iter().map(word).collect()
     }
 
     #[test]

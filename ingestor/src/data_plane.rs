@@ -1,12 +1,12 @@
 //! The data plane: one task that owns the sockets, the instruments and the link to Redis.
 //!
 //! It turns whatever is ready, in one order, without locks: frames in, decisions of the sessions,
-//! commands out. Others reach it by [`Order`]s and see it by [`Snapshot`]s. It must not wait for
+//! commands out. Others reach it by [`DataPlaneCommand`]s and see it by [`Snapshot`]s. It must not wait for
 //! anything but readiness.
 
 mod assign;
+mod connections;
 mod drain;
-mod events;
 mod setup;
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ use crate::redis::links::Links;
 use crate::report::{self, Snapshot};
 use crate::silence::Silence;
 
-pub use setup::{Order, Setup};
+pub use setup::{DataPlaneCommand, Setup};
 
 /// Frames of one connection that are read before the others have their turn.
 const FRAMES_PER_TURN: usize = 64;
@@ -49,7 +49,7 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// The data plane.
 #[derive(Debug)]
-pub struct Plane {
+pub struct DataPlane {
     setup: Setup,
     random: fastrand::Rng,
     pipeline: Pipeline,
@@ -63,17 +63,17 @@ pub struct Plane {
     detector: EventDetector,
     silences: [Silence; kite::limits::CONNECTIONS_PER_API_KEY as usize],
     facts: report::Facts,
-    orders: mpsc::Receiver<Order>,
+    commands: mpsc::Receiver<DataPlaneCommand>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     next_report: Instant,
 }
 
-impl Plane {
-    /// A plane that waits for orders.
+impl DataPlane {
+    /// A data plane that waits for commands.
     #[must_use]
     pub fn new(
         setup: Setup,
-        orders: mpsc::Receiver<Order>,
+        commands: mpsc::Receiver<DataPlaneCommand>,
         snapshots: watch::Sender<Arc<Snapshot>>,
     ) -> Self {
         let mut random = fastrand::Rng::with_seed(setup.seed);
@@ -92,7 +92,7 @@ impl Plane {
             detector: EventDetector::default(),
             silences: Default::default(),
             facts: report::Facts::new(&setup.epoch),
-            orders,
+            commands,
             snapshots,
             next_report: setup.clock.now(),
             random,
@@ -117,8 +117,12 @@ impl Plane {
         if self.stood_still(timer.as_mut()) && timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
+        // One turn: 1 commands are taken, 2 frames are read and become ticks, 3 connections dial,
+        // subscribe and end, 4 the pipeline sends what waits and takes answers, 5 events are handed
+        // over, 6 a snapshot is published. Without anything left to do it sleeps until the next
+        // deadline or until a socket wakes it.
         loop {
-            let mut changed = self.take_orders(cx);
+            let mut changed = self.take_commands(cx);
             let more = self.read_frames(cx);
             let now = self.setup.clock.now();
             changed |= self.poll_connections(cx, now);
@@ -157,14 +161,14 @@ impl Plane {
         true
     }
 
-    fn take_orders(&mut self, cx: &mut Context<'_>) -> bool {
+    fn take_commands(&mut self, cx: &mut Context<'_>) -> bool {
         let mut changed = false;
-        while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
+        while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
             changed = true;
-            match order {
-                Order::Assign(assigned) => self.assign(*assigned),
-                Order::Complain(complaint) => self.facts.assignment_error = complaint,
-                Order::Credentials(found) => {
+            match command {
+                DataPlaneCommand::Assign(assigned) => self.assign(*assigned),
+                DataPlaneCommand::AssignmentError(error) => self.facts.assignment_error = error,
+                DataPlaneCommand::Credentials(found) => {
                     let worthwhile = self.credential_state.on_read(found);
                     self.set_credentials(worthwhile);
                 }

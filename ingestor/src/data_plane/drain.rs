@@ -6,12 +6,12 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::Plane;
+use super::DataPlane;
 
 /// How long ending may take: for Redis to answer, and for Close frames.
 const DRAIN: Duration = Duration::from_secs(2);
 
-impl Plane {
+impl DataPlane {
     /// Ends everything, bounded.
     pub(super) async fn drain(mut self) {
         self.pipeline.drain();

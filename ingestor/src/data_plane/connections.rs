@@ -1,4 +1,4 @@
-//! What follows from what happens on connections: for rows, for verdicts on credentials, and for
+//! What follows from what happens on connections: for rows, for the state of credentials, and for
 //! the events that back ends read.
 
 use std::sync::atomic::Ordering;
@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use kite::{Command, ServerText};
 
-use super::Plane;
+use super::DataPlane;
 use crate::connection::ConnectionEvent;
 
-impl Plane {
+impl DataPlane {
     pub(super) fn on_text(&mut self, index: usize, text: &str, now: Instant) {
         match ServerText::parse(text) {
             ServerText::Error(message) => {

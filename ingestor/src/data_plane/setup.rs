@@ -19,11 +19,11 @@ use crate::redis::access::Access;
 
 /// What others want of the data plane.
 #[derive(Debug)]
-pub enum Order {
+pub enum DataPlaneCommand {
     /// Stream this from now on.
     Assign(Box<PreparedAssignment>),
     /// Say why the file in the folder is not in force; `None` when it is.
-    Complain(Option<String>),
+    AssignmentError(Option<String>),
     /// These are the credentials.
     Credentials(CredentialFiles),
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use kite::{Mode, Token};
 
-use super::Plane;
+use super::DataPlane;
 use crate::connection::{Dialler, allocation};
 use crate::input::assignment::PreparedAssignment;
 
-impl Plane {
+impl DataPlane {
     /// Puts an assignment in force as a difference: what stays is not disturbed.
     pub(super) fn assign(&mut self, assigned: PreparedAssignment) {
         tracing::info!(

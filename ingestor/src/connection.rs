@@ -4,6 +4,7 @@
 
 pub mod allocation;
 mod dial;
+pub mod silence;
 pub mod socket;
 mod view;
 

@@ -1,8 +1,8 @@
 //! The data plane: one task that owns the sockets, the instruments and the link to Redis.
 //!
 //! It turns whatever is ready, in one order, without locks: frames in, decisions of the sessions,
-//! commands out. Others reach it by [`DataPlaneCommand`]s and see it by [`Snapshot`]s. It must not wait for
-//! anything but readiness.
+//! commands out. Others reach it by [`DataPlaneCommand`]s and see it by [`StatusSnapshot`]s. It must
+//! not wait for anything but readiness.
 
 mod assign;
 mod connections;
@@ -23,14 +23,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::connection::silence::Silence;
 use crate::connection::socket::Frame;
 use crate::connection::{Connection, Dialler};
 use crate::events::detect::EventDetector;
 use crate::input::credential_state::CredentialState;
 use crate::pipeline::Pipeline;
 use crate::redis::links::Links;
-use crate::report::{self, Snapshot};
-use crate::silence::Silence;
+use crate::status::report::{self, StatusSnapshot};
 
 pub use setup::{DataPlaneCommand, Setup};
 
@@ -62,9 +62,9 @@ pub struct DataPlane {
     credential_state: CredentialState,
     detector: EventDetector,
     silences: [Silence; kite::limits::CONNECTIONS_PER_API_KEY as usize],
-    facts: report::Facts,
+    report_state: report::ReportState,
     commands: mpsc::Receiver<DataPlaneCommand>,
-    snapshots: watch::Sender<Arc<Snapshot>>,
+    snapshots: watch::Sender<Arc<StatusSnapshot>>,
     next_report: Instant,
 }
 
@@ -74,7 +74,7 @@ impl DataPlane {
     pub fn new(
         setup: Setup,
         commands: mpsc::Receiver<DataPlaneCommand>,
-        snapshots: watch::Sender<Arc<Snapshot>>,
+        snapshots: watch::Sender<Arc<StatusSnapshot>>,
     ) -> Self {
         let mut random = fastrand::Rng::with_seed(setup.seed);
         let name = format!("kite-ingestor:{}", setup.epoch);
@@ -91,7 +91,7 @@ impl DataPlane {
             credential_state: CredentialState::default(),
             detector: EventDetector::default(),
             silences: Default::default(),
-            facts: report::Facts::new(&setup.epoch),
+            report_state: report::ReportState::new(&setup.epoch),
             commands,
             snapshots,
             next_report: setup.clock.now(),
@@ -167,7 +167,9 @@ impl DataPlane {
             changed = true;
             match command {
                 DataPlaneCommand::Assign(assigned) => self.assign(*assigned),
-                DataPlaneCommand::AssignmentError(error) => self.facts.assignment_error = error,
+                DataPlaneCommand::AssignmentError(error) => {
+                    self.report_state.assignment_error = error;
+                }
                 DataPlaneCommand::Credentials(found) => {
                     let worthwhile = self.credential_state.on_read(found);
                     self.set_credentials(worthwhile);
@@ -238,19 +240,19 @@ impl DataPlane {
     }
 
     /// Tells each session how long its tokens may be without a tick.
-    fn judge_silence(&mut self) {
+    fn set_silence_limits(&mut self) {
         for connection in &mut self.connections {
             let rows = self.pipeline.instruments.carried_by(connection.index());
             let usual =
-                self.silences[usize::from(connection.index())].look(connection.live(), rows);
+                self.silences[usize::from(connection.index())].observe(connection.live(), rows);
             connection.set_usual_silence(usual);
         }
     }
 
     fn publish_snapshot(&mut self, now: Instant) {
-        self.judge_silence();
+        self.set_silence_limits();
         let snapshot = report::snapshot(
-            &mut self.facts,
+            &mut self.report_state,
             &self.pipeline,
             &self.connections,
             &self.credential_state,

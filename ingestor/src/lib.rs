@@ -3,7 +3,7 @@
 //! Owns sockets, subscription state, ticks, the link to Redis, and the report about all of it. It
 //! must not know that Kubernetes exists: what to stream and with which credentials are files.
 //!
-//! [`data_plane`] is the one task that carries ticks; around it, [`input`] watches files and [`http`]
+//! [`data_plane`] is the one task that carries ticks; around it, [`input`] watches files and [`status`]
 //! serves what the data plane last said of itself. What a tick looks like is decided in [`tick_json`],
 //! by pure functions.
 
@@ -12,18 +12,12 @@ pub mod connection;
 pub mod data_plane;
 pub mod directory;
 pub mod events;
-pub mod health;
-pub mod http;
 pub mod input;
 pub mod last_value;
-pub mod metrics;
-pub mod pace;
 pub mod pipeline;
 pub mod recorder;
 pub mod redis;
-pub mod report;
 pub mod run;
-pub mod silence;
-pub mod stats;
+pub mod status;
 pub mod stream;
 pub mod tick_json;

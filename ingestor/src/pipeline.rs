@@ -9,6 +9,7 @@ pub mod accept;
 mod backlog;
 mod dispatch;
 pub mod instruments;
+pub mod interval;
 mod messages;
 mod sequence;
 
@@ -22,7 +23,7 @@ use service::clock::Clock;
 use crate::last_value::writer::LastValueWriter;
 use crate::redis::links::Links;
 use crate::redis::target::Target;
-use crate::stats::{AGE_BOUNDS, Stats};
+use crate::status::stats::{AGE_BOUNDS, Stats};
 use accept::TickKind;
 use accept::rules::ReceiveTime;
 use backlog::Backlog;

@@ -22,11 +22,11 @@ use crate::data_plane::{DataPlane, DataPlaneCommand, Setup};
 use crate::directory::task::DirectoryTask;
 use crate::events::{EVENT_QUEUE, EventCounts};
 use crate::input::watch::MountedFolders;
-use crate::metrics::Exposition;
 use crate::recorder::{self, RecordError, Recorder};
 use crate::redis::access::Access;
-use crate::report::Snapshot;
-use crate::{http, metrics};
+use crate::status::metrics::Exposition;
+use crate::status::report::StatusSnapshot;
+use crate::status::{http, metrics};
 
 /// Commands that may wait for the data plane.
 const COMMANDS: usize = 4;
@@ -79,7 +79,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let clock = Clock::system();
     let epoch = clock.wall_micros().to_string();
     let server = Server::bind(args.listen).await?;
-    let (snapshots, seen) = watch::channel(Arc::new(Snapshot::default()));
+    let (snapshots, seen) = watch::channel(Arc::new(StatusSnapshot::default()));
     let (commands, taken) = mpsc::channel::<DataPlaneCommand>(COMMANDS);
     let roots = Roots::of_machine();
     let (listing, open) = watch::channel(None);
@@ -167,7 +167,7 @@ fn start_plane(plane: DataPlane, shutdown: CancellationToken) -> io::Result<ones
 }
 
 fn registry(
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    snapshots: watch::Receiver<Arc<StatusSnapshot>>,
     event_counts: Arc<EventCounts>,
     recorder: Option<Arc<recorder::Counts>>,
 ) -> Registry {
@@ -184,7 +184,7 @@ fn registry(
 
 /// Every snapshot is a sign of life; an assignment in force makes ready.
 async fn observe(
-    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    mut snapshots: watch::Receiver<Arc<StatusSnapshot>>,
     clock: Clock,
     probes: Probes,
     heartbeat: Heartbeat,

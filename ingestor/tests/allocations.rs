@@ -9,6 +9,7 @@ mod stage;
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use contract::StreamLength;
 use ingestor::pipeline::Pipeline;
@@ -25,6 +26,12 @@ const INSTRUMENTS: u32 = 20;
 
 /// A third of what Redis may leave unanswered.
 const FRAMES: i32 = 12;
+
+/// Between two frames: all of them together are longer than the interval of last values.
+const BEAT: Duration = Duration::from_millis(5);
+
+/// How long a [`stage::LOOK`] of the manual clock takes.
+const SLOWED: Duration = Duration::from_millis(50);
 
 fn frame(price: i32, now: u32) -> Vec<u8> {
     let mut builder = FrameBuilder::default();
@@ -43,24 +50,27 @@ fn frame(price: i32, now: u32) -> Vec<u8> {
     builder.finish()
 }
 
-/// Turns it until `done`, with an alarm for what it does unasked.
-async fn turn(pipeline: &mut Pipeline, clock: &Clock, done: impl Fn(&Pipeline) -> bool) {
-    let mut alarm = Box::pin(tokio::time::sleep(stage::LOOK));
+/// Turns it until `done`, with an alarm for what it does unasked, and returns how often it allocated
+/// meanwhile. Its clock is slow, so that a Redis without a processor is not taken for one that is gone.
+async fn turn(pipeline: &mut Pipeline, clock: &Clock, done: impl Fn(&Pipeline) -> bool) -> u64 {
+    let mut alarm = Box::pin(tokio::time::sleep(SLOWED));
+    let mut allocations = 0;
     let turning = poll_fn(|cx| {
         loop {
-            while pipeline.poll(cx, clock.now()) {}
+            let turns = allocation_counter::measure(|| while pipeline.poll(cx, clock.now()) {});
+            allocations += turns.count_total;
             if done(pipeline) {
                 return Poll::Ready(());
             }
             if alarm.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            alarm
-                .as_mut()
-                .reset(tokio::time::Instant::now() + stage::LOOK);
+            clock.advance(stage::LOOK);
+            alarm.as_mut().reset(tokio::time::Instant::now() + SLOWED);
         }
     });
     stage::within("the pipeline", turning).await;
+    allocations
 }
 
 #[tokio::test]
@@ -69,7 +79,7 @@ async fn ticks_go_through_without_an_allocation() {
     let mut assigned = stage::assignment(&kite, redis.port());
     assigned.instruments = (1..=INSTRUMENTS).map(stage::option).collect();
     stage::keep_all(&mut assigned, Some(StreamLength::Entries(1_000)));
-    let clock = Clock::system();
+    let clock = Clock::manual(Clock::system().wall());
     let access = Access::new(None, Roots::of_machine()).unwrap();
     let links = Links::new(access, "kite-ingestor:test".to_owned(), 1);
     let mut pipeline = Pipeline::new(links, clock.clone());
@@ -82,15 +92,18 @@ async fn ticks_go_through_without_an_allocation() {
     let publish = |pipeline: &mut Pipeline| {
         let mut cx = Context::from_waker(Waker::noop());
         for frame in &frames {
+            clock.advance(BEAT);
             pipeline.on_frame(frame, clock.now());
             pipeline.poll(&mut cx, clock.now());
         }
     };
 
-    // Buffers find their size.
+    // Buffers find their size: the largest is that of a Redis that answers nothing for twice as long.
     for _ in 0..2 {
+        redis.signal("-STOP");
         publish(&mut pipeline);
         publish(&mut pipeline);
+        redis.signal("-CONT");
         turn(&mut pipeline, &clock, Pipeline::is_drained).await;
     }
     let before = pipeline.stats.ticks;
@@ -100,7 +113,8 @@ async fn ticks_go_through_without_an_allocation() {
     assert_eq!(pipeline.stats.conflated, 0);
     assert_eq!(allocations.count_total, 0, "{allocations:?}");
 
-    turn(&mut pipeline, &clock, Pipeline::is_drained).await;
+    let while_answered = turn(&mut pipeline, &clock, Pipeline::is_drained).await;
+    assert_eq!(while_answered, 0, "allocations while Redis answers");
     let counts = pipeline.links.counts();
     assert_eq!(counts.published, pipeline.stats.ticks);
     assert!(counts.kept > counts.published, "streams and last values");

@@ -38,10 +38,10 @@ impl DataPlane {
         for (connection, desired) in self.connections.iter_mut().zip(desired) {
             connection.set_desired(desired);
         }
-        self.facts.applied = Some(assigned.applied);
-        self.facts.account = Some(assigned.account);
-        self.facts.limit = u32::from(assigned.tokens_per_connection);
-        self.facts.assignment_error = None;
+        self.report_state.applied = Some(assigned.applied);
+        self.report_state.account = Some(assigned.account);
+        self.report_state.limit = u32::from(assigned.tokens_per_connection);
+        self.report_state.assignment_error = None;
     }
 
     /// Dials `origin` from now on; sockets to another one end.

@@ -33,7 +33,7 @@ impl AssignedInstruments {
             return TickKind::OldSnapshot;
         }
         if let (Some(before), false, false) = (row.received, first, row.snapshot) {
-            row.usual
+            row.interval
                 .learn(received.at.saturating_duration_since(before.at));
         }
         row.came_us = received.us;

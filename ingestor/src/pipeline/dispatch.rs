@@ -9,7 +9,7 @@ use kite::Packet;
 use super::Pipeline;
 use crate::redis::outbox::Kind;
 use crate::redis::resp::write_bulk;
-use crate::stats::BATCH_BOUNDS;
+use crate::status::stats::BATCH_BOUNDS;
 
 /// So many commands go out even while further frames are readable.
 const BATCH: usize = 256;

@@ -11,9 +11,9 @@ use super::instrument::{AssignedInstrument, InstrumentClass, Span};
 use super::{AssignedInstruments, Channel, Output};
 use crate::last_value::keys::{OutputKeys, price_fronts};
 use crate::pipeline::accept::rules::FirstPackets;
+use crate::pipeline::interval::TickInterval;
 use crate::redis::resp::publish_head;
 use crate::redis::slots::slot_of;
-use crate::silence::Usual;
 use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
 use crate::tick_json::template::{JsonTemplate, write_head};
@@ -113,7 +113,7 @@ impl AssignedInstruments {
             received: None,
             came_us: 0,
             exchange_time: None,
-            usual: Usual::default(),
+            interval: TickInterval::default(),
             decimals: Decimals::new(row.token.segment().decimals()),
             first: FirstPackets::default(),
             snapshot: false,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use kite::{InstrumentType, Mode, Segment, Token};
 
 use crate::pipeline::accept::rules::{FirstPackets, ReceiveTime};
-use crate::silence::Usual;
+use crate::pipeline::interval::TickInterval;
 use crate::tick_json::decimal::Decimals;
 
 /// What kind of instrument a row is, as metrics tell them apart.
@@ -73,7 +73,7 @@ pub struct AssignedInstrument {
     /// The newest time of the exchange in its ticks.
     pub(in crate::pipeline) exchange_time: Option<i64>,
     /// The usual time between two of its ticks.
-    pub usual: Usual,
+    pub interval: TickInterval,
     pub(in crate::pipeline) decimals: Decimals,
     pub(in crate::pipeline) first: FirstPackets,
     pub(in crate::pipeline) snapshot: bool,
@@ -116,7 +116,7 @@ impl AssignedInstrument {
         self.received = previous.received;
         self.came_us = previous.came_us;
         self.exchange_time = previous.exchange_time;
-        self.usual = previous.usual;
+        self.interval = previous.interval;
         self.first = previous.first;
         self.ts = previous.ts;
         self.volume = previous.volume;

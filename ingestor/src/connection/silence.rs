@@ -1,12 +1,12 @@
 //! How long a connection is usually without a tick, learned as it goes.
 //!
-//! Owns what is known of each token's interval and of each connection's pauses, and the limit that
-//! follows. Pure; whether a socket is mute is the session's to say.
+//! Owns what is known of each connection's pauses, and the limit that follows. Pure; whether a
+//! socket is mute is the session's to say.
 
 use std::time::{Duration, Instant};
 
-use crate::pace::Pace;
 use crate::pipeline::instruments::AssignedInstrument;
+use crate::pipeline::interval::CommonInterval;
 
 /// So many ticks have to be missing. With ticks that come by chance, a pause of twenty times their
 /// mean interval is seen once in half a billion.
@@ -15,47 +15,10 @@ const MISSING: f64 = 20.0;
 /// So many times the connection's own longest common pause: tokens may tick together.
 const PAUSES: u32 = 5;
 
-/// A longer interval is no interval: a night, or a pause of the exchange.
-const LONGEST: Duration = Duration::from_secs(600);
-
-/// A new interval counts for this part.
-const WEIGHT: u32 = 8;
-
-/// The usual time between two ticks of one token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usual {
-    /// Zero as long as nothing is known.
-    micros: u32,
-}
-
-impl Usual {
-    /// Two ticks were `interval` apart.
-    #[inline]
-    pub fn learn(&mut self, interval: Duration) {
-        let micros = interval.min(LONGEST).as_micros().max(1) as u32;
-        self.micros = if self.micros == 0 {
-            micros
-        } else {
-            (self.micros - self.micros / WEIGHT).saturating_add(micros / WEIGHT)
-        }
-        .max(1);
-    }
-
-    /// The interval, once there were two ticks.
-    #[must_use]
-    pub const fn get(self) -> Option<Duration> {
-        if self.micros == 0 {
-            None
-        } else {
-            Some(Duration::from_micros(self.micros as u64))
-        }
-    }
-}
-
 /// What is remembered of one connection.
 #[derive(Debug, Default)]
 pub struct Silence {
-    pace: Pace,
+    interval: CommonInterval,
     since: Option<Instant>,
 }
 
@@ -63,7 +26,7 @@ impl Silence {
     /// Looks at a connection, about once a second: since when its socket is up, when that had its
     /// last tick, and the connection's rows. Returns how long it may be without a tick before that
     /// is no chance any more; `None` as long as no token has shown an interval.
-    pub fn look<'a>(
+    pub fn observe<'a>(
         &mut self,
         live: Option<(Instant, Instant)>,
         rows: impl Iterator<Item = &'a AssignedInstrument> + Clone,
@@ -72,7 +35,7 @@ impl Silence {
         let interrupted = since.is_none() || since != self.since;
         self.since = since;
         let newest = rows.clone().filter_map(|row| row.received).max();
-        self.pace.look(newest, interrupted);
+        self.interval.observe(newest, interrupted);
         let (since, last_tick) = live?;
         let expected = rows.filter_map(|row| {
             let received = row
@@ -80,14 +43,14 @@ impl Silence {
                 .map_or(since, |received| received.at.max(since));
             // One that stopped while others went on is not expected as often as it once came.
             let pause = last_tick.saturating_duration_since(received);
-            Some(1.0 / row.usual.get()?.max(pause).as_secs_f64())
+            Some(1.0 / row.interval.get()?.max(pause).as_secs_f64())
         });
         let a_second: f64 = expected.sum();
         if a_second <= 0.0 {
             return None;
         }
         let by_chance = Duration::try_from_secs_f64(MISSING / a_second).unwrap_or(Duration::MAX);
-        let usual = self.pace.usual().unwrap_or_default();
+        let usual = self.interval.usual().unwrap_or_default();
         Some(by_chance.max(usual.saturating_mul(PAUSES)))
     }
 }
@@ -98,6 +61,7 @@ mod tests {
     use crate::pipeline::accept::rules::ReceiveTime;
     use crate::pipeline::instruments::AssignedInstruments;
     use crate::pipeline::instruments::tests::sample;
+    use crate::pipeline::interval::TickInterval;
 
     fn start() -> Instant {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
@@ -108,37 +72,15 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    #[test]
-    fn an_interval_is_learned_and_a_night_is_not() {
-        let mut usual = Usual::default();
-        assert_eq!(usual.get(), None);
-        for _ in 0..100 {
-            usual.learn(seconds(2));
-        }
-        let known = usual.get().unwrap();
-        assert!(
-            known > Duration::from_millis(1_990) && known <= seconds(2),
-            "{known:?}"
-        );
-        usual.learn(seconds(60_000));
-        assert!(usual.get().unwrap() < seconds(80));
-        for _ in 0..50 {
-            usual.learn(seconds(2));
-        }
-        assert!(usual.get().unwrap() < seconds(3));
-        usual.learn(Duration::ZERO);
-        assert!(usual.get().is_some());
-    }
-
     fn rows(intervals: &[Option<u64>], received: Instant) -> Vec<AssignedInstrument> {
         let instruments = AssignedInstruments::build(&sample(), "1", false);
         let mut row = instruments.rows()[0].clone();
         intervals
             .iter()
             .map(|interval| {
-                row.usual = Usual::default();
+                row.interval = TickInterval::default();
                 if let Some(interval) = interval {
-                    row.usual.learn(seconds(*interval));
+                    row.interval.learn(seconds(*interval));
                 }
                 row.received = Some(ReceiveTime {
                     at: received,
@@ -152,15 +94,15 @@ mod tests {
     #[test]
     fn many_tokens_together_are_expected_often_and_few_seldom() {
         let start = start();
-        let look = |intervals: &[Option<u64>]| {
+        let limit = |intervals: &[Option<u64>]| {
             let live = Some((start, start + seconds(100)));
             let rows = rows(intervals, start + seconds(100));
-            Silence::default().look(live, rows.iter())
+            Silence::default().observe(live, rows.iter())
         };
-        assert_eq!(look(&[None, None]), None);
-        assert_eq!(look(&[Some(1); 100]), Some(Duration::from_millis(200)));
-        assert_eq!(look(&[Some(1), None]), Some(seconds(20)));
-        assert_eq!(look(&[Some(60); 5]), Some(seconds(240)));
+        assert_eq!(limit(&[None, None]), None);
+        assert_eq!(limit(&[Some(1); 100]), Some(Duration::from_millis(200)));
+        assert_eq!(limit(&[Some(1), None]), Some(seconds(20)));
+        assert_eq!(limit(&[Some(60); 5]), Some(seconds(240)));
     }
 
     #[test]
@@ -172,7 +114,7 @@ mod tests {
             us: 0,
         });
         let live = Some((start, start + seconds(110)));
-        let limit = Silence::default().look(live, all.iter()).unwrap();
+        let limit = Silence::default().observe(live, all.iter()).unwrap();
         assert!(limit > seconds(19) && limit < seconds(20), "{limit:?}");
     }
 
@@ -191,7 +133,7 @@ mod tests {
                     us: 1_764_570_600_000_000,
                 });
             }
-            limit = silence.look(Some((start, received)), rows.iter());
+            limit = silence.observe(Some((start, received)), rows.iter());
         }
         assert_eq!(limit, Some(seconds(300)));
     }

@@ -11,10 +11,10 @@ use service::metrics::Registry;
 use service::probe::Probes;
 use tokio::sync::watch;
 
-use crate::health::{Health, judge};
-use crate::report::Snapshot;
+use super::health::{Health, judge};
+use super::report::StatusSnapshot;
 
-type Snapshots = watch::Receiver<Arc<Snapshot>>;
+type Snapshots = watch::Receiver<Arc<StatusSnapshot>>;
 
 /// All routes.
 pub fn router(snapshots: Snapshots, probes: &Probes, registry: Registry) -> Router {

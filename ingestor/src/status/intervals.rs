@@ -3,113 +3,69 @@
 //! Owns the notion "usual interval". Pure; must not judge whether a set is late.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use contract::report::SetReport;
 
-use crate::pipeline::accept::rules::{ReceiveTime, is_of_another_day};
+use crate::pipeline::accept::rules::ReceiveTime;
+use crate::pipeline::interval::CommonInterval;
 
-/// The paces of all sets, by name.
+/// The intervals of all sets, by name.
 #[derive(Debug, Default)]
-pub struct Paces(BTreeMap<String, Known>);
+pub struct SetIntervals(BTreeMap<String, Known>);
 
 /// What is remembered of a set from look to look.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    pace: Pace,
+    interval: CommonInterval,
     /// Its instruments that streamed at the last look.
     streamed: u32,
     /// The first look at it: the age of a tick that never came.
     since: Instant,
 }
 
-impl Paces {
+impl SetIntervals {
     /// Adds to `sets`, which come with their newest ticks, how old these are at `now` and how old
     /// they usually get.
-    pub fn look(
+    pub fn observe(
         &mut self,
         sets: Vec<(SetReport, Option<ReceiveTime>)>,
         now: Instant,
     ) -> Vec<SetReport> {
         let mut before = std::mem::take(&mut self.0);
-        let looked = sets.into_iter().map(|(mut set, newest)| {
+        let observed = sets.into_iter().map(|(mut set, newest)| {
             let mut known = before.remove(&set.name).unwrap_or(Known {
-                pace: Pace::default(),
+                interval: CommonInterval::default(),
                 streamed: 0,
                 since: now,
             });
             // Fewer instruments with a packet on the present socket: a socket was lost. With none
             // there may have been one that came and went since the last look.
             let interrupted = set.streaming < known.streamed || set.streaming == 0;
-            known.pace.look(newest, interrupted);
+            known.interval.observe(newest, interrupted);
             known.streamed = set.streaming;
             set.last_tick_us = newest.map(|newest| newest.us);
             let since = newest.map_or(known.since, |newest| newest.at);
             set.age_ms = Some(now.saturating_duration_since(since).as_millis() as u64);
-            let usual = known.pace.usual;
+            let usual = known.interval.usual();
             set.usual_interval_ms = usual.map(|usual| usual.as_millis() as u64);
             self.0.insert(set.name.clone(), known);
             set
         });
-        looked.collect()
-    }
-}
-
-/// Learns from the times of newest ticks, looked at about once a second.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Pace {
-    newest: Option<ReceiveTime>,
-    /// Ticks may have been missed since the newest one: the next interval says nothing.
-    interrupted: bool,
-    /// The usual time between two ticks, once there were two. Intervals below a second are not
-    /// told apart.
-    usual: Option<Duration>,
-}
-
-/// A longer interval counts for half at once, a shorter one for this part: the usual interval is
-/// near the longest that are common, so that chance alone hardly exceeds it by much.
-const SHORTER_COUNTS: u32 = 32;
-
-impl Pace {
-    /// Near the longest common time between two ticks, once there were two.
-    #[must_use]
-    pub const fn usual(&self) -> Option<Duration> {
-        self.usual
-    }
-
-    /// The newest tick came then. `interrupted`: ticks may have been missed since the last look.
-    pub fn look(&mut self, newest: Option<ReceiveTime>, interrupted: bool) {
-        self.interrupted |= interrupted;
-        let before = std::mem::replace(&mut self.newest, newest);
-        let (Some(before), Some(newest)) = (before, newest) else {
-            return;
-        };
-        let interval = newest.at.saturating_duration_since(before.at);
-        if interval.is_zero() {
-            return;
-        }
-        // The newest tick may have come before the interruption of this same look: that one lasts.
-        let interrupted = std::mem::replace(&mut self.interrupted, interrupted);
-        // Markets close over night, and that is no habit of the set.
-        if interrupted || is_of_another_day(before.us.div_euclid(1_000_000), newest.us) {
-            return;
-        }
-        self.usual = Some(match self.usual {
-            None => interval,
-            Some(usual) if interval > usual => usual + (interval - usual) / 2,
-            Some(usual) => usual - (usual - interval) / SHORTER_COUNTS,
-        });
+        observed.collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// One set of five instruments.
     struct World {
         start: Instant,
-        paces: Paces,
+        intervals: SetIntervals,
         /// How far the wall clock was set forward, in seconds.
         step: i64,
     }
@@ -120,7 +76,7 @@ mod tests {
             let start = Instant::now();
             Self {
                 start,
-                paces: Paces::default(),
+                intervals: SetIntervals::default(),
                 step: 0,
             }
         }
@@ -138,11 +94,11 @@ mod tests {
 
         /// Age and usual interval in the report of `second`, when `streaming` had a packet on the
         /// present socket and the newest tick came at `newest`.
-        fn look(&mut self, second: u64, streaming: u32, newest: u64) -> (u64, Option<u64>) {
-            self.look_at(second, streaming, Some(newest))
+        fn observe(&mut self, second: u64, streaming: u32, newest: u64) -> (u64, Option<u64>) {
+            self.observe_at(second, streaming, Some(newest))
         }
 
-        fn look_at(
+        fn observe_at(
             &mut self,
             second: u64,
             streaming: u32,
@@ -158,50 +114,50 @@ mod tests {
                 usual_interval_ms: None,
             };
             let sets = vec![(set, newest.map(|newest| self.received(newest)))];
-            let looked = self.paces.look(sets, self.at(second));
-            let age = looked[0].age_ms.unwrap();
-            (age / 1_000, looked[0].usual_interval_ms)
+            let observed = self.intervals.observe(sets, self.at(second));
+            let age = observed[0].age_ms.unwrap();
+            (age / 1_000, observed[0].usual_interval_ms)
         }
     }
 
     #[test]
     fn a_steady_set_has_its_interval() {
         let mut world = World::new();
-        assert_eq!(world.look(60, 5, 60), (0, None));
+        assert_eq!(world.observe(60, 5, 60), (0, None));
         for second in 61..600 {
             // Looks between two ticks teach nothing.
-            world.look(second, 5, second - second % 60);
+            world.observe(second, 5, second - second % 60);
         }
-        assert_eq!(world.look(600, 5, 600), (0, Some(60_000)));
+        assert_eq!(world.observe(600, 5, 600), (0, Some(60_000)));
     }
 
     /// Old snapshots alone are seen and are no ticks.
     #[test]
     fn a_tick_that_never_came_gets_older_too() {
         let mut world = World::new();
-        assert_eq!(world.look_at(5, 0, None), (0, None));
-        assert_eq!(world.look_at(45, 5, None), (40, None));
+        assert_eq!(world.observe_at(5, 0, None), (0, None));
+        assert_eq!(world.observe_at(45, 5, None), (40, None));
     }
 
     #[test]
     fn an_outage_is_not_taken_for_a_habit() {
         let mut world = World::new();
         for second in 1..=10 {
-            world.look(second, 5, second);
+            world.observe(second, 5, second);
         }
         // The socket is lost, and nothing comes for a quarter of an hour.
         for second in 11..900 {
-            assert_eq!(world.look(second, 0, 10), (second - 10, Some(1_000)));
+            assert_eq!(world.observe(second, 0, 10), (second - 10, Some(1_000)));
         }
         // It is back: one instrument after the other is seen again.
         for (streaming, second) in (1..=5).zip(900..) {
-            let seen = world.look(second, streaming, second);
+            let seen = world.observe(second, streaming, second);
             assert_eq!(seen, (0, Some(1_000)));
         }
         // A part is lost, and a tick since the last look may have come before that or after.
-        world.look(905, 2, 905);
-        assert_eq!(world.look(1_500, 5, 1_500), (0, Some(1_000)));
-        let (_, usual) = world.look(1_504, 5, 1_504);
+        world.observe(905, 2, 905);
+        assert_eq!(world.observe(1_500, 5, 1_500), (0, Some(1_000)));
+        let (_, usual) = world.observe(1_504, 5, 1_504);
         assert!(usual > Some(2_000), "a pause on one socket is learned");
     }
 
@@ -210,12 +166,12 @@ mod tests {
         let close = 10 * 3600; // 15:30 IST
         let mut world = World::new();
         for second in close - 5..=close {
-            world.look(second, 5, second);
+            world.observe(second, 5, second);
         }
         let morning = close + 16 * 3600;
-        let late = world.look(morning, 5, close);
+        let late = world.observe(morning, 5, close);
         assert_eq!(late, (16 * 3600, Some(1_000)));
-        let again = world.look(morning + 1, 5, morning + 1);
+        let again = world.observe(morning + 1, 5, morning + 1);
         assert_eq!(again, (0, Some(1_000)), "though the socket stayed");
     }
 
@@ -224,29 +180,11 @@ mod tests {
         for step in [-7_200, 7_200] {
             let mut world = World::new();
             for second in 20_000..20_010 {
-                world.look(second, 5, second);
+                world.observe(second, 5, second);
             }
             world.step = step;
-            assert_eq!(world.look(20_010, 5, 20_010), (0, Some(1_000)));
-            assert_eq!(world.look(20_015, 5, 20_010), (5, Some(1_000)));
+            assert_eq!(world.observe(20_010, 5, 20_010), (0, Some(1_000)));
+            assert_eq!(world.observe(20_015, 5, 20_010), (5, Some(1_000)));
         }
-    }
-
-    /// Ticks that come by chance must hardly ever be five usual intervals apart.
-    #[test]
-    fn chance_does_not_exceed_five_usual_intervals() {
-        let mut random = fastrand::Rng::with_seed(7);
-        let world = World::new();
-        let (mut pace, mut time, mut late) = (Pace::default(), Duration::ZERO, 0);
-        for tick in 0..10_000 {
-            // Exponential, twenty seconds on average.
-            let interval = Duration::from_secs_f64(-20.0 * (1.0 - random.f64()).ln());
-            let usual = pace.usual.unwrap_or(Duration::MAX);
-            late += u32::from(tick > 10 && interval > usual.saturating_mul(5));
-            time += interval;
-            let at = world.start + time;
-            pace.look(Some(ReceiveTime { at, us: 0 }), false);
-        }
-        assert!(late < 10, "{late} of 10,000");
     }
 }

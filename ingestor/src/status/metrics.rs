@@ -15,11 +15,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use tokio::sync::watch;
 
+use super::report::StatusSnapshot;
+use super::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
 use crate::events::EventCounts;
 use crate::pipeline::instruments::InstrumentClass;
 use crate::recorder;
-use crate::report::Snapshot;
-use crate::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
 
 /// Prefix of what the replaced service did not have.
 pub const PREFIX: &str = "kiteticker";
@@ -29,7 +29,7 @@ type Label<'a> = (&'static str, &'a str);
 /// Renders the last snapshot at each scrape.
 #[derive(Debug)]
 pub struct Exposition {
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    snapshots: watch::Receiver<Arc<StatusSnapshot>>,
     events: Arc<EventCounts>,
     recorder: Option<Arc<recorder::Counts>>,
 }
@@ -38,7 +38,7 @@ impl Exposition {
     /// Of what `snapshots` shows and others count.
     #[must_use]
     pub fn new(
-        snapshots: watch::Receiver<Arc<Snapshot>>,
+        snapshots: watch::Receiver<Arc<StatusSnapshot>>,
         events: Arc<EventCounts>,
         recorder: Option<Arc<recorder::Counts>>,
     ) -> Self {
@@ -70,7 +70,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn ticks(&mut self, snapshot: &Snapshot) -> fmt::Result {
+    fn ticks(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let stats = &snapshot.stats;
         let mut ticks =
             self.counter("ticks_processed", "Ticks received, by what became of them")?;
@@ -105,7 +105,7 @@ impl Page<'_> {
         )
     }
 
-    fn latencies(&mut self, snapshot: &Snapshot) -> fmt::Result {
+    fn latencies(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let stats = &snapshot.stats;
         let mut latency = self.histogram(
             "tick_processing_latency_seconds",
@@ -129,7 +129,7 @@ impl Page<'_> {
         distribute(&mut age, &stats.exchange_age, &AGE_BOUNDS)
     }
 
-    fn redis(&mut self, snapshot: &Snapshot) -> fmt::Result {
+    fn redis(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let link = snapshot.link;
         for (name, help, number) in [
             (
@@ -201,7 +201,7 @@ impl Page<'_> {
         self.plain_counter("kiteticker_recorded_frames_lost", help, lost)
     }
 
-    fn connections(&mut self, snapshot: &Snapshot) -> fmt::Result {
+    fn connections(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let Some(account) = snapshot.account.as_deref() else {
             return Ok(());
         };
@@ -320,11 +320,11 @@ mod tests {
 
     #[test]
     fn names_are_those_that_dashboards_use() {
-        let mut snapshot = Snapshot {
+        let mut snapshot = StatusSnapshot {
             account: Some("primary".to_owned()),
             limit: 3000,
             subscribed: vec![442, 0, 0],
-            ..Snapshot::default()
+            ..StatusSnapshot::default()
         };
         snapshot.stats.accepted[InstrumentClass::Option as usize] = 7;
         snapshot.stats.batches.observe(&BATCH_BOUNDS, 3.0, 1);

@@ -10,14 +10,14 @@ use contract::report::{
     SAMPLES, SetReport,
 };
 
+use super::intervals::SetIntervals;
+use super::stats::Stats;
 use crate::connection::Connection;
 use crate::input::credential_state::CredentialState;
-use crate::pace::Paces;
 use crate::pipeline::Pipeline;
 use crate::pipeline::accept::rules::ReceiveTime;
 use crate::pipeline::instruments::{AssignedInstrument, AssignedInstruments};
 use crate::redis::counts::Counts;
-use crate::stats::Stats;
 
 /// A token that was subscribed to and not seen for this long is silent.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A copy of everything that is served.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+pub struct StatusSnapshot {
     /// The report.
     pub report: Report,
     /// Name of the account, once there is an assignment.
@@ -46,9 +46,9 @@ pub struct Snapshot {
     pub made: Option<Instant>,
 }
 
-/// What the data plane was told, and what has to be remembered between two reports.
+/// What the data plane was given, and what has to be remembered between two reports.
 #[derive(Debug)]
-pub struct Facts {
+pub struct ReportState {
     /// The assignment in force.
     pub applied: Option<AppliedAssignment>,
     /// Its account.
@@ -59,7 +59,7 @@ pub struct Facts {
     pub assignment_error: Option<String>,
     epoch: String,
     rate: Rate,
-    paces: Paces,
+    intervals: SetIntervals,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,7 +69,7 @@ struct Rate {
     per_second: u32,
 }
 
-impl Facts {
+impl ReportState {
     /// Nothing but the start of this process.
     #[must_use]
     pub fn new(epoch: &str) -> Self {
@@ -80,29 +80,29 @@ impl Facts {
             assignment_error: None,
             epoch: epoch.to_owned(),
             rate: Rate::default(),
-            paces: Paces::default(),
+            intervals: SetIntervals::default(),
         }
     }
 }
 
 /// Copies out how everything is at `now`.
 pub fn snapshot(
-    facts: &mut Facts,
+    state: &mut ReportState,
     pipeline: &Pipeline,
     connections: &[Connection],
     credential_state: &CredentialState,
     now: Instant,
-) -> Snapshot {
+) -> StatusSnapshot {
     let (instruments, stats) = (&pipeline.instruments, &pipeline.stats);
-    facts.rate.update(stats.ticks, now);
+    state.rate.update(stats.ticks, now);
     let credentials = credential_state.report();
     let rows = instruments.rows();
     let silent = rows.iter().filter(|row| is_silent(row, now));
     let report = Report {
         assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
-        epoch: facts.epoch.clone(),
-        assignment: facts.applied.clone(),
-        assignment_error: facts.assignment_error.as_deref().map(cut),
+        epoch: state.epoch.clone(),
+        assignment: state.applied.clone(),
+        assignment_error: state.assignment_error.as_deref().map(cut),
         redis: redis(pipeline, now),
         connections: connections
             .iter()
@@ -110,18 +110,18 @@ pub fn snapshot(
             .map(|connection| connection_report(connection, instruments, &credentials))
             .collect(),
         credentials,
-        sets: facts.paces.look(sets(instruments, now), now),
+        sets: state.intervals.observe(sets(instruments, now), now),
         assigned: rows.len() as u32,
         streaming: rows.iter().filter(|row| row.seen).count() as u32,
         ticks_total: stats.ticks,
-        ticks_per_second: facts.rate.per_second,
+        ticks_per_second: state.rate.per_second,
         last_tick_us: received(stats.last_tick_us),
         silent_samples: silent.map(|row| row.token.0).take(SAMPLES).collect(),
     };
-    Snapshot {
+    StatusSnapshot {
         report,
-        account: facts.account.as_ref().map(|account| account.name.clone()),
-        limit: facts.limit,
+        account: state.account.as_ref().map(|account| account.name.clone()),
+        limit: state.limit,
         subscribed: connections
             .iter()
             .map(|connection| {

@@ -5,7 +5,7 @@
 use contract::report::{ConnectionState, CredentialsReport, Report};
 use serde::Serialize;
 
-use crate::report::Snapshot;
+use super::report::StatusSnapshot;
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,7 +38,7 @@ struct Dependencies {
 
 /// Judges a snapshot.
 #[must_use]
-pub fn judge(snapshot: &Snapshot) -> Health {
+pub fn judge(snapshot: &StatusSnapshot) -> Health {
     let report = &snapshot.report;
     let reasons = reasons(report);
     let account = snapshot.account.as_ref().map(|name| Account {
@@ -99,8 +99,8 @@ mod tests {
 
     use super::*;
 
-    fn snapshot() -> Snapshot {
-        Snapshot {
+    fn snapshot() -> StatusSnapshot {
+        StatusSnapshot {
             report: Report {
                 assignment: Some(AppliedAssignment {
                     account_uid: "u".to_owned(),
@@ -127,7 +127,7 @@ mod tests {
             },
             account: Some("primary".to_owned()),
             subscribed: vec![442, 0, 0],
-            ..Snapshot::default()
+            ..StatusSnapshot::default()
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
             health.reasons,
             ["connection 0 is Waiting: not open yet", "redis: closed"]
         );
-        let empty = judge(&Snapshot::default());
+        let empty = judge(&StatusSnapshot::default());
         assert_eq!(empty.status, "degraded");
         assert!(!empty.ticker.running);
     }

@@ -29,8 +29,8 @@ use crate::connection::{Connection, Dialler};
 use crate::events::detect::EventDetector;
 use crate::input::credential_state::CredentialState;
 use crate::pipeline::Pipeline;
-use crate::redis::links::Links;
 use crate::status::report::{self, StatusSnapshot};
+use redis_link::links::Links;
 
 pub use setup::{DataPlaneCommand, Setup};
 

@@ -6,4 +6,5 @@
 pub mod assignment;
 pub mod credential_state;
 pub mod credentials;
+pub mod redis_files;
 pub mod watch;

@@ -16,8 +16,6 @@ pub mod input;
 pub mod last_value;
 pub mod pipeline;
 pub mod recorder;
-pub mod redis;
 pub mod run;
 pub mod status;
-pub mod stream;
 pub mod tick_json;

@@ -21,13 +21,13 @@ use kite::{Packet, Packets, Token};
 use service::clock::Clock;
 
 use crate::last_value::writer::LastValueWriter;
-use crate::redis::links::Links;
-use crate::redis::target::Target;
 use crate::status::stats::{AGE_BOUNDS, Stats};
 use accept::TickKind;
 use accept::rules::ReceiveTime;
 use backlog::Backlog;
 use instruments::{AssignedInstruments, InstrumentClass};
+use redis_link::links::Links;
+use redis_link::target::Target;
 
 /// The pipeline of one process.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Pipeline {
         }
         self.last_values
             .replace(&before, &self.instruments, self.clock.now());
-        self.links.forgive_keeping();
+        self.links.reset_key_rejections();
     }
 
     /// Goes to `target`. What an old link leaves unanswered is lost to readers of the new one.
@@ -161,7 +161,7 @@ impl Pipeline {
         let kept = self
             .last_values
             .deadline()
-            .filter(|_| self.links.can_keep());
+            .filter(|_| self.links.can_write_key());
         kept.into_iter().chain(self.links.deadline()).min()
     }
 
@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::pipeline::instruments::tests::{NOON, full, sample};
-    use crate::redis::access::Access;
+    use redis_link::access::Access;
 
     fn frame(packet: &Packet) -> Vec<u8> {
         let mut frame = FrameBuilder::default();

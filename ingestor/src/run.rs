@@ -21,12 +21,13 @@ use crate::args::Args;
 use crate::data_plane::{DataPlane, DataPlaneCommand, Setup};
 use crate::directory::task::DirectoryTask;
 use crate::events::{EVENT_QUEUE, EventCounts};
+use crate::input::redis_files;
 use crate::input::watch::MountedFolders;
 use crate::recorder::{self, RecordError, Recorder};
-use crate::redis::access::Access;
 use crate::status::metrics::Exposition;
 use crate::status::report::StatusSnapshot;
 use crate::status::{http, metrics};
+use redis_link::access::Access;
 
 /// Commands that may wait for the data plane.
 const COMMANDS: usize = 4;
@@ -90,7 +91,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let recorder = recorder.map(|folder| Recorder::start(folder, most));
     let (recorder, writer) = recorder.transpose()?.unzip();
     let recorded = recorder.as_ref().map(Recorder::counts);
-    let access = Access::new(args.redis_dir, roots.clone())?;
+    let access = Access::new(args.redis_dir.map(redis_files::reader), roots.clone())?;
     let directory = DirectoryTask::new(
         access.clone(),
         format!("kite-ingestor:{epoch}:clerk"),

@@ -11,11 +11,11 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::Duration;
 
-use ingestor::redis::access::Access;
-use ingestor::redis::links::Links;
-use ingestor::redis::outbox::Kind;
-use ingestor::redis::resp::write_command;
-use ingestor::redis::target::Target;
+use redis_link::access::Access;
+use redis_link::links::Links;
+use redis_link::resp::write_command;
+use redis_link::send_queue::CommandKind;
+use redis_link::target::Target;
 use serde_json::Value;
 use service::clock::Clock;
 use service::tls::Roots;
@@ -44,7 +44,7 @@ fn go_to(link: &mut Links, redis: &RedisServer) {
 
 fn publish(link: &mut Links, message: &Value) {
     let message = message.to_string();
-    link.push(Kind::Tick, 0, |out| {
+    link.push(CommandKind::Message, 0, |out| {
         write_command(out, &[b"PUBLISH", b"c", message.as_bytes()]);
     });
 }

@@ -3,10 +3,10 @@
 mod stage;
 
 use contract::{Assignment, Report};
-use ingestor::redis::access::Access;
-use ingestor::redis::greeting::greet;
-use ingestor::redis::target::Single;
-use ingestor::stream::Address;
+use redis_link::access::Access;
+use redis_link::handshake::establish;
+use redis_link::target::Single;
+use service::stream::Address;
 use service::tls::Roots;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, free_port};
@@ -258,10 +258,10 @@ async fn a_new_link_ends_the_one_before_and_no_other() {
         port: redis.port(),
         tls: false,
     });
-    let mut old = greet(&target, &access, "ours", None).await.unwrap();
-    let mut other = greet(&target, &access, "theirs", None).await.unwrap();
-    let _fails_to_end_other = greet(&target, &access, "ours", other.id).await.unwrap();
-    let _next = greet(&target, &access, "ours", old.id).await.unwrap();
+    let mut old = establish(&target, &access, "ours", None).await.unwrap();
+    let mut other = establish(&target, &access, "theirs", None).await.unwrap();
+    let _fails_to_end_other = establish(&target, &access, "ours", other.id).await.unwrap();
+    let _next = establish(&target, &access, "ours", old.id).await.unwrap();
     let mut byte = [0];
     let ended = within("the end of the old link", old.stream.read(&mut byte)).await;
     assert_eq!(ended.unwrap(), 0);

@@ -13,6 +13,7 @@ pub mod http;
 pub mod metrics;
 pub mod probe;
 pub mod signal;
+pub mod stream;
 pub mod tasks;
 pub mod telemetry;
 pub mod text;

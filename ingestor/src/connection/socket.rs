@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 use crate::input::credentials::Credentials;
-use crate::stream::{Address, ConnectError, Stream, connect};
+use service::stream::{Address, ConnectError, Stream, connect};
 
 /// Takes a frame of 80 full packets in one read. The library zeroes it before each: much more would
 /// cost more than a further read of a larger frame.

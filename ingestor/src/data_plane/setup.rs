@@ -15,7 +15,7 @@ use crate::events::event::Event;
 use crate::input::assignment::PreparedAssignment;
 use crate::input::credentials::CredentialFiles;
 use crate::recorder::Recorder;
-use crate::redis::access::Access;
+use redis_link::access::Access;
 
 /// What others want of the data plane.
 #[derive(Debug)]

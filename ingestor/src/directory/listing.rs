@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::row::DirectoryRow;
 use crate::events::message::EventBody;
 use crate::last_value::keys::{key_start, prefix_of};
-use crate::redis::target::Target;
+use redis_link::target::Target;
 
 /// What one account streams, as the directory says it.
 #[derive(Clone, Debug)]

@@ -8,11 +8,11 @@ use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
-use crate::redis::access::Access;
-use crate::redis::commands::{Commands, OpenError};
-use crate::redis::slots::{Slots, slot_of};
-use crate::redis::survey::{SurveyError, survey};
-use crate::redis::target::{Single, Target};
+use redis_link::access::Access;
+use redis_link::command_connection::{CommandConnection, OpenError};
+use redis_link::slots::{Slots, slot_of};
+use redis_link::target::{Single, Target};
+use redis_link::topology::{TopologyError, fetch_topology};
 
 /// The open connections.
 pub(crate) struct ConnectionPool {
@@ -23,7 +23,7 @@ pub(crate) struct ConnectionPool {
     /// Who has which key; without slots it is the one server.
     slots: Slots,
     /// By position of the master.
-    open: Vec<Option<Commands>>,
+    open: Vec<Option<CommandConnection>>,
 }
 
 /// Why a command cannot be carried out.
@@ -32,7 +32,7 @@ pub(crate) enum PoolError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
-    Survey(#[from] SurveyError),
+    Topology(#[from] TopologyError),
     #[error("redis does not keep the books")]
     Redis(#[from] RedisError),
     #[error("nobody in the redis cluster has slot {0}")]
@@ -56,7 +56,7 @@ impl ConnectionPool {
             Target::Single(server) => pool.open.push(Some(pool.connect(server).await?)),
             Target::Cluster(cluster) => {
                 let (nodes, name) = (cluster.nodes.clone(), name.to_owned());
-                pool.slots = survey(nodes, access.clone(), name).await?;
+                pool.slots = fetch_topology(nodes, access.clone(), name).await?;
                 pool.open.resize_with(pool.slots.masters().len(), || None);
             }
         }
@@ -81,7 +81,7 @@ impl ConnectionPool {
         Ok(&mut self.open[at].insert(commands).connection)
     }
 
-    async fn connect(&self, server: &Single) -> Result<Commands, OpenError> {
-        Commands::open(server, &self.access, &self.name, self.closed.clone()).await
+    async fn connect(&self, server: &Single) -> Result<CommandConnection, OpenError> {
+        CommandConnection::open(server, &self.access, &self.name, self.closed.clone()).await
     }
 }

@@ -22,8 +22,8 @@ use super::sync::DirectorySync;
 use crate::events::EventCounts;
 use crate::events::event::Event;
 use crate::events::publish::{publish_event, publish_message};
-use crate::redis::access::Access;
-use crate::redis::retry::retry_delay;
+use redis_link::access::Access;
+use redis_link::retry::retry_delay;
 
 /// The listener of subscriptions starts a backfill for each: they come this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);

@@ -12,7 +12,7 @@ use contract::{Assignment, Sealed};
 
 use crate::directory::listing::DirectoryListing;
 use crate::pipeline::instruments::AssignedInstruments;
-use crate::redis::target::{InvalidTarget, Target};
+use redis_link::target::{InvalidTarget, Target};
 
 /// A checked assignment with everything prepared.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use contract::{LastValuePersistence, Persistence, StreamLength};
 
-use crate::redis::resp::{write_bulk, write_head, write_integer};
-use crate::redis::slots::slot_of;
+use redis_link::resp::{write_bulk, write_head, write_integer};
+use redis_link::slots::slot_of;
 
 /// What every key of a mock account begins with: a bare last price cannot say that it is mock.
 const MOCK: &str = "mock:";

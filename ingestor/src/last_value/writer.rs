@@ -9,9 +9,9 @@ use kite::{Packet, Token};
 
 use super::schedule::{LastTick, TickMeta, WriteSchedule};
 use crate::pipeline::instruments::AssignedInstruments;
-use crate::redis::links::Links;
-use crate::redis::outbox::Kind;
-use crate::redis::resp::write_bulk;
+use redis_link::links::Links;
+use redis_link::resp::write_bulk;
+use redis_link::send_queue::CommandKind;
 
 /// So many ticks go in one command: Redis serves others between two of them.
 const TICKS: usize = 16;
@@ -96,7 +96,7 @@ impl LastValueWriter {
         }
         let mut written = 0;
         while written < TURN
-            && links.can_keep()
+            && links.can_write_key()
             && let Some(output) = self.schedule.take(now)
         {
             written += 1;
@@ -126,7 +126,7 @@ impl LastValueWriter {
     /// Has what could not be written tried again after its interval. At the end there is none: what
     /// waits for one server while another takes keys is left.
     fn wait(&mut self, instruments: &AssignedInstruments, links: &Links, now: Instant) {
-        if self.schedule.is_draining() && links.can_keep() {
+        if self.schedule.is_draining() && links.can_write_key() {
             self.waiting.clear();
         }
         for output in self.waiting.drain(..) {
@@ -191,8 +191,8 @@ impl PendingWrite {
         });
         if let Some(price) = kept.price.filter(|_| !is_known) {
             for (front, slot) in price.fronts {
-                if links.can_keep_in(slot) {
-                    links.push(Kind::Kept, slot, |out| {
+                if links.can_write_key_in(slot) {
+                    links.push(CommandKind::Key, slot, |out| {
                         kept.last.write_price(out, front, price.text);
                     });
                 } else {
@@ -201,7 +201,7 @@ impl PendingWrite {
             }
             *known = whole.then_some((newest.packet.last_price, now));
         }
-        if !links.can_keep_in(kept.last.slot) {
+        if !links.can_write_key_in(kept.last.slot) {
             return false;
         }
         write_bulk(
@@ -217,7 +217,7 @@ impl PendingWrite {
         if self.ticks > 0
             && let Some(last) = instruments.last(self.keys)
         {
-            links.push(Kind::Kept, last.slot, |out| {
+            links.push(CommandKind::Key, last.slot, |out| {
                 last.write_ticks(out, self.ticks, &self.fields);
             });
         }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use kite::Packet;
 
 use super::Pipeline;
-use crate::redis::outbox::Kind;
-use crate::redis::resp::write_bulk;
 use crate::status::stats::BATCH_BOUNDS;
+use redis_link::resp::write_bulk;
+use redis_link::send_queue::CommandKind;
 
 /// So many commands go out even while further frames are readable.
 const BATCH: usize = 256;
@@ -48,12 +48,12 @@ impl Pipeline {
         let meta = self
             .instruments
             .render(row, packet, published_us, |message| {
-                links.push(Kind::Tick, message.slot, |out| {
+                links.push(CommandKind::Message, message.slot, |out| {
                     out.extend_from_slice(message.head);
                     write_bulk(out, message.json);
                 });
                 if let Some(stream) = message.stream {
-                    links.push(Kind::Kept, stream.slot, |out| {
+                    links.push(CommandKind::Key, stream.slot, |out| {
                         stream.write(out, message.json, published_us);
                     });
                 }
@@ -92,7 +92,7 @@ impl Pipeline {
     }
 
     pub(super) fn write_last_values(&mut self, now: Instant) -> bool {
-        if !self.links.can_keep() || !self.last_values.is_due(&self.links, now) {
+        if !self.links.can_write_key() || !self.last_values.is_due(&self.links, now) {
             return false;
         }
         let now_us = self.clock.wall_micros();

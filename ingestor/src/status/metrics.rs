@@ -150,12 +150,12 @@ impl Page<'_> {
             (
                 "kiteticker_redis_kept",
                 "Commands that keep something of ticks in Redis, acknowledged",
-                link.kept,
+                link.keys_written,
             ),
             (
                 "kiteticker_redis_kept_failures",
                 "Commands that keep something of ticks in Redis, refused",
-                link.unkept,
+                link.keys_refused,
             ),
             (
                 "kiteticker_redis_reconnects",

@@ -17,7 +17,7 @@ use crate::input::credential_state::CredentialState;
 use crate::pipeline::Pipeline;
 use crate::pipeline::accept::rules::ReceiveTime;
 use crate::pipeline::instruments::{AssignedInstrument, AssignedInstruments};
-use crate::redis::counts::Counts;
+use redis_link::counts::LinkCounts;
 
 /// A token that was subscribed to and not seen for this long is silent.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub struct StatusSnapshot {
     /// The counters.
     pub stats: Stats,
     /// The link's counters.
-    pub link: Counts,
+    pub link: LinkCounts,
     /// When it was made.
     pub made: Option<Instant>,
 }
@@ -140,11 +140,11 @@ pub fn snapshot(
 
 fn redis(pipeline: &Pipeline, now: Instant) -> RedisReport {
     let counts = pipeline.links.counts();
-    let trouble = pipeline.links.trouble(now);
+    let trouble = pipeline.links.messages_error(now);
     RedisReport {
         connected: trouble.is_none(),
         error: trouble.as_deref().map(cut),
-        keys_error: pipeline.links.keys_trouble(now).as_deref().map(cut),
+        keys_error: pipeline.links.keys_error(now).as_deref().map(cut),
         published: counts.published,
         conflated: pipeline.stats.conflated,
         unknown: counts.unknown,

@@ -12,11 +12,11 @@ use super::{AssignedInstruments, Channel, Output};
 use crate::last_value::keys::{OutputKeys, price_fronts};
 use crate::pipeline::accept::rules::FirstPackets;
 use crate::pipeline::interval::TickInterval;
-use crate::redis::resp::publish_head;
-use crate::redis::slots::slot_of;
 use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
 use crate::tick_json::template::{JsonTemplate, write_head};
+use redis_link::resp::publish_head;
+use redis_link::slots::slot_of;
 
 /// Positions of keys, by channel and what is kept.
 type Numbers = BTreeMap<(u16, Persistence), Option<u16>>;

@@ -2,23 +2,30 @@
 //!
 //! Owns that one question. Must not decide when it is asked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use redis::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::commands::{Commands, OpenError};
+use super::command_connection::{CommandConnection, OpenError};
 use super::slots::Slots;
 use super::target::Single;
-use crate::stream::Address;
+use service::stream::Address;
 
 /// A node that takes longer is passed over.
-const PATIENCE: Duration = Duration::from_secs(1);
+const NODE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Where the next map comes from.
+pub(crate) enum TopologyFetch {
+    Idle { next: Option<Instant> },
+    Running(BoxFuture<'static, Result<Slots, TopologyError>>),
+}
 
 /// Why there is no map.
 #[derive(Debug, thiserror::Error)]
-pub enum SurveyError {
+pub enum TopologyError {
     /// Nobody tells.
     #[error(
         "no node of the redis cluster answers in time: check nodes and tls of spec.redis.cluster"
@@ -42,20 +49,20 @@ pub enum SurveyError {
 ///
 /// # Errors
 /// When none has.
-pub async fn survey(
+pub async fn fetch_topology(
     nodes: Vec<Address>,
     access: Access,
     name: String,
-) -> Result<Slots, SurveyError> {
-    let mut reason = SurveyError::Silent;
+) -> Result<Slots, TopologyError> {
+    let mut reason = TopologyError::Silent;
     for node in nodes {
-        match tokio::time::timeout(PATIENCE, ask(&node, &access, &name)).await {
+        match tokio::time::timeout(NODE_TIMEOUT, ask(&node, &access, &name)).await {
             Ok(Ok(slots)) if !slots.masters().is_empty() => return Ok(slots),
             Ok(Ok(_none)) => {
-                reason = SurveyError::NoSlots(format!("{}:{}", node.host, node.port));
+                reason = TopologyError::NoSlots(format!("{}:{}", node.host, node.port));
             }
-            Ok(Err(error)) if error.is_unreachable() => reason = SurveyError::Unreachable(error),
-            Ok(Err(error)) => reason = SurveyError::Refused(error),
+            Ok(Err(error)) if error.is_unreachable() => reason = TopologyError::Unreachable(error),
+            Ok(Err(error)) => reason = TopologyError::Refused(error),
             Err(_elapsed) => {}
         }
     }
@@ -64,7 +71,8 @@ pub async fn survey(
 
 async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenError> {
     let server = Single::at(node.clone());
-    let mut commands = Commands::open(&server, access, name, CancellationToken::new()).await?;
+    let mut commands =
+        CommandConnection::open(&server, access, name, CancellationToken::new()).await?;
     let asked = redis::cmd("CLUSTER")
         .arg("SLOTS")
         .query_async::<Value>(&mut commands.connection)

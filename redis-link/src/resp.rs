@@ -64,7 +64,7 @@ pub enum Reply<'a> {
 /// Bytes that are no reply to any command of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the answer is not RESP: check that the address is Redis and whether it wants TLS")]
-pub struct Garbage;
+pub struct InvalidReply;
 
 /// Reads replies out of a stream.
 #[derive(Debug, Default)]
@@ -85,13 +85,13 @@ impl Replies {
     /// there.
     ///
     /// # Errors
-    /// [`Garbage`], also where something else than such a reply begins.
-    pub fn next_count(&mut self) -> Result<Option<i64>, Garbage> {
+    /// [`InvalidReply`], also where something else than such a reply begins.
+    pub fn next_count(&mut self) -> Result<Option<i64>, InvalidReply> {
         let Some((kind, line, behind)) = split_line(&self.bytes[self.read..])? else {
             return Ok(None);
         };
         if kind != b'*' {
-            return Err(Garbage);
+            return Err(InvalidReply);
         }
         let count = number(line)?;
         self.read += behind;
@@ -101,8 +101,8 @@ impl Replies {
     /// The next whole reply, or `None` until more bytes are there.
     ///
     /// # Errors
-    /// [`Garbage`]; nothing behind it can be read.
-    pub fn next_reply(&mut self) -> Result<Option<Reply<'_>>, Garbage> {
+    /// [`InvalidReply`]; nothing behind it can be read.
+    pub fn next_reply(&mut self) -> Result<Option<Reply<'_>>, InvalidReply> {
         let rest = &self.bytes[self.read..];
         let Some((kind, line, behind)) = split_line(rest)? else {
             return Ok(None);
@@ -120,7 +120,7 @@ impl Replies {
                     Reply::Bulk(Some(text))
                 }
             },
-            _ => return Err(Garbage),
+            _ => return Err(InvalidReply),
         };
         self.read += len;
         Ok(Some(reply))
@@ -131,7 +131,7 @@ impl Replies {
 type Line<'a> = (u8, &'a [u8], usize);
 
 #[inline]
-fn split_line(bytes: &[u8]) -> Result<Option<Line<'_>>, Garbage> {
+fn split_line(bytes: &[u8]) -> Result<Option<Line<'_>>, InvalidReply> {
     let Some((kind, rest)) = bytes.split_first() else {
         return Ok(None);
     };
@@ -142,20 +142,20 @@ fn split_line(bytes: &[u8]) -> Result<Option<Line<'_>>, Garbage> {
     {
         Some(end) => match rest.get(end + 1) {
             Some(b'\n') => Ok(Some((*kind, &rest[..end], end + 3))),
-            Some(_) => Err(Garbage),
+            Some(_) => Err(InvalidReply),
             None => Ok(None),
         },
-        None if rest.len() >= LARGEST_REPLY => Err(Garbage),
+        None if rest.len() >= LARGEST_REPLY => Err(InvalidReply),
         None => Ok(None),
     }
 }
 
-fn number(text: &[u8]) -> Result<i64, Garbage> {
+fn number(text: &[u8]) -> Result<i64, InvalidReply> {
     if let [digit @ b'0'..=b'9'] = text {
         return Ok(i64::from(digit - b'0'));
     }
-    let text = std::str::from_utf8(text).map_err(|_| Garbage)?;
-    text.parse().map_err(|_| Garbage)
+    let text = std::str::from_utf8(text).map_err(|_| InvalidReply)?;
+    text.parse().map_err(|_| InvalidReply)
 }
 
 enum Bulk<'a> {
@@ -164,18 +164,18 @@ enum Bulk<'a> {
     Whole(&'a [u8]),
 }
 
-fn bulk(len: i64, rest: &[u8]) -> Result<Bulk<'_>, Garbage> {
+fn bulk(len: i64, rest: &[u8]) -> Result<Bulk<'_>, InvalidReply> {
     if len == -1 {
         return Ok(Bulk::Null);
     }
-    let len = usize::try_from(len).map_err(|_| Garbage)?;
+    let len = usize::try_from(len).map_err(|_| InvalidReply)?;
     if len > LARGEST_REPLY {
-        return Err(Garbage);
+        return Err(InvalidReply);
     }
     match rest.get(len..len + 2) {
         None => Ok(Bulk::Partial),
         Some(b"\r\n") => Ok(Bulk::Whole(&rest[..len])),
-        Some(_) => Err(Garbage),
+        Some(_) => Err(InvalidReply),
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
                 match replies.next_reply() {
                     Ok(Some(reply)) => seen.push(format!("{reply:?}")),
                     Ok(None) => break,
-                    Err(Garbage) => return (seen, true),
+                    Err(InvalidReply) => return (seen, true),
                 }
             }
         }
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"a")))));
         assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"b")))));
         assert_eq!(replies.next_count(), Ok(Some(-1)));
-        assert_eq!(replies.next_count(), Err(Garbage));
+        assert_eq!(replies.next_count(), Err(InvalidReply));
     }
 
     #[test]

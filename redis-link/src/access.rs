@@ -1,17 +1,12 @@
 //! What Redis asks for before it takes commands: user and password, and for TLS the authorities to
-//! trust and a client certificate. They are files of a mounted folder, each of which may be missing.
+//! trust and a client certificate. They are files, each of which may be missing.
 //!
-//! Owns reading them, anew for every link, and the words for what is wrong with them. They are never
-//! printed, and wiped when dropped. Must not talk to Redis.
+//! Owns having them read anew for every link, and the words for what is wrong with them. They are
+//! never printed, and wiped when dropped. Must not know where they lie, and must not talk to Redis.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use contract::mount::{
-    self, REDIS_CA_FILE, REDIS_CERTIFICATE_FILE, REDIS_KEY_FILE, REDIS_PASSWORD_FILE,
-    REDIS_USERNAME_FILE,
-};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretSlice};
 use service::tls::{Identity, Roots, TlsError};
@@ -19,20 +14,40 @@ use service::tls::{Identity, Roots, TlsError};
 /// The user that Redis has without any configuration.
 const DEFAULT_USER: &str = "default";
 
-/// A bundle of every public authority takes a quarter of it; a Secret holds no more.
-const LARGEST_FILE: u64 = 1024 * 1024;
+const USERNAME: &str = "username";
+const PASSWORD: &str = "password";
+const AUTHORITIES: &str = "ca.crt";
+const CERTIFICATE: &str = "tls.crt";
+const PRIVATE_KEY: &str = "tls.key";
 
-/// Where the files are; clones share what they were made of.
-#[derive(Clone, Debug)]
+/// Every file that is asked for; each may be missing.
+pub const FILES: [&str; 5] = [USERNAME, PASSWORD, AUTHORITIES, CERTIFICATE, PRIVATE_KEY];
+
+/// What each of [`FILES`] holds, in their order, all read at one moment.
+pub type FileContents = [Option<Vec<u8>>; FILES.len()];
+
+/// Reads [`FILES`] as they are now.
+pub type ReadFiles = Arc<dyn Fn() -> io::Result<FileContents> + Send + Sync>;
+
+/// How the files are read; clones share what they were made of.
+#[derive(Clone)]
 pub struct Access {
-    folder: Option<PathBuf>,
+    files: Option<ReadFiles>,
     roots: Roots,
     usual: Arc<ClientConfig>,
 }
 
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access")
+            .field("files", &self.files.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 /// What one link is opened with.
 #[derive(Clone, Debug)]
-pub struct Keys {
+pub struct LinkCredentials {
     /// Who to be, where somebody is given.
     pub login: Option<Login>,
     /// How to trust, and what certificate to show.
@@ -89,14 +104,14 @@ pub enum AccessError {
 }
 
 impl Access {
-    /// The files of `folder`; without one, nothing but `roots`.
+    /// What `files` reads; without them, nothing but `roots`.
     ///
     /// # Errors
     /// When there is no TLS at all.
-    pub fn new(folder: Option<PathBuf>, roots: Roots) -> Result<Self, TlsError> {
+    pub fn new(files: Option<ReadFiles>, roots: Roots) -> Result<Self, TlsError> {
         let usual = roots.client_config(None)?;
         Ok(Self {
-            folder,
+            files,
             roots,
             usual,
         })
@@ -106,20 +121,20 @@ impl Access {
     ///
     /// # Errors
     /// When a file is there that cannot be used, or one of a pair.
-    pub async fn read(&self, tls: bool) -> Result<Keys, AccessError> {
+    pub async fn read(&self, tls: bool) -> Result<LinkCredentials, AccessError> {
         let access = self.clone();
         let read = tokio::task::spawn_blocking(move || access.read_now(tls)).await;
         read.unwrap_or_else(|panic| Err(AccessError::Io(panic.into())))
     }
 
-    fn read_now(&self, tls: bool) -> Result<Keys, AccessError> {
-        let files = match &self.folder {
-            Some(folder) => mount::read_together(folder, Files::read)?,
+    fn read_now(&self, tls: bool) -> Result<LinkCredentials, AccessError> {
+        let files = match &self.files {
+            Some(read) => Files::from(read()?),
             None => Files::default(),
         };
         let login = files.login()?;
         if !tls {
-            return Ok(Keys {
+            return Ok(LinkCredentials {
                 login,
                 tls: Arc::clone(&self.usual),
                 own_authorities: false,
@@ -127,7 +142,7 @@ impl Access {
             });
         }
         let identity = files.identity()?;
-        Ok(Keys {
+        Ok(LinkCredentials {
             login,
             tls: self.config(files.authorities.as_ref(), identity)?,
             own_authorities: files.authorities.is_some(),
@@ -142,16 +157,14 @@ impl Access {
     ) -> Result<Arc<ClientConfig>, AccessError> {
         let roots = match authorities {
             Some(text) => Roots::from_pem(text.expose_secret())
-                .map_err(|source| unusable(REDIS_CA_FILE, source))?,
+                .map_err(|source| unusable(AUTHORITIES, source))?,
             None if identity.is_none() => return Ok(Arc::clone(&self.usual)),
             None => self.roots.clone(),
         };
         roots.client_config(identity).map_err(|error| match error {
             TlsError::Mismatch => AccessError::Mismatch,
-            TlsError::PrivateKey => unusable(REDIS_KEY_FILE, error),
-            TlsError::Certificate | TlsError::Versions(_) => {
-                unusable(REDIS_CERTIFICATE_FILE, error)
-            }
+            TlsError::PrivateKey => unusable(PRIVATE_KEY, error),
+            TlsError::Certificate | TlsError::Versions(_) => unusable(CERTIFICATE, error),
         })
     }
 }
@@ -173,18 +186,21 @@ struct Files {
     private_key: Option<Content>,
 }
 
-impl Files {
-    fn read(folder: &Path) -> io::Result<Self> {
-        let file = |name| read_file(folder, name);
-        Ok(Self {
-            username: file(REDIS_USERNAME_FILE)?,
-            password: file(REDIS_PASSWORD_FILE)?,
-            authorities: file(REDIS_CA_FILE)?,
-            certificate: file(REDIS_CERTIFICATE_FILE)?,
-            private_key: file(REDIS_KEY_FILE)?,
-        })
+impl From<FileContents> for Files {
+    fn from(contents: FileContents) -> Self {
+        let [username, password, authorities, certificate, private_key] =
+            contents.map(|content| content.and_then(trimmed));
+        Self {
+            username,
+            password,
+            authorities,
+            certificate,
+            private_key,
+        }
     }
+}
 
+impl Files {
     fn login(&self) -> Result<Option<Login>, AccessError> {
         let user = match (&self.username, &self.password) {
             (None, None) => return Ok(None),
@@ -205,21 +221,18 @@ impl Files {
                 certificate: certificate.expose_secret(),
                 private_key: private_key.expose_secret(),
             })),
-            (Some(_), None) => half(REDIS_CERTIFICATE_FILE, REDIS_KEY_FILE),
-            (None, Some(_)) => half(REDIS_KEY_FILE, REDIS_CERTIFICATE_FILE),
+            (Some(_), None) => half(CERTIFICATE, PRIVATE_KEY),
+            (None, Some(_)) => half(PRIVATE_KEY, CERTIFICATE),
         }
     }
 }
 
 /// A line end that an editor left is no part of it; a space may be one of a password.
-fn read_file(folder: &Path, name: &str) -> io::Result<Option<Content>> {
-    let Some(mut content) = mount::read(folder, name, LARGEST_FILE)? else {
-        return Ok(None);
-    };
+fn trimmed(mut content: Vec<u8>) -> Option<Content> {
     while content.last().is_some_and(|byte| b"\r\n".contains(byte)) {
         content.pop();
     }
-    Ok((!content.is_empty()).then(|| Content::from(content)))
+    (!content.is_empty()).then(|| Content::from(content))
 }
 
 #[cfg(test)]

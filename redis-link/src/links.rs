@@ -1,11 +1,11 @@
 //! The links to one Redis: a single one, or one to each master of a cluster.
 //!
 //! Owns which link takes a command, and when a cluster is asked anew who has which slots. Plain
-//! messages reach the subscribers of every node, so that all of them go over one link, the home, in
+//! messages reach the subscribers of every node, so that all of them go over one link, the broadcast link, in
 //! their order; keys, and messages to sharded channels, go to whoever has their slot. Driven by
 //! polling from one task; must not know what a tick is.
 
-mod map;
+mod topology;
 
 use std::task::Context;
 use std::time::Instant;
@@ -13,12 +13,12 @@ use std::time::Instant;
 use service::text::LineQuota;
 
 use super::access::Access;
-use super::counts::Counts;
+use super::counts::LinkCounts;
 use super::link::Link;
-use super::outbox::Kind;
+use super::send_queue::CommandKind;
 use super::slots::Slots;
 use super::target::{Cluster, Single, Target};
-use map::Survey;
+use super::topology::TopologyFetch;
 
 /// The way to one Redis, single or many.
 pub struct Links {
@@ -29,21 +29,21 @@ pub struct Links {
     /// One, or one per master in the order of `slots`.
     links: Vec<Link>,
     /// Links to former masters, until they have their answers.
-    leaving: Vec<Link>,
+    draining: Vec<Link>,
     slots: Slots,
     /// Position of the link that carries plain messages.
-    home: usize,
-    survey: Survey,
-    survey_error: Option<String>,
+    broadcast: usize,
+    topology_fetch: TopologyFetch,
+    topology_error: Option<String>,
     /// A key was not where it should be.
     moved: bool,
     /// The same when the cluster was asked last.
     asked_for_moved: bool,
-    /// A former home has answers to give before the next one takes ticks.
+    /// A former broadcast link has answers to give before the next one takes messages.
     handover: bool,
     lines: LineQuota,
     /// What went over links that are no more, and commands for which there was none.
-    past: Counts,
+    past: LinkCounts,
     /// What [`Links::changes`] counts of links that are no more, and maps taken over.
     changes: u64,
 }
@@ -68,16 +68,16 @@ impl Links {
             random: fastrand::Rng::with_seed(seed),
             target: None,
             links: Vec::new(),
-            leaving: Vec::new(),
+            draining: Vec::new(),
             slots: Slots::default(),
-            home: 0,
-            survey: Survey::Idle { next: None },
-            survey_error: None,
+            broadcast: 0,
+            topology_fetch: TopologyFetch::Idle { next: None },
+            topology_error: None,
             moved: false,
             asked_for_moved: false,
             handover: false,
             lines: LineQuota::for_reasons(),
-            past: Counts::default(),
+            past: LinkCounts::default(),
             changes: 0,
         }
     }
@@ -96,15 +96,15 @@ impl Links {
             }
             (_, target) => {
                 let links = std::mem::take(&mut self.links);
-                let leaving = std::mem::take(&mut self.leaving);
-                for link in links.into_iter().chain(leaving) {
+                let draining = std::mem::take(&mut self.draining);
+                for link in links.into_iter().chain(draining) {
                     self.retire(link);
                 }
                 self.slots = Slots::default();
-                self.home = 0;
+                self.broadcast = 0;
                 self.moved = false;
-                self.survey = Survey::Idle { next: None };
-                self.survey_error = None;
+                self.topology_fetch = TopologyFetch::Idle { next: None };
+                self.topology_error = None;
                 if let Target::Single(single) = target {
                     let link = self.link_to(single, false);
                     self.links.push(link);
@@ -113,7 +113,7 @@ impl Links {
         }
     }
 
-    /// Whether one more tick may be pushed now.
+    /// Whether one more message may be pushed now.
     #[inline]
     #[must_use]
     pub fn can_take(&self) -> bool {
@@ -124,43 +124,45 @@ impl Links {
     /// Whether any key may be pushed now.
     #[inline]
     #[must_use]
-    pub fn can_keep(&self) -> bool {
+    pub fn can_write_key(&self) -> bool {
         self.links.iter().any(Link::can_take)
     }
 
     /// Whether a key of `slot` may be pushed now.
     #[inline]
     #[must_use]
-    pub fn can_keep_in(&self, slot: u16) -> bool {
-        let link = self.at(Kind::Kept, slot).and_then(|at| self.links.get(at));
+    pub fn can_write_key_in(&self, slot: u16) -> bool {
+        let link = self
+            .at(CommandKind::Key, slot)
+            .and_then(|at| self.links.get(at));
         link.is_some_and(Link::can_take)
     }
 
-    /// Appends one command about a key or channel of `slot`. Ticks are to be pushed only while
-    /// [`Links::can_take`]. A stream's entry goes with its tick, and the master that has the stream may
+    /// Appends one command about a key or channel of `slot`. Messages are to be pushed only while
+    /// [`Links::can_take`]. A stream's entry goes with its message, and the master that has the stream may
     /// be another, away or standing still: what it cannot take counts as not kept.
     #[inline]
-    pub fn push(&mut self, kind: Kind, slot: u16, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push(&mut self, kind: CommandKind, slot: u16, write: impl FnOnce(&mut Vec<u8>)) {
         let at = self.at(kind, slot);
         // Nobody has the slot: that is not how a cluster stays.
         self.moved |= at.is_none();
-        // Ticks wait for the only link there is, so that it is never much too full.
+        // Messages wait for the only link there is, so that it is never much too full.
         let many = self.links.len() > 1;
         let link = at.and_then(|at| self.links.get_mut(at));
         match link.filter(|link| link.has_room() || (!many && link.is_open())) {
             Some(link) => link.push(kind, write),
-            None if kind == Kind::Tick => self.past.failed += 1,
-            None => self.past.unkept += 1,
+            None if kind == CommandKind::Message => self.past.failed += 1,
+            None => self.past.keys_refused += 1,
         }
     }
 
     /// Position of the link that takes a command, if anybody has the slot.
     #[inline]
-    fn at(&self, kind: Kind, slot: u16) -> Option<usize> {
+    fn at(&self, kind: CommandKind, slot: u16) -> Option<usize> {
         match &self.target {
             Some(Target::Cluster(cluster)) => match kind {
-                Kind::Tick if !cluster.sharded => Some(self.home),
-                Kind::Tick | Kind::Kept => self.slots.owner(slot),
+                CommandKind::Message if !cluster.sharded => Some(self.broadcast),
+                CommandKind::Message | CommandKind::Key => self.slots.owner(slot),
             },
             Some(Target::Single(_)) | None => Some(0),
         }
@@ -169,11 +171,11 @@ impl Links {
     /// Changes whenever a server may know nothing of what was kept before.
     #[must_use]
     pub fn changes(&self) -> u64 {
-        let links = self.links.iter().chain(&self.leaving);
+        let links = self.links.iter().chain(&self.draining);
         links.fold(self.changes, |sum, link| sum + link.forgotten())
     }
 
-    /// Whether ticks are taken.
+    /// Whether messages are taken.
     #[must_use]
     pub fn is_open(&self) -> bool {
         let links = self.tick_links();
@@ -183,26 +185,26 @@ impl Links {
     /// Whether every command was answered, or cannot be any more.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let mut links = self.links.iter().chain(&self.leaving);
+        let mut links = self.links.iter().chain(&self.draining);
         links.all(Link::is_idle)
     }
 
     /// What went over all of them.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        let links = self.links.iter().chain(&self.leaving);
+    pub fn counts(&self) -> LinkCounts {
+        let links = self.links.iter().chain(&self.draining);
         links.fold(self.past, |sum, link| sum.plus(link.counts()))
     }
 
-    /// Why ticks are not being taken at `now`, or `None` while they are.
+    /// Why messages are not being taken at `now`, or `None` while they are.
     #[must_use]
-    pub fn trouble(&self, now: Instant) -> Option<String> {
+    pub fn messages_error(&self, now: Instant) -> Option<String> {
         if self.links.is_empty() {
-            let error = self.survey_error.clone();
+            let error = self.topology_error.clone();
             return Some(error.unwrap_or_else(|| "not connected yet".to_owned()));
         }
         let mut links = self.tick_links().iter();
-        let trouble = links.find_map(|link| link.trouble(now));
+        let trouble = links.find_map(|link| link.messages_error(now));
         let sharded = self.target.as_ref().is_some_and(Target::is_sharded);
         trouble.or_else(|| self.holes().filter(|_| sharded))
     }
@@ -214,55 +216,59 @@ impl Links {
         holes.then(|| "some slots of the redis cluster have no master: assign them".to_owned())
     }
 
-    /// Why what is kept beside the ticks is not written at `now`.
+    /// Why what is kept beside the messages is not written at `now`.
     #[must_use]
-    pub fn keys_trouble(&self, now: Instant) -> Option<String> {
-        let refused = self.links.iter().find_map(|link| link.keys_trouble(now));
+    pub fn keys_error(&self, now: Instant) -> Option<String> {
+        let refused = self.links.iter().find_map(|link| link.keys_error(now));
         refused.or_else(|| self.holes()).or_else(|| {
-            let away = self.links.iter().find_map(|link| link.trouble(now))?;
-            let ticks_flow = self.trouble(now).is_none();
+            let away = self
+                .links
+                .iter()
+                .find_map(|link| link.messages_error(now))?;
+            let ticks_flow = self.messages_error(now).is_none();
             ticks_flow.then(|| format!("a master of the redis cluster takes no keys: {away}"))
         })
     }
 
     /// Forgets that keys were refused: others are written from now on, or none.
-    pub fn forgive_keeping(&mut self) {
-        self.links.iter_mut().for_each(Link::forgive_keeping);
+    pub fn reset_key_rejections(&mut self) {
+        self.links.iter_mut().for_each(Link::reset_key_rejections);
     }
 
     /// When [`Links::poll`] has something to do even if no socket wakes it.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let links = self.links.iter().chain(&self.leaving);
-        let survey = match self.survey {
-            Survey::Idle { next } if self.is_map_doubtful(None) => next,
-            Survey::Idle { .. } | Survey::Asking(_) => None,
+        let links = self.links.iter().chain(&self.draining);
+        let fetch = match self.topology_fetch {
+            TopologyFetch::Idle { next } if self.is_map_doubtful(None) => next,
+            TopologyFetch::Idle { .. } | TopologyFetch::Running(_) => None,
         };
-        links.filter_map(Link::deadline).chain(survey).min()
+        links.filter_map(Link::deadline).chain(fetch).min()
     }
 
     /// Moves bytes in both directions as far as possible now; connects when it is time. Returns
     /// whether a link was opened or lost, or a cluster was asked for its map and answered or not.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
-        for link in self.links.iter_mut().chain(&mut self.leaving) {
+        for link in self.links.iter_mut().chain(&mut self.draining) {
             changed |= link.poll(cx, now);
             self.moved |= link.take_moved();
         }
         let over = |link: &mut Link| link.is_idle() || link.is_silent(now);
-        let gone = self.leaving.extract_if(.., over);
+        let gone = self.draining.extract_if(.., over);
         for link in gone.collect::<Vec<_>>() {
             self.retire(link);
         }
-        self.handover &= !self.leaving.is_empty();
-        changed | self.poll_survey(cx, now)
+        self.handover &= !self.draining.is_empty();
+        changed | self.poll_topology(cx, now)
     }
 
     fn tick_links(&self) -> &[Link] {
         match &self.target {
-            Some(Target::Cluster(Cluster { sharded: false, .. })) => {
-                self.links.get(self.home..=self.home).unwrap_or_default()
-            }
+            Some(Target::Cluster(Cluster { sharded: false, .. })) => self
+                .links
+                .get(self.broadcast..=self.broadcast)
+                .unwrap_or_default(),
             _ => &self.links,
         }
     }

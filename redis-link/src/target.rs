@@ -6,7 +6,7 @@
 //! redis-cluster://HOST[:PORT],HOST[:PORT]…[/sharded] rediss-cluster://… for TLS
 //! ```
 
-use crate::stream::Address;
+use service::stream::Address;
 
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
@@ -43,7 +43,7 @@ pub enum Place {
 pub struct Cluster {
     /// Servers that know the others; one at least, and all alike with or without TLS.
     pub nodes: Vec<Address>,
-    /// Whether ticks go to the subscribers of sharded channels.
+    /// Whether messages go to the subscribers of sharded channels.
     pub sharded: bool,
 }
 
@@ -92,7 +92,7 @@ impl Target {
         .ok_or(InvalidTarget::Form)
     }
 
-    /// Whether ticks go to the subscribers of sharded channels.
+    /// Whether messages go to the subscribers of sharded channels.
     #[must_use]
     pub const fn is_sharded(&self) -> bool {
         matches!(self, Self::Cluster(Cluster { sharded: true, .. }))

@@ -5,43 +5,37 @@
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
 use service::text::{LONGEST_REASON, printable};
 
 use super::Links;
-use crate::redis::link::Link;
-use crate::redis::slots::Slots;
-use crate::redis::survey::{SurveyError, survey};
-use crate::redis::target::{Single, Target};
-use crate::stream::Address;
+use crate::link::Link;
+use crate::slots::Slots;
+use crate::target::{Single, Target};
+use crate::topology::{TopologyError, TopologyFetch, fetch_topology};
+use service::stream::Address;
 
 /// A cluster is asked this often while something is not where it was.
-const SURVEY_EVERY: Duration = Duration::from_secs(1);
-
-/// Where the next map comes from.
-pub(super) enum Survey {
-    Idle { next: Option<Instant> },
-    Asking(BoxFuture<'static, Result<Slots, SurveyError>>),
-}
+const FETCH_EVERY: Duration = Duration::from_secs(1);
 
 impl Links {
-    pub(super) fn poll_survey(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if let Survey::Idle { next } = self.survey
+    pub(super) fn poll_topology(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if let TopologyFetch::Idle { next } = self.topology_fetch
             && next.is_none_or(|next| now >= next)
             && self.is_map_doubtful(Some(now))
         {
             self.asked_for_moved = std::mem::take(&mut self.moved);
-            let asking = survey(self.known_nodes(), self.access.clone(), self.name.clone());
-            self.survey = Survey::Asking(Box::pin(asking));
+            let running =
+                fetch_topology(self.known_nodes(), self.access.clone(), self.name.clone());
+            self.topology_fetch = TopologyFetch::Running(Box::pin(running));
         }
-        let Survey::Asking(asking) = &mut self.survey else {
+        let TopologyFetch::Running(running) = &mut self.topology_fetch else {
             return false;
         };
-        let Poll::Ready(answer) = asking.as_mut().poll(cx) else {
+        let Poll::Ready(answer) = running.as_mut().poll(cx) else {
             return false;
         };
-        self.survey = Survey::Idle {
-            next: Some(now + SURVEY_EVERY),
+        self.topology_fetch = TopologyFetch::Idle {
+            next: Some(now + FETCH_EVERY),
         };
         match answer {
             Ok(slots) => self.adopt(slots, now),
@@ -78,8 +72,8 @@ impl Links {
 
     /// Takes over a map. Links to masters that stay are not disturbed.
     fn adopt(&mut self, slots: Slots, now: Instant) {
-        self.survey_error = None;
-        let home = self.slots.masters().get(self.home).cloned();
+        self.topology_error = None;
+        let broadcast = self.slots.masters().get(self.broadcast).cloned();
         let before = std::mem::replace(&mut self.slots, slots);
         let links = std::mem::take(&mut self.links).into_iter();
         let mut old: Vec<(Address, Link)> = before.masters().iter().cloned().zip(links).collect();
@@ -96,28 +90,29 @@ impl Links {
             if link.is_silent(now) {
                 self.retire(link);
             } else {
-                self.leaving.push(link);
+                self.draining.push(link);
             }
         }
-        // Another home could overtake what is under way from this one: it waits until that is answered.
-        let stays = home.and_then(|home| self.slots.masters().iter().position(|it| *it == home));
-        self.handover = stays.is_none() && !self.leaving.is_empty();
-        self.home = stays.or_else(|| self.slots.owner(0)).unwrap_or_default();
+        // Another broadcast link could overtake what is under way from this one: it waits until that is answered.
+        let stays = broadcast
+            .and_then(|broadcast| self.slots.masters().iter().position(|it| *it == broadcast));
+        self.handover = stays.is_none() && !self.draining.is_empty();
+        self.broadcast = stays.or_else(|| self.slots.owner(0)).unwrap_or_default();
         // What was refused for being elsewhere is written again, on whatever map.
         if self.asked_for_moved || self.slots != before {
             self.changes += 1;
         }
     }
 
-    fn complain(&mut self, error: &SurveyError, now: Instant) {
+    fn complain(&mut self, error: &TopologyError, now: Instant) {
         let text = service::exit::chain(error).to_string();
         let text = printable(&text, LONGEST_REASON);
         // Said once per reason, not once per try.
-        if self.survey_error.as_ref() != Some(&text)
+        if self.topology_error.as_ref() != Some(&text)
             && let Some(suppressed) = self.lines.take(now)
         {
             tracing::warn!(error = %text, suppressed, "redis cluster is not known, asking again");
         }
-        self.survey_error = Some(text);
+        self.topology_error = Some(text);
     }
 }

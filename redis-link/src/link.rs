@@ -3,10 +3,8 @@
 //! Owns connecting, writing, counting answers and connecting again. Whoever renders commands asks
 //! [`Link::can_take`] first and never waits. Driven by polling from one task; must not spawn.
 
-mod advice;
 mod answers;
 mod exchange;
-mod fault;
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -15,17 +13,16 @@ use futures::future::BoxFuture;
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
 use super::access::Access;
-use super::counts::Counts;
-use super::greeting::{Greeted, greet};
-use super::outbox::{Kind, Outbox};
+use super::counts::LinkCounts;
+use super::error::{HandshakeError, LinkError};
+use super::handshake::{Established, establish};
 use super::probe::{Probe, SILENT_AFTER};
-use super::refusal::GreetError;
 use super::resp::Replies;
 use super::retry::retry_delay;
+use super::send_queue::{CommandKind, SendQueue};
+use super::stream::LinkStream;
 use super::target::Single;
-use super::wire::Wire;
 use answers::Answers;
-use fault::LinkError;
 
 /// A link that lasted so long was no failure.
 const PROVEN_AFTER: Duration = Duration::from_secs(5);
@@ -37,9 +34,9 @@ pub struct Link {
     access: Access,
     name: String,
     target: Option<Single>,
-    state: State,
+    state: LinkState,
     previous: Option<i64>,
-    outbox: Outbox,
+    queue: SendQueue,
     replies: Replies,
     buffer: Box<[u8]>,
     answers: Answers,
@@ -59,10 +56,10 @@ pub struct Link {
     jitter: fastrand::Rng,
 }
 
-enum State {
-    Away { until: Option<Instant> },
-    Greeting(BoxFuture<'static, Result<Greeted, GreetError>>),
-    Open(Wire),
+enum LinkState {
+    Disconnected { until: Option<Instant> },
+    Connecting(BoxFuture<'static, Result<Established, HandshakeError>>),
+    Connected(LinkStream),
 }
 
 impl std::fmt::Debug for Link {
@@ -83,9 +80,9 @@ impl Link {
             access,
             name,
             target: None,
-            state: State::Away { until: None },
+            state: LinkState::Disconnected { until: None },
             previous: None,
-            outbox: Outbox::default(),
+            queue: SendQueue::default(),
             replies: Replies::default(),
             buffer: vec![0; READ_BUFFER].into(),
             answers: Answers::new(clustered),
@@ -110,21 +107,21 @@ impl Link {
         }
         self.target = Some(target.clone());
         // What was meant for another server comes too late for this one, written or not.
-        self.answers.counts.unknown += self.outbox.forget();
+        self.answers.counts.unknown += self.queue.forget();
         self.progress = None;
         // Another server's number says nothing about the new one.
         self.previous = None;
         self.failures = 0;
         self.answers.forget_server();
         self.error = None;
-        self.state = State::Away { until: None };
+        self.state = LinkState::Disconnected { until: None };
     }
 
     /// Whether one more command may be pushed now.
     #[inline]
     #[must_use]
     pub const fn can_take(&self) -> bool {
-        self.is_open() && self.outbox.can_take()
+        self.is_open() && self.queue.can_take()
     }
 
     /// Whether it is open and holds less than twice of what it should: the bound for commands whose
@@ -132,19 +129,19 @@ impl Link {
     #[inline]
     #[must_use]
     pub const fn has_room(&self) -> bool {
-        self.is_open() && self.outbox.unanswered() < 2 * super::outbox::WINDOW
+        self.is_open() && self.queue.in_flight() < 2 * super::send_queue::WINDOW
     }
 
     /// Appends one command. To be called only while it is open; whoever calls bounds how much.
     #[inline]
-    pub fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
-        self.outbox.push(kind, write);
+    pub fn push(&mut self, kind: CommandKind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.queue.push(kind, write);
     }
 
     /// Gives up whatever is under way.
     pub fn abandon(&mut self) {
-        self.answers.counts.unknown += self.outbox.forget();
-        self.state = State::Away { until: None };
+        self.answers.counts.unknown += self.queue.forget();
+        self.state = LinkState::Disconnected { until: None };
         self.target = None;
     }
 
@@ -171,24 +168,24 @@ impl Link {
     #[inline]
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+        matches!(self.state, LinkState::Connected(_))
     }
 
     /// Whether every command was answered, or cannot be any more.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        !self.is_open() || self.outbox.is_idle()
+        !self.is_open() || self.queue.is_idle()
     }
 
     /// What went over it.
     #[must_use]
-    pub const fn counts(&self) -> Counts {
+    pub const fn counts(&self) -> LinkCounts {
         self.answers.counts
     }
 
     /// Why commands are not being taken at `now`, or `None` while they are.
     #[must_use]
-    pub fn trouble(&self, now: Instant) -> Option<String> {
+    pub fn messages_error(&self, now: Instant) -> Option<String> {
         if !self.is_open() {
             let error = self.error.clone();
             return Some(error.unwrap_or_else(|| "not connected yet".to_owned()));
@@ -199,28 +196,28 @@ impl Link {
         if self.is_silent(now) {
             return Some("redis does not answer".to_owned());
         }
-        self.answers.refused_ticks(now)
+        self.answers.refused_messages(now)
     }
 
-    /// Why what is kept beside the ticks is not written at `now`.
+    /// Why what is kept beside the messages is not written at `now`.
     #[must_use]
-    pub fn keys_trouble(&self, now: Instant) -> Option<String> {
+    pub fn keys_error(&self, now: Instant) -> Option<String> {
         self.answers.refused_keys(now)
     }
 
     /// Forgets that keys were refused: others are written from now on, or none.
-    pub fn forgive_keeping(&mut self) {
-        self.outbox.outdate_kept();
-        self.answers.forgive_keeping();
+    pub fn reset_key_rejections(&mut self) {
+        self.queue.outdate_keys();
+        self.answers.reset_key_rejections();
     }
 
     /// When [`Link::poll`] has something to do even if no socket wakes it.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Away { until } => until,
-            State::Greeting(_) => None,
-            State::Open(_) => self.next_look(),
+            LinkState::Disconnected { until } => until,
+            LinkState::Connecting(_) => None,
+            LinkState::Connected(_) => self.next_look(),
         }
     }
 
@@ -228,24 +225,24 @@ impl Link {
     /// Returns whether the link was opened or lost in this call.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
-        if let State::Away { until } = self.state
+        if let LinkState::Disconnected { until } = self.state
             && until.is_none_or(|until| now >= until)
             && let Some(target) = self.target.clone()
         {
             let (access, name) = (self.access.clone(), self.name.clone());
             let previous = self.previous;
-            self.state = State::Greeting(Box::pin(async move {
-                greet(&target, &access, &name, previous).await
+            self.state = LinkState::Connecting(Box::pin(async move {
+                establish(&target, &access, &name, previous).await
             }));
         }
-        if let State::Greeting(greeting) = &mut self.state {
-            let Poll::Ready(result) = greeting.as_mut().poll(cx) else {
+        if let LinkState::Connecting(connecting) = &mut self.state {
+            let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
                 return false;
             };
             changed = true;
             match result {
-                Ok(greeted) => match Wire::new(greeted.stream) {
-                    Ok(wire) => self.open(wire, greeted.id, now),
+                Ok(established) => match LinkStream::new(established.stream) {
+                    Ok(stream) => self.open(stream, established.id, now),
                     Err(error) => self.fail(&error, now),
                 },
                 Err(error) => self.fail(&error, now),
@@ -261,7 +258,7 @@ impl Link {
         changed
     }
 
-    fn open(&mut self, wire: Wire, id: Option<i64>, now: Instant) {
+    fn open(&mut self, stream: LinkStream, id: Option<i64>, now: Instant) {
         self.answers.counts.reconnects += u64::from(self.opened > 0);
         self.opened += 1;
         self.opened_at = Some(now);
@@ -270,7 +267,7 @@ impl Link {
         self.previous = id;
         self.replies = Replies::default();
         self.looked = None;
-        self.state = State::Open(wire);
+        self.state = LinkState::Connected(stream);
         if let Some(suppressed) = self.openings.take(now) {
             tracing::info!(suppressed, "redis link is open");
         }
@@ -278,8 +275,8 @@ impl Link {
 
     fn close(&mut self) {
         if self.is_open() {
-            self.state = State::Away { until: None };
-            self.answers.counts.unknown += self.outbox.lose();
+            self.state = LinkState::Disconnected { until: None };
+            self.answers.counts.unknown += self.queue.lose();
             self.progress = None;
             self.probe.forget();
         }
@@ -293,7 +290,7 @@ impl Link {
         }
         self.failures = self.failures.saturating_add(1);
         let wait = retry_delay(self.failures, self.jitter.f64());
-        self.state = State::Away {
+        self.state = LinkState::Disconnected {
             until: Some(now + wait),
         };
         let text = service::exit::chain(error).to_string();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 use super::access::Access;
-use super::greeting::is_serving;
+use super::handshake::is_serving;
 use super::target::Single;
 
 /// A link is doubted when it owes answers for so long.

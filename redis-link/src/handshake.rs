@@ -9,12 +9,12 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::access::{Access, Keys, Login};
-use super::refusal::GreetError;
+use super::access::{Access, LinkCredentials, Login};
+use super::error::HandshakeError;
 use super::resp::{Replies, Reply, write_command};
 use super::sentinel;
 use super::target::{Place, Single};
-use crate::stream::{Stream, connect};
+use service::stream::{Stream, connect};
 
 /// Connecting and greeting together may take this long.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ const READ_BUFFER: usize = 4 * 1024;
 
 /// A link that takes commands.
 #[derive(Debug)]
-pub struct Greeted {
+pub struct Established {
     /// The stream, at the start of a reply.
     pub stream: Stream,
     /// The server's number for it, where the server tells.
@@ -36,30 +36,33 @@ pub struct Greeted {
 ///
 /// # Errors
 /// When the server is not there, is no Redis, or does not take commands.
-pub async fn greet(
+pub async fn establish(
     target: &Single,
     access: &Access,
     name: &str,
     previous: Option<i64>,
-) -> Result<Greeted, GreetError> {
+) -> Result<Established, HandshakeError> {
     let greeting = async {
         let keys = access.read(target.tls()).await?;
         let (talk, id) = introduce(target, &keys, name, previous)
             .await
             .map_err(|error| error.explained(&keys))?;
         let stream = talk.stream;
-        Ok(Greeted { stream, id })
+        Ok(Established { stream, id })
     };
-    let greeted = tokio::time::timeout(TIMEOUT, greeting).await;
+    let established = tokio::time::timeout(TIMEOUT, greeting).await;
     let tls = matches!(&target.place, Place::Server(address) if address.tls);
-    greeted.unwrap_or(Err(GreetError::Timeout { tls }))
+    established.unwrap_or(Err(HandshakeError::Timeout {
+        after: TIMEOUT,
+        tls,
+    }))
 }
 
 /// Asks for nothing, and is held up with PUBLISH where a server was told to hold up writes, which
 /// answers everything else.
 const HELD_UP_LIKE_PUBLISH: [&[u8]; 2] = [b"PFCOUNT", b"ticker:probe"];
 
-/// Whether the server carries out what ticks are carried out with. A refusal is an answer, too.
+/// Whether the server carries out what messages are carried out with. A refusal is an answer, too.
 pub(super) async fn is_serving(target: &Single, access: &Access, name: &str) -> bool {
     let asking = async {
         let keys = access.read(target.tls()).await?;
@@ -71,10 +74,10 @@ pub(super) async fn is_serving(target: &Single, access: &Access, name: &str) -> 
 
 async fn introduce(
     target: &Single,
-    keys: &Keys,
+    keys: &LinkCredentials,
     name: &str,
     previous: Option<i64>,
-) -> Result<(Talk, Option<i64>), GreetError> {
+) -> Result<(Talk, Option<i64>), HandshakeError> {
     let address = match &target.place {
         Place::Server(address) => address.clone(),
         Place::Sentinels(sentinels) => sentinel::master(sentinels, &keys.tls).await?,
@@ -94,7 +97,7 @@ async fn introduce(
     }
     let id = talk.ask(&[b"CLIENT", b"ID"]).await?.integer();
     match talk.ask(&[b"PING"]).await? {
-        // Its disk is full: it refuses keys, which say so themselves, and carries ticks all the same.
+        // Its disk is full: it refuses keys, which say so themselves, and carries messages all the same.
         Answer::Refusal(text) if text.starts_with("MISCONF") => {}
         answer => answer.accepted()?,
     }
@@ -116,18 +119,18 @@ const ALERT: u8 = 21;
 impl Talk {
     /// Of a refusal only the code is kept: a server that does not know the command repeats its
     /// arguments.
-    async fn log_in(&mut self, login: &Login) -> Result<(), GreetError> {
+    async fn log_in(&mut self, login: &Login) -> Result<(), HandshakeError> {
         let (user, password) = (login.user.as_bytes(), login.password.expose_secret());
         match self.ask(&[b"AUTH", user, password]).await? {
             Answer::Refusal(text) => {
                 let code = text.split(' ').next().unwrap_or_default();
-                Err(GreetError::Login(code.to_owned()))
+                Err(HandshakeError::Login(code.to_owned()))
             }
             Answer::Text(_) | Answer::Number(_) => Ok(()),
         }
     }
 
-    async fn introduce(&mut self, database: u32, name: &str) -> Result<(), GreetError> {
+    async fn introduce(&mut self, database: u32, name: &str) -> Result<(), HandshakeError> {
         // Names are for people who look at CLIENT LIST; a server that forbids them is fine.
         self.ask(&[b"CLIENT", b"SETNAME", name.as_bytes()]).await?;
         if database != 0 {
@@ -139,7 +142,7 @@ impl Talk {
     }
 
     /// Numbers start anew with the server, so the number alone does not prove that the link is ours.
-    async fn end(&mut self, previous: i64, name: &str) -> Result<(), GreetError> {
+    async fn end(&mut self, previous: i64, name: &str) -> Result<(), HandshakeError> {
         let previous = previous.to_string();
         let listed = self
             .ask(&[b"CLIENT", b"LIST", b"ID", previous.as_bytes()])
@@ -152,18 +155,18 @@ impl Talk {
         Ok(())
     }
 
-    async fn ask(&mut self, arguments: &[&[u8]]) -> Result<Answer, GreetError> {
+    async fn ask(&mut self, arguments: &[&[u8]]) -> Result<Answer, HandshakeError> {
         let answer = self.exchange(arguments).await;
         let plain = matches!(self.stream, Stream::Plain(_));
         match answer {
-            Err(GreetError::Io(_)) if plain && !self.answered => {
-                Err(GreetError::Mute(self.at.clone()))
+            Err(HandshakeError::Io(_)) if plain && !self.answered => {
+                Err(HandshakeError::Mute(self.at.clone()))
             }
             answer => answer,
         }
     }
 
-    async fn exchange(&mut self, arguments: &[&[u8]]) -> Result<Answer, GreetError> {
+    async fn exchange(&mut self, arguments: &[&[u8]]) -> Result<Answer, HandshakeError> {
         let mut command = Vec::new();
         write_command(&mut command, arguments);
         self.stream.write_all(&command).await?;
@@ -209,9 +212,9 @@ impl Answer {
         }
     }
 
-    fn accepted(self) -> Result<(), GreetError> {
+    fn accepted(self) -> Result<(), HandshakeError> {
         match self {
-            Self::Refusal(text) => Err(GreetError::Refused(text)),
+            Self::Refusal(text) => Err(HandshakeError::Refused(text)),
             Self::Text(_) | Self::Number(_) => Ok(()),
         }
     }

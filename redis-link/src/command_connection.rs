@@ -1,4 +1,4 @@
-//! A connection for commands whose answers are waited for, beside the links that carry ticks.
+//! A connection for commands whose answers are waited for, beside the links that carry messages.
 //!
 //! Owns opening it the way every link is opened, and its task, which ends with it.
 
@@ -10,17 +10,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::greeting::greet;
-use super::refusal::GreetError;
+use super::error::HandshakeError;
+use super::handshake::establish;
 use super::target::Single;
-use crate::stream::ConnectError;
+use service::stream::ConnectError;
 
 /// A server that takes longer to answer is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An open connection.
 #[derive(Debug)]
-pub struct Commands {
+pub struct CommandConnection {
     /// What commands are sent with.
     pub connection: MultiplexedConnection,
     /// Moves the bytes; ends when this is dropped.
@@ -32,7 +32,7 @@ pub struct Commands {
 pub enum OpenError {
     /// The server does not take commands.
     #[error(transparent)]
-    Greet(#[from] GreetError),
+    Handshake(#[from] HandshakeError),
     /// It does, and then not.
     #[error("redis does not take commands")]
     Redis(#[from] RedisError),
@@ -43,12 +43,12 @@ impl OpenError {
     pub(super) const fn is_unreachable(&self) -> bool {
         matches!(
             self,
-            Self::Greet(GreetError::Connect(ConnectError::Tcp { .. }))
+            Self::Handshake(HandshakeError::Connect(ConnectError::Tcp { .. }))
         )
     }
 }
 
-impl Commands {
+impl CommandConnection {
     /// Opens a connection named `name`; `closed` is cancelled when it ends, whoever ended it.
     ///
     /// # Errors
@@ -59,16 +59,16 @@ impl Commands {
         name: &str,
         closed: CancellationToken,
     ) -> Result<Self, OpenError> {
-        let greeted = greet(server, access, name, None).await?;
-        greeted
+        let established = establish(server, access, name, None).await?;
+        established
             .stream
             .forget_when_closed()
-            .map_err(GreetError::Io)?;
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+            .map_err(HandshakeError::Io)?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
         let info = RedisConnectionInfo::default().set_skip_set_lib_name();
         // The first commands are sent by whoever drives, so both are needed at once.
         let (connection, driver) =
-            MultiplexedConnection::new_with_config(&info, greeted.stream, config).await?;
+            MultiplexedConnection::new_with_config(&info, established.stream, config).await?;
         let mut driving = JoinSet::new();
         driving.spawn(async move {
             let _ended = closed.drop_guard();

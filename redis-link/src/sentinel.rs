@@ -9,13 +9,13 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::refusal::GreetError;
+use super::error::HandshakeError;
 use super::resp::{Replies, Reply, write_command};
 use super::target::Sentinels;
-use crate::stream::{Address, connect};
+use service::stream::{Address, connect};
 
 /// A Sentinel that takes longer is passed over.
-const PATIENCE: Duration = Duration::from_secs(1);
+const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const READ_BUFFER: usize = 1024;
 
@@ -26,10 +26,10 @@ const READ_BUFFER: usize = 1024;
 pub(super) async fn master(
     sentinels: &Sentinels,
     tls: &Arc<ClientConfig>,
-) -> Result<Address, GreetError> {
+) -> Result<Address, HandshakeError> {
     let mut unknown = false;
     for node in &sentinels.nodes {
-        let asked = tokio::time::timeout(PATIENCE, ask(node, &sentinels.master, tls)).await;
+        let asked = tokio::time::timeout(NODE_TIMEOUT, ask(node, &sentinels.master, tls)).await;
         match asked {
             Ok(Ok(Some(address))) => return Ok(address),
             Ok(Ok(None)) => unknown = true,
@@ -38,9 +38,9 @@ pub(super) async fn master(
     }
     let master = sentinels.master.clone();
     Err(if unknown {
-        GreetError::NoMaster { master }
+        HandshakeError::NoMaster { master }
     } else {
-        GreetError::NoSentinel { master }
+        HandshakeError::NoSentinel { master }
     })
 }
 
@@ -48,7 +48,7 @@ async fn ask(
     node: &Address,
     master: &str,
     tls: &Arc<ClientConfig>,
-) -> Result<Option<Address>, GreetError> {
+) -> Result<Option<Address>, HandshakeError> {
     let mut stream = connect(node, tls).await?;
     let mut command = Vec::new();
     let words: [&[u8]; 3] = [b"SENTINEL", b"get-master-addr-by-name", master.as_bytes()];

@@ -6,9 +6,10 @@
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::{Link, LinkError, State};
-use crate::redis::outbox::{Kind, WINDOW};
-use crate::redis::probe::SILENT_AFTER;
+use super::{Link, LinkState};
+use crate::error::LinkError;
+use crate::probe::SILENT_AFTER;
+use crate::send_queue::{CommandKind, WINDOW};
 
 /// A stream that does not wake for answers is asked for them this often while there are turns, or
 /// when this many bytes are unanswered.
@@ -23,8 +24,8 @@ impl Link {
     /// When answers are looked for although nothing wakes.
     pub(super) fn next_look(&self) -> Option<Instant> {
         let (looked, unanswered_since) = (self.looked?, self.progress?);
-        let quiet = matches!(&self.state, State::Open(wire) if wire.is_quiet());
-        let wait = if !quiet || self.outbox.can_take() {
+        let quiet = matches!(&self.state, LinkState::Connected(stream) if stream.is_quiet());
+        let wait = if !quiet || self.queue.can_take() {
             LOOK_AT_LAST
         } else {
             // A server that stands still is asked less and less.
@@ -37,12 +38,12 @@ impl Link {
     }
 
     fn is_look_due(&self, cx: &mut Context<'_>, now: Instant) -> Result<bool, LinkError> {
-        let State::Open(wire) = &self.state else {
+        let LinkState::Connected(stream) = &self.state else {
             return Ok(false);
         };
-        let woken = wire.is_woken(cx)?;
+        let woken = stream.is_woken(cx)?;
         let long_ago = |looked| now.saturating_duration_since(looked) >= LOOK_EVERY;
-        let due = self.looked.is_none_or(long_ago) || self.outbox.unanswered() >= LOOK_FROM;
+        let due = self.looked.is_none_or(long_ago) || self.queue.in_flight() >= LOOK_FROM;
         Ok(woken || due)
     }
 
@@ -64,7 +65,7 @@ impl Link {
             }
         }
         self.write(cx)?;
-        match (self.outbox.is_idle(), self.progress) {
+        match (self.queue.is_idle(), self.progress) {
             (true, _) => self.progress = None,
             (false, None) => self.progress = Some(now),
             (false, Some(_)) => {}
@@ -73,11 +74,11 @@ impl Link {
         if self.answers.is_link_useless(now) {
             return Err(LinkError::Refusing);
         }
-        self.doubt(cx, now)
+        self.check_silence(cx, now)
     }
 
     /// Fails when the server answers others and not this link.
-    fn doubt(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
+    fn check_silence(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
         match &self.target {
             Some(server) if self.is_silent(now) => {
                 let probe = &mut self.probe;
@@ -91,18 +92,18 @@ impl Link {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
-        let State::Open(wire) = &mut self.state else {
+        let LinkState::Connected(stream) = &mut self.state else {
             return Ok(());
         };
-        while !self.outbox.unwritten().is_empty() {
-            match wire.poll_write(cx, self.outbox.unwritten()) {
+        while !self.queue.unwritten().is_empty() {
+            match stream.poll_write(cx, self.queue.unwritten()) {
                 Poll::Ready(Ok(0)) => return Err(LinkError::Closed),
-                Poll::Ready(Ok(count)) => self.outbox.wrote(count),
+                Poll::Ready(Ok(count)) => self.queue.wrote(count),
                 Poll::Ready(Err(error)) => return Err(error.into()),
                 Poll::Pending => break,
             }
         }
-        match wire.poll_flush(cx) {
+        match stream.poll_flush(cx) {
             Poll::Ready(Err(error)) => Err(error.into()),
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
@@ -112,11 +113,11 @@ impl Link {
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, LinkError> {
         let mut answered = false;
         loop {
-            let State::Open(wire) = &mut self.state else {
+            let LinkState::Connected(stream) = &mut self.state else {
                 return Ok(answered);
             };
-            let quiet = wire.is_quiet();
-            let count = match wire.poll_read(cx, &mut self.buffer) {
+            let quiet = stream.is_quiet();
+            let count = match stream.poll_read(cx, &mut self.buffer) {
                 Poll::Pending => return Ok(answered),
                 Poll::Ready(Err(error)) => return Err(error.into()),
                 Poll::Ready(Ok(0)) => return Err(LinkError::Closed),
@@ -135,7 +136,7 @@ impl Link {
     fn count_replies(&mut self, now: Instant) -> Result<(), LinkError> {
         let mut news = None;
         while let Some(reply) = self.replies.next_reply()? {
-            let Some(command) = self.outbox.answered() else {
+            let Some(command) = self.queue.answered() else {
                 return Err(LinkError::Surplus);
             };
             if self.answers.take(command, reply, now) {
@@ -144,8 +145,8 @@ impl Link {
         }
         let (what, text) = match news {
             None => return Ok(()),
-            Some(Kind::Tick) => ("ticks are lost", self.trouble(now)),
-            Some(Kind::Kept) => ("keys are not written", self.keys_trouble(now)),
+            Some(CommandKind::Message) => ("ticks are lost", self.messages_error(now)),
+            Some(CommandKind::Key) => ("keys are not written", self.keys_error(now)),
         };
         if let Some(text) = text {
             self.warn(now, what, &text);

@@ -11,18 +11,18 @@ use std::task::{Context, Poll};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-use crate::stream::Stream;
+use service::stream::Stream;
 
 /// An open stream.
 #[derive(Debug)]
-pub(super) enum Wire {
+pub(super) enum LinkStream {
     /// Plain. Wakes when there is room to write again, and when the peer is gone.
-    Quiet(AsyncFd<std::net::TcpStream>),
+    Plain(AsyncFd<std::net::TcpStream>),
     /// TLS reads for itself, and wakes for whatever comes.
-    Eager(Stream),
+    Tls(Stream),
 }
 
-impl Wire {
+impl LinkStream {
     /// Takes over a stream at the start of a reply.
     ///
     /// # Errors
@@ -37,16 +37,16 @@ impl Wire {
                     reason = "the successor is unsafe for types that may let go of their descriptor; this one never does"
                 )]
                 let stream = AsyncFd::with_interest(stream, Interest::WRITABLE)?;
-                Ok(Self::Quiet(stream))
+                Ok(Self::Plain(stream))
             }
-            stream @ Stream::Tls(_) => Ok(Self::Eager(stream)),
+            stream @ Stream::Tls(_) => Ok(Self::Tls(stream)),
         }
     }
 
     /// Whether answers may come without a wake.
     #[must_use]
     pub(super) const fn is_quiet(&self) -> bool {
-        matches!(self, Self::Quiet(_))
+        matches!(self, Self::Plain(_))
     }
 
     /// Whether something may have come that was not looked for; has the next change wake. To be
@@ -56,8 +56,8 @@ impl Wire {
     /// When the system does not say any more what changes.
     pub(super) fn is_woken(&self, cx: &mut Context<'_>) -> io::Result<bool> {
         match self {
-            Self::Quiet(stream) => listen(stream, cx),
-            Self::Eager(_) => Ok(true),
+            Self::Plain(stream) => listen(stream, cx),
+            Self::Tls(_) => Ok(true),
         }
     }
 
@@ -71,8 +71,8 @@ impl Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Quiet(stream) => now_or_later(stream.get_ref().write(bytes)),
-            Self::Eager(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Plain(stream) => now_or_later(stream.get_ref().write(bytes)),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -82,8 +82,8 @@ impl Wire {
     /// When the stream broke.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Quiet(_) => Poll::Ready(Ok(())),
-            Self::Eager(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -97,8 +97,8 @@ impl Wire {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Quiet(stream) => now_or_later(stream.get_ref().read(buffer)),
-            Self::Eager(stream) => {
+            Self::Plain(stream) => now_or_later(stream.get_ref().read(buffer)),
+            Self::Tls(stream) => {
                 let mut buffer = ReadBuf::new(buffer);
                 let read = Pin::new(stream).poll_read(cx, &mut buffer);
                 read.map_ok(|()| buffer.filled().len())

@@ -1,9 +1,9 @@
 //! Which master of a Redis Cluster has which key.
 //!
 //! Owns the slot of a key and the map of slots. Pure; who is asked for the map is
-//! [`super::survey`]'s business.
+//! [`super::topology`]'s business.
 
-use crate::stream::Address;
+use service::stream::Address;
 
 /// Slots of every Redis Cluster.
 const SLOTS: u16 = 16_384;

@@ -14,15 +14,15 @@ const COMPACT_AT: usize = 256 * 1024;
 
 /// What a command carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A tick for subscribers: each is counted.
-    Tick,
-    /// What is kept of ticks: written again where it was lost.
-    Kept,
+pub enum CommandKind {
+    /// A message for subscribers: each is counted.
+    Message,
+    /// A key: written again where it was lost.
+    Key,
 }
 
-/// Set in the size of a command that is no tick; no command is that long.
-const KEPT: u32 = 1 << 31;
+/// Set in the size of a command that is no message; no command is that long.
+const KEY: u32 = 1 << 31;
 
 /// Set besides, once keys are no longer written as when it was appended.
 const OUTDATED: u32 = 1 << 30;
@@ -31,36 +31,36 @@ const OUTDATED: u32 = 1 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// What it carried.
-    pub kind: Kind,
-    /// Whether [`Outbox::outdate_kept`] came after it: what is said of it says nothing of later ones.
+    pub kind: CommandKind,
+    /// Whether [`SendQueue::outdate_keys`] came after it: what is said of it says nothing of later ones.
     pub outdated: bool,
 }
 
 /// Commands in order: the oldest unanswered first.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub struct SendQueue {
     bytes: Vec<u8>,
     /// Bytes at the front of `bytes` that the socket has taken.
     written: usize,
-    /// Sizes of all unanswered commands, written or not, with [`KEPT`].
+    /// Sizes of all unanswered commands, written or not, with [`KEY`].
     sizes: VecDeque<u32>,
     /// Sum of `sizes`.
-    unanswered: usize,
+    in_flight: usize,
 }
 
-impl Outbox {
+impl SendQueue {
     /// Whether one more command may be appended.
     #[inline]
     #[must_use]
     pub const fn can_take(&self) -> bool {
-        self.unanswered < WINDOW
+        self.in_flight < WINDOW
     }
 
     /// Bytes of commands that are not answered, written or not.
     #[inline]
     #[must_use]
-    pub const fn unanswered(&self) -> usize {
-        self.unanswered
+    pub const fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// Whether everything was answered.
@@ -71,13 +71,13 @@ impl Outbox {
 
     /// Appends one command.
     #[inline]
-    pub fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push(&mut self, kind: CommandKind, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
         let size = self.bytes.len() - start;
-        let mark = if kind == Kind::Kept { KEPT } else { 0 };
+        let mark = if kind == CommandKind::Key { KEY } else { 0 };
         self.sizes.push_back(size as u32 | mark);
-        self.unanswered += size;
+        self.in_flight += size;
     }
 
     /// What the socket has not taken yet.
@@ -104,7 +104,7 @@ impl Outbox {
     #[must_use]
     pub fn answered(&mut self) -> Option<Answered> {
         let size = self.sizes.pop_front()?;
-        self.unanswered -= bytes_of(size);
+        self.in_flight -= bytes_of(size);
         Some(Answered {
             kind: kind_of(size),
             outdated: size & OUTDATED != 0,
@@ -112,15 +112,15 @@ impl Outbox {
     }
 
     /// Other keys are written from now on, or in another way.
-    pub fn outdate_kept(&mut self) {
+    pub fn outdate_keys(&mut self) {
         for size in &mut self.sizes {
-            if kind_of(*size) == Kind::Kept {
+            if kind_of(*size) == CommandKind::Key {
                 *size |= OUTDATED;
             }
         }
     }
 
-    /// The link died. Commands of which any byte was written are forgotten, and ticks counted:
+    /// The link died. Commands of which any byte was written are forgotten, and messages counted:
     /// nobody knows whether they were carried out. The others stay, whole, for the next link.
     pub fn lose(&mut self) -> u64 {
         let mut untouched = self.unwritten().len();
@@ -132,40 +132,42 @@ impl Outbox {
         });
         let lost = self.sizes.len() - whole.count();
         let lost = self.sizes.drain(..lost);
-        let lost = lost.filter(|size| kind_of(*size) == Kind::Tick).count();
-        self.unanswered = self.sizes.iter().copied().map(bytes_of).sum();
-        let start = self.bytes.len() - self.unanswered;
+        let lost = lost
+            .filter(|size| kind_of(*size) == CommandKind::Message)
+            .count();
+        self.in_flight = self.sizes.iter().copied().map(bytes_of).sum();
+        let start = self.bytes.len() - self.in_flight;
         self.bytes.drain(..start);
         self.written = 0;
         lost as u64
     }
 
-    /// Forgets every command, the untouched ones too, and counts ticks: there is no link that they
+    /// Forgets every command, the untouched ones too, and counts messages: there is no link that they
     /// are for.
     pub fn forget(&mut self) -> u64 {
         let ticks = self
             .sizes
             .iter()
-            .filter(|size| kind_of(**size) == Kind::Tick);
+            .filter(|size| kind_of(**size) == CommandKind::Message);
         let lost = ticks.count() as u64;
         self.sizes.clear();
-        self.unanswered = 0;
+        self.in_flight = 0;
         self.bytes.clear();
         self.written = 0;
         lost
     }
 }
 
-const fn kind_of(size: u32) -> Kind {
-    if size & KEPT == 0 {
-        Kind::Tick
+const fn kind_of(size: u32) -> CommandKind {
+    if size & KEY == 0 {
+        CommandKind::Message
     } else {
-        Kind::Kept
+        CommandKind::Key
     }
 }
 
 const fn bytes_of(size: u32) -> usize {
-    (size & !(KEPT | OUTDATED)) as usize
+    (size & !(KEY | OUTDATED)) as usize
 }
 
 #[cfg(test)]
@@ -176,7 +178,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Push(Kind, usize),
+        Push(CommandKind, usize),
         Write(usize),
         Answer,
         Lose,
@@ -186,7 +188,7 @@ mod tests {
     fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![
             4 => (any::<bool>(), 1_usize..40).prop_map(|(tick, size)| {
-                Step::Push(if tick { Kind::Tick } else { Kind::Kept }, size)
+                Step::Push(if tick { CommandKind::Message } else { CommandKind::Key }, size)
             }),
             3 => (0_usize..100).prop_map(Step::Write),
             2 => Just(Step::Answer),
@@ -198,7 +200,7 @@ mod tests {
     /// The truth, command by command: its number, its size, how much of it was written, its kind.
     #[derive(Default)]
     struct Model {
-        commands: VecDeque<(u8, usize, usize, Kind)>,
+        commands: VecDeque<(u8, usize, usize, CommandKind)>,
     }
 
     impl Model {
@@ -223,72 +225,78 @@ mod tests {
         }
 
         fn ticks(&self) -> u64 {
-            let ticks = self.commands.iter().filter(|one| one.3 == Kind::Tick);
+            let ticks = self
+                .commands
+                .iter()
+                .filter(|one| one.3 == CommandKind::Message);
             ticks.count() as u64
         }
     }
 
     #[test]
     fn the_window_closes_and_opens() {
-        let mut outbox = Outbox::default();
-        outbox.push(Kind::Tick, |out| out.resize(WINDOW, b'x'));
-        assert!(!outbox.can_take());
-        outbox.wrote(WINDOW);
-        assert!(!outbox.can_take(), "written is not answered");
-        assert_eq!(outbox.answered().map(|it| it.kind), Some(Kind::Tick));
-        assert!(outbox.can_take() && outbox.is_idle());
-        assert_eq!(outbox.answered(), None);
+        let mut queue = SendQueue::default();
+        queue.push(CommandKind::Message, |out| out.resize(WINDOW, b'x'));
+        assert!(!queue.can_take());
+        queue.wrote(WINDOW);
+        assert!(!queue.can_take(), "written is not answered");
+        assert_eq!(
+            queue.answered().map(|it| it.kind),
+            Some(CommandKind::Message)
+        );
+        assert!(queue.can_take() && queue.is_idle());
+        assert_eq!(queue.answered(), None);
     }
 
     #[test]
     fn keys_under_way_are_outdated_and_ticks_and_later_keys_are_not() {
-        let mut outbox = Outbox::default();
-        for kind in [Kind::Kept, Kind::Tick] {
-            outbox.push(kind, |out| out.push(b'x'));
+        let mut queue = SendQueue::default();
+        for kind in [CommandKind::Key, CommandKind::Message] {
+            queue.push(kind, |out| out.push(b'x'));
         }
-        outbox.outdate_kept();
-        outbox.push(Kind::Kept, |out| out.push(b'x'));
-        let answered = [outbox.answered(), outbox.answered(), outbox.answered()];
+        queue.outdate_keys();
+        queue.push(CommandKind::Key, |out| out.push(b'x'));
+        let answered = [queue.answered(), queue.answered(), queue.answered()];
         let outdated = answered.map(|it| it.map(|it| (it.kind, it.outdated)));
-        let (kept, tick) = (Kind::Kept, Kind::Tick);
+        let (kept, tick) = (CommandKind::Key, CommandKind::Message);
         let expected = [(kept, true), (tick, false), (kept, false)].map(Some);
         assert_eq!(outdated, expected);
-        assert_eq!(outbox.unanswered(), 0);
+        assert_eq!(queue.in_flight(), 0);
     }
 
     proptest! {
         #[test]
         fn every_command_is_accounted_for(steps in proptest::collection::vec(any_step(), 0..200)) {
-            let mut outbox = Outbox::default();
+            let mut queue = SendQueue::default();
             let mut model = Model::default();
             for (number, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Push(kind, size) => {
-                        outbox.push(kind, |out| out.resize(out.len() + size, number as u8));
+                        queue.push(kind, |out| out.resize(out.len() + size, number as u8));
                         model.commands.push_back((number as u8, size, 0, kind));
                     }
                     Step::Write(count) => {
-                        let count = count.min(outbox.unwritten().len());
-                        outbox.wrote(count);
+                        let count = count.min(queue.unwritten().len());
+                        queue.wrote(count);
                         model.write(count);
                     }
                     // A server answers only what it has received whole.
                     Step::Answer => {
                         if model.commands.front().is_some_and(|(_, size, written, _)| size == written) {
                             let kind = model.commands.pop_front().map(|one| one.3);
-                            prop_assert_eq!(outbox.answered().map(|it| it.kind), kind);
+                            prop_assert_eq!(queue.answered().map(|it| it.kind), kind);
                         }
                     }
-                    Step::Lose => prop_assert_eq!(outbox.lose(), model.lose()),
+                    Step::Lose => prop_assert_eq!(queue.lose(), model.lose()),
                     Step::Forget => {
-                        prop_assert_eq!(outbox.forget(), model.ticks());
+                        prop_assert_eq!(queue.forget(), model.ticks());
                         model.commands.clear();
                     }
                 }
-                prop_assert_eq!(outbox.unwritten(), model.unwritten());
-                prop_assert_eq!(outbox.is_idle(), model.commands.is_empty());
-                let unanswered: usize = model.commands.iter().map(|(_, size, _, _)| size).sum();
-                prop_assert_eq!(outbox.unanswered, unanswered);
+                prop_assert_eq!(queue.unwritten(), model.unwritten());
+                prop_assert_eq!(queue.is_idle(), model.commands.is_empty());
+                let in_flight: usize = model.commands.iter().map(|(_, size, _, _)| size).sum();
+                prop_assert_eq!(queue.in_flight, in_flight);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What each combination of files leads to, and what the errors say.
 
-use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use super::*;
 
@@ -20,15 +20,17 @@ impl Made {
     }
 }
 
-fn read(tls: bool, files: &[(&'static str, &str)]) -> Result<Keys, AccessError> {
-    let folder = tempfile::tempdir().unwrap();
-    let files: BTreeMap<_, _> = files
-        .iter()
-        .map(|(name, text)| (*name, text.as_bytes().to_vec()))
-        .collect();
-    mount::publish(folder.path(), &files).unwrap();
-    let folder = Some(folder.path().to_owned());
-    Access::new(folder, Roots::of_machine())
+fn contents(files: &[(&str, &str)]) -> FileContents {
+    FILES.map(|name| {
+        let found = files.iter().find(|(other, _)| *other == name);
+        found.map(|(_, text)| text.as_bytes().to_vec())
+    })
+}
+
+fn read(tls: bool, files: &[(&'static str, &str)]) -> Result<LinkCredentials, AccessError> {
+    let contents = contents(files);
+    let read: ReadFiles = Arc::new(move || Ok(contents.clone()));
+    Access::new(Some(read), Roots::of_machine())
         .unwrap()
         .read_now(tls)
 }
@@ -41,8 +43,9 @@ fn complaint(files: &[(&'static str, &str)]) -> String {
 #[test]
 fn without_files_there_is_no_login_and_the_usual_trust() {
     let roots = Roots::of_machine();
-    for folder in [None, Some(PathBuf::from("/nonexistent"))] {
-        let access = Access::new(folder, roots.clone()).unwrap();
+    let nothing: ReadFiles = Arc::new(|| Ok(FileContents::default()));
+    for files in [None, Some(nothing)] {
+        let access = Access::new(files, roots.clone()).unwrap();
         let keys = access.read_now(true).unwrap();
         assert!(keys.login.is_none() && !keys.own_authorities && !keys.certificate);
         assert!(Arc::ptr_eq(&keys.tls, &access.usual));
@@ -121,11 +124,12 @@ fn each_fault_names_its_file_and_what_to_do() {
 
 #[test]
 fn files_are_read_anew_each_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let access = Access::new(Some(folder.path().to_owned()), Roots::of_machine()).unwrap();
+    let folder = Arc::new(Mutex::new(FileContents::default()));
+    let files = Arc::clone(&folder);
+    let read: ReadFiles = Arc::new(move || Ok(files.lock().unwrap().clone()));
+    let access = Access::new(Some(read), Roots::of_machine()).unwrap();
     for password in ["one", "two"] {
-        let files = BTreeMap::from([("password", password.as_bytes().to_vec())]);
-        mount::publish(folder.path(), &files).unwrap();
+        *folder.lock().unwrap() = contents(&[("password", password)]);
         let login = access.read_now(false).unwrap().login.unwrap();
         assert_eq!(login.password.expose_secret(), password.as_bytes());
     }

@@ -1,0 +1,22 @@
+//! The way to Redis: one ordered link that carries every message, or one per master of a cluster.
+//!
+//! Owns targets, logins, the handshake, Sentinel, slots, the link and what waits on it. Must not know
+//! Kite, ticks or what operator and pods say to each other.
+
+pub mod access;
+pub mod command_connection;
+pub mod counts;
+pub mod error;
+pub mod handshake;
+pub mod link;
+pub mod links;
+mod probe;
+pub mod rejections;
+pub mod resp;
+pub mod retry;
+pub mod send_queue;
+mod sentinel;
+pub mod slots;
+mod stream;
+pub mod target;
+pub mod topology;

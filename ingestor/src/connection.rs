@@ -2,10 +2,10 @@
 //!
 //! Owns the socket and the dial. Must not decide when to dial or what to subscribe to.
 
-pub mod allocation;
+pub(crate) mod allocation;
 mod dial;
-pub mod silence;
-pub mod socket;
+pub(crate) mod silence;
+pub(crate) mod socket;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,13 +18,13 @@ use kite::{Command, Mode, Token};
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
 use crate::input::credentials::Credentials;
-pub use dial::Dialler;
+pub(crate) use dial::Dialler;
 use dial::{DialOutcome, dial};
 use socket::{Frame, Socket, SocketError};
 
 /// What the data plane has to know of a connection, in the order of [`Connection::take_event`].
 #[derive(Debug)]
-pub enum ConnectionEvent {
+pub(crate) enum ConnectionEvent {
     /// A socket is open.
     Opened,
     /// Kite accepted or refused these credentials.
@@ -40,7 +40,7 @@ pub enum ConnectionEvent {
 }
 
 /// One connection.
-pub struct Connection {
+pub(crate) struct Connection {
     index: u8,
     session: Session,
     socket: SocketState,
@@ -73,7 +73,7 @@ impl std::fmt::Debug for Connection {
 impl Connection {
     /// Connection number `index`, with nothing to stream. `seed` makes its waits its own.
     #[must_use]
-    pub fn new(index: u8, seed: u64) -> Self {
+    pub(crate) fn new(index: u8, seed: u64) -> Self {
         Self {
             index,
             session: Session::new(seed),
@@ -86,26 +86,26 @@ impl Connection {
     }
 
     /// Replaces what should be streamed.
-    pub fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
+    pub(crate) fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
         if *self.session.desired() != desired {
             self.session.set_desired(desired);
         }
     }
 
     /// Says whether there are credentials worth a dial.
-    pub fn set_credentials(&mut self, present: bool) {
+    pub(crate) fn set_credentials(&mut self, present: bool) {
         self.session.set_credentials(present);
     }
 
     /// Drops session and socket, to begin anew elsewhere.
-    pub fn restart(&mut self, seed: u64) {
+    pub(crate) fn restart(&mut self, seed: u64) {
         self.session = Session::new(seed);
         self.last_error = None;
         self.close();
     }
 
     /// Ends the socket politely, or the dial.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.socket = match std::mem::replace(&mut self.socket, SocketState::Disconnected) {
             SocketState::Connected(socket) => SocketState::Closing {
                 closed: Box::pin(socket.close()),
@@ -118,27 +118,27 @@ impl Connection {
     }
 
     /// What happened since the last call, oldest first.
-    pub fn take_event(&mut self) -> Option<ConnectionEvent> {
+    pub(crate) fn take_event(&mut self) -> Option<ConnectionEvent> {
         self.events.pop_front()
     }
 
     /// Ticks came that nobody asked for.
-    pub fn on_ticks(&mut self, now: Instant) {
+    pub(crate) fn on_ticks(&mut self, now: Instant) {
         self.session.on_ticks(now);
     }
 
     /// Answers [`ConnectionEvent::Confirm`].
-    pub fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
+    pub(crate) fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
         self.session.on_unconfirmed(tokens, now);
     }
 
     /// How long its tokens may be without a tick, all together.
-    pub fn set_usual_silence(&mut self, longest: Option<Duration>) {
+    pub(crate) fn set_usual_silence(&mut self, longest: Option<Duration>) {
         self.session.set_usual_silence(longest);
     }
 
     /// The server complained on a live socket, which stays.
-    pub fn on_server_error(&mut self, message: &str, now: Instant) {
+    pub(crate) fn on_server_error(&mut self, message: &str, now: Instant) {
         let error = format!("the server says: {}", printable(message, LONGEST_REASON));
         self.note("ticker connection got an error", error, now);
     }
@@ -153,7 +153,7 @@ impl Connection {
     }
 
     /// The next frame that is there; `None` when the socket ended or there is none.
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Frame>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Frame>> {
         let SocketState::Connected(socket) = &mut self.socket else {
             return Poll::Ready(None);
         };
@@ -171,7 +171,7 @@ impl Connection {
     }
 
     /// Carries out what the session wants, as far as possible now.
-    pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
         self.session.on_timeout(now);
         self.poll_socket(cx, now);
         while let Some(action) = self.session.poll_action(now) {
@@ -204,7 +204,7 @@ impl Connection {
     }
 
     /// Completes when no socket is being closed any more.
-    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let SocketState::Closing { closed, next } = &mut self.socket {
             let Poll::Ready(()) = closed.as_mut().poll(cx) else {
                 return Poll::Pending;

@@ -32,7 +32,7 @@ use crate::pipeline::Pipeline;
 use crate::status::report::{self, StatusSnapshot};
 use redis_link::links::Links;
 
-pub use setup::{DataPlaneCommand, Setup};
+pub(crate) use setup::{DataPlaneCommand, Setup};
 
 /// Frames of one connection that are read before the others have their turn.
 const FRAMES_PER_TURN: usize = 64;
@@ -49,7 +49,7 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// The data plane.
 #[derive(Debug)]
-pub struct DataPlane {
+pub(crate) struct DataPlane {
     setup: Setup,
     random: fastrand::Rng,
     pipeline: Pipeline,
@@ -71,7 +71,7 @@ pub struct DataPlane {
 impl DataPlane {
     /// A data plane that waits for commands.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         setup: Setup,
         commands: mpsc::Receiver<DataPlaneCommand>,
         snapshots: watch::Sender<Arc<StatusSnapshot>>,
@@ -101,7 +101,7 @@ impl DataPlane {
     }
 
     /// Runs until `shutdown`; then stops reading, lets Redis answer, closes the sockets politely.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
         let turning = poll_fn(|cx| self.poll(cx, timer.as_mut()));
         tokio::select! {

@@ -3,8 +3,8 @@
 //! Owns which rows of it are this account's, keeping them as they should be, and connections of its
 //! own beside those that carry ticks, which it never holds up.
 
-pub mod listing;
-pub mod pool;
+pub(crate) mod listing;
+pub(crate) mod pool;
 mod row;
 mod sync;
-pub mod task;
+pub(crate) mod task;

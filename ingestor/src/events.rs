@@ -3,23 +3,23 @@
 //! Owns when something is an event, its JSON, the channels it goes to and the commands that publish
 //! it. Must not wait for Redis on the data plane's thread.
 
-pub mod detect;
-pub mod event;
-pub mod message;
-pub mod publish;
+pub(crate) mod detect;
+pub(crate) mod event;
+pub(crate) mod message;
+pub(crate) mod publish;
 
 use std::sync::atomic::AtomicU64;
 
 /// Events that may wait for Redis; more are lost and counted.
-pub const EVENT_QUEUE: usize = 10_000;
+pub(crate) const EVENT_QUEUE: usize = 10_000;
 
 /// What was done, for metrics.
 #[derive(Debug, Default)]
-pub struct EventCounts {
+pub(crate) struct EventCounts {
     /// Events and orders that Redis took.
-    pub published: AtomicU64,
+    pub(crate) published: AtomicU64,
     /// Events and orders for which there was no room.
-    pub lost: AtomicU64,
+    pub(crate) lost: AtomicU64,
     /// Connections that failed.
-    pub failures: AtomicU64,
+    pub(crate) failures: AtomicU64,
 }

@@ -3,8 +3,8 @@
 //! Owns reading, watching, checking and preparing what lies in them, and what Kite said of the
 //! credentials. Must not hold what the data plane does with it.
 
-pub mod assignment;
-pub mod credential_state;
-pub mod credentials;
-pub mod redis_files;
-pub mod watch;
+pub(crate) mod assignment;
+pub(crate) mod credential_state;
+pub(crate) mod credentials;
+pub(crate) mod redis_files;
+pub(crate) mod watch;

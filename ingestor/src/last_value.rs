@@ -3,6 +3,6 @@
 //! Owns the names of keys, when a last value is written, and the commands that write it. Must not
 //! publish messages, and never holds one up.
 
-pub mod keys;
-pub mod schedule;
-pub mod writer;
+pub(crate) mod keys;
+pub(crate) mod schedule;
+pub(crate) mod writer;

@@ -3,19 +3,19 @@
 //! Owns sockets, subscription state, ticks, the link to Redis, and the report about all of it. It
 //! must not know that Kubernetes exists: what to stream and with which credentials are files.
 //!
-//! [`data_plane`] is the one task that carries ticks; around it, [`input`] watches files and [`status`]
-//! serves what the data plane last said of itself. What a tick looks like is decided in [`tick_json`],
+//! `data_plane` is the one task that carries ticks; around it, `input` watches files and `status`
+//! serves what the data plane last said of itself. What a tick looks like is decided in `tick_json`,
 //! by pure functions.
 
 pub mod args;
-pub mod connection;
-pub mod data_plane;
-pub mod directory;
-pub mod events;
-pub mod input;
-pub mod last_value;
+pub(crate) mod connection;
+pub(crate) mod data_plane;
+pub(crate) mod directory;
+pub(crate) mod events;
+pub(crate) mod input;
+pub(crate) mod last_value;
 pub mod pipeline;
-pub mod recorder;
+pub(crate) mod recorder;
 pub mod run;
-pub mod status;
-pub mod tick_json;
+pub(crate) mod status;
+pub(crate) mod tick_json;

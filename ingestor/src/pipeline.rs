@@ -1,15 +1,15 @@
-//! From a frame to the links: one tick through its stages, which are [`accept`], [`sequence`] and
-//! [`dispatch`].
+//! From a frame to the links: one tick through its stages, which are `accept`, `sequence` and
+//! `dispatch`.
 //!
 //! Owns the instruments, the links and what waits for them. Takes every packet at once and never
 //! waits: while the links take nothing, the latest packet of each token is held back. Must not know
 //! sockets, and must not allocate, lock or log per packet.
 
-pub mod accept;
+pub(crate) mod accept;
 mod backlog;
 mod dispatch;
 pub mod instruments;
-pub mod interval;
+pub(crate) mod interval;
 mod messages;
 mod sequence;
 
@@ -33,7 +33,7 @@ use redis_link::target::Target;
 #[derive(Debug)]
 pub struct Pipeline {
     /// The instruments.
-    pub instruments: AssignedInstruments,
+    pub(crate) instruments: AssignedInstruments,
     /// The way out.
     pub links: Links,
     /// The counters.
@@ -156,7 +156,7 @@ impl Pipeline {
 
     /// When something is to be done even if no socket wakes the plane.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         // Links that take nothing wake the plane when they do.
         let kept = self
             .last_values
@@ -166,7 +166,7 @@ impl Pipeline {
     }
 
     /// Writes what is to be kept without regard to intervals from now on.
-    pub const fn drain(&mut self) {
+    pub(crate) const fn drain(&mut self) {
         self.last_values.drain();
     }
 

@@ -35,18 +35,18 @@ const EXTENSION: &str = "kiterec.gz";
 
 /// Takes frames; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     frames: SyncSender<Frame>,
     counts: Arc<Counts>,
 }
 
 /// What became of frames.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Written.
-    pub recorded: AtomicU64,
+    pub(crate) recorded: AtomicU64,
     /// Lost, because the disk was too slow or full.
-    pub lost: AtomicU64,
+    pub(crate) lost: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -71,7 +71,10 @@ impl Recorder {
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn start(folder: &Path, most_bytes: u64) -> Result<(Self, JoinHandle<()>), RecordError> {
+    pub(crate) fn start(
+        folder: &Path,
+        most_bytes: u64,
+    ) -> Result<(Self, JoinHandle<()>), RecordError> {
         let failed = |source| RecordError {
             folder: folder.to_owned(),
             source,
@@ -93,7 +96,7 @@ impl Recorder {
     }
 
     /// Records a frame, or counts it as lost.
-    pub fn offer(&self, received_us: i64, connection: u8, kind: FrameKind, payload: Bytes) {
+    pub(crate) fn offer(&self, received_us: i64, connection: u8, kind: FrameKind, payload: Bytes) {
         let frame = Frame {
             received_us,
             connection,
@@ -107,7 +110,7 @@ impl Recorder {
 
     /// What became of frames so far.
     #[must_use]
-    pub fn counts(&self) -> Arc<Counts> {
+    pub(crate) fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
     }
 }

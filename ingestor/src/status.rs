@@ -3,9 +3,9 @@
 //! Owns counting and telling, from copies. Must not change what it tells of, and no request may
 //! reach the data plane.
 
-pub mod health;
-pub mod http;
-pub mod intervals;
-pub mod metrics;
-pub mod report;
-pub mod stats;
+pub(crate) mod health;
+pub(crate) mod http;
+pub(crate) mod intervals;
+pub(crate) mod metrics;
+pub(crate) mod report;
+pub(crate) mod stats;

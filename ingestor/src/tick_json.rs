@@ -3,7 +3,7 @@
 //! Owns every byte that consumers parse, as pure functions. Must not know sockets or Redis, and must
 //! not decide what a packet is.
 
-pub mod decimal;
-pub mod render;
-pub mod template;
-pub mod writer;
+pub(crate) mod decimal;
+pub(crate) mod render;
+pub(crate) mod template;
+pub(crate) mod writer;

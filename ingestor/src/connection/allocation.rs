@@ -12,7 +12,7 @@ use kite::Token;
 ///
 /// `wanted` has to fit; tokens beyond the last free one are left out.
 #[must_use]
-pub fn allocate(
+pub(crate) fn allocate(
     current: &BTreeMap<Token, u8>,
     wanted: impl IntoIterator<Item = Token>,
     connections: u8,

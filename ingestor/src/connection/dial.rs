@@ -13,13 +13,13 @@ use crate::input::credentials::{self, CredentialFiles, Credentials};
 
 /// What every dial needs.
 #[derive(Clone, Debug)]
-pub struct Dialler {
+pub(crate) struct Dialler {
     /// Where to.
-    pub origin: String,
+    pub(crate) origin: String,
     /// Where key and token lie.
-    pub credentials: PathBuf,
+    pub(crate) credentials: PathBuf,
     /// How to trust.
-    pub tls: Arc<ClientConfig>,
+    pub(crate) tls: Arc<ClientConfig>,
 }
 
 /// What became of a dial.

@@ -17,7 +17,7 @@ const PAUSES: u32 = 5;
 
 /// What is remembered of one connection.
 #[derive(Debug, Default)]
-pub struct Silence {
+pub(crate) struct Silence {
     interval: CommonInterval,
     since: Option<Instant>,
 }
@@ -26,7 +26,7 @@ impl Silence {
     /// Looks at a connection, about once a second: since when its socket is up, when that had its
     /// last tick, and the connection's rows. Returns how long it may be without a tick before that
     /// is no chance any more; `None` as long as no token has shown an interval.
-    pub fn observe<'a>(
+    pub(crate) fn observe<'a>(
         &mut self,
         live: Option<(Instant, Instant)>,
         rows: impl Iterator<Item = &'a AssignedInstrument> + Clone,

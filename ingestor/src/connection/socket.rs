@@ -40,7 +40,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a socket gave.
 #[derive(Debug)]
-pub enum Frame {
+pub(crate) enum Frame {
     /// Packets, or a heartbeat.
     Binary(Bytes),
     /// A JSON message.
@@ -51,7 +51,7 @@ pub enum Frame {
 
 /// Why there is no socket (any more).
 #[derive(Debug, thiserror::Error)]
-pub enum SocketError {
+pub(crate) enum SocketError {
     /// The endpoint is no WebSocket origin.
     #[error("endpoint is no ws:// or wss:// origin")]
     Endpoint,
@@ -81,7 +81,7 @@ pub enum SocketError {
 impl SocketError {
     /// What the back-off has to know.
     #[must_use]
-    pub const fn failure(&self) -> Failure {
+    pub(crate) const fn failure(&self) -> Failure {
         match self {
             Self::Status(status) => Failure::from_status(*status),
             _ => Failure::Lost,
@@ -110,7 +110,7 @@ impl From<tungstenite::Error> for SocketError {
 
 /// An open socket.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<Stream>,
     unflushed: bool,
 }
@@ -120,7 +120,7 @@ impl Socket {
     ///
     /// # Errors
     /// When there is no stream, or the server does not upgrade it.
-    pub async fn dial(
+    pub(crate) async fn dial(
         origin: &str,
         credentials: &Credentials,
         tls: &Arc<ClientConfig>,
@@ -148,7 +148,7 @@ impl Socket {
     }
 
     /// The next frame that is there.
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, SocketError>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, SocketError>> {
         Pin::new(&mut self.stream)
             .poll_next(cx)
             .map(|message| match message {
@@ -166,7 +166,7 @@ impl Socket {
     ///
     /// # Errors
     /// When the server has left too much unread.
-    pub fn send(&mut self, text: String) -> Result<(), SocketError> {
+    pub(crate) fn send(&mut self, text: String) -> Result<(), SocketError> {
         self.unflushed = true;
         Ok(Pin::new(&mut self.stream).start_send(Message::text(text))?)
     }
@@ -175,7 +175,7 @@ impl Socket {
     ///
     /// # Errors
     /// When the server has left too much unread.
-    pub fn ping(&mut self) -> Result<(), SocketError> {
+    pub(crate) fn ping(&mut self) -> Result<(), SocketError> {
         self.unflushed = true;
         Ok(Pin::new(&mut self.stream).start_send(Message::Ping(Bytes::new()))?)
     }
@@ -184,7 +184,7 @@ impl Socket {
     ///
     /// # Errors
     /// When the stream broke.
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<(), SocketError> {
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<(), SocketError> {
         if self.unflushed
             && let Poll::Ready(result) = Pin::new(&mut self.stream).poll_flush(cx)
         {
@@ -196,7 +196,7 @@ impl Socket {
 
     /// Sends a Close frame and waits for the answer, bounded. The server then knows that the API key has
     /// a connection less.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         let closing = async {
             self.stream.close(None).await?;
             while let Some(frame) = futures::StreamExt::next(&mut self.stream).await {

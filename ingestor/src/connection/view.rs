@@ -10,43 +10,43 @@ use super::{Connection, SocketState};
 impl Connection {
     /// How many tokens it should stream.
     #[must_use]
-    pub fn desired(&self) -> usize {
+    pub(crate) fn desired(&self) -> usize {
         self.session.desired().len()
     }
 
     /// Since when the socket is up, and when its last tick came.
     #[must_use]
-    pub const fn live(&self) -> Option<(Instant, Instant)> {
+    pub(crate) const fn live(&self) -> Option<(Instant, Instant)> {
         self.session.live()
     }
 
     /// Its position.
     #[must_use]
-    pub const fn index(&self) -> u8 {
+    pub(crate) const fn index(&self) -> u8 {
         self.index
     }
 
     /// Whether its socket is open.
     #[must_use]
-    pub const fn is_live(&self) -> bool {
+    pub(crate) const fn is_live(&self) -> bool {
         matches!(self.socket, SocketState::Connected(_))
     }
 
     /// Sockets opened so far.
     #[must_use]
-    pub const fn opened(&self) -> u64 {
+    pub(crate) const fn opened(&self) -> u64 {
         self.opened
     }
 
     /// Why the last dial or socket ended.
     #[must_use]
-    pub fn last_error(&self) -> Option<&str> {
+    pub(crate) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
     /// Where it is, as reports say it.
     #[must_use]
-    pub const fn state(&self) -> ConnectionState {
+    pub(crate) const fn state(&self) -> ConnectionState {
         match self.session.phase() {
             Phase::Idle => ConnectionState::Idle,
             Phase::Dialling { .. } => ConnectionState::Connecting,
@@ -62,7 +62,7 @@ impl Connection {
 
     /// When [`Connection::poll`] has something to do even if no socket wakes it.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.session.poll_timeout()
     }
 }

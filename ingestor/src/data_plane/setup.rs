@@ -19,7 +19,7 @@ use redis_link::access::Access;
 
 /// What others want of the data plane.
 #[derive(Debug)]
-pub enum DataPlaneCommand {
+pub(crate) enum DataPlaneCommand {
     /// Stream this from now on.
     Assign(Box<PreparedAssignment>),
     /// Say why the file in the folder is not in force; `None` when it is.
@@ -30,25 +30,25 @@ pub enum DataPlaneCommand {
 
 /// What the data plane is built from.
 #[derive(Debug)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// The clock.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
     /// How to trust.
-    pub tls: Arc<ClientConfig>,
+    pub(crate) tls: Arc<ClientConfig>,
     /// Where key and token lie.
-    pub credentials: PathBuf,
+    pub(crate) credentials: PathBuf,
     /// What Redis asks for.
-    pub redis: Access,
+    pub(crate) redis: Access,
     /// The start of this process in microseconds, as text.
-    pub epoch: String,
+    pub(crate) epoch: String,
     /// Makes the waits of this process its own.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Where the listing go that an assignment makes.
-    pub listing: watch::Sender<Option<Arc<DirectoryListing>>>,
+    pub(crate) listing: watch::Sender<Option<Arc<DirectoryListing>>>,
     /// Where events go.
-    pub events: mpsc::Sender<Event>,
+    pub(crate) events: mpsc::Sender<Event>,
     /// What becomes of events.
-    pub event_counts: Arc<EventCounts>,
+    pub(crate) event_counts: Arc<EventCounts>,
     /// Who records frames, if anybody.
-    pub recorder: Option<Recorder>,
+    pub(crate) recorder: Option<Recorder>,
 }

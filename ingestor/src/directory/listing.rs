@@ -18,33 +18,33 @@ use redis_link::target::Target;
 
 /// What one account streams, as the directory says it.
 #[derive(Clone, Debug)]
-pub struct DirectoryListing {
+pub(crate) struct DirectoryListing {
     /// Whose.
-    pub account: Account,
+    pub(crate) account: Account,
     /// Where.
-    pub target: Target,
+    pub(crate) target: Target,
     /// Rows by token: those of which something is kept.
-    pub entries: BTreeMap<u32, DirectoryEntry>,
+    pub(crate) entries: BTreeMap<u32, DirectoryEntry>,
     /// Prefixes of all channels.
-    pub prefixes: Vec<Arc<str>>,
+    pub(crate) prefixes: Vec<Arc<str>>,
 }
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirectoryEntry {
+pub(crate) struct DirectoryEntry {
     /// As it stands in the directory.
-    pub json: String,
+    pub(crate) json: String,
     /// Prefixes of the channels it is published on.
-    pub prefixes: Vec<Arc<str>>,
+    pub(crate) prefixes: Vec<Arc<str>>,
 }
 
 /// Rows of the directory to write, each with what readers are to be told of it.
-pub type Difference = Vec<(u32, Option<EventBody>)>;
+pub(crate) type Difference = Vec<(u32, Option<EventBody>)>;
 
 impl DirectoryListing {
     /// The listing that an assignment makes.
     #[must_use]
-    pub fn new(assignment: &Assignment, target: Target) -> Self {
+    pub(crate) fn new(assignment: &Assignment, target: Target) -> Self {
         let prefixes: BTreeMap<&str, Arc<str>> = assignment
             .channels
             .iter()
@@ -88,25 +88,25 @@ impl DirectoryListing {
 
     /// What every key and events channel begins with.
     #[must_use]
-    pub const fn key_start(&self) -> &'static str {
+    pub(crate) const fn key_start(&self) -> &'static str {
         key_start(self.account.mock)
     }
 
     /// Key of the directory.
     #[must_use]
-    pub fn directory(&self) -> String {
+    pub(crate) fn directory(&self) -> String {
         format!("{}ticker:instruments", self.key_start())
     }
 
     /// Key of the newest ticks under a prefix.
     #[must_use]
-    pub fn last(&self, prefix: &str) -> String {
+    pub(crate) fn last(&self, prefix: &str) -> String {
         format!("{}{prefix}:last", self.key_start())
     }
 
     /// Whether a row of the directory is this account's to change.
     #[must_use]
-    pub fn owns(&self, row: &DirectoryRow) -> bool {
+    pub(crate) fn owns(&self, row: &DirectoryRow) -> bool {
         row.account == self.account.name && row.namespace == self.account.namespace
     }
 
@@ -114,7 +114,7 @@ impl DirectoryListing {
     /// are as good as none. Restarts and moves from account to account are no news: only what was
     /// not listed before is created.
     #[must_use]
-    pub fn difference(&self, found: &BTreeMap<u32, Option<String>>) -> Difference {
+    pub(crate) fn difference(&self, found: &BTreeMap<u32, Option<String>>) -> Difference {
         let mut difference = Difference::new();
         for (token, text) in found {
             let Some(entry) = self.entries.get(token) else {
@@ -137,7 +137,7 @@ impl DirectoryListing {
 
     /// What is to be told of a row that leaves the directory, if it is this account's to remove.
     #[must_use]
-    pub fn removal(&self, token: u32, text: &str) -> Option<EventBody> {
+    pub(crate) fn removal(&self, token: u32, text: &str) -> Option<EventBody> {
         let row = DirectoryRow::parse(text).filter(|row| self.owns(row))?;
         if self.entries.contains_key(&token) {
             return None;

@@ -10,7 +10,7 @@ use crate::last_value::keys::prefix_of;
 
 /// What a row of the directory says, whoever wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DirectoryRow {
+pub(crate) struct DirectoryRow {
     symbol: String,
     tradingsymbol: String,
     segment: String,
@@ -55,13 +55,13 @@ impl DirectoryRow {
 
     /// Reads a row; `None` for what is none.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
     /// Prefix of the channel it is published on.
     #[must_use]
-    pub fn prefix(&self) -> &str {
+    pub(crate) fn prefix(&self) -> &str {
         prefix_of(&self.channel)
     }
 

@@ -36,7 +36,7 @@ const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// The task.
 #[derive(Debug)]
-pub struct DirectoryTask {
+pub(crate) struct DirectoryTask {
     access: Access,
     name: String,
     clock: Clock,
@@ -67,7 +67,7 @@ enum Ended {
 impl DirectoryTask {
     /// A task without a listing yet. `name` is what Redis shows of its connection.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         access: Access,
         name: String,
         clock: Clock,
@@ -89,7 +89,7 @@ impl DirectoryTask {
     }
 
     /// Runs until `shutdown`.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut jitter = fastrand::Rng::new();
         let mut failures = 0;
         loop {

@@ -13,7 +13,7 @@ const MICROS: i64 = 1_000_000;
 
 /// What is remembered of the connections, and the events that nobody has taken yet.
 #[derive(Debug, Default)]
-pub struct EventDetector {
+pub(crate) struct EventDetector {
     connections: [ConnectionHistory; CONNECTIONS_PER_API_KEY as usize],
     credentials: CredentialHistory,
     pending: Vec<Event>,
@@ -39,18 +39,18 @@ enum CredentialHistory {
 
 impl EventDetector {
     /// The events since the last call.
-    pub fn take(&mut self) -> Vec<Event> {
+    pub(crate) fn take(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.pending)
     }
 
     /// A socket is open.
-    pub fn on_opened(&mut self, connection: u8, now_us: i64) {
+    pub(crate) fn on_opened(&mut self, connection: u8, now_us: i64) {
         self.connections[usize::from(connection)].up = true;
         self.push(now_us, EventKind::Connected { connection });
     }
 
     /// A socket or a dial ended. `wanted` is whether the connection has anything to stream.
-    pub fn on_ended(&mut self, connection: u8, reason: &str, wanted: bool, now_us: i64) {
+    pub(crate) fn on_ended(&mut self, connection: u8, reason: &str, wanted: bool, now_us: i64) {
         let history = &mut self.connections[usize::from(connection)];
         if !wanted {
             *history = ConnectionHistory {
@@ -69,7 +69,7 @@ impl EventDetector {
     }
 
     /// A socket is replaced because it sends heartbeats and no ticks.
-    pub fn on_mute(&mut self, connection: u8, now_us: i64) {
+    pub(crate) fn on_mute(&mut self, connection: u8, now_us: i64) {
         let history = &mut self.connections[usize::from(connection)];
         if !std::mem::replace(&mut history.stale, true) {
             self.push(now_us, EventKind::Stale { connection });
@@ -78,7 +78,12 @@ impl EventDetector {
 
     /// Ticks came that nobody asked for; `tokens` are those of the connection.
     #[inline]
-    pub fn on_ticks(&mut self, connection: u8, now_us: i64, tokens: impl FnOnce() -> Vec<u32>) {
+    pub(crate) fn on_ticks(
+        &mut self,
+        connection: u8,
+        now_us: i64,
+        tokens: impl FnOnce() -> Vec<u32>,
+    ) {
         let history = &mut self.connections[usize::from(connection)];
         history.last_tick_us = Some(now_us);
         if history.stale || history.gap_from.is_some() {
@@ -105,7 +110,7 @@ impl EventDetector {
 
     /// Kite accepted or refused credentials: `state` is what is thought of those in the files now, `others`
     /// whether Kite knew others before.
-    pub fn on_credentials_checked(&mut self, state: &State, others: bool, now_us: i64) {
+    pub(crate) fn on_credentials_checked(&mut self, state: &State, others: bool, now_us: i64) {
         let now = match state {
             State::Accepted => CredentialHistory::Accepted,
             State::Refused => CredentialHistory::Refused,
@@ -127,7 +132,7 @@ impl EventDetector {
     }
 
     /// An order of the account changed.
-    pub fn on_order(&mut self, order: String, now_us: i64) {
+    pub(crate) fn on_order(&mut self, order: String, now_us: i64) {
         self.push(now_us, EventKind::Order(order));
     }
 

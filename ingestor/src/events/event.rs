@@ -13,16 +13,16 @@ use crate::directory::listing::DirectoryListing;
 
 /// Something that happened at a time, epoch seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub(crate) struct Event {
     /// When.
-    pub ts: i64,
+    pub(crate) ts: i64,
     /// What.
-    pub kind: EventKind,
+    pub(crate) kind: EventKind,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EventKind {
+pub(crate) enum EventKind {
     /// A socket is open.
     Connected {
         /// Which.
@@ -67,7 +67,7 @@ pub enum EventKind {
 impl Event {
     /// What readers are told; `None` for an order, which goes elsewhere.
     #[must_use]
-    pub fn body(&self, listing: &DirectoryListing) -> Option<EventBody> {
+    pub(crate) fn body(&self, listing: &DirectoryListing) -> Option<EventBody> {
         let all = &listing.prefixes;
         let of = |kind, members| Some(EventBody::new(kind, &members, all));
         match &self.kind {

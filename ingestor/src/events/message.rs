@@ -11,7 +11,7 @@ use crate::last_value::keys::key_start;
 
 /// What readers are told: an event without its time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EventBody {
+pub(crate) struct EventBody {
     kind: &'static str,
     /// Members of its own, as text: thousands may wait, and a tree takes five times as much.
     members: String,
@@ -21,21 +21,21 @@ pub struct EventBody {
 
 /// An event as it goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventMessage {
+pub(crate) struct EventMessage {
     /// The channels, each once.
-    pub channels: Vec<String>,
+    pub(crate) channels: Vec<String>,
     /// Key of the stream that takes it too.
-    pub log: String,
+    pub(crate) log: String,
     /// When it happened, epoch milliseconds.
-    pub millis: i64,
+    pub(crate) millis: i64,
     /// The JSON.
-    pub json: String,
+    pub(crate) json: String,
 }
 
 impl EventBody {
     /// An event of this kind with these members.
     #[must_use]
-    pub fn new(kind: &'static str, members: &Value, prefixes: &[Arc<str>]) -> Self {
+    pub(crate) fn new(kind: &'static str, members: &Value, prefixes: &[Arc<str>]) -> Self {
         Self {
             kind,
             members: members.to_string(),
@@ -45,7 +45,7 @@ impl EventBody {
 
     /// How it goes out at `ts`, epoch seconds.
     #[must_use]
-    pub fn message(&self, account: &Account, ts: i64) -> EventMessage {
+    pub(crate) fn message(&self, account: &Account, ts: i64) -> EventMessage {
         let mut json = json!({
             "event_type": self.kind,
             "ts": ts,

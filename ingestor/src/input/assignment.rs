@@ -16,30 +16,30 @@ use redis_link::target::{InvalidTarget, Target};
 
 /// A checked assignment with everything prepared.
 #[derive(Debug)]
-pub struct PreparedAssignment {
+pub(crate) struct PreparedAssignment {
     /// Which one it is.
-    pub applied: AppliedAssignment,
+    pub(crate) applied: AppliedAssignment,
     /// For whom.
-    pub account: Account,
+    pub(crate) account: Account,
     /// The WebSocket origin.
-    pub websocket: String,
+    pub(crate) websocket: String,
     /// Where ticks go.
-    pub target: Target,
+    pub(crate) target: Target,
     /// Connections that may be open.
-    pub connections: u8,
+    pub(crate) connections: u8,
     /// Tokens that one of them may carry.
-    pub tokens_per_connection: u16,
+    pub(crate) tokens_per_connection: u16,
     /// Whether updates of the account's orders are told.
-    pub order_updates: bool,
+    pub(crate) order_updates: bool,
     /// The instruments.
-    pub instruments: AssignedInstruments,
+    pub(crate) instruments: AssignedInstruments,
     /// What the directory has to say of them.
-    pub listing: Arc<DirectoryListing>,
+    pub(crate) listing: Arc<DirectoryListing>,
 }
 
 /// A document that is not taken. The one in force stays.
 #[derive(Debug, thiserror::Error)]
-pub enum AssignmentError {
+pub(crate) enum AssignmentError {
     /// It cannot be opened.
     #[error("assignment in the folder is not usable")]
     Open(#[from] UnsealError),
@@ -60,7 +60,7 @@ pub enum AssignmentError {
 ///
 /// # Errors
 /// When the document is broken, or older than the one `in_force`.
-pub fn prepare(
+pub(crate) fn prepare(
     sealed: &Sealed,
     in_force: Option<&AppliedAssignment>,
     epoch: &str,

@@ -7,7 +7,7 @@ use crate::input::credentials::{CredentialFiles, Credentials};
 
 /// What is known of the credentials.
 #[derive(Debug, Default)]
-pub struct CredentialState {
+pub(crate) struct CredentialState {
     found: Option<CredentialFiles>,
     /// What Kite accepted last, unless it refused the same since.
     accepted: Option<Credentials>,
@@ -17,7 +17,7 @@ pub struct CredentialState {
 
 impl CredentialState {
     /// The files were read. Returns whether a dial is worth it now.
-    pub fn on_read(&mut self, found: CredentialFiles) -> bool {
+    pub(crate) fn on_read(&mut self, found: CredentialFiles) -> bool {
         self.found = Some(found);
         self.is_dial_worthwhile()
     }
@@ -28,7 +28,7 @@ impl CredentialState {
     /// The dial may have read older or newer files than [`CredentialState::on_read`] was told of. Older
     /// ones refused say nothing about the files now; the same ones refused twice say everything.
     /// Of two dials at once one may be refused and the other accepted: the last word counts.
-    pub fn on_checked(&mut self, credentials: Credentials, accepted: bool) -> bool {
+    pub(crate) fn on_checked(&mut self, credentials: Credentials, accepted: bool) -> bool {
         let again = !accepted && is(self.refused.as_ref(), &credentials);
         let (now, before) = if accepted {
             (&mut self.accepted, &mut self.refused)
@@ -42,20 +42,20 @@ impl CredentialState {
 
     /// Whether Kite has accepted or refused other credentials than these.
     #[must_use]
-    pub fn has_checked_others(&self, credentials: &Credentials) -> bool {
+    pub(crate) fn has_checked_others(&self, credentials: &Credentials) -> bool {
         let checked = [&self.accepted, &self.refused].into_iter().flatten();
         checked.into_iter().any(|known| !known.same(credentials))
     }
 
     /// Forgets what Kite said: the endpoint is another one.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.accepted = None;
         self.refused = None;
     }
 
     /// Whether there are credentials that were not refused.
     #[must_use]
-    pub fn is_dial_worthwhile(&self) -> bool {
+    pub(crate) fn is_dial_worthwhile(&self) -> bool {
         match &self.found {
             Some(CredentialFiles::Complete(found)) => !is(self.refused.as_ref(), found),
             Some(CredentialFiles::Missing(_)) | None => false,
@@ -64,7 +64,7 @@ impl CredentialState {
 
     /// As reports say it.
     #[must_use]
-    pub fn report(&self) -> contract::report::CredentialsReport {
+    pub(crate) fn report(&self) -> contract::report::CredentialsReport {
         use contract::report::CredentialsReport as State;
         match &self.found {
             None => State::Unread,

@@ -13,17 +13,17 @@ const LARGEST_FILE: u64 = 4 * 1024;
 
 /// Key and token.
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// The application's key.
-    pub api_key: SecretString,
+    pub(crate) api_key: SecretString,
     /// The token of the day.
-    pub access_token: SecretString,
+    pub(crate) access_token: SecretString,
 }
 
 impl Credentials {
     /// Whether both are the same as in `other`.
     #[must_use]
-    pub fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         self.api_key.expose_secret() == other.api_key.expose_secret()
             && self.access_token.expose_secret() == other.access_token.expose_secret()
     }
@@ -31,7 +31,7 @@ impl Credentials {
 
 /// The two files of the folder, as they were read.
 #[derive(Clone, Debug)]
-pub enum CredentialFiles {
+pub(crate) enum CredentialFiles {
     /// Both files, with content.
     Complete(Credentials),
     /// Files that are missing or empty, by name, and those that hold no key or token, with why.
@@ -42,7 +42,7 @@ pub enum CredentialFiles {
 ///
 /// # Errors
 /// Of the file system, other than that a file does not exist.
-pub fn read(folder: &Path) -> io::Result<CredentialFiles> {
+pub(crate) fn read(folder: &Path) -> io::Result<CredentialFiles> {
     mount::read_together(folder, read_files)
 }
 

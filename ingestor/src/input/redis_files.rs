@@ -13,7 +13,7 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// Reads the files of `folder`, which may be missing.
 #[must_use]
-pub fn reader(folder: PathBuf) -> ReadFiles {
+pub(crate) fn reader(folder: PathBuf) -> ReadFiles {
     Arc::new(move || {
         read_together(&folder, |folder| {
             let mut contents = FileContents::default();

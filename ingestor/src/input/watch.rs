@@ -29,7 +29,7 @@ const LARGEST_SHA256: u64 = 1024;
 
 /// Watches both folders.
 #[derive(Debug)]
-pub struct MountedFolders {
+pub(crate) struct MountedFolders {
     assignment: PathBuf,
     credentials: PathBuf,
     epoch: String,
@@ -42,7 +42,7 @@ pub struct MountedFolders {
 impl MountedFolders {
     /// MountedFolders that were not read yet. `epoch` names this process in every tick.
     #[must_use]
-    pub fn new(assignment: PathBuf, credentials: PathBuf, epoch: String) -> Self {
+    pub(crate) fn new(assignment: PathBuf, credentials: PathBuf, epoch: String) -> Self {
         Self {
             assignment,
             credentials,
@@ -55,7 +55,7 @@ impl MountedFolders {
     }
 
     /// Reads, and reads again at every change, until `shutdown` or nobody takes commands any more.
-    pub async fn watch(
+    pub(crate) async fn watch(
         mut self,
         commands: mpsc::Sender<DataPlaneCommand>,
         shutdown: CancellationToken,

@@ -18,22 +18,22 @@ const MILLIS_DIGITS: usize = 13;
 
 /// How ticks of one channel are kept.
 #[derive(Clone, Debug, Default)]
-pub struct OutputKeys {
+pub(crate) struct OutputKeys {
     /// The newest of each instrument.
-    pub last: Option<LastValueKeys>,
+    pub(crate) last: Option<LastValueKeys>,
     /// All of them.
-    pub stream: Option<StreamKey>,
+    pub(crate) stream: Option<StreamKey>,
 }
 
 /// How the newest tick of each instrument is kept.
 #[derive(Clone, Debug)]
-pub struct LastValueKeys {
+pub(crate) struct LastValueKeys {
     /// How often at most.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// How long a price stays.
-    pub ttl: Duration,
+    pub(crate) ttl: Duration,
     /// The slot of the hash.
-    pub slot: u16,
+    pub(crate) slot: u16,
     /// Key of the hash, as an argument.
     key: Vec<u8>,
     /// The end of the commands that keep a price.
@@ -42,9 +42,9 @@ pub struct LastValueKeys {
 
 /// The stream that takes every tick.
 #[derive(Clone, Debug)]
-pub struct StreamKey {
+pub(crate) struct StreamKey {
     /// The slot of its key.
-    pub slot: u16,
+    pub(crate) slot: u16,
     /// Up to where its length stands.
     front: Vec<u8>,
     /// For how long an entry stays; without it the length stands in `front`.
@@ -53,7 +53,7 @@ pub struct StreamKey {
 
 /// What stands before the last colon of a channel: keys are named after it.
 #[must_use]
-pub fn prefix_of(channel: &str) -> &str {
+pub(crate) fn prefix_of(channel: &str) -> &str {
     channel
         .rsplit_once(':')
         .map_or(channel, |(prefix, _)| prefix)
@@ -61,14 +61,14 @@ pub fn prefix_of(channel: &str) -> &str {
 
 /// The start of every key of an account.
 #[must_use]
-pub const fn key_start(mock: bool) -> &'static str {
+pub(crate) const fn key_start(mock: bool) -> &'static str {
     if mock { MOCK } else { "" }
 }
 
 impl OutputKeys {
     /// How `keep` is done for a channel.
     #[must_use]
-    pub fn new(channel: &str, keep: &Persistence, mock: bool) -> Self {
+    pub(crate) fn new(channel: &str, keep: &Persistence, mock: bool) -> Self {
         let prefix = format!("{}{}", key_start(mock), prefix_of(channel));
         Self {
             last: keep.last.map(|last| LastValueKeys::new(&prefix, last)),
@@ -94,7 +94,7 @@ impl LastValueKeys {
     }
 
     /// Appends the command that keeps `ticks` ticks, whose arguments are in `fields`.
-    pub fn write_ticks(&self, out: &mut Vec<u8>, ticks: usize, fields: &[u8]) {
+    pub(crate) fn write_ticks(&self, out: &mut Vec<u8>, ticks: usize, fields: &[u8]) {
         write_head(out, 2 + 2 * ticks);
         write_bulk(out, b"HSET");
         out.extend_from_slice(&self.key);
@@ -102,7 +102,7 @@ impl LastValueKeys {
     }
 
     /// Appends the command that keeps a price; `front` is one of [`price_fronts`].
-    pub fn write_price(&self, out: &mut Vec<u8>, front: &[u8], price: &[u8]) {
+    pub(crate) fn write_price(&self, out: &mut Vec<u8>, front: &[u8], price: &[u8]) {
         out.extend_from_slice(front);
         write_bulk(out, price);
         out.extend_from_slice(&self.expiry);
@@ -112,7 +112,7 @@ impl LastValueKeys {
 /// What stands in front of the price in the two commands that keep an instrument's, each with the slot
 /// of its key.
 #[must_use]
-pub fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 2] {
+pub(crate) fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 2] {
     let start = key_start(mock);
     let keys = [
         format!("{start}ltp:{}:{}", row.exchange, row.tradingsymbol),
@@ -153,7 +153,7 @@ impl StreamKey {
     }
 
     /// Appends the command that adds `tick`, published at `now_us`.
-    pub fn write(&self, out: &mut Vec<u8>, tick: &[u8], now_us: i64) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>, tick: &[u8], now_us: i64) {
         out.extend_from_slice(&self.front);
         if let Some(age) = self.age {
             let oldest = now_us / 1_000 - age.as_millis() as i64;

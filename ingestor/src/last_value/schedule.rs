@@ -14,32 +14,32 @@ const STEP: Duration = Duration::from_millis(5);
 
 /// The newest tick of one instrument.
 #[derive(Clone, Copy, Debug)]
-pub struct LastTick {
+pub(crate) struct LastTick {
     /// What Kite sent.
-    pub packet: Packet,
+    pub(crate) packet: Packet,
     /// What was decided about it.
-    pub meta: TickMeta,
+    pub(crate) meta: TickMeta,
 }
 
 /// What was decided about a packet.
 #[derive(Clone, Copy, Debug)]
-pub struct TickMeta {
+pub(crate) struct TickMeta {
     /// When its frame left the socket, epoch microseconds.
-    pub received_us: i64,
+    pub(crate) received_us: i64,
     /// Its time in epoch seconds.
-    pub ts: i64,
+    pub(crate) ts: i64,
     /// Volume since the tick before.
-    pub volume_delta: Option<u32>,
+    pub(crate) volume_delta: Option<u32>,
     /// Whether it is a first packet.
-    pub snapshot: bool,
+    pub(crate) snapshot: bool,
     /// Whether it is of the running session: only such a price is the last price.
-    pub current: bool,
+    pub(crate) current: bool,
 }
 
 /// The newest ticks and the queues of what is to be written, one queue per interval. Places are
 /// outputs by their position among those of all instruments.
 #[derive(Debug, Default)]
-pub struct WriteSchedule {
+pub(crate) struct WriteSchedule {
     newest: Vec<Option<Box<LastTick>>>,
     dirty: Vec<bool>,
     queues: Vec<Queue>,
@@ -63,7 +63,7 @@ struct Queue {
 impl WriteSchedule {
     /// Forgets everything and makes room for `rows` instruments, `outputs` outputs and these
     /// intervals.
-    pub fn reset(&mut self, rows: usize, outputs: usize, intervals: &[Duration]) {
+    pub(crate) fn reset(&mut self, rows: usize, outputs: usize, intervals: &[Duration]) {
         self.newest.clear();
         self.newest.resize_with(rows, || None);
         self.dirty.clear();
@@ -75,14 +75,14 @@ impl WriteSchedule {
     }
 
     /// Takes the newest ticks out, by row.
-    pub fn take_all(&mut self) -> Vec<Option<Box<LastTick>>> {
+    pub(crate) fn take_all(&mut self) -> Vec<Option<Box<LastTick>>> {
         std::mem::take(&mut self.newest)
     }
 
     /// Notes the newest tick of a row, and that its outputs have to be written: each with the
     /// position of its interval.
     #[inline]
-    pub fn note(
+    pub(crate) fn note(
         &mut self,
         row: u32,
         packet: &Packet,
@@ -106,13 +106,13 @@ impl WriteSchedule {
     }
 
     /// Puts back what was known of a row.
-    pub fn restore(&mut self, row: u32, newest: Box<LastTick>) {
+    pub(crate) fn restore(&mut self, row: u32, newest: Box<LastTick>) {
         self.newest[row as usize] = Some(newest);
     }
 
     /// Has outputs written again.
     #[inline]
-    pub fn mark(&mut self, outputs: impl Iterator<Item = (u32, u16)>, now: Instant) {
+    pub(crate) fn mark(&mut self, outputs: impl Iterator<Item = (u32, u16)>, now: Instant) {
         for (output, queue) in outputs {
             if !std::mem::replace(&mut self.dirty[output as usize], true) {
                 self.queues[usize::from(queue)].push(output, now);
@@ -122,12 +122,12 @@ impl WriteSchedule {
 
     /// The newest tick of a row.
     #[must_use]
-    pub fn newest(&self, row: u32) -> Option<&LastTick> {
+    pub(crate) fn newest(&self, row: u32) -> Option<&LastTick> {
         self.newest[row as usize].as_deref()
     }
 
     /// The next output that is to be written at `now`; it counts as written.
-    pub fn take(&mut self, now: Instant) -> Option<u32> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<u32> {
         let draining = self.draining;
         let mut queues = self.queues.iter_mut();
         let output = queues.find_map(|queue| queue.take(now, draining))?;
@@ -136,32 +136,32 @@ impl WriteSchedule {
     }
 
     /// Writes what is left without regard to intervals: this is the end.
-    pub const fn drain(&mut self) {
+    pub(crate) const fn drain(&mut self) {
         self.draining = true;
     }
 
     /// Whether this is the end.
     #[must_use]
-    pub const fn is_draining(&self) -> bool {
+    pub(crate) const fn is_draining(&self) -> bool {
         self.draining
     }
 
     /// Whether nothing is to be written any more.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         let mut queues = self.queues.iter();
         queues.all(|queue| queue.waiting.is_empty() && queue.round.is_empty())
     }
 
     /// Whether something is to be written at `now`.
     #[must_use]
-    pub fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.draining || self.deadline().is_some_and(|at| at <= now)
     }
 
     /// When something is due.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.queues.iter().filter_map(|queue| queue.next).min()
     }
 }

@@ -28,7 +28,7 @@ const TURN: usize = 64;
 
 /// Writes the last values of one process.
 #[derive(Debug, Default)]
-pub struct LastValueWriter {
+pub(crate) struct LastValueWriter {
     schedule: WriteSchedule,
     /// [`Links::changes`] when everything was marked the last time: another server may know nothing.
     changes: u64,
@@ -50,7 +50,7 @@ struct PendingWrite {
 impl LastValueWriter {
     /// Notes the newest tick of a row.
     #[inline]
-    pub fn note(
+    pub(crate) fn note(
         &mut self,
         instruments: &AssignedInstruments,
         row: u32,
@@ -66,7 +66,12 @@ impl LastValueWriter {
 
     /// Goes over to `instruments`, where `before` were the tokens of the one before. What is known of
     /// instruments that stay is written again: their keys may be others.
-    pub fn replace(&mut self, before: &[Token], instruments: &AssignedInstruments, now: Instant) {
+    pub(crate) fn replace(
+        &mut self,
+        before: &[Token],
+        instruments: &AssignedInstruments,
+        now: Instant,
+    ) {
         let known = self.schedule.take_all();
         let rows = instruments.rows().len();
         self.prices.clear();
@@ -82,7 +87,7 @@ impl LastValueWriter {
     }
 
     /// Writes what is due, a part at a time; whether there was anything.
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         instruments: &mut AssignedInstruments,
         links: &mut Links,
@@ -119,7 +124,7 @@ impl LastValueWriter {
 
     /// Whether [`LastValueWriter::write`] has something to do.
     #[must_use]
-    pub fn is_due(&self, links: &Links, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, links: &Links, now: Instant) -> bool {
         self.changes != links.changes() || self.schedule.is_due(now)
     }
 
@@ -137,19 +142,19 @@ impl LastValueWriter {
     }
 
     /// Writes what is left without regard to intervals from now on.
-    pub const fn drain(&mut self) {
+    pub(crate) const fn drain(&mut self) {
         self.schedule.drain();
     }
 
     /// Whether nothing is left to write.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.schedule.is_idle()
     }
 
     /// When a turn has to come for what is due.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.schedule.deadline().map(|due| due + SLACK)
     }
 

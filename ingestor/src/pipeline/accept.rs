@@ -3,7 +3,7 @@
 //! Owns telling ticks, first packets and packets of a session that is over apart. Must not number,
 //! render or send anything.
 
-pub mod rules;
+pub(crate) mod rules;
 
 use kite::Packet;
 
@@ -12,7 +12,7 @@ use rules::{ReceiveTime, is_of_another_day, tick_time};
 
 /// What a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TickKind {
+pub(crate) enum TickKind {
     /// A tick: to be numbered, and rendered or held.
     Tick,
     /// The same, but it came because it was asked for: a first packet.
@@ -24,7 +24,7 @@ pub enum TickKind {
 impl AssignedInstruments {
     /// Classifies a packet of `row` and takes over what it says of the instrument.
     #[inline]
-    pub fn accept(&mut self, row: u32, packet: &Packet, received: ReceiveTime) -> TickKind {
+    pub(crate) fn accept(&mut self, row: u32, packet: &Packet, received: ReceiveTime) -> TickKind {
         let row = &mut self.rows[row as usize];
         row.seen = true;
         let first = row.first.take(packet.mode(), row.mode);

@@ -23,7 +23,7 @@ const BATCH_TIME: Duration = Duration::from_millis(1);
 impl Pipeline {
     /// Whether what was gathered has to go out before another frame is read.
     #[must_use]
-    pub fn is_batch_full(&self, now: Instant) -> bool {
+    pub(crate) fn is_batch_full(&self, now: Instant) -> bool {
         self.batch >= BATCH
             || self
                 .batch_since

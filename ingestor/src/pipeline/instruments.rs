@@ -5,7 +5,7 @@
 //! state of every instrument that stays. Must not know sockets.
 
 mod build;
-pub mod instrument;
+pub(crate) mod instrument;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::last_value::keys::{LastValueKeys, OutputKeys};
 use crate::tick_json::decimal;
 use crate::tick_json::template::JsonTemplate;
 use instrument::Span;
-pub use instrument::{AssignedInstrument, InstrumentClass};
+pub(crate) use instrument::{AssignedInstrument, InstrumentClass};
 
 #[derive(Clone, Debug)]
 pub(super) struct Output {
@@ -60,7 +60,7 @@ pub struct AssignedInstruments {
 
 impl AssignedInstruments {
     /// Takes over from `old`: instruments that are in both keep their state, channels their numbers.
-    pub fn succeed(&mut self, old: Self) {
+    pub(crate) fn succeed(&mut self, old: Self) {
         for row in &mut self.rows {
             if let Some(previous) = old.find(row.token).map(|found| &old.rows[found as usize]) {
                 // A tick that is held back keeps the numbers it was given.
@@ -85,47 +85,47 @@ impl AssignedInstruments {
 
     /// Every row.
     #[must_use]
-    pub fn rows(&self) -> &[AssignedInstrument] {
+    pub(crate) fn rows(&self) -> &[AssignedInstrument] {
         &self.rows
     }
 
     /// The row of `token`.
     #[inline]
     #[must_use]
-    pub fn find(&self, token: Token) -> Option<u32> {
+    pub(crate) fn find(&self, token: Token) -> Option<u32> {
         self.index.get(&token.0).copied()
     }
 
     /// The row at a position that [`AssignedInstruments::find`] gave.
     #[inline]
     #[must_use]
-    pub fn row(&self, row: u32) -> &AssignedInstrument {
+    pub(crate) fn row(&self, row: u32) -> &AssignedInstrument {
         &self.rows[row as usize]
     }
 
     /// Names of the sets.
     #[must_use]
-    pub fn sets(&self) -> &[String] {
+    pub(crate) fn sets(&self) -> &[String] {
         &self.sets
     }
 
     /// Positions of the sets that want `row`.
     #[must_use]
-    pub fn sets_of(&self, row: &AssignedInstrument) -> &[u16] {
+    pub(crate) fn sets_of(&self, row: &AssignedInstrument) -> &[u16] {
         &self.row_sets[row.sets.range()]
     }
 
     /// Messages that one tick of `row` makes.
     #[inline]
     #[must_use]
-    pub fn messages(&self, row: u32) -> usize {
+    pub(crate) fn messages(&self, row: u32) -> usize {
         self.rows[row as usize].outputs.range().len()
     }
 
     /// The outputs of `row` for which its newest tick is kept, each with the position of its
     /// interval in [`AssignedInstruments::intervals`].
     #[inline]
-    pub fn stored_outputs(&self, row: u32) -> impl Iterator<Item = (u32, u16)> + '_ {
+    pub(crate) fn stored_outputs(&self, row: u32) -> impl Iterator<Item = (u32, u16)> + '_ {
         let outputs = self.rows[row as usize].outputs;
         let outputs = outputs.start..outputs.end;
         outputs.filter_map(|at| Some((at, self.outputs[at as usize].interval?)))
@@ -133,36 +133,36 @@ impl AssignedInstruments {
 
     /// What is the same for outputs that are kept in one way.
     #[must_use]
-    pub fn keys_of(&self, output: u32) -> Option<u16> {
+    pub(crate) fn keys_of(&self, output: u32) -> Option<u16> {
         self.outputs[output as usize].keys
     }
 
     /// How the newest ticks are kept in that way.
     #[must_use]
-    pub fn last(&self, keys: u16) -> Option<&LastValueKeys> {
+    pub(crate) fn last(&self, keys: u16) -> Option<&LastValueKeys> {
         self.keys.get(usize::from(keys))?.last.as_ref()
     }
 
     /// The position of the instrument that an output is of.
     #[must_use]
-    pub fn row_of(&self, output: u32) -> u32 {
+    pub(crate) fn row_of(&self, output: u32) -> u32 {
         self.outputs[output as usize].row
     }
 
     /// How many outputs there are.
     #[must_use]
-    pub const fn outputs(&self) -> usize {
+    pub(crate) const fn outputs(&self) -> usize {
         self.outputs.len()
     }
 
     /// How often the newest ticks are kept: each interval once.
     #[must_use]
-    pub fn intervals(&self) -> &[Duration] {
+    pub(crate) fn intervals(&self) -> &[Duration] {
         &self.intervals
     }
 
     /// Says which connection carries which token; one that moves begins anew.
-    pub fn set_allocation(&mut self, allocation: &BTreeMap<Token, u8>) {
+    pub(crate) fn set_allocation(&mut self, allocation: &BTreeMap<Token, u8>) {
         for row in &mut self.rows {
             let index = allocation.get(&row.token).copied().unwrap_or_default();
             if row.connection != index {
@@ -173,7 +173,7 @@ impl AssignedInstruments {
     }
 
     /// A socket was told to stream `token`, for the first time or again.
-    pub fn on_subscribe(&mut self, token: Token, now: Instant) {
+    pub(crate) fn on_subscribe(&mut self, token: Token, now: Instant) {
         if let Some(row) = self.find(token) {
             let row = &mut self.rows[row as usize];
             row.subscribed.get_or_insert(now);
@@ -184,14 +184,14 @@ impl AssignedInstruments {
     }
 
     /// A socket was told to change the mode of `token`.
-    pub fn on_mode_change(&mut self, token: Token) {
+    pub(crate) fn on_mode_change(&mut self, token: Token) {
         if let Some(row) = self.find(token) {
             self.rows[row as usize].first.on_mode_change();
         }
     }
 
     /// The socket of `connection` ended: nothing of it counts for the next one.
-    pub fn on_socket_end(&mut self, connection: u8) {
+    pub(crate) fn on_socket_end(&mut self, connection: u8) {
         let rows = self.rows.iter_mut();
         for row in rows.filter(|row| row.connection == connection) {
             row.forget_socket();
@@ -200,13 +200,13 @@ impl AssignedInstruments {
 
     /// Tokens that `connection` carries.
     #[must_use]
-    pub fn tokens_of(&self, connection: u8) -> Vec<u32> {
+    pub(crate) fn tokens_of(&self, connection: u8) -> Vec<u32> {
         self.carried_by(connection).map(|row| row.token.0).collect()
     }
 
     /// Tokens of `connection` that have not done what its socket was told.
     #[must_use]
-    pub fn unconfirmed(&self, connection: u8) -> Unconfirmed {
+    pub(crate) fn unconfirmed(&self, connection: u8) -> Unconfirmed {
         let unseen = self.carried_by(connection).filter(|row| !row.seen);
         let other_mode = self.carried_by(connection).filter(|row| row.owes_mode());
         Unconfirmed {
@@ -216,13 +216,16 @@ impl AssignedInstruments {
     }
 
     /// The rows that `connection` carries.
-    pub fn carried_by(&self, connection: u8) -> impl Iterator<Item = &AssignedInstrument> + Clone {
+    pub(crate) fn carried_by(
+        &self,
+        connection: u8,
+    ) -> impl Iterator<Item = &AssignedInstrument> + Clone {
         let rows = self.rows.iter();
         rows.filter(move |row| row.connection == connection)
     }
 
     /// Messages were lost on the way: no tick may claim to follow the one before it.
-    pub fn on_messages_lost(&mut self) {
+    pub(crate) fn on_messages_lost(&mut self) {
         for row in &mut self.rows {
             row.volume = None;
         }

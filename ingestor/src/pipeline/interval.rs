@@ -15,7 +15,7 @@ const WEIGHT: u32 = 8;
 
 /// The usual time between two ticks of one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TickInterval {
+pub(crate) struct TickInterval {
     /// Zero as long as nothing is known.
     micros: u32,
 }
@@ -23,7 +23,7 @@ pub struct TickInterval {
 impl TickInterval {
     /// Two ticks were `interval` apart.
     #[inline]
-    pub fn learn(&mut self, interval: Duration) {
+    pub(crate) fn learn(&mut self, interval: Duration) {
         let micros = interval.min(LONGEST).as_micros().max(1) as u32;
         self.micros = if self.micros == 0 {
             micros
@@ -35,7 +35,7 @@ impl TickInterval {
 
     /// The interval, once there were two ticks.
     #[must_use]
-    pub const fn get(self) -> Option<Duration> {
+    pub(crate) const fn get(self) -> Option<Duration> {
         if self.micros == 0 {
             None
         } else {
@@ -46,7 +46,7 @@ impl TickInterval {
 
 /// Learns from the times of newest ticks, looked at about once a second.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct CommonInterval {
+pub(crate) struct CommonInterval {
     newest: Option<ReceiveTime>,
     /// Ticks may have been missed since the newest one: the next interval says nothing.
     interrupted: bool,
@@ -62,12 +62,12 @@ const SHORTER_COUNTS: u32 = 32;
 impl CommonInterval {
     /// Near the longest common time between two ticks, once there were two.
     #[must_use]
-    pub const fn usual(&self) -> Option<Duration> {
+    pub(crate) const fn usual(&self) -> Option<Duration> {
         self.usual
     }
 
     /// The newest tick came then. `interrupted`: ticks may have been missed since the last look.
-    pub fn observe(&mut self, newest: Option<ReceiveTime>, interrupted: bool) {
+    pub(crate) fn observe(&mut self, newest: Option<ReceiveTime>, interrupted: bool) {
         self.interrupted |= interrupted;
         let before = std::mem::replace(&mut self.newest, newest);
         let (Some(before), Some(newest)) = (before, newest) else {

@@ -15,44 +15,44 @@ use crate::tick_json::writer::ByteWriter;
 
 /// One message of a tick.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
+pub(crate) struct Message<'a> {
     /// The constant part of its command.
-    pub head: &'a [u8],
+    pub(crate) head: &'a [u8],
     /// The slot of its channel.
-    pub slot: u16,
+    pub(crate) slot: u16,
     /// The JSON.
-    pub json: &'a [u8],
+    pub(crate) json: &'a [u8],
     /// The stream that takes it too.
-    pub stream: Option<&'a StreamKey>,
+    pub(crate) stream: Option<&'a StreamKey>,
 }
 
 /// The newest tick of an instrument as it is kept for one output.
 #[derive(Clone, Copy, Debug)]
-pub struct LastValue<'a> {
+pub(crate) struct LastValue<'a> {
     /// How.
-    pub last: &'a LastValueKeys,
+    pub(crate) last: &'a LastValueKeys,
     /// The instrument.
-    pub token: Token,
+    pub(crate) token: Token,
     /// The JSON.
-    pub json: &'a [u8],
+    pub(crate) json: &'a [u8],
     /// The price, where it is to be kept for this output.
-    pub price: Option<LastPrice<'a>>,
+    pub(crate) price: Option<LastPrice<'a>>,
 }
 
 /// A price as it is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct LastPrice<'a> {
+pub(crate) struct LastPrice<'a> {
     /// What stands in front of it in each command that keeps it, with the slot of the key.
-    pub fronts: [(&'a [u8], u16); 2],
+    pub(crate) fronts: [(&'a [u8], u16); 2],
     /// As text.
-    pub text: &'a [u8],
+    pub(crate) text: &'a [u8],
 }
 
 impl AssignedInstruments {
     /// Renders the newest accepted packet of `row`, one message per output, and returns what else is
     /// kept of it.
     #[inline]
-    pub fn render(
+    pub(crate) fn render(
         &mut self,
         row: u32,
         packet: &Packet,
@@ -90,7 +90,7 @@ impl AssignedInstruments {
 
     /// What is kept of a first packet of a session that is over: it is no tick.
     #[must_use]
-    pub fn old_snapshot(&self, received: ReceiveTime) -> TickMeta {
+    pub(crate) fn old_snapshot(&self, received: ReceiveTime) -> TickMeta {
         TickMeta {
             received_us: received.us,
             ts: tick_time(None, received.us, 0),
@@ -101,7 +101,7 @@ impl AssignedInstruments {
     }
 
     /// Renders what is kept of an instrument for the output at `output`; `None` where nothing is.
-    pub fn render_last_value(
+    pub(crate) fn render_last_value(
         &mut self,
         output: u32,
         newest: &LastTick,

@@ -8,7 +8,7 @@ use super::instruments::AssignedInstruments;
 impl AssignedInstruments {
     /// Numbers an accepted tick of `row` on each of its channels.
     #[inline]
-    pub fn sequence(&mut self, row: u32) {
+    pub(crate) fn sequence(&mut self, row: u32) {
         for output in &mut self.outputs[self.rows[row as usize].outputs.range()] {
             let channel = &mut self.channels[usize::from(output.channel)];
             channel.seq += 1;
@@ -17,7 +17,7 @@ impl AssignedInstruments {
     }
 
     /// Numbers a held tick of `row` on channels that it was not accepted for.
-    pub fn sequence_held(&mut self, row: u32) {
+    pub(crate) fn sequence_held(&mut self, row: u32) {
         let outputs = &mut self.outputs[self.rows[row as usize].outputs.range()];
         for output in outputs.iter_mut().filter(|output| output.seq == 0) {
             let channel = &mut self.channels[usize::from(output.channel)];

@@ -9,7 +9,7 @@ use super::report::StatusSnapshot;
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Health {
+pub(crate) struct Health {
     status: &'static str,
     ticker: Ticker,
     dependencies: Dependencies,
@@ -38,7 +38,7 @@ struct Dependencies {
 
 /// Judges a snapshot.
 #[must_use]
-pub fn judge(snapshot: &StatusSnapshot) -> Health {
+pub(crate) fn judge(snapshot: &StatusSnapshot) -> Health {
     let report = &snapshot.report;
     let reasons = reasons(report);
     let account = snapshot.account.as_ref().map(|name| Account {

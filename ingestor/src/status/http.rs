@@ -17,7 +17,7 @@ use super::report::StatusSnapshot;
 type Snapshots = watch::Receiver<Arc<StatusSnapshot>>;
 
 /// All routes.
-pub fn router(snapshots: Snapshots, probes: &Probes, registry: Registry) -> Router {
+pub(crate) fn router(snapshots: Snapshots, probes: &Probes, registry: Registry) -> Router {
     Router::new()
         .route(REPORT_PATH, get(report))
         .route("/health", get(health))

@@ -12,7 +12,7 @@ use crate::pipeline::interval::CommonInterval;
 
 /// The intervals of all sets, by name.
 #[derive(Debug, Default)]
-pub struct SetIntervals(BTreeMap<String, Known>);
+pub(crate) struct SetIntervals(BTreeMap<String, Known>);
 
 /// What is remembered of a set from look to look.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ struct Known {
 impl SetIntervals {
     /// Adds to `sets`, which come with their newest ticks, how old these are at `now` and how old
     /// they usually get.
-    pub fn observe(
+    pub(crate) fn observe(
         &mut self,
         sets: Vec<(SetReport, Option<ReceiveTime>)>,
         now: Instant,

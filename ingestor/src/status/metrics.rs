@@ -22,13 +22,13 @@ use crate::pipeline::instruments::InstrumentClass;
 use crate::recorder;
 
 /// Prefix of what the replaced service did not have.
-pub const PREFIX: &str = "kiteticker";
+pub(crate) const PREFIX: &str = "kiteticker";
 
 type Label<'a> = (&'static str, &'a str);
 
 /// Renders the last snapshot at each scrape.
 #[derive(Debug)]
-pub struct Exposition {
+pub(crate) struct Exposition {
     snapshots: watch::Receiver<Arc<StatusSnapshot>>,
     events: Arc<EventCounts>,
     recorder: Option<Arc<recorder::Counts>>,
@@ -37,7 +37,7 @@ pub struct Exposition {
 impl Exposition {
     /// Of what `snapshots` shows and others count.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         snapshots: watch::Receiver<Arc<StatusSnapshot>>,
         events: Arc<EventCounts>,
         recorder: Option<Arc<recorder::Counts>>,

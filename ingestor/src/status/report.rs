@@ -29,34 +29,32 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A copy of everything that is served.
 #[derive(Clone, Debug, Default)]
-pub struct StatusSnapshot {
+pub(crate) struct StatusSnapshot {
     /// The report.
-    pub report: Report,
+    pub(crate) report: Report,
     /// Name of the account, once there is an assignment.
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// Tokens that one connection may carry.
-    pub limit: u32,
+    pub(crate) limit: u32,
     /// Tokens subscribed to on live sockets, by connection.
-    pub subscribed: Vec<u32>,
+    pub(crate) subscribed: Vec<u32>,
     /// The counters.
-    pub stats: Stats,
+    pub(crate) stats: Stats,
     /// The link's counters.
-    pub link: LinkCounts,
-    /// When it was made.
-    pub made: Option<Instant>,
+    pub(crate) link: LinkCounts,
 }
 
 /// What the data plane was given, and what has to be remembered between two reports.
 #[derive(Debug)]
-pub struct ReportState {
+pub(crate) struct ReportState {
     /// The assignment in force.
-    pub applied: Option<AppliedAssignment>,
+    pub(crate) applied: Option<AppliedAssignment>,
     /// Its account.
-    pub account: Option<Account>,
+    pub(crate) account: Option<Account>,
     /// Tokens that one connection may carry.
-    pub limit: u32,
+    pub(crate) limit: u32,
     /// Why the file in the folder is not in force.
-    pub assignment_error: Option<String>,
+    pub(crate) assignment_error: Option<String>,
     epoch: String,
     rate: Rate,
     intervals: SetIntervals,
@@ -72,7 +70,7 @@ struct Rate {
 impl ReportState {
     /// Nothing but the start of this process.
     #[must_use]
-    pub fn new(epoch: &str) -> Self {
+    pub(crate) fn new(epoch: &str) -> Self {
         Self {
             applied: None,
             account: None,
@@ -86,7 +84,7 @@ impl ReportState {
 }
 
 /// Copies out how everything is at `now`.
-pub fn snapshot(
+pub(crate) fn snapshot(
     state: &mut ReportState,
     pipeline: &Pipeline,
     connections: &[Connection],
@@ -134,7 +132,6 @@ pub fn snapshot(
             .collect(),
         stats: stats.clone(),
         link: pipeline.links.counts(),
-        made: Some(now),
     }
 }
 

@@ -8,16 +8,16 @@ use std::time::Duration;
 use crate::pipeline::instruments::InstrumentClass;
 
 /// Upper bounds of latency buckets, in seconds.
-pub const LATENCY_BOUNDS: [f64; 12] = [
+pub(crate) const LATENCY_BOUNDS: [f64; 12] = [
     0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.1,
     1.0,
 ];
 
 /// Upper bounds of the age that an exchange time has on receipt, in seconds.
-pub const AGE_BOUNDS: [f64; 6] = [0.0, 1.0, 2.0, 5.0, 30.0, 300.0];
+pub(crate) const AGE_BOUNDS: [f64; 6] = [0.0, 1.0, 2.0, 5.0, 30.0, 300.0];
 
 /// Upper bounds of the number of commands in a batch.
-pub const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+pub(crate) const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// Counters since the start.
 #[derive(Clone, Debug, Default)]
@@ -25,44 +25,44 @@ pub struct Stats {
     /// Ticks accepted. Old snapshots are none.
     pub ticks: u64,
     /// Ticks accepted, by [`InstrumentClass`].
-    pub accepted: [u64; InstrumentClass::ALL.len()],
+    pub(crate) accepted: [u64; InstrumentClass::ALL.len()],
     /// First packets of a session that was over, by [`InstrumentClass`].
-    pub old_snapshots: [u64; InstrumentClass::ALL.len()],
+    pub(crate) old_snapshots: [u64; InstrumentClass::ALL.len()],
     /// Messages handed to the link, by [`InstrumentClass`].
-    pub rendered: [u64; InstrumentClass::ALL.len()],
+    pub(crate) rendered: [u64; InstrumentClass::ALL.len()],
     /// Ticks replaced by a newer one of their token before they could be sent, or of a token that
     /// left meanwhile.
     pub conflated: u64,
     /// Receive time of the newest tick, epoch microseconds; 0 is never.
-    pub last_tick_us: i64,
+    pub(crate) last_tick_us: i64,
     /// What could not be read.
-    pub errors: Errors,
+    pub(crate) errors: Errors,
     /// From the socket to the link's buffer, by [`InstrumentClass`].
-    pub latency: [Histogram<12>; InstrumentClass::ALL.len()],
+    pub(crate) latency: [Histogram<12>; InstrumentClass::ALL.len()],
     /// Age of exchange times on receipt.
-    pub exchange_age: Histogram<6>,
+    pub(crate) exchange_age: Histogram<6>,
     /// Commands per batch.
-    pub batches: Histogram<9>,
+    pub(crate) batches: Histogram<9>,
 }
 
 /// Parts of frames that were skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Errors {
+pub(crate) struct Errors {
     /// Packets of a token that is not assigned.
-    pub unknown_token: u64,
+    pub(crate) unknown_token: u64,
     /// Packets of a length that no kind has.
-    pub unknown_packet: u64,
+    pub(crate) unknown_packet: u64,
     /// Frames that ended inside a packet.
-    pub truncated_frame: u64,
+    pub(crate) truncated_frame: u64,
     /// Frames with bytes behind their last packet.
-    pub trailing_bytes: u64,
+    pub(crate) trailing_bytes: u64,
     /// Error frames from the server.
-    pub server_error: u64,
+    pub(crate) server_error: u64,
 }
 
 /// Counts per bucket; the last bucket has no bound.
 #[derive(Clone, Debug)]
-pub struct Histogram<const N: usize> {
+pub(crate) struct Histogram<const N: usize> {
     counts: [u64; N],
     above: u64,
     sum: f64,
@@ -81,7 +81,7 @@ impl<const N: usize> Default for Histogram<N> {
 impl<const N: usize> Histogram<N> {
     /// Counts `times` observations of `value`.
     #[inline]
-    pub fn observe(&mut self, bounds: &[f64; N], value: f64, times: u64) {
+    pub(crate) fn observe(&mut self, bounds: &[f64; N], value: f64, times: u64) {
         let bucket = bounds.iter().position(|bound| value <= *bound);
         match bucket {
             Some(bucket) => self.counts[bucket] += times,
@@ -92,7 +92,7 @@ impl<const N: usize> Histogram<N> {
 
     /// Sum of all values, their number, and bucket counts with their upper bounds.
     #[must_use]
-    pub fn parts(&self, bounds: &[f64; N]) -> (f64, u64, Vec<(f64, u64)>) {
+    pub(crate) fn parts(&self, bounds: &[f64; N]) -> (f64, u64, Vec<(f64, u64)>) {
         let mut buckets: Vec<(f64, u64)> = bounds.iter().copied().zip(self.counts).collect();
         buckets.push((f64::INFINITY, self.above));
         let count = buckets.iter().map(|(_, count)| count).sum();
@@ -102,7 +102,7 @@ impl<const N: usize> Histogram<N> {
 
 impl Stats {
     /// Counts the ticks of one frame, `by_class`, that took `elapsed` from the socket to the link.
-    pub fn observe_frame(
+    pub(crate) fn observe_frame(
         &mut self,
         by_class: &[u64; InstrumentClass::ALL.len()],
         elapsed: Duration,

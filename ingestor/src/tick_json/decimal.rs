@@ -7,7 +7,7 @@ use super::writer::ByteWriter;
 
 /// How prices of one segment are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decimals(u8);
+pub(crate) struct Decimals(u8);
 
 /// With this many decimals a price is spelled in full.
 const CENTS: u8 = 2;
@@ -19,12 +19,12 @@ const TRIMMED_FROM: u8 = 5;
 const MOST: u8 = 9;
 
 /// Bytes that no price is longer than: sign, ten digits and point, or as many with zeros in front.
-pub const LONGEST: usize = 16;
+pub(crate) const LONGEST: usize = 16;
 
 impl Decimals {
     /// Prices of `decimals` digits behind the point, nine at most.
     #[must_use]
-    pub fn new(decimals: u8) -> Self {
+    pub(crate) fn new(decimals: u8) -> Self {
         Self(decimals.min(MOST))
     }
 
@@ -33,7 +33,7 @@ impl Decimals {
     /// Two and four decimals are written in full (`0.70`), more are trimmed, down to one digit, so
     /// that a price always has a point and readers always parse the same type.
     #[inline]
-    pub fn write(self, writer: &mut ByteWriter<'_>, raw: i32) {
+    pub(crate) fn write(self, writer: &mut ByteWriter<'_>, raw: i32) {
         if raw < 0 {
             writer.raw(b"-");
         }

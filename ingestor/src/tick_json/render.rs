@@ -20,47 +20,47 @@ const NO_DAY: &[u8] =
 
 /// One tick: a packet and what was decided about it.
 #[derive(Clone, Copy, Debug)]
-pub struct Tick<'a> {
+pub(crate) struct Tick<'a> {
     /// What Kite sent.
-    pub packet: &'a Packet,
+    pub(crate) packet: &'a Packet,
     /// Number within its channel.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// Index of the connection that it came by.
-    pub connection: u8,
+    pub(crate) connection: u8,
     /// Its time in epoch seconds.
-    pub ts: i64,
+    pub(crate) ts: i64,
     /// When its frame left the socket, epoch microseconds.
-    pub received_us: i64,
+    pub(crate) received_us: i64,
     /// When it goes to Redis, epoch microseconds.
-    pub published_us: i64,
+    pub(crate) published_us: i64,
     /// Volume since the token's previous tick.
-    pub volume_delta: Option<u32>,
+    pub(crate) volume_delta: Option<u32>,
     /// Whether it is a token's first on a socket.
-    pub snapshot: bool,
+    pub(crate) snapshot: bool,
 }
 
 /// How ticks of one instrument look on one channel.
 #[derive(Clone, Copy, Debug)]
-pub struct OutputFormat<'a> {
+pub(crate) struct OutputFormat<'a> {
     /// What [`super::template::write_head`] rendered.
-    pub head: &'a [u8],
+    pub(crate) head: &'a [u8],
     /// Who publishes.
-    pub template: &'a JsonTemplate,
+    pub(crate) template: &'a JsonTemplate,
     /// The shape.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// How prices are spelled.
-    pub decimals: Decimals,
+    pub(crate) decimals: Decimals,
     /// Whether the instrument is an option.
-    pub option: bool,
+    pub(crate) option: bool,
     /// Whether the instrument is an index, which has no volume.
-    pub index: bool,
+    pub(crate) index: bool,
     /// Whether ticks in full mode carry the book.
-    pub depth: bool,
+    pub(crate) depth: bool,
 }
 
 /// How many bytes a tick takes at most, with a head so long.
 #[must_use]
-pub const fn max_len(head: usize, template: &JsonTemplate) -> usize {
+pub(crate) const fn max_len(head: usize, template: &JsonTemplate) -> usize {
     head + template.source.len() + template.tail.len() + LONGEST_BODY
 }
 
@@ -68,7 +68,7 @@ pub const fn max_len(head: usize, template: &JsonTemplate) -> usize {
 ///
 /// # Panics
 /// When it does not fit; [`max_len`] says what always does.
-pub fn write(out: &mut [u8], format: &OutputFormat<'_>, tick: &Tick<'_>) -> usize {
+pub(crate) fn write(out: &mut [u8], format: &OutputFormat<'_>, tick: &Tick<'_>) -> usize {
     let mut json = Json {
         writer: ByteWriter::new(out),
         decimals: format.decimals,

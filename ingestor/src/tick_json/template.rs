@@ -7,7 +7,7 @@ use contract::{Account, Row, Shape};
 use serde::Serialize;
 
 /// Appends the head of a tick, up to and including `"price":`.
-pub fn write_head(out: &mut Vec<u8>, shape: Shape, row: &Row) {
+pub(crate) fn write_head(out: &mut Vec<u8>, shape: Shape, row: &Row) {
     let token = row.token.0;
     match shape {
         Shape::Contract => {
@@ -34,19 +34,19 @@ pub fn write_head(out: &mut Vec<u8>, shape: Shape, row: &Row) {
 
 /// Who publishes: the parts that are the same in every tick of an assignment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JsonTemplate {
+pub(crate) struct JsonTemplate {
     /// `"is_mock":true` or `false`.
-    pub mock: bool,
+    pub(crate) mock: bool,
     /// From behind the sequence number up to and including `"conn":`.
-    pub source: Vec<u8>,
+    pub(crate) source: Vec<u8>,
     /// The end of the object, with the namespace where there is one.
-    pub tail: Vec<u8>,
+    pub(crate) tail: Vec<u8>,
 }
 
 impl JsonTemplate {
     /// Renders the parts for `account`; `epoch` is the start of this process in microseconds.
     #[must_use]
-    pub fn new(account: &Account, epoch: &str) -> Self {
+    pub(crate) fn new(account: &Account, epoch: &str) -> Self {
         let mut source = Vec::new();
         field(&mut source, b",\"epoch\":", epoch);
         field(&mut source, b",\"src\":", &account.name);

@@ -29,7 +29,7 @@ const POWERS: [u64; 20] = {
 
 /// Writes text from the start of its room on.
 #[derive(Debug)]
-pub struct ByteWriter<'a> {
+pub(crate) struct ByteWriter<'a> {
     room: &'a mut [u8],
     len: usize,
 }
@@ -38,39 +38,32 @@ impl<'a> ByteWriter<'a> {
     /// Begins at the start of `room`.
     #[inline]
     #[must_use]
-    pub const fn new(room: &'a mut [u8]) -> Self {
+    pub(crate) const fn new(room: &'a mut [u8]) -> Self {
         Self { room, len: 0 }
     }
 
     /// Bytes written.
     #[inline]
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.len
-    }
-
-    /// Whether nothing was written.
-    #[inline]
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Appends text as it is.
     #[inline(always)]
-    pub fn raw(&mut self, text: &[u8]) {
+    pub(crate) fn raw(&mut self, text: &[u8]) {
         self.next(text.len()).copy_from_slice(text);
     }
 
     /// Appends a number.
     #[inline]
-    pub fn integer(&mut self, value: u64) {
+    pub(crate) fn integer(&mut self, value: u64) {
         write_digits(self.next(digits(value)), value);
     }
 
     /// Appends a number that may be negative.
     #[inline]
-    pub fn signed(&mut self, value: i64) {
+    pub(crate) fn signed(&mut self, value: i64) {
         if value < 0 {
             self.raw(b"-");
         }
@@ -79,12 +72,12 @@ impl<'a> ByteWriter<'a> {
 
     /// Appends the last `count` digits of a number, with zeros in front.
     #[inline]
-    pub fn last_digits(&mut self, value: u64, count: usize) {
+    pub(crate) fn last_digits(&mut self, value: u64, count: usize) {
         write_digits(self.next(count), value);
     }
 
     /// Takes zeros back from the end, as long as more than `least` bytes are written.
-    pub fn trim_zeros(&mut self, least: usize) {
+    pub(crate) fn trim_zeros(&mut self, least: usize) {
         while self.len > least && self.room[self.len - 1] == b'0' {
             self.len -= 1;
         }

@@ -16,17 +16,17 @@ const MICROS: i64 = 1_000_000;
 
 /// When a frame came. The later of two is told by the clock that nobody sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReceiveTime {
+pub(crate) struct ReceiveTime {
     /// To tell how long ago.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// To tell others: epoch microseconds.
-    pub us: i64,
+    pub(crate) us: i64,
 }
 
 /// `ts` of a tick in epoch seconds: the exchange's time where it is fresh, else the receive
 /// second; never lower than `previous`, because consumers bucket by it.
 #[must_use]
-pub fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: i64) -> i64 {
+pub(crate) fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: i64) -> i64 {
     let received = received_us.div_euclid(MICROS);
     let fresh = exchange_time.filter(|exchange| {
         (0..=OLDEST_EXCHANGE_TIME).contains(&received.saturating_sub(*exchange))
@@ -37,33 +37,33 @@ pub fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: i64) ->
 /// Whether an exchange time belongs to another day in India than the receive time: a first packet
 /// with it shows a session that is over.
 #[must_use]
-pub fn is_of_another_day(exchange_time: i64, received_us: i64) -> bool {
+pub(crate) fn is_of_another_day(exchange_time: i64, received_us: i64) -> bool {
     ist_day(exchange_time) != ist_day(received_us.div_euclid(MICROS))
 }
 
 /// Which first packets a token still owes: one after a subscribe, in whatever mode, and one in the
 /// new mode after a change of it, since the server answers either with a packet of all it knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FirstPackets {
+pub(crate) struct FirstPackets {
     subscribed: bool,
     changed: bool,
 }
 
 impl FirstPackets {
     /// The token was subscribed to on a socket.
-    pub const fn on_subscribe(&mut self) {
+    pub(crate) const fn on_subscribe(&mut self) {
         self.subscribed = true;
         self.changed = false;
     }
 
     /// The token's mode was changed on a socket.
-    pub const fn on_mode_change(&mut self) {
+    pub(crate) const fn on_mode_change(&mut self) {
         self.changed = true;
     }
 
     /// Whether no packet in the mode that was asked for last has come yet.
     #[must_use]
-    pub const fn owes_mode(self) -> bool {
+    pub(crate) const fn owes_mode(self) -> bool {
         self.changed
     }
 
@@ -71,7 +71,7 @@ impl FirstPackets {
     /// under way in the old mode when the mode changes is an ordinary tick. Once the wanted mode is
     /// seen nothing is owed any more.
     #[must_use]
-    pub fn take(&mut self, came: Mode, wanted: Mode) -> bool {
+    pub(crate) fn take(&mut self, came: Mode, wanted: Mode) -> bool {
         let arrived = came == wanted;
         let first = self.subscribed || (self.changed && arrived);
         self.subscribed = false;

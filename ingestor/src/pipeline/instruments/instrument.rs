@@ -12,7 +12,7 @@ use crate::tick_json::decimal::Decimals;
 
 /// What kind of instrument a row is, as metrics tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InstrumentClass {
+pub(crate) enum InstrumentClass {
     /// An option.
     Option,
     /// A future.
@@ -25,11 +25,11 @@ pub enum InstrumentClass {
 
 impl InstrumentClass {
     /// All classes, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Option, Self::Future, Self::Equity, Self::Underlying];
+    pub(crate) const ALL: [Self; 4] = [Self::Option, Self::Future, Self::Equity, Self::Underlying];
 
     /// The name in metrics.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Option => "option",
             Self::Future => "future",
@@ -40,7 +40,7 @@ impl InstrumentClass {
 
     /// The class of an assigned instrument.
     #[must_use]
-    pub fn of(row: &contract::Row) -> Self {
+    pub(crate) fn of(row: &contract::Row) -> Self {
         match row.instrument_type {
             InstrumentType::Call | InstrumentType::Put => Self::Option,
             InstrumentType::Future => Self::Future,
@@ -52,28 +52,28 @@ impl InstrumentClass {
 
 /// One instrument.
 #[derive(Clone, Debug)]
-pub struct AssignedInstrument {
+pub(crate) struct AssignedInstrument {
     /// Kite's number.
-    pub token: Token,
+    pub(crate) token: Token,
     /// How much of it is wanted.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// Its kind.
-    pub class: InstrumentClass,
+    pub(crate) class: InstrumentClass,
     /// The connection that carries it.
-    pub connection: u8,
+    pub(crate) connection: u8,
     /// When the present socket was told first to stream it.
-    pub subscribed: Option<Instant>,
+    pub(crate) subscribed: Option<Instant>,
     /// Whether a packet came by the present socket.
-    pub seen: bool,
+    pub(crate) seen: bool,
     /// When its newest tick came that told something new: what is sent again for the asking does not
     /// make it fresh.
-    pub received: Option<ReceiveTime>,
+    pub(crate) received: Option<ReceiveTime>,
     /// When its newest packet came, epoch microseconds.
     pub(in crate::pipeline) came_us: i64,
     /// The newest time of the exchange in its ticks.
     pub(in crate::pipeline) exchange_time: Option<i64>,
     /// The usual time between two of its ticks.
-    pub interval: TickInterval,
+    pub(crate) interval: TickInterval,
     pub(in crate::pipeline) decimals: Decimals,
     pub(in crate::pipeline) first: FirstPackets,
     pub(in crate::pipeline) snapshot: bool,
@@ -90,14 +90,14 @@ pub struct AssignedInstrument {
 impl AssignedInstrument {
     /// Whether packets came by the present socket, but none in the mode it was asked for last.
     #[must_use]
-    pub const fn owes_mode(&self) -> bool {
+    pub(crate) const fn owes_mode(&self) -> bool {
         self.seen && self.first.owes_mode()
     }
 
     /// Whether its newest tick is kept in Redis.
     #[inline]
     #[must_use]
-    pub const fn is_stored(&self) -> bool {
+    pub(crate) const fn is_stored(&self) -> bool {
         self.prices[0].0.start < self.prices[0].0.end
     }
 

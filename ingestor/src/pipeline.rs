@@ -154,10 +154,10 @@ impl Pipeline {
         }
     }
 
-    /// When something is to be done even if no socket wakes the plane.
+    /// When something is to be done even if no socket wakes the data plane.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        // Links that take nothing wake the plane when they do.
+        // Links that take nothing wake the data plane when they do.
         let kept = self
             .last_values
             .deadline()

@@ -1,7 +1,7 @@
 //! Why there is no link, or no longer, in words that say what to do.
 //!
-//! Owns the errors of the handshake and of open links. Pure; must not repeat what the server was sent, which may be a
-//! password.
+//! Owns the errors of the handshake and of open links. Pure; must not repeat
+//! what the server was sent, which may be a password.
 
 mod explain;
 

@@ -1,8 +1,8 @@
 //! The links to one Redis: a single one, or one to each master of a cluster.
 //!
 //! Owns which link takes a command, and when a cluster is asked anew who has which slots. Plain
-//! messages reach the subscribers of every node, so that all of them go over one link, the broadcast link, in
-//! their order; keys, and messages to sharded channels, go to whoever has their slot. Driven by
+//! messages reach the subscribers of every node, so that all of them go over one link, the
+//! broadcast link, in their order; keys, and messages to sharded channels, go to whoever has their slot. Driven by
 //! polling from one task; must not know what a tick is.
 
 mod topology;

@@ -1,5 +1,5 @@
-//! The connections that the directory is written over: one, or one to each master of a cluster that has a key of
-//! theirs.
+//! The connections that the directory is written over: one, or one to each master of a cluster that
+//! has a key of theirs.
 //!
 //! Owns which connection a key takes. When one ends, or a key has moved, all are given up: the task
 //! begins anew, and reads the directory again.

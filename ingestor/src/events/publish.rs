@@ -1,6 +1,6 @@
-//! Event and events on their way to Redis.
+//! Events on their way to Redis.
 //!
-//! Owns the commands that tell them. What they say is made in [`crate::listing`].
+//! Owns the commands that publish them. Must not decide what they say.
 
 use super::event::{Event, EventKind};
 use super::message::EventMessage;

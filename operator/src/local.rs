@@ -241,7 +241,8 @@ impl Run {
         };
         let plan = plan::plan(&observed, &self.memory, now);
         self.host.apply(&plan).await;
-        self.tables.set_origins(&plan.endpoints, &plan.doubted);
+        self.tables
+            .set_origins(&plan.endpoints, &plan.suspect_lists);
         let loaded =
             |api: &String| matches!(self.host.tables.get(api), Some(plan::Table::Loaded(_)));
         self.assignments_applied = plan.endpoints.iter().all(loaded)

@@ -3,7 +3,7 @@
 //! Owns validation, selection, placement, channels, readiness and status. It must not do I/O, read
 //! a clock or fail: whatever is observed, there is a plan, and what is not known changes nothing.
 //!
-//! In order: [`world`] checks what was observed, [`demand`] says what each set asks for, [`settle`]
+//! In order: [`input`] checks what was observed, [`demand`] says what each set asks for, [`settle`]
 //! and [`place`] find the accounts, [`assign`] writes what each should stream and [`deliver`] under
 //! which generation, [`conclude`] says how everything fares.
 
@@ -13,10 +13,8 @@ mod channel;
 mod conclude;
 mod deliver;
 mod demand;
-mod doubt;
-mod memory;
-mod observed;
-mod off;
+mod ids;
+mod input;
 mod outcome;
 mod place;
 mod ready;
@@ -25,26 +23,23 @@ mod settle;
 mod shares;
 mod spare;
 mod status;
-mod validate;
-mod world;
 
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use memory::Memory;
-pub use observed::{
-    Failing, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
-    ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable,
+pub use input::{
+    Failing, Key, KeyFingerprint, LastAssignment, Memory, Meta, Now, Object, Observed,
+    ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable, Workload,
 };
-pub use outcome::{AccountPlan, Change, Delivery, Event, Kind, Plan, SetPlan, Workload};
+pub use outcome::{AccountPlan, Change, Delivery, Event, Kind, Plan, SetPlan};
 
 pub(crate) use ready::reservation;
 
 use demand::{Channels, Precedents, Targets};
+use input::PlanningInput;
 use settle::Standing;
-use world::World;
 
 /// Decides what every account streams and what every object's status says.
 ///
@@ -52,14 +47,14 @@ use world::World;
 /// it panic. `memory` is what the last pass returned, or the default after a start.
 #[must_use]
 pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
-    let world = World::new(observed, memory, now);
+    let input = PlanningInput::new(observed, memory, now);
     let (mut channels, mut targets) = (Channels::default(), Targets::default());
     let mut precedents = Precedents::default();
 
-    let standing: Standing<'_> = world
+    let standing: Standing<'_> = input
         .sets
         .iter()
-        .filter(|set| demand::stands(set, &world.accounts))
+        .filter(|set| demand::stands(set, &input.accounts))
         .map(|set| {
             (
                 set.observed.meta.key.namespace.as_str(),
@@ -67,25 +62,25 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
             )
         })
         .collect();
-    let fixed = settle::fixed_rows(&world, &standing);
-    settle::note_channels(&world, &fixed, &mut channels, &mut targets, &mut precedents);
+    let fixed = settle::fixed_rows(&input, &standing);
+    settle::note_channels(&input, &fixed, &mut channels, &mut targets, &mut precedents);
 
-    let demands = demand::ask(&world, &mut channels, &mut targets, &mut precedents);
+    let demands = demand::ask(&input, &mut channels, &mut targets, &mut precedents);
     let settlement = settle::settle(
-        &world,
+        &input,
         &demands,
         standing,
         fixed,
         &mut channels,
         &mut targets,
     );
-    let deliveries: Vec<Delivery> = assign::assignments(&world, &demands, &settlement, &channels)
+    let deliveries: Vec<Delivery> = assign::assignments(&input, &demands, &settlement, &channels)
         .into_iter()
-        .zip(&world.accounts)
+        .zip(&input.accounts)
         .map(|(wanted, account)| match wanted {
             Some(wanted) => deliver::deliver(account, wanted),
             None => Delivery::Leave,
         })
         .collect();
-    conclude::conclude(&world, &demands, &settlement, deliveries, now)
+    conclude::conclude(&input, &demands, &settlement, deliveries, now)
 }

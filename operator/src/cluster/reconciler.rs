@@ -86,7 +86,8 @@ impl Reconciler {
             .placements_moved
             .inc_by(count_moved(&seen, &plan));
         let next = self.applier.apply(&seen, &plan, self.now()).await;
-        self.tables.set_origins(&plan.endpoints, &plan.doubted);
+        self.tables
+            .set_origins(&plan.endpoints, &plan.suspect_lists);
         let expecting: BTreeSet<_> = plan
             .accounts
             .iter()

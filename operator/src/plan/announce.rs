@@ -5,7 +5,7 @@
 use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::memory::Told;
+use super::input::Told;
 use super::ready::Judgement;
 use super::{Event, Kind, Meta, Plan};
 

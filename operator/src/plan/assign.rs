@@ -9,10 +9,9 @@ use kite::{Instrument, Mode, Token};
 
 use super::channel;
 use super::demand::{Channels, Demand};
+use super::input::{Account as Spec, AccountInput, PlanningInput};
 use super::place::Outcome;
 use super::settle::Settlement;
-use super::validate;
-use super::world::{AccountView, World};
 
 /// A row while the sets that want it are gathered.
 struct Draft<'a> {
@@ -36,23 +35,23 @@ enum Source<'a> {
     Before(&'a Row),
 }
 
-/// What each account should stream, as in [`World::accounts`]; nothing for those that stay as they
+/// What each account should stream, as in [`PlanningInput::accounts`]; nothing for those that stay as they
 /// are. Generations are still those of the base, or 0.
 pub(crate) fn assignments(
-    world: &World<'_>,
+    input: &PlanningInput<'_>,
     demands: &[Demand<'_>],
     settlement: &Settlement<'_>,
     channels: &Channels,
 ) -> Vec<Option<Assignment>> {
     let mut drafts: Vec<BTreeMap<Token, Draft<'_>>> =
-        world.accounts.iter().map(|_| BTreeMap::new()).collect();
-    for ((account, fixed), drafts) in world
+        input.accounts.iter().map(|_| BTreeMap::new()).collect();
+    for ((account, fixed), drafts) in input
         .accounts
         .iter()
         .zip(&settlement.fixed)
         .zip(&mut drafts)
     {
-        let Some(base) = account.base.filter(|_| !account.frozen) else {
+        let Some(base) = account.base.filter(|_| !account.eligibility.is_frozen()) else {
             continue;
         };
         for row in fixed.iter().filter_map(|at| base.instruments.get(*at)) {
@@ -64,7 +63,7 @@ pub(crate) fn assignments(
             );
         }
     }
-    for ((set, demand), outcomes) in world.sets.iter().zip(demands).zip(&settlement.outcomes) {
+    for ((set, demand), outcomes) in input.sets.iter().zip(demands).zip(&settlement.outcomes) {
         let (Demand::Wanted(wants), Ok(spec)) = (demand, &set.spec) else {
             continue;
         };
@@ -95,12 +94,12 @@ pub(crate) fn assignments(
             });
         }
     }
-    world
+    input
         .accounts
         .iter()
         .zip(drafts)
         .map(|(account, drafts)| match &account.spec {
-            Ok(spec) if !account.frozen => Some(document(account, spec, drafts)),
+            Ok(spec) if !account.eligibility.is_frozen() => Some(document(account, spec, drafts)),
             _ => None,
         })
         .collect()
@@ -201,8 +200,8 @@ fn from_table(instrument: &Instrument) -> Row {
 }
 
 fn document(
-    account: &AccountView<'_>,
-    spec: &validate::Account,
+    account: &AccountInput<'_>,
+    spec: &Spec,
     drafts: BTreeMap<Token, Draft<'_>>,
 ) -> Assignment {
     let mut sets = sorted(drafts.values().flat_map(|draft| draft.sets.iter().copied()));

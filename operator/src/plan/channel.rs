@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use contract::Shape;
 use kite::{Instrument, InstrumentType};
 
+use super::input::ChannelNaming;
 use crate::instruments::InstrumentTable;
 
 /// What indices are called as underlyings, where that is not their tradingsymbol.
@@ -22,15 +23,6 @@ const UNDERLYINGS: [(&str, &str); 7] = [
 
 /// What channels begin with, where neither the set nor an underlying says so.
 const PREFIX: &str = "ticker";
-
-/// What a set says of its channels.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Naming<'a> {
-    /// What they start with.
-    pub(crate) prefix: Option<&'a str>,
-    /// Whether futures are among the options.
-    pub(crate) futures_with_options: bool,
-}
 
 /// Where one instrument's ticks go for one set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +57,11 @@ pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
 }
 
 /// Where the ticks of `instrument` go for a set that names its channels so.
-pub(crate) fn route(instrument: &Instrument, table: &InstrumentTable, naming: Naming<'_>) -> Route {
+pub(crate) fn route(
+    instrument: &Instrument,
+    table: &InstrumentTable,
+    naming: ChannelNaming<'_>,
+) -> Route {
     let (kind, shape, of_underlying) = match instrument.instrument_type {
         InstrumentType::Call | InstrumentType::Put => ("options", Shape::Contract, true),
         InstrumentType::Future if naming.futures_with_options => ("options", Shape::Contract, true),
@@ -123,8 +119,8 @@ mod tests {
     use super::*;
     use crate::plan::fixture::table;
 
-    fn prefixed(prefix: &str) -> Naming<'_> {
-        Naming {
+    fn prefixed(prefix: &str) -> ChannelNaming<'_> {
+        ChannelNaming {
             prefix: Some(prefix),
             futures_with_options: false,
         }
@@ -133,7 +129,7 @@ mod tests {
     #[test]
     fn futures_are_among_the_options_where_a_set_says_so() {
         let table = table();
-        let naming = Naming {
+        let naming = ChannelNaming {
             prefix: None,
             futures_with_options: true,
         };
@@ -148,7 +144,7 @@ mod tests {
         let row = table.by_symbol(name).unwrap();
         (
             symbol(row).into_owned(),
-            route(row, &table, Naming::default()).channel,
+            route(row, &table, ChannelNaming::default()).channel,
             route(row, &table, prefixed("x:y")).channel,
         )
     }
@@ -197,7 +193,14 @@ mod tests {
     #[test]
     fn indices_have_the_underlying_shape_and_nothing_else_has() {
         let table = table();
-        let shape = |name| route(table.by_symbol(name).unwrap(), &table, Naming::default()).shape;
+        let shape = |name| {
+            route(
+                table.by_symbol(name).unwrap(),
+                &table,
+                ChannelNaming::default(),
+            )
+            .shape
+        };
         assert_eq!(shape("NSE:NIFTY 50"), Shape::Underlying);
         assert_eq!(shape("NSE:INDIA VIX"), Shape::Underlying);
         assert_eq!(shape("NSE:INFY"), Shape::Contract);

@@ -11,37 +11,37 @@ use crds::condition::{ConditionType, Reason, State};
 
 use super::announce::tell;
 use super::demand::Demand;
-use super::memory::{AccountMemory, SetMemory};
+use super::input::{AccountInput, PlanningInput, SetInput};
+use super::input::{AccountMemory, SetMemory};
 use super::place::Outcome;
 use super::ready::{PATIENCE, Past};
 use super::settle::Settlement;
 use super::shares::{Judged, holders, per_set, shares};
 use super::status::set::Share;
 use super::status::{self, count};
-use super::world::{AccountView, SetView, World};
-use super::{AccountPlan, Delivery, Kind, LastAssignment, Memory, Now, Plan, SetPlan, off, spare};
+use super::{AccountPlan, Delivery, Kind, LastAssignment, Memory, Now, Plan, SetPlan, spare};
 
 /// Says how everything fares.
 pub(crate) fn conclude(
-    world: &World<'_>,
+    input: &PlanningInput<'_>,
     demands: &[Demand<'_>],
     settlement: &Settlement<'_>,
     deliveries: Vec<Delivery>,
     now: Now,
 ) -> Plan {
     let mut plan = Plan {
-        accounts: Vec::with_capacity(world.accounts.len()),
-        sets: Vec::with_capacity(world.sets.len()),
+        accounts: Vec::with_capacity(input.accounts.len()),
+        sets: Vec::with_capacity(input.sets.len()),
         events: Vec::new(),
         endpoints: BTreeSet::new(),
-        doubted: world.doubted.keys().cloned().collect(),
+        suspect_lists: input.suspect_lists.keys().cloned().collect(),
         memory: Memory {
-            doubted: world.doubted.clone(),
+            suspect_lists: input.suspect_lists.clone(),
             ..Memory::default()
         },
         next: None,
     };
-    let current: Vec<Option<Arc<Assignment>>> = world
+    let current: Vec<Option<Arc<Assignment>>> = input
         .accounts
         .iter()
         .zip(&deliveries)
@@ -55,9 +55,9 @@ pub(crate) fn conclude(
                 .map_or(0, |current| current.instruments.len())
         })
         .collect();
-    let refuge = spare::without_refuge(world, demands, settlement, &taken);
-    let mut judged = Vec::with_capacity(world.accounts.len());
-    for (((account, delivery), current), without_refuge) in world
+    let refuge = spare::without_refuge(input, demands, settlement, &taken);
+    let mut judged = Vec::with_capacity(input.accounts.len());
+    for (((account, delivery), current), without_refuge) in input
         .accounts
         .iter()
         .zip(deliveries)
@@ -66,7 +66,7 @@ pub(crate) fn conclude(
     {
         judged.push(judge_account(
             &mut plan,
-            world,
+            input,
             account,
             delivery,
             current.as_deref(),
@@ -74,12 +74,12 @@ pub(crate) fn conclude(
             now,
         ));
     }
-    let holders = holders(world, &judged);
-    for ((set, demand), outcomes) in world.sets.iter().zip(demands).zip(&settlement.outcomes) {
+    let holders = holders(input, &judged);
+    for ((set, demand), outcomes) in input.sets.iter().zip(demands).zip(&settlement.outcomes) {
         let key = &set.observed.meta.key;
         let at = holders.get(&(key.namespace.as_str(), key.name.as_str()));
         let shares = shares(
-            world,
+            input,
             &judged,
             at.map_or(&[], Vec::as_slice),
             &key.name,
@@ -92,14 +92,14 @@ pub(crate) fn conclude(
         }
     }
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
-    plan.next = next(world, &plan.memory, now.monotonic);
+    plan.next = next(input, &plan.memory, now.monotonic);
     plan
 }
 
 fn judge_account<'w>(
     plan: &mut Plan,
-    world: &World<'_>,
-    account: &AccountView<'_>,
+    input: &PlanningInput<'_>,
+    account: &AccountInput<'_>,
     delivery: Delivery,
     current: Option<&'w Assignment>,
     without_refuge: usize,
@@ -116,7 +116,7 @@ fn judge_account<'w>(
         view: account,
         desired: current.map(|current| current.generation),
         assigned: current.map(|current| current.instruments.len()),
-        poked: world.poke,
+        poked: input.poke,
         without_refuge,
         previous,
         past: Past {
@@ -150,7 +150,7 @@ fn judge_account<'w>(
             due: judgement.due,
             status: status.clone(),
             told,
-            key: off::key(account),
+            key: account.api_key(),
             marks: marks.clone(),
         },
     );
@@ -188,7 +188,7 @@ fn judge_account<'w>(
 }
 
 /// Whether the process has yet to take up what is decided.
-fn awaits(account: &AccountView<'_>, delivery: &Delivery) -> bool {
+fn awaits(account: &AccountInput<'_>, delivery: &Delivery) -> bool {
     let applied = account
         .report()
         .and_then(|report| report.assignment.as_ref());
@@ -203,7 +203,7 @@ fn awaits(account: &AccountView<'_>, delivery: &Delivery) -> bool {
 
 fn judge_set(
     plan: &mut Plan,
-    set: &SetView<'_>,
+    set: &SetInput<'_>,
     demand: &Demand<'_>,
     outcomes: &[Outcome],
     shares: &[Share<'_>],
@@ -257,7 +257,7 @@ fn judge_set(
     judgement.state
 }
 
-fn waiting(set: &SetView<'_>, demand: &Demand<'_>, outcomes: &[Outcome]) -> u32 {
+fn waiting(set: &SetInput<'_>, demand: &Demand<'_>, outcomes: &[Outcome]) -> u32 {
     match demand {
         Demand::Wanted(_) => count(
             outcomes
@@ -305,10 +305,10 @@ fn conflicts(demand: &Demand<'_>, outcomes: &[Outcome]) -> (u32, String) {
 }
 
 /// The next time at which patience ends.
-fn next(world: &World<'_>, memory: &Memory, now: Instant) -> Option<Instant> {
+fn next(input: &PlanningInput<'_>, memory: &Memory, now: Instant) -> Option<Instant> {
     let accounts = memory.accounts.values().filter_map(|known| known.due);
     let sets = memory.sets.values().filter_map(|known| known.due);
-    let failing = world
+    let failing = input
         .accounts
         .iter()
         .filter_map(|account| account.observed.scrape.failing.as_ref());

@@ -11,8 +11,8 @@ use contract::report::AppliedAssignment;
 use contract::{Assignment, Shape};
 use rustc_hash::FxHasher;
 
-use super::memory::Mark;
-use super::world::AccountView;
+use super::input::AccountInput;
+use super::input::Mark;
 use super::{Delivery, LastAssignment};
 
 /// A generation beyond this is no generation: somebody wrote it by hand, or a process lies. The API
@@ -26,7 +26,7 @@ pub(crate) fn believable(generation: u64) -> Option<u64> {
 
 /// What is to be done so that `wanted` is in force: a new generation when its content is new, or
 /// when the process would refuse the old one because it has seen a later or another one.
-pub(crate) fn deliver(account: &AccountView<'_>, mut wanted: Assignment) -> Delivery {
+pub(crate) fn deliver(account: &AccountInput<'_>, mut wanted: Assignment) -> Delivery {
     let uid = account.uid();
     let there = match &account.observed.assignment {
         LastAssignment::Readable { assignment, sha256 } if assignment.account.uid == uid => {
@@ -81,7 +81,7 @@ fn contradicts(applied: Option<&AppliedAssignment>, generation: u64, sha256: &st
 }
 
 /// Since which generation the rows of each set are what they are.
-pub(crate) fn marks(account: &AccountView<'_>, decided: &Assignment) -> BTreeMap<String, Mark> {
+pub(crate) fn marks(account: &AccountInput<'_>, decided: &Assignment) -> BTreeMap<String, Mark> {
     let known = account.remembered.map(|known| &known.marks);
     if let (Some(known), Some(base)) = (known, account.base)
         && base.generation == decided.generation

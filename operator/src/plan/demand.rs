@@ -10,10 +10,10 @@ use crds::condition::Reason;
 use kite::Instrument;
 use rustc_hash::FxHashMap;
 
+use super::input::{Account, Choice, Set};
+use super::input::{AccountInput, PlanningInput, SetInput};
 use super::ready::set::{SHOWN, list};
 use super::select::{self, Selection};
-use super::validate::{Account, Choice, Set};
-use super::world::{AccountView, SetView, World};
 use super::{Secret, Table, Unreadable};
 use crate::instruments::InstrumentTable;
 use route::Routes;
@@ -118,7 +118,7 @@ impl Precedents {
 }
 
 /// Whether what a set has stays although it cannot be asked.
-pub(crate) fn stands(set: &SetView<'_>, accounts: &[AccountView<'_>]) -> bool {
+pub(crate) fn stands(set: &SetInput<'_>, accounts: &[AccountInput<'_>]) -> bool {
     matches!(
         from_accounts(set, accounts),
         Err(Demand::Held { .. } | Demand::Unreadable(_))
@@ -127,23 +127,23 @@ pub(crate) fn stands(set: &SetView<'_>, accounts: &[AccountView<'_>]) -> bool {
 
 /// Asks every set, the oldest first.
 pub(crate) fn ask<'a>(
-    world: &World<'a>,
+    input: &PlanningInput<'a>,
     channels: &mut Channels,
     targets: &mut Targets,
     precedents: &mut Precedents,
 ) -> Vec<Demand<'a>> {
-    world
+    input
         .sets
         .iter()
-        .map(|set| match from_accounts(set, &world.accounts) {
+        .map(|set| match from_accounts(set, &input.accounts) {
             Err(demand) => demand,
             Ok((spec, table, first)) => {
-                let usable =
-                    |at: &usize| !world.accounts[*at].frozen && world.accounts[*at].off.is_none();
-                let allowed: Vec<usize> = set.matched.iter().copied().filter(usable).collect();
+                let usable = |at: &usize| input.accounts[*at].eligibility.is_active();
+                let matched = set.matched.iter().map(|at| at.at());
+                let allowed: Vec<usize> = matched.filter(usable).collect();
                 let mut servers: Vec<u32> = allowed
                     .iter()
-                    .filter_map(|at| world.accounts[*at].spec.as_ref().ok())
+                    .filter_map(|at| input.accounts[*at].spec.as_ref().ok())
                     .map(|account| targets.number(&account.redis_url))
                     .collect();
                 servers.sort_unstable();
@@ -159,7 +159,7 @@ pub(crate) fn ask<'a>(
                 Demand::Wanted(Box::new(Wants {
                     selection,
                     allowed,
-                    matching: names(set, &world.accounts),
+                    matching: names(set, &input.accounts),
                     wants,
                     clashes,
                 }))
@@ -170,8 +170,8 @@ pub(crate) fn ask<'a>(
 
 /// The table a set is looked up in and an account whose settings count for all it may use.
 fn from_accounts<'w, 'a>(
-    set: &'w SetView<'a>,
-    accounts: &'w [AccountView<'a>],
+    set: &'w SetInput<'a>,
+    accounts: &'w [AccountInput<'a>],
 ) -> Result<(&'w Set<'a>, &'a InstrumentTable, &'w Account), Demand<'a>> {
     let spec = set
         .spec
@@ -200,12 +200,12 @@ fn from_accounts<'w, 'a>(
         .matched
         .iter()
         .filter_map(|at| {
-            let account = &accounts[*at];
+            let account = &accounts[at.at()];
             Some((account, account.spec.as_ref().ok()?))
         })
         .collect();
     // Those that stream nothing whatever is asked of them come last and need not agree.
-    readable.sort_by_key(|(account, _)| account.off.is_some());
+    readable.sort_by_key(|(account, _)| account.eligibility.suspension().is_some());
     let mut readable = readable.into_iter();
     let Some((named, first)) = readable.next() else {
         return Err(Demand::Held {
@@ -216,7 +216,9 @@ fn from_accounts<'w, 'a>(
             ),
         });
     };
-    for (other, differing) in readable.filter(|(account, _)| account.off.is_none()) {
+    for (other, differing) in
+        readable.filter(|(account, _)| account.eligibility.suspension().is_none())
+    {
         let same = (&first.api, &first.websocket, first.mock)
             == (&differing.api, &differing.websocket, differing.mock);
         if !same {
@@ -238,7 +240,7 @@ fn from_accounts<'w, 'a>(
             message: format!("the Secret of account {} was not looked at yet", unseen),
         });
     }
-    if let Some(why) = &named.doubt {
+    if let Some(why) = &named.suspect_list {
         return Err(without_table(&first.api, why));
     }
     match named.table {
@@ -264,19 +266,20 @@ fn nobody(choice: Choice<'_>) -> String {
 }
 
 /// The accounts that match, for people: the first few.
-pub(crate) fn names(set: &SetView<'_>, accounts: &[AccountView<'_>]) -> String {
+pub(crate) fn names(set: &SetInput<'_>, accounts: &[AccountInput<'_>]) -> String {
     let names = set.matched.iter().take(SHOWN + 1);
-    let names = names.map(|at| accounts[*at].name().to_owned());
+    let names = names.map(|at| accounts[at.at()].name().to_owned());
     list(&names.collect::<Vec<_>>())
 }
 
 /// An account whose API key will be known in a moment: until then it may turn out to be another's.
-fn unseen<'w>(set: &SetView<'_>, accounts: &'w [AccountView<'_>]) -> Option<&'w str> {
-    let matched = set.matched.iter().map(|at| &accounts[*at]);
-    let mut usable = matched.filter(|account| account.spec.is_ok() && account.off.is_none());
+fn unseen<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'w str> {
+    let matched = set.matched.iter().map(|at| &accounts[at.at()]);
+    let mut usable = matched
+        .filter(|account| account.spec.is_ok() && account.eligibility.suspension().is_none());
     usable.find_map(|account| {
         let own = (account.observed.secret == Secret::Unknown).then(|| account.name());
-        own.or(account.unsure)
+        own.or(account.possible_duplicate_of)
     })
 }
 

@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use contract::Assignment;
 use crds::condition::Reason;
-use crds::quantity::Resources;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
-use super::{Key, Memory};
+use super::{Key, Memory, Workload};
 
 /// One pass's decisions.
 #[derive(Clone, Debug)]
@@ -23,7 +22,7 @@ pub struct Plan {
     /// The API origins whose instruments are needed.
     pub endpoints: BTreeSet<String>,
     /// Those of them whose instruments list cannot be whole: it is to be fetched again.
-    pub doubted: BTreeSet<String>,
+    pub suspect_lists: BTreeSet<String>,
     /// What the next pass must be given.
     pub memory: Memory,
     /// When to plan again although nothing was seen to change.
@@ -72,19 +71,6 @@ impl Delivery {
             Self::InPlace(assignment) | Self::Write(assignment) => Some(assignment),
         }
     }
-}
-
-/// What an account's process is made of; everything else reaches it in the assignment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Workload {
-    /// The Secret with its credentials.
-    pub secret: String,
-    /// The Secret with what Redis asks for, where the account names one.
-    pub redis_secret: Option<String>,
-    /// The image, where the account chooses one.
-    pub image: Option<String>,
-    /// Requests and limits, where the account chooses them.
-    pub resources: Option<Resources>,
 }
 
 /// What becomes of one set.

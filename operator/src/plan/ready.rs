@@ -11,9 +11,10 @@ mod time;
 use std::time::Instant;
 
 use contract::Report;
-use contract::report::{ConnectionState, CredentialsReport};
+use contract::report::CredentialsReport;
 use crds::condition::Reason;
 
+use super::input::live_sockets;
 use super::{Process, Scrape, Secret};
 pub(crate) use time::{Finding, Judgement, PATIENCE, Past, judge};
 
@@ -61,15 +62,6 @@ pub(crate) fn answers(scrape: &Scrape, now: Instant) -> bool {
     scrape.report.is_some() && !gone
 }
 
-/// Sockets that are up.
-pub(crate) fn live(report: &Report) -> u32 {
-    let live = report
-        .connections
-        .iter()
-        .filter(|connection| connection.state == ConnectionState::Live);
-    u32::try_from(live.count()).unwrap_or(u32::MAX)
-}
-
 /// The rules for an account.
 pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
     let report = facts.report.filter(|_| answers(facts.scrape, now));
@@ -105,7 +97,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
     if let Some((reason, message)) = credentials(facts, report) {
         return Finding::Fails(reason, message);
     }
-    let open = report.map_or(0, live);
+    let open = report.map_or(0, live_sockets);
     if facts.assigned == Some(0) && open > 0 {
         return Finding::Trouble {
             passing: Reason::Connecting,
@@ -173,7 +165,7 @@ pub(crate) fn still_open(facts: &AccountFacts<'_>, open: u32) -> String {
 }
 
 fn streams(report: &Report, needed: u32) -> bool {
-    report.redis.connected && live(report) >= needed.max(1) && report.streaming > 0
+    report.redis.connected && live_sockets(report) >= needed.max(1) && report.streaming > 0
 }
 
 /// What is wrong with the credentials, as far as is known.

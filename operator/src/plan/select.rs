@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crds::set::MAX_UNRESOLVED_SAMPLES;
 use kite::{Instrument, Token};
 
-use super::validate::Set;
+use super::input::Set;
 use crate::instruments::InstrumentTable;
 
 /// What a set selects.
@@ -55,7 +55,7 @@ pub(crate) fn select<'t>(set: &Set<'_>, table: &'t InstrumentTable) -> Selection
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{fixture, validate};
+    use crate::plan::{fixture, input};
 
     #[test]
     fn an_instrument_named_twice_counts_once() {
@@ -65,7 +65,7 @@ mod tests {
             &[256_265, 408_065, 408_065],
             &["NSE:INFY", "NSE:NIFTY 50"],
         );
-        let selection = select(&validate::set(&set).unwrap(), &table);
+        let selection = select(&input::set_spec(&set).unwrap(), &table);
         let tokens: Vec<u32> = selection
             .instruments
             .iter()
@@ -84,7 +84,7 @@ mod tests {
             .chain(["NSE:INFY", "NSE:NONE00"])
             .collect();
         let set = fixture::set("s", &[7, 7], &names);
-        let selection = select(&validate::set(&set).unwrap(), &table);
+        let selection = select(&input::set_spec(&set).unwrap(), &table);
         assert_eq!((selection.instruments.len(), selection.unresolved), (1, 13));
         assert_eq!(selection.samples.len(), 10);
         assert_eq!(

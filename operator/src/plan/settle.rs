@@ -9,8 +9,8 @@ use contract::{Assignment, Row};
 
 use super::Table;
 use super::demand::{Channels, Demand, Precedents, Targets, Wanted};
+use super::input::{AccountInput, PlanningInput};
 use super::place::{self, Held, Outcome, Request, Site};
-use super::world::{AccountView, World};
 
 /// Sets that cannot be asked and keep what they have, by namespace and name.
 pub(crate) type Standing<'w> = HashSet<(&'w str, &'w str)>;
@@ -19,21 +19,25 @@ pub(crate) type Standing<'w> = HashSet<(&'w str, &'w str)>;
 pub(crate) struct Settlement<'w> {
     /// Sets that cannot be asked.
     pub(crate) standing: Standing<'w>,
-    /// By set as in [`World::sets`]; empty for those that want nothing.
+    /// By set as in [`PlanningInput::sets`]; empty for those that want nothing.
     pub(crate) outcomes: Vec<Vec<Outcome>>,
-    /// By account as in [`World::accounts`]: positions of rows of its base that stay as they are.
+    /// By account as in [`PlanningInput::accounts`]: positions of rows of its base that stay as they are.
     pub(crate) fixed: Vec<Vec<usize>>,
 }
 
 /// The rows that stay whatever is asked for. They are settled before any set is asked.
-pub(crate) fn fixed_rows(world: &World<'_>, standing: &Standing<'_>) -> Vec<Vec<usize>> {
-    world
+pub(crate) fn fixed_rows(input: &PlanningInput<'_>, standing: &Standing<'_>) -> Vec<Vec<usize>> {
+    input
         .accounts
         .iter()
         .map(|account| {
-            let goes_on =
-                |base: &&Arc<Assignment>| account.off.is_none() && is_same_market(account, base);
-            let Some(base) = account.base.filter(|base| account.frozen || goes_on(base)) else {
+            let goes_on = |base: &&Arc<Assignment>| {
+                account.eligibility.suspension().is_none() && is_same_market(account, base)
+            };
+            let Some(base) = account
+                .base
+                .filter(|base| account.eligibility.is_frozen() || goes_on(base))
+            else {
                 return Vec::new();
             };
             let stays: Vec<bool> = base
@@ -42,7 +46,7 @@ pub(crate) fn fixed_rows(world: &World<'_>, standing: &Standing<'_>) -> Vec<Vec<
                 .map(|set| standing.contains(&(account.namespace(), set.as_str())))
                 .collect();
             let stays = |row: &Row| {
-                account.frozen
+                account.eligibility.is_frozen()
                     || (is_current(account, row)
                         && row
                             .sets
@@ -62,13 +66,13 @@ pub(crate) fn fixed_rows(world: &World<'_>, standing: &Standing<'_>) -> Vec<Vec<
 
 /// Notes the channels of rows that stay, before younger sets ask for them.
 pub(crate) fn note_channels(
-    world: &World<'_>,
+    input: &PlanningInput<'_>,
     fixed: &[Vec<usize>],
     channels: &mut Channels,
     targets: &mut Targets,
     precedents: &mut Precedents,
 ) {
-    for (account, fixed) in world.accounts.iter().zip(fixed) {
+    for (account, fixed) in input.accounts.iter().zip(fixed) {
         let Some(base) = account.base else { continue };
         let target = targets.number(redis_url(account, base));
         for output in fixed
@@ -85,7 +89,7 @@ pub(crate) fn note_channels(
 
 /// Places what every set asks for.
 pub(crate) fn settle<'w>(
-    world: &World<'_>,
+    input: &PlanningInput<'_>,
     demands: &[Demand<'_>],
     standing: Standing<'w>,
     fixed: Vec<Vec<usize>>,
@@ -94,7 +98,7 @@ pub(crate) fn settle<'w>(
 ) -> Settlement<'w> {
     let mut requests = Vec::new();
     let mut by_name: HashMap<(&str, &str), usize> = HashMap::with_capacity(demands.len());
-    for (set, demand) in world.sets.iter().zip(demands) {
+    for (set, demand) in input.sets.iter().zip(demands) {
         let Demand::Wanted(wants) = demand else {
             continue;
         };
@@ -110,7 +114,7 @@ pub(crate) fn settle<'w>(
         });
     }
     let request_of = |namespace: &str, set: &str| by_name.get(&(namespace, set)).copied();
-    let sites: Vec<Site> = world
+    let sites: Vec<Site> = input
         .accounts
         .iter()
         .zip(&fixed)
@@ -132,7 +136,7 @@ pub(crate) fn settle<'w>(
 }
 
 fn site(
-    account: &AccountView<'_>,
+    account: &AccountInput<'_>,
     fixed: &[usize],
     request_of: &impl Fn(&str, &str) -> Option<usize>,
     channels: &mut Channels,
@@ -147,7 +151,7 @@ fn site(
         return Site {
             capacity,
             target,
-            frozen: account.frozen,
+            frozen: account.eligibility.is_frozen(),
             held: Vec::new(),
         };
     };
@@ -186,29 +190,29 @@ fn site(
     Site {
         capacity,
         target: targets.number(redis_url(account, base)),
-        frozen: account.frozen,
+        frozen: account.eligibility.is_frozen(),
         held,
     }
 }
 
 /// Where its ticks go once the plan is carried out.
-fn redis_url<'w>(account: &'w AccountView<'_>, base: &'w Assignment) -> &'w str {
+fn redis_url<'w>(account: &'w AccountInput<'_>, base: &'w Assignment) -> &'w str {
     match &account.spec {
-        Ok(spec) if !account.frozen => &spec.redis_url,
+        Ok(spec) if !account.eligibility.is_frozen() => &spec.redis_url,
         _ => &base.redis_url,
     }
 }
 
-fn room(account: &AccountView<'_>, base: &Assignment) -> usize {
+fn room(account: &AccountInput<'_>, base: &Assignment) -> usize {
     match &account.spec {
-        Ok(spec) if !account.frozen => spec.capacity(),
+        Ok(spec) if !account.eligibility.is_frozen() => spec.capacity(),
         _ => base.instruments.len(),
     }
 }
 
 /// Whether the account still dials what its rows were looked up for: rows of the real market have no
 /// business on a simulator, nor its ticks on their channels.
-fn is_same_market(account: &AccountView<'_>, base: &Assignment) -> bool {
+fn is_same_market(account: &AccountInput<'_>, base: &Assignment) -> bool {
     account
         .spec
         .as_ref()
@@ -217,8 +221,8 @@ fn is_same_market(account: &AccountView<'_>, base: &Assignment) -> bool {
 
 /// Whether Kite still means the same instrument by the row's token, as far as is known: tokens are
 /// given to other instruments over time.
-fn is_current(account: &AccountView<'_>, row: &Row) -> bool {
-    let (Some(Table::Loaded(table)), None) = (account.table, &account.doubt) else {
+fn is_current(account: &AccountInput<'_>, row: &Row) -> bool {
+    let (Some(Table::Loaded(table)), None) = (account.table, &account.suspect_list) else {
         return true;
     };
     table

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use contract::Assignment;
 
 use super::Now;
-use super::memory::Mark;
+use super::input::Mark;
+use super::input::PlanningInput;
 use super::ready::set::Holder;
 use super::ready::{Judgement, answers};
 use super::status::set::Share;
-use super::world::World;
 
 /// What is known of an account once it is judged; its sets are judged by it.
 pub(super) struct Judged<'w> {
@@ -40,11 +40,11 @@ pub(super) fn per_set(assignment: &Assignment) -> BTreeMap<&str, u32> {
 
 /// Positions of the accounts that have something of a set.
 pub(super) fn holders<'w>(
-    world: &'w World<'_>,
+    input: &'w PlanningInput<'_>,
     judged: &'w [Judged<'_>],
 ) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
     let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-    for (at, (account, judged)) in world.accounts.iter().zip(judged).enumerate() {
+    for (at, (account, judged)) in input.accounts.iter().zip(judged).enumerate() {
         for set in judged
             .shares
             .iter()
@@ -61,14 +61,14 @@ pub(super) fn holders<'w>(
 }
 
 pub(super) fn shares<'w>(
-    world: &'w World<'_>,
+    input: &'w PlanningInput<'_>,
     judged: &'w [Judged<'_>],
     at: &[usize],
     set: &str,
     now: Now,
 ) -> Vec<Share<'w>> {
     at.iter()
-        .filter_map(|at| Some((world.accounts.get(*at)?, judged.get(*at)?)))
+        .filter_map(|at| Some((input.accounts.get(*at)?, judged.get(*at)?)))
         .map(|(account, judged)| {
             let answer = account
                 .report()

@@ -4,7 +4,8 @@ use kite::Instrument;
 
 use super::{Channels, Clashes, Precedents, Wanted};
 use crate::instruments::InstrumentTable;
-use crate::plan::channel::{self, Naming, Route};
+use crate::plan::channel::{self, Route};
+use crate::plan::input::ChannelNaming;
 use crate::plan::select::Selection;
 
 /// Where the instruments of one set go.
@@ -21,7 +22,7 @@ impl Routes<'_> {
         &mut self,
         selection: &Selection<'a>,
         table: &InstrumentTable,
-        naming: Naming<'_>,
+        naming: ChannelNaming<'_>,
     ) -> (Vec<Wanted<'a>>, Clashes) {
         let mut clashes = Clashes::default();
         let mut wants = Vec::with_capacity(selection.instruments.len());

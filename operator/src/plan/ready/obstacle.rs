@@ -5,7 +5,7 @@
 use contract::Report;
 use contract::report::ConnectionState;
 
-use super::live;
+use crate::plan::input::live_sockets;
 
 /// Why the process does not take up what is written for it.
 pub(crate) fn assignment(report: &Report) -> Option<String> {
@@ -35,7 +35,7 @@ pub(crate) fn sockets(report: &Report, needed: u32) -> String {
     if let Some(why) = assignment(report) {
         return why;
     }
-    let up = live(report);
+    let up = live_sockets(report);
     if needed > 0 && up >= needed {
         return "all sockets are up, no packet came yet".to_owned();
     }

@@ -1,4 +1,4 @@
-use contract::report::{ConnectionReport, RedisReport};
+use contract::report::{ConnectionReport, ConnectionState, RedisReport};
 use crds::condition::State;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

@@ -9,14 +9,13 @@ use jiff::Timestamp;
 
 use super::{conditions, count, seconds, verdict};
 use crate::plan::deliver::believable;
+use crate::plan::input::{Account, AccountInput, live_sockets};
 use crate::plan::ready::{self, AccountFacts, Finding, Judgement, Past};
-use crate::plan::validate::Account;
-use crate::plan::world::AccountView;
 use crate::plan::{Now, Process, Secret};
 
 /// What an account's status is made of.
 pub(crate) struct Input<'a> {
-    pub(crate) view: &'a AccountView<'a>,
+    pub(crate) view: &'a AccountInput<'a>,
     /// Generation of the assignment that should be in force.
     pub(crate) desired: Option<u64>,
     /// Instruments it should stream; `None` where nobody knows.
@@ -75,7 +74,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
         observed_generation: meta.generation,
         conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
         connections: if unasked { before.connections } else { None }
-            .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, ready::live)))),
+            .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, live_sockets)))),
         instruments: if unasked { before.instruments } else { None }.or_else(|| {
             let assigned = count(input.assigned.unwrap_or(0));
             // A process that has not let go of some yet streams more than it should.
@@ -112,7 +111,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
     (status, judgement, unasked)
 }
 
-fn redis_secret<'a>(view: &'a AccountView<'_>) -> Option<(&'a str, &'a Secret)> {
+fn redis_secret<'a>(view: &'a AccountInput<'_>) -> Option<(&'a str, &'a Secret)> {
     let name = view.spec.as_ref().ok()?.workload.redis_secret.as_deref()?;
     Some((name, view.observed.redis_secret.as_ref()?))
 }
@@ -140,7 +139,7 @@ fn needed(spec: &Account, assigned: Option<usize>, answer: Option<&Report>) -> u
     full.max(used)
 }
 
-fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Finding {
+fn finding(view: &AccountInput<'_>, facts: &AccountFacts<'_>, now: Now) -> Finding {
     if let Err(problem) = &view.spec {
         return Finding::Fails(Reason::Invalid, problem.to_string());
     }
@@ -152,13 +151,13 @@ fn finding(view: &AccountView<'_>, facts: &AccountFacts<'_>, now: Now) -> Findin
             ),
         );
     }
-    if let Some(off) = &view.off {
-        let open = facts.report.map_or(0, ready::live);
-        let mut message = off.message();
+    if let Some(why) = view.eligibility.suspension() {
+        let open = facts.report.map_or(0, live_sockets);
+        let mut message = why.message();
         if open > 0 {
             message = format!("{message}; {}", ready::still_open(facts, open));
         }
-        return Finding::Fails(off.reason(), message);
+        return Finding::Fails(why.reason(), message);
     }
     ready::account(facts, now.monotonic)
 }
@@ -190,13 +189,13 @@ fn connected(
     judgement: &Judgement,
 ) -> UndatedCondition {
     let kind = ConditionType::Connected;
-    if facts.assigned == Some(0) && answer.is_none_or(|report| ready::live(report) == 0) {
+    if facts.assigned == Some(0) && answer.is_none_or(|report| live_sockets(report) == 0) {
         return verdict(kind, State::True, Reason::Idle, "no socket is needed");
     }
     let Some(report) = answer else {
         return verdict(kind, State::Unknown, judgement.reason, &judgement.message);
     };
-    let up = ready::live(report);
+    let up = live_sockets(report);
     if up >= facts.needed.max(1) {
         return verdict(
             kind,
@@ -224,8 +223,8 @@ fn capacity(spec: &Account, input: &Input<'_>) -> UndatedCondition {
             "its assignment is not known",
         );
     };
-    if let Some(off) = &input.view.off {
-        return verdict(kind, State::False, off.reason(), &off.message());
+    if let Some(why) = input.view.eligibility.suspension() {
+        return verdict(kind, State::False, why.reason(), &why.message());
     }
     let mut message = format!("{assigned} of {capacity} places are taken");
     if input.without_refuge > 0 {

@@ -11,16 +11,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{conditions, count, seconds, verdict};
 use crate::plan::Now;
 use crate::plan::demand::Demand;
+use crate::plan::input::SetInput;
 use crate::plan::ready::set::{Asked, Freshness, Holder, SetFacts, list, set, unplaced, waiting};
 use crate::plan::ready::{Judgement, Past, judge};
-use crate::plan::world::SetView;
 
 /// A set is stale when its newest tick is older than so many of its usual intervals.
 const USUAL_INTERVALS: u64 = 5;
 
 /// What a set's status is made of.
 pub(crate) struct Input<'a> {
-    pub(crate) view: &'a SetView<'a>,
+    pub(crate) view: &'a SetInput<'a>,
     pub(crate) demand: &'a Demand<'a>,
     /// Instruments that wait for room.
     pub(crate) waiting: u32,
@@ -196,7 +196,7 @@ fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
 }
 
 /// How many names a set that cannot be looked up lists.
-fn names(view: &SetView<'_>) -> u32 {
+fn names(view: &SetInput<'_>) -> u32 {
     view.spec
         .as_ref()
         .map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len()))

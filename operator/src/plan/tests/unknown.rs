@@ -165,7 +165,7 @@ fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
     world.tables = [(API.to_owned(), short_table(30))].into();
     // Not even after a restart of the operator.
     let doubting = plan(&world, &Memory::default(), later(start(), 1));
-    assert!(doubting.doubted.contains(API));
+    assert!(doubting.suspect_lists.contains(API));
     let (state, _, message) = reason(&doubting, "s");
     assert_eq!(state, "True");
     assert!(message.contains("lacks 30 of 60"), "{message}");
@@ -174,19 +174,19 @@ fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
     // A whole list ends it, and so does time.
     world.tables = whole;
     let healed = plan(&world, &doubting.memory, later(start(), 2));
-    assert!(healed.doubted.is_empty());
+    assert!(healed.suspect_lists.is_empty());
     world.tables = [(API.to_owned(), short_table(30))].into();
     let believed = plan(&world, &doubting.memory, later(start(), 3_700));
     apply(&mut world, &believed);
     assert_eq!(placed(&world)["a"].len(), 30);
     // All at once is never an accident of some.
     world.tables = [(API.to_owned(), short_table(0))].into();
-    assert!(plan(&world, &memory, start()).doubted.contains(API));
+    assert!(plan(&world, &memory, start()).suspect_lists.contains(API));
     // Some may always vanish.
     world.tables = [(API.to_owned(), short_table(5))].into();
-    assert!(plan(&world, &memory, start()).doubted.contains(API));
+    assert!(plan(&world, &memory, start()).suspect_lists.contains(API));
     world.tables = [(API.to_owned(), short_table(21))].into();
-    assert!(plan(&world, &memory, start()).doubted.is_empty());
+    assert!(plan(&world, &memory, start()).suspect_lists.is_empty());
 }
 
 fn short_table(equities: u32) -> Table {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use contract::{LastValuePersistence, Persistence, StreamLength};
 use crds::account_selector::AccountSelector;
+use crds::quantity::Resources;
 use crds::set::{FuturesChannel, Publish, SetMode};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 use kite::Mode;
 
-use super::channel::Naming;
-use super::{Meta, Object, ObservedAccount, ObservedSet, Settings, Unreadable, Workload};
+use super::observed::{Meta, Object, ObservedAccount, ObservedSet, Settings, Unreadable};
 
 /// An account that can be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ pub(crate) struct Set<'a> {
     /// What is kept in Redis beside the messages.
     pub(crate) keep: Persistence,
     /// What its channels are called.
-    pub(crate) naming: Naming<'a>,
+    pub(crate) naming: ChannelNaming<'a>,
     /// Which accounts it may use.
     pub(crate) accounts: Choice<'a>,
     /// How old its newest tick may be.
@@ -78,6 +78,28 @@ pub(crate) enum Choice<'a> {
     Labelled(&'a AccountSelector),
     /// All.
     Any,
+}
+
+/// What a set says of its channels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ChannelNaming<'a> {
+    /// What they start with.
+    pub(crate) prefix: Option<&'a str>,
+    /// Whether futures are among the options.
+    pub(crate) futures_with_options: bool,
+}
+
+/// What an account's process is made of; everything else reaches it in the assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// The Secret with its credentials.
+    pub secret: String,
+    /// The Secret with what Redis asks for, where the account names one.
+    pub redis_secret: Option<String>,
+    /// The image, where the account chooses one.
+    pub image: Option<String>,
+    /// Requests and limits, where the account chooses them.
+    pub resources: Option<Resources>,
 }
 
 /// Checks an account.
@@ -165,7 +187,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
         mode,
         depth: spec.publish.depth && mode == Mode::Full,
         keep: keep(&spec.publish)?,
-        naming: Naming {
+        naming: ChannelNaming {
             prefix,
             futures_with_options: spec.publish.futures_channel == FuturesChannel::Options,
         },

@@ -9,16 +9,18 @@ use contract::Assignment;
 use crds::condition::{Reason, State};
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
-use super::doubt::Doubted;
-use super::{Key, KeyFingerprint};
+use super::observed::{Key, KeyFingerprint};
 
 /// What one pass leaves to the next; start with the default.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     pub(crate) accounts: BTreeMap<Key, AccountMemory>,
     pub(crate) sets: BTreeMap<Key, SetMemory>,
-    pub(crate) doubted: Doubted,
+    pub(crate) suspect_lists: SuspectLists,
 }
+
+/// Origins whose instruments list cannot be whole, and since when.
+pub(crate) type SuspectLists = BTreeMap<String, Instant>;
 
 /// What is remembered of an account.
 #[derive(Clone, Debug)]

@@ -5,45 +5,52 @@
 //! list that says so for an hour is right all the same.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::Offset;
 
-use super::world::AccountView;
-use super::{Now, Table};
+use super::account::AccountInput;
+use super::memory::SuspectLists;
+use super::observed::{Now, Table};
 
 /// Fewer may be gone for any reason, unless they are all there were.
 const FEWEST: usize = 20;
 
-/// A list that goes on lacking them is believed.
-const PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// A list that goes on lacking them is believed after this long.
+const LONGEST_SUSPICION: Duration = Duration::from_secs(60 * 60);
 
 /// India Standard Time is 5:30 h ahead of UTC, all year.
 const IST_SECONDS: i32 = 19_800;
 
-/// Since when which origin's list is doubted.
-pub(crate) type Doubted = BTreeMap<String, Instant>;
-
-/// The origins whose list lacks too much of what streams, and what to say of it; goes on from what
-/// was doubted before.
-pub(crate) fn doubts(
-    accounts: &[AccountView<'_>],
-    before: &Doubted,
+/// Notes in each account whose list lacks too much of what streams what to say of it. Returns the
+/// origins of such lists; goes on from those of the last pass.
+pub(super) fn check(
+    accounts: &mut [AccountInput<'_>],
+    before: &SuspectLists,
     now: Now,
-) -> (Doubted, BTreeMap<String, String>) {
+) -> SuspectLists {
     let lacking = lacking(accounts, now);
     let since = |api: &String| before.get(api).copied().unwrap_or(now.monotonic);
-    let doubted: Doubted = lacking
-        .keys()
-        .map(|api| (api.clone(), since(api)))
-        .collect();
-    let young = |api: &String| now.monotonic.saturating_duration_since(since(api)) < PATIENCE;
-    let doubts = lacking.into_iter().filter(|(api, _)| young(api));
-    (doubted.clone(), doubts.collect())
+    let young =
+        |api: &String| now.monotonic.saturating_duration_since(since(api)) < LONGEST_SUSPICION;
+    for account in accounts {
+        let api = account.spec.as_ref().map(|spec| &spec.api);
+        account.suspect_list = api
+            .ok()
+            .filter(|api| young(api))
+            .and_then(|api| lacking.get(api).cloned());
+    }
+    lacking
+        .into_keys()
+        .map(|api| {
+            let since = since(&api);
+            (api, since)
+        })
+        .collect()
 }
 
-fn lacking(accounts: &[AccountView<'_>], now: Now) -> BTreeMap<String, String> {
+fn lacking(accounts: &[AccountInput<'_>], now: Now) -> BTreeMap<String, String> {
     let today = Offset::from_seconds(IST_SECONDS)
         .unwrap_or(Offset::UTC)
         .to_datetime(now.wall)

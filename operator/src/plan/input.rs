@@ -1,0 +1,90 @@
+//! What was observed, checked and in order of precedence.
+//!
+//! Owns who may be used and who must be left alone, and what one pass leaves to the next. Must not
+//! place anything.
+
+mod account;
+mod eligibility;
+mod list_guard;
+mod memory;
+mod observed;
+mod set;
+mod suspension;
+mod validate;
+
+use std::collections::BTreeSet;
+
+pub use memory::Memory;
+pub use observed::{
+    Failing, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
+    ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable,
+};
+pub use validate::Workload;
+
+pub(crate) use account::{AccountInput, live_sockets};
+pub(crate) use memory::{AccountMemory, Mark, SetMemory, SuspectLists, Told};
+pub(crate) use set::SetInput;
+#[cfg(test)]
+pub(crate) use validate::set as set_spec;
+pub(crate) use validate::{Account, ChannelNaming, Choice, Set};
+
+/// Every object there is.
+pub(crate) struct PlanningInput<'a> {
+    /// By key.
+    pub(crate) accounts: Vec<AccountInput<'a>>,
+    /// The oldest first: it has precedence.
+    pub(crate) sets: Vec<SetInput<'a>>,
+    /// Whether pods are told of changed files at once.
+    pub(crate) poke: bool,
+    /// Origins whose instruments list cannot be whole, and since when.
+    pub(crate) suspect_lists: SuspectLists,
+}
+
+impl<'a> PlanningInput<'a> {
+    /// Checks and orders what was observed.
+    pub(crate) fn new(observed: &'a Observed, memory: &'a Memory, now: Now) -> Self {
+        let mut sets: Vec<SetInput<'a>> = observed
+            .sets
+            .iter()
+            .map(|set| SetInput::new(set, memory))
+            .collect();
+        sets.sort_by(|a, b| a.age().cmp(&b.age()));
+        let mut accounts = accounts(observed, memory, &sets);
+        let suspect_lists = list_guard::check(&mut accounts, &memory.suspect_lists, now);
+        suspension::check(&mut accounts);
+        for set in &mut sets {
+            set.find_accounts(&accounts);
+        }
+        Self {
+            accounts,
+            sets,
+            poke: observed.settings.poke,
+            suspect_lists,
+        }
+    }
+}
+
+fn accounts<'a>(
+    observed: &'a Observed,
+    memory: &'a Memory,
+    sets: &[SetInput<'_>],
+) -> Vec<AccountInput<'a>> {
+    let unreadable: BTreeSet<&str> = sets
+        .iter()
+        .filter(|set| set.spec.is_err())
+        .map(SetInput::namespace)
+        .collect();
+    let mut accounts: Vec<AccountInput<'a>> = observed
+        .accounts
+        .iter()
+        .map(|account| {
+            let namespace = account.object.meta.key.namespace.as_str();
+            AccountInput::new(account, observed, memory, unreadable.contains(namespace))
+        })
+        .collect();
+    accounts.sort_by(|a, b| {
+        let (a, b) = (&a.observed.object.meta, &b.observed.object.meta);
+        (&a.key, &a.uid).cmp(&(&b.key, &b.uid))
+    });
+    accounts
+}

@@ -1,0 +1,176 @@
+//! An account with what is known of it.
+//!
+//! Owns which assignment counts as its present one. Must not compare accounts.
+
+use std::sync::Arc;
+
+use contract::report::ConnectionState;
+use contract::{Assignment, Report};
+use jiff::Timestamp;
+
+use super::eligibility::Eligibility;
+use super::memory::{AccountMemory, Memory};
+use super::observed::{
+    Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table, Unreadable,
+};
+use super::validate::{self, Account};
+
+/// An account with what is known of it.
+pub(crate) struct AccountInput<'a> {
+    pub(crate) observed: &'a ObservedAccount,
+    pub(crate) remembered: Option<&'a AccountMemory>,
+    pub(crate) spec: Result<Account, Unreadable>,
+    /// The instruments of its endpoint, where they are known.
+    pub(crate) table: Option<&'a Table>,
+    /// Why that list cannot be whole.
+    pub(crate) suspect_list: Option<String>,
+    /// What it is taken to stream now: the newer of what lies there and what was decided last.
+    pub(crate) base: Option<&'a Arc<Assignment>>,
+    pub(crate) eligibility: Eligibility,
+    /// An older account whose key is not known yet: it may be the same.
+    pub(crate) possible_duplicate_of: Option<&'a str>,
+}
+
+impl<'a> AccountInput<'a> {
+    /// Checks an account by itself. `unreadable_set` says whether any set of its namespace cannot be
+    /// read.
+    pub(super) fn new(
+        observed: &'a ObservedAccount,
+        all: &'a Observed,
+        memory: &'a Memory,
+        unreadable_set: bool,
+    ) -> Self {
+        let meta = &observed.object.meta;
+        let remembered = memory
+            .accounts
+            .get(&meta.key)
+            .filter(|known| known.uid == meta.uid);
+        let spec = validate::account(observed, &all.settings);
+        let table = spec
+            .as_ref()
+            .ok()
+            .and_then(|spec| all.tables.get(&spec.api));
+        let base = base(observed, remembered);
+        // What it streams cannot be known and cannot be made anew either.
+        let unknown = base.is_none()
+            && streams_something(observed)
+            && (!matches!(table, Some(Table::Loaded(_))) || unreadable_set);
+        let frozen = spec.is_err() || !observed.foreign.is_empty() || unknown;
+        Self {
+            observed,
+            remembered,
+            table,
+            base,
+            eligibility: if frozen {
+                Eligibility::Frozen(None)
+            } else {
+                Eligibility::Active
+            },
+            suspect_list: None,
+            possible_duplicate_of: None,
+            spec,
+        }
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        &self.observed.object.meta.uid
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.observed.object.meta.key.name
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.observed.object.meta.key.namespace
+    }
+
+    /// The older of two has precedence.
+    pub(super) fn age(&self) -> (Timestamp, &Key, &str) {
+        let meta = &self.observed.object.meta;
+        (meta.created, &meta.key, &meta.uid)
+    }
+
+    /// The instruments that fit at most, as long as it may stream any.
+    pub(crate) fn capacity(&self) -> usize {
+        match &self.spec {
+            Ok(spec) if self.eligibility.suspension().is_none() => spec.capacity(),
+            Ok(_) | Err(_) => 0,
+        }
+    }
+
+    /// The assignment versions that its process reads, where it was asked. They are the process's,
+    /// whichever account it was started for.
+    pub(crate) fn reads(&self) -> Option<&[u32]> {
+        let report = self.observed.scrape.report.as_deref()?;
+        Some(&report.assignment_versions)
+    }
+
+    /// The report, if it speaks of this account and not of an older one of its name.
+    pub(crate) fn report(&self) -> Option<&Report> {
+        self.observed.scrape.report.as_deref().filter(|report| {
+            report
+                .assignment
+                .as_ref()
+                .is_none_or(|applied| applied.account_uid == self.uid())
+        })
+    }
+
+    /// Its API key, as far as it can be told.
+    pub(crate) fn api_key(&self) -> Option<KeyFingerprint> {
+        match self.observed.secret {
+            Secret::Present { key, .. } => key,
+            // Its last key counts as long as nobody can say that it has another.
+            Secret::Unknown | Secret::Unreadable => self.remembered?.key,
+            // Sockets outlive the Secret they were opened with.
+            Secret::Missing => {
+                let open = self.report().is_some_and(|report| live_sockets(report) > 0);
+                self.remembered.filter(|_| open)?.key
+            }
+        }
+    }
+}
+
+/// Sockets that are up.
+pub(crate) fn live_sockets(report: &Report) -> u32 {
+    let live = report
+        .connections
+        .iter()
+        .filter(|connection| connection.state == ConnectionState::Live);
+    u32::try_from(live.count()).unwrap_or(u32::MAX)
+}
+
+/// What lies there or what was decided last, whichever is newer: what was decided may not be visible
+/// yet, and what lies there may have been restored from a backup.
+fn base<'a>(
+    observed: &'a ObservedAccount,
+    remembered: Option<&'a AccountMemory>,
+) -> Option<&'a Arc<Assignment>> {
+    let lies_there = match &observed.assignment {
+        LastAssignment::Readable { assignment, .. } => Some(assignment),
+        LastAssignment::Absent | LastAssignment::Unreadable { .. } => None,
+    };
+    let decided = remembered.and_then(|known| known.assignment.as_ref());
+    [lies_there, decided]
+        .into_iter()
+        .flatten()
+        .filter(|assignment| assignment.account.uid == observed.object.meta.uid)
+        .max_by_key(|assignment| assignment.generation)
+}
+
+/// Whether there are signs of an assignment although none can be read.
+fn streams_something(observed: &ObservedAccount) -> bool {
+    let uid = &observed.object.meta.uid;
+    let status = observed
+        .object
+        .status
+        .as_deref()
+        .and_then(|status| status.assignment_generation);
+    let applied = observed
+        .scrape
+        .report
+        .as_deref()
+        .and_then(|report| report.assignment.as_ref());
+    matches!(observed.assignment, LastAssignment::Unreadable { .. })
+        || status.is_some_and(|generation| generation.desired.is_some())
+        || applied.is_some_and(|applied| applied.account_uid == *uid)
+}

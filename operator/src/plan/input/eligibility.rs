@@ -1,0 +1,85 @@
+//! Whether an account may be given instruments, and what is said where it may not.
+//!
+//! Owns types and texts. Must not find out who is eligible.
+
+use crds::condition::Reason;
+
+use super::observed::Key;
+
+/// What may be done with an account's instruments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Eligibility {
+    /// It may be given some and lose some.
+    Active,
+    /// It must stream nothing: what it has is given to others or waits.
+    Suspended(Suspension),
+    /// Its assignment must stay as it is, whatever is asked for and even where it must stream nothing.
+    Frozen(Option<Suspension>),
+}
+
+/// Why an account must stream nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Suspension {
+    /// Its spec says so.
+    Paused,
+    /// It is being deleted, and a finalizer still holds it.
+    Terminating,
+    /// This older account has the same API key.
+    Duplicate(Key),
+}
+
+impl Eligibility {
+    /// Whether its assignment must stay as it is.
+    pub(crate) fn is_frozen(&self) -> bool {
+        matches!(self, Self::Frozen(_))
+    }
+
+    /// Whether it may be given instruments.
+    pub(crate) fn is_active(&self) -> bool {
+        *self == Self::Active
+    }
+
+    /// Why it must stream nothing.
+    pub(crate) fn suspension(&self) -> Option<&Suspension> {
+        match self {
+            Self::Active => None,
+            Self::Suspended(why) => Some(why),
+            Self::Frozen(why) => why.as_ref(),
+        }
+    }
+
+    /// The same account once it is known that it must stream nothing.
+    pub(crate) fn suspended(self, why: Suspension) -> Self {
+        match self {
+            Self::Active | Self::Suspended(_) => Self::Suspended(why),
+            Self::Frozen(_) => Self::Frozen(Some(why)),
+        }
+    }
+}
+
+impl Suspension {
+    /// As conditions say it.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Paused => Reason::Paused,
+            Self::Terminating => Reason::Terminating,
+            Self::Duplicate(_) => Reason::DuplicateApiKey,
+        }
+    }
+
+    /// For people.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Paused => {
+                "spec.paused is set: its instruments go to accounts with room".to_owned()
+            }
+            Self::Terminating => {
+                "it is being deleted and a finalizer holds it: its instruments go to accounts with room".to_owned()
+            }
+            Self::Duplicate(older) => format!(
+                "TickerAccount {older} has the same API key and is older: give this one a key of its own, or delete one \
+                 of them"
+            ),
+        }
+    }
+}

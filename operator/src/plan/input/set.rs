@@ -1,0 +1,72 @@
+//! A set with what is known of it.
+//!
+//! Owns which accounts match it. Must not say which of them it may use.
+
+use jiff::Timestamp;
+
+use super::account::AccountInput;
+use super::memory::{Memory, SetMemory};
+use super::observed::{Key, ObservedSet, Unreadable};
+use super::validate::{self, Choice, Set};
+use crate::plan::ids::AccountIx;
+
+/// A set with what is known of it.
+pub(crate) struct SetInput<'a> {
+    pub(crate) observed: &'a ObservedSet,
+    pub(crate) remembered: Option<&'a SetMemory>,
+    pub(crate) spec: Result<Set<'a>, Unreadable>,
+    /// The accounts it asks for, ascending.
+    pub(crate) matched: Vec<AccountIx>,
+}
+
+impl<'a> SetInput<'a> {
+    /// Checks a set by itself; no account matches yet.
+    pub(super) fn new(observed: &'a ObservedSet, memory: &'a Memory) -> Self {
+        Self {
+            observed,
+            remembered: memory
+                .sets
+                .get(&observed.meta.key)
+                .filter(|known| known.uid == observed.meta.uid),
+            spec: validate::set(observed),
+            matched: Vec::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.observed.meta.key.name
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.observed.meta.key.namespace
+    }
+
+    /// The older of two has precedence.
+    pub(super) fn age(&self) -> (Timestamp, &Key, &str) {
+        let meta = &self.observed.meta;
+        (meta.created, &meta.key, &meta.uid)
+    }
+
+    /// Finds the accounts it asks for, whether it may use them or not. `accounts` are ordered by key.
+    pub(super) fn find_accounts(&mut self, accounts: &[AccountInput<'_>]) {
+        let Ok(spec) = &self.spec else { return };
+        let namespace = self.namespace();
+        let first = accounts.partition_point(|account| account.namespace() < namespace);
+        self.matched = accounts
+            .iter()
+            .enumerate()
+            .skip(first)
+            .take_while(|(_, account)| account.namespace() == namespace)
+            .filter(|(_, account)| chosen(spec.accounts, account))
+            .map(|(at, _)| AccountIx::new(at))
+            .collect();
+    }
+}
+
+fn chosen(choice: Choice<'_>, account: &AccountInput<'_>) -> bool {
+    match choice {
+        Choice::Named(name) => account.name() == name,
+        Choice::Labelled(selector) => selector.matches(&account.observed.object.meta.labels),
+        Choice::Any => true,
+    }
+}

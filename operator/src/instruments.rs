@@ -9,4 +9,4 @@ pub mod schedule;
 pub mod table;
 
 pub use refresher::TableRefresher;
-pub use table::InstrumentTable;
+pub use table::{InstrumentTable, RowIx};

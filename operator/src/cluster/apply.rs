@@ -31,7 +31,7 @@ use super::observe::{AccountObjects, ObservedCluster, Orphan};
 use super::owned_kind::OwnedKind;
 use super::retry::Retries;
 use super::workload::PodDefaults;
-use crate::plan::{AccountPlan, Delivery, Key, Kind, Now, Plan};
+use crate::plan::{AccountPlan, AssignmentChange, Key, Kind, Now, Plan};
 
 /// How long the API server may take over one write.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -181,7 +181,8 @@ impl Applier {
         self.retries.retain(exists);
         self.write_errors.retain(|target, _| exists(target));
         // What lies there as it should needs no further try; whoever failed with it is over it.
-        let in_place = |account: &&AccountPlan| !matches!(account.assignment, Delivery::Write(_));
+        let in_place =
+            |account: &&AccountPlan| !matches!(account.assignment, AssignmentChange::Write(_));
         for account in plan.accounts.iter().filter(in_place) {
             let target = WriteTarget::Assignment(account.key.clone());
             self.retries.succeeded(&target);

@@ -17,7 +17,7 @@ use super::apply::Applier;
 use super::metrics::Metrics;
 use super::observe::{ObservedCluster, Observer};
 use crate::instruments::TableRefresher;
-use crate::plan::{self, Delivery, LastAssignment, Memory, Now, Plan, Table};
+use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Now, Plan, Table};
 
 /// Changes come in bursts: the loop waits for this long a silence,
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -157,8 +157,8 @@ fn count_moved(seen: &ObservedCluster, plan: &Plan) -> u64 {
         .accounts
         .iter()
         .filter_map(|account| match &account.assignment {
-            Delivery::Write(assignment) => Some((&account.key, assignment)),
-            Delivery::Leave | Delivery::InPlace(_) => None,
+            AssignmentChange::Write(assignment) => Some((&account.key, assignment)),
+            AssignmentChange::None | AssignmentChange::AlreadyWritten(_) => None,
         });
     let mut written = written.peekable();
     if written.peek().is_none() {

@@ -24,6 +24,10 @@ pub struct InstrumentTable {
     rejected: usize,
 }
 
+/// Position of an instrument in one table, in the order of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowIx(u32);
+
 impl fmt::Debug for InstrumentTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InstrumentTable")
@@ -94,19 +98,37 @@ impl InstrumentTable {
         self.rejected
     }
 
+    /// The instrument in a row of this table.
+    #[must_use]
+    pub fn get(&self, row: RowIx) -> Option<&Instrument> {
+        self.rows.get(row.0 as usize)
+    }
+
     /// The instrument that Kite calls `token` today.
     #[must_use]
     pub fn by_token(&self, token: Token) -> Option<&Instrument> {
+        self.get(self.row_of_token(token)?)
+    }
+
+    /// The row of the instrument that Kite calls `token` today.
+    #[must_use]
+    pub fn row_of_token(&self, token: Token) -> Option<RowIx> {
         let at = self
             .rows
             .binary_search_by_key(&token, |row| row.token)
             .ok()?;
-        self.rows.get(at)
+        Some(RowIx(u32::try_from(at).ok()?))
     }
 
     /// The instrument named `EXCHANGE:TRADINGSYMBOL`; of several the one with the lowest token.
     #[must_use]
     pub fn by_symbol(&self, name: &str) -> Option<&Instrument> {
+        self.get(self.row_of_symbol(name)?)
+    }
+
+    /// The row of the instrument named `EXCHANGE:TRADINGSYMBOL`; of several that with the lowest token.
+    #[must_use]
+    pub fn row_of_symbol(&self, name: &str) -> Option<RowIx> {
         let (exchange, symbol) = name.split_once(':')?;
         let hash = hash(exchange, symbol);
         let first = self.symbols.partition_point(|entry| entry.0 < hash);
@@ -114,8 +136,11 @@ impl InstrumentTable {
             .get(first..)?
             .iter()
             .take_while(|entry| entry.0 == hash)
-            .filter_map(|entry| self.rows.get(entry.1 as usize))
-            .find(|row| *row.exchange == *exchange && *row.tradingsymbol == *symbol)
+            .map(|entry| RowIx(entry.1))
+            .find(|row| {
+                self.get(*row)
+                    .is_some_and(|row| *row.exchange == *exchange && *row.tradingsymbol == *symbol)
+            })
     }
 
     /// Whether any future or option has this underlying.

@@ -3,108 +3,81 @@
 //! Must not change where anything is.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
-use contract::Assignment;
 use crds::condition::{ConditionType, Reason, State};
 
 use super::announce::tell;
-use super::demand::Demand;
-use super::input::{AccountInput, PlanningInput, SetInput};
-use super::input::{AccountMemory, SetMemory};
-use super::place::Outcome;
+use super::assignment::{self, AssignedAccount};
+use super::input::{AccountInput, AccountMemory, SetMemory, SuspectLists};
+use super::placement::{Outcome, PlacedSet, stranded};
 use super::ready::{PATIENCE, Past};
-use super::settle::Settlement;
+use super::selection::Request;
 use super::shares::{Judged, holders, per_set, shares};
 use super::status::set::Share;
 use super::status::{self, count};
-use super::{AccountPlan, Delivery, Kind, LastAssignment, Memory, Now, Plan, SetPlan, spare};
+use super::{AccountPlan, AssignmentChange, Kind, LastAssignment, Memory, Now, Plan, SetPlan};
 
 /// Says how everything fares.
 pub(crate) fn conclude(
-    input: &PlanningInput<'_>,
-    demands: &[Demand<'_>],
-    settlement: &Settlement<'_>,
-    deliveries: Vec<Delivery>,
+    accounts: Vec<AssignedAccount<'_>>,
+    sets: &[PlacedSet<'_>],
+    poke: bool,
+    suspect_lists: SuspectLists,
     now: Now,
 ) -> Plan {
     let mut plan = Plan {
-        accounts: Vec::with_capacity(input.accounts.len()),
-        sets: Vec::with_capacity(input.sets.len()),
+        accounts: Vec::with_capacity(accounts.len()),
+        sets: Vec::with_capacity(sets.len()),
         events: Vec::new(),
         endpoints: BTreeSet::new(),
-        suspect_lists: input.suspect_lists.keys().cloned().collect(),
+        suspect_lists: suspect_lists.keys().cloned().collect(),
         memory: Memory {
-            suspect_lists: input.suspect_lists.clone(),
+            suspect_lists,
             ..Memory::default()
         },
         next: None,
     };
-    let current: Vec<Option<Arc<Assignment>>> = input
-        .accounts
+    let taken: Vec<(&AccountInput<'_>, usize)> = accounts
         .iter()
-        .zip(&deliveries)
-        .map(|(account, delivery)| delivery.assignment().or(account.base).cloned())
-        .collect();
-    let taken: Vec<usize> = current
-        .iter()
-        .map(|current| {
-            current
-                .as_ref()
-                .map_or(0, |current| current.instruments.len())
+        .map(|it| {
+            (
+                &it.account,
+                it.current().map_or(0, |it| it.instruments.len()),
+            )
         })
         .collect();
-    let refuge = spare::without_refuge(input, demands, settlement, &taken);
-    let mut judged = Vec::with_capacity(input.accounts.len());
-    for (((account, delivery), current), without_refuge) in input
-        .accounts
+    let stranded = stranded(&taken, sets);
+    let judged: Vec<Judged<'_>> = accounts
         .iter()
-        .zip(deliveries)
-        .zip(&current)
-        .zip(refuge)
-    {
-        judged.push(judge_account(
-            &mut plan,
-            input,
-            account,
-            delivery,
-            current.as_deref(),
-            without_refuge,
-            now,
-        ));
-    }
-    let holders = holders(input, &judged);
-    for ((set, demand), outcomes) in input.sets.iter().zip(demands).zip(&settlement.outcomes) {
-        let key = &set.observed.meta.key;
+        .zip(stranded)
+        .map(|(account, stranded)| judge_account(&mut plan, account, poke, stranded, now))
+        .collect();
+    let holders = holders(&judged);
+    for placed in sets {
+        let key = &placed.set.observed.meta.key;
         let at = holders.get(&(key.namespace.as_str(), key.name.as_str()));
-        let shares = shares(
-            input,
-            &judged,
-            at.map_or(&[], Vec::as_slice),
-            &key.name,
-            now,
-        );
-        if judge_set(&mut plan, set, demand, outcomes, &shares, now) == State::Unknown {
+        let shares = shares(&judged, at.map_or(&[], Vec::as_slice), &key.name, now);
+        if judge_set(&mut plan, placed, &shares, now) == State::Unknown {
             for at in at.into_iter().flatten() {
                 plan.accounts[*at].expecting = true;
             }
         }
     }
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
-    plan.next = next(input, &plan.memory, now.monotonic);
+    plan.next = next(&accounts, &plan.memory, now.monotonic);
     plan
 }
 
 fn judge_account<'w>(
     plan: &mut Plan,
-    input: &PlanningInput<'_>,
-    account: &AccountInput<'_>,
-    delivery: Delivery,
-    current: Option<&'w Assignment>,
-    without_refuge: usize,
+    assigned: &'w AssignedAccount<'w>,
+    poke: bool,
+    stranded: usize,
     now: Now,
 ) -> Judged<'w> {
+    let AssignedAccount { account, change } = assigned;
+    let current = assigned.current();
     let meta = &account.observed.object.meta;
     let previous = account.remembered.map(|known| &known.status).or(account
         .observed
@@ -116,8 +89,8 @@ fn judge_account<'w>(
         view: account,
         desired: current.map(|current| current.generation),
         assigned: current.map(|current| current.instruments.len()),
-        poked: input.poke,
-        without_refuge,
+        poked: poke,
+        stranded,
         previous,
         past: Past {
             ready,
@@ -138,15 +111,15 @@ fn judge_account<'w>(
     if let Ok(spec) = &account.spec {
         plan.endpoints.insert(spec.api.clone());
     }
-    let marks = delivery
+    let marks = change
         .assignment()
-        .map(|decided| super::deliver::marks(account, decided))
+        .map(|decided| assignment::marks(account, decided))
         .unwrap_or_default();
     plan.memory.accounts.insert(
         meta.key.clone(),
         AccountMemory {
             uid: meta.uid.clone(),
-            assignment: delivery.assignment().or(account.base).cloned(),
+            assignment: current.cloned(),
             due: judgement.due,
             status: status.clone(),
             told,
@@ -155,13 +128,13 @@ fn judge_account<'w>(
         },
     );
     // What is being deleted loses its objects too: none is made again.
-    let delivery = match delivery {
-        Delivery::Write(_)
+    let delivery = match change {
+        AssignmentChange::Write(_)
             if meta.deleting && matches!(account.observed.assignment, LastAssignment::Absent) =>
         {
-            Delivery::Leave
+            AssignmentChange::None
         }
-        delivery => delivery,
+        change => change.clone(),
     };
     let awaiting = awaits(account, &delivery);
     plan.accounts.push(AccountPlan {
@@ -182,44 +155,39 @@ fn judge_account<'w>(
     Judged {
         judgement,
         unasked,
-        shares: current.map(per_set).unwrap_or_default(),
+        account,
+        shares: current.map(|it| per_set(it)).unwrap_or_default(),
         marks,
     }
 }
 
 /// Whether the process has yet to take up what is decided.
-fn awaits(account: &AccountInput<'_>, delivery: &Delivery) -> bool {
+fn awaits(account: &AccountInput<'_>, delivery: &AssignmentChange) -> bool {
     let applied = account
         .report()
         .and_then(|report| report.assignment.as_ref());
     match delivery {
-        Delivery::Leave => false,
-        Delivery::Write(_) => true,
-        Delivery::InPlace(assignment) => {
+        AssignmentChange::None => false,
+        AssignmentChange::Write(_) => true,
+        AssignmentChange::AlreadyWritten(assignment) => {
             applied.is_none_or(|applied| applied.generation != assignment.generation)
         }
     }
 }
 
-fn judge_set(
-    plan: &mut Plan,
-    set: &SetInput<'_>,
-    demand: &Demand<'_>,
-    outcomes: &[Outcome],
-    shares: &[Share<'_>],
-    now: Now,
-) -> State {
+fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, shares: &[Share<'_>], now: Now) -> State {
+    let set = &placed.set;
     let meta = &set.observed.meta;
     let previous = set
         .remembered
         .map(|known| &known.status)
         .or(set.observed.status.as_deref());
     let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
-    let (conflicts, example) = conflicts(demand, outcomes);
+    let (conflicts, example) = conflicts(placed);
     let input = status::set::Input {
         view: set,
-        demand,
-        waiting: waiting(set, demand, outcomes),
+        request: &placed.request,
+        waiting: waiting(placed),
         conflicts: (conflicts, &example),
         shares,
         previous,
@@ -257,64 +225,62 @@ fn judge_set(
     judgement.state
 }
 
-fn waiting(set: &SetInput<'_>, demand: &Demand<'_>, outcomes: &[Outcome]) -> u32 {
-    match demand {
-        Demand::Wanted(_) => count(
-            outcomes
-                .iter()
-                .filter(|outcome| **outcome == Outcome::Waiting)
-                .count(),
-        ),
+fn waiting(placed: &PlacedSet<'_>) -> u32 {
+    match &placed.request {
+        Request::Resolved(_) => {
+            let instruments = placed.instruments.iter();
+            count(
+                instruments
+                    .filter(|it| it.outcome == Outcome::Waiting)
+                    .count(),
+            )
+        }
         // What is paused or ends does not wait.
-        Demand::Refused {
+        Request::Denied {
             reason: Reason::Paused | Reason::Terminating,
             ..
         } => 0,
-        Demand::Refused { .. } => set
+        Request::Denied { .. } => placed
+            .set
             .spec
             .as_ref()
-            .map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len())),
-        Demand::Held { .. } | Demand::Unreadable(_) => 0,
+            .map_or(0, |spec| count(spec.names())),
+        Request::Pending { .. } | Request::Unreadable(_) => 0,
     }
 }
 
 /// How many instruments an older set keeps from their channel, with an example.
-fn conflicts(demand: &Demand<'_>, outcomes: &[Outcome]) -> (u32, String) {
-    let Demand::Wanted(wants) = demand else {
+fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
+    let Some(resolved) = placed.request.resolved() else {
         return (0, String::new());
     };
-    let mut placed = wants
-        .wants
+    let (clashes, clash) = &placed.clashes;
+    let mut conflicts = placed
+        .instruments
         .iter()
-        .zip(outcomes)
-        .filter(|(_, outcome)| **outcome == Outcome::Conflict);
-    let first = placed.next();
-    let count = wants
-        .clashes
-        .count
-        .saturating_add(count(placed.count() + usize::from(first.is_some())));
-    let example = wants.clashes.example.clone().or_else(|| {
-        let (want, _) = first?;
+        .filter(|it| it.outcome == Outcome::Conflict);
+    let first = conflicts.next();
+    let count = clashes.saturating_add(count(conflicts.count() + usize::from(first.is_some())));
+    let example = clash.clone().or_else(|| {
+        let instrument = resolved.table.get(first?.instrument.row)?;
         Some(format!(
             "{}:{} is published on its channel by another account for an older set: use that account or another \
              publish.channelPrefix",
-            want.instrument.exchange, want.instrument.tradingsymbol
+            instrument.exchange, instrument.tradingsymbol
         ))
     });
     (count, example.unwrap_or_default())
 }
 
 /// The next time at which patience ends.
-fn next(input: &PlanningInput<'_>, memory: &Memory, now: Instant) -> Option<Instant> {
-    let accounts = memory.accounts.values().filter_map(|known| known.due);
+fn next(accounts: &[AssignedAccount<'_>], memory: &Memory, now: Instant) -> Option<Instant> {
+    let due = memory.accounts.values().filter_map(|known| known.due);
     let sets = memory.sets.values().filter_map(|known| known.due);
-    let failing = input
-        .accounts
+    let failing = accounts
         .iter()
-        .filter_map(|account| account.observed.scrape.failing.as_ref());
+        .filter_map(|it| it.account.observed.scrape.failing.as_ref());
     let patience = failing.map(|failing| failing.since + PATIENCE);
-    accounts
-        .chain(sets)
+    due.chain(sets)
         .chain(patience)
         .filter(|due| *due > now)
         .min()

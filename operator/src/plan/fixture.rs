@@ -241,7 +241,7 @@ pub(crate) fn apply(observed: &mut Observed, plan: &Plan) {
             .iter_mut()
             .find(|known| known.object.meta.key == decided.key)
             .unwrap();
-        if let Delivery::Write(assignment) = &decided.assignment {
+        if let AssignmentChange::Write(assignment) = &decided.assignment {
             assignment.check().unwrap();
             account.assignment = LastAssignment::Readable {
                 assignment: Arc::clone(assignment),

@@ -2,18 +2,44 @@
 //!
 //! Owns no meaning beyond which list a number counts in. None of them outlives the pass.
 
-/// Position of an account in the order of its key.
+/// Position of an account in the order of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AccountIx(u32);
 
-impl AccountIx {
-    /// The account at this position; there are fewer than 2³² of them.
-    pub(crate) fn new(at: usize) -> Self {
-        Self(u32::try_from(at).unwrap_or(u32::MAX))
-    }
+/// Position of a set in the order of precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SetIx(u32);
 
-    /// The position.
-    pub(crate) fn at(self) -> usize {
-        self.0 as usize
-    }
+/// Number of a Redis channel, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ChannelId(u32);
+
+/// Number of the Redis that ticks go to, by its URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TargetId(u32);
+
+/// Counts in 32 bits: no list of a pass is longer.
+fn short(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
+
+macro_rules! position {
+    ($name:ident) => {
+        impl $name {
+            /// The entry at this position.
+            pub(crate) fn new(at: usize) -> Self {
+                Self(short(at))
+            }
+
+            /// The position.
+            pub(crate) fn at(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+position!(AccountIx);
+position!(SetIx);
+position!(ChannelId);
+position!(TargetId);

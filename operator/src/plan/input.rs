@@ -26,7 +26,7 @@ pub(crate) use memory::{AccountMemory, Mark, SetMemory, SuspectLists, Told};
 pub(crate) use set::SetInput;
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
-pub(crate) use validate::{Account, ChannelNaming, Choice, Set};
+pub(crate) use validate::{Account, ChannelNaming, Choice, Selector, Set};
 
 /// Every object there is.
 pub(crate) struct PlanningInput<'a> {

@@ -1,14 +1,12 @@
 //! What the planner decides. Whoever carries it out has nothing left to choose.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
-use contract::Assignment;
 use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
-use super::{Key, Memory, Workload};
+use super::{AssignmentChange, Key, Memory, Workload};
 
 /// One pass's decisions.
 #[derive(Clone, Debug)]
@@ -37,7 +35,7 @@ pub struct AccountPlan {
     /// Identity, for owner references and events.
     pub uid: String,
     /// What should lie where its process reads it.
-    pub assignment: Delivery,
+    pub assignment: AssignmentChange,
     /// What should run; `None`: what runs is left as it is.
     pub workload: Option<Workload>,
     /// Whether the process has yet to acknowledge its assignment: poke it.
@@ -49,28 +47,6 @@ pub struct AccountPlan {
     pub status: TickerAccountStatus,
     /// What that changes.
     pub change: Change,
-}
-
-/// What is to be done about an assignment.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Delivery {
-    /// Nothing may be changed, whatever lies there.
-    Leave,
-    /// This one lies there already.
-    InPlace(Arc<Assignment>),
-    /// This one must be written.
-    Write(Arc<Assignment>),
-}
-
-impl Delivery {
-    /// The assignment that should be in force, where that is known.
-    #[must_use]
-    pub fn assignment(&self) -> Option<&Arc<Assignment>> {
-        match self {
-            Self::Leave => None,
-            Self::InPlace(assignment) | Self::Write(assignment) => Some(assignment),
-        }
-    }
 }
 
 /// What becomes of one set.

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use contract::Assignment;
 
 use super::Now;
+use super::input::AccountInput;
 use super::input::Mark;
-use super::input::PlanningInput;
 use super::ready::set::Holder;
 use super::ready::{Judgement, answers};
 use super::status::set::Share;
 
 /// What is known of an account once it is judged; its sets are judged by it.
 pub(super) struct Judged<'w> {
+    pub(super) account: &'w AccountInput<'w>,
     pub(super) judgement: Judgement,
     pub(super) unasked: bool,
     /// Instruments per set.
@@ -39,12 +40,9 @@ pub(super) fn per_set(assignment: &Assignment) -> BTreeMap<&str, u32> {
 }
 
 /// Positions of the accounts that have something of a set.
-pub(super) fn holders<'w>(
-    input: &'w PlanningInput<'_>,
-    judged: &'w [Judged<'_>],
-) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
+pub(super) fn holders<'w>(judged: &'w [Judged<'_>]) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
     let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-    for (at, (account, judged)) in input.accounts.iter().zip(judged).enumerate() {
+    for (at, judged) in judged.iter().enumerate() {
         for set in judged
             .shares
             .iter()
@@ -52,7 +50,7 @@ pub(super) fn holders<'w>(
             .map(|(set, _)| *set)
         {
             holders
-                .entry((account.namespace(), set))
+                .entry((judged.account.namespace(), set))
                 .or_default()
                 .push(at);
         }
@@ -61,15 +59,15 @@ pub(super) fn holders<'w>(
 }
 
 pub(super) fn shares<'w>(
-    input: &'w PlanningInput<'_>,
     judged: &'w [Judged<'_>],
     at: &[usize],
     set: &str,
     now: Now,
 ) -> Vec<Share<'w>> {
     at.iter()
-        .filter_map(|at| Some((input.accounts.get(*at)?, judged.get(*at)?)))
-        .map(|(account, judged)| {
+        .filter_map(|at| judged.get(*at))
+        .map(|judged| {
+            let account = judged.account;
             let answer = account
                 .report()
                 .filter(|_| answers(&account.observed.scrape, now.monotonic));

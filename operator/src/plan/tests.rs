@@ -106,7 +106,7 @@ fn trouble_of_the_process_becomes_false_after_ten_seconds() {
     assert!(unknown.events.is_empty());
     assert!(matches!(
         unknown.accounts[0].assignment,
-        Delivery::InPlace(_)
+        AssignmentChange::AlreadyWritten(_)
     ));
     let lasting = plan(&world, &unknown.memory, later(start(), 15));
     assert_eq!(
@@ -151,7 +151,7 @@ fn a_name_that_is_taken_is_left_alone() {
         ("False NameTaken".into(), "False NoAccount".into())
     );
     assert!(plan.accounts[0].workload.is_none());
-    assert_eq!(plan.accounts[0].assignment, Delivery::Leave);
+    assert_eq!(plan.accounts[0].assignment, AssignmentChange::None);
 }
 
 #[test]

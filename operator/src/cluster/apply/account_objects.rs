@@ -17,7 +17,7 @@ use super::{Applier, ApplyError, FinishedWrite, WriteTarget, with_timeout};
 use crate::cluster::observe::AccountObjects;
 use crate::cluster::owned_kind::OwnedKind;
 use crate::cluster::workload::{self, Owner};
-use crate::plan::{AccountPlan, Delivery, Key, Now, Workload};
+use crate::plan::{AccountPlan, AssignmentChange, Key, Now, Workload};
 
 /// How long a write may take to come back through the watch; after that it is repeated if the watch
 /// does not show it.
@@ -72,7 +72,7 @@ impl Applier {
         now: Now,
     ) -> Vec<FinishedWrite> {
         let target = WriteTarget::Assignment(plan.key.clone());
-        let Delivery::Write(assignment) = &plan.assignment else {
+        let AssignmentChange::Write(assignment) = &plan.assignment else {
             return Vec::new();
         };
         if !owned.names_are_ours || !self.retries.may_try(&target, now.monotonic) {
@@ -103,8 +103,8 @@ impl Applier {
             return done;
         }
         // The file before the pod that reads it: a new pod then starts with its assignment.
-        let file_to_come =
-            matches!(plan.assignment, Delivery::Write(_)) && content(owned, cache).is_none();
+        let file_to_come = matches!(plan.assignment, AssignmentChange::Write(_))
+            && content(owned, cache).is_none();
         let target = WriteTarget::Workload(plan.key.clone());
         if let Some(workload) = plan.workload.as_ref().filter(|_| !file_to_come)
             && self.retries.may_try(&target, now.monotonic)

@@ -12,7 +12,7 @@ use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
 
 use super::Host;
 use crate::local::ingest_process::IngestProcess;
-use crate::plan::{AccountPlan, Delivery, Plan};
+use crate::plan::{AccountPlan, AssignmentChange, Plan};
 
 /// As large as Kubernetes lets a Secret be.
 const LARGEST_SECRET: u64 = 1024 * 1024;
@@ -46,7 +46,7 @@ impl Host {
 
     fn apply_account(&mut self, account: &AccountPlan) -> io::Result<()> {
         let name = &account.key.name;
-        if let Delivery::Write(assignment) = &account.assignment {
+        if let AssignmentChange::Write(assignment) = &account.assignment {
             let sealed = Sealed::new(assignment);
             let files = BTreeMap::from([
                 (ASSIGNMENT_FILE, sealed.gzip),

@@ -63,10 +63,28 @@ pub(crate) struct Set<'a> {
     pub(crate) stale_after: Duration,
     /// Whether it must stream nothing.
     pub(crate) paused: bool,
-    /// Instruments by token.
-    pub(crate) tokens: &'a [u32],
-    /// Instruments by `EXCHANGE:TRADINGSYMBOL`.
-    pub(crate) symbols: &'a [String],
+    /// What it selects.
+    pub(crate) selectors: Vec<Selector<'a>>,
+}
+
+impl Set<'_> {
+    /// How many names it lists.
+    pub(crate) fn names(&self) -> usize {
+        let names = self.selectors.iter().map(|selector| match selector {
+            Selector::Tokens(tokens) => tokens.len(),
+            Selector::Symbols(symbols) => symbols.len(),
+        });
+        names.sum()
+    }
+}
+
+/// One way of saying which instruments a set selects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Selector<'a> {
+    /// By token.
+    Tokens(&'a [u32]),
+    /// By `EXCHANGE:TRADINGSYMBOL`.
+    Symbols(&'a [String]),
 }
 
 /// Which accounts of its namespace a set may use.
@@ -194,8 +212,10 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
         accounts,
         stale_after: spec.stale_after.into(),
         paused: spec.paused,
-        tokens: &spec.instruments.tokens,
-        symbols: &spec.instruments.symbols,
+        selectors: vec![
+            Selector::Tokens(&spec.instruments.tokens),
+            Selector::Symbols(&spec.instruments.symbols),
+        ],
     })
 }
 

@@ -6,7 +6,8 @@ use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{BUT, Finding, Judgement};
-use crate::plan::demand::Demand;
+use crate::plan::samples::list;
+use crate::plan::selection::Request;
 
 /// What is known of a set.
 #[derive(Clone, Debug)]
@@ -79,12 +80,12 @@ pub(crate) struct Holder<'a> {
 
 impl<'a> Asked<'a> {
     /// As demanded.
-    pub(crate) fn of(demand: &'a Demand<'_>, unreadable: &'a str) -> Self {
-        match demand {
-            Demand::Unreadable(_) => Self::Unreadable(unreadable),
-            Demand::Refused { reason, message } => Self::Refused(*reason, message),
-            Demand::Held { reason, message } => Self::Held(*reason, message),
-            Demand::Wanted(wants) => Self::Wanted {
+    pub(crate) fn of(request: &'a Request<'_>, unreadable: &'a str) -> Self {
+        match request {
+            Request::Unreadable(_) => Self::Unreadable(unreadable),
+            Request::Denied { reason, message } => Self::Refused(*reason, message),
+            Request::Pending { reason, message } => Self::Held(*reason, message),
+            Request::Resolved(wants) => Self::Wanted {
                 selected: u32::try_from(wants.selection.instruments.len()).unwrap_or(u32::MAX),
                 unresolved: wants.selection.unresolved,
                 samples: &wants.selection.samples,
@@ -249,23 +250,6 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
             Finding::Holds(Reason::Streaming, count)
         }
     }
-}
-
-/// How many names a message has.
-pub(crate) const SHOWN: usize = 3;
-
-/// The first few names, for a message.
-pub(crate) fn list(samples: &[String]) -> String {
-    let mut shown = samples
-        .iter()
-        .take(SHOWN)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if samples.len() > SHOWN {
-        shown.push_str(", …");
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
 use super::{conditions, count, seconds, verdict};
-use crate::plan::deliver::believable;
+use crate::plan::assignment::believable;
 use crate::plan::input::{Account, AccountInput, live_sockets};
 use crate::plan::ready::{self, AccountFacts, Finding, Judgement, Past};
 use crate::plan::{Now, Process, Secret};
@@ -23,7 +23,7 @@ pub(crate) struct Input<'a> {
     /// Whether pods are told of changed files at once.
     pub(crate) poked: bool,
     /// Its instruments for which no other account would have room.
-    pub(crate) without_refuge: usize,
+    pub(crate) stranded: usize,
     /// The status before.
     pub(crate) previous: Option<&'a TickerAccountStatus>,
     pub(crate) past: Past<'a>,
@@ -227,10 +227,10 @@ fn capacity(spec: &Account, input: &Input<'_>) -> UndatedCondition {
         return verdict(kind, State::False, why.reason(), &why.message());
     }
     let mut message = format!("{assigned} of {capacity} places are taken");
-    if input.without_refuge > 0 {
+    if input.stranded > 0 {
         message.push_str(&format!(
             "; if this account were lost, {} instruments would find no other",
-            input.without_refuge
+            input.stranded
         ));
     }
     if assigned < capacity {

@@ -10,10 +10,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{conditions, count, seconds, verdict};
 use crate::plan::Now;
-use crate::plan::demand::Demand;
 use crate::plan::input::SetInput;
-use crate::plan::ready::set::{Asked, Freshness, Holder, SetFacts, list, set, unplaced, waiting};
+use crate::plan::ready::set::{Asked, Freshness, Holder, SetFacts, set, unplaced, waiting};
 use crate::plan::ready::{Judgement, Past, judge};
+use crate::plan::samples::list;
+use crate::plan::selection::Request;
 
 /// A set is stale when its newest tick is older than so many of its usual intervals.
 const USUAL_INTERVALS: u64 = 5;
@@ -21,7 +22,7 @@ const USUAL_INTERVALS: u64 = 5;
 /// What a set's status is made of.
 pub(crate) struct Input<'a> {
     pub(crate) view: &'a SetInput<'a>,
-    pub(crate) demand: &'a Demand<'a>,
+    pub(crate) request: &'a Request<'a>,
     /// Instruments that wait for room.
     pub(crate) waiting: u32,
     /// Instruments that an older set keeps from their channel, with an example.
@@ -57,14 +58,14 @@ struct Counts {
 
 /// The status and the judgement behind its `Ready`.
 pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judgement) {
-    let unreadable = match input.demand {
-        Demand::Unreadable(problem) => problem.to_string(),
-        Demand::Refused { .. } | Demand::Held { .. } | Demand::Wanted(_) => String::new(),
+    let unreadable = match input.request {
+        Request::Unreadable(problem) => problem.to_string(),
+        Request::Denied { .. } | Request::Pending { .. } | Request::Resolved(_) => String::new(),
     };
     let holders: Vec<Holder<'_>> = input.shares.iter().map(|share| share.holder).collect();
     let before = input.previous.cloned().unwrap_or_default();
     let counts = counts(input, &before);
-    let asked = Asked::of(input.demand, &unreadable);
+    let asked = Asked::of(input.request, &unreadable);
     let facts = SetFacts {
         asked,
         scheduled: counts.scheduled,
@@ -91,10 +92,10 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
         },
     ];
     let meta = &input.view.observed.meta;
-    let samples = match input.demand {
-        Demand::Wanted(wants) => wants.selection.samples.clone(),
-        Demand::Refused { .. } => Vec::new(),
-        Demand::Held { .. } | Demand::Unreadable(_) => before.unresolved.clone(),
+    let samples = match input.request {
+        Request::Resolved(wants) => wants.selection.samples.clone(),
+        Request::Denied { .. } => Vec::new(),
+        Request::Pending { .. } | Request::Unreadable(_) => before.unresolved.clone(),
     };
     let newest = input
         .shares
@@ -175,13 +176,13 @@ fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
 fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
     let sum = |of: fn(&Share<'_>) -> u32| input.shares.iter().map(of).fold(0, u32::saturating_add);
     let scheduled = sum(|share| share.instruments);
-    let (selected, unresolved) = match input.demand {
-        Demand::Wanted(wants) => (
+    let (selected, unresolved) = match input.request {
+        Request::Resolved(wants) => (
             count(wants.selection.instruments.len()),
             wants.selection.unresolved,
         ),
-        Demand::Refused { .. } => (names(input.view), 0),
-        Demand::Held { .. } | Demand::Unreadable(_) => (
+        Request::Denied { .. } => (names(input.view), 0),
+        Request::Pending { .. } | Request::Unreadable(_) => (
             before.selected.unwrap_or(0).max(scheduled),
             before.unresolved_count.unwrap_or(0),
         ),
@@ -197,9 +198,7 @@ fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
 
 /// How many names a set that cannot be looked up lists.
 fn names(view: &SetInput<'_>) -> u32 {
-    view.spec
-        .as_ref()
-        .map_or(0, |spec| count(spec.tokens.len() + spec.symbols.len()))
+    view.spec.as_ref().map_or(0, |spec| count(spec.names()))
 }
 
 fn resolved(asked: &Asked<'_>, counts: Counts) -> UndatedCondition {
@@ -303,7 +302,7 @@ fn resolved_at(
     samples: &[String],
     now: Now,
 ) -> Option<Time> {
-    let Demand::Wanted(_) = input.demand else {
+    let Request::Resolved(_) = input.request else {
         return before.resolved_at.clone();
     };
     let same = before.selected == Some(counts.selected)

@@ -58,7 +58,7 @@ fn the_only_account_may_be_paused() {
         message.contains("can be used (a): see the Ready condition of each"),
         "{message}"
     );
-    let Delivery::Write(assignment) = &paused.accounts[0].assignment else {
+    let AssignmentChange::Write(assignment) = &paused.accounts[0].assignment else {
         panic!("the sockets must close")
     };
     assert!(assignment.instruments.is_empty());
@@ -307,7 +307,7 @@ fn an_account_that_ends_is_emptied_and_nothing_of_it_is_made_again() {
     world.accounts[0].object.meta.deleting = true;
     let ends = plan(&world, &memory, later(start(), 1));
     assert_eq!(account_is(&ends, "a"), "False Terminating");
-    let Delivery::Write(assignment) = &ends.accounts[0].assignment else {
+    let AssignmentChange::Write(assignment) = &ends.accounts[0].assignment else {
         panic!("the sockets must close")
     };
     assert!(assignment.instruments.is_empty());
@@ -317,7 +317,7 @@ fn an_account_that_ends_is_emptied_and_nothing_of_it_is_made_again() {
     // Its objects go before it does.
     world.accounts[0].assignment = LastAssignment::Absent;
     let gone = plan(&world, &ends.memory, later(start(), 2));
-    assert_eq!(gone.accounts[0].assignment, Delivery::Leave);
+    assert_eq!(gone.accounts[0].assignment, AssignmentChange::None);
 }
 
 #[test]

@@ -100,7 +100,7 @@ proptest! {
         apply(&mut world, &first);
         for memory in [first.memory, Memory::default()] {
             let again = plan(&world, &memory, start());
-            prop_assert!(again.accounts.iter().all(|account| matches!(account.assignment, Delivery::InPlace(_))));
+            prop_assert!(again.accounts.iter().all(|account| matches!(account.assignment, AssignmentChange::AlreadyWritten(_))));
         }
     }
 

@@ -43,7 +43,10 @@ fn without_a_table_nothing_comes_and_nothing_goes() {
         assert_eq!(is(&plan, "s"), "True Streaming");
         assert_eq!(is(&plan, "new"), "Unknown InstrumentsUnavailable");
         assert!(reason(&plan, "new").2.contains("502 Bad Gateway"));
-        assert!(matches!(plan.accounts[0].assignment, Delivery::InPlace(_)));
+        assert!(matches!(
+            plan.accounts[0].assignment,
+            AssignmentChange::AlreadyWritten(_)
+        ));
     }
     world.tables = tables;
     run(&mut world, start());
@@ -124,7 +127,7 @@ fn an_unreadable_account_is_left_alone() {
     let plan = plan(&world, &memory, start());
     assert_eq!(
         (account_is(&plan, "a"), &plan.accounts[0].assignment),
-        ("False Invalid".into(), &Delivery::Leave)
+        ("False Invalid".into(), &AssignmentChange::None)
     );
     assert!(plan.accounts[0].workload.is_none());
     apply(&mut world, &plan);
@@ -150,7 +153,7 @@ fn an_assignment_that_cannot_be_read_is_made_anew_only_from_full_knowledge() {
     world.sets[1].spec = Err(unreadable());
     assert_eq!(
         plan(&world, &Memory::default(), start()).accounts[0].assignment,
-        Delivery::Leave
+        AssignmentChange::None
     );
     world.sets[1] = aged("t", 1, &equities(3..5), &[]);
     run(&mut world, start());

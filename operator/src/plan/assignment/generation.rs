@@ -11,9 +11,8 @@ use contract::report::AppliedAssignment;
 use contract::{Assignment, Shape};
 use rustc_hash::FxHasher;
 
-use super::input::AccountInput;
-use super::input::Mark;
-use super::{Delivery, LastAssignment};
+use super::change::AssignmentChange;
+use crate::plan::input::{AccountInput, LastAssignment, Mark};
 
 /// A generation beyond this is no generation: somebody wrote it by hand, or a process lies. The API
 /// server keeps 63 bits, and JSON readers 53.
@@ -26,7 +25,7 @@ pub(crate) fn believable(generation: u64) -> Option<u64> {
 
 /// What is to be done so that `wanted` is in force: a new generation when its content is new, or
 /// when the process would refuse the old one because it has seen a later or another one.
-pub(crate) fn deliver(account: &AccountInput<'_>, mut wanted: Assignment) -> Delivery {
+pub(super) fn change(account: &AccountInput<'_>, mut wanted: Assignment) -> AssignmentChange {
     let uid = account.uid();
     let there = match &account.observed.assignment {
         LastAssignment::Readable { assignment, sha256 } if assignment.account.uid == uid => {
@@ -64,14 +63,14 @@ pub(crate) fn deliver(account: &AccountInput<'_>, mut wanted: Assignment) -> Del
                 if assignment.generation == base.generation && !assignment.same_content(base) => {}
             Some((assignment, sha256)) if assignment.generation == base.generation => {
                 if !contradicts(applied, assignment.generation, sha256) {
-                    return Delivery::InPlace(Arc::clone(assignment));
+                    return AssignmentChange::AlreadyWritten(Arc::clone(assignment));
                 }
             }
-            _ => return Delivery::Write(Arc::clone(base)),
+            _ => return AssignmentChange::Write(Arc::clone(base)),
         }
     }
     wanted.generation = newest.map_or(1, |newest| newest.saturating_add(1));
-    Delivery::Write(Arc::new(wanted))
+    AssignmentChange::Write(Arc::new(wanted))
 }
 
 /// Whether the process runs something else under the same generation.

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use contract::Shape;
 use kite::{Instrument, InstrumentType};
 
-use super::input::ChannelNaming;
 use crate::instruments::InstrumentTable;
+use crate::plan::input::ChannelNaming;
 
 /// What indices are called as underlyings, where that is not their tradingsymbol.
 const UNDERLYINGS: [(&str, &str); 7] = [
@@ -24,16 +24,67 @@ const UNDERLYINGS: [(&str, &str); 7] = [
 /// What channels begin with, where neither the set nor an underlying says so.
 const PREFIX: &str = "ticker";
 
-/// Where one instrument's ticks go for one set.
+/// A channel with what its name was made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
+pub(crate) struct ChannelRoute {
     /// The Redis channel.
     pub(crate) channel: String,
     /// The shape its readers expect.
     pub(crate) shape: Shape,
-    /// The slug in the channel's name, where it is made from the underlying. Nothing for a name
-    /// without letters or digits, which can have no channel.
-    pub(crate) slug: Option<String>,
+    /// The underlying in the channel's name, where one is.
+    pub(crate) slug: Option<Slug>,
+}
+
+/// An underlying as part of a channel's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slug {
+    /// What stands in the name. Nothing for an underlying without letters or digits, which can have
+    /// no channel.
+    pub(crate) slug: String,
+    pub(crate) underlying: String,
+}
+
+/// The kinds of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Options of an underlying, and its futures where a set says so.
+    Options,
+    /// Futures of an underlying.
+    Futures,
+    /// An index with derivatives.
+    Underlying,
+    /// Indices without derivatives.
+    Indices,
+    /// Shares.
+    Equity,
+}
+
+impl Kind {
+    /// Whether each underlying has a channel of this kind to itself.
+    pub(crate) fn is_of_underlying(self) -> bool {
+        match self {
+            Self::Options | Self::Futures | Self::Underlying => true,
+            Self::Indices | Self::Equity => false,
+        }
+    }
+
+    /// At the end of a channel's name.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Options => "options",
+            Self::Futures => "futures",
+            Self::Underlying => "underlying",
+            Self::Indices => "indices",
+            Self::Equity => "equity",
+        }
+    }
+
+    fn shape(self) -> Shape {
+        match self {
+            Self::Underlying | Self::Indices => Shape::Underlying,
+            Self::Options | Self::Futures | Self::Equity => Shape::Contract,
+        }
+    }
 }
 
 /// `symbol` of an instrument's ticks: the normalised underlying, or the tradingsymbol where there is
@@ -56,41 +107,45 @@ pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
     }
 }
 
-/// Where the ticks of `instrument` go for a set that names its channels so.
-pub(crate) fn route(
+/// The kind of channel that the ticks of an instrument of this `symbol` go to.
+pub(crate) fn kind(
     instrument: &Instrument,
+    symbol: &str,
     table: &InstrumentTable,
     naming: ChannelNaming<'_>,
-) -> Route {
-    let (kind, shape, of_underlying) = match instrument.instrument_type {
-        InstrumentType::Call | InstrumentType::Put => ("options", Shape::Contract, true),
-        InstrumentType::Future if naming.futures_with_options => ("options", Shape::Contract, true),
-        InstrumentType::Future => ("futures", Shape::Contract, true),
-        InstrumentType::Equity if instrument.is_index() => {
-            if table.has_derivatives(&symbol(instrument)) {
-                ("underlying", Shape::Underlying, true)
-            } else {
-                ("indices", Shape::Underlying, false)
-            }
-        }
-        InstrumentType::Equity => ("equity", Shape::Contract, false),
-    };
+) -> Kind {
+    match instrument.instrument_type {
+        InstrumentType::Call | InstrumentType::Put => Kind::Options,
+        InstrumentType::Future if naming.futures_with_options => Kind::Options,
+        InstrumentType::Future => Kind::Futures,
+        InstrumentType::Equity if !instrument.is_index() => Kind::Equity,
+        InstrumentType::Equity if table.has_derivatives(symbol) => Kind::Underlying,
+        InstrumentType::Equity => Kind::Indices,
+    }
+}
+
+/// The channel of this kind for instruments of `symbol`, for a set that names its channels so.
+pub(crate) fn name(kind: Kind, symbol: &str, naming: ChannelNaming<'_>) -> ChannelRoute {
+    let (shape, end) = (kind.shape(), kind.as_str());
     match naming.prefix {
-        Some(prefix) => Route {
-            channel: format!("{prefix}:{kind}"),
+        Some(prefix) => ChannelRoute {
+            channel: format!("{prefix}:{end}"),
             shape,
             slug: None,
         },
-        None if of_underlying => {
-            let slug = slug(&symbol(instrument));
-            Route {
-                channel: format!("{PREFIX}:{slug}:{kind}"),
+        None if kind.is_of_underlying() => {
+            let slug = slug(symbol);
+            ChannelRoute {
+                channel: format!("{PREFIX}:{slug}:{end}"),
                 shape,
-                slug: Some(slug),
+                slug: Some(Slug {
+                    slug,
+                    underlying: symbol.to_owned(),
+                }),
             }
         }
-        None => Route {
-            channel: format!("{PREFIX}:{kind}"),
+        None => ChannelRoute {
+            channel: format!("{PREFIX}:{end}"),
             shape,
             slug: None,
         },
@@ -124,6 +179,15 @@ mod tests {
             prefix: Some(prefix),
             futures_with_options: false,
         }
+    }
+
+    fn route(
+        instrument: &Instrument,
+        table: &InstrumentTable,
+        naming: ChannelNaming<'_>,
+    ) -> ChannelRoute {
+        let symbol = symbol(instrument);
+        name(kind(instrument, &symbol, table, naming), &symbol, naming)
     }
 
     #[test]

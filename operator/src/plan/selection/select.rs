@@ -1,44 +1,55 @@
-//! What a set's names mean today.
+//! What a set's selectors mean today.
 //!
 //! Owns the lookup of tokens and symbols. A name without a row is counted, never guessed.
 
 use std::borrow::Cow;
 
 use crds::set::MAX_UNRESOLVED_SAMPLES;
-use kite::{Instrument, Token};
+use kite::Token;
 
-use super::input::Set;
-use crate::instruments::InstrumentTable;
+use crate::instruments::{InstrumentTable, RowIx};
+use crate::plan::input::Selector;
 
 /// What a set selects.
 #[derive(Debug, Default)]
-pub(crate) struct Selection<'t> {
+pub(crate) struct Selection {
     /// The instruments, each once, by token.
-    pub(crate) instruments: Vec<&'t Instrument>,
+    pub(crate) instruments: Vec<RowIx>,
     /// How many names have no row.
     pub(crate) unresolved: u32,
     /// The first few of them, sorted.
     pub(crate) samples: Vec<String>,
 }
 
-/// Looks a set's names up.
-pub(crate) fn select<'t>(set: &Set<'_>, table: &'t InstrumentTable) -> Selection<'t> {
-    let mut instruments = Vec::with_capacity(set.tokens.len() + set.symbols.len());
+/// Looks up what selectors name.
+pub(crate) fn select(selectors: &[Selector<'_>], table: &InstrumentTable) -> Selection {
+    let mut instruments = Vec::new();
     let mut missing: Vec<Cow<'_, str>> = Vec::new();
-    for token in set.tokens {
-        match table.by_token(Token(*token)) {
-            Some(row) => instruments.push(row),
-            None => missing.push(Cow::Owned(token.to_string())),
+    for selector in selectors {
+        match selector {
+            Selector::Tokens(tokens) => {
+                instruments.reserve(tokens.len());
+                for token in *tokens {
+                    match table.row_of_token(Token(*token)) {
+                        Some(row) => instruments.push(row),
+                        None => missing.push(Cow::Owned(token.to_string())),
+                    }
+                }
+            }
+            Selector::Symbols(symbols) => {
+                instruments.reserve(symbols.len());
+                for symbol in *symbols {
+                    match table.row_of_symbol(symbol) {
+                        Some(row) => instruments.push(row),
+                        None => missing.push(Cow::Borrowed(symbol)),
+                    }
+                }
+            }
         }
     }
-    for symbol in set.symbols {
-        match table.by_symbol(symbol) {
-            Some(row) => instruments.push(row),
-            None => missing.push(Cow::Borrowed(symbol)),
-        }
-    }
-    instruments.sort_unstable_by_key(|row| row.token);
-    instruments.dedup_by_key(|row| row.token);
+    // Rows are in the order of tokens.
+    instruments.sort_unstable();
+    instruments.dedup();
     missing.sort_unstable();
     missing.dedup();
     Selection {
@@ -65,11 +76,11 @@ mod tests {
             &[256_265, 408_065, 408_065],
             &["NSE:INFY", "NSE:NIFTY 50"],
         );
-        let selection = select(&input::set_spec(&set).unwrap(), &table);
+        let selection = select(&input::set_spec(&set).unwrap().selectors, &table);
         let tokens: Vec<u32> = selection
             .instruments
             .iter()
-            .map(|row| row.token.0)
+            .map(|row| table.get(*row).unwrap().token.0)
             .collect();
         assert_eq!((tokens, selection.unresolved), (vec![256_265, 408_065], 0));
     }
@@ -84,7 +95,7 @@ mod tests {
             .chain(["NSE:INFY", "NSE:NONE00"])
             .collect();
         let set = fixture::set("s", &[7, 7], &names);
-        let selection = select(&input::set_spec(&set).unwrap(), &table);
+        let selection = select(&input::set_spec(&set).unwrap().selectors, &table);
         assert_eq!((selection.instruments.len(), selection.unresolved), (1, 13));
         assert_eq!(selection.samples.len(), 10);
         assert_eq!(

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use kite::Mode;
+
 use super::*;
 use crate::plan::fixture::{self, edit, equities, observed, run, start};
 use crate::plan::{LastAssignment, Observed, plan};

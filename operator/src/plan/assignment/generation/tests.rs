@@ -1,6 +1,6 @@
 use super::*;
 use crate::plan::fixture::{self, apply, edit, equities, observed, run, start, stream};
-use crate::plan::{Delivery, Memory, Observed, Plan, plan};
+use crate::plan::{AssignmentChange, Memory, Observed, Plan, plan};
 use contract::Sealed;
 
 fn world() -> Observed {
@@ -12,7 +12,7 @@ fn world() -> Observed {
 
 fn written(plan: &Plan) -> &Assignment {
     match &plan.accounts[0].assignment {
-        Delivery::Write(assignment) => assignment,
+        AssignmentChange::Write(assignment) => assignment,
         other => panic!("must be written: {other:?}"),
     }
 }
@@ -40,7 +40,7 @@ fn the_first_generation_is_one_and_only_content_makes_another() {
     apply(&mut world, &first);
     let second = plan(&world, &first.memory, start());
     assert!(
-        matches!(&second.accounts[0].assignment, Delivery::InPlace(same) if same.generation == 1)
+        matches!(&second.accounts[0].assignment, AssignmentChange::AlreadyWritten(same) if same.generation == 1)
     );
     edit(&mut world.sets[0], |spec| {
         spec.instruments.tokens.push(fixture::FIRST_EQUITY + 9);

@@ -1,0 +1,51 @@
+//! The assignment of one account as a document.
+//!
+//! Owns everything of it but its rows, and which version is written.
+
+use contract::{Account, Assignment};
+
+use super::rows::Written;
+use crate::plan::input::{Account as Spec, AccountInput};
+
+/// What an account should stream. The generation is still that of the base, or 0.
+pub(super) fn document(account: &AccountInput<'_>, spec: &Spec, rows: Written) -> Assignment {
+    let key = &account.observed.object.meta.key;
+    Assignment {
+        version: version(
+            contract::ASSIGNMENT_VERSIONS,
+            account.reads(),
+            account.base.map(|base| base.version),
+        ),
+        generation: account.base.map_or(0, |base| base.generation),
+        account: Account {
+            name: key.name.clone(),
+            namespace: (!key.namespace.is_empty()).then(|| key.namespace.clone()),
+            uid: account.uid().to_owned(),
+            mock: spec.mock,
+        },
+        websocket: spec.websocket.clone(),
+        redis_url: spec.redis_url.clone(),
+        connections: spec.connections,
+        tokens_per_connection: spec.tokens_per_connection,
+        order_updates: spec.order_updates,
+        sets: rows.sets,
+        channels: rows.channels,
+        keeps: rows.keeps,
+        instruments: rows.instruments,
+    }
+}
+
+/// The newest of `ours` that the process reads too. Without a report the version that was written
+/// last: the process may be one that reads no newer one. Where nothing is common the newest counts,
+/// and the account's status says why it is not taken up.
+fn version(ours: &[u32], theirs: Option<&[u32]>, last: Option<u32>) -> u32 {
+    let fits = |version: &&u32| match theirs {
+        Some(theirs) => theirs.contains(version),
+        None => last == Some(**version),
+    };
+    let chosen = ours.iter().filter(fits).max().or(ours.iter().max());
+    chosen.copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

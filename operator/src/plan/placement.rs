@@ -1,0 +1,16 @@
+//! Where everything is: which account streams which token, and why.
+//!
+//! Owns what stays whatever is asked for, who publishes on which channel, and what would find no
+//! room. Must not say what a row of an assignment looks like.
+
+mod channels;
+mod failover_capacity;
+mod held_over;
+mod input;
+mod solver;
+
+pub(crate) use channels::ChannelRegister;
+pub(crate) use failover_capacity::stranded;
+pub(crate) use held_over::{HeldOverSets, RetainedAccount, retain};
+pub(crate) use input::{PlacedSet, place};
+pub(crate) use solver::Outcome;

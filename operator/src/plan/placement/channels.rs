@@ -1,0 +1,180 @@
+//! Redis channels and who may be on them: what an older set has settled stands.
+//!
+//! Owns the numbers of channels and of Redis servers. Must not choose accounts.
+
+use std::collections::HashMap;
+
+use contract::Assignment;
+use rustc_hash::FxHashMap;
+
+use super::held_over::RetainedAccount;
+use crate::plan::ids::{AccountIx, ChannelId, TargetId};
+use crate::plan::input::AccountInput;
+use crate::plan::selection::{ChannelRoute, Resolved, RoutedInstrument, Slug};
+
+/// What is on which channel of which Redis.
+#[derive(Debug, Default)]
+pub(crate) struct ChannelRegister {
+    channels: FxHashMap<String, ChannelId>,
+    targets: HashMap<String, TargetId>,
+    /// Whether a channel carries ticks that are not real.
+    mock: FxHashMap<(TargetId, ChannelId), bool>,
+    /// The underlying behind a slug.
+    slugs: FxHashMap<(TargetId, String), String>,
+}
+
+/// The channels of one set, by [`crate::plan::selection::RouteIx`]: nothing where an older set keeps
+/// it from one.
+#[derive(Debug, Default)]
+pub(crate) struct SetChannels {
+    ids: Vec<Option<ChannelId>>,
+    /// Why it cannot have the first that it cannot have, for people.
+    pub(super) clash: Option<String>,
+}
+
+impl SetChannels {
+    /// The channel of an instrument, if the set may publish on it.
+    pub(super) fn id(&self, routed: &RoutedInstrument) -> Option<ChannelId> {
+        self.ids.get(routed.route.at()).copied()?
+    }
+}
+
+impl ChannelRegister {
+    /// With the channels of rows that stay, before any set asks for them.
+    pub(crate) fn of(accounts: &[RetainedAccount<'_>]) -> Self {
+        let mut register = Self::default();
+        for account in accounts {
+            register.note(account);
+        }
+        register
+    }
+
+    /// The number of a channel.
+    pub(super) fn channel(&mut self, name: &str) -> ChannelId {
+        if let Some(known) = self.channels.get(name) {
+            return *known;
+        }
+        let id = ChannelId::new(self.channels.len());
+        self.channels.insert(name.to_owned(), id);
+        id
+    }
+
+    /// The number of the Redis that an account's ticks go to, once the plan is carried out; nothing
+    /// where that cannot be told.
+    pub(super) fn target(&mut self, account: &AccountInput<'_>) -> Option<TargetId> {
+        let url = match (&account.spec, account.base) {
+            (_, Some(base)) => redis_url(account, base),
+            (Ok(spec), None) => &spec.redis_url,
+            (Err(_), None) => return None,
+        };
+        Some(self.target_of(url))
+    }
+
+    fn target_of(&mut self, url: &str) -> TargetId {
+        if let Some(known) = self.targets.get(url) {
+            return *known;
+        }
+        let id = TargetId::new(self.targets.len());
+        self.targets.insert(url.to_owned(), id);
+        id
+    }
+
+    fn note(&mut self, retained: &RetainedAccount<'_>) {
+        let account = &retained.account;
+        let Some(base) = account.base else { return };
+        let target = self.target_of(redis_url(account, base));
+        let rows = retained.rows.iter();
+        for output in rows
+            .filter_map(|at| base.instruments.get(*at))
+            .flat_map(|row| &row.outputs)
+        {
+            if let Some(name) = base.channels.get(usize::from(output.channel)) {
+                let channel = self.channel(name);
+                self.mock
+                    .entry((target, channel))
+                    .or_insert(base.account.mock);
+            }
+        }
+    }
+
+    /// The channels that a set may publish on. Sets ask in the order of their age.
+    pub(super) fn ask(
+        &mut self,
+        resolved: &Resolved<'_>,
+        accounts: &[RetainedAccount<'_>],
+    ) -> SetChannels {
+        let account = |at: &AccountIx| accounts[at.at()].account.spec.as_ref().ok();
+        let mut targets: Vec<TargetId> = resolved
+            .allowed
+            .iter()
+            .filter_map(account)
+            .map(|spec| self.target_of(&spec.redis_url))
+            .collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let mut found = SetChannels::default();
+        for route in &resolved.routes.channels {
+            let channel = self.channel(&route.channel);
+            match self.precedence(route, channel, &targets, resolved.mock) {
+                Ok(()) => found.ids.push(Some(channel)),
+                Err(why) => {
+                    found.ids.push(None);
+                    found.clash.get_or_insert(why);
+                }
+            }
+        }
+        found
+    }
+
+    fn precedence(
+        &mut self,
+        route: &ChannelRoute,
+        channel: ChannelId,
+        targets: &[TargetId],
+        mock: bool,
+    ) -> Result<(), String> {
+        for target in targets {
+            if let Some(slug) = &route.slug {
+                self.check_slug(*target, slug)?;
+            }
+            if *self.mock.entry((*target, channel)).or_insert(mock) != mock {
+                return Err(format!(
+                    "{} carries {} ticks of an older set: set another publish.channelPrefix or redis.url",
+                    route.channel,
+                    if mock { "real" } else { "mock" }
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_slug(&mut self, target: TargetId, slug: &Slug) -> Result<(), String> {
+        let Slug {
+            slug,
+            underlying: symbol,
+        } = slug;
+        if slug.is_empty() {
+            return Err(format!(
+                "{symbol} has no letter or digit to name a channel: set publish.channelPrefix"
+            ));
+        }
+        let first = self
+            .slugs
+            .entry((target, slug.clone()))
+            .or_insert_with(|| symbol.clone());
+        if first == symbol {
+            return Ok(());
+        }
+        Err(format!(
+            "{symbol} and {first} would both be on ticker:{slug}: set publish.channelPrefix"
+        ))
+    }
+}
+
+/// Where its ticks go once the plan is carried out.
+fn redis_url<'w>(account: &'w AccountInput<'_>, base: &'w Assignment) -> &'w str {
+    match &account.spec {
+        Ok(spec) if !account.eligibility.is_frozen() => &spec.redis_url,
+        _ => &base.redis_url,
+    }
+}

@@ -1,0 +1,101 @@
+//! Rows that stay although nobody can ask for them now.
+//!
+//! Owns which they are. Must not choose places.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use contract::{Assignment, Row};
+
+use crate::plan::input::{AccountInput, SetInput, Table};
+use crate::plan::selection::Request;
+
+/// An account and what it keeps whatever is asked for.
+pub(crate) struct RetainedAccount<'a> {
+    pub(crate) account: AccountInput<'a>,
+    /// Positions of rows of its base.
+    pub(crate) rows: Vec<usize>,
+}
+
+/// Sets that cannot be asked and keep what they have, by namespace and name.
+pub(crate) struct HeldOverSets<'s>(HashSet<(&'s str, &'s str)>);
+
+impl<'s> HeldOverSets<'s> {
+    /// Those of `sets`.
+    pub(crate) fn of<'a: 's>(
+        sets: impl Iterator<Item = (&'s SetInput<'a>, &'s Request<'a>)>,
+    ) -> Self {
+        let held = sets.filter(|(_, request)| request.holds_over());
+        Self(held.map(|(set, _)| (set.namespace(), set.name())).collect())
+    }
+
+    /// Whether the set of this name keeps what it has.
+    pub(crate) fn contains(&self, namespace: &str, name: &str) -> bool {
+        self.0.contains(&(namespace, name))
+    }
+}
+
+/// Finds the rows that an account keeps.
+pub(crate) fn retain<'a>(
+    account: AccountInput<'a>,
+    sets: &HeldOverSets<'_>,
+) -> RetainedAccount<'a> {
+    let rows = rows(&account, sets);
+    RetainedAccount { account, rows }
+}
+
+fn rows(account: &AccountInput<'_>, sets: &HeldOverSets<'_>) -> Vec<usize> {
+    let frozen = account.eligibility.is_frozen();
+    let goes_on = |base: &&Arc<Assignment>| {
+        account.eligibility.suspension().is_none() && is_same_market(account, base)
+    };
+    let Some(base) = account.base.filter(|base| frozen || goes_on(base)) else {
+        return Vec::new();
+    };
+    let stays: Vec<bool> = base
+        .sets
+        .iter()
+        .map(|set| sets.contains(account.namespace(), set))
+        .collect();
+    if !frozen && !stays.contains(&true) {
+        return Vec::new();
+    }
+    let is_held = |row: &Row| {
+        let mut sets = row.sets.iter();
+        sets.any(|set| stays.get(usize::from(*set)) == Some(&true))
+    };
+    base.instruments
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| frozen || (is_held(row) && is_current(account, row)))
+        .map(|(at, _)| at)
+        .take(room(account, base))
+        .collect()
+}
+
+fn room(account: &AccountInput<'_>, base: &Assignment) -> usize {
+    match &account.spec {
+        Ok(spec) if !account.eligibility.is_frozen() => spec.capacity(),
+        _ => base.instruments.len(),
+    }
+}
+
+/// Whether the account still dials what its rows were looked up for: rows of the real market have no
+/// business on a simulator, nor its ticks on their channels.
+fn is_same_market(account: &AccountInput<'_>, base: &Assignment) -> bool {
+    account
+        .spec
+        .as_ref()
+        .is_ok_and(|spec| (&spec.websocket, spec.mock) == (&base.websocket, base.account.mock))
+}
+
+/// Whether Kite still means the same instrument by the row's token, as far as is known: tokens are
+/// given to other instruments over time.
+fn is_current(account: &AccountInput<'_>, row: &Row) -> bool {
+    let (Some(Table::Loaded(table)), None) = (account.table, &account.suspect_list) else {
+        return true;
+    };
+    table
+        .by_token(row.token)
+        .is_some_and(|now| *now.exchange == row.exchange && *now.tradingsymbol == row.tradingsymbol)
+}

@@ -1,0 +1,313 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn slot(capacity: usize) -> AccountSlot {
+    AccountSlot {
+        capacity,
+        ..AccountSlot::default()
+    }
+}
+
+fn accounts(at: impl IntoIterator<Item = usize>) -> Vec<AccountIx> {
+    at.into_iter().map(AccountIx::new).collect()
+}
+
+fn items(tokens: impl IntoIterator<Item = u32>, channel: u32) -> Vec<Item> {
+    tokens
+        .into_iter()
+        .map(|token| Item {
+            token: Token(token),
+            channel: ChannelId::new(channel as usize),
+        })
+        .collect()
+}
+
+fn request(allowed: &[usize], tokens: impl IntoIterator<Item = u32>) -> SetRequest {
+    SetRequest {
+        allowed: accounts(allowed.iter().copied()),
+        items: items(tokens, 0),
+    }
+}
+
+/// Where an item was placed.
+fn account(outcome: &Outcome) -> Option<AccountIx> {
+    match outcome {
+        Outcome::Placed(account, _) => Some(*account),
+        Outcome::Waiting | Outcome::Conflict => None,
+    }
+}
+
+/// How many of a request's wants each site got, and how many wait.
+fn shares(outcomes: &[Outcome], slots: usize) -> (Vec<usize>, usize) {
+    let count = |of| outcomes.iter().filter(|outcome| **outcome == of).count();
+    let placed = |at| {
+        let here = outcomes
+            .iter()
+            .filter(|it| account(it) == Some(AccountIx::new(at)));
+        here.count()
+    };
+    ((0..slots).map(placed).collect(), count(Outcome::Waiting))
+}
+
+#[test]
+fn a_set_goes_whole_where_it_fits_best() {
+    let outcomes = place(
+        &[slot(100), slot(12), slot(9)],
+        &[request(&[0, 1, 2], 0..10)],
+    );
+    assert_eq!(shares(&outcomes[0], 3), (vec![0, 10, 0], 0));
+}
+
+#[test]
+fn a_set_that_fits_nowhere_is_split_and_the_rest_waits() {
+    let outcomes = place(&[slot(4), slot(6)], &[request(&[0, 1], 0..12)]);
+    assert_eq!(shares(&outcomes[0], 2), (vec![4, 6], 2));
+}
+
+#[test]
+fn what_is_added_to_a_set_joins_it() {
+    let before = [request(&[0, 1], 0..5)];
+    let slots = settled(
+        &[slot(100), slot(10)],
+        &before,
+        &place(&[slot(100), slot(10)], &before),
+    );
+    let outcomes = place(&slots, &[request(&[0, 1], 0..8)]);
+    assert_eq!(shares(&outcomes[0], 2), (vec![0, 8], 0));
+}
+
+#[test]
+fn the_older_set_is_served_first_and_keeps_more_when_an_account_shrinks() {
+    let requests = [request(&[0], 0..4), request(&[0], 10..14)];
+    let outcomes = place(&[slot(6)], &requests);
+    assert_eq!(
+        (shares(&outcomes[0], 1), shares(&outcomes[1], 1)),
+        ((vec![4], 0), (vec![2], 2))
+    );
+    let mut slots = settled(&[slot(8)], &requests, &place(&[slot(8)], &requests));
+    slots[0].capacity = 5;
+    let outcomes = place(&slots, &requests);
+    assert_eq!(
+        (shares(&outcomes[0], 1), shares(&outcomes[1], 1)),
+        ((vec![4], 0), (vec![1], 3))
+    );
+}
+
+#[test]
+fn a_token_of_two_sets_takes_one_place() {
+    let outcomes = place(&[slot(5)], &[request(&[0], 0..5), request(&[0], 0..5)]);
+    assert_eq!(shares(&outcomes[1], 1), (vec![5], 0));
+}
+
+#[test]
+fn one_token_on_one_channel_has_one_publisher() {
+    // Only an account that both may use can serve both.
+    let outcomes = place(
+        &[slot(9), slot(9)],
+        &[
+            request(&[0], 0..2),
+            request(&[1], 0..2),
+            request(&[0, 1], 0..2),
+        ],
+    );
+    assert_eq!(outcomes[1], [Outcome::Conflict; 2]);
+    assert_eq!(
+        outcomes[2],
+        [Outcome::Placed(AccountIx::new(0), Reason::Shared); 2]
+    );
+    // On another channel, or in another Redis, there is nothing to share.
+    let other = SetRequest {
+        allowed: accounts([1]),
+        items: items(0..2, 1),
+    };
+    assert_eq!(
+        place(&[slot(9), slot(9)], &[request(&[0], 0..2), other])[1],
+        [Outcome::Placed(AccountIx::new(1), Reason::Room); 2]
+    );
+    let elsewhere = AccountSlot {
+        target: Some(TargetId::new(1)),
+        ..slot(9)
+    };
+    assert_eq!(
+        place(
+            &[slot(9), elsewhere],
+            &[request(&[0], 0..2), request(&[1], 0..2)]
+        )[1],
+        [Outcome::Placed(AccountIx::new(1), Reason::Room); 2]
+    );
+}
+
+#[test]
+fn a_slot_that_a_conflict_frees_serves_who_waits() {
+    // The younger set holds token 1 on site 1; the older one now claims its channel on site 0.
+    let held = Current {
+        token: Token(1),
+        sets: vec![SetIx::new(2)],
+        fixed: None,
+    };
+    let slots = [
+        slot(5),
+        AccountSlot {
+            current: vec![held],
+            ..slot(1)
+        },
+    ];
+    let requests = [request(&[0], [1]), request(&[1], [7]), request(&[1], [1])];
+    let outcomes = place(&slots, &requests);
+    assert_eq!(
+        outcomes[1],
+        [Outcome::Placed(AccountIx::new(1), Reason::Room)]
+    );
+    assert_eq!(outcomes[2], [Outcome::Conflict]);
+}
+
+#[test]
+fn nothing_comes_to_or_goes_from_a_frozen_account() {
+    let held = vec![Current {
+        token: Token(1),
+        sets: vec![SetIx::new(0)],
+        fixed: Some(vec![ChannelId::new(0)]),
+    }];
+    let frozen = AccountSlot {
+        frozen: true,
+        current: held,
+        ..slot(5)
+    };
+    let outcomes = place(&[frozen, slot(5)], &[request(&[1], [1, 2])]);
+    assert_eq!(
+        outcomes[0],
+        [
+            Outcome::Placed(AccountIx::new(0), Reason::Kept),
+            Outcome::Placed(AccountIx::new(1), Reason::Room)
+        ]
+    );
+}
+
+const ACCOUNTS: usize = 4;
+
+prop_compose! {
+    fn any_request()(
+        allowed in proptest::collection::btree_set(0..ACCOUNTS, 0..=ACCOUNTS),
+        tokens in proptest::collection::btree_set(0_u32..60, 0..40),
+        channel in 0_u32..2,
+    ) -> SetRequest {
+        SetRequest { allowed: accounts(allowed), items: items(tokens, channel) }
+    }
+}
+
+prop_compose! {
+    fn any_slots()(capacities in proptest::collection::vec((0_usize..40, 0_usize..2), ACCOUNTS)) -> Vec<AccountSlot> {
+        capacities.into_iter().map(|(capacity, target)| AccountSlot { capacity, target: Some(TargetId::new(target)), ..AccountSlot::default() }).collect()
+    }
+}
+
+/// What must hold whatever was asked for.
+fn check(
+    slots: &[AccountSlot],
+    requests: &[SetRequest],
+    outcomes: &[Vec<Outcome>],
+) -> Result<(), TestCaseError> {
+    let after = settled(slots, requests, outcomes);
+    let mut publishers = std::collections::BTreeMap::new();
+    for (request, outcomes) in requests.iter().zip(outcomes) {
+        prop_assert_eq!(request.items.len(), outcomes.len());
+        for (want, outcome) in request.items.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Placed(at, _) => {
+                    prop_assert!(request.allows(*at));
+                    let channel = (slots[at.at()].target, want.channel, want.token);
+                    prop_assert_eq!(*publishers.entry(channel).or_insert(*at), *at);
+                }
+                Outcome::Waiting | Outcome::Conflict => {}
+            }
+        }
+    }
+    for (site, after) in slots.iter().zip(&after) {
+        prop_assert!(after.current.len() <= site.capacity);
+    }
+    for (request, outcomes) in requests.iter().zip(outcomes) {
+        for (want, outcome) in request.items.iter().zip(outcomes) {
+            let claimed = |site: &AccountIx| {
+                publishers.contains_key(&(slots[site.at()].target, want.channel, want.token))
+            };
+            let room =
+                |site: &AccountIx| after[site.at()].current.len() < slots[site.at()].capacity;
+            match outcome {
+                // Waiting means that no account with room could take it.
+                Outcome::Waiting => {
+                    prop_assert!(
+                        !request
+                            .allowed
+                            .iter()
+                            .any(|site| room(site) && !claimed(site))
+                    );
+                }
+                Outcome::Conflict => prop_assert!(request.allowed.iter().all(claimed)),
+                Outcome::Placed(..) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn caps_hold_and_every_channel_has_one_publisher(
+        slots in any_slots(), requests in proptest::collection::vec(any_request(), 0..6),
+    ) {
+        let outcomes = place(&slots, &requests);
+        check(&slots, &requests, &outcomes)?;
+        // Carried out, the same is decided again.
+        let after = settled(&slots, &requests, &outcomes);
+        let again = place(&after, &requests);
+        for (was, is) in outcomes.iter().flatten().zip(again.iter().flatten()) {
+            prop_assert_eq!(account(was), account(is));
+            match is {
+                Outcome::Placed(_, reason) => prop_assert_eq!(*reason, Reason::Kept),
+                Outcome::Waiting | Outcome::Conflict => prop_assert_eq!(was, is),
+            }
+        }
+        prop_assert_eq!(again.len(), outcomes.len());
+    }
+
+    #[test]
+    fn nothing_moves_for_what_others_add_or_remove(
+        slots in any_slots(),
+        requests in proptest::collection::vec(any_request(), 1..5),
+        younger in any_request(),
+        more in proptest::collection::btree_set(60_u32..80, 0..20),
+        gone in any::<prop::sample::Index>(),
+    ) {
+        let before = place(&slots, &requests);
+        let after = settled(&slots, &requests, &before);
+        // New tokens in one set, a younger set besides, and another set emptied.
+        let mut changed = requests.clone();
+        changed.push(younger);
+        let gone = gone.index(requests.len());
+        changed[gone].items.clear();
+        let grown = (gone + 1) % requests.len();
+        if grown != gone {
+            let channel = requests[grown].items.first().map_or(0, |item| item.channel.at());
+            changed[grown].items.extend(items(more, u32::try_from(channel).unwrap()));
+        }
+        let outcomes = place(&after, &changed);
+        check(&after, &changed, &outcomes)?;
+        for (at, before) in before.iter().enumerate().filter(|(at, _)| *at != gone) {
+            for (position, was) in before.iter().enumerate() {
+                let Outcome::Placed(site, _) = was else { continue };
+                let want = changed[at].items[position];
+                // Only what an older set can publish now in its stead is taken from a younger one.
+                let yields = changed[..at].iter().zip(&outcomes).any(|(older, outcomes)| {
+                    older.items.iter().zip(outcomes).any(|(other, outcome)| {
+                        (other.token, other.channel) == (want.token, want.channel)
+                            && matches!(outcome, Outcome::Placed(at, _) if slots[at.at()].target == slots[site.at()].target)
+                    })
+                });
+                if !yields {
+                    prop_assert_eq!(account(&outcomes[at][position]), Some(*site));
+                }
+            }
+        }
+    }
+}

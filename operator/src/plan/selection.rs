@@ -1,0 +1,12 @@
+//! What each set asks for: from selectors to instruments and their channels.
+//!
+//! Owns what names mean and which accounts a set may use. Must not know where anything is placed.
+
+mod channel;
+mod request;
+mod routes;
+mod select;
+
+pub(crate) use channel::{ChannelRoute, Slug, symbol};
+pub(crate) use request::{Request, RequestedSet, Resolved, resolve};
+pub(crate) use routes::RoutedInstrument;

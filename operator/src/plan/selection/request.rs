@@ -1,0 +1,212 @@
+//! What each set asks of the accounts, before anything is placed.
+//!
+//! Owns which accounts a set may use and why one that cannot be looked up gets or keeps nothing.
+
+use std::sync::Arc;
+
+use crds::condition::Reason;
+
+use super::routes::{self, Routes};
+use super::select::{self, Selection};
+use crate::instruments::InstrumentTable;
+use crate::plan::ids::AccountIx;
+use crate::plan::input::{Account, AccountInput, Choice, Secret, Set, SetInput, Table, Unreadable};
+use crate::plan::samples::{SHOWN, list};
+
+/// A set and what it asks for.
+pub(crate) struct RequestedSet<'a> {
+    pub(crate) set: SetInput<'a>,
+    pub(crate) request: Request<'a>,
+}
+
+/// What a set asks for.
+#[derive(Debug)]
+pub(crate) enum Request<'a> {
+    /// Nobody can tell: what it has stays.
+    Unreadable(Unreadable),
+    /// Nothing that can be had: what it has is taken away.
+    Denied { reason: Reason, message: String },
+    /// It cannot be looked up now: what it has stays.
+    Pending { reason: Reason, message: String },
+    /// This.
+    Resolved(Box<Resolved<'a>>),
+}
+
+/// What a set selects and from whom.
+#[derive(Debug)]
+pub(crate) struct Resolved<'a> {
+    /// What its selectors mean.
+    pub(crate) selection: Selection,
+    /// Where its instruments go.
+    pub(crate) routes: Routes,
+    /// The table in which they were looked up.
+    pub(crate) table: &'a Arc<InstrumentTable>,
+    /// Whether the accounts it may use stream ticks that are not real.
+    pub(crate) mock: bool,
+    /// The accounts it may use, ascending.
+    pub(crate) allowed: Vec<AccountIx>,
+    /// Names of some that match, whether it may use them or not.
+    pub(crate) matching: String,
+}
+
+impl Request<'_> {
+    /// Whether what the set has stays although it cannot be asked.
+    pub(crate) fn holds_over(&self) -> bool {
+        match self {
+            Self::Unreadable(_) | Self::Pending { .. } => true,
+            Self::Denied { .. } | Self::Resolved(_) => false,
+        }
+    }
+
+    /// What it selects, where that is known.
+    pub(crate) fn resolved(&self) -> Option<&Resolved<'_>> {
+        match self {
+            Self::Resolved(resolved) => Some(resolved),
+            Self::Unreadable(_) | Self::Denied { .. } | Self::Pending { .. } => None,
+        }
+    }
+}
+
+/// Asks a set.
+pub(crate) fn resolve<'a>(set: SetInput<'a>, accounts: &[AccountInput<'a>]) -> RequestedSet<'a> {
+    let request = match from_accounts(&set, accounts) {
+        Err(request) => request,
+        Ok((spec, table, first)) => {
+            let usable = |at: &AccountIx| accounts[at.at()].eligibility.is_active();
+            let selection = select::select(&spec.selectors, table);
+            Request::Resolved(Box::new(Resolved {
+                routes: routes::route(&selection.instruments, table, spec.naming),
+                selection,
+                table,
+                mock: first.mock,
+                allowed: set.matched.iter().copied().filter(usable).collect(),
+                matching: names(&set, accounts),
+            }))
+        }
+    };
+    RequestedSet { set, request }
+}
+
+/// The table a set is looked up in and an account whose settings count for all it may use.
+fn from_accounts<'w, 'a>(
+    set: &'w SetInput<'a>,
+    accounts: &'w [AccountInput<'a>],
+) -> Result<(&'w Set<'a>, &'a Arc<InstrumentTable>, &'w Account), Request<'a>> {
+    let spec = set
+        .spec
+        .as_ref()
+        .map_err(|problem| Request::Unreadable(problem.clone()))?;
+    if set.observed.meta.deleting {
+        return Err(Request::Denied {
+            reason: Reason::Terminating,
+            message: "it is being deleted and a finalizer holds it: none of its instruments is streamed for it"
+                .to_owned(),
+        });
+    }
+    if spec.paused {
+        return Err(Request::Denied {
+            reason: Reason::Paused,
+            message: "spec.paused is set: none of its instruments is streamed for it".to_owned(),
+        });
+    }
+    if set.matched.is_empty() {
+        return Err(Request::Denied {
+            reason: Reason::NoAccount,
+            message: nobody(spec.accounts),
+        });
+    }
+    let mut readable: Vec<_> = set
+        .matched
+        .iter()
+        .filter_map(|at| {
+            let account = &accounts[at.at()];
+            Some((account, account.spec.as_ref().ok()?))
+        })
+        .collect();
+    // Those that stream nothing whatever is asked of them come last and need not agree.
+    readable.sort_by_key(|(account, _)| account.eligibility.suspension().is_some());
+    let mut readable = readable.into_iter();
+    let Some((named, first)) = readable.next() else {
+        return Err(Request::Pending {
+            reason: Reason::NoAccount,
+            message: format!(
+                "no account that matches can be read ({}): see the Ready condition of each",
+                names(set, accounts)
+            ),
+        });
+    };
+    for (other, differing) in
+        readable.filter(|(account, _)| account.eligibility.suspension().is_none())
+    {
+        let same = (&first.api, &first.websocket, first.mock)
+            == (&differing.api, &differing.websocket, differing.mock);
+        if !same {
+            // An account that is made in passing must not take away what streams.
+            return Err(Request::Pending {
+                reason: Reason::AccountsDisagree,
+                message: format!(
+                    "accounts {} and {} differ in endpoint or mock: choose accounts that agree with accountRef or \
+                     accountSelector",
+                    named.name(),
+                    other.name()
+                ),
+            });
+        }
+    }
+    if let Some(unseen) = unseen(set, accounts) {
+        return Err(Request::Pending {
+            reason: Reason::Pending,
+            message: format!("the Secret of account {} was not looked at yet", unseen),
+        });
+    }
+    if let Some(why) = &named.suspect_list {
+        return Err(without_table(&first.api, why));
+    }
+    match named.table {
+        Some(Table::Loaded(table)) => Ok((spec, table, first)),
+        Some(Table::Missing { why }) => Err(without_table(&first.api, why)),
+        None => Err(without_table(&first.api, "not fetched yet")),
+    }
+}
+
+/// Why no account matches, and what to do.
+fn nobody(choice: Choice<'_>) -> String {
+    match choice {
+        Choice::Named(name) => {
+            format!(
+                "no TickerAccount {name} is known in this namespace: create it, or name another in spec.accountRef"
+            )
+        }
+        Choice::Labelled(_) => "no TickerAccount of this namespace has the labels of \
+                                spec.accountSelector: label one, or change the selector"
+            .to_owned(),
+        Choice::Any => "no TickerAccount is known in this namespace: create one".to_owned(),
+    }
+}
+
+/// The accounts that match, for people: the first few.
+fn names(set: &SetInput<'_>, accounts: &[AccountInput<'_>]) -> String {
+    let names = set.matched.iter().take(SHOWN + 1);
+    let names = names.map(|at| accounts[at.at()].name().to_owned());
+    list(&names.collect::<Vec<_>>())
+}
+
+/// An account whose API key will be known in a moment: until then it may turn out to be another's.
+fn unseen<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'w str> {
+    let matched = set.matched.iter().map(|at| &accounts[at.at()]);
+    let mut usable = matched
+        .filter(|account| account.spec.is_ok() && account.eligibility.suspension().is_none());
+    usable.find_map(|account| {
+        let own = (account.observed.secret == Secret::Unknown).then(|| account.name());
+        own.or(account.possible_duplicate_of)
+    })
+}
+
+fn without_table<'a>(api: &str, why: &str) -> Request<'a> {
+    Request::Pending {
+        reason: Reason::InstrumentsUnavailable,
+        message: format!(
+            "the instruments of {api} are not known ({why}): nothing new is placed until they are"
+        ),
+    }
+}

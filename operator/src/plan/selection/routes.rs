@@ -1,0 +1,77 @@
+//! The channel of each instrument that a set selects.
+//!
+//! Owns which instruments of a set share a channel. Must not know what other sets publish.
+
+use std::borrow::Cow;
+
+use kite::Token;
+use rustc_hash::FxHashMap;
+
+use super::channel::{self, ChannelRoute, Kind};
+use crate::instruments::{InstrumentTable, RowIx};
+use crate::plan::input::ChannelNaming;
+
+/// Position of a channel in [`Routes::channels`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RouteIx(u32);
+
+impl RouteIx {
+    /// The position.
+    pub(crate) fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where the instruments of one set go.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    /// The instruments, an underlying beside its chain: they land on one account where a set needs
+    /// several.
+    pub(crate) instruments: Vec<RoutedInstrument>,
+    /// The channels, in the order of the lowest token on each.
+    pub(crate) channels: Vec<ChannelRoute>,
+}
+
+/// An instrument and where its ticks go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoutedInstrument {
+    pub(crate) token: Token,
+    pub(crate) row: RowIx,
+    pub(crate) route: RouteIx,
+}
+
+/// Finds the channel of each of `instruments`, which are ordered by token.
+pub(crate) fn route(
+    instruments: &[RowIx],
+    table: &InstrumentTable,
+    naming: ChannelNaming<'_>,
+) -> Routes {
+    let mut channels = Vec::new();
+    let mut known: FxHashMap<(Kind, Cow<'_, str>), RouteIx> = FxHashMap::default();
+    let mut routed: Vec<(Cow<'_, str>, RoutedInstrument)> = Vec::with_capacity(instruments.len());
+    for row in instruments {
+        let Some(instrument) = table.get(*row) else {
+            continue;
+        };
+        let symbol = channel::symbol(instrument);
+        let kind = channel::kind(instrument, &symbol, table, naming);
+        let named = if kind.is_of_underlying() && naming.prefix.is_none() {
+            symbol.clone()
+        } else {
+            Cow::Borrowed("")
+        };
+        let route = *known.entry((kind, named)).or_insert_with(|| {
+            let route = RouteIx(u32::try_from(channels.len()).unwrap_or(u32::MAX));
+            channels.push(channel::name(kind, &symbol, naming));
+            route
+        });
+        let token = instrument.token;
+        let row = *row;
+        routed.push((symbol, RoutedInstrument { token, row, route }));
+    }
+    routed.sort_unstable_by(|(a, one), (b, other)| (a, one.token).cmp(&(b, other.token)));
+    Routes {
+        instruments: routed.into_iter().map(|(_, routed)| routed).collect(),
+        channels,
+    }
+}

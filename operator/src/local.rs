@@ -284,6 +284,7 @@ impl Run {
                 Some(AccountRow {
                     name,
                     status: tracked.status.as_deref()?,
+                    warning: tracked.warning.as_deref(),
                     since: tracked.since,
                 })
             })
@@ -297,6 +298,7 @@ impl Run {
                     name,
                     mode,
                     status: tracked.status.as_deref()?,
+                    warning: tracked.warning.as_deref(),
                     since: tracked.since,
                 })
             })

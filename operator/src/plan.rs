@@ -5,21 +5,17 @@
 //!
 //! [`planner`] has the steps in their order, and the folders read in it: [`input`] checks what was
 //! observed, [`selection`] finds what each set asks for, [`placement`] the accounts, [`assignment`]
-//! writes what each should stream, [`conclude`] says how everything fares.
+//! writes what each should stream, [`readiness`] and [`report`] say how everything fares.
 
-mod announce;
 mod assignment;
-mod conclude;
 mod ids;
 mod input;
-mod outcome;
 mod placement;
 mod planner;
-mod ready;
+mod readiness;
+mod report;
 mod samples;
 mod selection;
-mod shares;
-mod status;
 
 #[cfg(test)]
 mod fixture;
@@ -31,7 +27,5 @@ pub use input::{
     Failing, Key, KeyFingerprint, LastAssignment, Memory, Meta, Now, Object, Observed,
     ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable, Workload,
 };
-pub use outcome::{AccountPlan, Change, Event, Kind, Plan, SetPlan};
 pub use planner::plan;
-
-pub(crate) use ready::reservation;
+pub use report::{AccountPlan, Change, Event, Kind, Plan, SetPlan};

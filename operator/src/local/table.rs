@@ -11,8 +11,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use service::text::printable;
 
-use crate::plan;
-
 /// How often the table is printed although only times and rates have moved.
 pub(crate) const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -26,6 +24,8 @@ pub(crate) struct AccountRow<'a> {
     pub(crate) name: &'a str,
     /// Its status.
     pub(crate) status: &'a TickerAccountStatus,
+    /// What is wrong although it is ready.
+    pub(crate) warning: Option<&'a str>,
     /// Since when it has been known.
     pub(crate) since: Timestamp,
 }
@@ -39,6 +39,8 @@ pub(crate) struct SetRow<'a> {
     pub(crate) mode: Option<&'static str>,
     /// Its status.
     pub(crate) status: &'a InstrumentSetStatus,
+    /// What is wrong although it is ready.
+    pub(crate) warning: Option<&'a str>,
     /// Since when it has been known.
     pub(crate) since: Timestamp,
 }
@@ -76,10 +78,12 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
     );
     let accounts = accounts
         .iter()
-        .map(|row| (row.name, &row.status.conditions));
-    let sets = sets.iter().map(|row| (row.name, &row.status.conditions));
-    for (name, conditions) in accounts.chain(sets) {
-        if let Some(problem) = problem(conditions) {
+        .map(|row| (row.name, &row.status.conditions, row.warning));
+    let sets = sets
+        .iter()
+        .map(|row| (row.name, &row.status.conditions, row.warning));
+    for (name, conditions, warning) in accounts.chain(sets) {
+        if let Some(problem) = problem(conditions, warning) {
             // Writing to a String cannot fail.
             let line = format!("{name}: {problem}");
             let _infallible = write!(text, "\n{}", printable(&line, LONGEST_LINE));
@@ -90,7 +94,7 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
 }
 
 /// Why it is not Ready, or what is wrong although it is.
-fn problem(conditions: &[Condition]) -> Option<&str> {
+fn problem<'a>(conditions: &'a [Condition], warning: Option<&'a str>) -> Option<&'a str> {
     const MINOR_CONDITIONS: [ConditionType; 2] =
         [ConditionType::CredentialsValid, ConditionType::Resolved];
     let ready = ready(conditions)?;
@@ -106,21 +110,33 @@ fn problem(conditions: &[Condition]) -> Option<&str> {
         });
         found.map(|it| it.message.as_str())
     };
-    plan::reservation(&ready.message).or_else(minor)
+    warning.or_else(minor)
 }
 
 /// What a reader may be waiting for: the table without what moves all the time.
 pub(crate) fn summary(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
     let mut text = String::new();
-    let of_accounts = accounts
-        .iter()
-        .map(|row| (row.name, &row.status.conditions, &row.status.instruments));
-    let of_sets = sets
-        .iter()
-        .map(|row| (row.name, &row.status.conditions, &row.status.instruments));
-    for (name, conditions, instruments) in of_accounts.chain(of_sets) {
+    let of_accounts = accounts.iter().map(|row| {
+        let status = row.status;
+        (
+            row.name,
+            &status.conditions,
+            row.warning,
+            &status.instruments,
+        )
+    });
+    let of_sets = sets.iter().map(|row| {
+        let status = row.status;
+        (
+            row.name,
+            &status.conditions,
+            row.warning,
+            &status.instruments,
+        )
+    });
+    for (name, conditions, warning, instruments) in of_accounts.chain(of_sets) {
         let ready = ready(conditions).map(|it| (&it.status, &it.reason, &it.message));
-        let problem = problem(conditions);
+        let problem = problem(conditions, warning);
         let _infallible = writeln!(text, "{name} {ready:?} {problem:?} {instruments:?}");
     }
     text
@@ -259,12 +275,14 @@ mod tests {
         let accounts = [AccountRow {
             name: "demo",
             status: &account,
+            warning: None,
             since,
         }];
         let sets = [SetRow {
             name: "indices",
             mode: Some("quote"),
             status: &set,
+            warning: None,
             since,
         }];
         assert_eq!(
@@ -294,6 +312,7 @@ indices: no symbol is known: check NSE:X
         let row = AccountRow {
             name: "demo",
             status: &account,
+            warning: Some("redis is full"),
             since: Timestamp::UNIX_EPOCH,
         };
         let text = render(&[row], &[], Timestamp::UNIX_EPOCH);
@@ -309,6 +328,7 @@ indices: no symbol is known: check NSE:X
         let row = AccountRow {
             name: "a\u{9b}b",
             status: &account,
+            warning: None,
             since: Timestamp::UNIX_EPOCH,
         };
         let text = render(&[row], &[], Timestamp::UNIX_EPOCH);

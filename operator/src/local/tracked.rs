@@ -20,6 +20,8 @@ pub(crate) struct Tracked<Spec, Status> {
     generation: i64,
     /// Its status, once planned.
     pub(crate) status: Option<Arc<Status>>,
+    /// What is wrong although it is ready.
+    pub(crate) warning: Option<String>,
     /// Since when it has been known.
     pub(crate) since: Timestamp,
 }
@@ -55,6 +57,7 @@ pub(super) fn update_tracked<Spec: PartialEq, Status>(
                         manifest: found,
                         generation: 1,
                         status: None,
+                        warning: None,
                         since: now,
                     },
                 );

@@ -4,11 +4,10 @@
 //! them. Must not decide anything itself.
 
 use super::assignment::{self, AssignedAccount};
-use super::conclude;
 use super::input::{AccountInput, PlanningInput, SetInput};
 use super::input::{Memory, Now, Observed, SuspectLists};
-use super::outcome::Plan;
 use super::placement::{self, ChannelRegister, HeldOverSets, PlacedSet, RetainedAccount};
+use super::report::{Plan, summary};
 use super::selection::{self, RequestedSet};
 
 /// Decides what every account streams and what every object's status says.
@@ -116,7 +115,7 @@ impl<'a> Planner<RetainedAccount<'a>, PlacedSet<'a>> {
 impl Planner<AssignedAccount<'_>, PlacedSet<'_>> {
     /// Says how everything fares.
     fn report(self) -> Plan {
-        conclude::conclude(
+        summary(
             self.accounts,
             &self.sets,
             self.poke,

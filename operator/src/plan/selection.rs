@@ -10,3 +10,5 @@ mod select;
 pub(crate) use channel::{ChannelRoute, Slug, symbol};
 pub(crate) use request::{Request, RequestedSet, Resolved, resolve};
 pub(crate) use routes::RoutedInstrument;
+#[cfg(test)]
+pub(crate) use {routes::Routes, select::Selection};

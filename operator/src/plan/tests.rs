@@ -19,7 +19,7 @@ fn reason(plan: &Plan, set: &str) -> (String, String, String) {
         .iter()
         .find(|known| known.key.name == set)
         .unwrap();
-    let ready = status::find(&set.status.conditions, ConditionType::Ready).unwrap();
+    let ready = report::find(&set.status.conditions, ConditionType::Ready).unwrap();
     (
         ready.status.clone(),
         ready.reason.clone(),
@@ -38,7 +38,7 @@ fn account_is(plan: &Plan, account: &str) -> String {
         .iter()
         .find(|known| known.key.name == account)
         .unwrap();
-    let ready = status::find(&account.status.conditions, ConditionType::Ready).unwrap();
+    let ready = report::find(&account.status.conditions, ConditionType::Ready).unwrap();
     format!("{} {}", ready.status, ready.reason)
 }
 
@@ -163,7 +163,7 @@ fn short_capacity_is_shown_in_numbers_and_before_it_hurts() {
     run(&mut world, start());
     let full = plan(&world, &Memory::default(), start());
     let message = |plan: &Plan, at: usize| {
-        status::find(
+        report::find(
             &plan.accounts[at].status.conditions,
             ConditionType::CapacityAvailable,
         )

@@ -26,11 +26,13 @@ impl Host {
             }
             if let Some(known) = self.accounts.get_mut(&account.key.name) {
                 known.status = Some(Arc::new(account.status.clone()));
+                known.warning.clone_from(&account.warning);
             }
         }
         for set in &plan.sets {
             if let Some(known) = self.sets.get_mut(&set.key.name) {
                 known.status = Some(Arc::new(set.status.clone()));
+                known.warning.clone_from(&set.warning);
             }
         }
         for event in &plan.events {

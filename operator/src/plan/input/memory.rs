@@ -33,6 +33,8 @@ pub(crate) struct AccountMemory {
     pub(crate) due: Option<Instant>,
     /// The status last decided on, which may not be visible yet.
     pub(crate) status: TickerAccountStatus,
+    /// What was wrong although it was ready.
+    pub(crate) warning: Option<String>,
     /// The state and reason that users were last told of.
     pub(crate) told: Option<Told>,
     /// Tells its API key from others.
@@ -59,6 +61,8 @@ pub(crate) struct SetMemory {
     pub(crate) due: Option<Instant>,
     /// The status last decided on, which may not be visible yet.
     pub(crate) status: InstrumentSetStatus,
+    /// What was wrong although it was ready.
+    pub(crate) warning: Option<String>,
     /// The state and reason that users were last told of.
     pub(crate) told: Option<Told>,
 }

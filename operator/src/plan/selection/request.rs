@@ -49,6 +49,13 @@ pub(crate) struct Resolved<'a> {
     pub(crate) matching: String,
 }
 
+impl Resolved<'_> {
+    /// How many instruments it selects.
+    pub(crate) fn selected(&self) -> u32 {
+        u32::try_from(self.selection.instruments.len()).unwrap_or(u32::MAX)
+    }
+}
+
 impl Request<'_> {
     /// Whether what the set has stays although it cannot be asked.
     pub(crate) fn holds_over(&self) -> bool {

@@ -82,7 +82,7 @@ fn a_paused_set_leaves_what_others_want_too() {
         (status.scheduled, status.waiting, &status.instruments),
         (Some(0), Some(0), &Some("0/3".to_owned()))
     );
-    let condition = status::find(&status.conditions, ConditionType::Paused).unwrap();
+    let condition = report::find(&status.conditions, ConditionType::Paused).unwrap();
     assert_eq!(condition.status, "True");
     apply(&mut world, &paused);
     assert_eq!(placed(&world)["a"], equities(2..5));
@@ -101,7 +101,7 @@ fn only_the_oldest_account_of_a_key_runs() {
     assert_eq!(counts(&world), [("b".to_owned(), 3)].into());
     let second = plan(&world, &memory, later(start(), 1));
     assert_eq!(account_is(&second, "a"), "False DuplicateApiKey");
-    let ready = status::find(&second.accounts[0].status.conditions, ConditionType::Ready);
+    let ready = report::find(&second.accounts[0].status.conditions, ConditionType::Ready);
     let message = &ready.unwrap().message;
     assert!(
         message.contains("trading/b has the same API key"),
@@ -258,7 +258,7 @@ fn a_set_whose_newest_tick_is_old_is_stale_by_the_pods_own_clock() {
     let (state, reason, message) = reason(&stale, "s");
     assert_eq!((state.as_str(), reason.as_str()), ("False", "Stale"));
     assert!(message.contains("more than 30 s ago"), "{message}");
-    let streaming = status::find(&stale.sets[0].status.conditions, ConditionType::Streaming);
+    let streaming = report::find(&stale.sets[0].status.conditions, ConditionType::Streaming);
     assert_eq!(streaming.unwrap().reason, "Stale");
     assert_eq!(account_is(&stale, "a"), "True Streaming");
 
@@ -291,7 +291,7 @@ fn pods_that_are_not_poked_are_said_to_be_slow() {
     world.settings.poke = false;
     let memory = run(&mut world, start());
     let plan = plan(&world, &memory, later(start(), 1));
-    let ready = status::find(&plan.accounts[0].status.conditions, ConditionType::Ready);
+    let ready = report::find(&plan.accounts[0].status.conditions, ConditionType::Ready);
     let message = &ready.unwrap().message;
     assert!(message.contains("poke.enabled is false"), "{message}");
 }

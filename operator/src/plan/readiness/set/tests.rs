@@ -1,33 +1,54 @@
-use super::*;
+use std::sync::{Arc, LazyLock};
 
-fn judgement(state: State, reason: Reason) -> Judgement {
-    Judgement {
+use super::*;
+use crate::instruments::InstrumentTable;
+use crate::plan::fixture;
+use crate::plan::ids::AccountIx;
+use crate::plan::selection::{Routes, Selection};
+
+fn outcome(state: State, reason: Reason) -> ConditionOutcome {
+    ConditionOutcome {
         state,
         reason,
         message: "why".to_owned(),
+        warning: None,
         due: None,
     }
 }
 
-const WANTED: Asked<'_> = Asked::Wanted {
-    selected: 5,
-    unresolved: 0,
-    samples: &[],
-    allowed: 1,
-    matching: "acct-a",
-};
+/// So many instruments of a table, so many names without one, and so many accounts.
+fn wanted(selected: u32, samples: &[String], unresolved: u32, allowed: usize) -> Request<'static> {
+    static TABLE: LazyLock<Arc<InstrumentTable>> = LazyLock::new(|| Arc::new(fixture::table()));
+    let rows = fixture::equities(0..selected);
+    let selection = Selection {
+        instruments: rows
+            .into_iter()
+            .map(|token| TABLE.row_of_token(kite::Token(token)).unwrap())
+            .collect(),
+        unresolved,
+        samples: samples.to_vec(),
+    };
+    Request::Resolved(Box::new(Resolved {
+        routes: Routes::default(),
+        selection,
+        table: &TABLE,
+        mock: true,
+        allowed: (0..allowed).map(AccountIx::new).collect(),
+        matching: "acct-a".to_owned(),
+    }))
+}
 
 /// State (or the kind of finding), reason and message for one holder with all five instruments.
-fn found(
-    change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>),
+fn found<'f>(
+    change: impl FnOnce(&mut SetFacts<'f>, &mut Holder<'_>),
 ) -> (&'static str, Reason, String) {
-    found_with(&judgement(State::True, Reason::Streaming), change)
+    found_with(&outcome(State::True, Reason::Streaming), change)
 }
 
 /// The same, if the holder is judged like this.
-fn found_with(
-    ready: &Judgement,
-    change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>),
+fn found_with<'f>(
+    ready: &ConditionOutcome,
+    change: impl FnOnce(&mut SetFacts<'f>, &mut Holder<'_>),
 ) -> (&'static str, Reason, String) {
     let mut holder = Holder {
         name: "acct-a",
@@ -37,9 +58,13 @@ fn found_with(
         streaming: 5,
         silent: 0,
         flows: false,
+        instruments: 5,
+        report: None,
+        at: None,
     };
+    static WANTED: LazyLock<Request<'static>> = LazyLock::new(|| wanted(5, &[], 0, 1));
     let mut facts = SetFacts {
-        asked: WANTED,
+        request: &WANTED,
         scheduled: 5,
         waiting: 0,
         conflicts: (0, ""),
@@ -48,6 +73,7 @@ fn found_with(
     };
     change(&mut facts, &mut holder);
     let holders = [holder];
+    let mut facts: SetFacts<'_> = facts;
     if facts.scheduled > 0 {
         facts = SetFacts {
             holders: &holders,
@@ -55,10 +81,17 @@ fn found_with(
         };
     }
     match set(&facts) {
-        Finding::Holds(reason, message) => ("True", reason, message),
-        Finding::Fails(reason, message) => ("False", reason, message),
-        Finding::Unknown(reason, message) => ("Unknown", reason, message),
-        Finding::Trouble {
+        Observation::Ready {
+            reason,
+            message,
+            warning,
+        } => {
+            let message = [Some(message), warning].into_iter().flatten();
+            ("True", reason, message.collect::<Vec<_>>().join("; "))
+        }
+        Observation::Failed(reason, message) => ("False", reason, message),
+        Observation::Unknown(reason, message) => ("Unknown", reason, message),
+        Observation::Degraded {
             passing,
             lasting,
             message,
@@ -71,12 +104,12 @@ fn found_with(
             assert_eq!(passing, expected);
             ("Trouble", lasting, message)
         }
-        Finding::Waits(reason, message) => ("Waits", reason, message),
-        Finding::Unasked => ("Unasked", Reason::Pending, String::new()),
+        Observation::Waiting(reason, message) => ("Waits", reason, message),
+        Observation::Unasked => ("Unasked", Reason::Pending, String::new()),
     }
 }
 
-fn row(change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>)) -> (&'static str, Reason) {
+fn row<'f>(change: impl FnOnce(&mut SetFacts<'f>, &mut Holder<'_>)) -> (&'static str, Reason) {
     let (state, reason, _) = found(change);
     (state, reason)
 }
@@ -84,7 +117,7 @@ fn row(change: impl FnOnce(&mut SetFacts<'_>, &mut Holder<'_>)) -> (&'static str
 /// A second socket that does not open is the trouble of the sets on it, and of no other.
 #[test]
 fn what_flows_whole_is_ready_whatever_else_its_account_waits_for() {
-    let expired = judgement(State::False, Reason::TokenExpired);
+    let expired = outcome(State::False, Reason::TokenExpired);
     let (state, reason, _) = found_with(&expired, |_, holder| holder.flows = true);
     assert_eq!((state, reason), ("True", Reason::Streaming));
     let (state, reason, _) = found_with(&expired, |_, _| {});
@@ -93,42 +126,44 @@ fn what_flows_whole_is_ready_whatever_else_its_account_waits_for() {
 
 #[test]
 fn no_table_and_nothing_placed() {
-    let held = Asked::Held(Reason::InstrumentsUnavailable, "502");
-    let is = row(|facts, _| (facts.asked, facts.scheduled) = (held, 0));
+    let held = Request::Pending {
+        reason: Reason::InstrumentsUnavailable,
+        message: "502".to_owned(),
+    };
+    let is = row(|facts, _| (facts.request, facts.scheduled) = (&held, 0));
     assert_eq!(is, ("Unknown", Reason::InstrumentsUnavailable));
     // What was placed goes on, and is said to.
-    let (state, reason, message) = found(|facts, _| facts.asked = held);
+    let (state, reason, message) = found(|facts, _| facts.request = &held);
     assert_eq!((state, reason), ("True", Reason::Streaming));
     assert!(message.contains("502"), "{message}");
 }
 
 #[test]
 fn what_cannot_be_read_or_had() {
-    let is = row(|facts, _| facts.asked = Asked::Unreadable("spec.mode: x"));
+    let unreadable = Request::Unreadable(fixture::unreadable());
+    let is = row(|facts, _| facts.request = &unreadable);
     assert_eq!(is, ("False", Reason::Invalid));
-    let is = row(|facts, _| facts.asked = Asked::Refused(Reason::AccountsDisagree, ""));
+    let denied = Request::Denied {
+        reason: Reason::AccountsDisagree,
+        message: String::new(),
+    };
+    let is = row(|facts, _| facts.request = &denied);
     assert_eq!(is, ("False", Reason::AccountsDisagree));
 }
 
 #[test]
 fn no_name_resolves() {
     let samples = ["NSE:A".to_owned(), "7".to_owned()];
-    let asked = Asked::Wanted {
-        selected: 0,
-        unresolved: 2,
-        samples: &samples,
-        allowed: 1,
-        matching: "acct-a",
-    };
+    let asked = wanted(0, &samples, 2, 1);
     let none = SetFacts {
-        asked,
+        request: &asked,
         scheduled: 0,
         waiting: 0,
         conflicts: (0, ""),
         holders: &[],
         freshness: None,
     };
-    let Finding::Fails(reason, message) = set(&none) else {
+    let Observation::Failed(reason, message) = set(&none) else {
         panic!("must fail")
     };
     assert_eq!(reason, Reason::NothingResolved);
@@ -143,14 +178,8 @@ fn some_wait_for_capacity() {
     );
     let is = row(|facts, _| (facts.waiting, facts.scheduled) = (5, 0));
     assert_eq!(is, ("False", Reason::CapacityShort));
-    let nobody = Asked::Wanted {
-        selected: 5,
-        unresolved: 0,
-        samples: &[],
-        allowed: 0,
-        matching: "acct-a",
-    };
-    let is = row(|facts, _| (facts.asked, facts.waiting, facts.scheduled) = (nobody, 5, 0));
+    let nobody = wanted(5, &[], 0, 0);
+    let is = row(|facts, _| (facts.request, facts.waiting, facts.scheduled) = (&nobody, 5, 0));
     assert_eq!(is, ("False", Reason::NoAccount));
     assert_eq!(
         row(|facts, _| facts.conflicts = (1, "x")),
@@ -176,7 +205,7 @@ fn placed_but_not_flowing() {
 
 #[test]
 fn a_holder_that_is_not_ready_lends_its_reason() {
-    let expired = judgement(State::False, Reason::TokenExpired);
+    let expired = outcome(State::False, Reason::TokenExpired);
     let (kind, reason, message) = found_with(&expired, |_, _| {});
     assert_eq!((kind, reason), ("Trouble", Reason::TokenExpired));
     assert_eq!(message, "account acct-a: why");
@@ -184,7 +213,7 @@ fn a_holder_that_is_not_ready_lends_its_reason() {
 
 #[test]
 fn a_holder_that_is_on_its_way_is_waited_for() {
-    let dialling = judgement(State::Unknown, Reason::Connecting);
+    let dialling = outcome(State::Unknown, Reason::Connecting);
     let (kind, reason, _) = found_with(&dialling, |_, holder| holder.streaming = 0);
     assert_eq!((kind, reason), ("Waits", Reason::Connecting));
 }
@@ -192,15 +221,9 @@ fn a_holder_that_is_on_its_way_is_waited_for() {
 #[test]
 fn all_live() {
     assert_eq!(row(|_, _| {}), ("True", Reason::Streaming));
-    let asked = Asked::Wanted {
-        selected: 5,
-        unresolved: 1,
-        samples: &[],
-        allowed: 1,
-        matching: "acct-a",
-    };
+    let asked = wanted(5, &[], 1, 1);
     assert_eq!(
-        row(|facts, _| facts.asked = asked),
+        row(|facts, _| facts.request = &asked),
         ("True", Reason::PartiallyResolved)
     );
     // Some that had their time are counted elsewhere and change nothing.
@@ -217,8 +240,12 @@ fn all_live() {
 
 #[test]
 fn what_is_placed_counts_more_than_that_no_account_can_be_used_now() {
-    assert_eq!(unplaced(0, 0), Reason::NoAccount);
-    assert_eq!(unplaced(0, 2), Reason::CapacityShort);
-    assert_eq!(unplaced(5, 2), Reason::PartiallyScheduled);
-    assert_eq!(unplaced(5, 0), Reason::PartiallyScheduled);
+    let reason = |scheduled, allowed| {
+        let request = wanted(5, &[], 0, allowed);
+        unplaced(scheduled, request.resolved().unwrap())
+    };
+    assert_eq!(reason(0, 0), Reason::NoAccount);
+    assert_eq!(reason(0, 2), Reason::CapacityShort);
+    assert_eq!(reason(5, 2), Reason::PartiallyScheduled);
+    assert_eq!(reason(5, 0), Reason::PartiallyScheduled);
 }

@@ -4,7 +4,7 @@
 
 use contract::mount::REDIS_FILES;
 
-use crate::plan::Secret;
+use crate::plan::input::Secret;
 
 /// The ingest process has no value for these keys of a Secret, as it says itself: `access_token`, or
 /// `a usable access_token (it is no text)`. What it has may be older than the Secret.

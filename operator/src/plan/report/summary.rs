@@ -7,19 +7,20 @@ use std::time::Instant;
 
 use crds::condition::{ConditionType, Reason, State};
 
-use super::announce::tell;
-use super::assignment::{self, AssignedAccount};
-use super::input::{AccountInput, AccountMemory, SetMemory, SuspectLists};
-use super::placement::{Outcome, PlacedSet, stranded};
-use super::ready::{PATIENCE, Past};
-use super::selection::Request;
-use super::shares::{Judged, holders, per_set, shares};
-use super::status::set::Share;
+use super::events::tell;
+use super::holders::{JudgedAccount, holders, holders_of, per_set};
+use super::outcome::{AccountPlan, Kind, Plan, SetPlan};
 use super::status::{self, count};
-use super::{AccountPlan, AssignmentChange, Kind, LastAssignment, Memory, Now, Plan, SetPlan};
+use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
+use crate::plan::input::{
+    AccountInput, AccountMemory, LastAssignment, Memory, Now, SetMemory, SuspectLists,
+};
+use crate::plan::placement::{Outcome, PlacedSet, stranded};
+use crate::plan::readiness::{GRACE, History, Holder};
+use crate::plan::selection::Request;
 
 /// Says how everything fares.
-pub(crate) fn conclude(
+pub(crate) fn summary(
     accounts: Vec<AssignedAccount<'_>>,
     sets: &[PlacedSet<'_>],
     poke: bool,
@@ -48,17 +49,17 @@ pub(crate) fn conclude(
         })
         .collect();
     let stranded = stranded(&taken, sets);
-    let judged: Vec<Judged<'_>> = accounts
+    let judged: Vec<JudgedAccount<'_>> = accounts
         .iter()
         .zip(stranded)
         .map(|(account, stranded)| judge_account(&mut plan, account, poke, stranded, now))
         .collect();
-    let holders = holders(&judged);
+    let holders_by_set = holders(&judged);
     for placed in sets {
         let key = &placed.set.observed.meta.key;
-        let at = holders.get(&(key.namespace.as_str(), key.name.as_str()));
-        let shares = shares(&judged, at.map_or(&[], Vec::as_slice), &key.name, now);
-        if judge_set(&mut plan, placed, &shares, now) == State::Unknown {
+        let at = holders_by_set.get(&(key.namespace.as_str(), key.name.as_str()));
+        let holders = holders_of(&judged, at.map_or(&[], Vec::as_slice), &key.name, now);
+        if judge_set(&mut plan, placed, &holders, now) == State::Unknown {
             for at in at.into_iter().flatten() {
                 plan.accounts[*at].expecting = true;
             }
@@ -75,7 +76,7 @@ fn judge_account<'w>(
     poke: bool,
     stranded: usize,
     now: Now,
-) -> Judged<'w> {
+) -> JudgedAccount<'w> {
     let AssignedAccount { account, change } = assigned;
     let current = assigned.current();
     let meta = &account.observed.object.meta;
@@ -92,19 +93,23 @@ fn judge_account<'w>(
         poked: poke,
         stranded,
         previous,
-        past: Past {
+        history: History {
             ready,
             generation: meta.generation,
             due: account.remembered.and_then(|known| known.due),
+            warning: account
+                .remembered
+                .and_then(|known| known.warning.as_deref()),
             first: account.remembered.is_none(),
         },
     };
-    let (status, judgement, unasked) = status::account::status(&input, now);
+    let (status, outcome, unasked) = status::account::status(&input, now);
+    let warning = status::warning(&outcome);
     let told = tell(
         plan,
         Kind::Account,
         meta,
-        &judgement,
+        &outcome,
         account.remembered.map(|known| known.told),
         ready,
     );
@@ -120,8 +125,9 @@ fn judge_account<'w>(
         AccountMemory {
             uid: meta.uid.clone(),
             assignment: current.cloned(),
-            due: judgement.due,
+            due: outcome.due,
             status: status.clone(),
+            warning: warning.clone(),
             told,
             key: account.api_key(),
             marks: marks.clone(),
@@ -140,7 +146,7 @@ fn judge_account<'w>(
     plan.accounts.push(AccountPlan {
         key: meta.key.clone(),
         uid: meta.uid.clone(),
-        expecting: awaiting || judgement.state == State::Unknown,
+        expecting: awaiting || outcome.state == State::Unknown,
         awaiting,
         assignment: delivery,
         workload: account
@@ -151,9 +157,10 @@ fn judge_account<'w>(
             .map(|spec| spec.workload.clone()),
         change: status::change(account.observed.object.status.as_deref(), &status),
         status,
+        warning,
     });
-    Judged {
-        judgement,
+    JudgedAccount {
+        ready: outcome,
         unasked,
         account,
         shares: current.map(|it| per_set(it)).unwrap_or_default(),
@@ -175,7 +182,7 @@ fn awaits(account: &AccountInput<'_>, delivery: &AssignmentChange) -> bool {
     }
 }
 
-fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, shares: &[Share<'_>], now: Now) -> State {
+fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, holders: &[Holder<'_>], now: Now) -> State {
     let set = &placed.set;
     let meta = &set.observed.meta;
     let previous = set
@@ -189,21 +196,23 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, shares: &[Share<'_>], now:
         request: &placed.request,
         waiting: waiting(placed),
         conflicts: (conflicts, &example),
-        shares,
+        holders,
         previous,
-        past: Past {
+        history: History {
             ready,
             generation: meta.generation,
             due: set.remembered.and_then(|known| known.due),
+            warning: set.remembered.and_then(|known| known.warning.as_deref()),
             first: set.remembered.is_none(),
         },
     };
-    let (status, judgement) = status::set::status(&input, now);
+    let (status, outcome) = status::set::status(&input, now);
+    let warning = status::warning(&outcome);
     let told = tell(
         plan,
         Kind::Set,
         meta,
-        &judgement,
+        &outcome,
         set.remembered.map(|known| known.told),
         ready,
     );
@@ -211,8 +220,9 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, shares: &[Share<'_>], now:
         meta.key.clone(),
         SetMemory {
             uid: meta.uid.clone(),
-            due: judgement.due,
+            due: outcome.due,
             status: status.clone(),
+            warning: warning.clone(),
             told,
         },
     );
@@ -221,8 +231,9 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, shares: &[Share<'_>], now:
         uid: meta.uid.clone(),
         change: status::change(set.observed.status.as_deref(), &status),
         status,
+        warning,
     });
-    judgement.state
+    outcome.state
 }
 
 fn waiting(placed: &PlacedSet<'_>) -> u32 {
@@ -272,16 +283,13 @@ fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
     (count, example.unwrap_or_default())
 }
 
-/// The next time at which patience ends.
+/// The next time at which a grace ends.
 fn next(accounts: &[AssignedAccount<'_>], memory: &Memory, now: Instant) -> Option<Instant> {
     let due = memory.accounts.values().filter_map(|known| known.due);
     let sets = memory.sets.values().filter_map(|known| known.due);
     let failing = accounts
         .iter()
         .filter_map(|it| it.account.observed.scrape.failing.as_ref());
-    let patience = failing.map(|failing| failing.since + PATIENCE);
-    due.chain(sets)
-        .chain(patience)
-        .filter(|due| *due > now)
-        .min()
+    let grace = failing.map(|failing| failing.since + GRACE);
+    due.chain(sets).chain(grace).filter(|due| *due > now).min()
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
-use super::{AssignmentChange, Key, Memory, Workload};
+use crate::plan::assignment::AssignmentChange;
+use crate::plan::input::{Key, Memory, Workload};
 
 /// One pass's decisions.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct AccountPlan {
     pub expecting: bool,
     /// The whole desired status.
     pub status: TickerAccountStatus,
+    /// What is wrong although it is ready: the end of that condition's message.
+    pub warning: Option<String>,
     /// What that changes.
     pub change: Change,
 }
@@ -58,6 +61,8 @@ pub struct SetPlan {
     pub uid: String,
     /// The whole desired status.
     pub status: InstrumentSetStatus,
+    /// What is wrong although it is ready: the end of that condition's message.
+    pub warning: Option<String>,
     /// What that changes.
     pub change: Change,
 }

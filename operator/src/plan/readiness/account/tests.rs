@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::*;
 use crate::plan::Failing;
 use crate::plan::fixture::{later, start};
+use crate::plan::readiness::{History, outcome};
 
 /// A process with one of one sockets up and five instruments streaming.
 fn good() -> Report {
@@ -45,7 +46,7 @@ fn running() -> Process {
 }
 
 /// What is found of an account with a good report, after `change`.
-fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape)) -> Finding {
+fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape)) -> Observation {
     let (mut report, mut secret) = (
         good(),
         Secret::Present {
@@ -69,17 +70,17 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         redis_secret: None,
         unwritten: None,
     };
-    account(&facts, start().monotonic)
+    flow(&facts, start().monotonic)
 }
 
-fn reason(finding: &Finding) -> (&'static str, Reason) {
+fn reason(finding: &Observation) -> (&'static str, Reason) {
     match finding {
-        Finding::Holds(reason, _) => ("True", *reason),
-        Finding::Fails(reason, _) => ("False", *reason),
-        Finding::Unknown(reason, _) => ("Unknown", *reason),
-        Finding::Trouble { lasting, .. } => ("Trouble", *lasting),
-        Finding::Waits(reason, _) => ("Waits", *reason),
-        Finding::Unasked => ("Unasked", Reason::Pending),
+        Observation::Ready { reason, .. } => ("True", *reason),
+        Observation::Failed(reason, _) => ("False", *reason),
+        Observation::Unknown(reason, _) => ("Unknown", *reason),
+        Observation::Degraded { lasting, .. } => ("Trouble", *lasting),
+        Observation::Waiting(reason, _) => ("Waits", *reason),
+        Observation::Unasked => ("Unasked", Reason::Pending),
     }
 }
 
@@ -88,7 +89,12 @@ fn streaming() {
     assert_eq!(reason(&found(|_, _, _, _| {})), ("True", Reason::Streaming));
     // Sockets outlive the Secret they were opened with, which is no reason to keep quiet.
     let finding = found(|_, secret, _, _| *secret = Secret::Missing);
-    let Finding::Holds(Reason::Streaming, message) = finding else {
+    let Observation::Ready {
+        reason: Reason::Streaming,
+        warning: Some(message),
+        ..
+    } = finding
+    else {
         panic!("{finding:?}");
     };
     assert!(message.contains("Secret kite does not exist"), "{message}");
@@ -109,7 +115,7 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         redis_secret: None,
         unwritten: Some("StatefulSet n/kt-a cannot be applied: exceeded quota"),
     };
-    let Finding::Trouble { message, .. } = account(&facts, start().monotonic) else {
+    let Observation::Degraded { message, .. } = flow(&facts, start().monotonic) else {
         panic!("must be trouble")
     };
     assert!(message.ends_with("exceeded quota"), "{message}");
@@ -134,7 +140,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
         redis_secret: None,
         unwritten: Some("ConfigMap n/kt-a-assignment cannot be applied: exceeded quota"),
     };
-    let Finding::Trouble { message, .. } = account(&facts, start().monotonic) else {
+    let Observation::Degraded { message, .. } = flow(&facts, start().monotonic) else {
         panic!("must be trouble")
     };
     assert!(message.starts_with("1 sockets are still open"), "{message}");
@@ -143,27 +149,27 @@ fn sockets_that_have_to_close_are_not_called_closed() {
 
 /// Trouble that was told of goes on while others sort it out, and is not told of anew.
 #[test]
-fn waiting_neither_ends_nor_renews_patience() {
+fn waiting_neither_ends_nor_renews_grace() {
     let now = start();
-    let waits = || Finding::Waits(Reason::Connecting, String::new());
-    let fresh = judge(waits(), &Past::default(), now);
+    let waits = || Observation::Waiting(Reason::Connecting, String::new());
+    let fresh = outcome(waits(), &History::default(), now);
     assert_eq!(
         (fresh.state, fresh.due),
-        (State::Unknown, Some(now.monotonic + PATIENCE))
+        (State::Unknown, Some(now.monotonic + GRACE))
     );
-    let past = Past {
+    let past = History {
         due: fresh.due,
-        ..Past::default()
+        ..History::default()
     };
     let late = later(now, 60);
-    let still = judge(waits(), &past, late);
+    let still = outcome(waits(), &past, late);
     assert_eq!((still.state, still.due), (State::Unknown, fresh.due));
-    let trouble = Finding::Trouble {
+    let trouble = Observation::Degraded {
         passing: Reason::Connecting,
         lasting: Reason::Stale,
         message: String::new(),
     };
-    assert_eq!(judge(trouble, &past, late).state, State::False);
+    assert_eq!(outcome(trouble, &past, late).state, State::False);
 }
 
 #[test]
@@ -207,7 +213,7 @@ fn nothing_assigned() {
     };
     // Nobody has looked at the Secret yet: it may lack a key.
     assert_eq!(
-        reason(&account(&facts, start().monotonic)),
+        reason(&flow(&facts, start().monotonic)),
         ("Trouble", Reason::PodNotReady)
     );
     let says = |credentials| Report {
@@ -222,19 +228,19 @@ fn nothing_assigned() {
     asked.report = Some(report.clone().into());
     (facts.process, facts.scrape) = (&running, &asked);
     facts.report = Some(&report);
-    let Finding::Trouble { passing, .. } = account(&facts, start().monotonic) else {
+    let Observation::Degraded { passing, .. } = flow(&facts, start().monotonic) else {
         panic!("its process has not looked either")
     };
     assert_eq!(passing, Reason::Pending);
     facts.report = Some(&looked);
     assert_eq!(
-        reason(&account(&facts, start().monotonic)),
+        reason(&flow(&facts, start().monotonic)),
         ("True", Reason::Idle)
     );
     (facts.process, facts.scrape, facts.report) = (&process, &scrape, None);
     facts.secret = &missing;
     assert_eq!(
-        reason(&account(&facts, start().monotonic)),
+        reason(&flow(&facts, start().monotonic)),
         ("False", Reason::SecretMissing)
     );
 }
@@ -264,7 +270,7 @@ fn sockets_pod_or_redis_not_up() {
         };
     });
     assert!(
-        matches!(finding, Finding::Trouble { message, .. } if message.contains("ImagePullBackOff"))
+        matches!(finding, Observation::Degraded { message, .. } if message.contains("ImagePullBackOff"))
     );
 }
 
@@ -273,7 +279,7 @@ fn a_429_says_what_to_do() {
     let finding =
         found(|report, _, _, _| report.connections = vec![socket(ConnectionState::RateLimited)]);
     assert!(
-        matches!(finding, Finding::Trouble { message, .. } if message.contains("another process"))
+        matches!(finding, Observation::Degraded { message, .. } if message.contains("another process"))
     );
 }
 
@@ -318,8 +324,8 @@ fn a_process_that_was_not_asked_is_not_judged() {
     );
 }
 
-fn trouble() -> Finding {
-    Finding::Trouble {
+fn trouble() -> Observation {
+    Observation::Degraded {
         passing: Reason::Connecting,
         lasting: Reason::PodNotReady,
         message: String::new(),
@@ -340,24 +346,33 @@ fn condition(state: State, reason: Reason, since: Timestamp) -> Condition {
 #[test]
 fn trouble_is_unknown_for_ten_seconds_and_false_then() {
     let now = start();
-    let first = judge(trouble(), &Past::default(), now);
+    let first = outcome(trouble(), &History::default(), now);
     assert_eq!(
         (first.state, first.reason),
         (State::Unknown, Reason::Connecting)
     );
-    let past = Past {
+    let past = History {
         due: first.due,
-        ..Past::default()
+        ..History::default()
     };
-    let almost = judge(trouble(), &past, later(now, 9));
+    let almost = outcome(trouble(), &past, later(now, 9));
     assert_eq!((almost.state, almost.due), (State::Unknown, first.due));
-    let lasting = judge(trouble(), &past, later(now, 10));
+    let lasting = outcome(trouble(), &past, later(now, 10));
     assert_eq!(
         (lasting.state, lasting.reason),
         (State::False, Reason::PodNotReady)
     );
     assert_eq!(
-        judge(Finding::Holds(Reason::Streaming, String::new()), &past, now).due,
+        outcome(
+            Observation::Ready {
+                reason: Reason::Streaming,
+                message: String::new(),
+                warning: None
+            },
+            &past,
+            now
+        )
+        .due,
         None
     );
 }
@@ -366,57 +381,61 @@ fn trouble_is_unknown_for_ten_seconds_and_false_then() {
 fn a_restart_of_the_operator_does_not_make_old_trouble_new() {
     let now = start();
     let old = condition(State::False, Reason::PodNotReady, now.wall);
-    let past = Past {
+    let past = History {
         ready: Some(&old),
         first: true,
-        ..Past::default()
+        ..History::default()
     };
-    assert_eq!(judge(trouble(), &past, now).state, State::False);
+    assert_eq!(outcome(trouble(), &past, now).state, State::False);
     let unknown = condition(State::Unknown, Reason::Connecting, now.wall);
-    let past = Past {
+    let past = History {
         ready: Some(&unknown),
         first: true,
-        ..Past::default()
+        ..History::default()
     };
-    let judgement = judge(trouble(), &past, later(now, 4));
-    assert_eq!(judgement.state, State::Unknown);
-    assert_eq!(judgement.due, Some(later(now, 10).monotonic));
+    let known = outcome(trouble(), &past, later(now, 4));
+    assert_eq!(known.state, State::Unknown);
+    assert_eq!(known.due, Some(later(now, 10).monotonic));
 }
 
 #[test]
 fn what_was_known_counts_until_the_first_report_but_not_for_ever() {
     let now = start();
     let known = condition(State::True, Reason::Streaming, now.wall);
-    let past = Past {
+    let past = History {
         ready: Some(&known),
         generation: Some(1),
         first: true,
         due: None,
+        warning: None,
     };
-    let judgement = judge(Finding::Unasked, &past, now);
+    let known = outcome(Observation::Unasked, &past, now);
     assert_eq!(
-        (judgement.state, judgement.message.as_str()),
+        (known.state, known.message.as_str()),
         (State::True, "as it was")
     );
-    let past = Past {
-        due: judgement.due,
+    let past = History {
+        due: known.due,
         first: false,
         ..past
     };
     assert_eq!(
-        judge(Finding::Unasked, &past, later(now, 10)).state,
+        outcome(Observation::Unasked, &past, later(now, 10)).state,
         State::False
     );
     // It speaks of an older spec, or there is nothing.
-    let past = Past {
+    let past = History {
         generation: Some(2),
         first: true,
         due: None,
         ..past
     };
-    assert_eq!(judge(Finding::Unasked, &past, now).reason, Reason::Pending);
     assert_eq!(
-        judge(Finding::Unasked, &Past::default(), now).state,
+        outcome(Observation::Unasked, &past, now).reason,
+        Reason::Pending
+    );
+    assert_eq!(
+        outcome(Observation::Unasked, &History::default(), now).state,
         State::Unknown
     );
 }

@@ -1,6 +1,6 @@
 //! The status of a set.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crds::InstrumentSetStatus;
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{conditions, count, seconds, verdict};
-use crate::plan::Now;
-use crate::plan::input::SetInput;
-use crate::plan::ready::set::{Asked, Freshness, Holder, SetFacts, set, unplaced, waiting};
-use crate::plan::ready::{Judgement, Past, judge};
+use crate::plan::input::{Now, SetInput};
+use crate::plan::readiness::{
+    self, ConditionOutcome, Freshness, History, Holder, SetFacts, unplaced, waiting,
+};
 use crate::plan::samples::list;
 use crate::plan::selection::Request;
 
@@ -28,22 +28,10 @@ pub(crate) struct Input<'a> {
     /// Instruments that an older set keeps from their channel, with an example.
     pub(crate) conflicts: (u32, &'a str),
     /// Who has how much of it, by name.
-    pub(crate) shares: &'a [Share<'a>],
+    pub(crate) holders: &'a [Holder<'a>],
     /// The status before.
     pub(crate) previous: Option<&'a InstrumentSetStatus>,
-    pub(crate) past: Past<'a>,
-}
-
-/// What one account has of a set.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Share<'a> {
-    pub(crate) holder: Holder<'a>,
-    /// Instruments placed there.
-    pub(crate) instruments: u32,
-    /// What its process says of the set, if it answers.
-    pub(crate) report: Option<&'a contract::report::SetReport>,
-    /// When it said so.
-    pub(crate) at: Option<Instant>,
+    pub(crate) history: History<'a>,
 }
 
 /// How many of a set's instruments there are of each kind.
@@ -56,31 +44,25 @@ struct Counts {
     unresolved: u32,
 }
 
-/// The status and the judgement behind its `Ready`.
-pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judgement) {
-    let unreadable = match input.request {
-        Request::Unreadable(problem) => problem.to_string(),
-        Request::Denied { .. } | Request::Pending { .. } | Request::Resolved(_) => String::new(),
-    };
-    let holders: Vec<Holder<'_>> = input.shares.iter().map(|share| share.holder).collect();
+/// The status and the outcome behind its `Ready`.
+pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, ConditionOutcome) {
     let before = input.previous.cloned().unwrap_or_default();
     let counts = counts(input, &before);
-    let asked = Asked::of(input.request, &unreadable);
     let facts = SetFacts {
-        asked,
+        request: input.request,
         scheduled: counts.scheduled,
         waiting: input.waiting,
         conflicts: input.conflicts,
-        holders: &holders,
+        holders: input.holders,
         freshness: freshness(input, now),
     };
-    let judgement = judge(set(&facts), &input.past, now);
-    let unasked = holders.iter().any(|holder| holder.unasked);
+    let outcome = readiness::outcome(readiness::set(&facts), &input.history, now);
+    let unasked = input.holders.iter().any(|holder| holder.unasked);
     let verdicts = vec![
-        super::ready(&judgement),
-        resolved(&asked, counts),
-        scheduled(&asked, input, counts),
-        streaming(counts, unasked, &judgement),
+        super::ready(&outcome),
+        resolved(input.request, counts),
+        scheduled(input, counts),
+        streaming(counts, unasked, &outcome),
         match &input.view.spec {
             Ok(spec) => super::paused(spec.paused),
             Err(_) => verdict(
@@ -93,19 +75,19 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
     ];
     let meta = &input.view.observed.meta;
     let samples = match input.request {
-        Request::Resolved(wants) => wants.selection.samples.clone(),
+        Request::Resolved(resolved) => resolved.selection.samples.clone(),
         Request::Denied { .. } => Vec::new(),
         Request::Pending { .. } | Request::Unreadable(_) => before.unresolved.clone(),
     };
     let newest = input
-        .shares
+        .holders
         .iter()
-        .filter_map(|share| seconds(share.report?.last_tick_us?, now.wall))
+        .filter_map(|holder| seconds(holder.report?.last_tick_us?, now.wall))
         .max();
     let names = input
-        .shares
+        .holders
         .iter()
-        .map(|share| share.holder.name)
+        .map(|holder| holder.name)
         .collect::<Vec<_>>()
         .join(",");
     let status = InstrumentSetStatus {
@@ -133,25 +115,25 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Judge
         unresolved_count: Some(counts.unresolved),
         accounts: (!names.is_empty()).then_some(names),
         assignments: input
-            .shares
+            .holders
             .iter()
-            .map(|share| AccountShare {
-                account: Some(share.holder.name.to_owned()),
-                instruments: Some(share.instruments),
+            .map(|holder| AccountShare {
+                account: Some(holder.name.to_owned()),
+                instruments: Some(holder.instruments),
             })
             .collect(),
         last_tick_time: newest.max(before.last_tick_time),
     };
-    (status, judgement)
+    (status, outcome)
 }
 
 /// How old the newest tick is and may be. The age is the process's own measure and what has passed
 /// since: the clocks of two machines are not compared.
 fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
     let spec = input.view.spec.as_ref().ok()?;
-    let newest = input.shares.iter().filter_map(|share| {
-        let report = share.report?;
-        let since = now.monotonic.saturating_duration_since(share.at?);
+    let newest = input.holders.iter().filter_map(|holder| {
+        let report = holder.report?;
+        let since = now.monotonic.saturating_duration_since(holder.at?);
         Some((
             Duration::from_millis(report.age_ms?).saturating_add(since),
             report.last_tick_us.and_then(|us| seconds(us, now.wall)),
@@ -159,9 +141,9 @@ fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
     });
     let (age, newest) = newest.min_by_key(|(age, _)| *age)?;
     let usual = input
-        .shares
+        .holders
         .iter()
-        .filter_map(|share| share.report?.usual_interval_ms)
+        .filter_map(|holder| holder.report?.usual_interval_ms)
         .min();
     let usual = usual.map_or(Duration::ZERO, |usual| {
         Duration::from_millis(usual.saturating_mul(USUAL_INTERVALS))
@@ -174,13 +156,11 @@ fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
 }
 
 fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
-    let sum = |of: fn(&Share<'_>) -> u32| input.shares.iter().map(of).fold(0, u32::saturating_add);
-    let scheduled = sum(|share| share.instruments);
+    let sum =
+        |of: fn(&Holder<'_>) -> u32| input.holders.iter().map(of).fold(0, u32::saturating_add);
+    let scheduled = sum(|holder| holder.instruments);
     let (selected, unresolved) = match input.request {
-        Request::Resolved(wants) => (
-            count(wants.selection.instruments.len()),
-            wants.selection.unresolved,
-        ),
+        Request::Resolved(resolved) => (resolved.selected(), resolved.selection.unresolved),
         Request::Denied { .. } => (names(input.view), 0),
         Request::Pending { .. } | Request::Unreadable(_) => (
             before.selected.unwrap_or(0).max(scheduled),
@@ -190,8 +170,8 @@ fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
     Counts {
         selected,
         scheduled,
-        streaming: sum(|share| share.report.map_or(0, |report| report.streaming)).min(scheduled),
-        silent: sum(|share| share.report.map_or(0, |report| report.silent)).min(scheduled),
+        streaming: sum(|holder| holder.report.map_or(0, |report| report.streaming)).min(scheduled),
+        silent: sum(|holder| holder.report.map_or(0, |report| report.silent)).min(scheduled),
         unresolved,
     }
 }
@@ -201,71 +181,64 @@ fn names(view: &SetInput<'_>) -> u32 {
     view.spec.as_ref().map_or(0, |spec| count(spec.names()))
 }
 
-fn resolved(asked: &Asked<'_>, counts: Counts) -> UndatedCondition {
+fn resolved(request: &Request<'_>, counts: Counts) -> UndatedCondition {
     let kind = ConditionType::Resolved;
-    match asked {
-        Asked::Unreadable(message) => verdict(kind, State::Unknown, Reason::Invalid, message),
-        Asked::Refused(reason, message) | Asked::Held(reason, message) => {
-            verdict(kind, State::Unknown, *reason, message)
+    let resolved = match request {
+        Request::Unreadable(problem) => {
+            return verdict(kind, State::Unknown, Reason::Invalid, &problem.to_string());
         }
-        Asked::Wanted { unresolved: 0, .. } if counts.selected > 0 => verdict(
-            kind,
-            State::True,
-            Reason::AllResolved,
-            &format!("{} instruments", counts.selected),
-        ),
-        Asked::Wanted {
-            unresolved,
-            samples,
-            ..
-        } => {
-            let reason = if counts.selected == 0 {
-                Reason::NothingResolved
-            } else {
-                Reason::PartiallyResolved
-            };
-            verdict(
-                kind,
-                State::False,
-                reason,
-                &format!("unknown names: {unresolved} ({})", list(samples)),
-            )
+        Request::Denied { reason, message } | Request::Pending { reason, message } => {
+            return verdict(kind, State::Unknown, *reason, message);
         }
+        Request::Resolved(resolved) => resolved,
+    };
+    let unresolved = resolved.selection.unresolved;
+    if unresolved == 0 && counts.selected > 0 {
+        let message = format!("{} instruments", counts.selected);
+        return verdict(kind, State::True, Reason::AllResolved, &message);
     }
+    let reason = if counts.selected == 0 {
+        Reason::NothingResolved
+    } else {
+        Reason::PartiallyResolved
+    };
+    let samples = list(&resolved.selection.samples);
+    let message = format!("unknown names: {unresolved} ({samples})");
+    verdict(kind, State::False, reason, &message)
 }
 
-fn scheduled(asked: &Asked<'_>, input: &Input<'_>, counts: Counts) -> UndatedCondition {
+fn scheduled(input: &Input<'_>, counts: Counts) -> UndatedCondition {
     let kind = ConditionType::Scheduled;
     let placed = format!(
         "{} of {} instruments have an account",
         counts.scheduled, counts.selected
     );
-    match asked {
-        Asked::Unreadable(message) => verdict(kind, State::Unknown, Reason::Invalid, message),
-        Asked::Held(reason, message) => verdict(kind, State::Unknown, *reason, message),
-        Asked::Refused(reason, message) => verdict(kind, State::False, *reason, message),
-        Asked::Wanted { .. } if input.conflicts.0 > 0 => verdict(
+    match input.request {
+        Request::Unreadable(problem) => {
+            verdict(kind, State::Unknown, Reason::Invalid, &problem.to_string())
+        }
+        Request::Pending { reason, message } => verdict(kind, State::Unknown, *reason, message),
+        Request::Denied { reason, message } => verdict(kind, State::False, *reason, message),
+        Request::Resolved(_) if input.conflicts.0 > 0 => verdict(
             kind,
             State::False,
             Reason::ChannelConflict,
             input.conflicts.1,
         ),
-        Asked::Wanted {
-            allowed, matching, ..
-        } if input.waiting > 0 => verdict(
+        Request::Resolved(resolved) if input.waiting > 0 => verdict(
             kind,
             State::False,
-            unplaced(counts.scheduled, *allowed),
-            &waiting(input.waiting, counts.selected, *allowed, matching),
+            unplaced(counts.scheduled, resolved),
+            &waiting(input.waiting, resolved),
         ),
-        Asked::Wanted { .. } if counts.selected == 0 => {
+        Request::Resolved(_) if counts.selected == 0 => {
             verdict(kind, State::False, Reason::NothingResolved, &placed)
         }
-        Asked::Wanted { .. } => verdict(kind, State::True, Reason::AllScheduled, &placed),
+        Request::Resolved(_) => verdict(kind, State::True, Reason::AllScheduled, &placed),
     }
 }
 
-fn streaming(counts: Counts, unasked: bool, judgement: &Judgement) -> UndatedCondition {
+fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> UndatedCondition {
     let kind = ConditionType::Streaming;
     let seen = format!(
         "{} of {} instruments stream, {} are silent",
@@ -279,17 +252,17 @@ fn streaming(counts: Counts, unasked: bool, judgement: &Judgement) -> UndatedCon
             "waits for the first report",
         );
     }
-    if judgement.reason != Reason::Stale
+    if outcome.reason != Reason::Stale
         && counts.scheduled > 0
         && counts.streaming > 0
         && counts.streaming + counts.silent >= counts.scheduled
     {
         return verdict(kind, State::True, Reason::Streaming, &seen);
     }
-    let reason = if judgement.state == State::True {
+    let reason = if outcome.state == State::True {
         Reason::Connecting
     } else {
-        judgement.reason
+        outcome.reason
     };
     verdict(kind, State::False, reason, &seen)
 }

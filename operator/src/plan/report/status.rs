@@ -11,8 +11,8 @@ use crds::{InstrumentSetStatus, TickerAccountStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::Change;
-use super::ready::Judgement;
+use super::outcome::Change;
+use crate::plan::readiness::ConditionOutcome;
 
 /// The longest message of a condition, in characters: a status stays below 4 KB.
 const LONGEST_MESSAGE: usize = 400;
@@ -24,25 +24,36 @@ pub(crate) fn verdict(
     reason: Reason,
     message: &str,
 ) -> UndatedCondition {
-    let message = match message.char_indices().nth(LONGEST_MESSAGE) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
-    };
     UndatedCondition {
         kind,
         state,
         reason,
-        message,
+        message: bounded(message),
     }
 }
 
-/// The `Ready` condition of a judgement.
-pub(crate) fn ready(judgement: &Judgement) -> UndatedCondition {
+/// What is wrong although an object is ready, as far as its condition says it: at the end of the
+/// message.
+pub(crate) fn warning(outcome: &ConditionOutcome) -> Option<String> {
+    let length = outcome.warning.as_ref()?.len();
+    let start = outcome.message.len().checked_sub(length)?;
+    Some(bounded(&outcome.message).get(start..)?.to_owned())
+}
+
+fn bounded(message: &str) -> String {
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
+}
+
+/// The `Ready` condition.
+pub(crate) fn ready(outcome: &ConditionOutcome) -> UndatedCondition {
     verdict(
         ConditionType::Ready,
-        judgement.state,
-        judgement.reason,
-        &judgement.message,
+        outcome.state,
+        outcome.reason,
+        &outcome.message,
     )
 }
 

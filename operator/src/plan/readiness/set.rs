@@ -1,19 +1,21 @@
-//! The rules for a set.
+//! The rules for a set: the first that fits decides.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use contract::report;
 use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{BUT, Finding, Judgement};
+use super::condition::ConditionOutcome;
+use super::observation::Observation;
 use crate::plan::samples::list;
-use crate::plan::selection::Request;
+use crate::plan::selection::{Request, Resolved};
 
 /// What is known of a set.
 #[derive(Clone, Debug)]
 pub(crate) struct SetFacts<'a> {
     /// What it asks for.
-    pub(crate) asked: Asked<'a>,
+    pub(crate) request: &'a Request<'a>,
     /// Instruments that have an account.
     pub(crate) scheduled: u32,
     /// Instruments that wait for one.
@@ -36,36 +38,12 @@ pub(crate) struct Freshness {
     pub(crate) limit: Duration,
 }
 
-/// What a set asks for, as far as its readiness goes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Asked<'a> {
-    /// Its spec cannot be read.
-    Unreadable(&'a str),
-    /// Nothing that can be had.
-    Refused(Reason, &'a str),
-    /// It cannot be looked up now.
-    Held(Reason, &'a str),
-    /// Names with and without an instrument, and how many accounts it may use.
-    Wanted {
-        /// Instruments it selects.
-        selected: u32,
-        /// Names without an instrument.
-        unresolved: u32,
-        /// Some of these.
-        samples: &'a [String],
-        /// Accounts it may use.
-        allowed: usize,
-        /// Names of some that match.
-        matching: &'a str,
-    },
-}
-
 /// An account that has some of a set's instruments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holder<'a> {
     pub(crate) name: &'a str,
     /// Its own readiness.
-    pub(crate) ready: &'a Judgement,
+    pub(crate) ready: &'a ConditionOutcome,
     /// Whether its process was not asked yet.
     pub(crate) unasked: bool,
     /// Whether its process has taken up the set's rows.
@@ -76,79 +54,65 @@ pub(crate) struct Holder<'a> {
     pub(crate) silent: u32,
     /// Whether all it has of the set flows, to Redis: then its other troubles are not the set's.
     pub(crate) flows: bool,
-}
-
-impl<'a> Asked<'a> {
-    /// As demanded.
-    pub(crate) fn of(request: &'a Request<'_>, unreadable: &'a str) -> Self {
-        match request {
-            Request::Unreadable(_) => Self::Unreadable(unreadable),
-            Request::Denied { reason, message } => Self::Refused(*reason, message),
-            Request::Pending { reason, message } => Self::Held(*reason, message),
-            Request::Resolved(wants) => Self::Wanted {
-                selected: u32::try_from(wants.selection.instruments.len()).unwrap_or(u32::MAX),
-                unresolved: wants.selection.unresolved,
-                samples: &wants.selection.samples,
-                allowed: wants.allowed.len(),
-                matching: &wants.matching,
-            },
-        }
-    }
+    /// Instruments of the set placed there.
+    pub(crate) instruments: u32,
+    /// What its process says of the set, if it answers, and when it said so.
+    pub(crate) report: Option<&'a report::SetReport>,
+    pub(crate) at: Option<Instant>,
 }
 
 /// The rules for a set.
-pub(crate) fn set(facts: &SetFacts<'_>) -> Finding {
+pub(crate) fn set(facts: &SetFacts<'_>) -> Observation {
     match refusal(facts) {
-        Some(finding) => finding,
+        Some(observation) => observation,
         None => flow(facts),
     }
 }
 
 /// Rules about what it asks for and what it got.
-fn refusal(facts: &SetFacts<'_>) -> Option<Finding> {
-    let fails = |reason, message: &str| Some(Finding::Fails(reason, message.to_owned()));
-    let (selected, unresolved, samples, allowed, matching) = match facts.asked {
-        Asked::Unreadable(message) => return fails(Reason::Invalid, message),
-        Asked::Refused(reason, message) => return fails(reason, message),
-        Asked::Held(reason @ Reason::AccountsDisagree, message) => return fails(reason, message),
-        Asked::Held(reason, message) => {
+fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
+    let fails = |reason, message: &str| Some(Observation::Failed(reason, message.to_owned()));
+    let resolved = match facts.request {
+        Request::Unreadable(problem) => return fails(Reason::Invalid, &problem.to_string()),
+        Request::Denied { reason, message } => return fails(*reason, message),
+        Request::Pending {
+            reason: reason @ Reason::AccountsDisagree,
+            message,
+        } => return fails(*reason, message),
+        Request::Pending { reason, message } => {
             let nothing = facts.scheduled == 0;
-            return nothing.then(|| Finding::Unknown(reason, message.to_owned()));
+            return nothing.then(|| Observation::Unknown(*reason, message.clone()));
         }
-        Asked::Wanted {
-            selected,
-            unresolved,
-            samples,
-            allowed,
-            matching,
-        } => (selected, unresolved, samples, allowed, matching),
+        Request::Resolved(resolved) => resolved,
     };
+    let selected = resolved.selected();
     if selected == 0 {
         let message = format!(
-            "none of the {unresolved} names exists: check {}",
-            list(samples)
+            "none of the {} names exists: check {}",
+            resolved.selection.unresolved,
+            list(&resolved.selection.samples)
         );
-        return Some(Finding::Fails(Reason::NothingResolved, message));
+        return Some(Observation::Failed(Reason::NothingResolved, message));
     }
     if facts.conflicts.0 > 0 {
         let message = format!(
             "{} of {selected} instruments are not streamed: {}",
             facts.conflicts.0, facts.conflicts.1
         );
-        return Some(Finding::Fails(Reason::ChannelConflict, message));
+        return Some(Observation::Failed(Reason::ChannelConflict, message));
     }
     if facts.waiting > 0 {
-        return Some(Finding::Fails(
-            unplaced(facts.scheduled, allowed),
-            waiting(facts.waiting, selected, allowed, matching),
+        return Some(Observation::Failed(
+            unplaced(facts.scheduled, resolved),
+            waiting(facts.waiting, resolved),
         ));
     }
     None
 }
 
-/// The reason when instruments wait, with so many placed and so many accounts that may be used.
-pub(crate) fn unplaced(scheduled: u32, allowed: usize) -> Reason {
-    match (scheduled, allowed) {
+/// The reason when instruments wait, with so many placed.
+pub(crate) fn unplaced(scheduled: u32, resolved: &Resolved<'_>) -> Reason {
+    match (scheduled, resolved.allowed.len()) {
         (0, 0) => Reason::NoAccount,
         (0, _) => Reason::CapacityShort,
         _ => Reason::PartiallyScheduled,
@@ -156,11 +120,13 @@ pub(crate) fn unplaced(scheduled: u32, allowed: usize) -> Reason {
 }
 
 /// Why instruments have no account and what to do.
-pub(crate) fn waiting(waiting: u32, selected: u32, allowed: usize, matching: &str) -> String {
-    if allowed == 0 {
+pub(crate) fn waiting(waiting: u32, resolved: &Resolved<'_>) -> String {
+    let selected = resolved.selected();
+    if resolved.allowed.is_empty() {
         return format!(
-            "{waiting} of {selected} instruments wait: no account that matches can be used ({matching}): see the Ready \
-             condition of each"
+            "{waiting} of {selected} instruments wait: no account that matches can be used ({}): see the Ready \
+             condition of each",
+            resolved.matching
         );
     }
     format!(
@@ -169,11 +135,11 @@ pub(crate) fn waiting(waiting: u32, selected: u32, allowed: usize, matching: &st
 }
 
 /// Rules about what its holders say.
-fn flow(facts: &SetFacts<'_>) -> Finding {
+fn flow(facts: &SetFacts<'_>) -> Observation {
     if facts.holders.iter().any(|holder| holder.unasked) {
-        return Finding::Unasked;
+        return Observation::Unasked;
     }
-    let trouble = |lasting, message| Finding::Trouble {
+    let degraded = |lasting, message| Observation::Degraded {
         passing: Reason::Connecting,
         lasting,
         message,
@@ -186,17 +152,17 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
     let said = |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
     if let Some(holder) = in_state(State::False) {
         // It may have failed for what was true before its process was asked, or a rotation ago.
-        return Finding::Trouble {
+        return Observation::Degraded {
             passing: holder.ready.reason,
             lasting: holder.ready.reason,
             message: said(holder),
         };
     }
     if let Some(holder) = in_state(State::Unknown) {
-        return Finding::Waits(Reason::Connecting, said(holder));
+        return Observation::Waiting(Reason::Connecting, said(holder));
     }
     if let Some(holder) = facts.holders.iter().find(|holder| !holder.acknowledged) {
-        return trouble(
+        return degraded(
             Reason::Connecting,
             format!(
                 "account {} has not taken up its assignment yet",
@@ -208,7 +174,7 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
         |of: fn(&Holder<'_>) -> u32| facts.holders.iter().map(of).fold(0, u32::saturating_add);
     let streaming = sum(|holder| holder.streaming);
     if streaming == 0 {
-        return trouble(
+        return degraded(
             Reason::Stale,
             "all sockets are up, but no packet of this set came".to_owned(),
         );
@@ -223,32 +189,32 @@ fn flow(facts: &SetFacts<'_>) -> Finding {
             ),
             None => format!("all sockets are up, but no tick came for more than {limit} s"),
         };
-        return Finding::Fails(Reason::Stale, message);
+        return Observation::Failed(Reason::Stale, message);
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
-    // Each of the rest sends its first packet or is counted silent in a moment: no patience runs out.
+    // Each of the rest sends its first packet or is counted silent in a moment: no grace runs out.
     if streaming.saturating_add(sum(|holder| holder.silent)) < facts.scheduled {
         let message = format!("{count}, the others have not sent a packet yet");
-        return Finding::Waits(Reason::Connecting, message);
+        return Observation::Waiting(Reason::Connecting, message);
     }
-    match facts.asked {
-        Asked::Wanted {
-            unresolved,
-            samples,
-            ..
-        } if unresolved > 0 => Finding::Holds(
-            Reason::PartiallyResolved,
-            format!(
-                "{count}{BUT}unknown names: {unresolved} ({})",
-                list(samples)
-            ),
-        ),
-        Asked::Held(_, message) => {
-            Finding::Holds(Reason::Streaming, format!("{count}{BUT}{message}"))
+    let (reason, warning) = match facts.request {
+        Request::Resolved(resolved) if resolved.selection.unresolved > 0 => {
+            let samples = list(&resolved.selection.samples);
+            let warning = format!(
+                "unknown names: {} ({samples})",
+                resolved.selection.unresolved
+            );
+            (Reason::PartiallyResolved, Some(warning))
         }
-        Asked::Wanted { .. } | Asked::Unreadable(_) | Asked::Refused(..) => {
-            Finding::Holds(Reason::Streaming, count)
+        Request::Pending { message, .. } => (Reason::Streaming, Some(message.clone())),
+        Request::Resolved(_) | Request::Unreadable(_) | Request::Denied { .. } => {
+            (Reason::Streaming, None)
         }
+    };
+    Observation::Ready {
+        reason,
+        message: count,
+        warning,
     }
 }
 

@@ -9,9 +9,8 @@ use jiff::Timestamp;
 
 use super::{conditions, count, seconds, verdict};
 use crate::plan::assignment::believable;
-use crate::plan::input::{Account, AccountInput, live_sockets};
-use crate::plan::ready::{self, AccountFacts, Finding, Judgement, Past};
-use crate::plan::{Now, Process, Secret};
+use crate::plan::input::{Account, AccountInput, Now, Process, Secret, live_sockets};
+use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
 
 /// What an account's status is made of.
 pub(crate) struct Input<'a> {
@@ -26,15 +25,15 @@ pub(crate) struct Input<'a> {
     pub(crate) stranded: usize,
     /// The status before.
     pub(crate) previous: Option<&'a TickerAccountStatus>,
-    pub(crate) past: Past<'a>,
+    pub(crate) history: History<'a>,
 }
 
-/// The status, the judgement behind its `Ready`, and whether that still waits for a first report.
-pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judgement, bool) {
+/// The status, the outcome behind its `Ready`, and whether that still waits for a first report.
+pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, ConditionOutcome, bool) {
     let view = input.view;
     let scrape = &view.observed.scrape;
     let report = view.report();
-    let answer = report.filter(|_| ready::answers(scrape, now.monotonic));
+    let answer = report.filter(|_| readiness::answers(scrape, now.monotonic));
     let needed = view
         .spec
         .as_ref()
@@ -55,18 +54,18 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
         redis_secret: redis_secret(view),
         unwritten: view.observed.unwritten.as_deref(),
     };
-    let finding = finding(view, &facts, now);
-    let unasked = finding == Finding::Unasked;
-    let judgement = ready::judge(finding, &input.past, now);
-    let mut verdicts = vec![super::ready(&judgement)];
+    let observation = readiness::account(view, &facts, now.monotonic);
+    let unasked = observation == Observation::Unasked;
+    let outcome = readiness::outcome(observation, &input.history, now);
+    let mut verdicts = vec![super::ready(&outcome)];
     match &view.spec {
         Ok(spec) => verdicts.extend([
             credentials(&facts, answer),
-            connected(&facts, answer, &judgement),
+            connected(&facts, answer, &outcome),
             capacity(spec, input),
             super::paused(spec.paused),
         ]),
-        Err(_) => verdicts.extend(unknown(&judgement)),
+        Err(_) => verdicts.extend(unknown(&outcome)),
     }
     let meta = &view.observed.object.meta;
     let before = input.previous.cloned().unwrap_or_default();
@@ -108,7 +107,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Judge
             None => before.connection_status.into_iter().map(unseen).collect(),
         },
     };
-    (status, judgement, unasked)
+    (status, outcome, unasked)
 }
 
 fn redis_secret<'a>(view: &'a AccountInput<'_>) -> Option<(&'a str, &'a Secret)> {
@@ -139,32 +138,9 @@ fn needed(spec: &Account, assigned: Option<usize>, answer: Option<&Report>) -> u
     full.max(used)
 }
 
-fn finding(view: &AccountInput<'_>, facts: &AccountFacts<'_>, now: Now) -> Finding {
-    if let Err(problem) = &view.spec {
-        return Finding::Fails(Reason::Invalid, problem.to_string());
-    }
-    if let Some(foreign) = view.observed.foreign.first() {
-        return Finding::Fails(
-            Reason::NameTaken,
-            format!(
-                "{foreign} exists and belongs to somebody else: remove it, or name the account differently"
-            ),
-        );
-    }
-    if let Some(why) = view.eligibility.suspension() {
-        let open = facts.report.map_or(0, live_sockets);
-        let mut message = why.message();
-        if open > 0 {
-            message = format!("{message}; {}", ready::still_open(facts, open));
-        }
-        return Finding::Fails(why.reason(), message);
-    }
-    ready::account(facts, now.monotonic)
-}
-
 fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCondition {
     let kind = ConditionType::CredentialsValid;
-    if let Some((reason, message)) = ready::credentials(facts, answer) {
+    if let Some((reason, message)) = readiness::credentials(facts, answer) {
         return verdict(kind, State::False, reason, &message);
     }
     match answer.map(|report| &report.credentials) {
@@ -186,14 +162,14 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCond
 fn connected(
     facts: &AccountFacts<'_>,
     answer: Option<&Report>,
-    judgement: &Judgement,
+    outcome: &ConditionOutcome,
 ) -> UndatedCondition {
     let kind = ConditionType::Connected;
     if facts.assigned == Some(0) && answer.is_none_or(|report| live_sockets(report) == 0) {
         return verdict(kind, State::True, Reason::Idle, "no socket is needed");
     }
     let Some(report) = answer else {
-        return verdict(kind, State::Unknown, judgement.reason, &judgement.message);
+        return verdict(kind, State::Unknown, outcome.reason, &outcome.message);
     };
     let up = live_sockets(report);
     if up >= facts.needed.max(1) {
@@ -208,7 +184,7 @@ fn connected(
         kind,
         State::False,
         Reason::Connecting,
-        &ready::obstacle::sockets(report, facts.needed),
+        &readiness::sockets(report, facts.needed),
     )
 }
 
@@ -240,7 +216,7 @@ fn capacity(spec: &Account, input: &Input<'_>) -> UndatedCondition {
     }
 }
 
-fn unknown(judgement: &Judgement) -> Vec<UndatedCondition> {
+fn unknown(outcome: &ConditionOutcome) -> Vec<UndatedCondition> {
     [
         ConditionType::CredentialsValid,
         ConditionType::Connected,
@@ -252,7 +228,7 @@ fn unknown(judgement: &Judgement) -> Vec<UndatedCondition> {
         verdict(
             kind,
             State::Unknown,
-            judgement.reason,
+            outcome.reason,
             "the account cannot be read",
         )
     })

@@ -1,12 +1,6 @@
-//! Whether an account or a set is ready, and why: the first rule that fits decides.
+//! The rules for an account: the first that fits decides.
 //!
-//! Owns the order of the rules and the patience they have. Each judgement is a pure function of a
-//! few facts; messages are for people and say what to do.
-
-pub(crate) mod obstacle;
-mod secret;
-pub(crate) mod set;
-mod time;
+//! Owns their order, and when a process counts as answering.
 
 use std::time::Instant;
 
@@ -14,9 +8,10 @@ use contract::Report;
 use contract::report::CredentialsReport;
 use crds::condition::Reason;
 
-use super::input::live_sockets;
-use super::{Process, Scrape, Secret};
-pub(crate) use time::{Finding, Judgement, PATIENCE, Past, judge};
+use super::condition::GRACE;
+use super::observation::Observation;
+use super::{obstacle, secret};
+use crate::plan::input::{AccountInput, Process, Scrape, Secret, live_sockets};
 
 /// Attempts without an answer after which a process counts as not answering.
 const BAD_SCRAPES: u32 = 2;
@@ -43,63 +38,66 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) unwritten: Option<&'a str>,
 }
 
-/// Stands between what is well and what is not, in the message of what is Ready all the same.
-const BUT: &str = "; ";
-
-/// What is wrong although it is Ready, by its message.
-pub(crate) fn reservation(message: &str) -> Option<&str> {
-    message.split_once(BUT).map(|(_, but)| but)
-}
-
 /// What an account's message adds where pods are left to find changes themselves.
-const SLOW_PATH: &str = "; changes reach the pod with its kubelet's next sync, in about a minute (poke.enabled is false)";
+const SLOW_PATH: &str =
+    "changes reach the pod with its kubelet's next sync, in about a minute (poke.enabled is false)";
 
 /// Whether the process answers, as far as one bad attempt may be believed.
 pub(crate) fn answers(scrape: &Scrape, now: Instant) -> bool {
     let gone = scrape.failing.as_ref().is_some_and(|failing| {
-        failing.attempts >= BAD_SCRAPES || now.saturating_duration_since(failing.since) >= PATIENCE
+        failing.attempts >= BAD_SCRAPES || now.saturating_duration_since(failing.since) >= GRACE
     });
     scrape.report.is_some() && !gone
 }
 
 /// The rules for an account.
-pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
+pub(crate) fn account(
+    account: &AccountInput<'_>,
+    facts: &AccountFacts<'_>,
+    now: Instant,
+) -> Observation {
+    if let Err(problem) = &account.spec {
+        return Observation::Failed(Reason::Invalid, problem.to_string());
+    }
+    if let Some(foreign) = account.observed.foreign.first() {
+        let message = format!(
+            "{foreign} exists and belongs to somebody else: remove it, or name the account differently"
+        );
+        return Observation::Failed(Reason::NameTaken, message);
+    }
+    if let Some(why) = account.eligibility.suspension() {
+        let open = facts.report.map_or(0, live_sockets);
+        let mut message = why.message();
+        if open > 0 {
+            message = format!("{message}; {}", still_open(facts, open));
+        }
+        return Observation::Failed(why.reason(), message);
+    }
+    flow(facts, now)
+}
+
+/// Rules about what an account that may stream and its process do.
+fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
     let report = facts.report.filter(|_| answers(facts.scrape, now));
     if let Some(report) = report
         && facts.assigned != Some(0)
         && streams(report, facts.needed)
     {
-        let mut message = format!(
-            "{} of {} instruments stream{}",
-            report.streaming,
-            report.assigned,
-            if facts.poked { "" } else { SLOW_PATH }
-        );
-        // It streams what it was told before.
-        let obstacles = [
-            obstacle::assignment(report),
-            facts.unwritten.map(str::to_owned),
-            report.redis.keys_error.clone(),
-        ];
-        for why in obstacles.into_iter().flatten() {
-            message.push_str(&format!("{BUT}{why}"));
-        }
-        // Sockets outlive what they were opened with.
-        let kite = credentials(facts, Some(report)).map(|(_, why)| why);
-        let redis = secret::missing_for_redis(facts.redis_secret);
-        for why in kite.into_iter().chain(redis) {
-            message.push_str(&format!(
-                "{BUT}{why}: no lost connection can be opened again"
-            ));
-        }
-        return Finding::Holds(Reason::Streaming, message);
+        return Observation::Ready {
+            reason: Reason::Streaming,
+            message: format!(
+                "{} of {} instruments stream",
+                report.streaming, report.assigned
+            ),
+            warning: warning(facts, report),
+        };
     }
     if let Some((reason, message)) = credentials(facts, report) {
-        return Finding::Fails(reason, message);
+        return Observation::Failed(reason, message);
     }
     let open = report.map_or(0, live_sockets);
     if facts.assigned == Some(0) && open > 0 {
-        return Finding::Trouble {
+        return Observation::Degraded {
             passing: Reason::Connecting,
             lasting: Reason::Connecting,
             message: still_open(facts, open),
@@ -111,16 +109,17 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
             return process(facts);
         };
         if report.credentials == CredentialsReport::Unread {
-            return Finding::Trouble {
+            return Observation::Degraded {
                 passing: Reason::Pending,
                 lasting: Reason::PodNotReady,
                 message: "the ingest pod has not read its Secret yet".to_owned(),
             };
         }
-        return Finding::Holds(
-            Reason::Idle,
-            "no instrument is assigned to this account: no socket is open".to_owned(),
-        );
+        return Observation::Ready {
+            reason: Reason::Idle,
+            message: "no instrument is assigned to this account: no socket is open".to_owned(),
+            warning: None,
+        };
     }
     let Some(report) = report else {
         return process(facts);
@@ -129,7 +128,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
         && !report.redis.connected
     {
         let message = format!("ticks do not reach Redis: {why}");
-        return Finding::Fails(Reason::SecretMissing, message);
+        return Observation::Failed(Reason::SecretMissing, message);
     }
     // Without an assignment it knows neither Kite nor Redis.
     let unassigned = obstacle::assignment(report).filter(|_| report.assignment.is_none());
@@ -147,7 +146,7 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
             ),
         )
     };
-    Finding::Trouble {
+    Observation::Degraded {
         passing: reason,
         lasting: reason,
         message,
@@ -155,13 +154,36 @@ pub(crate) fn account(facts: &AccountFacts<'_>, now: Instant) -> Finding {
 }
 
 /// What is said of sockets that have to close.
-pub(crate) fn still_open(facts: &AccountFacts<'_>, open: u32) -> String {
+fn still_open(facts: &AccountFacts<'_>, open: u32) -> String {
     let why = match facts.unwritten {
         Some(why) => format!(": {why}"),
         None if facts.poked => String::new(),
-        None => SLOW_PATH.to_owned(),
+        None => format!("; {SLOW_PATH}"),
     };
     format!("{open} sockets are still open, though nothing is assigned{why}")
+}
+
+/// What is wrong although instruments stream.
+fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
+    let slow = (!facts.poked).then(|| SLOW_PATH.to_owned());
+    // It streams what it was told before.
+    let told_before = [
+        obstacle::assignment(report),
+        facts.unwritten.map(str::to_owned),
+        report.redis.keys_error.clone(),
+    ];
+    // Sockets outlive what they were opened with.
+    let kite = credentials(facts, Some(report)).map(|(_, why)| why);
+    let redis = secret::missing_for_redis(facts.redis_secret);
+    let opened_with = [kite, redis].into_iter().flatten();
+    let opened_with =
+        opened_with.map(|why| format!("{why}: no lost connection can be opened again"));
+    let all: Vec<String> = slow
+        .into_iter()
+        .chain(told_before.into_iter().flatten())
+        .chain(opened_with)
+        .collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn streams(report: &Report, needed: u32) -> bool {
@@ -195,9 +217,11 @@ pub(crate) fn credentials(
     }
 }
 
-fn process(facts: &AccountFacts<'_>) -> Finding {
+fn process(facts: &AccountFacts<'_>) -> Observation {
     let message = match (facts.process, &facts.scrape.failing) {
-        (Process::Unknown | Process::Present { ready: true, .. }, None) => return Finding::Unasked,
+        (Process::Unknown | Process::Present { ready: true, .. }, None) => {
+            return Observation::Unasked;
+        }
         (
             Process::Present {
                 trouble: Some(trouble),
@@ -213,7 +237,7 @@ fn process(facts: &AccountFacts<'_>) -> Finding {
         },
         (Process::Present { name, .. }, None) => format!("{name} is not ready yet"),
     };
-    Finding::Trouble {
+    Observation::Degraded {
         passing: Reason::PodNotReady,
         lasting: Reason::PodNotReady,
         message,

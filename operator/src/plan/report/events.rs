@@ -5,31 +5,31 @@
 use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::input::Told;
-use super::ready::Judgement;
-use super::{Event, Kind, Meta, Plan};
+use super::outcome::{Event, Kind, Plan};
+use crate::plan::input::{Meta, Told};
+use crate::plan::readiness::ConditionOutcome;
 
 /// Tells users of a state or reason they were not told of; Unknown is no news.
 pub(super) fn tell(
     plan: &mut Plan,
     kind: Kind,
     meta: &Meta,
-    judgement: &Judgement,
+    outcome: &ConditionOutcome,
     remembered: Option<Option<Told>>,
     ready: Option<&Condition>,
 ) -> Option<Told> {
     let told = remembered.unwrap_or_else(|| said(ready?));
-    let new = (judgement.state, judgement.reason);
-    if judgement.state == State::Unknown || told == Some(new) {
+    let new = (outcome.state, outcome.reason);
+    if outcome.state == State::Unknown || told == Some(new) {
         return told;
     }
     plan.events.push(Event {
         kind,
         key: meta.key.clone(),
         uid: meta.uid.clone(),
-        warning: judgement.state == State::False,
-        reason: judgement.reason,
-        message: judgement.message.clone(),
+        warning: outcome.state == State::False,
+        reason: outcome.reason,
+        message: outcome.message.clone(),
     });
     Some(new)
 }

@@ -1,0 +1,17 @@
+//! Whether an account or a set is ready, and why: facts → observation → condition.
+//!
+//! Owns the order of the rules and how long what is wrong may last before it counts. Each step is a
+//! pure function; messages are for people and say what to do.
+
+mod account;
+mod condition;
+mod observation;
+mod obstacle;
+mod secret;
+mod set;
+
+pub(crate) use account::{AccountFacts, account, answers, credentials};
+pub(crate) use condition::{ConditionOutcome, GRACE, History, outcome};
+pub(crate) use observation::Observation;
+pub(crate) use obstacle::sockets;
+pub(crate) use set::{Freshness, Holder, SetFacts, set, unplaced, waiting};

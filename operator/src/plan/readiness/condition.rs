@@ -1,0 +1,165 @@
+//! From observations to the `Ready` condition: how long what is wrong may last before it counts.
+//!
+//! Pure; the present is an argument.
+
+use std::time::{Duration, Instant};
+
+use crds::condition::{Reason, State};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::observation::Observation;
+use crate::plan::input::Now;
+
+/// How long something may be wrong before it counts as failure.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+/// An observation in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConditionOutcome {
+    pub(crate) state: State,
+    pub(crate) reason: Reason,
+    /// All that is said, the warning included.
+    pub(crate) message: String,
+    /// What is wrong although it is ready.
+    pub(crate) warning: Option<String>,
+    /// When what is wrong counts as failure, as long as it may pass.
+    pub(crate) due: Option<Instant>,
+}
+
+/// What came before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct History<'a> {
+    /// The last `Ready` condition.
+    pub(crate) ready: Option<&'a Condition>,
+    /// The present generation of the spec.
+    pub(crate) generation: Option<i64>,
+    /// What was wrong although it was ready.
+    pub(crate) warning: Option<&'a str>,
+    /// When what is known to be wrong counts as failure.
+    pub(crate) due: Option<Instant>,
+    /// Whether this is the first time this process sees the object.
+    pub(crate) first: bool,
+}
+
+/// Considers time.
+pub(crate) fn outcome(
+    observation: Observation,
+    history: &History<'_>,
+    now: Now,
+) -> ConditionOutcome {
+    let done = |state, reason, message| ConditionOutcome {
+        state,
+        reason,
+        message,
+        warning: None,
+        due: None,
+    };
+    match observation {
+        Observation::Ready {
+            reason,
+            message,
+            warning,
+        } => ready(reason, message, warning),
+        Observation::Failed(reason, message) => done(State::False, reason, message),
+        Observation::Unknown(reason, message) => done(State::Unknown, reason, message),
+        Observation::Waiting(reason, message) => ConditionOutcome {
+            state: State::Unknown,
+            reason,
+            message,
+            warning: None,
+            due: history
+                .due
+                .or_else(|| Some(now.monotonic + history.grace_left(now))),
+        },
+        Observation::Degraded {
+            passing,
+            lasting,
+            message,
+        } => {
+            let due = history
+                .due
+                .unwrap_or_else(|| now.monotonic + history.grace_left(now));
+            let lasts = now.monotonic >= due;
+            let (state, reason) = if lasts {
+                (State::False, lasting)
+            } else {
+                (State::Unknown, passing)
+            };
+            ConditionOutcome {
+                state,
+                reason,
+                message,
+                warning: None,
+                due: Some(due),
+            }
+        }
+        Observation::Unasked => unasked(history, now),
+    }
+}
+
+fn ready(reason: Reason, message: String, warning: Option<String>) -> ConditionOutcome {
+    let message = match &warning {
+        Some(warning) => format!("{message}; {warning}"),
+        None => message,
+    };
+    ConditionOutcome {
+        state: State::True,
+        reason,
+        message,
+        warning,
+        due: None,
+    }
+}
+
+/// What the object says counts for a while.
+fn unasked(history: &History<'_>, now: Now) -> ConditionOutcome {
+    let due = history.due.unwrap_or(now.monotonic + GRACE);
+    let lasts = now.monotonic >= due;
+    let known = history.known().filter(|_| !lasts);
+    let warning = known.as_ref().and(history.warning).map(str::to_owned);
+    let (state, reason, message) = match known {
+        Some(known) => known,
+        None if lasts => {
+            let message = "the ingest process was not asked for its report".to_owned();
+            (State::False, Reason::PodNotReady, message)
+        }
+        None => {
+            let message = "waits for the first report".to_owned();
+            (State::Unknown, Reason::Pending, message)
+        }
+    };
+    ConditionOutcome {
+        state,
+        reason,
+        message,
+        warning,
+        due: Some(due),
+    }
+}
+
+impl History<'_> {
+    /// The operator's restart must not make what was wrong before look new.
+    fn grace_left(&self, now: Now) -> Duration {
+        let Some(ready) = self.ready.filter(|_| self.first) else {
+            return GRACE;
+        };
+        if ready.status == State::False.as_str() {
+            return Duration::ZERO;
+        }
+        if ready.status == State::True.as_str() {
+            return GRACE;
+        }
+        let lasted = now.wall.duration_since(ready.last_transition_time.0);
+        GRACE.saturating_sub(Duration::try_from(lasted).unwrap_or_default())
+    }
+
+    /// What the object says, if it speaks of the present spec.
+    fn known(&self) -> Option<(State, Reason, String)> {
+        let ready = self
+            .ready
+            .filter(|ready| ready.observed_generation == self.generation)?;
+        let state = State::from_word(&ready.status)?;
+        let reason = Reason::from_word(&ready.reason)?;
+        Some((state, reason, ready.message.clone()))
+    }
+}

@@ -1,0 +1,98 @@
+//! Who has how much of each set, and what its process says of it.
+//!
+//! Owns the way from judged accounts to sets. Must not judge.
+
+use std::collections::BTreeMap;
+
+use contract::Assignment;
+
+use crate::plan::input::{AccountInput, Mark, Now};
+use crate::plan::readiness::{ConditionOutcome, Holder, answers};
+
+/// What is known of an account once it is judged; its sets are judged by it.
+pub(super) struct JudgedAccount<'w> {
+    pub(super) account: &'w AccountInput<'w>,
+    pub(super) ready: ConditionOutcome,
+    pub(super) unasked: bool,
+    /// Instruments per set.
+    pub(super) shares: BTreeMap<&'w str, u32>,
+    pub(super) marks: BTreeMap<String, Mark>,
+}
+
+/// Instruments per set.
+pub(super) fn per_set(assignment: &Assignment) -> BTreeMap<&str, u32> {
+    let mut counts = vec![0_u32; assignment.sets.len()];
+    for set in assignment.instruments.iter().flat_map(|row| &row.sets) {
+        if let Some(count) = counts.get_mut(usize::from(*set)) {
+            *count += 1;
+        }
+    }
+    assignment
+        .sets
+        .iter()
+        .map(String::as_str)
+        .zip(counts)
+        .collect()
+}
+
+/// Positions of the accounts that have something of a set.
+pub(super) fn holders<'w>(
+    judged: &'w [JudgedAccount<'_>],
+) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
+    let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    for (at, judged) in judged.iter().enumerate() {
+        for set in judged
+            .shares
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(set, _)| *set)
+        {
+            holders
+                .entry((judged.account.namespace(), set))
+                .or_default()
+                .push(at);
+        }
+    }
+    holders
+}
+
+/// What the accounts at these positions have of a set.
+pub(super) fn holders_of<'w>(
+    judged: &'w [JudgedAccount<'_>],
+    at: &[usize],
+    set: &str,
+    now: Now,
+) -> Vec<Holder<'w>> {
+    let judged = at.iter().filter_map(|at| judged.get(*at));
+    judged.map(|judged| holder(judged, set, now)).collect()
+}
+
+fn holder<'w>(judged: &'w JudgedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
+    let account = judged.account;
+    let answer = account
+        .report()
+        .filter(|_| answers(&account.observed.scrape, now.monotonic));
+    let applied = account
+        .report()
+        .and_then(|report| report.assignment.as_ref());
+    let since = judged.marks.get(set).map_or(0, |mark| mark.generation);
+    let report = answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
+    let instruments = judged.shares.get(set).copied().unwrap_or(0);
+    let redis = answer.is_some_and(|report| report.redis.connected);
+    let flows = report.is_some_and(|report| {
+        let heard = report.streaming.saturating_add(report.silent);
+        redis && report.streaming > 0 && heard >= instruments
+    });
+    Holder {
+        name: account.name(),
+        ready: &judged.ready,
+        unasked: judged.unasked,
+        acknowledged: applied.is_some_and(|applied| applied.generation >= since),
+        streaming: report.map_or(0, |report| report.streaming),
+        silent: report.map_or(0, |report| report.silent),
+        flows,
+        instruments,
+        report,
+        at: account.observed.scrape.at,
+    }
+}

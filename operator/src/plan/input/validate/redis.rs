@@ -5,7 +5,7 @@
 use crds::account::{Redis, RedisCluster, RedisSentinel};
 
 use super::{origin, unreadable};
-use crate::plan::input::Unreadable;
+use crate::plan::input::observed::Unreadable;
 
 /// The Redis that an account names, as an assignment spells it.
 pub(super) fn url(redis: &Redis) -> Result<Option<String>, Unreadable> {

@@ -203,7 +203,7 @@ pub(crate) fn equity(token: u32, symbol: &str) -> Instrument {
     }
 }
 
-fn index(token: u32, symbol: &str) -> Instrument {
+pub(crate) fn index(token: u32, symbol: &str) -> Instrument {
     Instrument {
         tick_size: 0.0,
         lot_size: 0,
@@ -212,7 +212,12 @@ fn index(token: u32, symbol: &str) -> Instrument {
     }
 }
 
-fn derivative(token: u32, symbol: &str, name: &str, instrument_type: InstrumentType) -> Instrument {
+pub(crate) fn derivative(
+    token: u32,
+    symbol: &str,
+    name: &str,
+    instrument_type: InstrumentType,
+) -> Instrument {
     Instrument {
         name: name.into(),
         expiry: Some(jiff::civil::date(2026, 12, 29)),

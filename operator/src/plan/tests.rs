@@ -3,7 +3,9 @@
 mod matching;
 mod off;
 mod properties;
+mod sequences;
 mod unknown;
+mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

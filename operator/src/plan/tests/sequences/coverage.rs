@@ -1,0 +1,227 @@
+//! That random sequences reach what the planner can say and do.
+
+use std::collections::BTreeSet;
+
+use crds::condition::Reason;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::render::{change, delivery};
+use super::{Pass, moves, play};
+
+/// Sequences within which everything has to occur.
+const SEQUENCES: u64 = 2_000;
+
+/// How many are played before somebody looks again whether all has occurred.
+const STEP: usize = 50;
+
+/// What occurred.
+#[derive(Default)]
+struct Seen {
+    words: BTreeSet<String>,
+    messages: BTreeSet<String>,
+}
+
+impl Seen {
+    fn note(&mut self, what: impl Into<String>) {
+        self.words.insert(what.into());
+    }
+
+    /// What has not occurred so far.
+    fn missing(&self) -> Vec<String> {
+        let reasons = Reason::ALL.iter().map(|reason| format!("reason: {reason}"));
+        let words = WORDS.iter().map(|word| (*word).to_owned());
+        let unseen = reasons
+            .chain(words)
+            .filter(|word| !self.words.contains(word));
+        let unsaid = MESSAGES
+            .iter()
+            .filter(|part| !self.messages.iter().any(|it| it.contains(**part)))
+            .map(|part| format!("message: {part}"));
+        unseen.chain(unsaid).collect()
+    }
+
+    fn pass(&mut self, pass: &Pass<'_>) {
+        let plan = pass.plan;
+        for account in &plan.accounts {
+            self.note(format!("assignment: {}", delivery(&account.assignment).0));
+            self.note(format!("account: {}", change(account.change)));
+            self.note(format!("workload: {}", account.workload.is_some()));
+            let (awaiting, expecting) = (account.awaiting, account.expecting);
+            self.note(format!("awaiting {awaiting}, expecting {expecting}"));
+            self.conditions("account", &account.status.conditions);
+        }
+        for set in &plan.sets {
+            self.note(format!("set: {}", change(set.change)));
+            self.conditions("set", &set.status.conditions);
+            if set.status.waiting > Some(0) {
+                self.note("waiting");
+            }
+            if set.status.assignments.len() > 1 {
+                self.note("spread");
+            }
+        }
+        for event in &plan.events {
+            self.note(format!("event: {:?} {}", event.kind, event.warning));
+        }
+        if !plan.doubted.is_empty() {
+            self.note("doubted");
+        }
+        self.note(format!("next: {}", plan.next.is_some()));
+        if !moves::moved(pass).is_empty() {
+            self.note("moved");
+        }
+    }
+
+    fn conditions(&mut self, kind: &str, conditions: &[Condition]) {
+        for condition in conditions {
+            let (of, reason) = (&condition.type_, &condition.reason);
+            self.note(format!("{kind} {of}: {} {reason}", condition.status));
+            self.note(format!("reason: {reason}"));
+            if !self.messages.contains(&condition.message) {
+                self.messages.insert(condition.message.clone());
+            }
+        }
+    }
+}
+
+#[test]
+fn sequences_reach_everything_that_the_planner_can_say() {
+    let mut seen = Seen::default();
+    for seed in (0..SEQUENCES).step_by(STEP) {
+        for seed in (seed..).take(STEP) {
+            play(seed, |pass| seen.pass(pass));
+        }
+        if seen.missing().is_empty() {
+            return;
+        }
+    }
+    panic!("these never occurred: {:#?}", seen.missing());
+}
+
+/// States, decisions and what happens, as [`Seen`] calls them.
+const WORDS: &[&str] = &[
+    "account Ready: True Streaming",
+    "account Ready: True Idle",
+    "account Ready: Unknown Pending",
+    "account Ready: Unknown PodNotReady",
+    "account Ready: Unknown Connecting",
+    "account Ready: Unknown RedisUnavailable",
+    "account Ready: False Connecting",
+    "account Ready: False PodNotReady",
+    "account Ready: False RedisUnavailable",
+    "account Ready: False SecretMissing",
+    "account Ready: False KeyMissing",
+    "account Ready: False TokenExpired",
+    "account Ready: False Paused",
+    "account Ready: False Terminating",
+    "account Ready: False DuplicateApiKey",
+    "account Ready: False NameTaken",
+    "account Ready: False Invalid",
+    "set Ready: True Streaming",
+    "set Ready: True PartiallyResolved",
+    "set Ready: Unknown Pending",
+    "set Ready: Unknown Connecting",
+    "set Ready: Unknown InstrumentsUnavailable",
+    "set Ready: Unknown NoAccount",
+    "set Ready: False Connecting",
+    "set Ready: False PodNotReady",
+    "set Ready: False RedisUnavailable",
+    "set Ready: False SecretMissing",
+    "set Ready: False KeyMissing",
+    "set Ready: False TokenExpired",
+    "set Ready: False Stale",
+    "set Ready: False NothingResolved",
+    "set Ready: False ChannelConflict",
+    "set Ready: False CapacityShort",
+    "set Ready: False PartiallyScheduled",
+    "set Ready: False NoAccount",
+    "set Ready: False AccountsDisagree",
+    "set Ready: False Paused",
+    "set Ready: False Terminating",
+    "set Ready: False Invalid",
+    "account: unchanged",
+    "account: refresh",
+    "account: transition",
+    "set: unchanged",
+    "set: refresh",
+    "set: transition",
+    "assignment: leave",
+    "assignment: in place",
+    "assignment: write",
+    "event: Account false",
+    "event: Account true",
+    "event: Set false",
+    "event: Set true",
+    "workload: false",
+    "workload: true",
+    "next: false",
+    "next: true",
+    "awaiting false, expecting false",
+    "awaiting false, expecting true",
+    "awaiting true, expecting true",
+    "doubted",
+    "moved",
+    "spread",
+    "waiting",
+];
+
+/// Parts of messages, one for each way to say something.
+const MESSAGES: &[&str] = &[
+    "instruments stream",
+    "kubelet's next sync",
+    "the ingest pod cannot use its assignment",
+    "upgrade the ingest image",
+    "upgrade the operator",
+    "; NOPERM",
+    "; StatefulSet kt-a cannot be written",
+    "no lost connection can be opened again",
+    "sockets are still open",
+    "has not read its Secret yet",
+    "no instrument is assigned to this account",
+    "ticks do not reach Redis: no connection yet",
+    "ticks do not reach Redis: WRONGPASS",
+    "ticks do not reach Redis: Secret login",
+    "(spec.redis.secretRef is login)",
+    "what is read are",
+    "is not running: ImagePullBackOff",
+    "the ingest pod does not answer",
+    "the ingest pod does not exist: StatefulSet",
+    "the ingest pod does not exist yet",
+    "is not ready yet",
+    "all sockets are up, no packet came yet",
+    "Kite answered 429",
+    "sockets are up: reset by peer",
+    "is empty: add",
+    "(its keys are",
+    "finds nothing in",
+    "does not exist, or lacks",
+    "would find no other",
+    "was not asked for its report",
+    "waits for the first report",
+    "the account cannot be read",
+    "its assignment is not known",
+    "mock ticks of an older set",
+    "real ticks of an older set",
+    "would both be on ticker:",
+    "has no letter or digit",
+    "is published on its channel by another account",
+    "no TickerAccount z is known",
+    "has the labels of",
+    "is known in this namespace: create one",
+    "no account that matches can be read",
+    "differ in endpoint or mock",
+    "was not looked at yet",
+    "instruments that stream): nothing new",
+    "502 Bad Gateway",
+    "not fetched yet",
+    "none of the",
+    "no account that matches can be used",
+    "wait for room",
+    "has not taken up its assignment yet",
+    "no packet of this set came",
+    "the newest tick came at",
+    "no tick came for more than",
+    "have not sent a packet yet",
+    "unknown names",
+    "; the instruments of",
+];

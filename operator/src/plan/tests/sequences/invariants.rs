@@ -1,0 +1,229 @@
+//! What holds of every plan of every sequence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use contract::Assignment;
+use kite::Token;
+
+use super::render::render;
+use super::{Pass, cases, moves, play};
+use crate::plan::*;
+
+/// Who publishes a token on a channel of a Redis.
+type Publishers<'a> = BTreeMap<(&'a str, &'a str, Token), BTreeSet<&'a Key>>;
+
+#[test]
+fn every_plan_of_a_sequence_is_sound() {
+    for seed in 0..cases(250) {
+        let mut number = 0;
+        play(seed, |pass| {
+            number += 1;
+            let problem = check(pass);
+            assert_eq!(problem, Ok(()), "seed {seed}, pass {number}");
+        });
+    }
+}
+
+fn check(pass: &Pass<'_>) -> Result<(), String> {
+    is_whole(pass)?;
+    is_valid(pass)?;
+    one_publisher(pass)?;
+    nothing_changes_without_a_cause(pass)?;
+    moves::have_causes(pass)?;
+    order_does_not_matter(pass)
+}
+
+/// Every object has its decision, once and in order, and the plan looks ahead.
+fn is_whole(pass: &Pass<'_>) -> Result<(), String> {
+    let seen = |mut keys: Vec<Key>| {
+        keys.sort();
+        keys
+    };
+    let (observed, plan) = (pass.observed, pass.plan);
+    let accounts = observed.accounts.iter();
+    let sets = observed.sets.iter();
+    let whole = seen(accounts.map(|it| it.object.meta.key.clone()).collect())
+        == plan
+            .accounts
+            .iter()
+            .map(|it| it.key.clone())
+            .collect::<Vec<_>>()
+        && seen(sets.map(|it| it.meta.key.clone()).collect())
+            == plan
+                .sets
+                .iter()
+                .map(|it| it.key.clone())
+                .collect::<Vec<_>>();
+    ensure(whole, || "objects are missing".to_owned())?;
+    let ahead = plan.next.is_none_or(|next| next > pass.now.monotonic);
+    ensure(ahead, || "the next pass is due already".to_owned())
+}
+
+/// Assignments can be used, are this account's, and grow in generation when they are written.
+fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
+    for account in &pass.plan.accounts {
+        let Some(assignment) = account.assignment.assignment() else {
+            continue;
+        };
+        let key = &account.key;
+        assignment.check().map_err(|why| format!("{key}: {why}"))?;
+        let own = assignment.account.uid == account.uid && assignment.account.name == key.name;
+        ensure(own, || format!("{key} has another's assignment"))?;
+        let useless = assignment
+            .instruments
+            .iter()
+            .find(|row| row.outputs.is_empty() || row.sets.is_empty());
+        ensure(useless.is_none(), || format!("{key} streams {useless:?}"))?;
+        let there = lying_there(pass.observed, key);
+        if let (Delivery::Write(new), Some(there)) = (&account.assignment, there) {
+            let grows = new.generation > there.generation
+                || there.generation >= 1 << 53
+                || there.account.uid != account.uid;
+            ensure(grows, || format!("{key}: generation {}", new.generation))?;
+        }
+    }
+    Ok(())
+}
+
+/// Nobody becomes the second to publish a token on a channel. Those who were two before, as after a
+/// backup that was restored, are not this plan's doing.
+fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
+    let mut before = Publishers::new();
+    for account in &pass.plan.accounts {
+        let last = pass.before.and_then(|(_, plan)| decided(plan, account));
+        let there = lying_there(pass.observed, &account.key);
+        let target = account.assignment.assignment();
+        for old in [there, last].into_iter().flatten() {
+            let target = target.map_or(&old.redis_url, |new| &new.redis_url);
+            note(&mut before, &account.key, old, target);
+        }
+    }
+    let mut after = Publishers::new();
+    for account in &pass.plan.accounts {
+        if let Some(new) = account.assignment.assignment() {
+            note(&mut after, &account.key, new, &new.redis_url);
+        }
+    }
+    for (what, publishers) in after.iter().filter(|(_, publishers)| publishers.len() > 1) {
+        let known = before.get(what).is_some_and(|known| known.len() > 1);
+        ensure(known, || format!("{what:?} is published by {publishers:?}"))?;
+    }
+    Ok(())
+}
+
+fn note<'a>(to: &mut Publishers<'a>, key: &'a Key, assignment: &'a Assignment, target: &'a str) {
+    for row in &assignment.instruments {
+        for output in &row.outputs {
+            let channel = assignment.channels[usize::from(output.channel)].as_str();
+            let what = (target, channel, row.token);
+            to.entry(what).or_default().insert(key);
+        }
+    }
+}
+
+/// Where nothing changed that a plan decides by, it decides the same.
+fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
+    let Some((observed, plan)) = pass.before else {
+        return Ok(());
+    };
+    if !pass.remembers || has_cause(observed, pass.observed, plan) {
+        return Ok(());
+    }
+    for (old, new) in plan.accounts.iter().zip(&pass.plan.accounts) {
+        let (Some(old), Some(new)) = (old.assignment.assignment(), new.assignment.assignment())
+        else {
+            continue;
+        };
+        let mut old = Assignment::clone(old);
+        // What the process reads may have become known.
+        old.version = new.version;
+        ensure(old.same_content(new), || {
+            format!("{} changes", new.account.name)
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether anything changed but statuses, time, and how processes fare.
+fn has_cause(old: &Observed, new: &Observed, plan: &Plan) -> bool {
+    let tables = |observed: &Observed| {
+        let rows = |table: &Table| match table {
+            Table::Loaded(table) => Some(Arc::as_ptr(table)),
+            Table::Missing { .. } => None,
+        };
+        let tables = observed.tables.iter();
+        tables
+            .map(|(api, table)| (api.clone(), rows(table)))
+            .collect::<Vec<_>>()
+    };
+    let accounts = |observed: &Observed| {
+        let mut accounts: Vec<_> = observed
+            .accounts
+            .iter()
+            .map(|it| {
+                let object = (it.object.meta.clone(), it.object.spec.clone());
+                (object, it.foreign.clone(), it.secret.clone())
+            })
+            .collect();
+        accounts.sort_by(|a, b| a.0.0.key.cmp(&b.0.0.key));
+        accounts
+    };
+    let sets = |observed: &Observed| {
+        let sets = observed.sets.iter();
+        let mut sets: Vec<_> = sets.map(|it| (it.meta.clone(), it.spec.clone())).collect();
+        sets.sort_by(|a, b| a.0.key.cmp(&b.0.key));
+        sets
+    };
+    // Whose key counts may depend on sockets, and whether a list is believed on time.
+    let depends = new.accounts.iter().any(|account| {
+        account.object.meta.deleting || !matches!(account.secret, Secret::Present { .. })
+    });
+    let as_decided = plan.accounts.iter().all(|account| {
+        let there = lying_there(new, &account.key).map(|there| there.generation);
+        let decided = account.assignment.assignment().map(|new| new.generation);
+        there <= decided && decided.is_some()
+    });
+    depends
+        || !as_decided
+        || !plan.doubted.is_empty()
+        || old.settings != new.settings
+        || tables(old) != tables(new)
+        || accounts(old) != accounts(new)
+        || sets(old) != sets(new)
+}
+
+/// The order in which objects are listed changes nothing.
+fn order_does_not_matter(pass: &Pass<'_>) -> Result<(), String> {
+    let mut shuffled = pass.observed.clone();
+    shuffled.accounts.reverse();
+    shuffled.sets.reverse();
+    let mut texts = [String::new(), String::new()];
+    let again = plan(&shuffled, pass.memory, pass.now);
+    for (text, plan) in texts.iter_mut().zip([pass.plan, &again]) {
+        render(text, plan, pass.now).map_err(|why| why.to_string())?;
+    }
+    ensure(texts[0] == texts[1], || {
+        let mut lines = texts[0].lines().zip(texts[1].lines());
+        format!("another order gives {:?}", lines.find(|(a, b)| a != b))
+    })
+}
+
+fn lying_there<'a>(observed: &'a Observed, key: &Key) -> Option<&'a Assignment> {
+    let mut accounts = observed.accounts.iter();
+    let account = accounts.find(|account| account.object.meta.key == *key)?;
+    match &account.assignment {
+        LastAssignment::Readable { assignment, .. } => Some(assignment),
+        LastAssignment::Absent | LastAssignment::Unreadable { .. } => None,
+    }
+}
+
+fn decided<'a>(plan: &'a Plan, account: &AccountPlan) -> Option<&'a Assignment> {
+    let mut accounts = plan.accounts.iter();
+    let found = accounts.find(|old| (&old.key, &old.uid) == (&account.key, &account.uid))?;
+    found.assignment.assignment().map(Arc::as_ref)
+}
+
+fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(problem()) }
+}

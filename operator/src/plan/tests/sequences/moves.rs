@@ -1,0 +1,145 @@
+//! A token that is placed moves for a reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contract::Assignment;
+use crds::condition::{ConditionType, Reason};
+use kite::Token;
+
+use super::Pass;
+use crate::plan::*;
+
+/// Which accounts stream a token for a set, both in the set's namespace.
+type Places<'a> = BTreeMap<(&'a str, &'a str, Token), BTreeSet<&'a Key>>;
+
+/// Nothing of a set that did not change leaves an account that did not change either for another
+/// one, unless that account streams nothing any more or an older set has its channel.
+pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
+    for (set, token, from) in moved(pass) {
+        let Some(account) = find(pass.plan, from) else {
+            continue;
+        };
+        let (Some(old), Some(new)) = (before(pass, from), account.assignment.assignment()) else {
+            continue;
+        };
+        let same = account_is_same(pass, from, old) && set_is_same(pass, &set);
+        if same && !streams_nothing(account) && !is_taken(pass, from, token, old, new) {
+            return Err(format!("{token:?} of {set} moves away from {from}"));
+        }
+    }
+    Ok(())
+}
+
+/// What left the one account that it was on, though another one streams it: how many in all.
+pub(super) fn moved<'a>(pass: &Pass<'a>) -> Vec<(Key, Token, &'a Key)> {
+    let Some((_, plan)) = pass.before else {
+        return Vec::new();
+    };
+    let (old, new) = (places(plan), places(pass.plan));
+    old.iter()
+        .filter_map(|(what, from)| {
+            let to = new.get(what)?;
+            let from = from.first().filter(|_| from.len() == 1)?;
+            let (namespace, set, token) = what;
+            (!to.contains(from)).then(|| (Key::new(*namespace, *set), *token, *from))
+        })
+        .collect()
+}
+
+fn places(plan: &Plan) -> Places<'_> {
+    let mut places = Places::new();
+    for account in &plan.accounts {
+        let Some(assignment) = account.assignment.assignment() else {
+            continue;
+        };
+        for row in &assignment.instruments {
+            for set in &row.sets {
+                let set = assignment.sets[usize::from(*set)].as_str();
+                let what = (account.key.namespace.as_str(), set, row.token);
+                places.entry(what).or_default().insert(&account.key);
+            }
+        }
+    }
+    places
+}
+
+fn find<'a>(plan: &'a Plan, key: &Key) -> Option<&'a AccountPlan> {
+    plan.accounts.iter().find(|account| account.key == *key)
+}
+
+fn before<'a>(pass: &Pass<'a>, key: &Key) -> Option<&'a Assignment> {
+    let (_, plan) = pass.before?;
+    let assignment = find(plan, key)?.assignment.assignment()?;
+    Some(assignment)
+}
+
+/// Whether the account is as it was, and known to stream what was decided.
+fn account_is_same(pass: &Pass<'_>, key: &Key, decided: &Assignment) -> bool {
+    let seen = |observed: &Observed| {
+        let account = observed
+            .accounts
+            .iter()
+            .find(|account| account.object.meta.key == *key)?;
+        let object = &account.object;
+        let there = match &account.assignment {
+            LastAssignment::Readable { assignment, .. } => Some(assignment.generation),
+            LastAssignment::Absent | LastAssignment::Unreadable { .. } => None,
+        };
+        let it = (
+            object.meta.clone(),
+            object.spec.clone(),
+            account.foreign.clone(),
+        );
+        Some((it, there))
+    };
+    let Some((observed, _)) = pass.before else {
+        return false;
+    };
+    let (Some((old, _)), Some((new, there))) = (seen(observed), seen(pass.observed)) else {
+        return false;
+    };
+    let known = if pass.remembers {
+        there <= Some(decided.generation)
+    } else {
+        there == Some(decided.generation)
+    };
+    old == new && observed.settings == pass.observed.settings && known
+}
+
+fn set_is_same(pass: &Pass<'_>, key: &Key) -> bool {
+    let seen = |observed: &Observed| {
+        let set = observed.sets.iter().find(|set| set.meta.key == *key)?;
+        Some((set.meta.clone(), set.spec.clone()))
+    };
+    let before = pass.before.and_then(|(observed, _)| seen(observed));
+    before.is_some() && before == seen(pass.observed)
+}
+
+/// Whether nothing may be streamed by the account.
+fn streams_nothing(account: &AccountPlan) -> bool {
+    let conditions = &account.status.conditions;
+    let ready = conditions
+        .iter()
+        .find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    let off = [Reason::Paused, Reason::Terminating, Reason::DuplicateApiKey];
+    ready.is_some_and(|ready| off.iter().any(|reason| reason.as_str() == ready.reason))
+}
+
+/// Whether another account publishes the token where the account did.
+fn is_taken(pass: &Pass<'_>, from: &Key, token: Token, old: &Assignment, new: &Assignment) -> bool {
+    let had = channels(old, token);
+    let others = pass.plan.accounts.iter().filter(|other| other.key != *from);
+    let mut others = others.filter_map(|other| other.assignment.assignment());
+    others
+        .any(|other| other.redis_url == new.redis_url && !channels(other, token).is_disjoint(&had))
+}
+
+fn channels(assignment: &Assignment, token: Token) -> BTreeSet<&str> {
+    let rows = assignment.instruments.iter();
+    let outputs = rows
+        .filter(|row| row.token == token)
+        .flat_map(|row| &row.outputs);
+    outputs
+        .map(|output| assignment.channels[usize::from(output.channel)].as_str())
+        .collect()
+}

@@ -1,0 +1,87 @@
+//! A plan as text, in which nothing depends on names of types: what is rendered equal is equal for
+//! users, for ingest processes and for whoever carries plans out.
+
+use std::fmt::{self, Display, Write};
+
+use contract::Assignment;
+use serde::Serialize;
+
+use crate::plan::*;
+
+/// Adds everything a plan says but its memory.
+pub(super) fn render(text: &mut String, plan: &Plan, now: Now) -> fmt::Result {
+    for account in &plan.accounts {
+        render_account(text, account)?;
+    }
+    for set in &plan.sets {
+        writeln!(text, "set {} {}", set.key, set.uid)?;
+        line(text, change(set.change), &json(&set.status))?;
+    }
+    for event in &plan.events {
+        let kind = match event.kind {
+            Kind::Account => "account",
+            Kind::Set => "set",
+        };
+        let (key, uid, warning) = (&event.key, &event.uid, event.warning);
+        let (reason, message) = (event.reason, &event.message);
+        writeln!(
+            text,
+            "event {kind} {key} {uid} {warning} {reason} {message}"
+        )?;
+    }
+    for endpoint in &plan.endpoints {
+        line(text, "endpoint", endpoint)?;
+    }
+    for doubted in &plan.doubted {
+        line(text, "doubted", doubted)?;
+    }
+    match plan.next {
+        Some(next) => line(text, "next", &(next - now.monotonic).as_nanos()),
+        None => line(text, "next", &"never"),
+    }
+}
+
+fn render_account(text: &mut String, account: &AccountPlan) -> fmt::Result {
+    writeln!(text, "account {} {}", account.key, account.uid)?;
+    let (delivery, assignment) = delivery(&account.assignment);
+    match assignment {
+        Some(assignment) => line(text, delivery, &json(assignment))?,
+        None => line(text, delivery, &"")?,
+    }
+    if let Some(workload) = &account.workload {
+        let (secret, redis) = (&workload.secret, workload.redis_secret.as_deref());
+        let (redis, image) = (redis.unwrap_or("-"), workload.image.as_deref());
+        let resources = json(&workload.resources);
+        let image = image.unwrap_or("-");
+        writeln!(text, "workload {secret} {redis} {image} {resources}")?;
+    }
+    line(text, "awaiting", &account.awaiting)?;
+    line(text, "expecting", &account.expecting)?;
+    line(text, change(account.change), &json(&account.status))
+}
+
+/// What is done about an assignment, and with which.
+pub(super) fn delivery(delivery: &Delivery) -> (&'static str, Option<&Assignment>) {
+    match delivery {
+        Delivery::Leave => ("leave", None),
+        Delivery::InPlace(assignment) => ("in place", Some(assignment)),
+        Delivery::Write(assignment) => ("write", Some(assignment)),
+    }
+}
+
+/// How urgent a status is.
+pub(super) fn change(change: Change) -> &'static str {
+    match change {
+        Change::None => "unchanged",
+        Change::Refresh => "refresh",
+        Change::Transition => "transition",
+    }
+}
+
+fn line(text: &mut String, what: &str, value: &dyn Display) -> fmt::Result {
+    writeln!(text, "{what} {value}")
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap()
+}

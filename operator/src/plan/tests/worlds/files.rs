@@ -1,0 +1,165 @@
+//! Assignments that lie there and that no plan of this sequence decided on so.
+
+use std::sync::Arc;
+
+use contract::{Assignment, Output, Persistence, Row, Shape, StreamLength};
+use kite::{InstrumentType, Mode, Token};
+
+use super::lists::EQUITIES;
+use super::{Dice, World, fingerprint};
+use crate::plan::fixture::FIRST_EQUITY;
+use crate::plan::*;
+
+/// The assignment as it is found where it was written.
+pub(super) fn readable(assignment: Arc<Assignment>) -> LastAssignment {
+    let json = serde_json::to_vec(&*assignment).unwrap();
+    let sha256 = format!("{:064x}", fingerprint(&json));
+    LastAssignment::Readable { assignment, sha256 }
+}
+
+impl World {
+    /// Lets what an operator of before wrote lie there.
+    pub(super) fn invent_files(&mut self) {
+        for at in 0..self.observed.accounts.len() {
+            if self.dice.percent(60) {
+                self.invent_file(at);
+            }
+        }
+    }
+
+    fn invent_file(&mut self, at: usize) {
+        let (dice, account) = (&mut self.dice, &mut self.observed.accounts[at]);
+        let invented = invented(dice, &account.object.meta);
+        invented.check().unwrap();
+        account.assignment = readable(Arc::new(invented));
+    }
+
+    /// Changes what lies there for some account.
+    pub(super) fn tamper(&mut self) {
+        if self.observed.accounts.is_empty() {
+            return;
+        }
+        let at = self.dice.below(self.observed.accounts.len());
+        let (dice, account) = (&mut self.dice, &mut self.observed.accounts[at]);
+        let uid = &account.object.meta.uid;
+        let own: Vec<&Arc<Assignment>> = self
+            .history
+            .iter()
+            .filter(|old| old.account.uid == *uid)
+            .collect();
+        let lies_there = match &account.assignment {
+            LastAssignment::Readable { assignment, .. } => Some(Arc::clone(assignment)),
+            LastAssignment::Absent | LastAssignment::Unreadable { .. } => None,
+        };
+        match dice.below(8) {
+            0 => account.assignment = LastAssignment::Absent,
+            1 => {
+                account.assignment = LastAssignment::Unreadable {
+                    why: "assignment is not gzip".to_owned(),
+                };
+            }
+            2 if !own.is_empty() => {
+                account.assignment = readable(Arc::clone(own[dice.below(own.len())]));
+            }
+            3 if !own.is_empty() => {
+                // Restored from a backup by somebody who knows that generations must grow.
+                let mut restored = (**own[dice.below(own.len())]).clone();
+                restored.generation += dice.one(&[3, 10_000]);
+                account.assignment = readable(Arc::new(restored));
+            }
+            4 if !self.history.is_empty() => {
+                let any = dice.below(self.history.len());
+                account.assignment = readable(Arc::clone(&self.history[any]));
+            }
+            5 if let Some(there) = lies_there => {
+                let mut changed = (*there).clone();
+                change(dice, &mut changed);
+                changed.check().unwrap();
+                account.assignment = readable(Arc::new(changed));
+            }
+            _ => self.invent_file(at),
+        }
+    }
+}
+
+/// Another document of the same account.
+fn change(dice: &mut Dice, assignment: &mut Assignment) {
+    match dice.below(5) {
+        0 => assignment.generation = dice.one(&[1 << 53, u64::MAX]),
+        1 => {
+            assignment.instruments.pop();
+        }
+        2 => assignment.redis_url = "redis://10.0.0.9:6379".to_owned(),
+        3 => assignment.account.mock = !assignment.account.mock,
+        _ => {
+            for row in &mut assignment.instruments {
+                if dice.percent(30) {
+                    row.tradingsymbol.push('X');
+                }
+            }
+        }
+    }
+}
+
+/// An assignment that no planner of today would have made so.
+fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
+    let sets: Vec<String> = (0..3).map(|at| format!("s{at}")).collect();
+    let channels = ["gone:equity", "ticker:equity", "x:equity"];
+    let first = dice.number(0, EQUITIES);
+    let rows = first..first + dice.number(0, 30);
+    let instruments = rows.map(|at| row(dice, at)).collect();
+    let uid = if dice.percent(85) {
+        meta.uid.clone()
+    } else {
+        "uid-of-another".to_owned()
+    };
+    let namespace = meta.key.namespace.clone();
+    Assignment {
+        version: 1,
+        generation: dice.one(&[0, 1, 5, 1_000_000]),
+        account: contract::Account {
+            name: meta.key.name.clone(),
+            namespace: (!namespace.is_empty()).then_some(namespace),
+            uid,
+            mock: dice.percent(92),
+        },
+        websocket: "ws://127.0.0.1:7070".to_owned(),
+        redis_url: "redis://127.0.0.1:6379".to_owned(),
+        connections: 1,
+        tokens_per_connection: 30,
+        order_updates: false,
+        sets,
+        channels: channels.map(str::to_owned).to_vec(),
+        keeps: vec![Persistence {
+            last: None,
+            stream: Some(StreamLength::Entries(7)),
+        }],
+        instruments,
+    }
+}
+
+/// A row as of the whole list, or of none.
+fn row(dice: &mut Dice, at: u32) -> Row {
+    let symbol = format!("EQ{at}");
+    let set = dice.one(&[0, 1, 2]);
+    Row {
+        token: Token(FIRST_EQUITY + at),
+        mode: dice.one(&[Mode::Ltp, Mode::Quote, Mode::Full]),
+        symbol: symbol.clone(),
+        tradingsymbol: symbol,
+        exchange: "NSE".to_owned(),
+        segment: "NSE".to_owned(),
+        instrument_type: InstrumentType::Equity,
+        strike: None,
+        expiry: None,
+        lot_size: Some(1),
+        tick_size: Some(0.05),
+        sets: vec![set],
+        outputs: vec![Output {
+            channel: dice.one(&[0, 1, 1, 2]),
+            shape: Shape::Contract,
+            depth: dice.percent(50),
+            keep: dice.percent(30).then_some(0),
+        }],
+    }
+}

@@ -1,0 +1,190 @@
+//! What ingest processes say.
+
+use contract::report::{ConnectionReport, ConnectionState, CredentialsReport, Report};
+use contract::{ASSIGNMENT_VERSIONS, Assignment};
+
+use super::Dice;
+use crate::plan::{Now, fixture};
+
+const STATES: [ConnectionState; 6] = [
+    ConnectionState::Idle,
+    ConnectionState::Connecting,
+    ConnectionState::Live,
+    ConnectionState::Waiting,
+    ConnectionState::RateLimited,
+    ConnectionState::Refused,
+];
+
+/// The report of a process that streams all of `assignment`.
+pub(super) fn good(dice: &mut Dice, assignment: &Assignment, sha256: &str, now: Now) -> Report {
+    let mut report = fixture::good(assignment, sha256);
+    let age = i64::from(dice.number(0, 900));
+    let newest = now.wall.as_microsecond() - age * 1_000;
+    report.last_tick_us = report.last_tick_us.map(|_| newest);
+    for connection in &mut report.connections {
+        connection.last_tick_us = Some(newest);
+    }
+    for set in &mut report.sets {
+        set.last_tick_us = Some(newest);
+        set.age_ms = Some(age.unsigned_abs());
+    }
+    report.ticks_per_second = dice.number(0, 3) * 10;
+    if assignment.instruments.is_empty() {
+        report.last_tick_us = None;
+    }
+    report
+}
+
+/// Lets one thing not be well.
+pub(super) fn spoil(dice: &mut Dice, report: &mut Report) {
+    match dice.below(5) {
+        0 => spoil_credentials(dice, report),
+        1 => spoil_redis(dice, report),
+        2 => spoil_sockets(dice, report),
+        3 => spoil_assignment(dice, report),
+        _ => spoil_flow(dice, report),
+    }
+}
+
+fn spoil_credentials(dice: &mut Dice, report: &mut Report) {
+    let missing = |files: &[&str]| CredentialsReport::Missing {
+        files: files.iter().map(|file| (*file).to_owned()).collect(),
+    };
+    report.credentials = match dice.below(6) {
+        0 => CredentialsReport::Unread,
+        1 => missing(&["access_token"]),
+        2 => missing(&["api_key", "access_token"]),
+        3 => missing(&["a usable access_token (it is no text)"]),
+        4 => CredentialsReport::Present,
+        _ => CredentialsReport::Refused,
+    };
+    // Sockets may outlive them.
+    if dice.percent(70) {
+        close(report, ConnectionState::Refused);
+    }
+}
+
+fn close(report: &mut Report, state: ConnectionState) {
+    for connection in &mut report.connections {
+        (connection.state, connection.streaming) = (state, 0);
+    }
+    report.streaming = 0;
+    for set in &mut report.sets {
+        set.streaming = 0;
+    }
+}
+
+fn spoil_redis(dice: &mut Dice, report: &mut Report) {
+    match dice.below(3) {
+        0 => report.redis.keys_error = Some("NOPERM this user has no permissions".to_owned()),
+        1 => report.redis.connected = false,
+        _ => {
+            report.redis.connected = false;
+            report.redis.error = Some("WRONGPASS invalid username-password pair".to_owned());
+        }
+    }
+}
+
+fn spoil_sockets(dice: &mut Dice, report: &mut Report) {
+    let state = dice.one(&STATES);
+    match dice.below(4) {
+        0 => {
+            close(report, state);
+            for connection in &mut report.connections {
+                connection.last_error = dice.percent(50).then(|| "reset by peer".to_owned());
+            }
+        }
+        1 => {
+            if let Some(connection) = report.connections.first_mut() {
+                (connection.state, connection.reconnects) = (state, 3);
+            }
+        }
+        // Sockets that nothing needs, or over which instruments are spread.
+        2 => {
+            for _ in 0..dice.number(1, 2) {
+                report.connections.push(ConnectionReport {
+                    index: u8::try_from(report.connections.len()).unwrap(),
+                    state,
+                    instruments: dice.number(0, 2),
+                    streaming: 0,
+                    reconnects: 0,
+                    last_tick_us: None,
+                    last_error: None,
+                });
+            }
+        }
+        _ => report.connections.clear(),
+    }
+}
+
+fn spoil_assignment(dice: &mut Dice, report: &mut Report) {
+    match dice.below(4) {
+        0 => {
+            report.assignment_error = Some("assignment is not gzip".to_owned());
+            if dice.percent(50) {
+                report.assignment = None;
+            }
+        }
+        1 => {
+            let versions: &[u32] = dice.one(&[&[1], &[1, 2], &[9], &[], ASSIGNMENT_VERSIONS]);
+            report.assignment_versions = versions.to_vec();
+            if dice.percent(40) {
+                close(report, ConnectionState::Idle);
+            }
+        }
+        2 => {
+            report.assignment = None;
+            close(report, ConnectionState::Idle);
+        }
+        _ => {
+            let Some(applied) = &mut report.assignment else {
+                return;
+            };
+            match dice.below(5) {
+                0 => applied.account_uid = "uid-of-another".to_owned(),
+                1 => applied.generation = applied.generation.saturating_sub(1),
+                2 => applied.generation = applied.generation.saturating_add(3),
+                3 => applied.generation = dice.one(&[1 << 53, u64::MAX]),
+                _ => applied.sha256 = "0".repeat(64),
+            }
+        }
+    }
+}
+
+fn spoil_flow(dice: &mut Dice, report: &mut Report) {
+    let at = dice.below(report.sets.len().max(1));
+    match dice.below(6) {
+        // Sockets are up and no packet came.
+        0 => {
+            report.streaming = 0;
+            for set in &mut report.sets {
+                (set.streaming, set.age_ms) = (0, Some(u64::from(dice.number(0, 60_000))));
+            }
+        }
+        1 => report.sets.clear(),
+        2 => {
+            for set in &mut report.sets {
+                set.age_ms = Some(u64::from(dice.number(20_000, 400_000)));
+                set.usual_interval_ms = dice.one(&[None, Some(1_000), Some(30_000)]);
+                set.last_tick_us = set.last_tick_us.filter(|_| dice.percent(50));
+            }
+        }
+        // Its clock is ahead.
+        3 => {
+            report.last_tick_us = report.last_tick_us.map(|newest| newest + 90_000_000);
+            for set in &mut report.sets {
+                set.last_tick_us = report.last_tick_us;
+            }
+        }
+        kind => {
+            let Some(set) = report.sets.get_mut(at) else {
+                return;
+            };
+            let missing = dice.number(0, set.streaming);
+            set.streaming -= missing;
+            if kind == 4 {
+                set.silent = missing;
+            }
+        }
+    }
+}

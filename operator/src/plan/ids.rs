@@ -18,19 +18,22 @@ pub(crate) struct ChannelId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TargetId(u32);
 
-/// Counts in 32 bits: no list of a pass is longer.
-fn short(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
+macro_rules! number {
+    ($name:ident) => {
+        impl $name {
+            /// The one with this position or number.
+            pub(crate) fn new(at: usize) -> Self {
+                Self(u32::try_from(at).unwrap_or(u32::MAX))
+            }
+        }
+    };
 }
 
 macro_rules! position {
     ($name:ident) => {
-        impl $name {
-            /// The entry at this position.
-            pub(crate) fn new(at: usize) -> Self {
-                Self(short(at))
-            }
+        number!($name);
 
+        impl $name {
             /// The position.
             pub(crate) fn at(self) -> usize {
                 self.0 as usize
@@ -41,5 +44,5 @@ macro_rules! position {
 
 position!(AccountIx);
 position!(SetIx);
-position!(ChannelId);
-position!(TargetId);
+number!(ChannelId);
+number!(TargetId);

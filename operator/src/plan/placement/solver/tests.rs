@@ -288,8 +288,11 @@ proptest! {
         changed[gone].items.clear();
         let grown = (gone + 1) % requests.len();
         if grown != gone {
-            let channel = requests[grown].items.first().map_or(0, |item| item.channel.at());
-            changed[grown].items.extend(items(more, u32::try_from(channel).unwrap()));
+            let first = requests[grown].items.first();
+            let channel = first.map_or(ChannelId::new(0), |item| item.channel);
+            let more = more.into_iter().map(Token);
+            let more = more.map(|token| Item { token, channel });
+            changed[grown].items.extend(more);
         }
         let outcomes = place(&after, &changed);
         check(&after, &changed, &outcomes)?;

@@ -63,7 +63,7 @@ impl Seen {
         for event in &plan.events {
             self.note(format!("event: {:?} {}", event.kind, event.warning));
         }
-        if !plan.doubted.is_empty() {
+        if !plan.suspect_lists.is_empty() {
             self.note("doubted");
         }
         self.note(format!("next: {}", plan.next.is_some()));

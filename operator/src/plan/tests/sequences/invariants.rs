@@ -76,7 +76,7 @@ fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
             .find(|row| row.outputs.is_empty() || row.sets.is_empty());
         ensure(useless.is_none(), || format!("{key} streams {useless:?}"))?;
         let there = lying_there(pass.observed, key);
-        if let (Delivery::Write(new), Some(there)) = (&account.assignment, there) {
+        if let (AssignmentChange::Write(new), Some(there)) = (&account.assignment, there) {
             let grows = new.generation > there.generation
                 || there.generation >= 1 << 53
                 || there.account.uid != account.uid;
@@ -186,7 +186,7 @@ fn has_cause(old: &Observed, new: &Observed, plan: &Plan) -> bool {
     });
     depends
         || !as_decided
-        || !plan.doubted.is_empty()
+        || !plan.suspect_lists.is_empty()
         || old.settings != new.settings
         || tables(old) != tables(new)
         || accounts(old) != accounts(new)

@@ -32,7 +32,7 @@ pub(super) fn render(text: &mut String, plan: &Plan, now: Now) -> fmt::Result {
     for endpoint in &plan.endpoints {
         line(text, "endpoint", endpoint)?;
     }
-    for doubted in &plan.doubted {
+    for doubted in &plan.suspect_lists {
         line(text, "doubted", doubted)?;
     }
     match plan.next {
@@ -61,11 +61,11 @@ fn render_account(text: &mut String, account: &AccountPlan) -> fmt::Result {
 }
 
 /// What is done about an assignment, and with which.
-pub(super) fn delivery(delivery: &Delivery) -> (&'static str, Option<&Assignment>) {
+pub(super) fn delivery(delivery: &AssignmentChange) -> (&'static str, Option<&Assignment>) {
     match delivery {
-        Delivery::Leave => ("leave", None),
-        Delivery::InPlace(assignment) => ("in place", Some(assignment)),
-        Delivery::Write(assignment) => ("write", Some(assignment)),
+        AssignmentChange::None => ("leave", None),
+        AssignmentChange::AlreadyWritten(assignment) => ("in place", Some(assignment)),
+        AssignmentChange::Write(assignment) => ("write", Some(assignment)),
     }
 }
 

@@ -121,10 +121,8 @@ pub(super) fn redis(dice: &mut Dice, wild: bool) -> Redis {
     match dice.weighted(&[72, 12, 8, 8]) {
         0 => {}
         1 => {
-            redis.url = Some(
-                dice.one(&["redis://10.0.0.1:6379", "rediss://r/"])
-                    .to_owned(),
-            )
+            let url = dice.one(&["redis://10.0.0.1:6379", "rediss://r/"]);
+            redis.url = Some(url.to_owned());
         }
         2 => redis.sentinel = Some(sentinel(dice)),
         _ => {

@@ -34,7 +34,7 @@ impl World {
     fn carry_account_out(&mut self, at: usize, decided: &AccountPlan) {
         let account = &mut self.observed.accounts[at];
         match &decided.assignment {
-            Delivery::Write(assignment) => {
+            AssignmentChange::Write(assignment) => {
                 self.history.push(Arc::clone(assignment));
                 if account.unwritten.is_none() && self.dice.percent(85) {
                     account.assignment = readable(Arc::clone(assignment));
@@ -45,7 +45,7 @@ impl World {
                 }
             }
             // It was forgotten or decided otherwise meanwhile, and arrives all the same.
-            Delivery::Leave | Delivery::InPlace(_) => {
+            AssignmentChange::None | AssignmentChange::AlreadyWritten(_) => {
                 if let Some(late) = self.pending.remove(&decided.key)
                     && self.dice.percent(30)
                 {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crds::set::Mode;
+use crds::set::SetMode;
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 
 use super::accounts;
@@ -160,7 +160,7 @@ impl World {
             5 => self.change_set(at, |_, spec| spec.paused = !spec.paused),
             6 => self.change_set(at, |dice, spec| spec.publish = sets::publish(dice, wild)),
             7 => self.change_set(at, |dice, spec| {
-                spec.mode = dice.one(&[Mode::Ltp, Mode::Quote, Mode::Full]);
+                spec.mode = dice.one(&[SetMode::Ltp, SetMode::Quote, SetMode::Full]);
             }),
             8 | 9 => self.change_set(at, |dice, spec| sets::choose_accounts(dice, spec, wild)),
             10 => self.spoil_set(at),

@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crds::InstrumentSetSpec;
-use crds::account_selector::{AccountSelector, LabelValue, Operator, Requirement};
-use crds::set::{AccountRef, FuturesChannel, Instruments, Mode, Publish};
+use crds::account_selector::{AccountSelector, LabelOperator, LabelRequirement, LabelValue};
+use crds::set::{AccountRef, FuturesChannel, Instruments, Publish, SetMode};
 
 use super::accounts::unreadable;
 use super::lists::{EQUITIES, SYMBOLS, TOKENS};
@@ -56,7 +56,7 @@ impl World {
 pub(super) fn spec(dice: &mut Dice, wild: bool) -> InstrumentSetSpec {
     let mut spec = SPEC.clone();
     spec.instruments = instruments(dice);
-    spec.mode = dice.one(&[Mode::Full, Mode::Full, Mode::Quote, Mode::Ltp]);
+    spec.mode = dice.one(&[SetMode::Full, SetMode::Full, SetMode::Quote, SetMode::Ltp]);
     choose_accounts(dice, &mut spec, wild);
     spec.publish = publish(dice, wild);
     spec.stale_after = Duration::from_secs(dice.one(&[30, 30, 1, 300])).into();
@@ -114,14 +114,14 @@ fn selector(dice: &mut Dice) -> AccountSelector {
         selector.match_labels.insert("tier".to_owned(), gold);
     } else {
         let operators = [
-            Operator::In,
-            Operator::NotIn,
-            Operator::Exists,
-            Operator::DoesNotExist,
+            LabelOperator::In,
+            LabelOperator::NotIn,
+            LabelOperator::Exists,
+            LabelOperator::DoesNotExist,
         ];
         let operator = dice.one(&operators);
-        let compares = matches!(operator, Operator::In | Operator::NotIn);
-        selector.match_expressions.push(Requirement {
+        let compares = matches!(operator, LabelOperator::In | LabelOperator::NotIn);
+        selector.match_expressions.push(LabelRequirement {
             key: "zone".to_owned(),
             operator,
             values: if compares {

@@ -10,10 +10,12 @@
 mod assignment;
 mod ids;
 mod input;
+mod memory;
 mod placement;
 mod planner;
 mod readiness;
 mod report;
+mod reuse;
 mod samples;
 mod selection;
 
@@ -24,8 +26,9 @@ mod tests;
 
 pub use assignment::AssignmentChange;
 pub use input::{
-    Failing, Key, KeyFingerprint, LastAssignment, Memory, Meta, Now, Object, Observed,
-    ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable, Workload,
+    Failing, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
+    ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable, Workload,
 };
+pub use memory::Memory;
 pub use planner::plan;
 pub use report::{AccountPlan, Change, Event, Kind, Plan, SetPlan};

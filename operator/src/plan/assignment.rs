@@ -5,7 +5,6 @@
 mod change;
 mod document;
 mod generation;
-mod names;
 mod rows;
 
 pub use change::AssignmentChange;
@@ -16,10 +15,11 @@ use std::sync::Arc;
 
 use contract::Assignment;
 
-use crate::plan::ids::SetIx;
-use crate::plan::input::AccountInput;
+use crate::plan::ids::{AccountIx, SetIx};
+use crate::plan::input::{Account, AccountInput};
 use crate::plan::placement::{HeldOverSets, Outcome, PlacedSet, RetainedAccount};
-use rows::{Drafts, Part};
+use crate::plan::reuse::{Basis, Kept};
+use rows::Part;
 
 /// An account and what is to be done about its assignment.
 pub(crate) struct AssignedAccount<'a> {
@@ -34,39 +34,87 @@ impl AssignedAccount<'_> {
     }
 }
 
-/// Builds what every account should stream.
+/// Builds what every account should stream; what is known to be as it was is not built again.
 pub(crate) fn build<'a>(
     accounts: Vec<RetainedAccount<'a>>,
     sets: &[PlacedSet<'_>],
+    before: &Kept<()>,
+    kept: &mut Kept<()>,
 ) -> Vec<AssignedAccount<'a>> {
     let held_over = HeldOverSets::of(sets.iter().map(|it| (&it.set, &it.request)));
-    let mut parts: Vec<Vec<Part>> = accounts.iter().map(|_| Vec::new()).collect();
+    let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
     for (at, placed) in sets.iter().enumerate() {
-        for it in &placed.instruments {
-            if let Outcome::Placed(account, _) = it.outcome {
-                parts[account.at()].push(Part {
-                    instrument: it.instrument,
-                    set: SetIx::new(at),
-                });
-            }
+        for account in &placed.placement.accounts {
+            sets_of[account.at()].push(SetIx::new(at));
         }
     }
-    accounts
-        .into_iter()
-        .zip(parts)
-        .map(|(retained, parts)| {
-            let change = match &retained.account.spec {
-                Ok(spec) if !retained.account.eligibility.is_frozen() => {
-                    let rows = Drafts::of(&retained, parts, sets, &held_over).write();
-                    let wanted = document::document(&retained.account, spec, rows);
-                    generation::change(&retained.account, wanted)
+    let accounts = accounts.into_iter().zip(sets_of).enumerate();
+    let assigned = accounts.map(|(at, (retained, sets_of))| {
+        let change = match &retained.account.spec {
+            Ok(spec) if !retained.account.eligibility.is_frozen() => {
+                let account = &retained.account;
+                let build = || {
+                    let parts = parts(AccountIx::new(at), &sets_of, sets);
+                    let drafts = rows::gather(&retained, parts, sets, &held_over);
+                    document::document(account, spec, rows::write(drafts))
+                };
+                let basis = basis(&retained, spec, &sets_of, sets);
+                let key = &account.observed.object.meta.key;
+                let known = basis
+                    .as_ref()
+                    .is_some_and(|it| before.get(key, it).is_some());
+                let (change, same) = generation::change(account, known, build);
+                if let Some(basis) = basis.filter(|_| same) {
+                    kept.put(key, basis, ());
                 }
-                Ok(_) | Err(_) => AssignmentChange::None,
-            };
-            AssignedAccount {
-                account: retained.account,
-                change,
+                change
             }
+            Ok(_) | Err(_) => AssignmentChange::None,
+        };
+        AssignedAccount {
+            account: retained.account,
+            change,
+        }
+    });
+    assigned.collect()
+}
+
+/// What sets want of an account.
+fn parts(account: AccountIx, sets_of: &[SetIx], sets: &[PlacedSet<'_>]) -> Vec<Part> {
+    let part = |set: SetIx| {
+        let instruments = sets[set.at()].placement.instruments.iter();
+        instruments.filter_map(move |it| match it.outcome {
+            Outcome::Placed(at, _) if at == account => Some(Part {
+                instrument: it.instrument,
+                set,
+            }),
+            Outcome::Placed(..) | Outcome::Waiting | Outcome::Conflict => None,
         })
-        .collect()
+    };
+    sets_of.iter().flat_map(|set| part(*set)).collect()
+}
+
+/// Everything that decides what an account should stream, and the base that may say the same. Not of
+/// one without a base, or with rows that stay though nobody can ask for them.
+fn basis(
+    retained: &RetainedAccount<'_>,
+    spec: &Account,
+    sets_of: &[SetIx],
+    sets: &[PlacedSet<'_>],
+) -> Option<Basis> {
+    let account = &retained.account;
+    let base = account.base.filter(|_| retained.rows.is_empty())?;
+    let mut basis = Basis::default().shared(base).value((
+        account.uid(),
+        document::version_of(account),
+        (spec.connections, spec.tokens_per_connection),
+        (&spec.websocket, &spec.redis_url),
+        (spec.mock, spec.order_updates),
+    ));
+    for at in sets_of {
+        let placed = &sets[at.at()];
+        basis = basis.shared(&placed.request.resolved()?.lookup);
+        basis = basis.shared(&placed.placement);
+    }
+    Some(basis)
 }

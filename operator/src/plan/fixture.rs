@@ -253,7 +253,7 @@ pub(crate) fn apply(observed: &mut Observed, plan: &Plan) {
                 sha256: Sealed::new(assignment).sha256,
             };
         }
-        account.object.status = Some(Arc::new(decided.status.clone()));
+        account.object.status = Some(Arc::clone(&decided.status));
     }
     for decided in &plan.sets {
         let set = observed
@@ -261,7 +261,7 @@ pub(crate) fn apply(observed: &mut Observed, plan: &Plan) {
             .iter_mut()
             .find(|known| known.meta.key == decided.key)
             .unwrap();
-        set.status = Some(Arc::new(decided.status.clone()));
+        set.status = Some(Arc::clone(&decided.status));
     }
 }
 

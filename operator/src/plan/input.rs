@@ -14,7 +14,6 @@ mod validate;
 
 use std::collections::BTreeSet;
 
-pub use memory::Memory;
 pub use observed::{
     Failing, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
     ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable,
@@ -22,11 +21,14 @@ pub use observed::{
 pub use validate::Workload;
 
 pub(crate) use account::{AccountInput, live_sockets};
-pub(crate) use memory::{AccountMemory, Mark, SetMemory, SuspectLists, Told};
+pub(crate) use list_guard::Lacking;
+pub(crate) use memory::{AccountMemory, Mark, Remembered, SetMemory, SuspectLists, Told};
 pub(crate) use set::SetInput;
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
 pub(crate) use validate::{Account, ChannelNaming, Choice, Selector, Set};
+
+use super::reuse::Kept;
 
 /// Every object there is.
 pub(crate) struct PlanningInput<'a> {
@@ -42,7 +44,13 @@ pub(crate) struct PlanningInput<'a> {
 
 impl<'a> PlanningInput<'a> {
     /// Checks and orders what was observed.
-    pub(crate) fn new(observed: &'a Observed, memory: &'a Memory, now: Now) -> Self {
+    pub(crate) fn new(
+        observed: &'a Observed,
+        memory: &'a Remembered,
+        before: &Kept<Lacking>,
+        kept: &mut Kept<Lacking>,
+        now: Now,
+    ) -> Self {
         let mut sets: Vec<SetInput<'a>> = observed
             .sets
             .iter()
@@ -50,7 +58,8 @@ impl<'a> PlanningInput<'a> {
             .collect();
         sets.sort_by(|a, b| a.age().cmp(&b.age()));
         let mut accounts = accounts(observed, memory, &sets);
-        let suspect_lists = list_guard::check(&mut accounts, &memory.suspect_lists, now);
+        let since = &memory.suspect_lists;
+        let suspect_lists = list_guard::check(&mut accounts, since, before, kept, now);
         suspension::check(&mut accounts);
         for set in &mut sets {
             set.find_accounts(&accounts);
@@ -66,7 +75,7 @@ impl<'a> PlanningInput<'a> {
 
 fn accounts<'a>(
     observed: &'a Observed,
-    memory: &'a Memory,
+    memory: &'a Remembered,
     sets: &[SetInput<'_>],
 ) -> Vec<AccountInput<'a>> {
     let unreadable: BTreeSet<&str> = sets

@@ -5,12 +5,13 @@
 
 mod channels;
 mod failover_capacity;
+mod groups;
 mod held_over;
 mod input;
 mod solver;
 
-pub(crate) use channels::ChannelRegister;
-pub(crate) use failover_capacity::stranded;
+pub(crate) use failover_capacity::{Taken, stranded};
+pub(crate) use groups::{PlacedSet, place};
 pub(crate) use held_over::{HeldOverSets, RetainedAccount, retain};
-pub(crate) use input::{PlacedSet, place};
+pub(crate) use input::GroupPlacement;
 pub(crate) use solver::Outcome;

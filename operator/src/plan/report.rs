@@ -10,6 +10,7 @@ mod summary;
 
 pub use outcome::{AccountPlan, Change, Event, Kind, Plan, SetPlan};
 
+pub(crate) use holders::SetCounts;
 #[cfg(test)]
 pub(crate) use status::find;
 pub(crate) use summary::summary;

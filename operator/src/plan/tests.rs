@@ -76,7 +76,10 @@ fn from_the_first_pass_to_streaming() {
     );
     insta::assert_yaml_snapshot!(
         "streaming",
-        (&second.accounts[0].status, &second.sets[0].status)
+        (
+            second.accounts[0].status.as_ref(),
+            second.sets[0].status.as_ref()
+        )
     );
     apply(&mut world, &second);
     let third = plan(&world, &second.memory, later(start(), 2));

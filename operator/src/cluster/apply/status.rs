@@ -187,7 +187,7 @@ fn status_writes(
     plan: &Plan,
 ) -> impl Iterator<Item = (Kind, &Key, &str, Change, RenderStatus<'_>)> {
     let accounts = plan.accounts.iter().map(|account| {
-        let status: RenderStatus<'_> = Box::new(|| json!(account.status));
+        let status: RenderStatus<'_> = Box::new(|| json!(*account.status));
         (
             Kind::Account,
             &account.key,
@@ -197,7 +197,7 @@ fn status_writes(
         )
     });
     let sets = plan.sets.iter().map(|set| {
-        let status: RenderStatus<'_> = Box::new(|| json!(set.status));
+        let status: RenderStatus<'_> = Box::new(|| json!(*set.status));
         (Kind::Set, &set.key, set.uid.as_str(), set.change, status)
     });
     accounts.chain(sets)

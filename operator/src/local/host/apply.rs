@@ -25,13 +25,13 @@ impl Host {
                 tracing::error!(account = account.key.name, %error, "state folder cannot be written");
             }
             if let Some(known) = self.accounts.get_mut(&account.key.name) {
-                known.status = Some(Arc::new(account.status.clone()));
+                known.status = Some(Arc::clone(&account.status));
                 known.warning.clone_from(&account.warning);
             }
         }
         for set in &plan.sets {
             if let Some(known) = self.sets.get_mut(&set.key.name) {
-                known.status = Some(Arc::new(set.status.clone()));
+                known.status = Some(Arc::clone(&set.status));
                 known.warning.clone_from(&set.warning);
             }
         }

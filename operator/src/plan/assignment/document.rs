@@ -11,11 +11,7 @@ use crate::plan::input::{Account as Spec, AccountInput};
 pub(super) fn document(account: &AccountInput<'_>, spec: &Spec, rows: Written) -> Assignment {
     let key = &account.observed.object.meta.key;
     Assignment {
-        version: version(
-            contract::ASSIGNMENT_VERSIONS,
-            account.reads(),
-            account.base.map(|base| base.version),
-        ),
+        version: version_of(account),
         generation: account.base.map_or(0, |base| base.generation),
         account: Account {
             name: key.name.clone(),
@@ -33,6 +29,15 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &Spec, rows: Written) -
         keeps: rows.keeps,
         instruments: rows.instruments,
     }
+}
+
+/// The version in which an account's assignment is written.
+pub(super) fn version_of(account: &AccountInput<'_>) -> u32 {
+    version(
+        contract::ASSIGNMENT_VERSIONS,
+        account.reads(),
+        account.base.map(|base| base.version),
+    )
 }
 
 /// The newest of `ours` that the process reads too. Without a report the version that was written

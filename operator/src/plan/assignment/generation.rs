@@ -23,18 +23,59 @@ pub(crate) fn believable(generation: u64) -> Option<u64> {
     (generation < LARGEST_GENERATION).then_some(generation)
 }
 
-/// What is to be done so that `wanted` is in force: a new generation when its content is new, or
-/// when the process would refuse the old one because it has seen a later or another one.
-pub(super) fn change(account: &AccountInput<'_>, mut wanted: Assignment) -> AssignmentChange {
-    let uid = account.uid();
-    let there = match &account.observed.assignment {
-        LastAssignment::Readable { assignment, sha256 } if assignment.account.uid == uid => {
+/// What is to be done so that what `build` makes is in force: a new generation when its content is
+/// new, or when the process would refuse the old one because it has seen a later or another one. With
+/// it comes whether the base says the same, which may be `known` without building anything.
+pub(super) fn change(
+    account: &AccountInput<'_>,
+    known: bool,
+    build: impl Fn() -> Assignment,
+) -> (AssignmentChange, bool) {
+    let built = (!known).then(&build);
+    let is_new = |base: &Assignment| built.as_ref().is_some_and(|it| !base.same_content(it));
+    let same = account.base.filter(|base| !is_new(base));
+    if let Some(change) = same.and_then(|base| in_force(account, base)) {
+        return (change, true);
+    }
+    let mut wanted = built.unwrap_or_else(build);
+    wanted.generation = newest(account).map_or(1, |newest| newest.saturating_add(1));
+    (AssignmentChange::Write(Arc::new(wanted)), same.is_some())
+}
+
+/// What is to be done for the base to be in force, unless a new generation is needed for that.
+fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<AssignmentChange> {
+    if Some(base.generation) != newest(account) {
+        return None;
+    }
+    let applied = account
+        .report()
+        .and_then(|report| report.assignment.as_ref());
+    match there(account) {
+        Some((assignment, sha256)) if assignment.generation == base.generation => {
+            let same = Arc::ptr_eq(assignment, base) || assignment.same_content(base);
+            let fits = same && !contradicts(applied, assignment.generation, sha256);
+            fits.then(|| AssignmentChange::AlreadyWritten(Arc::clone(assignment)))
+        }
+        _ => Some(AssignmentChange::Write(Arc::clone(base))),
+    }
+}
+
+/// The assignment of this account that lies where its process reads it, and its hash.
+fn there<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a String)> {
+    match &account.observed.assignment {
+        LastAssignment::Readable { assignment, sha256 }
+            if assignment.account.uid == account.uid() =>
+        {
             Some((assignment, sha256))
         }
         LastAssignment::Readable { .. }
         | LastAssignment::Absent
         | LastAssignment::Unreadable { .. } => None,
-    };
+    }
+}
+
+/// The newest generation that anybody knows of.
+fn newest(account: &AccountInput<'_>) -> Option<u64> {
     let applied = account
         .report()
         .and_then(|report| report.assignment.as_ref());
@@ -44,33 +85,16 @@ pub(super) fn change(account: &AccountInput<'_>, mut wanted: Assignment) -> Assi
         .status
         .as_deref()
         .and_then(|status| status.assignment_generation);
-    let newest = [
+    [
         account.base.map(|base| base.generation),
-        there.map(|(assignment, _)| assignment.generation),
+        there(account).map(|(assignment, _)| assignment.generation),
         applied.map(|applied| applied.generation),
         status.and_then(|generation| generation.desired),
     ]
     .into_iter()
     .flatten()
     .filter_map(believable)
-    .max();
-    if let Some(base) = account
-        .base
-        .filter(|base| base.same_content(&wanted) && Some(base.generation) == newest)
-    {
-        match there {
-            Some((assignment, _))
-                if assignment.generation == base.generation && !assignment.same_content(base) => {}
-            Some((assignment, sha256)) if assignment.generation == base.generation => {
-                if !contradicts(applied, assignment.generation, sha256) {
-                    return AssignmentChange::AlreadyWritten(Arc::clone(assignment));
-                }
-            }
-            _ => return AssignmentChange::Write(Arc::clone(base)),
-        }
-    }
-    wanted.generation = newest.map_or(1, |newest| newest.saturating_add(1));
-    AssignmentChange::Write(Arc::new(wanted))
+    .max()
 }
 
 /// Whether the process runs something else under the same generation.
@@ -80,18 +104,21 @@ fn contradicts(applied: Option<&AppliedAssignment>, generation: u64, sha256: &st
 }
 
 /// Since which generation the rows of each set are what they are.
-pub(crate) fn marks(account: &AccountInput<'_>, decided: &Assignment) -> BTreeMap<String, Mark> {
+pub(crate) fn marks(
+    account: &AccountInput<'_>,
+    decided: &Assignment,
+) -> Arc<BTreeMap<String, Mark>> {
     let known = account.remembered.map(|known| &known.marks);
     if let (Some(known), Some(base)) = (known, account.base)
         && base.generation == decided.generation
     {
-        return known.clone();
+        return Arc::clone(known);
     }
     let before: BTreeMap<&str, u64> = account
         .base
         .map(|base| fingerprints(base))
         .unwrap_or_default();
-    fingerprints(decided)
+    let marks = fingerprints(decided)
         .into_iter()
         .map(|(set, fingerprint)| {
             let since = match known.and_then(|known| known.get(set)) {
@@ -109,7 +136,8 @@ pub(crate) fn marks(account: &AccountInput<'_>, decided: &Assignment) -> BTreeMa
                 },
             )
         })
-        .collect()
+        .collect();
+    Arc::new(marks)
 }
 
 /// What the rows of each set say, in one number per set. Not kept beyond this process.

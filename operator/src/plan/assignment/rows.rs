@@ -3,13 +3,12 @@
 //! Owns which of several wishes counts. Rows refer to the instruments list by position until they are
 //! written down. Must not choose where anything is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{Assignment, Output, Persistence, Row, Shape};
 use kite::{Instrument, Mode, Token};
 
-use super::names::{NameIx, Names};
-use crate::instruments::RowIx;
+use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::SetIx;
 use crate::plan::placement::{HeldOverSets, PlacedSet, RetainedAccount};
 use crate::plan::selection::{RoutedInstrument, symbol};
@@ -21,17 +20,12 @@ pub(super) struct Part {
     pub(super) set: SetIx,
 }
 
-/// The rows of an account before they are written down, by token.
-pub(super) struct Drafts<'a> {
-    sets: &'a [PlacedSet<'a>],
-    base: Option<&'a Assignment>,
-    drafts: Vec<Draft>,
-    /// The sets of all drafts, one draft's after the other's.
-    wanted_by: Vec<NameIx>,
-    /// The outputs of all drafts, likewise.
-    outputs: Vec<Destination>,
-    set_names: Names<'a>,
-    channel_names: Names<'a>,
+/// A row while the sets that want it are gathered.
+pub(super) struct Draft<'a> {
+    source: Source<'a>,
+    mode: Mode,
+    sets: Vec<&'a str>,
+    outputs: Vec<Destination<'a>>,
 }
 
 /// The parts of an assignment that rows make.
@@ -42,145 +36,125 @@ pub(super) struct Written {
     pub(super) instruments: Vec<Row>,
 }
 
-/// A row while the sets that want it are gathered.
-struct Draft {
-    source: Source,
-    mode: Mode,
-    /// Where its sets and its outputs begin.
-    wanted_by: usize,
-    outputs: usize,
-}
-
 /// Where the rest of a row comes from.
 #[derive(Clone, Copy)]
-enum Source {
-    /// A row of the table in which this set is looked up.
-    Table(SetIx, RowIx),
-    /// Position in the base: the row stays.
-    Base(usize),
+enum Source<'a> {
+    Table(&'a InstrumentTable, RowIx),
+    /// The row stays.
+    Base(&'a Row),
 }
 
-/// Where a row's ticks go.
-#[derive(Clone, Copy)]
-struct Destination {
-    channel: NameIx,
+/// Where a row's ticks go, by name.
+struct Destination<'a> {
+    channel: &'a str,
     shape: Shape,
     depth: bool,
     keep: Persistence,
 }
 
-impl<'a> Drafts<'a> {
-    /// Puts together what stays of an account and what `sets` want of it; of `parts` each set's are
-    /// together, in the order of precedence.
-    pub(super) fn of(
-        retained: &'a RetainedAccount<'_>,
-        mut parts: Vec<Part>,
-        sets: &'a [PlacedSet<'a>],
-        held_over: &HeldOverSets<'_>,
-    ) -> Self {
-        let mut drafts = Self {
-            sets,
-            base: retained.account.base.map(AsRef::as_ref),
-            drafts: Vec::new(),
-            wanted_by: Vec::new(),
-            outputs: Vec::new(),
-            set_names: Names::default(),
-            channel_names: Names::default(),
-        };
-        let stays = |set: &str| held_over.contains(retained.account.namespace(), set);
-        let mut kept = drafts.kept(&retained.rows).into_iter().peekable();
-        // Stable: the sets of a token stay in their order.
-        parts.sort_by_key(|part| part.instrument.token);
-        for parts in parts.chunk_by(|a, b| a.instrument.token == b.instrument.token) {
-            let Some(first) = parts.first() else { continue };
-            while let Some((_, at)) = kept.next_if(|(token, _)| *token < first.instrument.token) {
-                drafts.keep(at, stays);
-            }
-            match kept.next_if(|(token, _)| *token == first.instrument.token) {
-                Some((_, at)) => drafts.keep(at, stays),
-                None => drafts.open(first.source(), Mode::Ltp),
-            }
-            for part in parts {
-                drafts.add(part);
+/// Puts together what stays of an account and what `sets` want of it, by token. Of `parts` each set's
+/// are together, in the order of precedence.
+pub(super) fn gather<'a>(
+    retained: &RetainedAccount<'a>,
+    mut parts: Vec<Part>,
+    sets: &'a [PlacedSet<'_>],
+    held_over: &HeldOverSets<'_>,
+) -> BTreeMap<Token, Draft<'a>> {
+    let namespace = retained.account.namespace();
+    let mut drafts = BTreeMap::new();
+    if let Some(base) = retained.account.base {
+        let rows = retained.rows.iter();
+        for row in rows.filter_map(|at| base.instruments.get(*at)) {
+            let stays = |set: &str| held_over.contains(namespace, set);
+            drafts.insert(row.token, Draft::kept(base, row, stays));
+        }
+    }
+    // Stable: the sets of a token stay in their order.
+    parts.sort_by_key(|part| part.instrument.token);
+    for part in parts {
+        let placed = &sets[part.set.at()];
+        if let (Some(resolved), Ok(spec)) = (placed.request.resolved(), &placed.set.spec) {
+            let draft = drafts.entry(part.instrument.token);
+            let source = Source::Table(&resolved.lookup.table, part.instrument.row);
+            let draft = draft.or_insert_with(|| Draft::new(source));
+            draft.source = source;
+            draft.mode = draft.mode.max(spec.mode);
+            draft.sets.push(placed.set.name());
+            let channels = &resolved.lookup.routes.channels;
+            if let Some(route) = channels.get(part.instrument.route.at()) {
+                draft.publish(Destination {
+                    channel: &route.channel,
+                    shape: route.shape,
+                    depth: spec.depth && route.shape == Shape::Contract,
+                    keep: spec.keep,
+                });
             }
         }
-        for (_, at) in kept {
-            drafts.keep(at, stays);
-        }
-        drafts
     }
+    drafts
+}
 
-    /// The rows of the base at these positions, by token; of several with one token the last.
-    fn kept(&self, rows: &[usize]) -> Vec<(Token, usize)> {
-        let instruments = self.base.map_or(&[][..], |base| &base.instruments);
-        let token = |at: &usize| Some((instruments.get(*at)?.token, *at));
-        let mut kept: Vec<_> = rows.iter().filter_map(token).collect();
-        kept.sort_by_key(|(token, at)| (*token, std::cmp::Reverse(*at)));
-        kept.dedup_by_key(|(token, _)| *token);
-        kept
+/// The rows, and the lists that they refer to.
+pub(super) fn write(drafts: BTreeMap<Token, Draft<'_>>) -> Written {
+    let outputs = || drafts.values().flat_map(|draft| &draft.outputs);
+    let sets = sorted(drafts.values().flat_map(|draft| draft.sets.iter().copied()));
+    let channels = sorted(outputs().map(|output| output.channel));
+    let keeps = sorted(outputs().map(|output| output.keep));
+    let keeps: Vec<Persistence> = keeps
+        .into_iter()
+        .filter(|it| *it != Persistence::default())
+        .collect();
+    let instruments = drafts.into_values();
+    let instruments = instruments.filter_map(|draft| draft.row(&sets, &channels, &keeps));
+    let instruments = instruments.collect();
+    let names = |all: Vec<&str>| {
+        let first = all.into_iter().take(usize::from(u16::MAX) + 1);
+        first.map(str::to_owned).collect()
+    };
+    Written {
+        sets: names(sets),
+        channels: names(channels),
+        keeps,
+        instruments,
     }
+}
 
-    fn open(&mut self, source: Source, mode: Mode) {
-        self.drafts.push(Draft {
+impl<'a> Draft<'a> {
+    fn new(source: Source<'a>) -> Self {
+        Self {
             source,
-            mode,
-            wanted_by: self.wanted_by.len(),
-            outputs: self.outputs.len(),
-        });
+            mode: Mode::Ltp,
+            sets: Vec::new(),
+            outputs: Vec::new(),
+        }
     }
 
-    /// Begins with a row that stays: everything that was published of it goes on.
-    fn keep(&mut self, at: usize, stays: impl Fn(&str) -> bool) {
-        let Some(base) = self.base else { return };
-        let Some(row) = base.instruments.get(at) else {
-            return;
-        };
-        self.open(Source::Base(at), row.mode);
-        let names = row.sets.iter();
-        for name in names.filter_map(|set| base.sets.get(usize::from(*set))) {
-            if stays(name) {
-                self.wanted_by.push(self.set_names.ix(name));
-            }
-        }
-        for output in &row.outputs {
-            let Some(channel) = base.channels.get(usize::from(output.channel)) else {
-                continue;
-            };
+    /// A row that stays: everything that was published of it goes on.
+    fn kept(base: &'a Assignment, row: &'a Row, stays: impl Fn(&str) -> bool) -> Self {
+        let name = |set: &u16| base.sets.get(usize::from(*set)).map(String::as_str);
+        let output = |output: &Output| {
             let keep = output.keep.map(usize::from);
             let keep = keep.and_then(|keep| base.keeps.get(keep));
-            self.outputs.push(Destination {
-                channel: self.channel_names.ix(channel),
+            Some(Destination {
+                channel: base.channels.get(usize::from(output.channel))?,
                 shape: output.shape,
                 depth: output.depth,
                 keep: keep.copied().unwrap_or_default(),
-            });
+            })
+        };
+        let sets = row.sets.iter().filter_map(name);
+        Self {
+            source: Source::Base(row),
+            mode: row.mode,
+            sets: sets.filter(|set| stays(set)).collect(),
+            outputs: row.outputs.iter().filter_map(output).collect(),
         }
     }
 
-    /// Adds what a set wants of the row that was begun last: the richest mode counts, and each
-    /// channel gets one message.
-    fn add(&mut self, part: &Part) {
-        let sets = self.sets;
-        let placed = sets.get(part.set.at());
-        let known =
-            placed.and_then(|it| Some((it, it.request.resolved()?, it.set.spec.as_ref().ok()?)));
-        let (Some((placed, resolved, spec)), Some(draft)) = (known, self.drafts.last_mut()) else {
-            return;
-        };
-        let Some(route) = resolved.routes.channels.get(part.instrument.route.at()) else {
-            return;
-        };
-        draft.source = part.source();
-        draft.mode = draft.mode.max(spec.mode);
-        self.wanted_by.push(self.set_names.ix(placed.set.name()));
-        let output = Destination {
-            channel: self.channel_names.ix(&route.channel),
-            shape: route.shape,
-            depth: spec.depth && route.shape == Shape::Contract,
-            keep: spec.keep,
-        };
-        let known = self.outputs.get_mut(draft.outputs..).unwrap_or_default();
-        match known.iter_mut().find(|it| it.channel == output.channel) {
+    /// Each channel gets one message, with what any set wants of it.
+    fn publish(&mut self, output: Destination<'a>) {
+        let mut known = self.outputs.iter_mut();
+        match known.find(|known| known.channel == output.channel) {
             Some(known) => {
                 known.depth |= output.depth;
                 known.keep = known.keep.or(output.keep);
@@ -189,75 +163,37 @@ impl<'a> Drafts<'a> {
         }
     }
 
-    /// The rows, and the lists that they refer to.
-    pub(super) fn write(self) -> Written {
-        let (sets, set_positions) = self.set_names.sorted();
-        let (channels, channel_positions) = self.channel_names.sorted();
-        let keeps: BTreeSet<Persistence> = self.outputs.iter().map(|output| output.keep).collect();
-        let keeps: Vec<Persistence> = keeps
-            .into_iter()
-            .filter(|keep| *keep != Persistence::default())
-            .collect();
-        let keep_position =
-            |keep: &Persistence| u16::try_from(keeps.binary_search(keep).ok()?).ok();
-        let output = |it: &Destination| {
+    fn row(self, sets: &[&str], channels: &[&str], keeps: &[Persistence]) -> Option<Row> {
+        let mut row = match self.source {
+            Source::Table(table, row) => from_table(table.get(row)?),
+            Source::Base(row) => row.clone(),
+        };
+        row.mode = self.mode;
+        let names = self.sets.iter();
+        row.sets = names.filter_map(|set| position(sets, set)).collect();
+        row.sets.sort_unstable();
+        row.sets.dedup();
+        let output = |output: &Destination<'_>| {
             Some(Output {
-                channel: channel_positions.of(it.channel)?,
-                shape: it.shape,
-                depth: it.depth,
-                keep: keep_position(&it.keep),
+                channel: position(channels, &output.channel)?,
+                shape: output.shape,
+                depth: output.depth,
+                keep: position(keeps, &output.keep),
             })
         };
-        let mut ends = self.drafts.iter().skip(1);
-        let mut instruments = Vec::with_capacity(self.drafts.len());
-        for draft in &self.drafts {
-            let (wanted_by, outputs) = match ends.next() {
-                Some(next) => (
-                    &self.wanted_by[draft.wanted_by..next.wanted_by],
-                    &self.outputs[draft.outputs..next.outputs],
-                ),
-                None => (
-                    &self.wanted_by[draft.wanted_by..],
-                    &self.outputs[draft.outputs..],
-                ),
-            };
-            let Some(mut row) = self.row(draft.source) else {
-                continue;
-            };
-            row.mode = draft.mode;
-            row.sets = wanted_by
-                .iter()
-                .filter_map(|set| set_positions.of(*set))
-                .collect();
-            row.sets.sort_unstable();
-            row.sets.dedup();
-            row.outputs = outputs.iter().filter_map(output).collect();
-            row.outputs.sort_unstable_by_key(|output| output.channel);
-            instruments.push(row);
-        }
-        Written {
-            sets,
-            channels,
-            keeps,
-            instruments,
-        }
-    }
-
-    fn row(&self, source: Source) -> Option<Row> {
-        match source {
-            Source::Table(set, row) => {
-                let resolved = self.sets.get(set.at())?.request.resolved()?;
-                Some(from_table(resolved.table.get(row)?))
-            }
-            Source::Base(at) => self.base?.instruments.get(at).cloned(),
-        }
+        row.outputs = self.outputs.iter().filter_map(output).collect();
+        row.outputs.sort_unstable_by_key(|output| output.channel);
+        Some(row)
     }
 }
 
-impl Part {
-    fn source(&self) -> Source {
-        Source::Table(self.set, self.instrument.row)
-    }
+fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let distinct: BTreeSet<T> = all.collect();
+    distinct.into_iter().collect()
+}
+
+fn position<T: Ord>(sorted: &[T], one: &T) -> Option<u16> {
+    u16::try_from(sorted.binary_search(one).ok()?).ok()
 }
 
 fn from_table(instrument: &Instrument) -> Row {

@@ -9,7 +9,7 @@ use contract::{Assignment, Report};
 use jiff::Timestamp;
 
 use super::eligibility::Eligibility;
-use super::memory::{AccountMemory, Memory};
+use super::memory::{AccountMemory, Remembered};
 use super::observed::{
     Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table, Unreadable,
 };
@@ -37,7 +37,7 @@ impl<'a> AccountInput<'a> {
     pub(super) fn new(
         observed: &'a ObservedAccount,
         all: &'a Observed,
-        memory: &'a Memory,
+        memory: &'a Remembered,
         unreadable_set: bool,
     ) -> Self {
         let meta = &observed.object.meta;

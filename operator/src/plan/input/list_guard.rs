@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use contract::Assignment;
 use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::account::AccountInput;
 use super::memory::SuspectLists;
 use super::observed::{Now, Table};
+use crate::instruments::InstrumentTable;
+use crate::plan::reuse::{Basis, Kept};
 
 /// Fewer may be gone for any reason, unless they are all there were.
 const FEWEST: usize = 20;
@@ -23,15 +26,20 @@ const LONGEST_SUSPICION: Duration = Duration::from_secs(60 * 60);
 /// India Standard Time is 5:30 h ahead of UTC, all year.
 const IST_SECONDS: i32 = 19_800;
 
+/// How many instruments of an assignment a list lacks, and how many there are in all.
+pub(crate) type Lacking = (usize, usize);
+
 /// Notes in each account whose list lacks too much of what streams what to say of it. Returns the
 /// origins of such lists; goes on from those of the last pass.
 pub(super) fn check(
     accounts: &mut [AccountInput<'_>],
-    before: &SuspectLists,
+    since: &SuspectLists,
+    before: &Kept<Lacking>,
+    kept: &mut Kept<Lacking>,
     now: Now,
 ) -> SuspectLists {
-    let lacking = lacking(accounts, now);
-    let since = |api: &String| before.get(api).copied().unwrap_or(now.monotonic);
+    let suspects = suspects(accounts, before, kept, now);
+    let since = |api: &String| since.get(api).copied().unwrap_or(now.monotonic);
     let young =
         |api: &String| now.monotonic.saturating_duration_since(since(api)) < LONGEST_SUSPICION;
     for account in accounts {
@@ -39,9 +47,9 @@ pub(super) fn check(
         account.suspect_list = api
             .ok()
             .filter(|api| young(api))
-            .and_then(|api| lacking.get(api).cloned());
+            .and_then(|api| suspects.get(api).cloned());
     }
-    lacking
+    suspects
         .into_keys()
         .map(|api| {
             let since = since(&api);
@@ -50,24 +58,29 @@ pub(super) fn check(
         .collect()
 }
 
-fn lacking(accounts: &[AccountInput<'_>], now: Now) -> BTreeMap<String, String> {
+fn suspects(
+    accounts: &[AccountInput<'_>],
+    before: &Kept<Lacking>,
+    kept: &mut Kept<Lacking>,
+    now: Now,
+) -> BTreeMap<String, String> {
     let today = Offset::from_seconds(IST_SECONDS)
         .unwrap_or(Offset::UTC)
         .to_datetime(now.wall)
         .date();
-    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, Lacking> = BTreeMap::new();
     for account in accounts {
         let (Ok(spec), Some(base), Some(Table::Loaded(table))) =
             (&account.spec, account.base, account.table)
         else {
             continue;
         };
+        let basis = Basis::default().shared(base).shared(table).value(today);
+        let key = &account.observed.object.meta.key;
+        let lacks = kept.again(before, key, basis, || lacking(base, table, today));
         let (missing, all) = counts.entry(&spec.api).or_default();
-        let expired = |expiry: Option<Date>| expiry.is_some_and(|expiry| expiry < today);
-        for row in base.instruments.iter().filter(|row| !expired(row.expiry)) {
-            *all += 1;
-            *missing += usize::from(table.by_token(row.token).is_none());
-        }
+        *missing += lacks.0;
+        *all += lacks.1;
     }
     counts
         .into_iter()
@@ -77,4 +90,13 @@ fn lacking(accounts: &[AccountInput<'_>], now: Now) -> BTreeMap<String, String> 
             (api.to_owned(), why)
         })
         .collect()
+}
+
+fn lacking(base: &Assignment, table: &InstrumentTable, today: Date) -> Lacking {
+    let expired = |expiry: Option<Date>| expiry.is_some_and(|expiry| expiry < today);
+    let rows = base.instruments.iter().filter(|row| !expired(row.expiry));
+    rows.fold((0, 0), |(missing, all), row| {
+        let missing = missing + usize::from(table.by_token(row.token).is_none());
+        (missing, all + 1)
+    })
 }

@@ -1,5 +1,5 @@
-//! What one pass leaves to the next. It only spares guesses: with an empty one the planner reaches
-//! the same assignments from what was observed.
+//! What one pass knows that the next cannot observe. It only spares guesses: without it the planner
+//! reaches the same assignments from what was observed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crds::{InstrumentSetStatus, TickerAccountStatus};
 
 use super::observed::{Key, KeyFingerprint};
 
-/// What one pass leaves to the next; start with the default.
+/// What one pass knows that cannot be observed.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub(crate) struct Remembered {
     pub(crate) accounts: BTreeMap<Key, AccountMemory>,
     pub(crate) sets: BTreeMap<Key, SetMemory>,
     pub(crate) suspect_lists: SuspectLists,
@@ -32,7 +32,7 @@ pub(crate) struct AccountMemory {
     /// When the present trouble turns from Unknown into False.
     pub(crate) due: Option<Instant>,
     /// The status last decided on, which may not be visible yet.
-    pub(crate) status: TickerAccountStatus,
+    pub(crate) status: Arc<TickerAccountStatus>,
     /// What was wrong although it was ready.
     pub(crate) warning: Option<String>,
     /// The state and reason that users were last told of.
@@ -40,7 +40,7 @@ pub(crate) struct AccountMemory {
     /// Tells its API key from others.
     pub(crate) key: Option<KeyFingerprint>,
     /// By name of a set: since which generation its rows are what they are.
-    pub(crate) marks: BTreeMap<String, Mark>,
+    pub(crate) marks: Arc<BTreeMap<String, Mark>>,
 }
 
 /// Since when the rows of a set on one account have been what they are.
@@ -60,7 +60,7 @@ pub(crate) struct SetMemory {
     /// When the present trouble turns from Unknown into False.
     pub(crate) due: Option<Instant>,
     /// The status last decided on, which may not be visible yet.
-    pub(crate) status: InstrumentSetStatus,
+    pub(crate) status: Arc<InstrumentSetStatus>,
     /// What was wrong although it was ready.
     pub(crate) warning: Option<String>,
     /// The state and reason that users were last told of.

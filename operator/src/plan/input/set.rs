@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::account::AccountInput;
-use super::memory::{Memory, SetMemory};
+use super::memory::{Remembered, SetMemory};
 use super::observed::{Key, ObservedSet, Unreadable};
 use super::validate::{self, Choice, Set};
 use crate::plan::ids::AccountIx;
@@ -21,7 +21,7 @@ pub(crate) struct SetInput<'a> {
 
 impl<'a> SetInput<'a> {
     /// Checks a set by itself; no account matches yet.
-    pub(super) fn new(observed: &'a ObservedSet, memory: &'a Memory) -> Self {
+    pub(super) fn new(observed: &'a ObservedSet, memory: &'a Remembered) -> Self {
         Self {
             observed,
             remembered: memory

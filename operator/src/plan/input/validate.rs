@@ -5,6 +5,7 @@
 
 mod redis;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract::{LastValuePersistence, Persistence, StreamLength};
@@ -49,6 +50,8 @@ impl Account {
 /// A set that can be looked up.
 #[derive(Clone, Debug)]
 pub(crate) struct Set<'a> {
+    /// What the user wrote.
+    pub(crate) source: &'a Arc<InstrumentSetSpec>,
     /// How much to stream.
     pub(crate) mode: Mode,
     /// Whether its ticks carry the order book: only full mode has one.
@@ -175,7 +178,8 @@ pub(crate) fn account(
 
 /// Checks a set.
 pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
-    let spec: &InstrumentSetSpec = read(observed)?;
+    let source = read(observed)?;
+    let spec: &InstrumentSetSpec = source;
     let accounts = match (&spec.account_ref, &spec.account_selector) {
         (Some(_), Some(_)) => {
             return Err(unreadable(
@@ -202,6 +206,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
         SetMode::Full => Mode::Full,
     };
     Ok(Set {
+        source,
         mode,
         depth: spec.publish.depth && mode == Mode::Full,
         keep: keep(&spec.publish)?,
@@ -250,8 +255,8 @@ fn keep(publish: &Publish) -> Result<Persistence, Unreadable> {
     })
 }
 
-fn read<Spec, Status>(object: &Object<Spec, Status>) -> Result<&Spec, Unreadable> {
-    let spec = object.spec.as_deref().map_err(Clone::clone)?;
+fn read<Spec, Status>(object: &Object<Spec, Status>) -> Result<&Arc<Spec>, Unreadable> {
+    let spec = object.spec.as_ref().map_err(Clone::clone)?;
     check_name(&object.meta)?;
     Ok(spec)
 }

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 
-use contract::Assignment;
 use rustc_hash::FxHashMap;
 
 use super::held_over::RetainedAccount;
@@ -41,7 +40,7 @@ impl SetChannels {
 
 impl ChannelRegister {
     /// With the channels of rows that stay, before any set asks for them.
-    pub(crate) fn of(accounts: &[RetainedAccount<'_>]) -> Self {
+    pub(super) fn of(accounts: &[&RetainedAccount<'_>]) -> Self {
         let mut register = Self::default();
         for account in accounts {
             register.note(account);
@@ -62,12 +61,7 @@ impl ChannelRegister {
     /// The number of the Redis that an account's ticks go to, once the plan is carried out; nothing
     /// where that cannot be told.
     pub(super) fn target(&mut self, account: &AccountInput<'_>) -> Option<TargetId> {
-        let url = match (&account.spec, account.base) {
-            (_, Some(base)) => redis_url(account, base),
-            (Ok(spec), None) => &spec.redis_url,
-            (Err(_), None) => return None,
-        };
-        Some(self.target_of(url))
+        Some(self.target_of(redis_url(account)?))
     }
 
     fn target_of(&mut self, url: &str) -> TargetId {
@@ -82,7 +76,9 @@ impl ChannelRegister {
     fn note(&mut self, retained: &RetainedAccount<'_>) {
         let account = &retained.account;
         let Some(base) = account.base else { return };
-        let target = self.target_of(redis_url(account, base));
+        let Some(target) = self.target(account) else {
+            return;
+        };
         let rows = retained.rows.iter();
         for output in rows
             .filter_map(|at| base.instruments.get(*at))
@@ -97,15 +93,16 @@ impl ChannelRegister {
         }
     }
 
-    /// The channels that a set may publish on. Sets ask in the order of their age.
+    /// The channels that a set may publish on, with any of the accounts that it may use. Sets ask in
+    /// the order of their age.
     pub(super) fn ask(
         &mut self,
-        resolved: &Resolved<'_>,
-        accounts: &[RetainedAccount<'_>],
+        resolved: &Resolved,
+        allowed: &[AccountIx],
+        accounts: &[&RetainedAccount<'_>],
     ) -> SetChannels {
         let account = |at: &AccountIx| accounts[at.at()].account.spec.as_ref().ok();
-        let mut targets: Vec<TargetId> = resolved
-            .allowed
+        let mut targets: Vec<TargetId> = allowed
             .iter()
             .filter_map(account)
             .map(|spec| self.target_of(&spec.redis_url))
@@ -113,7 +110,7 @@ impl ChannelRegister {
         targets.sort_unstable();
         targets.dedup();
         let mut found = SetChannels::default();
-        for route in &resolved.routes.channels {
+        for route in &resolved.lookup.routes.channels {
             let channel = self.channel(&route.channel);
             match self.precedence(route, channel, &targets, resolved.mock) {
                 Ok(()) => found.ids.push(Some(channel)),
@@ -171,10 +168,12 @@ impl ChannelRegister {
     }
 }
 
-/// Where its ticks go once the plan is carried out.
-fn redis_url<'w>(account: &'w AccountInput<'_>, base: &'w Assignment) -> &'w str {
-    match &account.spec {
-        Ok(spec) if !account.eligibility.is_frozen() => &spec.redis_url,
-        _ => &base.redis_url,
+/// The Redis that an account's ticks go to once the plan is carried out, where that can be told.
+pub(super) fn redis_url<'w>(account: &'w AccountInput<'_>) -> Option<&'w str> {
+    match (&account.spec, account.base) {
+        (Ok(spec), Some(_)) if !account.eligibility.is_frozen() => Some(&spec.redis_url),
+        (_, Some(base)) => Some(&base.redis_url),
+        (Ok(spec), None) => Some(&spec.redis_url),
+        (Err(_), None) => None,
     }
 }

@@ -1,60 +1,41 @@
 //! What would be lost with an account: shown before it happens.
 
-use std::collections::BTreeSet;
-
-use kite::Token;
-
-use super::input::PlacedSet;
-use super::solver::Outcome;
 use crate::plan::input::AccountInput;
 
-/// For each account, how many of its instruments would find no room on another one. With each comes
-/// how many it has.
-pub(crate) fn stranded(
-    accounts: &[(&AccountInput<'_>, usize)],
-    sets: &[PlacedSet<'_>],
-) -> Vec<usize> {
-    let tied = tied(accounts.len(), sets);
-    let free = |(account, taken): &(&AccountInput<'_>, usize)| {
-        if account.eligibility.is_frozen() {
-            0
-        } else {
-            account.capacity().saturating_sub(*taken)
-        }
-    };
-    let lost = |(at, tied): (usize, BTreeSet<Token>)| {
-        let (account, taken) = accounts[at];
+/// An account and what it has.
+pub(crate) struct Taken<'a> {
+    pub(crate) account: &'a AccountInput<'a>,
+    /// Instruments in all.
+    pub(crate) instruments: usize,
+    /// Those of them of sets that may use no other account.
+    pub(crate) tied: usize,
+}
+
+/// For each account, how many of its instruments would find no room on another one.
+pub(crate) fn stranded(accounts: &[Taken<'_>]) -> Vec<usize> {
+    let lost = |(at, lost): (usize, &Taken<'_>)| {
         let others = accounts
             .iter()
             .enumerate()
             .filter(|(other, _)| *other != at);
         let room: usize = others
-            .filter(|(_, (other, _))| alike(account, other))
-            .map(|(_, other)| free(other))
+            .filter(|(_, other)| alike(lost.account, other.account))
+            .map(|(_, other)| other.free())
             .sum();
-        let tied = tied.len().min(taken);
-        tied + (taken - tied).saturating_sub(room)
+        let tied = lost.tied.min(lost.instruments);
+        tied + (lost.instruments - tied).saturating_sub(room)
     };
-    tied.into_iter().enumerate().map(lost).collect()
+    accounts.iter().enumerate().map(lost).collect()
 }
 
-/// The instruments on each account of sets that may use no other.
-fn tied(accounts: usize, sets: &[PlacedSet<'_>]) -> Vec<BTreeSet<Token>> {
-    let mut tied = vec![BTreeSet::new(); accounts];
-    for placed in sets {
-        let allowed = placed.request.resolved().map(|it| it.allowed.len());
-        if allowed != Some(1) {
-            continue;
-        }
-        for it in &placed.instruments {
-            if let Outcome::Placed(at, _) = it.outcome
-                && let Some(tied) = tied.get_mut(at.at())
-            {
-                tied.insert(it.instrument.token);
-            }
+impl Taken<'_> {
+    fn free(&self) -> usize {
+        if self.account.eligibility.is_frozen() {
+            0
+        } else {
+            self.account.capacity().saturating_sub(self.instruments)
         }
     }
-    tied
 }
 
 /// Whether one account can stand in for the other.

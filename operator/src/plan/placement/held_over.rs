@@ -22,9 +22,7 @@ pub(crate) struct HeldOverSets<'s>(HashSet<(&'s str, &'s str)>);
 
 impl<'s> HeldOverSets<'s> {
     /// Those of `sets`.
-    pub(crate) fn of<'a: 's>(
-        sets: impl Iterator<Item = (&'s SetInput<'a>, &'s Request<'a>)>,
-    ) -> Self {
+    pub(crate) fn of<'a: 's>(sets: impl Iterator<Item = (&'s SetInput<'a>, &'s Request)>) -> Self {
         let held = sets.filter(|(_, request)| request.holds_over());
         Self(held.map(|(set, _)| (set.namespace(), set.name())).collect())
     }

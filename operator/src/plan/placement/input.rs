@@ -3,113 +3,197 @@
 //! Must not choose places.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use contract::Output;
+use rustc_hash::FxHashSet;
 
 use super::channels::{ChannelRegister, SetChannels};
 use super::held_over::RetainedAccount;
 use super::solver::{self, AccountSlot, Current, Item, Outcome, SetRequest};
-use crate::plan::ids::{ChannelId, SetIx};
-use crate::plan::input::SetInput;
-use crate::plan::selection::{Request, RequestedSet, RoutedInstrument};
+use crate::instruments::RowIx;
+use crate::plan::ids::{AccountIx, ChannelId, SetIx};
+use crate::plan::input::Key;
+use crate::plan::selection::{RequestedSet, Resolved, RoutedInstrument};
 
-/// A set, what it asks for and what became of that.
-pub(crate) struct PlacedSet<'a> {
-    pub(crate) set: SetInput<'a>,
-    pub(crate) request: Request<'a>,
+/// The accounts and sets of a group, ascending.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) accounts: Vec<AccountIx>,
+    pub(super) sets: Vec<SetIx>,
+}
+
+/// Where everything of a group is.
+#[derive(Debug)]
+pub(crate) struct GroupPlacement {
+    /// By set of the group, with its key.
+    pub(super) sets: Vec<(Key, Arc<SetPlacement>)>,
+    /// By account of the group: how many tokens of sets that may use no other it has.
+    pub(super) tied: Vec<usize>,
+}
+
+impl GroupPlacement {
+    /// Takes from an earlier placement the sets that are as they were: who rests on one of them has
+    /// nothing to do.
+    pub(super) fn share(&mut self, before: &Self) {
+        let before: HashMap<&Key, &Arc<SetPlacement>> =
+            before.sets.iter().map(|(key, set)| (key, set)).collect();
+        for (key, placement) in &mut self.sets {
+            if let Some(known) = before.get(key)
+                && ***known == **placement
+            {
+                *placement = Arc::clone(known);
+            }
+        }
+    }
+}
+
+/// What became of a set's instruments.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct SetPlacement {
     /// Its instruments, but for those that an older set keeps from their channel.
     pub(crate) instruments: Vec<PlacedInstrument>,
     /// How many these are, whoever streams them, and why the first of them is, for people.
     pub(crate) clashes: (u32, Option<String>),
+    /// How many find no room.
+    pub(crate) waiting: u32,
+    /// How many another account publishes for an older set, and the first of them.
+    pub(crate) conflicts: (u32, Option<RowIx>),
+    /// The accounts that have some of them, ascending.
+    pub(crate) accounts: Vec<AccountIx>,
 }
 
 /// An instrument of a set and where it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlacedInstrument {
     pub(crate) instrument: RoutedInstrument,
     pub(crate) outcome: Outcome,
 }
 
-/// Places what every set asks for.
-pub(crate) fn place<'a>(
+/// Places what every set of a group asks for; all of them are resolved.
+pub(super) fn place_group(
+    group: &Group,
     accounts: &[RetainedAccount<'_>],
-    sets: Vec<RequestedSet<'a>>,
-    register: &mut ChannelRegister,
-) -> Vec<PlacedSet<'a>> {
-    let channels: Vec<SetChannels> = sets
-        .iter()
-        .map(|it| match it.request.resolved() {
-            Some(resolved) => register.ask(resolved, accounts),
-            None => SetChannels::default(),
-        })
-        .collect();
-    let requests: Vec<SetRequest> = sets.iter().zip(&channels).map(request).collect();
+    sets: &[RequestedSet<'_>],
+) -> GroupPlacement {
+    let accounts: Vec<&RetainedAccount<'_>> =
+        group.accounts.iter().map(|at| &accounts[at.at()]).collect();
+    let sets: Vec<&RequestedSet<'_>> = group.sets.iter().map(|at| &sets[at.at()]).collect();
+    let mut register = ChannelRegister::of(&accounts);
+    let local = |at: &AccountIx| group.accounts.binary_search(at).ok().map(AccountIx::new);
+    let mut channels = Vec::with_capacity(sets.len());
+    let mut requests = Vec::with_capacity(sets.len());
+    for it in &sets {
+        let Some(resolved) = it.request.resolved() else {
+            channels.push(SetChannels::default());
+            requests.push(SetRequest::default());
+            continue;
+        };
+        let allowed: Vec<AccountIx> = resolved.allowed.iter().filter_map(local).collect();
+        let own = register.ask(resolved, &allowed, &accounts);
+        requests.push(request(resolved, allowed, &own));
+        channels.push(own);
+    }
     let sets_by_name = by_name(&sets);
     let slots: Vec<AccountSlot> = accounts
         .iter()
-        .map(|account| slot(account, &sets_by_name, register))
+        .map(|account| slot(account, &sets_by_name, &mut register))
         .collect();
     let outcomes = solver::place(&slots, &requests);
-    sets.into_iter()
-        .zip(channels)
-        .zip(outcomes)
-        .map(|((it, channels), outcomes)| placed(it, channels, outcomes))
-        .collect()
+    let tied = tied(&requests, &outcomes, accounts.len());
+    let placed = sets.iter().zip(channels).zip(outcomes);
+    GroupPlacement {
+        sets: placed
+            .map(|((it, channels), outcomes)| {
+                let placement = placement(it, channels, outcomes, &group.accounts);
+                (it.set.observed.meta.key.clone(), Arc::new(placement))
+            })
+            .collect(),
+        tied,
+    }
+}
+
+/// The tokens on each account of sets that may use no other.
+fn tied(requests: &[SetRequest], outcomes: &[Vec<Outcome>], accounts: usize) -> Vec<usize> {
+    let mut tied = vec![FxHashSet::default(); accounts];
+    let single = requests.iter().zip(outcomes);
+    for (request, outcomes) in single.filter(|(request, _)| request.allowed.len() == 1) {
+        for (item, outcome) in request.items.iter().zip(outcomes) {
+            if let Outcome::Placed(at, _) = outcome {
+                tied[at.at()].insert(item.token);
+            }
+        }
+    }
+    tied.iter().map(FxHashSet::len).collect()
 }
 
 /// The sets whose instruments are placed, by namespace and name.
 type ByName<'s> = HashMap<(&'s str, &'s str), SetIx>;
 
-fn by_name<'s>(sets: &'s [RequestedSet<'_>]) -> ByName<'s> {
+fn by_name<'s>(sets: &[&'s RequestedSet<'_>]) -> ByName<'s> {
     sets.iter()
         .enumerate()
-        .filter(|(_, it)| it.request.resolved().is_some())
         .map(|(at, it)| ((it.set.namespace(), it.set.name()), SetIx::new(at)))
         .collect()
 }
 
-fn request((it, channels): (&RequestedSet<'_>, &SetChannels)) -> SetRequest {
-    let Some(resolved) = it.request.resolved() else {
-        return SetRequest::default();
-    };
+fn request(resolved: &Resolved, allowed: Vec<AccountIx>, channels: &SetChannels) -> SetRequest {
     let item = |routed: &RoutedInstrument| {
         Some(Item {
             token: routed.token,
             channel: channels.id(routed)?,
         })
     };
-    let instruments = resolved.routes.instruments.iter();
+    let instruments = resolved.lookup.routes.instruments.iter();
     SetRequest {
-        allowed: resolved.allowed.clone(),
+        allowed,
         items: instruments.filter_map(item).collect(),
     }
 }
 
-fn placed<'a>(
-    RequestedSet { set, request }: RequestedSet<'a>,
+/// What became of a set, with `accounts` of the group by their positions among all.
+fn placement(
+    it: &RequestedSet<'_>,
     channels: SetChannels,
     outcomes: Vec<Outcome>,
-) -> PlacedSet<'a> {
-    let all = match request.resolved() {
-        Some(resolved) => resolved.routes.instruments.as_slice(),
+    accounts: &[AccountIx],
+) -> SetPlacement {
+    let all = match it.request.resolved() {
+        Some(resolved) => resolved.lookup.routes.instruments.as_slice(),
         None => &[],
     };
-    let instruments: Vec<PlacedInstrument> = all
-        .iter()
-        .filter(|routed| channels.id(routed).is_some())
-        .zip(outcomes)
-        .map(|(instrument, outcome)| PlacedInstrument {
+    let mut placement = SetPlacement::default();
+    placement.instruments.reserve_exact(outcomes.len());
+    let known = all.iter().filter(|routed| channels.id(routed).is_some());
+    for (instrument, outcome) in known.zip(outcomes) {
+        let outcome = match outcome {
+            Outcome::Placed(at, reason) => {
+                let account = accounts[at.at()];
+                if placement.accounts.last() != Some(&account) {
+                    placement.accounts.push(account);
+                }
+                Outcome::Placed(account, reason)
+            }
+            Outcome::Waiting => {
+                placement.waiting += 1;
+                outcome
+            }
+            Outcome::Conflict => {
+                placement.conflicts.0 += 1;
+                placement.conflicts.1.get_or_insert(instrument.row);
+                outcome
+            }
+        };
+        placement.instruments.push(PlacedInstrument {
             instrument: *instrument,
             outcome,
-        })
-        .collect();
-    let clashes = u32::try_from(all.len() - instruments.len()).unwrap_or(u32::MAX);
-    PlacedSet {
-        set,
-        request,
-        instruments,
-        clashes: (clashes, channels.clash),
+        });
     }
+    placement.accounts.sort_unstable();
+    placement.accounts.dedup();
+    let clashes = all.len() - placement.instruments.len();
+    placement.clashes = (u32::try_from(clashes).unwrap_or(u32::MAX), channels.clash);
+    placement
 }
 
 fn slot(

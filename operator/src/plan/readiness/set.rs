@@ -15,7 +15,7 @@ use crate::plan::selection::{Request, Resolved};
 #[derive(Clone, Debug)]
 pub(crate) struct SetFacts<'a> {
     /// What it asks for.
-    pub(crate) request: &'a Request<'a>,
+    pub(crate) request: &'a Request,
     /// Instruments that have an account.
     pub(crate) scheduled: u32,
     /// Instruments that wait for one.
@@ -89,8 +89,8 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     if selected == 0 {
         let message = format!(
             "none of the {} names exists: check {}",
-            resolved.selection.unresolved,
-            list(&resolved.selection.samples)
+            resolved.lookup.selection.unresolved,
+            list(&resolved.lookup.selection.samples)
         );
         return Some(Observation::Failed(Reason::NothingResolved, message));
     }
@@ -111,7 +111,7 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
 }
 
 /// The reason when instruments wait, with so many placed.
-pub(crate) fn unplaced(scheduled: u32, resolved: &Resolved<'_>) -> Reason {
+pub(crate) fn unplaced(scheduled: u32, resolved: &Resolved) -> Reason {
     match (scheduled, resolved.allowed.len()) {
         (0, 0) => Reason::NoAccount,
         (0, _) => Reason::CapacityShort,
@@ -120,7 +120,7 @@ pub(crate) fn unplaced(scheduled: u32, resolved: &Resolved<'_>) -> Reason {
 }
 
 /// Why instruments have no account and what to do.
-pub(crate) fn waiting(waiting: u32, resolved: &Resolved<'_>) -> String {
+pub(crate) fn waiting(waiting: u32, resolved: &Resolved) -> String {
     let selected = resolved.selected();
     if resolved.allowed.is_empty() {
         return format!(
@@ -198,11 +198,11 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         return Observation::Waiting(Reason::Connecting, message);
     }
     let (reason, warning) = match facts.request {
-        Request::Resolved(resolved) if resolved.selection.unresolved > 0 => {
-            let samples = list(&resolved.selection.samples);
+        Request::Resolved(resolved) if resolved.lookup.selection.unresolved > 0 => {
+            let samples = list(&resolved.lookup.selection.samples);
             let warning = format!(
                 "unknown names: {} ({samples})",
-                resolved.selection.unresolved
+                resolved.lookup.selection.unresolved
             );
             (Reason::PartiallyResolved, Some(warning))
         }

@@ -3,6 +3,7 @@
 //! Owns the way from judged accounts to sets. Must not judge.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use contract::Assignment;
 
@@ -15,24 +16,21 @@ pub(super) struct JudgedAccount<'w> {
     pub(super) ready: ConditionOutcome,
     pub(super) unasked: bool,
     /// Instruments per set.
-    pub(super) shares: BTreeMap<&'w str, u32>,
-    pub(super) marks: BTreeMap<String, Mark>,
+    pub(super) counts: SetCounts,
+    pub(super) marks: Arc<BTreeMap<String, Mark>>,
 }
 
-/// Instruments per set.
-pub(super) fn per_set(assignment: &Assignment) -> BTreeMap<&str, u32> {
+/// How many instruments of each set an assignment has.
+pub(crate) type SetCounts = Arc<BTreeMap<String, u32>>;
+
+pub(super) fn per_set(assignment: &Assignment) -> SetCounts {
     let mut counts = vec![0_u32; assignment.sets.len()];
     for set in assignment.instruments.iter().flat_map(|row| &row.sets) {
         if let Some(count) = counts.get_mut(usize::from(*set)) {
             *count += 1;
         }
     }
-    assignment
-        .sets
-        .iter()
-        .map(String::as_str)
-        .zip(counts)
-        .collect()
+    Arc::new(assignment.sets.iter().cloned().zip(counts).collect())
 }
 
 /// Positions of the accounts that have something of a set.
@@ -42,10 +40,10 @@ pub(super) fn holders<'w>(
     let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     for (at, judged) in judged.iter().enumerate() {
         for set in judged
-            .shares
+            .counts
             .iter()
             .filter(|(_, count)| **count > 0)
-            .map(|(set, _)| *set)
+            .map(|(set, _)| set.as_str())
         {
             holders
                 .entry((judged.account.namespace(), set))
@@ -77,7 +75,7 @@ fn holder<'w>(judged: &'w JudgedAccount<'_>, set: &str, now: Now) -> Holder<'w> 
         .and_then(|report| report.assignment.as_ref());
     let since = judged.marks.get(set).map_or(0, |mark| mark.generation);
     let report = answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
-    let instruments = judged.shares.get(set).copied().unwrap_or(0);
+    let instruments = judged.counts.get(set).copied().unwrap_or(0);
     let redis = answer.is_some_and(|report| report.redis.connected);
     let flows = report.is_some_and(|report| {
         let heard = report.streaming.saturating_add(report.silent);

@@ -1,13 +1,15 @@
 //! What the planner decides. Whoever carries it out has nothing left to choose.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
 use crate::plan::assignment::AssignmentChange;
-use crate::plan::input::{Key, Memory, Workload};
+use crate::plan::input::{Key, Workload};
+use crate::plan::memory::Memory;
 
 /// One pass's decisions.
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ pub struct AccountPlan {
     /// stays unknown becomes a failure within seconds.
     pub expecting: bool,
     /// The whole desired status.
-    pub status: TickerAccountStatus,
+    pub status: Arc<TickerAccountStatus>,
     /// What is wrong although it is ready: the end of that condition's message.
     pub warning: Option<String>,
     /// What that changes.
@@ -60,7 +62,7 @@ pub struct SetPlan {
     /// Identity, for events.
     pub uid: String,
     /// The whole desired status.
-    pub status: InstrumentSetStatus,
+    pub status: Arc<InstrumentSetStatus>,
     /// What is wrong although it is ready: the end of that condition's message.
     pub warning: Option<String>,
     /// What that changes.

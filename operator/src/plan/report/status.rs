@@ -32,6 +32,11 @@ pub(crate) fn verdict(
     }
 }
 
+/// Makes verdicts of one kind.
+pub(crate) fn says(kind: ConditionType) -> impl Fn(State, Reason, &str) -> UndatedCondition {
+    move |state, reason, message| verdict(kind, state, reason, message)
+}
+
 /// What is wrong although an object is ready, as far as its condition says it: at the end of the
 /// message.
 pub(crate) fn warning(outcome: &ConditionOutcome) -> Option<String> {
@@ -122,6 +127,9 @@ pub(crate) fn change<S: Weigh>(old: Option<&S>, new: &S) -> Change {
     let Some(old) = old else {
         return Change::Transition;
     };
+    if old == new {
+        return Change::None;
+    }
     let (old, new) = (old.clone().without_history(), new.clone().without_history());
     if old == new {
         Change::None

@@ -3,56 +3,49 @@
 //! Must not change where anything is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crds::condition::{ConditionType, Reason, State};
 
 use super::events::tell;
-use super::holders::{JudgedAccount, holders, holders_of, per_set};
+use super::holders::{JudgedAccount, SetCounts, holders, holders_of, per_set};
 use super::outcome::{AccountPlan, Kind, Plan, SetPlan};
 use super::status::{self, count};
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
-use crate::plan::input::{
-    AccountInput, AccountMemory, LastAssignment, Memory, Now, SetMemory, SuspectLists,
-};
-use crate::plan::placement::{Outcome, PlacedSet, stranded};
+use crate::plan::input::{AccountInput, AccountMemory, LastAssignment, Now, Remembered, SetMemory};
+use crate::plan::memory::Memory;
+use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::{GRACE, History, Holder};
+use crate::plan::reuse::{Basis, Kept};
 use crate::plan::selection::Request;
 
-/// Says how everything fares.
+/// Says how everything fares. `tied` says of each account how many of its instruments belong to sets
+/// that may use no other; `memory` is what the next pass gets besides.
 pub(crate) fn summary(
-    accounts: Vec<AssignedAccount<'_>>,
+    accounts: &[AssignedAccount<'_>],
     sets: &[PlacedSet<'_>],
+    tied: &[usize],
     poke: bool,
-    suspect_lists: SuspectLists,
+    before: &Kept<SetCounts>,
+    memory: Memory,
     now: Now,
 ) -> Plan {
+    let suspect_lists = &memory.remembered.suspect_lists;
     let mut plan = Plan {
         accounts: Vec::with_capacity(accounts.len()),
         sets: Vec::with_capacity(sets.len()),
         events: Vec::new(),
         endpoints: BTreeSet::new(),
         suspect_lists: suspect_lists.keys().cloned().collect(),
-        memory: Memory {
-            suspect_lists,
-            ..Memory::default()
-        },
+        memory,
         next: None,
     };
-    let taken: Vec<(&AccountInput<'_>, usize)> = accounts
-        .iter()
-        .map(|it| {
-            (
-                &it.account,
-                it.current().map_or(0, |it| it.instruments.len()),
-            )
-        })
-        .collect();
-    let stranded = stranded(&taken, sets);
+    let stranded = stranded(&taken(accounts, tied));
     let judged: Vec<JudgedAccount<'_>> = accounts
         .iter()
         .zip(stranded)
-        .map(|(account, stranded)| judge_account(&mut plan, account, poke, stranded, now))
+        .map(|(account, stranded)| judge_account(&mut plan, account, before, poke, stranded, now))
         .collect();
     let holders_by_set = holders(&judged);
     for placed in sets {
@@ -66,13 +59,23 @@ pub(crate) fn summary(
         }
     }
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
-    plan.next = next(&accounts, &plan.memory, now.monotonic);
+    plan.next = next(accounts, &plan.memory.remembered, now.monotonic);
     plan
+}
+
+fn taken<'w>(accounts: &'w [AssignedAccount<'w>], tied: &[usize]) -> Vec<Taken<'w>> {
+    let taken = accounts.iter().zip(tied).map(|(it, tied)| Taken {
+        account: &it.account,
+        instruments: it.current().map_or(0, |it| it.instruments.len()),
+        tied: *tied,
+    });
+    taken.collect()
 }
 
 fn judge_account<'w>(
     plan: &mut Plan,
     assigned: &'w AssignedAccount<'w>,
+    before: &Kept<SetCounts>,
     poke: bool,
     stranded: usize,
     now: Now,
@@ -80,11 +83,10 @@ fn judge_account<'w>(
     let AssignedAccount { account, change } = assigned;
     let current = assigned.current();
     let meta = &account.observed.object.meta;
-    let previous = account.remembered.map(|known| &known.status).or(account
-        .observed
-        .object
-        .status
-        .as_deref());
+    let previous = account
+        .remembered
+        .map(|known| known.status.as_ref())
+        .or(account.observed.object.status.as_deref());
     let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
     let input = status::account::Input {
         view: account,
@@ -104,6 +106,7 @@ fn judge_account<'w>(
         },
     };
     let (status, outcome, unasked) = status::account::status(&input, now);
+    let status = Arc::new(status);
     let warning = status::warning(&outcome);
     let told = tell(
         plan,
@@ -120,19 +123,24 @@ fn judge_account<'w>(
         .assignment()
         .map(|decided| assignment::marks(account, decided))
         .unwrap_or_default();
-    plan.memory.accounts.insert(
+    plan.memory.remembered.accounts.insert(
         meta.key.clone(),
         AccountMemory {
             uid: meta.uid.clone(),
             assignment: current.cloned(),
             due: outcome.due,
-            status: status.clone(),
+            status: Arc::clone(&status),
             warning: warning.clone(),
             told,
             key: account.api_key(),
             marks: marks.clone(),
         },
     );
+    let counts = current.map(|current| {
+        let basis = Basis::default().shared(current);
+        let kept = &mut plan.memory.results.set_counts;
+        kept.again(before, &meta.key, basis, || per_set(current))
+    });
     // What is being deleted loses its objects too: none is made again.
     let delivery = match change {
         AssignmentChange::Write(_)
@@ -155,7 +163,7 @@ fn judge_account<'w>(
             .ok()
             .filter(|_| account.observed.foreign.is_empty() && !meta.deleting)
             .map(|spec| spec.workload.clone()),
-        change: status::change(account.observed.object.status.as_deref(), &status),
+        change: status::change(account.observed.object.status.as_deref(), &*status),
         status,
         warning,
     });
@@ -163,7 +171,7 @@ fn judge_account<'w>(
         ready: outcome,
         unasked,
         account,
-        shares: current.map(|it| per_set(it)).unwrap_or_default(),
+        counts: counts.unwrap_or_default(),
         marks,
     }
 }
@@ -187,7 +195,7 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, holders: &[Holder<'_>], no
     let meta = &set.observed.meta;
     let previous = set
         .remembered
-        .map(|known| &known.status)
+        .map(|known| known.status.as_ref())
         .or(set.observed.status.as_deref());
     let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
     let (conflicts, example) = conflicts(placed);
@@ -207,6 +215,7 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, holders: &[Holder<'_>], no
         },
     };
     let (status, outcome) = status::set::status(&input, now);
+    let status = Arc::new(status);
     let warning = status::warning(&outcome);
     let told = tell(
         plan,
@@ -216,12 +225,12 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, holders: &[Holder<'_>], no
         set.remembered.map(|known| known.told),
         ready,
     );
-    plan.memory.sets.insert(
+    plan.memory.remembered.sets.insert(
         meta.key.clone(),
         SetMemory {
             uid: meta.uid.clone(),
             due: outcome.due,
-            status: status.clone(),
+            status: Arc::clone(&status),
             warning: warning.clone(),
             told,
         },
@@ -229,7 +238,7 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, holders: &[Holder<'_>], no
     plan.sets.push(SetPlan {
         key: meta.key.clone(),
         uid: meta.uid.clone(),
-        change: status::change(set.observed.status.as_deref(), &status),
+        change: status::change(set.observed.status.as_deref(), &*status),
         status,
         warning,
     });
@@ -238,14 +247,7 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, holders: &[Holder<'_>], no
 
 fn waiting(placed: &PlacedSet<'_>) -> u32 {
     match &placed.request {
-        Request::Resolved(_) => {
-            let instruments = placed.instruments.iter();
-            count(
-                instruments
-                    .filter(|it| it.outcome == Outcome::Waiting)
-                    .count(),
-            )
-        }
+        Request::Resolved(_) => placed.placement.waiting,
         // What is paused or ends does not wait.
         Request::Denied {
             reason: Reason::Paused | Reason::Terminating,
@@ -265,15 +267,11 @@ fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
     let Some(resolved) = placed.request.resolved() else {
         return (0, String::new());
     };
-    let (clashes, clash) = &placed.clashes;
-    let mut conflicts = placed
-        .instruments
-        .iter()
-        .filter(|it| it.outcome == Outcome::Conflict);
-    let first = conflicts.next();
-    let count = clashes.saturating_add(count(conflicts.count() + usize::from(first.is_some())));
+    let (clashes, clash) = &placed.placement.clashes;
+    let (conflicts, first) = placed.placement.conflicts;
+    let count = clashes.saturating_add(conflicts);
     let example = clash.clone().or_else(|| {
-        let instrument = resolved.table.get(first?.instrument.row)?;
+        let instrument = resolved.lookup.table.get(first?)?;
         Some(format!(
             "{}:{} is published on its channel by another account for an older set: use that account or another \
              publish.channelPrefix",
@@ -284,7 +282,7 @@ fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
 }
 
 /// The next time at which a grace ends.
-fn next(accounts: &[AssignedAccount<'_>], memory: &Memory, now: Instant) -> Option<Instant> {
+fn next(accounts: &[AssignedAccount<'_>], memory: &Remembered, now: Instant) -> Option<Instant> {
     let due = memory.accounts.values().filter_map(|known| known.due);
     let sets = memory.sets.values().filter_map(|known| known.due);
     let failing = accounts

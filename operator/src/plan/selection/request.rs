@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use crds::condition::Reason;
 
-use super::routes::{self, Routes};
-use super::select::{self, Selection};
+use super::lookup::{self, Lookup};
 use crate::instruments::InstrumentTable;
 use crate::plan::ids::AccountIx;
 use crate::plan::input::{Account, AccountInput, Choice, Secret, Set, SetInput, Table, Unreadable};
+use crate::plan::reuse::Kept;
 use crate::plan::samples::{SHOWN, list};
 
 /// A set and what it asks for.
 pub(crate) struct RequestedSet<'a> {
     pub(crate) set: SetInput<'a>,
-    pub(crate) request: Request<'a>,
+    pub(crate) request: Request,
 }
 
 /// What a set asks for.
 #[derive(Debug)]
-pub(crate) enum Request<'a> {
+pub(crate) enum Request {
     /// Nobody can tell: what it has stays.
     Unreadable(Unreadable),
     /// Nothing that can be had: what it has is taken away.
@@ -29,18 +29,14 @@ pub(crate) enum Request<'a> {
     /// It cannot be looked up now: what it has stays.
     Pending { reason: Reason, message: String },
     /// This.
-    Resolved(Box<Resolved<'a>>),
+    Resolved(Box<Resolved>),
 }
 
 /// What a set selects and from whom.
 #[derive(Debug)]
-pub(crate) struct Resolved<'a> {
+pub(crate) struct Resolved {
     /// What its selectors mean.
-    pub(crate) selection: Selection,
-    /// Where its instruments go.
-    pub(crate) routes: Routes,
-    /// The table in which they were looked up.
-    pub(crate) table: &'a Arc<InstrumentTable>,
+    pub(crate) lookup: Arc<Lookup>,
     /// Whether the accounts it may use stream ticks that are not real.
     pub(crate) mock: bool,
     /// The accounts it may use, ascending.
@@ -49,14 +45,14 @@ pub(crate) struct Resolved<'a> {
     pub(crate) matching: String,
 }
 
-impl Resolved<'_> {
+impl Resolved {
     /// How many instruments it selects.
     pub(crate) fn selected(&self) -> u32 {
-        u32::try_from(self.selection.instruments.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.lookup.selection.instruments.len()).unwrap_or(u32::MAX)
     }
 }
 
-impl Request<'_> {
+impl Request {
     /// Whether what the set has stays although it cannot be asked.
     pub(crate) fn holds_over(&self) -> bool {
         match self {
@@ -66,7 +62,7 @@ impl Request<'_> {
     }
 
     /// What it selects, where that is known.
-    pub(crate) fn resolved(&self) -> Option<&Resolved<'_>> {
+    pub(crate) fn resolved(&self) -> Option<&Resolved> {
         match self {
             Self::Resolved(resolved) => Some(resolved),
             Self::Unreadable(_) | Self::Denied { .. } | Self::Pending { .. } => None,
@@ -75,16 +71,18 @@ impl Request<'_> {
 }
 
 /// Asks a set.
-pub(crate) fn resolve<'a>(set: SetInput<'a>, accounts: &[AccountInput<'a>]) -> RequestedSet<'a> {
+pub(crate) fn resolve<'a>(
+    set: SetInput<'a>,
+    accounts: &[AccountInput<'a>],
+    before: &Kept<Arc<Lookup>>,
+    kept: &mut Kept<Arc<Lookup>>,
+) -> RequestedSet<'a> {
     let request = match from_accounts(&set, accounts) {
         Err(request) => request,
         Ok((spec, table, first)) => {
             let usable = |at: &AccountIx| accounts[at.at()].eligibility.is_active();
-            let selection = select::select(&spec.selectors, table);
             Request::Resolved(Box::new(Resolved {
-                routes: routes::route(&selection.instruments, table, spec.naming),
-                selection,
-                table,
+                lookup: lookup::look_up(&set.observed.meta.key, spec, table, before, kept),
                 mock: first.mock,
                 allowed: set.matched.iter().copied().filter(usable).collect(),
                 matching: names(&set, accounts),
@@ -98,7 +96,7 @@ pub(crate) fn resolve<'a>(set: SetInput<'a>, accounts: &[AccountInput<'a>]) -> R
 fn from_accounts<'w, 'a>(
     set: &'w SetInput<'a>,
     accounts: &'w [AccountInput<'a>],
-) -> Result<(&'w Set<'a>, &'a Arc<InstrumentTable>, &'w Account), Request<'a>> {
+) -> Result<(&'w Set<'a>, &'a Arc<InstrumentTable>, &'w Account), Request> {
     let spec = set
         .spec
         .as_ref()
@@ -209,7 +207,7 @@ fn unseen<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'
     })
 }
 
-fn without_table<'a>(api: &str, why: &str) -> Request<'a> {
+fn without_table(api: &str, why: &str) -> Request {
     Request::Pending {
         reason: Reason::InstrumentsUnavailable,
         message: format!(

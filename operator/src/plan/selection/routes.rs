@@ -33,7 +33,7 @@ pub(crate) struct Routes {
 }
 
 /// An instrument and where its ticks go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RoutedInstrument {
     pub(crate) token: Token,
     pub(crate) row: RowIx,

@@ -6,6 +6,7 @@ mod digest;
 mod invariants;
 mod moves;
 mod render;
+mod results;
 
 use super::worlds::{Dice, World, fingerprint};
 use crate::plan::*;

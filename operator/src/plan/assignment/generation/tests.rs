@@ -128,8 +128,10 @@ fn a_change_of_one_set_leaves_the_others_acknowledged() {
     assert_eq!(reasons, ["Streaming", "Connecting"]);
     // The same after a restart of the operator, which sees the new assignment for the first time.
     apply(&mut world, &changed);
-    let marks = &plan(&world, &changed.memory, start()).memory.accounts
-        [&world.accounts[0].object.meta.key]
+    let marks = &plan(&world, &changed.memory, start())
+        .memory
+        .remembered
+        .accounts[&world.accounts[0].object.meta.key]
         .marks;
     assert_eq!((marks["s"].generation, marks["t"].generation), (1, 2));
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::instruments::InstrumentTable;
 use crate::plan::fixture;
 use crate::plan::ids::AccountIx;
-use crate::plan::selection::{Routes, Selection};
+use crate::plan::selection::{Lookup, Selection};
 
 fn outcome(state: State, reason: Reason) -> ConditionOutcome {
     ConditionOutcome {
@@ -17,7 +17,7 @@ fn outcome(state: State, reason: Reason) -> ConditionOutcome {
 }
 
 /// So many instruments of a table, so many names without one, and so many accounts.
-fn wanted(selected: u32, samples: &[String], unresolved: u32, allowed: usize) -> Request<'static> {
+fn wanted(selected: u32, samples: &[String], unresolved: u32, allowed: usize) -> Request {
     static TABLE: LazyLock<Arc<InstrumentTable>> = LazyLock::new(|| Arc::new(fixture::table()));
     let rows = fixture::equities(0..selected);
     let selection = Selection {
@@ -28,10 +28,9 @@ fn wanted(selected: u32, samples: &[String], unresolved: u32, allowed: usize) ->
         unresolved,
         samples: samples.to_vec(),
     };
+    let spec = fixture::set("s", &[], &[]).spec.unwrap();
     Request::Resolved(Box::new(Resolved {
-        routes: Routes::default(),
-        selection,
-        table: &TABLE,
+        lookup: Arc::new(Lookup::sample(selection, &TABLE, &spec)),
         mock: true,
         allowed: (0..allowed).map(AccountIx::new).collect(),
         matching: "acct-a".to_owned(),
@@ -62,7 +61,7 @@ fn found_with<'f>(
         report: None,
         at: None,
     };
-    static WANTED: LazyLock<Request<'static>> = LazyLock::new(|| wanted(5, &[], 0, 1));
+    static WANTED: LazyLock<Request> = LazyLock::new(|| wanted(5, &[], 0, 1));
     let mut facts = SetFacts {
         request: &WANTED,
         scheduled: 5,

@@ -7,7 +7,7 @@ use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
-use super::{conditions, count, seconds, verdict};
+use super::{conditions, count, says, seconds, verdict};
 use crate::plan::assignment::believable;
 use crate::plan::input::{Account, AccountInput, Now, Process, Secret, live_sockets};
 use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
@@ -68,13 +68,23 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Condi
         Err(_) => verdicts.extend(unknown(&outcome)),
     }
     let meta = &view.observed.object.meta;
-    let before = input.previous.cloned().unwrap_or_default();
+    let none = TickerAccountStatus::default();
+    let before = input.previous.unwrap_or(&none);
     let status = TickerAccountStatus {
         observed_generation: meta.generation,
         conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
-        connections: if unasked { before.connections } else { None }
-            .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, live_sockets)))),
-        instruments: if unasked { before.instruments } else { None }.or_else(|| {
+        connections: if unasked {
+            before.connections.clone()
+        } else {
+            None
+        }
+        .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, live_sockets)))),
+        instruments: if unasked {
+            before.instruments.clone()
+        } else {
+            None
+        }
+        .or_else(|| {
             let assigned = count(input.assigned.unwrap_or(0));
             // A process that has not let go of some yet streams more than it should.
             let streaming = answer.map_or(0, |report| report.streaming.min(assigned));
@@ -87,10 +97,10 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Condi
         ticks_per_second: Some(answer.map_or(0, |report| report.ticks_per_second)),
         last_tick_time: report
             .and_then(|report| seconds(report.last_tick_us?, now.wall))
-            .max(before.last_tick_time),
+            .max(before.last_tick_time.clone()),
         pod_name: match &view.observed.process {
             Process::Present { name, .. } => Some(name.clone()),
-            Process::Unknown => before.pod_name,
+            Process::Unknown => before.pod_name.clone(),
             Process::Absent => None,
         },
         assignment_generation: Some(AssignmentGeneration {
@@ -104,7 +114,10 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Condi
                 let connections = report.connections.iter();
                 connections.map(|it| connection(it, now.wall)).collect()
             }
-            None => before.connection_status.into_iter().map(unseen).collect(),
+            None => {
+                let connections = before.connection_status.iter().cloned();
+                connections.map(unseen).collect()
+            }
         },
     };
     (status, outcome, unasked)
@@ -139,19 +152,17 @@ fn needed(spec: &Account, assigned: Option<usize>, answer: Option<&Report>) -> u
 }
 
 fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCondition {
-    let kind = ConditionType::CredentialsValid;
+    let says = says(ConditionType::CredentialsValid);
     if let Some((reason, message)) = readiness::credentials(facts, answer) {
-        return verdict(kind, State::False, reason, &message);
+        return says(State::False, reason, &message);
     }
     match answer.map(|report| &report.credentials) {
-        Some(CredentialsReport::Accepted) => verdict(
-            kind,
+        Some(CredentialsReport::Accepted) => says(
             State::True,
             Reason::Verified,
             "Kite accepted the credentials",
         ),
-        Some(_) | None => verdict(
-            kind,
+        Some(_) | None => says(
             State::Unknown,
             Reason::Unverified,
             "nothing has been dialled with the credentials yet",
@@ -164,24 +175,22 @@ fn connected(
     answer: Option<&Report>,
     outcome: &ConditionOutcome,
 ) -> UndatedCondition {
-    let kind = ConditionType::Connected;
+    let says = says(ConditionType::Connected);
     if facts.assigned == Some(0) && answer.is_none_or(|report| live_sockets(report) == 0) {
-        return verdict(kind, State::True, Reason::Idle, "no socket is needed");
+        return says(State::True, Reason::Idle, "no socket is needed");
     }
     let Some(report) = answer else {
-        return verdict(kind, State::Unknown, outcome.reason, &outcome.message);
+        return says(State::Unknown, outcome.reason, &outcome.message);
     };
     let up = live_sockets(report);
     if up >= facts.needed.max(1) {
-        return verdict(
-            kind,
+        return says(
             State::True,
             Reason::Connected,
             &format!("{up} of {} sockets are up", facts.needed),
         );
     }
-    verdict(
-        kind,
+    says(
         State::False,
         Reason::Connecting,
         &readiness::sockets(report, facts.needed),
@@ -189,18 +198,17 @@ fn connected(
 }
 
 fn capacity(spec: &Account, input: &Input<'_>) -> UndatedCondition {
-    let kind = ConditionType::CapacityAvailable;
+    let says = says(ConditionType::CapacityAvailable);
     let capacity = spec.capacity();
     let Some(assigned) = input.assigned else {
-        return verdict(
-            kind,
+        return says(
             State::Unknown,
             Reason::Pending,
             "its assignment is not known",
         );
     };
     if let Some(why) = input.view.eligibility.suspension() {
-        return verdict(kind, State::False, why.reason(), &why.message());
+        return says(State::False, why.reason(), &why.message());
     }
     let mut message = format!("{assigned} of {capacity} places are taken");
     if input.stranded > 0 {
@@ -210,9 +218,9 @@ fn capacity(spec: &Account, input: &Input<'_>) -> UndatedCondition {
         ));
     }
     if assigned < capacity {
-        verdict(kind, State::True, Reason::CapacityFree, &message)
+        says(State::True, Reason::CapacityFree, &message)
     } else {
-        verdict(kind, State::False, Reason::CapacityShort, &message)
+        says(State::False, Reason::CapacityShort, &message)
     }
 }
 

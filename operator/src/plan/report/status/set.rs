@@ -8,7 +8,7 @@ use crds::set::AccountShare;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{conditions, count, seconds, verdict};
+use super::{conditions, count, says, seconds, verdict};
 use crate::plan::input::{Now, SetInput};
 use crate::plan::readiness::{
     self, ConditionOutcome, Freshness, History, Holder, SetFacts, unplaced, waiting,
@@ -22,7 +22,7 @@ const USUAL_INTERVALS: u64 = 5;
 /// What a set's status is made of.
 pub(crate) struct Input<'a> {
     pub(crate) view: &'a SetInput<'a>,
-    pub(crate) request: &'a Request<'a>,
+    pub(crate) request: &'a Request,
     /// Instruments that wait for room.
     pub(crate) waiting: u32,
     /// Instruments that an older set keeps from their channel, with an example.
@@ -46,8 +46,9 @@ struct Counts {
 
 /// The status and the outcome behind its `Ready`.
 pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, ConditionOutcome) {
-    let before = input.previous.cloned().unwrap_or_default();
-    let counts = counts(input, &before);
+    let none = InstrumentSetStatus::default();
+    let before = input.previous.unwrap_or(&none);
+    let counts = counts(input, before);
     let facts = SetFacts {
         request: input.request,
         scheduled: counts.scheduled,
@@ -75,7 +76,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Condi
     ];
     let meta = &input.view.observed.meta;
     let samples = match input.request {
-        Request::Resolved(resolved) => resolved.selection.samples.clone(),
+        Request::Resolved(resolved) => resolved.lookup.selection.samples.clone(),
         Request::Denied { .. } => Vec::new(),
         Request::Pending { .. } | Request::Unreadable(_) => before.unresolved.clone(),
     };
@@ -110,7 +111,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Condi
         } else {
             Some(counts.silent)
         },
-        resolved_at: resolved_at(input, &before, counts, &samples, now),
+        resolved_at: resolved_at(input, before, counts, &samples, now),
         unresolved: samples,
         unresolved_count: Some(counts.unresolved),
         accounts: (!names.is_empty()).then_some(names),
@@ -122,7 +123,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Condi
                 instruments: Some(holder.instruments),
             })
             .collect(),
-        last_tick_time: newest.max(before.last_tick_time),
+        last_tick_time: newest.max(before.last_tick_time.clone()),
     };
     (status, outcome)
 }
@@ -160,7 +161,7 @@ fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
         |of: fn(&Holder<'_>) -> u32| input.holders.iter().map(of).fold(0, u32::saturating_add);
     let scheduled = sum(|holder| holder.instruments);
     let (selected, unresolved) = match input.request {
-        Request::Resolved(resolved) => (resolved.selected(), resolved.selection.unresolved),
+        Request::Resolved(resolved) => (resolved.selected(), resolved.lookup.selection.unresolved),
         Request::Denied { .. } => (names(input.view), 0),
         Request::Pending { .. } | Request::Unreadable(_) => (
             before.selected.unwrap_or(0).max(scheduled),
@@ -181,72 +182,65 @@ fn names(view: &SetInput<'_>) -> u32 {
     view.spec.as_ref().map_or(0, |spec| count(spec.names()))
 }
 
-fn resolved(request: &Request<'_>, counts: Counts) -> UndatedCondition {
-    let kind = ConditionType::Resolved;
+fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
+    let says = says(ConditionType::Resolved);
     let resolved = match request {
         Request::Unreadable(problem) => {
-            return verdict(kind, State::Unknown, Reason::Invalid, &problem.to_string());
+            return says(State::Unknown, Reason::Invalid, &problem.to_string());
         }
         Request::Denied { reason, message } | Request::Pending { reason, message } => {
-            return verdict(kind, State::Unknown, *reason, message);
+            return says(State::Unknown, *reason, message);
         }
         Request::Resolved(resolved) => resolved,
     };
-    let unresolved = resolved.selection.unresolved;
+    let unresolved = resolved.lookup.selection.unresolved;
     if unresolved == 0 && counts.selected > 0 {
         let message = format!("{} instruments", counts.selected);
-        return verdict(kind, State::True, Reason::AllResolved, &message);
+        return says(State::True, Reason::AllResolved, &message);
     }
     let reason = if counts.selected == 0 {
         Reason::NothingResolved
     } else {
         Reason::PartiallyResolved
     };
-    let samples = list(&resolved.selection.samples);
+    let samples = list(&resolved.lookup.selection.samples);
     let message = format!("unknown names: {unresolved} ({samples})");
-    verdict(kind, State::False, reason, &message)
+    says(State::False, reason, &message)
 }
 
 fn scheduled(input: &Input<'_>, counts: Counts) -> UndatedCondition {
-    let kind = ConditionType::Scheduled;
+    let says = says(ConditionType::Scheduled);
     let placed = format!(
         "{} of {} instruments have an account",
         counts.scheduled, counts.selected
     );
     match input.request {
-        Request::Unreadable(problem) => {
-            verdict(kind, State::Unknown, Reason::Invalid, &problem.to_string())
+        Request::Unreadable(problem) => says(State::Unknown, Reason::Invalid, &problem.to_string()),
+        Request::Pending { reason, message } => says(State::Unknown, *reason, message),
+        Request::Denied { reason, message } => says(State::False, *reason, message),
+        Request::Resolved(_) if input.conflicts.0 > 0 => {
+            says(State::False, Reason::ChannelConflict, input.conflicts.1)
         }
-        Request::Pending { reason, message } => verdict(kind, State::Unknown, *reason, message),
-        Request::Denied { reason, message } => verdict(kind, State::False, *reason, message),
-        Request::Resolved(_) if input.conflicts.0 > 0 => verdict(
-            kind,
-            State::False,
-            Reason::ChannelConflict,
-            input.conflicts.1,
-        ),
-        Request::Resolved(resolved) if input.waiting > 0 => verdict(
-            kind,
+        Request::Resolved(resolved) if input.waiting > 0 => says(
             State::False,
             unplaced(counts.scheduled, resolved),
             &waiting(input.waiting, resolved),
         ),
         Request::Resolved(_) if counts.selected == 0 => {
-            verdict(kind, State::False, Reason::NothingResolved, &placed)
+            says(State::False, Reason::NothingResolved, &placed)
         }
-        Request::Resolved(_) => verdict(kind, State::True, Reason::AllScheduled, &placed),
+        Request::Resolved(_) => says(State::True, Reason::AllScheduled, &placed),
     }
 }
 
 fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> UndatedCondition {
-    let kind = ConditionType::Streaming;
+    let says = says(ConditionType::Streaming);
     let seen = format!(
         "{} of {} instruments stream, {} are silent",
         counts.streaming, counts.scheduled, counts.silent
     );
     if unasked {
-        return verdict(
-            kind,
+        return says(
             State::Unknown,
             Reason::Pending,
             "waits for the first report",
@@ -257,14 +251,14 @@ fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> Undat
         && counts.streaming > 0
         && counts.streaming + counts.silent >= counts.scheduled
     {
-        return verdict(kind, State::True, Reason::Streaming, &seen);
+        return says(State::True, Reason::Streaming, &seen);
     }
     let reason = if outcome.state == State::True {
         Reason::Connecting
     } else {
         outcome.reason
     };
-    verdict(kind, State::False, reason, &seen)
+    says(State::False, reason, &seen)
 }
 
 /// When names were last looked up with another result.

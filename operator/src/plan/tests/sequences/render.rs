@@ -15,7 +15,7 @@ pub(super) fn render(text: &mut String, plan: &Plan, now: Now) -> fmt::Result {
     }
     for set in &plan.sets {
         writeln!(text, "set {} {}", set.key, set.uid)?;
-        line(text, change(set.change), &json(&set.status))?;
+        line(text, change(set.change), &json(&*set.status))?;
     }
     for event in &plan.events {
         let kind = match event.kind {
@@ -57,7 +57,7 @@ fn render_account(text: &mut String, account: &AccountPlan) -> fmt::Result {
     }
     line(text, "awaiting", &account.awaiting)?;
     line(text, "expecting", &account.expecting)?;
-    line(text, change(account.change), &json(&account.status))
+    line(text, change(account.change), &json(&*account.status))
 }
 
 /// What is done about an assignment, and with which.

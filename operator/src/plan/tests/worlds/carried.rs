@@ -26,7 +26,7 @@ impl World {
             if let Some(set) = found
                 && self.dice.percent(85)
             {
-                set.status = Some(Arc::new(decided.status.clone()));
+                set.status = Some(Arc::clone(&decided.status));
             }
         }
     }
@@ -54,7 +54,7 @@ impl World {
             }
         }
         if self.dice.percent(85) {
-            account.object.status = Some(Arc::new(decided.status.clone()));
+            account.object.status = Some(Arc::clone(&decided.status));
         }
     }
 }

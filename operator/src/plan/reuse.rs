@@ -1,0 +1,88 @@
+//! Results of one pass that the next takes as they are, where what they rest on has not changed.
+//!
+//! Must not know what they mean.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use super::input::Key;
+
+/// What a result rests on: values by their hash, shared data by its address. The data is kept, so
+/// that nothing else can have its address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Basis {
+    hasher: DefaultHasher,
+    shared: Vec<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Results by the object they belong to.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept<T>(BTreeMap<Key, (Basis, T)>);
+
+impl Basis {
+    /// It rests on this value.
+    pub(crate) fn value(mut self, value: impl Hash) -> Self {
+        value.hash(&mut self.hasher);
+        self
+    }
+
+    /// It rests on this very data.
+    pub(crate) fn shared<T: Any + Send + Sync>(mut self, data: &Arc<T>) -> Self {
+        self.shared.push(Arc::<T>::clone(data));
+        self.value(Arc::as_ptr(data).addr())
+    }
+}
+
+impl<T> Kept<T> {
+    /// The result for `key`, if it rests on this.
+    pub(crate) fn get(&self, key: &Key, basis: &Basis) -> Option<&T> {
+        let (known, result) = self.0.get(key)?;
+        (known.hasher.finish() == basis.hasher.finish()).then_some(result)
+    }
+
+    /// The last result for `key`, whatever it rests on.
+    pub(crate) fn last(&self, key: &Key) -> Option<&T> {
+        self.0.get(key).map(|(_, result)| result)
+    }
+
+    /// Keeps a result.
+    pub(crate) fn put(&mut self, key: &Key, basis: Basis, result: T) {
+        self.0.insert(key.clone(), (basis, result));
+    }
+}
+
+impl<T: Clone> Kept<T> {
+    /// The result that `before` has for `key`, or that of `compute`.
+    pub(crate) fn again(
+        &mut self,
+        before: &Self,
+        key: &Key,
+        basis: Basis,
+        compute: impl FnOnce() -> T,
+    ) -> T {
+        let known = before.get(key, &basis).cloned();
+        let result = known.unwrap_or_else(compute);
+        self.put(key, basis, result.clone());
+        result
+    }
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+#[cfg(test)]
+impl<T> Kept<Arc<T>> {
+    /// How many results are those of `other` too.
+    pub(crate) fn shared_with(&self, other: &Self) -> usize {
+        let same = |(key, (_, result)): &(&Key, &(Basis, Arc<T>))| {
+            let other = other.last(key);
+            other.is_some_and(|other| Arc::ptr_eq(other, result))
+        };
+        self.0.iter().filter(same).count()
+    }
+}

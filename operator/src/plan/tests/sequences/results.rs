@@ -1,0 +1,36 @@
+//! What the steps of a pass came to only spares the next one work.
+
+use super::render::render;
+use super::{Pass, cases, play};
+use crate::plan::memory::Results;
+use crate::plan::*;
+
+/// What a plan says and what it remembers.
+fn rendering(plan: &Plan, now: Now) -> String {
+    let mut text = String::new();
+    render(&mut text, plan, now).unwrap();
+    text + &format!("{:?}", plan.memory.remembered)
+}
+
+#[test]
+fn a_plan_is_the_same_with_and_without_the_results_of_the_last_pass() {
+    let mut reused = 0;
+    for seed in 0..cases(150) {
+        play(seed, |pass: &Pass<'_>| {
+            let without = Memory {
+                results: Results::default(),
+                ..pass.memory.clone()
+            };
+            let without = plan(pass.observed, &without, pass.now);
+            let now = pass.now;
+            assert_eq!(
+                rendering(pass.plan, now),
+                rendering(&without, now),
+                "seed {seed}"
+            );
+            let (before, after) = (&pass.memory.results, &pass.plan.memory.results);
+            reused += after.placements.shared_with(&before.placements);
+        });
+    }
+    assert!(reused > 0, "nothing was reused");
+}

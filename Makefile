@@ -65,8 +65,8 @@ images: ## container images as they are shipped, localhost/kite-*:$(TAG)
 	tests/install cluster
 	PROFILE=release TAG=$(TAG) images/build
 
-crds: ## writes the CRDs into their chart
-	$(CARGO) run --package crds --bin crdgen -- charts/kite-ticker-crds/templates
+crds: ## writes the CRDs into their chart, and docs/reference.md
+	$(CARGO) run --package crds --bin crdgen -- charts/kite-ticker-crds/templates docs/reference.md
 
 soak: ## long runs
 	PROPTEST_CASES=100000 $(CARGO) test --release --workspace --exclude tests --no-fail-fast

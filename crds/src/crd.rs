@@ -201,10 +201,7 @@ mod tests {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/kite-ticker-crds/templates");
         for (name, text) in templates().unwrap() {
             let committed = fs::read_to_string(folder.join(&name)).unwrap_or_default();
-            assert!(
-                committed == text,
-                "{name} is out of date: cargo run -p crds --bin crdgen -- charts/kite-ticker-crds/templates"
-            );
+            assert!(committed == text, "{name} is out of date: run `make crds`");
             assert!(
                 !text.contains("{{"),
                 "{name} would be read as a template by Helm"

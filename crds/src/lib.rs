@@ -15,6 +15,7 @@ pub mod condition;
 pub mod crd;
 pub mod names;
 pub mod quantity;
+pub mod reference;
 mod rule;
 pub mod set;
 

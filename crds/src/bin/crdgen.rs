@@ -1,25 +1,30 @@
-//! Writes the CustomResourceDefinitions as chart templates: `crdgen <folder>`.
+//! Writes the CustomResourceDefinitions as chart templates, and their reference: `crdgen <folder> <reference file>`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
 fn main() -> ExitCode {
-    let mut arguments = env::args_os().skip(1);
-    let (Some(folder), None) = (arguments.next().map(PathBuf::from), arguments.next()) else {
-        return fail("usage: crdgen <folder>");
+    let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
+    let [folder, reference] = arguments.as_slice() else {
+        return fail("usage: crdgen <folder> <reference file>");
     };
-    let templates = match crds::crd::templates() {
-        Ok(templates) => templates,
-        Err(error) => return fail(&error.to_string()),
-    };
-    for (name, text) in templates {
-        let path = folder.join(name);
-        if let Err(error) = fs::write(&path, text) {
-            return fail(&format!("{}: {error}", path.display()));
-        }
+    match generate(folder, reference) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => fail(&message),
     }
-    ExitCode::SUCCESS
+}
+
+fn generate(folder: &Path, reference: &Path) -> Result<(), String> {
+    let templates = crds::crd::templates().map_err(|error| error.to_string())?;
+    for (name, text) in templates {
+        write(&folder.join(name), &text)?;
+    }
+    write(reference, &crds::reference::markdown())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[expect(

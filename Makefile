@@ -11,7 +11,7 @@ TAG ?= dev
 # Where cargo puts what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help build demo test check unit next suites charts cluster-test bench images crds soak clean
+.PHONY: help build demo test quick check unit next suites charts cluster-test bench images crds soak clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -22,7 +22,13 @@ build: ## the three programs, optimised, into target/release
 demo: ## ticks from the simulator in a Redis of yours or its own, until Ctrl-C
 	@examples/demo
 
-test: check unit suites charts cluster-test ## everything: format, lints, licences, all tests, a real cluster
+test: ## everything: check, all tests, a real cluster; says how long each stage took
+	@MAKE="$(MAKE)" tests/stages check unit suites charts cluster-test
+
+quick: ## format, lints and unit tests, for while you work
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) test --workspace --exclude tests --lib
 
 check: ## format, lints, licences and bans
 	tests/install check
@@ -56,7 +62,7 @@ cluster-test: ## end to end on a one-node Kubernetes that it starts, or on KUBEC
 	tests/install cluster
 	$(CARGO) test --package tests --features cluster --test cluster -- --nocapture
 
-bench: ## the figures of the README, measured here and now
+bench: ## the figures of docs/performance.md, measured here and now
 	tests/install suites
 	$(CARGO) build --release --bins
 	$(CARGO) run --release --package tests --bin bench

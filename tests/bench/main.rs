@@ -1,4 +1,4 @@
-//! The figures of the README, measured on this machine, on loopback, with the programs of the same
+//! The figures of docs/performance.md, measured on this machine, on loopback, with the programs of the same
 //! build: `make bench`.
 
 mod figure;

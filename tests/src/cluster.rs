@@ -201,6 +201,29 @@ impl Cluster {
         said(&output, "bash", &[line])
     }
 
+    /// Runs a command of the documents at the repository's root, in this namespace in place of `ticker`, with the tools
+    /// that tests use.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub async fn documented(&self, command: &str) -> Result<String> {
+        let namespace = format!("--namespace {}", self.namespace);
+        let line = command.replace("--namespace ticker", &namespace);
+        let tools = state(&self.root).join("bin");
+        let path = setting("PATH").unwrap_or_default();
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &line])
+            .current_dir(&self.root)
+            .env("PATH", format!("{}:{path}", tools.display()))
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HELM_CACHE_HOME", self.folder.path())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        said(&output, "bash", &[&line])
+    }
+
     /// Runs kubectl in the namespace and returns what it printed.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 pub mod api_proxy;
 pub mod cluster;
 pub mod condition;
+pub mod documents;
 pub mod local;
 pub mod operator;
 pub mod process;

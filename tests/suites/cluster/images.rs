@@ -1,11 +1,13 @@
-//! The README's lines that make images and push them, with a folder in the registry's place.
+//! The documented commands that make images and push them, with a folder in the registry's place.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tests::documents;
 
 use crate::stage::Stage;
 
-/// What is made, and what is pushed.
+/// Where the commands stand: what is made, and what is pushed.
+const INSTALL: &str = "docs/install.md";
 const BUILD: &str = "make images TAG=";
 const PUSH: &str = "tests/cluster/buildah push localhost/";
 
@@ -14,14 +16,14 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
     if cluster.own_kubeconfig().is_none() {
         return Ok(());
     }
-    let readme = std::fs::read_to_string(cluster.path("README.md"))?;
     let folder = tempfile::tempdir()?;
-    cluster.shell(&command(&readme, BUILD)?).await?;
-    let push = command(&readme, PUSH)?;
-    let (push, registry) = push.rsplit_once(' ').context("no target")?;
-    ensure!(registry.starts_with("docker://REGISTRY/"), "{registry}");
-    for program in ["kite-operator", "kite-ingestor"] {
-        let push = push.replace("kite-operator", program);
+    cluster.shell(&documents::command(INSTALL, BUILD)?).await?;
+    for push in documents::commands(INSTALL, PUSH)? {
+        let (push, registry) = push.rsplit_once(' ').context("no target")?;
+        let program = registry
+            .strip_prefix("docker://REGISTRY/")
+            .and_then(|image| image.split(':').next())
+            .with_context(|| format!("no image of a registry: {registry}"))?;
         let target = folder.path().join(program);
         let line = format!("{push} dir:{}", target.display());
         cluster.shell(&line).await?;
@@ -34,14 +36,4 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The command between backticks that begins so.
-fn command(readme: &str, start: &str) -> Result<String> {
-    let words: Vec<&str> = readme.split_whitespace().collect();
-    let text = words.join(" ");
-    let found = text.split('`').find(|code| code.starts_with(start));
-    Ok(found
-        .with_context(|| format!("the README has no {start:?}"))?
-        .to_owned())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use tests::condition::within;
+use tests::documents;
 
 use crate::stage::Stage;
 use crate::{LONG, SMALL};
@@ -61,6 +62,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
             "{field} is explained as:\n{explained}"
         );
     }
+    documented(stage).await?;
     // What was true of the spec before says nothing of the spec now.
     for count in [SMALL + 1, SMALL] {
         stage.apply_set("small", &stage.equities(count)?).await?;
@@ -72,6 +74,51 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
             "kubectl wait ended at {streaming} of {count}"
         );
     }
+    Ok(())
+}
+
+/// The commands of the documents, each as it stands there but for names, and for what would change more than this test's
+/// own objects.
+async fn documented(stage: &Stage) -> Result<()> {
+    const NEW_SECRET: &str = "kubectl --namespace ticker create secret generic ";
+    let cluster = stage.cluster();
+    for document in ["docs/install.md", "docs/resources.md"] {
+        let create = documents::command(document, NEW_SECRET)?;
+        cluster.documented(&create).await?;
+    }
+    let secret = cluster.get(&["secret", "acct-a-credentials"]).await?;
+    // TOKEN, in base64.
+    ensure!(secret["data"]["access_token"] == "VE9LRU4=", "{secret}");
+    cluster
+        .kubectl(&["delete", "secret", "acct-a-credentials"])
+        .await?;
+    let (install, operations) = ("docs/install.md", "docs/operations.md");
+    for (document, start) in [
+        (
+            install,
+            "kubectl --namespace ticker apply --server-side -f ",
+        ),
+        (install, "kubectl delete crd "),
+    ] {
+        let command = documents::command(document, start)?;
+        let line = format!("{command} --dry-run=server");
+        cluster.documented(&line).await?;
+    }
+    let wait = documents::command("docs/resources.md", "kubectl --namespace ticker wait ")?;
+    let wait = wait.replace("iset/nifty", "iset/small");
+    cluster.documented(&format!("{wait} --timeout=60s")).await?;
+    let get = documents::command(
+        operations,
+        "kubectl --namespace ticker get tka,iset -o wide",
+    )?;
+    let shown = cluster.documented(&get).await?;
+    ensure!(
+        shown.contains("/acct-a") && shown.contains("MESSAGE"),
+        "{shown}"
+    );
+    let explain = documents::command(operations, "kubectl explain ")?;
+    let explained = cluster.documented(&explain).await?;
+    ensure!(explained.contains("ltp"), "{explained}");
     Ok(())
 }
 

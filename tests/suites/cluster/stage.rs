@@ -9,16 +9,18 @@ use std::net::SocketAddr;
 use anyhow::{Result, ensure};
 use kite::instruments::Dump;
 use serde_json::{Value, json};
-use tests::{Cluster, Simulator};
+use tests::{Cluster, Simulator, documents};
 
 pub(crate) use looks::Metrics;
 
 /// The account under test.
 pub(crate) const ACCOUNT: &str = "acct-a";
 
-/// Helm releases.
+/// Where the commands stand that install and remove everything.
+const INSTALL: &str = "docs/install.md";
+
+/// The Helm release of the operator.
 const OPERATOR: &str = "kite-ticker";
-const DEFINITIONS: &str = "kite-ticker-crds";
 
 /// An instrument by both its names.
 #[derive(Clone, Debug)]
@@ -54,18 +56,10 @@ impl Stage {
     }
 
     pub(crate) async fn install_definitions(&self) -> Result<()> {
-        let chart = self.cluster.path("charts/kite-ticker-crds");
-        let arguments = [
-            "upgrade",
-            "--install",
-            "--take-ownership",
-            "--wait",
-            DEFINITIONS,
-        ];
-        self.cluster
-            .helm(&[&arguments[..], &[&chart.to_string_lossy()]].concat())
-            .await
-            .map(drop)
+        let install = documents::command(INSTALL, "helm upgrade --install kite-ticker-crds ")?;
+        // A cluster that others use may have them from elsewhere.
+        let line = format!("{install} --take-ownership --wait");
+        self.cluster.documented(&line).await.map(drop)
     }
 
     /// Installs Redis, the simulator and the operator.
@@ -74,7 +68,6 @@ impl Stage {
         self.cluster
             .kubectl(&["apply", "-f", &redis.to_string_lossy()])
             .await?;
-        let chart = self.cluster.path("charts/kite-ticker");
         let mut values = self.cluster.image_values();
         values.push(format!(
             "redis.url=redis://{}:6379",
@@ -84,16 +77,9 @@ impl Stage {
         // A real market trades less than once a second and instrument; this test counts, it does not load.
         values.push("simulator.args={--rate=0.2}".to_owned());
         let values = values.join(",");
-        let arguments = ["install", "--wait", "--timeout=180s", OPERATOR];
-        self.cluster
-            .helm(
-                &[
-                    &arguments[..],
-                    &[&chart.to_string_lossy(), "--set", &values],
-                ]
-                .concat(),
-            )
-            .await?;
+        let install = documents::command(INSTALL, "helm upgrade --install kite-ticker ")?;
+        let line = format!("{install} --set '{values}' --wait --timeout=180s");
+        self.cluster.documented(&line).await?;
         self.cluster
             .kubectl(&["rollout", "status", "deployment/redis", "--timeout=60s"])
             .await?;
@@ -264,21 +250,20 @@ impl Stage {
     }
 
     pub(crate) async fn delete_everything(&self) -> Result<()> {
-        self.cluster
-            .kubectl(&["delete", "iset", "--all", "--wait=false"])
-            .await?;
-        self.cluster
-            .kubectl(&["delete", "tka", "--all"])
-            .await
-            .map(drop)
+        for delete in ["delete iset --all", "delete tka --all"] {
+            let delete = format!("kubectl --namespace ticker {delete}");
+            let delete = documents::command(INSTALL, &delete)?;
+            self.cluster.documented(&delete).await?;
+        }
+        Ok(())
     }
 
     /// Uninstalls everything; the definitions stay, as the chart promises.
     pub(crate) async fn clear(self) -> Result<()> {
         if self.installed.is_some() {
-            self.cluster
-                .helm(&["uninstall", "--wait", OPERATOR])
-                .await?;
+            let uninstall = documents::command(INSTALL, "helm --namespace ticker uninstall ")?;
+            let line = format!("{uninstall} --wait");
+            self.cluster.documented(&line).await?;
         }
         self.cluster.end().await
     }

@@ -5,6 +5,8 @@ mod accounts;
 mod bad_input;
 mod demo;
 mod digits;
+mod documented;
+mod documents;
 mod fail_static;
 mod fleet;
 mod reader;

@@ -1,27 +1,27 @@
-//! The README's reader in Python, on what `local` publishes.
+//! The documents' reader in Python, on what `local` publishes.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::Result;
+use tests::documents;
 use tests::{Local, RedisServer, Simulator};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 #[tokio::test]
-async fn the_reader_of_the_readme_prints_ticks() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let readme = std::fs::read_to_string(root.join("README.md"))?;
-    let (_, code) = readme.split_once("```python\n").expect("a reader");
-    let (code, _) = code.split_once("```").expect("its end");
+async fn the_reader_of_the_documents_prints_ticks() -> Result<()> {
+    let blocks = documents::all_blocks()?;
+    let mut readers = blocks.iter().filter(|block| block.language == "python");
+    let code = &readers.next().expect("a reader").text;
+    assert!(readers.all(|other| other.text == *code), "two readers");
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
     let port = redis.address().port();
     let code = code.replace("redis.Redis()", &format!("redis.Redis(port={port})"));
     let mut local = Local::new(&redis)?;
     local.write_account("demo", &simulator, "")?;
     local.write_set("mixed", "full", &["NSE:INFY", "NSE:NIFTY 50"], "")?;
-    let mut reader = Command::new(root.join(".state/python/bin/python"))
+    let mut reader = Command::new(documents::root().join(".state/python/bin/python"))
         .args(["-c", &code])
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -1,0 +1,10 @@
+//! The code itself: who may depend on whom, import circles, names that two packages share, its size.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod circles;
+mod imports;
+mod layers;
+mod modules;
+mod size;
+mod source;
+mod type_names;

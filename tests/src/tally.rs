@@ -166,13 +166,7 @@ fn header(buffer: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
 /// The epoch and number of each channel's newest tick.
 type Last = HashMap<Vec<u8>, (u64, u64)>;
 
-fn take(
-    [channel, text]: [&[u8]; 2],
-    now: i64,
-    keys: &Keys,
-    last: &mut Last,
-    shared: &Shared,
-) {
+fn take([channel, text]: [&[u8]; 2], now: i64, keys: &Keys, last: &mut Last, shared: &Shared) {
     let (Some(seq), Some(epoch), Some(received)) = (
         number(text, &keys.seq),
         number(text, &keys.epoch),

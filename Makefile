@@ -30,10 +30,12 @@ quick: ## format, lints and unit tests, for while you work
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) test --workspace --exclude tests --lib
 
-check: ## format, lints, licences and bans
+check: ## format, lints, documentation, spelling, licences and bans
 	tests/install check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	.state/tools/bin/typos
 	.state/tools/bin/cargo-deny --log-level error check licenses bans sources
 
 unit: ## tests of each package; as root, for networks that fail

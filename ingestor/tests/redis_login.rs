@@ -61,7 +61,7 @@ impl World {
         world
     }
 
-    /// The rights that the README names, and no others.
+    /// The rights to publish that docs/resources.md names, and no others.
     async fn password_of_publisher(&self, password: &str) {
         let password = format!(">{password}");
         let rights = ["reset", "on", &password, "&ticker:*", "+@connection"];

@@ -34,7 +34,7 @@ check: ## format, lints, documentation, spelling, licences and bans
 	tests/install check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	.state/tools/bin/typos
 	.state/tools/bin/cargo-deny --log-level error check licenses bans sources
 

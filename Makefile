@@ -30,12 +30,13 @@ quick: ## format, lints and unit tests, for while you work
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) test --workspace --exclude tests --lib
 
-check: ## format, lints, documentation, spelling, licences and bans
+check: ## format, lints, documentation, spelling, licences, bans, structure of the code
 	tests/install check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	.state/tools/bin/typos
+	$(CARGO) test --package tests --test structure
 	.state/tools/bin/cargo-deny --log-level error check licenses bans sources
 
 unit: ## tests of each package; as root, for networks that fail

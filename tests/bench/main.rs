@@ -2,6 +2,7 @@
 //! build: `make bench`.
 
 mod figure;
+mod plan;
 mod source;
 mod strength;
 
@@ -25,18 +26,24 @@ const CLOCK_TICKS: f64 = 100.0;
 async fn main() -> Result<()> {
     let mut figures = Figures::default();
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().is_some_and(|first| first == "strength") {
-        let parts: Vec<String> = arguments.collect();
-        strength::measure(&mut figures, &parts).await?;
-        figures.print();
-        return Ok(());
+    match arguments.next().as_deref() {
+        Some("plan") => plan::measure(&mut figures)?,
+        Some("strength") => {
+            let parts: Vec<String> = arguments.collect();
+            strength::measure(&mut figures, &parts).await?;
+        }
+        _ => all(&mut figures).await?,
     }
-    first_tick(&mut figures).await?;
-    full_account(&mut figures).await?;
-    busy_account(&mut figures).await?;
-    strength::measure(&mut figures, &[]).await?;
     figures.print();
     Ok(())
+}
+
+async fn all(figures: &mut Figures) -> Result<()> {
+    first_tick(figures).await?;
+    full_account(figures).await?;
+    busy_account(figures).await?;
+    strength::measure(figures, &[]).await?;
+    plan::measure(figures)
 }
 
 /// From the start of `local` to the first tick in Redis.

@@ -1,6 +1,6 @@
 //! `GET /health`: the shape that dashboards of the replaced service read.
 //!
-//! Owns the judgement "ok or degraded, and why". Pure.
+//! Owns the decision "ok or degraded, and why". Pure.
 
 use contract::report::{ConnectionState, CredentialsReport, Report};
 use serde::Serialize;
@@ -36,9 +36,9 @@ struct Dependencies {
     redis: &'static str,
 }
 
-/// Judges a snapshot.
+/// The answer that follows from a snapshot.
 #[must_use]
-pub(crate) fn judge(snapshot: &StatusSnapshot) -> Health {
+pub(crate) fn assess(snapshot: &StatusSnapshot) -> Health {
     let report = &snapshot.report;
     let reasons = reasons(report);
     let account = snapshot.account.as_ref().map(|name| Account {
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_shape_is_the_one_dashboards_read() {
-        let health = serde_json::to_value(judge(&snapshot())).unwrap();
+        let health = serde_json::to_value(assess(&snapshot())).unwrap();
         let expected = serde_json::json!({
             "status": "ok",
             "ticker": {
@@ -158,14 +158,14 @@ mod tests {
             ..RedisReport::default()
         };
         snapshot.report.connections[0].state = ConnectionState::Waiting;
-        let health = judge(&snapshot);
+        let health = assess(&snapshot);
         assert_eq!(health.status, "degraded");
         assert_eq!(health.dependencies.redis, "error");
         assert_eq!(
             health.reasons,
             ["connection 0 is Waiting: not open yet", "redis: closed"]
         );
-        let empty = judge(&StatusSnapshot::default());
+        let empty = assess(&StatusSnapshot::default());
         assert_eq!(empty.status, "degraded");
         assert!(!empty.ticker.running);
     }

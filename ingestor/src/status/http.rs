@@ -11,7 +11,7 @@ use service::metrics::Registry;
 use service::probe::Probes;
 use tokio::sync::watch;
 
-use super::health::{Health, judge};
+use super::health::{Health, assess};
 use super::report::StatusSnapshot;
 
 type Snapshots = watch::Receiver<Arc<StatusSnapshot>>;
@@ -31,5 +31,5 @@ async fn report(State(snapshots): State<Snapshots>) -> Json<Report> {
 }
 
 async fn health(State(snapshots): State<Snapshots>) -> Json<Health> {
-    Json(judge(&snapshots.borrow()))
+    Json(assess(&snapshots.borrow()))
 }

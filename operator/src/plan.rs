@@ -15,7 +15,6 @@ mod placement;
 mod planner;
 mod readiness;
 mod report;
-mod reuse;
 mod samples;
 mod selection;
 

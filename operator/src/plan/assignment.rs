@@ -17,8 +17,8 @@ use contract::Assignment;
 
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{Account, AccountInput};
+use crate::plan::input::{Basis, Kept};
 use crate::plan::placement::{HeldOverSets, Outcome, PlacedSet, RetainedAccount};
-use crate::plan::reuse::{Basis, Kept};
 use rows::Part;
 
 /// An account and what is to be done about its assignment.

@@ -8,6 +8,7 @@ mod eligibility;
 mod list_guard;
 mod memory;
 mod observed;
+mod reuse;
 mod set;
 mod suspension;
 mod validate;
@@ -23,12 +24,11 @@ pub use validate::Workload;
 pub(crate) use account::{AccountInput, live_sockets};
 pub(crate) use list_guard::Lacking;
 pub(crate) use memory::{AccountMemory, Mark, Remembered, SetMemory, SuspectLists, Told};
+pub(crate) use reuse::{Basis, Kept};
 pub(crate) use set::SetInput;
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
 pub(crate) use validate::{Account, ChannelNaming, Choice, Selector, Set};
-
-use super::reuse::Kept;
 
 /// Every object there is.
 pub(crate) struct PlanningInput<'a> {

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
+use super::input::Kept;
 use super::input::{Lacking, Remembered};
 use super::placement::GroupPlacement;
 use super::report::SetCounts;
-use super::reuse::Kept;
 use super::selection::Lookup;
 
 /// What one pass leaves to the next; start with the default.

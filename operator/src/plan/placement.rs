@@ -8,10 +8,11 @@ mod failover_capacity;
 mod groups;
 mod held_over;
 mod input;
+mod problem;
 mod solver;
 
 pub(crate) use failover_capacity::{Taken, stranded};
 pub(crate) use groups::{PlacedSet, place};
 pub(crate) use held_over::{HeldOverSets, RetainedAccount, retain};
 pub(crate) use input::GroupPlacement;
-pub(crate) use solver::Outcome;
+pub(crate) use problem::Outcome;

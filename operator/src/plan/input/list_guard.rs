@@ -14,8 +14,8 @@ use jiff::tz::Offset;
 use super::account::AccountInput;
 use super::memory::SuspectLists;
 use super::observed::{Now, Table};
+use super::reuse::{Basis, Kept};
 use crate::instruments::InstrumentTable;
-use crate::plan::reuse::{Basis, Kept};
 
 /// Fewer may be gone for any reason, unless they are all there were.
 const FEWEST: usize = 20;

@@ -11,7 +11,7 @@ use super::held_over::RetainedAccount;
 use super::input::{Group, GroupPlacement, SetPlacement, place_group};
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::SetInput;
-use crate::plan::reuse::{Basis, Kept};
+use crate::plan::input::{Basis, Kept};
 use crate::plan::selection::{Request, RequestedSet};
 
 /// A set, what it asks for and what became of that.

@@ -10,7 +10,8 @@ use rustc_hash::FxHashSet;
 
 use super::channels::{ChannelRegister, SetChannels};
 use super::held_over::RetainedAccount;
-use super::solver::{self, AccountSlot, Current, Item, Outcome, SetRequest};
+use super::problem::{AccountSlot, Current, Item, Outcome, SetRequest};
+use super::solver;
 use crate::instruments::RowIx;
 use crate::plan::ids::{AccountIx, ChannelId, SetIx};
 use crate::plan::input::Key;

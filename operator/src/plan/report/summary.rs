@@ -14,10 +14,10 @@ use super::outcome::{AccountPlan, Kind, Plan, SetPlan};
 use super::status::{self, count};
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{AccountInput, AccountMemory, LastAssignment, Now, Remembered, SetMemory};
+use crate::plan::input::{Basis, Kept};
 use crate::plan::memory::Memory;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::{GRACE, History, Holder};
-use crate::plan::reuse::{Basis, Kept};
 use crate::plan::selection::Request;
 
 /// Says how everything fares. `tied` says of each account how many of its instruments belong to sets

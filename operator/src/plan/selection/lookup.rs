@@ -9,8 +9,8 @@ use crds::InstrumentSetSpec;
 use super::routes::{self, Routes};
 use super::select::{self, Selection};
 use crate::instruments::InstrumentTable;
+use crate::plan::input::{Basis, Kept};
 use crate::plan::input::{Key, Set};
-use crate::plan::reuse::{Basis, Kept};
 
 /// What a set's selectors mean.
 #[derive(Debug)]

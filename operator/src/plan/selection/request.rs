@@ -9,8 +9,8 @@ use crds::condition::Reason;
 use super::lookup::{self, Lookup};
 use crate::instruments::InstrumentTable;
 use crate::plan::ids::AccountIx;
+use crate::plan::input::Kept;
 use crate::plan::input::{Account, AccountInput, Choice, Secret, Set, SetInput, Table, Unreadable};
-use crate::plan::reuse::Kept;
 use crate::plan::samples::{SHOWN, list};
 
 /// A set and what it asks for.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::input::Key;
+use super::observed::Key;
 
 /// What a result rests on: values by their hash, shared data by its address. The data is kept, so
 /// that nothing else can have its address.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use contract::report::{
-    AppliedAssignment, Connection, ConnectionState, Credentials, Redis, Report, Set,
+    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, RedisReport, Report,
+    SetReport,
 };
 use contract::{ASSIGNMENT_VERSIONS, Assignment};
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use kite::instruments::Dump;
 use kite::{Instrument, InstrumentType, Token};
 use operator::instruments::InstrumentTable;
 use operator::plan::{
-    Delivery, Key, LastAssignment, Memory, Meta, Now, Object, Observed, ObservedAccount,
+    AssignmentChange, Key, LastAssignment, Memory, Meta, Now, Object, Observed, ObservedAccount,
     ObservedSet, Plan, Process, Scrape, Secret, Settings, Table, plan,
 };
 use serde_json::json;
@@ -139,8 +140,8 @@ fn median(runs: usize, world: &Observed, memory: &Memory, now: Now) -> Duration 
 
 fn is_full(plan: &Plan, size: &Size) -> bool {
     let placed = |account: &operator::plan::AccountPlan| match &account.assignment {
-        Delivery::InPlace(assignment) => assignment.instruments.len(),
-        Delivery::Leave | Delivery::Write(_) => 0,
+        AssignmentChange::AlreadyWritten(assignment) => assignment.instruments.len(),
+        AssignmentChange::None | AssignmentChange::Write(_) => 0,
     };
     let placed: usize = plan.accounts.iter().map(placed).sum();
     placed == (size.namespaces * size.accounts * ACCOUNT) as usize
@@ -261,8 +262,8 @@ fn carry_out(world: &mut Observed, plan: &Plan, now: Now) {
         .sort_by(|a, b| a.object.meta.key.cmp(&b.object.meta.key));
     world.sets.sort_by(|a, b| a.meta.key.cmp(&b.meta.key));
     for (account, decided) in world.accounts.iter_mut().zip(&plan.accounts) {
-        account.object.status = Some(Arc::new(decided.status.clone()));
-        let Delivery::Write(assignment) = &decided.assignment else {
+        account.object.status = Some(Arc::clone(&decided.status));
+        let AssignmentChange::Write(assignment) = &decided.assignment else {
             continue;
         };
         let sha256 = format!("{:064x}", assignment.generation);
@@ -283,7 +284,7 @@ fn carry_out(world: &mut Observed, plan: &Plan, now: Now) {
         };
     }
     for (set, decided) in world.sets.iter_mut().zip(&plan.sets) {
-        set.status = Some(Arc::new(decided.status.clone()));
+        set.status = Some(Arc::clone(&decided.status));
     }
 }
 
@@ -294,7 +295,7 @@ fn report(assignment: &Assignment, sha256: &str, now: Now) -> Report {
     }
     let all = assignment.instruments.len() as u32;
     let last_tick_us = Some(now.wall.as_microsecond());
-    let connection = |index| Connection {
+    let connection = |index| ConnectionReport {
         index,
         state: ConnectionState::Live,
         instruments: all / 3,
@@ -303,7 +304,7 @@ fn report(assignment: &Assignment, sha256: &str, now: Now) -> Report {
         last_tick_us,
         last_error: None,
     };
-    let set = |(name, assigned): (&String, u32)| Set {
+    let set = |(name, assigned): (&String, u32)| SetReport {
         name: name.clone(),
         assigned,
         streaming: assigned,
@@ -320,10 +321,10 @@ fn report(assignment: &Assignment, sha256: &str, now: Now) -> Report {
             generation: assignment.generation,
             sha256: sha256.to_owned(),
         }),
-        credentials: Credentials::Accepted,
-        redis: Redis {
+        credentials: CredentialsReport::Accepted,
+        redis: RedisReport {
             connected: true,
-            ..Redis::default()
+            ..RedisReport::default()
         },
         connections: (0..assignment.connections).map(connection).collect(),
         sets: assignment.sets.iter().zip(counts).map(set).collect(),

@@ -11,14 +11,18 @@ use super::{Pass, moves, play};
 /// Sequences within which everything has to occur.
 const SEQUENCES: u64 = 2_000;
 
+/// These have what is rare: with them the others are soon enough.
+const RARE: [u64; 8] = [156, 180, 210, 230, 266, 299, 379, 1_048];
+
 /// How many are played before somebody looks again whether all has occurred.
-const STEP: usize = 50;
+const STEP: usize = 25;
 
 /// What occurred.
-#[derive(Default)]
 struct Seen {
     words: BTreeSet<String>,
     messages: BTreeSet<String>,
+    /// Of [`MESSAGES`] those that no message had so far.
+    unsaid: Vec<&'static str>,
 }
 
 impl Seen {
@@ -33,10 +37,7 @@ impl Seen {
         let unseen = reasons
             .chain(words)
             .filter(|word| !self.words.contains(word));
-        let unsaid = MESSAGES
-            .iter()
-            .filter(|part| !self.messages.iter().any(|it| it.contains(**part)))
-            .map(|part| format!("message: {part}"));
+        let unsaid = self.unsaid.iter().map(|part| format!("message: {part}"));
         unseen.chain(unsaid).collect()
     }
 
@@ -79,6 +80,7 @@ impl Seen {
             self.note(format!("reason: {reason}"));
             if !self.messages.contains(&condition.message) {
                 self.messages.insert(condition.message.clone());
+                self.unsaid.retain(|part| !condition.message.contains(part));
             }
         }
     }
@@ -86,10 +88,15 @@ impl Seen {
 
 #[test]
 fn sequences_reach_everything_that_the_planner_can_say() {
-    let mut seen = Seen::default();
-    for seed in (0..SEQUENCES).step_by(STEP) {
-        for seed in (seed..).take(STEP) {
-            play(seed, |pass| seen.pass(pass));
+    let mut seen = Seen {
+        words: BTreeSet::new(),
+        messages: BTreeSet::new(),
+        unsaid: MESSAGES.to_vec(),
+    };
+    let seeds: Vec<u64> = RARE.iter().copied().chain(0..SEQUENCES).collect();
+    for seeds in seeds.chunks(STEP) {
+        for seed in seeds {
+            play(*seed, |pass| seen.pass(pass));
         }
         if seen.missing().is_empty() {
             return;

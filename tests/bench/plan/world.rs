@@ -1,0 +1,217 @@
+//! The worlds that are planned: accounts, sets and one list for all of them.
+//!
+//! Owns what is observed of them. Their processes stream all that is assigned to them.
+
+use std::sync::Arc;
+
+use contract::report::{
+    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, RedisReport, Report,
+    SetReport,
+};
+use contract::{ASSIGNMENT_VERSIONS, Assignment};
+use jiff::Timestamp;
+use kite::instruments::Dump;
+use kite::{Instrument, InstrumentType, Token};
+use operator::instruments::InstrumentTable;
+use operator::plan::{
+    AssignmentChange, Key, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
+    ObservedSet, Plan, Process, Scrape, Secret, Settings, Table,
+};
+use serde_json::json;
+
+use super::{ACCOUNT, Size};
+
+/// Origin of the instruments list.
+const API: &str = "http://127.0.0.1:7070";
+
+/// As many as Kite's list has.
+const LIST: u32 = 110_000;
+
+/// As many instruments as Kite has.
+pub(super) fn list() -> InstrumentTable {
+    let row = |number: u32| Instrument {
+        token: Token(100_000 + number * 256),
+        exchange_token: number,
+        tradingsymbol: symbol(number).into(),
+        name: format!("NAME{}", number / 500).into(),
+        expiry: Some(jiff::civil::date(2026, 12, 29)),
+        strike: f64::from(number),
+        tick_size: 0.05,
+        lot_size: 75,
+        instrument_type: InstrumentType::Call,
+        segment: "NFO-OPT".into(),
+        exchange: "NFO".into(),
+    };
+    InstrumentTable::new(Dump {
+        instruments: (0..LIST).map(row).collect(),
+        ..Dump::default()
+    })
+}
+
+fn symbol(number: u32) -> String {
+    format!("NAME{}26DEC{number}CE", number / 500)
+}
+
+/// Accounts and sets of which nothing is placed yet; each namespace has a Redis of its own.
+pub(super) fn world(table: &Arc<InstrumentTable>, size: &Size) -> Observed {
+    let (mut accounts, mut sets) = (Vec::new(), Vec::new());
+    let each = size.accounts * ACCOUNT / size.sets;
+    for namespace in 0..size.namespaces {
+        for at in 0..size.accounts {
+            accounts.push(account(namespace, at));
+        }
+        for at in 0..size.sets {
+            sets.push(set(namespace, at, at * each..(at + 1) * each));
+        }
+    }
+    Observed {
+        settings: Settings {
+            redis_url: "redis://127.0.0.1:6379".to_owned(),
+            poke: true,
+        },
+        accounts,
+        sets,
+        tables: [(API.to_owned(), Table::Loaded(Arc::clone(table)))].into(),
+    }
+}
+
+fn meta(namespace: u32, name: String) -> Meta {
+    Meta {
+        uid: format!("uid-{namespace}-{name}"),
+        key: Key::new(format!("namespace-{namespace}"), name),
+        generation: Some(1),
+        created: Timestamp::constant(1_700_000_000, 0),
+        labels: [].into(),
+        deleting: false,
+    }
+}
+
+fn account(namespace: u32, at: u32) -> ObservedAccount {
+    let spec = json!({
+        "credentialsSecretRef": {"name": "kite"},
+        "endpoint": {"websocket": "ws://127.0.0.1:7070", "api": API},
+        "redis": {"url": format!("redis://10.0.0.{namespace}:6379")},
+        "mock": true,
+    });
+    ObservedAccount {
+        object: Object {
+            meta: meta(namespace, format!("account-{at}")),
+            spec: Ok(Arc::new(spec_of(spec))),
+            status: None,
+        },
+        assignment: LastAssignment::Absent,
+        foreign: Vec::new(),
+        unwritten: None,
+        process: Process::Absent,
+        scrape: Scrape::default(),
+        secret: Secret::Present {
+            version: "1".to_owned(),
+            key: None,
+            names: Vec::new(),
+        },
+        redis_secret: None,
+    }
+}
+
+/// Half of them by token, half by name.
+fn set(namespace: u32, at: u32, numbers: std::ops::Range<u32>) -> ObservedSet {
+    let instruments = if at.is_multiple_of(2) {
+        let tokens: Vec<u32> = numbers.map(|number| 100_000 + number * 256).collect();
+        json!({"tokens": tokens})
+    } else {
+        let symbols: Vec<String> = numbers
+            .map(|number| format!("NFO:{}", symbol(number)))
+            .collect();
+        json!({"symbols": symbols})
+    };
+    Object {
+        meta: meta(namespace, format!("set-{at}")),
+        spec: Ok(Arc::new(spec_of(json!({"instruments": instruments})))),
+        status: None,
+    }
+}
+
+fn spec_of<Spec: serde::de::DeserializeOwned>(json: serde_json::Value) -> Spec {
+    serde_json::from_value(json).unwrap_or_else(|why| panic!("a spec of this bench: {why}"))
+}
+
+/// Writes every assignment and status, and lets every process stream what it is given.
+pub(super) fn carry_out(world: &mut Observed, plan: &Plan, now: Now) {
+    // A plan is ordered by key.
+    world
+        .accounts
+        .sort_by(|a, b| a.object.meta.key.cmp(&b.object.meta.key));
+    world.sets.sort_by(|a, b| a.meta.key.cmp(&b.meta.key));
+    for (account, decided) in world.accounts.iter_mut().zip(&plan.accounts) {
+        account.object.status = Some(Arc::clone(&decided.status));
+        let AssignmentChange::Write(assignment) = &decided.assignment else {
+            continue;
+        };
+        let sha256 = format!("{:064x}", assignment.generation);
+        account.process = Process::Present {
+            name: format!("kt-{}-0", account.object.meta.key.name),
+            address: None,
+            ready: true,
+            trouble: None,
+        };
+        account.scrape = Scrape {
+            report: Some(Arc::new(report(assignment, &sha256, now))),
+            at: Some(now.monotonic),
+            failing: None,
+        };
+        account.assignment = LastAssignment::Readable {
+            assignment: Arc::clone(assignment),
+            sha256,
+        };
+    }
+    for (set, decided) in world.sets.iter_mut().zip(&plan.sets) {
+        set.status = Some(Arc::clone(&decided.status));
+    }
+}
+
+fn report(assignment: &Assignment, sha256: &str, now: Now) -> Report {
+    let mut counts = vec![0_u32; assignment.sets.len()];
+    for set in assignment.instruments.iter().flat_map(|row| &row.sets) {
+        counts[usize::from(*set)] += 1;
+    }
+    let all = assignment.instruments.len() as u32;
+    let last_tick_us = Some(now.wall.as_microsecond());
+    let connection = |index| ConnectionReport {
+        index,
+        state: ConnectionState::Live,
+        instruments: all / 3,
+        streaming: all / 3,
+        reconnects: 0,
+        last_tick_us,
+        last_error: None,
+    };
+    let set = |(name, assigned): (&String, u32)| SetReport {
+        name: name.clone(),
+        assigned,
+        streaming: assigned,
+        silent: 0,
+        last_tick_us,
+        age_ms: Some(200),
+        usual_interval_ms: Some(1_000),
+    };
+    Report {
+        assignment_versions: ASSIGNMENT_VERSIONS.to_vec(),
+        epoch: "1".to_owned(),
+        assignment: Some(AppliedAssignment {
+            account_uid: assignment.account.uid.clone(),
+            generation: assignment.generation,
+            sha256: sha256.to_owned(),
+        }),
+        credentials: CredentialsReport::Accepted,
+        redis: RedisReport {
+            connected: true,
+            ..RedisReport::default()
+        },
+        connections: (0..assignment.connections).map(connection).collect(),
+        sets: assignment.sets.iter().zip(counts).map(set).collect(),
+        assigned: all,
+        streaming: all,
+        last_tick_us,
+        ..Report::default()
+    }
+}

@@ -13,11 +13,11 @@ pub mod sealed;
 mod version;
 
 pub use assignment::{
-    Account, Assignment, LastValuePersistence, Output, Persistence, Row, Shape, StreamLength,
+    ASSIGNMENT_VERSIONS, Account, Assignment, LastValuePersistence, Output, Persistence, Row,
+    Shape, StreamLength,
 };
 pub use report::Report;
 pub use sealed::Sealed;
-pub use version::ASSIGNMENT_VERSIONS;
 
 /// The port of an ingest pod's HTTP server: report, health, probes, metrics.
 pub const INGESTOR_PORT: u16 = 9400;

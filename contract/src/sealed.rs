@@ -9,8 +9,9 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
+use crate::Assignment;
 use crate::assignment::InvalidAssignment;
-use crate::{Assignment, version};
+use crate::version::{self, ReadError};
 
 /// File of the gzipped JSON.
 pub const ASSIGNMENT_FILE: &str = "assignment.json.gz";
@@ -44,10 +45,19 @@ pub enum UnsealError {
     Hash,
     /// Not the shape of the version that it names, or of none.
     #[error("assignment is not the JSON expected")]
-    Json(#[from] serde_json::Error),
+    Json(#[source] serde_json::Error),
     /// An assignment with contradictions.
     #[error("assignment is not valid")]
     Invalid(#[from] InvalidAssignment),
+}
+
+impl From<ReadError> for UnsealError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Json(error) => Self::Json(error),
+            ReadError::Version(error) => Self::Invalid(error),
+        }
+    }
 }
 
 impl Sealed {

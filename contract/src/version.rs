@@ -7,15 +7,21 @@ use serde::Deserialize;
 
 use crate::Assignment;
 use crate::assignment::InvalidAssignment;
-use crate::sealed::UnsealError;
 
-/// The assignment versions that this build reads and writes, oldest first.
-#[cfg(not(feature = "next"))]
-pub const ASSIGNMENT_VERSIONS: &[u32] = &[1];
+/// JSON that is no assignment.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// Not the shape of the version that it names, or of none.
+    Json(serde_json::Error),
+    /// A version of another time.
+    Version(InvalidAssignment),
+}
 
-/// The assignment versions that this build reads and writes, oldest first.
-#[cfg(feature = "next")]
-pub const ASSIGNMENT_VERSIONS: &[u32] = &[1, next::VERSION];
+impl From<serde_json::Error> for ReadError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
 
 #[derive(Deserialize)]
 struct VersionHeader {
@@ -32,13 +38,13 @@ pub(crate) fn to_json(assignment: &Assignment) -> serde_json::Result<Vec<u8>> {
 }
 
 /// Reads an assignment in the shape of the version that it names.
-pub(crate) fn from_json(json: &[u8]) -> Result<Assignment, UnsealError> {
+pub(crate) fn from_json(json: &[u8]) -> Result<Assignment, ReadError> {
     let VersionHeader { version } = serde_json::from_slice(json)?;
     match version {
         1 => Ok(serde_json::from_slice(json)?),
         #[cfg(feature = "next")]
         next::VERSION => Ok(next::from_json(json)?),
-        found => Err(InvalidAssignment::Version { found }.into()),
+        found => Err(ReadError::Version(InvalidAssignment::Version { found })),
     }
 }
 
@@ -50,7 +56,7 @@ mod next {
 
     use crate::Assignment;
 
-    pub(super) const VERSION: u32 = 2;
+    pub(super) use crate::assignment::NEXT_VERSION as VERSION;
 
     #[derive(Serialize, Deserialize)]
     struct Nested<A> {
@@ -78,6 +84,7 @@ mod next {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assignment::ASSIGNMENT_VERSIONS;
     use crate::assignment::tests::sample;
 
     #[test]
@@ -95,8 +102,8 @@ mod tests {
     #[test]
     fn a_version_that_is_not_known_is_named_whatever_its_shape() {
         let refused = from_json(br#"{"version": 9, "assignment": {"version": 1}}"#).unwrap_err();
-        let UnsealError::Invalid(refused) = refused else {
-            panic!("{refused}")
+        let ReadError::Version(refused) = refused else {
+            panic!("{refused:?}")
         };
         assert_eq!(refused, InvalidAssignment::Version { found: 9 });
         assert!(refused.to_string().contains("version 9 is not one of"));
@@ -106,6 +113,6 @@ mod tests {
     fn the_shape_of_another_version_is_refused() {
         let nested = serde_json::json!({"version": 1, "assignment": sample()});
         let refused = from_json(&serde_json::to_vec(&nested).unwrap());
-        assert!(matches!(refused, Err(UnsealError::Json(_))), "{refused:?}");
+        assert!(matches!(refused, Err(ReadError::Json(_))), "{refused:?}");
     }
 }

@@ -15,7 +15,7 @@ use kube::{Api, Client, Resource};
 
 use super::api_error::ApiError;
 use super::owned_kind::OwnedKind;
-use super::owned_objects::OwnedObjects;
+use super::owned_objects::{OwnedName, OwnedObjects};
 use super::workload;
 use crate::plan::Key;
 
@@ -39,14 +39,6 @@ enum NameHolder {
     Stranger,
 }
 
-/// One name that an account needs.
-#[derive(Clone, Debug)]
-pub(crate) struct OwnedName<'a> {
-    kind: OwnedKind,
-    key: Key,
-    labelled: Option<&'a ObjectMeta>,
-}
-
 /// What is known of all names of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NameConflicts {
@@ -60,17 +52,6 @@ pub(crate) struct NameConflicts {
 pub(crate) struct NameOwnership {
     client: Client,
     answers: BTreeMap<(OwnedKind, Key), (Instant, NameHolder)>,
-}
-
-impl<'a> OwnedName<'a> {
-    /// A name, and the object with our labels that has it.
-    pub(crate) fn new(kind: OwnedKind, labelled: Option<&'a ObjectMeta>, key: Key) -> Self {
-        Self {
-            kind,
-            key,
-            labelled,
-        }
-    }
 }
 
 impl NameOwnership {

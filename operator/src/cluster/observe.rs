@@ -8,11 +8,9 @@ use std::sync::Arc;
 use crds::TickerAccount;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
-use kube::api::ObjectMeta;
 
 use super::name_ownership::NameOwnership;
-use super::owned_kind::OwnedKind;
-use super::owned_objects::{self, OwnedObjects};
+use super::owned_objects::{self, AccountObjects, Orphan, OwnedObjects};
 use super::parsed_or_raw::{self, ParsedOrRaw};
 use super::pod;
 use super::reports::{Reports, ScrapeTarget};
@@ -42,36 +40,6 @@ pub(crate) struct ObservedCluster {
     pub(crate) owned: BTreeMap<Key, AccountObjects>,
     /// Owned objects whose account is gone.
     pub(crate) orphans: Vec<Orphan>,
-}
-
-/// What exists of one account.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AccountObjects {
-    /// Whether every name the account needs is free or its own, as far as could be found out.
-    pub(crate) names_are_ours: bool,
-    /// Its assignment.
-    pub(crate) config_map: Option<ObjectMeta>,
-    /// Its Service.
-    pub(crate) service: Option<ObjectMeta>,
-    /// Its StatefulSet.
-    pub(crate) stateful_set: Option<ObjectMeta>,
-    /// Its pod.
-    pub(crate) pod: Option<ObjectMeta>,
-    /// Generation and hash of the assignment that lies in its ConfigMap.
-    pub(crate) assignment: Option<(u64, String)>,
-    /// Versions of its Secrets that exist, that with its credentials first; nothing before all of
-    /// them were looked at.
-    pub(crate) secret_versions: Option<Vec<String>>,
-}
-
-/// An object of ours that belongs to an account which does not exist any more.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Orphan {
-    pub(crate) kind: OwnedKind,
-    pub(crate) key: Key,
-    pub(crate) uid: String,
-    /// As it was seen: who changed it since may have made it somebody's own.
-    pub(crate) version: Option<String>,
 }
 
 impl Observer {

@@ -8,8 +8,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Resource;
 use kube::api::ObjectMeta;
 
-use super::name_ownership::OwnedName;
-use super::observe::{AccountObjects, Orphan};
 use super::owned_kind::OwnedKind;
 use super::parsed_or_raw::ParsedOrRaw;
 use super::stores::{self, Stores};
@@ -23,6 +21,45 @@ pub(crate) struct OwnedObjects {
     pub(crate) services: BTreeMap<Key, ObjectMeta>,
     pub(crate) stateful_sets: BTreeMap<Key, ObjectMeta>,
     pub(crate) pods: BTreeMap<Key, Arc<Pod>>,
+}
+
+/// What exists of one account.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AccountObjects {
+    /// Whether every name the account needs is free or its own, as far as could be found out.
+    pub(crate) names_are_ours: bool,
+    /// Its assignment.
+    pub(crate) config_map: Option<ObjectMeta>,
+    /// Its Service.
+    pub(crate) service: Option<ObjectMeta>,
+    /// Its StatefulSet.
+    pub(crate) stateful_set: Option<ObjectMeta>,
+    /// Its pod.
+    pub(crate) pod: Option<ObjectMeta>,
+    /// Generation and hash of the assignment that lies in its ConfigMap.
+    pub(crate) assignment: Option<(u64, String)>,
+    /// Versions of its Secrets that exist, that with its credentials first; nothing before all of
+    /// them were looked at.
+    pub(crate) secret_versions: Option<Vec<String>>,
+}
+
+/// An object of ours that belongs to an account which does not exist any more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Orphan {
+    pub(crate) kind: OwnedKind,
+    pub(crate) key: Key,
+    pub(crate) uid: String,
+    /// As it was seen: who changed it since may have made it somebody's own.
+    pub(crate) version: Option<String>,
+}
+
+/// One name that an account needs.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedName<'a> {
+    pub(crate) kind: OwnedKind,
+    pub(crate) key: Key,
+    /// The object with our labels that has it.
+    pub(crate) labelled: Option<&'a ObjectMeta>,
 }
 
 impl OwnedObjects {
@@ -68,17 +105,21 @@ impl OwnedObjects {
         let service = Key::new(&account.namespace, names::service(name));
         let stateful_set = Key::new(&account.namespace, names::stateful_set(name));
         [
-            OwnedName::new(
-                OwnedKind::ConfigMap,
-                self.config_maps.get(&config_map).map(|it| &it.metadata),
-                config_map,
-            ),
-            OwnedName::new(OwnedKind::Service, self.services.get(&service), service),
-            OwnedName::new(
-                OwnedKind::StatefulSet,
-                self.stateful_sets.get(&stateful_set),
-                stateful_set,
-            ),
+            OwnedName {
+                kind: OwnedKind::ConfigMap,
+                labelled: self.config_maps.get(&config_map).map(|it| &it.metadata),
+                key: config_map,
+            },
+            OwnedName {
+                kind: OwnedKind::Service,
+                labelled: self.services.get(&service),
+                key: service,
+            },
+            OwnedName {
+                kind: OwnedKind::StatefulSet,
+                labelled: self.stateful_sets.get(&stateful_set),
+                key: stateful_set,
+            },
         ]
     }
 

@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, UniverseError};
 use super::expiries;
-use super::symbols::Named;
+use super::terms::Named;
 use super::terms::{ContractTerms, Expiry, MCX, Strikes};
 
 /// One commodity.

@@ -4,7 +4,7 @@ use jiff::civil::Weekday;
 
 use super::builder::{Builder, UniverseError};
 use super::expiries;
-use super::symbols::Named;
+use super::terms::Named;
 use super::terms::{BCD, CDS, ContractTerms, Expiry, Strikes, Venue};
 
 /// Name, rupees per unit (of 100 yen), annual volatility. Seven decimals in 31 bits end at 214

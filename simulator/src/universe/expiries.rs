@@ -3,8 +3,8 @@
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
 
-use super::symbols::Named;
 use super::terms::Expiry;
+use super::terms::Named;
 
 /// The last `weekday` of each of the `count` months from `today` on.
 pub(super) fn monthly(

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::builder::{Builder, UniverseError};
 use super::expiries;
-use super::symbols::Named;
+use super::terms::Named;
 use super::terms::{BFO, ContractTerms, Expiry, NFO, Strikes, Venue};
 
 const TABLE: &str = include_str!("indices.csv");

@@ -5,18 +5,7 @@
 use jiff::civil::Date;
 
 use super::Right;
-use super::terms::Expiry;
-
-/// How a contract's day of expiry is written in its symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Named {
-    /// By its own day.
-    Day,
-    /// By the month it expires in.
-    Month,
-    /// By another month: commodity options are named after the future that they lead to.
-    Contract(i16, i8),
-}
+use super::terms::{Expiry, Named};
 
 pub(super) fn future(name: &str, expiry: Expiry) -> String {
     format!("{name}{}FUT", period(expiry))

@@ -3,8 +3,6 @@
 use jiff::civil::{Date, time};
 use kite::Segment;
 
-use super::symbols;
-
 /// Where and how a family of contracts trades.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Venue {
@@ -50,12 +48,23 @@ pub(super) const MCX: Venue = Venue {
     ends: (18, 0),
 };
 
+/// How a contract's day of expiry is written in its symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Named {
+    /// By its own day.
+    Day,
+    /// By the month it expires in.
+    Month,
+    /// By another month: commodity options are named after the future that they lead to.
+    Contract(i16, i8),
+}
+
 /// A day on which contracts of one family end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Expiry {
     pub(super) date: Date,
     /// Named by its month (`26DEC`) or by its day (`26D08`).
-    pub(super) named: symbols::Named,
+    pub(super) named: Named,
 }
 
 /// Size and step of a contract.

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 
 use super::poke::{self, Poke};
 use super::{Applier, ApplyError, FinishedWrite, WriteTarget, with_timeout};
-use crate::cluster::observe::AccountObjects;
 use crate::cluster::owned_kind::OwnedKind;
+use crate::cluster::owned_objects::AccountObjects;
 use crate::cluster::workload::{self, Owner};
 use crate::plan::{AccountPlan, AssignmentChange, Key, Now, Workload};
 

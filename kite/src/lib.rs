@@ -13,6 +13,7 @@ pub mod command;
 pub mod endpoint;
 pub mod frame;
 pub mod instruments;
+pub mod ist;
 pub mod limits;
 pub mod mode;
 pub mod packet;

@@ -158,10 +158,7 @@ impl Universe {
 /// The Indian date at a Unix time.
 #[must_use]
 pub fn indian_date(unix: i64) -> Option<Date> {
-    const INDIA: i64 = 5 * 3600 + 1800;
-    jiff::Timestamp::from_second(unix + INDIA)
-        .ok()
-        .map(|shifted| jiff::tz::Offset::UTC.to_datetime(shifted).date())
+    jiff::Timestamp::from_second(unix).ok().map(kite::ist::date)
 }
 
 impl From<Right> for InstrumentType {

@@ -1,18 +1,14 @@
 //! When Kite makes all access tokens worthless: once a day, in the early morning of India.
 //!
-//! Owns the date arithmetic. Pure.
+//! Owns when the next one is due. Pure.
 
 use jiff::civil::Time;
-
-/// India is 5:30 h ahead of UTC, all year.
-const IST_OFFSET: i64 = 19_800;
-
-const DAY: i64 = 86_400;
+use kite::ist;
 
 /// The same time of every day.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DailyFlush {
-    /// Seconds after midnight UTC.
+    /// Seconds after midnight in India.
     second: i64,
     /// The next one, Unix seconds.
     next: i64,
@@ -21,9 +17,8 @@ pub(super) struct DailyFlush {
 impl DailyFlush {
     /// At this time of day in India, first after `now` in Unix seconds.
     pub(super) fn new(time: Time, now: i64) -> Self {
-        let seconds = i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60;
-        let second = seconds - IST_OFFSET;
-        let next = next_after(second, now);
+        let second = i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60;
+        let next = ist::next_at(second, now);
         Self { second, next }
     }
 
@@ -31,14 +26,10 @@ impl DailyFlush {
     pub(super) fn is_due(&mut self, now: i64) -> bool {
         let due = now >= self.next;
         if due {
-            self.next = next_after(self.second, now);
+            self.next = ist::next_at(self.second, now);
         }
         due
     }
-}
-
-fn next_after(second: i64, now: i64) -> i64 {
-    now + DAY - (now - second).rem_euclid(DAY)
 }
 
 #[cfg(test)]

@@ -166,9 +166,12 @@ fn fresh_token() -> String {
 
 /// As Kite writes login times: Indian, without a zone.
 fn indian_time(unix: i64) -> String {
-    const INDIA: i64 = 5 * 3600 + 1800;
-    jiff::Timestamp::from_second(unix + INDIA)
-        .map(|shifted| shifted.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    jiff::Timestamp::from_second(unix)
+        .map(|time| {
+            kite::ist::civil(time)
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        })
         .unwrap_or_default()
 }
 

@@ -2,15 +2,10 @@
 
 use std::time::Instant;
 
-use kite::Mode;
+use kite::{Mode, ist};
 
 /// An exchange time that is older than this against the receive time does not date the tick.
 const OLDEST_EXCHANGE_TIME: i64 = 5;
-
-/// India Standard Time is 5:30 h ahead of UTC, all year.
-const IST_OFFSET: i64 = 19_800;
-
-const DAY: i64 = 86_400;
 
 const MICROS: i64 = 1_000_000;
 
@@ -38,7 +33,7 @@ pub(crate) fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: 
 /// with it shows a session that is over.
 #[must_use]
 pub(crate) fn is_of_another_day(exchange_time: i64, received_us: i64) -> bool {
-    ist_day(exchange_time) != ist_day(received_us.div_euclid(MICROS))
+    ist::day(exchange_time) != ist::day(received_us.div_euclid(MICROS))
 }
 
 /// Which first packets a token still owes: one after a subscribe, in whatever mode, and one in the
@@ -78,10 +73,6 @@ impl FirstPackets {
         self.changed &= !arrived;
         first
     }
-}
-
-fn ist_day(seconds: i64) -> i64 {
-    (seconds + IST_OFFSET).div_euclid(DAY)
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use contract::Assignment;
 use jiff::civil::Date;
-use jiff::tz::Offset;
 
 use super::account::AccountInput;
 use super::memory::SuspectLists;
@@ -22,9 +21,6 @@ const FEWEST: usize = 20;
 
 /// A list that goes on lacking them is believed after this long.
 const LONGEST_SUSPICION: Duration = Duration::from_secs(60 * 60);
-
-/// India Standard Time is 5:30 h ahead of UTC, all year.
-const IST_SECONDS: i32 = 19_800;
 
 /// How many instruments of an assignment a list lacks, and how many there are in all.
 pub(crate) type Lacking = (usize, usize);
@@ -64,10 +60,7 @@ fn suspects(
     kept: &mut Kept<Lacking>,
     now: Now,
 ) -> BTreeMap<String, String> {
-    let today = Offset::from_seconds(IST_SECONDS)
-        .unwrap_or(Offset::UTC)
-        .to_datetime(now.wall)
-        .date();
+    let today = kite::ist::date(now.wall);
     let mut counts: BTreeMap<&str, Lacking> = BTreeMap::new();
     for account in accounts {
         let (Ok(spec), Some(base), Some(Table::Loaded(table))) =

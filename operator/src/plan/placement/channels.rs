@@ -22,7 +22,7 @@ pub(crate) struct ChannelRegister {
     slugs: FxHashMap<(TargetId, String), String>,
 }
 
-/// The channels of one set, by [`crate::plan::selection::RouteIx`]: nothing where an older set keeps
+/// The channels of one set, by the position of a route: nothing where an older set keeps
 /// it from one.
 #[derive(Debug, Default)]
 pub(crate) struct SetChannels {

@@ -209,7 +209,7 @@ fn order_does_not_matter(pass: &Pass<'_>) -> Result<(), String> {
     })
 }
 
-fn lying_there<'a>(observed: &'a Observed, key: &Key) -> Option<&'a Assignment> {
+pub(super) fn lying_there<'a>(observed: &'a Observed, key: &Key) -> Option<&'a Assignment> {
     let mut accounts = observed.accounts.iter();
     let account = accounts.find(|account| account.object.meta.key == *key)?;
     match &account.assignment {

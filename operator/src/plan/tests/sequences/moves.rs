@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::Assignment;
-use crds::condition::{ConditionType, Reason};
+use crds::condition::{ConditionType, Reason, State};
 use kite::Token;
 
 use super::Pass;
+use super::invariants::lying_there;
 use crate::plan::*;
 
 /// Which accounts stream a token for a set, both in the set's namespace.
 type Places<'a> = BTreeMap<(&'a str, &'a str, Token), BTreeSet<&'a Key>>;
 
 /// Nothing of a set that did not change leaves an account that did not change either for another
-/// one, unless that account streams nothing any more or an older set has its channel.
+/// one, unless that account streams nothing any more, an older set has its channel, or the other one
+/// was found to have it.
 pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
     for (set, token, from) in moved(pass) {
         let Some(account) = find(pass.plan, from) else {
@@ -23,7 +25,9 @@ pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
             continue;
         };
         let same = account_is_same(pass, from, old) && set_is_same(pass, &set);
-        if same && !streams_nothing(account) && !is_taken(pass, from, token, old, new) {
+        let elsewhere =
+            is_taken(pass, from, token, old, new) || is_found(pass, from, &set.name, token);
+        if same && !streams_nothing(account) && !elsewhere {
             return Err(format!("{token:?} of {set} moves away from {from}"));
         }
     }
@@ -106,13 +110,25 @@ fn account_is_same(pass: &Pass<'_>, key: &Key, decided: &Assignment) -> bool {
     old == new && observed.settings == pass.observed.settings && known
 }
 
+/// Whether the set is as it was, and what it had was placed: what it had while it could not be
+/// asked may be where it could not go.
 fn set_is_same(pass: &Pass<'_>, key: &Key) -> bool {
     let seen = |observed: &Observed| {
         let set = observed.sets.iter().find(|set| set.meta.key == *key)?;
         Some((set.meta.clone(), set.spec.clone()))
     };
-    let before = pass.before.and_then(|(observed, _)| seen(observed));
-    before.is_some() && before == seen(pass.observed)
+    let Some((observed, plan)) = pass.before else {
+        return false;
+    };
+    let asked = plan.sets.iter().any(|set| {
+        let mut conditions = set.status.conditions.iter();
+        set.key == *key
+            && conditions.any(|condition| {
+                condition.type_ == ConditionType::Scheduled.as_str()
+                    && condition.status != State::Unknown.as_str()
+            })
+    });
+    asked && seen(observed).is_some() && seen(observed) == seen(pass.observed)
 }
 
 /// Whether nothing may be streamed by the account.
@@ -125,13 +141,37 @@ fn streams_nothing(account: &AccountPlan) -> bool {
     ready.is_some_and(|ready| off.iter().any(|reason| reason.as_str() == ready.reason))
 }
 
-/// Whether another account publishes the token where the account did.
+/// Whether another account publishes the token where the account did: as planned, or as found where
+/// nothing may be changed.
 fn is_taken(pass: &Pass<'_>, from: &Key, token: Token, old: &Assignment, new: &Assignment) -> bool {
     let had = channels(old, token);
     let others = pass.plan.accounts.iter().filter(|other| other.key != *from);
-    let mut others = others.filter_map(|other| other.assignment.assignment());
-    others
-        .any(|other| other.redis_url == new.redis_url && !channels(other, token).is_disjoint(&had))
+    let mut others = others.flat_map(|other| match other.assignment.assignment() {
+        Some(planned) => [Some(&**planned), None],
+        None => [
+            lying_there(pass.observed, &other.key),
+            before(pass, &other.key),
+        ],
+    });
+    others.any(|other| {
+        other.is_some_and(|other| {
+            other.redis_url == new.redis_url && !channels(other, token).is_disjoint(&had)
+        })
+    })
+}
+
+/// Whether another account of the namespace was found to stream the token for the set already.
+fn is_found(pass: &Pass<'_>, from: &Key, set: &str, token: Token) -> bool {
+    let others = pass.plan.accounts.iter().map(|account| &account.key);
+    let mut others = others.filter(|other| *other != from && other.namespace == from.namespace);
+    others.any(|other| {
+        lying_there(pass.observed, other).is_some_and(|there| {
+            let mut rows = there.instruments.iter();
+            let row = rows.find(|row| row.token == token);
+            let of = |at: &u16| there.sets[usize::from(*at)] == set;
+            row.is_some_and(|row| row.sets.iter().any(of))
+        })
+    })
 }
 
 fn channels(assignment: &Assignment, token: Token) -> BTreeSet<&str> {

@@ -123,6 +123,8 @@ impl ChannelRegister {
         found
     }
 
+    /// Takes a channel for a set at all of its targets, or at none: what an older set keeps it from at
+    /// one must not keep a younger set from it at another.
     fn precedence(
         &mut self,
         route: &ChannelRoute,
@@ -134,7 +136,11 @@ impl ChannelRegister {
             if let Some(slug) = &route.slug {
                 self.check_slug(*target, slug)?;
             }
-            if *self.mock.entry((*target, channel)).or_insert(mock) != mock {
+            if self
+                .mock
+                .get(&(*target, channel))
+                .is_some_and(|it| *it != mock)
+            {
                 return Err(format!(
                     "{} carries {} ticks of an older set: set another publish.channelPrefix or redis.url",
                     route.channel,
@@ -142,10 +148,17 @@ impl ChannelRegister {
                 ));
             }
         }
+        for target in targets {
+            if let Some(Slug { slug, underlying }) = &route.slug {
+                let slug = (*target, slug.clone());
+                self.slugs.entry(slug).or_insert_with(|| underlying.clone());
+            }
+            self.mock.entry((*target, channel)).or_insert(mock);
+        }
         Ok(())
     }
 
-    fn check_slug(&mut self, target: TargetId, slug: &Slug) -> Result<(), String> {
+    fn check_slug(&self, target: TargetId, slug: &Slug) -> Result<(), String> {
         let Slug {
             slug,
             underlying: symbol,
@@ -155,16 +168,12 @@ impl ChannelRegister {
                 "{symbol} has no letter or digit to name a channel: set publish.channelPrefix"
             ));
         }
-        let first = self
-            .slugs
-            .entry((target, slug.clone()))
-            .or_insert_with(|| symbol.clone());
-        if first == symbol {
-            return Ok(());
+        match self.slugs.get(&(target, slug.clone())) {
+            Some(first) if first != symbol => Err(format!(
+                "{symbol} and {first} would both be on ticker:{slug}: set publish.channelPrefix"
+            )),
+            Some(_) | None => Ok(()),
         }
-        Err(format!(
-            "{symbol} and {first} would both be on ticker:{slug}: set publish.channelPrefix"
-        ))
     }
 }
 

@@ -13,9 +13,16 @@ use crate::plan::*;
 /// Who publishes a token on a channel of a Redis.
 type Publishers<'a> = BTreeMap<(&'a str, &'a str, Token), BTreeSet<&'a Key>>;
 
+/// Sequences in which something did not hold once.
+const MENDED: [u64; 1] = [
+    // A slug that was refused at one Redis stayed reserved at another, until a later pass saw the
+    // two in the other order.
+    65_007,
+];
+
 #[test]
 fn every_plan_of_a_sequence_is_sound() {
-    for seed in 0..cases(60) {
+    for seed in MENDED.into_iter().chain(0..cases(60)) {
         let mut number = 0;
         play(seed, |pass| {
             number += 1;

@@ -20,6 +20,14 @@ async fn make_demo_shows_ticks_and_ends_whole() -> Result<()> {
         .arg("demo")
         .current_dir(root)
         .env_remove("REDIS_URL");
+    // A shell has none of these. Build scripts depend on them, so that with them the demo would link
+    // the programs again which other tests are starting.
+    for (name, _) in std::env::vars_os() {
+        let cargo = name.to_str().is_some_and(is_set_by_cargo);
+        if cargo {
+            command.env_remove(name);
+        }
+    }
     // Its own state, so that a demo of the user's is not in the way.
     command
         .env("STATE_DIR", folder.path().join("state"))
@@ -73,6 +81,17 @@ async fn make_demo_shows_ticks_and_ends_whole() -> Result<()> {
     })
     .await;
     Ok(())
+}
+
+/// Whether cargo sets the variable for the tests that it runs.
+fn is_set_by_cargo(name: &str) -> bool {
+    let prefixes = [
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+    ];
+    name == "CARGO_PRIMARY_PACKAGE" || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Ends a process group however the test ends.

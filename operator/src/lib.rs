@@ -10,4 +10,5 @@ pub mod instruments;
 mod key_fingerprint;
 pub mod local;
 pub mod plan;
+mod poll_schedule;
 pub mod scrape;

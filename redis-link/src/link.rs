@@ -18,7 +18,7 @@ use super::error::{HandshakeError, LinkError};
 use super::handshake::{Established, establish};
 use super::probe::{Probe, SILENT_AFTER};
 use super::resp::Replies;
-use super::retry::retry_delay;
+use super::retry::RETRY;
 use super::send_queue::{CommandKind, SendQueue};
 use super::stream::LinkStream;
 use super::target::Single;
@@ -289,7 +289,7 @@ impl Link {
             self.failures = 0;
         }
         self.failures = self.failures.saturating_add(1);
-        let wait = retry_delay(self.failures, self.jitter.f64());
+        let wait = RETRY.delay(self.failures, self.jitter.f64());
         self.state = LinkState::Disconnected {
             until: Some(now + wait),
         };

@@ -1,4 +1,4 @@
-//! The shell every binary wears: TLS, logs, signals, the clock, the accept loop, probes, metrics,
+//! The shell every binary wears: TLS, logs, signals, the clock, the back-off, the accept loop, probes, metrics,
 //! task supervision, folders that can be written to and the last words before exit.
 //!
 //! It must not know what the binary does: nothing here speaks of a market, a cluster or a store.
@@ -6,6 +6,7 @@
 //! The order in a `main`: [`tls::install`], [`telemetry::init`], a [`signal::Shutdown`], the tasks in
 //! [`tasks::Tasks`], and [`exit::report`] for what ended them.
 
+pub mod backoff;
 pub mod clock;
 pub mod exit;
 pub mod folder;

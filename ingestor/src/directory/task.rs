@@ -23,7 +23,7 @@ use crate::events::EventCounts;
 use crate::events::event::Event;
 use crate::events::publish::{publish_event, publish_message};
 use redis_link::access::Access;
-use redis_link::retry::retry_delay;
+use redis_link::retry::RETRY;
 
 /// The listener of subscriptions starts a backfill for each: they come this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
@@ -109,7 +109,7 @@ impl DirectoryTask {
                 Err(error) => {
                     failures += 1;
                     self.complain(&error);
-                    let wait = retry_delay(failures, jitter.f64());
+                    let wait = RETRY.delay(failures, jitter.f64());
                     tokio::select! {
                         () = shutdown.cancelled() => return,
                         () = tokio::time::sleep(wait) => {}

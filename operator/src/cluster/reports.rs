@@ -15,25 +15,24 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::{Key, Scrape};
-use crate::scrape::{ScrapeError, Scraper};
+use crate::poll_schedule::{Intervals, PollLimits, PollSchedule, sleep_until};
+use crate::scrape::{ScrapeError, Scraper, TIMEOUT};
 
-/// How often a pod is asked while nothing is expected of it.
-const IDLE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a pod is asked.
+const INTERVALS: Intervals = Intervals {
+    expecting: Duration::from_millis(200),
+    active: Duration::from_secs(1),
+    idle: Duration::from_secs(5),
+};
 
-/// How often for a while after its state has changed: more is about to.
-const ACTIVE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long a change counts as recent.
-const ACTIVE_FOR: Duration = Duration::from_secs(10);
-
-/// How often while the next answer is waited for.
-const EXPECTING_INTERVAL: Duration = Duration::from_millis(200);
+const LIMITS: PollLimits = PollLimits {
+    in_flight: 16,
+    longest: TIMEOUT.saturating_mul(2),
+    jitter: 0.1,
+};
 
 /// That a newest tick gets as old as this, or is followed by another then, is news.
 const STALE_MS: u64 = crds::set::STALE_AFTER.as_millis() as u64;
-
-/// Requests at a time.
-const IN_FLIGHT: usize = 16;
 
 /// A pod to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,14 +110,8 @@ impl Reports {
     }
 
     fn interval(&self, key: &Key, target: &ScrapeTarget, now: Instant) -> Duration {
-        if target.expecting {
-            return EXPECTING_INTERVAL;
-        }
         let changed = self.answers().get(key).and_then(|answer| answer.changed);
-        match changed {
-            Some(at) if now.saturating_duration_since(at) < ACTIVE_FOR => ACTIVE_INTERVAL,
-            _ => IDLE_INTERVAL,
-        }
+        INTERVALS.at(target.expecting, changed, now)
     }
 
     fn answers(&self) -> MutexGuard<'_, BTreeMap<Key, LatestScrape>> {
@@ -185,27 +178,17 @@ impl ReportPoller {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut targets_changed = self.reports.targets.subscribe();
         let mut running = JoinSet::new();
-        // By account: when it was last asked (`None` while it is being asked), and its jitter.
-        let mut asked: BTreeMap<Key, (Option<Instant>, f64)> = BTreeMap::new();
+        let mut schedule = PollSchedule::new(LIMITS);
         loop {
             let targets = targets_changed.borrow_and_update().clone();
             self.reports.retain(&targets);
             let now = self.clock.now();
-            let mut next = None;
-            for (key, target) in &targets {
-                let due = match asked.get(key) {
-                    Some((None, _)) => continue,
-                    Some((Some(at), jitter)) => {
-                        *at + self.reports.interval(key, target, now).mul_f64(*jitter)
-                    }
-                    None => now,
-                };
-                if due > now || running.len() >= IN_FLIGHT {
-                    next = next.map_or(Some(due), |next: Instant| Some(next.min(due)));
-                    continue;
-                }
-                asked.insert(key.clone(), (None, 0.9 + fastrand::f64() / 5.0));
-                let (key, target, scraper) = (key.clone(), target.clone(), self.scraper.clone());
+            let interval = |(key, target): (&Key, &ScrapeTarget)| {
+                (key.clone(), self.reports.interval(key, target, now))
+            };
+            let (due, next) = schedule.start_due(&targets.iter().map(interval).collect(), now);
+            for key in due {
+                let (target, scraper) = (targets[&key].clone(), self.scraper.clone());
                 running.spawn(async move {
                     let result = scraper.report(target.address).await;
                     (key, target, result)
@@ -216,13 +199,10 @@ impl ReportPoller {
                 changed = targets_changed.changed() => if changed.is_err() { return },
                 Some(Ok((key, target, result))) = running.join_next() => {
                     let now = self.clock.now();
-                    if let Some(asked) = asked.get_mut(&key) {
-                        asked.0 = Some(now);
-                    }
-                    asked.retain(|key, _| targets.contains_key(key));
+                    schedule.ended(&key, now, fastrand::f64());
                     self.finish(&key, &target, result, now);
                 }
-                () = sleep_until(next), if next.is_some() && running.len() < IN_FLIGHT => {}
+                () = sleep_until(next), if next.is_some() => {}
             }
         }
     }
@@ -248,13 +228,6 @@ impl ReportPoller {
         if current && self.reports.record(key, target, result, now) {
             self.dirty.notify_one();
         }
-    }
-}
-
-async fn sleep_until(next: Option<Instant>) {
-    match next {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -325,14 +298,10 @@ mod tests {
     fn a_pod_is_asked_more_often_while_something_is_going_on() {
         let now = Clock::system().now();
         let (reports, key, mut target) = (Reports::default(), Key::new("n", "a"), target("u"));
-        assert_eq!(reports.interval(&key, &target, now), IDLE_INTERVAL);
+        assert_eq!(reports.interval(&key, &target, now), INTERVALS.idle);
         reports.record(&key, &target, Ok(report(7, 1)), now);
-        assert_eq!(reports.interval(&key, &target, now), ACTIVE_INTERVAL);
-        assert_eq!(
-            reports.interval(&key, &target, now + ACTIVE_FOR),
-            IDLE_INTERVAL
-        );
+        assert_eq!(reports.interval(&key, &target, now), INTERVALS.active);
         target.expecting = true;
-        assert_eq!(reports.interval(&key, &target, now), EXPECTING_INTERVAL);
+        assert_eq!(reports.interval(&key, &target, now), INTERVALS.expecting);
     }
 }

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The wait after the first failure.
-const FIRST: Duration = Duration::from_millis(500);
+use service::backoff::Backoff;
 
-/// The longest wait, before jitter.
-const LONGEST: Duration = Duration::from_secs(60);
+/// Between the tries of one object.
+const WAITS: Backoff =
+    Backoff::new(Duration::from_millis(500), Duration::from_secs(60)).with_jitter(0.75, 1.25);
 
 /// The failures of every object that has any.
 #[derive(Clone, Debug)]
@@ -39,18 +39,15 @@ impl<K: Ord> Retries<K> {
             .is_none_or(|failed| failed.until <= now)
     }
 
-    /// Notes a failure at `now` and says the how many-eth in a row it is. `jitter`, from 0 to 1,
+    /// Notes a failure at `now` and returns the number of failures in a row. `random`, from 0 to 1,
     /// spreads objects that failed together.
-    pub(crate) fn failed(&mut self, object: K, now: Instant, jitter: f64) -> u32 {
+    pub(crate) fn failed(&mut self, object: K, now: Instant, random: f64) -> u32 {
         let failed = self.failed.entry(object).or_insert(Failed {
             attempts: 0,
             until: now,
         });
-        let wait = FIRST
-            .saturating_mul(1 << failed.attempts.min(16))
-            .min(LONGEST);
         failed.attempts = failed.attempts.saturating_add(1);
-        failed.until = now + wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0);
+        failed.until = now + WAITS.delay(failed.attempts, random);
         failed.attempts
     }
 

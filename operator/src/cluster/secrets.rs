@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crds::names::SECRET_API_KEY;
 use k8s_openapi::api::core::v1 as core;
@@ -20,6 +20,7 @@ use zeroize::Zeroize;
 use super::api_error::ApiError;
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{Key, Secret};
+use crate::poll_schedule::{PollLimits, PollSchedule, sleep_until};
 
 /// How often each Secret is looked at, before jitter.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -27,8 +28,11 @@ const INTERVAL: Duration = Duration::from_secs(3);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Requests at a time.
-const IN_FLIGHT: usize = 8;
+const LIMITS: PollLimits = PollLimits {
+    in_flight: 8,
+    longest: TIMEOUT.saturating_add(INTERVAL),
+    jitter: 0.2,
+};
 
 /// The Secrets that accounts refer to.
 #[derive(Debug, Default)]
@@ -105,30 +109,24 @@ impl SecretPoller {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
         let mut referenced = this.secrets.referenced.subscribe();
-        let mut due: BTreeMap<Key, Instant> = BTreeMap::new();
+        let mut schedule = PollSchedule::new(LIMITS);
         let mut running = JoinSet::new();
         loop {
             let keys = referenced.borrow_and_update().clone();
             this.secrets.retain(&keys);
-            due.retain(|key, _| keys.contains(key));
-            let now = this.clock.now();
-            for key in &keys {
-                let at = due.entry(key.clone()).or_insert(now);
-                if *at <= now && running.len() < IN_FLIGHT {
-                    *at = now + TIMEOUT + INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4);
-                    let (this, key) = (Arc::clone(&this), key.clone());
-                    running.spawn(async move { this.poll(key).await });
-                }
+            let targets = keys.into_iter().map(|key| (key, INTERVAL)).collect();
+            let (due, next) = schedule.start_due(&targets, this.clock.now());
+            for key in due {
+                let this = Arc::clone(&this);
+                running.spawn(async move { this.poll(key).await });
             }
-            let next = due.values().filter(|at| **at > now).min().copied();
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = referenced.changed() => if changed.is_err() { return },
-                Some(Ok(key)) = running.join_next(), if !running.is_empty() => {
-                    let wait = INTERVAL.mul_f64(0.8 + fastrand::f64() * 0.4);
-                    due.insert(key, this.clock.now() + wait);
+                Some(Ok(key)) = running.join_next() => {
+                    schedule.ended(&key, this.clock.now(), fastrand::f64());
                 }
-                () = tokio::time::sleep_until(next.unwrap_or(now + INTERVAL).into()) => {}
+                () = sleep_until(next), if next.is_some() => {}
             }
         }
     }

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use kube::runtime::utils;
+use service::backoff::Backoff;
 
-/// The wait after the first failure; each further one doubles it.
-const FIRST: Duration = Duration::from_millis(500);
-
-/// The longest. After an outage two of them pass before the cluster is seen again: the first try
+/// After an outage two of the longest waits pass before the cluster is seen again: the first try
 /// finds that what was seen last is too old to go on from.
-const CAP: Duration = Duration::from_secs(5);
+const WAITS: Backoff =
+    Backoff::new(Duration::from_millis(500), Duration::from_secs(5)).with_jitter(0.75, 1.0);
 
 /// The waits between the tries of one watch.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,10 +24,8 @@ impl Iterator for WatchBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let wait = FIRST.saturating_mul(1 << self.failures.min(16)).min(CAP);
         self.failures = self.failures.saturating_add(1);
-        // Watches that failed together do not come back together.
-        Some(wait.mul_f64(0.75 + fastrand::f64() / 4.0))
+        Some(WAITS.delay(self.failures, fastrand::f64()))
     }
 }
 
@@ -84,7 +81,7 @@ mod tests {
             assert!((full * 3 / 4..=full).contains(&wait), "{wait} of {full}");
         }
         backoff.reset();
-        assert!(backoff.next().unwrap() <= FIRST);
+        assert!(backoff.next().unwrap().as_millis() <= 500);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,38 +2,34 @@
 
 use std::time::Duration;
 
+use service::backoff::Backoff;
+
 /// Between good fetches: Kite makes one dump per trading day.
 pub const REFRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A dump that lacks what streams is fetched again after this long.
 pub const REFETCH_SUSPECT_AFTER: Duration = Duration::from_secs(60);
 
-/// Between attempts at most while there is no table: nothing new can be placed meanwhile.
-const LONGEST_WITHOUT_TABLE: Duration = Duration::from_secs(60);
-
-/// Between attempts at most while an older table serves.
-const LONGEST_WITH_TABLE: Duration = Duration::from_secs(15 * 60);
-
-/// The first wait after a failure; each further failure doubles it.
+/// The first wait after a failure.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// While there is no table: nothing new can be placed meanwhile.
+const WITHOUT_TABLE: Backoff =
+    Backoff::new(FIRST_WAIT, Duration::from_secs(60)).with_jitter(0.75, 1.0);
+
+/// While an older table serves.
+const WITH_TABLE: Backoff =
+    Backoff::new(FIRST_WAIT, Duration::from_secs(15 * 60)).with_jitter(0.75, 1.0);
 
 /// A dump that lost more than this share of its rows, in percent, is taken for a broken one.
 const LARGEST_LOSS_PERCENT: usize = 30;
 
-/// How long to wait after `failures` failures in a row, at least one. `jitter` between 0 and 1 takes
-/// up to a quarter off, so that operators which failed together do not return together.
+/// How long to wait after `failures` failures in a row, at least one. `random` is from 0 to 1, so that
+/// operators which failed together do not return together.
 #[must_use]
-pub fn wait_after_failure(failures: u32, has_table: bool, jitter: f64) -> Duration {
-    let longest = if has_table {
-        LONGEST_WITH_TABLE
-    } else {
-        LONGEST_WITHOUT_TABLE
-    };
-    let doubled = 1_u32
-        .checked_shl(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
-    let wait = FIRST_WAIT.saturating_mul(doubled).min(longest);
-    wait.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 4.0)
+pub fn wait_after_failure(failures: u32, has_table: bool, random: f64) -> Duration {
+    let backoff = if has_table { WITH_TABLE } else { WITHOUT_TABLE };
+    backoff.delay(failures, random)
 }
 
 /// A dump that is not accepted; the last good one stays.
@@ -79,15 +75,11 @@ mod tests {
     #[test]
     fn waits_double_up_to_a_limit() {
         let waits = |has_table| {
-            [1, 3, 5, 9, u32::MAX].map(|n| wait_after_failure(n, has_table, 0.0).as_millis())
+            [1, 3, 5, 9, u32::MAX].map(|n| wait_after_failure(n, has_table, 1.0).as_millis())
         };
         assert_eq!(waits(false), [250, 1_000, 4_000, 60_000, 60_000]);
         assert_eq!(waits(true), [250, 1_000, 4_000, 64_000, 900_000]);
-        assert_eq!(wait_after_failure(5, false, 1.0), Duration::from_secs(3));
-        assert_eq!(
-            wait_after_failure(1, false, f64::INFINITY).as_micros(),
-            187_500
-        );
+        assert_eq!(wait_after_failure(5, false, 0.0), Duration::from_secs(3));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use service::backoff::Backoff;
 use service::text::{LONGEST_REASON, printable};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -18,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a child may take to close its sockets before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between the starts of a child that keeps ending.
+const RESTARTS: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// A child that lived this long is started again at once.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
@@ -89,20 +93,20 @@ impl Supervised {
     }
 }
 
-/// The wait before the `attempt`th start in a row (the first is 0).
-fn restart_delay(attempt: u32) -> Duration {
-    match attempt {
+/// The wait after the `failures`th end in a row of a child that was not stable.
+fn restart_delay(failures: u32) -> Duration {
+    match failures {
         0 => Duration::ZERO,
-        _ => Duration::from_millis(250 << (attempt - 1).min(6)).min(Duration::from_secs(10)),
+        _ => RESTARTS.delay(failures, 0.0),
     }
 }
 
 async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: CancellationToken) {
-    let mut attempt = 0;
+    let mut failures = 0;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(restart_delay(attempt)) => {}
+            () = tokio::time::sleep(restart_delay(failures)) => {}
         }
         let started = tokio::time::Instant::now();
         let trouble = match start(&spec).await {
@@ -131,10 +135,10 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
             pid: None,
             trouble: Some(trouble),
         });
-        attempt = if started.elapsed() >= STABLE_AFTER {
+        failures = if started.elapsed() >= STABLE_AFTER {
             0
         } else {
-            attempt.saturating_add(1)
+            failures.saturating_add(1)
         };
     }
 }
@@ -255,7 +259,7 @@ mod tests {
     #[test]
     fn a_child_that_keeps_dying_is_started_ever_more_rarely() {
         let waits: Vec<u128> = (0..9)
-            .map(|attempt| restart_delay(attempt).as_millis())
+            .map(|failures| restart_delay(failures).as_millis())
             .collect();
         assert_eq!(
             waits,

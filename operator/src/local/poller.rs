@@ -15,13 +15,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::child::ChildState;
 use crate::plan::{Process, Scrape};
+use crate::poll_schedule::Intervals;
 use crate::scrape::Scraper;
 
-/// How often while the next report is waited for.
-const EXPECTING_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How often otherwise.
-const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a process is asked. There are few, and they are near.
+const INTERVALS: Intervals = Intervals {
+    expecting: Duration::from_millis(100),
+    active: Duration::from_secs(1),
+    idle: Duration::from_secs(1),
+};
 
 /// What was learnt of an account's process.
 #[derive(Debug)]
@@ -71,11 +73,8 @@ impl Poller {
             if self.results.send(result).await.is_err() {
                 return;
             }
-            let interval = if ready && !*self.expected.borrow_and_update() {
-                IDLE_INTERVAL
-            } else {
-                EXPECTING_INTERVAL
-            };
+            let expecting = *self.expected.borrow_and_update() || !ready;
+            let interval = INTERVALS.at(expecting, None, clock.now());
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = self.child.changed() => {}

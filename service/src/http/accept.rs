@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+use crate::backoff::Backoff;
+
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
 
 #[derive(Debug)]
 pub(super) struct Acceptor {
@@ -33,8 +34,8 @@ impl Acceptor {
                     return accepted;
                 }
                 Err(error) => {
-                    let pause = pause_after(&error, self.failures);
                     self.failures = self.failures.saturating_add(1);
+                    let pause = pause_after(&error, self.failures);
                     if !pause.is_zero() {
                         tracing::warn!(%error, ?pause, "cannot accept connections");
                         tokio::time::sleep(pause).await;
@@ -52,9 +53,7 @@ fn pause_after(error: &Error, failures: u32) -> Duration {
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {
             Duration::ZERO
         }
-        _ => FIRST_PAUSE
-            .saturating_mul(1 << failures.min(16))
-            .min(LONGEST_PAUSE),
+        _ => PAUSES.delay(failures, 0.0),
     }
 }
 
@@ -66,7 +65,7 @@ mod tests {
     fn pauses_grow_to_a_second_and_departed_clients_cost_none() {
         // EMFILE is 24 on Linux.
         let exhausted = Error::from_raw_os_error(24);
-        let pauses = [0, 1, 6, 7, u32::MAX].map(|n| pause_after(&exhausted, n).as_millis());
+        let pauses = [1, 2, 7, 8, u32::MAX].map(|n| pause_after(&exhausted, n).as_millis());
         assert_eq!(pauses, [10, 20, 640, 1_000, 1_000]);
         let gone = Error::from(ErrorKind::ConnectionAborted);
         assert_eq!(pause_after(&gone, 9), Duration::ZERO);

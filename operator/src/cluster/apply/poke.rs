@@ -9,15 +9,13 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
 use serde_json::json;
+use service::backoff::Backoff;
 
 use super::{Applier, ApplyError, with_timeout};
 use crate::plan::{Key, Now, Plan};
 
-/// A pod that has not acknowledged is poked again after this, then after twice as long each time.
-const FIRST_REPEAT: Duration = Duration::from_secs(5);
-
-/// It is never left alone for longer.
-const REPEAT_CAP: Duration = Duration::from_secs(80);
+/// Between the pokes of a pod that has not acknowledged.
+const REPEATS: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(80));
 
 /// The last change of a pod's annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +66,7 @@ fn poke_action(
 impl Poke {
     /// When it is repeated, if nothing comes of it.
     fn repeat_at(&self) -> Instant {
-        let factor = 1_u32.checked_shl(self.repeats).unwrap_or(u32::MAX);
-        self.at + FIRST_REPEAT.saturating_mul(factor).min(REPEAT_CAP)
+        self.at + REPEATS.delay(self.repeats.saturating_add(1), 0.0)
     }
 
     /// A repetition has to be a change too.

@@ -1,6 +1,6 @@
 //! What the operator or its pods lose for a while, and what may not change meanwhile.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -138,6 +138,18 @@ fn generation(config_map: &Value) -> Result<u64> {
     Ok(sealed.open()?.generation)
 }
 
+/// Takes ticks until then, and some in any case; returns how many.
+async fn stream_until(ticks: &Ticks, clock: &Clock, end: Instant) -> usize {
+    let mut counted = 0;
+    loop {
+        ticks.next(100).await;
+        counted += 100;
+        if clock.now() >= end {
+            return counted;
+        }
+    }
+}
+
 /// Without an API server everything streams on, and a container that dies comes back.
 pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String> {
     let (pod, restarted) = stage.pod().await?;
@@ -145,15 +157,12 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
         return Ok("an API server that is away: not tried, it is not ours to stop".to_owned());
     };
     let clock = Clock::system();
-    let (start, sockets) = (clock.now(), stage.sockets().await?);
+    let sockets = stage.sockets().await?;
+    let start = clock.now();
     let outage = std::env::var_os("OUTAGE_SECONDS").and_then(|text| text.to_str()?.parse().ok());
     let outage = outage.map_or(OUTAGE, Duration::from_secs);
     ticks.clear();
-    let mut counted = 0;
-    while clock.now().saturating_duration_since(start) < outage / 2 {
-        counted += 100;
-        ticks.next(100).await;
-    }
+    let counted = stream_until(ticks, &clock, start + outage / 2).await;
     ensure!(
         stage.sockets().await? == sockets,
         "a socket was opened anew"
@@ -171,9 +180,7 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
         }
     })
     .await;
-    while clock.now().saturating_duration_since(start) < outage {
-        ticks.next(100).await;
-    }
+    let later = stream_until(ticks, &clock, start + outage).await;
     stage.cluster().component("kube-apiserver", "start").await?;
     // These would watch again only when their own back-off is over, in a minute or so.
     for component in ["kubelet", "kube-controller-manager"] {
@@ -193,7 +200,7 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
     stage.wait_ready("iset", "small").await?;
     stage.wait_ready("iset", "big").await?;
     Ok(format!(
-        "an API server that was away for {} s: {counted} ticks and more without a gap, a killed container came back meanwhile",
+        "an API server that was away for {} s: {counted} ticks without a gap, then a killed container came back and {later} more came",
         outage.as_secs()
     ))
 }

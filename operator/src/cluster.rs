@@ -5,6 +5,7 @@
 
 mod api_error;
 mod apply;
+mod fingerprint;
 mod metrics;
 mod name_ownership;
 mod observe;

@@ -37,7 +37,7 @@ use self::ingestor_binary::find_ingestor;
 use self::poller::PollResult;
 use self::printer::Printer;
 use self::state::StateFolder;
-use self::table::{AccountRow, SetRow};
+use self::table::Row;
 use self::watcher::watch_folder;
 use crate::instruments::refresher::TablesByOrigin;
 use crate::instruments::{TableRefresher, fetch};
@@ -257,52 +257,41 @@ impl Run {
         if !self.assignments_applied || !self.host.is_complete() {
             return false;
         }
-        let ready =
-            |conditions: &[_]| table::ready(conditions).is_some_and(|it| it.status == "True");
-        let mut accounts = self.host.accounts().peekable();
+        let ready = |conditions: Option<&[_]>| {
+            let ready = conditions.and_then(table::ready);
+            ready.is_some_and(|it| it.status == "True")
+        };
+        let accounts = self.host.accounts().map(|(_, it)| it.status.as_ref());
+        let mut accounts = accounts
+            .map(|status| status.map(|it| &*it.conditions))
+            .peekable();
+        let mut sets = self.host.sets().map(|(_, it)| it.status.as_ref());
         accounts.peek().is_some()
-            && accounts.all(|(_, tracked)| {
-                tracked
-                    .status
-                    .as_ref()
-                    .is_some_and(|status| ready(&status.conditions))
-            })
-            && self.host.sets().all(|(_, tracked)| {
-                tracked
-                    .status
-                    .as_ref()
-                    .is_some_and(|status| ready(&status.conditions))
-            })
+            && accounts.all(ready)
+            && sets.all(|status| ready(status.map(|it| &*it.conditions)))
     }
 
     /// Prints the table if it says something new, or, where it may be `repeated`, if it was long ago.
     fn print(&mut self, repeated: bool) -> Result<(), LocalError> {
-        let accounts: Vec<_> = self
-            .host
-            .accounts()
-            .filter_map(|(name, tracked)| {
-                Some(AccountRow {
-                    name,
-                    status: tracked.status.as_deref()?,
-                    warning: tracked.warning.as_deref(),
-                    since: tracked.since,
-                })
-            })
-            .collect();
-        let sets: Vec<_> = self
-            .host
-            .sets()
-            .filter_map(|(name, tracked)| {
-                let mode = tracked.spec().map(|spec| spec.mode.as_str());
-                Some(SetRow {
-                    name,
-                    mode,
-                    status: tracked.status.as_deref()?,
-                    warning: tracked.warning.as_deref(),
-                    since: tracked.since,
-                })
-            })
-            .collect();
+        let wall = self.clock.wall();
+        let accounts = self.host.accounts().filter_map(|(name, tracked)| {
+            let (status, warning) = (tracked.status.as_deref()?, tracked.warning.as_deref());
+            Some(Row::of_account(name, status, warning, tracked.since, wall))
+        });
+        let accounts: Vec<_> = accounts.collect();
+        let sets = self.host.sets().filter_map(|(name, tracked)| {
+            let (status, warning) = (tracked.status.as_deref()?, tracked.warning.as_deref());
+            let mode = tracked.spec().map(|spec| spec.mode.as_str());
+            Some(Row::of_set(
+                name,
+                mode,
+                status,
+                warning,
+                tracked.since,
+                wall,
+            ))
+        });
+        let sets: Vec<_> = sets.collect();
         let problems = self.host.problems();
         let summary = format!(
             "{}{}",
@@ -315,7 +304,7 @@ impl Run {
         if !due && summary == self.printed.summary {
             return Ok(());
         }
-        let mut text = table::render(&accounts, &sets, self.clock.wall());
+        let mut text = table::render(&accounts, &sets);
         for problem in problems {
             text.push_str(problem);
             text.push('\n');

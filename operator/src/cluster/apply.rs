@@ -28,7 +28,7 @@ use self::status::WrittenStatus;
 use super::api_error::ApiError;
 use super::metrics::Metrics;
 use super::observe::ObservedCluster;
-use super::owned_kind::OwnedKind;
+use super::owned_kind::{OwnedKind, OwnedObject};
 use super::owned_objects::{AccountObjects, Orphan};
 use super::retry::Retries;
 use super::workload::PodDefaults;
@@ -104,12 +104,7 @@ pub(crate) struct ApplyContext {
 
 /// Carries plans out.
 pub(crate) struct Applier {
-    client: Client,
-    metrics: Metrics,
-    defaults: PodDefaults,
-    poke: bool,
-    clock: Clock,
-    heartbeat: Heartbeat,
+    context: ApplyContext,
     retries: Retries<WriteTarget>,
     lines: LineQuota,
     /// What cannot be written, for people.
@@ -117,20 +112,13 @@ pub(crate) struct Applier {
     caches: BTreeMap<Key, ApplyCache>,
     statuses: BTreeMap<(Kind, Key), WrittenStatus>,
     budgets: Budgets,
-    event_sender: EventSender,
 }
 
 impl Applier {
     /// A writer that has written nothing yet.
     pub(crate) fn new(context: ApplyContext) -> Self {
         Self {
-            event_sender: context.event_sender,
-            client: context.client,
-            metrics: context.metrics,
-            defaults: context.defaults,
-            poke: context.poke,
-            clock: context.clock,
-            heartbeat: context.heartbeat,
+            context,
             retries: Retries::default(),
             lines: LineQuota::new(LOG_BURST, LOG_EVERY),
             write_errors: BTreeMap::new(),
@@ -150,10 +138,10 @@ impl Applier {
         self.prune(seen, plan);
         // What pods live on comes before what people read.
         let rest = self.write_owned(seen, plan, now).await;
-        let postponed = self.write_statuses(plan, self.clock.now()).await;
+        let postponed = self.write_statuses(plan, self.context.clock.now()).await;
         self.delete_orphans(&seen.orphans).await;
-        let now = self.clock.now();
-        self.event_sender.send(&plan.events, now);
+        let now = self.context.clock.now();
+        self.context.event_sender.send(&plan.events, now);
         let retry = self.retries.next(now);
         [rest, postponed, retry, self.next_poke(plan, now)]
             .into_iter()
@@ -226,11 +214,11 @@ impl Applier {
         });
         let files: Vec<_> = files.collect();
         let files: Vec<_> = run_bounded(files).await;
-        let start = self.clock.now();
+        let start = self.context.clock.now();
         let pods = files
             .into_iter()
             .map(|(account, mut cache, mut done)| async move {
-                let begun = this.clock.now() < start + PHASE_LIMIT;
+                let begun = this.context.clock.now() < start + PHASE_LIMIT;
                 if begun {
                     let owned = of(&account.key);
                     done.extend(this.write_pod(account, owned, &mut cache, now).await);
@@ -250,11 +238,11 @@ impl Applier {
     }
 
     async fn delete_orphans(&mut self, orphans: &[Orphan]) {
-        let start = self.clock.now();
+        let start = self.context.clock.now();
         let this = &*self;
         let deletions = orphans.iter().map(|orphan| async move {
             let target = WriteTarget::Orphan(orphan.clone());
-            let now = this.clock.now();
+            let now = this.context.clock.now();
             if !this.retries.may_try(&target, now) || now >= start + PHASE_LIMIT {
                 return None;
             }
@@ -273,42 +261,11 @@ impl Applier {
     }
 
     async fn delete(&self, orphan: &Orphan) -> Result<(), ApplyError> {
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(orphan.uid.clone()),
-                resource_version: orphan.version.clone(),
-            }),
-            ..DeleteParams::background()
+        let result = match orphan.kind {
+            OwnedKind::ConfigMap => self.delete_object::<ConfigMap>(orphan).await,
+            OwnedKind::Service => self.delete_object::<Service>(orphan).await,
+            OwnedKind::StatefulSet => self.delete_object::<StatefulSet>(orphan).await,
         };
-        let (namespace, name) = (&orphan.key.namespace, &orphan.key.name);
-        let client = self.client.clone();
-        let result = with_timeout(async {
-            match orphan.kind {
-                OwnedKind::ConfigMap => {
-                    drop(
-                        Api::<ConfigMap>::namespaced(client, namespace)
-                            .delete(name, &params)
-                            .await?,
-                    );
-                }
-                OwnedKind::Service => {
-                    drop(
-                        Api::<Service>::namespaced(client, namespace)
-                            .delete(name, &params)
-                            .await?,
-                    );
-                }
-                OwnedKind::StatefulSet => {
-                    drop(
-                        Api::<StatefulSet>::namespaced(client, namespace)
-                            .delete(name, &params)
-                            .await?,
-                    );
-                }
-            }
-            Ok(())
-        })
-        .await;
         match result {
             // Gone, or not what it was: the next look tells.
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
@@ -325,10 +282,21 @@ impl Applier {
         }
     }
 
+    async fn delete_object<K: OwnedObject>(&self, orphan: &Orphan) -> Result<(), ApiError> {
+        let params = DeleteParams::background().preconditions(Preconditions {
+            uid: Some(orphan.uid.clone()),
+            resource_version: orphan.version.clone(),
+        });
+        let client = self.context.client.clone();
+        let api: Api<K> = Api::namespaced(client, &orphan.key.namespace);
+        with_timeout(api.delete(&orphan.key.name, &params)).await?;
+        Ok(())
+    }
+
     /// Notes when a write ended.
     fn finished(&self, target: WriteTarget, result: Result<(), ApplyError>) -> FinishedWrite {
-        let at = self.clock.now();
-        self.heartbeat.beat(at);
+        let at = self.context.clock.now();
+        self.context.heartbeat.beat(at);
         FinishedWrite { target, result, at }
     }
 
@@ -342,7 +310,7 @@ impl Applier {
             }
             Err(error) => {
                 let (reason, why) = (error.source.reason(), service::exit::chain(&error));
-                self.metrics.failed(reason);
+                self.context.metrics.failed(reason);
                 if let Some(suppressed) = self.lines.take(at) {
                     tracing::warn!(reason, suppressed, "{why}");
                 }

@@ -4,7 +4,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 /// Every counter; clones share them.
 #[derive(Clone, Debug)]
@@ -46,59 +46,43 @@ pub(crate) struct ReasonLabel {
 impl Metrics {
     /// Makes the counters and registers them.
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            plans: Counter::default(),
-            plan_seconds: Histogram::new([0.000_1, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0]),
-            applies: Family::default(),
-            apply_failures: Family::default(),
-            status_writes: Family::default(),
-            scrape_failures: Counter::default(),
-            placements_moved: Counter::default(),
-            watch_restarts: Family::default(),
-            watch_silences: Family::default(),
-        };
-        registry.register("plans", "Passes of the planner", metrics.plans.clone());
+        let seconds = Histogram::new([0.000_1, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0]);
         registry.register(
             "plan_seconds",
-            "Time a pass took",
-            metrics.plan_seconds.clone(),
+            "Seconds one pass of the planner took",
+            seconds.clone(),
         );
-        registry.register(
-            "applies",
-            "Writes of owned objects",
-            metrics.applies.clone(),
-        );
-        registry.register(
-            "apply_failures",
-            "Failed writes",
-            metrics.apply_failures.clone(),
-        );
-        registry.register(
-            "status_writes",
-            "Writes of status",
-            metrics.status_writes.clone(),
-        );
-        registry.register(
-            "scrape_failures",
-            "Reports that could not be had",
-            metrics.scrape_failures.clone(),
-        );
-        registry.register(
-            "placements_moved",
-            "Instruments moved between accounts",
-            metrics.placements_moved.clone(),
-        );
-        registry.register(
-            "watch_restarts",
-            "Watches that started over with a list",
-            metrics.watch_restarts.clone(),
-        );
-        registry.register(
-            "watch_silences",
-            "Watches begun anew because they said nothing for ten minutes",
-            metrics.watch_silences.clone(),
-        );
-        metrics
+        Self {
+            plan_seconds: seconds,
+            plans: add(registry, "plans", "Passes of the planner"),
+            applies: add(
+                registry,
+                "applies",
+                "Successful writes of owned objects, by kind",
+            ),
+            apply_failures: add(registry, "apply_failures", "Failed writes, by reason"),
+            status_writes: add(
+                registry,
+                "status_writes",
+                "Successful writes of statuses, by kind",
+            ),
+            scrape_failures: add(registry, "scrape_failures", "Report requests that failed"),
+            placements_moved: add(
+                registry,
+                "placements_moved",
+                "Instruments moved between accounts",
+            ),
+            watch_restarts: add(
+                registry,
+                "watch_restarts",
+                "Watches that started over with a list",
+            ),
+            watch_silences: add(
+                registry,
+                "watch_silences",
+                "Watches restarted after ten minutes without a message",
+            ),
+        }
     }
 
     /// Counts a write of an owned object.
@@ -127,4 +111,10 @@ impl Metrics {
     pub(crate) fn watch_restarted(&self, kind: &'static str) {
         self.watch_restarts.get_or_create(&KindLabel { kind }).inc();
     }
+}
+
+fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }

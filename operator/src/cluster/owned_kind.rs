@@ -4,6 +4,13 @@
 
 use std::fmt;
 
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::Resource;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 /// Kind of an object that the operator makes for an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum OwnedKind {
@@ -30,4 +37,28 @@ impl fmt::Display for OwnedKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// An object that the operator makes for an account.
+pub(crate) trait OwnedObject:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + fmt::Debug
+    + DeserializeOwned
+    + Serialize
+{
+    /// Its kind.
+    const KIND: OwnedKind;
+}
+
+impl OwnedObject for ConfigMap {
+    const KIND: OwnedKind = OwnedKind::ConfigMap;
+}
+
+impl OwnedObject for Service {
+    const KIND: OwnedKind = OwnedKind::Service;
+}
+
+impl OwnedObject for StatefulSet {
+    const KIND: OwnedKind = OwnedKind::StatefulSet;
 }

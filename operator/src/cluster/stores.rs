@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use service::text::LineQuota;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::fingerprint::{fingerprint, owners};
 use super::metrics::Metrics;
 use super::parsed_or_raw::{self, ParsedOrRaw};
 use super::watch_backoff::{self, WatchBackoff};
@@ -198,30 +198,18 @@ impl<K: Resource> WatchTask<K> {
 /// Changes with the spec; not with a status, which is mostly our own writing.
 fn spec_fingerprint<K: Resource>(object: &K) -> u64 {
     let metadata = object.meta();
-    let owners: Vec<_> = metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .map(|owner| (&owner.uid, owner.controller))
-        .collect();
-    hash(&(
+    fingerprint(&(
         &metadata.uid,
         metadata.generation,
         &metadata.labels,
         metadata.deletion_timestamp.is_some(),
-        owners,
+        owners(metadata),
     ))
 }
 
 /// Changes whenever the object does.
 fn version_fingerprint<K: Resource>(object: &K) -> u64 {
-    hash(&(&object.meta().uid, &object.meta().resource_version))
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    fingerprint(&(&object.meta().uid, &object.meta().resource_version))
 }
 
 /// Drops what is large and never read.

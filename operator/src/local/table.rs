@@ -17,75 +17,96 @@ pub(crate) const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 /// Longer messages are cut.
 const LONGEST_LINE: usize = 2_000;
 
-/// One account's row.
+/// One object's row.
 #[derive(Clone, Debug)]
-pub(crate) struct AccountRow<'a> {
-    /// Its name.
-    pub(crate) name: &'a str,
-    /// Its status.
-    pub(crate) status: &'a TickerAccountStatus,
+pub(crate) struct Row<'a> {
+    name: &'a str,
+    conditions: &'a [Condition],
+    instruments: Option<&'a str>,
     /// What is wrong although it is ready.
-    pub(crate) warning: Option<&'a str>,
-    /// Since when it has been known.
-    pub(crate) since: Timestamp,
+    warning: Option<&'a str>,
+    cells: Vec<String>,
 }
 
-/// One set's row.
-#[derive(Clone, Debug)]
-pub(crate) struct SetRow<'a> {
-    /// Its name.
-    pub(crate) name: &'a str,
-    /// Its mode, where its spec can be read.
-    pub(crate) mode: Option<&'static str>,
-    /// Its status.
-    pub(crate) status: &'a InstrumentSetStatus,
-    /// What is wrong although it is ready.
-    pub(crate) warning: Option<&'a str>,
-    /// Since when it has been known.
-    pub(crate) since: Timestamp,
+impl<'a> Row<'a> {
+    /// An account that has been known since then.
+    pub(crate) fn of_account(
+        name: &'a str,
+        status: &'a TickerAccountStatus,
+        warning: Option<&'a str>,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        let (ready, reason) = ready_and_reason(&status.conditions);
+        let instruments = status.instruments.as_deref();
+        let rate = status.ticks_per_second.map(|rate| rate.to_string());
+        let cells = vec![
+            name.to_owned(),
+            ready,
+            reason,
+            text_or_dash(status.connections.as_deref()),
+            text_or_dash(instruments),
+            text_or_dash(rate.as_deref()),
+            since_or_dash(status.last_tick_time.as_ref(), now),
+            age(since, now),
+        ];
+        Self {
+            name,
+            conditions: &status.conditions,
+            instruments,
+            warning,
+            cells,
+        }
+    }
+
+    /// A set that has been known since then; its mode, where its spec can be read.
+    pub(crate) fn of_set(
+        name: &'a str,
+        mode: Option<&str>,
+        status: &'a InstrumentSetStatus,
+        warning: Option<&'a str>,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        let (ready, reason) = ready_and_reason(&status.conditions);
+        let instruments = status.instruments.as_deref();
+        let cells = vec![
+            name.to_owned(),
+            ready,
+            reason,
+            text_or_dash(mode),
+            text_or_dash(instruments),
+            since_or_dash(status.last_tick_time.as_ref(), now),
+            age(since, now),
+        ];
+        Self {
+            name,
+            conditions: &status.conditions,
+            instruments,
+            warning,
+            cells,
+        }
+    }
 }
 
 /// The table, and below it what is wrong with each object.
-pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Timestamp) -> String {
+pub(crate) fn render(accounts: &[Row<'_>], sets: &[Row<'_>]) -> String {
     let mut text = String::new();
     columns(
         &mut text,
-        &[
-            "ACCOUNT",
-            "READY",
-            "REASON",
-            "CONNS",
-            "INSTRUMENTS",
-            "TICKS/S",
-            "LAST-TICK",
-            "AGE",
-        ],
-        accounts.iter().map(|row| account_cells(row, now)).collect(),
+        "ACCOUNT READY REASON CONNS INSTRUMENTS TICKS/S LAST-TICK AGE",
+        accounts,
     );
     text.push('\n');
     columns(
         &mut text,
-        &[
-            "SET",
-            "READY",
-            "REASON",
-            "MODE",
-            "INSTRUMENTS",
-            "LAST-TICK",
-            "AGE",
-        ],
-        sets.iter().map(|row| set_cells(row, now)).collect(),
+        "SET READY REASON MODE INSTRUMENTS LAST-TICK AGE",
+        sets,
     );
-    let accounts = accounts
-        .iter()
-        .map(|row| (row.name, &row.status.conditions, row.warning));
-    let sets = sets
-        .iter()
-        .map(|row| (row.name, &row.status.conditions, row.warning));
-    for (name, conditions, warning) in accounts.chain(sets) {
-        if let Some(problem) = problem(conditions, warning) {
+    for row in accounts.iter().chain(sets) {
+        if let Some(problem) = problem(row) {
             // Writing to a String cannot fail.
-            let line = format!("{name}: {problem}");
+            let line = format!("{}: {problem}", row.name);
             let _infallible = write!(text, "\n{}", printable(&line, LONGEST_LINE));
         }
     }
@@ -94,15 +115,15 @@ pub(crate) fn render(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>], now: Time
 }
 
 /// Why it is not Ready, or what is wrong although it is.
-fn problem<'a>(conditions: &'a [Condition], warning: Option<&'a str>) -> Option<&'a str> {
+fn problem<'a>(row: &Row<'a>) -> Option<&'a str> {
     const MINOR_CONDITIONS: [ConditionType; 2] =
         [ConditionType::CredentialsValid, ConditionType::Resolved];
-    let ready = ready(conditions)?;
+    let ready = ready(row.conditions)?;
     if ready.status != "True" {
         return Some(ready.message.as_str()).filter(|message| !message.is_empty());
     }
     let minor = || {
-        let mut conditions = conditions.iter().filter(|it| it.status == "False");
+        let mut conditions = row.conditions.iter().filter(|it| it.status == "False");
         let found = conditions.find(|it| {
             MINOR_CONDITIONS
                 .iter()
@@ -110,33 +131,15 @@ fn problem<'a>(conditions: &'a [Condition], warning: Option<&'a str>) -> Option<
         });
         found.map(|it| it.message.as_str())
     };
-    warning.or_else(minor)
+    row.warning.or_else(minor)
 }
 
 /// What a reader may be waiting for: the table without what moves all the time.
-pub(crate) fn summary(accounts: &[AccountRow<'_>], sets: &[SetRow<'_>]) -> String {
+pub(crate) fn summary(accounts: &[Row<'_>], sets: &[Row<'_>]) -> String {
     let mut text = String::new();
-    let of_accounts = accounts.iter().map(|row| {
-        let status = row.status;
-        (
-            row.name,
-            &status.conditions,
-            row.warning,
-            &status.instruments,
-        )
-    });
-    let of_sets = sets.iter().map(|row| {
-        let status = row.status;
-        (
-            row.name,
-            &status.conditions,
-            row.warning,
-            &status.instruments,
-        )
-    });
-    for (name, conditions, warning, instruments) in of_accounts.chain(of_sets) {
-        let ready = ready(conditions).map(|it| (&it.status, &it.reason, &it.message));
-        let problem = problem(conditions, warning);
+    for row in accounts.iter().chain(sets) {
+        let ready = ready(row.conditions).map(|it| (&it.status, &it.reason, &it.message));
+        let (name, problem, instruments) = (row.name, problem(row), row.instruments);
         let _infallible = writeln!(text, "{name} {ready:?} {problem:?} {instruments:?}");
     }
     text
@@ -147,37 +150,6 @@ pub(crate) fn ready(conditions: &[Condition]) -> Option<&Condition> {
     conditions
         .iter()
         .find(|condition| condition.type_ == ConditionType::Ready.as_str())
-}
-
-fn account_cells(row: &AccountRow<'_>, now: Timestamp) -> Vec<String> {
-    let status = row.status;
-    let (ready, reason) = ready_and_reason(&status.conditions);
-    vec![
-        row.name.to_owned(),
-        ready,
-        reason,
-        text_or_dash(status.connections.as_deref()),
-        text_or_dash(status.instruments.as_deref()),
-        status
-            .ticks_per_second
-            .map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
-        since(status.last_tick_time.as_ref(), now),
-        age(row.since, now),
-    ]
-}
-
-fn set_cells(row: &SetRow<'_>, now: Timestamp) -> Vec<String> {
-    let status = row.status;
-    let (ready, reason) = ready_and_reason(&status.conditions);
-    vec![
-        row.name.to_owned(),
-        ready,
-        reason,
-        text_or_dash(row.mode),
-        text_or_dash(status.instruments.as_deref()),
-        since(status.last_tick_time.as_ref(), now),
-        age(row.since, now),
-    ]
 }
 
 fn ready_and_reason(conditions: &[Condition]) -> (String, String) {
@@ -191,7 +163,7 @@ fn text_or_dash(text: Option<&str>) -> String {
     text.unwrap_or("-").to_owned()
 }
 
-fn since(time: Option<&Time>, now: Timestamp) -> String {
+fn since_or_dash(time: Option<&Time>, now: Timestamp) -> String {
     time.map_or_else(|| "-".to_owned(), |time| age(time.0, now))
 }
 
@@ -207,18 +179,15 @@ fn age(from: Timestamp, now: Timestamp) -> String {
 }
 
 /// Left-aligned columns, three spaces apart.
-fn columns(text: &mut String, header: &[&str], rows: Vec<Vec<String>>) {
-    let mut lines = vec![
-        header
-            .iter()
-            .map(|&cell| cell.to_owned())
-            .collect::<Vec<_>>(),
-    ];
+fn columns(text: &mut String, header: &str, rows: &[Row<'_>]) {
+    let header: Vec<_> = header.split(' ').map(str::to_owned).collect();
     // Names and reasons come from files and pods: they are shown, never obeyed.
-    lines.extend(rows.into_iter().map(|row| {
-        let cells = row.iter().map(|cell| printable(cell, LONGEST_LINE));
-        cells.collect()
-    }));
+    let shown = |row: &Row<'_>| {
+        let cells = row.cells.iter();
+        cells.map(|cell| printable(cell, LONGEST_LINE)).collect()
+    };
+    let mut lines: Vec<Vec<String>> = vec![header];
+    lines.extend(rows.iter().map(shown));
     let width = |column: usize| {
         lines
             .iter()
@@ -226,7 +195,7 @@ fn columns(text: &mut String, header: &[&str], rows: Vec<Vec<String>>) {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
     for line in &lines {
         let cells = line
             .iter()
@@ -272,21 +241,17 @@ mod tests {
             ..InstrumentSetStatus::default()
         };
         let since = Timestamp::from_second(999_700).unwrap();
-        let accounts = [AccountRow {
-            name: "demo",
-            status: &account,
-            warning: None,
+        let accounts = [Row::of_account("demo", &account, None, since, now)];
+        let sets = [Row::of_set(
+            "indices",
+            Some("quote"),
+            &set,
+            None,
             since,
-        }];
-        let sets = [SetRow {
-            name: "indices",
-            mode: Some("quote"),
-            status: &set,
-            warning: None,
-            since,
-        }];
+            now,
+        )];
         assert_eq!(
-            render(&accounts, &sets, now),
+            render(&accounts, &sets),
             "\
 ACCOUNT   READY   REASON      CONNS   INSTRUMENTS   TICKS/S   LAST-TICK   AGE
 demo      True    Streaming   1/1     43/43         41        1s          5m
@@ -309,13 +274,9 @@ indices: no symbol is known: check NSE:X
             ),
             ..TickerAccountStatus::default()
         };
-        let row = AccountRow {
-            name: "demo",
-            status: &account,
-            warning: Some("redis is full"),
-            since: Timestamp::UNIX_EPOCH,
-        };
-        let text = render(&[row], &[], Timestamp::UNIX_EPOCH);
+        let start = Timestamp::UNIX_EPOCH;
+        let row = Row::of_account("demo", &account, Some("redis is full"), start, start);
+        let text = render(&[row], &[]);
         assert!(text.ends_with("\ndemo: redis is full\n"), "{text}");
     }
 
@@ -325,13 +286,9 @@ indices: no symbol is known: check NSE:X
             conditions: condition("False", "Connecting", "\u{1b}[2Jthe server says: \r\n hm"),
             ..TickerAccountStatus::default()
         };
-        let row = AccountRow {
-            name: "a\u{9b}b",
-            status: &account,
-            warning: None,
-            since: Timestamp::UNIX_EPOCH,
-        };
-        let text = render(&[row], &[], Timestamp::UNIX_EPOCH);
+        let start = Timestamp::UNIX_EPOCH;
+        let row = Row::of_account("a\u{9b}b", &account, None, start, start);
+        let text = render(&[row], &[]);
         assert!(text.contains("\na b: "), "{text}");
         assert!(!text.chars().any(|char| char.is_control() && char != '\n'));
     }

@@ -1,20 +1,17 @@
 //! Writes what an account owns: its assignment, Service and StatefulSet; a pod whose files changed is
 //! told by [`poke`].
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use contract::{Assignment, Sealed};
 use crds::names;
-use k8s_openapi::NamespaceResourceScope;
+use kube::Api;
 use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
-use kube::{Api, Resource};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::poke::{self, Poke};
 use super::{Applier, ApplyError, FinishedWrite, WriteTarget, with_timeout};
-use crate::cluster::owned_kind::OwnedKind;
+use crate::cluster::fingerprint::{fingerprint, owners};
+use crate::cluster::owned_kind::OwnedObject;
 use crate::cluster::owned_objects::AccountObjects;
 use crate::cluster::workload::{self, Owner};
 use crate::plan::{AccountPlan, AssignmentChange, Key, Now, Workload};
@@ -128,7 +125,7 @@ impl Applier {
         now: Now,
     ) -> Option<FinishedWrite> {
         let target = WriteTarget::Poke(plan.key.clone());
-        let pod = owned.pod.as_ref().filter(|_| self.poke)?;
+        let pod = owned.pod.as_ref().filter(|_| self.context.poke)?;
         let versions = owned.secret_versions.as_ref()?;
         let value = poke::value(&content(owned, cache)?, versions);
         if !self.retries.may_try(&target, now.monotonic) {
@@ -154,13 +151,12 @@ impl Applier {
         let service = workload::service(owner);
         let live = owned.service.as_ref();
         let service_applied = self
-            .apply_object(OwnedKind::Service, &service, live, &mut cache.service, now)
+            .apply_object(&service, live, &mut cache.service, now)
             .await;
-        let stateful_set = workload::stateful_set(owner, workload, &self.defaults);
+        let stateful_set = workload::stateful_set(owner, workload, &self.context.defaults);
         let live = owned.stateful_set.as_ref();
         let last = &mut cache.stateful_set;
-        self.apply_object(OwnedKind::StatefulSet, &stateful_set, live, last, now)
-            .await?;
+        self.apply_object(&stateful_set, live, last, now).await?;
         service_applied
     }
 
@@ -192,8 +188,7 @@ impl Applier {
             None => live.and_then(|live| live.resource_version.clone()),
         };
         let object = workload::assignment(owner, assignment, sealed, version);
-        let kind = OwnedKind::ConfigMap;
-        let written = self.server_side_apply(kind, &object, live).await?;
+        let written = self.server_side_apply(&object, live).await?;
         cache.assignment = Some(WrittenAssignment {
             generation: assignment.generation,
             sha256: sha256.clone(),
@@ -210,21 +205,13 @@ impl Applier {
     }
 
     /// Applies an object unless it is known to be as desired.
-    async fn apply_object<K>(
+    async fn apply_object<K: OwnedObject>(
         &self,
-        kind: OwnedKind,
         desired: &K,
         live: Option<&ObjectMeta>,
         applied: &mut Option<AppliedObject>,
         now: Now,
-    ) -> Result<(), ApplyError>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + DeserializeOwned
-            + Serialize,
-    {
+    ) -> Result<(), ApplyError> {
         let desired_fingerprint = fingerprint(&serde_json::to_string(desired).unwrap_or_default());
         if let Some(last) = applied
             && last.desired == desired_fingerprint
@@ -236,7 +223,7 @@ impl Applier {
                 return Ok(());
             }
         }
-        let result = self.server_side_apply(kind, desired, live).await?;
+        let result = self.server_side_apply(desired, live).await?;
         *applied = Some(AppliedObject {
             desired: desired_fingerprint,
             live_fingerprint: live_fingerprint(&result),
@@ -247,32 +234,25 @@ impl Applier {
 
     /// Applies an object and returns the metadata it has then. A namesake made since `live` was
     /// seen is a conflict: it is not ours.
-    async fn server_side_apply<K>(
+    async fn server_side_apply<K: OwnedObject>(
         &self,
-        kind: OwnedKind,
         object: &K,
         live: Option<&ObjectMeta>,
-    ) -> Result<ObjectMeta, ApplyError>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + DeserializeOwned
-            + Serialize,
-    {
+    ) -> Result<ObjectMeta, ApplyError> {
         let key = crate::cluster::parsed_or_raw::key(object.meta());
         let mut object = object.clone();
         object.meta_mut().uid = live.and_then(|live| live.uid.clone());
-        let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &key.namespace);
+        let api: Api<PartialObjectMeta<K>> =
+            Api::namespaced(self.context.client.clone(), &key.namespace);
         // Forced: what others changed in our own objects is put right.
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
         match with_timeout(api.patch(&key.name, &params, &Patch::Apply(&object))).await {
             Ok(result) => {
-                self.metrics.applied(kind.as_str());
+                self.context.metrics.applied(K::KIND.as_str());
                 Ok(result.metadata)
             }
             Err(source) => Err(ApplyError {
-                kind: kind.as_str(),
+                kind: K::KIND.as_str(),
                 key,
                 verb: "applied",
                 source,
@@ -301,12 +281,6 @@ fn owner(plan: &AccountPlan) -> Owner<'_> {
 
 /// What of a live object tells whether somebody changed it. Its status does not count.
 fn live_fingerprint(metadata: &ObjectMeta) -> u64 {
-    let owners: Vec<_> = metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .map(|owner| (&owner.uid, owner.controller))
-        .collect();
     // Kinds without a generation have no status that moves either.
     let version = if metadata.generation.is_none() {
         metadata.resource_version.as_ref()
@@ -318,12 +292,6 @@ fn live_fingerprint(metadata: &ObjectMeta) -> u64 {
         metadata.generation,
         version,
         &metadata.labels,
-        owners,
+        owners(metadata),
     ))
-}
-
-fn fingerprint(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

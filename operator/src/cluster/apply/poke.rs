@@ -128,14 +128,14 @@ impl Applier {
         });
         let name = names::pod(&account.name);
         let api: Api<PartialObjectMeta<Pod>> =
-            Api::namespaced(self.client.clone(), &account.namespace);
+            Api::namespaced(self.context.client.clone(), &account.namespace);
         let params = PatchParams {
             field_manager: Some(names::FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
         match with_timeout(api.patch(&name, &params, &Patch::Merge(&patch))).await {
             Ok(_) => {
-                self.metrics.applied("Pod");
+                self.context.metrics.applied("Pod");
                 Ok(())
             }
             // It went away, or is its successor already, which reads the files when it starts.

@@ -35,7 +35,7 @@ impl Applier {
         let (due, mut postponed) = self.due(plan, now);
         let this = &*self;
         let writes = due.into_iter().map(|(target, write)| async move {
-            if this.clock.now() >= now + PHASE_LIMIT {
+            if this.context.clock.now() >= now + PHASE_LIMIT {
                 return None;
             }
             let result = this.write_status(&write).await;
@@ -144,7 +144,7 @@ impl Applier {
         };
         // The answer repeats the whole object, of which nothing is needed.
         let api: Api<PartialObjectMeta<K>> =
-            Api::namespaced(self.client.clone(), &write.key.namespace);
+            Api::namespaced(self.context.client.clone(), &write.key.namespace);
         let params = PatchParams {
             field_manager: Some(names::STATUS_FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
@@ -152,7 +152,7 @@ impl Applier {
         let patch = Patch::Json::<()>(uid_checked_patch(write.uid, &write.status));
         match with_timeout(api.patch_status(&write.key.name, &params, &patch)).await {
             Ok(_) => {
-                self.metrics.status_written(kind);
+                self.context.metrics.status_written(kind);
                 Ok(())
             }
             Err(source) => Err(ApplyError {

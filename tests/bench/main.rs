@@ -2,6 +2,7 @@
 //! build: `make bench`.
 
 mod figure;
+mod idle;
 mod plan;
 mod source;
 mod strength;
@@ -27,6 +28,7 @@ async fn main() -> Result<()> {
     let mut figures = Figures::default();
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
+        Some("idle") => idle::measure(&mut figures).await?,
         Some("plan") => plan::measure(&mut figures)?,
         Some("strength") => {
             let parts: Vec<String> = arguments.collect();
@@ -43,6 +45,7 @@ async fn all(figures: &mut Figures) -> Result<()> {
     full_account(figures).await?;
     busy_account(figures).await?;
     strength::measure(figures, &[]).await?;
+    idle::measure(figures).await?;
     plan::measure(figures)
 }
 

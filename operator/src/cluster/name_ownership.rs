@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::api::ObjectMeta;
 use kube::{Api, Client, Resource};
 
 use super::api_error::ApiError;
-use super::owned_kind::OwnedKind;
+use super::owned_kind::{OwnedKind, OwnedObject};
 use super::owned_objects::{OwnedName, OwnedObjects};
 use super::workload;
 use crate::plan::Key;
@@ -149,13 +148,10 @@ async fn look_up(client: &Client, kind: OwnedKind, key: &Key) -> Result<NameHold
     Ok(metadata.map_or(NameHolder::Nobody, |metadata| holder(&metadata)))
 }
 
-async fn metadata<K>(client: &Client, key: &Key) -> Result<Option<ObjectMeta>, kube::Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned,
-{
+async fn metadata<K: OwnedObject>(
+    client: &Client,
+    key: &Key,
+) -> Result<Option<ObjectMeta>, kube::Error> {
     let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
     Ok(api
         .get_metadata_opt(&key.name)

@@ -16,7 +16,7 @@ pub const KITE_WEBSOCKET: &str = "wss://ws.kite.trade";
 /// Kite's REST endpoint.
 pub const KITE_API: &str = "https://api.kite.trade";
 
-/// What the account is and what it may use.
+/// The account: its credentials, its limits and where its ticks go.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -32,30 +32,32 @@ pub const KITE_API: &str = "https://api.kite.trade";
     validation = rule::object_name("a TickerAccount")
 )]
 pub struct TickerAccountSpec {
-    /// The Secret of the same namespace with the keys `api_key` and `access_token`.
+    /// The Secret in the same namespace that holds the keys `api_key` and `access_token`.
     pub credentials_secret_ref: SecretRef,
-    /// Sockets the account may open. Kite allows 3 per API key; one is opened when the one before it is full.
+    /// Sockets that the account may open. Kite allows 3 per API key. The next one is opened when the last one is full.
     #[serde(default = "max_connections")]
     #[schemars(range(min = 1, max = MAX_CONNECTIONS))]
     pub connections: u8,
-    /// Instruments a socket may carry. Kite allows 3,000.
+    /// Instruments that one socket may carry. Kite allows 3,000.
     #[serde(default = "max_tokens_per_connection")]
     #[schemars(range(min = 1, max = MAX_TOKENS_PER_CONNECTION))]
     pub tokens_per_connection: u16,
-    /// Where Kite is. All accounts a set uses must agree on it.
+    /// The addresses of Kite. They must be the same for all accounts that a set may use.
     #[serde(default)]
     pub endpoint: Endpoint,
-    /// The ticks are not the market's: each carries `is_mock: true`. All accounts a set uses must agree on it.
+    /// The ticks come from a simulator: each carries `is_mock: true`. Must be the same for all accounts that a set may
+    /// use. Default: false.
     #[serde(default)]
     pub mock: bool,
-    /// Closes the account's sockets. Its instruments move to other accounts that have room; the pod stays.
+    /// Closes the account's sockets. Its instruments move to other accounts that have room; the pod stays. Default:
+    /// false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub paused: bool,
-    /// Publishes updates of the account's orders, as Kite sends them, on the Redis channel `orders:NAME`, with `mock:` in
-    /// front for a mock account.
+    /// Publishes updates of the account's orders, as Kite sends them, on the Redis channel `orders:NAME`;
+    /// `mock:orders:NAME` for a mock account. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub order_updates: bool,
-    /// The Redis the account's ticks go to.
+    /// The Redis to which the account's ticks are published.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub redis: Redis,
     /// The ingest pod. Only these fields and `redis.secretRef` restart it; everything else applies to the running pod.
@@ -63,7 +65,7 @@ pub struct TickerAccountSpec {
     pub pod: PodSettings,
 }
 
-/// Names a Secret of the same namespace.
+/// Names a Secret in the same namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretRef {
     /// The Secret's name.
@@ -91,7 +93,7 @@ pub struct Endpoint {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rule::rule(
     "[has(self.url), has(self.sentinel), has(self.cluster)].filter(it, it).size() <= 1",
-    "url, sentinel and cluster exclude each other: keep one"
+    "only one of url, sentinel and cluster may be set"
 ))]
 pub struct Redis {
     /// The server: redis:// or rediss://, host and port (6379 without one), no user and no password. Default: the
@@ -100,60 +102,62 @@ pub struct Redis {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rule::scheme("redis", "rediss"), validation = rule::no_user_info(), validation = rule::host_only())]
     pub url: Option<String>,
-    /// Redis Sentinels that know which server is the master, in the place of `url`. Every new connection asks them.
+    /// Redis Sentinels that know which server is the master, instead of `url`. They are asked before each new
+    /// connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<RedisSentinel>,
-    /// A Redis Cluster, in the place of `url`.
+    /// A Redis Cluster, instead of `url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<RedisCluster>,
-    /// A Secret of the same namespace with what the server asks for. Keys, each optional: `username` and `password`,
-    /// and for rediss:// `ca.crt` (trusted instead of the public authorities), `tls.crt` and `tls.key` (shown to the
-    /// server), as in a Secret of type kubernetes.io/tls. A changed Secret counts from the next connection on. To
-    /// name another Secret restarts the pod.
+    /// A Secret in the same namespace with the login and certificates for Redis. Its keys, each optional: `username`
+    /// and `password`, and for TLS `ca.crt` (trusted instead of the public authorities), `tls.crt` and `tls.key` (the
+    /// client certificate), as in a Secret of type kubernetes.io/tls. A changed Secret is used from the next connection
+    /// on. Naming another Secret restarts the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
 
-/// Where Redis Sentinels are.
+/// The addresses of Redis Sentinels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisSentinel {
-    /// What they call the master.
+    /// The name under which the Sentinels know the master.
     #[schemars(length(min = 1, max = 63))]
     #[x_kube(validation = rule::rule(
         "self.matches('^[-A-Za-z0-9._]+$')",
         "master must hold only letters, digits, '-', '.' and '_', as in sentinel.conf"
     ))]
     pub master: String,
-    /// The Sentinels, host and port (26379 without one) each: `sentinel-0.redis:26379`. The first that answers is
-    /// believed.
+    /// The Sentinels, host and port (26379 without one) each: `sentinel-0.redis:26379`. The answer of the first one
+    /// that answers is used.
     #[schemars(length(min = 1, max = 9), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Atomic, validation = rule::nodes())]
     pub nodes: Vec<String>,
-    /// Whether to speak TLS, to the Sentinels and to the master.
+    /// Whether to use TLS, with the Sentinels and with the master. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub tls: bool,
 }
 
-/// Where a Redis Cluster is, and how it is used.
+/// The addresses of a Redis Cluster, and how it is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisCluster {
-    /// Some of its nodes, host and port (6379 without one) each: `redis-0.redis:6379`. The first that answers tells of
-    /// all others.
+    /// Some of its nodes, host and port (6379 without one) each: `redis-0.redis:6379`. The others are found through the
+    /// first one that answers.
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Atomic, validation = rule::nodes())]
     pub nodes: Vec<String>,
-    /// Whether ticks are published with SPUBLISH, to readers that use SSUBSCRIBE. Otherwise readers SUBSCRIBE at any
-    /// node, and every node carries every tick. Events and order updates are published with PUBLISH either way.
+    /// Whether ticks are published with SPUBLISH, for readers that use SSUBSCRIBE. Otherwise they are published with
+    /// PUBLISH: readers SUBSCRIBE at any node, and every node carries every tick. Events and order updates always use
+    /// PUBLISH. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub sharded_pub_sub: bool,
-    /// Whether to speak TLS, to every node.
+    /// Whether to use TLS, with every node. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub tls: bool,
 }
 
-/// What may be chosen about the ingest pod.
+/// Settings of the ingest pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct PodSettings {
     /// The ingest image. Default: the operator's.
@@ -165,30 +169,30 @@ pub struct PodSettings {
     pub resources: Option<Resources>,
 }
 
-/// What is known about the account.
+/// The observed state of the account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TickerAccountStatus {
-    /// The generation of the spec this status speaks of.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, CredentialsValid, Connected, CapacityAvailable and Paused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// Live sockets of those that are needed: `2/2`.
+    /// Live and needed sockets: `2/2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<String>,
-    /// Streaming instruments of those assigned: `5800/5800`.
+    /// Streaming and assigned instruments: `5800/5800`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruments: Option<String>,
-    /// Instruments the account can carry.
+    /// Instruments that the account can carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,
     /// Ticks per second, over the last seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticks_per_second: Option<u32>,
-    /// When the newest tick came, in whole seconds.
+    /// When the newest tick arrived, in whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_time: Option<Time>,
     /// The ingest pod.
@@ -206,10 +210,10 @@ pub struct TickerAccountStatus {
 /// Two generations of an assignment; equal when the pod has caught up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AssignmentGeneration {
-    /// The newest the operator wrote.
+    /// The newest generation that the operator wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<u64>,
-    /// The one the pod says it runs.
+    /// The generation that the pod reports as running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<u64>,
 }
@@ -221,25 +225,25 @@ pub struct ConnectionStatus {
     /// Its number, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u8>,
-    /// What it is doing.
+    /// Idle, Connecting, Live, Waiting, RateLimited or Refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Instruments assigned to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruments: Option<u32>,
-    /// Times it was opened again since the pod started.
+    /// How often it was reopened since the pod started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconnects: Option<u64>,
-    /// When its newest tick came, in whole seconds.
+    /// When its newest tick arrived, in whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_time: Option<Time>,
-    /// Why it was closed, or could not be opened, the last time.
+    /// Why it was last closed, or could not be opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
 }
 
 impl TickerAccountSpec {
-    /// Instruments the account can carry.
+    /// Instruments that the account can carry.
     #[must_use]
     pub fn capacity(&self) -> u32 {
         u32::from(self.connections) * u32::from(self.tokens_per_connection)

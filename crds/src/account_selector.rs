@@ -1,4 +1,4 @@
-//! Which accounts a set may use, by their labels: Kubernetes' label selector with bounds on every part.
+//! Selects the accounts that a set may use by labels: Kubernetes' label selector with bounds on every part.
 
 use crate::rule::{LABEL_KEY, rule};
 use kube::KubeSchema;
@@ -65,7 +65,7 @@ pub enum LabelOperator {
 }
 
 impl AccountSelector {
-    /// Says whether an account with these labels is selected.
+    /// Whether an account with these labels is selected.
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.match_labels

@@ -1,7 +1,7 @@
-//! Checks a manifest the way the API server would, for those who run without one.
+//! Checks a manifest the way the API server would, for runs without one.
 //!
-//! One source of truth: the generated definitions' own schema and CEL rules are evaluated, nothing is written twice.
-//! Must not read files; manifests come in parsed.
+//! One source of truth: the generated definitions' own schema and CEL rules are evaluated. Must not read files;
+//! manifests come in parsed.
 
 mod metadata;
 mod structure;
@@ -33,7 +33,7 @@ pub struct Violation {
     pub message: String,
 }
 
-/// Says whether a manifest is of one of the two kinds, in any version, so that [`check`] has something to say about it.
+/// Whether a manifest is of one of the two kinds, in any version, so that [`check`] can check it.
 #[must_use]
 pub fn is_ours(manifest: &Value) -> bool {
     let group = text(manifest, "apiVersion")
@@ -46,7 +46,7 @@ pub fn is_ours(manifest: &Value) -> bool {
             .any(|definition| definition.kind == text(manifest, "kind"))
 }
 
-/// Checks a manifest and makes the typed object of it, defaults included.
+/// Checks a manifest and returns the typed object, defaults included.
 ///
 /// # Errors
 /// Everything that is wrong: unknown and missing fields, wrong types, values out of bounds, broken rules. The rules are
@@ -87,7 +87,7 @@ pub fn check(manifest: &Value) -> Result<Resource, Vec<Violation>> {
     })
 }
 
-/// A violation, and whether the API server would look at the rules in spite of it.
+/// A violation, and whether the API server evaluates the rules despite it.
 struct ClassifiedViolation {
     violation: Violation,
     blocks_rules: bool,

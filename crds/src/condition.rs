@@ -1,6 +1,6 @@
 //! Condition types and reasons of both kinds, and how a condition follows its predecessor.
 //!
-//! Owns the words; must not decide which of them holds (the planner does).
+//! Owns the words. Must not decide which of them applies: the planner does.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::fmt;
@@ -15,7 +15,7 @@ macro_rules! words {
             /// Every value, in order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word as it stands in an object.
+            /// The word used in an object.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)+ }
@@ -27,7 +27,7 @@ macro_rules! words {
                 match self { $(Self::$variant => concat!($($doc),+),)+ }
             }
 
-            /// The value of a word as it stands in an object; `None` for a word of another version.
+            /// The value of a word in an object; `None` for a word of another version.
             #[must_use]
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|it| it.as_str() == word)
@@ -45,21 +45,21 @@ macro_rules! words {
 words! {
     /// The type of a condition.
     ConditionType {
-        /// Both kinds: data flows, or nothing has to flow. This is what `kubectl wait` is for.
+        /// Both kinds: data flows, or nothing has to flow. Meant for `kubectl wait`.
         Ready,
-        /// Account: the Secret is complete and Kite accepts what it holds.
+        /// Account: the Secret is complete, and Kite accepts its credentials.
         CredentialsValid,
         /// Account: every socket it needs is up.
         Connected,
         /// Account: it has room for one more instrument.
         CapacityAvailable,
-        /// Set: every token and symbol it names exists.
+        /// Set: every token and symbol that it names is in the instruments list.
         Resolved,
-        /// Set: every instrument that exists has an account.
+        /// Set: every selected instrument has an account.
         Scheduled,
-        /// Set: every scheduled instrument is subscribed and has been seen, or is known to be silent.
+        /// Set: every scheduled instrument is subscribed and has sent a packet, or is known to be silent.
         Streaming,
-        /// Both kinds: the spec says so.
+        /// Both kinds: `spec.paused` is true.
         Paused,
     }
 }
@@ -69,9 +69,9 @@ words! {
     State {
         /// It holds.
         True,
-        /// It is known not to hold.
+        /// It does not hold.
         False,
-        /// Nothing is known yet.
+        /// It is not known whether it holds.
         Unknown,
     }
 }
@@ -79,15 +79,15 @@ words! {
 words! {
     /// Why a condition is what it is. The reason of `Ready` is the column REASON of `kubectl get`.
     Reason {
-        /// The operator sees the object for the first time.
+        /// The operator does not know enough yet: the object is new, or a Secret or report has not been read.
         Pending,
-        /// There is no instruments table of this API endpoint yet; what was placed before keeps streaming.
+        /// The instruments list of this API endpoint is not available; what was placed before keeps streaming.
         InstrumentsUnavailable,
-        /// None of the set's tokens and symbols exists.
+        /// None of the set's tokens and symbols is in the instruments list.
         NothingResolved,
-        /// Some of the set's tokens and symbols do not exist.
+        /// Some of the set's tokens and symbols are not in the instruments list.
         PartiallyResolved,
-        /// All of the set's tokens and symbols exist.
+        /// All of the set's tokens and symbols are in the instruments list.
         AllResolved,
         /// Some instruments wait for an account with room.
         PartiallyScheduled,
@@ -95,11 +95,11 @@ words! {
         AllScheduled,
         /// No account has room.
         CapacityShort,
-        /// There is room for more.
+        /// The account has room for more.
         CapacityFree,
-        /// No account of the namespace matches the set.
+        /// No account in the namespace matches the set.
         NoAccount,
-        /// The accounts a set may use differ in `endpoint` or `mock`.
+        /// The accounts that a set may use differ in `endpoint` or `mock`.
         AccountsDisagree,
         /// An older set publishes the same instruments on the same channel from another account.
         ChannelConflict,
@@ -107,51 +107,51 @@ words! {
         Connecting,
         /// Every socket that is needed is up.
         Connected,
-        /// Everything is up, but no packet came, or none for longer than `staleAfter`.
+        /// Everything is up, but no packet has arrived, or none for longer than `staleAfter`.
         Stale,
         /// Ticks flow.
         Streaming,
-        /// The account has nothing assigned: no socket is open, the pod stays.
+        /// No instrument is assigned to the account: no socket is open, the pod stays.
         Idle,
-        /// `spec.paused` is set.
+        /// `spec.paused` is true.
         Paused,
-        /// `spec.paused` is not set.
+        /// `spec.paused` is false.
         NotPaused,
-        /// The object is being deleted and something still holds it: its sockets close.
+        /// The object is being deleted, and a finalizer still holds it: its sockets close.
         Terminating,
         /// An older account has the same API key: only that one runs.
         DuplicateApiKey,
-        /// Nothing has been dialled with these credentials yet.
+        /// These credentials have not been used yet.
         Unverified,
         /// Kite accepts the credentials.
         Verified,
-        /// Kite refused the access token (403). A new one in the Secret is taken up without a restart.
+        /// Kite refused the access token (403). A new one in the Secret is used without a restart.
         TokenExpired,
         /// The Secret does not exist.
         SecretMissing,
-        /// The Secret lacks a key.
+        /// A key is missing in the Secret.
         KeyMissing,
         /// The ingest pod is not running, or does not answer.
         PodNotReady,
         /// The ingest pod cannot reach Redis, or Redis refuses what is published.
         RedisUnavailable,
-        /// An object with the name of one the account would own exists and belongs to somebody else.
+        /// An object that the account needs exists already and was not made for this account.
         NameTaken,
         /// The object cannot be read; the message names the field.
         Invalid,
     }
 }
 
-/// What holds now, before it becomes a [`Condition`] with a history.
+/// A condition without its history; the history makes it a [`Condition`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UndatedCondition {
-    /// Which condition it is about.
+    /// The type of the condition.
     pub kind: ConditionType,
     /// Whether it holds.
     pub state: State,
     /// Why.
     pub reason: Reason,
-    /// The same for people: which object, what is wrong, what to do.
+    /// A text for people: which object, what is wrong, what to do.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! The two CustomResourceDefinitions: what derive makes of the types, and what it cannot say.
+//! The two CustomResourceDefinitions: what derive generates from the types, and what it cannot express.
 //!
 //! Owns their YAML, which `crdgen` writes into the chart. Must not hold a field or a rule of its own.
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// Why a definition could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The definition is no JSON object of the expected shape.
+    /// The definition is not a JSON object of the expected shape.
     #[error("the definition of {kind} cannot be rendered")]
     Json {
         /// The kind.
@@ -71,7 +71,7 @@ pub fn schema(crd: &CustomResourceDefinition) -> Value {
         .map_or(Value::Null, |schema| json!(schema.open_api_v3_schema))
 }
 
-/// Adds columns, and takes out what the API server would warn of or what would surprise users.
+/// Adds columns, and removes what the API server would warn about or what would surprise users.
 fn finish(
     mut crd: CustomResourceDefinition,
     columns: Vec<CustomResourceColumnDefinition>,
@@ -95,8 +95,8 @@ fn finish(
     crd
 }
 
-/// Walks a schema: `nullable` goes, so that `field: null` means "not given" everywhere; of the formats only those stay
-/// that Kubernetes knows.
+/// Walks a schema: `nullable` goes, so that `field: null` means "not given" everywhere; only formats that Kubernetes
+/// knows stay.
 fn normalise(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.format = schema

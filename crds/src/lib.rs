@@ -1,7 +1,7 @@
 //! The API users see: the kinds `TickerAccount` and `InstrumentSet`, their rules, conditions and names.
 //!
-//! Owns every field, default, bound and rule a user can meet, and every name the operator gives to what it creates.
-//! Must not do I/O, must not read a clock, and is linked into nothing but the operator.
+//! Owns every field, default, bound and rule that users see, and the name of everything that the operator creates. Must
+//! not do I/O, must not read a clock, and is linked into nothing but the operator.
 
 #![allow(
     unreachable_pub,
@@ -23,7 +23,7 @@ pub use account::{TickerAccount, TickerAccountSpec, TickerAccountStatus};
 pub use check::{Resource, Violation, check};
 pub use set::{InstrumentSet, InstrumentSetSpec, InstrumentSetStatus};
 
-/// Says whether a value is its type's default, for fields that are left out of a serialised object when they say nothing.
+/// Whether a value is its type's default, for fields that are then left out of a serialised object.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

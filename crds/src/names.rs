@@ -1,6 +1,6 @@
 //! Names in the cluster: API group, labels, annotations, field managers and the objects an account owns.
 //!
-//! Must not decide what is written; it only says what things are called.
+//! Must not decide what is written.
 
 /// The API group of both kinds.
 pub const GROUP: &str = "kiteticker.dev";
@@ -25,16 +25,16 @@ pub const APP: &str = "kite-ticker";
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// Value of [`LABEL_COMPONENT`] on the objects of an ingest pod.
 pub const COMPONENT_INGESTOR: &str = "ingestor";
-/// Label on every owned object: who looks after it. Its value is [`FIELD_MANAGER`].
+/// Label on every owned object: the program that manages it. Its value is [`FIELD_MANAGER`].
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Label on every owned object: the name of its account.
 pub const LABEL_ACCOUNT: &str = "kiteticker.dev/account";
 
 /// Annotation on an ingest pod. Changing it makes the kubelet refresh the pod's mounted files at once; the value is the
-/// assignment's generation, or what else has changed.
+/// assignment's generation, or the version of what else has changed.
 pub const ANNOTATION_POKE: &str = "kiteticker.dev/poke";
 /// Annotation on the assignment's ConfigMap: the UID of the account it was written for. A new account of an old name
-/// starts its generations anew.
+/// starts its generations from the beginning.
 pub const ANNOTATION_ACCOUNT_UID: &str = "kiteticker.dev/account-uid";
 
 /// Key of the Secret that holds the Kite API key.

@@ -1,4 +1,4 @@
-//! What an ingest pod asks of its node: a small subset of Kubernetes' resource requirements.
+//! Requests and limits of the ingest pod: a small subset of Kubernetes' resource requirements.
 
 use crate::rule::rule;
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = within_limit("cpu"), validation = within_limit("memory"))]
 pub struct Resources {
-    /// What the node must have free for the pod.
+    /// What the node must reserve for the pod.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub requests: Amounts,
     /// What the pod may use at most. A memory limit should leave room for 9,000 instruments: 128Mi is plenty.
@@ -35,7 +35,7 @@ pub struct Amounts {
 }
 
 impl Resources {
-    /// The same in the words of a container.
+    /// The same as the container type of Kubernetes.
     #[must_use]
     pub fn to_requirements(&self) -> ResourceRequirements {
         ResourceRequirements {
@@ -57,7 +57,7 @@ impl Amounts {
     }
 }
 
-/// The API server would refuse the pod otherwise, where nobody looks.
+/// Otherwise the API server would reject the pod, and only the StatefulSet would show it.
 fn within_limit(name: &str) -> Rule {
     let has = |side: &str| format!("has(self.{side}) && has(self.{side}.{name})");
     rule(

@@ -1,6 +1,6 @@
 //! The reference of both kinds as Markdown, made from the definitions that the API server gets.
 //!
-//! Owns how a schema is shown to a reader. Must not say anything about a field that its schema does not say.
+//! Owns how a schema is shown to a reader. Must not add anything that is not in a field's schema.
 
 mod field;
 

@@ -1,4 +1,4 @@
-//! CEL rules and patterns which several fields share, with messages that say the fix.
+//! CEL rules and patterns that several fields share, with messages that say how to fix the field.
 //!
 //! Must not know which field a rule sits on.
 
@@ -11,7 +11,7 @@ pub(crate) const OBJECT_NAME: &str =
 /// A label key: an optional DNS prefix and a name.
 pub(crate) const LABEL_KEY: &str =
     r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
-/// A container image reference: no spaces, nothing a shell or URL would read otherwise.
+/// A container image reference, without spaces and special characters.
 pub(crate) const IMAGE: &str = r"^[A-Za-z0-9\[][-A-Za-z0-9._:/@\[\]]*$";
 /// `EXCHANGE:TRADINGSYMBOL`. Trading symbols hold inner spaces and signs (`NSE:NIFTY 50`, `NSE:M&M`, `NSE:BAJAJ-AUTO`).
 pub(crate) const SYMBOL: &str = r"^[A-Z]{2,8}:[!-~]([ -~]*[!-~])?$";
@@ -22,7 +22,7 @@ pub(crate) const SHORT_DURATION: &str = r"^([0-9]{1,5}m)?([0-9]{1,5}s)?([0-9]{1,
 /// A duration in hours, minutes and seconds, as Go writes it.
 pub(crate) const DURATION: &str = r"^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$";
 
-/// What a pattern asks for, in words.
+/// The meaning of a pattern, in words.
 pub(crate) fn hint(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
         OBJECT_NAME => "the name of an object has only a-z, 0-9, '-' and '.'",
@@ -60,15 +60,15 @@ pub(crate) fn scheme(plain: &str, encrypted: &str) -> Rule {
     )
 }
 
-/// A URL must not carry a user or password: it is shown to everybody who may read the object.
+/// A URL must not carry a user or password: it is visible to everybody who may read the object.
 pub(crate) fn no_user_info() -> Rule {
     rule(
         "!self.contains('@')",
-        "remove the user and password: credentials belong into a Secret, never into a URL",
+        "remove the user and password: credentials belong in a Secret, never in a URL",
     )
 }
 
-/// A URL must name a host and nothing after its port but a slash.
+/// A URL must name a host, and after its port only a slash may follow.
 pub(crate) fn host_only() -> Rule {
     rule(
         format!("self.matches('^[a-z]+://([^/?#]*@)?{AUTHORITY}/?$')"),

@@ -1,4 +1,4 @@
-//! `InstrumentSet`: instruments somebody wants, where their ticks are published, and how many of them stream.
+//! `InstrumentSet`: a list of instruments, where their ticks are published, and how many of them stream.
 
 use crate::account_selector::AccountSelector;
 use crate::rule::{self, DURATION, OBJECT_NAME, SHORT_DURATION, SYMBOL, rule};
@@ -25,7 +25,7 @@ pub const LAST_VALUE_TTL: std::time::Duration = std::time::Duration::from_secs(2
 /// Most entries of `status.unresolved`.
 pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
 
-/// What is wanted and where it goes.
+/// The instruments to stream, and where their ticks go.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -42,28 +42,29 @@ pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
 )]
 #[x_kube(validation = selects_something(), validation = one_way_to_accounts())]
 pub struct InstrumentSetSpec {
-    /// How much of each instrument to stream. Two sets that want one instrument share its richest mode. Default: full.
+    /// How much of each instrument to stream. If two sets select one instrument, the richer mode is used. Default:
+    /// full.
     #[serde(default)]
     pub mode: SetMode,
     /// The instruments, by token and by symbol. At least one is needed.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub instruments: Instruments,
-    /// The only account to use. Without it and without `accountSelector`, every account of the namespace may be used.
+    /// The only account to use. Without it and without `accountSelector`, every account in the namespace may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_ref: Option<AccountRef>,
-    /// The accounts of the namespace that may be used, by label. Excludes `accountRef`.
+    /// The accounts in the namespace that may be used, by label. Not together with `accountRef`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_selector: Option<AccountSelector>,
     /// How ticks are published.
     #[serde(default)]
     pub publish: Publish,
-    /// How old the set's newest tick may be, from 1s to 24h: with an older one, `Ready` is False with the reason Stale.
-    /// A set whose instruments are seldom traded is given five times its usual interval, if that is longer. Default: 30s.
+    /// How old the set's newest tick may be (1s to 24h) before `Ready` becomes False with the reason Stale. For a set
+    /// that ticks rarely, five times its usual interval counts if that is longer. Default: 30s.
     #[serde(default = "stale_after")]
     #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = DURATION))]
     #[x_kube(validation = stale_after_limits())]
     pub stale_after: Duration,
-    /// Takes the set's instruments off their accounts, but those that other sets want too.
+    /// Stops streaming for this set. Instruments that other sets select too go on. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub paused: bool,
 }
@@ -87,7 +88,7 @@ pub struct InstrumentSetSpec {
 pub enum SetMode {
     /// The last price only.
     Ltp,
-    /// Also volume, day's prices and total quantities.
+    /// Also volume, prices of the day and total quantities.
     Quote,
     /// Also market depth, open interest and exchange time.
     #[default]
@@ -95,7 +96,7 @@ pub enum SetMode {
 }
 
 impl SetMode {
-    /// The word as it stands in a manifest.
+    /// The word used in a manifest.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -109,7 +110,7 @@ impl SetMode {
 /// Instruments, named one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Instruments {
-    /// Kite's instrument tokens. They change from contract to contract: symbols are the better choice where there are any.
+    /// Kite's instrument tokens. Kite gives a token to another contract after an expiry: prefer symbols.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_TOKENS), inner(range(min = 1, max = 4_294_967_295_u32)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -121,7 +122,7 @@ pub struct Instruments {
     pub symbols: Vec<String>,
 }
 
-/// Names an account of the same namespace.
+/// Names an account in the same namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountRef {
     /// The account's name.
@@ -133,24 +134,25 @@ pub struct AccountRef {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Publish {
-    /// What every channel of the set starts with, literally: with `ticker:nifty`, options go to `ticker:nifty:options`.
-    /// Default: `ticker:` and the name of each instrument's underlying.
+    /// The start of every channel of the set: with `ticker:nifty`, options go to `ticker:nifty:options`. Default:
+    /// `ticker:` and the name of each instrument's underlying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = MAX_CHANNEL_PREFIX))]
     #[x_kube(validation = channel_characters(), validation = channel_end(), validation = channel_not_mock())]
     pub channel_prefix: Option<String>,
-    /// Where futures go: `futures` is the channel `PREFIX:futures`, `options` the one of the options.
+    /// Where futures are published: `futures` is the channel `PREFIX:futures`, `options` is `PREFIX:options`. Default:
+    /// futures.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub futures_channel: FuturesChannel,
-    /// Whether full-mode ticks carry market depth. Without it a tick is a third of the size.
+    /// Whether full-mode ticks carry market depth. Without it a tick is a third of the size. Default: true.
     #[serde(default = "with_depth")]
     pub depth: bool,
-    /// The newest tick of each instrument in Redis keys: `ltp:EXCHANGE:SYMBOL` and `ticker:TOKEN:ltp` hold the price, the
-    /// hash `PREFIX:last` the whole tick by token, and the hash `ticker:instruments` what streams. Keys of mock accounts
-    /// begin with `mock:`.
+    /// Also keeps the newest tick of each instrument in Redis keys: `ltp:EXCHANGE:SYMBOL` and `ticker:TOKEN:ltp` hold
+    /// the price, the hash `PREFIX:last` holds the whole tick by token, and the hash `ticker:instruments` lists what
+    /// streams. Keys of mock accounts begin with `mock:`.
     #[serde(default)]
     pub last_value: LastValue,
-    /// Every tick in a Redis stream too: `PREFIX:stream`.
+    /// Also adds every tick to the Redis stream `PREFIX:stream`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub stream: TickStream,
 }
@@ -159,10 +161,10 @@ pub struct Publish {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FuturesChannel {
-    /// To a channel of their own.
+    /// To their own channel.
     #[default]
     Futures,
-    /// To that of the options, for readers who look for them there.
+    /// To the channel of the options, for readers that expect them there.
     Options,
 }
 
@@ -170,15 +172,15 @@ pub enum FuturesChannel {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastValue {
-    /// Whether it is kept. Default: true.
+    /// Whether these keys are written. Default: true.
     #[serde(default = "with_last_value")]
     pub enabled: bool,
-    /// How often it is written while it changes, from 50ms to 1m. Default: 250ms.
+    /// How often a changed value is written, from 50ms to 1m. Default: 250ms.
     #[serde(default = "last_value_interval")]
     #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = SHORT_DURATION))]
     #[x_kube(validation = last_value_interval_limits())]
     pub interval: Duration,
-    /// How long after the last tick the prices `ltp:…` and `ticker:…:ltp` stay, from 1m to 168h. Default: 24h.
+    /// How long after the last tick the keys `ltp:…` and `ticker:…:ltp` expire, from 1m to 168h. Default: 24h.
     #[serde(default = "last_value_ttl")]
     #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = DURATION))]
     #[x_kube(validation = last_value_ttl_limits())]
@@ -189,51 +191,51 @@ pub struct LastValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TickStream {
-    /// Whether they are. Default: false.
+    /// Whether ticks are added to the stream. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub enabled: bool,
-    /// How many ticks it holds, about; each takes some 400 bytes in Redis, one with depth a kilobyte. Default: those of the
-    /// last minute.
+    /// About how many ticks the stream holds. A tick takes about 400 bytes in Redis, with depth about a kilobyte.
+    /// Default: the ticks of the last minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_len: Option<u32>,
 }
 
-/// What is known about the set.
+/// The observed state of the set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstrumentSetStatus {
-    /// The generation of the spec this status speaks of.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, Resolved, Scheduled, Streaming and Paused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// Streaming instruments of those selected: `442/450`.
+    /// Streaming and selected instruments: `442/450`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruments: Option<String>,
-    /// Instruments the set selects, each counted once.
+    /// Instruments that the set selects, each counted once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selected: Option<u32>,
     /// Instruments that have an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<u32>,
-    /// Instruments with a packet on the present socket.
+    /// Instruments from which the present socket has received a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<u32>,
     /// Instruments that wait for an account with room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<u32>,
-    /// Instruments that are subscribed but silent for more than 10 seconds: illiquid, or unknown to Kite.
+    /// Instruments that are subscribed but have sent nothing for more than 10 seconds: illiquid, or unknown to Kite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<u32>,
-    /// Some of the tokens and symbols that do not exist.
+    /// Some of the tokens and symbols that are not in the instruments list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_UNRESOLVED_SAMPLES))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub unresolved: Vec<String>,
-    /// How many tokens and symbols do not exist.
+    /// How many tokens and symbols are not in the instruments list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unresolved_count: Option<u32>,
     /// The accounts that carry the set: `acct-a,acct-c`.
@@ -243,10 +245,10 @@ pub struct InstrumentSetStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub assignments: Vec<AccountShare>,
-    /// When the newest tick of the set came, in whole seconds.
+    /// When the newest tick of the set arrived, in whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_time: Option<Time>,
-    /// When the names were last looked up with a changed result.
+    /// When the result of looking up the names last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Time>,
 }
@@ -257,7 +259,7 @@ pub struct AccountShare {
     /// The account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Instruments of the set it carries.
+    /// Instruments of the set that it carries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruments: Option<u32>,
 }
@@ -336,7 +338,7 @@ fn selects_something() -> Rule {
 fn one_way_to_accounts() -> Rule {
     rule(
         "!(has(self.accountRef) && has(self.accountSelector))",
-        "accountRef and accountSelector exclude each other: keep one, or none to use every account of the namespace",
+        "only one of accountRef and accountSelector may be set; without them, every account of the namespace is used",
     )
 }
 

@@ -22,7 +22,7 @@ const KNOWN: [&str; 15] = [
     "uid",
 ];
 
-/// Checks `metadata`; the rule on the name itself stands in the definition.
+/// Checks `metadata`; the rule for the name itself is in the definition.
 pub(super) fn check(object: &Value) -> Vec<ClassifiedViolation> {
     let Some(metadata) = object.get("metadata").and_then(Value::as_object) else {
         return vec![ClassifiedViolation::blocking(

@@ -1,6 +1,6 @@
 //! The structural half of a definition's schema: unknown fields, nulls, defaults, types, bounds and patterns.
 //!
-//! Knows exactly the keywords the two definitions use; a unit test refuses any other. Rules are not its business.
+//! Knows exactly the keywords the two definitions use; a unit test refuses any other. Must not evaluate rules.
 
 use super::ClassifiedViolation;
 use crate::rule;
@@ -8,10 +8,10 @@ use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// Fields of the root which every object has and no custom schema describes.
+/// Fields of the root that every object has and no custom schema describes.
 const ENVELOPE: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// Fills in defaults, then says everything that is wrong.
+/// Fills in defaults, then returns everything that is wrong.
 pub(super) fn check(schema: &Value, object: &mut Value) -> Vec<ClassifiedViolation> {
     let mut walk = Walk::default();
     walk.complete(schema, object, "");
@@ -250,7 +250,7 @@ impl<'a> Walk<'a> {
 
 /// The known field that was meant, if one is close enough.
 fn nearest<'k>(typed: &str, known: impl Iterator<Item = &'k String>) -> Option<&'k String> {
-    /// Less alike words are other words.
+    /// Words that differ more are different words.
     const ALIKE: f64 = 0.8;
     let typed = typed.to_lowercase();
     known

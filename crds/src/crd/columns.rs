@@ -7,15 +7,11 @@ pub(super) fn ticker_account() -> Vec<Column> {
     vec![
         ready(),
         reason(),
-        text(
-            "Conns",
-            ".status.connections",
-            "Live sockets of those that are needed.",
-        ),
+        text("Conns", ".status.connections", "Live and needed sockets."),
         text(
             "Instruments",
             ".status.instruments",
-            "Streaming instruments of those assigned.",
+            "Streaming and assigned instruments.",
         ),
         integer("Ticks/s", ".status.ticksPerSecond", "Ticks per second."),
         date(
@@ -27,7 +23,7 @@ pub(super) fn ticker_account() -> Vec<Column> {
         wide(integer(
             "Capacity",
             ".status.capacity",
-            "Instruments the account can carry.",
+            "Instruments that the account can carry.",
         )),
         wide(text("Pod", ".status.podName", "The ingest pod.")),
         wide(message()),
@@ -47,7 +43,7 @@ pub(super) fn instrument_set() -> Vec<Column> {
         text(
             "Instruments",
             ".status.instruments",
-            "Streaming instruments of those selected.",
+            "Streaming and selected instruments.",
         ),
         date(
             "Last-Tick",
@@ -76,7 +72,7 @@ fn reason() -> Column {
     text(
         "Reason",
         r#".status.conditions[?(@.type=="Ready")].reason"#,
-        "Why Ready is what it is.",
+        "The reason of the condition Ready.",
     )
 }
 
@@ -84,7 +80,7 @@ fn message() -> Column {
     text(
         "Message",
         r#".status.conditions[?(@.type=="Ready")].message"#,
-        "The reason in words.",
+        "The message of the condition Ready.",
     )
 }
 

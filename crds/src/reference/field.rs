@@ -31,7 +31,7 @@ pub(super) fn one_line(description: &Value) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Text that may stand in a table.
+/// Text that fits into a table.
 pub(super) fn cell(text: &str) -> String {
     text.trim().replace('|', r"\|")
 }
@@ -116,7 +116,7 @@ fn bounds(schema: &Value) -> String {
     }
     for (part, name) in [("items", "entry"), ("additionalProperties", "value")] {
         if let Some(inner) = schema.get(part).map(self::bounds) {
-            // Fields of an object stand in rows of their own.
+            // Fields of an object have their own rows.
             if !inner.is_empty() {
                 bounds.push(format!("each {name}: {inner}"));
             }
@@ -141,7 +141,7 @@ fn default(schema: &Value, required: bool) -> String {
         return "required".to_owned();
     }
     match (&schema["default"], schema["type"].as_str()) {
-        // The fields of an object have defaults of their own.
+        // The fields of an object have their own defaults.
         (_, Some("object")) => String::new(),
         (Value::Null, Some("boolean")) => "`false`".to_owned(),
         (Value::Null, _) => String::new(),

@@ -1,4 +1,4 @@
-//! Which Redis an account names.
+//! The Redis that an account names.
 //!
 //! Owns its checks, and its spelling in an assignment.
 
@@ -7,7 +7,7 @@ use crds::account::{Redis, RedisCluster, RedisSentinel};
 use super::{origin, unreadable};
 use crate::plan::input::observed::Unreadable;
 
-/// The Redis that an account names, as an assignment spells it.
+/// The Redis that an account names, spelled as in an assignment.
 pub(super) fn url(redis: &Redis) -> Result<Option<String>, Unreadable> {
     match (&redis.url, &redis.sentinel, &redis.cluster) {
         (None, None, None) => Ok(None),
@@ -19,7 +19,7 @@ pub(super) fn url(redis: &Redis) -> Result<Option<String>, Unreadable> {
         (None, None, Some(cluster)) => self::cluster(cluster).map(Some),
         _ => Err(unreadable(
             "spec.redis",
-            "url, sentinel and cluster exclude each other: keep one",
+            "only one of url, sentinel and cluster may be set",
         )),
     }
 }
@@ -45,7 +45,7 @@ fn cluster(cluster: &RedisCluster) -> Result<String, Unreadable> {
     Ok(format!("{scheme}://{}{path}", nodes.join(",")))
 }
 
-/// Whether a text would change the meaning of an address that it is a part of.
+/// Whether a text would change the meaning of the address that it is put into.
 fn is_strange(text: &str) -> bool {
     text.is_empty() || text.contains([',', '/', '@'])
 }

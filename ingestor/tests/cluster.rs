@@ -313,7 +313,7 @@ async fn a_server_that_is_no_cluster_is_told_apart() {
         }
     };
     ingestor
-        .until("no cluster", says("it is no part of a cluster"))
+        .until("no cluster", says("it is not part of a cluster"))
         .await;
     drop(redis);
     ingestor

@@ -105,9 +105,7 @@ impl World {
 async fn a_user_of_its_own_needs_few_rights() {
     let mut world = World::with(&[]).await;
     world
-        .complains(
-            "redis wants a password: put it into a Secret and name that in spec.redis.secretRef",
-        )
+        .complains("redis requires a password: name a Secret that holds it in spec.redis.secretRef")
         .await;
     world
         .folders
@@ -155,7 +153,7 @@ async fn a_wrong_password_is_said_and_mended_in_the_file() {
     assert!(world.ingestor.get("/health").await.1.contains("degraded"));
     world.folders.redis_of(&[("username", "publisher")]);
     world
-        .complains("the Secret for redis has username, but no password: add it")
+        .complains("the Secret for redis has username but not password: add the password")
         .await;
     world
         .folders

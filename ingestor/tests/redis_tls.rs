@@ -131,7 +131,10 @@ impl World {
 async fn an_authority_of_its_own_is_trusted() {
     let mut world = World::new("no").await;
     world
-        .complains(&[], "the certificate of redis is signed by nobody known")
+        .complains(
+            &[],
+            "the certificate of redis is signed by an unknown authority",
+        )
         .await;
     world
         .complains(
@@ -143,7 +146,7 @@ async fn an_authority_of_its_own_is_trusted() {
     world
         .complains(
             &[("ca.crt", &other)],
-            "the certificate of redis is not signed by ca.crt",
+            "the certificate of redis is not signed by an authority in ca.crt",
         )
         .await;
     let authority = world.authority.certificate();
@@ -157,13 +160,13 @@ async fn ports_with_and_without_tls_are_told_apart() {
     world
         .complains_of(
             format!("rediss://127.0.0.1:{plain}"),
-            "redis did not answer within 5 s: is it there, and does it speak TLS at this port?",
+            "redis did not answer within 5 s: check that it runs, and that this port uses TLS",
         )
         .await;
     world
         .complains_of(
             format!("redis://127.0.0.1:{tls}"),
-            &format!("redis at 127.0.0.1:{tls} closes connections without an answer: if it speaks TLS there"),
+            &format!("redis at 127.0.0.1:{tls} closes connections without an answer: if it uses TLS there"),
         )
         .await;
 }
@@ -180,7 +183,7 @@ async fn a_client_certificate_is_shown() {
     world
         .complains(
             &[ca],
-            "redis wants a client certificate: put tls.crt and tls.key",
+            "redis requires a client certificate: put tls.crt and tls.key",
         )
         .await;
     let strange = [
@@ -202,7 +205,7 @@ async fn a_client_certificate_is_shown() {
     world
         .complains(
             &mixed,
-            "tls.key in the Secret for redis does not belong to the certificate in tls.crt",
+            "tls.key in the Secret for redis does not match the certificate in tls.crt",
         )
         .await;
     let whole = [

@@ -1,8 +1,9 @@
-//! What Redis asks for before it takes commands: user and password, and for TLS the authorities to
-//! trust and a client certificate. They are files, each of which may be missing.
+//! The login and certificates for Redis: user and password, and for TLS the authorities to trust
+//! and a client certificate. They are files, each of which may be missing.
 //!
-//! Owns having them read anew for every link, and the words for what is wrong with them. They are
-//! never printed, and wiped when dropped. Must not know where they lie, and must not talk to Redis.
+//! Owns reading them for every new link, and the messages about errors in them. They are never
+//! printed, and wiped when dropped. Must not know where they are stored, and must not talk to
+//! Redis.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretSlice};
 use service::tls::{Identity, Roots, TlsError};
 
-/// The user that Redis has without any configuration.
+/// The user that Redis has by default.
 const DEFAULT_USER: &str = "default";
 
 const USERNAME: &str = "username";
@@ -20,16 +21,16 @@ const AUTHORITIES: &str = "ca.crt";
 const CERTIFICATE: &str = "tls.crt";
 const PRIVATE_KEY: &str = "tls.key";
 
-/// Every file that is asked for; each may be missing.
+/// All files; each may be missing.
 pub const FILES: [&str; 5] = [USERNAME, PASSWORD, AUTHORITIES, CERTIFICATE, PRIVATE_KEY];
 
-/// What each of [`FILES`] holds, in their order, all read at one moment.
+/// The contents of [`FILES`], in their order, all read at one moment.
 pub type FileContents = [Option<Vec<u8>>; FILES.len()];
 
-/// Reads [`FILES`] as they are now.
+/// Reads the present content of [`FILES`].
 pub type ReadFiles = Arc<dyn Fn() -> io::Result<FileContents> + Send + Sync>;
 
-/// How the files are read; clones share what they were made of.
+/// How the files are read; clones share the reader.
 #[derive(Clone)]
 pub struct Access {
     files: Option<ReadFiles>,
@@ -45,16 +46,16 @@ impl std::fmt::Debug for Access {
     }
 }
 
-/// What one link is opened with.
+/// The login and TLS settings of one link.
 #[derive(Clone, Debug)]
 pub struct LinkCredentials {
-    /// Who to be, where somebody is given.
+    /// The login, if one is given.
     pub login: Option<Login>,
-    /// How to trust, and what certificate to show.
+    /// The TLS configuration: trusted authorities, and a client certificate.
     pub tls: Arc<ClientConfig>,
-    /// Whether the authorities come from the folder.
+    /// Whether the authorities come from the files.
     pub own_authorities: bool,
-    /// Whether there is a certificate to show.
+    /// Whether there is a client certificate.
     pub certificate: bool,
 }
 
@@ -67,27 +68,27 @@ pub struct Login {
     pub password: SecretSlice<u8>,
 }
 
-/// Files that cannot be used. Says which and what to do, never what they hold.
+/// Files that cannot be used. The message names the file and what to do, never its content.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("the Secret for redis cannot be read")]
     Io(#[from] io::Error),
-    /// A user name that is no text.
-    #[error("username in the Secret for redis is no text")]
+    /// A user name that is not text.
+    #[error("username in the Secret for redis is not UTF-8 text")]
     Username,
     /// A user without a password.
-    #[error("the Secret for redis has username, but no password: add it")]
+    #[error("the Secret for redis has username but not password: add the password")]
     NoPassword,
     /// One half of a pair.
-    #[error("the Secret for redis has {there}, but no {missing}: a client certificate takes both")]
+    #[error("the Secret for redis has {there} but not {missing}: a client certificate needs both")]
     Half {
         /// The file that exists.
         there: &'static str,
         /// The file that does not.
         missing: &'static str,
     },
-    /// A file is not what its name says.
+    /// The content of a file is not valid.
     #[error("{file} in the Secret for redis cannot be used")]
     Unusable {
         /// The file.
@@ -95,16 +96,16 @@ pub enum AccessError {
         /// Why.
         source: TlsError,
     },
-    /// Certificate and key are of two pairs.
+    /// Certificate and key do not match.
     #[error(
-        "tls.key in the Secret for redis does not belong to the certificate in tls.crt: \
-         put both of one pair there"
+        "tls.key in the Secret for redis does not match the certificate in tls.crt: use the key and the \
+         certificate of one pair"
     )]
     Mismatch,
 }
 
 impl Access {
-    /// What `files` reads; without them, nothing but `roots`.
+    /// The access data that `files` reads; without files, only `roots` are used.
     ///
     /// # Errors
     /// When there is no TLS at all.
@@ -117,10 +118,10 @@ impl Access {
         })
     }
 
-    /// Reads the files as they are now; those for TLS only where it is spoken.
+    /// Reads the present files; those for TLS only if TLS is used.
     ///
     /// # Errors
-    /// When a file is there that cannot be used, or one of a pair.
+    /// When a file cannot be used, or only one of a pair exists.
     pub async fn read(&self, tls: bool) -> Result<LinkCredentials, AccessError> {
         let access = self.clone();
         let read = tokio::task::spawn_blocking(move || access.read_now(tls)).await;
@@ -173,7 +174,7 @@ fn unusable(file: &'static str, source: TlsError) -> AccessError {
     AccessError::Unusable { file, source }
 }
 
-/// What a file holds.
+/// The content of a file.
 type Content = SecretSlice<u8>;
 
 /// The files that exist and are not empty.
@@ -227,7 +228,7 @@ impl Files {
     }
 }
 
-/// A line end that an editor left is no part of it; a space may be one of a password.
+/// A trailing line end is removed; spaces may be part of a password.
 fn trimmed(mut content: Vec<u8>) -> Option<Content> {
     while content.last().is_some_and(|byte| b"\r\n".contains(byte)) {
         content.pop();

@@ -1,6 +1,6 @@
-//! A connection for commands whose answers are waited for, beside the links that carry messages.
+//! A connection for commands whose answers are awaited, beside the links that carry messages.
 //!
-//! Owns opening it the way every link is opened, and its task, which ends with it.
+//! Owns opening it in the same way as links, and its task, which ends with it.
 
 use std::time::Duration;
 
@@ -15,31 +15,31 @@ use super::handshake::establish;
 use super::target::Single;
 use service::stream::ConnectError;
 
-/// A server that takes longer to answer is given up.
+/// How long the server may take to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An open connection.
 #[derive(Debug)]
 pub struct CommandConnection {
-    /// What commands are sent with.
+    /// Sends commands.
     pub connection: MultiplexedConnection,
     /// Moves the bytes; ends when this is dropped.
     _driver: JoinSet<()>,
 }
 
-/// Why there is none.
+/// Why it cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The server does not take commands.
+    /// The server does not accept commands.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
-    /// It does, and then not.
-    #[error("redis does not take commands")]
+    /// It accepted the login, but then no commands.
+    #[error("redis does not accept commands")]
     Redis(#[from] RedisError),
 }
 
 impl OpenError {
-    /// Whether nobody is there.
+    /// Whether the server cannot be reached.
     pub(super) const fn is_unreachable(&self) -> bool {
         matches!(
             self,
@@ -49,10 +49,10 @@ impl OpenError {
 }
 
 impl CommandConnection {
-    /// Opens a connection named `name`; `closed` is cancelled when it ends, whoever ended it.
+    /// Opens a connection named `name`; `closed` is cancelled when it ends, on either side.
     ///
     /// # Errors
-    /// When the server is not there, is no Redis, or does not take commands.
+    /// When the server cannot be reached, is not Redis, or does not accept commands.
     pub async fn open(
         server: &Single,
         access: &Access,
@@ -66,7 +66,7 @@ impl CommandConnection {
             .map_err(HandshakeError::Io)?;
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
         let info = RedisConnectionInfo::default().set_skip_set_lib_name();
-        // The first commands are sent by whoever drives, so both are needed at once.
+        // The setup sends commands itself, so the driver has to run at the same time.
         let (connection, driver) =
             MultiplexedConnection::new_with_config(&info, established.stream, config).await?;
         let mut driving = JoinSet::new();

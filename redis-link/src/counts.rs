@@ -1,25 +1,25 @@
-//! What became of commands, counted.
+//! Counts of commands by their result.
 
-/// What went over links since the start.
+/// Counts over all links since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounts {
     /// Messages answered without an error.
     pub published: u64,
     /// Messages answered with an error.
     pub failed: u64,
-    /// Messages written to a link that died before it answered, or left over when the link went to
-    /// another server.
+    /// Messages written to a link that ended before it answered, or left over when the link
+    /// switched to another server.
     pub unknown: u64,
     /// Commands that write keys, answered without an error.
     pub keys_written: u64,
-    /// The same, answered with an error.
+    /// Commands that write keys, answered with an error.
     pub keys_refused: u64,
     /// Links opened after the first.
     pub reconnects: u64,
 }
 
 impl LinkCounts {
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl LinkCounts {
         }
     }
 
-    /// Messages that readers got nothing of, as far as is known.
+    /// Messages that, as far as is known, did not reach readers.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.failed + self.unknown

@@ -1,7 +1,7 @@
-//! Why there is no link, or no longer, in words that say what to do.
+//! Why a link cannot be opened, or has ended, with messages that say what to do.
 //!
-//! Owns the errors of the handshake and of open links. Pure; must not repeat
-//! what the server was sent, which may be a password.
+//! Owns the errors of the handshake and of open links. Pure; must not repeat what was sent to the
+//! server, which may be a password.
 
 mod explain;
 
@@ -13,48 +13,48 @@ use service::stream::ConnectError;
 use super::access::AccessError;
 use super::resp::InvalidReply;
 
-/// Why there is no link.
+/// Why a link cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
-    /// The files are not usable.
+    /// The files cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// No stream.
+    /// The connection could not be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The certificate of the server was signed by nobody who is trusted.
+    /// The certificate of the server is not signed by a trusted authority.
     #[error("{}", untrusted(*.own_authorities))]
     Untrusted {
-        /// Whether the trusted ones come from the Secret.
+        /// Whether the trusted authorities come from the Secret.
         own_authorities: bool,
-        /// What TLS said.
+        /// The TLS error.
         source: ConnectError,
     },
-    /// The server wants another certificate of the client, or one at all.
+    /// The server requires a client certificate, or another one.
     #[error("{}", refused_certificate(*.shown))]
     Certificate {
-        /// Whether it was shown one.
+        /// Whether one was sent.
         shown: bool,
-        /// What TLS said.
+        /// The TLS error.
         source: io::Error,
     },
-    /// It answers in plain text.
+    /// The server answers in plain text.
     #[error(
-        "redis does not speak TLS at {0}: name its port for TLS, or go without (redis://, or tls: false)"
+        "redis does not use TLS at {0}: use its TLS port, or turn TLS off (redis://, or tls: false)"
     )]
     Plain(String),
-    /// It ended a stream without TLS before it said anything.
+    /// The server ended a stream without TLS before it sent anything.
     #[error(
-        "redis at {0} closes connections without an answer: if it speaks TLS there, use rediss:// or tls: true"
+        "redis at {0} closes connections without an answer: if it uses TLS there, set rediss:// or tls: true"
     )]
     Mute(String),
-    /// The stream broke.
-    #[error("redis closed the connection during the greeting")]
+    /// The stream failed.
+    #[error("redis closed the connection during the handshake")]
     Io(#[from] io::Error),
     /// Not Redis.
     #[error(transparent)]
     InvalidReply(#[from] InvalidReply),
-    /// User and password were refused with this code.
+    /// User and password were rejected with this code.
     #[error("redis refuses the login: {0}")]
     Login(String),
     /// User and password are wrong.
@@ -63,40 +63,40 @@ pub enum HandshakeError {
         /// The user.
         user: String,
     },
-    /// The server wants a user.
-    #[error("redis wants a password: put it into a Secret and name that in spec.redis.secretRef")]
+    /// The server requires a login.
+    #[error("redis requires a password: name a Secret that holds it in spec.redis.secretRef")]
     NoLogin,
-    /// Redis, but it refuses.
+    /// It is Redis, but it returned an error.
     #[error("redis refused: {0}")]
     Refused(String),
     /// No Sentinel answers.
     #[error(
-        "no sentinel answers that would know the master {master}: check nodes and tls of spec.redis.sentinel"
+        "no sentinel answers when asked for the master {master}: check nodes and tls of spec.redis.sentinel"
     )]
     NoSentinel {
         /// Its name.
         master: String,
     },
-    /// They answer, and know none.
+    /// The Sentinels answer, but do not know the master.
     #[error("the sentinels know no master {master}: check spec.redis.sentinel.master")]
     NoMaster {
         /// Its name.
         master: String,
     },
-    /// Nothing in time.
+    /// No answer in time.
     #[error("redis did not answer within {} s{}", .after.as_secs(), hint(*.tls))]
     Timeout {
-        /// How long was waited.
+        /// The waiting time.
         after: Duration,
-        /// Whether a server that was named was spoken to through TLS.
+        /// Whether the address of the server was configured, and TLS was used.
         tls: bool,
     },
 }
 
-/// A server without TLS waits for the end of what it takes for a command.
+/// A server without TLS waits for the end of what it reads as a command.
 const fn hint(tls: bool) -> &'static str {
     if tls {
-        ": is it there, and does it speak TLS at this port?"
+        ": check that it runs, and that this port uses TLS"
     } else {
         ""
     }
@@ -104,9 +104,9 @@ const fn hint(tls: bool) -> &'static str {
 
 const fn untrusted(own_authorities: bool) -> &'static str {
     if own_authorities {
-        "the certificate of redis is not signed by ca.crt in the Secret for redis: put its authority there"
+        "the certificate of redis is not signed by an authority in ca.crt of the Secret for redis: replace ca.crt"
     } else {
-        "the certificate of redis is signed by nobody known: put its authority into ca.crt in the Secret for redis"
+        "the certificate of redis is signed by an unknown authority: put it into ca.crt of the Secret for redis"
     }
 }
 
@@ -114,7 +114,7 @@ const fn refused_certificate(shown: bool) -> &'static str {
     if shown {
         "redis refuses the client certificate: check tls.crt in the Secret for redis"
     } else {
-        "redis wants a client certificate: put tls.crt and tls.key into the Secret for redis"
+        "redis requires a client certificate: put tls.crt and tls.key into the Secret for redis"
     }
 }
 
@@ -129,15 +129,14 @@ pub(crate) enum LinkError {
     InvalidReply(#[from] InvalidReply),
     #[error("redis answered more commands than were sent")]
     Surplus,
-    #[error("the connection to redis was interrupted without a word: redis answers others")]
+    #[error("the connection to redis is broken: redis answers on a new one, but not on this one")]
     Interrupted,
-    #[error("redis takes no commands for now: {0}")]
+    #[error("redis accepts no commands at present: {0}")]
     NotNow(String),
-    #[error("redis refuses what is published, another login may do")]
+    #[error("redis refuses what is published; trying again with a new login")]
     Refusing,
     #[error(
-        "redis is a replica that takes no writes: ticks would reach its own subscribers alone; let redis.url name the \
-         master"
+        "redis is a read-only replica: only its own subscribers would get the ticks; set redis.url to the master"
     )]
     Replica,
 }

@@ -1,7 +1,7 @@
-//! The first words on a new link: who we are, and the end of the link before.
+//! The handshake on a new link: the login, and the end of the previous link.
 //!
-//! Owns the handshake. The link counts as open only when the server has carried out a command, so
-//! that a server which loads its data, wants a password or is no Redis is told apart here.
+//! The link counts as open only when the server has executed a command. This distinguishes a server
+//! that is loading its data, one that requires a password, and one that is not Redis.
 
 use std::io;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use super::sentinel;
 use super::target::{Place, Single};
 use service::stream::{Stream, connect};
 
-/// Connecting and greeting together may take this long.
+/// The time limit for connecting and the handshake together.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
 const READ_BUFFER: usize = 4 * 1024;
 
-/// A link that takes commands.
+/// A link that accepts commands.
 #[derive(Debug)]
 pub struct Established {
     /// The stream, at the start of a reply.
     pub stream: Stream,
-    /// The server's number for it, where the server tells.
+    /// The server's client id for it, if the server reports one.
     pub id: Option<i64>,
 }
 
-/// Opens a link named `name` with what `access` holds now, and ends the link `previous` of the same
-/// name if the server still has it: what that one has not carried out must not come after the first
+/// Opens a link named `name` with the present data of `access`, and ends the link `previous` of the
+/// same name if the server still has it: commands of that link must not be executed after the first
 /// command of this one.
 ///
 /// # Errors
-/// When the server is not there, is no Redis, or does not take commands.
+/// When the server cannot be reached, is not Redis, or does not accept commands.
 pub async fn establish(
     target: &Single,
     access: &Access,
@@ -58,11 +58,11 @@ pub async fn establish(
     }))
 }
 
-/// Asks for nothing, and is held up with PUBLISH where a server was told to hold up writes, which
-/// answers everything else.
+/// A command without effect that, like PUBLISH, is delayed while writes are paused (CLIENT PAUSE);
+/// other commands are answered meanwhile.
 const HELD_UP_LIKE_PUBLISH: [&[u8]; 2] = [b"PFCOUNT", b"ticker:probe"];
 
-/// Whether the server carries out what messages are carried out with. A refusal is an answer, too.
+/// Whether the server executes commands like those of messages. A rejection is an answer, too.
 pub(super) async fn is_serving(target: &Single, access: &Access, name: &str) -> bool {
     let asking = async {
         let keys = access.read(target.tls()).await?;
@@ -97,7 +97,8 @@ async fn introduce(
     }
     let id = talk.ask(&[b"CLIENT", b"ID"]).await?.integer();
     match talk.ask(&[b"PING"]).await? {
-        // Its disk is full: it refuses keys, which say so themselves, and carries messages all the same.
+        // Its disk is full: it rejects keys, which is reported for them, but still carries
+        // messages.
         Answer::Refusal(text) if text.starts_with("MISCONF") => {}
         answer => answer.accepted()?,
     }
@@ -109,15 +110,15 @@ struct Talk {
     replies: Replies,
     /// Host and port.
     at: String,
-    /// Whether the server said anything yet.
+    /// Whether the server has sent anything yet.
     answered: bool,
 }
 
-/// What a TLS server may say to something else before it ends the stream (RFC 8446, 5.1).
+/// What a TLS server may send to a client without TLS before it ends the stream (RFC 8446, 5.1).
 const ALERT: u8 = 21;
 
 impl Talk {
-    /// Of a refusal only the code is kept: a server that does not know the command repeats its
+    /// Only the code of an error is kept: a server that does not know the command repeats its
     /// arguments.
     async fn log_in(&mut self, login: &Login) -> Result<(), HandshakeError> {
         let (user, password) = (login.user.as_bytes(), login.password.expose_secret());
@@ -131,7 +132,7 @@ impl Talk {
     }
 
     async fn introduce(&mut self, database: u32, name: &str) -> Result<(), HandshakeError> {
-        // Names are for people who look at CLIENT LIST; a server that forbids them is fine.
+        // Names are for people who read CLIENT LIST; it is no error if a server forbids them.
         self.ask(&[b"CLIENT", b"SETNAME", name.as_bytes()]).await?;
         if database != 0 {
             let database = database.to_string();
@@ -141,7 +142,7 @@ impl Talk {
         Ok(())
     }
 
-    /// Numbers start anew with the server, so the number alone does not prove that the link is ours.
+    /// Client ids restart with the server, so the id alone does not prove that the link is ours.
     async fn end(&mut self, previous: i64, name: &str) -> Result<(), HandshakeError> {
         let previous = previous.to_string();
         let listed = self

@@ -1,7 +1,8 @@
-//! The way to Redis: one ordered link that carries every message, or one per master of a cluster.
+//! The connection to Redis: one ordered link that carries every message, or one per master of a
+//! cluster.
 //!
-//! Owns targets, logins, the handshake, Sentinel, slots, the link and what waits on it. Must not know
-//! Kite, ticks or what operator and pods say to each other.
+//! Owns targets, logins, the handshake, Sentinel, slots, the link and its queue. Must not know
+//! Kite, ticks or the contract between operator and pods.
 
 pub mod access;
 pub mod command_connection;

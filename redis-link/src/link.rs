@@ -1,7 +1,8 @@
-//! The link: one connection at a time, every command in order, none sent twice.
+//! The link: one connection at a time; every command is sent in order, and none twice.
 //!
-//! Owns connecting, writing, counting answers and connecting again. Whoever renders commands asks
-//! [`Link::can_take`] first and never waits. Driven by polling from one task; must not spawn.
+//! Owns connecting, writing, counting answers and reconnecting. The caller checks
+//! [`Link::can_take`] before it renders a command and never waits. Driven by polling from one task;
+//! must not spawn.
 
 mod answers;
 mod exchange;
@@ -24,12 +25,12 @@ use super::stream::LinkStream;
 use super::target::Single;
 use answers::Answers;
 
-/// A link that lasted so long was no failure.
+/// A link that lasted this long does not count as a failure.
 const PROVEN_AFTER: Duration = Duration::from_secs(5);
 
 const READ_BUFFER: usize = 16 * 1024;
 
-/// The way to one Redis.
+/// The connection to one Redis server.
 pub struct Link {
     access: Access,
     name: String,
@@ -42,15 +43,15 @@ pub struct Link {
     answers: Answers,
     opened: u64,
     opened_at: Option<Instant>,
-    /// Times that keys were refused and are taken again.
+    /// How often keys were rejected and then accepted again.
     forgotten: u64,
     failures: u32,
     error: Option<String>,
     lines: LineQuota,
     openings: LineQuota,
-    /// Since when answers are owed, or when the last of several came.
+    /// Since when answers are awaited, or when the last of several arrived.
     progress: Option<Instant>,
-    /// When answers were last looked for.
+    /// When answers were last read.
     looked: Option<Instant>,
     probe: Probe,
     jitter: fastrand::Rng,
@@ -72,8 +73,8 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// A link to nowhere yet. `name` is what the server shows of it: without spaces, and of this
-    /// process alone. Servers that are `clustered` may say that a key is elsewhere.
+    /// A link without a target yet. `name` is its name in CLIENT LIST: without spaces, and unique
+    /// to this process. `clustered`: servers may answer that another one has a key.
     #[must_use]
     pub fn new(access: Access, name: String, seed: u64, clustered: bool) -> Self {
         Self {
@@ -100,16 +101,16 @@ impl Link {
         }
     }
 
-    /// Goes to `target`; nothing happens where the link already leads there.
+    /// Switches to `target`; does nothing if the link already leads there.
     pub fn set_target(&mut self, target: &Single) {
         if self.target.as_ref() == Some(target) {
             return;
         }
         self.target = Some(target.clone());
-        // What was meant for another server comes too late for this one, written or not.
+        // Commands for the old server are too late for the new one, written or not.
         self.answers.counts.unknown += self.queue.forget();
         self.progress = None;
-        // Another server's number says nothing about the new one.
+        // The client id of another server has no meaning for the new one.
         self.previous = None;
         self.failures = 0;
         self.answers.forget_server();
@@ -124,66 +125,66 @@ impl Link {
         self.is_open() && self.queue.can_take()
     }
 
-    /// Whether it is open and holds less than twice of what it should: the bound for commands whose
-    /// pusher does not wait for [`Link::can_take`].
+    /// Whether it is open and holds less than twice its bound: the limit for commands that are
+    /// pushed without [`Link::can_take`].
     #[inline]
     #[must_use]
     pub const fn has_room(&self) -> bool {
         self.is_open() && self.queue.in_flight() < 2 * super::send_queue::WINDOW
     }
 
-    /// Appends one command. To be called only while it is open; whoever calls bounds how much.
+    /// Appends one command. To be called only while it is open; the caller limits the amount.
     #[inline]
     pub fn push(&mut self, kind: CommandKind, write: impl FnOnce(&mut Vec<u8>)) {
         self.queue.push(kind, write);
     }
 
-    /// Gives up whatever is under way.
+    /// Ends the connection, or the attempt to connect.
     pub fn abandon(&mut self) {
         self.answers.counts.unknown += self.queue.forget();
         self.state = LinkState::Disconnected { until: None };
         self.target = None;
     }
 
-    /// Whether the server said since the last call that a key is elsewhere.
+    /// Whether the server has reported since the last call that another one has a key.
     pub const fn take_moved(&mut self) -> bool {
         self.answers.take_moved()
     }
 
-    /// How often the server may have lost what was kept: once for each link, and once for each time
-    /// that it refused keys.
+    /// How often the server may have lost keys: once for each link, and once for each time that it
+    /// rejected keys.
     #[must_use]
     pub const fn forgotten(&self) -> u64 {
         self.opened + self.forgotten
     }
 
-    /// Whether it is open and has owed answers for so long that it is in doubt.
+    /// Whether it is open and has not answered for so long that it is suspect.
     #[must_use]
     pub fn is_silent(&self, now: Instant) -> bool {
         let silent = |since| now.saturating_duration_since(since) >= SILENT_AFTER;
         self.progress.is_some_and(silent)
     }
 
-    /// Whether the server takes commands.
+    /// Whether the server accepts commands.
     #[inline]
     #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self.state, LinkState::Connected(_))
     }
 
-    /// Whether every command was answered, or cannot be any more.
+    /// Whether every command was answered, or can no longer be.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.is_open() || self.queue.is_idle()
     }
 
-    /// What went over it.
+    /// The counts of this link.
     #[must_use]
     pub const fn counts(&self) -> LinkCounts {
         self.answers.counts
     }
 
-    /// Why commands are not being taken at `now`, or `None` while they are.
+    /// Why commands are not accepted at `now`; `None` while they are.
     #[must_use]
     pub fn messages_error(&self, now: Instant) -> Option<String> {
         if !self.is_open() {
@@ -199,19 +200,19 @@ impl Link {
         self.answers.refused_messages(now)
     }
 
-    /// Why what is kept beside the messages is not written at `now`.
+    /// Why keys are not written at `now`.
     #[must_use]
     pub fn keys_error(&self, now: Instant) -> Option<String> {
         self.answers.refused_keys(now)
     }
 
-    /// Forgets that keys were refused: others are written from now on, or none.
+    /// Forgets rejections of keys, because other keys, or none, are written from now on.
     pub fn reset_key_rejections(&mut self) {
         self.queue.outdate_keys();
         self.answers.reset_key_rejections();
     }
 
-    /// When [`Link::poll`] has something to do even if no socket wakes it.
+    /// When [`Link::poll`] has to be called even if no socket wakes it.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
@@ -221,8 +222,8 @@ impl Link {
         }
     }
 
-    /// Moves bytes in both directions as far as possible now; connects when it is time.
-    /// Returns whether the link was opened or lost in this call.
+    /// Reads and writes as far as possible now; connects when it is time. Returns whether the link
+    /// was opened or lost in this call.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
         if let LinkState::Disconnected { until } = self.state
@@ -283,7 +284,7 @@ impl Link {
     }
 
     fn fail(&mut self, error: &(dyn std::error::Error + 'static), now: Instant) {
-        // A server that takes a link and fails it at once is not asked as often as one that lasted.
+        // A server that ends a new link at once is tried less often than after a link that lasted.
         let lasted = |at| now.saturating_duration_since(at) >= PROVEN_AFTER;
         if self.opened_at.take().is_some_and(lasted) {
             self.failures = 0;
@@ -295,9 +296,9 @@ impl Link {
         };
         let text = service::exit::chain(error).to_string();
         let text = printable(&text, LONGEST_REASON);
-        // Said once per reason, not once per try.
+        // Logged once per reason, not once per try.
         if self.error.as_ref() != Some(&text) {
-            self.warn(now, "redis link is down, trying again", &text);
+            self.warn(now, "redis link is down, retrying", &text);
             self.error = Some(text);
         }
     }

@@ -1,9 +1,9 @@
 //! The links to one Redis: a single one, or one to each master of a cluster.
 //!
-//! Owns which link takes a command, and when a cluster is asked anew who has which slots. Plain
-//! messages reach the subscribers of every node, so that all of them go over one link, the
-//! broadcast link, in their order; keys, and messages to sharded channels, go to whoever has their slot. Driven by
-//! polling from one task; must not know what a tick is.
+//! Owns which link is used for a command, and when the slots of a cluster are read again. Plain
+//! messages reach the subscribers of every node, so all of them go over one link, the broadcast
+//! link, in their order; keys, and messages to sharded channels, go to the owner of their slot.
+//! Driven by polling from one task; must not know what a tick is.
 
 mod topology;
 
@@ -20,7 +20,7 @@ use super::slots::Slots;
 use super::target::{Cluster, Single, Target};
 use super::topology::TopologyFetch;
 
-/// The way to one Redis, single or many.
+/// The links to one Redis, a single server or a cluster.
 pub struct Links {
     access: Access,
     name: String,
@@ -28,23 +28,23 @@ pub struct Links {
     target: Option<Target>,
     /// One, or one per master in the order of `slots`.
     links: Vec<Link>,
-    /// Links to former masters, until they have their answers.
+    /// Links to former masters, until their commands are answered.
     draining: Vec<Link>,
     slots: Slots,
     /// Position of the link that carries plain messages.
     broadcast: usize,
     topology_fetch: TopologyFetch,
     topology_error: Option<String>,
-    /// A key was not where it should be.
+    /// A node answered that another one has a key.
     moved: bool,
-    /// The same when the cluster was asked last.
+    /// The value of that flag when the slots were last read.
     asked_for_moved: bool,
-    /// A former broadcast link has answers to give before the next one takes messages.
+    /// A former broadcast link still has unanswered messages; the next one waits for that.
     handover: bool,
     lines: LineQuota,
-    /// What went over links that are no more, and commands for which there was none.
+    /// Counts of links that were closed, and of commands without a link.
     past: LinkCounts,
-    /// What [`Links::changes`] counts of links that are no more, and maps taken over.
+    /// The part of [`Links::changes`] from closed links and new slot maps.
     changes: u64,
 }
 
@@ -58,8 +58,8 @@ impl std::fmt::Debug for Links {
 }
 
 impl Links {
-    /// A way to nowhere yet. `name` is what servers show of it: without spaces, and of this process
-    /// alone.
+    /// Links without a target yet. `name` is their name in CLIENT LIST: without spaces, and unique
+    /// to this process.
     #[must_use]
     pub fn new(access: Access, name: String, seed: u64) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Links {
         }
     }
 
-    /// Goes to `target`; nothing happens where the links already lead there.
+    /// Switches to `target`; does nothing if the links already lead there.
     pub fn set_target(&mut self, target: &Target) {
         if self.target.as_ref() == Some(target) {
             return;
@@ -139,14 +139,14 @@ impl Links {
     }
 
     /// Appends one command about a key or channel of `slot`. Messages are to be pushed only while
-    /// [`Links::can_take`]. A stream's entry goes with its message, and the master that has the stream may
-    /// be another, away or standing still: what it cannot take counts as not kept.
+    /// [`Links::can_take`]. A stream's entry is pushed with its message, but its master may be
+    /// another one, away or stopped: an entry that it cannot take counts as not kept.
     #[inline]
     pub fn push(&mut self, kind: CommandKind, slot: u16, write: impl FnOnce(&mut Vec<u8>)) {
         let at = self.at(kind, slot);
-        // Nobody has the slot: that is not how a cluster stays.
+        // No node owns the slot, which is a temporary state of a cluster.
         self.moved |= at.is_none();
-        // Messages wait for the only link there is, so that it is never much too full.
+        // With one link, messages wait for it, so that it is never much too full.
         let many = self.links.len() > 1;
         let link = at.and_then(|at| self.links.get_mut(at));
         match link.filter(|link| link.has_room() || (!many && link.is_open())) {
@@ -156,7 +156,7 @@ impl Links {
         }
     }
 
-    /// Position of the link that takes a command, if anybody has the slot.
+    /// Position of the link for a command, if any node owns the slot.
     #[inline]
     fn at(&self, kind: CommandKind, slot: u16) -> Option<usize> {
         match &self.target {
@@ -168,35 +168,35 @@ impl Links {
         }
     }
 
-    /// Changes whenever a server may know nothing of what was kept before.
+    /// Changes whenever a server may have lost the keys written before.
     #[must_use]
     pub fn changes(&self) -> u64 {
         let links = self.links.iter().chain(&self.draining);
         links.fold(self.changes, |sum, link| sum + link.forgotten())
     }
 
-    /// Whether messages are taken.
+    /// Whether messages are accepted.
     #[must_use]
     pub fn is_open(&self) -> bool {
         let links = self.tick_links();
         !links.is_empty() && links.iter().all(Link::is_open)
     }
 
-    /// Whether every command was answered, or cannot be any more.
+    /// Whether every command was answered, or can no longer be.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let mut links = self.links.iter().chain(&self.draining);
         links.all(Link::is_idle)
     }
 
-    /// What went over all of them.
+    /// The counts over all links.
     #[must_use]
     pub fn counts(&self) -> LinkCounts {
         let links = self.links.iter().chain(&self.draining);
         links.fold(self.past, |sum, link| sum.plus(link.counts()))
     }
 
-    /// Why messages are not being taken at `now`, or `None` while they are.
+    /// Why messages are not accepted at `now`; `None` while they are.
     #[must_use]
     pub fn messages_error(&self, now: Instant) -> Option<String> {
         if self.links.is_empty() {
@@ -209,14 +209,14 @@ impl Links {
         trouble.or_else(|| self.holes().filter(|_| sharded))
     }
 
-    /// What is wrong with a map that lacks slots.
+    /// The message about slots without a master.
     fn holes(&self) -> Option<String> {
         let clustered = matches!(self.target, Some(Target::Cluster(_)));
         let holes = clustered && !self.slots.is_whole();
         holes.then(|| "some slots of the redis cluster have no master: assign them".to_owned())
     }
 
-    /// Why what is kept beside the messages is not written at `now`.
+    /// Why keys are not written at `now`.
     #[must_use]
     pub fn keys_error(&self, now: Instant) -> Option<String> {
         let refused = self.links.iter().find_map(|link| link.keys_error(now));
@@ -226,16 +226,16 @@ impl Links {
                 .iter()
                 .find_map(|link| link.messages_error(now))?;
             let ticks_flow = self.messages_error(now).is_none();
-            ticks_flow.then(|| format!("a master of the redis cluster takes no keys: {away}"))
+            ticks_flow.then(|| format!("a master of the redis cluster accepts no writes: {away}"))
         })
     }
 
-    /// Forgets that keys were refused: others are written from now on, or none.
+    /// Forgets rejections of keys, because other keys, or none, are written from now on.
     pub fn reset_key_rejections(&mut self) {
         self.links.iter_mut().for_each(Link::reset_key_rejections);
     }
 
-    /// When [`Links::poll`] has something to do even if no socket wakes it.
+    /// When [`Links::poll`] has to be called even if no socket wakes it.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let links = self.links.iter().chain(&self.draining);
@@ -246,8 +246,8 @@ impl Links {
         links.filter_map(Link::deadline).chain(fetch).min()
     }
 
-    /// Moves bytes in both directions as far as possible now; connects when it is time. Returns
-    /// whether a link was opened or lost, or a cluster was asked for its map and answered or not.
+    /// Reads and writes as far as possible now; connects when it is time. Returns whether a link
+    /// was opened or lost, or an attempt to read the slots of a cluster ended.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
         for link in self.links.iter_mut().chain(&mut self.draining) {

@@ -1,9 +1,9 @@
-//! Whether a link is silent because its server stands still, or because the way to it is broken.
+//! Decides whether a silent link has a stopped server or a broken network path.
 //!
-//! TCP asks a silent peer less and less often: after a cut of half a minute it would notice half a
-//! minute late that the way is whole again. A second connection asks anew each time. If that one is
-//! answered while the link stays silent, the link is dead; a server that stands still answers neither,
-//! and the link keeps its order. Owns when that is asked and what it means. Must not touch the link.
+//! TCP retransmits less and less often: after an interruption of half a minute it would notice half
+//! a minute late that the path works again. A second connection is a new attempt each time. If it
+//! is answered while the link stays silent, the link is dead. A stopped server answers neither, and
+//! the link keeps its order. Owns when to probe and what the result means. Must not touch the link.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use super::access::Access;
 use super::handshake::is_serving;
 use super::target::Single;
 
-/// A link is doubted when it owes answers for so long.
+/// A link is suspect when answers are missing for this long.
 pub(super) const SILENT_AFTER: Duration = Duration::from_secs(2);
 
-/// How long one question may take, from the first packet to the answer, and how often it is asked.
+/// The time limit of one probe, from the first packet to the answer, and the interval of probes.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// A server that stood still answers the question and the link at the same time, give or take this.
+/// A server that was stopped answers the probe and the link within this time of each other.
 const GRACE: Duration = Duration::from_millis(150);
 
-/// The second opinion about one link.
+/// The probe of one link.
 #[derive(Default)]
 pub(super) struct Probe {
     question: Option<BoxFuture<'static, bool>>,
@@ -41,12 +41,13 @@ impl std::fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// The link was answered, or is no more.
+    /// The link was answered, or has ended.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// Asks, while the link is silent; whether the server has answered and the link is still silent.
+    /// Probes while the link is silent; returns whether the server has answered and the link is
+    /// still silent.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,

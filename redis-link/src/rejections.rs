@@ -1,37 +1,37 @@
-//! Commands that Redis refuses on an open link, and how long that counts.
+//! Commands that Redis rejects on an open link, and how long a rejection counts.
 //!
-//! Owns telling a refusal that is over from one that is not, and a link that is no good from one on
-//! which nothing was tried, and the words that say what to do. Pure.
+//! Decides whether a rejection is over, and whether a link rejects everything. Owns the messages
+//! that say what to do. Pure.
 
 use std::time::{Duration, Instant};
 
-/// Refusals count for this long after the last one, even if other commands succeed: the server may
-/// refuse some channels and take others.
+/// Rejections count for this long after the last one, even if other commands succeed: the server
+/// may reject some channels and accept others.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
 
-/// A link on which everything was refused for this long is opened anew: the login may have changed
-/// in its files, or another server answers to the name.
+/// A link on which everything was rejected for this long is opened again: the login may have
+/// changed in its files, or the name may lead to another server.
 const REFUSING_LIMIT: Duration = Duration::from_secs(5);
 
-/// What is known of refusals.
+/// The state of rejections.
 #[derive(Debug, Default)]
 pub struct Rejections(Option<Rejection>);
 
-/// A command was refused, and it is not known to be over.
+/// A command was rejected, and the rejection is not known to be over.
 #[derive(Debug)]
 struct Rejection {
-    /// What the server said, as it said it.
+    /// The server's error text.
     text: Vec<u8>,
-    /// When it last did.
+    /// When it was last rejected.
     last: Instant,
-    /// Since when the present link has refused everything; `None` while it refused nothing yet.
+    /// Since when the present link has rejected everything; `None` while it has rejected nothing.
     since: Option<Instant>,
     /// Whether a later command succeeded.
     succeeded: bool,
 }
 
 impl Rejections {
-    /// A link was opened. What the one before refused is not known to be over, and says nothing
+    /// A link was opened. A rejection of the previous one is not known to be over, and says nothing
     /// about this one.
     pub fn on_open(&mut self) {
         if let Some(refusal) = &mut self.0 {
@@ -39,7 +39,7 @@ impl Rejections {
         }
     }
 
-    /// A command was refused with `text`. Returns whether that is news.
+    /// A command was rejected with `text`. Returns whether this is a new rejection.
     pub fn on_refused(&mut self, text: &[u8], now: Instant) -> bool {
         let news = self.text(now) != Some(text);
         let known = self.0.get_or_insert_with(|| Rejection {
@@ -57,7 +57,7 @@ impl Rejections {
         news
     }
 
-    /// A command was carried out.
+    /// A command succeeded.
     #[inline]
     pub fn on_success(&mut self) {
         if let Some(refusal) = &mut self.0 {
@@ -66,7 +66,7 @@ impl Rejections {
         }
     }
 
-    /// What the server said, while it counts.
+    /// The server's error text, while it counts.
     #[must_use]
     pub fn text(&self, now: Instant) -> Option<&[u8]> {
         let refusal = self.0.as_ref()?;
@@ -74,7 +74,7 @@ impl Rejections {
         (!over).then_some(&refusal.text)
     }
 
-    /// Whether another link may do what this one does not.
+    /// Whether a new link should be tried.
     #[must_use]
     pub fn is_link_useless(&self, now: Instant) -> bool {
         let since = self.0.as_ref().and_then(|refusal| refusal.since);
@@ -82,39 +82,39 @@ impl Rejections {
     }
 }
 
-/// What one server of a cluster answers to who takes it for a Redis of its own.
+/// Error codes of a cluster node that is used like a single server.
 const CLUSTERED: [&str; 4] = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"];
 
-/// About keys that are refused with `text`.
+/// The message about keys that are rejected with `text`.
 pub(crate) fn about_keys(text: &str) -> String {
     let code = code(text);
     if CLUSTERED.contains(&code) {
-        // Without the text, which names another slot each time.
-        return "redis is a node of a Redis Cluster and refuses most keys: name it in spec.redis.cluster.nodes instead of \
-                a redis URL"
+        // Without the text, which names a different slot each time.
+        return "redis is a node of a Redis Cluster and refuses most keys: name it in spec.redis.cluster.nodes, \
+                not in a redis URL"
             .to_owned();
     }
     let advice = match code {
         "NOPERM" => {
-            "let its user write them, or disable publish.lastValue and publish.stream of the sets"
+            "allow its user to write them, or turn off publish.lastValue and publish.stream of the sets"
         }
-        "OOM" => "its memory is full: raise maxmemory, or set a maxmemory-policy that makes room",
+        "OOM" => "its memory is full: raise maxmemory, or set a maxmemory-policy that evicts keys",
         "MISCONF" => {
-            "it cannot save to its disk: see to that, or to its stop-writes-on-bgsave-error"
+            "it cannot save to its disk: fix the disk, or set stop-writes-on-bgsave-error to no"
         }
         "WRONGTYPE" => {
-            "something else lies at PREFIX:last or PREFIX:stream: remove it, or choose another publish.channelPrefix"
+            "PREFIX:last or PREFIX:stream has a value of another type: delete it, or change publish.channelPrefix"
         }
         _ => return format!("redis refuses keys of last values or streams: {text}"),
     };
     format!("redis refuses keys of last values or streams ({text}): {advice}")
 }
 
-/// About messages that are refused with `text`.
+/// The message about messages that are rejected with `text`.
 pub(crate) fn about_messages(text: &str) -> String {
     match code(text) {
         "NOPERM" => format!(
-            "redis refuses what is published: {text}: let its user PUBLISH (or SPUBLISH) on every channel of the sets"
+            "redis refuses what is published: {text}: allow its user PUBLISH (or SPUBLISH) on every channel of the sets"
         ),
         _ => format!("redis refuses what is published: {text}"),
     }
@@ -195,7 +195,7 @@ mod tests {
         for (text, advice) in [
             (
                 "NOPERM No permissions to access a key",
-                "let its user write",
+                "allow its user to write",
             ),
             ("OOM command not allowed", "maxmemory"),
             ("MISCONF Redis is configured to save", "disk"),

@@ -1,9 +1,9 @@
-//! RESP2, the language of Redis: commands out, replies in.
+//! RESP2, the protocol of Redis: commands out, replies in.
 //!
 //! Owns both directions as far as the link needs them. Reading is incremental and total: any bytes,
-//! cut anywhere, give replies, "more is needed" or garbage, and never a panic.
+//! cut anywhere, give replies, "more is needed" or an error, and never a panic.
 
-/// Longer lines and bulk strings than this answer no command that the link sends.
+/// No reply to a command of the link has a longer line or bulk string.
 const LARGEST_REPLY: usize = 64 * 1024;
 
 /// Appends how many arguments follow.
@@ -61,12 +61,12 @@ pub enum Reply<'a> {
     Bulk(Option<&'a [u8]>),
 }
 
-/// Bytes that are no reply to any command of the link.
+/// Bytes that are not a reply to a command of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is not RESP: check that the address is Redis and whether it wants TLS")]
+#[error("the answer is not RESP: check the address, and whether the port uses TLS")]
 pub struct InvalidReply;
 
-/// Reads replies out of a stream.
+/// Reads replies from a stream.
 #[derive(Debug, Default)]
 pub struct Replies {
     bytes: Vec<u8>,
@@ -74,18 +74,17 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// Takes what the socket gave.
+    /// Adds bytes from the socket.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.read);
         self.read = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// How many replies follow as the parts of one, or -1 for null; `None` until more bytes are
-    /// there.
+    /// The length of an array reply, or -1 for null; `None` until more bytes arrive.
     ///
     /// # Errors
-    /// [`InvalidReply`], also where something else than such a reply begins.
+    /// [`InvalidReply`], also if another kind of reply begins.
     pub fn next_count(&mut self) -> Result<Option<i64>, InvalidReply> {
         let Some((kind, line, behind)) = split_line(&self.bytes[self.read..])? else {
             return Ok(None);
@@ -98,10 +97,10 @@ impl Replies {
         Ok(Some(count))
     }
 
-    /// The next whole reply, or `None` until more bytes are there.
+    /// The next complete reply, or `None` until more bytes arrive.
     ///
     /// # Errors
-    /// [`InvalidReply`]; nothing behind it can be read.
+    /// [`InvalidReply`]; nothing after it can be read.
     pub fn next_reply(&mut self) -> Result<Option<Reply<'_>>, InvalidReply> {
         let rest = &self.bytes[self.read..];
         let Some((kind, line, behind)) = split_line(rest)? else {
@@ -127,7 +126,7 @@ impl Replies {
     }
 }
 
-/// The first line: kind, text, and length with its end.
+/// The first line: kind, text, and length including its end.
 type Line<'a> = (u8, &'a [u8], usize);
 
 #[inline]

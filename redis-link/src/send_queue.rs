@@ -1,46 +1,47 @@
 //! Commands between rendering and acknowledgement.
 //!
-//! Owns the bytes not yet written and the size of every command not yet answered, and therefore
-//! what is known about each: answered, lost, or never begun. Pure; must not touch a socket.
+//! Owns the bytes not yet written and the size of every command not yet answered, and therefore the
+//! state of each: answered, lost, or not begun. Pure; must not touch a socket.
 
 use std::collections::VecDeque;
 
-/// How many bytes may be unanswered. A server that stands still then costs no more memory, and no
+/// The maximum of unanswered bytes: a stopped server does not cost more memory, and the fate of no
 /// more than this is ever unknown.
 pub const WINDOW: usize = 1024 * 1024;
 
-/// Written bytes are kept until this many have gathered, then dropped in one move.
+/// Written bytes are removed once there are this many.
 const COMPACT_AT: usize = 256 * 1024;
 
-/// What a command carries.
+/// The kind of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandKind {
-    /// A message for subscribers: each is counted.
+    /// A message for subscribers, which is counted if lost.
     Message,
-    /// A key: written again where it was lost.
+    /// A key, which is written again if lost.
     Key,
 }
 
-/// Set in the size of a command that is no message; no command is that long.
+/// Flag in the size of a command that is not a message; no command is that long.
 const KEY: u32 = 1 << 31;
 
-/// Set besides, once keys are no longer written as when it was appended.
+/// Further flag, set once keys are written differently than when it was appended.
 const OUTDATED: u32 = 1 << 30;
 
 /// A command that was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// What it carried.
+    /// Its kind.
     pub kind: CommandKind,
-    /// Whether [`SendQueue::outdate_keys`] came after it: what is said of it says nothing of later ones.
+    /// Whether [`SendQueue::outdate_keys`] was called after it: its answer then says nothing about
+    /// later keys.
     pub outdated: bool,
 }
 
-/// Commands in order: the oldest unanswered first.
+/// Commands in order, the oldest unanswered one first.
 #[derive(Debug, Default)]
 pub struct SendQueue {
     bytes: Vec<u8>,
-    /// Bytes at the front of `bytes` that the socket has taken.
+    /// Number of bytes at the front of `bytes` that were written.
     written: usize,
     /// Sizes of all unanswered commands, written or not, with [`KEY`].
     sizes: VecDeque<u32>,
@@ -80,14 +81,14 @@ impl SendQueue {
         self.in_flight += size;
     }
 
-    /// What the socket has not taken yet.
+    /// The bytes that were not written yet.
     #[inline]
     #[must_use]
     pub fn unwritten(&self) -> &[u8] {
         &self.bytes[self.written..]
     }
 
-    /// The socket took `count` bytes.
+    /// `count` bytes were written.
     pub fn wrote(&mut self, count: usize) {
         self.written += count;
         if self.written == self.bytes.len() {
@@ -111,7 +112,7 @@ impl SendQueue {
         })
     }
 
-    /// Other keys are written from now on, or in another way.
+    /// Keys are written differently from now on.
     pub fn outdate_keys(&mut self) {
         for size in &mut self.sizes {
             if kind_of(*size) == CommandKind::Key {
@@ -120,8 +121,9 @@ impl SendQueue {
         }
     }
 
-    /// The link died. Commands of which any byte was written are forgotten, and messages counted:
-    /// nobody knows whether they were carried out. The others stay, whole, for the next link.
+    /// The link ended. Commands of which any byte was written are dropped, and their messages
+    /// counted: it is unknown whether they were executed. The others stay, complete, for the next
+    /// link.
     pub fn lose(&mut self) -> u64 {
         let mut untouched = self.unwritten().len();
         let whole = self.sizes.iter().rev().take_while(|size| {
@@ -142,8 +144,8 @@ impl SendQueue {
         lost as u64
     }
 
-    /// Forgets every command, the untouched ones too, and counts messages: there is no link that they
-    /// are for.
+    /// Drops every command, the unwritten ones too, and counts messages: their link no longer
+    /// exists.
     pub fn forget(&mut self) -> u64 {
         let ticks = self
             .sizes

@@ -1,7 +1,7 @@
 //! Asks Redis Sentinels which server is the master now.
 //!
-//! Owns that one question. Asked before every link, so that a failover is followed by whoever lost
-//! its link; must not talk to the master.
+//! Owns that one request. It is sent before every new link, so that a link that was lost in a
+//! failover leads to the new master; must not talk to the master.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use super::resp::{Replies, Reply, write_command};
 use super::target::Sentinels;
 use service::stream::{Address, connect};
 
-/// A Sentinel that takes longer is passed over.
+/// A Sentinel that takes longer is skipped.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const READ_BUFFER: usize = 1024;
 
-/// The master, as the first Sentinel says that answers.
+/// The master, according to the first Sentinel that answers.
 ///
 /// # Errors
-/// When none answers, or none knows a master of this name.
+/// When no Sentinel answers, or none knows a master of this name.
 pub(super) async fn master(
     sentinels: &Sentinels,
     tls: &Arc<ClientConfig>,

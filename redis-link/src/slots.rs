@@ -1,15 +1,14 @@
 //! Which master of a Redis Cluster has which key.
 //!
-//! Owns the slot of a key and the map of slots. Pure; who is asked for the map is
-//! [`super::topology`]'s business.
+//! Owns the slot of a key and the map of slots. Pure; [`super::topology`] reads the map.
 
 use service::stream::Address;
 
-/// Slots of every Redis Cluster.
+/// The number of slots of every Redis Cluster.
 const SLOTS: u16 = 16_384;
 
-/// The slot of a key, or of a channel of sharded pub/sub: of what stands between the first braces,
-/// if anything does, so that keys can be kept together.
+/// The slot of a key, or of a sharded channel. If there is text between the first braces, only that
+/// text counts, so that keys can be kept together.
 #[must_use]
 pub fn slot_of(key: &[u8]) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(tag_of(key)) % SLOTS
@@ -63,7 +62,7 @@ impl Slots {
         slots >= u32::from(SLOTS)
     }
 
-    /// The position in [`Slots::masters`] of the one that has `slot`; `None` while nobody has.
+    /// The position in [`Slots::masters`] of the owner of `slot`; `None` while it has none.
     #[must_use]
     pub fn owner(&self, slot: u16) -> Option<usize> {
         let behind = self.ranges.partition_point(|range| range.0 <= slot);

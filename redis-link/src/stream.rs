@@ -1,8 +1,7 @@
-//! The byte stream of an open link, which wakes nobody for answers where that can be avoided.
+//! The byte stream of an open link; replies do not wake the task unless necessary.
 //!
-//! Owns the difference between a plain stream and TLS. Every answer says no more than "done", and
-//! nobody waits for one: to be woken for each flush would cost more than the flush. Must not know
-//! commands.
+//! Owns the difference between a plain stream and TLS. Answers only confirm commands, and no code
+//! waits for one: waking for each of them would cost more than sending. Must not know commands.
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -16,9 +15,9 @@ use service::stream::Stream;
 /// An open stream.
 #[derive(Debug)]
 pub(super) enum LinkStream {
-    /// Plain. Wakes when there is room to write again, and when the peer is gone.
+    /// Plain. Wakes when there is room to write again, and when the peer has ended the stream.
     Plain(AsyncFd<std::net::TcpStream>),
-    /// TLS reads for itself, and wakes for whatever comes.
+    /// TLS reads by itself, and wakes for everything that arrives.
     Tls(Stream),
 }
 
@@ -26,7 +25,7 @@ impl LinkStream {
     /// Takes over a stream at the start of a reply.
     ///
     /// # Errors
-    /// When the system does not let it go, or take it again.
+    /// When the system cannot deregister or register the socket.
     pub(super) fn new(stream: Stream) -> io::Result<Self> {
         stream.forget_when_closed()?;
         match stream {
@@ -49,11 +48,11 @@ impl LinkStream {
         matches!(self, Self::Plain(_))
     }
 
-    /// Whether something may have come that was not looked for; has the next change wake. To be
-    /// called in each turn before reading and writing, which rely on it.
+    /// Whether unread data may have arrived; arms the waker for the next change. To be called in
+    /// each turn before reading and writing, which rely on it.
     ///
     /// # Errors
-    /// When the system does not say any more what changes.
+    /// When readiness can no longer be observed.
     pub(super) fn is_woken(&self, cx: &mut Context<'_>) -> io::Result<bool> {
         match self {
             Self::Plain(stream) => listen(stream, cx),
@@ -61,10 +60,10 @@ impl LinkStream {
         }
     }
 
-    /// Writes what there is room for.
+    /// Writes as much as there is room for.
     ///
     /// # Errors
-    /// When the stream broke.
+    /// When the stream failed.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -76,10 +75,10 @@ impl LinkStream {
         }
     }
 
-    /// Sends what is gathered before it is encrypted.
+    /// Flushes data that TLS has buffered.
     ///
     /// # Errors
-    /// When the stream broke.
+    /// When the stream failed.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
@@ -87,10 +86,10 @@ impl LinkStream {
         }
     }
 
-    /// Reads what is there; 0 is the end.
+    /// Reads what is available; 0 is the end.
     ///
     /// # Errors
-    /// When the stream broke.
+    /// When the stream failed.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -107,8 +106,8 @@ impl LinkStream {
     }
 }
 
-/// Has the next change wake: readiness is asked of the system itself, so what is known of it is
-/// forgotten until the system speaks again. Whether it had spoken.
+/// Arms the waker for the next change: clears the known readiness until the system reports it
+/// again. Returns whether there was any.
 fn listen(stream: &AsyncFd<std::net::TcpStream>, cx: &mut Context<'_>) -> io::Result<bool> {
     let mut spoken = false;
     while let Poll::Ready(guard) = stream.poll_write_ready(cx) {

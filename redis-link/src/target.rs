@@ -1,4 +1,4 @@
-//! Which Redis: the address in an assignment. Owns its spelling.
+//! The address of a Redis in an assignment. Owns its spelling.
 //!
 //! ```text
 //! redis://HOST[:PORT][/DATABASE]                     rediss://… for TLS
@@ -14,34 +14,34 @@ const SENTINEL_PORT: u16 = 26_379;
 /// A Redis to publish to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// One server at a time.
+    /// A single server.
     Single(Single),
-    /// Many.
+    /// A cluster.
     Cluster(Cluster),
 }
 
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Single {
-    /// Where it is.
+    /// Its address.
     pub place: Place,
-    /// The database to select; 0 is what a connection starts with.
+    /// The database to select; 0 is the default of a connection.
     pub database: u32,
 }
 
-/// Where a Redis is.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// There.
+    /// A fixed address.
     Server(Address),
-    /// Where these say.
+    /// The master that these Sentinels report.
     Sentinels(Sentinels),
 }
 
 /// A Redis Cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// Servers that know the others; one at least, and all alike with or without TLS.
+    /// Nodes through which the others are found; at least one, all with TLS or all without.
     pub nodes: Vec<Address>,
     /// Whether messages go to the subscribers of sharded channels.
     pub sharded: bool,
@@ -50,13 +50,14 @@ pub struct Cluster {
 /// Redis Sentinels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sentinels {
-    /// What they call the master.
+    /// The name under which they know the master.
     pub master: String,
-    /// Where they are; one at least, and all alike with or without TLS.
+    /// Their addresses; at least one, all with TLS or all without.
     pub nodes: Vec<Address>,
 }
 
-/// A text that names no Redis. It is not repeated in the message: it may hold a password.
+/// A text that is not the address of a Redis. The message does not repeat it, because it may hold a
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTarget {
     /// Another scheme, or no host.
@@ -65,7 +66,7 @@ pub enum InvalidTarget {
          redis-cluster://HOST[:PORT],…, or the same with rediss"
     )]
     Form,
-    /// User or password, which belong into a Secret.
+    /// User or password, which belong in a Secret.
     #[error("redis address must not hold user or password")]
     UserInfo,
 }
@@ -74,7 +75,7 @@ impl Target {
     /// Reads an address in one of the spellings of this module.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When it has none of these spellings.
     pub fn parse(url: &str) -> Result<Self, InvalidTarget> {
         let (scheme, rest) = url.split_once("://").ok_or(InvalidTarget::Form)?;
         if rest.contains('@') {
@@ -109,7 +110,7 @@ impl Single {
         }
     }
 
-    /// Whether TLS is spoken.
+    /// Whether TLS is used.
     #[must_use]
     pub fn tls(&self) -> bool {
         match &self.place {

@@ -1,6 +1,6 @@
 //! Asks a Redis Cluster which master has which slots.
 //!
-//! Owns that one question. Must not decide when it is asked.
+//! Owns that one request. Must not decide when it is sent.
 
 use std::time::{Duration, Instant};
 
@@ -14,41 +14,41 @@ use super::slots::Slots;
 use super::target::Single;
 use service::stream::Address;
 
-/// A node that takes longer is passed over.
+/// A node that takes longer is skipped.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where the next map comes from.
+/// The running request for a map.
 pub(crate) enum TopologyFetch {
     Idle { next: Option<Instant> },
     Running(BoxFuture<'static, Result<Slots, TopologyError>>),
 }
 
-/// Why there is no map.
+/// Why the map cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TopologyError {
-    /// Nobody tells.
+    /// No node answers in time.
     #[error(
         "no node of the redis cluster answers in time: check nodes and tls of spec.redis.cluster"
     )]
     Silent,
-    /// Nobody is there; what became of the last try.
+    /// No node can be reached; with the error of the last try.
     #[error("no node of the redis cluster can be reached: check spec.redis.cluster.nodes")]
     Unreachable(#[source] OpenError),
-    /// Nobody tells; what the last one said.
-    #[error("no node of the redis cluster tells who has which slots")]
+    /// No node returns a map; with the error of the last one.
+    #[error("no node of the redis cluster reports which node owns which slots")]
     Refused(#[source] OpenError),
-    /// It is there, and has nothing to say.
+    /// The server answers, but has no slots.
     #[error(
-        "redis at {0} knows of no slots: it is no part of a cluster, or of one that has none assigned; one server is \
-         named in spec.redis.url"
+        "redis at {0} reports no slots: it is not part of a cluster, or no slots are assigned yet; a single \
+         server goes into spec.redis.url"
     )]
     NoSlots(String),
 }
 
-/// The map, as the first of `nodes` says that has one.
+/// The map of the first of `nodes` that has one.
 ///
 /// # Errors
-/// When none has.
+/// When none has one.
 pub async fn fetch_topology(
     nodes: Vec<Address>,
     access: Access,
@@ -79,7 +79,7 @@ async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenE
         .await;
     match asked {
         Ok(answer) => Ok(read(&answer, node)),
-        // A server that is no cluster refuses the question.
+        // A server outside a cluster rejects the command.
         Err(error) if error.kind() == redis::ServerErrorKind::ResponseError.into() => {
             Ok(Slots::default())
         }
@@ -87,8 +87,8 @@ async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenE
     }
 }
 
-/// Reads the answer of `asked`: first slot, last slot, the master as host and port, replicas. Without
-/// a host it is the one that was asked.
+/// Reads the answer of `asked`: first slot, last slot, the master as host and port, replicas.
+/// Without a host, `asked` is the master.
 fn read(answer: &Value, asked: &Address) -> Slots {
     let mut slots = Slots::default();
     let Value::Array(ranges) = answer else {

@@ -92,7 +92,7 @@ fn each_fault_names_its_file_and_what_to_do() {
     let certificate = ("tls.crt", made.certificate.as_str());
     assert_eq!(
         complaint(&[("username", "alice")]),
-        "the Secret for redis has username, but no password: add it"
+        "the Secret for redis has username but not password: add the password"
     );
     assert_eq!(
         complaint(&[("ca.crt", "rubbish")]),
@@ -100,11 +100,11 @@ fn each_fault_names_its_file_and_what_to_do() {
     );
     assert_eq!(
         complaint(&[certificate]),
-        "the Secret for redis has tls.crt, but no tls.key: a client certificate takes both"
+        "the Secret for redis has tls.crt but not tls.key: a client certificate needs both"
     );
     assert_eq!(
         complaint(&[("tls.key", "secret")]),
-        "the Secret for redis has tls.key, but no tls.crt: a client certificate takes both"
+        "the Secret for redis has tls.key but not tls.crt: a client certificate needs both"
     );
     assert_eq!(
         complaint(&[certificate, ("tls.key", "secret")]),
@@ -117,8 +117,8 @@ fn each_fault_names_its_file_and_what_to_do() {
     );
     assert_eq!(
         complaint(&[certificate, ("tls.key", &other.private_key)]),
-        "tls.key in the Secret for redis does not belong to the certificate in tls.crt: \
-         put both of one pair there"
+        "tls.key in the Secret for redis does not match the certificate in tls.crt: use the key and the \
+         certificate of one pair"
     );
 }
 

@@ -1,6 +1,6 @@
-//! What is behind a failed handshake, given what the link was to be opened with.
+//! Finds the cause of a failed handshake, given the login and TLS settings of the link.
 //!
-//! Owns telling refusals apart, those of TLS among them. Pure.
+//! Owns the distinction of refusals, including those of TLS. Pure.
 
 use std::io;
 
@@ -12,11 +12,11 @@ use service::text::printable;
 use super::HandshakeError;
 use crate::access::LinkCredentials;
 
-/// The longest user name, or code of a refusal, that is repeated.
+/// The longest user name or error code that is repeated.
 const LONGEST_WORD: usize = 40;
 
 impl HandshakeError {
-    /// The same, given what the link was to be opened with.
+    /// Refines the error, given the login and TLS settings of the link.
     #[must_use]
     pub(crate) fn explained(self, keys: &LinkCredentials) -> Self {
         match self {
@@ -34,7 +34,7 @@ impl HandshakeError {
                 own_authorities: keys.own_authorities,
                 source,
             },
-            // With TLS 1.3 the server looks at the client's certificate after the handshake.
+            // With TLS 1.3 the server checks the client's certificate after the handshake.
             Self::Io(source) | Self::Connect(ConnectError::Tls { source, .. })
                 if is_about_certificate(&source) =>
             {
@@ -60,7 +60,7 @@ fn is_untrusted(error: &ConnectError) -> bool {
     )
 }
 
-/// Whether what came is no record of TLS.
+/// Whether the received bytes are not a TLS record.
 fn is_plain(error: &io::Error) -> bool {
     matches!(
         said(error),
@@ -70,8 +70,8 @@ fn is_plain(error: &io::Error) -> bool {
     )
 }
 
-/// Whether the server found fault with the client's certificate. It cannot decrypt a signature when
-/// its authority has the name of the one that signed, and another key.
+/// Whether the server rejected the client's certificate. It reports a decryption error if its
+/// authority has the same name as the signing one, but another key.
 fn is_about_certificate(error: &io::Error) -> bool {
     matches!(
         said(error),
@@ -89,7 +89,7 @@ fn is_about_certificate(error: &io::Error) -> bool {
     )
 }
 
-/// What rustls said, within what a stream reports.
+/// The rustls error inside an I/O error.
 fn said(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
@@ -144,8 +144,8 @@ mod tests {
             let keys = keys(None, own_authorities, false);
             HandshakeError::from(connect).explained(&keys).to_string()
         };
-        assert!(unknown(true).contains("not signed by ca.crt"));
-        assert!(unknown(false).contains("put its authority into ca.crt"));
+        assert!(unknown(true).contains("not signed by an authority in ca.crt"));
+        assert!(unknown(false).contains("put it into ca.crt"));
         let plain = ConnectError::Tls {
             host: "redis".to_owned(),
             port: 6379,
@@ -154,11 +154,7 @@ mod tests {
             )),
         };
         let plain = HandshakeError::from(plain).explained(&keys(None, false, false));
-        assert!(
-            plain
-                .to_string()
-                .contains("does not speak TLS at redis:6379")
-        );
+        assert!(plain.to_string().contains("does not use TLS at redis:6379"));
         let alert = |alert, shown| {
             let error = HandshakeError::from(from_rustls(rustls::Error::AlertReceived(alert)));
             error.explained(&keys(None, true, shown)).to_string()

@@ -1,6 +1,6 @@
-//! What the answers to commands say: counts, what is refused, and where a key is not.
+//! Interprets the answers to commands: counts, rejections, and keys that another server has.
 //!
-//! Owns their meaning. Must not touch the stream that they came by.
+//! Owns their meaning. Must not touch the stream.
 
 use std::time::{Duration, Instant};
 
@@ -12,37 +12,37 @@ use crate::rejections::{Rejections, about_keys, about_messages};
 use crate::resp::Reply;
 use crate::send_queue::{Answered, CommandKind};
 
-/// What a replica answers to a command that writes.
+/// The answer of a replica to a command that writes.
 const READ_ONLY: &[u8] = b"READONLY";
 
-/// What a server of a cluster answers about a key that it does not have, or not yet, or not any more.
+/// Answers of a cluster node about a key that it does not have, not yet or no longer.
 const ELSEWHERE: [&[u8]; 3] = [b"MOVED ", b"ASK ", b"TRYAGAIN "];
 
-/// And while the cluster takes no keys: that is over without a word.
+/// The answer while the cluster accepts no keys; its end is not announced.
 const CLUSTER_DOWN: &[u8] = b"CLUSTERDOWN ";
 
-/// What a server answers to everything for a while: messages wait for another link, as when it is away.
+/// Temporary answers to every command: messages wait for another link, as if the server were away.
 const NOT_NOW: [&[u8]; 2] = [b"BUSY ", b"LOADING "];
 
-/// A server that said it was a replica counts as one for this long, if it says nothing else: longer
-/// than the longest wait for another link.
+/// How long a server that answered as a replica counts as one: longer than the longest wait for
+/// another link.
 const REPLICA_FOR: Duration = Duration::from_secs(10);
 
-/// What is known from answers, over all links to one server.
+/// The state that follows from answers, over all links to one server.
 #[derive(Debug)]
 pub(super) struct Answers {
     clustered: bool,
     pub(super) counts: LinkCounts,
     rejections: Rejections,
-    /// The same for what is kept: messages flow all the same.
+    /// Rejections of keys: messages flow all the same.
     key_rejections: Rejections,
-    /// When the server said that it is a replica, and nothing has shown otherwise.
+    /// When the server answered as a replica, unless a later answer contradicts.
     replica: Option<Instant>,
-    /// The server said that a key is elsewhere.
+    /// The server answered that another one has a key.
     moved: bool,
-    /// The link is to be given up, once all answers that came are counted.
+    /// The link has to be closed, once all received answers are counted.
     leave: Option<LinkError>,
-    /// Keys were refused, and are not known to be written since.
+    /// Keys were rejected, and none is known to be written since.
     unwritten: bool,
 }
 
@@ -60,7 +60,7 @@ impl Answers {
         }
     }
 
-    /// Takes the answer to a command; whether it refuses in a way that is news.
+    /// Handles the answer to a command; returns whether it is a new kind of rejection.
     pub(super) fn take(&mut self, command: Answered, reply: Reply<'_>, now: Instant) -> bool {
         let kind = command.kind;
         let counts = &mut self.counts;
@@ -107,7 +107,7 @@ impl Answers {
         rejections.on_refused(text, now)
     }
 
-    /// Why no command on this link will be answered otherwise, once.
+    /// Why the link has to be closed; returned once.
     pub(super) const fn take_leave(&mut self) -> Option<LinkError> {
         self.leave.take()
     }
@@ -117,53 +117,53 @@ impl Answers {
         self.rejections.on_open();
     }
 
-    /// Another server answers from now on.
+    /// The link switched to another server.
     pub(super) fn forget_server(&mut self) {
         self.rejections = Rejections::default();
         self.key_rejections = Rejections::default();
         self.replica = None;
     }
 
-    /// Forgets that keys were refused.
+    /// Forgets rejections of keys.
     pub(super) fn reset_key_rejections(&mut self) {
         self.key_rejections = Rejections::default();
     }
 
-    /// Whether the server said since the last call that a key is elsewhere.
+    /// Whether the server has answered since the last call that another one has a key.
     pub(super) const fn take_moved(&mut self) -> bool {
         std::mem::replace(&mut self.moved, false)
     }
 
-    /// Whether keys that were refused are taken again, once: what was refused is to be written anew.
+    /// Whether rejected keys are accepted again; returned once: all keys have to be written again.
     pub(super) fn take_recovered(&mut self, now: Instant) -> bool {
         let recovered = self.unwritten && self.key_rejections.text(now).is_none();
         self.unwritten &= !recovered;
         recovered
     }
 
-    /// Whether everything is refused, and another link may do what this one does not.
+    /// Whether everything is rejected, so that a new link should be tried.
     pub(super) fn is_link_useless(&self, now: Instant) -> bool {
         self.rejections.is_link_useless(now)
     }
 
-    /// Whether the server takes no keys. It takes messages, as every replica does; only a key that is
-    /// written shows what it is.
+    /// Whether the server is a replica. It accepts messages, as every replica does; only writing a
+    /// key shows what it is.
     pub(super) fn is_replica(&self, now: Instant) -> bool {
         let is_new = |since| now.saturating_duration_since(since) < REPLICA_FOR;
         self.replica.is_some_and(is_new)
     }
 
-    /// What the server says about messages that it refuses.
+    /// The message about rejected messages.
     pub(super) fn refused_messages(&self, now: Instant) -> Option<String> {
         let text = refused(&self.rejections, now)?;
         Some(about_messages(&text))
     }
 
-    /// What it says about keys that it refuses, and what to do.
+    /// The message about rejected keys, with what to do.
     pub(super) fn refused_keys(&self, now: Instant) -> Option<String> {
         let text = refused(&self.key_rejections, now)?;
         if self.clustered && text.as_bytes().starts_with(CLUSTER_DOWN) {
-            return Some(format!("the redis cluster takes no keys ({text})"));
+            return Some(format!("the redis cluster accepts no writes ({text})"));
         }
         Some(about_keys(&text))
     }

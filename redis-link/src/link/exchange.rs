@@ -1,7 +1,6 @@
-//! Commands out and answers in, on an open link.
+//! Sends commands and reads answers on an open link.
 //!
-//! Owns when answers are looked for, and what a server that gives none is suspected of. Must not
-//! open a link, or close one.
+//! Owns when answers are read, and when a silent server is suspect. Must not open or close a link.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -11,24 +10,24 @@ use crate::error::LinkError;
 use crate::probe::SILENT_AFTER;
 use crate::send_queue::{CommandKind, WINDOW};
 
-/// A stream that does not wake for answers is asked for them this often while there are turns, or
-/// when this many bytes are unanswered.
+/// How often a stream that does not wake for answers is read while there are turns, or after how
+/// many unanswered bytes.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 const LOOK_FROM: usize = WINDOW / 8;
 
-/// Without turns it is asked after this time; sooner, if nothing can be written before.
+/// Without turns it is read after this time, or sooner if nothing can be written before.
 const LOOK_AT_LAST: Duration = Duration::from_millis(50);
 const LOOK_AT_FIRST: Duration = Duration::from_millis(1);
 
 impl Link {
-    /// When answers are looked for although nothing wakes.
+    /// When answers are read although nothing wakes the task.
     pub(super) fn next_look(&self) -> Option<Instant> {
         let (looked, unanswered_since) = (self.looked?, self.progress?);
         let quiet = matches!(&self.state, LinkState::Connected(stream) if stream.is_quiet());
         let wait = if !quiet || self.queue.can_take() {
             LOOK_AT_LAST
         } else {
-            // A server that stands still is asked less and less.
+            // A stopped server is read less and less often.
             let waited = looked.saturating_duration_since(unanswered_since);
             waited.clamp(LOOK_AT_FIRST, LOOK_AT_LAST)
         };
@@ -50,13 +49,13 @@ impl Link {
     /// One turn of an open link.
     ///
     /// # Errors
-    /// When the link is to be given up.
+    /// When the link has to be closed.
     pub(super) fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
-        // In this order an end that has come is seen before anything more is written.
+        // In this order an end of the stream is seen before anything more is written.
         if self.is_look_due(cx, now)? {
             self.looked = Some(now);
             let read = self.read(cx, now);
-            // It says more than that the stream ended, and is nothing against the next link.
+            // It explains more than the end of the stream, and is no reason against the next link.
             if let Some(error) = self.answers.take_leave() {
                 return Err(error);
             }
@@ -77,7 +76,7 @@ impl Link {
         self.check_silence(cx, now)
     }
 
-    /// Fails when the server answers others and not this link.
+    /// Fails when the server answers on another connection and not on this link.
     fn check_silence(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
         match &self.target {
             Some(server) if self.is_silent(now) => {
@@ -109,7 +108,7 @@ impl Link {
         }
     }
 
-    /// Reads what is there; whether anything was answered.
+    /// Reads what is available; returns whether anything was answered.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, LinkError> {
         let mut answered = false;
         loop {
@@ -126,7 +125,7 @@ impl Link {
             answered = true;
             self.replies.extend(&self.buffer[..count]);
             self.count_replies(now)?;
-            // Nothing was left. Streams that wake have to be asked until they have nothing.
+            // Nothing was left. Streams that wake have to be read until they are empty.
             if quiet && count < self.buffer.len() {
                 return Ok(answered);
             }

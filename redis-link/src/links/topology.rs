@@ -1,4 +1,4 @@
-//! Who has which slots of a cluster: when it is asked, and what follows from the answer.
+//! The slots of a cluster: when they are read, and what follows from the answer.
 //!
 //! Must not disturb links to masters that stay.
 
@@ -14,7 +14,7 @@ use crate::target::{Single, Target};
 use crate::topology::{TopologyError, TopologyFetch, fetch_topology};
 use service::stream::Address;
 
-/// A cluster is asked this often while something is not where it was.
+/// How often the slots are read while something has moved.
 const FETCH_EVERY: Duration = Duration::from_secs(1);
 
 impl Links {
@@ -40,7 +40,7 @@ impl Links {
         match answer {
             Ok(slots) => self.adopt(slots, now),
             Err(error) => {
-                // What it was asked for is still open.
+                // The last request is still open.
                 self.moved = true;
                 self.complain(&error, now);
             }
@@ -48,7 +48,7 @@ impl Links {
         true
     }
 
-    /// Whom to ask: the masters, and after them whom the target names.
+    /// The nodes to ask: the known masters, then those that the target names.
     fn known_nodes(&self) -> Vec<Address> {
         let mut nodes = self.slots.masters().to_vec();
         if let Some(Target::Cluster(cluster)) = &self.target {
@@ -62,15 +62,15 @@ impl Links {
         nodes
     }
 
-    /// Whether the cluster should be asked: nothing is known, a key was elsewhere, or a master is away
-    /// or, at `now`, silent.
+    /// Whether the slots should be read: they are not known, another node has a key, or a master is
+    /// away or, at `now`, silent.
     pub(super) fn is_map_doubtful(&self, now: Option<Instant>) -> bool {
         let well = |link: &Link| link.is_open() && !now.is_some_and(|now| link.is_silent(now));
         matches!(self.target, Some(Target::Cluster(_)))
             && (self.moved || !self.slots.is_whole() || !self.links.iter().all(well))
     }
 
-    /// Takes over a map. Links to masters that stay are not disturbed.
+    /// Takes over a slot map. Links to masters that stay are not disturbed.
     fn adopt(&mut self, slots: Slots, now: Instant) {
         self.topology_error = None;
         let broadcast = self.slots.masters().get(self.broadcast).cloned();
@@ -86,19 +86,20 @@ impl Links {
             self.links.push(link);
         }
         for (_, link) in old {
-            // One that stood still and was replaced is to get no more of what is old by now.
+            // A stopped master that was replaced must not get old commands any more.
             if link.is_silent(now) {
                 self.retire(link);
             } else {
                 self.draining.push(link);
             }
         }
-        // Another broadcast link could overtake what is under way from this one: it waits until that is answered.
+        // A new broadcast link could overtake messages of the old one: it waits until those are
+        // answered.
         let stays = broadcast
             .and_then(|broadcast| self.slots.masters().iter().position(|it| *it == broadcast));
         self.handover = stays.is_none() && !self.draining.is_empty();
         self.broadcast = stays.or_else(|| self.slots.owner(0)).unwrap_or_default();
-        // What was refused for being elsewhere is written again, on whatever map.
+        // Keys that were rejected because another node has them are written again, with any map.
         if self.asked_for_moved || self.slots != before {
             self.changes += 1;
         }
@@ -107,11 +108,11 @@ impl Links {
     fn complain(&mut self, error: &TopologyError, now: Instant) {
         let text = service::exit::chain(error).to_string();
         let text = printable(&text, LONGEST_REASON);
-        // Said once per reason, not once per try.
+        // Logged once per reason, not once per try.
         if self.topology_error.as_ref() != Some(&text)
             && let Some(suppressed) = self.lines.take(now)
         {
-            tracing::warn!(error = %text, suppressed, "redis cluster is not known, asking again");
+            tracing::warn!(error = %text, suppressed, "the slots of the redis cluster cannot be read, retrying");
         }
         self.topology_error = Some(text);
     }

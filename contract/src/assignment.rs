@@ -218,16 +218,16 @@ pub enum InvalidAssignment {
     #[error("connections must be 1 to 3 and tokens per connection 1 to 3000")]
     Limits,
     /// A token that stands twice.
-    #[error("token {0} stands twice")]
+    #[error("token {0} is listed twice")]
     Duplicate(Token),
     /// Something is to be kept for no time at all.
-    #[error("something is to be kept for no time at all")]
+    #[error("the times and lengths in keeps must be at least 1")]
     Persistence,
     /// A row that refers to a set, channel or keep which is not there.
     #[error("token {0} refers to a set, channel or keep that the assignment does not have")]
     Reference(Token),
     /// An endpoint that cannot be dialled.
-    #[error("assignment cannot be dialled")]
+    #[error("the endpoint of the assignment cannot be dialled")]
     Endpoint(#[from] kite::endpoint::InvalidEndpoint),
 }
 

@@ -35,19 +35,19 @@ pub struct Sealed {
 #[derive(Debug, thiserror::Error)]
 pub enum UnsealError {
     /// Not gzip, or cut.
-    #[error("assignment is not gzip")]
+    #[error("the assignment is not valid gzip")]
     Gzip(#[source] std::io::Error),
     /// Larger than [`LARGEST_JSON`].
-    #[error("assignment is larger than {LARGEST_JSON} bytes")]
+    #[error("the assignment is larger than {LARGEST_JSON} bytes")]
     Size,
     /// Not what was sealed.
-    #[error("assignment does not match its SHA-256")]
+    #[error("the assignment does not match its SHA-256")]
     Hash,
     /// Not the shape of the version that it names, or of none.
-    #[error("assignment is not the JSON expected")]
+    #[error("the assignment is not the expected JSON")]
     Json(#[source] serde_json::Error),
     /// An assignment with contradictions.
-    #[error("assignment is not valid")]
+    #[error("the assignment is not valid")]
     Invalid(#[from] InvalidAssignment),
 }
 

@@ -24,8 +24,8 @@ pub struct Args {
     /// Folder of the files api_key and access_token
     #[arg(long, env = "CREDENTIALS_DIR", value_name = "DIR")]
     pub credentials_dir: PathBuf,
-    /// Folder of the files username, password, ca.crt, tls.crt and tls.key for Redis, each of which
-    /// may be missing; read whenever Redis is connected to
+    /// Folder of the optional files username, password, ca.crt, tls.crt and tls.key for Redis; they
+    /// are read at each connection to Redis
     #[arg(long, env = "REDIS_DIR", value_name = "DIR")]
     pub redis_dir: Option<PathBuf>,
     /// Address of the HTTP server: report, health, probes, metrics; port 0 takes a free one
@@ -34,13 +34,14 @@ pub struct Args {
     /// Where to write the address that the HTTP server listens on
     #[arg(long, value_name = "PATH")]
     pub port_file: Option<PathBuf>,
-    /// End when standard input closes: whoever started this process is gone
+    /// End when standard input closes, because the process that started this one has ended
     #[arg(long)]
     pub exit_on_stdin_close: bool,
-    /// Record every frame of Kite's into this folder, compressed; kite-simulator replay plays it again
+    /// Record every frame from Kite into this folder, compressed; kite-simulator replay plays it
+    /// back
     #[arg(long, env = "RECORD_DIR", value_name = "DIR")]
     pub record: Option<PathBuf>,
-    /// Most megabytes that recordings may take; the oldest go first
+    /// Maximum size of all recordings in megabytes; the oldest are deleted first
     #[arg(
         long,
         env = "RECORD_MEGABYTES",

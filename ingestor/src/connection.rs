@@ -22,7 +22,7 @@ pub(crate) use dial::Dialler;
 use dial::{DialOutcome, dial};
 use socket::{Frame, Socket, SocketError};
 
-/// What the data plane has to know of a connection, in the order of [`Connection::take_event`].
+/// What a connection reports to the data plane by [`Connection::take_event`].
 #[derive(Debug)]
 pub(crate) enum ConnectionEvent {
     /// A socket is open.
@@ -31,11 +31,11 @@ pub(crate) enum ConnectionEvent {
     Checked(Credentials, bool),
     /// The socket or the dial ended.
     Ended,
-    /// This was sent.
+    /// This command was sent.
     Sent(Command),
-    /// The socket is given up because it sends heartbeats and no ticks.
+    /// The socket is replaced because it sends heartbeats and no ticks.
     Mute,
-    /// The session asks which tokens have not done what they were asked to.
+    /// The session asks which tokens have not confirmed a command.
     Confirm,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Connection {
 
 enum SocketState {
     Disconnected,
-    /// The old socket is being closed. A dial waits for that: Kite counts both.
+    /// The old socket is being closed. A dial waits for that, because Kite counts both.
     Closing {
         closed: BoxFuture<'static, ()>,
         next: Option<Dialler>,
@@ -71,7 +71,8 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connection number `index`, with nothing to stream. `seed` makes its waits its own.
+    /// Connection number `index`, with nothing to stream. `seed` makes its waits differ from
+    /// others'.
     #[must_use]
     pub(crate) fn new(index: u8, seed: u64) -> Self {
         Self {
@@ -92,19 +93,19 @@ impl Connection {
         }
     }
 
-    /// Says whether there are credentials worth a dial.
+    /// Sets whether there are credentials that may be used.
     pub(crate) fn set_credentials(&mut self, present: bool) {
         self.session.set_credentials(present);
     }
 
-    /// Drops session and socket, to begin anew elsewhere.
+    /// Drops session and socket, to start again with another endpoint.
     pub(crate) fn restart(&mut self, seed: u64) {
         self.session = Session::new(seed);
         self.last_error = None;
         self.close();
     }
 
-    /// Ends the socket politely, or the dial.
+    /// Closes the socket with a Close frame, or ends the dial.
     pub(crate) fn close(&mut self) {
         self.socket = match std::mem::replace(&mut self.socket, SocketState::Disconnected) {
             SocketState::Connected(socket) => SocketState::Closing {
@@ -122,7 +123,7 @@ impl Connection {
         self.events.pop_front()
     }
 
-    /// Ticks came that nobody asked for.
+    /// Ticks arrived that are not first packets.
     pub(crate) fn on_ticks(&mut self, now: Instant) {
         self.session.on_ticks(now);
     }
@@ -132,15 +133,15 @@ impl Connection {
         self.session.on_unconfirmed(tokens, now);
     }
 
-    /// How long its tokens may be without a tick, all together.
+    /// Sets how long its tokens together may be without a tick.
     pub(crate) fn set_usual_silence(&mut self, longest: Option<Duration>) {
         self.session.set_usual_silence(longest);
     }
 
-    /// The server complained on a live socket, which stays.
+    /// The server sent an error on a live socket, which stays open.
     pub(crate) fn on_server_error(&mut self, message: &str, now: Instant) {
-        let error = format!("the server says: {}", printable(message, LONGEST_REASON));
-        self.note("ticker connection got an error", error, now);
+        let error = format!("the server reports: {}", printable(message, LONGEST_REASON));
+        self.note("Kite sent an error on a ticker connection", error, now);
     }
 
     fn note(&mut self, what: &'static str, error: String, now: Instant) {
@@ -152,7 +153,7 @@ impl Connection {
         self.last_error = Some(error);
     }
 
-    /// The next frame that is there; `None` when the socket ended or there is none.
+    /// The next frame that is available; `None` when the socket ended or no frame is available.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Frame>> {
         let SocketState::Connected(socket) = &mut self.socket else {
             return Poll::Ready(None);
@@ -170,7 +171,7 @@ impl Connection {
         }
     }
 
-    /// Carries out what the session wants, as far as possible now.
+    /// Carries out the actions of the session, as far as possible now.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
         self.session.on_timeout(now);
         self.poll_socket(cx, now);
@@ -184,14 +185,14 @@ impl Connection {
                     self.events.push_back(ConnectionEvent::Mute);
                     self.close();
                     let error =
-                        format!("heartbeats but no tick for {silent} s: the socket is replaced");
-                    self.note("ticker connection is mute", error, now);
+                        format!("heartbeats but no ticks for {silent} s: the socket is replaced");
+                    self.note("ticker connection sends no ticks", error, now);
                 }
                 Action::Ping => self.ping(now),
                 Action::Confirm => self.events.push_back(ConnectionEvent::Confirm),
                 Action::Abandon => {
                     self.socket = SocketState::Disconnected;
-                    self.end("no frame or answer in time".to_owned(), now);
+                    self.end("no frame and no pong arrived in time".to_owned(), now);
                 }
             }
             self.poll_socket(cx, now);
@@ -203,7 +204,7 @@ impl Connection {
         }
     }
 
-    /// Completes when no socket is being closed any more.
+    /// Completes when no socket is being closed.
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let SocketState::Closing { closed, next } = &mut self.socket {
             let Poll::Ready(()) = closed.as_mut().poll(cx) else {

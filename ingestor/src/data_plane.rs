@@ -1,8 +1,8 @@
 //! The data plane: one task that owns the sockets, the instruments and the link to Redis.
 //!
-//! It turns whatever is ready, in one order, without locks: frames in, decisions of the sessions,
-//! commands out. Others reach it by [`DataPlaneCommand`]s and see it by [`StatusSnapshot`]s. It must
-//! not wait for anything but readiness.
+//! It handles whatever is ready, always in the same order and without locks: reads frames, runs the
+//! sessions, sends commands. Other tasks control it by [`DataPlaneCommand`]s and read
+//! [`StatusSnapshot`]s. It must not wait for anything but readiness.
 
 mod assign;
 mod connections;
@@ -37,14 +37,14 @@ pub(crate) use setup::{DataPlaneCommand, Setup};
 /// Frames of one connection that are read before the others have their turn.
 const FRAMES_PER_TURN: usize = 64;
 
-/// How often a snapshot is published without a cause.
+/// How often a snapshot is published if nothing changes.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A turn that comes so much too late means that this process, or its machine, stood still.
+/// If a turn is late by this much, this process or its machine was stopped.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
-/// After a standstill, the time to see what has come in meanwhile. A signal that lets a process go on
-/// ends its wait for sockets with an alarm and no news of them.
+/// After a stop, the time to read what arrived meanwhile. The signal that continues a process ends
+/// its wait for sockets with a timeout and without their events.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// The data plane.
@@ -57,7 +57,7 @@ pub(crate) struct DataPlane {
     /// Which connection carries which token.
     allocation: BTreeMap<Token, u8>,
     dialler: Option<Dialler>,
-    /// Whether updates of orders are told.
+    /// Whether order updates are published.
     order_updates: bool,
     credential_state: CredentialState,
     detector: EventDetector,
@@ -100,7 +100,8 @@ impl DataPlane {
         }
     }
 
-    /// Runs until `shutdown`; then stops reading, lets Redis answer, closes the sockets politely.
+    /// Runs until `shutdown`; then stops reading, waits for the answers of Redis, and closes the
+    /// sockets.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
         let turning = poll_fn(|cx| self.poll(cx, timer.as_mut()));
@@ -112,15 +113,15 @@ impl DataPlane {
         self.drain().await;
     }
 
-    /// Turns whatever is ready; pending for ever.
+    /// Handles whatever is ready; never completes.
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
         if self.stood_still(timer.as_mut()) && timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         // One turn: 1 commands are taken, 2 frames are read and become ticks, 3 connections dial,
         // subscribe and end, 4 the pipeline sends what waits and takes answers, 5 events are handed
-        // over, 6 a snapshot is published. Without anything left to do it sleeps until the next
-        // deadline or until a socket wakes it.
+        // over, 6 a snapshot is published. Then it sleeps until the next deadline or until a socket
+        // wakes it.
         loop {
             let mut changed = self.take_commands(cx);
             let more = self.read_frames(cx);
@@ -131,13 +132,13 @@ impl DataPlane {
             if changed || now >= self.next_report {
                 self.publish_snapshot(now);
             }
-            // A socket that opened just now has not been read yet: without a first read nothing
-            // would wake this task when its frames come.
+            // A new socket has not been read yet: without a first read nothing would wake this task
+            // when its frames arrive.
             if more || changed {
                 continue;
             }
-            // Deadlines of live sockets move with every frame: an early alarm is cheaper than
-            // setting it again each time.
+            // Deadlines of live sockets move with every frame: waking too early is cheaper than
+            // resetting the timer each time.
             let deadline = self.deadline();
             let armed = timer.deadline().into_std();
             if deadline < armed || armed <= now {
@@ -149,8 +150,8 @@ impl DataPlane {
         }
     }
 
-    /// Whether no turn came for so long that silence would be judged unheard; sets the alarm for a
-    /// turn in a moment.
+    /// Whether this turn is so late that unread data would count as silence; then sets the timer
+    /// for another turn soon.
     fn stood_still(&mut self, timer: Pin<&mut Sleep>) -> bool {
         let now = self.setup.clock.now();
         if now.saturating_duration_since(self.next_report) < STANDSTILL {
@@ -179,7 +180,7 @@ impl DataPlane {
         changed
     }
 
-    /// Reads what is there; whether a connection was left with more.
+    /// Reads what is available; returns whether a connection has more.
     fn read_frames(&mut self, cx: &mut Context<'_>) -> bool {
         let mut more = false;
         for index in 0..self.connections.len() {
@@ -239,7 +240,7 @@ impl DataPlane {
             .fold(self.next_report, Instant::min)
     }
 
-    /// Tells each session how long its tokens may be without a tick.
+    /// Sets for each session how long its tokens may be without a tick.
     fn set_silence_limits(&mut self) {
         for connection in &mut self.connections {
             let rows = self.pipeline.instruments.carried_by(connection.index());

@@ -1,7 +1,7 @@
 //! The directory of streaming instruments in Redis.
 //!
-//! Owns which rows of it are this account's, keeping them as they should be, and connections of its
-//! own beside those that carry ticks, which it never holds up.
+//! Owns this account's rows of it, and its own connections to Redis beside those that carry ticks,
+//! which it never delays.
 
 pub(crate) mod listing;
 pub(crate) mod pool;

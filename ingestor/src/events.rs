@@ -1,7 +1,7 @@
 //! Events for back ends: what happened to connections, credentials, orders and instruments.
 //!
-//! Owns when something is an event, its JSON, the channels it goes to and the commands that publish
-//! it. Must not wait for Redis on the data plane's thread.
+//! Owns when something is an event, its JSON, its channels and the commands that publish it. Must
+//! not wait for Redis on the data plane's thread.
 
 pub(crate) mod detect;
 pub(crate) mod event;
@@ -10,16 +10,16 @@ pub(crate) mod publish;
 
 use std::sync::atomic::AtomicU64;
 
-/// Events that may wait for Redis; more are lost and counted.
+/// Events that may wait for Redis; further ones are lost and counted.
 pub(crate) const EVENT_QUEUE: usize = 10_000;
 
-/// What was done, for metrics.
+/// Counters for metrics.
 #[derive(Debug, Default)]
 pub(crate) struct EventCounts {
-    /// Events and orders that Redis took.
+    /// Events and order updates that Redis accepted.
     pub(crate) published: AtomicU64,
-    /// Events and orders for which there was no room.
+    /// Events and order updates that were dropped because too many were waiting.
     pub(crate) lost: AtomicU64,
-    /// Connections that failed.
+    /// Failed connections.
     pub(crate) failures: AtomicU64,
 }

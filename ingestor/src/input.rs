@@ -1,7 +1,7 @@
 //! The mounted folders: the assignment and the credentials.
 //!
-//! Owns reading, watching, checking and preparing what lies in them, and what Kite said of the
-//! credentials. Must not hold what the data plane does with it.
+//! Owns reading, watching, checking and preparing their files, and whether Kite accepted the
+//! credentials. Must not hold state of the data plane.
 
 pub(crate) mod assignment;
 pub(crate) mod credential_state;

@@ -1,7 +1,7 @@
-//! What Redis holds of ticks beside the messages: last values, prices and streams.
+//! What is stored in Redis beside the messages: last values, prices and streams.
 //!
 //! Owns the names of keys, when a last value is written, and the commands that write it. Must not
-//! publish messages, and never holds one up.
+//! publish messages or delay them.
 
 pub(crate) mod keys;
 pub(crate) mod schedule;

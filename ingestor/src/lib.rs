@@ -1,11 +1,11 @@
 //! `kite-ingestor`: streams one account's instruments from Kite's WebSockets to Redis.
 //!
 //! Owns sockets, subscription state, ticks, the link to Redis, and the report about all of it. It
-//! must not know that Kubernetes exists: what to stream and with which credentials are files.
+//! must not know that Kubernetes exists: the assignment and the credentials are files.
 //!
 //! `data_plane` is the one task that carries ticks; around it, `input` watches files and `status`
-//! serves what the data plane last said of itself. What a tick looks like is decided in `tick_json`,
-//! by pure functions.
+//! serves the data plane's last snapshot. The JSON of a tick is made in `tick_json`, by pure
+//! functions.
 
 pub mod args;
 pub(crate) mod connection;

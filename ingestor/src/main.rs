@@ -20,7 +20,7 @@ fn start(args: Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("runtime cannot be built")?;
+        .context("the runtime cannot be built")?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown.on_signals()?;

@@ -1,8 +1,7 @@
-//! From a frame to the links: one tick through its stages, which are `accept`, `sequence` and
-//! `dispatch`.
+//! From a frame to the links, through the stages `accept`, `sequence` and `dispatch`.
 //!
-//! Owns the instruments, the links and what waits for them. Takes every packet at once and never
-//! waits: while the links take nothing, the latest packet of each token is held back. Must not know
+//! Owns the instruments, the links and the backlog. Handles every packet at once and never waits:
+//! while the links accept nothing, the latest packet of each token is held back. Must not know
 //! sockets, and must not allocate, lock or log per packet.
 
 pub(crate) mod accept;
@@ -34,7 +33,7 @@ use redis_link::target::Target;
 pub struct Pipeline {
     /// The instruments.
     pub(crate) instruments: AssignedInstruments,
-    /// The way out.
+    /// The links to Redis.
     pub links: Links,
     /// The counters.
     pub stats: Stats,
@@ -45,11 +44,11 @@ pub struct Pipeline {
     batch_since: Option<Instant>,
     /// Messages that are known to be lost.
     lost: u64,
-    /// When the newest packet came, epoch microseconds.
+    /// When the newest packet arrived, epoch microseconds.
     newest_us: i64,
     /// Wall time of the last rendering, epoch microseconds.
     stamp: i64,
-    /// Messages that may still bear it.
+    /// How many more messages may use it.
     stamps_left: usize,
 }
 
@@ -102,13 +101,15 @@ impl Pipeline {
         self.links.reset_key_rejections();
     }
 
-    /// Goes to `target`. What an old link leaves unanswered is lost to readers of the new one.
+    /// Switches to `target`. Messages that an old link leaves unanswered are lost for readers of
+    /// the new one.
     pub fn set_target(&mut self, target: &Target) {
         self.links.set_target(target);
         self.note_lost();
     }
 
-    /// Takes one binary frame that was read at `now`; whether it held ticks that nobody asked for.
+    /// Handles one binary frame that was read at `now`; returns whether it held ticks other than
+    /// first packets.
     pub fn on_frame(&mut self, frame: &[u8], now: Instant) -> bool {
         let mut live = false;
         let received = ReceiveTime {
@@ -133,7 +134,7 @@ impl Pipeline {
         live
     }
 
-    /// Moves everything as far as it goes now. Returns whether the links are others, or fare otherwise.
+    /// Sends as much as possible now. Returns whether the links, or their states, have changed.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
         loop {
@@ -146,7 +147,7 @@ impl Pipeline {
         }
     }
 
-    /// No tick may claim to follow one that was lost.
+    /// No tick may have a `volume_delta` against one that was lost.
     fn note_lost(&mut self) {
         let lost = self.links.counts().lost();
         if std::mem::replace(&mut self.lost, lost) != lost {
@@ -154,10 +155,10 @@ impl Pipeline {
         }
     }
 
-    /// When something is to be done even if no socket wakes the data plane.
+    /// When something has to be done even if no socket wakes the data plane.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        // Links that take nothing wake the data plane when they do.
+        // Links that accept nothing wake the data plane when they accept again.
         let kept = self
             .last_values
             .deadline()
@@ -165,12 +166,12 @@ impl Pipeline {
         kept.into_iter().chain(self.links.deadline()).min()
     }
 
-    /// Writes what is to be kept without regard to intervals from now on.
+    /// Writes last values without intervals from now on.
     pub(crate) const fn drain(&mut self) {
         self.last_values.drain();
     }
 
-    /// Whether everything was answered, or cannot be.
+    /// Whether everything was answered, or can no longer be.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         let nothing_left = self.backlog.is_empty() && self.last_values.is_idle();

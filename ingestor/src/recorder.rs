@@ -1,8 +1,8 @@
-//! Records what Kite sends, for those who want to see it again: `--record`.
+//! Records what Kite sends, for replay: `--record`.
 //!
-//! Owns files: compressed, begun anew when they are large, the oldest removed when all together are
-//! too large. Writing has a thread of its own and a queue that is bounded: a slow disk costs frames
-//! of the recording, which are counted, and never a tick.
+//! Owns the files: they are compressed, a new one is started when one is large, and the oldest are
+//! removed when all together are too large. Writing has its own thread and a bounded queue: a slow
+//! disk costs frames of the recording, which are counted, and never a tick.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -19,28 +19,28 @@ use flate2::write::GzEncoder;
 use kite::recording::{self, FrameKind, MAGIC};
 use service::clock::Clock;
 
-/// Frames that wait for the disk; at 45,000 ticks a second they come from two seconds.
+/// Frames that may wait for the disk: those of two seconds at 45,000 ticks a second.
 const QUEUE: usize = 4_096;
 
-/// A file is closed and the next one begun when its frames have so many bytes.
+/// A file is closed and the next one started when its frames have this many bytes.
 const FILE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// What was written is handed to the disk at least this often, so that a kill costs no more.
+/// Written data is flushed at least this often, so that a kill costs no more.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// After a failure recording is tried again so much later.
+/// After a failure recording is tried again after this time.
 const TRY_EVERY: Duration = Duration::from_secs(10);
 
 const EXTENSION: &str = "kiterec.gz";
 
-/// Takes frames; cheap to clone.
+/// Records frames; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     frames: SyncSender<Frame>,
     counts: Arc<Counts>,
 }
 
-/// What became of frames.
+/// Counts of frames.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     /// Written.
@@ -57,7 +57,7 @@ struct Frame {
     payload: Bytes,
 }
 
-/// No recording can be made.
+/// The recording cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot record into {folder}")]
 pub struct RecordError {
@@ -66,8 +66,8 @@ pub struct RecordError {
 }
 
 impl Recorder {
-    /// Records into `folder`, which is made if need be, up to `most_bytes` in all files. The thread
-    /// ends, with a whole file, when the last recorder is dropped.
+    /// Records into `folder`, which is created if needed, up to `most_bytes` in all files. The
+    /// thread ends, with a complete file, when the last recorder is dropped.
     ///
     /// # Errors
     /// When the folder cannot be written to.
@@ -108,7 +108,7 @@ impl Recorder {
         }
     }
 
-    /// What became of frames so far.
+    /// The counts of frames so far.
     #[must_use]
     pub(crate) fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
@@ -128,16 +128,16 @@ struct Open {
     encoder: GzEncoder<File>,
     path: PathBuf,
     bytes: u64,
-    /// When it was last handed to the disk.
+    /// When it was last flushed.
     flushed: Instant,
 }
 
 impl Files {
-    /// Writes until nobody records any more.
+    /// Writes until the last recorder is dropped.
     fn write(self, frames: &Receiver<Frame>) {
         let mut open: Option<Open> = None;
         let mut record = Vec::new();
-        // Nothing is recorded before, after a failure.
+        // After a failure, nothing is recorded before this time.
         let mut pause_until = self.clock.now();
         loop {
             match frames.recv_timeout(FLUSH_EVERY) {
@@ -160,7 +160,7 @@ impl Files {
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     if let Some(Err(error)) = open.map(|file| file.encoder.finish()) {
-                        tracing::warn!(%error, "the end of the recording is missing");
+                        tracing::warn!(%error, "the end of the recording could not be written");
                     }
                     return;
                 }
@@ -234,22 +234,21 @@ impl Files {
     }
 }
 
-/// A disk that is full stays so for a while: what was written stays, an empty file would count for
-/// nothing.
+/// A full disk stays full for a while. The written data stays; an empty file is deleted.
 fn give_up(open: Option<Open>, error: &io::Error) {
-    tracing::warn!(%error, "recording pauses: frames are lost");
+    tracing::warn!(%error, "recording is paused after an error: frames are lost");
     if let Some(open) = open {
         remove_if_empty(open);
     }
 }
 
 fn remove_if_empty(Open { encoder, path, .. }: Open) {
-    // Writes what it can.
+    // Writes as much as possible.
     drop(encoder);
     if fs::metadata(&path).is_ok_and(|file| file.len() == 0)
         && let Err(error) = fs::remove_file(&path)
     {
-        tracing::warn!(%error, "an empty recording stays");
+        tracing::warn!(%error, "an empty recording file could not be deleted");
     }
 }
 

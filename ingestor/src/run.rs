@@ -1,7 +1,7 @@
-//! Puts the parts together and ends them together.
+//! Builds the parts of the process, and ends them together.
 //!
-//! The data plane has a thread and a runtime of its own, so that nothing else is ever scheduled
-//! between a frame and its ticks. HTTP, files and signals share the caller's runtime.
+//! The data plane has its own thread and runtime, so that nothing else is scheduled between a frame
+//! and its ticks. HTTP, files and signals share the caller's runtime.
 
 use std::io;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use redis_link::access::Access;
 /// Commands that may wait for the data plane.
 const COMMANDS: usize = 4;
 
-/// The data plane says that it turns about once a second.
+/// The data plane sends a heartbeat about once a second.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Everything ends within this time; the data plane alone takes up to two seconds.
@@ -41,26 +41,26 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// How long the end of a recording may take to be written.
 const RECORDING_END: Duration = Duration::from_secs(2);
 
-/// Why the process cannot start or has to end.
+/// Why the process cannot start, or has to end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No TLS.
+    /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
-    /// No signals.
+    /// Signals cannot be watched.
     #[error("signals cannot be watched")]
     Signal(#[from] SignalError),
-    /// No address.
-    #[error("http server cannot start")]
+    /// The HTTP server cannot start.
+    #[error("the HTTP server cannot start")]
     Bind(#[from] BindError),
-    /// No port file.
-    #[error("port file cannot be written")]
+    /// The port file cannot be written.
+    #[error("the port file cannot be written")]
     PortFile(#[from] PortFileError),
-    /// No recording.
+    /// Frames cannot be recorded.
     #[error("frames cannot be recorded")]
     Record(#[from] RecordError),
-    /// No thread.
-    #[error("thread of the data plane cannot start")]
+    /// The thread cannot start.
+    #[error("the thread of the data plane cannot start")]
     Thread(#[source] io::Error),
     /// A part ended.
     #[error("a part of the process ended")]
@@ -69,7 +69,7 @@ pub enum RunError {
 
 /// The data plane's thread panicked, or its runtime could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("the data plane broke: see the line before")]
+#[error("the data plane failed: see the log line before this one")]
 struct DataPlaneBroke;
 
 /// Runs until `shutdown`.
@@ -139,18 +139,19 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
         plane.await.map_err(|_dropped| DataPlaneBroke)
     });
     let ended = tasks.join_all_bounded(DRAIN).await;
-    // The data plane was the last that recorded: the file is closed in a moment.
+    // The data plane was the last one to record: the file is closed in a moment.
     if let Some(writer) = writer
         && tokio::time::timeout(RECORDING_END, tokio::task::spawn_blocking(|| writer.join()))
             .await
             .is_err()
     {
-        tracing::warn!("ended before the recording was whole");
+        tracing::warn!("shutdown: the recording is incomplete");
     }
     Ok(ended?)
 }
 
-/// Starts the thread of the data plane; what is returned completes when it has ended well.
+/// Starts the thread of the data plane; the returned future completes when it has ended without an
+/// error.
 fn start_plane(plane: DataPlane, shutdown: CancellationToken) -> io::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -183,7 +184,7 @@ fn registry(
     registry
 }
 
-/// Every snapshot is a sign of life; an assignment in force makes ready.
+/// Every snapshot is a heartbeat; an assignment in force makes the process ready.
 async fn observe(
     mut snapshots: watch::Receiver<Arc<StatusSnapshot>>,
     clock: Clock,
@@ -195,7 +196,7 @@ async fn observe(
         tokio::select! {
             () = shutdown.cancelled() => return,
             changed = snapshots.changed() => if changed.is_err() {
-                // The data plane is gone; its own task says so.
+                // The data plane has ended; its own task reports it.
                 return shutdown.cancelled().await;
             },
         }

@@ -1,6 +1,6 @@
-//! What others may know of this process: report, health, metrics.
+//! The status of this process: report, health, metrics.
 //!
-//! Owns counting and telling, from copies. Must not change what it tells of, and no request may
+//! Owns how it is counted and served, from copies. Must not change the state, and no request may
 //! reach the data plane.
 
 pub(crate) mod health;

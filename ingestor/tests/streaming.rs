@@ -251,7 +251,7 @@ async fn broken_frames_disturb_nothing() {
     assert_eq!(report.connections[0].reconnects, 0);
     assert_eq!(
         report.connections[0].last_error.as_deref(),
-        Some("the server says: a complaint")
+        Some("the server reports: a complaint")
     );
     let metrics = ingestor.get("/metrics").await.1;
     for (kind, count) in [

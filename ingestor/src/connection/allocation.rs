@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use kite::Token;
 
-/// Allocates `wanted` on `connections` connections of `capacity` tokens. Tokens stay where `current`
-/// has them; others go to the first connection with room, so that connection n+1 opens only when n
-/// is full. A token moves only when its connection is not allowed any more or over its capacity.
+/// Allocates `wanted` to `connections` connections of `capacity` tokens. Tokens stay where
+/// `current` has them; others go to the first connection with room, so that connection n+1 opens
+/// only when n is full. A token moves only if its connection is no longer allowed or is over its
+/// capacity.
 ///
-/// `wanted` has to fit; tokens beyond the last free one are left out.
+/// `wanted` has to fit; tokens without room are left out.
 #[must_use]
 pub(crate) fn allocate(
     current: &BTreeMap<Token, u8>,

@@ -1,6 +1,6 @@
-//! One dial: credentials as they are now, and a socket with them.
+//! One dial: reads the credentials and opens a socket with them.
 //!
-//! Must not decide when.
+//! Must not decide when to dial.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::input::credentials::{self, CredentialFiles, Credentials};
 /// What every dial needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialler {
-    /// Where to.
+    /// The endpoint.
     pub(crate) origin: String,
-    /// Where key and token lie.
+    /// The folder of the credentials.
     pub(crate) credentials: PathBuf,
-    /// How to trust.
+    /// The TLS configuration.
     pub(crate) tls: Arc<ClientConfig>,
 }
 
-/// What became of a dial.
+/// The result of a dial.
 pub(super) struct DialOutcome {
     pub(super) credentials: Option<Credentials>,
     pub(super) socket: Result<Socket, DialError>,
@@ -33,14 +33,14 @@ pub(super) struct DialOutcome {
 pub(super) enum DialError {
     #[error(transparent)]
     Socket(#[from] SocketError),
-    #[error("credentials are incomplete")]
+    #[error("the credentials are incomplete")]
     Incomplete,
-    #[error("credentials cannot be read")]
+    #[error("the credentials cannot be read")]
     Unreadable(#[source] std::io::Error),
 }
 
 impl DialError {
-    /// What the session has to know of it.
+    /// The failure as the session sees it.
     pub(super) const fn failure(&self) -> Failure {
         match self {
             Self::Socket(error) => error.failure(),
@@ -49,7 +49,7 @@ impl DialError {
     }
 }
 
-/// Reads the credentials as they are now, and dials with them.
+/// Reads the credentials, and dials with them.
 pub(super) async fn dial(dialler: Dialler) -> DialOutcome {
     let folder = dialler.credentials;
     // Reading files may block, and this thread carries ticks.

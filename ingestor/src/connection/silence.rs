@@ -1,18 +1,18 @@
-//! How long a connection is usually without a tick, learned as it goes.
+//! Learns how long a connection is usually without a tick.
 //!
-//! Owns what is known of each connection's pauses, and the limit that follows. Pure; whether a
-//! socket is mute is the session's to say.
+//! Owns what is known of each connection's pauses, and the resulting limit. Pure; the session
+//! decides whether a socket is mute.
 
 use std::time::{Duration, Instant};
 
 use crate::pipeline::instruments::AssignedInstrument;
 use crate::pipeline::interval::CommonInterval;
 
-/// So many ticks have to be missing. With ticks that come by chance, a pause of twenty times their
-/// mean interval is seen once in half a billion.
+/// This many ticks have to be missing. If ticks arrive at random, a pause of twenty times their
+/// mean interval occurs once in half a billion intervals.
 const MISSING: f64 = 20.0;
 
-/// So many times the connection's own longest common pause: tokens may tick together.
+/// A multiple of the connection's own longest common pause: tokens may tick together.
 const PAUSES: u32 = 5;
 
 /// What is remembered of one connection.
@@ -23,9 +23,9 @@ pub(crate) struct Silence {
 }
 
 impl Silence {
-    /// Looks at a connection, about once a second: since when its socket is up, when that had its
-    /// last tick, and the connection's rows. Returns how long it may be without a tick before that
-    /// is no chance any more; `None` as long as no token has shown an interval.
+    /// To be called about once a second, with the time since which the socket is up, the time of
+    /// its last tick, and the connection's rows. Returns how long it may be without a tick before
+    /// that cannot be chance; `None` while no token has a known interval.
     pub(crate) fn observe<'a>(
         &mut self,
         live: Option<(Instant, Instant)>,
@@ -41,7 +41,7 @@ impl Silence {
             let received = row
                 .received
                 .map_or(since, |received| received.at.max(since));
-            // One that stopped while others went on is not expected as often as it once came.
+            // An instrument that stopped while others went on is expected less often than before.
             let pause = last_tick.saturating_duration_since(received);
             Some(1.0 / row.interval.get()?.max(pause).as_secs_f64())
         });

@@ -1,8 +1,7 @@
-//! One WebSocket to Kite: the thin shell around bytes.
+//! One WebSocket to Kite: the I/O around bytes.
 //!
-//! Owns dial, framing and the wording of what went wrong. Decides nothing: when to dial and
-//! what to send is the session's business. Its errors never hold the address, which carries the
-//! credentials.
+//! Owns dial, framing and the texts of errors. Decides nothing: the session decides when to dial
+//! and what to send. Errors never hold the address, because it contains the credentials.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,62 +23,62 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use crate::input::credentials::Credentials;
 use service::stream::{Address, ConnectError, Stream, connect};
 
-/// Takes a frame of 80 full packets in one read. The library zeroes it before each: much more would
-/// cost more than a further read of a larger frame.
+/// Size of the read buffer: a frame of 80 full packets fits into one read. The library zeroes the
+/// buffer before each read, so a much larger one would cost more than a second read.
 const READ_BUFFER: usize = 16 * 1024;
 
-/// Commands are flushed as soon as they are written; this is only where they are gathered.
+/// Size of the write buffer. Commands are flushed as soon as they are written.
 const WRITE_BUFFER: usize = 16 * 1024;
 
-/// A server that leaves this many bytes of commands unread is gone. All commands of a full
-/// connection, to leave, to join and to change mode, take a tenth of it.
+/// If a server leaves this many bytes of commands unread, the socket is given up. All commands of a
+/// full connection (unsubscribe, subscribe, mode) take a tenth of it.
 const WRITE_LIMIT: usize = 2 * 1024 * 1024;
 
 /// How long a server may take to answer a Close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a socket gave.
+/// What was read from a socket.
 #[derive(Debug)]
 pub(crate) enum Frame {
     /// Packets, or a heartbeat.
     Binary(Bytes),
     /// A JSON message.
     Text(Utf8Bytes),
-    /// Ping or pong; answered already.
+    /// Ping or pong; already answered.
     Control,
 }
 
-/// Why there is no socket (any more).
+/// Why there is no socket, or why it ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocketError {
-    /// The endpoint is no WebSocket origin.
-    #[error("endpoint is no ws:// or wss:// origin")]
+    /// The endpoint is not a WebSocket origin.
+    #[error("the endpoint is not a ws:// or wss:// origin")]
     Endpoint,
-    /// Key or token cannot stand in a request.
-    #[error("api key or access token hold characters that cannot be sent")]
+    /// Key or token cannot be part of a request.
+    #[error("the API key or the access token holds characters that cannot be sent")]
     Credentials,
-    /// No stream.
+    /// The connection could not be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The server answered something else than an upgrade.
+    /// The server's answer is not an upgrade.
     #[error("the server answered HTTP {0} instead of opening the socket")]
     Status(u16),
     /// The server closed the socket.
     #[error("the server closed the socket")]
     Closed,
-    /// The stream broke.
+    /// The stream failed.
     #[error("the connection broke: {0}")]
     Broken(std::io::ErrorKind),
-    /// The server broke the protocol.
+    /// The server violated the protocol.
     #[error("websocket protocol error: {0}")]
     Protocol(String),
     /// The server does not read what is sent to it.
-    #[error("the server does not read commands")]
+    #[error("the server does not read what is sent to it")]
     Stuck,
 }
 
 impl SocketError {
-    /// What the back-off has to know.
+    /// The failure as the back-off sees it.
     #[must_use]
     pub(crate) const fn failure(&self) -> Failure {
         match self {
@@ -90,7 +89,7 @@ impl SocketError {
 }
 
 impl From<tungstenite::Error> for SocketError {
-    /// Keeps what helps and drops whatever may hold the request.
+    /// Keeps what is useful and drops everything that may hold the request.
     fn from(error: tungstenite::Error) -> Self {
         use tungstenite::Error;
         match error {
@@ -100,7 +99,7 @@ impl From<tungstenite::Error> for SocketError {
             Error::Protocol(error) => Self::Protocol(error.to_string()),
             Error::Capacity(error) => Self::Protocol(error.to_string()),
             Error::Utf8(_) => Self::Protocol("text is not UTF-8".to_owned()),
-            Error::AttackAttempt => Self::Protocol("handshake does not end".to_owned()),
+            Error::AttackAttempt => Self::Protocol("the handshake is too long".to_owned()),
             Error::WriteBufferFull(_) => Self::Stuck,
             Error::Url(_) | Error::HttpFormat(_) => Self::Credentials,
             Error::Tls(_) => Self::Protocol("TLS failed".to_owned()),
@@ -116,10 +115,10 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket at `origin`. Bounded by nothing: the session sets the time limit.
+    /// Opens a socket at `origin`. Has no time limit of its own: the session sets it.
     ///
     /// # Errors
-    /// When there is no stream, or the server does not upgrade it.
+    /// When the connection fails, or the server does not upgrade it.
     pub(crate) async fn dial(
         origin: &str,
         credentials: &Credentials,
@@ -147,7 +146,7 @@ impl Socket {
         })
     }
 
-    /// The next frame that is there.
+    /// The next frame that is available.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, SocketError>> {
         Pin::new(&mut self.stream)
             .poll_next(cx)
@@ -162,7 +161,7 @@ impl Socket {
             })
     }
 
-    /// Takes one text frame to send. To be followed by [`Socket::poll_flush`].
+    /// Queues a text frame. To be followed by [`Socket::poll_flush`].
     ///
     /// # Errors
     /// When the server has left too much unread.
@@ -171,7 +170,7 @@ impl Socket {
         Ok(Pin::new(&mut self.stream).start_send(Message::text(text))?)
     }
 
-    /// Takes a ping to send. To be followed by [`Socket::poll_flush`].
+    /// Queues a ping. To be followed by [`Socket::poll_flush`].
     ///
     /// # Errors
     /// When the server has left too much unread.
@@ -180,10 +179,10 @@ impl Socket {
         Ok(Pin::new(&mut self.stream).start_send(Message::Ping(Bytes::new()))?)
     }
 
-    /// Writes what is to be sent, as far as possible now.
+    /// Writes what is queued, as far as possible now.
     ///
     /// # Errors
-    /// When the stream broke.
+    /// When the stream failed.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<(), SocketError> {
         if self.unflushed
             && let Poll::Ready(result) = Pin::new(&mut self.stream).poll_flush(cx)
@@ -194,8 +193,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends a Close frame and waits for the answer, bounded. The server then knows that the API key has
-    /// a connection less.
+    /// Sends a Close frame and waits for the answer, for a bounded time. The server then frees a
+    /// connection of the API key.
     pub(crate) async fn close(mut self) {
         let closing = async {
             self.stream.close(None).await?;
@@ -204,7 +203,7 @@ impl Socket {
             }
             Ok::<(), tungstenite::Error>(())
         };
-        // However it ends, the socket is dropped.
+        // In any case the socket is dropped.
         drop(tokio::time::timeout(CLOSE_TIMEOUT, closing).await);
     }
 }

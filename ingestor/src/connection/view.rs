@@ -1,4 +1,4 @@
-//! What others may see of a connection.
+//! The readable state of a connection.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ impl Connection {
         self.session.desired().len()
     }
 
-    /// Since when the socket is up, and when its last tick came.
+    /// Since when the socket is up, and when its last tick arrived.
     #[must_use]
     pub(crate) const fn live(&self) -> Option<(Instant, Instant)> {
         self.session.live()
@@ -44,7 +44,7 @@ impl Connection {
         self.last_error.as_deref()
     }
 
-    /// Where it is, as reports say it.
+    /// Its state for the report.
     #[must_use]
     pub(crate) const fn state(&self) -> ConnectionState {
         match self.session.phase() {
@@ -60,7 +60,7 @@ impl Connection {
         }
     }
 
-    /// When [`Connection::poll`] has something to do even if no socket wakes it.
+    /// When [`Connection::poll`] has to be called even if no socket wakes it.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.session.poll_timeout()

@@ -1,4 +1,4 @@
-//! What an assignment changes: rows, places on connections, whom to dial.
+//! Applies an assignment: rows, places on connections, the endpoint.
 //!
 //! Must not disturb what stays.
 
@@ -12,7 +12,7 @@ use crate::connection::{Dialler, allocation};
 use crate::input::assignment::PreparedAssignment;
 
 impl DataPlane {
-    /// Puts an assignment in force as a difference: what stays is not disturbed.
+    /// Applies an assignment as a difference: what stays is not disturbed.
     pub(super) fn assign(&mut self, assigned: PreparedAssignment) {
         tracing::info!(
             generation = assigned.applied.generation,
@@ -44,7 +44,7 @@ impl DataPlane {
         self.report_state.assignment_error = None;
     }
 
-    /// Dials `origin` from now on; sockets to another one end.
+    /// Dials `origin` from now on; sockets to another origin are closed.
     fn go_to(&mut self, origin: String) {
         if self
             .dialler

@@ -1,5 +1,5 @@
-//! What follows from what happens on connections: for rows, for the state of credentials, and for
-//! the events that back ends read.
+//! Handles the events of connections: updates rows and the state of credentials, and publishes the
+//! events that back ends read.
 
 use std::sync::atomic::Ordering;
 use std::task::Context;
@@ -82,7 +82,8 @@ impl DataPlane {
         }
     }
 
-    /// Hands events over. A full queue means that Redis is away for long: what is lost is counted.
+    /// Queues events. A full queue means that Redis has been away for long: lost events are
+    /// counted.
     pub(super) fn send_events(&mut self) {
         for event in self.detector.take() {
             if self.setup.events.try_send(event).is_err() {

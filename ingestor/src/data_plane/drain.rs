@@ -1,6 +1,6 @@
-//! The end: nothing more is read, Redis answers, sockets are closed.
+//! Shutdown: nothing more is read, Redis answers, sockets are closed.
 //!
-//! Must not take longer than it may.
+//! Must end within its time limit.
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::DataPlane;
 
-/// How long ending may take: for Redis to answer, and for Close frames.
+/// Time limits of the shutdown: for the answers of Redis, and for Close frames.
 const DRAIN: Duration = Duration::from_secs(2);
 
 impl DataPlane {
-    /// Ends everything, bounded.
+    /// Ends everything, within a time limit.
     pub(super) async fn drain(mut self) {
         self.pipeline.drain();
         for connection in &mut self.connections {
@@ -40,7 +40,7 @@ impl DataPlane {
             }
         });
         if tokio::time::timeout(DRAIN, ended).await.is_err() {
-            tracing::warn!("ended before redis answered everything or sockets were closed");
+            tracing::warn!("shutdown: redis or a socket did not finish in time");
         }
     }
 }

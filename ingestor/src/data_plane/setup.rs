@@ -1,4 +1,4 @@
-//! What the data plane is built from, and what others may ask of it.
+//! The parts that the data plane is built from, and the commands that it takes.
 //!
 //! Owns types only.
 
@@ -17,38 +17,38 @@ use crate::input::credentials::CredentialFiles;
 use crate::recorder::Recorder;
 use redis_link::access::Access;
 
-/// What others want of the data plane.
+/// A command to the data plane.
 #[derive(Debug)]
 pub(crate) enum DataPlaneCommand {
-    /// Stream this from now on.
+    /// Stream this assignment from now on.
     Assign(Box<PreparedAssignment>),
-    /// Say why the file in the folder is not in force; `None` when it is.
+    /// Report why the file in the folder is not in force; `None` if it is.
     AssignmentError(Option<String>),
-    /// These are the credentials.
+    /// Use these credentials.
     Credentials(CredentialFiles),
 }
 
-/// What the data plane is built from.
+/// The parts that the data plane is built from.
 #[derive(Debug)]
 pub(crate) struct Setup {
     /// The clock.
     pub(crate) clock: Clock,
-    /// How to trust.
+    /// The TLS configuration.
     pub(crate) tls: Arc<ClientConfig>,
-    /// Where key and token lie.
+    /// The folder of the credentials.
     pub(crate) credentials: PathBuf,
-    /// What Redis asks for.
+    /// The login and certificates for Redis.
     pub(crate) redis: Access,
     /// The start of this process in microseconds, as text.
     pub(crate) epoch: String,
-    /// Makes the waits of this process its own.
+    /// Makes the waits of this process differ from others'.
     pub(crate) seed: u64,
-    /// Where the listing go that an assignment makes.
+    /// Where the listing of an assignment is sent.
     pub(crate) listing: watch::Sender<Option<Arc<DirectoryListing>>>,
-    /// Where events go.
+    /// Where events are sent.
     pub(crate) events: mpsc::Sender<Event>,
-    /// What becomes of events.
+    /// The counters of events.
     pub(crate) event_counts: Arc<EventCounts>,
-    /// Who records frames, if anybody.
+    /// The recorder of frames, if they are recorded.
     pub(crate) recorder: Option<Recorder>,
 }

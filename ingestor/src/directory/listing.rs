@@ -1,8 +1,8 @@
-//! The listing of one account: what the directory of streaming instruments has to say, and what
-//! changed against what it says.
+//! The listing of one account: its desired rows of the directory of streaming instruments, and how
+//! the directory differs.
 //!
-//! Owns the directory's rows and who may change which. Pure; must not know Redis beyond the names
-//! of keys.
+//! Owns the directory's rows, and which account may change which row. Pure; must not know Redis
+//! beyond the names of keys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::events::message::EventBody;
 use crate::last_value::keys::{key_start, prefix_of};
 use redis_link::target::Target;
 
-/// What one account streams, as the directory says it.
+/// What one account streams, as rows of the directory.
 #[derive(Clone, Debug)]
 pub(crate) struct DirectoryListing {
-    /// Whose.
+    /// The account.
     pub(crate) account: Account,
-    /// Where.
+    /// The Redis.
     pub(crate) target: Target,
-    /// Rows by token: those of which something is kept.
+    /// Rows by token, for instruments with keys in Redis.
     pub(crate) entries: BTreeMap<u32, DirectoryEntry>,
     /// Prefixes of all channels.
     pub(crate) prefixes: Vec<Arc<str>>,
@@ -32,17 +32,17 @@ pub(crate) struct DirectoryListing {
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DirectoryEntry {
-    /// As it stands in the directory.
+    /// The row's JSON.
     pub(crate) json: String,
-    /// Prefixes of the channels it is published on.
+    /// Prefixes of the channels on which it is published.
     pub(crate) prefixes: Vec<Arc<str>>,
 }
 
-/// Rows of the directory to write, each with what readers are to be told of it.
+/// Rows of the directory to write, each with the event for readers.
 pub(crate) type Difference = Vec<(u32, Option<EventBody>)>;
 
 impl DirectoryListing {
-    /// The listing that an assignment makes.
+    /// Makes the listing of an assignment.
     #[must_use]
     pub(crate) fn new(assignment: &Assignment, target: Target) -> Self {
         let prefixes: BTreeMap<&str, Arc<str>> = assignment
@@ -86,7 +86,7 @@ impl DirectoryListing {
         }
     }
 
-    /// What every key and events channel begins with.
+    /// The prefix of every key and events channel.
     #[must_use]
     pub(crate) const fn key_start(&self) -> &'static str {
         key_start(self.account.mock)
@@ -98,21 +98,21 @@ impl DirectoryListing {
         format!("{}ticker:instruments", self.key_start())
     }
 
-    /// Key of the newest ticks under a prefix.
+    /// Key of the newest ticks of a prefix.
     #[must_use]
     pub(crate) fn last(&self, prefix: &str) -> String {
         format!("{}{prefix}:last", self.key_start())
     }
 
-    /// Whether a row of the directory is this account's to change.
+    /// Whether this account may change a row of the directory.
     #[must_use]
     pub(crate) fn owns(&self, row: &DirectoryRow) -> bool {
         row.account == self.account.name && row.namespace == self.account.namespace
     }
 
-    /// Compares with what the directory says of the tokens in `found`; rows that nobody can read
-    /// are as good as none. Restarts and moves from account to account are no news: only what was
-    /// not listed before is created.
+    /// Compares with the rows of the directory in `found`; rows that cannot be read count as
+    /// missing. Restarts and moves between accounts give no event: only an instrument that was not
+    /// listed before is created.
     #[must_use]
     pub(crate) fn difference(&self, found: &BTreeMap<u32, Option<String>>) -> Difference {
         let mut difference = Difference::new();
@@ -135,7 +135,7 @@ impl DirectoryListing {
         difference
     }
 
-    /// What is to be told of a row that leaves the directory, if it is this account's to remove.
+    /// The event for a row that leaves the directory, if this account may remove it.
     #[must_use]
     pub(crate) fn removal(&self, token: u32, text: &str) -> Option<EventBody> {
         let row = DirectoryRow::parse(text).filter(|row| self.owns(row))?;
@@ -155,7 +155,8 @@ fn deleted(token: u32, row: &DirectoryRow, prefixes: &[Arc<str>]) -> EventBody {
     EventBody::new("subscription_deleted", &row.members(token), prefixes)
 }
 
-/// What differs in what a contract is; `None` where only who streams it, or how, is another.
+/// The differing properties of a contract; `None` if only the account or the way of streaming
+/// differs.
 fn changed(
     token: u32,
     before: &DirectoryRow,

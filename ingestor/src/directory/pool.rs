@@ -1,8 +1,8 @@
-//! The connections that the directory is written over: one, or one to each master of a cluster that
-//! has a key of theirs.
+//! The connections over which the directory is written: one, or one to each master of a cluster
+//! that has one of its keys.
 //!
-//! Owns which connection a key takes. When one ends, or a key has moved, all are given up: the task
-//! begins anew, and reads the directory again.
+//! Owns which connection is used for a key. If one ends, or a key has moved, all are closed: the
+//! task starts again and reads the directory again.
 
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
@@ -20,22 +20,22 @@ pub(crate) struct ConnectionPool {
     name: String,
     /// Cancelled when one of them ends.
     pub(crate) closed: CancellationToken,
-    /// Who has which key; without slots it is the one server.
+    /// Which master has which key; without slots it is the one server.
     slots: Slots,
     /// By position of the master.
     open: Vec<Option<CommandConnection>>,
 }
 
-/// Why a command cannot be carried out.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PoolError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
     Topology(#[from] TopologyError),
-    #[error("redis does not keep the books")]
+    #[error("redis does not accept a command about the directory")]
     Redis(#[from] RedisError),
-    #[error("nobody in the redis cluster has slot {0}")]
+    #[error("no node of the redis cluster owns slot {0}")]
     Nobody(u16),
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::last_value::keys::prefix_of;
 
-/// What a row of the directory says, whoever wrote it.
+/// The content of a row of the directory, whichever account wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DirectoryRow {
     symbol: String,
@@ -23,7 +23,7 @@ pub(crate) struct DirectoryRow {
     tick_size: Option<f64>,
     pub(super) channel: String,
     set: String,
-    /// Who streams it.
+    /// Which account streams it.
     pub(super) account: String,
     pub(super) namespace: Option<String>,
     mode: String,
@@ -53,13 +53,13 @@ impl DirectoryRow {
         }
     }
 
-    /// Reads a row; `None` for what is none.
+    /// Reads a row; `None` if it is not a valid row.
     #[must_use]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// Prefix of the channel it is published on.
+    /// Prefix of the channel on which it is published.
     #[must_use]
     pub(crate) fn prefix(&self) -> &str {
         prefix_of(&self.channel)
@@ -73,7 +73,7 @@ impl DirectoryRow {
         serde_json::to_string(self).expect("plain data serialises")
     }
 
-    /// What a contract is, beyond its token.
+    /// The properties of a contract, without its token.
     pub(super) fn terms(&self) -> [(&'static str, Value); 3] {
         [
             ("lot_size", self.lot_size.into()),
@@ -82,7 +82,7 @@ impl DirectoryRow {
         ]
     }
 
-    /// What readers of events are told of it.
+    /// The part of it that events contain.
     pub(super) fn members(&self, token: u32) -> Value {
         json!({
             "instrument_token": token,

@@ -1,6 +1,7 @@
-//! Which rows of the directory are this account's, and which are to leave.
+//! Keeps this account's rows of the directory up to date, and removes rows that are no longer
+//! needed.
 //!
-//! Owns the commands to Redis about the directory. What differs is decided in [`super::listing`].
+//! Owns the commands to Redis about the directory. Differences are decided in [`super::listing`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -15,8 +16,8 @@ use super::pool::{ConnectionPool, PoolError};
 use super::row::DirectoryRow;
 use crate::events::message::EventBody;
 
-/// A row stays this long after nobody wants it here: another account may be about to take it over,
-/// and a tick may be on its way.
+/// A row stays this long after its instrument left the account: another account may be about to
+/// take it over, and a tick may be on its way.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Rows per command.
@@ -30,22 +31,22 @@ type Pair = (Vec<u8>, Vec<u8>);
 pub(super) struct DirectorySync {
     /// Rows of this account, as they were written or found.
     known: BTreeMap<u32, KnownRow>,
-    /// Rows that are to leave, and when.
+    /// Rows to remove, and when.
     leaving: BTreeMap<u32, Instant>,
-    /// Newest ticks under prefixes that their instruments have left, and when these go.
+    /// Newest ticks under prefixes that their instruments have left, and when they are removed.
     old: BTreeMap<(Arc<str>, u32), Instant>,
-    /// Events that are still to be told, oldest first.
+    /// Events that are still to be sent, oldest first.
     pub(super) events: VecDeque<EventBody>,
 }
 
 #[derive(Debug)]
 struct KnownRow {
-    /// Of the row's JSON: enough to tell whether it is another.
+    /// Hash of the row's JSON, to detect a change.
     hash: u64,
     prefixes: Vec<Arc<str>>,
 }
 
-/// Who wrote a tick.
+/// Which account wrote a tick.
 #[derive(Deserialize)]
 struct TickSource {
     src: String,
@@ -53,7 +54,7 @@ struct TickSource {
 }
 
 impl DirectorySync {
-    /// Reads the whole directory and compares: an earlier process may have left rows in it.
+    /// Reads the whole directory and compares, because an earlier process may have left rows in it.
     pub(super) async fn read_all(
         &mut self,
         listing: &DirectoryListing,
@@ -87,8 +88,7 @@ impl DirectorySync {
         self.apply(listing, &found, pool, now).await
     }
 
-    /// Compares with the directory what is new or another than it was, or everything that is wanted
-    /// where somebody may have changed it.
+    /// Compares new and changed rows with the directory, or all rows if others may have changed it.
     pub(super) async fn compare(
         &mut self,
         listing: &DirectoryListing,
@@ -112,7 +112,7 @@ impl DirectorySync {
         self.apply(listing, &found, pool, now).await
     }
 
-    /// Removes what has had its grace.
+    /// Removes rows whose grace time is over.
     pub(super) async fn clear(
         &mut self,
         listing: &DirectoryListing,
@@ -123,7 +123,7 @@ impl DirectorySync {
         let due: Vec<u32> = due.map(|(token, _)| *token).collect();
         for tokens in due.chunks(AT_ONCE) {
             let rows = fields(&listing.directory(), tokens, pool).await?;
-            // Another account may have taken one over meanwhile.
+            // Another account may have taken over a row meanwhile.
             let gone = tokens.iter().zip(rows);
             let gone =
                 gone.filter_map(|(token, row)| Some((*token, listing.removal(*token, &row?)?)));
@@ -151,7 +151,7 @@ impl DirectorySync {
         Ok(())
     }
 
-    /// Takes this account's rows out, without a word to readers: they stream on elsewhere.
+    /// Removes this account's rows without events: the instruments stream on elsewhere.
     pub(super) async fn leave(
         &self,
         listing: &DirectoryListing,
@@ -173,7 +173,7 @@ impl DirectorySync {
         Ok(())
     }
 
-    /// When [`DirectorySync::clear`] has something to do.
+    /// When [`DirectorySync::clear`] has to be called.
     pub(super) fn next(&self) -> Option<Instant> {
         self.leaving
             .values()
@@ -182,7 +182,7 @@ impl DirectorySync {
             .copied()
     }
 
-    /// Notes one row of the directory, if it concerns this account.
+    /// Records one row of the directory, if it concerns this account.
     fn see(
         &mut self,
         listing: &DirectoryListing,
@@ -190,7 +190,7 @@ impl DirectorySync {
         json: String,
         found: &mut BTreeMap<u32, Option<String>>,
     ) {
-        // What an earlier process wrote may have been under another prefix.
+        // An earlier process may have written it under another prefix.
         if let Some(row) = DirectoryRow::parse(&json)
             && listing.owns(&row)
         {
@@ -204,7 +204,7 @@ impl DirectorySync {
         }
     }
 
-    /// Writes what differs, and has what is not wanted any more leave.
+    /// Writes differing rows, and schedules the removal of rows that are no longer needed.
     async fn apply(
         &mut self,
         listing: &DirectoryListing,
@@ -225,7 +225,7 @@ impl DirectorySync {
             }
             let redis = pool.to(&listing.directory()).await?;
             let () = command.query_async(redis).await?;
-            // What is written is no difference the next time: it is told from now on.
+            // After the write it is no longer a difference: its event is sent from now on.
             let events = rows.into_iter().filter_map(|(_, event)| event);
             self.events.extend(events);
         }
@@ -263,7 +263,7 @@ impl DirectorySync {
     }
 }
 
-/// Values of fields of a hash; nothing for those that are not there or no text.
+/// Values of fields of a hash, without missing ones and those that are not text.
 async fn fields(
     key: &str,
     tokens: &[u32],
@@ -285,7 +285,7 @@ async fn delete(key: &str, tokens: &[u32], pool: &mut ConnectionPool) -> Result<
     Ok(command.query_async(pool.to(key).await?).await?)
 }
 
-/// Removes the newest ticks of instruments under a prefix, as far as this account wrote them.
+/// Removes the newest ticks of instruments under a prefix, if this account wrote them.
 async fn remove_ticks(
     listing: &DirectoryListing,
     prefix: &str,

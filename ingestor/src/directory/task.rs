@@ -1,10 +1,10 @@
-//! The task that keeps the directory as it should be, and publishes events and updates of orders.
+//! The task that keeps the directory up to date, and publishes events and order updates.
 //!
-//! Owns connections of its own beside those that carry ticks, which it never holds up. What
-//! the directory has to say is decided in [`super::listing`], what readers are told in
-//! [`crate::events`]. After a lost connection an event may come twice. Lost are those for which there
-//! is no room, which are counted, those about instruments that are not published yet when the process
-//! ends, and those about rows that were written by a command whose answer never came.
+//! Owns its own connections to Redis beside those that carry ticks, which it never delays. Rows are
+//! decided in [`super::listing`], events in [`crate::events`]. After a lost connection an event may
+//! be sent twice. Events are lost if there is no room for them (these are counted), if they are
+//! about instruments and still wait when the process ends, and if they are about rows whose write
+//! was never answered.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use crate::events::publish::{publish_event, publish_message};
 use redis_link::access::Access;
 use redis_link::retry::RETRY;
 
-/// The listener of subscriptions starts a backfill for each: they come this far apart.
+/// Readers start a backfill for each of these events: they are sent this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
 
-/// What this account has in the directory is compared this often: somebody may have changed it.
+/// How often this account's rows are compared with the directory: others may have changed it.
 const COMPARE_EVERY: Duration = Duration::from_secs(300);
 
-/// The last words, at the end or to a Redis that is left, may take this long.
+/// How long the last commands may take, at the end or before another Redis is used.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// The task.
@@ -44,12 +44,12 @@ pub(crate) struct DirectoryTask {
     events: mpsc::Receiver<Event>,
     counts: Arc<EventCounts>,
     sync: DirectorySync,
-    /// Events that Redis has not taken yet, oldest first.
+    /// Events that Redis has not accepted yet, oldest first.
     unpublished: VecDeque<Event>,
     lines: LineQuota,
 }
 
-/// Why a connection was given up.
+/// Why a connection was closed.
 #[derive(Debug, thiserror::Error)]
 enum DirectoryError {
     #[error(transparent)]
@@ -58,7 +58,7 @@ enum DirectoryError {
     Closed,
 }
 
-/// Why a connection is not needed any more.
+/// Why a connection is no longer needed.
 enum Ended {
     Shutdown,
     Moved,
@@ -119,7 +119,7 @@ impl DirectoryTask {
         }
     }
 
-    /// Works on one connection.
+    /// Works with one set of connections.
     async fn serve(
         &mut self,
         listing: Arc<DirectoryListing>,
@@ -183,7 +183,8 @@ impl DirectoryTask {
                     };
                     let place = |listing: &DirectoryListing| (listing.target.clone(), listing.account.clone());
                     if place(&new) != place(&listing) {
-                        // What streams elsewhere from now on is not listed here any more.
+                        // Instruments that stream to another Redis from now on are no longer listed
+                        // here.
                         let leaving = self.sync.leave(&listing, pool);
                         drop(tokio::time::timeout(LAST_WRITES, leaving).await);
                         self.sync = DirectorySync::default();
@@ -199,7 +200,7 @@ impl DirectoryTask {
         }
     }
 
-    /// Publishes what is left, bounded.
+    /// Publishes the rest, within a time limit.
     async fn finish(&mut self, listing: &DirectoryListing, pool: &mut ConnectionPool) {
         while let Ok(event) = self.events.try_recv() {
             self.unpublished.push_back(event);
@@ -215,7 +216,7 @@ impl DirectoryTask {
             tokio::time::timeout(LAST_WRITES, publishing).await,
             Ok(Ok(()))
         ) {
-            tracing::warn!("ended before redis took every event");
+            tracing::warn!("shutdown: some events were not sent to redis");
         }
     }
 
@@ -224,7 +225,7 @@ impl DirectoryTask {
         let text = service::exit::chain(error).to_string();
         let error = printable(&text, LONGEST_REASON);
         if let Some(suppressed) = self.lines.take(self.clock.now()) {
-            tracing::warn!(error, suppressed, "directory and events have to wait");
+            tracing::warn!(error, suppressed, "directory and events are delayed");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What happens to the connections, told apart from what is no event.
+//! Detects the events of connections.
 //!
-//! Owns when something is an event: a socket that was open and is not, the one gap that follows, a
-//! socket that is mute and ticks again, a token that expired or was replaced. Pure; times are
+//! Owns when something is an event: an open socket that ended, the one gap that follows, a socket
+//! that is mute and later ticks again, a token that expired or was replaced. Pure; times are
 //! arguments.
 
 use contract::report::CredentialsReport as State;
@@ -11,7 +11,7 @@ use super::event::{Event, EventKind};
 
 const MICROS: i64 = 1_000_000;
 
-/// What is remembered of the connections, and the events that nobody has taken yet.
+/// The state of the connections, and the events that were not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct EventDetector {
     connections: [ConnectionHistory; CONNECTIONS_PER_API_KEY as usize],
@@ -22,7 +22,7 @@ pub(crate) struct EventDetector {
 #[derive(Clone, Copy, Debug, Default)]
 struct ConnectionHistory {
     up: bool,
-    /// When the last tick came that nobody asked for, epoch microseconds.
+    /// When the last tick other than a first packet arrived, epoch microseconds.
     last_tick_us: Option<i64>,
     /// Ticks may be missing since then, epoch seconds.
     gap_from: Option<i64>,
@@ -49,7 +49,7 @@ impl EventDetector {
         self.push(now_us, EventKind::Connected { connection });
     }
 
-    /// A socket or a dial ended. `wanted` is whether the connection has anything to stream.
+    /// A socket or a dial ended. `wanted`: whether the connection has anything to stream.
     pub(crate) fn on_ended(&mut self, connection: u8, reason: &str, wanted: bool, now_us: i64) {
         let history = &mut self.connections[usize::from(connection)];
         if !wanted {
@@ -76,7 +76,7 @@ impl EventDetector {
         }
     }
 
-    /// Ticks came that nobody asked for; `tokens` are those of the connection.
+    /// Ticks other than first packets arrived; `tokens` are those of the connection.
     #[inline]
     pub(crate) fn on_ticks(
         &mut self,
@@ -108,8 +108,8 @@ impl EventDetector {
         }
     }
 
-    /// Kite accepted or refused credentials: `state` is what is thought of those in the files now, `others`
-    /// whether Kite knew others before.
+    /// Kite accepted or refused credentials: `state` is that of the credentials in the files,
+    /// `others` whether Kite knew others before.
     pub(crate) fn on_credentials_checked(&mut self, state: &State, others: bool, now_us: i64) {
         let now = match state {
             State::Accepted => CredentialHistory::Accepted,

@@ -1,7 +1,6 @@
-//! What happens to connections, credentials and orders.
+//! Events of connections, credentials and orders.
 //!
-//! Owns the kinds of events and their members. Pure; what happened when is decided by
-//! [`super::detect`].
+//! Owns the kinds of events and their members. Pure; [`super::detect`] decides what happened when.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +13,9 @@ use crate::directory::listing::DirectoryListing;
 /// Something that happened at a time, epoch seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// When.
+    /// Its time.
     pub(crate) ts: i64,
-    /// What.
+    /// Its kind.
     pub(crate) kind: EventKind,
 }
 
@@ -25,19 +24,19 @@ pub(crate) struct Event {
 pub(crate) enum EventKind {
     /// A socket is open.
     Connected {
-        /// Which.
+        /// Its connection.
         connection: u8,
     },
-    /// A socket that was open is not any more.
+    /// An open socket ended.
     Disconnected {
-        /// Which.
+        /// Its connection.
         connection: u8,
         /// Why.
         reason: String,
     },
-    /// Ticks flow again after a socket was lost: between the two times some may be missing.
+    /// Ticks flow again after a socket was lost: ticks between the two times may be missing.
     Gap {
-        /// Which.
+        /// Its connection.
         connection: u8,
         /// The last tick before, epoch seconds.
         from: i64,
@@ -48,24 +47,24 @@ pub(crate) enum EventKind {
     },
     /// A socket sends heartbeats and no ticks.
     Stale {
-        /// Which.
+        /// Its connection.
         connection: u8,
     },
-    /// It ticks again.
+    /// The connection ticks again.
     Fresh {
-        /// Which.
+        /// Its connection.
         connection: u8,
     },
     /// Kite refuses the access token.
     TokenExpired,
-    /// Kite accepts another one than before.
+    /// Kite accepts another access token than before.
     TokenRotated,
     /// An order of the account changed: Kite's JSON.
     Order(String),
 }
 
 impl Event {
-    /// What readers are told; `None` for an order, which goes elsewhere.
+    /// The message for readers; `None` for an order, which has its own channel.
     #[must_use]
     pub(crate) fn body(&self, listing: &DirectoryListing) -> Option<EventBody> {
         let all = &listing.prefixes;
@@ -99,7 +98,8 @@ impl Event {
     }
 }
 
-/// The prefixes that any of `tokens` is published under; all where nothing of them is kept.
+/// The prefixes under which any of `tokens` is published; all prefixes if they have no keys in
+/// Redis.
 fn prefixes_of(listing: &DirectoryListing, tokens: &[u32]) -> Vec<Arc<str>> {
     let mut found = BTreeMap::new();
     for entry in tokens.iter().filter_map(|token| listing.entries.get(token)) {

@@ -1,6 +1,6 @@
-//! Events as they go out.
+//! Events as published messages.
 //!
-//! Owns their JSON and which channels they go to. Pure; the time is an argument.
+//! Owns their JSON and their channels. Pure; the time is an argument.
 
 use std::sync::Arc;
 
@@ -9,22 +9,23 @@ use serde_json::{Value, json};
 
 use crate::last_value::keys::key_start;
 
-/// What readers are told: an event without its time.
+/// An event for readers, without its time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EventBody {
     kind: &'static str,
-    /// Members of its own, as text: thousands may wait, and a tree takes five times as much.
+    /// Its own members, as text: thousands may wait, and a JSON tree takes five times as much
+    /// memory.
     members: String,
-    /// Prefixes whose readers it concerns.
+    /// Prefixes of the readers that it concerns.
     prefixes: Vec<Arc<str>>,
 }
 
-/// An event as it goes out.
+/// An event as it is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventMessage {
     /// The channels, each once.
     pub(crate) channels: Vec<String>,
-    /// Key of the stream that takes it too.
+    /// Key of the stream to which it is added too.
     pub(crate) log: String,
     /// When it happened, epoch milliseconds.
     pub(crate) millis: i64,
@@ -43,7 +44,7 @@ impl EventBody {
         }
     }
 
-    /// How it goes out at `ts`, epoch seconds.
+    /// The message at `ts`, epoch seconds.
     #[must_use]
     pub(crate) fn message(&self, account: &Account, ts: i64) -> EventMessage {
         let mut json = json!({

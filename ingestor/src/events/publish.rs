@@ -1,16 +1,16 @@
-//! Events on their way to Redis.
+//! Publishes events to Redis.
 //!
-//! Owns the commands that publish them. Must not decide what they say.
+//! Owns the commands that publish them. Must not decide their content.
 
 use super::event::{Event, EventKind};
 use super::message::EventMessage;
 use crate::directory::listing::DirectoryListing;
 use crate::directory::pool::{ConnectionPool, PoolError};
 
-/// Events are remembered for this long.
+/// Events stay in the log for this long.
 const LOG_MILLIS: i64 = 24 * 3600 * 1000;
 
-/// Tells one piece of event.
+/// Publishes one event.
 pub(crate) async fn publish_event(
     event: &Event,
     listing: &DirectoryListing,
@@ -46,7 +46,7 @@ pub(crate) async fn publish_message(
         .arg("d")
         .arg(&message.json)
         .ignore();
-    // Plain messages may go to any server, so that they go where the log is.
+    // Plain messages may go to any server: they are sent to the one that has the log.
     let redis = pool.to(&message.log).await?;
     Ok(pipe.query_async(redis).await?)
 }

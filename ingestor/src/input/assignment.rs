@@ -1,7 +1,7 @@
-//! An assignment made ready for the data plane.
+//! Prepares an assignment for the data plane.
 //!
-//! Owns opening, checking and preparing: all that takes time, away from the thread that carries
-//! ticks. Also decides whether a document may follow the one in force.
+//! Owns opening, checking and preparing, which take time and therefore run outside the thread that
+//! carries ticks. Also decides whether a document may follow the one in force.
 
 use std::sync::Arc;
 
@@ -14,40 +14,40 @@ use crate::directory::listing::DirectoryListing;
 use crate::pipeline::instruments::AssignedInstruments;
 use redis_link::target::{InvalidTarget, Target};
 
-/// A checked assignment with everything prepared.
+/// A checked and prepared assignment.
 #[derive(Debug)]
 pub(crate) struct PreparedAssignment {
-    /// Which one it is.
+    /// Its identity.
     pub(crate) applied: AppliedAssignment,
-    /// For whom.
+    /// Its account.
     pub(crate) account: Account,
     /// The WebSocket origin.
     pub(crate) websocket: String,
-    /// Where ticks go.
+    /// The Redis to which ticks are published.
     pub(crate) target: Target,
     /// Connections that may be open.
     pub(crate) connections: u8,
     /// Tokens that one of them may carry.
     pub(crate) tokens_per_connection: u16,
-    /// Whether updates of the account's orders are told.
+    /// Whether updates of the account's orders are published.
     pub(crate) order_updates: bool,
     /// The instruments.
     pub(crate) instruments: AssignedInstruments,
-    /// What the directory has to say of them.
+    /// Their rows of the directory.
     pub(crate) listing: Arc<DirectoryListing>,
 }
 
-/// A document that is not taken. The one in force stays.
+/// A document that is not applied. The one in force stays.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AssignmentError {
-    /// It cannot be opened.
-    #[error("assignment in the folder is not usable")]
+    /// The file cannot be opened.
+    #[error("the assignment file cannot be used")]
     Open(#[from] UnsealError),
-    /// It names no Redis.
-    #[error("assignment in the folder is not usable")]
+    /// It names a Redis that cannot be used.
+    #[error("the assignment file names a redis that cannot be used")]
     Target(#[from] InvalidTarget),
     /// It is older than the one in force.
-    #[error("assignment in the folder has generation {found}, older than {in_force} in force")]
+    #[error("the assignment file has generation {found}, older than {in_force} in force")]
     Older {
         /// Its generation.
         found: u64,
@@ -56,10 +56,10 @@ pub(crate) enum AssignmentError {
     },
 }
 
-/// Opens, checks and prepares. `epoch` names this process in every tick.
+/// Opens, checks and prepares. `epoch` identifies this process in every tick.
 ///
 /// # Errors
-/// When the document is broken, or older than the one `in_force`.
+/// When the document is not valid, or older than the one `in_force`.
 pub(crate) fn prepare(
     sealed: &Sealed,
     in_force: Option<&AppliedAssignment>,
@@ -85,7 +85,7 @@ pub(crate) fn prepare(
     })
 }
 
-/// Generations order the assignments of one account; another account's say nothing.
+/// Generations order the assignments of one account only.
 fn check_age(
     assignment: &Assignment,
     in_force: Option<&AppliedAssignment>,

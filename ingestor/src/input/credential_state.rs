@@ -1,7 +1,7 @@
-//! What Kite thinks of the credentials, and whether a dial is worth it.
+//! Whether Kite accepts the credentials, and whether dialling makes sense.
 //!
-//! Owns the rule that one set of credentials is refused once: after a 403 nobody dials until the
-//! files change. Pure.
+//! Owns the rule that credentials are refused once: after a 403 no connection dials until the files
+//! change. Pure.
 
 use crate::input::credentials::{CredentialFiles, Credentials};
 
@@ -16,18 +16,18 @@ pub(crate) struct CredentialState {
 }
 
 impl CredentialState {
-    /// The files were read. Returns whether a dial is worth it now.
+    /// The files were read. Returns whether dialling makes sense now.
     pub(crate) fn on_read(&mut self, found: CredentialFiles) -> bool {
         self.found = Some(found);
         self.is_dial_worthwhile()
     }
 
     /// Kite accepted or refused credentials that were read just before the dial. Returns whether
-    /// another dial is worth it.
+    /// another dial makes sense.
     ///
-    /// The dial may have read older or newer files than [`CredentialState::on_read`] was told of. Older
-    /// ones refused say nothing about the files now; the same ones refused twice say everything.
-    /// Of two dials at once one may be refused and the other accepted: the last word counts.
+    /// The dial may have read older or newer files than [`CredentialState::on_read`]. A refusal of
+    /// older ones says nothing about the present files; a second refusal of the same ones is final.
+    /// If one of two concurrent dials is refused and the other accepted, the last answer counts.
     pub(crate) fn on_checked(&mut self, credentials: Credentials, accepted: bool) -> bool {
         let again = !accepted && is(self.refused.as_ref(), &credentials);
         let (now, before) = if accepted {
@@ -47,7 +47,7 @@ impl CredentialState {
         checked.into_iter().any(|known| !known.same(credentials))
     }
 
-    /// Forgets what Kite said: the endpoint is another one.
+    /// Forgets Kite's answers, because the endpoint changed.
     pub(crate) fn forget(&mut self) {
         self.accepted = None;
         self.refused = None;
@@ -62,7 +62,7 @@ impl CredentialState {
         }
     }
 
-    /// As reports say it.
+    /// The state for the report.
     #[must_use]
     pub(crate) fn report(&self) -> contract::report::CredentialsReport {
         use contract::report::CredentialsReport as State;

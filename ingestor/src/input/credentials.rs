@@ -1,6 +1,6 @@
-//! The credentials of the account, as they lie in a mounted folder.
+//! The credentials of the account in a mounted folder.
 //!
-//! Owns reading them. They are read again before every dial, never printed, and wiped when dropped.
+//! Owns reading them. They are read before every dial, never printed, and wiped when dropped.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use contract::mount::{self, ACCESS_TOKEN_FILE, API_KEY_FILE};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Longer contents are no key or token.
+/// Longer contents are not a key or token.
 const LARGEST_FILE: u64 = 4 * 1024;
 
 /// Key and token.
@@ -16,12 +16,12 @@ const LARGEST_FILE: u64 = 4 * 1024;
 pub(crate) struct Credentials {
     /// The application's key.
     pub(crate) api_key: SecretString,
-    /// The token of the day.
+    /// The access token of the day.
     pub(crate) access_token: SecretString,
 }
 
 impl Credentials {
-    /// Whether both are the same as in `other`.
+    /// Whether both are equal to those in `other`.
     #[must_use]
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.api_key.expose_secret() == other.api_key.expose_secret()
@@ -34,14 +34,15 @@ impl Credentials {
 pub(crate) enum CredentialFiles {
     /// Both files, with content.
     Complete(Credentials),
-    /// Files that are missing or empty, by name, and those that hold no key or token, with why.
+    /// Files that are missing or empty, by name, and those that hold no key or token, with the
+    /// reason.
     Missing(Vec<String>),
 }
 
-/// Reads the files of `folder`. White space around them is no part of them.
+/// Reads the files of `folder`. White space around the values is removed.
 ///
 /// # Errors
-/// Of the file system, other than that a file does not exist.
+/// Errors of the file system, except that a file does not exist.
 pub(crate) fn read(folder: &Path) -> io::Result<CredentialFiles> {
     mount::read_together(folder, read_files)
 }
@@ -61,19 +62,19 @@ fn read_files(folder: &Path) -> io::Result<CredentialFiles> {
     })
 }
 
-/// What the file holds, or what is missing.
+/// The content of the file, or what is missing.
 fn read_file(folder: &Path, name: &str) -> io::Result<Result<SecretString, String>> {
     let unusable = |why: &str| Ok(Err(format!("a usable {name} ({why})")));
     let content = match mount::read(folder, name, LARGEST_FILE) {
         Ok(Some(content)) => content,
         Ok(None) => return Ok(Err(name.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            return unusable("it is larger than any");
+            return unusable("too large");
         }
         Err(error) => return Err(error),
     };
     let Ok(content) = String::from_utf8(content).map(SecretString::from) else {
-        return unusable("it is no text");
+        return unusable("not UTF-8 text");
     };
     let trimmed = content.expose_secret().trim();
     if trimmed.is_empty() {
@@ -136,8 +137,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "a usable api_key (it is no text)",
-                "a usable access_token (it is larger than any)"
+                "a usable api_key (not UTF-8 text)",
+                "a usable access_token (too large)"
             ]
         );
     }

@@ -1,6 +1,6 @@
 //! The files for Redis: user, password and what TLS needs.
 //!
-//! Owns reading them out of their folder, all of one generation. What they mean is the link's.
+//! Owns reading them from their folder, all of one generation. The link interprets them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 use contract::mount::{read, read_together};
 use redis_link::access::{FILES, FileContents, ReadFiles};
 
-/// A bundle of every public authority takes a quarter of it; a Secret holds no more.
+/// The largest size. A bundle of all public authorities takes a quarter of it, and a Secret cannot
+/// be larger.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// Reads the files of `folder`, which may be missing.

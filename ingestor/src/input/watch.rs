@@ -1,8 +1,7 @@
-//! The mounted folders: the assignment and the credentials.
+//! Watches the mounted folders: the assignment and the credentials.
 //!
-//! Owns watching them. Notifications make a change arrive at once; reading again every few seconds
-//! makes it arrive at all, because not every file system notifies. What is not usable changes
-//! nothing and is reported.
+//! Notifications make a change arrive at once; reading every few seconds finds changes on file
+//! systems without notifications. A file that cannot be used changes nothing and is reported.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::input::credentials::{self, CredentialFiles, Credentials};
 /// How often the folders are read without a notification.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// More than any sealed assignment takes.
+/// Larger than any sealed assignment.
 const LARGEST_GZIP: u64 = 8 * 1024 * 1024;
 
 const LARGEST_SHA256: u64 = 1024;
@@ -40,7 +39,7 @@ pub(crate) struct MountedFolders {
 }
 
 impl MountedFolders {
-    /// MountedFolders that were not read yet. `epoch` names this process in every tick.
+    /// Folders that were not read yet. `epoch` identifies this process in every tick.
     #[must_use]
     pub(crate) fn new(assignment: PathBuf, credentials: PathBuf, epoch: String) -> Self {
         Self {
@@ -54,7 +53,8 @@ impl MountedFolders {
         }
     }
 
-    /// Reads, and reads again at every change, until `shutdown` or nobody takes commands any more.
+    /// Reads, and reads again at every change, until `shutdown` or until the receiver of commands
+    /// is gone.
     pub(crate) async fn watch(
         mut self,
         commands: mpsc::Sender<DataPlaneCommand>,
@@ -64,7 +64,7 @@ impl MountedFolders {
         let mut watchers = Watchers::new(&changed);
         loop {
             watchers.watch([&self.assignment, &self.credentials]);
-            // Opening and preparing may take a while; nothing else waits for it.
+            // Opening and preparing may take a while, and blocks nothing else.
             let read = tokio::task::spawn_blocking(move || {
                 let changes = self.read();
                 (self, changes)
@@ -86,7 +86,7 @@ impl MountedFolders {
         }
     }
 
-    /// Reads both folders and says what is new in them.
+    /// Reads both folders and returns what is new as commands.
     fn read(&mut self) -> Vec<DataPlaneCommand> {
         let mut commands = Vec::new();
         commands.extend(self.read_credentials());
@@ -98,7 +98,7 @@ impl MountedFolders {
         let found = match credentials::read(&self.credentials) {
             Ok(found) => found,
             Err(error) => {
-                // The last ones stay; the next reading may succeed.
+                // The last credentials stay; the next reading may succeed.
                 tracing::warn!(%error, "credentials cannot be read");
                 return None;
             }
@@ -114,8 +114,8 @@ impl MountedFolders {
         let sealed = match mount::read_together(&self.assignment, read_files) {
             Ok(Some(sealed)) => sealed,
             Ok(None) if self.in_force.is_none() => return None,
-            Ok(None) => return self.fail("assignment file is gone; the last one stays".into()),
-            Err(error) => return self.fail(format!("assignment cannot be read: {error}")),
+            Ok(None) => return self.fail("the file is missing; the last one stays".into()),
+            Err(error) => return self.fail(format!("the file cannot be read: {error}")),
         };
         if self.sealed.as_ref() == Some(&sealed) {
             return None;
@@ -131,13 +131,13 @@ impl MountedFolders {
         }
     }
 
-    /// Says it once.
+    /// Reports an error once.
     fn fail(&mut self, error: String) -> Option<DataPlaneCommand> {
         if self.error.as_ref() == Some(&error) {
             return None;
         }
-        tracing::warn!(error = %error, "the assignment in force stays");
-        // A good file that comes back is commands, even if it is the one in force.
+        tracing::warn!(error = %error, "the new assignment is not applied");
+        // When a valid file comes back it is sent again, even if it is the one in force.
         self.sealed = None;
         self.error = Some(error.clone());
         Some(DataPlaneCommand::AssignmentError(Some(error)))
@@ -164,7 +164,7 @@ fn same(old: &CredentialFiles, new: &CredentialFiles) -> bool {
     }
 }
 
-/// Notifications of both folders; a folder that does not exist yet is tried again.
+/// Notifications of both folders. A folder that does not exist yet is tried again later.
 struct Watchers {
     watcher: Option<RecommendedWatcher>,
     watched: Vec<PathBuf>,
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(outcome(folders.read()), ["assign 2"]);
         assert!(folders.read().is_empty());
         publish(root.path(), &Sealed::new(&generation(1)));
-        let older = "complain assignment in the folder has generation 1, older than 2 in force";
+        let older = "complain the assignment file has generation 1, older than 2 in force";
         assert_eq!(outcome(folders.read()), [older]);
         assert!(folders.read().is_empty());
         publish(root.path(), &Sealed::new(&generation(2)));
@@ -279,11 +279,11 @@ mod tests {
         sealed.gzip.truncate(20);
         publish(root.path(), &sealed);
         let errors = outcome(folders.read());
-        assert!(errors[0].starts_with("complain assignment in the folder is not usable: "));
+        assert!(errors[0].starts_with("complain the assignment file cannot be used: "));
         std::fs::remove_dir_all(root.path().join("assignment")).unwrap();
         assert_eq!(
             outcome(folders.read()),
-            ["complain assignment file is gone; the last one stays"]
+            ["complain the file is missing; the last one stays"]
         );
     }
 

@@ -1,4 +1,4 @@
-//! How ticks of one channel are kept in Redis beside their messages: which keys, and the constant
+//! How ticks of one channel are stored in Redis beside their messages: the keys, and the constant
 //! parts of the commands, rendered once per assignment.
 //!
 //! Owns the names of keys. Must not see a packet, and must not decide when something is written.
@@ -10,48 +10,48 @@ use contract::{LastValuePersistence, Persistence, StreamLength};
 use redis_link::resp::{write_bulk, write_head, write_integer};
 use redis_link::slots::slot_of;
 
-/// What every key of a mock account begins with: a bare last price cannot say that it is mock.
+/// The prefix of every key of a mock account: a bare last price cannot say that it is mock.
 const MOCK: &str = "mock:";
 
 /// Milliseconds since the epoch, from 2001 to 2286.
 const MILLIS_DIGITS: usize = 13;
 
-/// How ticks of one channel are kept.
+/// How ticks of one channel are stored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OutputKeys {
-    /// The newest of each instrument.
+    /// The newest tick of each instrument.
     pub(crate) last: Option<LastValueKeys>,
-    /// All of them.
+    /// All ticks.
     pub(crate) stream: Option<StreamKey>,
 }
 
-/// How the newest tick of each instrument is kept.
+/// How the newest tick of each instrument is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct LastValueKeys {
-    /// How often at most.
+    /// The interval of writes.
     pub(crate) interval: Duration,
-    /// How long a price stays.
+    /// When a price expires.
     pub(crate) ttl: Duration,
     /// The slot of the hash.
     pub(crate) slot: u16,
     /// Key of the hash, as an argument.
     key: Vec<u8>,
-    /// The end of the commands that keep a price.
+    /// The end of the commands that store a price.
     expiry: Vec<u8>,
 }
 
-/// The stream that takes every tick.
+/// The stream to which every tick is added.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamKey {
     /// The slot of its key.
     pub(crate) slot: u16,
-    /// Up to where its length stands.
+    /// The command up to its length argument.
     front: Vec<u8>,
-    /// For how long an entry stays; without it the length stands in `front`.
+    /// For how long an entry stays; without it the length is part of `front`.
     age: Option<Duration>,
 }
 
-/// What stands before the last colon of a channel: keys are named after it.
+/// The part of a channel before its last colon: keys are named after it.
 #[must_use]
 pub(crate) fn prefix_of(channel: &str) -> &str {
     channel
@@ -66,7 +66,7 @@ pub(crate) const fn key_start(mock: bool) -> &'static str {
 }
 
 impl OutputKeys {
-    /// How `keep` is done for a channel.
+    /// The keys of `keep` for a channel.
     #[must_use]
     pub(crate) fn new(channel: &str, keep: &Persistence, mock: bool) -> Self {
         let prefix = format!("{}{}", key_start(mock), prefix_of(channel));
@@ -93,7 +93,7 @@ impl LastValueKeys {
         }
     }
 
-    /// Appends the command that keeps `ticks` ticks, whose arguments are in `fields`.
+    /// Appends the command that stores `ticks` ticks, whose arguments are in `fields`.
     pub(crate) fn write_ticks(&self, out: &mut Vec<u8>, ticks: usize, fields: &[u8]) {
         write_head(out, 2 + 2 * ticks);
         write_bulk(out, b"HSET");
@@ -101,7 +101,7 @@ impl LastValueKeys {
         out.extend_from_slice(fields);
     }
 
-    /// Appends the command that keeps a price; `front` is one of [`price_fronts`].
+    /// Appends the command that stores a price; `front` is one of [`price_fronts`].
     pub(crate) fn write_price(&self, out: &mut Vec<u8>, front: &[u8], price: &[u8]) {
         out.extend_from_slice(front);
         write_bulk(out, price);
@@ -109,8 +109,7 @@ impl LastValueKeys {
     }
 }
 
-/// What stands in front of the price in the two commands that keep an instrument's, each with the slot
-/// of its key.
+/// The part before the price in the two commands that store it, each with the slot of its key.
 #[must_use]
 pub(crate) fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 2] {
     let start = key_start(mock);
@@ -162,7 +161,8 @@ impl StreamKey {
             out.extend_from_slice(b"\r\n");
             let start = out.len();
             write_integer(out, oldest.max(0));
-            // The length was promised: a clock of before 2001 is no reason to break the protocol.
+            // The length was already written, so the digits must match it even with a clock before
+            // 2001.
             let digits = out.len() - start;
             out.splice(start..start, (digits..MILLIS_DIGITS).map(|_| b'0'));
             out.extend_from_slice(b"\r\n");

@@ -1,8 +1,8 @@
 //! The last tick of every instrument, and which of them are still to be written.
 //!
-//! Owns the pace: an instrument is written once per interval however often it ticks, and what is
-//! due is spread over the interval, so that ticks in between are not held up. Pure; must not know
-//! Redis. Nothing is allocated per tick.
+//! Owns the pace: an instrument is written once per interval however often it ticks, and writes are
+//! spread over the interval, so that they do not delay ticks. Pure; must not know Redis. Nothing is
+//! allocated per tick.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ const STEP: Duration = Duration::from_millis(5);
 pub(crate) struct LastTick {
     /// What Kite sent.
     pub(crate) packet: Packet,
-    /// What was decided about it.
+    /// What the pipeline decided about it.
     pub(crate) meta: TickMeta,
 }
 
-/// What was decided about a packet.
+/// What the pipeline decided about a packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TickMeta {
     /// When its frame left the socket, epoch microseconds.
@@ -32,12 +32,12 @@ pub(crate) struct TickMeta {
     pub(crate) volume_delta: Option<u32>,
     /// Whether it is a first packet.
     pub(crate) snapshot: bool,
-    /// Whether it is of the running session: only such a price is the last price.
+    /// Whether it belongs to the current session: only such a price is the last price.
     pub(crate) current: bool,
 }
 
-/// The newest ticks and the queues of what is to be written, one queue per interval. Places are
-/// outputs by their position among those of all instruments.
+/// The newest ticks, and one queue of writes per interval. Places are outputs by their position
+/// among those of all instruments.
 #[derive(Debug, Default)]
 pub(crate) struct WriteSchedule {
     newest: Vec<Option<Box<LastTick>>>,
@@ -49,11 +49,11 @@ pub(crate) struct WriteSchedule {
 #[derive(Debug)]
 struct Queue {
     interval: Duration,
-    /// Changed since the last round.
+    /// Outputs that changed since the last round.
     waiting: Vec<u32>,
-    /// What the present round still has to write.
+    /// Outputs that the current round still has to write.
     round: VecDeque<u32>,
-    /// How much of it one step writes, and how much this step still may.
+    /// How many outputs a step writes, and how many this step still may write.
     slice: usize,
     left: usize,
     round_since: Option<Instant>,
@@ -74,13 +74,13 @@ impl WriteSchedule {
             .collect();
     }
 
-    /// Takes the newest ticks out, by row.
+    /// Removes and returns the newest ticks, by row.
     pub(crate) fn take_all(&mut self) -> Vec<Option<Box<LastTick>>> {
         std::mem::take(&mut self.newest)
     }
 
-    /// Notes the newest tick of a row, and that its outputs have to be written: each with the
-    /// position of its interval.
+    /// Stores the newest tick of a row, and marks its outputs as due: each with the position of its
+    /// interval.
     #[inline]
     pub(crate) fn note(
         &mut self,
@@ -105,12 +105,12 @@ impl WriteSchedule {
         self.mark(outputs, now);
     }
 
-    /// Puts back what was known of a row.
+    /// Restores the newest tick of a row.
     pub(crate) fn restore(&mut self, row: u32, newest: Box<LastTick>) {
         self.newest[row as usize] = Some(newest);
     }
 
-    /// Has outputs written again.
+    /// Marks outputs as due again.
     #[inline]
     pub(crate) fn mark(&mut self, outputs: impl Iterator<Item = (u32, u16)>, now: Instant) {
         for (output, queue) in outputs {
@@ -126,7 +126,7 @@ impl WriteSchedule {
         self.newest[row as usize].as_deref()
     }
 
-    /// The next output that is to be written at `now`; it counts as written.
+    /// The next output that is due at `now`; it then counts as written.
     pub(crate) fn take(&mut self, now: Instant) -> Option<u32> {
         let draining = self.draining;
         let mut queues = self.queues.iter_mut();
@@ -135,25 +135,25 @@ impl WriteSchedule {
         Some(output)
     }
 
-    /// Writes what is left without regard to intervals: this is the end.
+    /// Makes everything due at once, for the shutdown.
     pub(crate) const fn drain(&mut self) {
         self.draining = true;
     }
 
-    /// Whether this is the end.
+    /// Whether the shutdown has begun.
     #[must_use]
     pub(crate) const fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// Whether nothing is to be written any more.
+    /// Whether nothing is left to write.
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
         let mut queues = self.queues.iter();
         queues.all(|queue| queue.waiting.is_empty() && queue.round.is_empty())
     }
 
-    /// Whether something is to be written at `now`.
+    /// Whether something is due at `now`.
     #[must_use]
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.draining || self.deadline().is_some_and(|at| at <= now)
@@ -202,7 +202,7 @@ impl Queue {
         output
     }
 
-    /// Begins a step, and with it a round when the last one is done.
+    /// Begins a step, and a new round if the last one is done.
     fn step(&mut self, now: Instant) {
         if self.round.is_empty() {
             self.round.extend(self.waiting.drain(..));

@@ -1,7 +1,7 @@
-//! What is kept in Redis of the newest ticks: from the queues to commands.
+//! Writes the newest ticks to Redis: from the queues to commands.
 //!
-//! Owns when everything has to be written again, and how many ticks one command takes. Must not
-//! know sockets, and never waits: what the link does not take stays due.
+//! Owns when everything has to be written again, and how many ticks one command holds. Must not
+//! know sockets, and never waits: what the link does not accept stays due.
 
 use std::time::{Duration, Instant};
 
@@ -13,28 +13,28 @@ use redis_link::links::Links;
 use redis_link::resp::write_bulk;
 use redis_link::send_queue::CommandKind;
 
-/// So many ticks go in one command: Redis serves others between two of them.
+/// The maximum number of ticks in one command: between two commands Redis serves other clients.
 const TICKS: usize = 16;
 
-/// A price that stays the same is written again after this part of the time for which its keys stay.
-/// Most ticks in full mode change the book alone.
+/// An unchanged price is written again after this part of its expiry time. Most ticks in full mode
+/// change only the book.
 const RENEWED_IN: u32 = 10;
 
-/// What is due waits so long for a turn that something else causes, before it causes one.
+/// Due writes wait this long for a turn with another cause before they cause one.
 const SLACK: Duration = Duration::from_millis(10);
 
-/// So many ticks are written between two looks at the links.
+/// How many ticks are written between two checks of the links.
 const TURN: usize = 64;
 
 /// Writes the last values of one process.
 #[derive(Debug, Default)]
 pub(crate) struct LastValueWriter {
     schedule: WriteSchedule,
-    /// [`Links::changes`] when everything was marked the last time: another server may know nothing.
+    /// [`Links::changes`] when everything was last marked as due: a new server may have no keys.
     changes: u64,
-    /// The price that each row's keys hold, and since when.
+    /// The price in each row's keys, and since when.
     prices: Vec<Option<(i32, Instant)>>,
-    /// The command that ticks are gathered for.
+    /// The command for which ticks are gathered.
     pending: PendingWrite,
     /// Outputs whose keys cannot be written now.
     waiting: Vec<u32>,
@@ -48,7 +48,7 @@ struct PendingWrite {
 }
 
 impl LastValueWriter {
-    /// Notes the newest tick of a row.
+    /// Stores the newest tick of a row.
     #[inline]
     pub(crate) fn note(
         &mut self,
@@ -64,8 +64,8 @@ impl LastValueWriter {
         }
     }
 
-    /// Goes over to `instruments`, where `before` were the tokens of the one before. What is known of
-    /// instruments that stay is written again: their keys may be others.
+    /// Switches to `instruments`; `before` are the tokens of the previous assignment. Values of
+    /// instruments that stay are written again, because their keys may have changed.
     pub(crate) fn replace(
         &mut self,
         before: &[Token],
@@ -86,7 +86,7 @@ impl LastValueWriter {
         self.mark_all(instruments, now);
     }
 
-    /// Writes what is due, a part at a time; whether there was anything.
+    /// Writes what is due, a part at a time; returns whether there was anything.
     pub(crate) fn write(
         &mut self,
         instruments: &mut AssignedInstruments,
@@ -128,8 +128,8 @@ impl LastValueWriter {
         self.changes != links.changes() || self.schedule.is_due(now)
     }
 
-    /// Has what could not be written tried again after its interval. At the end there is none: what
-    /// waits for one server while another takes keys is left.
+    /// Marks failed writes as due again after their interval. At shutdown they are dropped: there
+    /// is no wait for a server that accepts no writes.
     fn wait(&mut self, instruments: &AssignedInstruments, links: &Links, now: Instant) {
         if self.schedule.is_draining() && links.can_write_key() {
             self.waiting.clear();
@@ -141,7 +141,7 @@ impl LastValueWriter {
         }
     }
 
-    /// Writes what is left without regard to intervals from now on.
+    /// Writes everything without intervals from now on.
     pub(crate) const fn drain(&mut self) {
         self.schedule.drain();
     }
@@ -152,7 +152,7 @@ impl LastValueWriter {
         self.schedule.is_idle()
     }
 
-    /// When a turn has to come for what is due.
+    /// When a turn is needed for due writes.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.schedule.deadline().map(|due| due + SLACK)
@@ -168,8 +168,9 @@ impl LastValueWriter {
 }
 
 impl PendingWrite {
-    /// Adds the tick of one output; a price is sent at once, if `known` is another or gets old.
-    /// Whether all of it was taken: in a cluster each key may be with another server.
+    /// Adds the tick of one output; a price is sent at once if it differs from `known` or `known`
+    /// is old. Returns whether all of it was accepted: in a cluster each key may be on another
+    /// server.
     fn add(
         &mut self,
         instruments: &mut AssignedInstruments,

@@ -1,6 +1,6 @@
-//! First stage: what a packet is, and what it says of its instrument.
+//! First stage: classifies a packet, and updates its instrument.
 //!
-//! Owns telling ticks, first packets and packets of a session that is over apart. Must not number,
+//! Owns the distinction of ticks, first packets and packets of an earlier session. Must not number,
 //! render or send anything.
 
 pub(crate) mod rules;
@@ -10,19 +10,19 @@ use kite::Packet;
 use super::instruments::AssignedInstruments;
 use rules::{ReceiveTime, is_of_another_day, tick_time};
 
-/// What a packet is.
+/// The kind of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TickKind {
     /// A tick: to be numbered, and rendered or held.
     Tick,
-    /// The same, but it came because it was asked for: a first packet.
+    /// A tick too, but a first packet: the answer to a subscription.
     Snapshot,
-    /// A first packet of a session that is over: seen and kept, and no tick.
+    /// A first packet of an earlier session: it counts as seen and is stored, but is not a tick.
     OldSnapshot,
 }
 
 impl AssignedInstruments {
-    /// Classifies a packet of `row` and takes over what it says of the instrument.
+    /// Classifies a packet of `row` and updates the instrument with it.
     #[inline]
     pub(crate) fn accept(&mut self, row: u32, packet: &Packet, received: ReceiveTime) -> TickKind {
         let row = &mut self.rows[row as usize];

@@ -1,14 +1,14 @@
 //! What could not be sent yet: the latest packet of every token, oldest first.
 //!
-//! Owns the order and the count of what newer packets replaced. A list through an array with one
-//! place per instrument, and room for as many packets as were ever held together; every operation
-//! takes the same few steps. Pure.
+//! Owns the order, and the count of replaced packets. A linked list through an array with one place
+//! per instrument, and room for as many packets as were ever held at once; every operation takes
+//! constant time. Pure.
 
 use kite::Packet;
 
 const NONE: u32 = u32::MAX;
 
-/// Room for so many packets is kept while none is held.
+/// Room for this many packets is kept while none is held.
 const KEPT_ROOM: usize = 1_000;
 
 /// Held packets by row.
@@ -101,7 +101,7 @@ impl Backlog {
         replaced
     }
 
-    /// Takes out the packet that was accepted first.
+    /// Removes and returns the packet that was accepted first.
     pub(super) fn take_oldest(&mut self) -> Option<(u32, Packet)> {
         let row = self.ends.oldest;
         if row == NONE {

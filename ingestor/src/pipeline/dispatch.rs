@@ -1,6 +1,6 @@
 //! Last stage: ticks become commands for the links, or wait for them.
 //!
-//! Owns what goes out at once and when a batch is large enough. Must not classify or number.
+//! Owns what is sent at once, and when a batch is large enough. Must not classify or number.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,18 @@ use crate::status::stats::BATCH_BOUNDS;
 use redis_link::resp::write_bulk;
 use redis_link::send_queue::CommandKind;
 
-/// So many commands go out even while further frames are readable.
+/// From this many commands on a batch is sent even while further frames are readable.
 const BATCH: usize = 256;
 
-/// So many messages share one reading of the clock: far less time than `pub_us` can tell.
+/// How many messages share one reading of the clock. Rendering them takes far less than a
+/// microsecond matters to `pub_us`.
 const STAMP_EVERY: usize = 16;
 
-/// No command waits longer than this for company.
+/// No command waits longer than this for others of its batch.
 const BATCH_TIME: Duration = Duration::from_millis(1);
 
 impl Pipeline {
-    /// Whether what was gathered has to go out before another frame is read.
+    /// Whether the batch has to be sent before another frame is read.
     #[must_use]
     pub(crate) fn is_batch_full(&self, now: Instant) -> bool {
         self.batch >= BATCH
@@ -30,7 +31,7 @@ impl Pipeline {
                 .is_some_and(|since| now.saturating_duration_since(since) >= BATCH_TIME)
     }
 
-    /// Renders a numbered tick, or holds it back while the links take none or older ones wait.
+    /// Renders a numbered tick, or holds it back while the links accept none or older ones wait.
     #[inline]
     pub(super) fn dispatch(&mut self, row: u32, packet: &Packet, now: Instant) {
         if self.backlog.is_empty() && self.links.can_take() {
@@ -68,7 +69,7 @@ impl Pipeline {
     #[inline]
     fn stamp(&mut self, messages: usize) -> i64 {
         if self.stamps_left == 0 {
-            // A wall clock may be set back; a tick is never published before it came.
+            // A wall clock may be set back, but a tick is never published before its receive time.
             self.stamp = self.clock.wall_micros().max(self.newest_us);
             self.stamps_left = STAMP_EVERY;
         }
@@ -76,7 +77,7 @@ impl Pipeline {
         self.stamp
     }
 
-    /// Renders what is held back while the link takes it; whether there was anything.
+    /// Renders held packets while the link accepts them; returns whether there were any.
     pub(super) fn drain_backlog(&mut self, now: Instant) -> bool {
         if self.backlog.is_empty() || !self.links.can_take() {
             return false;

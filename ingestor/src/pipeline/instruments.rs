@@ -1,8 +1,8 @@
 //! The instruments of the assignment in force.
 //!
-//! Owns one dense row per instrument, found by token, the text that is the same in every tick, and
-//! the newest number of each channel. Built away from the data plane; adopting new ones keeps the
-//! state of every instrument that stays. Must not know sockets.
+//! Owns one dense row per instrument, found by token, the constant text of its ticks, and the
+//! newest number of each channel. Built outside the data plane; a new assignment keeps the state of
+//! every instrument that stays. Must not know sockets.
 
 mod build;
 pub(crate) mod instrument;
@@ -31,9 +31,9 @@ pub(super) struct Output {
     pub(super) seq: u64,
     /// Position of its instrument.
     pub(super) row: u32,
-    /// Position in [`AssignedInstruments::keys`], where something is kept.
+    /// Position in [`AssignedInstruments::keys`], if it has keys.
     pub(super) keys: Option<u16>,
-    /// Position of its interval, where the newest tick is kept.
+    /// Position of its interval, if the newest tick is stored.
     pub(super) interval: Option<u16>,
 }
 
@@ -50,7 +50,8 @@ pub struct AssignedInstruments {
     pub(super) keys: Vec<OutputKeys>,
     pub(super) intervals: Vec<Duration>,
     pub(super) template: JsonTemplate,
-    /// Last numbers of channels that are not in force now: a channel that comes back goes on.
+    /// Last numbers of channels that are not in use now: a channel that comes back goes on from
+    /// there.
     pub(super) retired: HashMap<String, u64>,
     /// Room for the longest tick.
     pub(super) scratch: Vec<u8>,
@@ -59,11 +60,11 @@ pub struct AssignedInstruments {
 }
 
 impl AssignedInstruments {
-    /// Takes over from `old`: instruments that are in both keep their state, channels their numbers.
+    /// Takes over from `old`: instruments in both keep their state, and channels their numbers.
     pub(crate) fn succeed(&mut self, old: Self) {
         for row in &mut self.rows {
             if let Some(previous) = old.find(row.token).map(|found| &old.rows[found as usize]) {
-                // A tick that is held back keeps the numbers it was given.
+                // A tick that is held back keeps its numbers.
                 for output in &mut self.outputs[row.outputs.range()] {
                     let name = &self.channels[usize::from(output.channel)].name;
                     let same =
@@ -109,20 +110,20 @@ impl AssignedInstruments {
         &self.sets
     }
 
-    /// Positions of the sets that want `row`.
+    /// Positions of the sets that select `row`.
     #[must_use]
     pub(crate) fn sets_of(&self, row: &AssignedInstrument) -> &[u16] {
         &self.row_sets[row.sets.range()]
     }
 
-    /// Messages that one tick of `row` makes.
+    /// The number of messages of one tick of `row`.
     #[inline]
     #[must_use]
     pub(crate) fn messages(&self, row: u32) -> usize {
         self.rows[row as usize].outputs.range().len()
     }
 
-    /// The outputs of `row` for which its newest tick is kept, each with the position of its
+    /// The outputs of `row` for which its newest tick is stored, each with the position of its
     /// interval in [`AssignedInstruments::intervals`].
     #[inline]
     pub(crate) fn stored_outputs(&self, row: u32) -> impl Iterator<Item = (u32, u16)> + '_ {
@@ -131,19 +132,19 @@ impl AssignedInstruments {
         outputs.filter_map(|at| Some((at, self.outputs[at as usize].interval?)))
     }
 
-    /// What is the same for outputs that are kept in one way.
+    /// What outputs with the same storage settings share.
     #[must_use]
     pub(crate) fn keys_of(&self, output: u32) -> Option<u16> {
         self.outputs[output as usize].keys
     }
 
-    /// How the newest ticks are kept in that way.
+    /// How their newest ticks are stored.
     #[must_use]
     pub(crate) fn last(&self, keys: u16) -> Option<&LastValueKeys> {
         self.keys.get(usize::from(keys))?.last.as_ref()
     }
 
-    /// The position of the instrument that an output is of.
+    /// The position of an output's instrument.
     #[must_use]
     pub(crate) fn row_of(&self, output: u32) -> u32 {
         self.outputs[output as usize].row
@@ -155,13 +156,13 @@ impl AssignedInstruments {
         self.outputs.len()
     }
 
-    /// How often the newest ticks are kept: each interval once.
+    /// The intervals at which newest ticks are stored, each once.
     #[must_use]
     pub(crate) fn intervals(&self) -> &[Duration] {
         &self.intervals
     }
 
-    /// Says which connection carries which token; one that moves begins anew.
+    /// Sets which connection carries which token; the state of a token that moves is reset.
     pub(crate) fn set_allocation(&mut self, allocation: &BTreeMap<Token, u8>) {
         for row in &mut self.rows {
             let index = allocation.get(&row.token).copied().unwrap_or_default();
@@ -190,7 +191,7 @@ impl AssignedInstruments {
         }
     }
 
-    /// The socket of `connection` ended: nothing of it counts for the next one.
+    /// The socket of `connection` ended: the next socket starts without its state.
     pub(crate) fn on_socket_end(&mut self, connection: u8) {
         let rows = self.rows.iter_mut();
         for row in rows.filter(|row| row.connection == connection) {
@@ -204,7 +205,7 @@ impl AssignedInstruments {
         self.carried_by(connection).map(|row| row.token.0).collect()
     }
 
-    /// Tokens of `connection` that have not done what its socket was told.
+    /// Tokens of `connection` that have not confirmed the last command.
     #[must_use]
     pub(crate) fn unconfirmed(&self, connection: u8) -> Unconfirmed {
         let unseen = self.carried_by(connection).filter(|row| !row.seen);
@@ -224,7 +225,7 @@ impl AssignedInstruments {
         rows.filter(move |row| row.connection == connection)
     }
 
-    /// Messages were lost on the way: no tick may claim to follow the one before it.
+    /// Messages were lost on the way: the next tick must not have a `volume_delta`.
     pub(crate) fn on_messages_lost(&mut self) {
         for row in &mut self.rows {
             row.volume = None;

@@ -1,16 +1,16 @@
-//! How often ticks come, learned as they come.
+//! Learns how often ticks arrive.
 //!
-//! Owns what is learned of one instrument and of several together. Pure; must not judge whether
-//! anything is late.
+//! Owns the learned intervals of one instrument and of several together. Pure; must not decide
+//! whether anything is late.
 
 use std::time::Duration;
 
 use super::accept::rules::{ReceiveTime, is_of_another_day};
 
-/// A longer interval is no interval: a night, or a pause of the exchange.
+/// Longer intervals are ignored: a night, or a pause of the exchange.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// A new interval counts for this part.
+/// The weight of a new interval.
 const WEIGHT: u32 = 8;
 
 /// The usual time between two ticks of one token.
@@ -44,19 +44,19 @@ impl TickInterval {
     }
 }
 
-/// Learns from the times of newest ticks, looked at about once a second.
+/// Learns from the times of newest ticks, sampled about once a second.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CommonInterval {
     newest: Option<ReceiveTime>,
-    /// Ticks may have been missed since the newest one: the next interval says nothing.
+    /// Ticks may have been missed since the newest one: the next interval is not used.
     interrupted: bool,
     /// The usual time between two ticks, once there were two. Intervals below a second are not
-    /// told apart.
+    /// distinguished.
     usual: Option<Duration>,
 }
 
-/// A longer interval counts for half at once, a shorter one for this part: the usual interval is
-/// near the longest that are common, so that chance alone hardly exceeds it by much.
+/// The weight of a shorter interval; a longer one counts for half. The result is near the longest
+/// common intervals, so that random ticks rarely exceed it by much.
 const SHORTER_COUNTS: u32 = 32;
 
 impl CommonInterval {
@@ -66,7 +66,8 @@ impl CommonInterval {
         self.usual
     }
 
-    /// The newest tick came then. `interrupted`: ticks may have been missed since the last look.
+    /// The newest tick arrived at this time. `interrupted`: ticks may have been missed since the
+    /// last sample.
     pub(crate) fn observe(&mut self, newest: Option<ReceiveTime>, interrupted: bool) {
         self.interrupted |= interrupted;
         let before = std::mem::replace(&mut self.newest, newest);
@@ -77,9 +78,9 @@ impl CommonInterval {
         if interval.is_zero() {
             return;
         }
-        // The newest tick may have come before the interruption of this same look: that one lasts.
+        // The newest tick may have arrived before the interruption in this sample: the mark stays.
         let interrupted = std::mem::replace(&mut self.interrupted, interrupted);
-        // Markets close over night, and that is no habit of the set.
+        // Markets close over night, which is not an interval of the set.
         if interrupted || is_of_another_day(before.us.div_euclid(1_000_000), newest.us) {
             return;
         }

@@ -1,7 +1,7 @@
-//! What a tick becomes: messages, and what is kept of it.
+//! Turns a tick into messages and values to store.
 //!
-//! Owns which outputs a tick has and what each needs. How the JSON looks is
-//! [`crate::tick_json::render`]'s.
+//! Owns which outputs a tick has and what each needs. The JSON is made by
+//! [`crate::tick_json::render`].
 
 use kite::{Packet, Token};
 
@@ -22,35 +22,35 @@ pub(crate) struct Message<'a> {
     pub(crate) slot: u16,
     /// The JSON.
     pub(crate) json: &'a [u8],
-    /// The stream that takes it too.
+    /// The stream to which it is added too.
     pub(crate) stream: Option<&'a StreamKey>,
 }
 
-/// The newest tick of an instrument as it is kept for one output.
+/// The newest tick of an instrument, as stored for one output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastValue<'a> {
-    /// How.
+    /// The keys.
     pub(crate) last: &'a LastValueKeys,
     /// The instrument.
     pub(crate) token: Token,
     /// The JSON.
     pub(crate) json: &'a [u8],
-    /// The price, where it is to be kept for this output.
+    /// The price, if it is to be stored for this output.
     pub(crate) price: Option<LastPrice<'a>>,
 }
 
-/// A price as it is kept.
+/// A price to store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastPrice<'a> {
-    /// What stands in front of it in each command that keeps it, with the slot of the key.
+    /// The part before it in each command that stores it, with the slot of the key.
     pub(crate) fronts: [(&'a [u8], u16); 2],
-    /// As text.
+    /// The price as text.
     pub(crate) text: &'a [u8],
 }
 
 impl AssignedInstruments {
-    /// Renders the newest accepted packet of `row`, one message per output, and returns what else is
-    /// kept of it.
+    /// Renders the newest accepted packet of `row`, one message per output, and returns what else
+    /// is stored of it.
     #[inline]
     pub(crate) fn render(
         &mut self,
@@ -88,7 +88,7 @@ impl AssignedInstruments {
         meta
     }
 
-    /// What is kept of a first packet of a session that is over: it is no tick.
+    /// What is stored of a first packet of an earlier session, which is not a tick.
     #[must_use]
     pub(crate) fn old_snapshot(&self, received: ReceiveTime) -> TickMeta {
         TickMeta {
@@ -100,7 +100,7 @@ impl AssignedInstruments {
         }
     }
 
-    /// Renders what is kept of an instrument for the output at `output`; `None` where nothing is.
+    /// Renders what is stored of an instrument for the output at `output`; `None` if nothing is.
     pub(crate) fn render_last_value(
         &mut self,
         output: u32,

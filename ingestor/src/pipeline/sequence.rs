@@ -1,7 +1,7 @@
 //! Second stage: the number of a tick on each of its channels.
 //!
-//! Owns counting per channel, so that readers see from a jump that a tick is missing. Must not
-//! decide what is a tick.
+//! Owns the count per channel: a jump shows readers that ticks are missing. Must not decide what is
+//! a tick.
 
 use super::instruments::AssignedInstruments;
 
@@ -16,7 +16,7 @@ impl AssignedInstruments {
         }
     }
 
-    /// Numbers a held tick of `row` on channels that it was not accepted for.
+    /// Numbers a held tick of `row` on channels that were added after it was accepted.
     pub(crate) fn sequence_held(&mut self, row: u32) {
         let outputs = &mut self.outputs[self.rows[row as usize].outputs.range()];
         for output in outputs.iter_mut().filter(|output| output.seq == 0) {

@@ -36,7 +36,7 @@ struct Dependencies {
     redis: &'static str,
 }
 
-/// The answer that follows from a snapshot.
+/// The answer for a snapshot.
 #[must_use]
 pub(crate) fn assess(snapshot: &StatusSnapshot) -> Health {
     let report = &snapshot.report;

@@ -1,5 +1,5 @@
-//! What the process serves: report, health, probes and metrics. All of it is read from the last
-//! snapshot; no request reaches the data plane.
+//! The HTTP routes: report, health, probes and metrics. All of them read the last snapshot; no
+//! request reaches the data plane.
 
 use std::sync::Arc;
 

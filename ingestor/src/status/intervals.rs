@@ -1,6 +1,6 @@
-//! How often a set ticks, learned as it goes.
+//! Learns how often a set ticks.
 //!
-//! Owns the notion "usual interval". Pure; must not judge whether a set is late.
+//! Owns the usual interval of each set. Pure; must not decide whether a set is late.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,19 +14,19 @@ use crate::pipeline::interval::CommonInterval;
 #[derive(Debug, Default)]
 pub(crate) struct SetIntervals(BTreeMap<String, Known>);
 
-/// What is remembered of a set from look to look.
+/// What is remembered of a set between two samples.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     interval: CommonInterval,
-    /// Its instruments that streamed at the last look.
+    /// How many of its instruments streamed at the last sample.
     streamed: u32,
-    /// The first look at it: the age of a tick that never came.
+    /// The first sample: if no tick has arrived, the age is counted from here.
     since: Instant,
 }
 
 impl SetIntervals {
-    /// Adds to `sets`, which come with their newest ticks, how old these are at `now` and how old
-    /// they usually get.
+    /// Adds to `sets`, given with their newest ticks, the age of these at `now` and the usual
+    /// interval.
     pub(crate) fn observe(
         &mut self,
         sets: Vec<(SetReport, Option<ReceiveTime>)>,
@@ -39,8 +39,8 @@ impl SetIntervals {
                 streamed: 0,
                 since: now,
             });
-            // Fewer instruments with a packet on the present socket: a socket was lost. With none
-            // there may have been one that came and went since the last look.
+            // Fewer instruments have a packet on the present socket: a socket was lost. With none,
+            // a socket may have opened and ended since the last sample.
             let interrupted = set.streaming < known.streamed || set.streaming == 0;
             known.interval.observe(newest, interrupted);
             known.streamed = set.streaming;

@@ -1,7 +1,7 @@
 //! The metrics of the data plane.
 //!
-//! Owns names and labels; the numbers are those of the last snapshot. Names without the prefix are
-//! those that dashboards of the replaced service use. Must not have a label per token.
+//! Owns names and labels; the numbers are from the last snapshot. Names without the prefix are used
+//! by dashboards of the replaced service. Must not have a label per token.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::events::EventCounts;
 use crate::pipeline::instruments::InstrumentClass;
 use crate::recorder;
 
-/// Prefix of what the replaced service did not have.
+/// Prefix of metrics that the replaced service did not have.
 pub(crate) const PREFIX: &str = "kiteticker";
 
 type Label<'a> = (&'static str, &'a str);
@@ -35,7 +35,7 @@ pub(crate) struct Exposition {
 }
 
 impl Exposition {
-    /// Of what `snapshots` shows and others count.
+    /// Metrics of the data in `snapshots` and of the given counters.
     #[must_use]
     pub(crate) fn new(
         snapshots: watch::Receiver<Arc<StatusSnapshot>>,
@@ -72,8 +72,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn ticks(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let stats = &snapshot.stats;
-        let mut ticks =
-            self.counter("ticks_processed", "Ticks received, by what became of them")?;
+        let mut ticks = self.counter("ticks_processed", "Ticks received, by kind and result")?;
         for class in InstrumentClass::ALL {
             let kind = ("tick_type", class.as_str());
             let (accepted, old) = (
@@ -83,12 +82,12 @@ impl Page<'_> {
             count(&mut ticks, &[kind, ("status", "success")], accepted)?;
             count(&mut ticks, &[kind, ("status", "old_snapshot")], old)?;
         }
-        let mut published = self.counter("ticks_published", "Messages handed to the Redis link")?;
+        let mut published = self.counter("ticks_published", "Messages given to the Redis link")?;
         for class in InstrumentClass::ALL {
             let kind = ("tick_type", class.as_str());
             count(&mut published, &[kind], stats.rendered[class as usize])?;
         }
-        let mut errors = self.counter("tick_processing_errors", "Parts of frames skipped")?;
+        let mut errors = self.counter("tick_processing_errors", "Frame parts skipped, by error")?;
         for (kind, number) in [
             ("unknown_token", stats.errors.unknown_token),
             ("unknown_packet", stats.errors.unknown_packet),
@@ -100,7 +99,7 @@ impl Page<'_> {
         }
         self.plain_counter(
             "kiteticker_ticks_conflated",
-            "Ticks replaced by a newer one of their token before they could be sent",
+            "Ticks that a newer one of their instrument replaced before they could be sent",
             stats.conflated,
         )
     }
@@ -109,7 +108,7 @@ impl Page<'_> {
         let stats = &snapshot.stats;
         let mut latency = self.histogram(
             "tick_processing_latency_seconds",
-            "From the socket to the Redis link's buffer",
+            "Seconds from the socket to the buffer of the Redis link",
         )?;
         for class in InstrumentClass::ALL {
             let labels = [("tick_type", class.as_str())];
@@ -144,22 +143,22 @@ impl Page<'_> {
             ),
             (
                 "kiteticker_redis_unknown",
-                "Messages sent on a link that died or was given up before it acknowledged them",
+                "Messages sent on a link that ended before Redis acknowledged them",
                 link.unknown,
             ),
             (
                 "kiteticker_redis_kept",
-                "Commands that keep something of ticks in Redis, acknowledged",
+                "Writes of last values and streams that Redis acknowledged",
                 link.keys_written,
             ),
             (
                 "kiteticker_redis_kept_failures",
-                "Commands that keep something of ticks in Redis, refused",
+                "Writes of last values and streams that Redis refused",
                 link.keys_refused,
             ),
             (
                 "kiteticker_redis_reconnects",
-                "Links opened after the first",
+                "Redis links opened after the first",
                 link.reconnects,
             ),
         ] {
@@ -174,17 +173,17 @@ impl Page<'_> {
         for (name, help, number) in [
             (
                 "kiteticker_events",
-                "Events and orders that Redis took",
+                "Events and order updates that Redis accepted",
                 &counts.published,
             ),
             (
                 "kiteticker_events_lost",
-                "Events and orders for which there was no room while Redis was away",
+                "Events and order updates dropped because too many were waiting for Redis",
                 &counts.lost,
             ),
             (
                 "kiteticker_events_failures",
-                "Connections for directory and events that failed",
+                "Failed connections to Redis for the directory and events",
                 &counts.failures,
             ),
         ] {
@@ -197,7 +196,7 @@ impl Page<'_> {
         let recorded = counts.recorded.load(Ordering::Relaxed);
         let lost = counts.lost.load(Ordering::Relaxed);
         self.plain_counter("kiteticker_recorded_frames", "Frames recorded", recorded)?;
-        let help = "Frames that the disk was too slow or too full for";
+        let help = "Frames not recorded because the disk was too slow or full";
         self.plain_counter("kiteticker_recorded_frames_lost", help, lost)
     }
 

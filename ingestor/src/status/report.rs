@@ -1,6 +1,7 @@
-//! What others may know of the data plane, at one moment.
+//! The state of the data plane at one moment.
 //!
-//! Owns counting rows into a report. Reads state, changes none but its own; must not hold secrets.
+//! Owns how rows are counted into a report. Reads state and changes only its own; must not hold
+//! secrets.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use redis_link::counts::LinkCounts;
 /// A token that was subscribed to and not seen for this long is silent.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
 
-/// Longer texts are cut, so that the report keeps its bound.
+/// Longer texts are cut, so that the report stays below its size limit.
 const LONGEST_TEXT: usize = 200;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub(crate) struct StatusSnapshot {
     pub(crate) link: LinkCounts,
 }
 
-/// What the data plane was given, and what has to be remembered between two reports.
+/// What the data plane was given, and what is remembered between two reports.
 #[derive(Debug)]
 pub(crate) struct ReportState {
     /// The assignment in force.
@@ -68,7 +69,7 @@ struct Rate {
 }
 
 impl ReportState {
-    /// Nothing but the start of this process.
+    /// The state at the start of this process.
     #[must_use]
     pub(crate) fn new(epoch: &str) -> Self {
         Self {
@@ -83,7 +84,7 @@ impl ReportState {
     }
 }
 
-/// Copies out how everything is at `now`.
+/// Copies the state at `now`.
 pub(crate) fn snapshot(
     state: &mut ReportState,
     pipeline: &Pipeline,
@@ -158,7 +159,7 @@ fn connection_report(
     let rows = rows.filter(|row| row.connection == connection.index());
     let newest = rows.clone().filter_map(|row| row.received).max();
     let state = match (connection.state(), credentials) {
-        // Nobody asks Kite again with what it refused to another connection.
+        // No connection dials with credentials that Kite refused to another one.
         (ConnectionState::Idle, CredentialsReport::Refused) => ConnectionState::Refused,
         (state, _) => state,
     };

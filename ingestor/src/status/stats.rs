@@ -1,4 +1,4 @@
-//! What the data plane counts.
+//! The counters of the data plane.
 //!
 //! Owns plain numbers of one thread: no atomics, no labels. They are copied out about once a
 //! second, together with the report.
@@ -22,22 +22,22 @@ pub(crate) const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0,
 /// Counters since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// Ticks accepted. Old snapshots are none.
+    /// Ticks accepted, without old snapshots.
     pub ticks: u64,
     /// Ticks accepted, by [`InstrumentClass`].
     pub(crate) accepted: [u64; InstrumentClass::ALL.len()],
-    /// First packets of a session that was over, by [`InstrumentClass`].
+    /// First packets of an earlier session, by [`InstrumentClass`].
     pub(crate) old_snapshots: [u64; InstrumentClass::ALL.len()],
-    /// Messages handed to the link, by [`InstrumentClass`].
+    /// Messages given to the link, by [`InstrumentClass`].
     pub(crate) rendered: [u64; InstrumentClass::ALL.len()],
     /// Ticks replaced by a newer one of their token before they could be sent, or of a token that
     /// left meanwhile.
     pub conflated: u64,
     /// Receive time of the newest tick, epoch microseconds; 0 is never.
     pub(crate) last_tick_us: i64,
-    /// What could not be read.
+    /// Parts of frames that could not be read.
     pub(crate) errors: Errors,
-    /// From the socket to the link's buffer, by [`InstrumentClass`].
+    /// Time from the socket to the link's buffer, by [`InstrumentClass`].
     pub(crate) latency: [Histogram<12>; InstrumentClass::ALL.len()],
     /// Age of exchange times on receipt.
     pub(crate) exchange_age: Histogram<6>,
@@ -50,7 +50,7 @@ pub struct Stats {
 pub(crate) struct Errors {
     /// Packets of a token that is not assigned.
     pub(crate) unknown_token: u64,
-    /// Packets of a length that no kind has.
+    /// Packets of unknown length.
     pub(crate) unknown_packet: u64,
     /// Frames that ended inside a packet.
     pub(crate) truncated_frame: u64,

@@ -1,7 +1,7 @@
 //! Fixed-point numbers as decimal text.
 //!
-//! Owns how a price on the wire becomes a JSON number: from integers alone, so that no digit is an
-//! artefact of binary fractions. Must not allocate.
+//! Owns how a price on the wire becomes a JSON number: from integers only, so that no digit comes
+//! from binary fractions. Must not allocate.
 
 use super::writer::ByteWriter;
 
@@ -9,7 +9,7 @@ use super::writer::ByteWriter;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decimals(u8);
 
-/// With this many decimals a price is spelled in full.
+/// With this many decimals a price is written in full.
 const CENTS: u8 = 2;
 
 /// From this many decimals on, trailing zeros are left out (CDS has seven).
@@ -18,7 +18,8 @@ const TRIMMED_FROM: u8 = 5;
 /// The most decimals that a 32-bit price can have.
 const MOST: u8 = 9;
 
-/// Bytes that no price is longer than: sign, ten digits and point, or as many with zeros in front.
+/// The maximum length of a price in bytes: sign, ten digits and point, or as many with leading
+/// zeros.
 pub(crate) const LONGEST: usize = 16;
 
 impl Decimals {

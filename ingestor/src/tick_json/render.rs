@@ -1,8 +1,8 @@
 //! Writes a tick as JSON.
 //!
-//! Owns the two shapes that consumers parse: every key, its order and when it is null or absent.
-//! Keys of the replaced service come first, added ones follow. Must not allocate, and never passes a
-//! number through a binary fraction.
+//! Owns the two shapes that consumers parse: every key, its order, and when it is null or absent.
+//! Keys of the replaced service come first, added ones follow. Must not allocate, and never
+//! converts a number to a binary fraction.
 
 use contract::Shape;
 use kite::{Depth, Detail, Full, IndexQuote, Level, Packet, Quote};
@@ -11,44 +11,44 @@ use super::decimal::Decimals;
 use super::template::JsonTemplate;
 use super::writer::ByteWriter;
 
-/// More bytes than keys and numbers between head and tail ever take.
+/// An upper bound of the bytes of keys and numbers between head and tail.
 const LONGEST_BODY: usize = 2048;
 
-/// What ltp mode does not tell, in the underlying shape.
+/// The keys that ltp mode lacks, in the underlying shape.
 const NO_DAY: &[u8] =
     b",\"open\":null,\"high\":null,\"low\":null,\"prev_close\":null,\"ohlc\":null";
 
-/// One tick: a packet and what was decided about it.
+/// One tick: a packet and what the pipeline decided about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tick<'a> {
     /// What Kite sent.
     pub(crate) packet: &'a Packet,
     /// Number within its channel.
     pub(crate) seq: u64,
-    /// Index of the connection that it came by.
+    /// Index of the connection on which it arrived.
     pub(crate) connection: u8,
     /// Its time in epoch seconds.
     pub(crate) ts: i64,
     /// When its frame left the socket, epoch microseconds.
     pub(crate) received_us: i64,
-    /// When it goes to Redis, epoch microseconds.
+    /// When it is sent to Redis, epoch microseconds.
     pub(crate) published_us: i64,
     /// Volume since the token's previous tick.
     pub(crate) volume_delta: Option<u32>,
-    /// Whether it is a token's first on a socket.
+    /// Whether it is a first packet.
     pub(crate) snapshot: bool,
 }
 
-/// How ticks of one instrument look on one channel.
+/// How ticks of one instrument are rendered for one channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutputFormat<'a> {
-    /// What [`super::template::write_head`] rendered.
+    /// The head, as rendered by [`super::template::write_head`].
     pub(crate) head: &'a [u8],
-    /// Who publishes.
+    /// The parts that name the publisher.
     pub(crate) template: &'a JsonTemplate,
     /// The shape.
     pub(crate) shape: Shape,
-    /// How prices are spelled.
+    /// How prices are written.
     pub(crate) decimals: Decimals,
     /// Whether the instrument is an option.
     pub(crate) option: bool,
@@ -58,7 +58,7 @@ pub(crate) struct OutputFormat<'a> {
     pub(crate) depth: bool,
 }
 
-/// How many bytes a tick takes at most, with a head so long.
+/// The maximum length of a tick in bytes, for a head of this length.
 #[must_use]
 pub(crate) const fn max_len(head: usize, template: &JsonTemplate) -> usize {
     head + template.source.len() + template.tail.len() + LONGEST_BODY
@@ -67,7 +67,7 @@ pub(crate) const fn max_len(head: usize, template: &JsonTemplate) -> usize {
 /// Writes the JSON object of `tick` to the start of `out` and returns its length.
 ///
 /// # Panics
-/// When it does not fit; [`max_len`] says what always does.
+/// When it does not fit; [`max_len`] bytes are always enough.
 pub(crate) fn write(out: &mut [u8], format: &OutputFormat<'_>, tick: &Tick<'_>) -> usize {
     let mut json = Json {
         writer: ByteWriter::new(out),
@@ -142,7 +142,7 @@ fn write_underlying(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<
     json.optional(b",\"volume_delta\":", tick.volume_delta);
 }
 
-/// What a tradable instrument's packet carries beyond the price.
+/// The fields of a tradable instrument's packet beyond the price.
 const fn parts(packet: &Packet) -> (Option<&Quote>, Option<&Full>) {
     match &packet.detail {
         Detail::Ltp | Detail::IndexQuote(_) | Detail::IndexFull(..) => (None, None),
@@ -151,7 +151,7 @@ const fn parts(packet: &Packet) -> (Option<&Quote>, Option<&Full>) {
     }
 }
 
-/// Prices of the day, whatever packet they came in.
+/// Prices of the day, from any kind of packet.
 #[derive(Clone, Copy)]
 struct Day {
     open: i32,

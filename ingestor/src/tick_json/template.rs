@@ -1,7 +1,7 @@
 //! The part of a tick's JSON that is the same in every tick of an instrument.
 //!
-//! Owns the keys in front of the price and those that name the publisher, rendered once per
-//! assignment. Must not see a packet.
+//! Owns the keys before the price and those that name the publisher, rendered once per assignment.
+//! Must not see a packet.
 
 use contract::{Account, Row, Shape};
 use serde::Serialize;
@@ -32,14 +32,14 @@ pub(crate) fn write_head(out: &mut Vec<u8>, shape: Shape, row: &Row) {
     out.extend_from_slice(b",\"price\":");
 }
 
-/// Who publishes: the parts that are the same in every tick of an assignment.
+/// The publisher: parts that are the same in every tick of an assignment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct JsonTemplate {
     /// `"is_mock":true` or `false`.
     pub(crate) mock: bool,
-    /// From behind the sequence number up to and including `"conn":`.
+    /// From after the sequence number up to and including `"conn":`.
     pub(crate) source: Vec<u8>,
-    /// The end of the object, with the namespace where there is one.
+    /// The end of the object, with the namespace if there is one.
     pub(crate) tail: Vec<u8>,
 }
 

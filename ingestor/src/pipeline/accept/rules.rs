@@ -4,17 +4,17 @@ use std::time::Instant;
 
 use kite::{Mode, ist};
 
-/// An exchange time that is older than this against the receive time does not date the tick.
+/// If the exchange time is older than the receive time by more than this, it is not used as `ts`.
 const OLDEST_EXCHANGE_TIME: i64 = 5;
 
 const MICROS: i64 = 1_000_000;
 
-/// When a frame came. The later of two is told by the clock that nobody sets.
+/// When a frame arrived, by two clocks; which of two is later is decided by the monotonic one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ReceiveTime {
-    /// To tell how long ago.
+    /// Monotonic, for durations.
     pub(crate) at: Instant,
-    /// To tell others: epoch microseconds.
+    /// Wall time, epoch microseconds.
     pub(crate) us: i64,
 }
 
@@ -29,15 +29,15 @@ pub(crate) fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: 
     fresh.unwrap_or(received).max(previous)
 }
 
-/// Whether an exchange time belongs to another day in India than the receive time: a first packet
-/// with it shows a session that is over.
+/// Whether an exchange time is on another day in India than the receive time: such a first packet
+/// shows an earlier session.
 #[must_use]
 pub(crate) fn is_of_another_day(exchange_time: i64, received_us: i64) -> bool {
     ist::day(exchange_time) != ist::day(received_us.div_euclid(MICROS))
 }
 
-/// Which first packets a token still owes: one after a subscribe, in whatever mode, and one in the
-/// new mode after a change of it, since the server answers either with a packet of all it knows.
+/// Which first packets of a token are still expected: one after a subscribe, in any mode, and one
+/// in the new mode after a mode change. The server answers both with a packet of its current state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FirstPackets {
     subscribed: bool,
@@ -56,15 +56,15 @@ impl FirstPackets {
         self.changed = true;
     }
 
-    /// Whether no packet in the mode that was asked for last has come yet.
+    /// Whether no packet in the mode last requested has arrived yet.
     #[must_use]
     pub(crate) const fn owes_mode(self) -> bool {
         self.changed
     }
 
-    /// Whether a packet that came in `came` is a first one, where `wanted` was asked for. What is
-    /// under way in the old mode when the mode changes is an ordinary tick. Once the wanted mode is
-    /// seen nothing is owed any more.
+    /// Whether a packet in mode `came` is a first packet, if `wanted` was requested. A packet in
+    /// the old mode that was under way when the mode changed is an ordinary tick. Once the wanted
+    /// mode has arrived, no further first packet is expected.
     #[must_use]
     pub(crate) fn take(&mut self, came: Mode, wanted: Mode) -> bool {
         let arrived = came == wanted;

@@ -1,6 +1,6 @@
-//! From an assignment to its instruments.
+//! Builds the instruments of an assignment.
 //!
-//! Owns positions and the texts that are rendered once. Must not know what was known before.
+//! Owns positions, and the texts that are rendered once. Must not know the previous instruments.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ use crate::tick_json::template::{JsonTemplate, write_head};
 use redis_link::resp::publish_head;
 use redis_link::slots::slot_of;
 
-/// Positions of keys, by channel and what is kept.
+/// Positions of keys, by channel and storage settings.
 type Numbers = BTreeMap<(u16, Persistence), Option<u16>>;
 
 impl AssignedInstruments {
-    /// Prepares the rows of `assignment`; `epoch` names this process in every tick, which goes to the
-    /// subscribers of `sharded` channels or to all.
+    /// Prepares the rows of `assignment`; `epoch` identifies this process in every tick; `sharded`:
+    /// whether ticks go to sharded channels.
     #[must_use]
     pub fn build(assignment: &Assignment, epoch: &str, sharded: bool) -> Self {
         let rows = assignment.instruments.len();

@@ -1,6 +1,6 @@
-//! One instrument: what it is, and what is known of it by now.
+//! One instrument: its properties, and its current state.
 //!
-//! Owns no rule; the stages change what is known.
+//! Owns no rule; the stages change the state.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::pipeline::accept::rules::{FirstPackets, ReceiveTime};
 use crate::pipeline::interval::TickInterval;
 use crate::tick_json::decimal::Decimals;
 
-/// What kind of instrument a row is, as metrics tell them apart.
+/// The class of an instrument, as distinguished in metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstrumentClass {
     /// An option.
@@ -55,20 +55,20 @@ impl InstrumentClass {
 pub(crate) struct AssignedInstrument {
     /// Kite's number.
     pub(crate) token: Token,
-    /// How much of it is wanted.
+    /// The mode.
     pub(crate) mode: Mode,
     /// Its kind.
     pub(crate) class: InstrumentClass,
     /// The connection that carries it.
     pub(crate) connection: u8,
-    /// When the present socket was told first to stream it.
+    /// When the present socket was first told to subscribe to it.
     pub(crate) subscribed: Option<Instant>,
-    /// Whether a packet came by the present socket.
+    /// Whether a packet arrived on the present socket.
     pub(crate) seen: bool,
-    /// When its newest tick came that told something new: what is sent again for the asking does not
+    /// When its newest tick arrived, without first packets: an answer to a subscription does not
     /// make it fresh.
     pub(crate) received: Option<ReceiveTime>,
-    /// When its newest packet came, epoch microseconds.
+    /// When its newest packet arrived, epoch microseconds.
     pub(in crate::pipeline) came_us: i64,
     /// The newest time of the exchange in its ticks.
     pub(in crate::pipeline) exchange_time: Option<i64>,
@@ -82,19 +82,19 @@ pub(crate) struct AssignedInstrument {
     pub(in crate::pipeline) volume: Option<u32>,
     pub(in crate::pipeline) outputs: Span,
     pub(in crate::pipeline) sets: Span,
-    /// What stands in front of its price in each of the two commands that keep it, and the slot of the
+    /// The part before its price in each of the two commands that store it, and the slot of the
     /// key.
     pub(in crate::pipeline) prices: [(Span, u16); 2],
 }
 
 impl AssignedInstrument {
-    /// Whether packets came by the present socket, but none in the mode it was asked for last.
+    /// Whether packets arrived on the present socket, but none in the mode last requested.
     #[must_use]
     pub(crate) const fn owes_mode(&self) -> bool {
         self.seen && self.first.owes_mode()
     }
 
-    /// Whether its newest tick is kept in Redis.
+    /// Whether its newest tick is stored in Redis.
     #[inline]
     #[must_use]
     pub(crate) const fn is_stored(&self) -> bool {
@@ -107,7 +107,7 @@ impl AssignedInstrument {
         self.volume = None;
     }
 
-    /// Takes over what is known from a row of the same instrument.
+    /// Takes over the state of a row of the same instrument.
     pub(in crate::pipeline) fn succeed(&mut self, previous: &Self) {
         self.snapshot = previous.snapshot;
         self.connection = previous.connection;

@@ -1,6 +1,6 @@
 //! The assignment of each account: its rows, and the generation under which they are written.
 //!
-//! Must not choose where anything goes.
+//! Must not choose accounts.
 
 mod change;
 mod document;
@@ -21,20 +21,21 @@ use crate::plan::input::{Basis, Kept};
 use crate::plan::placement::{HeldOverSets, Outcome, PlacedSet, RetainedAccount};
 use rows::Part;
 
-/// An account and what is to be done about its assignment.
+/// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
     pub(crate) account: AccountInput<'a>,
     pub(crate) change: AssignmentChange,
 }
 
 impl AssignedAccount<'_> {
-    /// The assignment that is in force once the plan is carried out, where that is known.
+    /// The assignment that is in force once the plan is applied, where that is known.
     pub(crate) fn current(&self) -> Option<&Arc<Assignment>> {
         self.change.assignment().or(self.account.base)
     }
 }
 
-/// Builds what every account should stream; what is known to be as it was is not built again.
+/// Builds what every account should stream; an assignment that is known to be unchanged is not
+/// built again.
 pub(crate) fn build<'a>(
     accounts: Vec<RetainedAccount<'a>>,
     sets: &[PlacedSet<'_>],
@@ -79,7 +80,7 @@ pub(crate) fn build<'a>(
     assigned.collect()
 }
 
-/// What sets want of an account.
+/// What the sets select on one account.
 fn parts(account: AccountIx, sets_of: &[SetIx], sets: &[PlacedSet<'_>]) -> Vec<Part> {
     let part = |set: SetIx| {
         let instruments = sets[set.at()].placement.instruments.iter();
@@ -94,8 +95,8 @@ fn parts(account: AccountIx, sets_of: &[SetIx], sets: &[PlacedSet<'_>]) -> Vec<P
     sets_of.iter().flat_map(|set| part(*set)).collect()
 }
 
-/// Everything that decides what an account should stream, and the base that may say the same. Not of
-/// one without a base, or with rows that stay though nobody can ask for them.
+/// Everything that an account's assignment depends on, with the base that may already say it.
+/// `None` without a base, or with rows that stay although their set cannot be resolved.
 fn basis(
     retained: &RetainedAccount<'_>,
     spec: &Account,

@@ -1,4 +1,4 @@
-//! A small world for tests: two kinds of objects and a table with every kind of instrument.
+//! Test data: accounts, sets and a table with every kind of instrument.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -238,7 +238,7 @@ pub(crate) fn derivative(
     }
 }
 
-/// Carries a plan out as a perfect cluster would: assignments lie there, statuses stand.
+/// Applies a plan like a perfect cluster: assignments and statuses are stored.
 pub(crate) fn apply(observed: &mut Observed, plan: &Plan) {
     for decided in &plan.accounts {
         let account = observed
@@ -265,7 +265,7 @@ pub(crate) fn apply(observed: &mut Observed, plan: &Plan) {
     }
 }
 
-/// Lets every process run its assignment with every instrument streaming.
+/// Lets every process run its assignment, with every instrument streaming.
 pub(crate) fn stream(observed: &mut Observed) {
     for account in &mut observed.accounts {
         let LastAssignment::Readable { assignment, sha256 } = &account.assignment else {
@@ -355,7 +355,7 @@ pub(crate) fn run(observed: &mut Observed, now: Now) -> Memory {
     memory
 }
 
-/// Tokens by account name, as they lie there.
+/// The stored tokens by account name.
 pub(crate) fn placed(observed: &Observed) -> std::collections::BTreeMap<String, Vec<u32>> {
     let tokens = |account: &ObservedAccount| match &account.assignment {
         LastAssignment::Readable { assignment, .. } => assignment

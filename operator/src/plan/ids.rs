@@ -1,6 +1,6 @@
-//! Positions and numbers that one pass gives, each with a type of its own.
+//! Positions and numbers that are valid for one pass, each with its own type.
 //!
-//! Owns no meaning beyond which list a number counts in. None of them outlives the pass.
+//! Owns only which list a number indexes. None of them outlives the pass.
 
 /// Position of an account in the order of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +14,7 @@ pub(crate) struct SetIx(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ChannelId(u32);
 
-/// Number of the Redis that ticks go to, by its URL.
+/// Number of the Redis to which ticks are published, by its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TargetId(u32);
 

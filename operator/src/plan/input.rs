@@ -1,7 +1,7 @@
 //! What was observed, checked and in order of precedence.
 //!
-//! Owns who may be used and who must be left alone, and what one pass leaves to the next. Must not
-//! place anything.
+//! Owns which accounts may be used or must stay unchanged, and what one pass leaves to the next.
+//! Must not place anything.
 
 mod account;
 mod eligibility;
@@ -30,15 +30,15 @@ pub(crate) use set::SetInput;
 pub(crate) use validate::set as set_spec;
 pub(crate) use validate::{Account, ChannelNaming, Choice, Selector, Set};
 
-/// Every object there is.
+/// All objects.
 pub(crate) struct PlanningInput<'a> {
     /// By key.
     pub(crate) accounts: Vec<AccountInput<'a>>,
     /// The oldest first: it has precedence.
     pub(crate) sets: Vec<SetInput<'a>>,
-    /// Whether pods are told of changed files at once.
+    /// Whether pods are annotated when their files change.
     pub(crate) poke: bool,
-    /// Origins whose instruments list cannot be whole, and since when.
+    /// Origins whose instruments list is suspected to be incomplete, and since when.
     pub(crate) suspect_lists: SuspectLists,
 }
 

@@ -18,16 +18,16 @@ pub struct Memory {
     pub(crate) results: Results,
 }
 
-/// What the steps of a pass came to, so that the next need not go through every instrument again.
+/// The results of a pass's steps, so that the next pass need not go through every instrument again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Results {
-    /// By account: how much of what streams its instruments list lacks.
+    /// By account: how many of its streaming instruments the instruments list lacks.
     pub(crate) lacking: Kept<Lacking>,
-    /// By set: what its selectors mean.
+    /// By set: the instruments that its selectors select.
     pub(crate) lookups: Kept<Arc<Lookup>>,
-    /// By the first account of a group: where everything of the group is.
+    /// By the first account of a group: the placement of the group.
     pub(crate) placements: Kept<Arc<GroupPlacement>>,
-    /// The accounts whose base says what they should stream.
+    /// The accounts whose base already is what they should stream.
     pub(crate) unchanged: Kept<()>,
     /// By account: how many instruments of each set it has.
     pub(crate) set_counts: Kept<SetCounts>,

@@ -1,7 +1,7 @@
-//! Where everything is: which account streams which token, and why.
+//! The placement: which account streams which token, and why.
 //!
-//! Owns what stays whatever is asked for, who publishes on which channel, and what would find no
-//! room. Must not say what a row of an assignment looks like.
+//! Owns which rows stay whatever the sets select, which account publishes on which channel, and
+//! what would find no room. Must not build rows of assignments.
 
 mod channels;
 mod failover_capacity;

@@ -1,7 +1,7 @@
 //! The planner: its steps, in their order.
 //!
-//! Owns the order, which the types enforce: each step takes the objects as the one before it left
-//! them. Must not decide anything itself.
+//! Owns the order, which the types enforce: each step takes the result of the one before it. Must
+//! not decide anything itself.
 
 use super::assignment::{self, AssignedAccount};
 use super::input::{
@@ -12,7 +12,7 @@ use super::placement::{self, HeldOverSets, PlacedSet, RetainedAccount};
 use super::report::{Plan, summary};
 use super::selection::{self, RequestedSet};
 
-/// Decides what every account streams and what every object's status says.
+/// Decides what every account streams, and the status of every object.
 ///
 /// Deterministic: the order of accounts and sets in `observed` does not matter. Total: no input makes
 /// it panic. `memory` is what the last pass returned, or the default after a start.
@@ -35,15 +35,15 @@ struct Planner<'a, Account, Set> {
     pass: Pass<'a>,
 }
 
-/// What the steps of a pass have in common.
+/// What the steps of a pass share.
 struct Pass<'a> {
     now: Now,
-    /// Whether pods are told of changed files at once.
+    /// Whether pods are annotated when their files change.
     poke: bool,
     suspect_lists: SuspectLists,
-    /// What the steps of the last pass came to.
+    /// The step results of the last pass.
     before: &'a Results,
-    /// What those of this one come to.
+    /// The step results of this pass.
     results: Results,
     /// By account: how many of its instruments belong to sets that may use no other.
     tied: Vec<usize>,
@@ -76,7 +76,7 @@ impl<'a> Planner<'a, AccountInput<'a>, SetInput<'a>> {
         Self::with(input.accounts, input.sets, pass)
     }
 
-    /// Finds what each set asks for.
+    /// Resolves the request of each set.
     fn resolve_requests(mut self) -> Planner<'a, AccountInput<'a>, RequestedSet<'a>> {
         let (before, kept) = (&self.pass.before.lookups, &mut self.pass.results.lookups);
         let resolve = |set| selection::resolve(set, &self.accounts, before, kept);
@@ -86,7 +86,7 @@ impl<'a> Planner<'a, AccountInput<'a>, SetInput<'a>> {
 }
 
 impl<'a> Planner<'a, AccountInput<'a>, RequestedSet<'a>> {
-    /// Finds what each account keeps whatever is asked for.
+    /// Finds the rows that each account keeps whatever the sets select.
     fn retain_current(self) -> Planner<'a, RetainedAccount<'a>, RequestedSet<'a>> {
         let held_over = HeldOverSets::of(self.sets.iter().map(|it| (&it.set, &it.request)));
         let retain = |account| placement::retain(account, &held_over);
@@ -96,7 +96,7 @@ impl<'a> Planner<'a, AccountInput<'a>, RequestedSet<'a>> {
 }
 
 impl<'a> Planner<'a, RetainedAccount<'a>, RequestedSet<'a>> {
-    /// Gives each instrument of each set an account, or a reason why it has none.
+    /// Gives each instrument of each set an account, or the reason why it waits.
     fn place(mut self) -> Planner<'a, RetainedAccount<'a>, PlacedSet<'a>> {
         let (before, kept) = (
             &self.pass.before.placements,
@@ -109,7 +109,7 @@ impl<'a> Planner<'a, RetainedAccount<'a>, RequestedSet<'a>> {
 }
 
 impl<'a> Planner<'a, RetainedAccount<'a>, PlacedSet<'a>> {
-    /// Builds what each account should stream, and says whether it must be written.
+    /// Builds the assignment of each account, and decides whether it must be written.
     fn build_assignments(mut self) -> Planner<'a, AssignedAccount<'a>, PlacedSet<'a>> {
         let (before, kept) = (
             &self.pass.before.unchanged,
@@ -121,7 +121,7 @@ impl<'a> Planner<'a, RetainedAccount<'a>, PlacedSet<'a>> {
 }
 
 impl Planner<'_, AssignedAccount<'_>, PlacedSet<'_>> {
-    /// Says how everything fares.
+    /// Makes statuses, events and the next memory.
     fn report(self) -> Plan {
         let Pass {
             now,

@@ -1,6 +1,6 @@
 //! Whether an account or a set is ready, and why: facts → observation → condition.
 //!
-//! Owns the order of the rules and how long what is wrong may last before it counts. Each step is a
+//! Owns the order of the rules, and how long a problem may last before it counts. Each step is a
 //! pure function; messages are for people and say what to do.
 
 mod account;

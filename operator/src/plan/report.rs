@@ -1,6 +1,6 @@
-//! How everything fares: statuses, events, what to remember and when to look again.
+//! Statuses, events, the memory for the next pass, and the time of the next pass.
 //!
-//! Must not change where anything is, nor decide whether an object is ready.
+//! Must not change the placement, nor decide whether an object is ready.
 
 mod events;
 mod holders;

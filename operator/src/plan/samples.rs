@@ -1,6 +1,6 @@
 //! A few names out of many, for a message.
 
-/// How many names a message has.
+/// The maximum number of names in a message.
 pub(crate) const SHOWN: usize = 3;
 
 /// The first few names.

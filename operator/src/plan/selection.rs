@@ -1,6 +1,6 @@
-//! What each set asks for: from selectors to instruments and their channels.
+//! The request of each set: from selectors to instruments and their channels.
 //!
-//! Owns what names mean and which accounts a set may use. Must not know where anything is placed.
+//! Owns the lookup of names, and which accounts a set may use. Must not know the placement.
 
 mod channel;
 mod lookup;

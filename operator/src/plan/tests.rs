@@ -177,12 +177,12 @@ fn short_capacity_is_shown_in_numbers_and_before_it_hurts() {
         .clone()
     };
     assert!(
-        message(&full, 0).contains("5 of 5 places"),
+        message(&full, 0).contains("5 instruments are assigned, 5 fit"),
         "{}",
         message(&full, 0)
     );
     assert!(
-        message(&full, 0).contains("4 instruments would find no other"),
+        message(&full, 0).contains("4 of its instruments would have no room elsewhere"),
         "{}",
         message(&full, 0)
     );

@@ -72,7 +72,7 @@ async fn an_unknown_symbol() -> Result<()> {
         .write_set("bad", "full", &["NSE:NO SUCH SHARE", "NSE:TCS"], "")?;
     world.local.shows("bad", "True", "PartiallyResolved").await;
     world
-        .says("bad: unknown names: 1 (NSE:NO SUCH SHARE)")
+        .says("bad: names that are not in the instruments list: 1 (NSE:NO SUCH SHARE)")
         .await;
     world.still_streams().await;
     Ok(())
@@ -132,7 +132,7 @@ async fn a_missing_secret_and_a_missing_key() -> Result<()> {
     )?;
     world.local.shows("poor", "False", "KeyMissing").await;
     world
-        .says("poor: Secret poor (its keys are api_key) lacks access_token: add it")
+        .says("poor: Secret poor has the keys api_key but not access_token: add it")
         .await;
     world.still_streams().await;
     world.local.write_secret("poor", "fake-token")?;
@@ -172,11 +172,14 @@ async fn a_folder_or_program_that_is_none() -> Result<()> {
     let folder = local.manifests();
     let named = ["-f".as_ref(), folder.as_os_str(), "--ingestor-bin".as_ref()];
     let said = refused(&[&named[..], &["/none".as_ref()]].concat()).await?;
-    assert!(said.contains("--ingestor-bin /none is not there"), "{said}");
+    assert!(
+        said.contains("--ingestor-bin /none does not exist"),
+        "{said}"
+    );
     let (inside, named) = (file.join("recorded"), ["-f".as_ref(), folder.as_os_str()]);
     let recording = ["--record".as_ref(), inside.as_os_str()];
     let said = refused(&[&named[..], &recording].concat()).await?;
-    assert!(said.contains("recorded cannot be written to"), "{said}");
+    assert!(said.contains("recorded, is not writable"), "{said}");
     Ok(())
 }
 
@@ -287,14 +290,14 @@ async fn names_that_lead_nowhere_are_said() -> Result<()> {
     )?;
     world.local.shows("lost", "False", "NoAccount").await;
     world
-        .says("lost: no TickerAccount nobody is known in this namespace")
+        .says("lost: there is no TickerAccount nobody in this namespace")
         .await;
     world
         .local
         .shows("other", "False", "RedisUnavailable")
         .await;
     world
-        .says("Secret login of spec.redis.secretRef has only passwd: what is read are username, password")
+        .says("Secret login of spec.redis.secretRef has only passwd: only the keys username, password")
         .await;
     world.still_streams().await;
     world.local.write(

@@ -1,17 +1,17 @@
-//! What is to be done about an account's assignment.
+//! The change of an account's assignment.
 
 use std::sync::Arc;
 
 use contract::Assignment;
 
-/// What is to be done about an assignment.
+/// The change of an assignment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AssignmentChange {
-    /// Nothing may be changed, whatever lies there.
+    /// Leave the file unchanged, whatever it holds.
     None,
-    /// This one lies there already.
+    /// The file already has this content.
     AlreadyWritten(Arc<Assignment>),
-    /// This one must be written.
+    /// Write this content.
     Write(Arc<Assignment>),
 }
 

@@ -1,13 +1,13 @@
 //! The assignment of one account as a document.
 //!
-//! Owns everything of it but its rows, and which version is written.
+//! Owns everything in it except its rows, and the version that is written.
 
 use contract::{Account, Assignment};
 
 use super::rows::Written;
 use crate::plan::input::{Account as Spec, AccountInput};
 
-/// What an account should stream. The generation is still that of the base, or 0.
+/// What an account should stream. The generation is that of the base, or 0.
 pub(super) fn document(account: &AccountInput<'_>, spec: &Spec, rows: Written) -> Assignment {
     let key = &account.observed.object.meta.key;
     Assignment {
@@ -40,9 +40,9 @@ pub(super) fn version_of(account: &AccountInput<'_>) -> u32 {
     )
 }
 
-/// The newest of `ours` that the process reads too. Without a report the version that was written
-/// last: the process may be one that reads no newer one. Where nothing is common the newest counts,
-/// and the account's status says why it is not taken up.
+/// The newest of `ours` that the process reads too. Without a report, the version that was written
+/// last: the process may not read a newer one. If there is no common version, the newest of `ours`;
+/// the account's status then says why the process does not apply it.
 fn version(ours: &[u32], theirs: Option<&[u32]>, last: Option<u32>) -> u32 {
     let fits = |version: &&u32| match theirs {
         Some(theirs) => theirs.contains(version),

@@ -1,5 +1,5 @@
-//! Whether an account's assignment must be written, under which generation, and since which one a
-//! set's rows are what they are.
+//! Whether an account's assignment must be written, under which generation, and since which
+//! generation the rows of each set are unchanged.
 //!
 //! Must not change the content.
 
@@ -14,18 +14,18 @@ use rustc_hash::FxHasher;
 use super::change::AssignmentChange;
 use crate::plan::input::{AccountInput, LastAssignment, Mark};
 
-/// A generation beyond this is no generation: somebody wrote it by hand, or a process lies. The API
-/// server keeps 63 bits, and JSON readers 53.
+/// Larger generations are ignored: they were written by hand or reported wrongly. The API server
+/// keeps 63 bits, and JSON readers 53.
 const LARGEST_GENERATION: u64 = 1 << 53;
 
-/// What can be believed of a generation that others tell.
+/// The part of a reported or stored generation that is accepted.
 pub(crate) fn believable(generation: u64) -> Option<u64> {
     (generation < LARGEST_GENERATION).then_some(generation)
 }
 
-/// What is to be done so that what `build` makes is in force: a new generation when its content is
-/// new, or when the process would refuse the old one because it has seen a later or another one. With
-/// it comes whether the base says the same, which may be `known` without building anything.
+/// The change that puts the result of `build` in force: a new generation if its content is new, or
+/// if the process would refuse the old one because it has seen a later or a different one. Also
+/// returns whether the base says the same, which may be `known` without building anything.
 pub(super) fn change(
     account: &AccountInput<'_>,
     known: bool,
@@ -42,7 +42,7 @@ pub(super) fn change(
     (AssignmentChange::Write(Arc::new(wanted)), same.is_some())
 }
 
-/// What is to be done for the base to be in force, unless a new generation is needed for that.
+/// The change that puts the base in force; `None` if that needs a new generation.
 fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<AssignmentChange> {
     if Some(base.generation) != newest(account) {
         return None;
@@ -60,7 +60,7 @@ fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<Assign
     }
 }
 
-/// The assignment of this account that lies where its process reads it, and its hash.
+/// This account's assignment as stored for its process, and its hash.
 fn there<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a String)> {
     match &account.observed.assignment {
         LastAssignment::Readable { assignment, sha256 }
@@ -74,7 +74,7 @@ fn there<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a Str
     }
 }
 
-/// The newest generation that anybody knows of.
+/// The newest generation in any source: storage, memory or report.
 fn newest(account: &AccountInput<'_>) -> Option<u64> {
     let applied = account
         .report()
@@ -97,13 +97,13 @@ fn newest(account: &AccountInput<'_>) -> Option<u64> {
     .max()
 }
 
-/// Whether the process runs something else under the same generation.
+/// Whether the process runs other content under the same generation.
 fn contradicts(applied: Option<&AppliedAssignment>, generation: u64, sha256: &str) -> bool {
     applied
         .is_some_and(|applied| applied.generation == generation && applied.sha256 != sha256.trim())
 }
 
-/// Since which generation the rows of each set are what they are.
+/// Since which generation the rows of each set are unchanged.
 pub(crate) fn marks(
     account: &AccountInput<'_>,
     decided: &Assignment,
@@ -140,7 +140,7 @@ pub(crate) fn marks(
     Arc::new(marks)
 }
 
-/// What the rows of each set say, in one number per set. Not kept beyond this process.
+/// One hash per set over its rows. Not kept beyond this process.
 fn fingerprints(assignment: &Assignment) -> BTreeMap<&str, u64> {
     let channels: Vec<u64> = assignment.channels.iter().map(|name| hash(name)).collect();
     let mut hashers: Vec<FxHasher> = assignment

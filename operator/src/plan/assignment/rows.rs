@@ -1,7 +1,7 @@
-//! The rows of one account: what its sets want of each instrument, put together.
+//! The rows of one account: the merged demands of its sets on each instrument.
 //!
-//! Owns which of several wishes counts. Rows refer to the instruments list by position until they are
-//! written down. Must not choose where anything is.
+//! Owns which of several demands counts. Rows refer to the instruments list by position until they
+//! are written. Must not choose accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +13,14 @@ use crate::plan::ids::SetIx;
 use crate::plan::placement::{HeldOverSets, PlacedSet, RetainedAccount};
 use crate::plan::selection::{RoutedInstrument, symbol};
 
-/// What one set wants of one instrument.
+/// The demand of one set on one instrument.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     pub(super) instrument: RoutedInstrument,
     pub(super) set: SetIx,
 }
 
-/// A row while the sets that want it are gathered.
+/// A row while the sets that select it are gathered.
 pub(super) struct Draft<'a> {
     source: Source<'a>,
     mode: Mode,
@@ -28,7 +28,7 @@ pub(super) struct Draft<'a> {
     outputs: Vec<Destination<'a>>,
 }
 
-/// The parts of an assignment that rows make.
+/// The parts of an assignment that are made from rows.
 pub(super) struct Written {
     pub(super) sets: Vec<String>,
     pub(super) channels: Vec<String>,
@@ -36,15 +36,15 @@ pub(super) struct Written {
     pub(super) instruments: Vec<Row>,
 }
 
-/// Where the rest of a row comes from.
+/// The source of the rest of a row.
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Table(&'a InstrumentTable, RowIx),
-    /// The row stays.
+    /// The row stays as it is.
     Base(&'a Row),
 }
 
-/// Where a row's ticks go, by name.
+/// The channels of a row's ticks, by name.
 struct Destination<'a> {
     channel: &'a str,
     shape: Shape,
@@ -52,8 +52,8 @@ struct Destination<'a> {
     keep: Persistence,
 }
 
-/// Puts together what stays of an account and what `sets` want of it, by token. Of `parts` each set's
-/// are together, in the order of precedence.
+/// Merges the rows that stay on an account with the demands of `sets`, by token. In `parts` those
+/// of a set are adjacent, in the order of precedence.
 pub(super) fn gather<'a>(
     retained: &RetainedAccount<'a>,
     mut parts: Vec<Part>,
@@ -69,7 +69,7 @@ pub(super) fn gather<'a>(
             drafts.insert(row.token, Draft::kept(base, row, stays));
         }
     }
-    // Stable: the sets of a token stay in their order.
+    // A stable sort: the sets of a token keep their order.
     parts.sort_by_key(|part| part.instrument.token);
     for part in parts {
         let placed = &sets[part.set.at()];
@@ -129,7 +129,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A row that stays: everything that was published of it goes on.
+    /// A row that stays: everything that is published for it goes on.
     fn kept(base: &'a Assignment, row: &'a Row, stays: impl Fn(&str) -> bool) -> Self {
         let name = |set: &u16| base.sets.get(usize::from(*set)).map(String::as_str);
         let output = |output: &Output| {
@@ -151,7 +151,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Each channel gets one message, with what any set wants of it.
+    /// Each channel gets one message, with everything that any set demands of it.
     fn publish(&mut self, output: Destination<'a>) {
         let mut known = self.outputs.iter_mut();
         match known.find(|known| known.channel == output.channel) {

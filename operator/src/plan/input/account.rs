@@ -1,6 +1,6 @@
 //! An account with what is known of it.
 //!
-//! Owns which assignment counts as its present one. Must not compare accounts.
+//! Owns which assignment is taken as its current one. Must not compare accounts.
 
 use std::sync::Arc;
 
@@ -22,17 +22,18 @@ pub(crate) struct AccountInput<'a> {
     pub(crate) spec: Result<Account, Unreadable>,
     /// The instruments of its endpoint, where they are known.
     pub(crate) table: Option<&'a Table>,
-    /// Why that list cannot be whole.
+    /// Why that list is suspected to be incomplete.
     pub(crate) suspect_list: Option<String>,
-    /// What it is taken to stream now: the newer of what lies there and what was decided last.
+    /// The assignment that it is assumed to run: the newer of the stored one and the one decided
+    /// last.
     pub(crate) base: Option<&'a Arc<Assignment>>,
     pub(crate) eligibility: Eligibility,
-    /// An older account whose key is not known yet: it may be the same.
+    /// An older account whose key is not known yet and may be the same.
     pub(crate) possible_duplicate_of: Option<&'a str>,
 }
 
 impl<'a> AccountInput<'a> {
-    /// Checks an account by itself. `unreadable_set` says whether any set of its namespace cannot be
+    /// Checks an account by itself. `unreadable_set`: whether any set of its namespace cannot be
     /// read.
     pub(super) fn new(
         observed: &'a ObservedAccount,
@@ -51,7 +52,7 @@ impl<'a> AccountInput<'a> {
             .ok()
             .and_then(|spec| all.tables.get(&spec.api));
         let base = base(observed, remembered);
-        // What it streams cannot be known and cannot be made anew either.
+        // What it streams is not known, and cannot be computed again either.
         let unknown = base.is_none()
             && streams_something(observed)
             && (!matches!(table, Some(Table::Loaded(_))) || unreadable_set);
@@ -90,7 +91,7 @@ impl<'a> AccountInput<'a> {
         (meta.created, &meta.key, &meta.uid)
     }
 
-    /// The instruments that fit at most, as long as it may stream any.
+    /// How many instruments fit; 0 if the account is suspended or cannot be read.
     pub(crate) fn capacity(&self) -> usize {
         match &self.spec {
             Ok(spec) if self.eligibility.suspension().is_none() => spec.capacity(),
@@ -98,14 +99,14 @@ impl<'a> AccountInput<'a> {
         }
     }
 
-    /// The assignment versions that its process reads, where it was asked. They are the process's,
-    /// whichever account it was started for.
+    /// The assignment versions that its process reads, if it has reported. They are a property of
+    /// the process, whichever account it was started for.
     pub(crate) fn reads(&self) -> Option<&[u32]> {
         let report = self.observed.scrape.report.as_deref()?;
         Some(&report.assignment_versions)
     }
 
-    /// The report, if it speaks of this account and not of an older one of its name.
+    /// The report, if it is about this account and not about an older one of its name.
     pub(crate) fn report(&self) -> Option<&Report> {
         self.observed.scrape.report.as_deref().filter(|report| {
             report
@@ -115,11 +116,11 @@ impl<'a> AccountInput<'a> {
         })
     }
 
-    /// Its API key, as far as it can be told.
+    /// Its API key's fingerprint, as far as it is known.
     pub(crate) fn api_key(&self) -> Option<KeyFingerprint> {
         match self.observed.secret {
             Secret::Present { key, .. } => key,
-            // Its last key counts as long as nobody can say that it has another.
+            // Its last key counts until another one is known.
             Secret::Unknown | Secret::Unreadable => self.remembered?.key,
             // Sockets outlive the Secret they were opened with.
             Secret::Missing => {
@@ -139,8 +140,8 @@ pub(crate) fn live_sockets(report: &Report) -> u32 {
     u32::try_from(live.count()).unwrap_or(u32::MAX)
 }
 
-/// What lies there or what was decided last, whichever is newer: what was decided may not be visible
-/// yet, and what lies there may have been restored from a backup.
+/// The stored assignment or the one decided last, whichever is newer: the decided one may not be
+/// visible yet, and the stored one may have been restored from a backup.
 fn base<'a>(
     observed: &'a ObservedAccount,
     remembered: Option<&'a AccountMemory>,
@@ -157,7 +158,7 @@ fn base<'a>(
         .max_by_key(|assignment| assignment.generation)
 }
 
-/// Whether there are signs of an assignment although none can be read.
+/// Whether there seems to be an assignment although none can be read.
 fn streams_something(observed: &ObservedAccount) -> bool {
     let uid = &observed.object.meta.uid;
     let status = observed

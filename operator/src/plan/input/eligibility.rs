@@ -1,6 +1,6 @@
-//! Whether an account may be given instruments, and what is said where it may not.
+//! Whether an account may be given instruments, and the message if it may not.
 //!
-//! Owns types and texts. Must not find out who is eligible.
+//! Owns types and texts. Must not decide which accounts are eligible.
 
 use crds::condition::Reason;
 
@@ -9,18 +9,19 @@ use super::observed::Key;
 /// What may be done with an account's instruments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Eligibility {
-    /// It may be given some and lose some.
+    /// It may gain and lose instruments.
     Active,
-    /// It must stream nothing: what it has is given to others or waits.
+    /// It must stream nothing: its instruments move to other accounts or wait.
     Suspended(Suspension),
-    /// Its assignment must stay as it is, whatever is asked for and even where it must stream nothing.
+    /// Its assignment must stay as it is, whatever the sets select, and even if it must stream
+    /// nothing.
     Frozen(Option<Suspension>),
 }
 
 /// Why an account must stream nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Suspension {
-    /// Its spec says so.
+    /// `spec.paused` is true.
     Paused,
     /// It is being deleted, and a finalizer still holds it.
     Terminating,
@@ -48,7 +49,7 @@ impl Eligibility {
         }
     }
 
-    /// The same account once it is known that it must stream nothing.
+    /// The eligibility after a suspension was found.
     pub(crate) fn suspended(self, why: Suspension) -> Self {
         match self {
             Self::Active | Self::Suspended(_) => Self::Suspended(why),
@@ -58,7 +59,7 @@ impl Eligibility {
 }
 
 impl Suspension {
-    /// As conditions say it.
+    /// The reason for conditions.
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Paused => Reason::Paused,
@@ -67,18 +68,18 @@ impl Suspension {
         }
     }
 
-    /// For people.
+    /// The message for people.
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Paused => {
-                "spec.paused is set: its instruments go to accounts with room".to_owned()
+                "spec.paused is true: its instruments move to accounts with room".to_owned()
             }
             Self::Terminating => {
-                "it is being deleted and a finalizer holds it: its instruments go to accounts with room".to_owned()
+                "it is being deleted, and a finalizer holds it: its instruments move to accounts with room".to_owned()
             }
             Self::Duplicate(older) => format!(
-                "TickerAccount {older} has the same API key and is older: give this one a key of its own, or delete one \
-                 of them"
+                "TickerAccount {older} has the same API key and is older: give this account its own API key, or \
+                 delete one of the two"
             ),
         }
     }

@@ -1,8 +1,8 @@
-//! Instruments lists that cannot be whole, by what streams.
+//! Finds instruments lists that are probably incomplete, by comparing them with what streams.
 //!
-//! Pure. A list that was cut short looks like one from which instruments vanished. Kite's own do
-//! vanish, one by one and after their expiry; never a third of what streamed yesterday at once. A
-//! list that says so for an hour is right all the same.
+//! Pure. A list that was cut short looks like one from which instruments vanished. Instruments do
+//! vanish, one by one and after their expiry, but never a third of what streamed yesterday at once.
+//! A list that still lacks them after an hour is accepted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use super::observed::{Now, Table};
 use super::reuse::{Basis, Kept};
 use crate::instruments::InstrumentTable;
 
-/// Fewer may be gone for any reason, unless they are all there were.
+/// Fewer missing instruments are never suspicious, unless they are all of them.
 const FEWEST: usize = 20;
 
-/// A list that goes on lacking them is believed after this long.
+/// A list that still lacks them after this time is accepted.
 const LONGEST_SUSPICION: Duration = Duration::from_secs(60 * 60);
 
-/// How many instruments of an assignment a list lacks, and how many there are in all.
+/// How many instruments of an assignment are missing in a list, and how many the assignment has.
 pub(crate) type Lacking = (usize, usize);
 
-/// Notes in each account whose list lacks too much of what streams what to say of it. Returns the
-/// origins of such lists; goes on from those of the last pass.
+/// Sets `suspect_list` of each account whose list lacks too many of the streaming instruments.
+/// Returns the origins of such lists, continuing those of the last pass.
 pub(super) fn check(
     accounts: &mut [AccountInput<'_>],
     since: &SuspectLists,
@@ -79,7 +79,7 @@ fn suspects(
         .into_iter()
         .filter(|(_, (missing, all))| missing * 3 > *all && (*missing >= FEWEST || missing == all))
         .map(|(api, (missing, all))| {
-            let why = format!("the list lacks {missing} of {all} instruments that stream");
+            let why = format!("Kite's list lacks {missing} of {all} instruments that stream");
             (api.to_owned(), why)
         })
         .collect()

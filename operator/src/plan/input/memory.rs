@@ -1,4 +1,4 @@
-//! What one pass knows that the next cannot observe. It only spares guesses: without it the planner
+//! What one pass knows that the next cannot observe. It only avoids guesses: without it the planner
 //! reaches the same assignments from what was observed.
 
 use std::collections::BTreeMap;
@@ -25,28 +25,28 @@ pub(crate) type SuspectLists = BTreeMap<String, Instant>;
 /// What is remembered of an account.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountMemory {
-    /// Whose memory this is: a new account of an old name has none.
+    /// Identity of the account: a new account of an old name has no memory.
     pub(crate) uid: String,
     /// The assignment last decided on, which may not be visible yet.
     pub(crate) assignment: Option<Arc<Assignment>>,
-    /// When the present trouble turns from Unknown into False.
+    /// When the current problem turns from Unknown into False.
     pub(crate) due: Option<Instant>,
     /// The status last decided on, which may not be visible yet.
     pub(crate) status: Arc<TickerAccountStatus>,
-    /// What was wrong although it was ready.
+    /// The warning of a ready object.
     pub(crate) warning: Option<String>,
-    /// The state and reason that users were last told of.
+    /// The state and reason of the last event.
     pub(crate) told: Option<Told>,
-    /// Tells its API key from others.
+    /// Fingerprint of its API key.
     pub(crate) key: Option<KeyFingerprint>,
-    /// By name of a set: since which generation its rows are what they are.
+    /// By name of a set: since which generation its rows are unchanged.
     pub(crate) marks: Arc<BTreeMap<String, Mark>>,
 }
 
-/// Since when the rows of a set on one account have been what they are.
+/// Since when the rows of a set on one account are unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// Over everything of the rows that concerns the set.
+    /// Hash of everything in the rows that concerns the set.
     pub(crate) fingerprint: u64,
     /// The first generation with these rows.
     pub(crate) generation: u64,
@@ -55,15 +55,15 @@ pub(crate) struct Mark {
 /// What is remembered of a set.
 #[derive(Clone, Debug)]
 pub(crate) struct SetMemory {
-    /// Whose memory this is.
+    /// Identity of the set.
     pub(crate) uid: String,
-    /// When the present trouble turns from Unknown into False.
+    /// When the current problem turns from Unknown into False.
     pub(crate) due: Option<Instant>,
     /// The status last decided on, which may not be visible yet.
     pub(crate) status: Arc<InstrumentSetStatus>,
-    /// What was wrong although it was ready.
+    /// The warning of a ready object.
     pub(crate) warning: Option<String>,
-    /// The state and reason that users were last told of.
+    /// The state and reason of the last event.
     pub(crate) told: Option<Told>,
 }
 

@@ -1,7 +1,7 @@
-//! What the planner is told: the world as it was seen, and the time.
+//! The input of the planner: everything that was observed, and the time.
 //!
-//! Owns types only. Each says "not known" apart from "not there": the planner takes a token away
-//! because something is known, never because something is missing here.
+//! Owns types only. Each distinguishes "not known" from "does not exist": the planner removes an
+//! instrument because something is known, never because something is missing here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,13 +22,13 @@ pub use crate::key_fingerprint::KeyFingerprint;
 /// The two times of one pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// For what stands in objects: transition times.
+    /// For times in objects: transition times.
     pub wall: Timestamp,
-    /// For how long something has lasted; never compared with `wall`.
+    /// For durations; never compared with `wall`.
     pub monotonic: Instant,
 }
 
-/// Where an account or a set is. The namespace is empty where there are none.
+/// Namespace and name of an account or a set. The namespace is empty outside a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Namespace, or nothing outside a cluster.
@@ -58,25 +58,25 @@ impl fmt::Display for Key {
     }
 }
 
-/// Everything a plan is made of. The order of lists means nothing.
+/// Everything that a plan is made of. The order of the lists has no meaning.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// What the operator was started with.
+    /// Settings of the operator.
     pub settings: Settings,
-    /// Every account that the operator looks after.
+    /// Every account that the operator manages.
     pub accounts: Vec<ObservedAccount>,
-    /// Every set that the operator looks after.
+    /// Every set that the operator manages.
     pub sets: Vec<ObservedSet>,
     /// By API origin (as in [`crate::plan::Plan::endpoints`]). An origin that is not here counts as missing.
     pub tables: BTreeMap<String, Table>,
 }
 
-/// What the operator was started with.
+/// Settings of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The Redis of accounts that name none; without user or password.
+    /// The Redis of accounts that name no other; without user or password.
     pub redis_url: String,
-    /// Whether pods are told of changed files at once.
+    /// Whether pods are annotated when their files change.
     pub poke: bool,
 }
 
@@ -85,7 +85,7 @@ pub struct Settings {
 pub enum Table {
     /// The last good table.
     Loaded(Arc<InstrumentTable>),
-    /// There was none since the start.
+    /// No table was loaded since the start.
     Missing {
         /// Why, for people; without secrets.
         why: String,
@@ -95,11 +95,11 @@ pub enum Table {
 /// One object as it was read.
 #[derive(Clone, Debug)]
 pub struct Object<Spec, Status> {
-    /// What could be read in any case.
+    /// The metadata, which can be read in any case.
     pub meta: Meta,
-    /// What the user asks for, or why it cannot be read.
+    /// The spec, or why it cannot be read.
     pub spec: Result<Arc<Spec>, Unreadable>,
-    /// What was last written to it.
+    /// The status as last written.
     pub status: Option<Arc<Status>>,
 }
 
@@ -108,15 +108,15 @@ pub struct Object<Spec, Status> {
 pub struct Meta {
     /// Namespace and name.
     pub key: Key,
-    /// Its identity: another object of an old name has another one.
+    /// Its identity (UID): a new object of an old name has another one.
     pub uid: String,
     /// Version of its spec.
     pub generation: Option<i64>,
-    /// When it was made; the older of two has precedence.
+    /// When it was created; the older of two has precedence.
     pub created: Timestamp,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether it is being deleted: it counts as gone.
+    /// Whether it is being deleted: it counts as deleted.
     pub deleting: bool,
 }
 
@@ -130,7 +130,7 @@ pub struct Unreadable {
     pub problem: String,
 }
 
-/// The field, if the problem is one field's.
+/// The field, if the problem is in one field.
 fn before(field: &str) -> String {
     if field.is_empty() {
         String::new()
@@ -147,46 +147,47 @@ pub type ObservedSet = Object<InstrumentSetSpec, InstrumentSetStatus>;
 pub struct ObservedAccount {
     /// The TickerAccount.
     pub object: Object<TickerAccountSpec, TickerAccountStatus>,
-    /// The assignment that lies where the process reads it.
+    /// The assignment that is stored for the process.
     pub assignment: LastAssignment,
-    /// Objects, such as `StatefulSet kt-a`, that have a name the account needs and belong to somebody else.
+    /// Objects, such as `StatefulSet kt-a`, that have a name that the account needs and were not
+    /// made for it.
     pub foreign: Vec<String>,
-    /// What of it cannot be written, and why, for people.
+    /// Which of its objects cannot be written, and why, for people.
     pub unwritten: Option<String>,
     /// Its pod or process.
     pub process: Process,
-    /// What its process last said.
+    /// The last report of its process.
     pub scrape: Scrape,
     /// Its credentials.
     pub secret: Secret,
-    /// What Redis asks for, where its spec names a Secret with it.
+    /// The Secret for Redis, if its spec names one.
     pub redis_secret: Option<Secret>,
 }
 
-/// The assignment that lies where an ingest process reads it.
+/// The assignment that is stored for an ingest process.
 #[derive(Clone, Debug, Default)]
 pub enum LastAssignment {
-    /// There is none.
+    /// It does not exist.
     #[default]
     Absent,
-    /// There is one, opened and checked.
+    /// It exists, and was opened and checked.
     Readable {
         /// The document.
         assignment: Arc<Assignment>,
         /// Lower-case hex SHA-256 of its JSON.
         sha256: String,
     },
-    /// There is one that cannot be opened.
+    /// It exists, but cannot be opened.
     Unreadable {
         /// Why, for people.
         why: String,
     },
 }
 
-/// A pod, or the child process that stands for one.
+/// A pod, or the child process that replaces it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Process {
-    /// Nothing was seen yet.
+    /// Not known yet.
     #[default]
     Unknown,
     /// It does not exist.
@@ -204,19 +205,20 @@ pub enum Process {
     },
 }
 
-/// What came of asking a process for its report. Both empty: it was not asked yet.
+/// The result of requesting the report of a process. Both empty: not requested yet.
 #[derive(Clone, Debug, Default)]
 pub struct Scrape {
     /// The newest report of this account's process.
     pub report: Option<Arc<Report>>,
-    /// When it came.
+    /// When it arrived.
     pub at: Option<Instant>,
-    /// Set from the first attempt without an answer until the next answer.
+    /// Set from the first failed attempt until the next answer.
     pub failing: Option<Failing>,
 }
 
 impl Scrape {
-    /// What is known after an attempt that ended at `now`: the report, or why there was none.
+    /// The result after an attempt that ended at `now` with a report, or with the reason why there
+    /// is none.
     #[must_use]
     pub fn after(self, result: Result<Report, String>, now: Instant) -> Self {
         match result {
@@ -243,40 +245,40 @@ impl Scrape {
     }
 }
 
-/// Attempts without an answer, in a row.
+/// Consecutive attempts without an answer.
 #[derive(Clone, Debug)]
 pub struct Failing {
-    /// When the first was made.
+    /// When the first attempt was made.
     pub since: Instant,
-    /// How many.
+    /// The number of attempts.
     pub attempts: u32,
-    /// Why the last failed, for people.
+    /// Why the last attempt failed, for people.
     pub why: String,
 }
 
-/// What is known of the Secret with an account's credentials; never what it holds.
+/// What is known of the Secret with an account's credentials; never its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Secret {
-    /// It was not looked at yet: whose key it holds will be known in a moment.
+    /// It has not been read yet: its API key will be known in a moment.
     #[default]
     Unknown,
-    /// It may not or cannot be looked at.
+    /// It may not or cannot be read.
     Unreadable,
     /// It does not exist.
     Missing,
     /// It exists.
     Present {
-        /// Changes when the Secret does.
+        /// A version that changes with the Secret.
         version: String,
-        /// Tells its API key from others, where it has one that may be read.
+        /// Fingerprint of its API key, if it has one that may be read.
         key: Option<KeyFingerprint>,
-        /// Names of its keys, for who mistyped one: those that mean something first, and few.
+        /// Some names of its keys, to show a mistyped one; keys with a meaning come first.
         names: Vec<String>,
     },
 }
 
 impl Secret {
-    /// The names of keys that are kept, of all that a Secret has.
+    /// Selects the names to keep from all keys of a Secret.
     #[must_use]
     pub fn key_names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
         const MOST: usize = 8;

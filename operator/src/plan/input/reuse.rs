@@ -1,6 +1,6 @@
-//! Results of one pass that the next takes as they are, where what they rest on has not changed.
+//! Results of one pass that the next pass reuses while their inputs are unchanged.
 //!
-//! Must not know what they mean.
+//! Must not know the meaning of a result.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::observed::Key;
 
-/// What a result rests on: values by their hash, shared data by its address. The data is kept, so
-/// that nothing else can have its address.
+/// The inputs of a result: values by their hash, shared data by its address. The data is kept
+/// alive, so that nothing else can get its address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Basis {
     hasher: DefaultHasher,
@@ -22,13 +22,13 @@ pub(crate) struct Basis {
 pub(crate) struct Kept<T>(BTreeMap<Key, (Basis, T)>);
 
 impl Basis {
-    /// It rests on this value.
+    /// Adds a value to the inputs.
     pub(crate) fn value(mut self, value: impl Hash) -> Self {
         value.hash(&mut self.hasher);
         self
     }
 
-    /// It rests on this very data.
+    /// Adds this shared data to the inputs.
     pub(crate) fn shared<T: Any + Send + Sync>(mut self, data: &Arc<T>) -> Self {
         self.shared.push(Arc::<T>::clone(data));
         self.value(Arc::as_ptr(data).addr())
@@ -36,25 +36,25 @@ impl Basis {
 }
 
 impl<T> Kept<T> {
-    /// The result for `key`, if it rests on this.
+    /// The result for `key`, if it has these inputs.
     pub(crate) fn get(&self, key: &Key, basis: &Basis) -> Option<&T> {
         let (known, result) = self.0.get(key)?;
         (known.hasher.finish() == basis.hasher.finish()).then_some(result)
     }
 
-    /// The last result for `key`, whatever it rests on.
+    /// The last result for `key`, whatever its inputs.
     pub(crate) fn last(&self, key: &Key) -> Option<&T> {
         self.0.get(key).map(|(_, result)| result)
     }
 
-    /// Keeps a result.
+    /// Stores a result.
     pub(crate) fn put(&mut self, key: &Key, basis: Basis, result: T) {
         self.0.insert(key.clone(), (basis, result));
     }
 }
 
 impl<T: Clone> Kept<T> {
-    /// The result that `before` has for `key`, or that of `compute`.
+    /// The result for `key` in `before`, or else that of `compute`.
     pub(crate) fn again(
         &mut self,
         before: &Self,
@@ -77,7 +77,7 @@ impl<T> Default for Kept<T> {
 
 #[cfg(test)]
 impl<T> Kept<Arc<T>> {
-    /// How many results are those of `other` too.
+    /// How many results are shared with `other`.
     pub(crate) fn shared_with(&self, other: &Self) -> usize {
         let same = |(key, (_, result)): &(&Key, &(Basis, Arc<T>))| {
             let other = other.last(key);

@@ -1,6 +1,6 @@
 //! A set with what is known of it.
 //!
-//! Owns which accounts match it. Must not say which of them it may use.
+//! Owns which accounts match it. Must not decide which of them it may use.
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ pub(crate) struct SetInput<'a> {
     pub(crate) observed: &'a ObservedSet,
     pub(crate) remembered: Option<&'a SetMemory>,
     pub(crate) spec: Result<Set<'a>, Unreadable>,
-    /// The accounts it asks for, ascending.
+    /// The accounts that match it, ascending.
     pub(crate) matched: Vec<AccountIx>,
 }
 
@@ -47,7 +47,8 @@ impl<'a> SetInput<'a> {
         (meta.created, &meta.key, &meta.uid)
     }
 
-    /// Finds the accounts it asks for, whether it may use them or not. `accounts` are ordered by key.
+    /// Finds the accounts that match it, whether it may use them or not. `accounts` are ordered by
+    /// key.
     pub(super) fn find_accounts(&mut self, accounts: &[AccountInput<'_>]) {
         let Ok(spec) = &self.spec else { return };
         let namespace = self.namespace();

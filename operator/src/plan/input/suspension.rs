@@ -1,9 +1,7 @@
-//! Accounts that could stream and must not: paused, being deleted, or with the API key of an older
-//! one.
+//! Accounts that must not stream: paused, being deleted, or with the API key of an older account.
 //!
-//! Pure. Only what is known suspends an account: a key that was not looked at is no duplicate. Nor
-//! is it another until it was: who may turn out to be a duplicate is named by
-//! [`possible_duplicates`].
+//! Pure. Only what is known suspends an account: a key that has not been read is not a duplicate.
+//! It may still turn out to be one: [`possible_duplicates`] names such accounts.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +9,8 @@ use super::account::{AccountInput, live_sockets};
 use super::eligibility::Suspension;
 use super::observed::{Key, KeyFingerprint, Process, Secret};
 
-/// Suspends those that must stream nothing, and notes who may have the key of an older one.
+/// Suspends accounts that must stream nothing, and marks those that may have the key of an older
+/// one.
 pub(super) fn check(accounts: &mut [AccountInput<'_>]) {
     let suspensions = suspensions(accounts);
     let rivals = possible_duplicates(accounts);
@@ -25,7 +24,7 @@ pub(super) fn check(accounts: &mut [AccountInput<'_>]) {
     }
 }
 
-/// What each account is suspended for, in the order of `accounts`.
+/// The suspension of each account, in the order of `accounts`.
 fn suspensions(accounts: &[AccountInput<'_>]) -> Vec<Option<Suspension>> {
     let owners = owners(accounts);
     accounts
@@ -45,15 +44,15 @@ fn suspensions(accounts: &[AccountInput<'_>]) -> Vec<Option<Suspension>> {
         .collect()
 }
 
-/// Who is the oldest by endpoint and key, of those that are not paused. One that is being deleted
-/// has its key as long as its sockets are open.
+/// The oldest account by endpoint and key, of those that are not paused. An account that is being
+/// deleted keeps its key as long as its sockets are open.
 type Owners<'a> = BTreeMap<(&'a str, KeyFingerprint), (jiff::Timestamp, Key, String)>;
 
 fn owners<'a>(accounts: &'a [AccountInput<'_>]) -> Owners<'a> {
     let mut owners = Owners::new();
     for account in accounts {
         let paused = account.spec.as_ref().is_ok_and(|spec| spec.paused);
-        // A process that nobody hears may have them open.
+        // A process that cannot be reached may have them open.
         let closed = || {
             let said = account
                 .report()
@@ -74,8 +73,8 @@ fn owners<'a>(accounts: &'a [AccountInput<'_>]) -> Owners<'a> {
     owners
 }
 
-/// For each account the older one of its endpoint whose key will be known in a moment: until then
-/// nobody can tell whether it has the same.
+/// For each account the older account of its endpoint whose key will be known in a moment: until
+/// then it is not known whether both have the same key.
 fn possible_duplicates<'a>(accounts: &[AccountInput<'a>]) -> Vec<Option<&'a str>> {
     let waits = |account: &AccountInput<'_>| {
         account.observed.secret == Secret::Unknown && account.api_key().is_none()
@@ -102,11 +101,11 @@ fn possible_duplicates<'a>(accounts: &[AccountInput<'a>]) -> Vec<Option<&'a str>
     accounts.iter().map(rival).collect()
 }
 
-/// Whom Kite takes the account for: a simulator elsewhere may know the same key.
+/// How Kite identifies the account: another endpoint, such as a simulator, may have the same key.
 fn identity<'a>(account: &'a AccountInput<'_>) -> Option<(&'a str, KeyFingerprint)> {
     match (&account.spec, account.base) {
         (Ok(spec), _) => Some((&spec.websocket, account.api_key()?)),
-        // It goes on with the key it had: which Secret it names can no longer be read.
+        // It keeps the key that it had, because the name of its Secret can no longer be read.
         (Err(_), Some(base)) => Some((&base.websocket, account.remembered?.key?)),
         (Err(_), None) => None,
     }

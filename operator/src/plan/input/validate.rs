@@ -1,7 +1,7 @@
-//! From what a user wrote to what the planner can rely on, once.
+//! Checks what a user wrote, once, and returns what the planner relies on.
 //!
-//! Owns defaults and every check; what has passed here needs none again. Messages name the field and
-//! never repeat a URL, which may hold a password where none belongs.
+//! Owns defaults and every check; nothing is checked again later. Messages name the field and never
+//! repeat a URL, which may hold a password by mistake.
 
 mod redis;
 
@@ -28,20 +28,20 @@ pub(crate) struct Account {
     pub(crate) websocket: String,
     /// REST origin, without a slash at its end.
     pub(crate) api: String,
-    /// Whether its ticks are marked as not real.
+    /// Whether its ticks are marked as mock.
     pub(crate) mock: bool,
     /// Whether it must stream nothing.
     pub(crate) paused: bool,
     /// Whether updates of its orders are published.
     pub(crate) order_updates: bool,
-    /// Where its ticks go.
+    /// The Redis to which its ticks are published.
     pub(crate) redis_url: String,
-    /// What its process is made of.
+    /// The settings of its process.
     pub(crate) workload: Workload,
 }
 
 impl Account {
-    /// The tokens that fit at most.
+    /// The maximum number of tokens.
     pub(crate) fn capacity(&self) -> usize {
         usize::from(self.connections) * usize::from(self.tokens_per_connection)
     }
@@ -54,15 +54,15 @@ pub(crate) struct Set<'a> {
     pub(crate) source: &'a Arc<InstrumentSetSpec>,
     /// How much to stream.
     pub(crate) mode: Mode,
-    /// Whether its ticks carry the order book: only full mode has one.
+    /// Whether its ticks carry the order book, which only full mode has.
     pub(crate) depth: bool,
-    /// What is kept in Redis beside the messages.
+    /// What is stored in Redis beside the messages.
     pub(crate) keep: Persistence,
-    /// What its channels are called.
+    /// The names of its channels.
     pub(crate) naming: ChannelNaming<'a>,
     /// Which accounts it may use.
     pub(crate) accounts: Choice<'a>,
-    /// How old its newest tick may be.
+    /// The maximum age of its newest tick.
     pub(crate) stale_after: Duration,
     /// Whether it must stream nothing.
     pub(crate) paused: bool,
@@ -81,7 +81,7 @@ impl Set<'_> {
     }
 }
 
-/// One way of saying which instruments a set selects.
+/// One form of selecting instruments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Selector<'a> {
     /// By token.
@@ -93,33 +93,33 @@ pub(crate) enum Selector<'a> {
 /// Which accounts of its namespace a set may use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Choice<'a> {
-    /// The one of this name.
+    /// The account with this name.
     Named(&'a str),
-    /// Those with fitting labels.
+    /// The accounts with matching labels.
     Labelled(&'a AccountSelector),
-    /// All.
+    /// All accounts of the namespace.
     Any,
 }
 
-/// What a set says of its channels.
+/// How a set names its channels.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ChannelNaming<'a> {
-    /// What they start with.
+    /// Their prefix.
     pub(crate) prefix: Option<&'a str>,
-    /// Whether futures are among the options.
+    /// Whether futures are published on the channel of the options.
     pub(crate) futures_with_options: bool,
 }
 
-/// What an account's process is made of; everything else reaches it in the assignment.
+/// The settings of an account's process; everything else reaches it in the assignment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
     /// The Secret with its credentials.
     pub secret: String,
-    /// The Secret with what Redis asks for, where the account names one.
+    /// The Secret for Redis, if the account names one.
     pub redis_secret: Option<String>,
-    /// The image, where the account chooses one.
+    /// The image, if the account sets one.
     pub image: Option<String>,
-    /// Requests and limits, where the account chooses them.
+    /// Requests and limits, if the account sets them.
     pub resources: Option<Resources>,
 }
 
@@ -132,19 +132,19 @@ pub(crate) fn account(
     if !(1..=kite::limits::CONNECTIONS_PER_API_KEY).contains(&spec.connections) {
         return Err(unreadable(
             "spec.connections",
-            "must be 1 to 3: Kite allows no more for one API key",
+            "must be from 1 to 3, Kite's limit per API key",
         ));
     }
     if !(1..=kite::limits::TOKENS_PER_CONNECTION).contains(&spec.tokens_per_connection) {
         return Err(unreadable(
             "spec.tokensPerConnection",
-            "must be 1 to 3000: Kite allows no more",
+            "must be from 1 to 3000, Kite's limit per connection",
         ));
     }
     if spec.credentials_secret_ref.name.is_empty() {
         return Err(unreadable(
             "spec.credentialsSecretRef.name",
-            "is empty: name the Secret with the API key",
+            "must not be empty: name the Secret that holds the API key",
         ));
     }
     let websocket = origin(
@@ -184,7 +184,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
         (Some(_), Some(_)) => {
             return Err(unreadable(
                 "spec.accountSelector",
-                "excludes spec.accountRef: keep one of them",
+                "must not be set together with spec.accountRef: keep one of them",
             ));
         }
         (Some(named), None) => Choice::Named(&named.name),
@@ -224,7 +224,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
     })
 }
 
-/// A stream without a length of its own holds about this much.
+/// The length of a stream that sets none, in seconds.
 const STREAM_SECONDS: u32 = 60;
 
 fn keep(publish: &Publish) -> Result<Persistence, Unreadable> {

@@ -1,4 +1,4 @@
-//! Redis channels and who may be on them: what an older set has settled stands.
+//! Redis channels and which sets may publish on them: older sets have precedence.
 //!
 //! Owns the numbers of channels and of Redis servers. Must not choose accounts.
 
@@ -11,23 +11,22 @@ use crate::plan::ids::{AccountIx, ChannelId, TargetId};
 use crate::plan::input::AccountInput;
 use crate::plan::selection::{ChannelRoute, Resolved, RoutedInstrument, Slug};
 
-/// What is on which channel of which Redis.
+/// The use of the channels of each Redis.
 #[derive(Debug, Default)]
 pub(crate) struct ChannelRegister {
     channels: FxHashMap<String, ChannelId>,
     targets: HashMap<String, TargetId>,
-    /// Whether a channel carries ticks that are not real.
+    /// Whether a channel carries mock ticks.
     mock: FxHashMap<(TargetId, ChannelId), bool>,
-    /// The underlying behind a slug.
+    /// The underlying of a slug.
     slugs: FxHashMap<(TargetId, String), String>,
 }
 
-/// The channels of one set, by the position of a route: nothing where an older set keeps
-/// it from one.
+/// The channels of one set, by the position of a route: `None` where an older set excludes it.
 #[derive(Debug, Default)]
 pub(crate) struct SetChannels {
     ids: Vec<Option<ChannelId>>,
-    /// Why it cannot have the first that it cannot have, for people.
+    /// Why the first excluded channel is not available, for people.
     pub(super) clash: Option<String>,
 }
 
@@ -39,7 +38,7 @@ impl SetChannels {
 }
 
 impl ChannelRegister {
-    /// With the channels of rows that stay, before any set asks for them.
+    /// Starts with the channels of rows that stay, before the sets take theirs.
     pub(super) fn of(accounts: &[&RetainedAccount<'_>]) -> Self {
         let mut register = Self::default();
         for account in accounts {
@@ -58,8 +57,8 @@ impl ChannelRegister {
         id
     }
 
-    /// The number of the Redis that an account's ticks go to, once the plan is carried out; nothing
-    /// where that cannot be told.
+    /// The number of the Redis to which an account publishes once the plan is applied; `None` if
+    /// that is not known.
     pub(super) fn target(&mut self, account: &AccountInput<'_>) -> Option<TargetId> {
         Some(self.target_of(redis_url(account)?))
     }
@@ -93,8 +92,8 @@ impl ChannelRegister {
         }
     }
 
-    /// The channels that a set may publish on, with any of the accounts that it may use. Sets ask in
-    /// the order of their age.
+    /// The channels that a set may publish on, with any of the accounts that it may use. To be
+    /// called for sets in the order of their age.
     pub(super) fn ask(
         &mut self,
         resolved: &Resolved,
@@ -123,8 +122,8 @@ impl ChannelRegister {
         found
     }
 
-    /// Takes a channel for a set at all of its targets, or at none: what an older set keeps it from at
-    /// one must not keep a younger set from it at another.
+    /// Takes a channel for a set at all of its targets, or at none: an older set that excludes it
+    /// at one target must not make it exclude a younger set at another.
     fn precedence(
         &mut self,
         route: &ChannelRoute,
@@ -142,7 +141,7 @@ impl ChannelRegister {
                 .is_some_and(|it| *it != mock)
             {
                 return Err(format!(
-                    "{} carries {} ticks of an older set: set another publish.channelPrefix or redis.url",
+                    "channel {} already carries {} ticks of an older set: set another publish.channelPrefix or redis.url",
                     route.channel,
                     if mock { "real" } else { "mock" }
                 ));
@@ -165,19 +164,19 @@ impl ChannelRegister {
         } = slug;
         if slug.is_empty() {
             return Err(format!(
-                "{symbol} has no letter or digit to name a channel: set publish.channelPrefix"
+                "{symbol} has no letter or digit to make a channel name of: set publish.channelPrefix"
             ));
         }
         match self.slugs.get(&(target, slug.clone())) {
             Some(first) if first != symbol => Err(format!(
-                "{symbol} and {first} would both be on ticker:{slug}: set publish.channelPrefix"
+                "{symbol} and {first} would share the channel prefix ticker:{slug}: set publish.channelPrefix"
             )),
             Some(_) | None => Ok(()),
         }
     }
 }
 
-/// The Redis that an account's ticks go to once the plan is carried out, where that can be told.
+/// The Redis to which an account publishes once the plan is applied, if that is known.
 pub(super) fn redis_url<'w>(account: &'w AccountInput<'_>) -> Option<&'w str> {
     match (&account.spec, account.base) {
         (Ok(spec), Some(_)) if !account.eligibility.is_frozen() => Some(&spec.redis_url),

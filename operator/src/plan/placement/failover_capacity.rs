@@ -1,17 +1,17 @@
-//! What would be lost with an account: shown before it happens.
+//! How many instruments would have no account if one account failed.
 
 use crate::plan::input::AccountInput;
 
-/// An account and what it has.
+/// An account and its load.
 pub(crate) struct Taken<'a> {
     pub(crate) account: &'a AccountInput<'a>,
     /// Instruments in all.
     pub(crate) instruments: usize,
-    /// Those of them of sets that may use no other account.
+    /// Those of sets that may use no other account.
     pub(crate) tied: usize,
 }
 
-/// For each account, how many of its instruments would find no room on another one.
+/// For each account, how many of its instruments would have no room on other accounts.
 pub(crate) fn stranded(accounts: &[Taken<'_>]) -> Vec<usize> {
     let lost = |(at, lost): (usize, &Taken<'_>)| {
         let others = accounts
@@ -38,7 +38,7 @@ impl Taken<'_> {
     }
 }
 
-/// Whether one account can stand in for the other.
+/// Whether one account can replace the other.
 fn alike(one: &AccountInput<'_>, other: &AccountInput<'_>) -> bool {
     let (Ok(a), Ok(b)) = (&one.spec, &other.spec) else {
         return false;

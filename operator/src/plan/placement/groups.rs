@@ -1,7 +1,7 @@
 //! Accounts that have to be placed together, because a set may use several of them or because they
-//! publish on one Redis; what has nothing to do with each other is placed apart.
+//! publish to one Redis; independent accounts are placed separately.
 //!
-//! Owns when an earlier placement still counts. Must not choose places.
+//! Owns when an earlier placement can be reused. Must not choose accounts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::plan::input::SetInput;
 use crate::plan::input::{Basis, Kept};
 use crate::plan::selection::{Request, RequestedSet};
 
-/// A set, what it asks for and what became of that.
+/// A set, its request and its placement.
 pub(crate) struct PlacedSet<'a> {
     pub(crate) set: SetInput<'a>,
     pub(crate) request: Request,
     pub(crate) placement: Arc<SetPlacement>,
 }
 
-/// Places what every set asks for; groups in which nothing changed stay as they are. With it comes
-/// for each account how many of its instruments belong to sets that may use no other.
+/// Places the instruments of every set; groups in which nothing changed keep their placement. Also
+/// returns for each account how many of its instruments belong to sets that may use no other.
 pub(crate) fn place<'a>(
     accounts: &[RetainedAccount<'_>],
     sets: Vec<RequestedSet<'a>>,
@@ -60,7 +60,7 @@ pub(crate) fn place<'a>(
     (placed.collect(), tied)
 }
 
-/// Everything that decides where the instruments of a group are.
+/// Everything that the placement of a group depends on.
 fn basis(group: &Group, accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'_>]) -> Basis {
     let mut basis = Basis::default();
     for at in &group.accounts {
@@ -81,7 +81,7 @@ fn basis(group: &Group, accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'
     basis
 }
 
-/// The groups, each with the sets of it that are resolved.
+/// The groups, each with its resolved sets.
 fn groups(accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'_>]) -> Vec<Group> {
     let mut group_of: Vec<usize> = (0..accounts.len()).collect();
     let mut by_namespace: HashMap<&str, usize> = HashMap::new();

@@ -1,6 +1,6 @@
-//! Rows that stay although nobody can ask for them now.
+//! Rows that stay although their set cannot be resolved now.
 //!
-//! Owns which they are. Must not choose places.
+//! Owns which rows these are. Must not choose accounts.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use contract::{Assignment, Row};
 use crate::plan::input::{AccountInput, SetInput, Table};
 use crate::plan::selection::Request;
 
-/// An account and what it keeps whatever is asked for.
+/// An account and the rows that it keeps whatever the sets select.
 pub(crate) struct RetainedAccount<'a> {
     pub(crate) account: AccountInput<'a>,
-    /// Positions of rows of its base.
+    /// Positions of the rows in its base.
     pub(crate) rows: Vec<usize>,
 }
 
-/// Sets that cannot be asked and keep what they have, by namespace and name.
+/// Sets that cannot be resolved and keep their instruments, by namespace and name.
 pub(crate) struct HeldOverSets<'s>(HashSet<(&'s str, &'s str)>);
 
 impl<'s> HeldOverSets<'s> {
-    /// Those of `sets`.
+    /// Finds them among `sets`.
     pub(crate) fn of<'a: 's>(sets: impl Iterator<Item = (&'s SetInput<'a>, &'s Request)>) -> Self {
         let held = sets.filter(|(_, request)| request.holds_over());
         Self(held.map(|(set, _)| (set.namespace(), set.name())).collect())
     }
 
-    /// Whether the set of this name keeps what it has.
+    /// Whether the set of this name keeps its instruments.
     pub(crate) fn contains(&self, namespace: &str, name: &str) -> bool {
         self.0.contains(&(namespace, name))
     }
@@ -78,8 +78,8 @@ fn room(account: &AccountInput<'_>, base: &Assignment) -> usize {
     }
 }
 
-/// Whether the account still dials what its rows were looked up for: rows of the real market have no
-/// business on a simulator, nor its ticks on their channels.
+/// Whether the account still uses the endpoint for which its rows were looked up: instruments of
+/// the real market must not stream from a simulator, nor its ticks go to their channels.
 fn is_same_market(account: &AccountInput<'_>, base: &Assignment) -> bool {
     account
         .spec
@@ -87,8 +87,8 @@ fn is_same_market(account: &AccountInput<'_>, base: &Assignment) -> bool {
         .is_ok_and(|spec| (&spec.websocket, spec.mock) == (&base.websocket, base.account.mock))
 }
 
-/// Whether Kite still means the same instrument by the row's token, as far as is known: tokens are
-/// given to other instruments over time.
+/// Whether the row's token still means the same instrument, as far as is known: Kite gives tokens
+/// to other instruments over time.
 fn is_current(account: &AccountInput<'_>, row: &Row) -> bool {
     let (Some(Table::Loaded(table)), None) = (account.table, &account.suspect_list) else {
         return true;

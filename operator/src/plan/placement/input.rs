@@ -1,6 +1,6 @@
-//! From requests to places: makes the numbers that the solver works on and reads its answer.
+//! Turns requests into the numbers that the solver works on, and reads its answer.
 //!
-//! Must not choose places.
+//! Must not choose accounts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,18 +24,18 @@ pub(super) struct Group {
     pub(super) sets: Vec<SetIx>,
 }
 
-/// Where everything of a group is.
+/// The placement of a group.
 #[derive(Debug)]
 pub(crate) struct GroupPlacement {
     /// By set of the group, with its key.
     pub(super) sets: Vec<(Key, Arc<SetPlacement>)>,
-    /// By account of the group: how many tokens of sets that may use no other it has.
+    /// By account of the group: how many of its tokens belong to sets that may use no other.
     pub(super) tied: Vec<usize>,
 }
 
 impl GroupPlacement {
-    /// Takes from an earlier placement the sets that are as they were: who rests on one of them has
-    /// nothing to do.
+    /// Reuses the unchanged sets of an earlier placement, so that results that depend on them stay
+    /// valid.
     pub(super) fn share(&mut self, before: &Self) {
         let before: HashMap<&Key, &Arc<SetPlacement>> =
             before.sets.iter().map(|(key, set)| (key, set)).collect();
@@ -49,29 +49,29 @@ impl GroupPlacement {
     }
 }
 
-/// What became of a set's instruments.
+/// The placement of a set's instruments.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SetPlacement {
-    /// Its instruments, but for those that an older set keeps from their channel.
+    /// Its instruments, except those that an older set excludes from their channel.
     pub(crate) instruments: Vec<PlacedInstrument>,
-    /// How many these are, whoever streams them, and why the first of them is, for people.
+    /// The number of excluded instruments, and why the first one is excluded, for people.
     pub(crate) clashes: (u32, Option<String>),
-    /// How many find no room.
+    /// How many instruments find no room.
     pub(crate) waiting: u32,
-    /// How many another account publishes for an older set, and the first of them.
+    /// How many instruments another account publishes for an older set, and the first of them.
     pub(crate) conflicts: (u32, Option<RowIx>),
-    /// The accounts that have some of them, ascending.
+    /// The accounts that stream some of them, ascending.
     pub(crate) accounts: Vec<AccountIx>,
 }
 
-/// An instrument of a set and where it is.
+/// An instrument of a set and its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlacedInstrument {
     pub(crate) instrument: RoutedInstrument,
     pub(crate) outcome: Outcome,
 }
 
-/// Places what every set of a group asks for; all of them are resolved.
+/// Places the instruments of the sets of a group, all of which are resolved.
 pub(super) fn place_group(
     group: &Group,
     accounts: &[RetainedAccount<'_>],
@@ -152,7 +152,7 @@ fn request(resolved: &Resolved, allowed: Vec<AccountIx>, channels: &SetChannels)
     }
 }
 
-/// What became of a set, with `accounts` of the group by their positions among all.
+/// The placement of a set; `accounts` are those of the group, by their positions among all.
 fn placement(
     it: &RequestedSet<'_>,
     channels: SetChannels,

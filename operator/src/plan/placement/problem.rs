@@ -1,4 +1,4 @@
-//! What is to be placed, as numbers, and what becomes of it.
+//! The placement problem and its result, as numbers.
 //!
 //! Must not decide anything.
 
@@ -9,37 +9,37 @@ use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId};
 /// An account, by [`AccountIx`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AccountSlot {
-    /// Tokens that fit at most.
+    /// The maximum number of tokens.
     pub(crate) capacity: usize,
-    /// The Redis its ticks go to, where that can be told.
+    /// The Redis to which it publishes, if that is known.
     pub(crate) target: Option<TargetId>,
-    /// Nothing may come or go.
+    /// Whether its tokens must stay as they are.
     pub(crate) frozen: bool,
-    /// What it streams so far, ascending by token.
+    /// Its current tokens, ascending.
     pub(crate) current: Vec<Current>,
 }
 
-/// A token that an account streams so far.
+/// A current token of an account.
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     /// The token.
     pub(crate) token: Token,
-    /// The sets it is streamed for.
+    /// The sets for which it streams.
     pub(crate) sets: Vec<SetIx>,
-    /// The channels it is published on, where it stays whatever is asked for.
+    /// Its channels, if it stays whatever the sets select.
     pub(crate) fixed: Option<Vec<ChannelId>>,
 }
 
-/// What a set asks for, by [`SetIx`]: the order of precedence.
+/// The request of a set, by [`SetIx`]: the order of precedence.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SetRequest {
     /// The accounts it may use, ascending.
     pub(crate) allowed: Vec<AccountIx>,
-    /// What it wants, each token once.
+    /// The items that it requests, each token once.
     pub(crate) items: Vec<Item>,
 }
 
-/// A token and where its ticks go.
+/// A token and its channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Item {
     /// The token.
@@ -48,7 +48,7 @@ pub(crate) struct Item {
     pub(crate) channel: ChannelId,
 }
 
-/// What became of an item.
+/// The result for an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// This account streams it.
@@ -62,11 +62,11 @@ pub(crate) enum Outcome {
 /// Why an account streams an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// It streamed it for this set before.
+    /// It already streams the token for this set.
     Kept,
-    /// It streams the token anyway.
+    /// It already streams the token for another set.
     Shared,
-    /// It had room, and most of the set or the best fit for it.
+    /// It had room, and either most of the set or the best fit.
     Room,
 }
 
@@ -84,7 +84,7 @@ impl AccountSlot {
             .is_some_and(|current| current.sets.contains(&set))
     }
 
-    /// With only what stays whatever is asked for.
+    /// With only the tokens that stay whatever the sets select.
     pub(super) fn without_sets(&self) -> Self {
         if self.frozen {
             return self.clone();

@@ -1,8 +1,8 @@
 //! Which account streams which token.
 //!
 //! Owns capacity, stickiness and the rule of one publisher. Knows accounts, sets and channels only
-//! as numbers. A token that is placed stays where it is as long as it may; what is new goes where
-//! its set already is, then where it fits best; what finds no room waits.
+//! as numbers. A placed token stays on its account as long as it may; a new one goes to an account
+//! of its set, else to the one where it fits best; a token without room waits.
 
 use kite::Token;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -10,8 +10,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::problem::{AccountSlot, Current, Item, Outcome, Reason, SetRequest};
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId};
 
-/// Runs until nothing that was given up could serve somebody who waits; each round only follows
-/// from a conflict, so more than two are hardly ever needed.
+/// The maximum number of rounds. A further round is needed only if a conflict freed a place that a
+/// waiting item could use, so more than two are hardly ever needed.
 const ROUNDS: usize = 8;
 
 /// Decides for every item of every set, in their order.
@@ -33,7 +33,7 @@ pub(crate) fn place(slots: &[AccountSlot], requests: &[SetRequest]) -> Vec<Vec<O
     outcomes
 }
 
-/// What an earlier round placed stays for its reason: to a later one it was there already.
+/// Keeps the reasons of an earlier round: in a later round its tokens count as already placed.
 fn keep_reasons(before: &[Vec<Outcome>], outcomes: &mut [Vec<Outcome>]) {
     for (before, outcome) in before.iter().flatten().zip(outcomes.iter_mut().flatten()) {
         if let (Outcome::Placed(was, _), Outcome::Placed(is, Reason::Kept)) = (before, &*outcome)
@@ -44,7 +44,7 @@ fn keep_reasons(before: &[Vec<Outcome>], outcomes: &mut [Vec<Outcome>]) {
     }
 }
 
-/// The accounts as they are once `outcomes` is carried out.
+/// The accounts after `outcomes` is applied.
 fn settled(
     slots: &[AccountSlot],
     requests: &[SetRequest],
@@ -79,15 +79,15 @@ fn settled(
 
 struct Round<'a> {
     slots: &'a [AccountSlot],
-    /// Places per account that neither are taken nor will be by a token that stays.
+    /// Free places per account, without those reserved for tokens that stay.
     free: Vec<usize>,
-    /// Tokens that stay where they are, until their set has its turn.
+    /// Reserved tokens: they stay where they are until their set is placed.
     reserved: FxHashSet<(AccountIx, Token)>,
-    /// Where each token was before, ascending.
+    /// The earlier account of each token, ascending.
     before: Vec<(Token, AccountIx)>,
-    /// Where each token is placed so far.
+    /// The account of each token placed so far.
     holders: FxHashMap<Token, Vec<AccountIx>>,
-    /// Who publishes, by Redis, channel and token.
+    /// The publishing account, by Redis, channel and token.
     claims: FxHashMap<(Option<TargetId>, ChannelId, Token), AccountIx>,
 }
 
@@ -115,7 +115,7 @@ impl<'a> Round<'a> {
         round
     }
 
-    /// Takes the places and channels of what stays whatever is asked for.
+    /// Takes the places and channels of tokens that stay whatever the sets select.
     fn fix(&mut self) {
         for (at, slot) in self.slots.iter().enumerate() {
             let account = AccountIx::new(at);
@@ -134,8 +134,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Keeps the places of what a set has already, as long as they last: the first sets have
-    /// precedence where an account became smaller.
+    /// Reserves the places of tokens that a set has already, while there is room: older sets have
+    /// precedence if an account became smaller.
     fn reserve(&mut self, set: SetIx, request: &SetRequest) {
         for item in &request.items {
             let mut allowed = self
@@ -158,7 +158,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The outcomes, and whether a place that was kept has become free after all.
+    /// The outcomes, and whether a reserved place has become free after all.
     fn run(mut self, requests: &[SetRequest]) -> (Vec<Vec<Outcome>>, bool) {
         let outcomes = requests
             .iter()
@@ -184,8 +184,8 @@ impl<'a> Round<'a> {
         outcomes
     }
 
-    /// An account that streams the token already and may do so for this set: the one that did, then
-    /// one decided on in this round, then one that will keep the token.
+    /// An account that streams the token and may do so for this set: first the one that already
+    /// does, then one chosen in this round, then one for which the token is reserved.
     fn present(
         &self,
         set: SetIx,
@@ -216,7 +216,7 @@ impl<'a> Round<'a> {
             .find(may_publish)
     }
 
-    /// Places what is new: with the rest of its set, else where it fits best.
+    /// Places new tokens: with the rest of their set, else where they fit best.
     fn spread(&mut self, request: &SetRequest, mut fresh: Vec<usize>, outcomes: &mut [Outcome]) {
         let mut open = request.allowed.clone();
         while !fresh.is_empty() {
@@ -240,7 +240,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The account with most of the set; else the fullest into which all of `needed` goes; else the
+    /// The account with most of the set; else the fullest one that has room for `needed`; else the
     /// one with most room.
     fn best(&self, open: &[AccountIx], outcomes: &[Outcome], needed: usize) -> Option<AccountIx> {
         let mut shares: FxHashMap<AccountIx, usize> = FxHashMap::default();
@@ -261,7 +261,7 @@ impl<'a> Round<'a> {
         })
     }
 
-    /// Why an item has no place.
+    /// Why an item is waiting.
     fn refusal(&self, request: &SetRequest, item: &Item) -> Outcome {
         let published = |account: &AccountIx| self.claim(*account, item).is_some();
         if !request.allowed.is_empty() && request.allowed.iter().all(published) {
@@ -285,7 +285,7 @@ impl<'a> Round<'a> {
         );
     }
 
-    /// Who publishes the item in the account's Redis.
+    /// Which account publishes the item to this account's Redis.
     fn claim(&self, account: AccountIx, item: &Item) -> Option<AccountIx> {
         self.claims
             .get(&(self.slot(account).target, item.channel, item.token))

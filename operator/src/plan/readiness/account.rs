@@ -1,6 +1,6 @@
-//! The rules for an account: the first that fits decides.
+//! The rules for an account: the first rule that applies decides.
 //!
-//! Owns their order, and when a process counts as answering.
+//! Owns their order, and when a process counts as not answering.
 
 use std::time::Instant;
 
@@ -24,25 +24,25 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) secret: &'a Secret,
     pub(crate) process: &'a Process,
     pub(crate) scrape: &'a Scrape,
-    /// The report, if it speaks of this account.
+    /// The report, if it is about this account.
     pub(crate) report: Option<&'a Report>,
-    /// Instruments it should stream; `None` where nobody knows.
+    /// Instruments that it should stream; `None` if that is not known.
     pub(crate) assigned: Option<usize>,
-    /// Sockets that these need.
+    /// Sockets that are needed for them.
     pub(crate) needed: u32,
-    /// Whether the process is told of changed files at once.
+    /// Whether the pod is annotated when its files change.
     pub(crate) poked: bool,
     /// The Secret for Redis and its name, if its spec names one.
     pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
-    /// What of it cannot be written, and why.
+    /// Which of its objects cannot be written, and why.
     pub(crate) unwritten: Option<&'a str>,
 }
 
-/// What an account's message adds where pods are left to find changes themselves.
+/// What an account's message adds if pods are not annotated.
 const SLOW_PATH: &str =
-    "changes reach the pod with its kubelet's next sync, in about a minute (poke.enabled is false)";
+    "changes arrive in about a minute, with the kubelet's next sync, because poke.enabled is false";
 
-/// Whether the process answers, as far as one bad attempt may be believed.
+/// Whether the process answers; a single failed attempt does not count.
 pub(crate) fn answers(scrape: &Scrape, now: Instant) -> bool {
     let gone = scrape.failing.as_ref().is_some_and(|failing| {
         failing.attempts >= BAD_SCRAPES || now.saturating_duration_since(failing.since) >= GRACE
@@ -61,7 +61,7 @@ pub(crate) fn account(
     }
     if let Some(foreign) = account.observed.foreign.first() {
         let message = format!(
-            "{foreign} exists and belongs to somebody else: remove it, or name the account differently"
+            "{foreign} exists and was not made for this account: delete it, or give the account another name"
         );
         return Observation::Failed(Reason::NameTaken, message);
     }
@@ -76,7 +76,7 @@ pub(crate) fn account(
     flow(facts, now)
 }
 
-/// Rules about what an account that may stream and its process do.
+/// Rules for an account that may stream, and its process.
 fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
     let report = facts.report.filter(|_| answers(facts.scrape, now));
     if let Some(report) = report
@@ -104,7 +104,7 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
         };
     }
     if facts.assigned == Some(0) {
-        // Before its process has looked nobody knows whether the Secret is whole.
+        // Until its process has read the Secret, it is not known whether the Secret is complete.
         let Some(report) = report else {
             return process(facts);
         };
@@ -130,7 +130,7 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
         let message = format!("ticks do not reach Redis: {why}");
         return Observation::Failed(Reason::SecretMissing, message);
     }
-    // Without an assignment it knows neither Kite nor Redis.
+    // Without an assignment the process knows neither Kite nor Redis.
     let unassigned = obstacle::assignment(report).filter(|_| report.assignment.is_none());
     let (reason, message) = if let Some(why) = unassigned {
         (Reason::Connecting, why)
@@ -153,31 +153,31 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
     }
 }
 
-/// What is said of sockets that have to close.
+/// The message about sockets that have to close.
 fn still_open(facts: &AccountFacts<'_>, open: u32) -> String {
     let why = match facts.unwritten {
         Some(why) => format!(": {why}"),
         None if facts.poked => String::new(),
         None => format!("; {SLOW_PATH}"),
     };
-    format!("{open} sockets are still open, though nothing is assigned{why}")
+    format!("{open} sockets are still open although no instrument is assigned{why}")
 }
 
-/// What is wrong although instruments stream.
+/// Problems that exist although instruments stream.
 fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     let slow = (!facts.poked).then(|| SLOW_PATH.to_owned());
-    // It streams what it was told before.
+    // It still streams its last assignment.
     let told_before = [
         obstacle::assignment(report),
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),
     ];
-    // Sockets outlive what they were opened with.
+    // Open sockets survive a loss of their credentials.
     let kite = credentials(facts, Some(report)).map(|(_, why)| why);
     let redis = secret::missing_for_redis(facts.redis_secret);
     let opened_with = [kite, redis].into_iter().flatten();
     let opened_with =
-        opened_with.map(|why| format!("{why}: no lost connection can be opened again"));
+        opened_with.map(|why| format!("{why}: a connection that is lost now cannot be reopened"));
     let all: Vec<String> = slow
         .into_iter()
         .chain(told_before.into_iter().flatten())
@@ -209,7 +209,7 @@ pub(crate) fn credentials(
         )),
         CredentialsReport::Refused => Some((
             Reason::TokenExpired,
-            format!("Kite refused the access token (403): put today's into Secret {secret}"),
+            format!("Kite refused the access token (403): put today's token into Secret {secret}"),
         )),
         CredentialsReport::Unread | CredentialsReport::Present | CredentialsReport::Accepted => {
             None

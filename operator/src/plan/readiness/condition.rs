@@ -1,6 +1,6 @@
-//! From observations to the `Ready` condition: how long what is wrong may last before it counts.
+//! From observations to the `Ready` condition: how long a problem may last before it counts.
 //!
-//! Pure; the present is an argument.
+//! Pure; the current time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -10,38 +10,38 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::observation::Observation;
 use crate::plan::input::Now;
 
-/// How long something may be wrong before it counts as failure.
+/// How long a problem may last before it counts as a failure.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
-/// An observation in time.
+/// An observation after the grace time was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConditionOutcome {
     pub(crate) state: State,
     pub(crate) reason: Reason,
-    /// All that is said, the warning included.
+    /// The whole message, the warning included.
     pub(crate) message: String,
-    /// What is wrong although it is ready.
+    /// The warning of a ready object.
     pub(crate) warning: Option<String>,
-    /// When what is wrong counts as failure, as long as it may pass.
+    /// When the problem counts as a failure, while it may still pass.
     pub(crate) due: Option<Instant>,
 }
 
-/// What came before.
+/// The state before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct History<'a> {
     /// The last `Ready` condition.
     pub(crate) ready: Option<&'a Condition>,
-    /// The present generation of the spec.
+    /// The current generation of the spec.
     pub(crate) generation: Option<i64>,
-    /// What was wrong although it was ready.
+    /// The last warning of the ready object.
     pub(crate) warning: Option<&'a str>,
-    /// When what is known to be wrong counts as failure.
+    /// When the known problem counts as a failure.
     pub(crate) due: Option<Instant>,
     /// Whether this is the first time this process sees the object.
     pub(crate) first: bool,
 }
 
-/// Considers time.
+/// Applies the grace time.
 pub(crate) fn outcome(
     observation: Observation,
     history: &History<'_>,
@@ -111,7 +111,7 @@ fn ready(reason: Reason, message: String, warning: Option<String>) -> ConditionO
     }
 }
 
-/// What the object says counts for a while.
+/// The condition in the object counts for a while.
 fn unasked(history: &History<'_>, now: Now) -> ConditionOutcome {
     let due = history.due.unwrap_or(now.monotonic + GRACE);
     let lasts = now.monotonic >= due;
@@ -120,11 +120,11 @@ fn unasked(history: &History<'_>, now: Now) -> ConditionOutcome {
     let (state, reason, message) = match known {
         Some(known) => known,
         None if lasts => {
-            let message = "the ingest process was not asked for its report".to_owned();
+            let message = "the report of the ingest process has not been requested yet".to_owned();
             (State::False, Reason::PodNotReady, message)
         }
         None => {
-            let message = "waits for the first report".to_owned();
+            let message = "waiting for the first report".to_owned();
             (State::Unknown, Reason::Pending, message)
         }
     };
@@ -138,7 +138,7 @@ fn unasked(history: &History<'_>, now: Now) -> ConditionOutcome {
 }
 
 impl History<'_> {
-    /// The operator's restart must not make what was wrong before look new.
+    /// After a restart of the operator, an old problem must not look new.
     fn grace_left(&self, now: Now) -> Duration {
         let Some(ready) = self.ready.filter(|_| self.first) else {
             return GRACE;
@@ -153,7 +153,7 @@ impl History<'_> {
         GRACE.saturating_sub(Duration::try_from(lasted).unwrap_or_default())
     }
 
-    /// What the object says, if it speaks of the present spec.
+    /// The condition in the object, if it is about the current spec.
     fn known(&self) -> Option<(State, Reason, String)> {
         let ready = self
             .ready

@@ -1,24 +1,24 @@
-//! What the rules found, before time is considered.
+//! The result of the rules, before the grace time is applied.
 
 use crds::condition::Reason;
 
-/// What the rules found, before time is considered.
+/// The result of the rules, before the grace time is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Observation {
     /// Ready.
     Ready {
         reason: Reason,
         message: String,
-        /// What is wrong all the same.
+        /// A problem that exists all the same.
         warning: Option<String>,
     },
-    /// Not ready, and it is no matter of time.
+    /// Not ready; waiting will not change it.
     Failed(Reason, String),
-    /// Cannot be known, and it is no matter of time.
+    /// Unknown; waiting will not change it.
     Unknown(Reason, String),
-    /// Not known for a moment, which others end; the grace that runs meanwhile goes on.
+    /// Unknown for a moment, which another event ends; a grace time that runs goes on.
     Waiting(Reason, String),
-    /// Not ready; may be passing.
+    /// Not ready, but it may pass.
     Degraded {
         /// The reason while it may still pass.
         passing: Reason,
@@ -26,6 +26,7 @@ pub(crate) enum Observation {
         lasting: Reason,
         message: String,
     },
-    /// The process was not asked since the operator's start: what was known still counts for a while.
+    /// No report was requested since the operator's start: what was known before counts for a
+    /// while.
     Unasked,
 }

@@ -1,13 +1,13 @@
-//! What keeps a process that answers from streaming what it should, in words.
+//! Messages about what keeps a process that answers from streaming.
 //!
-//! Owns messages for people that say what to do. Must not judge how bad it is.
+//! Owns texts for people that say what to do. Must not decide how serious a problem is.
 
 use contract::Report;
 use contract::report::ConnectionState;
 
 use crate::plan::input::live_sockets;
 
-/// Why the process does not take up what is written for it.
+/// Why the process does not apply the assignment that was written for it.
 pub(crate) fn assignment(report: &Report) -> Option<String> {
     apart(contract::ASSIGNMENT_VERSIONS, &report.assignment_versions).or_else(|| {
         let error = report.assignment_error.as_deref()?;
@@ -15,7 +15,7 @@ pub(crate) fn assignment(report: &Report) -> Option<String> {
     })
 }
 
-/// Says which side is to be upgraded when no version is known to both.
+/// The message which side is to be upgraded, if no version is common to both.
 fn apart(ours: &[u32], theirs: &[u32]) -> Option<String> {
     if ours.iter().any(|version| theirs.contains(version)) {
         return None;
@@ -37,7 +37,7 @@ pub(crate) fn sockets(report: &Report, needed: u32) -> String {
     }
     let up = live_sockets(report);
     if needed > 0 && up >= needed {
-        return "all sockets are up, no packet came yet".to_owned();
+        return "all sockets are up, but no packet has arrived yet".to_owned();
     }
     let limited = report
         .connections
@@ -45,7 +45,7 @@ pub(crate) fn sockets(report: &Report, needed: u32) -> String {
         .any(|socket| socket.state == ConnectionState::RateLimited);
     if limited {
         return format!(
-            "{up} of {needed} sockets are up: Kite answered 429, another process uses this API key; end it"
+            "{up} of {needed} sockets are up: Kite answered 429: stop the other process that uses this API key"
         );
     }
     match report
@@ -75,11 +75,14 @@ mod tests {
     fn versions_come_before_what_the_process_complains_of() {
         let mut report = Report {
             assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
-            assignment_error: Some("it is no gzip".to_owned()),
+            assignment_error: Some("the assignment is not valid gzip".to_owned()),
             ..Report::default()
         };
         let said = sockets(&report, 1);
-        assert!(said.ends_with("its assignment: it is no gzip"), "{said}");
+        assert!(
+            said.ends_with("its assignment: the assignment is not valid gzip"),
+            "{said}"
+        );
         report.assignment_versions = vec![9];
         let said = sockets(&report, 1);
         assert!(said.contains("reads assignment versions [9]"), "{said}");

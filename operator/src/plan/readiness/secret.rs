@@ -1,13 +1,14 @@
-//! What is said of Secrets that are not what they should be.
+//! Messages about Secrets that are missing or incomplete.
 //!
-//! Owns messages for people: names of Secrets and of their keys, never what they hold.
+//! Owns texts for people, with names of Secrets and of their keys, never with their values.
 
 use contract::mount::REDIS_FILES;
 
 use crate::plan::input::Secret;
 
-/// The ingest process has no value for these keys of a Secret, as it says itself: `access_token`, or
-/// `a usable access_token (it is no text)`. What it has may be older than the Secret.
+/// The message if the ingest process reports that it has no value for these keys of a Secret:
+/// `access_token`, or `a usable access_token (not UTF-8 text)`. Its files may be older than the
+/// Secret.
 pub(super) fn lacking(name: &str, secret: &Secret, keys: &[String]) -> String {
     let names = match secret {
         Secret::Present { names, .. } => names,
@@ -27,7 +28,7 @@ pub(super) fn lacking(name: &str, secret: &Secret, keys: &[String]) -> String {
         .partition(|key| names.iter().any(|name| name == key));
     let absent = (!absent.is_empty()).then(|| {
         format!(
-            "Secret {name} (its keys are {}) lacks {}: add {}",
+            "Secret {name} has the keys {} but not {}: add {}",
             names.join(", "),
             absent.join(" and "),
             them(absent.len())
@@ -35,7 +36,7 @@ pub(super) fn lacking(name: &str, secret: &Secret, keys: &[String]) -> String {
     });
     let hollow = (!hollow.is_empty()).then(|| {
         format!(
-            "the ingest pod finds nothing in {} of Secret {name}: fill {} in, a change takes up to a minute to arrive",
+            "the ingest pod finds no value for {} in Secret {name}: set {}; a change arrives within a minute",
             hollow.join(" and "),
             them(hollow.len())
         )
@@ -48,7 +49,7 @@ const fn them(count: usize) -> &'static str {
     if count == 1 { "it" } else { "them" }
 }
 
-/// The Secret for Redis does not exist.
+/// The message if the Secret for Redis does not exist.
 pub(super) fn missing_for_redis(secret: Option<(&str, &Secret)>) -> Option<String> {
     let (name, _) = secret.filter(|(_, secret)| **secret == Secret::Missing)?;
     Some(format!(
@@ -56,7 +57,7 @@ pub(super) fn missing_for_redis(secret: Option<(&str, &Secret)>) -> Option<Strin
     ))
 }
 
-/// Which Secret Redis is opened with, to be added to what is wrong with Redis.
+/// The Secret that is used for Redis, to be added to a message about Redis.
 pub(super) fn of_redis(secret: Option<(&str, &Secret)>) -> String {
     let Some((name, secret)) = secret else {
         return String::new();
@@ -73,7 +74,7 @@ pub(super) fn of_redis(secret: Option<(&str, &Secret)>) -> String {
                 format!("has only {}", names.join(", "))
             };
             format!(
-                "; Secret {name} of spec.redis.secretRef {keys}: what is read are {}",
+                "; Secret {name} of spec.redis.secretRef {keys}: only the keys {} are read",
                 REDIS_FILES.join(", ")
             )
         }
@@ -101,20 +102,25 @@ mod tests {
         };
         assert_eq!(
             lacks(&with(&["api_key", "acess_token"]), &["access_token"]),
-            "Secret kite (its keys are api_key, acess_token) lacks access_token: add it"
+            "Secret kite has the keys api_key, acess_token but not access_token: add it"
         );
         let hollow = lacks(&with(&["api_key", "access_token"]), &["access_token"]);
         assert!(
-            hollow.contains("nothing in access_token of Secret kite: fill it in"),
+            hollow.contains("finds no value for access_token in Secret kite: set it"),
             "{hollow}"
         );
         let both = lacks(&with(&["api_key"]), &["api_key", "access_token"]);
         assert!(
-            both.contains("lacks access_token: add it; the ingest pod finds nothing in api_key")
+            both.contains(
+                "but not access_token: add it; the ingest pod finds no value for api_key"
+            )
         );
-        let phrase = "a usable access_token (it is no text)";
+        let phrase = "a usable access_token (not UTF-8 text)";
         let unusable = lacks(&with(&["api_key", "access_token"]), &[phrase]);
-        assert!(unusable.contains(&format!("lacks {phrase}")), "{unusable}");
+        assert!(
+            unusable.contains(&format!("but not {phrase}")),
+            "{unusable}"
+        );
         let none = lacks(&with(&[]), &["api_key", "access_token"]);
         assert_eq!(none, "Secret kite is empty: add api_key and access_token");
         let unseen = lacks(&Secret::Unreadable, &["api_key", "access_token"]);

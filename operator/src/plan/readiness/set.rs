@@ -1,4 +1,4 @@
-//! The rules for a set: the first that fits decides.
+//! The rules for a set: the first rule that applies decides.
 
 use std::time::{Duration, Instant};
 
@@ -14,49 +14,50 @@ use crate::plan::selection::{Request, Resolved};
 /// What is known of a set.
 #[derive(Clone, Debug)]
 pub(crate) struct SetFacts<'a> {
-    /// What it asks for.
+    /// Its request.
     pub(crate) request: &'a Request,
     /// Instruments that have an account.
     pub(crate) scheduled: u32,
-    /// Instruments that wait for one.
+    /// Instruments that wait for an account.
     pub(crate) waiting: u32,
-    /// Instruments an older set keeps from their channel, with an example.
+    /// Instruments that an older set excludes from their channel, with an example.
     pub(crate) conflicts: (u32, &'a str),
-    /// The accounts that have some of them.
+    /// The accounts that stream some of them.
     pub(crate) holders: &'a [Holder<'a>],
-    /// How old its newest tick is, where any came.
+    /// The age of its newest tick, if any arrived.
     pub(crate) freshness: Option<Freshness>,
 }
 
-/// How old a set's newest tick is.
+/// The age of a set's newest tick.
 #[derive(Clone, Debug)]
 pub(crate) struct Freshness {
     pub(crate) age: Duration,
-    /// When it came.
+    /// When it arrived.
     pub(crate) newest: Option<Time>,
-    /// How old it may be.
+    /// The maximum age.
     pub(crate) limit: Duration,
 }
 
-/// An account that has some of a set's instruments.
+/// An account that streams some of a set's instruments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holder<'a> {
     pub(crate) name: &'a str,
     /// Its own readiness.
     pub(crate) ready: &'a ConditionOutcome,
-    /// Whether its process was not asked yet.
+    /// Whether its report has not been requested yet.
     pub(crate) unasked: bool,
-    /// Whether its process has taken up the set's rows.
+    /// Whether its process has applied the set's rows.
     pub(crate) acknowledged: bool,
-    /// Instruments of the set with a packet on its present socket.
+    /// Instruments of the set from which its current socket received a packet.
     pub(crate) streaming: u32,
-    /// Instruments of the set that had their time and sent none.
+    /// Instruments of the set that are silent.
     pub(crate) silent: u32,
-    /// Whether all it has of the set flows, to Redis: then its other troubles are not the set's.
+    /// Whether all its instruments of the set reach Redis: then its other problems do not concern
+    /// the set.
     pub(crate) flows: bool,
-    /// Instruments of the set placed there.
+    /// Instruments of the set placed on it.
     pub(crate) instruments: u32,
-    /// What its process says of the set, if it answers, and when it said so.
+    /// The report of its process about the set, if it answers, and its time.
     pub(crate) report: Option<&'a report::SetReport>,
     pub(crate) at: Option<Instant>,
 }
@@ -69,7 +70,7 @@ pub(crate) fn set(facts: &SetFacts<'_>) -> Observation {
     }
 }
 
-/// Rules about what it asks for and what it got.
+/// Rules about its request and its placement.
 fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     let fails = |reason, message: &str| Some(Observation::Failed(reason, message.to_owned()));
     let resolved = match facts.request {
@@ -88,7 +89,7 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     let selected = resolved.selected();
     if selected == 0 {
         let message = format!(
-            "none of the {} names exists: check {}",
+            "none of the {} names is in the instruments list: check {}",
             resolved.lookup.selection.unresolved,
             list(&resolved.lookup.selection.samples)
         );
@@ -96,7 +97,7 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     }
     if facts.conflicts.0 > 0 {
         let message = format!(
-            "{} of {selected} instruments are not streamed: {}",
+            "{} of {selected} instruments do not stream: {}",
             facts.conflicts.0, facts.conflicts.1
         );
         return Some(Observation::Failed(Reason::ChannelConflict, message));
@@ -110,7 +111,7 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     None
 }
 
-/// The reason when instruments wait, with so many placed.
+/// The reason if instruments wait, given how many are placed.
 pub(crate) fn unplaced(scheduled: u32, resolved: &Resolved) -> Reason {
     match (scheduled, resolved.allowed.len()) {
         (0, 0) => Reason::NoAccount,
@@ -119,13 +120,13 @@ pub(crate) fn unplaced(scheduled: u32, resolved: &Resolved) -> Reason {
     }
 }
 
-/// Why instruments have no account and what to do.
+/// The message why instruments have no account, and what to do.
 pub(crate) fn waiting(waiting: u32, resolved: &Resolved) -> String {
     let selected = resolved.selected();
     if resolved.allowed.is_empty() {
         return format!(
-            "{waiting} of {selected} instruments wait: no account that matches can be used ({}): see the Ready \
-             condition of each",
+            "{waiting} of {selected} instruments wait: none of the matching accounts ({}) can be used: see the \
+             Ready condition of each",
             resolved.matching
         );
     }
@@ -134,7 +135,7 @@ pub(crate) fn waiting(waiting: u32, resolved: &Resolved) -> String {
     )
 }
 
-/// Rules about what its holders say.
+/// Rules about the accounts that stream it.
 fn flow(facts: &SetFacts<'_>) -> Observation {
     if facts.holders.iter().any(|holder| holder.unasked) {
         return Observation::Unasked;
@@ -144,14 +145,14 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         lasting,
         message,
     };
-    // One that has failed tells more than one of which that is not known yet.
+    // A failed account comes before one whose state is not known yet.
     let in_state = |state| {
         let mut holders = facts.holders.iter();
         holders.find(|holder| holder.ready.state == state && !holder.flows)
     };
     let said = |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
     if let Some(holder) = in_state(State::False) {
-        // It may have failed for what was true before its process was asked, or a rotation ago.
+        // The failure may be from before its report was requested, or from before a token rotation.
         return Observation::Degraded {
             passing: holder.ready.reason,
             lasting: holder.ready.reason,
@@ -165,7 +166,7 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         return degraded(
             Reason::Connecting,
             format!(
-                "account {} has not taken up its assignment yet",
+                "the pod of account {} has not applied its newest assignment yet",
                 holder.name
             ),
         );
@@ -176,23 +177,24 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
     if streaming == 0 {
         return degraded(
             Reason::Stale,
-            "all sockets are up, but no packet of this set came".to_owned(),
+            "all sockets are up, but no packet of this set has arrived".to_owned(),
         );
     }
     if let Some(old) = facts.freshness.as_ref().filter(|it| it.age > it.limit) {
-        // The limit and not the age: a message that grows is written at every pass.
+        // The limit and not the age: a message that changes is written at every pass.
         let limit = old.limit.as_secs();
         let message = match &old.newest {
             Some(newest) => format!(
-                "all sockets are up, but the newest tick came at {}, more than {limit} s ago",
+                "all sockets are up, but the newest tick arrived at {}, more than {limit} s ago",
                 newest.0
             ),
-            None => format!("all sockets are up, but no tick came for more than {limit} s"),
+            None => format!("all sockets are up, but no tick has arrived for more than {limit} s"),
         };
         return Observation::Failed(Reason::Stale, message);
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
-    // Each of the rest sends its first packet or is counted silent in a moment: no grace runs out.
+    // Each of the others sends its first packet or is counted as silent in a moment: no grace time
+    // is needed.
     if streaming.saturating_add(sum(|holder| holder.silent)) < facts.scheduled {
         let message = format!("{count}, the others have not sent a packet yet");
         return Observation::Waiting(Reason::Connecting, message);
@@ -201,7 +203,7 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         Request::Resolved(resolved) if resolved.lookup.selection.unresolved > 0 => {
             let samples = list(&resolved.lookup.selection.samples);
             let warning = format!(
-                "unknown names: {} ({samples})",
+                "names that are not in the instruments list: {} ({samples})",
                 resolved.lookup.selection.unresolved
             );
             (Reason::PartiallyResolved, Some(warning))

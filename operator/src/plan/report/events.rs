@@ -1,6 +1,7 @@
-//! What users are told of as an event: a new state or reason of `Ready`.
+//! Which events are sent: one for each new state or reason of `Ready`.
 //!
-//! Owns what is news. Must not judge; how often events may be sent is their sender's business.
+//! Owns which changes are events. Must not decide readiness; the sender limits how often events are
+//! sent.
 
 use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -9,7 +10,7 @@ use super::outcome::{Event, Kind, Plan};
 use crate::plan::input::{Meta, Told};
 use crate::plan::readiness::ConditionOutcome;
 
-/// Tells users of a state or reason they were not told of; Unknown is no news.
+/// Returns an event for each condition whose state or reason changed; changes to Unknown give none.
 pub(super) fn tell(
     plan: &mut Plan,
     kind: Kind,
@@ -34,7 +35,7 @@ pub(super) fn tell(
     Some(new)
 }
 
-/// State and reason of a condition that says something.
+/// State and reason of a condition that is not Unknown.
 fn said(ready: &Condition) -> Option<Told> {
     let state = State::from_word(&ready.status)?;
     let reason = Reason::from_word(&ready.reason)?;

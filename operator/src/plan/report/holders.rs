@@ -1,6 +1,7 @@
-//! Who has how much of each set, and what its process says of it.
+//! Which accounts stream how many instruments of each set, and what their processes report about
+//! it.
 //!
-//! Owns the way from judged accounts to sets. Must not judge.
+//! Owns the step from the conditions of accounts to sets. Must not decide readiness.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use contract::Assignment;
 use crate::plan::input::{AccountInput, Mark, Now};
 use crate::plan::readiness::{ConditionOutcome, Holder, answers};
 
-/// What is known of an account once it is judged; its sets are judged by it.
+/// What is known of an account once its condition is decided; conditions of sets depend on it.
 pub(super) struct JudgedAccount<'w> {
     pub(super) account: &'w AccountInput<'w>,
     pub(super) ready: ConditionOutcome,
@@ -20,7 +21,7 @@ pub(super) struct JudgedAccount<'w> {
     pub(super) marks: Arc<BTreeMap<String, Mark>>,
 }
 
-/// How many instruments of each set an assignment has.
+/// The number of instruments of each set in an assignment.
 pub(crate) type SetCounts = Arc<BTreeMap<String, u32>>;
 
 pub(super) fn per_set(assignment: &Assignment) -> SetCounts {
@@ -33,7 +34,7 @@ pub(super) fn per_set(assignment: &Assignment) -> SetCounts {
     Arc::new(assignment.sets.iter().cloned().zip(counts).collect())
 }
 
-/// Positions of the accounts that have something of a set.
+/// Positions of the accounts that stream instruments of a set.
 pub(super) fn holders<'w>(
     judged: &'w [JudgedAccount<'_>],
 ) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
@@ -54,7 +55,7 @@ pub(super) fn holders<'w>(
     holders
 }
 
-/// What the accounts at these positions have of a set.
+/// What the accounts at these positions stream of a set.
 pub(super) fn holders_of<'w>(
     judged: &'w [JudgedAccount<'_>],
     at: &[usize],

@@ -1,4 +1,4 @@
-//! What the planner decides. Whoever carries it out has nothing left to choose.
+//! What the planner decides. The code that applies it has nothing left to choose.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,50 +11,50 @@ use crate::plan::assignment::AssignmentChange;
 use crate::plan::input::{Key, Workload};
 use crate::plan::memory::Memory;
 
-/// One pass's decisions.
+/// The decisions of one pass.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Every account that is not being deleted, by key.
     pub accounts: Vec<AccountPlan>,
     /// Every set that is not being deleted, by key.
     pub sets: Vec<SetPlan>,
-    /// Transitions to tell users of; whoever sends them limits how often.
+    /// Transitions to send as events; the sender limits how often.
     pub events: Vec<Event>,
     /// The API origins whose instruments are needed.
     pub endpoints: BTreeSet<String>,
-    /// Those of them whose instruments list cannot be whole: it is to be fetched again.
+    /// Those whose instruments list is suspected to be incomplete and is to be fetched again.
     pub suspect_lists: BTreeSet<String>,
-    /// What the next pass must be given.
+    /// The memory for the next pass.
     pub memory: Memory,
-    /// When to plan again although nothing was seen to change.
+    /// When to plan again even if nothing changes.
     pub next: Option<Instant>,
 }
 
-/// What becomes of one account.
+/// The decisions about one account.
 #[derive(Clone, Debug)]
 pub struct AccountPlan {
     /// Namespace and name.
     pub key: Key,
     /// Identity, for owner references and events.
     pub uid: String,
-    /// What should lie where its process reads it.
+    /// The change of the assignment that its process reads.
     pub assignment: AssignmentChange,
-    /// What should run; `None`: what runs is left as it is.
+    /// The workload that should run; `None`: it is left as it is.
     pub workload: Option<Workload>,
-    /// Whether the process has yet to acknowledge its assignment: poke it.
+    /// Whether the process has not acknowledged its assignment yet: its pod is annotated.
     pub awaiting: bool,
-    /// Whether its next report decides what is not known now, here or of a set: ask it often. What
-    /// stays unknown becomes a failure within seconds.
+    /// Whether its next report will decide what is not known now, of the account or of a set: it is
+    /// then requested often, because what stays unknown becomes a failure within seconds.
     pub expecting: bool,
     /// The whole desired status.
     pub status: Arc<TickerAccountStatus>,
-    /// What is wrong although it is ready: the end of that condition's message.
+    /// The warning of a ready object: the end of the condition's message.
     pub warning: Option<String>,
-    /// What that changes.
+    /// How the status changes.
     pub change: Change,
 }
 
-/// What becomes of one set.
+/// The decisions about one set.
 #[derive(Clone, Debug)]
 pub struct SetPlan {
     /// Namespace and name.
@@ -63,20 +63,20 @@ pub struct SetPlan {
     pub uid: String,
     /// The whole desired status.
     pub status: Arc<InstrumentSetStatus>,
-    /// What is wrong although it is ready: the end of that condition's message.
+    /// The warning of a ready object: the end of the condition's message.
     pub warning: Option<String>,
-    /// What that changes.
+    /// How the status changes.
     pub change: Change,
 }
 
-/// How a desired status differs from the one that stands in the object.
+/// How a desired status differs from the one in the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// Not at all.
+    /// No difference.
     None,
-    /// Only in what moves while ticks flow (times, rates): write it when there is time.
+    /// Only in values that move while ticks flow (times, rates): written when there is time.
     Refresh,
-    /// In what somebody may be waiting for: write it at once.
+    /// In values that users may be waiting for: written at once.
     Transition,
 }
 
@@ -89,7 +89,7 @@ pub enum Kind {
     Set,
 }
 
-/// A transition of `Ready` worth telling.
+/// A transition of `Ready` that becomes an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Kind of the object.
@@ -98,7 +98,7 @@ pub struct Event {
     pub key: Key,
     /// Identity of the object.
     pub uid: String,
-    /// Whether somebody has to act.
+    /// Whether it is a warning.
     pub warning: bool,
     /// The new reason.
     pub reason: Reason,

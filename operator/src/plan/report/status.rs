@@ -1,7 +1,7 @@
-//! What the objects say about themselves.
+//! The statuses of accounts and sets.
 //!
-//! Owns the whole desired status of both kinds and how it differs from the one that stands there.
-//! Must not decide whether an object is ready.
+//! Owns the whole desired status of both kinds, and how it differs from the current one. Must not
+//! decide whether an object is ready.
 
 pub(crate) mod account;
 pub(crate) mod set;
@@ -17,7 +17,7 @@ use crate::plan::readiness::ConditionOutcome;
 /// The longest message of a condition, in characters: a status stays below 4 KB.
 const LONGEST_MESSAGE: usize = 400;
 
-/// Makes a verdict with a message of bounded length.
+/// Makes a condition with a message of bounded length.
 pub(crate) fn verdict(
     kind: ConditionType,
     state: State,
@@ -32,13 +32,12 @@ pub(crate) fn verdict(
     }
 }
 
-/// Makes verdicts of one kind.
+/// Makes conditions of one type.
 pub(crate) fn says(kind: ConditionType) -> impl Fn(State, Reason, &str) -> UndatedCondition {
     move |state, reason, message| verdict(kind, state, reason, message)
 }
 
-/// What is wrong although an object is ready, as far as its condition says it: at the end of the
-/// message.
+/// The warning of a ready object, as far as it is at the end of the condition's message.
 pub(crate) fn warning(outcome: &ConditionOutcome) -> Option<String> {
     let length = outcome.warning.as_ref()?.len();
     let start = outcome.message.len().checked_sub(length)?;
@@ -69,18 +68,18 @@ pub(crate) fn paused(paused: bool) -> UndatedCondition {
             ConditionType::Paused,
             State::True,
             Reason::Paused,
-            "spec.paused is set",
+            "spec.paused is true",
         );
     }
     verdict(
         ConditionType::Paused,
         State::False,
         Reason::NotPaused,
-        "spec.paused is not set",
+        "spec.paused is false",
     )
 }
 
-/// Gives verdicts their history; times stand in objects with whole seconds.
+/// Adds transition times to conditions, in whole seconds.
 pub(crate) fn conditions(
     verdicts: Vec<UndatedCondition>,
     previous: &[Condition],
@@ -101,28 +100,28 @@ pub(crate) fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Con
         .find(|condition| condition.type_ == kind.as_str())
 }
 
-/// Microseconds since 1970 as a time of whole seconds. A pod's clock may be ahead of `now`: a time to
-/// come would be printed as `<invalid>`.
+/// Converts microseconds since 1970 into a time of whole seconds. A pod's clock may be ahead of
+/// `now`: kubectl would print a future time as `<invalid>`.
 pub(crate) fn seconds(micros: i64, now: Timestamp) -> Option<Time> {
     let time = Timestamp::from_second(micros.div_euclid(1_000_000)).ok()?;
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     Some(Time(time.min(now)))
 }
 
-/// A count as it stands in an object.
+/// Converts a count for an object.
 pub(crate) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// A status whose changes can be weighed.
+/// A status whose changes can be classified.
 pub(crate) trait Weigh: Clone + PartialEq {
-    /// Takes out what no write is needed for: when a state began.
+    /// Removes what alone needs no write: the time when a state began.
     fn without_history(self) -> Self;
-    /// Takes out what moves while ticks flow.
+    /// Removes what moves while ticks flow.
     fn without_flow(self) -> Self;
 }
 
-/// How `new` differs from what stands in the object.
+/// How `new` differs from the status in the object.
 pub(crate) fn change<S: Weigh>(old: Option<&S>, new: &S) -> Change {
     let Some(old) = old else {
         return Change::Transition;

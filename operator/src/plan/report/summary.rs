@@ -1,6 +1,6 @@
-//! From places to the plan: statuses, events, what to remember and when to look again.
+//! From the placement to the plan: statuses, events, the memory and the time of the next pass.
 //!
-//! Must not change where anything is.
+//! Must not change the placement.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::{GRACE, History, Holder};
 use crate::plan::selection::Request;
 
-/// Says how everything fares. `tied` says of each account how many of its instruments belong to sets
-/// that may use no other; `memory` is what the next pass gets besides.
+/// Makes the plan. `tied`: for each account, how many of its instruments belong to sets that may
+/// use no other; `memory`: the step results for the next pass.
 pub(crate) fn summary(
     accounts: &[AssignedAccount<'_>],
     sets: &[PlacedSet<'_>],
@@ -141,7 +141,7 @@ fn judge_account<'w>(
         let kept = &mut plan.memory.results.set_counts;
         kept.again(before, &meta.key, basis, || per_set(current))
     });
-    // What is being deleted loses its objects too: none is made again.
+    // An account that is being deleted loses its objects: they are not created again.
     let delivery = match change {
         AssignmentChange::Write(_)
             if meta.deleting && matches!(account.observed.assignment, LastAssignment::Absent) =>
@@ -176,7 +176,7 @@ fn judge_account<'w>(
     }
 }
 
-/// Whether the process has yet to take up what is decided.
+/// Whether the process has not applied the decided assignment yet.
 fn awaits(account: &AccountInput<'_>, delivery: &AssignmentChange) -> bool {
     let applied = account
         .report()
@@ -248,7 +248,7 @@ fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, holders: &[Holder<'_>], no
 fn waiting(placed: &PlacedSet<'_>) -> u32 {
     match &placed.request {
         Request::Resolved(_) => placed.placement.waiting,
-        // What is paused or ends does not wait.
+        // A paused or deleted account does not wait for anything.
         Request::Denied {
             reason: Reason::Paused | Reason::Terminating,
             ..
@@ -262,7 +262,7 @@ fn waiting(placed: &PlacedSet<'_>) -> u32 {
     }
 }
 
-/// How many instruments an older set keeps from their channel, with an example.
+/// How many instruments an older set excludes from their channel, with an example.
 fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
     let Some(resolved) = placed.request.resolved() else {
         return (0, String::new());
@@ -273,15 +273,15 @@ fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
     let example = clash.clone().or_else(|| {
         let instrument = resolved.lookup.table.get(first?)?;
         Some(format!(
-            "{}:{} is published on its channel by another account for an older set: use that account or another \
-             publish.channelPrefix",
+            "{}:{} is already published on this channel by another account for an older set: use that account, \
+             or another publish.channelPrefix",
             instrument.exchange, instrument.tradingsymbol
         ))
     });
     (count, example.unwrap_or_default())
 }
 
-/// The next time at which a grace ends.
+/// The next time at which a grace time ends.
 fn next(accounts: &[AssignedAccount<'_>], memory: &Remembered, now: Instant) -> Option<Instant> {
     let due = memory.accounts.values().filter_map(|known| known.due);
     let sets = memory.sets.values().filter_map(|known| known.due);

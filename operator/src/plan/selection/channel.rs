@@ -1,4 +1,4 @@
-//! Where an instrument's ticks go and what they call it.
+//! The channel of an instrument's ticks, and the `symbol` in them.
 //!
 //! Owns the names of underlyings, their slugs and the table of channels. Must not know accounts.
 
@@ -10,7 +10,7 @@ use kite::{Instrument, InstrumentType};
 use crate::instruments::InstrumentTable;
 use crate::plan::input::ChannelNaming;
 
-/// What indices are called as underlyings, where that is not their tradingsymbol.
+/// Names of indices as underlyings, where they differ from the tradingsymbol.
 const UNDERLYINGS: [(&str, &str); 7] = [
     ("NIFTY 50", "NIFTY"),
     ("NIFTY BANK", "BANKNIFTY"),
@@ -21,25 +21,25 @@ const UNDERLYINGS: [(&str, &str); 7] = [
     ("INDIA VIX", "INDIAVIX"),
 ];
 
-/// What channels begin with, where neither the set nor an underlying says so.
+/// The prefix of channels if neither the set nor an underlying gives one.
 const PREFIX: &str = "ticker";
 
-/// A channel with what its name was made of.
+/// A channel and the parts of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChannelRoute {
     /// The Redis channel.
     pub(crate) channel: String,
-    /// The shape its readers expect.
+    /// The JSON shape that its readers expect.
     pub(crate) shape: Shape,
-    /// The underlying in the channel's name, where one is.
+    /// The underlying in the channel's name, if it has one.
     pub(crate) slug: Option<Slug>,
 }
 
 /// An underlying as part of a channel's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Slug {
-    /// What stands in the name. Nothing for an underlying without letters or digits, which can have
-    /// no channel.
+    /// The text in the name. Empty for an underlying without letters or digits, which can have no
+    /// channel.
     pub(crate) slug: String,
     pub(crate) underlying: String,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Slug {
 /// The kinds of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// Options of an underlying, and its futures where a set says so.
+    /// Options of an underlying, and its futures if a set selects that.
     Options,
     /// Futures of an underlying.
     Futures,
@@ -60,7 +60,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Whether each underlying has a channel of this kind to itself.
+    /// Whether each underlying has its own channel of this kind.
     pub(crate) fn is_of_underlying(self) -> bool {
         match self {
             Self::Options | Self::Futures | Self::Underlying => true,
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// At the end of a channel's name.
+    /// The end of a channel's name.
     fn as_str(self) -> &'static str {
         match self {
             Self::Options => "options",
@@ -87,8 +87,7 @@ impl Kind {
     }
 }
 
-/// `symbol` of an instrument's ticks: the normalised underlying, or the tradingsymbol where there is
-/// none.
+/// `symbol` of an instrument's ticks: the normalised underlying, or the tradingsymbol without one.
 pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
     match instrument.instrument_type {
         InstrumentType::Future | InstrumentType::Call | InstrumentType::Put
@@ -124,7 +123,7 @@ pub(crate) fn kind(
     }
 }
 
-/// The channel of this kind for instruments of `symbol`, for a set that names its channels so.
+/// The channel of this kind for instruments of `symbol`, with the naming of a set.
 pub(crate) fn name(kind: Kind, symbol: &str, naming: ChannelNaming<'_>) -> ChannelRoute {
     let (shape, end) = (kind.shape(), kind.as_str());
     match naming.prefix {

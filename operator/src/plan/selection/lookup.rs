@@ -1,6 +1,6 @@
-//! What a set's selectors mean in one table, looked up once.
+//! The result of looking up a set's selectors in one table.
 //!
-//! Owns when an earlier answer still counts: the same spec and the same table.
+//! Owns when an earlier result is reused: with the same spec and the same table.
 
 use std::sync::Arc;
 
@@ -12,20 +12,20 @@ use crate::instruments::InstrumentTable;
 use crate::plan::input::{Basis, Kept};
 use crate::plan::input::{Key, Set};
 
-/// What a set's selectors mean.
+/// The instruments that a set's selectors select.
 #[derive(Debug)]
 pub(crate) struct Lookup {
     /// What it selects.
     pub(crate) selection: Selection,
-    /// Where its instruments go.
+    /// The channels of its instruments.
     pub(crate) routes: Routes,
     /// The table in which they were looked up.
     pub(crate) table: Arc<InstrumentTable>,
-    /// What the set asked for.
+    /// The spec that was looked up.
     spec: Arc<InstrumentSetSpec>,
 }
 
-/// What `set` selects in `table`; looked up again where the spec or the table is another one.
+/// What `set` selects in `table`; looked up again only if the spec or the table has changed.
 pub(super) fn look_up(
     key: &Key,
     set: &Set<'_>,
@@ -34,7 +34,7 @@ pub(super) fn look_up(
     kept: &mut Kept<Arc<Lookup>>,
 ) -> Arc<Lookup> {
     let basis = Basis::default().shared(table);
-    // An object that is read anew has the same spec elsewhere.
+    // An object that was read again has an equal spec at another address.
     let known = before
         .get(key, &basis)
         .filter(|known| known.spec == *set.source);

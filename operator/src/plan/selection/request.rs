@@ -1,6 +1,7 @@
-//! What each set asks of the accounts, before anything is placed.
+//! The request of each set, before anything is placed.
 //!
-//! Owns which accounts a set may use and why one that cannot be looked up gets or keeps nothing.
+//! Owns which accounts a set may use, and why a set that cannot be looked up gets nothing new or
+//! nothing at all.
 
 use std::sync::Arc;
 
@@ -13,35 +14,35 @@ use crate::plan::input::Kept;
 use crate::plan::input::{Account, AccountInput, Choice, Secret, Set, SetInput, Table, Unreadable};
 use crate::plan::samples::{SHOWN, list};
 
-/// A set and what it asks for.
+/// A set and its request.
 pub(crate) struct RequestedSet<'a> {
     pub(crate) set: SetInput<'a>,
     pub(crate) request: Request,
 }
 
-/// What a set asks for.
+/// The request of a set.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Nobody can tell: what it has stays.
+    /// Not known, because the set cannot be read: its instruments stay.
     Unreadable(Unreadable),
-    /// Nothing that can be had: what it has is taken away.
+    /// Nothing may stream: its instruments are removed.
     Denied { reason: Reason, message: String },
-    /// It cannot be looked up now: what it has stays.
+    /// It cannot be looked up now: its instruments stay.
     Pending { reason: Reason, message: String },
-    /// This.
+    /// Looked up.
     Resolved(Box<Resolved>),
 }
 
-/// What a set selects and from whom.
+/// What a set selects, and the accounts that it may use.
 #[derive(Debug)]
 pub(crate) struct Resolved {
-    /// What its selectors mean.
+    /// The instruments that its selectors select.
     pub(crate) lookup: Arc<Lookup>,
-    /// Whether the accounts it may use stream ticks that are not real.
+    /// Whether the accounts that it may use are mock accounts.
     pub(crate) mock: bool,
     /// The accounts it may use, ascending.
     pub(crate) allowed: Vec<AccountIx>,
-    /// Names of some that match, whether it may use them or not.
+    /// Names of some matching accounts, whether it may use them or not.
     pub(crate) matching: String,
 }
 
@@ -53,7 +54,7 @@ impl Resolved {
 }
 
 impl Request {
-    /// Whether what the set has stays although it cannot be asked.
+    /// Whether the set's instruments stay although it cannot be looked up.
     pub(crate) fn holds_over(&self) -> bool {
         match self {
             Self::Unreadable(_) | Self::Pending { .. } => true,
@@ -61,7 +62,7 @@ impl Request {
         }
     }
 
-    /// What it selects, where that is known.
+    /// What it selects, if that is known.
     pub(crate) fn resolved(&self) -> Option<&Resolved> {
         match self {
             Self::Resolved(resolved) => Some(resolved),
@@ -70,7 +71,7 @@ impl Request {
     }
 }
 
-/// Asks a set.
+/// Resolves the request of a set.
 pub(crate) fn resolve<'a>(
     set: SetInput<'a>,
     accounts: &[AccountInput<'a>],
@@ -92,7 +93,8 @@ pub(crate) fn resolve<'a>(
     RequestedSet { set, request }
 }
 
-/// The table a set is looked up in and an account whose settings count for all it may use.
+/// The table in which a set is looked up, and an account whose settings hold for all accounts that
+/// it may use.
 fn from_accounts<'w, 'a>(
     set: &'w SetInput<'a>,
     accounts: &'w [AccountInput<'a>],
@@ -104,14 +106,14 @@ fn from_accounts<'w, 'a>(
     if set.observed.meta.deleting {
         return Err(Request::Denied {
             reason: Reason::Terminating,
-            message: "it is being deleted and a finalizer holds it: none of its instruments is streamed for it"
+            message: "the set is being deleted, and a finalizer holds it: its instruments are no longer streamed for it"
                 .to_owned(),
         });
     }
     if spec.paused {
         return Err(Request::Denied {
             reason: Reason::Paused,
-            message: "spec.paused is set: none of its instruments is streamed for it".to_owned(),
+            message: "spec.paused is true: nothing is streamed for this set".to_owned(),
         });
     }
     if set.matched.is_empty() {
@@ -128,14 +130,14 @@ fn from_accounts<'w, 'a>(
             Some((account, account.spec.as_ref().ok()?))
         })
         .collect();
-    // Those that stream nothing whatever is asked of them come last and need not agree.
+    // Suspended accounts come last and need not agree.
     readable.sort_by_key(|(account, _)| account.eligibility.suspension().is_some());
     let mut readable = readable.into_iter();
     let Some((named, first)) = readable.next() else {
         return Err(Request::Pending {
             reason: Reason::NoAccount,
             message: format!(
-                "no account that matches can be read ({}): see the Ready condition of each",
+                "none of the matching accounts ({}) can be read: see the Ready condition of each",
                 names(set, accounts)
             ),
         });
@@ -146,12 +148,12 @@ fn from_accounts<'w, 'a>(
         let same = (&first.api, &first.websocket, first.mock)
             == (&differing.api, &differing.websocket, differing.mock);
         if !same {
-            // An account that is made in passing must not take away what streams.
+            // A new account that differs must not stop what streams.
             return Err(Request::Pending {
                 reason: Reason::AccountsDisagree,
                 message: format!(
-                    "accounts {} and {} differ in endpoint or mock: choose accounts that agree with accountRef or \
-                     accountSelector",
+                    "accounts {} and {} differ in endpoint or mock: choose accounts that agree, by accountRef \
+                     or accountSelector",
                     named.name(),
                     other.name()
                 ),
@@ -161,7 +163,7 @@ fn from_accounts<'w, 'a>(
     if let Some(unseen) = unseen(set, accounts) {
         return Err(Request::Pending {
             reason: Reason::Pending,
-            message: format!("the Secret of account {} was not looked at yet", unseen),
+            message: format!("the Secret of account {} has not been read yet", unseen),
         });
     }
     if let Some(why) = &named.suspect_list {
@@ -174,18 +176,18 @@ fn from_accounts<'w, 'a>(
     }
 }
 
-/// Why no account matches, and what to do.
+/// The message why no account matches, and what to do.
 fn nobody(choice: Choice<'_>) -> String {
     match choice {
         Choice::Named(name) => {
             format!(
-                "no TickerAccount {name} is known in this namespace: create it, or name another in spec.accountRef"
+                "there is no TickerAccount {name} in this namespace: create it, or name another one in spec.accountRef"
             )
         }
-        Choice::Labelled(_) => "no TickerAccount of this namespace has the labels of \
+        Choice::Labelled(_) => "no TickerAccount in this namespace matches \
                                 spec.accountSelector: label one, or change the selector"
             .to_owned(),
-        Choice::Any => "no TickerAccount is known in this namespace: create one".to_owned(),
+        Choice::Any => "there is no TickerAccount in this namespace: create one".to_owned(),
     }
 }
 
@@ -196,7 +198,8 @@ fn names(set: &SetInput<'_>, accounts: &[AccountInput<'_>]) -> String {
     list(&names.collect::<Vec<_>>())
 }
 
-/// An account whose API key will be known in a moment: until then it may turn out to be another's.
+/// An account whose API key will be known in a moment: until then it may turn out to be a
+/// duplicate.
 fn unseen<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'w str> {
     let matched = set.matched.iter().map(|at| &accounts[at.at()]);
     let mut usable = matched
@@ -211,7 +214,7 @@ fn without_table(api: &str, why: &str) -> Request {
     Request::Pending {
         reason: Reason::InstrumentsUnavailable,
         message: format!(
-            "the instruments of {api} are not known ({why}): nothing new is placed until they are"
+            "the instruments list of {api} is not available ({why}): new instruments wait, those that stream go on"
         ),
     }
 }

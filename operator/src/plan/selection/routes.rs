@@ -22,17 +22,17 @@ impl RouteIx {
     }
 }
 
-/// Where the instruments of one set go.
+/// The channels of the instruments of one set.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    /// The instruments, an underlying beside its chain: they land on one account where a set needs
-    /// several.
+    /// The instruments, each underlying next to its chain: they then get the same account if a set
+    /// needs several.
     pub(crate) instruments: Vec<RoutedInstrument>,
     /// The channels, in the order of the lowest token on each.
     pub(crate) channels: Vec<ChannelRoute>,
 }
 
-/// An instrument and where its ticks go.
+/// An instrument and its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RoutedInstrument {
     pub(crate) token: Token,

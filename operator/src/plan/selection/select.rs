@@ -1,6 +1,7 @@
-//! What a set's selectors mean today.
+//! Resolves a set's selectors in today's table.
 //!
-//! Owns the lookup of tokens and symbols. A name without a row is counted, never guessed.
+//! Owns the lookup of tokens and symbols. A name that is not in the table is counted, never
+//! guessed.
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ use crate::plan::input::Selector;
 pub(crate) struct Selection {
     /// The instruments, each once, by token.
     pub(crate) instruments: Vec<RowIx>,
-    /// How many names have no row.
+    /// How many names are not in the table.
     pub(crate) unresolved: u32,
     /// The first few of them, sorted.
     pub(crate) samples: Vec<String>,

@@ -55,7 +55,7 @@ fn the_only_account_may_be_paused() {
     let (state, reason, message) = reason(&paused, "s");
     assert_eq!((state.as_str(), reason.as_str()), ("False", "NoAccount"));
     assert!(
-        message.contains("can be used (a): see the Ready condition of each"),
+        message.contains("(a) can be used: see the Ready condition of each"),
         "{message}"
     );
     let AssignmentChange::Write(assignment) = &paused.accounts[0].assignment else {

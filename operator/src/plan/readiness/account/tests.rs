@@ -279,7 +279,7 @@ fn a_429_says_what_to_do() {
     let finding =
         found(|report, _, _, _| report.connections = vec![socket(ConnectionState::RateLimited)]);
     assert!(
-        matches!(finding, Observation::Degraded { message, .. } if message.contains("another process"))
+        matches!(finding, Observation::Degraded { message, .. } if message.contains("stop the other process"))
     );
 }
 

@@ -12,23 +12,23 @@ use crate::plan::assignment::believable;
 use crate::plan::input::{Account, AccountInput, Now, Process, Secret, live_sockets};
 use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
 
-/// What an account's status is made of.
+/// The inputs of an account's status.
 pub(crate) struct Input<'a> {
     pub(crate) view: &'a AccountInput<'a>,
     /// Generation of the assignment that should be in force.
     pub(crate) desired: Option<u64>,
-    /// Instruments it should stream; `None` where nobody knows.
+    /// Instruments that it should stream; `None` if that is not known.
     pub(crate) assigned: Option<usize>,
-    /// Whether pods are told of changed files at once.
+    /// Whether pods are annotated when their files change.
     pub(crate) poked: bool,
     /// Its instruments for which no other account would have room.
     pub(crate) stranded: usize,
-    /// The status before.
+    /// The previous status.
     pub(crate) previous: Option<&'a TickerAccountStatus>,
     pub(crate) history: History<'a>,
 }
 
-/// The status, the outcome behind its `Ready`, and whether that still waits for a first report.
+/// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
 pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, ConditionOutcome, bool) {
     let view = input.view;
     let scrape = &view.observed.scrape;
@@ -86,7 +86,7 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Condi
         }
         .or_else(|| {
             let assigned = count(input.assigned.unwrap_or(0));
-            // A process that has not let go of some yet streams more than it should.
+            // A process that has not dropped some instruments yet streams more than it should.
             let streaming = answer.map_or(0, |report| report.streaming.min(assigned));
             Some(format!("{streaming}/{assigned}"))
         }),
@@ -128,7 +128,7 @@ fn redis_secret<'a>(view: &'a AccountInput<'_>) -> Option<(&'a str, &'a Secret)>
     Some((name, view.observed.redis_secret.as_ref()?))
 }
 
-/// A socket of a process that does not answer: what it was last, in a state that nobody knows.
+/// A socket of a process that does not answer: the last known values, with an unknown state.
 fn unseen(last: ConnectionStatus) -> ConnectionStatus {
     ConnectionStatus {
         state: Some(State::Unknown.as_str().to_owned()),
@@ -136,8 +136,8 @@ fn unseen(last: ConnectionStatus) -> ConnectionStatus {
     }
 }
 
-/// Sockets that this many instruments need. A process that has them spread over more needs those:
-/// it does not move an instrument to save a socket.
+/// Sockets that this many instruments need. A process that has them on more sockets needs those: it
+/// does not move an instrument to save a socket.
 fn needed(spec: &Account, assigned: Option<usize>, answer: Option<&Report>) -> u32 {
     let assigned = assigned.unwrap_or(0);
     if assigned == 0 {
@@ -165,7 +165,7 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCond
         Some(_) | None => says(
             State::Unknown,
             Reason::Unverified,
-            "nothing has been dialled with the credentials yet",
+            "the credentials have not been used yet",
         ),
     }
 }
@@ -204,16 +204,16 @@ fn capacity(spec: &Account, input: &Input<'_>) -> UndatedCondition {
         return says(
             State::Unknown,
             Reason::Pending,
-            "its assignment is not known",
+            "the account's assignment cannot be read",
         );
     };
     if let Some(why) = input.view.eligibility.suspension() {
         return says(State::False, why.reason(), &why.message());
     }
-    let mut message = format!("{assigned} of {capacity} places are taken");
+    let mut message = format!("{assigned} instruments are assigned, {capacity} fit");
     if input.stranded > 0 {
         message.push_str(&format!(
-            "; if this account were lost, {} instruments would find no other",
+            "; if this account failed, {} of its instruments would have no room elsewhere",
             input.stranded
         ));
     }

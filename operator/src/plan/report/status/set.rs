@@ -16,25 +16,25 @@ use crate::plan::readiness::{
 use crate::plan::samples::list;
 use crate::plan::selection::Request;
 
-/// A set is stale when its newest tick is older than so many of its usual intervals.
+/// A set is stale when its newest tick is older than this many of its usual intervals.
 const USUAL_INTERVALS: u64 = 5;
 
-/// What a set's status is made of.
+/// The inputs of a set's status.
 pub(crate) struct Input<'a> {
     pub(crate) view: &'a SetInput<'a>,
     pub(crate) request: &'a Request,
     /// Instruments that wait for room.
     pub(crate) waiting: u32,
-    /// Instruments that an older set keeps from their channel, with an example.
+    /// Instruments that an older set excludes from their channel, with an example.
     pub(crate) conflicts: (u32, &'a str),
-    /// Who has how much of it, by name.
+    /// Its instruments per account, by name.
     pub(crate) holders: &'a [Holder<'a>],
-    /// The status before.
+    /// The previous status.
     pub(crate) previous: Option<&'a InstrumentSetStatus>,
     pub(crate) history: History<'a>,
 }
 
-/// How many of a set's instruments there are of each kind.
+/// The counts of a set's instruments.
 #[derive(Clone, Copy)]
 struct Counts {
     selected: u32,
@@ -44,7 +44,7 @@ struct Counts {
     unresolved: u32,
 }
 
-/// The status and the outcome behind its `Ready`.
+/// Returns the status and the outcome for its `Ready`.
 pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, ConditionOutcome) {
     let none = InstrumentSetStatus::default();
     let before = input.previous.unwrap_or(&none);
@@ -128,8 +128,8 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Condi
     (status, outcome)
 }
 
-/// How old the newest tick is and may be. The age is the process's own measure and what has passed
-/// since: the clocks of two machines are not compared.
+/// The age of the newest tick, and its limit. The age is what the process measured plus the time
+/// since: clocks of two machines are not compared.
 fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
     let spec = input.view.spec.as_ref().ok()?;
     let newest = input.holders.iter().filter_map(|holder| {
@@ -177,7 +177,7 @@ fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
     }
 }
 
-/// How many names a set that cannot be looked up lists.
+/// How many names a set lists that cannot be looked up.
 fn names(view: &SetInput<'_>) -> u32 {
     view.spec.as_ref().map_or(0, |spec| count(spec.names()))
 }
@@ -204,7 +204,7 @@ fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
         Reason::PartiallyResolved
     };
     let samples = list(&resolved.lookup.selection.samples);
-    let message = format!("unknown names: {unresolved} ({samples})");
+    let message = format!("names that are not in the instruments list: {unresolved} ({samples})");
     says(State::False, reason, &message)
 }
 
@@ -243,7 +243,7 @@ fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> Undat
         return says(
             State::Unknown,
             Reason::Pending,
-            "waits for the first report",
+            "waiting for the first report",
         );
     }
     if outcome.reason != Reason::Stale
@@ -261,7 +261,7 @@ fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> Undat
     says(State::False, reason, &seen)
 }
 
-/// When names were last looked up with another result.
+/// When the result of looking up the names last changed.
 fn resolved_at(
     input: &Input<'_>,
     before: &InstrumentSetStatus,

@@ -55,7 +55,7 @@ impl World {
             0 => account.assignment = LastAssignment::Absent,
             1 => {
                 account.assignment = LastAssignment::Unreadable {
-                    why: "assignment is not gzip".to_owned(),
+                    why: "the assignment is not valid gzip".to_owned(),
                 };
             }
             2 if !own.is_empty() => {

@@ -54,7 +54,7 @@ fn spoil_credentials(dice: &mut Dice, report: &mut Report) {
         0 => CredentialsReport::Unread,
         1 => missing(&["access_token"]),
         2 => missing(&["api_key", "access_token"]),
-        3 => missing(&["a usable access_token (it is no text)"]),
+        3 => missing(&["a usable access_token (not UTF-8 text)"]),
         4 => CredentialsReport::Present,
         _ => CredentialsReport::Refused,
     };
@@ -120,7 +120,7 @@ fn spoil_sockets(dice: &mut Dice, report: &mut Report) {
 fn spoil_assignment(dice: &mut Dice, report: &mut Report) {
     match dice.below(4) {
         0 => {
-            report.assignment_error = Some("assignment is not gzip".to_owned());
+            report.assignment_error = Some("the assignment is not valid gzip".to_owned());
             if dice.percent(50) {
                 report.assignment = None;
             }

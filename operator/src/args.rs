@@ -1,4 +1,4 @@
-//! The command line: every knob, its environment variable and its default. Read once, by `main`.
+//! The command line: every setting, its environment variable and its default. Read once, by `main`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,15 +30,15 @@ pub enum OperatorCommand {
 /// Settings of `run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
-    /// Namespace whose accounts and sets are looked after
+    /// Namespace whose accounts and sets this operator manages
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: String,
-    /// Look after every namespace instead
+    /// Manage the accounts and sets of every namespace instead
     #[arg(long, env = "ALL_NAMESPACES", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", default_value_t = false, action = ArgAction::Set,
           value_name = "BOOL")]
     pub all_namespaces: bool,
-    /// Image of ingest pods whose account names none
+    /// Image of ingest pods, unless their account names another
     #[arg(long, env = "INGESTOR_IMAGE", value_name = "IMAGE")]
     pub ingestor_image: String,
     /// When a node pulls the image of an ingest pod
@@ -52,11 +52,11 @@ pub struct RunArgs {
         value_name = "NAMES"
     )]
     pub ingestor_pull_secrets: Vec<String>,
-    /// Redis of accounts that name none; without user and password
+    /// Redis of accounts that name no other, without user and password
     #[arg(long, env = "REDIS_URL", value_name = "URL")]
     pub redis_url: String,
-    /// Annotate a pod when its mounted files change, so that it sees them in 0.1 s rather than in
-    /// a minute; needs the right to patch pods
+    /// Annotate a pod when its files change: they then arrive in 0.1 s instead of a minute; needs
+    /// the right to patch pods
     #[arg(long, env = "POKE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     pub poke: bool,
     /// Address of probes and metrics
@@ -75,7 +75,7 @@ pub struct LocalArgs {
     /// Folder of TickerAccount, InstrumentSet and Secret manifests; it is watched
     #[arg(short = 'f', long = "filename", value_name = "FOLDER")]
     pub manifests: PathBuf,
-    /// Redis of accounts that name none; without user and password
+    /// Redis of accounts that name no other, without user and password
     #[arg(
         long,
         env = "REDIS_URL",
@@ -83,21 +83,21 @@ pub struct LocalArgs {
         default_value = "redis://127.0.0.1:6379"
     )]
     pub redis_url: String,
-    /// Wait until everything is Ready, 10 seconds at most, print and stop; exit code 1 if it is not
+    /// Wait up to 10 seconds until everything is Ready, print and stop; exit code 1 if it is not
     #[arg(long)]
     pub once: bool,
-    /// The ingest program; else the one beside this program, else the one on the PATH
+    /// The ingest program. Default: the one in the folder of this program, else the one on the PATH
     #[arg(long, env = "INGESTOR_BIN", value_name = "FILE")]
     pub ingestor_bin: Option<PathBuf>,
-    /// Where assignments and credentials are kept, readable by you alone
+    /// Folder for assignments and credentials, readable by you alone
     #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
-    /// Record every frame of Kite's, each account into a folder of its name in this one
+    /// Record every frame from Kite, each account into a folder of its name in this one
     #[arg(long, env = "RECORD_DIR", value_name = "FOLDER")]
     pub record: Option<PathBuf>,
 }
 
-/// When a node pulls an image. Kubernetes' own words.
+/// When a node pulls an image, in Kubernetes' words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "PascalCase")]
 pub enum PullPolicy {
@@ -106,12 +106,12 @@ pub enum PullPolicy {
     /// When the node does not have it.
     #[default]
     IfNotPresent,
-    /// Never: it has to be there.
+    /// Never: the node must have it.
     Never,
 }
 
 impl PullPolicy {
-    /// The word as it stands in a pod.
+    /// The word used in a pod.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -122,19 +122,19 @@ impl PullPolicy {
     }
 }
 
-/// The Redis URL cannot be used. It is not repeated: it may hold a password.
+/// The Redis URL cannot be used. The message does not repeat it, because it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedisUrl {
     /// Another scheme, or none.
-    #[error("--redis-url is no Redis URL: write redis://host:port or rediss://host:port")]
+    #[error("--redis-url must be redis://host:port or rediss://host:port")]
     Scheme,
-    /// It lands in every assignment, which anybody who may read ConfigMaps can read.
-    #[error("--redis-url holds a user or password: remove it, the URL is shown to everybody")]
+    /// The URL is part of every assignment, which everybody who may read ConfigMaps can read.
+    #[error("--redis-url must not hold a user or password: the URL is visible to everybody")]
     UserInfo,
 }
 
 impl RunArgs {
-    /// Checks what the parser must not check, because it repeats what it refuses.
+    /// Checks what the parser must not check, because its errors repeat the value.
     ///
     /// # Errors
     /// When the Redis URL cannot be used.
@@ -144,7 +144,7 @@ impl RunArgs {
 }
 
 impl LocalArgs {
-    /// Checks what the parser must not check, because it repeats what it refuses.
+    /// Checks what the parser must not check, because its errors repeat the value.
     ///
     /// # Errors
     /// When the Redis URL cannot be used.

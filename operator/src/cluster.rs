@@ -1,7 +1,8 @@
 //! The operator in a cluster: what it watches, runs and serves.
 //!
 //! Owns the wiring. Decisions are in [`crate::plan`], writes in `apply` and nowhere else. `observe`
-//! gathers what others read: `stores` by watching, `secrets` and `name_ownership` by name, `reports` from pods.
+//! gathers what is known: `stores` by watching, `secrets` and `name_ownership` by name, `reports`
+//! from pods.
 
 mod api_error;
 mod apply;
@@ -55,20 +56,20 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long the API server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// What the operator is started with.
+/// The settings of the operator.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
-    /// The namespace it looks after; `None`: all of them.
+    /// The namespace that it manages; `None`: all of them.
     pub namespace: Option<String>,
-    /// The ingest image of accounts that name none.
+    /// The ingest image of accounts that name no other.
     pub ingestor_image: String,
     /// When nodes pull it: `Always`, `IfNotPresent` or `Never`.
     pub ingestor_pull_policy: String,
-    /// Names of the Secrets with which they do.
+    /// Names of the Secrets with which nodes pull it.
     pub ingestor_pull_secrets: Vec<String>,
-    /// The Redis of accounts that name none.
+    /// The Redis of accounts that name no other.
     pub redis_url: String,
-    /// Whether pods are told of changed files at once.
+    /// Whether pods are annotated when their files change.
     pub poke: bool,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,

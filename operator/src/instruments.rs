@@ -1,7 +1,7 @@
-//! The instruments that exist today: the table the planner looks names up in, and how it is fetched.
+//! Kite's instruments lists: the table in which the planner looks names up, and how it is fetched.
 //!
-//! [`table`] and [`schedule`] are pure; [`fetch`] and [`refresher`] are the shell around them and must not
-//! decide what a set selects.
+//! [`table`] and [`schedule`] are pure; [`fetch`] and [`refresher`] do the I/O and must not decide
+//! what a set selects.
 
 pub mod fetch;
 pub mod refresher;

@@ -1,10 +1,10 @@
-//! Tells API keys apart without keeping them.
+//! Distinguishes API keys without keeping them.
 //!
-//! Owns a salted hash that means something only inside this process. Must not hold or print a key.
+//! Owns a salted hash that is only valid inside this process. Must not hold or print a key.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Makes fingerprints; each of these has a salt of its own, from the operating system.
+/// Makes fingerprints; each instance has its own salt, from the operating system.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyFingerprints(RandomState);
 
@@ -13,9 +13,9 @@ pub(crate) struct KeyFingerprints(RandomState);
 pub struct KeyFingerprint(u64);
 
 impl KeyFingerprints {
-    /// The fingerprint of a key as it stands in a Secret; nothing for one that is empty.
+    /// The fingerprint of a key as it is in a Secret; `None` if it is empty.
     pub(crate) fn of(&self, api_key: &[u8]) -> Option<KeyFingerprint> {
-        // The ingest process takes white space for no part of it either.
+        // The ingest process ignores white space around it, too.
         let key = api_key.trim_ascii();
         (!key.is_empty()).then(|| KeyFingerprint(self.0.hash_one(key)))
     }
@@ -23,7 +23,7 @@ impl KeyFingerprints {
 
 #[cfg(test)]
 impl KeyFingerprint {
-    /// A print that stands for a key.
+    /// A fingerprint in place of a key.
     pub(crate) const fn sample(key: u64) -> Self {
         Self(key)
     }

@@ -1,8 +1,8 @@
-//! Turns TickerAccount and InstrumentSet resources into ingest processes that stream, and their
-//! health back into the resources: observe, plan, apply.
+//! Turns TickerAccount and InstrumentSet resources into ingest processes that stream, and writes
+//! their health back into the resources: observe, plan, apply.
 //!
-//! Every choice is made in [`plan`], from what was observed and the time. Everything else carries
-//! facts to it or its decisions out, and must not decide.
+//! Every choice is made in [`plan`], from what was observed and the time. Everything else collects
+//! facts or applies decisions, and must not decide.
 
 pub mod args;
 pub mod cluster;

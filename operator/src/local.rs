@@ -1,8 +1,8 @@
 //! `kite-operator local`: the operator without Kubernetes. Manifests come from a folder, ingest
 //! pods are child processes, mounted files lie in a private state folder, statuses go to the screen.
 //!
-//! Owns the loop. It uses the cluster's planner and the cluster's ingest program, and must not
-//! decide anything itself.
+//! Owns the loop. It uses the same planner and ingest program as in a cluster, and must not decide
+//! anything itself.
 
 mod child;
 mod error;
@@ -44,10 +44,10 @@ use crate::instruments::{TableRefresher, fetch};
 use crate::plan::{self, Memory, Now};
 use crate::scrape::Scraper;
 
-/// Changes of a folder come in bursts; it is read when one is over.
+/// Changes of a folder come in bursts; it is read when nothing changes for this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// A folder is read this often although nobody told of a change: some file systems tell nobody.
+/// A folder is read this often even without a notification: some file systems send none.
 const REREAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long the last table may take to be printed.
@@ -56,20 +56,20 @@ const FINAL_PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long `--once` waits for Ready.
 const ONCE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the run was asked for.
+/// The settings of the run.
 #[derive(Clone, Debug)]
 pub struct LocalSettings {
     /// The folder of manifests.
     pub manifests: PathBuf,
-    /// The Redis of accounts that name none.
+    /// The Redis of accounts that name no other.
     pub redis_url: String,
     /// Whether to stop once everything is Ready.
     pub once: bool,
-    /// The ingest program, where one was named.
+    /// The ingest program, if one was named.
     pub ingestor: Option<PathBuf>,
-    /// Where frames are recorded, if they are.
+    /// The folder for recordings, if frames are recorded.
     pub record: Option<PathBuf>,
-    /// Where state is kept, where a place was named.
+    /// The state folder, if one was named.
     pub state: Option<PathBuf>,
     /// The log filter of ingest processes.
     pub log_level: String,
@@ -78,16 +78,16 @@ pub struct LocalSettings {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// It was told to stop, or everything was Ready.
+    /// It was stopped, or everything was Ready.
     Done,
-    /// `--once`, and not everything was Ready in time.
+    /// With `--once`, not everything was Ready in time.
     NotReady,
 }
 
 /// Runs until `shutdown`, or with `once` until everything is Ready.
 ///
 /// # Errors
-/// When it cannot start, or the state folder breaks.
+/// When it cannot start, or the state folder fails.
 pub async fn run(
     settings: LocalSettings,
     clock: Clock,
@@ -105,7 +105,7 @@ pub async fn run(
     }
     let ingestor = find_ingestor(settings.ingestor.as_deref())?;
     if let Some(path) = &settings.record {
-        // Ingest processes would find out, each for itself and over and over.
+        // Otherwise each ingest process would fail again and again.
         let path = path.clone();
         ensure_writable(&path).map_err(|source| LocalError::Record { path, source })?;
     }
@@ -151,7 +151,7 @@ struct Run {
     host: Host,
     tables: TableRefresher,
     memory: Memory,
-    /// Whether every process runs what this run's plan says.
+    /// Whether every process runs what the plan of this run says.
     assignments_applied: bool,
     clock: Clock,
     printer: Printer,
@@ -221,17 +221,17 @@ impl Run {
         }
     }
 
-    /// Reads the folder; what cannot be read is said, and what was known of it stays.
+    /// Reads the folder; errors are logged, and the last known content stays.
     fn reread(&mut self) {
         match self.folder.read() {
             Ok(manifests) => self.host.set_manifests(manifests),
             Err(error) => {
-                tracing::error!(%error, "manifest folder cannot be read; nothing changes");
+                tracing::error!(%error, "the manifest folder cannot be read: what was read before stays in force");
             }
         }
     }
 
-    /// Observes, plans, applies; returns when to do so again although nothing happens.
+    /// Observes, plans, applies; returns when to do so again even if nothing happens.
     async fn pass(&mut self) -> Result<Option<Instant>, LocalError> {
         self.host.hold_state().map_err(StateFolderError)?;
         let observed = self.host.observe().map_err(LocalError::Observe)?;
@@ -251,8 +251,8 @@ impl Run {
         Ok(plan.next)
     }
 
-    /// Whether everything is Ready, by what this run has found out: statuses and processes of an
-    /// earlier one are no proof.
+    /// Whether everything is Ready, by what this run has observed: statuses and processes of an
+    /// earlier run do not count.
     fn all_ready(&self) -> bool {
         if !self.assignments_applied || !self.host.is_complete() {
             return false;
@@ -271,7 +271,7 @@ impl Run {
             && sets.all(|status| ready(status.map(|it| &*it.conditions)))
     }
 
-    /// Prints the table if it says something new, or, where it may be `repeated`, if it was long ago.
+    /// Prints the table if it has changed, or, if it may be `repeated`, after a while.
     fn print(&mut self, repeated: bool) -> Result<(), LocalError> {
         let wall = self.clock.wall();
         let accounts = self.host.accounts().filter_map(|(name, tracked)| {

@@ -21,7 +21,7 @@ fn start(cli: OperatorCli) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     let ended = runtime.block_on(run(cli));
-    // A write to a terminal that stands still, or a read from a disk that is gone, never returns.
+    // A write to a stopped terminal, or a read from a disk that is gone, never returns.
     runtime.shutdown_background();
     ended
 }

@@ -1,11 +1,11 @@
 //! The planner: every choice the operator makes, as one pure function.
 //!
 //! Owns validation, selection, placement, channels, readiness and status. It must not do I/O, read
-//! a clock or fail: whatever is observed, there is a plan, and what is not known changes nothing.
+//! a clock or fail: every input gives a plan, and what is not known changes nothing.
 //!
 //! [`planner`] has the steps in their order, and the folders read in it: [`input`] checks what was
 //! observed, [`selection`] finds what each set asks for, [`placement`] the accounts, [`assignment`]
-//! writes what each should stream, [`readiness`] and [`report`] say how everything fares.
+//! builds what each should stream, [`readiness`] and [`report`] make conditions and statuses.
 
 mod assignment;
 mod ids;

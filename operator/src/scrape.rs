@@ -1,6 +1,6 @@
-//! Asks an ingest process for its report.
+//! Requests the report of an ingest process.
 //!
-//! Owns one bounded request. When to ask, and what an answer means, is decided elsewhere.
+//! Owns one bounded request. Must not decide when to request or what the answer means.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use contract::{REPORT_PATH, Report};
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks ingest processes for their reports.
+/// Requests reports of ingest processes.
 #[derive(Clone, Debug)]
 pub struct Scraper {
     client: reqwest::Client,
 }
 
-/// No report.
+/// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ScrapeError {
-    /// No connection, no answer in time, or an answer that broke off.
+    /// No connection, no answer in time, or an incomplete answer.
     #[error("no answer from the ingest process")]
     Unreachable(#[source] reqwest::Error),
     /// An answer other than 200.
@@ -30,7 +30,7 @@ pub enum ScrapeError {
     #[error("the report is larger than {LARGEST_REPORT} bytes")]
     Size,
     /// Not a report.
-    #[error("the answer is no report: is the ingest image of another version?")]
+    #[error("the answer is not a report: check the version of the ingest image")]
     Json(#[from] serde_json::Error),
 }
 
@@ -49,10 +49,10 @@ impl Scraper {
         Ok(Self { client })
     }
 
-    /// Asks the process at `address`.
+    /// Requests the report at `address`.
     ///
     /// # Errors
-    /// When there is no report to be had.
+    /// When the report cannot be read.
     pub async fn report(&self, address: SocketAddr) -> Result<Report, ScrapeError> {
         let url = format!("http://{address}{REPORT_PATH}");
         let mut answer = self

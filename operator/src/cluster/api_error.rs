@@ -10,7 +10,7 @@ use kube::Error;
 /// A call to the API server that failed.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// The API server refused it, or its answer was not understood.
+    /// The API server rejected it, or its answer was not understood.
     Client(Box<Error>),
     /// No answer came in time.
     Timeout,
@@ -38,7 +38,7 @@ impl ApiError {
         self.reason() == "Forbidden"
     }
 
-    /// Whether the object is another one, or has changed.
+    /// Whether the object has changed or is another one.
     pub(crate) fn is_conflict(&self) -> bool {
         self.reason() == "Conflict"
     }
@@ -82,7 +82,7 @@ pub(crate) fn describe(error: &Error) -> String {
             while let Some(source) = innermost.source() {
                 innermost = source;
             }
-            format!("no usable answer of the API server: {innermost}")
+            format!("the API server's answer cannot be used: {innermost}")
         }
     }
 }

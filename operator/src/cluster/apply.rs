@@ -1,7 +1,7 @@
 //! Writes: the only place that changes anything in the cluster.
 //!
-//! It carries a plan out and has no meaningful choice; what it adds is order, care not to repeat
-//! itself, and patience with what fails, object by object.
+//! It applies a plan and makes no meaningful choice; it adds the order of writes, skips writes that
+//! change nothing, and retries failed ones object by object.
 
 mod account_objects;
 mod budget;
@@ -34,22 +34,22 @@ use super::retry::Retries;
 use super::workload::PodDefaults;
 use crate::plan::{AccountPlan, AssignmentChange, Key, Kind, Now, Plan};
 
-/// How long the API server may take over one write.
+/// How long the API server may take for one write.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes at a time.
+/// Concurrent writes.
 const IN_FLIGHT: usize = 8;
 
-/// Anything but assignments is begun for this long in one pass: where the API server is slow, the next
-/// assignment must not wait for hundreds of others.
+/// For this long a pass begins writes other than assignments: if the API server is slow, the next
+/// assignment must not wait for hundreds of other writes.
 const PHASE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Failed writes are logged so often at most: a thousand objects may fail at once.
+/// Limits how often failed writes are logged: a thousand objects may fail at once.
 const LOG_BURST: u32 = 20;
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// A write that failed once may be a conflict with what was just written; failing so often it is
-/// worth telling the account's owner.
+/// A single failed write may be a conflict with a write just before; after this many failures the
+/// account's status shows it.
 const FAILURES_TO_REPORT: u32 = 2;
 
 /// A write that failed.
@@ -62,7 +62,7 @@ pub(crate) struct ApplyError {
     source: ApiError,
 }
 
-/// What can fail by itself, and waits by itself.
+/// What can fail independently, each with its own back-off.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum WriteTarget {
     /// An account's assignment.
@@ -73,7 +73,7 @@ enum WriteTarget {
     Poke(Key),
     /// A status.
     Status(Kind, Key),
-    /// A leftover.
+    /// An object whose account no longer exists.
     Orphan(Orphan),
 }
 
@@ -84,25 +84,25 @@ struct FinishedWrite {
     at: Instant,
 }
 
-/// What an applier works with.
+/// What an applier needs.
 pub(crate) struct ApplyContext {
     /// The API server.
     pub(crate) client: Client,
-    /// Where events go.
+    /// Where events are sent.
     pub(crate) event_sender: EventSender,
-    /// What is counted.
+    /// The counters.
     pub(crate) metrics: Metrics,
-    /// For the pods of accounts that do not say.
+    /// Settings for the pods of accounts that set none.
     pub(crate) defaults: PodDefaults,
-    /// Whether pods are told of changed files at once. They find them by themselves, later.
+    /// Whether pods are annotated when their files change. Otherwise they see the change later.
     pub(crate) poke: bool,
     /// The time at which a write ended.
     pub(crate) clock: Clock,
-    /// Beats with every write: a slow API server is not a hang.
+    /// The heartbeat of each write: a slow API server does not count as a hang.
     pub(crate) heartbeat: Heartbeat,
 }
 
-/// Carries plans out.
+/// Applies plans.
 pub(crate) struct Applier {
     context: ApplyContext,
     retries: Retries<WriteTarget>,
@@ -128,7 +128,7 @@ impl Applier {
         }
     }
 
-    /// Carries `plan` out; returns when to come again although nothing was seen to change.
+    /// Applies `plan`; returns when to run again even if nothing changes.
     pub(crate) async fn apply(
         &mut self,
         seen: &ObservedCluster,
@@ -136,7 +136,7 @@ impl Applier {
         now: Now,
     ) -> Option<Instant> {
         self.prune(seen, plan);
-        // What pods live on comes before what people read.
+        // What pods need comes before what people read.
         let rest = self.write_owned(seen, plan, now).await;
         let postponed = self.write_statuses(plan, self.context.clock.now()).await;
         self.delete_orphans(&seen.orphans).await;
@@ -169,7 +169,7 @@ impl Applier {
         };
         self.retries.retain(exists);
         self.write_errors.retain(|target, _| exists(target));
-        // What lies there as it should needs no further try; whoever failed with it is over it.
+        // An assignment that is stored as desired needs no further try; its failures are over.
         let in_place =
             |account: &&AccountPlan| !matches!(account.assignment, AssignmentChange::Write(_));
         for account in plan.accounts.iter().filter(in_place) {
@@ -179,7 +179,7 @@ impl Applier {
         }
     }
 
-    /// What of an account cannot be written, for people.
+    /// Which of an account's objects cannot be written, for people.
     pub(crate) fn write_error(&self, account: &Key) -> Option<String> {
         let of_account = [
             WriteTarget::Assignment(account.clone()),
@@ -190,8 +190,8 @@ impl Applier {
             .find_map(|target| self.write_errors.get(target).cloned())
     }
 
-    /// Writes the assignments of all accounts, then what runs them; returns when to go on with what was
-    /// not begun.
+    /// Writes the assignments of all accounts, then their workloads; returns when to go on with
+    /// writes that were not begun.
     async fn write_owned(
         &mut self,
         seen: &ObservedCluster,
@@ -254,7 +254,7 @@ impl Applier {
             let at = done.at;
             self.record(done);
             if let Some(target) = gone {
-                // The store shows it for a moment longer; a second try then is one too many.
+                // The store still shows it for a moment: without this it would be deleted twice.
                 self.retries.failed(target, at, 1.0);
             }
         }
@@ -267,7 +267,7 @@ impl Applier {
             OwnedKind::StatefulSet => self.delete_object::<StatefulSet>(orphan).await,
         };
         match result {
-            // Gone, or not what it was: the next look tells.
+            // It is gone, or was changed: the next pass decides.
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             Err(source) => Err(ApplyError {
                 kind: orphan.kind.as_str(),
@@ -276,7 +276,7 @@ impl Applier {
                 source,
             }),
             Ok(()) => {
-                tracing::info!(kind = orphan.kind.as_str(), object = %orphan.key, "deleted: its account is gone");
+                tracing::info!(kind = orphan.kind.as_str(), object = %orphan.key, "deleted: it has no account");
                 Ok(())
             }
         }
@@ -300,7 +300,7 @@ impl Applier {
         FinishedWrite { target, result, at }
     }
 
-    /// Takes the outcome of a write in.
+    /// Records the outcome of a write.
     fn record(&mut self, done: FinishedWrite) {
         let FinishedWrite { target, result, at } = done;
         match result {
@@ -323,7 +323,7 @@ impl Applier {
     }
 }
 
-/// Awaits all, a few at a time.
+/// Runs all, a few at a time.
 async fn run_bounded<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     stream::iter(futures)
         .buffer_unordered(IN_FLIGHT)
@@ -331,7 +331,7 @@ async fn run_bounded<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
         .await
 }
 
-/// Limits a call in time.
+/// Limits the time of a call.
 async fn with_timeout<T>(
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, ApiError> {

@@ -1,7 +1,7 @@
-//! Whether the names an account needs are free: a stranger's object is never touched.
+//! Whether the names that an account needs are free: an object of another owner is never changed.
 //!
-//! Server-side apply would merge into whatever has the name. What carries our labels is in the
-//! stores; for the rest the API server is asked, until the object is ours.
+//! Server-side apply would merge into any object with the name. Objects with our labels are in the
+//! stores; for other names the API server is asked until the object is ours.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,43 +18,43 @@ use super::owned_objects::{OwnedName, OwnedObjects};
 use super::workload;
 use crate::plan::Key;
 
-/// How long an answer counts.
+/// How long an answer is valid.
 const FRESH: Duration = Duration::from_secs(3);
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Requests at a time.
+/// Concurrent requests.
 const IN_FLIGHT: usize = 8;
 
-/// Who holds a name.
+/// The owner of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum NameHolder {
-    /// Nobody.
+    /// The name is free.
     Nobody,
-    /// An account that may be gone: its objects go too.
+    /// An account that may be deleted: its objects go too.
     Account(String),
-    /// Something else.
+    /// Another owner.
     Stranger,
 }
 
-/// What is known of all names of an account.
+/// What is known of the names of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NameConflicts {
     /// Objects of others, such as `StatefulSet kt-a`.
     pub(crate) foreign: Vec<String>,
-    /// Whether something could not be found out, or is on its way out.
+    /// Whether an owner is not known, or an object is being deleted.
     pub(crate) uncertain: bool,
 }
 
-/// The answers so far.
+/// The cached answers.
 pub(crate) struct NameOwnership {
     client: Client,
     answers: BTreeMap<(OwnedKind, Key), (Instant, NameHolder)>,
 }
 
 impl NameOwnership {
-    /// Knows nothing yet.
+    /// Starts empty.
     pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
@@ -92,7 +92,7 @@ impl NameOwnership {
             match holder {
                 Ok(holder) => drop(self.answers.insert((kind, key), (now, holder))),
                 Err(error) => {
-                    tracing::warn!(kind = kind.as_str(), object = %key, "it cannot be found out who holds a name: {error}");
+                    tracing::warn!(kind = kind.as_str(), object = %key, "the owner cannot be read: {error}");
                 }
             }
         }

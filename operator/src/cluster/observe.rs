@@ -1,6 +1,6 @@
-//! Reads: everything a plan is made of, in the planner's words.
+//! Reads everything that a plan is made of, as the planner's types.
 //!
-//! Owns no decision and writes nothing. What cannot be read is handed on as not known.
+//! Makes no decision and writes nothing. What cannot be read is passed on as not known.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::plan::{
     Key, LastAssignment, Now, Observed, ObservedAccount, Process, Scrape, Secret, Settings, Table,
 };
 
-/// Everything there is to read from.
+/// All sources.
 pub(crate) struct Observer {
     pub(crate) stores: Stores,
     pub(crate) reports: Arc<Reports>,
@@ -32,18 +32,18 @@ pub(crate) struct Observer {
     pub(crate) assignments: AssignmentCache,
 }
 
-/// What was seen, and the versions that writes have to rest on.
+/// What was seen, and the versions that writes refer to.
 pub(crate) struct ObservedCluster {
     /// For the planner.
     pub(crate) observed: Observed,
     /// Owned objects by account.
     pub(crate) owned: BTreeMap<Key, AccountObjects>,
-    /// Owned objects whose account is gone.
+    /// Owned objects whose account no longer exists.
     pub(crate) orphans: Vec<Orphan>,
 }
 
 impl Observer {
-    /// Looks at everything once. May ask the API server who holds a name that is not ours yet.
+    /// Reads everything once. May ask the API server for the owner of a name that is not ours yet.
     pub(crate) async fn observe(&mut self, now: Now) -> ObservedCluster {
         let live = OwnedObjects::of(&self.stores);
         self.secrets.set_referenced(live.secrets());
@@ -100,8 +100,8 @@ impl Observer {
         }
     }
 
-    /// Says whom to ask for reports: pods with an address, and of the last plan's accounts those
-    /// whose next report is waited for.
+    /// Sets the pods whose reports are requested: those with an address. The accounts of the last
+    /// plan whose next report is awaited are polled more often.
     pub(crate) fn set_report_targets(&self, seen: &ObservedCluster, expecting: &BTreeSet<Key>) {
         let targets = seen.observed.accounts.iter().filter_map(|account| {
             let meta = &account.object.meta;
@@ -162,7 +162,7 @@ fn versions(secrets: [Option<&Secret>; 2]) -> Option<Vec<String>> {
     versions.collect()
 }
 
-/// Assignments that were opened before: three megabytes of JSON are not parsed at every pass.
+/// Cache of opened assignments, so that three megabytes of JSON are not parsed in every pass.
 #[derive(Debug, Default)]
 pub(crate) struct AssignmentCache(BTreeMap<Key, (Option<String>, LastAssignment)>);
 

@@ -1,4 +1,4 @@
-//! What the stores hold at one moment, account by account. Owns no I/O.
+//! What the stores hold at one moment, by account. Does no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::stores::{self, Stores};
 use super::workload;
 use crate::plan::Key;
 
-/// The accounts and what they own, as the stores hold them at one moment.
+/// The accounts and their objects, as in the stores at one moment.
 pub(crate) struct OwnedObjects {
     pub(crate) accounts: BTreeMap<Key, Arc<ParsedOrRaw<TickerAccount>>>,
     pub(crate) config_maps: BTreeMap<Key, Arc<ConfigMap>>,
@@ -26,7 +26,7 @@ pub(crate) struct OwnedObjects {
 /// What exists of one account.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AccountObjects {
-    /// Whether every name the account needs is free or its own, as far as could be found out.
+    /// Whether every name that the account needs is free or its own, as far as is known.
     pub(crate) names_are_ours: bool,
     /// Its assignment.
     pub(crate) config_map: Option<ObjectMeta>,
@@ -36,20 +36,20 @@ pub(crate) struct AccountObjects {
     pub(crate) stateful_set: Option<ObjectMeta>,
     /// Its pod.
     pub(crate) pod: Option<ObjectMeta>,
-    /// Generation and hash of the assignment that lies in its ConfigMap.
+    /// Generation and hash of the assignment in its ConfigMap.
     pub(crate) assignment: Option<(u64, String)>,
-    /// Versions of its Secrets that exist, that with its credentials first; nothing before all of
-    /// them were looked at.
+    /// Versions of its existing Secrets, the one with its credentials first; `None` until all of
+    /// them have been read.
     pub(crate) secret_versions: Option<Vec<String>>,
 }
 
-/// An object of ours that belongs to an account which does not exist any more.
+/// An object of ours whose account no longer exists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Orphan {
     pub(crate) kind: OwnedKind,
     pub(crate) key: Key,
     pub(crate) uid: String,
-    /// As it was seen: who changed it since may have made it somebody's own.
+    /// Its version when it was seen: a later change may have given it to another owner.
     pub(crate) version: Option<String>,
 }
 
@@ -58,12 +58,12 @@ pub(crate) struct Orphan {
 pub(crate) struct OwnedName<'a> {
     pub(crate) kind: OwnedKind,
     pub(crate) key: Key,
-    /// The object with our labels that has it.
+    /// The object with our labels and this name.
     pub(crate) labelled: Option<&'a ObjectMeta>,
 }
 
 impl OwnedObjects {
-    /// What they hold now.
+    /// Reads the stores.
     pub(crate) fn of(stores: &Stores) -> Self {
         let metadata = |(key, metadata): (Key, &ObjectMeta)| (key, metadata.clone());
         let services = stores::by_key(&stores.services);
@@ -98,7 +98,7 @@ impl OwnedObjects {
             .collect()
     }
 
-    /// The names an account needs, each with what holds it among the objects that carry our labels.
+    /// The names that an account needs, each with the object with our labels that has it.
     pub(crate) fn needed(&self, account: &Key) -> [OwnedName<'_>; 3] {
         let name = &account.name;
         let config_map = config_map_key(account);
@@ -151,7 +151,8 @@ impl OwnedObjects {
         }
     }
 
-    /// Objects of accounts that are gone. The garbage collector would find them too, later.
+    /// Objects of accounts that no longer exist. The garbage collector would delete them too,
+    /// later.
     pub(crate) fn orphans(&self) -> Vec<Orphan> {
         let accounts: BTreeSet<&str> = self
             .accounts

@@ -1,4 +1,5 @@
-//! Resources of our kinds as they are read: an object that cannot be parsed is still seen.
+//! Resources of our kinds as they are read: an object that cannot be parsed is kept with its
+//! metadata.
 //!
 //! One malformed object would otherwise stall the watch of all of them. kube's `DeserializeGuard`
 //! does the same but loses the path of the field that is wrong, and gives up on the spec when only
@@ -17,7 +18,7 @@ use serde_json::Value;
 
 use crate::plan::{Key, Meta, Object, Unreadable};
 
-/// An object of kind `K` of which at least the metadata could be read.
+/// An object of kind `K`, at least the metadata of which could be read.
 pub(crate) struct ParsedOrRaw<K: HasSpec + HasStatus> {
     metadata: ObjectMeta,
     spec: Result<Arc<K::Spec>, Unreadable>,
@@ -25,7 +26,7 @@ pub(crate) struct ParsedOrRaw<K: HasSpec + HasStatus> {
 }
 
 impl<K: HasSpec + HasStatus> ParsedOrRaw<K> {
-    /// The object as the planner takes it.
+    /// The object as the planner's type.
     pub(crate) fn observed(&self) -> Object<K::Spec, K::Status> {
         let metadata = &self.metadata;
         Object {
@@ -46,7 +47,7 @@ impl<K: HasSpec + HasStatus> ParsedOrRaw<K> {
         }
     }
 
-    /// What the user asks for, where it can be read.
+    /// The spec, if it can be read.
     pub(crate) fn spec(&self) -> Option<&K::Spec> {
         self.spec.as_deref().ok()
     }
@@ -101,7 +102,7 @@ where
         Ok(Self {
             metadata,
             spec: read("spec", spec),
-            // A status nobody can read is overwritten by the next one.
+            // A status that cannot be read is overwritten by the next one.
             status: status.and_then(|status| read("status", status).ok()),
         })
     }

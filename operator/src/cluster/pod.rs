@@ -1,11 +1,11 @@
-//! A pod in the planner's words. Pure.
+//! Converts a pod into the planner's type. Pure.
 
 use contract::INGESTOR_PORT;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::plan::Process;
 
-/// What is known of a pod; the stores are complete, so one that is not there does not exist.
+/// What is known of a pod. The stores are complete: a pod that is not in them does not exist.
 pub(crate) fn process(pod: Option<&Pod>) -> Process {
     let Some(pod) = pod else {
         return Process::Absent;
@@ -51,7 +51,7 @@ fn not_running_reason(pod: &Pod) -> Option<String> {
             .or_else(|| scheduled.reason.clone())
     };
     waiting
-        // The ordinary first moments are no trouble.
+        // The normal first moments are not an error.
         .filter(|reason| reason != "ContainerCreating" && reason != "PodInitializing")
         .or_else(unscheduled)
         .or_else(|| status.reason.clone())

@@ -1,7 +1,7 @@
 //! The loop: observe, plan, apply, whenever something has changed and at least every few seconds.
 //!
-//! Owns when, not what. There is one loop for everything because placement concerns all accounts at
-//! once.
+//! Owns the timing only. There is one loop for everything, because placement concerns all accounts
+//! at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,16 +19,17 @@ use super::observe::{ObservedCluster, Observer};
 use crate::instruments::TableRefresher;
 use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Now, Plan, Table};
 
-/// Changes come in bursts: the loop waits for this long a silence,
+/// Changes come in bursts: the loop waits until nothing changes for this long,
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// but not longer than this.
 const MAX_DEBOUNCE: Duration = Duration::from_millis(200);
 
-/// Without any change a pass is made this often: rates and times of the status move.
+/// Without any change a pass runs this often, because rates and times of the status move.
 const IDLE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A pass may wait for the API server, write by write; this much silence is a hang.
+/// A pass may wait for the API server, write by write; without a heartbeat for this long it counts
+/// as a hang.
 pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(300);
 
 /// Everything the loop needs.
@@ -46,7 +47,8 @@ pub(crate) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Reconciles until `stop`, which ends it at once, wherever it is: every write is whole by itself.
+    /// Reconciles until `stop`, which ends it at once at any point: every write is complete by
+    /// itself.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), WriterDropped> {
         let reconciling = async {
             self.wait_until_synced().await?;
@@ -99,7 +101,7 @@ impl Reconciler {
         [next, plan.next].into_iter().flatten().min()
     }
 
-    /// Plans beside the runtime: thousands of instruments take milliseconds.
+    /// Plans on a blocking thread: thousands of instruments take milliseconds.
     async fn plan(&mut self, seen: ObservedCluster) -> (ObservedCluster, Plan) {
         let memory = std::mem::take(&mut self.memory);
         let now = self.now();
@@ -151,7 +153,7 @@ impl Reconciler {
     }
 }
 
-/// How many instruments a plan takes from one account and gives to another.
+/// How many instruments a plan moves from one account to another.
 fn count_moved(seen: &ObservedCluster, plan: &Plan) -> u64 {
     let written = plan
         .accounts

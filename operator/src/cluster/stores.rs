@@ -1,7 +1,7 @@
 //! The cluster as last seen: one reflector per kind, each with its own back-off.
 //!
-//! Owns the watches and says when something that matters has changed. Stores are read only once all
-//! of them were filled; what is not there then does not exist.
+//! Owns the watches, and signals relevant changes. Stores are read only after all of them were
+//! filled; what is not in them then does not exist.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -33,11 +33,11 @@ use super::watch_backoff::{self, WatchBackoff};
 use super::{api_error, workload};
 use crate::plan::Key;
 
-/// A watch is renewed this often: one that died without a word is noticed then. Load balancers
-/// forget connections after 240 s or more.
+/// A watch is renewed this often, so that a dead connection is noticed. Load balancers drop idle
+/// connections after 240 s or more.
 const WATCH_SECONDS: u32 = 200;
 
-/// Failures of one watch are logged so often at most.
+/// Limits how often failures of one watch are logged.
 const LOG_BURST: u32 = 3;
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
@@ -73,13 +73,13 @@ impl Stores {
             sets: context.start(tasks, everything(), spec_fingerprint),
             config_maps: context.start(tasks, ours(), version_fingerprint),
             services: context.start(tasks, ours(), version_fingerprint),
-            // The status changes with every step of its pod, which is watched itself.
+            // Its status changes with its pod, which is watched itself.
             stateful_sets: context.start(tasks, ours(), spec_fingerprint),
             pods: context.start(tasks, ours(), version_fingerprint),
         }
     }
 
-    /// Waits until every store holds what the cluster held at some time since the start.
+    /// Waits until every store was filled once since the start.
     pub(crate) async fn synced(&self) -> Result<(), WriterDropped> {
         self.accounts.wait_until_ready().await?;
         self.sets.wait_until_ready().await?;
@@ -134,7 +134,7 @@ impl WatchContext<'_> {
     }
 }
 
-/// Turns the events of one watch into wake-ups for what has changed.
+/// Turns the events of one watch into wake-ups for relevant changes.
 struct WatchTask<K> {
     kind: &'static str,
     dirty: Arc<Notify>,
@@ -163,7 +163,7 @@ impl<K: Resource> WatchTask<K> {
                     let why = api_error::describe_watch_error(&error);
                     if let Some(suppressed) = self.lines.take(self.clock.now()) {
                         let kind = self.kind;
-                        tracing::warn!(kind, suppressed, "watch failed and is tried again: {why}");
+                        tracing::warn!(kind, suppressed, "watch failed, retrying: {why}");
                     }
                 }
             }
@@ -195,7 +195,7 @@ impl<K: Resource> WatchTask<K> {
     }
 }
 
-/// Changes with the spec; not with a status, which is mostly our own writing.
+/// Changes with the spec, not with the status, which is mostly written by this operator.
 fn spec_fingerprint<K: Resource>(object: &K) -> u64 {
     let metadata = object.meta();
     fingerprint(&(
@@ -212,7 +212,7 @@ fn version_fingerprint<K: Resource>(object: &K) -> u64 {
     fingerprint(&(&object.meta().uid, &object.meta().resource_version))
 }
 
-/// Drops what is large and never read.
+/// Removes large fields that are never read.
 fn prune<K: Resource>(object: &mut K) {
     let metadata = object.meta_mut();
     metadata.managed_fields = None;

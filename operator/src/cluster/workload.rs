@@ -1,8 +1,8 @@
 //! What an account owns in the cluster: ConfigMap, Service and StatefulSet.
 //!
-//! Pure: decisions in, objects out. It must not read the cluster. The pod template depends on the
-//! image and the account's pod settings only, because a change of it restarts the pod; everything
-//! else reaches the pod in mounted files.
+//! Pure: takes decisions, returns objects. Must not read the cluster. The pod template depends on
+//! the image and the account's pod settings only, because a change of it restarts the pod;
+//! everything else reaches the pod in mounted files.
 
 mod files;
 
@@ -30,7 +30,7 @@ use crate::plan;
 /// User and group of the images.
 const NONROOT_ID: i64 = 65_532;
 
-/// How long a pod stays on a node that is lost; Kubernetes' default of 300 s is a trading session's worth of ticks.
+/// How long a pod stays on a lost node; Kubernetes' default of 300 s would cost many ticks.
 const LOST_NODE_SECONDS: i64 = 30;
 
 /// Time to close the sockets and flush to Redis.
@@ -51,14 +51,14 @@ pub(crate) struct Owner<'a> {
     pub(crate) uid: &'a str,
 }
 
-/// What pods are made of where their account says nothing.
+/// Settings of pods whose account sets none.
 #[derive(Clone, Debug)]
 pub(crate) struct PodDefaults {
     /// The ingest image.
     pub(crate) image: String,
     /// When a node pulls an image: `Always`, `IfNotPresent` or `Never`.
     pub(crate) pull_policy: String,
-    /// Names of the Secrets with which they do.
+    /// Names of the Secrets with which nodes pull it.
     pub(crate) pull_secrets: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn assignment(
     }
 }
 
-/// The sealed assignment that an object of ours carries, if it carries one.
+/// The sealed assignment in an object of ours, if it has one.
 pub(crate) fn sealed(config_map: &ConfigMap) -> Option<Sealed> {
     Some(Sealed {
         gzip: config_map
@@ -139,7 +139,7 @@ pub(crate) fn service(owner: Owner<'_>) -> Service {
     }
 }
 
-/// One pod, and never two at a time: an API key has three sockets in all.
+/// One pod, and never two at a time: an API key has three sockets in total.
 pub(crate) fn stateful_set(
     owner: Owner<'_>,
     workload: &plan::Workload,
@@ -149,7 +149,8 @@ pub(crate) fn stateful_set(
         metadata: metadata(owner, names::stateful_set(owner.name)),
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
-            // In order, a pod that is not ready would never be replaced by a repaired one.
+            // With ordered management, a pod that is not ready would never be replaced by a
+            // repaired one.
             pod_management_policy: Some("Parallel".to_owned()),
             revision_history_limit: Some(2),
             service_name: Some(names::service(owner.name)),
@@ -170,7 +171,7 @@ pub(crate) fn stateful_set(
     }
 }
 
-/// Whether an object is this account's.
+/// Whether an object belongs to this account.
 pub(crate) fn is_owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
     owner_uid(metadata) == Some(uid)
 }
@@ -334,7 +335,7 @@ fn labels(owner: Owner<'_>) -> BTreeMap<String, String> {
     labels
 }
 
-/// What finds an account's pod; a StatefulSet's selector can never be changed.
+/// The labels that select an account's pod; the selector of a StatefulSet can never be changed.
 fn pod_labels(owner: Owner<'_>) -> BTreeMap<String, String> {
     [
         (names::LABEL_APP, names::APP),

@@ -1,6 +1,6 @@
-//! Fetches a dump of instruments once.
+//! Fetches an instruments list once.
 //!
-//! Owns the request and its bounds. Must not decide when to fetch or whether to accept the result.
+//! Owns the request and its limits. Must not decide when to fetch or whether to accept the result.
 
 use std::time::Duration;
 
@@ -10,45 +10,45 @@ use reqwest::{Client, Response, StatusCode};
 
 use super::InstrumentTable;
 
-/// For the whole answer.
+/// Time limit for the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// To reach the server.
+/// Time limit to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The largest dump that is read, decompressed. 150,000 rows take about 15 MB.
+/// The largest list that is read, decompressed. 150,000 rows take about 15 MB.
 pub const LARGEST_DUMP: usize = 64 * 1024 * 1024;
 
-/// A dump that could not be had. Messages hold no address: the caller knows which one it asked.
+/// Why a list could not be fetched. Messages hold no address: the caller adds it.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// No client could be made.
-    #[error("http client could not be made")]
+    /// The client could not be created.
+    #[error("the HTTP client could not be created")]
     Client(#[source] reqwest::Error),
-    /// No answer, or one that broke off.
-    #[error("instruments could not be fetched")]
+    /// No answer, or an incomplete one.
+    #[error("the instruments list could not be fetched")]
     Transport(#[source] reqwest::Error),
-    /// Another answer than 200.
-    #[error("instruments were answered with {0}")]
+    /// An answer other than 200.
+    #[error("the request for the instruments list was answered with {0}")]
     Status(StatusCode),
-    /// A page for people, as proxies send when what is behind them fails.
-    #[error("instruments were answered with a web page instead of CSV")]
+    /// A web page, as proxies send when the server behind them fails.
+    #[error("the request for the instruments list was answered with a web page instead of CSV")]
     WebPage,
     /// More than [`LARGEST_DUMP`].
-    #[error("instruments are larger than {LARGEST_DUMP} bytes")]
+    #[error("the instruments list is larger than {LARGEST_DUMP} bytes")]
     TooLarge,
     /// Not the CSV that Kite documents.
-    #[error("instruments could not be read")]
+    #[error("the instruments list could not be read")]
     Dump(#[from] DumpError),
-    /// The thread that read the dump died.
-    #[error("reading the instruments broke off")]
+    /// The thread that read the list panicked.
+    #[error("the thread that read the instruments list panicked")]
     Reader(#[source] tokio::task::JoinError),
 }
 
 /// Makes the client for [`fetch`]: no redirects, bounded times, gzip.
 ///
 /// # Errors
-/// When the TLS configuration does not fit.
+/// When the TLS configuration cannot be used.
 pub fn client(tls: &rustls::ClientConfig) -> Result<Client, FetchError> {
     Client::builder()
         .tls_backend_preconfigured(tls.clone())
@@ -60,10 +60,10 @@ pub fn client(tls: &rustls::ClientConfig) -> Result<Client, FetchError> {
         .map_err(FetchError::Client)
 }
 
-/// Fetches the dump of the API at `origin`, such as `https://api.kite.trade`.
+/// Fetches the list of the API at `origin`, such as `https://api.kite.trade`.
 ///
 /// # Errors
-/// When there is no answer, or one that is no dump.
+/// When there is no answer, or one that is not an instruments list.
 pub async fn fetch(client: &Client, origin: &str) -> Result<InstrumentTable, FetchError> {
     let (name, value) = kite::endpoint::VERSION_HEADER;
     let transport = |error: reqwest::Error| FetchError::Transport(error.without_url());
@@ -82,7 +82,7 @@ pub async fn fetch(client: &Client, origin: &str) -> Result<InstrumentTable, Fet
         return Err(FetchError::WebPage);
     }
     let text = read(response).await?;
-    // A tenth of a second of work: not for a thread that serves others.
+    // Takes a tenth of a second: not on a thread that runs other tasks.
     let table = tokio::task::spawn_blocking(move || {
         kite::instruments::read(text.as_slice()).map(InstrumentTable::new)
     });

@@ -1,6 +1,6 @@
 //! Today's instruments, looked up by token and by `EXCHANGE:TRADINGSYMBOL`.
 //!
-//! Owns the lookups and which of two rows that claim one name counts. Must not fetch anything.
+//! Owns the lookups, and which of two rows with one name is used. Must not fetch anything.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,9 +18,9 @@ pub struct InstrumentTable {
     rows: Vec<Instrument>,
     /// Hash of exchange and symbol with the row's position, ascending.
     symbols: Vec<(u32, u32)>,
-    /// Names that derivatives have as their underlying.
+    /// Names of the underlyings of derivatives.
     underlyings: HashSet<Arc<str>>,
-    /// Rows of the dump that could not be read.
+    /// Rows of the list that could not be read.
     rejected: usize,
 }
 
@@ -37,12 +37,12 @@ impl fmt::Debug for InstrumentTable {
 }
 
 impl InstrumentTable {
-    /// Indexes a dump. The order of its rows does not matter.
+    /// Indexes a list. The order of its rows does not matter.
     #[must_use]
     pub fn new(dump: Dump) -> Self {
         let mut rows = dump.instruments;
-        // Dumps have been seen to list an index twice, once under a segment of its exchange: the
-        // row that says so itself counts. Everything after that only makes the choice repeatable.
+        // Some lists have an index twice, once under a segment of its exchange: the row with the
+        // segment INDICES is used. The rest only makes the choice deterministic.
         rows.sort_unstable_by(|a, b| {
             (
                 a.token,
@@ -86,13 +86,13 @@ impl InstrumentTable {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// How many rows of the dump could not be read.
+    /// How many rows of the list could not be read.
     #[must_use]
     pub fn rejected(&self) -> usize {
         self.rejected

@@ -9,8 +9,8 @@ use crate::instruments::fetch;
 /// A run that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
-    /// No such folder.
-    #[error("manifest folder {} cannot be read", .path.display())]
+    /// The folder cannot be read.
+    #[error("the manifest folder {} cannot be read", .path.display())]
     Manifests {
         /// The folder.
         path: PathBuf,
@@ -18,45 +18,45 @@ pub enum LocalError {
         source: io::Error,
     },
     /// A file where a folder is expected.
-    #[error("{} is a file: -f wants the folder that it is in", .0.display())]
+    #[error("{} is a file: pass the folder that it is in to -f", .0.display())]
     NoFolder(PathBuf),
     /// The state folder cannot be used.
-    #[error("no state folder")]
+    #[error("the state folder cannot be used")]
     State(#[from] StateFolderError),
-    /// The ingest program is nowhere.
+    /// The ingest program was not found.
     #[error(
-        "kite-ingestor is neither beside this program nor on the PATH: build it, or pass --ingestor-bin"
+        "kite-ingestor is neither in the folder of this program nor on the PATH: build it, or pass --ingestor-bin"
     )]
     NoIngestor,
-    /// The ingest program that was named is none.
-    #[error("--ingestor-bin {} is not there", .0.display())]
+    /// The named ingest program does not exist.
+    #[error("--ingestor-bin {} does not exist", .0.display())]
     NamedIngestor(PathBuf),
-    /// Nothing can be recorded there.
-    #[error("--record {} cannot be written to", .path.display())]
+    /// The folder for recordings is not writable.
+    #[error("the folder of --record, {}, is not writable", .path.display())]
     Record {
         /// The folder.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The state folder broke.
-    #[error("state folder cannot be read")]
+    /// The state folder failed.
+    #[error("the state folder cannot be read")]
     Observe(#[source] io::Error),
     /// TLS cannot be set up.
-    #[error("no TLS")]
+    #[error("TLS cannot be set up")]
     Tls(#[from] service::tls::TlsError),
     /// No HTTP client for reports.
-    #[error("no HTTP client")]
+    #[error("the HTTP client cannot be created")]
     Http(#[from] reqwest::Error),
     /// No HTTP client for instruments.
     #[error(transparent)]
     Fetch(#[from] fetch::FetchError),
-    /// The screen went away.
+    /// The terminal is closed.
     #[error("the table cannot be printed")]
     Screen(#[source] io::Error),
 }
 
-/// Why there is no state folder.
+/// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct StateFolderError(pub(super) StateError);

@@ -1,13 +1,14 @@
-//! Tells a file from what it was, without reading it.
+//! Detects a changed file without reading it.
 //!
-//! Owns what is compared. Must not be trusted with a file that was changed just now.
+//! Owns what is compared. Not reliable for a file that was changed a moment ago.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// What changes with a file's content, unless it changes within one tick of the file system's clock.
+/// Metadata that changes with a file's content, unless it changes within one tick of the file
+/// system's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FileFingerprint {
     changed: SystemTime,
@@ -16,7 +17,7 @@ pub(super) struct FileFingerprint {
 }
 
 impl FileFingerprint {
-    /// How the file looks now, if it can be looked at.
+    /// The present fingerprint, if the metadata can be read.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self {

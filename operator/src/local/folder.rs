@@ -1,8 +1,8 @@
-//! The manifests of a folder: read, checked as an API server would check them, and kept apart, so
-//! that one bad document costs no other.
+//! The manifests of a folder: read, checked as an API server would check them, and kept separately,
+//! so that a bad document does not affect others.
 //!
-//! Owns what is known of each file. A file that can no longer be read keeps its last good content.
-//! Must not decide what a manifest leads to.
+//! Owns what is known of each file. A file that can no longer be read keeps its last valid content.
+//! Must not decide what follows from a manifest.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,38 +16,38 @@ use super::file_fingerprint::FileFingerprint;
 use super::manifest::{Document, ManifestObject, read_file};
 use super::secret::{SecretError, SecretValues};
 
-/// A file that was not changed for this long is told by its fingerprint to be the same.
+/// Only for a file that has not changed for this long is an equal fingerprint trusted.
 const UNCHANGED_FOR: Duration = Duration::from_secs(2);
 
-/// Everything that a folder says.
+/// The content of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
     /// Accounts by name.
     pub(crate) accounts: BTreeMap<String, ManifestObject<TickerAccountSpec>>,
     /// Sets by name.
     pub(crate) sets: BTreeMap<String, ManifestObject<InstrumentSetSpec>>,
-    /// Secrets by name; of one that cannot be read the last good one counts.
+    /// Secrets by name; for one that cannot be read, the last valid one is used.
     pub(crate) secrets: BTreeMap<String, Result<SecretValues, SecretError>>,
     /// What could not be used, as `FILE: why`.
     pub(crate) problems: Vec<String>,
-    /// Whether a file's content is not known at all: what it said before this start may be missing
-    /// above.
+    /// Whether the content of a file is not known: objects that it defined before this start may be
+    /// missing above.
     pub(crate) incomplete: bool,
 }
 
-/// A folder and the last good content of its files.
+/// A folder and the last valid content of its files.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
     files: BTreeMap<PathBuf, Vec<Document>>,
-    /// Of files that need not be read again: how they looked when they were.
+    /// Fingerprints of files that need not be read again.
     fingerprints: BTreeMap<PathBuf, FileFingerprint>,
-    /// By kind and name: the file that each object was taken from.
+    /// By kind and name: the file that defines each object.
     owners: BTreeMap<(&'static str, String), PathBuf>,
 }
 
 impl Folder {
-    /// A folder of which nothing was read yet.
+    /// A folder that has not been read yet.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -80,7 +80,7 @@ impl Folder {
             let documents = read_file(&path).and_then(|documents| {
                 // An editor may empty a file before it writes it.
                 if documents.is_empty() && had_objects {
-                    return Err("is empty: delete it if its objects are to go".to_owned());
+                    return Err("is empty: delete the file to remove its objects".to_owned());
                 }
                 Ok(documents)
             });
@@ -93,7 +93,7 @@ impl Folder {
                 Err(why) => {
                     let kept = self.files.contains_key(&path);
                     let hint = if kept {
-                        "; what it said before stays"
+                        "; its last valid content stays in force"
                     } else {
                         ""
                     };
@@ -114,8 +114,8 @@ impl Folder {
         Ok(manifests)
     }
 
-    /// Takes each object from the file that had it first. A second file with the same name changes
-    /// nothing, wherever it stands in the alphabet.
+    /// Takes each object from the file that defined it first. A second file that defines it changes
+    /// nothing, whatever its name.
     fn choose(&mut self, manifests: &mut Manifests) {
         let mut candidates: BTreeMap<(&'static str, &str), Vec<(&PathBuf, &Document)>> =
             BTreeMap::new();
@@ -145,7 +145,7 @@ impl Folder {
             {
                 let (other, owner) = (file_name(other), file_name(owner));
                 manifests.problems.push(format!(
-                    "{other}: {kind} {name} is in {owner} already; that one counts"
+                    "{other}: {kind} {name} is already defined in {owner}; that one is used"
                 ));
             }
             owners.insert(key, owner.clone());
@@ -181,7 +181,7 @@ fn manifest_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let named = path.extension().is_some_and(|extension| {
             extension == "yaml" || extension == "yml" || extension == "json"
         });
-        // What cannot be looked at may be a file: reading it says what is wrong.
+        // If the metadata cannot be read it may be a file: reading it gives the error.
         let no_file = fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file());
         if named && !no_file && !file_name(&path).starts_with('.') {
             paths.push(path);

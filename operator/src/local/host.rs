@@ -1,8 +1,8 @@
-//! What stands in for a cluster: manifests, processes and mounted folders of this machine, observed and
-//! changed as a plan says.
+//! Replaces the cluster in `local`: manifests, processes and mounted folders of this machine,
+//! observed and changed by a plan.
 //!
 //! Owns the children and the mounted folders. Every choice is the planner's; what is not known is
-//! handed to it as not known.
+//! passed to it as not known.
 
 mod apply;
 
@@ -37,7 +37,7 @@ pub(crate) struct Host {
     accounts: BTreeMap<String, Tracked<TickerAccountSpec, TickerAccountStatus>>,
     sets: BTreeMap<String, Tracked<InstrumentSetSpec, InstrumentSetStatus>>,
     processes: BTreeMap<String, IngestProcess>,
-    /// By account: what lies in the state folder, opened once.
+    /// By account: the assignment in the state folder, opened once.
     opened: BTreeMap<String, OpenedAssignment>,
     /// By API origin.
     pub(crate) tables: BTreeMap<String, Table>,
@@ -46,14 +46,14 @@ pub(crate) struct Host {
 /// An assignment that was opened.
 #[derive(Clone, Debug)]
 struct OpenedAssignment {
-    /// How its file looked then: what is damaged later is not the same.
+    /// Fingerprint of its file then: a file that is damaged later differs.
     fingerprint: FileFingerprint,
     sha256: String,
     assignment: Arc<Assignment>,
 }
 
 impl Host {
-    /// A host of which nothing is known yet but what an earlier run left in `state`.
+    /// A host with what an earlier run left in `state`.
     pub(crate) fn new(context: ProcessContext, settings: Settings, state: StateFolder) -> Self {
         Self {
             context,
@@ -72,12 +72,12 @@ impl Host {
     /// Makes sure that no other instance can run on the same manifests.
     ///
     /// # Errors
-    /// When one does, or the folder cannot be had.
+    /// When one does, or the folder cannot be used.
     pub(crate) fn hold_state(&mut self) -> Result<(), StateError> {
         self.state.hold()
     }
 
-    /// Takes what the folder says now.
+    /// Takes over the content of the folder.
     pub(crate) fn set_manifests(&mut self, manifests: Manifests) {
         let now = self.context.clock.wall();
         update_tracked(&mut self.accounts, &manifests.accounts, now);
@@ -85,7 +85,7 @@ impl Host {
         self.manifests = manifests;
     }
 
-    /// Takes what was learnt of a process.
+    /// Takes over news of a process.
     pub(crate) fn record_poll(&mut self, result: PollResult) {
         if let Some(running) = self.processes.get_mut(&result.account) {
             running.take(result);
@@ -97,7 +97,7 @@ impl Host {
         !self.manifests.incomplete && self.manifests.secrets.values().all(Result::is_ok)
     }
 
-    /// What is wrong with the manifests.
+    /// The problems of the manifests.
     pub(crate) fn problems(&self) -> &[String] {
         &self.manifests.problems
     }
@@ -118,7 +118,7 @@ impl Host {
         self.sets.iter().map(|(name, known)| (name.as_str(), known))
     }
 
-    /// Everything that the planner is given.
+    /// The planner's input.
     ///
     /// # Errors
     /// When the state folder cannot be read.
@@ -177,7 +177,7 @@ impl Host {
         }
     }
 
-    /// What is known of the Secret that the spec names here; nothing where it names none.
+    /// What is known of the Secret that the spec names here; `None` if it names none.
     fn secret(
         &self,
         object: &Object<TickerAccountSpec, TickerAccountStatus>,
@@ -246,12 +246,12 @@ impl Host {
         Ok(Some(opened))
     }
 
-    /// A file that could not be read since the start may hold objects that ran before: they are
-    /// not known, which is not the same as not there.
+    /// A file that could not be read since the start may define objects that ran before: they are
+    /// not known, which differs from not existing.
     fn add_unread(&mut self, observed: &mut Observed) -> io::Result<()> {
         let unread = || Unreadable {
             field: String::new(),
-            problem: "its manifest may be in a file that cannot be read: mend that file".to_owned(),
+            problem: "its manifest may be in a file that cannot be read: fix that file".to_owned(),
         };
         let mut sets = Vec::new();
         for name in self.state.accounts()? {

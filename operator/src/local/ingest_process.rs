@@ -1,4 +1,4 @@
-//! An account's process together with what it last said.
+//! An account's process and its last report.
 
 use std::path::PathBuf;
 
@@ -13,24 +13,24 @@ use super::state::StateFolder;
 use crate::plan::{Process, Scrape};
 use crate::scrape::Scraper;
 
-/// How children are started and asked.
+/// How children are started and polled.
 #[derive(Debug)]
 pub(crate) struct ProcessContext {
     /// The ingest program.
     pub(crate) ingestor: PathBuf,
-    /// Where frames are recorded, if they are.
+    /// The folder for recordings, if frames are recorded.
     pub(crate) record: Option<PathBuf>,
     /// Its log filter.
     pub(crate) log_level: String,
-    /// Asks for reports.
+    /// Requests reports.
     pub(crate) scraper: Scraper,
     /// The time.
     pub(crate) clock: Clock,
-    /// Where results go.
+    /// Where results are sent.
     pub(crate) results: mpsc::Sender<PollResult>,
 }
 
-/// A child, whoever asks it, and the last answer.
+/// A child, the task that polls it, and the last answer.
 #[derive(Debug)]
 pub(crate) struct IngestProcess {
     child: Supervised,
@@ -77,7 +77,7 @@ impl IngestProcess {
         }
     }
 
-    /// Takes a newer answer.
+    /// Takes over a newer answer.
     pub(crate) fn take(&mut self, result: PollResult) {
         self.last = result;
     }
@@ -87,12 +87,12 @@ impl IngestProcess {
         self.last.process.clone()
     }
 
-    /// What it said last.
+    /// Its last report.
     pub(crate) fn scrape(&self) -> Scrape {
         self.last.scrape.clone()
     }
 
-    /// Says whether its next report is waited for: the process is then asked more often.
+    /// Sets whether its next report is awaited: the process is then polled more often.
     pub(crate) fn set_expecting(&self, expecting: bool) {
         self.expecting
             .send_if_modified(|before| std::mem::replace(before, expecting) != expecting);

@@ -1,10 +1,10 @@
-//! Which ingest program runs.
+//! Finds the ingest program.
 
 use std::path::{Path, PathBuf};
 
 use super::LocalError;
 
-/// The program named, else the one beside this program, else the one on the PATH.
+/// The named program, else the one in the folder of this program, else the one on the PATH.
 pub(super) fn find_ingestor(named: Option<&Path>) -> Result<PathBuf, LocalError> {
     const NAME: &str = "kite-ingestor";
     if let Some(named) = named {

@@ -1,6 +1,6 @@
 //! One file of manifests, checked as an API server would check them, document by document.
 //!
-//! Owns what a document says and what is wrong with it. Must not know of other files.
+//! Owns the content of a document and what is wrong with it. Must not know of other files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,7 @@ pub(crate) struct ManifestObject<Spec> {
     pub(crate) spec: Result<Arc<Spec>, Unreadable>,
 }
 
-/// What a document says.
+/// The content of a document.
 #[derive(Clone, Debug)]
 pub(super) enum Document {
     Account(String, ManifestObject<TickerAccountSpec>),
@@ -38,7 +38,7 @@ pub(super) enum Document {
 }
 
 impl Document {
-    /// Kind and name, where it is an object.
+    /// Kind and name, if it is an object.
     pub(super) fn name(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::Account(name, _) => Some(("TickerAccount", name)),
@@ -63,7 +63,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Document>, String> {
     Ok(values.iter().map(document).collect())
 }
 
-/// Reads the documents of a file. `---` at the start of a line divides them wherever it stands.
+/// Reads the documents of a file. `---` at the start of any line separates them.
 fn documents(text: &str) -> Result<Vec<Value>, String> {
     let mut values = Vec::new();
     let mut line = 1;
@@ -72,12 +72,12 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
         return Err(format!("holds more than {MAX_DOCUMENTS} documents"));
     }
     for part in parts {
-        // Snippets of the source could show a Secret.
+        // Without snippets of the source, which could show a Secret.
         let options = serde_saphyr::options! { with_snippet: false };
         let parsed: Vec<Value> =
             serde_saphyr::from_multiple_with_options(part, options).map_err(|error| {
                 format!(
-                    "document at line {line} is no YAML: {}",
+                    "document at line {line} is not valid YAML: {}",
                     error.render_with_formatter(&serde_saphyr::UserMessageFormatter)
                 )
             })?;
@@ -126,7 +126,7 @@ fn document(manifest: &Value) -> Document {
     }
     let kind = text("/kind");
     Document::Problem(format!(
-        "kind {kind:?} is left out: only TickerAccount, InstrumentSet and Secret are read"
+        "kind {kind:?} is ignored: only TickerAccount, InstrumentSet and Secret are read"
     ))
 }
 
@@ -172,10 +172,10 @@ fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
     }
 }
 
-/// The most violations that are said.
+/// The maximum number of violations in a message.
 const SHOWN: usize = 5;
 
-/// The first violations, and how many more there are.
+/// The first violations, and the number of further ones.
 fn unreadable(violations: &[Violation]) -> Unreadable {
     let Some((first, others)) = violations.split_first() else {
         return Unreadable {

@@ -1,6 +1,6 @@
-//! Prints tables on a thread of its own: a terminal that stands still must hold up nothing else.
+//! Prints tables on its own thread, so that a stopped terminal blocks nothing else.
 //!
-//! Owns the newest text that is not printed yet; older ones are dropped. Must not make texts.
+//! Owns the newest text that is not printed yet; older ones are dropped. Must not compose texts.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints what comes until closed, or until it cannot be printed.
+    /// Prints until closed, or until printing fails.
     fn print_all(&self, mut out: impl Write) {
         loop {
             let waiting = |state: &mut PrintState| state.newest.is_none() && !state.closed;
@@ -58,7 +58,7 @@ impl Printer {
     /// Starts printing to `out`.
     ///
     /// # Errors
-    /// When there is no thread for it.
+    /// When the thread cannot be started.
     pub(crate) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let worker = Arc::clone(&shared);
@@ -68,10 +68,10 @@ impl Printer {
         Ok(Self { shared })
     }
 
-    /// Hands `text` over; never waits.
+    /// Queues `text`; never waits.
     ///
     /// # Errors
-    /// When an earlier one could not be printed.
+    /// When an earlier text could not be printed.
     pub(crate) fn print(&self, text: String) -> io::Result<()> {
         let mut state = self.shared.state();
         if let Some(error) = state.failed.take() {
@@ -82,7 +82,7 @@ impl Printer {
         Ok(())
     }
 
-    /// Waits until everything is printed or cannot be, for as long as `limit`.
+    /// Waits up to `limit` until everything is printed or printing has failed.
     pub(crate) fn finish(&self, limit: Duration) {
         let busy = |state: &mut PrintState| {
             state.failed.is_none() && (state.printing || state.newest.is_some())
@@ -91,7 +91,7 @@ impl Printer {
             .shared
             .changed
             .wait_timeout_while(self.shared.state(), limit, busy);
-        // Whether it was in time or not, there is nothing more to do.
+        // In time or not, there is nothing more to do.
         drop(waited);
     }
 }

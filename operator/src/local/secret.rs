@@ -1,4 +1,4 @@
-//! Secret manifests: `stringData` as it stands, `data` in base64, the first taking precedence, as
+//! Secret manifests: `stringData` as plain text, `data` in base64; `stringData` has precedence, as
 //! in Kubernetes.
 //!
 //! Owns the values while they are in memory; they are never printed.
@@ -43,14 +43,14 @@ impl SecretValues {
         self.names.iter().map(String::as_str)
     }
 
-    /// The API key, to be compared and not kept.
+    /// The API key, for comparison only.
     pub(crate) fn api_key(&self) -> Option<&[u8]> {
         self.values
             .get(SECRET_API_KEY)
             .map(|value| value.as_slice())
     }
 
-    /// Changes when a value does; says nothing about it.
+    /// A number that changes with a value and does not reveal it.
     pub(crate) fn version(&self) -> String {
         let mut hash = Sha256::new();
         for (name, value) in &self.values {
@@ -66,7 +66,7 @@ impl SecretValues {
     }
 }
 
-/// A Secret that cannot be used; says where, never what.
+/// A Secret that cannot be used. The message names the key, never the value.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum SecretError {
     /// Not a string.
@@ -77,7 +77,7 @@ pub(crate) enum SecretError {
     Base64(&'static str),
 }
 
-/// Reads the keys that a process may need; others are left alone.
+/// Reads the keys that a process may need and ignores others.
 pub(crate) fn read(manifest: &Value) -> Result<SecretValues, SecretError> {
     let mut credentials = SecretValues::default();
     let keys = [SECRET_API_KEY, SECRET_ACCESS_TOKEN]
@@ -105,8 +105,8 @@ pub(crate) fn read(manifest: &Value) -> Result<SecretValues, SecretError> {
     Ok(credentials)
 }
 
-/// Whether an API server would take it for a key. `access_token:abc`, without a space, is one to YAML,
-/// and must not be shown.
+/// Whether an API server would accept it as a key. `access_token:abc`, without a space, is a key to
+/// YAML, and must not be shown.
 fn is_key(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !name.is_empty() && name.bytes().all(fits)

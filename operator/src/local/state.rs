@@ -1,7 +1,7 @@
 //! The folder in which `local` keeps what a cluster would keep: assignments and credentials as
 //! mounted folders, one pair per account.
 //!
-//! Owns its place, its privacy and that only one instance uses it.
+//! Owns its place, its access rights, and the lock that lets only one instance use it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -22,7 +22,7 @@ pub(crate) struct StateFolder {
 /// A state folder that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateError {
-    /// There is nowhere to put it.
+    /// There is no place for it.
     #[error("there is no home directory to keep state in: pass --state-dir")]
     NoHome,
     /// Another instance runs on the same manifests.
@@ -31,10 +31,10 @@ pub(crate) enum StateError {
         /// The manifest folder.
         manifests: PathBuf,
     },
-    /// Somebody else could read or write it.
+    /// Other users could read or write it.
     #[error("state folder {} must belong to you alone: `chmod 0700` it, or pass another --state-dir", .0.display())]
     Exposed(PathBuf),
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("state folder {} cannot be used", .path.display())]
     Io {
         /// The folder.
@@ -85,12 +85,12 @@ impl StateFolder {
         }
     }
 
-    /// Makes sure that the lock lies where other instances look for it, also after somebody deleted
-    /// the folder.
+    /// Makes sure that the lock is where other instances look for it, even after the folder was
+    /// deleted.
     pub(crate) fn hold(&mut self) -> Result<(), StateError> {
         if !self.is_held() {
             *self = Self::open(&self.manifests, Some(&self.base))?;
-            tracing::warn!(folder = %self.path.display(), "the state folder was deleted; it is made anew");
+            tracing::warn!(folder = %self.path.display(), "the state folder was deleted and is created again");
         }
         Ok(())
     }
@@ -104,17 +104,17 @@ impl StateFolder {
         fs::metadata(self.path.join("lock")).is_ok_and(same)
     }
 
-    /// The folder that an account's assignment lies in.
+    /// The folder of an account's assignment.
     pub(crate) fn assignment(&self, account: &str) -> PathBuf {
         self.account(account).join("assignment")
     }
 
-    /// The folder that an account's credentials lie in.
+    /// The folder of an account's credentials.
     pub(crate) fn credentials(&self, account: &str) -> PathBuf {
         self.account(account).join("credentials")
     }
 
-    /// The folder that an account's files for Redis lie in.
+    /// The folder of an account's files for Redis.
     pub(crate) fn redis(&self, account: &str) -> PathBuf {
         self.account(account).join("redis")
     }
@@ -124,7 +124,7 @@ impl StateFolder {
         self.account(account).join("port")
     }
 
-    /// Accounts that the folder holds something of.
+    /// Accounts with files in the folder.
     pub(crate) fn accounts(&self) -> io::Result<Vec<String>> {
         let folder = self.path.join("accounts");
         if !folder.exists() {
@@ -135,7 +135,7 @@ impl StateFolder {
             .collect()
     }
 
-    /// Forgets an account, its credentials included.
+    /// Deletes the files of an account, its credentials included.
     pub(crate) fn remove(&self, account: &str) -> io::Result<()> {
         fs::remove_dir_all(self.account(account))
     }
@@ -152,7 +152,8 @@ fn default_base() -> Result<PathBuf, StateError> {
     Ok(home.join(".local/state/kite-ticker"))
 }
 
-/// A name for the state of one manifest folder: readable, and different for equal last parts.
+/// A name for the state of one manifest folder: readable, and unique even if the last parts of two
+/// paths are equal.
 fn key(manifests: &Path) -> String {
     let digest = Sha256::digest(manifests.as_os_str().as_encoded_bytes());
     let name = manifests

@@ -1,6 +1,6 @@
 //! An object of the folder, tracked over time: its generation, and since when it exists.
 //!
-//! Owns what an API server would count. Must not read files.
+//! Owns what an API server would maintain. Must not read files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,30 +10,31 @@ use jiff::Timestamp;
 use super::manifest::ManifestObject;
 use crate::plan::{Key, Meta, Object};
 
-/// The identity of every object: a folder has no other than the name.
+/// The identity of every object: in a folder it is only the name.
 const UID: &str = "local";
 
-/// An object and what was decided about it last.
+/// An object and the last decisions about it.
 #[derive(Debug)]
 pub(crate) struct Tracked<Spec, Status> {
     pub(super) manifest: ManifestObject<Spec>,
     generation: i64,
     /// Its status, once planned.
     pub(crate) status: Option<Arc<Status>>,
-    /// What is wrong although it is ready.
+    /// The warning of a ready object.
     pub(crate) warning: Option<String>,
     /// Since when it has been known.
     pub(crate) since: Timestamp,
 }
 
 impl<Spec, Status> Tracked<Spec, Status> {
-    /// Its spec, where that can be read.
+    /// Its spec, if it can be read.
     pub(crate) fn spec(&self) -> Option<&Spec> {
         self.manifest.spec.as_deref().ok()
     }
 }
 
-/// Follows what was found: new objects start, changed ones count up, missing ones go.
+/// Follows what was found: new objects are added, changed ones get a new generation, missing ones
+/// are removed.
 pub(super) fn update_tracked<Spec: PartialEq, Status>(
     tracked: &mut BTreeMap<String, Tracked<Spec, Status>>,
     found: &BTreeMap<String, ManifestObject<Spec>>,
@@ -66,7 +67,7 @@ pub(super) fn update_tracked<Spec: PartialEq, Status>(
     }
 }
 
-/// As the planner is told of it.
+/// The object as the planner's type.
 pub(super) fn observed_object<Spec, Status>(
     name: &str,
     tracked: &Tracked<Spec, Status>,
@@ -81,7 +82,7 @@ pub(super) fn observed_object<Spec, Status>(
     }
 }
 
-/// What was there before this run is older than anything that comes later; among these names decide.
+/// Objects that existed before this run are older than later ones; among them names decide.
 pub(super) fn meta(name: &str, labels: BTreeMap<String, String>, generation: i64) -> Meta {
     Meta {
         key: Key::new("", name),

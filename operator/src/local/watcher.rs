@@ -1,4 +1,4 @@
-//! Tells when a folder of manifests changes.
+//! Notifies of changes in a folder of manifests.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use tokio::sync::mpsc;
 
 use super::REREAD_INTERVAL;
 
-/// Tells of changes in the folder. Without a watcher the regular reading has to do.
+/// Notifies of changes in the folder. Without a watcher only the regular reading finds them.
 pub(super) fn watch_folder(
     folder: &Path,
 ) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
     let (changed, changes) = mpsc::channel(1);
     let notify_change = move |event: notify::Result<notify::Event>| {
-        // Reading the folder is an event too: it must not lead to reading it again.
+        // Reading the folder is an event too and must not cause another reading.
         if event.map_or(true, |event| !event.kind.is_access()) {
-            // A full channel says already what this would say.
+            // A full channel already has a notification.
             let _sent = changed.try_send(());
         }
     };
@@ -26,7 +26,7 @@ pub(super) fn watch_folder(
     match watcher {
         Ok(watcher) => (Some(watcher), changes),
         Err(error) => {
-            tracing::warn!(%error, "the folder cannot be watched; it is read every {REREAD_INTERVAL:?}");
+            tracing::warn!(%error, "the folder cannot be watched: it is read every {REREAD_INTERVAL:?}");
             (None, changes)
         }
     }

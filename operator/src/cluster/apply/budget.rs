@@ -1,7 +1,7 @@
 //! How many statuses may be written, in all and per object.
 //!
-//! Pure. Two budgets that never touch each other: what somebody waits for must not stand behind
-//! times and rates that move all day.
+//! Pure. Two separate budgets: writes that users wait for must not queue behind times and rates
+//! that change all day.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -11,18 +11,18 @@ use crate::plan::Change;
 /// The least time between two writes to one object.
 pub(super) const TRANSITION_GAP: Duration = Duration::from_secs(1);
 
-/// Transitions a second in all, and at once: a cluster that starts has one for every object.
+/// Transitions per second in all, and as a burst: at the start every object has one.
 const TRANSITIONS: f64 = 100.0;
 const TRANSITION_BURST: f64 = 500.0;
 
-/// The least time between two writes that only bring times and rates up to date.
+/// The least time between two writes that only update times and rates.
 const REFRESH_GAP: Duration = Duration::from_secs(10);
 
-/// Refreshes a second in all. They are written a few at a time, since every time costs a pass.
+/// Refreshes per second in all. They are written in small batches, because each batch costs a pass.
 const REFRESHES: f64 = 5.0;
 const REFRESH_BURST: f64 = 10.0;
 
-/// Refreshes wait for each other this long: each pass looks at every object.
+/// Refreshes are gathered for this long, because each pass goes through every object.
 const REFRESH_BATCH: Duration = Duration::from_secs(2);
 
 /// Tokens that fill at a rate.
@@ -51,7 +51,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes one, or says when to come again: when half the burst is there.
+    /// Takes one token, or returns when to try again: when half the burst is available.
     fn take(&mut self, now: Instant) -> Result<(), Instant> {
         let passed = now.saturating_duration_since(*self.filled.get_or_insert(now));
         self.left = (self.left + passed.as_secs_f64() * self.rate).min(self.burst);
@@ -78,7 +78,7 @@ impl Budgets {
     /// Takes one write of this kind at `now`.
     ///
     /// # Errors
-    /// When there is none left: the time to come again.
+    /// If none is left: the time to try again.
     pub(super) fn take(&mut self, change: Change, now: Instant) -> Result<(), Instant> {
         match change {
             Change::None => Ok(()),
@@ -88,8 +88,8 @@ impl Budgets {
     }
 }
 
-/// When an object that was last written at `last` may be written again. With many `objects` each has
-/// its turn later; those with another `uid` have theirs at other times.
+/// When an object that was last written at `last` may be written again. With many `objects` the
+/// interval is longer; it is shifted by `uid`, so that objects are not all due at once.
 pub(super) fn due_at(change: Change, last: Instant, objects: usize, uid: &str) -> Instant {
     if change == Change::Transition {
         return last + TRANSITION_GAP;
@@ -101,7 +101,7 @@ pub(super) fn due_at(change: Change, last: Instant, objects: usize, uid: &str) -
     last + REFRESH_GAP.max(turn).mul_f64(1.0 + jitter)
 }
 
-/// When to look again at an object that is due at `at`.
+/// When to check again an object that is due at `at`.
 pub(super) fn recheck_at(change: Change, at: Instant, now: Instant) -> Instant {
     match change {
         Change::Refresh => at.max(now + REFRESH_BATCH),

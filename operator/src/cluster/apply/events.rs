@@ -1,5 +1,5 @@
-//! Sends Kubernetes events about transitions. Best effort: what cannot be sent stands in
-//! the status anyway.
+//! Sends Kubernetes events about transitions. Best effort: an event that cannot be sent is logged,
+//! and the status says the same.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,31 +16,31 @@ use tokio_util::sync::CancellationToken;
 use super::with_timeout;
 use crate::plan::{Event, Kind};
 
-/// Events that may wait for the API server. Beyond that they are dropped: a status says the same.
+/// Events that may wait for the API server. Further ones are dropped: the status says the same.
 const WAITING: usize = 1_000;
 
-/// Requests at a time.
+/// Concurrent requests.
 const IN_FLIGHT: usize = 4;
 
 /// The least time between two events of one object for one reason.
 const REPEAT_GAP: Duration = Duration::from_secs(300);
 
-/// The longest note Kubernetes takes.
+/// The longest note that Kubernetes accepts.
 const LONGEST_NOTE: usize = 1000;
 
-/// Decides which events are due, and hands them on without waiting.
+/// Decides which events are due, and queues them without waiting.
 pub(in crate::cluster) struct EventSender {
     due: mpsc::Sender<Event>,
     sent: BTreeMap<(String, Reason), Instant>,
 }
 
-/// Sends what is due: an API server that is slow to take events holds up nothing else.
+/// Sends queued events: an API server that is slow with events delays nothing else.
 pub(in crate::cluster) struct EventPublisher {
     recorder: Recorder,
     due: mpsc::Receiver<Event>,
 }
 
-/// The two ends.
+/// Makes both ends.
 pub(in crate::cluster) fn event_channel(client: Client) -> (EventSender, EventPublisher) {
     let (events, due) = mpsc::channel(WAITING);
     let reporter = Reporter {
@@ -59,7 +59,7 @@ pub(in crate::cluster) fn event_channel(client: Client) -> (EventSender, EventPu
 }
 
 impl EventSender {
-    /// Hands on what is due.
+    /// Queues what is due.
     pub(super) fn send(&mut self, events: &[Event], now: Instant) {
         self.sent
             .retain(|_, at| now.saturating_duration_since(*at) < REPEAT_GAP);

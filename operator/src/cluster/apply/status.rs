@@ -1,5 +1,5 @@
-//! Writes statuses, within two budgets: what somebody may be waiting for at once, what only moves
-//! while ticks flow when there is time.
+//! Writes statuses, within two budgets: changes that users may be waiting for at once, values that
+//! only move while ticks flow when there is time.
 
 use std::time::Instant;
 
@@ -61,7 +61,7 @@ impl Applier {
         postponed
     }
 
-    /// What is to be written at `now`, and when the next one will be.
+    /// What is to be written at `now`, and when the next status is due.
     fn due<'p>(
         &mut self,
         plan: &'p Plan,
@@ -87,7 +87,7 @@ impl Applier {
                 }
             }
         }
-        // Those that have waited longest first, so that nobody waits for ever.
+        // The longest waiting first, so that each gets its turn.
         candidates.sort_by_key(|(_, last, ..)| *last);
         let mut due = Vec::new();
         for (change, _, kind, key, uid, status) in candidates {
@@ -113,7 +113,7 @@ impl Applier {
         (due, postponed)
     }
 
-    /// Whether just this was written a moment ago: the store may not show it yet.
+    /// Whether exactly this was just written: the store may not show it yet.
     fn was_just_written(&self, write: &StatusWrite<'_>, now: Instant) -> bool {
         let last = self.statuses.get(&(write.kind, write.key.clone()));
         last.is_some_and(|last| {
@@ -142,7 +142,7 @@ impl Applier {
             Kind::Account => "TickerAccount",
             Kind::Set => "InstrumentSet",
         };
-        // The answer repeats the whole object, of which nothing is needed.
+        // The answer repeats the whole object, which is not needed.
         let api: Api<PartialObjectMeta<K>> =
             Api::namespaced(self.context.client.clone(), &write.key.namespace);
         let params = PatchParams {
@@ -165,9 +165,9 @@ impl Applier {
     }
 }
 
-/// Replaces the status of the object with this uid. Of a namesake that was made in the meantime the
-/// test fails: server-side apply would ignore the uid, and `kubectl wait` would be told of another
-/// object's data.
+/// Replaces the status of the object with this uid. If another object of this name was created in
+/// the meantime, the test of the patch fails: server-side apply would ignore the uid, and `kubectl
+/// wait` would see another object's data.
 fn uid_checked_patch(uid: &str, status: &Value) -> json_patch::Patch {
     json_patch::Patch(vec![
         PatchOperation::Test(TestOperation {

@@ -1,8 +1,8 @@
-//! The files that a pod finds: assignment, credentials, and what Redis asks for.
+//! The files of a pod: assignment, credentials, and the files for Redis.
 //!
-//! Pure. Every source is optional: a Secret or key that is missing must not keep the pod from
-//! starting, it starts and says what is missing. Folders, not files: files mounted one by one never
-//! change.
+//! Pure. Every source is optional: a missing Secret or key must not keep the pod from starting; it
+//! starts and reports what is missing. Folders are mounted, because single mounted files are never
+//! updated.
 
 use contract::mount;
 use crds::names;
@@ -43,14 +43,14 @@ fn folders(workload: &plan::Workload) -> impl Iterator<Item = Folder> {
     [ASSIGNMENT, CREDENTIALS].into_iter().chain(redis)
 }
 
-/// What tells the process where its files are.
+/// The environment variables that name the folders.
 pub(super) fn arguments(workload: &plan::Workload) -> Vec<String> {
     folders(workload)
         .map(|folder| format!("{}={}", folder.argument, folder.path))
         .collect()
 }
 
-/// Where the container finds them.
+/// The mounts of the container.
 pub(super) fn mounts(workload: &plan::Workload) -> Vec<VolumeMount> {
     folders(workload)
         .map(|folder| VolumeMount {
@@ -62,7 +62,7 @@ pub(super) fn mounts(workload: &plan::Workload) -> Vec<VolumeMount> {
         .collect()
 }
 
-/// Where they come from.
+/// The volumes.
 pub(super) fn volumes(account: &str, workload: &plan::Workload) -> Vec<Volume> {
     let mut volumes = vec![
         assignment(account),
@@ -90,8 +90,8 @@ fn assignment(account: &str) -> Volume {
     }
 }
 
-/// These keys of a Secret and no other, as files of the same names. One source per key: of a source
-/// with two keys a missing one would take the other with it.
+/// Only these keys of a Secret, as files of the same names. One source per key: in a source with
+/// two keys, a missing key would remove the other too.
 fn secret(folder: &Folder, secret: &str, keys: &[&str]) -> Volume {
     let source = |key: &&str| VolumeProjection {
         secret: Some(SecretProjection {

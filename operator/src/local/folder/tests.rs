@@ -90,7 +90,7 @@ fn a_file_that_breaks_keeps_what_it_said() {
     fixture.write("a.yaml", "{ broken");
     let manifests = folder.read().unwrap();
     assert!(manifests.sets.contains_key("nifty") && !manifests.incomplete);
-    assert!(manifests.problems[0].starts_with("a.yaml: document at line 1 is no YAML"));
+    assert!(manifests.problems[0].starts_with("a.yaml: document at line 1 is not valid YAML"));
     fs::remove_file(fixture.0.path().join("a.yaml")).unwrap();
     assert!(folder.read().unwrap().sets.is_empty());
 }
@@ -126,11 +126,9 @@ fn what_stands_twice_and_what_is_foreign_is_said() {
     ]);
     let problems = folder.read().unwrap().problems;
     assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(
-        problems
-            .iter()
-            .any(|it| it == "b.yaml: InstrumentSet nifty is in a.yaml already; that one counts")
-    );
+    assert!(problems.iter().any(
+        |it| it == "b.yaml: InstrumentSet nifty is already defined in a.yaml; that one is used"
+    ));
     assert!(problems.iter().any(|it| it.contains("ConfigMap")));
 }
 

@@ -1,4 +1,4 @@
-//! Carries a plan out: files, processes, statuses.
+//! Applies a plan: files, processes, statuses.
 //!
 //! Must not decide anything.
 
@@ -14,15 +14,15 @@ use super::Host;
 use crate::local::ingest_process::IngestProcess;
 use crate::plan::{AccountPlan, AssignmentChange, Plan};
 
-/// As large as Kubernetes lets a Secret be.
+/// The largest Secret that Kubernetes allows.
 const LARGEST_SECRET: u64 = 1024 * 1024;
 
 impl Host {
-    /// Carries a plan out; what fails is said and tried again with the next pass.
+    /// Applies a plan; errors are logged, and the next pass tries again.
     pub(crate) async fn apply(&mut self, plan: &Plan) {
         for account in &plan.accounts {
             if let Err(error) = self.apply_account(account) {
-                tracing::error!(account = account.key.name, %error, "state folder cannot be written");
+                tracing::error!(account = account.key.name, %error, "the state folder cannot be written");
             }
             if let Some(known) = self.accounts.get_mut(&account.key.name) {
                 known.status = Some(Arc::clone(&account.status));
@@ -71,8 +71,8 @@ impl Host {
         Ok(())
     }
 
-    /// Writes these keys of a Secret as files when they differ. A Secret that cannot be read leaves
-    /// the files as they are; one that is not named or does not exist has none.
+    /// Writes these keys of a Secret as files if they differ. If the Secret cannot be read, the
+    /// files stay; if it is not named or does not exist, there are none.
     fn publish_secret(&self, folder: &Path, secret: Option<&str>, keys: &[&str]) -> io::Result<()> {
         let found = secret.and_then(|secret| self.manifests.secrets.get(secret));
         let files = match found {
@@ -88,7 +88,7 @@ impl Host {
         Ok(())
     }
 
-    /// Ends and forgets accounts that are known to be gone.
+    /// Ends and forgets accounts that are known to be deleted.
     async fn remove_orphans(&mut self, plan: &Plan) {
         let planned = |name: &str| plan.accounts.iter().any(|account| account.key.name == name);
         let gone: Vec<String> = self
@@ -108,7 +108,7 @@ impl Host {
             }
             self.opened.remove(&name);
             if let Err(error) = self.state.remove(&name) {
-                tracing::error!(account = name, %error, "what is left of the account cannot be removed");
+                tracing::error!(account = name, %error, "the remaining files of the account cannot be removed");
             }
         }
     }

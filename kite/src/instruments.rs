@@ -151,7 +151,7 @@ pub enum DumpError {
     #[error("instruments dump has no column {0:?}: this is not the CSV that Kite documents")]
     MissingColumn(&'static str),
     /// More rows than Kite has instruments.
-    #[error("instruments dump has more than {MAX_ROWS} rows: this is not Kite's")]
+    #[error("instruments dump has more than {MAX_ROWS} rows, so it is not Kite's list")]
     TooManyRows,
 }
 

@@ -48,7 +48,7 @@ pub enum RecordingError {
     #[error("recording cannot be read")]
     Io(#[from] io::Error),
     /// Something else.
-    #[error("this is no recording: it does not begin with {}", MAGIC.escape_ascii())]
+    #[error("this is not a recording: it does not begin with {}", MAGIC.escape_ascii())]
     Magic,
     /// A kind of frame that does not exist.
     #[error("recording is damaged: frame of kind {0}")]

@@ -122,7 +122,7 @@ impl Server {
                     let Some(peer_permit) = peers.admit(peer.ip(), self.limits.per_peer) else {
                         #[expect(clippy::disallowed_methods, reason = "how often to say so")]
                         if let Some(suppressed) = lines.take(Instant::now()) {
-                            tracing::warn!(%peer, suppressed, "peer has as many connections as it may: closed");
+                            tracing::warn!(%peer, suppressed, "connection closed: the limit of this peer is reached");
                         }
                         continue;
                     };
@@ -139,7 +139,10 @@ impl Server {
             .is_err()
         {
             let open = self.limits.connections - permits.available_permits();
-            tracing::warn!(open, "connections still open after the drain time are cut");
+            tracing::warn!(
+                open,
+                "connections still open after the drain time are closed"
+            );
         }
         connections.shutdown().await;
     }

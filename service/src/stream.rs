@@ -73,7 +73,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// A name that no certificate can carry.
-    #[error("{0:?} is no host name that TLS can verify")]
+    #[error("{0:?} is not a host name that TLS can verify")]
     Name(String),
     /// The peer could not prove who it is.
     #[error("TLS with {host} failed")]

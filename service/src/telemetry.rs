@@ -148,7 +148,7 @@ fn filter_text(level: &str) -> Result<String, String> {
     });
     if let Some(word) = bare {
         return Err(format!(
-            "{word:?} is no level: error, warn, info, debug, trace or off, or MODULE=LEVEL"
+            "{word:?} is not a log level: use error, warn, info, debug, trace or off, or MODULE=LEVEL"
         ));
     }
     match EnvFilter::try_new(level) {

@@ -26,7 +26,7 @@ pub enum SimulatorCommand {
     /// Serve the ticker, the REST API and the control API on one port
     #[command(after_long_help = CONTROL_API)]
     Serve(Box<ServeArgs>),
-    /// Play a recording of kite-ingestor's again to whoever subscribes to its instruments, and stop
+    /// Play a recording of kite-ingestor to the clients that subscribe to its instruments, and stop
     Replay(ReplayArgs),
     /// Print InstrumentSet manifests of listed instruments
     Symbols(SymbolsArgs),
@@ -41,31 +41,31 @@ pub struct ServeArgs {
     /// Write the address listened on to this file
     #[arg(long, value_name = "FILE")]
     pub port_file: Option<PathBuf>,
-    /// Decides names, numbers and prices together with today's date
+    /// Seed of names, numbers and prices, together with today's date
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Mean ticks per second of an instrument that has no rate of its own
+    /// Mean ticks per second of instruments without a rate of their own
     #[arg(long, default_value = "1.0", value_parser = rates::parse)]
     pub rate: f64,
     /// Rate of one instrument, such as "NSE:NIFTY 50=5"; repeatable
     #[arg(long, value_name = "SYMBOL=RATE")]
     pub rate_of: Vec<String>,
-    /// File with one SYMBOL=RATE a line; `#` begins a comment
+    /// File with one SYMBOL=RATE per line; `#` begins a comment
     #[arg(long, value_name = "FILE")]
     pub rates: Option<PathBuf>,
-    /// Milliseconds between two moves of the market; an instrument ticks at most once a move
+    /// Milliseconds between two moves of the market; an instrument ticks at most once per move
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub step_ms: u64,
-    /// Wall clock of its own: START,RATE such as 2026-11-24T05:55:00+05:30,60 (a minute each second).
-    /// It dates packets, sessions, the token flush, and the instruments list, which stays that of the
-    /// first day; heartbeats, rates and faults stay as they are
+    /// Wall clock of the simulator: START,RATE such as 2026-11-24T05:55:00+05:30,60 (a minute per
+    /// second). It dates packets, sessions, the token flush and the instruments list, which stays
+    /// that of the first day; heartbeats, rates and faults use real time
     #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
-    /// Time of day in India at which all tokens given out or used become worthless, as Kite does at about
-    /// six in the morning; open connections live on
+    /// Time of day in India at which all issued or used access tokens become invalid, as at Kite at
+    /// about six in the morning; open connections stay
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
     pub token_flush: Option<jiff::civil::Time>,
-    /// Secret that checksums of POST /session/token are verified with; without it every one is wrong
+    /// Secret that verifies checksums of POST /session/token; without it every checksum is wrong
     #[arg(
         long,
         env = "KITE_SIMULATOR_API_SECRET",
@@ -89,16 +89,18 @@ impl ServeArgs {
 /// Settings of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Folder of recordings, played one after the other, or one file of it
+    /// Folder of recordings, played one after the other, or one file in it
     #[arg(value_name = "RECORDING")]
     pub recording: PathBuf,
-    /// How much quicker than it was recorded
+    /// Speed, as a multiple of that of the recording
     #[arg(long, default_value = "1", value_name = "N", value_parser = speed)]
     pub speed: f64,
-    /// Begin when so many instruments are subscribed to, and nobody subscribes to more for a second
+    /// Begin when this many instruments are subscribed to and no client has subscribed to more for
+    /// a second
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub wait_for: usize,
-    /// Instruments list of the day that was recorded, to answer GET /instruments with; 404 otherwise
+    /// Instruments list of the recorded day, the answer to GET /instruments; without it the answer
+    /// is 404
     #[arg(long, value_name = "CSV")]
     pub instruments: Option<PathBuf>,
     /// Address to listen on; port 0 takes a free one
@@ -147,19 +149,19 @@ pub struct SymbolsArgs {
     /// Only instruments of this kind
     #[arg(long, value_enum)]
     pub kind: Option<InstrumentKind>,
-    /// What the names of the manifests begin with; a number follows
+    /// Prefix of the names of the manifests; a number follows
     #[arg(long, default_value = "symbols", value_name = "PREFIX")]
     pub name: String,
     /// Mode to stream them in
     #[arg(long, default_value_t = Mode::Full)]
     pub mode: Mode,
-    /// TickerAccount to bind the sets to; any account of the namespace otherwise
+    /// TickerAccount that the sets use; without it, any account of the namespace
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-    /// Seed of the simulator that is to serve them
+    /// Seed of the simulator that will serve them
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Wall clock of the simulator that is to serve them
+    /// Wall clock of the simulator that will serve them
     #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
 }
@@ -183,7 +185,7 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
   GET  /sim/stats               packets, frames, heartbeats written by connection and API key
   GET  /sim/connections         id, api_key, subscribed by mode, muted, queued_bytes, sent
   POST /sim/connections/drop    {\"api_key\"?, \"conn\"?}: cut without a Close frame
-  POST /sim/tokens/revoke       {\"access_token\"}: 403 for new connections; open ones live on
+  POST /sim/tokens/revoke       {\"access_token\"}: 403 for new connections; open ones stay
   POST /sim/tokens/restore      {\"access_token\"}
   POST /sim/tokens/flush        revokes every token that was given out or used so far
   GET  /sim/faults
@@ -192,7 +194,7 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
                                  \"linger\"?: seconds that an ended connection keeps its place}
   POST /sim/pause               {\"paused\": bool}
   POST /sim/rate                {\"rate\": TICKS_PER_SECOND, \"tokens\"?}
-  POST /sim/tick                {\"tokens\"}: each trades once at another price, also while paused
+  POST /sim/tick                {\"tokens\"}: each trades once, at another price, also while paused
   POST /sim/packets/raw         {\"hex\", \"api_key\"?, \"conn\"?}: a binary frame as it is
   POST /sim/text                {\"text\", \"api_key\"?, \"conn\"?}: a text frame as it is
   POST /sim/record              {\"tokens\"?}: forget and record packets written; {\"stop\": true} ends

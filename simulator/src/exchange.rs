@@ -174,7 +174,7 @@ impl Exchange {
             .is_some_and(|flush| flush.is_due(now.unix))
         {
             let tokens = self.credentials.flush();
-            tracing::info!(tokens, "tokens are flushed");
+            tracing::info!(tokens, "access tokens flushed");
         }
         if self.paused {
             return;

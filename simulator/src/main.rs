@@ -41,7 +41,7 @@ fn run(cli: SimulatorCli) -> anyhow::Result<()> {
             } = played;
             writeln!(
                 out,
-                "played {frames} frames with {packets} packets and {texts} texts, sent {sent} packets"
+                "played {frames} frames ({packets} packets, {texts} text messages); sent {sent} packets to subscribers"
             )?;
             Ok(out.flush()?)
         }

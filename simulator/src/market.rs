@@ -90,7 +90,7 @@ impl Market {
     pub fn packet(&self, position: usize, mode: Mode) -> Packet {
         match &self.books[position] {
             Some(book) => book.packet(mode),
-            None => panic!("the book at {position} was never opened"),
+            None => panic!("no order book was opened at {position}"),
         }
     }
 

@@ -45,17 +45,17 @@ pub enum ReplayError {
     Read(PathBuf, #[source] io::Error),
     /// No recording is there.
     #[error(
-        "{0} holds no recording: name a folder that kite-ingestor --record has written to, or a file of it"
+        "{0} holds no recording: name a folder that kite-ingestor --record has written, or a file in it"
     )]
     Nothing(PathBuf),
     /// The recordings are in folders of this one.
-    #[error("{0} holds no recording, but {1} in it does: name one of its folders")]
+    #[error("{0} holds no recording, but its folder {1} does: name that folder")]
     Parent(PathBuf, String),
     /// The list is none of Kite's.
-    #[error("{0} is no instruments list: save GET /instruments of that day")]
+    #[error("{0} is not an instruments list: save the answer of GET /instruments of that day")]
     Instruments(PathBuf, #[source] DumpError),
     /// It has no row.
-    #[error("{0} lists no instrument: save GET /instruments of that day")]
+    #[error("{0} lists no instrument: save the answer of GET /instruments of that day")]
     NoInstruments(PathBuf),
     /// One of the files is damaged.
     #[error("cannot play {0}")]

@@ -60,7 +60,7 @@ pub(super) async fn serve(
                 return;
             }
             () = &mut stalled => {
-                tracing::debug!(%peer, "idle connection cut");
+                tracing::debug!(%peer, "idle connection closed");
                 return;
             }
             () = stop.cancelled(), if !stopping => {

@@ -75,7 +75,7 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
         }
         // A full disk leaves such files.
         if entry.metadata()?.len() == 0 {
-            tracing::warn!(file = %file.display(), "is empty and left out");
+            tracing::warn!(file = %file.display(), "the file is empty and is skipped");
             continue;
         }
         files.push(file);
@@ -122,7 +122,7 @@ fn read(
                 }
             }
             Ok(None) if records.is_cut() => {
-                tracing::warn!(file = %path.display(), "ends inside a frame: whoever wrote it was killed");
+                tracing::warn!(file = %path.display(), "the file ends inside a frame: its writer was killed");
                 return Ok(());
             }
             Ok(None) => return Ok(()),

@@ -154,7 +154,7 @@ impl Subscribers {
         let sent = tokio::time::timeout(SEND_TIMEOUT, frames.send(frame)).await;
         let sent = matches!(sent, Ok(Ok(())));
         if !sent && self.state().clients.remove(&id).is_some() {
-            tracing::warn!(client = id, "dropped: it does not read");
+            tracing::warn!(client = id, "client dropped, because it does not read");
         }
         sent
     }

@@ -1,7 +1,7 @@
-//! The assignment: everything that an ingest process has to know but its secrets.
+//! The assignment: everything that an ingest process has to know, except its secrets.
 //!
-//! Owns the document and what makes it valid. Rows carry all that is published about an
-//! instrument, so that a process needs neither the dump nor the operator to go on.
+//! Owns the document and its checks. Rows carry everything that is published about an instrument,
+//! so that a process needs neither the instruments list nor the operator to go on.
 
 use std::collections::HashSet;
 
@@ -26,13 +26,13 @@ pub(crate) const NEXT_VERSION: u32 = 2;
 pub struct Assignment {
     /// Version of this document.
     pub version: u32,
-    /// Grows with every change for one account; an older one is never applied over a newer one.
+    /// Grows with every change for one account; an older document never replaces a newer one.
     pub generation: u64,
-    /// Who streams.
+    /// The account that streams.
     pub account: Account,
     /// The WebSocket origin to dial, such as `wss://ws.kite.trade`.
     pub websocket: String,
-    /// Where ticks go, without user or password.
+    /// The Redis to which ticks are published, without user or password.
     pub redis_url: String,
     /// Connections that may be open at a time, 1–3.
     pub connections: u8,
@@ -43,10 +43,10 @@ pub struct Assignment {
     pub order_updates: bool,
     /// Names of the sets that rows refer to by position.
     pub sets: Vec<String>,
-    /// Redis channels that rows refer to by position. What stands before the last `:` is the
-    /// channel's prefix, after which keys are named.
+    /// Redis channels that rows refer to by position. The part before the last `:` is the channel's
+    /// prefix, which is also the prefix of keys.
     pub channels: Vec<String>,
-    /// What is kept in Redis beside the messages; outputs refer to it by position.
+    /// What is stored in Redis beside the messages; outputs refer to it by position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keeps: Vec<Persistence>,
     /// The instruments, each token once, ordered by token.
@@ -58,23 +58,23 @@ pub struct Assignment {
 pub struct Account {
     /// Name of the TickerAccount; `src` of every tick.
     pub name: String,
-    /// Its namespace, where there is one.
+    /// Its namespace, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Its identity: a new account of an old name starts its generations anew.
+    /// Its identity: a new account of an old name starts its generations from the beginning.
     pub uid: String,
-    /// Whether its ticks are marked as not real.
+    /// Whether its ticks are marked as mock.
     pub mock: bool,
 }
 
 /// One instrument to stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// What Kite calls it today.
+    /// Kite's number for it today.
     pub token: Token,
-    /// How much to stream of it.
+    /// The mode in which it streams.
     pub mode: Mode,
-    /// Normalised underlying, or the tradingsymbol where there is none: `symbol` of the tick.
+    /// Normalised underlying, or the tradingsymbol without one: `symbol` of the tick.
     pub symbol: String,
     /// The exchange's symbol.
     pub tradingsymbol: String,
@@ -91,15 +91,15 @@ pub struct Row {
     /// Day of expiry, for derivatives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Date>,
-    /// Quantity of one lot, where the dump has one.
+    /// Quantity of one lot, if the list has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lot_size: Option<u32>,
-    /// Smallest price step in rupees, where the dump has one.
+    /// Smallest price step in rupees, if the list has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick_size: Option<f64>,
-    /// The sets that want it, as positions in [`Assignment::sets`].
+    /// The sets that select it, as positions in [`Assignment::sets`].
     pub sets: Vec<u16>,
-    /// Where its ticks go; one message each.
+    /// The outputs of its ticks; one message each.
     pub outputs: Vec<Output>,
 }
 
@@ -114,12 +114,12 @@ pub struct Output {
     /// Whether ticks in full mode carry the order book.
     #[serde(default)]
     pub depth: bool,
-    /// Position in [`Assignment::keeps`]; nothing is kept without it.
+    /// Position in [`Assignment::keeps`]; without it nothing is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u16>,
 }
 
-/// What is kept in Redis of ticks beside their messages.
+/// What is stored of ticks in Redis beside their messages.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -132,27 +132,27 @@ pub struct Persistence {
     pub stream: Option<StreamLength>,
 }
 
-/// How the newest tick is kept.
+/// How the newest tick is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LastValuePersistence {
     /// Milliseconds between two writes of one instrument; at least 1.
     pub interval_ms: u32,
-    /// Seconds after which a last price that nobody renews is gone; at least 1.
+    /// Seconds after which a last price expires that is not written again; at least 1.
     pub ttl_s: u32,
 }
 
-/// How long a stream of ticks is kept.
+/// The length of a stream of ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamLength {
-    /// For so many seconds, about.
+    /// About this many seconds.
     Seconds(u32),
-    /// So many entries, about.
+    /// About this many entries.
     Entries(u32),
 }
 
 impl Persistence {
-    /// What serves both: the quicker and the longer of each.
+    /// Settings that serve both: the shorter interval, and the longer times and lengths.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let last = match (self.last, other.last) {
@@ -164,7 +164,7 @@ impl Persistence {
         };
         Self {
             last,
-            // Entries are asked for by name, seconds are the default.
+            // A number of entries is an explicit setting, seconds are the default.
             stream: self.stream.max(other.stream),
         }
     }
@@ -192,10 +192,10 @@ pub enum Shape {
     Underlying,
 }
 
-/// A document that is no valid assignment. The process keeps the one it has.
+/// A document that is not a valid assignment. The process keeps its present one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidAssignment {
-    /// A version of another time.
+    /// A version that this build does not know.
     #[error(
         "assignment version {found} is not one of {:?}: upgrade the older of operator and ingest image",
         ASSIGNMENT_VERSIONS
@@ -217,13 +217,13 @@ pub enum InvalidAssignment {
     /// Connections or tokens per connection outside Kite's limits.
     #[error("connections must be 1 to 3 and tokens per connection 1 to 3000")]
     Limits,
-    /// A token that stands twice.
+    /// A token that is listed twice.
     #[error("token {0} is listed twice")]
     Duplicate(Token),
-    /// Something is to be kept for no time at all.
+    /// A time or length of zero.
     #[error("the times and lengths in keeps must be at least 1")]
     Persistence,
-    /// A row that refers to a set, channel or keep which is not there.
+    /// A row that refers to a set, channel or entry of `keeps` that does not exist.
     #[error("token {0} refers to a set, channel or keep that the assignment does not have")]
     Reference(Token),
     /// An endpoint that cannot be dialled.
@@ -232,7 +232,7 @@ pub enum InvalidAssignment {
 }
 
 impl Assignment {
-    /// The tokens that fit at most.
+    /// The maximum number of tokens.
     #[must_use]
     pub fn capacity(&self) -> usize {
         usize::from(self.connections) * usize::from(self.tokens_per_connection)
@@ -291,7 +291,7 @@ impl Assignment {
         Ok(())
     }
 
-    /// Whether the two say the same but for their generation.
+    /// Whether the two are equal, except for their generation.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {
         // Field by field, so that a new field cannot be forgotten.

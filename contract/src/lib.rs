@@ -1,10 +1,10 @@
-//! What the operator and its ingest processes say to each other.
+//! The contract between the operator and its ingest processes.
 //!
-//! The operator says what to stream ([`Assignment`], a file in a mounted folder); the process says
-//! how it goes ([`Report`], its answer to `GET /v1/report`). This crate owns the two documents,
-//! their versions, hash and limits, and the layout of the folder. It must not open a socket or know
-//! Kubernetes. The two sides are upgraded apart: a change of meaning is a new version, an added
-//! member needs a default.
+//! The operator writes what to stream ([`Assignment`], a file in a mounted folder); the process
+//! reports its state ([`Report`], its answer to `GET /v1/report`). This crate owns the two
+//! documents, their versions, hash and limits, and the layout of the folder. It must not open a
+//! socket or know Kubernetes. The two sides are upgraded apart: a change of meaning is a new
+//! version, an added member needs a default.
 
 pub mod assignment;
 pub mod mount;
@@ -22,9 +22,9 @@ pub use sealed::Sealed;
 /// The port of an ingest pod's HTTP server: report, health, probes, metrics.
 pub const INGESTOR_PORT: u16 = 9400;
 
-/// What the environment of an ingest process sets for its allocator, name and value. One thread of it
-/// allocates much at a time, when an assignment comes; with an arena for each, what one has freed
-/// stays with it: 9,000 instruments take 34 MiB instead of 29.
+/// A variable for the allocator of an ingest process, name and value. One thread at a time
+/// allocates much, when an assignment arrives; with an arena per thread, freed memory stays with
+/// its thread: 9,000 instruments take 34 MiB instead of 29.
 pub const INGESTOR_ENVIRONMENT: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
 
 /// Where an ingest process serves its [`Report`].

@@ -1,5 +1,5 @@
 //! Folders of small files that change all at once, laid out as a kubelet mounts ConfigMaps and
-//! Secrets: each file is a link through `..data` to a folder of its own generation.
+//! Secrets: each file is a link through `..data` to the folder of its generation.
 //!
 //! Owns the layout in both directions, so that a process finds the same folder with and without
 //! Kubernetes. Readers see either all old files or all new ones.
@@ -22,10 +22,10 @@ pub const REDIS_USERNAME_FILE: &str = "username";
 /// File of the user's password in the redis folder.
 pub const REDIS_PASSWORD_FILE: &str = "password";
 
-/// File of the authorities that sign Redis' certificate, in the redis folder.
+/// File of the authorities that sign the certificate of Redis, in the redis folder.
 pub const REDIS_CA_FILE: &str = "ca.crt";
 
-/// File of the certificate that Redis is shown, in the redis folder.
+/// File of the client certificate for Redis, in the redis folder.
 pub const REDIS_CERTIFICATE_FILE: &str = "tls.crt";
 
 /// File of that certificate's private key, in the redis folder.
@@ -40,14 +40,14 @@ pub const REDIS_FILES: [&str; 5] = [
     REDIS_KEY_FILE,
 ];
 
-/// The link that is swapped; a change of it is a change of every file.
+/// The link that is swapped; its change changes every file.
 pub const DATA_LINK: &str = "..data";
 
-/// Replaces the files of `folder` by `files`, in one step for whoever reads through the links.
-/// New folders are readable by their owner only.
+/// Replaces the files of `folder` by `files`, in one step for readers that use the links. New
+/// folders are readable by their owner only.
 ///
 /// # Errors
-/// Of the file system; the old files stay then.
+/// Errors of the file system; the old files then stay.
 pub fn publish(folder: &Path, files: &BTreeMap<&str, Vec<u8>>) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -57,7 +57,7 @@ pub fn publish(folder: &Path, files: &BTreeMap<&str, Vec<u8>>) -> io::Result<()>
     let generation = next_generation(previous.as_deref());
     let target = folder.join(&generation);
     if target.exists() {
-        // Left behind by a writer that died before it swapped the link.
+        // Left by a writer that died before it swapped the link.
         fs::remove_dir_all(&target)?;
     }
     fs::DirBuilder::new().mode(0o700).create(&target)?;
@@ -68,13 +68,13 @@ pub fn publish(folder: &Path, files: &BTreeMap<&str, Vec<u8>>) -> io::Result<()>
             .mode(0o600)
             .open(target.join(name))?;
         file.write_all(content)?;
-        // The link must not lead to less than this after a power loss.
+        // After a power loss the link must not lead to an incomplete folder.
         file.sync_all()?;
     }
     swap(folder, &generation)?;
     link_files(folder, files)?;
     if let Some(previous) = previous.filter(|name| name.as_os_str() != generation.as_str()) {
-        // Nobody can reach it any more; whoever has it open keeps it.
+        // It is no longer reachable; a process that has it open keeps it.
         fs::remove_dir_all(folder.join(previous)).or_else(absent_is_fine)?;
     }
     Ok(())
@@ -83,7 +83,7 @@ pub fn publish(folder: &Path, files: &BTreeMap<&str, Vec<u8>>) -> io::Result<()>
 /// Reads a file of a mounted folder, `limit` bytes at most; `None` where it does not exist.
 ///
 /// # Errors
-/// Of the file system, or when the file is larger than `limit`.
+/// Errors of the file system, or when the file is larger than `limit`.
 pub fn read(folder: &Path, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match fs::File::open(folder.join(name)) {
         Ok(file) => file,
@@ -101,8 +101,8 @@ pub fn read(folder: &Path, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>
     Ok(Some(content))
 }
 
-/// Calls `read` until the files of `folder` did not change meanwhile, three times at most: files of
-/// two generations do not belong together. The last answer counts in any case.
+/// Calls `read` until the files of `folder` did not change meanwhile, three times at most, so that
+/// files of two generations are not mixed. The last result counts in any case.
 ///
 /// # Errors
 /// As `read` does.
@@ -137,7 +137,7 @@ fn swap(folder: &Path, generation: &str) -> io::Result<()> {
     fs::rename(fresh, folder.join(DATA_LINK))
 }
 
-/// Makes the visible names: links for new files, none for those that went.
+/// Makes the visible names: adds links for new files, and removes those of missing files.
 fn link_files(folder: &Path, files: &BTreeMap<&str, Vec<u8>>) -> io::Result<()> {
     for name in files.keys() {
         let link = folder.join(name);

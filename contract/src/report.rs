@@ -1,17 +1,17 @@
-//! The report: how an ingest process fares, as it sees it.
+//! The report: the state of an ingest process, as it sees it.
 //!
-//! Owns the document and its bounds. It holds counts and samples, never a list per token.
+//! Owns the document and its size limits. It holds counts and samples, never a list per token.
 
 use serde::{Deserialize, Serialize};
 
-/// The largest report that is served or read, in bytes. A usual one takes a few kilobytes; as many
-/// sets as an account has room for instruments take this much.
+/// The largest report that is served or read, in bytes. A usual one takes a few kilobytes; this
+/// much is needed if each instrument of an account has its own set.
 pub const LARGEST_REPORT: usize = 3 * 1024 * 1024;
 
-/// How many tokens a sample list names at most.
+/// The maximum number of tokens in a sample list.
 pub const SAMPLES: usize = 100;
 
-/// How one ingest process fares.
+/// The state of one ingest process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Assignment versions that the process can read.
@@ -24,7 +24,7 @@ pub struct Report {
     /// Why the file in the folder is not the assignment in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignment_error: Option<String>,
-    /// What the process knows of its credentials.
+    /// The state of its credentials.
     pub credentials: CredentialsReport,
     /// The link to Redis.
     pub redis: RedisReport,
@@ -34,9 +34,9 @@ pub struct Report {
     pub sets: Vec<SetReport>,
     /// Instruments assigned.
     pub assigned: u32,
-    /// Instruments of which a packet was seen on the present socket.
+    /// Instruments from which the present socket has received a packet.
     pub streaming: u32,
-    /// Ticks received since the start. First packets of a session that is over are none.
+    /// Ticks received since the start, without first packets of an earlier session.
     pub ticks_total: u64,
     /// Ticks received in the last whole second.
     pub ticks_per_second: u32,
@@ -59,7 +59,7 @@ pub struct AppliedAssignment {
     pub sha256: String,
 }
 
-/// What is known of the credentials.
+/// The state of the credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum CredentialsReport {
@@ -71,7 +71,7 @@ pub enum CredentialsReport {
         /// `api_key`, `access_token`.
         files: Vec<String>,
     },
-    /// There, and not tried since they changed.
+    /// Present, and not tried since they changed.
     Present,
     /// Kite accepted them at the last handshake.
     Accepted,
@@ -82,20 +82,20 @@ pub enum CredentialsReport {
 /// The link to Redis.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedisReport {
-    /// Whether commands are being taken.
+    /// Whether commands are accepted.
     pub connected: bool,
     /// Why not, without address or password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why last values or streams are not written, where ticks are published all the same.
+    /// Why last values or streams are not written although ticks are published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_error: Option<String>,
     /// Messages that Redis acknowledged since the start.
     pub published: u64,
     /// Messages that a newer one of their token replaced before they could be sent.
     pub conflated: u64,
-    /// Messages sent on a link that died before it acknowledged them, or dropped when the link went
-    /// to another server.
+    /// Messages sent on a link that ended before Redis acknowledged them, or dropped when the link
+    /// switched to another server.
     pub unknown: u64,
     /// Messages that Redis refused.
     #[serde(default)]
@@ -107,11 +107,11 @@ pub struct RedisReport {
 pub struct ConnectionReport {
     /// Position, from 0.
     pub index: u8,
-    /// Where it is.
+    /// Its state.
     pub state: ConnectionState,
     /// Instruments it should carry.
     pub instruments: u32,
-    /// Those of which a packet was seen on the present socket.
+    /// Those from which the present socket has received a packet.
     pub streaming: u32,
     /// Sockets opened after the first.
     pub reconnects: u64,
@@ -123,7 +123,7 @@ pub struct ConnectionReport {
     pub last_error: Option<String>,
 }
 
-/// Where a connection is.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConnectionState {
     /// Nothing to stream, or no credentials.
@@ -155,22 +155,22 @@ impl ConnectionState {
     }
 }
 
-/// How the instruments of one set fare on this account.
+/// The state of one set's instruments on this account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetReport {
     /// Name of the InstrumentSet.
     pub name: String,
     /// Its instruments on this account.
     pub assigned: u32,
-    /// Those of which a packet was seen on the present socket.
+    /// Those from which the present socket has received a packet.
     pub streaming: u32,
     /// Those subscribed to more than ten seconds ago and never seen.
     pub silent: u32,
     /// Receive time of its newest tick, microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_us: Option<i64>,
-    /// How old that tick was when the report was made, by the process's own clock; where none came yet,
-    /// for how long the process has had the set.
+    /// How old that tick was when the report was made, by the process's own clock; if none has
+    /// arrived, for how long the process has had the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<u64>,
     /// The usual time between two of its ticks, once known.

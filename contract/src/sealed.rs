@@ -1,4 +1,4 @@
-//! An assignment as it lies in a mounted folder: gzipped JSON beside the SHA-256 of the JSON.
+//! An assignment in a mounted folder: gzipped JSON beside the SHA-256 of the JSON.
 //!
 //! Owns sealing and opening. Opening trusts nothing: size, hash, shape and content are checked.
 
@@ -34,19 +34,19 @@ pub struct Sealed {
 /// A sealed assignment that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UnsealError {
-    /// Not gzip, or cut.
+    /// Not gzip, or incomplete.
     #[error("the assignment is not valid gzip")]
     Gzip(#[source] std::io::Error),
     /// Larger than [`LARGEST_JSON`].
     #[error("the assignment is larger than {LARGEST_JSON} bytes")]
     Size,
-    /// Not what was sealed.
+    /// Not the sealed content.
     #[error("the assignment does not match its SHA-256")]
     Hash,
-    /// Not the shape of the version that it names, or of none.
+    /// Not the shape of its version, or without a version.
     #[error("the assignment is not the expected JSON")]
     Json(#[source] serde_json::Error),
-    /// An assignment with contradictions.
+    /// An assignment that fails its checks.
     #[error("the assignment is not valid")]
     Invalid(#[from] InvalidAssignment),
 }

@@ -1,19 +1,20 @@
 //! The JSON of an assignment in each of its versions.
 //!
-//! Owns which shape belongs to which version, in both directions. Every shape has `version` at its
-//! top, so that a reader knows what it cannot read. Must not check what a document says.
+//! Owns which shape belongs to which version, in both directions. Every shape has `version` at the
+//! top level, so that a reader recognises a version that it cannot read. Must not check the
+//! content.
 
 use serde::Deserialize;
 
 use crate::Assignment;
 use crate::assignment::InvalidAssignment;
 
-/// JSON that is no assignment.
+/// JSON that is not an assignment.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// Not the shape of the version that it names, or of none.
+    /// Not the shape of its version, or without a version.
     Json(serde_json::Error),
-    /// A version of another time.
+    /// A version that this build does not know.
     Version(InvalidAssignment),
 }
 
@@ -48,8 +49,8 @@ pub(crate) fn from_json(json: &[u8]) -> Result<Assignment, ReadError> {
     }
 }
 
-/// A version for tests of operators and ingest processes that are upgraded apart. It says what
-/// version 1 says, nested, so that no reader takes one for the other.
+/// A version for tests of operators and ingest processes that are upgraded apart. It has the
+/// content of version 1, nested, so that no reader confuses the two.
 #[cfg(feature = "next")]
 mod next {
     use serde::{Deserialize, Serialize};

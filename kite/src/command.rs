@@ -1,5 +1,5 @@
-//! Commands that a client sends as JSON text frames. Owns both directions; the server answers none
-//! of them.
+//! Commands that a client sends as JSON text frames. Owns both directions; the server does not
+//! answer them.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub enum Command {
     SetMode(Mode, Vec<Token>),
 }
 
-/// A text frame that is no command.
+/// A text frame that is not a command.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// Not JSON.
@@ -49,11 +49,11 @@ impl Command {
         .to_string()
     }
 
-    /// Reads a text frame as the server does: members in any order, entries that are no number
-    /// left out.
+    /// Reads a text frame as the server does: members in any order, entries that are not numbers
+    /// ignored.
     ///
     /// # Errors
-    /// When the frame is no JSON or no command.
+    /// When the frame is not JSON or not a command.
     pub fn parse(text: &str) -> Result<Self, CommandError> {
         let frame: Value = serde_json::from_str(text)?;
         let (Some(action), Some(value)) = (

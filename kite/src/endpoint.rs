@@ -1,5 +1,5 @@
-//! Where Kite is and how a WebSocket address is spelled. Owns the request target, which carries
-//! the credentials: its result must never be logged.
+//! The addresses of Kite, and the spelling of a WebSocket address. Owns the request target, which
+//! carries the credentials: its result must never be logged.
 
 /// Kite's ticker.
 pub const TICKER: &str = "wss://ws.kite.trade";
@@ -10,7 +10,7 @@ pub const API: &str = "https://api.kite.trade";
 /// The header that names the API's version.
 pub const VERSION_HEADER: (&str, &str) = ("X-Kite-Version", "3");
 
-/// An endpoint that is no bare WebSocket origin.
+/// An endpoint that is not a bare WebSocket origin.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "websocket endpoint {0:?} must be ws://HOST[:PORT] or wss://HOST[:PORT], without user, path or query"
@@ -23,7 +23,7 @@ pub struct InvalidEndpoint(pub String);
 /// Kite's load balancer answers with 400.
 ///
 /// # Errors
-/// When `origin` is no bare `ws://` or `wss://` origin.
+/// When `origin` is not a bare `ws://` or `wss://` origin.
 pub fn ticker_url(
     origin: &str,
     api_key: &str,

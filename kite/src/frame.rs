@@ -1,7 +1,7 @@
 //! Binary WebSocket frames: a count, then length-prefixed packets.
 //!
-//! Owns splitting and building. Total on any bytes: what it cannot read it reports and skips; it
-//! must not panic or stop before the frame's end without saying so.
+//! Owns splitting and building. Total on any bytes: it reports and skips what it cannot read; it
+//! must not panic, or stop before the frame's end without an error.
 
 use crate::packet::{Packet, UnknownLength};
 
@@ -15,7 +15,7 @@ const PREFIX_LEN: usize = 2;
 /// Iterates over the packets of one binary frame.
 ///
 /// A frame shorter than a packet count (the one-byte heartbeat) has none. An unreadable packet is
-/// one `Err` item; the iterator goes on behind it where the frame allows.
+/// one `Err` item; the iterator goes on after it if the frame allows.
 #[derive(Clone, Debug)]
 pub struct Packets<'a> {
     rest: &'a [u8],
@@ -26,13 +26,13 @@ pub struct Packets<'a> {
 /// Something in a frame that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// One packet has a length of no known kind; the following ones are still read.
+    /// One packet has an unknown length; the following ones are still read.
     #[error("unknown packet")]
     Packet(#[from] UnknownLength),
     /// The frame ended inside a packet.
     #[error("frame ended with {missing} of its packets unread")]
     Truncated {
-        /// Packets announced but not there whole.
+        /// Packets announced but not complete.
         missing: u16,
     },
     /// Bytes follow the last announced packet.
@@ -67,7 +67,7 @@ impl<'a> Packets<'a> {
     }
 }
 
-/// The packets of a frame as they are, of whatever length; what is not there whole is left out.
+/// The raw packets of a frame, of any length; an incomplete one is left out.
 pub fn raw_packets(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut packets = Packets::new(frame);
     (0..packets.announced).map_while(move |_| packets.take_raw())
@@ -127,7 +127,7 @@ impl FrameBuilder {
         true
     }
 
-    /// Appends a packet as it is; `false` as for [`FrameBuilder::push`], or when it is too long.
+    /// Appends a raw packet; `false` as for [`FrameBuilder::push`], or when it is too long.
     #[must_use]
     pub fn push_raw(&mut self, packet: &[u8]) -> bool {
         let Ok(len) = u16::try_from(packet.len()) else {

@@ -1,7 +1,7 @@
-//! The instruments dump: one CSV row for everything that can be streamed.
+//! The instruments list: one CSV row for everything that can be streamed.
 //!
 //! Owns reading by header name, writing, and what a row must have. Must not fetch anything. One bad
-//! row never costs the others.
+//! row does not affect the others.
 
 mod lines;
 
@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 use self::lines::BoundedLines;
 use crate::Token;
 
-/// More rows than this are no dump of Kite's, which has about 150,000.
+/// A list with more rows is not Kite's, which has about 150,000.
 const MAX_ROWS: usize = 500_000;
 
 /// One row of the dump.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instrument {
-    /// What the ticker calls it.
+    /// Its number in the ticker.
     pub token: Token,
     /// The exchange's own number.
     pub exchange_token: u32,
@@ -141,23 +141,23 @@ impl Rejected {
     }
 }
 
-/// A text that is no instruments dump.
+/// A text that is not an instruments list.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
-    /// Broken off, or a first line that is not text.
-    #[error("instruments dump could not be read")]
+    /// Incomplete, or the first line is not text.
+    #[error("the instruments list could not be read")]
     Csv(#[from] csv::Error),
-    /// The first line is no header of a dump: an error page, for instance.
-    #[error("instruments dump has no column {0:?}: this is not the CSV that Kite documents")]
+    /// The first line is not the header of a list: an error page, for instance.
+    #[error("the instruments list has no column {0:?}, so it is not the CSV that Kite documents")]
     MissingColumn(&'static str),
     /// More rows than Kite has instruments.
-    #[error("instruments dump has more than {MAX_ROWS} rows, so it is not Kite's list")]
+    #[error("the instruments list has more than {MAX_ROWS} rows, so it is not Kite's list")]
     TooManyRows,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum RowError {
-    #[error("{column}: {value:?} is not what this column holds")]
+    #[error("{column}: {value:?} is not a valid value")]
     Value { column: &'static str, value: String },
     #[error("{column}: the row is too short")]
     Short { column: &'static str },
@@ -181,7 +181,7 @@ const COLUMNS: [&str; 12] = [
 /// Reads a dump. Columns are found by name, in any order; unknown ones are ignored.
 ///
 /// # Errors
-/// When the text has no header of a dump or breaks off. Single bad rows are in
+/// When the text has no header of a list, or is incomplete. Single bad rows are in
 /// [`Dump::rejected`] instead.
 pub fn read(dump: impl Read) -> Result<Dump, DumpError> {
     let mut reader = csv::ReaderBuilder::new()
@@ -190,7 +190,7 @@ pub fn read(dump: impl Read) -> Result<Dump, DumpError> {
     let columns = Columns::find(reader.headers()?)?;
     let mut names = Interner::default();
     let mut dump = Dump::default();
-    // Text is asked for cell by cell: as a whole, a record that is none would end the reading.
+    // Text is decoded cell by cell: decoding a whole record that is not text would end the reading.
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record)? {
         if dump.instruments.len() + dump.rejected.count >= MAX_ROWS {
@@ -344,7 +344,7 @@ fn day(cell: &str) -> Option<Option<Date>> {
     }
 }
 
-/// Stores a name once however many of the hundred thousand rows repeat it.
+/// Stores a name once, however many rows repeat it.
 #[derive(Default)]
 struct Interner(HashSet<Arc<str>>);
 

@@ -1,4 +1,4 @@
-//! India Standard Time, in which Kite's days, expiries and morning flush are meant.
+//! India Standard Time, which Kite uses for its days, expiries and the morning flush of tokens.
 //!
 //! Owns its offset and the arithmetic of its days. Pure: every time is an argument.
 
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 /// How far it is ahead of UTC, in seconds: 5:30 h, all year.
 pub const OFFSET: i64 = 19_800;
 
-/// The length of a day in seconds: there is no summer time in India.
+/// The length of a day in seconds: India has no summer time.
 pub const DAY: i64 = 86_400;
 
 /// The number of the day in India at `unix` seconds; two times of one day have the same.
@@ -24,7 +24,7 @@ pub fn date(time: Timestamp) -> Date {
     civil(time).date()
 }
 
-/// What clocks show in India.
+/// The local time in India.
 #[must_use]
 pub fn civil(time: Timestamp) -> DateTime {
     Offset::UTC
@@ -32,7 +32,7 @@ pub fn civil(time: Timestamp) -> DateTime {
         .to_datetime(time)
 }
 
-/// The first time after `now`, both in Unix seconds, at which it is so many seconds past midnight in
+/// The first time after `now` (both in Unix seconds) that is this many seconds past midnight in
 /// India.
 #[must_use]
 pub const fn next_at(seconds_past_midnight: i64, now: i64) -> i64 {

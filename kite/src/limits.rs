@@ -1,4 +1,4 @@
-//! The limits Kite sets. Owns numbers only; who keeps them is decided elsewhere.
+//! The limits Kite sets. Owns numbers only; other modules enforce them.
 
 use std::time::Duration;
 

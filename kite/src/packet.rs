@@ -1,6 +1,6 @@
 //! One binary packet: the market data of one instrument at one moment.
 //!
-//! Owns the five layouts, told apart by length alone, in both directions. All numbers are
+//! Owns the five layouts, which only differ in length, in both directions. All numbers are
 //! big-endian. Prices stay the signed integers of the wire; [`crate::Segment::decimals`] says where
 //! the point is. Must not allocate on decode.
 
@@ -97,7 +97,8 @@ pub struct Depth {
 }
 
 impl Depth {
-    /// Whether all ten levels are zero, as after the close: no book, not an empty one.
+    /// Whether all ten levels are zero, as after the close: there is no book, which differs from an
+    /// empty one.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         self.buy
@@ -118,7 +119,7 @@ pub struct Level {
     pub orders: u16,
 }
 
-/// A packet of a length that no kind has.
+/// A packet of an unknown length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("packet of {0} bytes: known lengths are 8, 28, 32, 44 and 184")]
 pub struct UnknownLength(pub usize);
@@ -141,7 +142,7 @@ impl Packet {
     /// Decodes one packet without its length prefix.
     ///
     /// # Errors
-    /// [`UnknownLength`] when the length fits no kind; such packets are to be skipped and counted.
+    /// [`UnknownLength`] for any other length; such packets are to be skipped and counted.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Self, UnknownLength> {
         match bytes.len() {

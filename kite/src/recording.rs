@@ -1,8 +1,8 @@
-//! A recording of what the server sent: frames as they came, with the time they came.
+//! A recording of what the server sent: frames with their receive times.
 //!
-//! Owns the format. A recording is a header and records; each says when, on which connection, what
-//! kind and how long. Writing is by appending to a buffer, reading is total: any bytes give records,
-//! "cut short" or an error, and never a panic. Compression is somebody else's.
+//! Owns the format. A recording is a header and records; each has time, connection, kind and
+//! length. Writing appends to a buffer; reading is total: any bytes give records, "cut short" or an
+//! error, and never a panic. Must not compress.
 //!
 //! ```text
 //! "KITEREC1"                                     once
@@ -14,7 +14,7 @@ use std::io::{self, Read};
 
 use crate::limits::LARGEST_FRAME;
 
-/// What every recording begins with.
+/// The first bytes of every recording.
 pub const MAGIC: [u8; 8] = *b"KITEREC1";
 
 const HEAD: usize = 8 + 1 + 1 + 4;
@@ -44,10 +44,10 @@ pub struct Record {
 /// Why a recording cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// It cannot be read at all.
+    /// It cannot be read.
     #[error("recording cannot be read")]
     Io(#[from] io::Error),
-    /// Something else.
+    /// It does not begin with [`MAGIC`].
     #[error("this is not a recording: it does not begin with {}", MAGIC.escape_ascii())]
     Magic,
     /// A kind of frame that does not exist.
@@ -74,7 +74,7 @@ pub fn write(out: &mut Vec<u8>, received_us: u64, connection: u8, kind: FrameKin
 #[derive(Debug)]
 pub struct Records<R> {
     source: R,
-    /// Whether the end came inside a record: the writer was killed.
+    /// Whether the recording ended inside a record: the writer was killed.
     cut: bool,
 }
 
@@ -82,7 +82,7 @@ impl<R: Read> Records<R> {
     /// Begins to read.
     ///
     /// # Errors
-    /// When `source` is no recording.
+    /// When `source` is not a recording.
     pub fn new(mut source: R) -> Result<Self, RecordingError> {
         let mut magic = [0; MAGIC.len()];
         let read = fill(&mut source, &mut magic)?;
@@ -92,16 +92,16 @@ impl<R: Read> Records<R> {
         Ok(Self { source, cut: false })
     }
 
-    /// Whether the recording ended inside a record. What came before it is whole.
+    /// Whether the recording ended inside a record. All earlier records are complete.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// The next record; `None` at the end, also where the last record is not there whole.
+    /// The next record; `None` at the end, also if the last record is incomplete.
     ///
     /// # Errors
-    /// When the recording is damaged; nothing behind that can be read.
+    /// When the recording is damaged; nothing after that can be read.
     pub fn next_record(&mut self) -> Result<Option<Record>, RecordingError> {
         let mut head = [0; HEAD];
         let read = fill(&mut self.source, &mut head)?;
@@ -119,7 +119,7 @@ impl<R: Read> Records<R> {
         if len as usize > LARGEST_FRAME {
             return Err(RecordingError::Length(len));
         }
-        // Grows as bytes come: a length that lies costs nothing.
+        // Grows as bytes arrive: a wrong length does not allocate memory.
         let mut payload = Vec::new();
         let mut part = self.source.by_ref().take(u64::from(len));
         if let Err(error) = part.read_to_end(&mut payload)
@@ -140,8 +140,8 @@ impl<R: Read> Records<R> {
     }
 }
 
-/// Fills as much of `buffer` as there is; how much that was. A compressed file that was cut ends
-/// with an error of its own.
+/// Fills as much of `buffer` as possible and returns how much. A compressed file that was cut ends
+/// with its own error.
 fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

@@ -5,11 +5,12 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// `POST`: exchanges a request token for a session. `DELETE`: ends it for everybody who uses it.
+/// `POST`: exchanges a request token for a session. `DELETE`: ends the session for all of its
+/// users.
 pub const SESSION_PATH: &str = "/session/token";
 /// `GET`: the cheapest request that checks a token.
 pub const PROFILE_PATH: &str = "/user/profile";
-/// `GET`: the instruments dump, gzipped CSV. Not authenticated, so it says nothing about a token.
+/// `GET`: the instruments list, gzipped CSV. Not authenticated, so it does not check a token.
 pub const INSTRUMENTS_PATH: &str = "/instruments";
 
 /// `error_type` of an answer to a dead or wrong token, with status 403.
@@ -42,14 +43,14 @@ pub fn checksum(api_key: &str, request_token: &str, api_secret: &str) -> String 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Answer<T> {
-    /// The request was carried out.
+    /// The request succeeded.
     Success {
-        /// What was asked for.
+        /// The result.
         data: T,
     },
-    /// It was not.
+    /// The request failed.
     Error {
-        /// For people.
+        /// The message for people.
         message: String,
         /// One of Kite's exception names.
         #[serde(default)]

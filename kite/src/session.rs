@@ -1,8 +1,8 @@
 //! The life of one ticker connection as a state machine without I/O.
 //!
-//! Owns when to dial, what to send, when to give up on a silent or a mute socket and how long to
-//! wait. The shell around it owns the socket, tells it what happened (`on_…`) with the monotonic time, and
-//! carries out what [`Session::poll_action`] says. It must not read a clock or decode ticks.
+//! Owns when to dial, what to send, when to give up a silent or mute socket, and how long to wait.
+//! The caller owns the socket, reports what happened (`on_…`) with the monotonic time, and carries
+//! out the actions of [`Session::poll_action`]. It must not read a clock or decode ticks.
 
 pub mod backoff;
 pub mod mute;
@@ -24,28 +24,28 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection without a frame of any kind for this long is dead: the server sends one a second.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often a live socket is pinged: what stands between keeps an idle connection open.
+/// How often a live socket is pinged, so that proxies in between keep an idle connection open.
 pub const PING_EVERY: Duration = Duration::from_secs(10);
 
-/// A first dial waits a random part of this, so that a fleet that starts at once does not dial at
-/// once. Later ones wait longer, by their back-off.
+/// A first dial waits a random part of this, so that many processes that start together do not dial
+/// together. Later dials wait by their back-off.
 pub const FIRST_DIAL_SPREAD: Duration = Duration::from_millis(200);
 
-/// A connection that lasted this long starts its back-off anew when it is lost.
+/// If a connection lasted this long, its back-off starts from the beginning.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
-/// What the shell is to do next.
+/// What the caller has to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Read the credentials and dial.
     Dial,
     /// Send a command on the live socket.
     Send(Command),
-    /// End a socket with a Close frame, or a dial: nothing is to be streamed any more.
+    /// End a socket with a Close frame, or a dial: nothing is to be streamed.
     Close,
-    /// End a dial or a socket that was silent for too long, without ceremony.
+    /// End a dial or a socket that was silent for too long, without a Close frame.
     Abandon,
-    /// End a socket with a Close frame: it sends heartbeats and has sent no tick for so long.
+    /// End a socket with a Close frame: it sends heartbeats, but has sent no tick for this long.
     Replace(Duration),
     /// Send a ping on the live socket.
     Ping,
@@ -53,7 +53,7 @@ pub enum Action {
     Confirm,
 }
 
-/// Where the connection is.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Nothing to stream, or no credentials: no socket.
@@ -69,7 +69,7 @@ pub enum Phase {
         since: Instant,
         /// The last frame of any kind.
         last_frame: Instant,
-        /// The last tick that was no first packet of a token; the start before that.
+        /// The last tick other than a first packet; before that, the start of the socket.
         last_tick: Instant,
     },
     /// The next dial has to wait.
@@ -79,7 +79,7 @@ pub enum Phase {
         /// Why.
         after: Failure,
     },
-    /// Kite refused the credentials; only new ones lead out of here.
+    /// Kite refused the credentials; only new ones end this state.
     Refused,
 }
 
@@ -93,7 +93,7 @@ pub struct Session {
     has_credentials: bool,
     failures: u32,
     pending: Option<Action>,
-    /// When an idle session that has become able to dial does so.
+    /// When an idle session dials that is now able to.
     dial_at: Option<Instant>,
     jitter: fastrand::Rng,
 }
@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    /// Where the connection is.
+    /// The state of the connection.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         self.phase
@@ -133,8 +133,8 @@ impl Session {
         self.subscriptions.desired()
     }
 
-    /// Replaces what should be streamed. A live socket is told the difference; without anything to
-    /// stream it is closed.
+    /// Replaces what should be streamed. A live socket gets the difference as commands; without
+    /// anything to stream it is closed.
     pub fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
         self.subscriptions.set_desired(desired);
         if self.subscriptions.desired().is_empty() {
@@ -142,8 +142,8 @@ impl Session {
         }
     }
 
-    /// Says that there are credentials, or other ones than before: a refusal is forgotten.
-    /// A live socket stays, because Kite authenticates only at the handshake.
+    /// There are credentials, or new ones: a refusal is forgotten. A live socket stays, because
+    /// Kite authenticates only at the handshake.
     pub fn set_credentials(&mut self, present: bool) {
         self.has_credentials = present;
         if present && self.phase == Phase::Refused {
@@ -172,7 +172,7 @@ impl Session {
         }
     }
 
-    /// A frame arrived, of whatever kind.
+    /// A frame arrived, of any kind.
     #[inline]
     pub fn on_frame(&mut self, now: Instant) {
         if let Phase::Live { last_frame, .. } = &mut self.phase {
@@ -180,7 +180,8 @@ impl Session {
         }
     }
 
-    /// Ticks arrived that were no first packets of a token: what is only asked for proves little.
+    /// Ticks other than first packets arrived. First packets are answers to commands and do not
+    /// prove that ticks flow.
     #[inline]
     pub fn on_ticks(&mut self, now: Instant) {
         if let Phase::Live { last_tick, .. } = &mut self.phase {
@@ -189,18 +190,18 @@ impl Session {
         }
     }
 
-    /// Says how long the tokens of this connection may be without a tick, all together, before that
-    /// is no chance any more; `None` when nothing is known of them.
+    /// Sets how long the tokens of this connection together may be without a tick before that
+    /// cannot be chance; `None` if that is not known.
     pub fn set_usual_silence(&mut self, longest: Option<Duration>) {
         self.mute_timeout.set_usual_silence(longest);
     }
 
-    /// The answer to [`Action::Confirm`]. What has had its time is asked for again, a few times.
+    /// The answer to [`Action::Confirm`]. Overdue commands are sent again, a few times.
     pub fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
         self.subscriptions.on_unconfirmed(tokens, now);
     }
 
-    /// Since when the live socket is up, and when its last tick came.
+    /// Since when the live socket is up, and when its last tick arrived.
     #[must_use]
     pub const fn live(&self) -> Option<(Instant, Instant)> {
         match self.phase {
@@ -211,7 +212,7 @@ impl Session {
         }
     }
 
-    /// The live socket ended, by the server's will or an error.
+    /// The live socket ended, closed by the server or by an error.
     pub fn on_lost(&mut self, now: Instant) {
         if let Phase::Live { since, .. } = self.phase {
             if now.saturating_duration_since(since) >= STABLE_AFTER {
@@ -221,7 +222,7 @@ impl Session {
         }
     }
 
-    /// Time passed; to be called when [`Session::poll_timeout`] is reached.
+    /// Handles timeouts; to be called when [`Session::poll_timeout`] is reached.
     pub fn on_timeout(&mut self, now: Instant) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
@@ -268,7 +269,7 @@ impl Session {
         self.deadline()
     }
 
-    /// The next thing to do, until there is none.
+    /// The next action, until there is none.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         if let Some(action) = self.pending.take() {
             return Some(action);
@@ -322,7 +323,7 @@ impl Session {
     fn stop(&mut self) {
         match self.phase {
             Phase::Live { .. } | Phase::Dialling { .. } => self.pending = Some(Action::Close),
-            // A refusal and a wait outlive the assignment: they are about the key, not the tokens.
+            // A refusal and a wait survive a new assignment: they concern the key, not the tokens.
             Phase::Idle | Phase::Waiting { .. } | Phase::Refused => return,
         }
         self.failures = 0;

@@ -1,5 +1,5 @@
-//! Text frames that the server sends: order updates, errors, messages. Owns both directions; kinds
-//! it does not know are named, never an error, because Kite adds kinds.
+//! Text frames that the server sends: order updates, errors, messages. Owns both directions; an
+//! unknown kind is returned by name and is not an error, because Kite adds kinds.
 
 use serde_json::{Value, json};
 

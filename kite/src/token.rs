@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Kite's number for an instrument: `exchange_token << 8 | segment`.
 ///
-/// Kite assigns numbers anew after expiries, so a token means an instrument only together with the
+/// Kite assigns numbers again after expiries, so a token means an instrument only together with the
 /// day's dump.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

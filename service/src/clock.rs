@@ -24,17 +24,16 @@ enum Source {
     Manual(Arc<Manual>),
 }
 
-/// A wall clock of its own, so that a day passes in minutes: where it starts, and how many times as
-/// fast it goes.
+/// A simulated wall clock, so that a day passes in minutes: its start and its rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WallClock {
-    /// What it shows at the start.
+    /// Its time at the start.
     pub start: Timestamp,
-    /// Its seconds per second.
+    /// Its seconds per real second.
     pub rate: f64,
 }
 
-/// A text that is no wall clock.
+/// A text that is not a wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be START,RATE: a time with its zone and a rate from 0 to 10000, such as 2026-11-24T05:55:00+05:30,60"
@@ -55,7 +54,7 @@ impl FromStr for WallClock {
     }
 }
 
-/// A year passes in an hour.
+/// At most: a year passes in an hour.
 const FASTEST: f64 = 10_000.0;
 
 #[derive(Debug)]
@@ -82,7 +81,7 @@ impl Clock {
         Self(Source::Accelerated { origin, wall })
     }
 
-    /// A clock for tests that stands at `start` until [`Clock::advance`] moves it.
+    /// A clock for tests that stays at `start` until [`Clock::advance`] moves it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(Manual {
@@ -92,7 +91,7 @@ impl Clock {
         })))
     }
 
-    /// Monotonic time: never goes backwards, says nothing about the date.
+    /// Monotonic time: never goes backwards and has no relation to the date.
     #[must_use]
     pub fn now(&self) -> Instant {
         match &self.0 {
@@ -137,7 +136,7 @@ impl Clock {
     /// Moves both times of a manual clock forward.
     ///
     /// # Panics
-    /// On another clock, which nobody can move.
+    /// On any other clock.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
             Source::System | Source::Accelerated { .. } => {

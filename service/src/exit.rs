@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Writes `error: <message>: <cause>: <cause>` as one line to stderr and returns the failure code
 /// for `main`. An `anyhow::Error` is passed as `error.as_ref()`.
 pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
-    // A closed stderr leaves nobody to tell; the exit code still says it.
+    // With a closed stderr only the exit code reports the failure.
     drop(writeln!(
         std::io::stderr().lock(),
         "error: {}",
@@ -21,7 +21,7 @@ pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
 
 /// Shows an error with its causes, separated by `: `, on one line.
 ///
-/// A cause which its parent's message already ends with is left out: some libraries repeat it.
+/// A cause is left out if its parent's message already ends with it: some libraries repeat it.
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + 'a {
     Chain(error)
 }

@@ -1,12 +1,12 @@
-//! Folders that a program is told to write to.
+//! Folders that a program has to write to.
 //!
-//! Owns finding out whether it can. Must not know what for.
+//! Owns the check whether it can. Must not know the purpose.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Makes the folder if need be, and a file in it that does not stay.
+/// Creates the folder if needed, and a temporary file in it.
 ///
 /// # Errors
 /// When nothing can be written there.

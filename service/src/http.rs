@@ -1,7 +1,7 @@
 //! Accepts HTTP/1.1 connections for a router, each within limits, and drains them at shutdown.
 //!
-//! It owns sockets and their time-outs; routes, bodies and what an upgraded socket speaks belong to
-//! the router. It never logs a request: URLs may carry tokens.
+//! Owns sockets and their time-outs; the router owns routes, bodies and the protocol of upgraded
+//! sockets. It never logs a request, because URLs may carry tokens.
 
 mod accept;
 mod connection;
@@ -39,15 +39,16 @@ pub struct BindError {
 pub struct Limits {
     /// Open connections, upgraded ones included. Further clients wait in the kernel's backlog.
     pub connections: usize,
-    /// Those of one address; further ones are closed, so that they do not keep other addresses waiting.
+    /// Open connections of one address; further ones are closed, so that other addresses need not
+    /// wait.
     pub per_peer: usize,
-    /// For a request head: from the connection's start, or the end of the answer before, to the last
-    /// header. It also bounds how long an unused kept-alive connection stays open.
+    /// Time for a request head: from the connection's start, or the end of the previous answer, to
+    /// the last header. It also limits how long an unused kept-alive connection stays open.
     pub header_read: Duration,
-    /// Without one byte in either direction, from the start until the connection ends or is upgraded.
-    /// Handlers must answer faster.
+    /// Time without a byte in either direction, from the start until the connection ends or is
+    /// upgraded. Handlers must answer faster.
     pub idle: Duration,
-    /// For requests in flight and upgraded sockets to end after shutdown.
+    /// Time for requests in flight and upgraded sockets to end after shutdown.
     pub drain: Duration,
 }
 
@@ -72,10 +73,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `addr`; port 0 takes a free one.
+    /// Listens on `addr`; port 0 selects a free port.
     ///
     /// # Errors
-    /// When the address is in use, not of this machine, or not permitted.
+    /// When the address is in use, is not an address of this machine, or is not permitted.
     pub async fn bind(addr: SocketAddr) -> Result<Self, BindError> {
         let fail = |source| BindError { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(fail)?;
@@ -86,7 +87,7 @@ impl Server {
         })
     }
 
-    /// The address listened on, with the port that was taken.
+    /// The address listened on, with the actual port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
@@ -103,7 +104,7 @@ impl Server {
     /// [`Limits::drain`] at the latest.
     ///
     /// Handlers find the peer as the extension `ConnectInfo<SocketAddr>`. Upgraded sockets count as
-    /// connections until they are dropped; their handlers are to watch the same token.
+    /// connections until they are dropped; their handlers must watch the same token.
     pub async fn serve(self, router: Router, shutdown: CancellationToken) {
         let permits = Arc::new(Semaphore::new(self.limits.connections));
         let (peers, mut lines) = (Arc::new(Peers::default()), LineQuota::for_reasons());

@@ -1,7 +1,7 @@
 //! Serves a metrics registry in OpenMetrics text and adds what every process has: its own usage and
 //! its build.
 //!
-//! What is counted belongs to the binaries; they register it and keep the handles.
+//! The binaries register their own metrics and keep the handles.
 
 mod process;
 
@@ -35,7 +35,7 @@ pub fn register_process(registry: &mut Registry) {
 /// Adds `build_info{binary,version} 1` under the registry's prefix.
 pub fn register_build(registry: &mut Registry, binary: &'static str, version: &'static str) {
     let labels = vec![("binary", binary), ("version", version)];
-    registry.register("build", "What is running", Info::new(labels));
+    registry.register("build", "The version of the binary", Info::new(labels));
 }
 
 async fn render(State(registry): State<Arc<Registry>>) -> Response {

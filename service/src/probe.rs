@@ -1,6 +1,6 @@
 //! Answers the kubelet: `/livez` (is every loop still turning?) and `/readyz` (may others rely on it?).
 //!
-//! It stores what their owners set and compares ages with limits; it never probes anything itself.
+//! It stores what the owners set and compares ages with limits; it never probes anything itself.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -39,9 +39,9 @@ struct Beat {
 /// Whether a gate is open. Made from a `bool` or from the reason why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// Others may rely on this part.
+    /// The part is ready.
     Ready,
-    /// They may not, for this reason (short, without secrets: it is served).
+    /// The part is not ready, for this reason (short, without secrets, because it is served).
     NotReady(Cow<'static, str>),
 }
 
@@ -74,9 +74,9 @@ pub struct Gate {
     state: Arc<Mutex<ProbeState>>,
 }
 
-/// The sign of life of one loop.
+/// The heartbeat of one loop.
 ///
-/// A dropped heartbeat stays registered and grows old: a loop that is gone is not alive.
+/// A dropped heartbeat stays registered and grows old: a loop that has ended is not alive.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
     name: &'static str,
@@ -192,7 +192,7 @@ impl Gate {
 }
 
 impl Heartbeat {
-    /// Says that the loop turned at `now`. Once per turn, not per item.
+    /// Records that the loop ran at `now`. Once per turn, not per item.
     pub fn beat(&self, now: Instant) {
         if let Some(beat) = lock(&self.state).beats.get_mut(self.name) {
             beat.last = beat.last.max(now);

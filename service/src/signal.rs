@@ -1,6 +1,6 @@
-//! Turns the ways a process is told to stop into one cancellation token.
+//! Turns signals and the end of stdin into one cancellation token.
 //!
-//! It decides nothing about draining: whoever holds the token ends in its own bounded time.
+//! It decides nothing about draining: each holder of the token ends in its own bounded time.
 
 use std::io::{self, Read};
 
@@ -15,7 +15,7 @@ pub enum SignalError {
     Install {
         /// SIGTERM or SIGINT.
         name: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The thread that reads stdin could not be started.
@@ -28,7 +28,7 @@ pub enum SignalError {
 pub struct Shutdown(CancellationToken);
 
 impl Shutdown {
-    /// A shutdown nobody has asked for yet.
+    /// A shutdown that was not requested yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -54,7 +54,7 @@ impl Shutdown {
         Ok(())
     }
 
-    /// Triggers when stdin reaches its end or breaks: the parent that held it open is gone.
+    /// Triggers when stdin reaches its end or fails: the parent that held it open has ended.
     ///
     /// # Errors
     /// When the reading thread cannot be started.
@@ -68,23 +68,23 @@ impl Shutdown {
         self.0.clone()
     }
 
-    /// Asks for shutdown. Asking again does nothing.
+    /// Requests shutdown. Further requests do nothing.
     pub fn trigger(&self) {
         self.0.cancel();
     }
 
-    /// Whether shutdown has been asked for.
+    /// Whether shutdown was requested.
     #[must_use]
     pub fn is_triggered(&self) -> bool {
         self.0.is_cancelled()
     }
 
-    /// Waits until shutdown is asked for.
+    /// Waits until shutdown is requested.
     pub async fn wait(&self) {
         self.0.cancelled().await;
     }
 
-    /// Reads on a thread of its own: a blocking read inside the runtime would hold up its end.
+    /// Reads on its own thread: a blocking read inside the runtime would delay its end.
     fn on_close(&self, mut input: impl Read + Send + 'static) -> Result<(), SignalError> {
         let token = self.0.clone();
         std::thread::Builder::new()

@@ -1,7 +1,7 @@
 //! A byte stream to a host, plain or through TLS, that notices a dead peer.
 //!
-//! Owns name resolution, TCP and TLS. Must not know what is spoken over it; its errors name
-//! neither user nor query.
+//! Owns name resolution, TCP and TLS. Must not know the protocol on top; its errors name neither
+//! user nor query.
 
 use std::io;
 use std::pin::Pin;
@@ -20,21 +20,21 @@ use tokio_rustls::client::TlsStream;
 /// Keepalive probes start after this long without traffic and are this far apart.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// So many unanswered probes end the stream.
+/// This many unanswered probes end the stream.
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// Data that a peer does not acknowledge for this long ends the stream. It is longer than any
-/// pause a healthy server takes, because each new stream has to be told everything again.
+/// If a peer does not acknowledge data for this long, the stream ends. It is longer than any pause
+/// of a healthy server, because on a new stream everything has to be sent again.
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where to connect to.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Name or IP address, without brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Whether to speak TLS.
+    /// Whether to use TLS.
     pub tls: bool,
 }
 
@@ -59,30 +59,30 @@ impl Address {
     }
 }
 
-/// Why there is no stream.
+/// Why the stream cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// No address, or nobody who answers at it.
+    /// No address, or no answer from it.
     #[error("cannot connect to {host}:{port}")]
     Tcp {
         /// Name or address.
         host: String,
         /// Port.
         port: u16,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A name that no certificate can carry.
     #[error("{0:?} is not a host name that TLS can verify")]
     Name(String),
-    /// The peer could not prove who it is.
+    /// The TLS handshake failed.
     #[error("TLS with {host} failed")]
     Tls {
         /// Name or address.
         host: String,
         /// Port.
         port: u16,
-        /// What rustls said.
+        /// The rustls error.
         source: io::Error,
     },
 }
@@ -97,11 +97,12 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Whatever ends it, this process too, takes back what has not arrived: the system would go on
-    /// sending for a minute, after the first words on the next stream.
+    /// When the stream ends for any reason, the end of this process included, unsent data is
+    /// discarded: the system would otherwise go on sending it for a minute, even after the
+    /// handshake of the next stream.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub fn forget_when_closed(&self) -> io::Result<()> {
         let tcp = match self {
             Self::Plain(stream) => stream,
@@ -111,10 +112,10 @@ impl Stream {
     }
 }
 
-/// Connects. Bounded by nothing but the system: callers set the time limit.
+/// Connects. Has no time limit of its own: callers set it.
 ///
 /// # Errors
-/// When name, host or certificate are not as they should be.
+/// When the name, the host or the certificate cannot be used.
 pub async fn connect(address: &Address, tls: &Arc<ClientConfig>) -> Result<Stream, ConnectError> {
     let host = address.host.as_str();
     let tcp = |source| ConnectError::Tcp {

@@ -1,4 +1,4 @@
-//! Owns the long-running tasks of a process: none is lost, none ends unnoticed.
+//! Owns the long-running tasks of a process: no task ends unnoticed.
 //!
 //! A service lives only while all its tasks live: the first one that ends by itself stops the rest.
 //! Retrying belongs inside a task; there are no restarts here.
@@ -20,7 +20,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// Why the process has to exit with a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
-    /// The task returned without an error although nobody asked it to stop.
+    /// The task returned without an error before shutdown.
     #[error("task {name} ended unexpectedly")]
     Ended {
         /// The task.
@@ -42,19 +42,19 @@ pub enum TaskError {
         /// The panic's message.
         message: String,
     },
-    /// Tasks went on after shutdown for longer than they may and were aborted.
+    /// Tasks ran too long after shutdown and were aborted.
     #[error("aborted after {within:?} of shutdown: {}", names.join(", "))]
     Overdue {
         /// The tasks, sorted by name.
         names: Vec<String>,
-        /// The time they were given.
+        /// Their time limit.
         within: Duration,
     },
 }
 
 /// What a task may return: nothing, or a result with any error.
 pub trait TaskResult: Send + 'static {
-    /// This as a result.
+    /// Converts into a result.
     ///
     /// # Errors
     /// The error the task returned.
@@ -92,7 +92,7 @@ impl Tasks {
         }
     }
 
-    /// Starts a task that is to run until shutdown. `name` appears in logs and in the exit error.
+    /// Starts a task that has to run until shutdown. `name` appears in logs and in the exit error.
     pub fn spawn<F>(&mut self, name: impl Into<String>, task: F)
     where
         F: Future<Output: TaskResult> + Send + 'static,
@@ -101,19 +101,19 @@ impl Tasks {
         self.names.insert(handle.id(), name.into());
     }
 
-    /// Waits for shutdown and for every task to end, which has to happen within `drain` of it.
+    /// Waits for shutdown, and for the end of every task within `drain` of it.
     ///
     /// A task that ends before shutdown triggers it.
     ///
     /// # Errors
-    /// The first thing that went wrong; what follows it is logged only.
+    /// The first error; further ones are only logged.
     pub async fn join_all_bounded(mut self, drain: Duration) -> Result<(), TaskError> {
         let mut first = None;
         while !self.shutdown.is_triggered() && !self.set.is_empty() {
             tokio::select! {
                 () = self.shutdown.wait() => {}
                 Some(ended) = self.set.join_next_with_id() => {
-                    // A task may end because of the shutdown before the shutdown is seen here.
+                    // A task may end because of the shutdown before it is seen here.
                     let early = !self.shutdown.is_triggered();
                     let ended = self.failure(ended, early);
                     self.shutdown.trigger();
@@ -143,7 +143,7 @@ impl Tasks {
         first.map_or(Ok(()), Err)
     }
 
-    /// Takes the task off the list and says what is wrong with its end, if anything is.
+    /// Removes the task from the list and returns the error of its end, if any.
     fn failure(
         &mut self,
         ended: Result<(Id, Result<(), BoxError>), JoinError>,

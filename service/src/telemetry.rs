@@ -1,7 +1,7 @@
 //! Owns the log subscriber: level, format, destination (stderr), and panics as log lines.
 //!
-//! It must not let credentials out: the crates that carry HTTP write headers and URLs below INFO, so
-//! no setting lowers them further.
+//! It must not leak credentials: HTTP crates log headers and URLs below INFO, so no setting lowers
+//! their level further.
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -27,12 +27,12 @@ const WIRE_CRATES: [&str; 6] = [
 /// The subscriber could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The level is no filter. The argument parser refuses it before.
+    /// The level is not a filter. The argument parser rejects it first.
     #[error("log level {level:?} is not a filter such as `info` or `info,operator=debug`")]
     Level {
         /// The text given.
         level: String,
-        /// Why it is refused.
+        /// Why it is rejected.
         source: ParseError,
     },
     /// Logs were initialised before in this process.
@@ -61,10 +61,10 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
-/// Lines that wait for whoever reads the log; further ones are dropped.
+/// Lines that may wait for the reader of the log; further ones are dropped.
 const WAITING_LINES: usize = 4096;
 
-/// Keeps the log going; dropping it writes what still waits, for a second at most.
+/// Keeps the log running; when dropped it writes waiting lines, for a second at most.
 #[derive(Debug)]
 #[must_use = "without it nothing is logged"]
 pub struct LogGuard {
@@ -73,8 +73,7 @@ pub struct LogGuard {
 
 /// Installs the subscriber for the whole process, and a panic hook that logs.
 ///
-/// Lines are written by a thread of their own: a pipe that nobody empties costs lines, never a
-/// tick.
+/// Lines are written by a separate thread: a pipe that is not read costs lines, never a tick.
 ///
 /// # Errors
 /// When the level is not a filter, or when called a second time.
@@ -82,8 +81,8 @@ pub fn init(args: &LogArgs) -> Result<LogGuard, TelemetryError> {
     init_muting(args, &[])
 }
 
-/// As [`init`], without the lines of these modules, such as `kube_client::client`: of libraries that
-/// repeat for every attempt what is logged elsewhere once.
+/// As [`init`], without the lines of these modules, such as `kube_client::client`: libraries that
+/// log for every attempt what is logged once elsewhere.
 ///
 /// # Errors
 /// As of [`init`].
@@ -140,7 +139,7 @@ fn parse(level: &str) -> Result<EnvFilter, TelemetryError> {
     })
 }
 
-/// A bare word that is no level would be taken for the name of a module, all lines of which are to be
+/// A bare word that is not a level would count as the name of a module, all lines of which are
 /// logged: a mistyped level would silence everything else.
 fn filter_text(level: &str) -> Result<String, String> {
     let bare = level.split(',').map(str::trim).find(|part| {

@@ -1,11 +1,11 @@
-//! Text that somebody else wrote: made fit to be shown, and kept from filling the log.
+//! Text from other parties: made safe to print, and limited so that it does not fill the log.
 //!
-//! Owns what a peer may do to a terminal and to a disk. Pure; time is an argument.
+//! Owns the limits that protect a terminal and a disk from a peer. Pure; time is an argument.
 
 use std::time::{Duration, Instant};
 
-/// Replaces everything that moves a cursor, breaks a line or turns the direction of writing by a
-/// space, and keeps `longest` characters at most.
+/// Replaces every character that moves the cursor, breaks a line or changes the direction of
+/// writing by a space, and keeps at most `longest` characters.
 #[must_use]
 pub fn printable(text: &str, longest: usize) -> String {
     text.chars()
@@ -22,10 +22,10 @@ fn is_printable(char: char) -> bool {
     !char.is_control() && !turns_or_breaks
 }
 
-/// The longest reason of a peer's that is shown, in characters.
+/// The longest error text of a peer that is shown, in characters.
 pub const LONGEST_REASON: usize = 200;
 
-/// How many log lines of one kind may be written: a few at once, then one every so often.
+/// Limits log lines of one kind: a few at once, then one per interval.
 #[derive(Clone, Debug)]
 pub struct LineQuota {
     burst: u32,
@@ -36,7 +36,7 @@ pub struct LineQuota {
 }
 
 impl LineQuota {
-    /// `burst` lines at once, and one more for each time that `every` passes.
+    /// `burst` lines at once, and one more for each `every` that passes.
     #[must_use]
     pub const fn new(burst: u32, every: Duration) -> Self {
         Self {
@@ -48,15 +48,14 @@ impl LineQuota {
         }
     }
 
-    /// For reasons why something does not work, which repeat while it does not: five at once, and one
-    /// each half minute.
+    /// For errors that repeat while something fails: five at once, and one each half minute.
     #[must_use]
     pub const fn for_reasons() -> Self {
         Self::new(5, Duration::from_secs(30))
     }
 
-    /// Takes a line at `now`. `None`: it must not be written. Otherwise how many were not written
-    /// since the last one that was.
+    /// Registers a line at `now`. Returns `None` if it must not be written; otherwise how many
+    /// lines were suppressed since the last written one.
     pub fn take(&mut self, now: Instant) -> Option<u64> {
         let earned = *self.earned.get_or_insert(now);
         let passed = now.saturating_duration_since(earned);

@@ -1,9 +1,9 @@
 //! Owns the one TLS configuration of a process: the crypto provider and the trusted roots.
 //!
-//! Every client (HTTP, WebSocket, store) is handed the same [`rustls::ClientConfig`]; none builds
-//! its own, so an image without a CA store works and a second provider cannot slip in. A server
-//! with a CA of its own, or one that wants a client certificate, gets a configuration made here of
-//! the same parts.
+//! Every client (HTTP, WebSocket, store) uses the same [`rustls::ClientConfig`]; none builds its
+//! own, so an image without a CA store works and there is no second provider. For a server with its
+//! own CA, or one that requires a client certificate, a configuration is made here of the same
+//! parts.
 
 use std::sync::Arc;
 
@@ -11,32 +11,32 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-/// The TLS configuration could not be built. What a parser says is left out: it may repeat a line
+/// The TLS configuration could not be built. Texts of parsers are left out: they may repeat a line
 /// of the private key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The provider offers no cipher suite for the protocol versions that are compiled in.
     #[error("the crypto provider supports none of the enabled tls versions")]
     Versions(#[source] rustls::Error),
-    /// A text holds none, or something that cannot be read as one.
+    /// A text holds no certificate, or one that cannot be read.
     #[error("no certificate in PEM form")]
     Certificate,
-    /// A text holds none, one of a kind that is not known, or one behind a pass phrase.
+    /// A text holds no private key, one of an unknown kind, or one with a pass phrase.
     #[error("no private key in PEM form without a pass phrase")]
     PrivateKey,
-    /// They are no pair.
-    #[error("the private key does not belong to the certificate")]
+    /// They do not match.
+    #[error("the private key does not match the certificate")]
     Mismatch,
 }
 
-/// The authorities that are trusted; clones share them.
+/// The trusted authorities; clones share them.
 #[derive(Clone, Debug)]
 pub struct Roots(Arc<RootCertStore>);
 
-/// A certificate and its private key, both in PEM form. It is never shown.
+/// A certificate and its private key, both in PEM form. Never printed.
 #[derive(Clone, Copy)]
 pub struct Identity<'a> {
-    /// The certificate, and those between it and an authority.
+    /// The certificate, and intermediate ones.
     pub certificate: &'a [u8],
     /// The private key.
     pub private_key: &'a [u8],
@@ -54,15 +54,15 @@ impl std::fmt::Debug for Identity<'_> {
 /// A library that asks rustls for "the" provider panics when none is installed and not exactly one
 /// is compiled in.
 pub fn install() {
-    // The error only says that a provider is already there.
+    // The error only means that a provider is already installed.
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
 /// Builds the client configuration that trusts [`Roots::of_machine`].
 ///
-/// ALPN is left empty, as WebSocket and store connections want it. reqwest takes a clone as it is
-/// (`ClientBuilder::tls_backend_preconfigured`) and then speaks HTTP/1.1; a client that wants HTTP/2
-/// sets `alpn_protocols` to `h2`, `http/1.1` on its clone first.
+/// ALPN is left empty, as WebSocket and store connections require. reqwest takes a clone as it is
+/// (`ClientBuilder::tls_backend_preconfigured`) and then speaks HTTP/1.1; a client for HTTP/2 sets
+/// `alpn_protocols` to `h2`, `http/1.1` on its clone first.
 ///
 /// # Errors
 /// When the provider cannot serve the default protocol versions.
@@ -84,7 +84,7 @@ impl Roots {
     /// Those of a PEM text, and no others.
     ///
     /// # Errors
-    /// When it holds none that can be used.
+    /// When it holds no usable certificate.
     pub fn from_pem(text: &[u8]) -> Result<Self, TlsError> {
         let mut store = RootCertStore::empty();
         let (added, _ignored) = store.add_parsable_certificates(certificates(text)?);
@@ -94,10 +94,11 @@ impl Roots {
         Ok(Self(Arc::new(store)))
     }
 
-    /// The configuration that trusts these, and shows `identity` to a server that asks for one.
+    /// The configuration that trusts these, and sends `identity` to a server that requires a client
+    /// certificate.
     ///
     /// # Errors
-    /// When the parts of `identity` cannot be read, or do not belong together.
+    /// When the parts of `identity` cannot be read, or do not match.
     pub fn client_config(
         &self,
         identity: Option<Identity<'_>>,
@@ -122,7 +123,7 @@ impl Roots {
     }
 }
 
-/// The certificates of a PEM text, one at least.
+/// The certificates of a PEM text, at least one.
 fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let all: Vec<_> = CertificateDer::pem_slice_iter(text)
         .collect::<Result<_, _>>()
@@ -133,7 +134,7 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(all)
 }
 
-/// The parsable ones of `native`; Mozilla's roots when there is none.
+/// The certificates of `native` that can be parsed; Mozilla's roots if there is none.
 fn roots(native: Vec<CertificateDer<'_>>) -> RootCertStore {
     let mut store = RootCertStore::empty();
     let (added, ignored) = store.add_parsable_certificates(native);

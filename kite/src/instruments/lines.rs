@@ -1,6 +1,6 @@
-//! Bounds the lines of a text that is read: one without an end costs no memory.
+//! Limits the length of lines, so that a line without an end does not fill the memory.
 //!
-//! Owns the bound. Must not know what the lines hold.
+//! Owns the limit. Must not know the content of the lines.
 
 use std::io::{self, Read};
 

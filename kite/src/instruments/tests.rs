@@ -85,7 +85,7 @@ fn a_byte_that_is_no_text_costs_its_row_alone() {
     let dump = read(rows.join(&b'\n').as_slice()).unwrap();
     let tokens: Vec<u32> = dump.instruments.iter().map(|row| row.token.0).collect();
     assert_eq!(tokens, [1, 3]);
-    let why = "line 3: name: \"B\u{fffd}\" is not what this column holds";
+    let why = "line 3: name: \"B\u{fffd}\" is not a valid value";
     assert_eq!(
         (dump.rejected.count, &*dump.rejected.samples),
         (1, &[why.to_owned()][..])

@@ -7,8 +7,7 @@ use std::time::Duration;
 pub enum Failure {
     /// HTTP 403 before the upgrade: key or token are not accepted. Waiting does not help.
     Refused,
-    /// HTTP 429 before the upgrade: the key's connections are taken; dead ones hold their place
-    /// for a while.
+    /// HTTP 429 before the upgrade: the key's connections are in use; dead ones count for a while.
     TooManyConnections,
     /// Anything else: name resolution, TCP, TLS, another status, a lost connection.
     Lost,
@@ -31,11 +30,12 @@ const LOST_CAP: Duration = Duration::from_secs(30);
 const SLOTS_MIN: Duration = Duration::from_secs(5);
 const SLOTS_MAX: Duration = Duration::from_secs(60);
 
-/// The wait after the `attempt`th failure in a row (the first is 1), or `None` when only new
+/// The wait after the `attempt`th consecutive failure (the first is 1), or `None` if only new
 /// credentials can help. `jitter` is uniform in `0.0..1.0`.
 ///
-/// Lost connections wait exponentially, from half to the whole of 0.5 s, 1 s, 2 s … 30 s, so that
-/// accounts do not return in step, at the cap either. A full key waits 5 s at first and up to 60 s.
+/// Lost connections wait exponentially, between half and all of 0.5 s, 1 s, 2 s … 30 s, so that
+/// accounts do not reconnect at the same time, even at the cap. After a 429 the wait is 5 s at
+/// first and up to 60 s.
 #[must_use]
 pub fn delay(failure: Failure, attempt: u32, jitter: f64) -> Option<Duration> {
     match failure {

@@ -1,18 +1,18 @@
-//! How long a socket may send heartbeats and no tick before it is taken for mute. Pure.
+//! How long a socket may send heartbeats and no tick before it counts as mute. Pure.
 //!
-//! Owns the limit. What the connection's tokens usually do is learned elsewhere and comes as one
-//! number: no limit is set for a single token.
+//! Owns the limit. The usual silence of the connection's tokens is learned elsewhere and passed as
+//! one number: there is no limit for a single token.
 
 use std::time::{Duration, Instant};
 
-/// Nothing is mute before this, however often its tokens tick.
+/// No socket is mute before this, however often its tokens tick.
 pub const MUTE_MIN: Duration = Duration::from_secs(5);
 
-/// Sockets that stay mute one after the other are replaced this seldom: a market that has closed
-/// looks the same.
+/// The longest interval at which sockets that stay mute are replaced: a closed market looks the
+/// same.
 pub const MUTE_CAP: Duration = Duration::from_secs(300);
 
-/// When one connection is taken for mute.
+/// The mute detection of one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MuteTimeout {
     usual_silence: Option<Duration>,
@@ -21,7 +21,7 @@ pub struct MuteTimeout {
 }
 
 impl MuteTimeout {
-    /// How long the connection is usually without a tick at most; `None` when nothing is known.
+    /// The longest usual time without a tick; `None` if not known.
     pub const fn set_usual_silence(&mut self, longest: Option<Duration>) {
         self.usual_silence = longest;
     }
@@ -36,10 +36,10 @@ impl MuteTimeout {
         self.replacements = self.replacements.saturating_add(1);
     }
 
-    /// When a socket whose last tick came at `last_tick` is mute, if that can be said.
+    /// When a socket whose last tick arrived at `last_tick` counts as mute, if that is known.
     ///
-    /// The limit doubles with each socket replaced since the last tick, up to [`MUTE_CAP`], or stays
-    /// the usual silence where that is longer.
+    /// The limit doubles with each socket replaced since the last tick, up to [`MUTE_CAP`], or
+    /// stays at the usual silence if that is longer.
     #[must_use]
     pub fn deadline(&self, last_tick: Instant) -> Option<Instant> {
         let usual = self.usual_silence?.max(MUTE_MIN);

@@ -1,9 +1,9 @@
-//! What one connection should stream, what was sent on its socket and what was confirmed, and the
-//! commands that lead from one to the other.
+//! What one connection should stream, what was sent on its socket, what was confirmed, and the
+//! commands for the difference.
 //!
-//! Owns the difference. A change never names a token that it does not concern. The server answers no
-//! command: only a token's first packet confirms it, so what stays unconfirmed is asked for again, a
-//! few times.
+//! Owns the difference. A command never names a token that does not change. The server does not
+//! answer commands: only a token's first packet confirms one, so unconfirmed commands are sent
+//! again, a few times.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::{Command, Mode, Token};
 /// A token that has not confirmed its subscription or mode for this long is subscribed to again.
 pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often one socket tries each token: what stays silent then is unknown to Kite, or does not
+/// How often one socket tries each token: a token that stays silent is unknown to Kite, or does not
 /// trade.
 pub const MAX_ATTEMPTS: u8 = 3;
 
@@ -38,8 +38,8 @@ struct SentSubscription {
 enum SentState {
     /// Subscribed, in this mode; `None` when the mode has to be set once more.
     Subscribed(Option<Mode>),
-    /// Subscribed, and no packet came in time. It has to be unsubscribed before it is subscribed
-    /// again, because the server counts twice what is subscribed to twice.
+    /// Subscribed, but no packet arrived in time. It has to be unsubscribed first, because the
+    /// server counts a second subscription of a token again.
     Unanswered,
     /// Unsubscribed, to be subscribed again.
     Unsubscribed,
@@ -48,9 +48,9 @@ enum SentState {
 /// Tokens of a live socket whose subscription or mode no packet has confirmed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unconfirmed {
-    /// No packet came.
+    /// No packet arrived.
     pub unseen: Vec<Token>,
-    /// Packets came, but none in the mode that was asked for.
+    /// Packets arrived, but none in the requested mode.
     pub other_mode: Vec<Token>,
 }
 
@@ -67,20 +67,20 @@ impl Subscriptions {
         &self.desired
     }
 
-    /// Forgets what was sent: a new socket knows nothing.
+    /// Forgets what was sent, for a new socket.
     pub fn reset_sent(&mut self) {
         self.sent.clear();
         self.check_at = None;
         self.up_to_date = self.desired.is_empty();
     }
 
-    /// When to report what is unconfirmed, if ever.
+    /// When to check for unconfirmed tokens, if ever.
     #[must_use]
     pub const fn check_at(&self) -> Option<Instant> {
         self.check_at
     }
 
-    /// Whether it is time to report what is unconfirmed; `true` once per check.
+    /// Whether it is time to check for unconfirmed tokens; `true` once per check.
     pub fn take_check(&mut self, now: Instant) -> bool {
         let due = self.check_at.is_some_and(|at| now >= at);
         if due {
@@ -89,8 +89,9 @@ impl Subscriptions {
         due
     }
 
-    /// Reports what is unconfirmed at `now`. What was sent [`CONFIRM_TIMEOUT`] ago is sent again, the
-    /// rest when that time has passed; what was tried [`MAX_ATTEMPTS`] times is left alone.
+    /// Handles the tokens that are unconfirmed at `now`. Commands that are older than
+    /// [`CONFIRM_TIMEOUT`] are sent again, the others when that time has passed; after
+    /// [`MAX_ATTEMPTS`] tries a token is left alone.
     pub fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
         self.check_at = None;
         for token in &tokens.unseen {
@@ -121,9 +122,9 @@ impl Subscriptions {
         self.check_at = Some(self.check_at.map_or(at, |known| known.min(at)));
     }
 
-    /// The next command that brings the socket nearer to what is desired; it counts as sent.
+    /// The next command towards the desired state; it counts as sent.
     ///
-    /// Unsubscribes go first, so that a full connection has room for what is new. A subscribe means
+    /// Unsubscribes go first, so that a full connection has room for new tokens. A subscribe means
     /// quote mode until another mode is set.
     pub fn next_command(&mut self, now: Instant) -> Option<Command> {
         if self.up_to_date {

@@ -1,4 +1,4 @@
-//! Serves one accepted socket and cuts it when nothing moves on it.
+//! Serves one accepted socket and closes it when it is idle.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ use super::peers::PeerPermit;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves requests until the client leaves, a limit is reached, the socket is upgraded, or `stop`
-/// lets the request in flight be the last.
+/// is cancelled; then the request in flight is the last one.
 pub(super) async fn serve(
     socket: CountedSocket,
     peer: SocketAddr,
@@ -71,7 +71,7 @@ pub(super) async fn serve(
     }
 }
 
-/// Ends when `moved` stayed the same for a whole `idle`; notices it within twice that.
+/// Completes when `moved` has not changed for a whole `idle`; notices that within twice that time.
 async fn stalled(moved: &AtomicU64, idle: Duration) {
     let mut before = None;
     loop {
@@ -83,13 +83,13 @@ async fn stalled(moved: &AtomicU64, idle: Duration) {
     }
 }
 
-/// A socket that counts the reads and writes that moved bytes, and holds its permit among the allowed
-/// connections and its permit of its peer until it is dropped, upgraded or not.
+/// A socket that counts the reads and writes that moved bytes, and holds its connection permit and
+/// its peer permit until it is dropped, upgraded or not.
 #[derive(Debug)]
 pub(super) struct CountedSocket {
     stream: TcpStream,
     moved: Arc<AtomicU64>,
-    // In this order: whoever gets the permit must find the peer's given back.
+    // In this order, so that the peer permit is free when the connection permit is.
     _peer_permit: PeerPermit,
     _permit: OwnedSemaphorePermit,
 }

@@ -1,6 +1,6 @@
-//! How many connections each peer has open, so that none takes the permits of all others.
+//! Counts the open connections of each peer, so that no peer takes all permits.
 //!
-//! Owns the counts. Must not know what a connection is for.
+//! Owns the counts. Must not know the purpose of a connection.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub(super) struct PeerPermit {
 }
 
 impl Peers {
-    /// A permit for one more connection of `peer`, unless it has `most` already.
+    /// A permit for one more connection of `peer`, unless it already has `most`.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, most: usize) -> Option<PeerPermit> {
         let peer = peer.to_canonical();
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The file in which a process that listens on port 0 tells its parent where it listens.
+//! The file in which a process that listens on port 0 writes its address for its parent.
 
 use std::fs;
 use std::io;
@@ -13,18 +13,18 @@ pub enum PortFileError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is there but cannot be read.
+    /// It exists but cannot be read.
     #[error("cannot read port file {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It holds something else.
+    /// It does not hold a socket address.
     #[error("port file {} holds no socket address", path.display())]
     Content {
         /// The file.

@@ -1,5 +1,5 @@
 //! Reads this process's usage from `/proc` (Linux). A value that cannot be read is left out of the
-//! scrape, never made up.
+//! scrape.
 
 use std::fmt;
 use std::fs;
@@ -42,7 +42,7 @@ impl Collector for ProcessCollector {
         let cpu = ConstCounter::new(times.cpu_seconds);
         add(
             "process_cpu",
-            "User and system time used.",
+            "User and system CPU time used.",
             Some(Unit::Seconds),
             &cpu,
         )?;
@@ -50,7 +50,7 @@ impl Collector for ProcessCollector {
             let gauge = ConstGauge::new(boot + times.started_after_boot);
             add(
                 "process_start_time",
-                "Start since 1970.",
+                "Start time since 1970.",
                 Some(Unit::Seconds),
                 &gauge,
             )?;
@@ -104,7 +104,7 @@ fn boot_seconds(stat: &str) -> Option<f64> {
 
 fn open_fds() -> Option<i64> {
     let entries = fs::read_dir("/proc/self/fd").ok()?.count();
-    // One of them is the directory being read.
+    // One of them is the open directory itself.
     i64::try_from(entries).ok()?.checked_sub(1)
 }
 

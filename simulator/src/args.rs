@@ -114,13 +114,13 @@ pub struct ReplayArgs {
     pub log: LogArgs,
 }
 
-/// Packets have 32 bits for their seconds; a time outside them would be sent as none.
+/// Packets have 32 bits for seconds; a time outside their range would be sent as 0.
 fn wall_clock(text: &str) -> Result<WallClock, String> {
     let clock: WallClock = text.parse().map_err(|error| format!("{error}"))?;
     if (EARLIEST..LATEST).contains(&clock.start.as_second()) {
         return Ok(clock);
     }
-    Err("must start in a year from 2000 to 2099: packets cannot carry every time".to_owned())
+    Err("must start in a year from 2000 to 2099: packets cannot carry other times".to_owned())
 }
 
 /// 2000-01-01 UTC.

@@ -1,8 +1,8 @@
-//! The server's side of the ticker without its sockets: who is connected, what each subscribed to,
-//! what they are sent and when.
+//! The server's side of the ticker without its sockets: the connections, their subscriptions, and
+//! what is sent to them and when.
 //!
-//! Owns the rules of connections and subscriptions. Time is an argument; frames
-//! leave through bounded queues. It must not wait for anything.
+//! Owns the rules of connections and subscriptions. Time is an argument; frames are sent through
+//! bounded queues. It must not wait for anything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,14 +40,14 @@ use schedule::Schedule;
 /// API keys whose totals are kept after their connections end.
 const MAX_KEYS: usize = 1_000;
 
-/// Who watches an instrument.
+/// The subscribers of an instrument.
 #[derive(Clone, Copy, Debug)]
 struct Watcher {
     connection: u64,
     mode: Mode,
 }
 
-/// The whole server but its sockets.
+/// The whole server, without its sockets.
 #[derive(Debug)]
 pub struct Exchange {
     market: Market,
@@ -58,7 +58,7 @@ pub struct Exchange {
     next_id: u64,
     connections: BTreeMap<u64, ClientConnection>,
     ended: BTreeMap<Arc<str>, Sent>,
-    /// Places that ended connections still have, and until when.
+    /// Places that ended connections still hold, and until when.
     lingering: Vec<(Arc<str>, Duration)>,
     watchers: Vec<Vec<Watcher>>,
     schedule: Schedule,
@@ -66,7 +66,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// An exchange that nobody is connected to.
+    /// An exchange without connections.
     #[must_use]
     pub fn new(market: Market, rates: Rates, credentials: AccessTokens, seed: u64) -> Self {
         let listings = market.universe().listings.len();
@@ -86,7 +86,7 @@ impl Exchange {
         }
     }
 
-    /// What is listed.
+    /// The listed instruments.
     #[must_use]
     pub fn universe(&self) -> Arc<Universe> {
         Arc::clone(self.market.universe())
@@ -102,10 +102,10 @@ impl Exchange {
         self.flush = Some(DailyFlush::new(time, now.as_second()));
     }
 
-    /// Admits a connection and takes one of its API key's places at once, before the upgrade.
+    /// Admits a connection and takes one of its API key's places, before the upgrade.
     ///
     /// # Errors
-    /// When it is to be answered with a plain status.
+    /// When the answer is a plain status.
     pub fn connect(
         &mut self,
         api_key: &str,
@@ -147,7 +147,8 @@ impl Exchange {
         }
         let key = &connection.handle.api_key;
         let linger = self.faults.linger(key);
-        // Each ended connection had one of the key's places, so these are no more than were open.
+        // Each ended connection had one of the key's places, so there are at most as many as were
+        // open.
         if !linger.is_zero() {
             self.lingering.push((Arc::clone(key), now.elapsed + linger));
         }
@@ -157,7 +158,8 @@ impl Exchange {
         }
     }
 
-    /// Carries out a client's command. Kite answers none; the effect is what is streamed next.
+    /// Carries out a client's command. Kite does not answer commands; they only change what is
+    /// streamed.
     pub fn command(&mut self, id: u64, command: &Command, now: SimulationTime) {
         match command {
             Command::Subscribe(tokens) => self.subscribe(id, tokens, now),
@@ -166,7 +168,7 @@ impl Exchange {
         }
     }
 
-    /// Lets everything that is due tick.
+    /// Makes every instrument tick that is due.
     pub fn step(&mut self, now: SimulationTime) {
         if self
             .flush
@@ -192,8 +194,8 @@ impl Exchange {
         self.flush();
     }
 
-    /// Makes each of the given instruments trade at another price, once and now, also while paused.
-    /// Returns how many of them are listed.
+    /// Makes each of the given instruments trade once at another price, also while paused. Returns
+    /// how many of them are listed.
     pub fn tick(&mut self, tokens: &[Token], now: SimulationTime) -> usize {
         let positions: Vec<_> = tokens
             .iter()
@@ -230,7 +232,7 @@ impl Exchange {
         self.schedule.replan(now.elapsed);
     }
 
-    /// Queues a frame for connections as it is. Returns for how many.
+    /// Queues a raw frame for connections. Returns for how many.
     pub fn send(&self, filter: &ConnectionFilter, frame: &Outgoing) -> usize {
         let meant = self
             .connections
@@ -252,16 +254,16 @@ impl Exchange {
             .count()
     }
 
-    /// The faults that hold.
+    /// The active faults.
     #[must_use]
     pub const fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// Changes the faults; mutes and freezes hold for open connections at once.
+    /// Changes the faults; mutes and freezes apply to open connections at once.
     ///
     /// # Errors
-    /// When the change makes no sense.
+    /// When the change is not valid.
     pub fn change_faults(&mut self, change: faults::FaultChange) -> Result<(), faults::FaultError> {
         self.faults.apply(change)?;
         for connection in self.connections.values_mut() {
@@ -316,8 +318,8 @@ impl Exchange {
         self.flush();
     }
 
-    /// Begins to stream an instrument, or changes its mode, with a snapshot. Nothing happens for a
-    /// token that nobody lists.
+    /// Begins to stream an instrument, or changes its mode, with a snapshot. Does nothing for a
+    /// token that is not listed.
     fn watch(&mut self, token: Token, id: u64, mode: Mode, now: SimulationTime) {
         let Some(position) = self.market.universe().find(token) else {
             return;
@@ -340,7 +342,7 @@ impl Exchange {
         }
     }
 
-    /// Lets one instrument change and adds its packet to the frames of those it concerns.
+    /// Changes one instrument and adds its packet to the frames of its subscribers.
     fn publish(&mut self, position: usize, trade: bool, now: SimulationTime) {
         let changed = self.market.advance(position, trade, now);
         for watcher in &self.watchers[position] {
@@ -359,7 +361,7 @@ impl Exchange {
     }
 }
 
-/// Duplicates count toward the limit, but data comes once.
+/// Duplicates count toward the limit, but data is sent once.
 fn unique(tokens: &[Token]) -> impl Iterator<Item = Token> {
     let mut seen = rustc_hash::FxHashSet::default();
     tokens

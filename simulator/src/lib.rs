@@ -5,21 +5,20 @@
 //! `GET /?api_key=K&access_token=T`. Any key and token are good until the token is revoked. Before
 //! the upgrade: 400 without either, 403 for a revoked token, 429 for a fourth connection of a key.
 //! A zero byte each second; a snapshot after a subscription or a change of mode; then a packet
-//! whenever a field of the mode changed. Subscribing means quote mode, also for a token that has
-//! another one already. A mode for a token that is not subscribed is ignored. A reader that is 8 MiB
-//! behind is cut off.
+//! whenever a field of the mode changed. Subscribing means quote mode, also for a token that
+//! already has another mode. A mode for a token that is not subscribed is ignored. A reader that is
+//! 8 MiB behind is disconnected.
 //!
 //! # REST
 //! `GET /instruments[/EXCHANGE]`, `GET /user/profile`, `POST` and `DELETE /session/token`.
 //!
 //! # Clock
-//! `--wall-clock START,RATE` is what packets, sessions, the first day's instruments list and
-//! `--token-flush` go by. Everything that is measured in seconds goes by the machine's: heartbeats,
-//! rates, faults.
+//! `--wall-clock START,RATE` sets the time of packets, sessions, the first day's instruments list
+//! and `--token-flush`. Heartbeats, rates and faults use the machine's clock.
 //!
 //! # Control
-//! JSON; `api_key` and `conn` choose connections, and without them all are meant. Errors are
-//! `{"error": TEXT}` with status 400, or 409 where a bound is reached.
+//! JSON; `api_key` and `conn` select connections; without them all are selected. Errors are
+//! `{"error": TEXT}` with status 400, or 409 if a limit is reached.
 //!
 //! | route | body | effect |
 //! |---|---|---|
@@ -27,21 +26,21 @@
 //! | `GET /sim/stats` | | what was written, by connection and API key |
 //! | `GET /sim/connections` | | open connections: `id`, `api_key`, `subscribed`, `muted`, `queued_bytes`, `sent` |
 //! | `POST /sim/connections/drop` | `api_key?`, `conn?` | cuts sockets without a Close frame |
-//! | `POST /sim/tokens/revoke` | `access_token` | 403 from now on; open sockets live on |
-//! | `POST /sim/tokens/restore` | `access_token` | the token is good again |
-//! | `POST /sim/tokens/flush` | | revokes every token that was given out or used so far |
-//! | `GET /sim/faults` | | the faults that hold |
+//! | `POST /sim/tokens/revoke` | `access_token` | 403 from now on; open sockets stay |
+//! | `POST /sim/tokens/restore` | `access_token` | the token is valid again |
+//! | `POST /sim/tokens/flush` | | revokes every token that was issued or used so far |
+//! | `GET /sim/faults` | | the active faults |
 //! | `POST /sim/faults` | `api_key?`, `refuse?`, `count?`, `instruments?`, `mute?`, `freeze?`, `linger?` | see [`exchange::faults`] |
 //! | `POST /sim/pause` | `paused` | stops or resumes the market; snapshots still work |
 //! | `POST /sim/rate` | `rate`, `tokens?` | ticks per second, of all or of some |
-//! | `POST /sim/tick` | `tokens` | each trades once at another price, also while paused |
-//! | `POST /sim/packets/raw` | `hex`, `api_key?`, `conn?` | sends a binary frame as it is |
-//! | `POST /sim/text` | `text`, `api_key?`, `conn?` | sends a text frame as it is |
+//! | `POST /sim/tick` | `tokens` | each trades once, at another price, also while paused |
+//! | `POST /sim/packets/raw` | `hex`, `api_key?`, `conn?` | sends a raw binary frame |
+//! | `POST /sim/text` | `text`, `api_key?`, `conn?` | sends a raw text frame |
 //! | `POST /sim/record` | `tokens?` or `stop` | records packets written; see [`exchange::recorder`] |
 //! | `GET /sim/record?conn=&after=&limit=` | | the recording |
 //!
 //! # What it must not do
-//! Be linked into another binary, or know anything of who connects beyond Kite's protocol.
+//! Be linked into another binary, or know anything of its clients beyond Kite's protocol.
 
 pub mod args;
 pub mod exchange;

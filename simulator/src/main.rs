@@ -1,4 +1,4 @@
-//! `kite-simulator`: parses the command line and runs what it names.
+//! `kite-simulator`: parses the command line and runs the subcommand.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
-//! The moving market: fair values of everything that hangs on an underlying, and the books of the
-//! instruments that somebody watches.
+//! The moving market: fair values of everything that depends on an underlying, and the order books
+//! of subscribed instruments.
 //!
-//! Owns prices and nothing of who is told. An instrument costs nothing until it is first looked at.
+//! Owns prices; must not know the subscribers. An instrument costs nothing until it is first used.
 //! Time is an argument. Underlyings share one market factor, futures follow by carry and options by
 //! Black's formula, so that what belongs together moves together; INDIA VIX moves the other way.
 
@@ -25,9 +25,9 @@ use walk::Walk;
 /// A moment in both times of the simulator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SimulationTime {
-    /// Since the simulator started; what the market moves by.
+    /// Since the simulator started; the time of the market's movement.
     pub elapsed: Duration,
-    /// Unix seconds; what packets are stamped with.
+    /// Unix seconds; the time in packets.
     pub unix: i64,
 }
 
@@ -54,7 +54,7 @@ impl Market {
         }
     }
 
-    /// What is listed.
+    /// The listed instruments.
     #[must_use]
     pub fn universe(&self) -> &Arc<Universe> {
         &self.universe
@@ -82,10 +82,10 @@ impl Market {
         }
     }
 
-    /// The packet of an instrument that was looked at before.
+    /// The packet of an instrument that was used before.
     ///
     /// # Panics
-    /// When it was not.
+    /// When it was not used before.
     #[must_use]
     pub fn packet(&self, position: usize, mode: Mode) -> Packet {
         match &self.books[position] {
@@ -94,7 +94,7 @@ impl Market {
         }
     }
 
-    /// Begins to keep a book; open and close are priced from the underlying's.
+    /// Opens an order book; open and close follow from the underlying's.
     fn open(&mut self, position: usize, now: SimulationTime) {
         if self.books[position].is_some() {
             return;
@@ -127,7 +127,7 @@ impl Market {
         walk::price(underlying, factor, own)
     }
 
-    /// Value of the instrument when its underlying costs `spot`, in units of the wire.
+    /// Value of the instrument if its underlying costs `spot`, in units of the wire.
     fn fair(&self, position: usize, spot: f64, now: i64) -> f64 {
         let listing = &self.universe.listings[position];
         let rupees = match listing.contract {

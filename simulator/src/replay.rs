@@ -1,8 +1,8 @@
-//! `kite-simulator replay`: plays a recording again to whoever subscribes to its instruments.
+//! `kite-simulator replay`: plays a recording to the clients that subscribe to its instruments.
 //!
-//! Owns the pace and who gets which packet. Packets go out as they were recorded, in whatever mode;
-//! a client gets those of the instruments it is subscribed to, text goes to the first one. Must not
-//! know the market of `serve`.
+//! Owns the pace, and which client gets which packet. Packets are sent as they were recorded, in
+//! any mode; a client gets those of its subscribed instruments, text goes to the first client. Must
+//! not know the market of `serve`.
 
 mod files;
 mod subscribers;
@@ -28,22 +28,22 @@ use files::Recordings;
 pub use subscribers::ReplaySummary;
 use subscribers::Subscribers;
 
-/// The recording begins when nobody has subscribed to anything more for so long.
+/// The recording begins when no client has subscribed to more instruments for this long.
 const QUIET_PERIOD: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether it can begin.
+/// How often it is checked whether it can begin.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long sockets may take to end.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// Why nothing can be played.
+/// Why the recording cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The folder or file cannot be read.
     #[error("cannot read {0}")]
     Read(PathBuf, #[source] io::Error),
-    /// No recording is there.
+    /// There is no recording.
     #[error(
         "{0} holds no recording: name a folder that kite-ingestor --record has written, or a file in it"
     )]
@@ -51,7 +51,7 @@ pub enum ReplayError {
     /// The recordings are in folders of this one.
     #[error("{0} holds no recording, but its folder {1} does: name that folder")]
     Parent(PathBuf, String),
-    /// The list is none of Kite's.
+    /// The list is not in Kite's format.
     #[error("{0} is not an instruments list: save the answer of GET /instruments of that day")]
     Instruments(PathBuf, #[source] DumpError),
     /// It has no row.
@@ -64,7 +64,7 @@ pub enum ReplayError {
     #[error("cannot serve")]
     Bind(#[from] http::BindError),
     /// The port file cannot be written.
-    #[error("cannot announce the port")]
+    #[error("cannot write the port file")]
     PortFile(#[from] http::PortFileError),
     /// Signals cannot be received.
     #[error("cannot wait for signals")]
@@ -77,7 +77,7 @@ pub enum ReplayError {
 /// Plays until the end of the recording, or SIGTERM or SIGINT. Returns what was played.
 ///
 /// # Errors
-/// When there is nothing to play, or it is damaged.
+/// When there is no recording, or it is damaged.
 pub async fn replay(args: ReplayArgs) -> Result<ReplaySummary, ReplayError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
@@ -104,8 +104,8 @@ pub async fn replay(args: ReplayArgs) -> Result<ReplaySummary, ReplayError> {
     Ok(played)
 }
 
-/// The instruments list as it stands, once it is known to be one: whoever asks for it would be told
-/// nothing of use.
+/// The instruments list unchanged, after a check that it is one: otherwise clients would get a
+/// useless answer.
 fn read_list(path: &Path) -> Result<String, ReplayError> {
     let list =
         std::fs::read_to_string(path).map_err(|error| ReplayError::Read(path.to_owned(), error))?;
@@ -149,7 +149,7 @@ async fn play(
     Ok(subscribers.summary())
 }
 
-/// Waits until enough instruments are subscribed to, and nothing more comes.
+/// Waits until enough instruments are subscribed to, and no more are added.
 async fn ready(subscribers: &Subscribers, tokens: usize) {
     let clock = Clock::system();
     let mut poll = tokio::time::interval(POLL_INTERVAL);

@@ -1,4 +1,4 @@
-//! `kite-simulator serve`: puts the parts together and runs them until told to stop.
+//! `kite-simulator serve`: builds the parts and runs them until shutdown.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// Why the simulator cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The clock shows a year that no calendar has.
+    /// The year of the clock is out of range.
     #[error("today's date is out of range")]
     Date,
-    /// The universe contradicts itself.
+    /// The universe is inconsistent.
     #[error("cannot make the universe")]
     Universe(#[from] UniverseError),
     /// The dump cannot be written.
@@ -46,7 +46,7 @@ pub enum ServeError {
     #[error("cannot serve")]
     Bind(#[from] http::BindError),
     /// The port file cannot be written.
-    #[error("cannot announce the port")]
+    #[error("cannot write the port file")]
     PortFile(#[from] http::PortFileError),
     /// Signals cannot be received.
     #[error("cannot wait for signals")]
@@ -59,7 +59,7 @@ pub enum ServeError {
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When something is missing at the start or a part fails.
+/// When it cannot start, or a part fails.
 pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
@@ -79,7 +79,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
         credentials,
         args.seed,
     );
-    // Only now: making the list takes a second, which may be hours of a quick clock.
+    // Only now: making the list takes a second, which may be hours of a fast clock.
     let clock = start_clock();
     if let Some(time) = args.token_flush {
         exchange.flush_tokens_daily(time, clock.wall());

@@ -1,4 +1,4 @@
-//! The shell around the exchange: routes, sockets, the clock and the task that drives the market.
+//! The I/O around the exchange: routes, sockets, the clock and the task that drives the market.
 //!
 //! One port serves the ticker at `/`, the REST API and the control API under `/sim/`.
 
@@ -23,7 +23,7 @@ mod ticker;
 
 pub use dump::{DumpBodies, DumpBodiesError};
 
-/// Everything that requests share.
+/// State shared by requests.
 #[derive(Debug)]
 pub struct App {
     exchange: Mutex<Exchange>,
@@ -55,7 +55,7 @@ impl App {
         }
     }
 
-    /// The exchange, for the length of one request or step.
+    /// The exchange, locked for one request or step.
     fn exchange(&self) -> MutexGuard<'_, Exchange> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }

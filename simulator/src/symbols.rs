@@ -12,23 +12,23 @@ const MAX_PER_SET: usize = 8_000;
 /// Longest name of an InstrumentSet.
 const LONGEST_NAME: usize = 40;
 
-/// A request that cannot be met.
+/// A request that cannot be fulfilled.
 #[derive(Debug, thiserror::Error)]
 pub enum SymbolsError {
-    /// More than there are.
-    #[error("only {available} instruments of that kind are listed, {wanted} were asked for")]
+    /// More instruments than there are.
+    #[error("only {available} instruments of that kind are listed, {wanted} were requested")]
     TooFew {
         /// How many are listed.
         available: usize,
-        /// How many were asked for.
+        /// How many were requested.
         wanted: u64,
     },
-    /// No name of a set.
+    /// Not a valid name of a set.
     #[error(
         "name {0:?} must be lower-case letters, digits and dashes, begin with a letter, and be at most {LONGEST_NAME} characters with its number"
     )]
     Name(String),
-    /// Nobody reads.
+    /// The output is closed.
     #[error("manifests cannot be printed")]
     Print(#[from] io::Error),
 }
@@ -94,8 +94,8 @@ fn print_set(
     Ok(())
 }
 
-/// Instruments in the order in which traders would want them: indices, shares, futures, then options
-/// of the nearest expiry first.
+/// Instruments in the order of interest to traders: indices, shares, futures, then options of the
+/// nearest expiry first.
 fn choose(universe: &Universe, kind: Option<InstrumentKind>) -> Vec<&Listing> {
     let mut chosen: Vec<_> = universe
         .listings

@@ -1,10 +1,10 @@
-//! The market that the simulator pretends to be: every instrument, its number, its contract terms
-//! and what its price hangs on.
+//! The simulated market: every instrument, its number, its contract terms and its underlying.
 //!
-//! Owns the instruments dump and nothing that moves. The same seed and day give the same universe.
+//! Owns the instruments list and nothing that moves. The same seed and day give the same universe.
 //! Names, numbers and steps follow the public dump: indices and well-known shares carry their real
-//! tokens; derivative tokens are dealt anew for each day, as Kite deals them anew after expiries.
-//! There is no holiday calendar: an expiry on a holiday stays where the weekday rule puts it.
+//! tokens; derivative tokens are assigned again for each day, as Kite assigns them again after
+//! expiries. There is no holiday calendar: an expiry on a holiday stays where the weekday rule puts
+//! it.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ mod terms;
 
 pub use builder::UniverseError;
 
-/// One instrument and what its price follows from.
+/// One instrument and what its price depends on.
 #[derive(Clone, Debug)]
 pub struct Listing {
     /// Its row in the dump.
@@ -87,7 +87,7 @@ pub enum Right {
     Put,
 }
 
-/// Something whose price walks by itself.
+/// An underlying, whose price follows its own random walk.
 #[derive(Clone, Debug)]
 pub struct Underlying {
     /// Its name, as in the dump's `name` column of derivatives.
@@ -111,7 +111,7 @@ pub struct Universe {
     pub date: Date,
     /// Every instrument, in the dump's order.
     pub listings: Vec<Listing>,
-    /// What they hang on.
+    /// Their underlyings.
     pub underlyings: Vec<Underlying>,
     by_token: FxHashMap<Token, usize>,
     by_symbol: FxHashMap<String, usize>,

@@ -1,5 +1,4 @@
-//! Who is let in and who is meant: answers before an upgrade, and the choice of connections that a
-//! control request makes.
+//! Admission of connections, and the selection of connections by a control request.
 
 use kite::limits::CONNECTIONS_PER_API_KEY;
 
@@ -11,10 +10,10 @@ pub enum Refusal {
     /// 403: the access token was revoked.
     #[error("access token is not valid")]
     Forbidden,
-    /// 429: the API key has all its connections.
+    /// 429: all connections of the API key are in use.
     #[error("API key has its {CONNECTIONS_PER_API_KEY} connections")]
     TooManyConnections,
-    /// A fault that was asked for.
+    /// A requested fault.
     #[error("refused on demand")]
     Fault(u16),
 }
@@ -31,12 +30,12 @@ impl Refusal {
     }
 }
 
-/// Which connections a control request means; both absent means all.
+/// The connections that a control request selects; both absent: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionFilter {
-    /// Those of one API key.
+    /// Connections of one API key.
     pub api_key: Option<String>,
-    /// The one with this number.
+    /// The connection with this number.
     pub conn: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! One ticker connection as the exchange sees it: what it subscribed to and the bounded queue that
-//! leads to its socket.
+//! One ticker connection as the exchange sees it: its subscriptions, and the bounded queue to its
+//! socket.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -12,10 +12,10 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Frames that wait for a socket at a time.
+/// Frames that may wait for a socket.
 const MAX_FRAMES: usize = 1_024;
-/// Bytes that wait for a socket at a time; a reader that falls behind by more is cut off, as the
-/// real server cuts it off. Holds several snapshots of 3,000 full packets (558 KB each).
+/// Bytes that may wait for a socket; a reader that falls further behind is disconnected, as by the
+/// real server. Holds several snapshots of 3,000 full packets (558 KB each).
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Something to write to a socket.
@@ -38,16 +38,16 @@ impl Outgoing {
     }
 }
 
-/// What the task of a socket and the exchange share.
+/// State shared by the task of a socket and the exchange.
 #[derive(Debug)]
 pub struct ConnectionHandle {
     /// Number of the connection; never used twice.
     pub id: u64,
-    /// Whose it is.
+    /// Its API key.
     pub api_key: Arc<str>,
-    /// Cancelled when the socket is to be dropped without a Close frame.
+    /// Cancelled to drop the socket without a Close frame.
     pub cut: CancellationToken,
-    /// Whether the socket is to stand still.
+    /// Whether the socket is frozen.
     pub frozen: watch::Sender<bool>,
     queued: AtomicUsize,
     counts: SentCounters,
@@ -62,7 +62,7 @@ struct SentCounters {
     bytes: AtomicU64,
 }
 
-/// What had been written at one moment.
+/// The counts at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sent {
     /// Packets in frames of packets.
@@ -76,7 +76,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl ConnectionHandle {
         self.counts.bytes.fetch_add(1, Relaxed);
     }
 
-    /// What has reached the socket.
+    /// The counts of written frames.
     #[must_use]
     pub fn sent(&self) -> Sent {
         Sent {
@@ -138,7 +138,7 @@ impl ConnectionHandle {
 /// One subscription.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscription {
-    /// How often it was asked for: duplicates count toward the limit.
+    /// How often it was subscribed to: duplicates count toward the limit.
     times: usize,
     pub(super) mode: Mode,
 }
@@ -227,7 +227,7 @@ impl ClientConnection {
         }
     }
 
-    /// Hands the filled frame to the socket.
+    /// Queues the filled frame for the socket.
     pub(super) fn flush(&mut self) {
         if self.pending.is_empty() {
             return;
@@ -237,7 +237,7 @@ impl ClientConnection {
         self.send(Outgoing::Packets(frame.finish().into(), packets));
     }
 
-    /// Queues a frame; cuts the connection when its reader is too far behind.
+    /// Queues a frame; ends the connection if its reader is too far behind.
     pub(super) fn send(&self, frame: Outgoing) {
         let len = frame.len();
         let waiting = self.handle.queued.fetch_add(len, Relaxed) + len;

@@ -1,4 +1,4 @@
-//! Who may connect. Any API key and access token may, until the token is revoked. Owns the session
+//! Credentials: any API key and access token are valid until the token is revoked. Owns the session
 //! exchange. Bounded; nothing here is ever printed.
 
 use std::collections::{HashSet, VecDeque};
@@ -6,14 +6,14 @@ use std::fmt;
 
 use kite::rest;
 
-/// Tokens remembered as given out or used; later ones are not flushed.
+/// Maximum number of remembered tokens, issued or used; later ones are not flushed.
 const MAX_USED: usize = 5_000;
-/// Revoked tokens kept at a time.
+/// Maximum number of revoked tokens.
 const MAX_REVOKED: usize = 10_000;
-/// Request tokens remembered as spent; the oldest are forgotten first.
+/// Maximum number of used request tokens; the oldest are forgotten first.
 const MAX_SPENT: usize = 1_024;
 
-/// Why a session exchange was refused.
+/// Why a session exchange was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
     /// The checksum was made with another secret, or no secret is known.
@@ -26,7 +26,7 @@ pub enum ExchangeError {
 
 /// The table of revoked tokens is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{MAX_REVOKED} tokens are revoked already: restore some first")]
+#[error("{MAX_REVOKED} tokens are already revoked: restore some first")]
 pub struct TooManyRevoked;
 
 /// Revoked tokens and the secret of the application.
@@ -47,7 +47,7 @@ impl fmt::Debug for AccessTokens {
 }
 
 impl AccessTokens {
-    /// Nothing revoked. Without a secret every session exchange is refused.
+    /// Nothing is revoked. Without a secret every session exchange is rejected.
     #[must_use]
     pub fn new(api_secret: Option<String>) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl AccessTokens {
         }
     }
 
-    /// Whether a token is still good; it counts as used.
+    /// Whether a token is still valid; it then counts as used.
     #[must_use]
     pub fn admit(&mut self, access_token: &str) -> bool {
         if self.revoked.contains(access_token) {
@@ -66,14 +66,15 @@ impl AccessTokens {
         true
     }
 
-    /// Notes a token that was given out: the next flush ends it like one that was used.
+    /// Records an issued token: the next flush revokes it like a used one.
     pub fn issue(&mut self, access_token: &str) {
         if self.used.len() < MAX_USED && !self.used.contains(access_token) {
             self.used.insert(access_token.to_owned());
         }
     }
 
-    /// Makes every token worthless that was given out or used so far, as Kite does each morning. Returns how many.
+    /// Revokes every token that was issued or used so far, as Kite does each morning. Returns how
+    /// many.
     pub fn flush(&mut self) -> usize {
         let count = self.used.len();
         if self.revoked.len() + count > MAX_REVOKED {
@@ -83,7 +84,7 @@ impl AccessTokens {
         count
     }
 
-    /// Makes a token worthless for new connections and requests.
+    /// Revokes a token for new connections and requests.
     ///
     /// # Errors
     /// When too many are revoked already.
@@ -95,15 +96,15 @@ impl AccessTokens {
         Ok(())
     }
 
-    /// Makes a revoked token good again; `false` when it was.
+    /// Makes a revoked token valid again; `false` if it was not revoked.
     pub fn restore(&mut self, access_token: &str) -> bool {
         self.revoked.remove(access_token)
     }
 
-    /// Checks a session exchange and spends its request token.
+    /// Checks a session exchange and marks its request token as used.
     ///
     /// # Errors
-    /// When the checksum is wrong or the request token was spent before.
+    /// When the checksum is wrong or the request token was used before.
     pub fn exchange(
         &mut self,
         api_key: &str,

@@ -1,34 +1,34 @@
-//! Faults on demand: what the simulator is told to do wrong. Owns only what is asked for; the
-//! ticker and the REST routes act on it.
+//! Faults on demand: errors that the simulator is told to produce. Owns only which faults are
+//! requested; the ticker and the REST routes act on them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// API keys that may have faults of their own.
+/// Maximum number of API keys with their own faults.
 const MAX_KEYS: usize = 1_000;
 
-/// A change of faults. An absent member leaves things as they are; null or false ends a fault.
+/// A change of faults. An absent member changes nothing; null or false ends a fault.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultChange {
     /// Only for connections of this API key; absent means all.
     #[serde(default)]
     api_key: Option<String>,
-    /// Status that answers upgrades.
+    /// Status of answers to upgrades.
     #[serde(default, deserialize_with = "present")]
     refuse: Option<Option<u16>>,
-    /// After so many refusals the fault ends by itself.
+    /// After this many refusals the fault ends by itself.
     #[serde(default)]
     count: Option<u32>,
-    /// What `/instruments` answers.
+    /// The answer of `/instruments`.
     #[serde(default, deserialize_with = "present")]
     instruments: Option<Option<InstrumentsFault>>,
     /// Heartbeats without ticks.
     #[serde(default)]
     mute: Option<bool>,
-    /// Nothing at all, pongs included, on sockets that stay open.
+    /// Sends nothing, not even pongs, on sockets that stay open.
     #[serde(default)]
     freeze: Option<bool>,
     /// Seconds for which a connection that has ended keeps its place; null or 0 ends the fault.
@@ -44,18 +44,18 @@ pub enum InstrumentsFault {
     Html502,
 }
 
-/// A change that makes no sense.
+/// A change that is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// Not a status of a failure.
     #[error("refuse must be a status from 400 to 599, such as 403 or 429, or null")]
     Status,
     /// Too many API keys.
-    #[error("{MAX_KEYS} API keys have faults already: end some first")]
+    #[error("{MAX_KEYS} API keys already have faults: end some first")]
     TooMany,
 }
 
-/// What holds for one API key, or for all.
+/// The faults of one API key, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Scope {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ struct Scope {
     linger: Option<u32>,
 }
 
-/// The faults that hold now.
+/// The active faults.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Faults {
     instruments: Option<InstrumentsFault>,
@@ -112,7 +112,8 @@ impl Faults {
         Ok(())
     }
 
-    /// The status that answers an upgrade of `api_key`, if it is to be refused. Counts it.
+    /// The status of the answer to an upgrade of `api_key`, if it is to be refused. Counts the
+    /// refusal.
     pub fn refuse(&mut self, api_key: &str) -> Option<u16> {
         self.api_keys
             .get_mut(api_key)
@@ -126,20 +127,20 @@ impl Faults {
         self.scopes(api_key).any(|scope| scope.mute || scope.freeze)
     }
 
-    /// Whether connections of `api_key` get nothing at all.
+    /// Whether connections of `api_key` get nothing, not even heartbeats.
     #[must_use]
     pub fn freezes(&self, api_key: &str) -> bool {
         self.scopes(api_key).any(|scope| scope.freeze)
     }
 
-    /// For how long a connection of `api_key` that has ended keeps its place.
+    /// How long an ended connection of `api_key` keeps its place.
     #[must_use]
     pub fn linger(&self, api_key: &str) -> Duration {
         let seconds = self.scopes(api_key).filter_map(|scope| scope.linger).max();
         Duration::from_secs(u64::from(seconds.unwrap_or(0)))
     }
 
-    /// What is wrong with the instruments dump.
+    /// The fault of the instruments list.
     #[must_use]
     pub const fn instruments(&self) -> Option<InstrumentsFault> {
         self.instruments
@@ -162,7 +163,7 @@ impl Scope {
     }
 }
 
-/// Tells a member that is null from one that is absent.
+/// Distinguishes a member that is null from an absent one.
 fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,4 +1,4 @@
-//! When Kite makes all access tokens worthless: once a day, in the early morning of India.
+//! When Kite revokes all access tokens: once a day, in the early morning of India.
 //!
 //! Owns when the next one is due. Pure.
 
@@ -22,7 +22,7 @@ impl DailyFlush {
         Self { second, next }
     }
 
-    /// Whether one is due at `now`; several that were missed are one.
+    /// Whether a flush is due at `now`; several missed ones count as one.
     pub(super) fn is_due(&mut self, now: i64) -> bool {
         let due = now >= self.next;
         if due {

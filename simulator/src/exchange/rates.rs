@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::universe::Universe;
 
-/// Seconds between two ticks at most: thirty years, for rates that are almost zero.
+/// Maximum seconds between two ticks: thirty years, for rates that are almost zero.
 const LONGEST: f64 = 1e9;
 
 /// Ticks per second of every instrument.
@@ -22,10 +22,10 @@ pub enum RateError {
     /// Not `EXCHANGE:SYMBOL=RATE`.
     #[error("rate {0:?} is not EXCHANGE:SYMBOL=TICKS_PER_SECOND, such as \"NSE:NIFTY 50=5\"")]
     Shape(String),
-    /// Negative, infinite or no number.
+    /// Negative, infinite or not a number.
     #[error("rate {0:?} must be a number of ticks per second from 0 to 1000")]
     Value(String),
-    /// Nothing by that name.
+    /// No instrument of that name.
     #[error("rate names {0:?}, which is not listed")]
     Unknown(String),
 }
@@ -66,7 +66,7 @@ impl Rates {
         self.special.insert(position, rate);
     }
 
-    /// Mean time between two ticks; none when it never ticks.
+    /// Mean time between two ticks; `None` if it never ticks.
     #[must_use]
     pub fn interval(&self, position: usize) -> Option<Duration> {
         let rate = self.special.get(&position).copied().unwrap_or(self.usual);
@@ -77,7 +77,7 @@ impl Rates {
 /// Reads a number of ticks per second.
 ///
 /// # Errors
-/// When it is none, negative or above 1000.
+/// When it is not a number, negative or above 1000.
 pub fn parse(rate: &str) -> Result<f64, RateError> {
     rate.parse()
         .ok()

@@ -1,5 +1,5 @@
-//! Remembers packets that were written to sockets, so that a test can compare what came out at the
-//! other end digit by digit. Bounded: what does not fit is counted.
+//! Remembers packets that were written to sockets, so that a test can compare them digit by digit
+//! with what was published. Bounded: packets without room are counted.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-/// Packets remembered at a time; about 40 MB of full ones as text.
+/// Maximum number of remembered packets; about 40 MB of full ones as text.
 pub const MAX_ENTRIES: usize = 100_000;
 
 /// One packet that was written.
@@ -28,7 +28,7 @@ pub struct RecordedPacket {
 pub struct RecordedPage {
     /// Entries in the order they were written.
     pub entries: Vec<RecordedPacket>,
-    /// Packets that did not fit any more.
+    /// Packets for which there was no room.
     pub dropped: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What the exchange tells about itself.
+//! Statistics of the exchange.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{Exchange, Sent};
 pub struct ConnectionStatistics {
     /// Its number.
     pub id: u64,
-    /// Whose it is.
+    /// Its API key.
     pub api_key: String,
     /// Subscribed tokens by mode, unknown ones included.
     pub subscribed: BTreeMap<&'static str, usize>,
@@ -19,7 +19,7 @@ pub struct ConnectionStatistics {
     pub muted: bool,
     /// Bytes that wait for its socket.
     pub queued_bytes: usize,
-    /// What has reached its socket.
+    /// What was written to its socket.
     pub sent: Sent,
 }
 
@@ -30,9 +30,9 @@ pub struct Statistics {
     pub connections: BTreeMap<u64, Sent>,
     /// By API key, ended connections included.
     pub api_keys: BTreeMap<String, Sent>,
-    /// Instruments that somebody watches.
+    /// Instruments with subscribers.
     pub watched: usize,
-    /// Whether the market stands still.
+    /// Whether the market is paused.
     pub paused: bool,
 }
 

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::rates::Rates;
 
-/// How far behind its plan the schedule catches up; what a longer stop missed is missed.
+/// How far behind its plan the schedule catches up; ticks of a longer stop are skipped.
 const LONGEST_LAG: Duration = Duration::from_secs(1);
 
 /// The instruments that tick, and when next. Times are since the start.
@@ -37,7 +37,7 @@ impl Schedule {
         }
     }
 
-    /// Lets an instrument tick from now on.
+    /// Makes an instrument tick from now on.
     pub(super) fn add(&mut self, position: usize, now: Duration) {
         if !self.is_planned[position] {
             self.is_planned[position] = true;
@@ -46,7 +46,8 @@ impl Schedule {
         }
     }
 
-    /// Appends what is due to `due` and plans its next tick; forgets what nobody watches.
+    /// Appends due instruments to `due` and plans their next ticks; removes those without
+    /// subscribers.
     pub(super) fn take_due(
         &mut self,
         now: Duration,
@@ -68,7 +69,7 @@ impl Schedule {
         }
     }
 
-    /// Plans everything anew, after a pause or a change of rates.
+    /// Plans all ticks again, after a pause or a change of rates.
     pub(super) fn replan(&mut self, now: Duration) {
         for at in 0..self.entries.len() {
             self.entries[at].due = self.first(self.entries[at].position, now);

@@ -1,14 +1,14 @@
 //! The state of one instrument: its trades of the day and its order book, in integers of the wire.
 //!
-//! Owns the invariants that a reader may rely on: low ≤ last ≤ high, every price a multiple of the
-//! tick and at least one tick, volume and open interest never fall, the best bid is below the best
+//! Owns the invariants that readers rely on: low ≤ last ≤ high, every price a multiple of the tick
+//! and at least one tick, volume and open interest never fall, the best bid is below the best
 //! offer.
 
 use kite::packet::{Depth, Detail, Full, IndexQuote, Level, Packet, Quote};
 use kite::{Mode, Token};
 use rand::Rng;
 
-/// Which modes have something new after an event.
+/// Which modes have changed fields after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// The last price moved.
@@ -18,7 +18,7 @@ pub struct Changed {
 }
 
 impl Changed {
-    /// Whether a subscriber in `mode` is sent a packet. Full mode always is: every event moves a
+    /// Whether a subscriber in `mode` gets a packet. In full mode always: every event changes a
     /// field of it.
     #[must_use]
     pub fn concerns(self, mode: Mode) -> bool {
@@ -41,7 +41,7 @@ pub(super) struct OrderTerms {
     pub(super) has_oi: bool,
 }
 
-/// One instrument while it is watched.
+/// One instrument while it has subscribers.
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     token: Token,
@@ -173,7 +173,7 @@ impl Book {
     fn revalue(&mut self, fair: f64, rng: &mut impl Rng) -> Changed {
         let mut value = (fair.round() as i32).max(1);
         if value == self.last {
-            // An index is only published when it moved.
+            // An index is published only when it moved.
             value = if rng.random() || value == 1 {
                 value + 1
             } else {
@@ -257,7 +257,7 @@ pub(super) fn on_grid(price: f64, tick: i32) -> i32 {
 fn depth(terms: OrderTerms, fair: f64, rng: &mut impl Rng) -> Depth {
     let tick = terms.tick;
     let best_bid = (fair / f64::from(tick)).floor().max(0.0) as i32;
-    // Dearer instruments have wider books.
+    // More expensive instruments have wider books.
     let spread = 1 + rng.random_range(0..=(best_bid / 4_000).clamp(0, 3));
     let mut level = |price: i32| {
         if price <= 0 {
@@ -277,7 +277,7 @@ fn depth(terms: OrderTerms, fair: f64, rng: &mut impl Rng) -> Depth {
     }
 }
 
-/// Moves a total by a few lots, never by nothing and never to zero.
+/// Changes a total by a few lots, at least one, and never to zero.
 fn perturb(total: u32, lot: u32, rng: &mut impl Rng) -> u32 {
     let by = lot * rng.random_range(1..=20);
     if rng.random() && total > by {

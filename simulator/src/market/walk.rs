@@ -1,7 +1,7 @@
-//! How underlyings move: each follows one market factor and has a movement of its own. Both pull
-//! back to the middle, so that no price leaves the day's band however long the market runs.
+//! How underlyings move: each follows one market factor and has its own movement. Both pull back to
+//! the middle, so that no price leaves the day's band however long the market runs.
 //!
-//! Pure but for the random numbers handed in; time is in seconds since the market opened.
+//! Pure, except for the random numbers passed in; time is in seconds since the market opened.
 
 use rand::Rng;
 

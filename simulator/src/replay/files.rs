@@ -36,7 +36,7 @@ impl Recordings {
                 None => ReplayError::Nothing(path.to_owned()),
             });
         }
-        // A file that is none is better refused now than in an hour.
+        // A file that is not a recording is rejected now, not after an hour.
         for file in &files {
             records(file)?;
         }
@@ -47,13 +47,13 @@ impl Recordings {
         self.0.len()
     }
 
-    /// Reads everything, a little ahead of who takes it.
+    /// Reads everything, a little ahead of the consumer.
     pub(super) fn read(self) -> mpsc::Receiver<Result<Record, ReplayError>> {
         let (sender, records) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || {
             for file in self.0 {
                 if let Err(error) = read(&file, &sender) {
-                    // Nobody takes it any more when the run has ended.
+                    // When the run has ended the receiver is gone.
                     drop(sender.blocking_send(Err(error)));
                     return;
                 }
@@ -90,7 +90,7 @@ fn has_recording(folder: &Path) -> bool {
     names.any(|name| name.to_string_lossy().ends_with(EXTENSION))
 }
 
-/// The name of a folder in this one that holds a recording.
+/// The name of a subfolder that holds a recording.
 fn folder_with_recording(folder: &Path) -> Option<String> {
     let folders = fs::read_dir(folder).ok()?.flatten();
     let mut names: Vec<String> = folders

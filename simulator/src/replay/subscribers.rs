@@ -1,7 +1,7 @@
-//! Who is connected, what each subscribed to, and what each is sent.
+//! The connected clients, their subscriptions, and what is sent to each.
 //!
-//! Owns the sockets. A client that does not read holds the recording up for a while and is then
-//! dropped, as the real server drops it.
+//! Owns the sockets. A client that does not read delays the recording for a while and is then
+//! dropped, as by the real server.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 /// Frames that wait for one client.
 const QUEUE: usize = 256;
 
-/// A client that takes nothing for this long is dropped.
+/// A client that reads nothing for this long is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TOKEN: usize = 4;
@@ -35,7 +35,7 @@ pub struct ReplaySummary {
     pub frames: u64,
     /// Packets in them.
     pub packets: u64,
-    /// Packets handed to clients.
+    /// Packets sent to clients.
     pub sent: u64,
     /// Text frames of the recording.
     pub texts: u64,
@@ -54,7 +54,7 @@ pub(super) struct Subscribers {
 struct SharedState {
     next: u64,
     clients: BTreeMap<u64, Client>,
-    /// When somebody subscribed last.
+    /// When a client last subscribed.
     subscribed: Option<Instant>,
     summary: ReplaySummary,
 }
@@ -79,7 +79,7 @@ impl Subscribers {
         self.state().summary
     }
 
-    /// Instruments that somebody is subscribed to, and when that changed last.
+    /// Subscribed instruments, and when that last changed.
     pub(super) fn subscribed(&self) -> (usize, Option<Instant>) {
         let state = self.state();
         let all: HashSet<u32> = state
@@ -91,7 +91,7 @@ impl Subscribers {
         (all.len(), state.subscribed)
     }
 
-    /// Sends the packets of a recorded frame to those who want them.
+    /// Sends the packets of a recorded frame to their subscribers.
     pub(super) async fn packets(&self, frame: &[u8]) {
         let mut made = Vec::new();
         {
@@ -132,7 +132,7 @@ impl Subscribers {
         }
     }
 
-    /// Says goodbye to everybody, behind what waits for them.
+    /// Closes all connections after their queued frames.
     pub(super) async fn end(&self) {
         let clients: Vec<_> = {
             let state = self.state();
@@ -145,7 +145,7 @@ impl Subscribers {
             self.send(*id, frames, Message::Close(None)).await;
         }
         for (_, frames) in clients {
-            // Whoever does not take it is dropped with the process.
+            // A client that does not read it is dropped with the process.
             drop(tokio::time::timeout(SEND_TIMEOUT, frames.closed()).await);
         }
     }

@@ -1,5 +1,4 @@
-//! The control API: what a test or a person tells the simulator to do. The routes are documented at
-//! [`crate`].
+//! The control API, for tests and people. The routes are documented at [`crate`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -249,7 +248,7 @@ async fn recording(
     Ok(Json(serde_json::to_value(page)?))
 }
 
-/// Reads a JSON body whatever its content type says; no body is an empty object.
+/// Reads a JSON body, whatever its content type; no body is an empty object.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
     let body = if body.is_empty() { b"{}" } else { body };
     Ok(serde_json::from_slice(body)?)

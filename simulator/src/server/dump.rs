@@ -1,4 +1,4 @@
-//! The instruments dump as bytes, plain and gzipped, for all exchanges and for each. Made once.
+//! The instruments list as bytes, plain and gzipped, for all exchanges and for each one. Made once.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -12,10 +12,10 @@ use kite::{Instrument, instruments};
 
 use crate::universe::Universe;
 
-/// The dump could not be written.
+/// The list could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpBodiesError {
-    /// A row is no CSV.
+    /// A row cannot be written as CSV.
     #[error("instruments cannot be written as CSV")]
     Csv(#[from] csv::Error),
     /// Compression failed.
@@ -37,7 +37,7 @@ struct DumpBody {
 }
 
 impl DumpBodies {
-    /// Writes a universe down.
+    /// Makes the answers for a universe.
     ///
     /// # Errors
     /// When a row cannot be written.
@@ -54,7 +54,7 @@ impl DumpBodies {
         })
     }
 
-    /// The answer for one exchange, or for all; none for an exchange that does not exist.
+    /// The answer for one exchange, or for all; `None` for an exchange that does not exist.
     pub(super) fn answer(&self, exchange: Option<&str>, request: &HeaderMap) -> Option<Response> {
         let body = match exchange {
             None => &self.all,

@@ -1,5 +1,5 @@
 //! Reads query strings as leniently as Kite does: official clients send access tokens unescaped, so
-//! `+` is itself and a stray `%` is no error.
+//! `+` means itself, and a stray `%` is not an error.
 
 use percent_encoding::percent_decode_str;
 

@@ -17,10 +17,10 @@ use super::App;
 use super::query::parameter;
 use crate::exchange::faults::InstrumentsFault;
 
-/// The broker's client that everybody is.
+/// The one client of the broker.
 const USER_ID: &str = "SIM001";
 
-/// Length of the access tokens that Kite gives.
+/// Length of Kite's access tokens.
 const TOKEN_LEN: usize = 32;
 
 pub(super) async fn instruments(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
@@ -164,7 +164,7 @@ fn fresh_token() -> String {
         .collect()
 }
 
-/// As Kite writes login times: Indian, without a zone.
+/// A login time as Kite writes it: Indian time without a zone.
 fn indian_time(unix: i64) -> String {
     jiff::Timestamp::from_second(unix)
         .map(|time| {

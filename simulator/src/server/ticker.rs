@@ -1,5 +1,5 @@
-//! The WebSocket: admission before the upgrade, then one task per socket that writes what the
-//! exchange queues and hands commands to it.
+//! The WebSocket: admission before the upgrade, then one task per socket that writes queued frames
+//! and passes commands to the exchange.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,8 +70,7 @@ fn refuse(refusal: Refusal) -> Response {
     (status, refusal.to_string()).into_response()
 }
 
-/// A place of an API key, given back when the socket ends in whatever way, the upgrade's failure
-/// included.
+/// A place of an API key, released when the socket ends in any way, or the upgrade fails.
 struct ConnectionGuard {
     app: Arc<App>,
     handle: Arc<ConnectionHandle>,
@@ -100,7 +99,7 @@ async fn run_socket(socket: WebSocket, guard: ConnectionGuard, queue: mpsc::Rece
             reason: "shutting down".into(),
         };
         let closing = sink.send(Message::Close(Some(reason)));
-        // A peer that does not take it is dropped.
+        // A peer that does not read it is dropped.
         let _ended = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
     }
 }
@@ -162,7 +161,7 @@ async fn send_frame(
 }
 
 /// Reads commands until the client leaves. Pings are answered by the WebSocket implementation while
-/// it reads; what is no command is ignored, as by Kite.
+/// it reads; frames that are not commands are ignored, as by Kite.
 async fn read(app: &App, handle: &ConnectionHandle, mut stream: SplitStream<WebSocket>) {
     let mut frozen = handle.frozen.subscribe();
     loop {

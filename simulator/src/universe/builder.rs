@@ -1,4 +1,4 @@
-//! Collects listings and refuses contradictions between them.
+//! Collects listings and rejects contradictions between them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub enum UniverseError {
     /// Two rows with one name.
     #[error("instrument {0} is listed twice")]
     DuplicateSymbol(String),
-    /// A derivative of nothing.
+    /// A derivative without its underlying.
     #[error("nothing called {0:?} is listed, so it has no derivatives")]
     UnknownUnderlying(String),
     /// A table that cannot be read.
@@ -63,7 +63,7 @@ impl Builder {
         }
     }
 
-    /// Adds something that walks by itself. Its opening gap is drawn here.
+    /// Adds an underlying. Its opening gap is drawn here.
     pub(super) fn add_underlying(
         &mut self,
         name: &str,
@@ -115,7 +115,7 @@ impl Builder {
         self.push(instrument, Contract::Index, underlying, 1);
     }
 
-    /// Adds a share; `exchange_token` zero deals a number that follows from the symbol alone.
+    /// Adds a share; `exchange_token` zero assigns a number that depends only on the symbol.
     pub(super) fn share(
         &mut self,
         venue: Venue,

@@ -8,7 +8,7 @@ use super::terms::{ContractTerms, Expiry, MCX, Strikes};
 /// One commodity.
 struct Commodity {
     name: &'static str,
-    /// What moves its price: small contracts follow the big one's.
+    /// Its underlying: small contracts follow the big one's price.
     follows: &'static str,
     price: f64,
     volatility: f64,
@@ -165,7 +165,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
             );
         }
         let underlying = builder.underlying(commodity.follows)?;
-        // A month without a future is passed over, so more months are looked at than are wanted.
+        // A month without a future is skipped, so more months are checked than needed.
         let mut ends = expiries::on_day(builder.date, commodity.day, FUTURES * 3)?;
         ends.retain(|end| {
             commodity.months.is_empty() || commodity.months.contains(&contract(end).1)

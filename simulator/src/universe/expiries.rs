@@ -1,4 +1,4 @@
-//! Which days contracts end on, by weekday rules. Knows no holidays.
+//! The days on which contracts expire, by weekday rules, without holidays.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};

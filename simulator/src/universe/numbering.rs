@@ -1,4 +1,4 @@
-//! Deals exchange tokens, unique within a segment.
+//! Assigns exchange tokens, unique within a segment.
 
 use kite::{Segment, Token};
 use rand::Rng;
@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::terms::Venue;
 
-/// The first exchange token dealt in each segment, near those of the real market.
+/// The first exchange token assigned in each segment, near those of the real market.
 const FIRST: [(usize, u32); 7] = [
     (1, 20_000),
     (2, 35_000),
@@ -17,7 +17,7 @@ const FIRST: [(usize, u32); 7] = [
     (7, 430_000),
 ];
 
-/// Numbers taken so far.
+/// Numbers in use.
 #[derive(Debug)]
 pub(super) struct Numbering {
     next: [u32; 10],
@@ -25,7 +25,7 @@ pub(super) struct Numbering {
 }
 
 impl Numbering {
-    /// A numbering that begins somewhere else for every random source.
+    /// A numbering with a random start.
     pub(super) fn new(rng: &mut impl Rng) -> Self {
         let mut next = [0; 10];
         for (segment, first) in FIRST {
@@ -37,7 +37,7 @@ impl Numbering {
         }
     }
 
-    /// Takes a token; `false` when it is taken.
+    /// Takes a token; `false` if it is already in use.
     pub(super) fn take(&mut self, token: Token) -> bool {
         self.taken.insert(token)
     }
@@ -49,7 +49,8 @@ impl Numbering {
         *next
     }
 
-    /// A number that stays the same from day to day: FNV-1a of the symbol, moved on while taken.
+    /// A number that stays the same from day to day: FNV-1a of the symbol, incremented while in
+    /// use.
     pub(super) fn stable_exchange_token(&self, venue: Venue, symbol: &str) -> u32 {
         let hash = symbol.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

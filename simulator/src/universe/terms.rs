@@ -1,4 +1,4 @@
-//! Where contracts trade and on which terms.
+//! Where contracts trade, and their terms.
 
 use jiff::civil::{Date, time};
 use kite::Segment;

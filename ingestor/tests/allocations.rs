@@ -1,4 +1,4 @@
-//! From a frame to Redis nothing is allocated per tick, counted by an allocator that counts.
+//! From a frame to Redis nothing is allocated per tick, measured by a counting allocator.
 
 #![allow(
     clippy::unwrap_used,

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 const DIRECTORY: &str = "ticker:instruments";
 
-/// Options of a real account, of which the newest tick is kept.
+/// Options of a real account whose newest ticks are stored.
 fn kept(kite: &KiteServer, redis: &RedisServer, numbers: &[u32]) -> Assignment {
     let mut assigned = assignment(kite, redis.port());
     assigned.account.mock = false;
@@ -20,7 +20,7 @@ fn kept(kite: &KiteServer, redis: &RedisServer, numbers: &[u32]) -> Assignment {
     assigned
 }
 
-/// The next event for everybody.
+/// The next event for all readers.
 async fn event(messages: &mut Subscriber) -> Value {
     loop {
         let (channel, json) = messages.any_message().await;
@@ -30,7 +30,7 @@ async fn event(messages: &mut Subscriber) -> Value {
     }
 }
 
-/// The next events for everybody, by kind and instrument, until there are `count`.
+/// The next events for all readers, by kind and instrument, until there are `count`.
 async fn events(messages: &mut Subscriber, count: usize) -> Vec<(String, u64)> {
     let mut seen = Vec::new();
     while seen.len() < count {
@@ -65,7 +65,7 @@ async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
         .answers(&["HLEN", "ticker:test:last"], |count| count == "2")
         .await;
 
-    // A restart is no news; what changed meanwhile is.
+    // A restart gives no event; a change meanwhile does.
     ingestor.terminate();
     within("the end", ingestor.child.wait()).await.unwrap();
     let mut assigned = kept(&kite, &redis, &[2, 3]);
@@ -86,7 +86,7 @@ async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
     assert!(log.trim().parse::<u64>().unwrap() >= 4, "{log}");
 }
 
-/// Of a directory that several accounts share each changes its own rows.
+/// In a directory that several accounts share, each changes only its own rows.
 #[tokio::test]
 async fn a_row_of_another_account_is_left_alone() {
     let (kite, redis, folders) = servers().await;
@@ -102,7 +102,8 @@ async fn a_row_of_another_account_is_left_alone() {
         .await;
     folders.assign(&kept(&kite, &redis, &[1]));
     let _ingestor = Ingestor::start(&folders).await;
-    // What an earlier process of this account left goes, with an event; the rest is not ours.
+    // Rows that an earlier process of this account left are removed, with an event; the others are
+    // not ours.
     let mut messages = redis.subscribe().await;
     let gone = ("subscription_deleted".to_owned(), 77);
     while events(&mut messages, 1).await != [gone.clone()] {}
@@ -219,7 +220,7 @@ async fn orders_and_tokens_are_told_where_they_are_wanted() {
     );
 }
 
-/// What happens while Redis is away is told when it is back.
+/// Events that happen while Redis is away are sent when it is back.
 #[tokio::test]
 async fn events_wait_for_redis() {
     let (mut kite, mut redis, folders) = servers().await;
@@ -251,7 +252,7 @@ async fn events_wait_for_redis() {
         .await;
 }
 
-/// Another Redis: what was listed in the old one streams there no more.
+/// Another Redis: the rows in the old one are removed.
 #[tokio::test]
 async fn the_directory_moves_with_its_account() {
     let (kite, old, folders) = servers().await;
@@ -270,7 +271,7 @@ async fn the_directory_moves_with_its_account() {
         .await;
 }
 
-/// An earlier process published under another prefix: what it kept there is its successor's to remove.
+/// An earlier process published under another prefix: its successor removes the keys there.
 #[tokio::test]
 async fn what_was_kept_under_another_prefix_goes_after_a_restart() {
     let (mut kite, redis, folders) = servers().await;

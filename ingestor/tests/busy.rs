@@ -1,4 +1,4 @@
-//! A Redis that is there and does something else: a script that runs for long.
+//! A Redis that is busy with a long-running script.
 
 mod stage;
 
@@ -25,7 +25,7 @@ async fn ticks_wait_while_a_script_keeps_redis_busy() {
         .kill_on_drop(true)
         .spawn()
         .expect("redis-cli");
-    // Whatever is asked is refused from then on.
+    // From then on every command is rejected.
     let port = redis.port().to_string();
     stage::within("a busy redis", async {
         loop {

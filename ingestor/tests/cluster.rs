@@ -1,4 +1,4 @@
-//! A Redis Cluster: what goes where, and what becomes of it when the cluster changes.
+//! A Redis Cluster: which node gets which command, and what happens when the cluster changes.
 
 mod stage;
 
@@ -36,7 +36,7 @@ impl Scene {
         let (mut kite, cluster) = (KiteServer::start().await, RedisCluster::start(3).await);
         let folders = Folders::new();
         let mut assigned = assignment(&kite, 1);
-        // Who is not there is passed over.
+        // A node that is away is skipped.
         let nowhere = format!("redis-cluster://127.0.0.1:{},", free_port().await);
         assigned.redis_url = cluster.url(path).replace("redis-cluster://", &nowhere);
         assigned.channels = vec![channel.to_owned()];
@@ -164,7 +164,7 @@ async fn a_slot_that_moves_is_followed() {
         .command(&["HGET", LAST, &field])
         .await;
     assert!(kept.contains("\"seq\":2"));
-    // What was refused once is over.
+    // The earlier rejection is over.
     let whole = |report: &Report| report.redis.connected && report.redis.keys_error.is_none();
     scene.ingestor.until("no complaint", whole).await;
     scene.nothing_was_lost().await;
@@ -182,7 +182,7 @@ async fn sharded_channels_are_followed_too() {
     let to = (from + 1) % 3;
     scene.cluster.move_slot(CHANNEL, from, to).await;
     let mut ticks = scene.cluster.nodes[to].subscribe_shard(CHANNEL).await;
-    // What the old owner refuses is counted: it tells where to go from then on.
+    // Commands that the old owner rejects are counted: its answer names the new owner.
     scene.tick();
     let refused = |report: &Report| report.redis.refused == 1;
     scene.ingestor.until("one refused", refused).await;
@@ -264,7 +264,7 @@ async fn a_master_that_stands_still_holds_up_its_keys_alone() {
     let over = |report: &Report| report.redis.keys_error.is_none();
     scene.ingestor.until("it answers", over).await;
     flowing.abort();
-    // What was refused meanwhile is written, though no newer tick of it came.
+    // Keys that were rejected meanwhile are written, although no newer tick arrived.
     let price = ["-c", "GET", "mock:ltp:NFO:TEST1CE"];
     let newest = |price: &str| last_line(price) == format!("{}.{:02}", MANY / 100, MANY % 100);
     assert_eq!(scene.cluster.owner(price[2]).await, 1);
@@ -321,7 +321,7 @@ async fn a_server_that_is_no_cluster_is_told_apart() {
         .await;
 }
 
-/// Messages reach everybody, and most keys are refused.
+/// Messages reach all readers, and most keys are rejected.
 #[tokio::test]
 async fn a_node_that_is_named_like_a_redis_of_its_own_is_told() {
     let (mut kite, cluster) = (KiteServer::start().await, RedisCluster::start(3).await);

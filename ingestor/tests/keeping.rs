@@ -1,4 +1,4 @@
-//! What is kept in Redis beside the messages: the newest tick of each instrument, and streams.
+//! What is stored in Redis beside the messages: the newest tick of each instrument, and streams.
 
 mod stage;
 
@@ -12,7 +12,7 @@ use stage::redis_server::RedisServer;
 use stage::{Ingestor, assignment, keep_all, option, servers, token};
 use tokio::time::{Instant, interval};
 
-/// Two options of a real account, of which the newest tick and the last four are kept.
+/// Two options of a real account whose newest tick and last four ticks are stored.
 fn kept(kite: &KiteServer, redis: &RedisServer) -> Assignment {
     let mut assigned = assignment(kite, redis.port());
     assigned.account.mock = false;
@@ -73,7 +73,7 @@ async fn the_newest_tick_and_price_are_kept_and_every_tick_streams() {
         .command(&["XREVRANGE", "ticker:test:stream", "+", "-", "COUNT", "1"])
         .await;
     assert!(newest.contains("\"tradingsymbol\":\"TEST2CE\""), "{newest}");
-    // Ticks are counted as before: what is kept beside them is no message.
+    // Ticks are counted as before: writes of keys are not messages.
     let report = ingestor
         .until("all", |report| report.redis.published == 501)
         .await;
@@ -154,7 +154,7 @@ async fn a_redis_that_forgot_everything_is_told_again() {
         .await;
 }
 
-/// The keys follow an assignment that names others.
+/// The keys follow an assignment with other keys.
 #[tokio::test]
 async fn another_prefix_gets_what_is_known_already() {
     let (mut kite, redis, folders) = servers().await;
@@ -170,7 +170,7 @@ async fn another_prefix_gets_what_is_known_already() {
     last(&redis, "ticker:other:last", 1, "0.11").await;
 }
 
-/// Who may publish and not write keys loses no tick, and is told what to do.
+/// A user that may publish but not write keys loses no tick, and the report says what to do.
 #[tokio::test]
 async fn refused_keys_are_told_and_hold_up_no_tick() {
     let (mut kite, redis, folders) = servers().await;
@@ -211,7 +211,7 @@ async fn refused_keys_are_told_and_hold_up_no_tick() {
     );
 }
 
-/// A price that stays is written again before its keys are gone, and not with every tick.
+/// An unchanged price is written again before its keys expire, and not with every tick.
 #[tokio::test]
 async fn a_price_that_stays_is_not_written_with_every_tick() {
     let (mut kite, redis, folders) = servers().await;

@@ -1,4 +1,4 @@
-//! The link alone: what becomes of commands when it goes to another Redis.
+//! The link alone: what happens to commands when it switches to another Redis.
 
 #![allow(
     clippy::unwrap_used,
@@ -49,13 +49,13 @@ fn publish(link: &mut Links, message: &Value) {
     });
 }
 
-/// Turns it until `done`.
+/// Polls it until `done`.
 async fn turn(link: &mut Links, done: impl Fn(&Links) -> bool) {
     let clock = Clock::system();
     let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
     let turning = poll_fn(|cx| {
         loop {
-            // A state that was left just now waits for nothing yet.
+            // A state that was just left waits for nothing yet.
             while link.poll(cx, clock.now()) && !done(link) {}
             if done(link) {
                 return Poll::Ready(());

@@ -1,4 +1,4 @@
-//! A network that fails without a word: nothing is refused, nothing is closed, packets are lost.
+//! A network that fails silently: nothing is refused, nothing is closed, packets are lost.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ const HICCUP: Duration = Duration::from_millis(500);
 /// Long enough for several windows of unanswered ticks, and TCP tries again only as long after it.
 const SHORT: Duration = Duration::from_secs(7);
 
-/// What is to be over within a moment.
+/// The limit of recovery.
 const SOON: Duration = Duration::from_secs(1);
 
 /// What the process may grow by: far less than the ticks of a cut.
@@ -55,7 +55,7 @@ async fn cut(scene: &mut Scene, lost: Lost, length: Duration) -> (Vec<u64>, Heal
     (links, Healed::now(scene))
 }
 
-/// Since when the network is whole again.
+/// Since when the network works again.
 struct Healed {
     at: Instant,
     lateness: Lateness,
@@ -185,7 +185,7 @@ async fn what_an_ended_process_had_written_does_not_come_later() {
     scene.ingestor.terminate();
     let ended = within("the end", scene.ingestor.child.wait()).await;
     assert!(ended.unwrap().success());
-    // The goodbye of a connection counts as a byte.
+    // The FIN of a connection counts as a byte.
     let waiting = scene.network.unsent();
     assert!(waiting <= 1, "{waiting} bytes wait to be sent");
 }

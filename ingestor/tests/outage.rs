@@ -1,4 +1,5 @@
-//! Redis away, frozen, or back: what is sent, what is counted, and that the sockets never notice.
+//! Redis away, stopped, or back: what is sent, what is counted, and that the sockets are not
+//! affected.
 
 mod stage;
 
@@ -52,7 +53,7 @@ async fn ticks_wait_for_a_redis_that_comes_later() {
     assert_eq!((report.redis.conflated, report.redis.published), (9, 0));
 
     let redis = RedisServer::start_at(port).await;
-    // Whoever subscribes this late may miss what waited; the server counts it.
+    // A subscriber this late may miss waiting ticks; the server counts them.
     ingestor
         .until("both", |report| report.redis.published == 2)
         .await;
@@ -247,7 +248,7 @@ async fn no_volume_is_told_against_a_tick_that_was_refused() {
     assert_eq!(ticks.tick().await["volume_delta"], 1);
 }
 
-/// What a link has not carried out must not come after the first words of the next one.
+/// Commands of a link must not be executed after the first command of the next one.
 #[tokio::test]
 async fn a_new_link_ends_the_one_before_and_no_other() {
     service::tls::install();
@@ -272,8 +273,8 @@ async fn a_new_link_ends_the_one_before_and_no_other() {
     );
 }
 
-/// A master that was replaced takes messages and hands them to nobody: the link finds out by the keys
-/// that it may not write, and goes on when the name leads to a master again.
+/// A master that was replaced accepts messages but has no readers: the link detects it by rejected
+/// keys, and goes on when the name leads to a master again.
 #[tokio::test]
 async fn a_replica_is_no_place_to_publish_to() {
     let (mut kite, master, replica) = (
@@ -305,7 +306,7 @@ async fn a_replica_is_no_place_to_publish_to() {
     while ticks.tick().await["price"] != 0.02 {}
 }
 
-/// A server that was told to hold up writes answers everything else: that makes no link worse.
+/// A server with paused writes answers everything else: that must not end a link.
 #[tokio::test]
 async fn a_pause_of_writes_is_waited_out() {
     let (mut kite, redis, folders) = servers().await;
@@ -330,14 +331,14 @@ async fn a_pause_of_writes_is_waited_out() {
     assert!(metrics.contains("kiteticker_redis_reconnects_total 0"));
 }
 
-/// A full disk makes Redis refuse keys, and a PING; it carries ticks all the same.
+/// A full disk makes Redis reject keys, and a PING; it still carries ticks.
 #[tokio::test]
 async fn a_redis_that_cannot_save_carries_ticks() {
     let (mut kite, folders) = (KiteServer::start().await, Folders::new());
     folders.credentials_of(ACCESS_TOKEN);
     let settings = ["--enable-protected-configs", "yes"];
     let redis = RedisServer::start_with(free_port().await, &settings).await;
-    // What a failed save leaves behind.
+    // The state after a failed save.
     redis.command(&["CONFIG", "SET", "save", "1 1"]).await;
     redis.command(&["CONFIG", "SET", "dir", "/proc"]).await;
     redis.command(&["SET", "anything", "1"]).await;

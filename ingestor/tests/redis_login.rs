@@ -1,5 +1,5 @@
-//! A Redis that asks for user and password: who logs in, what is said when it fails, and that a new
-//! password is taken up without anybody's help.
+//! A Redis that requires user and password: the login, the messages if it fails, and that a new
+//! password is used without a restart.
 
 #![allow(
     clippy::unwrap_used,
@@ -93,7 +93,7 @@ impl World {
         user.split(' ').next().unwrap().to_owned()
     }
 
-    /// The socket was never touched, and nothing that is shown holds a password.
+    /// The socket was never affected, and no output holds a password.
     async fn ends_well(self) {
         let report = self.ingestor.report().await;
         assert_eq!(report.connections[0].reconnects, 0);

@@ -1,5 +1,5 @@
-//! A Redis behind TLS, with an authority of its own and a client certificate: what is trusted and
-//! shown, and what is said when the files do not fit.
+//! A Redis with TLS, its own authority and a client certificate: what is trusted and sent, and the
+//! messages if the files do not fit.
 
 #![allow(
     clippy::unwrap_used,
@@ -47,7 +47,7 @@ impl Authority {
     }
 }
 
-/// A Redis that speaks TLS at a second port, and an ingestor that goes there.
+/// A Redis with TLS at a second port, and an ingestor that publishes there.
 struct World {
     redis: RedisServer,
     folders: Folders,
@@ -98,7 +98,7 @@ impl World {
         }
     }
 
-    /// With these files, this is what is said.
+    /// With these files, the report has this message.
     async fn complains(&self, files: &[(&str, &str)], expected: &str) {
         self.folders.redis_of(files);
         let complains = |report: &Report| {
@@ -108,7 +108,7 @@ impl World {
         self.ingestor.until(expected, complains).await;
     }
 
-    /// At this address, this is what is said.
+    /// At this address, the report has this message.
     async fn complains_of(&mut self, url: String, expected: &str) {
         self.assigned.redis_url = url;
         self.assigned.generation += 1;

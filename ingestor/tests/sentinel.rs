@@ -9,7 +9,7 @@ use stage::redis_server::{RedisServer, free_port};
 use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, servers, token};
 use tokio::process::{Child, Command};
 
-/// A Sentinel that watches `master` and needs nobody's consent.
+/// A Sentinel that watches `master` alone (quorum 1).
 async fn sentinel(master: u16, folder: &std::path::Path) -> (u16, Child) {
     let port = free_port().await;
     let config = folder.join("sentinel.conf");
@@ -40,7 +40,7 @@ async fn a_failover_is_followed() {
     second.command(&["REPLICAOF", "127.0.0.1", &port]).await;
     let folder = tempfile::tempdir().unwrap();
     let (port, _sentinel) = sentinel(first.port(), folder.path()).await;
-    // Who is not there is passed over.
+    // A Sentinel that is away is skipped.
     let nowhere = free_port().await;
     let folders = Folders::new();
     let mut assigned = assignment(&kite, first.port());

@@ -1,4 +1,4 @@
-//! A subscriber that does not read is Redis's affair, and nobody else's.
+//! A subscriber that does not read affects only Redis.
 
 mod stage;
 

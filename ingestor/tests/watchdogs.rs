@@ -1,4 +1,4 @@
-//! A socket that goes mute is replaced; a token that does not come is asked for again.
+//! A mute socket is replaced; a token without packets is subscribed to again.
 
 mod stage;
 
@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-/// How often the server says something in these tests.
+/// How often the server sends something in these tests.
 const BEAT: Duration = Duration::from_millis(100);
 
 /// A socket is silent for five seconds before it is given up; a report is as old as one.
@@ -78,8 +78,8 @@ async fn a_socket_that_only_beats_is_replaced_and_the_next_one_streams() {
         .await;
 }
 
-/// One token that ticks seldom is judged by its own pace: nothing is replaced between two of its
-/// ticks.
+/// For one token that ticks rarely, its own interval counts: no socket is replaced between two of
+/// its ticks.
 #[tokio::test]
 async fn a_sparse_token_does_not_make_its_socket_mute() {
     let (mut kite, _redis, _folders, ingestor) = started(&[1]).await;
@@ -122,7 +122,7 @@ async fn what_does_not_come_is_asked_for_again_and_then_called_silent() {
     let mode = Seen::Command(Command::SetMode(Mode::Full, both));
     assert_eq!(kite.seen().await, mode);
     socket.send(frame(&[full(token(1), 1)])).unwrap();
-    // Never the one that came; and twice more, not for ever.
+    // Never the one that arrived; and only twice more.
     for _ in 0..2 {
         let other = vec![token(2)];
         for command in [
@@ -143,7 +143,8 @@ async fn what_does_not_come_is_asked_for_again_and_then_called_silent() {
     beating.abort();
 }
 
-/// A socket over which nothing comes is given up, and another one opened as soon as there is a way.
+/// A socket over which nothing arrives is given up, and another one is opened as soon as the
+/// network works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_way_to_kite_is_given_up_and_dialled_again() {
     let (network, redis, folders) = (Network::new(), RedisServer::start().await, Folders::new());

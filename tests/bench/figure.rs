@@ -10,7 +10,7 @@
 pub(crate) struct Figures(Vec<[String; 3]>);
 
 impl Figures {
-    /// Adds a figure; `goal` is what the project promises, or nothing.
+    /// Adds a figure; `goal` is the promised value, if there is one.
     pub(crate) fn add(&mut self, name: &str, value: f64, unit: &str, goal: &str) {
         let digits = if value == 0.0 || value.abs() >= 100.0 {
             0

@@ -111,7 +111,7 @@ async fn busy_account(figures: &mut Figures) -> Result<()> {
     subscriber.wait_for(30_000).await;
     let (child, server) = (only_child(&mut local)?, redis.pid());
 
-    // The burst of first packets is larger than what may be unanswered by Redis, so that a second
+    // The burst of first packets is larger than the limit of unanswered bytes at Redis, so a second
     // packet of an instrument may replace its first. What counts is the time between two pauses.
     let (sent_before, received_before) = settled(&simulator, &subscriber).await?;
     simulator.pause(false).await?;
@@ -167,7 +167,7 @@ async fn busy_account(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// Stops the market and waits until nothing is on its way any more: packets sent, ticks received.
+/// Stops the market and waits until nothing is under way. Returns packets sent and ticks received.
 async fn settled(simulator: &Simulator, subscriber: &Tally) -> Result<(u64, u64)> {
     simulator.pause(true).await?;
     let mut last = (0, 0);

@@ -1,6 +1,6 @@
-//! What a plan takes: the planner's own time, nothing read, sealed or written.
+//! Measures the time of a plan: only the planner, without reading, sealing or writing.
 //!
-//! Owns which passes are measured. Must not measure how worlds are made.
+//! Owns which passes are measured. Must not measure how the input is made.
 
 mod world;
 
@@ -65,7 +65,7 @@ impl Size {
     }
 }
 
-/// From nothing, with everything as it was, and with one set changed.
+/// A first plan, a plan without changes, and one with one changed set.
 fn passes(
     figures: &mut Figures,
     table: &Arc<InstrumentTable>,
@@ -108,7 +108,7 @@ fn passes(
     Ok(())
 }
 
-/// The time of the middle one of several equal passes.
+/// The median time of several equal passes.
 fn median(runs: usize, world: &Observed, memory: &Memory, now: Now) -> Duration {
     let clock = Clock::system();
     let mut times: Vec<Duration> = (0..runs)
@@ -133,12 +133,12 @@ fn is_full(plan: &Plan, size: &Size) -> bool {
     placed == (size.namespaces * size.accounts * ACCOUNT) as usize
 }
 
-/// Lets the kernel measure this process's peak anew.
+/// Resets the kernel's peak measurement of this process.
 fn forget_peak() -> Result<()> {
     Ok(std::fs::write("/proc/self/clear_refs", "5")?)
 }
 
-/// The most that was resident, in KiB.
+/// The peak of resident memory, in KiB.
 fn peak() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,5 +1,5 @@
-//! A ticker server that costs next to nothing: it makes its frames once and then only writes them,
-//! at a rate that the bench says.
+//! A ticker server with very little cost: it makes its frames once and then only writes them, at
+//! the rate of the bench.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -35,7 +35,7 @@ impl Source {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let rate = Arc::clone(&rate);
-                // However it ends: the client went, or the bench is over.
+                // Any end is fine: the client has left, or the bench is over.
                 std::thread::spawn(move || serve(stream, &rate));
             }
         });
@@ -46,7 +46,7 @@ impl Source {
         self.address
     }
 
-    /// So many ticks a second from now on.
+    /// Sends this many ticks a second from now on.
     pub(crate) fn set_rate(&self, ticks: u64) {
         self.rate.store(ticks, Ordering::Relaxed);
     }
@@ -57,7 +57,7 @@ fn serve(mut stream: TcpStream, rate: &AtomicU64) -> Result<()> {
     shake_hands(&mut stream)?;
     let tokens = subscribed(&mut stream)?;
     let mut reading = stream.try_clone()?;
-    // Commands and pings have to be taken, or the client would take the server for stuck.
+    // Commands and pings have to be read, or the client would treat the server as stuck.
     std::thread::spawn(move || std::io::copy(&mut reading, &mut std::io::sink()));
     let clock = Clock::system();
     let now = u32::try_from(clock.wall_micros() / 1_000_000)?;
@@ -65,7 +65,7 @@ fn serve(mut stream: TcpStream, rate: &AtomicU64) -> Result<()> {
     let frames: Vec<Vec<u8>> = chunks
         .map(|(number, tokens)| frame(tokens, number as u32, now))
         .collect();
-    // A first packet of each instrument, whatever the rate is.
+    // A first packet of each instrument, at any rate.
     for frame in &frames {
         stream.write_all(frame)?;
     }
@@ -114,7 +114,7 @@ fn shake_hands(stream: &mut TcpStream) -> Result<()> {
     Ok(stream.write_all(answer.as_bytes())?)
 }
 
-/// Reads commands until the modes are said.
+/// Reads commands until the modes were set.
 fn subscribed(stream: &mut TcpStream) -> Result<Vec<Token>> {
     let mut tokens = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! How much one ingest process takes: 3,000 instruments in full mode, all keys, one subscriber.
+//! The throughput of one ingest process: 3,000 instruments in full mode, all keys, one subscriber.
 
 #![expect(
     clippy::print_stderr,
@@ -24,7 +24,7 @@ const WINDOW: Duration = Duration::from_secs(5);
 /// The rates that are tried, in ticks a second.
 const RATES: [u64; 6] = [100_000, 200_000, 400_000, 600_000, 800_000, 1_000_000];
 
-/// What a busy account of Kite's is like.
+/// The load of a busy account.
 const USUAL: u64 = 18_000;
 
 /// Clock ticks of `/proc/PID/stat` a second.
@@ -233,7 +233,7 @@ async fn whole(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// The most that goes through without a loss, and what a tick costs then.
+/// The highest rate without a loss, and the cost per tick at that rate.
 async fn flat_out(figures: &mut Figures, depth: bool) -> Result<()> {
     let mut bench = Bench::start(INSTRUMENTS, depth).await?;
     let subscriber = Tally::start_counting(bench.redis.address(), "ticker:*")?;

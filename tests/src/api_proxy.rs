@@ -1,7 +1,7 @@
-//! A proxy before the API server of this repository's cluster that misbehaves as it is told.
+//! A proxy in front of the API server of this repository's cluster, with faults on demand.
 //!
-//! Owns faults of answers and the moments at which a client can be stopped. It passes on everything
-//! else as it is, with the rights of the cluster's administrator.
+//! Owns faults of answers, and the moments at which a client is stopped. It forwards everything
+//! else unchanged, with the rights of the cluster's administrator.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,34 +23,34 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// What a client asks for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// One object, or a list of them.
     Read,
-    /// What happens from now on.
+    /// A watch.
     Watch,
     /// A change.
     Write,
 }
 
-/// What becomes of requests of one kind.
+/// The fault of requests of one kind.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     /// They are answered with this status instead.
     Answer(u16),
-    /// They are passed on after this long.
+    /// They are forwarded after this delay.
     Slow(Duration),
-    /// They are passed on, and their answers are lost.
+    /// They are forwarded, and their answers are lost.
     LoseAnswer,
 }
 
-/// A write at which the client stands still.
+/// A write at which the client is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// It never reaches the API server.
     Before(u64),
-    /// It is carried out and its answer never comes.
+    /// It is carried out, and its answer never arrives.
     After(u64),
 }
 
@@ -75,7 +75,7 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Rules {
-    /// With how many requests each is still for.
+    /// Each with the number of requests that it still affects.
     faults: BTreeMap<Kind, (Fault, u32)>,
     halt: Option<Moment>,
     seen: BTreeMap<Kind, u64>,
@@ -88,7 +88,7 @@ impl Drop for ApiProxy {
 }
 
 impl ApiProxy {
-    /// Starts one before the cluster that `kubeconfig` leads to.
+    /// Starts one in front of the cluster of `kubeconfig`.
     ///
     /// # Errors
     /// When the file is not as this repository's scripts write it.
@@ -134,7 +134,7 @@ impl ApiProxy {
         })
     }
 
-    /// Makes objects, many at a time: `(path, object)` each.
+    /// Creates objects, many at a time: `(path, object)` each.
     ///
     /// # Errors
     /// When one is refused.
@@ -168,7 +168,7 @@ impl ApiProxy {
         .to_string()
     }
 
-    /// Has the next `count` requests of a kind go wrong.
+    /// Makes the next `count` requests of a kind fail.
     pub fn fail(&self, kind: Kind, fault: Fault, count: u32) {
         self.inner.rules().faults.insert(kind, (fault, count));
     }
@@ -182,21 +182,21 @@ impl ApiProxy {
         self.inner.muted.send_replace(false);
     }
 
-    /// Has every watch, present and future, say nothing more without ending.
+    /// Makes every watch, present and future, silent without ending it.
     pub fn mute_watches(&self) {
         self.inner.muted.send_replace(true);
     }
 
-    /// Lets the client stand still at a write, counted from now.
+    /// Stops the client at a write, counted from now.
     pub fn halt_at(&mut self, moment: Moment) {
-        // Of an earlier moment several writes may have told.
+        // Several writes may have reached an earlier stop.
         while self.reached.try_recv().is_ok() {}
         let mut rules = self.inner.rules();
         rules.seen.remove(&Kind::Write);
         rules.halt = Some(moment);
     }
 
-    /// Waits until it does; returns what it stands at, as `PATCH /path`.
+    /// Waits until it is stopped; returns the write, as `PATCH /path`.
     ///
     /// # Panics
     /// When it does not in time.
@@ -218,7 +218,7 @@ impl Inner {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request; says what is to become of it.
+    /// Counts a request; returns its fault.
     fn fate(&self, kind: Kind) -> (Option<Fault>, Option<Moment>) {
         let mut rules = self.rules();
         let seen = rules.seen.entry(kind).or_default();
@@ -239,7 +239,7 @@ impl Inner {
     }
 
     async fn stand_still(&self, at: String) -> ! {
-        // The first says so; the others just stand.
+        // The first one signals; the others only wait.
         let _told = self.reached.try_send(at);
         std::future::pending().await
     }
@@ -298,7 +298,7 @@ async fn pass(State(proxy): State<Arc<Inner>>, request: Request) -> Response {
         .unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
 }
 
-/// The answer, until it is muted: then nothing, without an end.
+/// The answer until it is muted; then nothing, without an end.
 fn audible(
     answer: reqwest::Response,
     muted: watch::Receiver<bool>,
@@ -323,7 +323,7 @@ fn kind_of(request: &Request) -> Kind {
     }
 }
 
-/// As the API server puts it.
+/// As the API server writes it.
 fn refusal(status: u16) -> Response {
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reason = match status {

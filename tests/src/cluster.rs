@@ -1,7 +1,6 @@
 //! A Kubernetes to test on: the one-node cluster of this repository, or one that `KUBECONFIG` names.
 //!
-//! Owns bringing it up, getting the images there, a namespace of the test's own, and leaving
-//! everything as it was.
+//! Owns starting it, loading the images, the test's own namespace, and the cleanup.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ const PROGRAMS: [&str; 3] = ["kite-operator", "kite-ingestor", "kite-simulator"]
 pub struct Cluster {
     root: PathBuf,
     kubeconfig: PathBuf,
-    /// Whether it is this repository's, and pods can be reached directly.
+    /// Whether it is this repository's cluster, in which pods can be reached directly.
     own: bool,
     /// Whether it is to be ended with the test.
     ends: bool,
@@ -37,7 +36,7 @@ impl Cluster {
     /// a namespace that enforces restricted Pod Security.
     ///
     /// # Errors
-    /// When the cluster or an image cannot be had.
+    /// When the cluster or an image is not available.
     pub async fn start() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
@@ -121,19 +120,19 @@ impl Cluster {
         &self.namespace
     }
 
-    /// A second namespace, for whoever makes it; it goes with the first.
+    /// A second namespace, to be created by the test; it is removed with the first.
     #[must_use]
     pub fn second_namespace(&self) -> String {
         format!("{}-more", self.namespace)
     }
 
-    /// The file that leads to it, where it is this repository's.
+    /// Its kubeconfig, if it is this repository's cluster.
     #[must_use]
     pub fn own_kubeconfig(&self) -> Option<&Path> {
         self.own.then_some(self.kubeconfig.as_path())
     }
 
-    /// Starts or stops a component, where the cluster is this repository's: else `None`.
+    /// Starts or stops a component, if the cluster is this repository's; else `None`.
     ///
     /// # Errors
     /// When it cannot be done.
@@ -152,7 +151,7 @@ impl Cluster {
         format!("{}/{program}:{}", self.registry, self.tag)
     }
 
-    /// The API server's record of who asked for what, where it can be read.
+    /// The audit log of the API server, if it can be read.
     #[must_use]
     pub fn audit_log(&self) -> Option<PathBuf> {
         self.own
@@ -182,11 +181,11 @@ impl Cluster {
         self.root.join(relative)
     }
 
-    /// Runs a line as somebody at the repository's root does, with the programs that were built
-    /// for the images already.
+    /// Runs a shell line at the repository's root, with the programs that were already built for
+    /// the images.
     ///
     /// # Errors
-    /// When it fails, with what it said.
+    /// When it fails, with its output.
     pub async fn shell(&self, line: &str) -> Result<String> {
         let target = setting("CARGO_TARGET_DIR").unwrap_or_else(|| "target".to_owned());
         let built = format!("{target}/x86_64-unknown-linux-gnu/image");
@@ -205,7 +204,7 @@ impl Cluster {
     /// that tests use.
     ///
     /// # Errors
-    /// When it fails, with what it said.
+    /// When it fails, with its output.
     pub async fn documented(&self, command: &str) -> Result<String> {
         let namespace = format!("--namespace {}", self.namespace);
         let line = command.replace("--namespace ticker", &namespace);
@@ -227,13 +226,13 @@ impl Cluster {
     /// Runs kubectl in the namespace and returns what it printed.
     ///
     /// # Errors
-    /// When it fails, with what it said.
+    /// When it fails, with its output.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         let output = self.tool("kubectl").args(arguments).output().await?;
         said(&output, "kubectl", arguments)
     }
 
-    /// What `kubectl get … -o json` finds.
+    /// The result of `kubectl get … -o json`.
     ///
     /// # Errors
     /// When it fails.
@@ -244,10 +243,10 @@ impl Cluster {
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// Applies manifests as a user with big lists does.
+    /// Applies manifests like a user with big lists.
     ///
     /// # Errors
-    /// When they are refused.
+    /// When they are rejected.
     pub async fn apply(&self, manifests: &str) -> Result<String> {
         self.apply_in(&self.namespace, manifests).await
     }
@@ -255,7 +254,7 @@ impl Cluster {
     /// As [`Cluster::apply`], in another namespace.
     ///
     /// # Errors
-    /// When they are refused.
+    /// When they are rejected.
     pub async fn apply_in(&self, namespace: &str, manifests: &str) -> Result<String> {
         let arguments = [
             "apply",
@@ -281,13 +280,13 @@ impl Cluster {
     /// Runs helm in the namespace.
     ///
     /// # Errors
-    /// When it fails, with what it said.
+    /// When it fails, with its output.
     pub async fn helm(&self, arguments: &[&str]) -> Result<String> {
         let output = self.tool("helm").args(arguments).output().await?;
         said(&output, "helm", arguments)
     }
 
-    /// The cluster IP of a Service: tests run where nothing resolves names.
+    /// The cluster IP of a Service: tests run outside the cluster's name resolution.
     ///
     /// # Errors
     /// When there is no such Service.
@@ -324,13 +323,13 @@ impl Cluster {
             .nth(2)
             .context("port-forward named no address")?
             .parse()?;
-        // The pipe has to stay open for as long as the forwarding.
+        // The pipe has to stay open while the port is forwarded.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.forwards.push(child);
         Ok(address)
     }
 
-    /// A tool from the repository's own cluster where it is there, else from the PATH.
+    /// A tool of the repository's cluster if it exists, else from the PATH.
     fn tool(&self, name: &str) -> Command {
         let built = state(&self.root).join("bin").join(name);
         let mut command = if built.exists() {

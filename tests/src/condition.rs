@@ -5,26 +5,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// The limit that suits most conditions: long enough for a loaded machine, short enough to notice.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is seen may go on changing for so long beyond a limit: a counter that runs for ever is no
+/// For how long beyond the limit changes count as progress: a counter that always runs is not
 /// progress.
 const PROGRESS: Duration = Duration::from_secs(300);
 
-/// Waits until `probe` gives `Ok`, and returns that.
+/// Waits until `probe` returns `Ok`, and returns its value.
 ///
 /// # Panics
-/// When nothing has changed for [`PATIENCE`], with the last `Err`: what was seen instead.
+/// When nothing has changed for [`PATIENCE`], with the last `Err`: what was observed instead.
 pub async fn eventually<T, E: Debug>(what: &str, probe: impl AsyncFnMut() -> Result<T, E>) -> T {
     within(PATIENCE, what, probe).await
 }
 
-/// As [`eventually`], with a limit of its own. It counts from the last change of what is seen, so that
-/// a slow machine which gets on has the time it needs.
+/// As [`eventually`], with another limit. It counts from the last change of what is observed, so
+/// that a slow machine that makes progress has the time it needs.
 ///
 /// # Panics
 /// When nothing has changed for `limit`, with the last `Err`.

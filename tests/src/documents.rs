@@ -13,14 +13,14 @@ pub struct Block {
     pub document: String,
     /// The line that the block begins after.
     pub line: usize,
-    /// What stands behind the fence, such as `sh`.
+    /// The word after the fence, such as `sh`.
     pub language: String,
     /// Its lines.
     pub text: String,
 }
 
 impl Block {
-    /// The commands of a block of shell, lines that end with `\` joined with what follows.
+    /// The commands of a shell block; lines that end with `\` are joined with the next one.
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
         let whole = self.text.replace("\\\n", " ");
@@ -41,7 +41,7 @@ pub fn root() -> PathBuf {
 /// Every document that is checked, from the repository's root.
 ///
 /// # Errors
-/// Of the file system.
+/// Errors of the file system.
 pub fn documents() -> Result<Vec<String>> {
     let mut found: Vec<String> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
         .map(str::to_owned)
@@ -108,7 +108,7 @@ pub fn all_blocks() -> Result<Vec<Block>> {
     Ok(blocks.collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// The commands of a document that begin so.
+/// The commands of a document with this beginning.
 ///
 /// # Errors
 /// When there is none.
@@ -123,7 +123,7 @@ pub fn commands(document: &str, start: &str) -> Result<Vec<String>> {
     Ok(commands)
 }
 
-/// The command of a document that begins so.
+/// The command of a document with this beginning.
 ///
 /// # Errors
 /// When there is none, or more than one.

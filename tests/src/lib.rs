@@ -1,8 +1,8 @@
-//! The harness of the tests that run real parts: Redis, the simulator, the programs.
+//! The harness for tests with real parts: Redis, the simulator, the programs.
 //!
-//! Owns starting, ending and watching them. Each part listens on a loopback port of its own, logs
-//! into a folder of the test, and ends with the test, by its process id. Waiting means waiting for
-//! a condition, never for a time.
+//! Owns starting, ending and watching them. Each part has its own loopback port, logs into a folder
+//! of the test, and is ended with the test, by its process id. Tests wait for a condition, never
+//! for a time.
 
 pub mod api_proxy;
 pub mod cluster;

@@ -1,4 +1,4 @@
-//! `kite-operator local` on a folder of a test's own.
+//! `kite-operator local` on a folder of the test.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -23,10 +23,10 @@ pub struct Local {
 }
 
 impl Local {
-    /// An empty folder for ticks to go to `redis`.
+    /// An empty folder; ticks are published to `redis`.
     ///
     /// # Errors
-    /// Of the file system.
+    /// Errors of the file system.
     pub fn new(redis: &RedisServer) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::create_dir(folder.path().join("manifests"))?;
@@ -48,9 +48,9 @@ impl Local {
     /// Writes a manifest file.
     ///
     /// # Errors
-    /// Of the file system.
+    /// Errors of the file system.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
-        // Written beside and moved, so that no half file is ever there.
+        // Written to another name and renamed, so that the file is never incomplete.
         let fresh = self.folder.path().join("fresh");
         std::fs::write(&fresh, text)?;
         Ok(std::fs::rename(fresh, self.manifests().join(name))?)
@@ -59,7 +59,7 @@ impl Local {
     /// Removes a manifest file.
     ///
     /// # Errors
-    /// Of the file system.
+    /// Errors of the file system.
     pub fn remove(&self, name: &str) -> Result<()> {
         Ok(std::fs::remove_file(self.manifests().join(name))?)
     }
@@ -67,7 +67,7 @@ impl Local {
     /// Writes an account of `simulator` with its Secret, both called `name`.
     ///
     /// # Errors
-    /// Of the file system.
+    /// Errors of the file system.
     pub fn write_account(&self, name: &str, simulator: &Simulator, more: &str) -> Result<()> {
         let address = simulator.address();
         self.write_secret(name, &format!("{name}-fake-token"))?;
@@ -84,7 +84,7 @@ impl Local {
     /// Writes the Secret called `name`.
     ///
     /// # Errors
-    /// Of the file system.
+    /// Errors of the file system.
     pub fn write_secret(&self, name: &str, access_token: &str) -> Result<()> {
         self.write(
             &format!("secret-{name}.yaml"),
@@ -98,7 +98,7 @@ impl Local {
     /// Writes a set of symbols.
     ///
     /// # Errors
-    /// Of the file system.
+    /// Errors of the file system.
     pub fn write_set(&self, name: &str, mode: &str, symbols: &[&str], more: &str) -> Result<()> {
         let symbols: String = symbols
             .iter()
@@ -113,16 +113,16 @@ impl Local {
         )
     }
 
-    /// Has the next start run another build of the operator.
+    /// Makes the next start run another build of the operator.
     pub fn use_operator(&mut self, program: PathBuf) {
         self.operator = program;
     }
 
-    /// Has the next start of an ingest process run `program`; call it before [`Self::start`] too, so
-    /// that it can be called again later. A program that does not exist keeps the process down.
+    /// Makes the next start of an ingest process run `program`. Call it before [`Self::start`] too,
+    /// so that it can be called again later. A program that does not exist keeps the process down.
     ///
     /// # Errors
-    /// Of the file system.
+    /// Errors of the file system.
     pub fn use_ingestor(&self, program: &Path) -> Result<()> {
         let fresh = self.folder.path().join("fresh");
         std::os::unix::fs::symlink(program, &fresh)?;
@@ -141,7 +141,7 @@ impl Local {
         command
             .args(["--redis-url", &self.redis_url, "--state-dir"])
             .arg(self.folder.path().join("state"));
-        // The link is there, whether it leads anywhere or not.
+        // The link exists, whether its target does or not.
         if self.ingestor().is_symlink() {
             command.arg("--ingestor-bin").arg(self.ingestor());
         }
@@ -171,7 +171,7 @@ impl Local {
     /// Ends the program, its ingest processes included.
     ///
     /// # Errors
-    /// When it does not run.
+    /// When it is not running.
     ///
     /// # Panics
     /// When it fails.
@@ -201,7 +201,7 @@ impl Local {
             .unwrap_or_else(|| panic!("not started"))
     }
 
-    /// Everything it printed.
+    /// Everything that it printed.
     #[must_use]
     pub fn printed(&self) -> String {
         self.program.as_ref().map(Program::log).unwrap_or_default()
@@ -251,13 +251,13 @@ impl Local {
         Ok(answer.text().await?)
     }
 
-    /// Everything that is kept.
+    /// All files of the state folder.
     #[must_use]
     pub fn state_folder(&self) -> PathBuf {
         self.folder.path().join("state")
     }
 
-    /// The folder that an account's assignment lies in.
+    /// The folder of an account's assignment.
     ///
     /// # Errors
     /// When the account has no state.
@@ -265,7 +265,7 @@ impl Local {
         Ok(self.state(account)?.join("assignment"))
     }
 
-    /// The assignment of an account as it lies there.
+    /// The stored assignment of an account.
     ///
     /// # Errors
     /// When there is none.
@@ -284,7 +284,7 @@ impl Local {
         .with_context(|| format!("{account} has no assignment"))
     }
 
-    /// Everything that is kept of an account.
+    /// All files of an account.
     fn state(&self, account: &str) -> Result<PathBuf> {
         for state in std::fs::read_dir(self.folder.path().join("state"))? {
             let folder = state?.path().join("accounts").join(account);
@@ -298,7 +298,7 @@ impl Local {
     /// Process ids of the ingest processes.
     ///
     /// # Errors
-    /// When the program does not run.
+    /// When the program is not running.
     pub fn children(&mut self) -> Result<Vec<u32>> {
         let pid = self.program().pid();
         let mut children = Vec::new();

@@ -20,7 +20,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// One for `namespace` that is not started yet.
+    /// An operator for `namespace` that is not started yet.
     ///
     /// # Errors
     /// Of the file system.
@@ -66,7 +66,7 @@ impl Operator {
         Ok(())
     }
 
-    /// Kills it without a warning.
+    /// Kills it.
     ///
     /// # Errors
     /// When it does not run.

@@ -154,7 +154,7 @@ pub fn next_binary(name: &str) -> PathBuf {
     built
 }
 
-/// Resident memory of a process in bytes, or `None` when it is gone.
+/// Resident memory of a process in bytes, or `None` if it has ended.
 #[must_use]
 pub fn resident_memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -169,7 +169,8 @@ pub fn resident_memory(pid: u32) -> Option<u64> {
 #[must_use]
 pub fn processor_ticks(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold spaces; user and system time are the 12th and 13th behind it.
+    // The name in parentheses may hold spaces; user and system time are the 12th and 13th field
+    // after it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! A Redis server of a test's own.
+//! A Redis server of the test.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -42,7 +42,7 @@ impl RedisServer {
         })
     }
 
-    /// Starts the server, again where it was started before.
+    /// Starts the server, or starts it again.
     ///
     /// # Errors
     /// When `redis-server` is not installed.

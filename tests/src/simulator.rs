@@ -13,7 +13,7 @@ use crate::{Program, eventually};
 /// A running simulator.
 #[derive(Debug)]
 pub struct Simulator {
-    /// With its folder, where the test started it.
+    /// The process and its folder, if the test started it.
     program: Option<(Program, TempDir)>,
     address: SocketAddr,
     client: reqwest::Client,
@@ -48,7 +48,7 @@ impl Simulator {
         })
     }
 
-    /// One that runs elsewhere.
+    /// A simulator that runs elsewhere.
     ///
     /// # Errors
     /// When TLS cannot be set up.
@@ -81,7 +81,7 @@ impl Simulator {
     /// Posts to the control API.
     ///
     /// # Errors
-    /// When the simulator refuses.
+    /// When the simulator returns an error.
     pub async fn control(&self, path: &str, body: Value) -> Result<Value> {
         let url = format!("http://{}/sim/{path}", self.address);
         let answer = self.client.post(url).body(body.to_string()).send().await?;
@@ -94,7 +94,7 @@ impl Simulator {
     /// Reads from the control API.
     ///
     /// # Errors
-    /// When the simulator refuses.
+    /// When the simulator returns an error.
     pub async fn read(&self, path: &str) -> Result<Value> {
         let url = format!("http://{}/sim/{path}", self.address);
         let answer = self.client.get(url).send().await?.error_for_status()?;
@@ -113,7 +113,7 @@ impl Simulator {
             .context("no list of connections")
     }
 
-    /// Waits until instruments with `count` in all are subscribed to over all connections.
+    /// Waits until `count` instruments in all are subscribed to over all connections.
     pub async fn subscribed(&self, count: u64) {
         eventually("subscriptions", async || {
             let connections = self
@@ -150,7 +150,7 @@ impl Simulator {
     /// Stops or starts the market.
     ///
     /// # Errors
-    /// When the simulator refuses.
+    /// When the simulator returns an error.
     pub async fn pause(&self, paused: bool) -> Result<()> {
         self.control("pause", json!({"paused": paused}))
             .await
@@ -203,7 +203,7 @@ pub fn client() -> Result<reqwest::Client> {
 /// Reads the hexadecimal of a recorded packet.
 ///
 /// # Panics
-/// When it is none.
+/// When it is not hexadecimal.
 #[must_use]
 pub fn from_hex(text: &str) -> Vec<u8> {
     (0..text.len())

@@ -1,4 +1,4 @@
-//! A subscriber on a thread of its own that reads as little as it can of each message, and counts.
+//! A subscriber on its own thread that reads as little as possible of each message, and counts.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use memchr::memmem::Finder;
 use service::clock::Clock;
 
-/// Counts ticks of a pattern, what is missing of them, and how long they took.
+/// Counts ticks of a pattern, missing ones, and latencies.
 #[derive(Debug)]
 pub struct Tally {
     shared: Arc<Shared>,
@@ -29,24 +29,24 @@ struct Shared {
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        // The thread ends when its socket does; a socket that has ended already is just as well.
+        // The thread ends when its socket does; the socket may have ended already.
         let _ended = self.stream.shutdown(std::net::Shutdown::Both);
     }
 }
 
 impl Tally {
-    /// Subscribes and starts to count ticks, what is missing, and latencies.
+    /// Subscribes and starts to count ticks, missing ones, and latencies.
     ///
     /// # Errors
-    /// When Redis is not there.
+    /// When Redis does not answer.
     pub fn start(redis: SocketAddr, pattern: &str) -> Result<Self> {
         Self::start_with(redis, pattern, true)
     }
 
-    /// Subscribes and counts messages, without a look at what they say.
+    /// Subscribes and counts messages, without reading them.
     ///
     /// # Errors
-    /// When Redis is not there.
+    /// When Redis does not answer.
     pub fn start_counting(redis: SocketAddr, pattern: &str) -> Result<Self> {
         Self::start_with(redis, pattern, false)
     }
@@ -73,7 +73,8 @@ impl Tally {
         self.shared.count.load(Ordering::Relaxed)
     }
 
-    /// Ticks that `seq` says were published and that did not come, since the start or the last reset.
+    /// Ticks that were published according to `seq` and did not arrive, since the start or the last
+    /// reset.
     #[must_use]
     pub fn missing(&self) -> u64 {
         self.shared.missing.load(Ordering::Relaxed)
@@ -138,7 +139,7 @@ fn read(mut stream: TcpStream, shared: &Shared, look: bool) {
     }
 }
 
-/// The channel and text of one `pmessage`, and where it ends; `None` while it is not there whole.
+/// The channel and text of one `pmessage`, and its end; `None` while it is incomplete.
 fn message(buffer: &[u8], start: usize) -> Option<([&[u8]; 2], usize)> {
     let (count, mut at) = header(buffer, start, b'*')?;
     let mut parts = [&buffer[..0]; 2];
@@ -197,8 +198,8 @@ fn take([channel, text]: [&[u8]; 2], now: i64, keys: &Keys, last: &mut Last, sha
     latencies.saturating_record(latency);
 }
 
-/// What is read of a tick. Searched for by an optimised library, also in a build for tests: a tally
-/// that is slower than what it counts would hold up Redis.
+/// The fields that are read of a tick. They are searched with a library that is optimised also in
+/// test builds: a tally that is too slow would delay Redis.
 struct Keys {
     seq: Finder<'static>,
     epoch: Finder<'static>,

@@ -1,4 +1,4 @@
-//! A plain Redis subscriber, as a back end would be, that reads ticks and no events.
+//! A plain Redis subscriber, like a back end, that reads ticks and no events.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,9 @@ use crate::eventually;
 pub struct Message {
     /// The channel.
     pub channel: String,
-    /// The JSON as it came.
+    /// The JSON as received.
     pub text: String,
-    /// The JSON, read.
+    /// The parsed JSON.
     pub tick: Value,
 }
 
@@ -68,7 +68,7 @@ impl Ticks {
     /// Everything so far.
     ///
     /// # Panics
-    /// When a message was no JSON.
+    /// When a message was not JSON.
     #[must_use]
     pub fn all(&self) -> Vec<Message> {
         self.lock().clone()
@@ -133,8 +133,8 @@ impl Ticks {
         .await
     }
 
-    /// How many ticks the numbers say there were that did not come, over all (channel, src, epoch),
-    /// each counted from 1.
+    /// How many ticks are missing according to their numbers, over all (channel, src, epoch), each
+    /// counted from 1.
     ///
     /// # Panics
     /// When a tick has no `seq`.

@@ -1,4 +1,4 @@
-//! Unmodified official clients on the simulator: what they read is what was sent.
+//! Unmodified official clients read from the simulator exactly what was sent.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;

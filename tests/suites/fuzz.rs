@@ -1,8 +1,8 @@
-//! Whatever arrives from outside may be anything: it is read to an end, and never a panic.
+//! Any bytes may arrive from outside: they are read to the end, and never cause a panic.
 //!
-//! Inputs are valid ones that were cut, changed and extended, and bytes without any sense. Each
-//! target runs for a second, or for `FUZZ_SECONDS`. They are bolero targets: `cargo bolero test` runs
-//! them with a coverage-guided engine too.
+//! Inputs are valid ones that were cut, changed and extended, and random bytes. Each target runs
+//! for a second, or for `FUZZ_SECONDS`. They are bolero targets: `cargo bolero test` runs them with
+//! a coverage-guided engine too.
 
 use std::io::Write;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use kite::recording::{self, FrameKind, MAGIC, Records};
 use kite::{Command, Detail, FrameBuilder, Full, Packet, Packets, Quote, ServerText, Token};
 use sha2::{Digest, Sha256};
 
-/// What is done to a sample.
+/// A change of a sample.
 #[derive(Clone, Debug, TypeGenerator)]
 struct Change {
     sample: u8,
@@ -117,7 +117,7 @@ fn instruments() {
     });
 }
 
-/// The JSON is changed and the hash is right: what a hostile writer of ConfigMaps could do.
+/// The JSON is changed and the hash is right, as a hostile writer of ConfigMaps could do.
 #[test]
 fn assignments() {
     let json: &[u8] = br#"{"version":1,"generation":7,"account":{"name":"a","uid":"u","mock":true},

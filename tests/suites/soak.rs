@@ -1,4 +1,4 @@
-//! A busy account and a fault every twenty seconds: what is lost is what is reported, and nothing
+//! A busy account with a fault every twenty seconds: every lost tick is reported, and no memory
 //! grows.
 //!
 //! Runs for two faults, or for `SOAK_SECONDS`; `SOAK_SEED` repeats a run.
@@ -18,28 +18,28 @@ use tokio::time::Instant;
 const INSTRUMENTS: usize = 3_000;
 const RATE: &str = "6";
 
-/// Between two faults.
+/// The time between two faults.
 const CALM: Duration = Duration::from_secs(20);
 
 /// Everything recovers by itself within this time: after several answers of 429 in a row a dial waits
 /// for up to a minute, and that may be refused too.
 const RECOVERY: Duration = Duration::from_secs(180);
 
-/// What a run may grow by, once it is warm.
+/// How much memory a run may grow by, once it is warm.
 const GROWTH: u64 = 6 * 1024 * 1024;
 
-/// Tests that nobody asked to be long end after this.
+/// The length of a run without `SOAK_SECONDS`.
 const SHORT: u64 = 45;
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    /// Redis stands still.
+    /// Redis is stopped (SIGSTOP).
     RedisFrozen,
     /// Redis ends the connection of the ingest process.
     LinksCut,
-    /// The sockets are cut.
+    /// The sockets are closed.
     SocketsCut,
-    /// The sockets are open and nothing comes.
+    /// The sockets are open, but nothing arrives.
     SocketsFrozen,
     /// Heartbeats and no ticks.
     Mute,
@@ -49,7 +49,7 @@ enum Fault {
     Unavailable,
     /// The sockets are cut, and Kite counts them for some seconds more.
     PlacesKept,
-    /// The ingest process stands still.
+    /// The ingest process is stopped (SIGSTOP).
     ProcessFrozen,
 }
 
@@ -82,7 +82,8 @@ async fn what_is_lost_is_reported_and_nothing_grows() -> Result<()> {
     let redis = RedisServer::start().await?;
     let simulator = Simulator::start_with(&["--rate", RATE]).await?;
     let mut local = Local::new(&redis)?;
-    // All places of the key are taken: whoever keeps one too long is refused another.
+    // All places of the key are in use: a connection that holds one too long is refused another
+    // one.
     local.write_account("demo", &simulator, "  tokensPerConnection: 1000\n")?;
     let sets = Simulator::symbols(INSTRUMENTS, "option").await?;
     local.write("sets.yaml", &sets)?;
@@ -201,7 +202,7 @@ impl World {
         .await;
     }
 
-    /// Waits for a report that fits.
+    /// Waits for a matching report.
     async fn until(&self, what: &str, fits: impl Fn(&Report) -> bool) {
         within(RECOVERY, what, async || {
             let report = self.report().await.map_err(|error| format!("{error:#}"))?;
@@ -285,7 +286,7 @@ impl World {
     }
 }
 
-/// Stops a process for so long: the time is the fault.
+/// Stops a process for this long: the time is the fault.
 async fn pause(pid: u32, seconds: u64) -> Result<()> {
     signal(pid, "STOP").await?;
     tokio::time::sleep(Duration::from_secs(seconds)).await;

@@ -33,7 +33,7 @@ impl Folders {
         self.root.path().join("redis")
     }
 
-    /// From now on exactly these files are there for Redis.
+    /// Sets the files for Redis to exactly these.
     pub fn redis_of(&self, files: &[(&str, &str)]) {
         let files: BTreeMap<_, _> = files
             .iter()

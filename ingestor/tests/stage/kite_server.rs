@@ -1,4 +1,4 @@
-//! A small Kite: accepts sockets, writes down what it is told, sends what the test says.
+//! A small Kite: accepts sockets, records commands, and sends what the test says.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::http::StatusCode;
 
 use super::{ACCESS_TOKEN, within};
 
-/// What the server saw.
+/// What the server received.
 #[derive(Debug, PartialEq)]
 pub enum Seen {
     Refused,
@@ -77,7 +77,7 @@ impl KiteServer {
         format!("ws://{}", self.address)
     }
 
-    /// From now on only this access token opens a socket.
+    /// From now on only this access token is accepted.
     pub fn accept_only(&self, access_token: &str) {
         *self.accepted.lock().unwrap() = HashSet::from([access_token.to_owned()]);
     }
@@ -87,12 +87,12 @@ impl KiteServer {
         within("a socket", self.sockets.recv()).await.unwrap()
     }
 
-    /// The next thing seen.
+    /// The next thing received.
     pub async fn seen(&mut self) -> Seen {
         within("something seen", self.seen.recv()).await.unwrap()
     }
 
-    /// Whether nothing was seen since the last look.
+    /// Whether nothing was received since the last call.
     pub fn nothing_seen(&mut self) -> bool {
         self.seen.try_recv().is_err()
     }

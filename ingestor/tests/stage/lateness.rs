@@ -1,7 +1,7 @@
-//! How late a machine is that has more to do than these tests.
+//! Measures how late a busy machine runs timers.
 //!
-//! A limit that is asserted holds for a program that runs when it has something to do. What the machine
-//! took away meanwhile is measured by a timer of the test's own, and added to the limit.
+//! Asserted limits assume that the program runs when it has something to do. The delay of the
+//! machine is measured by a timer of the test, and added to the limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ impl Lateness {
         Self { late, measuring }
     }
 
-    /// By how much a limit of this time is to be longer.
+    /// How much a limit has to be extended.
     pub fn total(&self) -> Duration {
         Duration::from_micros(self.late.load(Ordering::Relaxed))
     }

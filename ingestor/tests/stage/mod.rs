@@ -43,16 +43,16 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_kite-ingestor");
 pub const API_KEY: &str = "fake-api-key";
 pub const ACCESS_TOKEN: &str = "fake-access-token";
 
-/// A wait of a test ends after this, or when nothing it can see has changed for so long.
+/// A wait of a test ends after this time, or when nothing has changed for this time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is seen may go on changing for so long: a counter that runs for ever is no progress.
+/// For how long changes count as progress: a counter that always runs is not progress.
 const PROGRESS: Duration = Duration::from_secs(300);
 
-/// How often a condition is looked at where nothing tells of it.
+/// How often a condition is checked without notifications.
 pub const LOOK: Duration = Duration::from_millis(10);
 
-/// Waits, bounded.
+/// Waits, with a time limit.
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(output) => output,
@@ -134,7 +134,7 @@ impl Ingestor {
         serde_json::from_str(&self.get(contract::REPORT_PATH).await.1).unwrap()
     }
 
-    /// Waits for a report that fits, as long as reports change.
+    /// Waits for a matching report, as long as reports change.
     pub async fn until(&self, what: &str, fits: impl Fn(&Report) -> bool) -> Report {
         let mut look = tokio::time::interval(LOOK);
         let start = Instant::now();
@@ -158,7 +158,7 @@ impl Ingestor {
         }
     }
 
-    /// Bytes of memory that it holds now.
+    /// Its present memory in bytes.
     pub fn resident(&self) -> u64 {
         let pid = self.child.id().unwrap();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -176,7 +176,7 @@ impl Ingestor {
         assert!(status.unwrap().success());
     }
 
-    /// Neither its log nor anything it serves holds one of these.
+    /// Neither its log nor anything that it serves holds one of these texts.
     pub async fn shows_none_of(&self, secrets: &[&str]) {
         let mut shown = self.log();
         for path in [contract::REPORT_PATH, "/metrics", "/health", "/readyz"] {
@@ -187,7 +187,7 @@ impl Ingestor {
         }
     }
 
-    /// What it logged so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -207,7 +207,7 @@ pub fn is_live(report: &Report) -> bool {
     report.redis.connected && connections.any(|one| one.state == ConnectionState::Live)
 }
 
-/// Has the newest tick of every instrument kept, and what else `stream` says.
+/// Turns on last values of every instrument, and the stream if `stream` is given.
 pub fn keep_all(assigned: &mut Assignment, stream: Option<StreamLength>) {
     let last = Some(LastValuePersistence {
         interval_ms: 50,

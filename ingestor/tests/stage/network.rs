@@ -1,10 +1,10 @@
-//! A network between the ingestor and the rest of the stage that can fail without a word.
+//! A network between the ingestor and the rest of the stage that can fail silently.
 //!
-//! The ingestor lives in a network namespace of its own, from which two ways lead here. One goes
-//! through a router, a second namespace, that can be told to lose everything or to be slow: to both
-//! ends that looks like any other failure far away. The other never fails, for whatever the test
-//! has to see meanwhile. A namespace lasts as long as a process that reads what nobody writes, so
-//! that nothing stays behind, even of a test that was killed.
+//! The ingestor runs in its own network namespace, with two paths to the test. One goes through a
+//! router, a second namespace, that can lose everything or be slow: to both ends that looks like a
+//! remote failure. The other path never fails, for what the test has to observe meanwhile. A
+//! namespace lasts as long as a process that waits for input, so that nothing stays behind, even
+//! after a test that was killed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -89,30 +89,30 @@ impl Network {
         network
     }
 
-    /// A command whose network this is.
+    /// A command that runs in this network.
     pub fn command(&self, program: &str) -> tokio::process::Command {
         let mut command = tokio::process::Command::new("nsenter");
         command.args(self.far.enter()).arg(program);
         command
     }
 
-    /// Where the ingestor finds the test on the way that can fail.
+    /// The address of the test on the path that can fail.
     pub fn here(&self) -> String {
         self.address(HERE)
     }
 
-    /// Where it finds the test on the other way.
+    /// The address of the test on the other path.
     pub fn here_aside(&self) -> String {
         self.address(HERE_ASIDE)
     }
 
-    /// Where the test finds the ingestor, whatever fails.
+    /// The address of the ingestor on the path that never fails.
     pub fn far(&self) -> String {
         self.address(FAR_ASIDE)
     }
 
-    /// Loses every packet from now on. Nobody is told: a router that does not forward says nothing,
-    /// and neither does a black hole.
+    /// Loses every packet from now on, silently: neither a router that does not forward nor a black
+    /// hole sends an error.
     pub fn cut(&self, lost: Lost) {
         match lost {
             Lost::Everything => self.forward(false),
@@ -188,7 +188,7 @@ fn aside_of(slot: u8) -> String {
     format!("kite{slot}")
 }
 
-/// Makes the way aside, which takes the slot; `false` when somebody has it.
+/// Makes the second path, which takes the slot; `false` if the slot is in use.
 fn is_taken_now(slot: u8, far: &Namespace) -> bool {
     let pid = far.pid().to_string();
     let output = Command::new("ip")
@@ -251,7 +251,7 @@ impl Drop for Namespace {
     }
 }
 
-/// Carries out commands of `ip`, one a line.
+/// Runs commands of `ip`, one per line.
 fn batch(within: Option<&Namespace>, commands: &str) {
     let mut ip = within.map_or_else(|| Command::new("ip"), |namespace| namespace.command("ip"));
     run(ip.args(["-batch", "-"]), commands);

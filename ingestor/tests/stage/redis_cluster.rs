@@ -63,7 +63,7 @@ impl RedisCluster {
         }
     }
 
-    /// Where somebody may begin who knows nothing.
+    /// A node to start from.
     pub fn url(&self, path: &str) -> String {
         let nodes = self.nodes.iter();
         let nodes = nodes.map(|node| format!("127.0.0.1:{}", node.port()));
@@ -107,7 +107,7 @@ impl RedisCluster {
         }
     }
 
-    /// Carries out a command about a key, wherever it is.
+    /// Runs a command about a key on the node that has it.
     pub async fn command(&self, arguments: &[&str]) -> String {
         let arguments: Vec<&str> = [&["-c"], arguments].concat();
         last_line(&self.nodes[1].command(&arguments).await).to_owned()

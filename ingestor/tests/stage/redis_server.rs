@@ -1,4 +1,4 @@
-//! A real Redis on a port of its own, and a plain subscriber.
+//! A real Redis on its own port, and a plain subscriber.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 
 use super::within;
 
-/// How often an answer is asked for.
+/// How often a command is repeated until its answer fits.
 const LOOK: Duration = Duration::from_millis(20);
 
 pub struct RedisServer {
@@ -18,11 +18,11 @@ pub struct RedisServer {
     port: u16,
     folder: tempfile::TempDir,
     settings: Vec<String>,
-    /// What the default user is asked for.
+    /// The password of the default user.
     password: String,
 }
 
-/// A port that nobody listens on.
+/// A port without a listener.
 pub async fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().port()
@@ -51,7 +51,7 @@ impl RedisServer {
         }
     }
 
-    /// From now on whoever connects has to log in; who did so before stays.
+    /// From now on new connections have to log in; existing ones stay.
     pub async fn require(&mut self, password: &str) {
         self.command(&["CONFIG", "SET", "requirepass", password])
             .await;
@@ -71,7 +71,7 @@ impl RedisServer {
         assert!(status.unwrap().success());
     }
 
-    /// Ends it without a word.
+    /// Kills it.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
@@ -175,13 +175,13 @@ impl Subscriber {
         within("a message", self.next()).await
     }
 
-    /// The same, however long it takes.
+    /// The same, without a time limit.
     pub async fn next(&mut self) -> (String, Value) {
         let (channel, json) = self.raw().await;
         (channel, serde_json::from_str(&json).unwrap())
     }
 
-    /// The same, as it came.
+    /// The same, unparsed.
     pub async fn raw(&mut self) -> (String, String) {
         let mut parts = self.array().await;
         let json = parts.pop().unwrap();

@@ -1,4 +1,4 @@
-//! Ticks that flow through a network that can fail, and everything that counts them.
+//! Ticks that flow through a network that can fail, and the counters of them.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const LOOK_EVERY: u32 = 20;
 /// Ticks that may be sent and not counted: those of two seconds, because a report is as old as one.
 const BEHIND: u64 = 2 * 100 * INSTRUMENTS as u64;
 
-/// The stage of a test in which Redis is at the end of the way that fails.
+/// The stage of a test in which Redis is reached over the path that fails.
 pub struct Scene {
     pub witness: Witness,
     pub socket: UnboundedSender<Message>,
@@ -95,7 +95,7 @@ impl Scene {
         self.ingestor.until("all rounds", counted).await
     }
 
-    /// When the newest tick of each instrument came.
+    /// When the newest tick of each instrument arrived.
     pub async fn newest(&self) -> Instant {
         let tokens = INSTRUMENTS as usize;
         self.witness.until(tokens, self.rounds.into()).await

@@ -1,7 +1,7 @@
 //! A subscriber that gathers while the test does something else.
 //!
-//! What comes is put down with its time and read later: where the processor is scarce, reading JSON
-//! must not delay what is measured.
+//! Messages are stored with their times and parsed later: on a busy processor, parsing JSON must
+//! not delay what is measured.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -34,7 +34,7 @@ pub struct Witness {
 
 #[derive(Default)]
 struct Gathered {
-    /// Ticks as they came, which nobody has read yet.
+    /// Received ticks that are not parsed yet.
     raw: VecDeque<Raw>,
     seen: Vec<Seen>,
 }
@@ -118,7 +118,7 @@ impl Witness {
         (newest, last)
     }
 
-    /// Nothing came twice or in another order: one channel counts all of it.
+    /// Nothing arrived twice or in another order: one channel counts everything.
     pub fn is_in_order(&self) {
         for pair in self.all().windows(2) {
             assert!(

@@ -1,6 +1,6 @@
-//! The worlds that are planned: accounts, sets and one list for all of them.
+//! The input of the measured plans: accounts, sets and one list for all of them.
 //!
-//! Owns what is observed of them. Their processes stream all that is assigned to them.
+//! Owns what is observed of them. Their processes stream everything that is assigned to them.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ fn symbol(number: u32) -> String {
     format!("NAME{}26DEC{number}CE", number / 500)
 }
 
-/// Accounts and sets of which nothing is placed yet; each namespace has a Redis of its own.
+/// Accounts and sets without any placement; each namespace has its own Redis.
 pub(super) fn world(table: &Arc<InstrumentTable>, size: &Size) -> Observed {
     let (mut accounts, mut sets) = (Vec::new(), Vec::new());
     let each = size.accounts * ACCOUNT / size.sets;

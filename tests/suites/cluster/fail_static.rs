@@ -1,4 +1,4 @@
-//! What the operator or its pods lose for a while, and what may not change meanwhile.
+//! Temporary losses of the operator and its pods, and what must not change meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ fn config_map() -> String {
     format!("kt-{ACCOUNT}-assignment")
 }
 
-/// An assignment that is deleted, or restored from a backup, is made anew; no socket notices.
+/// An assignment that is deleted, or restored from a backup, is written again; no socket is
+/// affected.
 pub(crate) async fn lost_and_old_assignments(stage: &Stage, ticks: &Ticks) -> Result<()> {
     let cluster = stage.cluster();
     let before = (stage.sockets().await?, stage.pod().await?);
@@ -61,8 +62,8 @@ pub(crate) async fn lost_and_old_assignments(stage: &Stage, ticks: &Ticks) -> Re
     Ok(())
 }
 
-/// A Service that somebody made unwritable is nothing that ticks need: the StatefulSet is made anew
-/// without it, and the status says what is wrong.
+/// Ticks do not need the Service: if it cannot be written, the StatefulSet is created again without
+/// it, and the status says what is wrong.
 pub(crate) async fn a_service_that_cannot_be_written(stage: &Stage) -> Result<()> {
     let (cluster, name) = (stage.cluster(), format!("kt-{ACCOUNT}"));
     let pod = stage.pod().await?;
@@ -99,7 +100,7 @@ pub(crate) async fn a_service_that_cannot_be_written(stage: &Stage) -> Result<()
     stage.wait_ready("tka", ACCOUNT).await
 }
 
-/// What lies in the ConfigMap is of `least` at least, and in force.
+/// The generation in the ConfigMap is at least `least`, and in force.
 async fn converges(stage: &Stage, least: u64) {
     let looked = async || -> Result<(u64, Value)> {
         let lies = stage.cluster().get(&["configmap", &config_map()]).await?;
@@ -169,7 +170,7 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
     );
     ticks.assert_gapless();
 
-    // The pod's container ends: its kubelet starts another from what it has.
+    // The pod's container ends: its kubelet starts another one with the mounted files.
     kill_container(&pod).await?;
     within(LONG, "another process streams", async || {
         let now = stage.sockets().await.map_err(|error| error.to_string())?;
@@ -182,7 +183,7 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
     .await;
     let later = stream_until(ticks, &clock, start + outage).await;
     stage.cluster().component("kube-apiserver", "start").await?;
-    // These would watch again only when their own back-off is over, in a minute or so.
+    // These would watch again only after their own back-off, in about a minute.
     for component in ["kubelet", "kube-controller-manager"] {
         stage.cluster().component(component, "stop").await?;
         stage.cluster().component(component, "start").await?;
@@ -241,8 +242,8 @@ pub(crate) async fn another_account_of_the_name(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// What a user keeps of an account stays, though the operator could take it for a leftover; an
-/// account of its name does not run on it.
+/// Objects that a user keeps of a deleted account stay, although they look like leftovers; a new
+/// account of the name does not use them.
 pub(crate) async fn kept_by_its_user(stage: &Stage) -> Result<()> {
     let cluster = stage.cluster();
     let owned = stage.owned(ACCOUNT).await?;

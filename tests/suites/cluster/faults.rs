@@ -1,4 +1,4 @@
-//! An operator that is killed at every write, and an API server that misbehaves in every way.
+//! An operator that is killed at every write, and an API server with every kind of fault.
 //!
 //! The operator runs as a process of this machine, behind a proxy, on the account that the one in the
 //! cluster has left streaming.
@@ -25,7 +25,7 @@ struct World<'a> {
     small: usize,
 }
 
-/// Tries everything; returns what to print.
+/// Runs all tests; returns what to print.
 pub(crate) async fn check(stage: &Stage, ticks: &Ticks) -> Result<String> {
     let Some(kubeconfig) = stage.cluster().own_kubeconfig() else {
         return Ok("faults of the API server: not tried, it is out of reach".to_owned());
@@ -65,7 +65,7 @@ pub(crate) async fn check(stage: &Stage, ticks: &Ticks) -> Result<String> {
 }
 
 impl World<'_> {
-    /// Adds an instrument to the small set, or takes the added one away.
+    /// Adds an instrument to the small set, or removes the added one.
     async fn change(&mut self) -> Result<()> {
         self.small = if self.small == SMALL {
             SMALL + 1
@@ -76,7 +76,7 @@ impl World<'_> {
         self.stage.apply_set("small", &equities).await
     }
 
-    /// What is asked for is on the wire, and the statuses say so.
+    /// Everything selected is on the wire, and the statuses say so.
     async fn converges(&self) -> Result<()> {
         let all = crate::BIG + self.small;
         within(LONG, "the change is streaming", async || {
@@ -132,7 +132,7 @@ impl World<'_> {
         for (kind, fault, count) in faults {
             self.proxy.fail(kind, fault, count);
             if kind != Kind::Write {
-                // Watches and lists are asked for when it starts.
+                // Watches and lists are requested when it starts.
                 self.operator.kill().await?;
                 self.operator.start()?;
             }
@@ -148,7 +148,8 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A namesake made while the operator sees nothing is not given the old one's status.
+    /// A new object of the same name, created while the operator sees nothing, does not get the old
+    /// one's status.
     async fn namesake(&mut self) -> Result<()> {
         let cluster = self.stage.cluster();
         self.stage.apply_idle("blind", "fake-token-b").await?;
@@ -156,7 +157,7 @@ impl World<'_> {
         self.proxy.mute_watches();
         cluster.kubectl(&["delete", "tka", "blind"]).await?;
         self.stage.apply_idle("blind", "fake-token-b").await?;
-        // Its Secret is looked at by name: what follows from that is written to nobody.
+        // Its Secret is read by name: the result is written to no object.
         let refused = self.proxy.seen(Kind::Write);
         cluster.kubectl(&["delete", "secret", "blind"]).await?;
         within(LONG, "a write for the old one", async || {
@@ -180,7 +181,7 @@ impl World<'_> {
         cluster.kubectl(&["delete", "tka", "blind"]).await.map(drop)
     }
 
-    /// Watches that say nothing more: statuses go on, from reports; a restart sees everything.
+    /// Silent watches: statuses are still updated from reports; after a restart everything is seen.
     async fn silent_watches(&mut self) -> Result<()> {
         self.proxy.mute_watches();
         self.change().await?;

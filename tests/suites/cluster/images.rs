@@ -1,4 +1,4 @@
-//! The documented commands that make images and push them, with a folder in the registry's place.
+//! The documented commands that build images and push them, with a folder instead of a registry.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use tests::documents;
 
 use crate::stage::Stage;
 
-/// Where the commands stand: what is made, and what is pushed.
+/// The document with the commands.
 const INSTALL: &str = "docs/install.md";
 const BUILD: &str = "make images TAG=";
 const PUSH: &str = "tests/cluster/buildah push localhost/";

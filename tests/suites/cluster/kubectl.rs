@@ -63,7 +63,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
         );
     }
     documented(stage).await?;
-    // What was true of the spec before says nothing of the spec now.
+    // Conditions of the previous spec do not count for the present one.
     for count in [SMALL + 1, SMALL] {
         stage.apply_set("small", &stage.equities(count)?).await?;
         stage.wait_ready("iset", "small").await?;
@@ -77,8 +77,8 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// The commands of the documents, each as it stands there but for names, and for what would change more than this test's
-/// own objects.
+/// The commands of the documents, unchanged except for names and for parts that would affect more
+/// than this test's objects.
 async fn documented(stage: &Stage) -> Result<()> {
     const NEW_SECRET: &str = "kubectl --namespace ticker create secret generic ";
     let cluster = stage.cluster();

@@ -1,4 +1,5 @@
-//! On a real cluster: from `helm install` and `kubectl apply` to ticks in Redis, and back to nothing.
+//! On a real cluster: from `helm install` and `kubectl apply` to ticks in Redis, and to the removal
+//! of everything.
 //!
 //! The steps build on each other, so they are one test.
 
@@ -37,7 +38,7 @@ const LONG: Duration = Duration::from_secs(60);
 async fn a_cluster_streams_what_is_applied() {
     let cluster = Cluster::start().await.unwrap();
     let mut stage = Stage::new(cluster);
-    // Waiting panics when it is in vain; the cluster is to be left clean all the same.
+    // Waiting panics without success; the cluster has to be cleaned up all the same.
     let outcome = AssertUnwindSafe(play(&mut stage)).catch_unwind().await;
     if !matches!(outcome, Ok(Ok(_))) {
         println!("{}", stage.evidence().await);
@@ -95,7 +96,7 @@ async fn from_nothing_to_ticks(stage: &Stage, ticks: &Ticks) -> Result<()> {
     stage.wait_ready("iset", "big").await
 }
 
-/// Nobody notices that an instrument comes, nor that it goes.
+/// Adding or removing an instrument does not disturb the others.
 async fn one_more_and_one_fewer(stage: &Stage, ticks: &Ticks) -> Result<String> {
     let clock = Clock::system();
     let options = stage.options(BIG + 1)?;
@@ -132,7 +133,7 @@ async fn one_more_and_one_fewer(stage: &Stage, ticks: &Ticks) -> Result<String> 
     ))
 }
 
-/// A token ends, another takes over, and the pod stays.
+/// A token expires, another one replaces it, and the pod stays.
 async fn another_token(stage: &Stage) -> Result<String> {
     let clock = Clock::system();
     let pod = stage.pod().await?;

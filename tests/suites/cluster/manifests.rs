@@ -1,4 +1,4 @@
-//! The API server judges the manifests as the checks of `crds` do.
+//! The API server accepts and rejects manifests exactly as the checks of `crds` do.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use anyhow::{Result, bail, ensure};
 use futures::{StreamExt, stream};
 use tests::Cluster;
 
-/// kubectl processes at a time.
+/// Concurrent kubectl processes.
 const AT_A_TIME: usize = 4;
 
-/// Sends every manifest to the API server without keeping it.
+/// Sends every manifest to the API server as a dry run.
 pub(crate) async fn check(cluster: &Cluster) -> Result<()> {
     let judged = stream::iter(files(&cluster.path("tests/manifests/good"))?)
         .map(async |path| good(cluster, &path).await)

@@ -1,4 +1,4 @@
-//! Every reason a user can be told, in a second namespace that the operator looks after when asked.
+//! Every reason that a user can see, in a second namespace that the operator then manages.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn merge(spec: &mut Value, more: &Value) {
     }
 }
 
-/// Accounts and sets, each with what is to be said of it.
+/// Accounts and sets, each with its expected state.
 struct World<'a> {
     namespace: &'a str,
     origin: &'a str,
@@ -88,15 +88,15 @@ impl World<'_> {
     }
 }
 
-/// Credentials of an account of its own.
+/// Credentials of an account.
 fn own(name: &str) -> Value {
     json!({"api_key": format!("fake-key-{name}"), "access_token": "fake-token-1x"})
 }
 
-/// Nobody listens there.
+/// A port without a listener.
 const NOWHERE: &str = "127.0.0.1:1";
 
-/// Has the operator look after every namespace, makes one, and everything that can be wrong in it.
+/// Makes the operator manage every namespace, creates one, and in it everything that can be wrong.
 pub(crate) async fn check(stage: &Stage) -> Result<()> {
     stage.upgrade_operator("allNamespaces=true").await?;
     let namespace = stage.cluster().second_namespace();
@@ -145,7 +145,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
         .map(drop)
 }
 
-/// Heartbeats without ticks: the sockets are live, and the sets say that nothing comes.
+/// Heartbeats without ticks: the sockets are live, and the sets say that no tick arrives.
 async fn mute(stage: &Stage, namespace: &str) -> Result<()> {
     let fault = |mute: bool| json!({"api_key": "fake-key-good", "mute": mute});
     stage.simulator().control("faults", fault(true)).await?;

@@ -1,4 +1,4 @@
-//! What the operator may do in the cluster, held against what it did: the API server's own record.
+//! Compares the operator's rights in the cluster with what it did, by the API server's audit log.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tests::Cluster;
 
-/// One thing that may be done to one kind of object.
+/// One permitted action on one kind of object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Right {
     group: String,
@@ -22,7 +22,7 @@ impl fmt::Display for Right {
     }
 }
 
-/// Fails when anything was refused, and names the rights of `role` that were never used.
+/// Fails if any request was refused, and returns the rights of `role` that were never used.
 pub(crate) async fn check(cluster: &Cluster, role: &str) -> Result<String> {
     let Some(log) = cluster.audit_log() else {
         return Ok("rights: not checked, this cluster's record is out of reach".to_owned());
@@ -53,7 +53,8 @@ pub(crate) async fn check(cluster: &Cluster, role: &str) -> Result<String> {
     ))
 }
 
-/// What a request needed. A patch that made its object needed the right to create it too.
+/// The rights that a request needed. A patch that created its object needed the right to create it
+/// too.
 fn used(entry: &Value) -> Vec<Right> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let object = &entry["objectRef"];

@@ -1,4 +1,4 @@
-//! A thousand sets of which nothing changes, among ten thousand objects of others.
+//! A thousand unchanged sets, among ten thousand objects of other owners.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const SETS: usize = 1_000;
 /// ConfigMaps of others, and as many Secrets.
 const UNRELATED: usize = 5_000;
 
-/// For how long nothing changes; `CALM_SECONDS` says otherwise.
+/// For how long nothing changes, unless `CALM_SECONDS` sets it.
 const CALM: Duration = Duration::from_secs(60);
 
 /// Refreshes a second in all, and those that may come at once.
@@ -25,14 +25,14 @@ const BURST: f64 = 10.0;
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
-/// The most memory that the operator may have among the objects of others, and with the sets besides.
+/// The maximum memory of the operator among the objects of others, and with the sets in addition.
 const MEMORY: f64 = 64.0 * MEBIBYTE;
 const MEMORY_WITH_SETS: f64 = 96.0 * MEBIBYTE;
 
-/// The most of a processor that a calm thousand may take, in a build for tests on a shared machine.
+/// The maximum processor share for a thousand unchanged sets, in a test build on a shared machine.
 const CORES: f64 = 0.05;
 
-/// All sets have to be placed, streamed and told of: a hundred a second after the first 500.
+/// All sets have to be placed, streamed and written: a hundred a second after the first 500.
 const SETTLED: Duration = Duration::from_secs(120);
 
 pub(crate) async fn check(stage: &Stage) -> Result<String> {
@@ -75,7 +75,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
     let before = stage.operator_metrics().await?;
     let start = clock.now();
     let calm = std::env::var_os("CALM_SECONDS").and_then(|text| text.to_str()?.parse().ok());
-    // What does not happen cannot be waited for: this is the time that is measured.
+    // An absence cannot be waited for: this is the measured time.
     tokio::time::sleep(calm.map_or(CALM, Duration::from_secs)).await;
     let after = stage.operator_metrics().await?;
     let seconds = clock.now().saturating_duration_since(start).as_secs_f64();

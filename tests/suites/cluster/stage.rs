@@ -1,5 +1,5 @@
-//! What the steps of the test do to the cluster. What they see of it is in `looks`, what has to hold
-//! in `checks`.
+//! What the steps of the test do to the cluster. Observations are in `looks`, assertions in
+//! `checks`.
 
 mod checks;
 mod looks;
@@ -16,7 +16,7 @@ pub(crate) use looks::Metrics;
 /// The account under test.
 pub(crate) const ACCOUNT: &str = "acct-a";
 
-/// Where the commands stand that install and remove everything.
+/// The document with the commands that install and remove everything.
 const INSTALL: &str = "docs/install.md";
 
 /// The Helm release of the operator.
@@ -38,7 +38,7 @@ pub(crate) struct Stage {
 struct Installed {
     redis: SocketAddr,
     simulator: Simulator,
-    /// Where pods find the simulator.
+    /// The address of the simulator for pods.
     origin: String,
     dump: Dump,
 }
@@ -149,7 +149,7 @@ impl Stage {
         self.cluster.apply(&secret.to_string()).await.map(drop)
     }
 
-    /// An account with a key of its own that nobody gives instruments to.
+    /// An account with its own key and without instruments.
     pub(crate) async fn apply_idle(&self, name: &str, access_token: &str) -> Result<()> {
         let secret = secret(name, &format!("fake-key-{name}"), access_token);
         self.cluster.apply(&secret.to_string()).await?;
@@ -172,7 +172,7 @@ impl Stage {
         self.cluster.image("kite-ingestor")
     }
 
-    /// Where pods find Redis.
+    /// The address of Redis for pods.
     pub(crate) async fn pods_redis_url(&self) -> Result<String> {
         Ok(format!(
             "redis://{}:6379",
@@ -180,7 +180,7 @@ impl Stage {
         ))
     }
 
-    /// Ends the operator in the cluster, or has it run again.
+    /// Stops the operator in the cluster, or starts it again.
     pub(crate) async fn scale_operator(&self, replicas: u8) -> Result<()> {
         let deployment = format!("deployment/{OPERATOR}-operator");
         let replicas = format!("--replicas={replicas}");
@@ -233,12 +233,12 @@ impl Stage {
             .map(drop)
     }
 
-    /// Where pods find the simulator.
+    /// The address of the simulator for pods.
     pub(crate) fn origin(&self) -> &str {
         &self.installed().origin
     }
 
-    /// Ends a token the way a day ends it: sockets are cut, dials are refused.
+    /// Expires a token as at the end of a day: sockets are closed, dials are refused.
     pub(crate) async fn revoke(&self, access_token: &str) -> Result<()> {
         self.simulator()
             .control("tokens/revoke", json!({"access_token": access_token}))

@@ -1,4 +1,4 @@
-//! What an account's spec changes while it runs: its Redis login, pauses, and whose key it has.
+//! Changes of a running account: its Redis login, pauses, and its API key.
 
 use anyhow::Result;
 use tests::{Local, RedisServer, Simulator, Ticks, eventually};
@@ -53,14 +53,15 @@ async fn a_redis_that_wants_a_login_gets_it_from_its_secret() -> Result<()> {
     local.write_account("demo", &simulator, "  redis: {secretRef: {name: login}}\n")?;
     local.write_set("shares", "full", &["NSE:INFY"], "")?;
     local.start()?;
-    // Without the Secret nobody is logged in, and that user may not publish.
+    // Without the Secret the default user is used, which may not publish.
     local.shows("demo", "False", "SecretMissing").await;
     says(
         &local,
         "Secret login of spec.redis.secretRef does not exist",
     )
     .await;
-    // A link that is refused everything is opened anew by itself, with the files as they are then.
+    // A link on which everything is rejected is opened again by itself, with the files as they are
+    // then.
     write_login(&local, "wrong")?;
     says(&local, "redis refuses user streamer").await;
     write_login(&local, PASSWORD)?;

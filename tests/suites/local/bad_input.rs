@@ -1,4 +1,4 @@
-//! What a user sees when something is wrong, and that everything else keeps streaming.
+//! What a user sees after an error, while everything else keeps streaming.
 
 use anyhow::Result;
 use serde_json::json;
@@ -31,7 +31,7 @@ impl World {
         })
     }
 
-    /// The good set ticks on, on the socket it had, without a gap.
+    /// The good set ticks on, on the same socket, without a gap.
     async fn still_streams(&self) {
         let seen = self.ticks.of(INFY).len();
         eventually("further ticks of the good set", async || {
@@ -140,7 +140,7 @@ async fn a_missing_secret_and_a_missing_key() -> Result<()> {
     Ok(())
 }
 
-/// Its socket is up and stays up, until the first time that it breaks.
+/// Its socket stays up until it is lost for the first time.
 #[tokio::test]
 async fn a_secret_that_goes_while_ticks_flow() -> Result<()> {
     let world = World::streaming().await?;
@@ -254,7 +254,7 @@ async fn redis_is_not_there_at_the_start() -> Result<()> {
     Ok(())
 }
 
-/// A wrong key in the Secret for Redis, and an account that is not there.
+/// A wrong key in the Secret for Redis, and an account that does not exist.
 #[tokio::test]
 async fn names_that_lead_nowhere_are_said() -> Result<()> {
     let world = World::streaming().await?;
@@ -331,7 +331,7 @@ async fn a_malformed_object_beside_good_ones() -> Result<()> {
     world.local.write("broken.yaml", "apiVersion: [\n")?;
     world.says("broken.yaml").await;
     world.still_streams().await;
-    // A set that was good and becomes unreadable keeps its instruments.
+    // A set that becomes unreadable keeps its instruments.
     world
         .local
         .write_set("good", "full", &["no exchange"], "")?;

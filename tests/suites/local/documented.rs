@@ -1,4 +1,5 @@
-//! Runs what the documents show: commands of the programs, manifests, a tick, the rights of a Redis user.
+//! Runs what the documents show: commands of the programs, manifests, a tick, the rights of a Redis
+//! user.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +12,7 @@ use tokio::process::Command;
 
 const INSTALL: &str = "docs/install.md";
 
-/// A documented command of one of the programs, with other words in place of those that stand for something.
+/// A documented command of one of the programs, with real values for placeholders.
 fn program(line: &str, stand_ins: &[(&str, &str)]) -> Result<Command> {
     let mut words = line.split(' ');
     let name = words
@@ -182,7 +183,7 @@ fn keys(tick: &Value) -> BTreeSet<String> {
     members.map(|(key, _)| key.clone()).collect()
 }
 
-/// A user with exactly the rights of the document streams and keeps everything.
+/// A user with exactly the documented rights can stream and store everything.
 #[tokio::test]
 async fn the_documented_rights_are_enough() -> Result<()> {
     let (redis, kite) = (RedisServer::start().await?, Simulator::start().await?);

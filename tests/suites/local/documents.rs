@@ -1,20 +1,20 @@
-//! Every code block of the documents is run or checked by a test, and every link leads somewhere.
+//! Every code block of the documents is run or checked by a test, and every link has a target.
 //!
-//! Blocks of YAML, Python and JSON are found by their language, wherever they stand. A command has to be in the table below,
-//! with the test that runs it; a block of text with what it shows.
+//! Blocks of YAML, Python and JSON are found by their language. A command has to be in the table
+//! below, with the test that runs it; a block of text, with what it shows.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use tests::documents::{self, Block};
 
-/// How it is known that a command works.
+/// How a command is tested.
 enum Proof {
     /// The test in this file takes the command from the document, by this beginning, and runs it.
     Runs(&'static str),
     /// The test in this file runs the same command, in these words.
     Same(&'static str, &'static str),
-    /// A target that the Makefile has; no test runs it, because of this.
+    /// A target of the Makefile; no test runs it, for this reason.
     Target(#[expect(dead_code, reason = "for readers of the table")] &'static str),
 }
 use Proof::{Runs, Same, Target};
@@ -24,7 +24,7 @@ const IMAGES: &str = "tests/suites/cluster/images.rs";
 const KUBECTL: &str = "tests/suites/cluster/kubectl.rs";
 const STAGE: &str = "tests/suites/cluster/stage.rs";
 
-/// Commands by how they begin. A test that takes a command from a document does so by this beginning.
+/// Commands by their beginning, by which tests take them from a document.
 const COMMANDS: &[(&str, Proof)] = &[
     (
         "make demo",
@@ -190,7 +190,7 @@ fn at(block: &Block, what: &str) -> String {
     format!("{}:{}: {what}", block.document, block.line)
 }
 
-/// One command is one command, wherever it is shown.
+/// The same command is written in the same way in every place.
 #[test]
 fn commands_that_are_shown_twice_are_the_same() -> Result<()> {
     let readme = documents::commands("README.md", "helm ")?;
@@ -206,7 +206,7 @@ fn every_link_leads_somewhere() -> Result<()> {
     let mut wrong = Vec::new();
     for document in documents::documents()? {
         let text = documents::read(&document)?;
-        // What stands in code is no link.
+        // Text in code is not a link.
         let text: String = text.split('`').step_by(2).collect();
         for link in text
             .split("](")
@@ -241,7 +241,7 @@ fn every_link_leads_somewhere() -> Result<()> {
     Ok(())
 }
 
-/// What a heading is called in a link.
+/// The anchor of a heading.
 fn anchor(heading: &str) -> String {
     let title = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = title

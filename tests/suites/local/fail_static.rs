@@ -1,4 +1,4 @@
-//! What is not known changes nothing: neither what streams nor, for the better, what is said of it.
+//! What is not known changes nothing: neither what streams, nor does it improve a status.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tests::{Local, RedisServer, Simulator, Ticks, eventually};
 
 const INFY: u64 = 408_065;
 
-/// Accounts `a` and `b`, each with a set of its own.
+/// Accounts `a` and `b`, each with its own set.
 struct World {
     _redis: RedisServer,
     simulator: Simulator,
@@ -39,7 +39,7 @@ impl World {
         })
     }
 
-    /// What is assigned to both.
+    /// The assignments of both.
     fn assigned(&self) -> Result<[String; 2]> {
         Ok([
             self.local.sealed("a")?.sha256,
@@ -56,7 +56,7 @@ impl World {
         Ok(by_key.collect())
     }
 
-    /// The process of account `a` runs what lies there and streams so many instruments.
+    /// The process of account `a` runs the stored assignment and streams this many instruments.
     async fn converges(&self, instruments: u32) {
         eventually("what lies there is in force", async || {
             let lies = self.local.sealed("a").map_err(|error| error.to_string())?;
@@ -91,7 +91,7 @@ async fn without_the_instruments_list_a_restart_changes_nothing() -> Result<()> 
     world.local.stop().await?;
     world.ticks.clear();
     world.local.start()?;
-    // They stream from what lies there; what is new has to wait.
+    // They stream from the stored assignment; new instruments have to wait.
     world.local.shows("set-a", "True", "Streaming").await;
     world.ticks.tick_of(INFY).await;
     let holder = "  accountRef: {name: a}\n";
@@ -110,7 +110,7 @@ async fn without_the_instruments_list_a_restart_changes_nothing() -> Result<()> 
     Ok(())
 }
 
-/// The operator cannot tell whether they are gone or it is cut off.
+/// The operator cannot know whether they have ended or it is cut off.
 #[tokio::test]
 async fn processes_that_do_not_answer_lose_nothing_and_are_not_called_ready() -> Result<()> {
     let mut world = World::streaming().await?;
@@ -166,7 +166,7 @@ async fn an_assignment_that_is_lost_or_comes_from_a_backup_is_made_anew() -> Res
     std::fs::remove_dir_all(&folder)?;
     world.converges(2).await;
 
-    // Damaged where it lies; the hash beside it is the right one.
+    // The stored file is damaged; the hash beside it is right.
     std::fs::write(folder.join(ASSIGNMENT_FILE), b"no gzip")?;
     eventually("the damaged file is made anew", async || {
         let opened = world.local.sealed("a").map(|sealed| sealed.open());
@@ -229,7 +229,7 @@ async fn a_set_that_goes_while_its_account_is_down_is_gone_when_it_is_back() -> 
     Ok(())
 }
 
-/// `--once` judges by what this run finds out, not by what an earlier one left running.
+/// `--once` decides by what this run observes, not by what an earlier run left running.
 #[tokio::test]
 async fn once_does_not_take_an_earlier_run_for_a_proof() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);

@@ -9,7 +9,7 @@ const ACCOUNTS: usize = 20;
 /// Instruments that fill three connections of a hundred.
 const EACH: usize = 300;
 
-/// Nobody is refused for having come with the others, and all stream.
+/// No account is refused because of the others, and all stream.
 #[tokio::test]
 async fn twenty_accounts_of_three_connections_start_together() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);

@@ -1,4 +1,4 @@
-//! The documents' reader in Python, on what `local` publishes.
+//! Runs the documented Python reader on what `local` publishes.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! What was recorded plays again, tick for tick.
+//! A recording is replayed tick for tick.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ fn count(content: &BTreeMap<u64, Vec<Value>>) -> usize {
     content.values().map(Vec::len).sum()
 }
 
-/// Waits until nothing more comes.
+/// Waits until no more ticks arrive.
 async fn all(ticks: &Ticks) -> BTreeMap<u64, Vec<Value>> {
     let mut last = 0;
     eventually("no further tick", async || {

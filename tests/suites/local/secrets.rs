@@ -1,4 +1,4 @@
-//! Key, token and password of a run are in nothing that it prints, keeps, serves or shows.
+//! Key, token and password of a run appear in nothing that it prints, stores, serves or shows.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn disguises(secret: &str) -> [String; 5] {
     [secret.to_owned(), hex, base64(0), base64(1), base64(2)]
 }
 
-/// Everything there is to read, by where it was found.
+/// All readable texts, by their place.
 #[derive(Default)]
 struct Found(Vec<(String, String)>);
 
@@ -40,7 +40,7 @@ impl Found {
         self.0.push((place.into(), text.into()));
     }
 
-    /// Files below `folder`, but for those that hold secrets on purpose.
+    /// Files below `folder`, except those that hold secrets on purpose.
     fn add_files(&mut self, folder: &Path) -> Result<()> {
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
@@ -111,7 +111,7 @@ async fn no_secret_is_in_anything_that_a_run_shows() -> Result<()> {
     write_secrets(&local, TOKEN, WRONG_PASSWORD)?;
     local.start_with(&["--log-level", "trace"])?;
 
-    // A login that fails, a stream, a token that ends, a document that breaks, and the next day.
+    // A failing login, a stream, an expired token, an invalid document, and the next day.
     local.shows("demo", "False", "RedisUnavailable").await;
     write_secrets(&local, TOKEN, PASSWORD)?;
     local.shows("shares", "True", "Streaming").await;

@@ -1,4 +1,4 @@
-//! Ticks flow, changes disturb nobody, and the program ends cleanly.
+//! Ticks flow, changes disturb no other instrument, and the program ends cleanly.
 
 use anyhow::Result;
 use serde_json::json;
@@ -52,7 +52,7 @@ async fn a_change_is_a_difference_on_the_live_socket() -> Result<()> {
 }
 
 /// The first packets of thousands of instruments come in one burst, larger than what Redis may have
-/// unanswered. What does not come through is counted, to the last tick.
+/// unanswered. Every lost tick is counted.
 #[tokio::test]
 async fn what_a_burst_leaves_out_is_counted_exactly() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
@@ -157,7 +157,7 @@ async fn an_ingest_process_that_dies_is_started_again() -> Result<()> {
     Ok(())
 }
 
-/// A terminal that stands still, or a pager that nobody scrolls.
+/// A stopped terminal, or a pager that is not scrolled.
 #[tokio::test]
 async fn an_output_that_nobody_reads_holds_up_nothing() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
@@ -180,11 +180,11 @@ async fn an_output_that_nobody_reads_holds_up_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Both ends of a pipe that takes nothing more.
+/// Both ends of a full pipe.
 fn full_pipe() -> Result<(std::io::PipeReader, std::io::PipeWriter)> {
     use std::io::Write;
     let (reader, mut writer) = std::io::pipe()?;
-    // As much as Linux gives a pipe.
+    // The capacity of a pipe on Linux.
     writer.write_all(&[b'x'; 64 * 1024])?;
     Ok((reader, writer))
 }

@@ -1,5 +1,5 @@
-//! Operators and ingest processes that are upgraded apart: they understand each other, and the
-//! newest assignment version that both know is written.
+//! Operators and ingest processes of different builds work together: the newest assignment version
+//! that both know is written.
 
 use std::path::PathBuf;
 
@@ -83,8 +83,8 @@ impl World {
         .await;
     }
 
-    /// The assignment that lies there has this version, is in force, and can still be changed on the
-    /// live socket.
+    /// The stored assignment has this version, is in force, and can still be changed on the live
+    /// socket.
     async fn speaks(&self, expected: u32) -> Result<()> {
         eventually(&format!("version {expected} in force"), async || {
             let (version, sha256) = self.lies_there().map_err(|error| error.to_string())?;
@@ -155,7 +155,7 @@ async fn an_ingest_process_that_is_replaced_is_given_what_it_reads() -> Result<(
     world.speaks(1).await?;
     world.replace_ingestor(new("kite-ingestor")).await?;
     world.speaks(2).await?;
-    // And back: what lies there is nothing that the old build could read.
+    // And back: the old build cannot read the stored assignment.
     world.replace_ingestor(old("kite-ingestor")).await?;
     world.speaks(1).await
 }

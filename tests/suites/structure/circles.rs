@@ -1,8 +1,8 @@
 //! No files of a package import each other in a circle.
 //!
 //! A module and a child of its own are one thing in two files: the parent declares, re-exports and
-//! calls its children, and a child may use what its parent defines. That alone is no circle; one that
-//! leads through any other file is.
+//! calls its children, and a child may use what its parent defines. That alone is not a circle; one
+//! that leads through another file is.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,12 +2,12 @@
 
 use crate::source::Token;
 
-/// One name that a `use` brings in.
+/// One name that a `use` imports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Import {
     /// As written, from its first name on.
     pub(crate) path: Vec<String>,
-    /// What it is called here; `*` for everything.
+    /// Its local name; `*` for everything.
     pub(crate) name: String,
     /// Whether others can import it from here.
     pub(crate) public: bool,

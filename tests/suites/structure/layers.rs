@@ -1,4 +1,4 @@
-//! Which package may depend on which: the table, and that cargo agrees with it.
+//! Which package may depend on which: the table, and a check that cargo agrees with it.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::source::root;
 
-/// A package and what it may be linked with.
+/// A package and its allowed dependencies.
 struct Layer {
     package: &'static str,
     /// Packages of ours that it may name as dependencies, for its tests too.

@@ -1,4 +1,5 @@
-//! The code itself: who may depend on whom, import circles, names that two packages share, its size.
+//! Checks of the code itself: dependencies of packages, import circles, names that two packages
+//! share, its size.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod circles;

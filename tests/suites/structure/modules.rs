@@ -1,4 +1,4 @@
-//! The modules of one package, and where a path leads.
+//! The modules of one package, and the targets of paths.
 //!
 //! Owns resolving a name through what modules re-export, to the file that defines it.
 
@@ -111,7 +111,7 @@ impl Modules {
         }
     }
 
-    /// Where a module has a name from that it does not define.
+    /// The source of a name that a module does not define.
     fn behind(&self, place: &[String], name: &str, depth: usize) -> Option<Place> {
         let module = &self.0[place];
         let depth = depth.checked_sub(1)?;

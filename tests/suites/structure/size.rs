@@ -1,4 +1,4 @@
-//! The number of code lines of what streams: lines that hold code outside of tests.
+//! The number of code lines of the programs that stream: lines with code outside of tests.
 //!
 //! Comments and empty lines are free, so that nobody saves on them.
 

@@ -17,7 +17,8 @@ pub(crate) const PACKAGES: [&str; 8] = [
     "simulator",
 ];
 
-/// One token and the lines it stands in, first and last. Literals are empty: what they say is of no interest.
+/// One token and the lines it stands in, first and last. Literals are empty, because their content
+/// does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) text: String,
@@ -62,7 +63,7 @@ pub(crate) fn files(package: &str) -> Vec<File> {
     files
 }
 
-/// The folder that the child modules of a file lie in.
+/// The folder of a file's child modules.
 pub(crate) fn folder_of(path: &Path) -> PathBuf {
     match path.file_name().and_then(|name| name.to_str()) {
         Some("lib.rs" | "main.rs" | "mod.rs") => path.parent().unwrap_or(Path::new("")).to_owned(),

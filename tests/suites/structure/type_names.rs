@@ -1,4 +1,4 @@
-//! One word, one meaning: no public type is called as one of another package.
+//! One word, one meaning: no public type has the name of a type in another package.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What holds at the end of a step, and the evidence where it does not.
+//! Assertions at the end of a step, and the evidence if one fails.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::{ACCOUNT, OPERATOR, Stage, account};
 
 impl Stage {
-    /// A ConfigMap that somebody else made keeps its content, and the account says why it does not run.
+    /// A ConfigMap of another owner keeps its content, and the account says why it does not run.
     pub(crate) async fn check_name_taken(&self) -> Result<()> {
         let config_map = "kt-taken-assignment";
         self.cluster
@@ -30,7 +30,7 @@ impl Stage {
             .map(drop)
     }
 
-    /// The operator's rights fit what it does, and it ran without a fault.
+    /// The operator's rights match what it does, and it ran without errors.
     pub(crate) async fn check_operator_log(&self) -> Result<()> {
         let log = self.operator_log().await?;
         let refused: Vec<&str> = log
@@ -52,7 +52,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What a Secret holds is in nothing else that can be read.
+    /// The values of Secrets appear nowhere else.
     pub(crate) async fn check_secrets(&self) -> Result<()> {
         let mut texts = vec![self.operator_log().await?, self.operator_metrics().await?.0];
         let ingestor = format!("statefulset/kt-{ACCOUNT}");
@@ -71,7 +71,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Nothing was refused to the operator; what it may do and did not is named.
+    /// No request of the operator was refused; unused rights are printed.
     pub(crate) async fn check_rights(&self) -> Result<String> {
         crate::rights::check(&self.cluster, &format!("{OPERATOR}-operator")).await
     }
@@ -86,7 +86,7 @@ impl Stage {
             .await
     }
 
-    /// What is worth reading when a step failed.
+    /// Diagnostics after a failed step.
     pub(crate) async fn evidence(&self) -> String {
         let ingestor = format!("statefulset/kt-{ACCOUNT}");
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What is seen of the cluster, and waiting until it is as it should be.
+//! Observations of the cluster, and waiting for an expected state.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ impl Metrics {
 }
 
 impl Stage {
-    /// What the operator in the cluster counts.
+    /// The metrics of the operator in the cluster.
     pub(crate) async fn operator_metrics(&self) -> Result<Metrics> {
         let selector = "app.kubernetes.io/component=operator";
         let pods = self.cluster.get(&["pod", "-l", selector]).await?;
@@ -108,7 +108,7 @@ impl Stage {
         }
     }
 
-    /// What carries the account's label.
+    /// The objects with the account's label.
     pub(crate) async fn owned(&self, account: &str) -> Result<Vec<String>> {
         let label = format!("kiteticker.dev/account={account}");
         let names = self

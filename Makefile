@@ -13,16 +13,16 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help build demo test quick check unit next suites charts cluster-test bench images crds soak clean
 
-help: ## this list
+help: ## prints this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
-build: ## the three programs, optimised, into target/release
+build: ## builds the three programs, optimised, into target/release
 	$(CARGO) build --release --bins
 
-demo: ## ticks from the simulator in a Redis of yours or its own, until Ctrl-C
+demo: ## streams ticks from the simulator to a Redis, until Ctrl-C
 	@examples/demo
 
-test: ## everything: check, all tests, a real cluster; says how long each stage took
+test: ## everything: check, all tests, a real cluster; prints the time of each stage
 	@MAKE="$(MAKE)" tests/stages check unit suites charts cluster-test
 
 quick: ## format, lints and unit tests, for while you work
@@ -43,7 +43,7 @@ unit: ## tests of each package; as root, for networks that fail
 	tests/install suites
 	$(CARGO) test --workspace --exclude tests
 
-next: ## operator and ingestor that know a further assignment version, for tests, in target/next
+next: ## builds operator and ingestor with a further assignment version, for tests, into target/next
 	$(CARGO) build --workspace --bins --features contract/next
 	install -D --target-directory=$(TARGET)/next $(TARGET)/debug/kite-operator $(TARGET)/debug/kite-ingestor
 
@@ -61,16 +61,16 @@ suites: ## tests with real Redis, simulator, programs and official clients
 charts: ## helm lint and kubeconform
 	tests/charts
 
-cluster-test: ## end to end on a one-node Kubernetes that it starts, or on KUBECONFIG's
+cluster-test: ## end to end on a one-node Kubernetes that it starts, or on that of KUBECONFIG
 	tests/install cluster
 	$(CARGO) test --package tests --features cluster --test cluster -- --nocapture
 
-bench: ## the figures of docs/performance.md, measured here and now
+bench: ## measures the figures of docs/performance.md on this machine
 	tests/install suites
 	$(CARGO) build --release --bins
 	$(CARGO) run --release --package tests --bin bench
 
-images: ## container images as they are shipped, localhost/kite-*:$(TAG)
+images: ## builds the container images, localhost/kite-*:$(TAG)
 	tests/install cluster
 	PROFILE=release TAG=$(TAG) images/build
 
@@ -85,7 +85,7 @@ soak: ## long runs
 	SILENCE_SECONDS=75 $(CARGO) test --release --package ingestor --test network -- --nocapture --include-ignored
 	OUTAGE_SECONDS=300 CALM_SECONDS=330 $(MAKE) cluster-test
 
-clean: ## removes what building and testing left here, the cluster included
+clean: ## removes what builds and tests left here, the cluster included
 	tests/cluster/down --purge || true
 	rm -rf .state
 	$(CARGO) clean

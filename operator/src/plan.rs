@@ -4,8 +4,9 @@
 //! a clock or fail: every input gives a plan, and what is not known changes nothing.
 //!
 //! [`planner`] has the steps in their order, and the folders read in it: [`input`] checks what was
-//! observed, [`selection`] finds what each set asks for, [`placement`] the accounts, [`assignment`]
-//! builds what each should stream, [`readiness`] and [`report`] make conditions and statuses.
+//! observed, [`selection`] resolves the request of each set, [`placement`] chooses the accounts,
+//! [`assignment`] builds what each should stream, [`readiness`] and [`report`] make conditions and
+//! statuses.
 
 mod assignment;
 mod ids;

@@ -108,7 +108,7 @@ impl Access {
     /// The access data that `files` reads; without files, only `roots` are used.
     ///
     /// # Errors
-    /// When there is no TLS at all.
+    /// When TLS cannot be set up.
     pub fn new(files: Option<ReadFiles>, roots: Roots) -> Result<Self, TlsError> {
         let usual = roots.client_config(None)?;
         Ok(Self {

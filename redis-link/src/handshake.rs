@@ -132,7 +132,7 @@ impl Talk {
     }
 
     async fn introduce(&mut self, database: u32, name: &str) -> Result<(), HandshakeError> {
-        // Names are for people who read CLIENT LIST; it is no error if a server forbids them.
+        // Names are for people who read CLIENT LIST; a server may forbid them.
         self.ask(&[b"CLIENT", b"SETNAME", name.as_bytes()]).await?;
         if database != 0 {
             let database = database.to_string();

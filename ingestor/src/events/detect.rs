@@ -165,7 +165,7 @@ mod tests {
         detector.on_ticks(0, 10 * MICROS + 999_999, tokens);
         assert_eq!(kinds(&mut detector), ["Connected"]);
         detector.on_ended(0, "lost", true, 12 * MICROS);
-        // Dials that fail are no events.
+        // Dials that fail are not events.
         detector.on_ended(0, "refused", true, 13 * MICROS);
         detector.on_opened(0, 14 * MICROS);
         assert_eq!(kinds(&mut detector), ["Disconnected", "Connected"]);

@@ -1,8 +1,8 @@
-//! Text written into room that was made before.
+//! Writes text into a buffer of fixed size.
 //!
-//! Owns numbers as digits. A tick has some sixty of them: each is written where it belongs, without
-//! a look at whether the room has to grow. Must not allocate; what does not fit is a fault of whoever
-//! made the room, and panics.
+//! Owns how numbers become digits. A tick has about sixty numbers: each is written in place,
+//! without a check whether the buffer has to grow. Must not allocate; if the caller's buffer is too
+//! small, writing panics.
 
 /// The two digits of each number below a hundred.
 const PAIRS: [[u8; 2]; 100] = {
@@ -27,7 +27,7 @@ const POWERS: [u64; 20] = {
     powers
 };
 
-/// Writes text from the start of its room on.
+/// Writes text from the start of its buffer.
 #[derive(Debug)]
 pub(crate) struct ByteWriter<'a> {
     room: &'a mut [u8],
@@ -35,7 +35,7 @@ pub(crate) struct ByteWriter<'a> {
 }
 
 impl<'a> ByteWriter<'a> {
-    /// Begins at the start of `room`.
+    /// A writer at the start of `room`.
     #[inline]
     #[must_use]
     pub(crate) const fn new(room: &'a mut [u8]) -> Self {
@@ -49,7 +49,7 @@ impl<'a> ByteWriter<'a> {
         self.len
     }
 
-    /// Appends text as it is.
+    /// Appends text unchanged.
     #[inline(always)]
     pub(crate) fn raw(&mut self, text: &[u8]) {
         self.next(text.len()).copy_from_slice(text);
@@ -70,13 +70,13 @@ impl<'a> ByteWriter<'a> {
         self.integer(value.unsigned_abs());
     }
 
-    /// Appends the last `count` digits of a number, with zeros in front.
+    /// Appends the last `count` digits of a number, with leading zeros.
     #[inline]
     pub(crate) fn last_digits(&mut self, value: u64, count: usize) {
         write_digits(self.next(count), value);
     }
 
-    /// Takes zeros back from the end, as long as more than `least` bytes are written.
+    /// Removes trailing zeros, while more than `least` bytes are written.
     pub(crate) fn trim_zeros(&mut self, least: usize) {
         while self.len > least && self.room[self.len - 1] == b'0' {
             self.len -= 1;

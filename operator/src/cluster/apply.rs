@@ -149,7 +149,7 @@ impl Applier {
             .min()
     }
 
-    /// Drops what is remembered of objects that are gone.
+    /// Drops what is remembered of objects that no longer exist.
     fn prune(&mut self, seen: &ObservedCluster, plan: &Plan) {
         let accounts: BTreeSet<&Key> = plan.accounts.iter().map(|account| &account.key).collect();
         let sets: BTreeSet<&Key> = plan.sets.iter().map(|set| &set.key).collect();
@@ -267,7 +267,7 @@ impl Applier {
             OwnedKind::StatefulSet => self.delete_object::<StatefulSet>(orphan).await,
         };
         match result {
-            // It is gone, or was changed: the next pass decides.
+            // It was deleted or changed: the next pass decides.
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             Err(source) => Err(ApplyError {
                 kind: orphan.kind.as_str(),

@@ -85,7 +85,7 @@ impl Host {
         self.manifests = manifests;
     }
 
-    /// Takes over news of a process.
+    /// Takes over an update of a process.
     pub(crate) fn record_poll(&mut self, result: PollResult) {
         if let Some(running) = self.processes.get_mut(&result.account) {
             running.take(result);

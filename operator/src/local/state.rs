@@ -23,7 +23,7 @@ pub(crate) struct StateFolder {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateError {
     /// There is no place for it.
-    #[error("there is no home directory to keep state in: pass --state-dir")]
+    #[error("no home directory for the state folder: pass --state-dir")]
     NoHome,
     /// Another instance runs on the same manifests.
     #[error("another `kite-operator local` already runs on {}: stop it first", .manifests.display())]

@@ -224,7 +224,7 @@ pub enum InvalidAssignment {
     #[error("the times and lengths in keeps must be at least 1")]
     Persistence,
     /// A row that refers to a set, channel or entry of `keeps` that does not exist.
-    #[error("token {0} refers to a set, channel or keep that the assignment does not have")]
+    #[error("token {0} refers to a set, channel or entry of keeps that does not exist")]
     Reference(Token),
     /// An endpoint that cannot be dialled.
     #[error("the endpoint of the assignment cannot be dialled")]

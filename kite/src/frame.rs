@@ -36,7 +36,7 @@ pub enum FrameError {
         missing: u16,
     },
     /// Bytes follow the last announced packet.
-    #[error("{0} bytes behind the last packet of the frame")]
+    #[error("{0} bytes after the last packet of the frame")]
     Trailing(usize),
 }
 

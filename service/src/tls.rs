@@ -141,7 +141,7 @@ fn roots(native: Vec<CertificateDer<'_>>) -> RootCertStore {
     if added == 0 {
         tracing::info!(
             ignored,
-            "no usable native tls roots: using the built-in ones"
+            "no usable TLS roots on this machine: using the built-in ones"
         );
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }

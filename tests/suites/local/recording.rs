@@ -152,7 +152,7 @@ async fn what_cannot_be_played_is_named() -> Result<()> {
     let file = account.join("x.kiterec.gz");
     std::fs::write(&file, "not gzip")?;
     let parent = play(folder.path()).await?;
-    assert!(parent.contains("but demo in it does"), "{parent}");
+    assert!(parent.contains("but its folder demo does"), "{parent}");
     let other = play(&file).await?;
     assert!(other.contains("cannot play"), "{other}");
     Ok(())

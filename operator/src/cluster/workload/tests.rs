@@ -1,4 +1,4 @@
-//! The objects as they are written, in full: whoever changes a pod template restarts every pod.
+//! The complete objects as written: a change of the pod template restarts every pod.
 
 use contract::Account;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;

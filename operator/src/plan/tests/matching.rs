@@ -46,7 +46,7 @@ fn accounts_that_disagree_run_nothing_of_the_set() {
     assert_eq!(account_is(&plan, "a"), "True Idle");
 }
 
-/// Whoever makes an account of another kind must not take away what streams.
+/// A new account of another kind must not stop what streams.
 #[test]
 fn an_account_that_disagrees_later_keeps_new_things_out_and_nothing_else() {
     let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);
@@ -61,14 +61,14 @@ fn an_account_that_disagrees_later_keeps_new_things_out_and_nothing_else() {
     assert_eq!(is(&disagree, "s"), "False AccountsDisagree");
     apply(&mut world, &disagree);
     assert_eq!(placed(&world)["a"], equities(0..3));
-    // An account that streams nothing has no say.
+    // An account that must stream nothing does not count.
     change(&mut world.accounts[1], |spec| spec.paused = true);
     let agree = plan(&world, &disagree.memory, later(start(), 2));
     apply(&mut world, &agree);
     assert_eq!(placed(&world)["a"], equities(0..5));
 }
 
-/// Mock ticks have no business on the channels of real ones.
+/// Mock ticks must not go to the channels of real ones.
 #[test]
 fn rows_do_not_follow_their_account_to_another_market() {
     let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);

@@ -1,4 +1,4 @@
-//! What is paused, what has another's key, and what is stale.
+//! Paused accounts and sets, duplicate keys, and stale sets.
 
 use super::*;
 
@@ -128,7 +128,8 @@ fn a_paused_account_leaves_its_key_to_the_next() {
     assert_eq!(counts(&world), [("b".to_owned(), 3)].into());
 }
 
-/// Kite would take both for one: the younger has to wait until the older is known to be another.
+/// Kite would treat both as one: the younger has to wait until the older one's key is known to
+/// differ.
 #[test]
 fn a_key_that_may_be_an_older_accounts_is_not_dialled_with() {
     let mut older = with_key(account("b"), Some(7), 100);
@@ -167,7 +168,7 @@ fn a_key_is_its_accounts_as_long_as_sockets_are_open_with_it() {
     assert_eq!(account_is(&gone, "a"), "False DuplicateApiKey");
 }
 
-/// What it runs goes on while its spec cannot be read, with the key it had.
+/// Its instruments go on while its spec cannot be read, with the key that it had.
 #[test]
 fn an_account_that_cannot_be_read_still_has_its_key() {
     let accounts = vec![

@@ -1,4 +1,4 @@
-//! What holds of every plan, whatever the world looks like.
+//! Properties of every plan, for any input.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ proptest! {
         for (one, other) in first.sets.iter().zip(&same.sets) {
             prop_assert_eq!(&one.status, &other.status);
         }
-        // Carried out, there is nothing left to do, with and without memory.
+        // After it is applied, nothing is left to do, with and without memory.
         apply(&mut world, &first);
         for memory in [first.memory, Memory::default()] {
             let again = plan(&world, &memory, start());

@@ -1,5 +1,5 @@
-//! Sequences of passes over random worlds: what holds of each plan, what all of them show, and a
-//! digest by which two builds of the planner are compared.
+//! Sequences of passes over random input: invariants of each plan, coverage of all of them, and a
+//! digest that compares two builds of the planner.
 
 mod coverage;
 mod digest;

@@ -174,7 +174,7 @@ fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
     assert!(message.contains("lacks 30 of 60"), "{message}");
     apply(&mut world, &doubting);
     assert_eq!(placed(&world)["a"].len(), 60);
-    // A whole list ends it, and so does time.
+    // A complete list ends it, and so does time.
     world.tables = whole;
     let healed = plan(&world, &doubting.memory, later(start(), 2));
     assert!(healed.suspect_lists.is_empty());
@@ -182,10 +182,10 @@ fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
     let believed = plan(&world, &doubting.memory, later(start(), 3_700));
     apply(&mut world, &believed);
     assert_eq!(placed(&world)["a"].len(), 30);
-    // All at once is never an accident of some.
+    // If all instruments are missing, the list is never accepted at once.
     world.tables = [(API.to_owned(), short_table(0))].into();
     assert!(plan(&world, &memory, start()).suspect_lists.contains(API));
-    // Some may always vanish.
+    // A few may always vanish.
     world.tables = [(API.to_owned(), short_table(5))].into();
     assert!(plan(&world, &memory, start()).suspect_lists.contains(API));
     world.tables = [(API.to_owned(), short_table(21))].into();

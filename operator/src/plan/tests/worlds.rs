@@ -1,7 +1,7 @@
-//! Random worlds, and how they go on from pass to pass: the same seed gives the same.
+//! Random input, and its changes from pass to pass: the same seed gives the same input.
 //!
-//! Owns the order in which a world changes; its parts know what may be observed of one thing. Must
-//! not look into the planner: a world follows from its seed and from the plans that are carried out.
+//! Owns the order of changes; its parts know what may be observed of one kind of object. Must not
+//! look into the planner: a world depends on its seed and on the applied plans.
 
 mod accounts;
 mod carried;
@@ -29,7 +29,7 @@ impl Dice {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// True so many times of a hundred.
+    /// True in this percentage of cases.
     pub(super) fn percent(&mut self, percent: u32) -> bool {
         self.0.u32(0..100) < percent
     }
@@ -60,7 +60,7 @@ impl Dice {
     }
 }
 
-/// Stands for a hash: FNV-1a of 128 bits, the same on every machine.
+/// A replacement for a hash: FNV-1a of 128 bits, the same on every machine.
 pub(super) fn fingerprint(bytes: &[u8]) -> u128 {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -74,15 +74,15 @@ pub(super) struct World {
     pub(super) dice: Dice,
     pub(super) observed: Observed,
     pub(super) now: Now,
-    /// Whether it has what no cluster should have.
+    /// Whether it has states that no cluster should have.
     wild: bool,
     /// Whether objects have a namespace.
     cluster: bool,
-    /// Objects made so far: each has a uid of its own.
+    /// The number of created objects: each has its own uid.
     made: u32,
-    /// What was decided and is not visible yet.
+    /// Decisions that are not visible yet.
     pending: BTreeMap<Key, Arc<Assignment>>,
-    /// What was decided at any time.
+    /// All decisions so far.
     history: Vec<Arc<Assignment>>,
     /// Accounts whose process stays as it is, whatever is written for it.
     stuck: BTreeSet<Key>,
@@ -127,7 +127,7 @@ impl World {
         world
     }
 
-    /// Goes on to the next pass once `plan` was carried out, if not wholly.
+    /// Goes on to the next pass after `plan` was applied, perhaps partly.
     pub(super) fn advance(&mut self, plan: &Plan) {
         self.carry_out(plan);
         self.pass_time();
@@ -146,7 +146,7 @@ impl World {
         }
     }
 
-    /// From no time at all to more than any deadline.
+    /// From zero to more than any deadline.
     fn pass_time(&mut self) {
         const PASSED: [u64; 12] = [
             0, 200, 1_000, 2_500, 5_000, 9_999, 10_000, 10_001, 31_000, 120_000, 3_600_000,
@@ -158,7 +158,7 @@ impl World {
         let passed = Duration::from_millis(passed);
         self.now.monotonic += passed;
         self.now.wall += passed;
-        // Somebody sets the clock.
+        // The clock is set.
         if self.dice.percent(2) {
             self.now.wall += jiff::SignedDuration::from_secs(self.dice.one(&[-90, -1, 7, 600]));
         }

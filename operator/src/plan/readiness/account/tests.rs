@@ -87,7 +87,7 @@ fn reason(finding: &Observation) -> (&'static str, Reason) {
 #[test]
 fn streaming() {
     assert_eq!(reason(&found(|_, _, _, _| {})), ("True", Reason::Streaming));
-    // Sockets outlive the Secret they were opened with, which is no reason to keep quiet.
+    // Open sockets survive a deleted Secret, but the message still names it.
     let finding = found(|_, secret, _, _| *secret = Secret::Missing);
     let Observation::Ready {
         reason: Reason::Streaming,
@@ -147,7 +147,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
     assert!(message.ends_with("exceeded quota"), "{message}");
 }
 
-/// Trouble that was told of goes on while others sort it out, and is not told of anew.
+/// A reported problem goes on while its cause is being fixed, and gives no new event.
 #[test]
 fn waiting_neither_ends_nor_renews_grace() {
     let now = start();
@@ -211,7 +211,7 @@ fn nothing_assigned() {
         unwritten: None,
         needed: 0,
     };
-    // Nobody has looked at the Secret yet: it may lack a key.
+    // The Secret has not been read yet: a key may be missing.
     assert_eq!(
         reason(&flow(&facts, start().monotonic)),
         ("Trouble", Reason::PodNotReady)

@@ -16,7 +16,7 @@ fn outcome(state: State, reason: Reason) -> ConditionOutcome {
     }
 }
 
-/// So many instruments of a table, so many names without one, and so many accounts.
+/// A request with this many instruments of a table, unknown names and accounts.
 fn wanted(selected: u32, samples: &[String], unresolved: u32, allowed: usize) -> Request {
     static TABLE: LazyLock<Arc<InstrumentTable>> = LazyLock::new(|| Arc::new(fixture::table()));
     let rows = fixture::equities(0..selected);
@@ -113,7 +113,7 @@ fn row<'f>(change: impl FnOnce(&mut SetFacts<'f>, &mut Holder<'_>)) -> (&'static
     (state, reason)
 }
 
-/// A second socket that does not open is the trouble of the sets on it, and of no other.
+/// A second socket that does not open concerns only the sets on it.
 #[test]
 fn what_flows_whole_is_ready_whatever_else_its_account_waits_for() {
     let expired = outcome(State::False, Reason::TokenExpired);
@@ -228,7 +228,7 @@ fn all_live() {
     // Some that had their time are counted elsewhere and change nothing.
     let quiet = |holder: &mut Holder<'_>| (holder.streaming, holder.silent) = (1, 4);
     assert_eq!(row(|_, holder| quiet(holder)), ("True", Reason::Streaming));
-    // Who has not had it yet is waited for.
+    // Instruments that have not had it yet are waited for.
     let (state, reason, message) = found(|_, holder| (holder.streaming, holder.silent) = (3, 1));
     assert_eq!((state, reason), ("Waits", Reason::Connecting));
     assert!(

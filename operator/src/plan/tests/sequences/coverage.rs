@@ -1,4 +1,4 @@
-//! That random sequences reach what the planner can say and do.
+//! Checks that random sequences reach everything that the planner can say and do.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ const SEQUENCES: u64 = 2_000;
 /// These have what is rare: with them the others are soon enough.
 const RARE: [u64; 8] = [156, 180, 210, 230, 266, 299, 379, 1_048];
 
-/// How many are played before somebody looks again whether all has occurred.
+/// How many are played between two checks whether everything has occurred.
 const STEP: usize = 25;
 
 /// What occurred.

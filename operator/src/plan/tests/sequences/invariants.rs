@@ -1,4 +1,4 @@
-//! What holds of every plan of every sequence.
+//! Invariants of every plan of every sequence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::render::render;
 use super::{Pass, cases, moves, play};
 use crate::plan::*;
 
-/// Who publishes a token on a channel of a Redis.
+/// The publisher of a token on a channel of a Redis.
 type Publishers<'a> = BTreeMap<(&'a str, &'a str, Token), BTreeSet<&'a Key>>;
 
-/// Sequences in which something did not hold once.
+/// Sequences that once violated an invariant.
 const MENDED: [u64; 1] = [
     // A slug that was refused at one Redis stayed reserved at another, until a later pass saw the
     // two in the other order.
@@ -93,8 +93,8 @@ fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Nobody becomes the second to publish a token on a channel. Those who were two before, as after a
-/// backup that was restored, are not this plan's doing.
+/// No account becomes the second publisher of a token on a channel. Two earlier publishers, as
+/// after a restored backup, are not caused by this plan.
 fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
     let mut before = Publishers::new();
     for account in &pass.plan.accounts {
@@ -129,7 +129,7 @@ fn note<'a>(to: &mut Publishers<'a>, key: &'a Key, assignment: &'a Assignment, t
     }
 }
 
-/// Where nothing changed that a plan decides by, it decides the same.
+/// If no input of the decisions changed, the decisions are the same.
 fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
     let Some((observed, plan)) = pass.before else {
         return Ok(());
@@ -152,7 +152,7 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether anything changed but statuses, time, and how processes fare.
+/// Whether anything changed except statuses, time, and the state of processes.
 fn has_cause(old: &Observed, new: &Observed, plan: &Plan) -> bool {
     let tables = |observed: &Observed| {
         let rows = |table: &Table| match table {
@@ -182,7 +182,7 @@ fn has_cause(old: &Observed, new: &Observed, plan: &Plan) -> bool {
         sets.sort_by(|a, b| a.0.key.cmp(&b.0.key));
         sets
     };
-    // Whose key counts may depend on sockets, and whether a list is believed on time.
+    // Which key counts may depend on sockets, and whether a list is accepted on time.
     let depends = new.accounts.iter().any(|account| {
         account.object.meta.deleting || !matches!(account.secret, Secret::Present { .. })
     });

@@ -1,4 +1,4 @@
-//! A token that is placed moves for a reason.
+//! A placed token moves only for a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -131,7 +131,7 @@ fn set_is_same(pass: &Pass<'_>, key: &Key) -> bool {
     asked && seen(observed).is_some() && seen(observed) == seen(pass.observed)
 }
 
-/// Whether nothing may be streamed by the account.
+/// Whether the account must stream nothing.
 fn streams_nothing(account: &AccountPlan) -> bool {
     let conditions = &account.status.conditions;
     let ready = conditions

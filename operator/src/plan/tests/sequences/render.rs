@@ -1,5 +1,5 @@
-//! A plan as text, in which nothing depends on names of types: what is rendered equal is equal for
-//! users, for ingest processes and for whoever carries plans out.
+//! A plan as text that does not depend on names of types: equal texts are equal for users, for
+//! ingest processes and for the code that applies plans.
 
 use std::fmt::{self, Display, Write};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::plan::*;
 
-/// Adds everything a plan says but its memory.
+/// Adds everything in a plan, except its memory.
 pub(super) fn render(text: &mut String, plan: &Plan, now: Now) -> fmt::Result {
     for account in &plan.accounts {
         render_account(text, account)?;
@@ -60,7 +60,7 @@ fn render_account(text: &mut String, account: &AccountPlan) -> fmt::Result {
     line(text, change(account.change), &json(&*account.status))
 }
 
-/// What is done about an assignment, and with which.
+/// The change of an assignment, and its content.
 pub(super) fn delivery(delivery: &AssignmentChange) -> (&'static str, Option<&Assignment>) {
     match delivery {
         AssignmentChange::None => ("leave", None),

@@ -1,11 +1,11 @@
-//! What the steps of a pass came to only spares the next one work.
+//! Reused step results only save work: they change no decision.
 
 use super::render::render;
 use super::{Pass, cases, play};
 use crate::plan::memory::Results;
 use crate::plan::*;
 
-/// What a plan says and what it remembers.
+/// A plan and its memory as text.
 fn rendering(plan: &Plan, now: Now) -> String {
     let mut text = String::new();
     render(&mut text, plan, now).unwrap();

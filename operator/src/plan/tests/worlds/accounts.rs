@@ -15,7 +15,7 @@ use crate::plan::*;
 /// Names of accounts.
 pub(super) const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-/// No more than these at a time.
+/// The maximum number of accounts.
 const MOST: usize = 6;
 
 static SPEC: LazyLock<TickerAccountSpec> = LazyLock::new(account_spec);
@@ -90,7 +90,7 @@ pub(super) fn spec(dice: &mut Dice, wild: bool) -> TickerAccountSpec {
     spec
 }
 
-/// Few places, so that they are short.
+/// Few places, so that capacity is short.
 pub(super) fn capacity(dice: &mut Dice, spec: &mut TickerAccountSpec) {
     spec.connections = dice.one(&[1, 1, 2, 3]);
     spec.tokens_per_connection = match dice.weighted(&[40, 35, 25]) {
@@ -162,7 +162,7 @@ fn nodes(dice: &mut Dice) -> Vec<String> {
     nodes.map(|at| format!("10.0.1.{at}:26379")).collect()
 }
 
-/// A Secret, most often whole and with a key of its own.
+/// A Secret, most often complete and with its own key.
 pub(super) fn secret(dice: &mut Dice, made: u32) -> Secret {
     const WHOLE: &[&str] = &["api_key", "access_token", "username", "password"];
     const TYPO: &[&str] = &["api_key", "acess_token", "passwd"];
@@ -190,7 +190,7 @@ pub(super) fn secret(dice: &mut Dice, made: u32) -> Secret {
     }
 }
 
-/// The Secret for Redis, where one is named.
+/// The Secret for Redis, if one is named.
 pub(super) fn redis_secret(dice: &mut Dice, spec: &TickerAccountSpec, made: u32) -> Option<Secret> {
     spec.redis.secret_ref.as_ref()?;
     Some(if dice.percent(12) {

@@ -1,4 +1,4 @@
-//! What becomes of a plan: most of it is carried out at once, some of it late.
+//! Applies a plan: most of it at once, some of it late.
 
 use std::sync::Arc;
 

@@ -131,7 +131,7 @@ impl World {
         (account.process, account.scrape) = (Process::Absent, Scrape::default());
     }
 
-    /// Its spec cannot be read any more, or can again.
+    /// Its spec can no longer be read, or can be read again.
     fn spoil_account(&mut self, at: usize) {
         let object = &mut self.observed.accounts[at].object;
         match &object.spec {

@@ -1,4 +1,4 @@
-//! Assignments that lie there and that no plan of this sequence decided on so.
+//! Stored assignments that no plan of this sequence has decided.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Dice, World, fingerprint};
 use crate::plan::fixture::FIRST_EQUITY;
 use crate::plan::*;
 
-/// The assignment as it is found where it was written.
+/// The assignment as found in storage.
 pub(super) fn readable(assignment: Arc<Assignment>) -> LastAssignment {
     let json = serde_json::to_vec(&*assignment).unwrap();
     let sha256 = format!("{:064x}", fingerprint(&json));
@@ -18,7 +18,7 @@ pub(super) fn readable(assignment: Arc<Assignment>) -> LastAssignment {
 }
 
 impl World {
-    /// Lets what an operator of before wrote lie there.
+    /// Stores what an earlier operator wrote.
     pub(super) fn invent_files(&mut self) {
         for at in 0..self.observed.accounts.len() {
             if self.dice.percent(60) {
@@ -34,7 +34,7 @@ impl World {
         account.assignment = readable(Arc::new(invented));
     }
 
-    /// Changes what lies there for some account.
+    /// Changes the stored assignment of some account.
     pub(super) fn tamper(&mut self) {
         if self.observed.accounts.is_empty() {
             return;
@@ -62,7 +62,7 @@ impl World {
                 account.assignment = readable(Arc::clone(own[dice.below(own.len())]));
             }
             3 if !own.is_empty() => {
-                // Restored from a backup by somebody who knows that generations must grow.
+                // Restored from a backup with a higher generation.
                 let mut restored = (**own[dice.below(own.len())]).clone();
                 restored.generation += dice.one(&[3, 10_000]);
                 account.assignment = readable(Arc::new(restored));
@@ -101,7 +101,7 @@ fn change(dice: &mut Dice, assignment: &mut Assignment) {
     }
 }
 
-/// An assignment that no planner of today would have made so.
+/// An assignment that today's planner would not make.
 fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
     let sets: Vec<String> = (0..3).map(|at| format!("s{at}")).collect();
     let channels = ["gone:equity", "ticker:equity", "x:equity"];

@@ -96,7 +96,7 @@ pub(super) fn first(dice: &mut Dice) -> BTreeMap<String, Table> {
     tables
 }
 
-/// A list as it may be found at any time; none where it was not fetched yet.
+/// A list as it may be at any time; none if it was not fetched yet.
 pub(super) fn any(dice: &mut Dice) -> Option<Table> {
     match dice.weighted(&[68, 14, 6, 3, 5, 4]) {
         4 => Some(Table::Missing {
@@ -122,7 +122,7 @@ fn rows(morning: Morning) -> Vec<Instrument> {
         future(12_193_026, "BANKNIFTY26DECFUT", "BANKNIFTY"),
         derivative(12_192_514, "M&M26DEC3000PE", "M&M", InstrumentType::Put),
         derivative(12_192_770, "MM26DEC3000PE", "MM", InstrumentType::Put),
-        // No letter and no digit to name a channel after.
+        // No letter and no digit for a channel name.
         derivative(12_193_282, "&26DEC10CE", "&", InstrumentType::Call),
         // It ends on the day on which sequences begin.
         Instrument {

@@ -8,7 +8,7 @@ use super::{Dice, World};
 use crate::plan::*;
 
 impl World {
-    /// Lets every process do what it does next.
+    /// Lets every process take its next step.
     pub(super) fn react(&mut self) {
         let now = self.now;
         for account in &mut self.observed.accounts {
@@ -70,7 +70,7 @@ fn start(dice: &mut Dice, account: &mut ObservedAccount, now: Now) {
     };
 }
 
-/// One that streams all that lies there.
+/// A process that streams the whole stored assignment.
 fn heal(dice: &mut Dice, account: &mut ObservedAccount, now: Now) {
     let LastAssignment::Readable { assignment, sha256 } = &account.assignment else {
         return;
@@ -113,7 +113,7 @@ fn trouble(dice: &mut Dice, account: &mut ObservedAccount, now: Now) {
     }
 }
 
-/// One that has not changed: attempts to ask it go on.
+/// A process that has not changed: requests for its report go on.
 fn goes_on(account: &mut ObservedAccount) {
     if let Some(failing) = &mut account.scrape.failing {
         failing.attempts += 1;

@@ -1,4 +1,4 @@
-//! What ingest processes say.
+//! Reports of ingest processes.
 
 use contract::report::{ConnectionReport, ConnectionState, CredentialsReport, Report};
 use contract::{ASSIGNMENT_VERSIONS, Assignment};
@@ -35,7 +35,7 @@ pub(super) fn good(dice: &mut Dice, assignment: &Assignment, sha256: &str, now: 
     report
 }
 
-/// Lets one thing not be well.
+/// Makes one thing fail.
 pub(super) fn spoil(dice: &mut Dice, report: &mut Report) {
     match dice.below(5) {
         0 => spoil_credentials(dice, report),
@@ -154,7 +154,7 @@ fn spoil_assignment(dice: &mut Dice, report: &mut Report) {
 fn spoil_flow(dice: &mut Dice, report: &mut Report) {
     let at = dice.below(report.sets.len().max(1));
     match dice.below(6) {
-        // Sockets are up and no packet came.
+        // Sockets are up, but no packet has arrived.
         0 => {
             report.streaming = 0;
             for set in &mut report.sets {

@@ -16,7 +16,7 @@ use crate::plan::*;
 /// Names of sets.
 const NAMES: [&str; 9] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
 
-/// No more than these at a time.
+/// The maximum number of sets.
 const MOST: usize = 8;
 
 static SPEC: LazyLock<InstrumentSetSpec> = LazyLock::new(|| {

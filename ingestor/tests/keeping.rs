@@ -189,7 +189,7 @@ async fn refused_keys_are_told_and_hold_up_no_tick() {
         .await;
     assert!(report.redis.connected, "ticks flow");
     let error = report.redis.keys_error.unwrap_or_default();
-    assert!(error.contains("disable publish.lastValue"), "{error}");
+    assert!(error.contains("turn off publish.lastValue"), "{error}");
     for price in 1..=300 {
         socket.send(frame(&[full(token(2), price)])).unwrap();
         assert_eq!(ticks.tick().await["seq"], 1 + price);

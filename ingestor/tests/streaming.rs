@@ -288,7 +288,7 @@ async fn a_bad_assignment_changes_nothing_and_is_reported() {
     assert_eq!(report.assignment.unwrap().generation, 1);
     socket.send(frame(&[full(token(1), 5)])).unwrap();
     assert_eq!(ticks.tick().await["seq"], 1);
-    assert!(ingestor.get("/health").await.1.contains("not usable"));
+    assert!(ingestor.get("/health").await.1.contains("cannot be used"));
 
     assigned.generation = 2;
     folders.assign(&assigned);

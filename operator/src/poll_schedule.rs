@@ -1,15 +1,15 @@
-//! When what is polled is polled again.
+//! When each target is polled again.
 //!
-//! The schedule is pure: time and random numbers are arguments. It must not know what is polled, or what
-//! an answer means.
+//! The schedule is pure: time and random numbers are arguments. Must not know what is polled, or
+//! what an answer means.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How often something is polled, by what is expected of it.
+/// How often a target is polled, by what is expected of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Intervals {
-    /// While its next answer is waited for.
+    /// While its next answer is awaited.
     pub(crate) expecting: Duration,
     /// While its last change is recent, because more changes are likely.
     pub(crate) active: Duration,
@@ -21,7 +21,7 @@ pub(crate) struct Intervals {
 const ACTIVE_FOR: Duration = Duration::from_secs(10);
 
 impl Intervals {
-    /// The interval at `now` of something that last changed at `changed`.
+    /// The interval at `now` of a target that last changed at `changed`.
     pub(crate) fn at(&self, expecting: bool, changed: Option<Instant>, now: Instant) -> Duration {
         match changed {
             _ if expecting => self.expecting,
@@ -31,19 +31,20 @@ impl Intervals {
     }
 }
 
-/// The polls of many, of which few are in flight at a time. An interval begins when a poll has ended.
+/// The polls of many targets, of which few are in flight at a time. An interval begins when a poll
+/// has ended.
 #[derive(Debug)]
 pub(crate) struct PollSchedule<K> {
     limits: PollLimits,
     polls: BTreeMap<K, Poll>,
 }
 
-/// What holds for every poll of a schedule.
+/// The settings of a schedule.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PollLimits {
     /// Polls in flight at a time.
     pub(crate) in_flight: usize,
-    /// A poll that has not ended after this is given up, as one whose task died.
+    /// A poll that has not ended after this time is given up: its task has died.
     pub(crate) longest: Duration,
     /// The largest difference of an interval's factor from 1, so that polls do not fall together.
     pub(crate) jitter: f64,
@@ -64,9 +65,9 @@ impl<K: Clone + Ord> PollSchedule<K> {
         }
     }
 
-    /// Returns what is to be polled at `now`, and when to ask again. What it returns is in flight from
-    /// then on. A target that was never polled is due at once, the others when their interval in
-    /// `targets` has passed; what is no target is forgotten.
+    /// Returns the targets to poll at `now`, and when to call again. The returned ones are in
+    /// flight from then on. A target that was never polled is due at once, the others when their
+    /// interval in `targets` has passed; others than `targets` are forgotten.
     pub(crate) fn start_due(
         &mut self,
         targets: &BTreeMap<K, Duration>,
@@ -97,8 +98,8 @@ impl<K: Clone + Ord> PollSchedule<K> {
         (due, next)
     }
 
-    /// Notes that a poll has ended at `now`. `random`, from 0 to 1, chooses the factor of the interval
-    /// that follows.
+    /// Records that a poll has ended at `now`. `random`, from 0 to 1, chooses the factor of the
+    /// interval that follows.
     pub(crate) fn ended(&mut self, key: &K, now: Instant, random: f64) {
         if let Some(poll) = self.polls.get_mut(key) {
             let factor = 1.0 + (2.0 * random - 1.0) * self.limits.jitter;
@@ -107,7 +108,7 @@ impl<K: Clone + Ord> PollSchedule<K> {
     }
 }
 
-/// Waits until then, or for ever.
+/// Waits until then; without a time it never completes.
 pub(crate) async fn sleep_until(next: Option<Instant>) {
     match next {
         Some(at) => tokio::time::sleep_until(at.into()).await,

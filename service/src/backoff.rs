@@ -1,11 +1,11 @@
-//! How long to wait before what failed is tried again.
+//! How long to wait before a failed attempt is repeated.
 //!
-//! Pure: it must not sleep, and the random number is an argument. Whether something may be tried
-//! again at all is decided where it failed.
+//! Pure: it must not sleep, and the random number is an argument. The caller decides whether there
+//! is another attempt.
 
 use std::time::Duration;
 
-/// Waits that double with each failure in a row, up to a cap.
+/// Waits that double with each consecutive failure, up to a cap.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     first: Duration,
@@ -24,8 +24,8 @@ impl Backoff {
         }
     }
 
-    /// Multiplies each wait by a factor between `least` and `most`, so that what failed together is
-    /// not tried again together.
+    /// Multiplies each wait by a factor between `least` and `most`, so that attempts that failed
+    /// together are not repeated together.
     #[must_use]
     pub const fn with_jitter(self, least: f64, most: f64) -> Self {
         Self {
@@ -34,8 +34,8 @@ impl Backoff {
         }
     }
 
-    /// The wait after `failures` failures in a row. The first is 1; 0 counts as 1. `random` is uniform
-    /// from 0 to 1 and chooses the factor.
+    /// The wait after `failures` consecutive failures. The first is 1; 0 counts as 1. `random` is
+    /// uniform from 0 to 1 and chooses the factor.
     #[must_use]
     pub fn delay(&self, failures: u32, random: f64) -> Duration {
         let doubled = 1_u32

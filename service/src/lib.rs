@@ -1,7 +1,7 @@
-//! The shell every binary wears: TLS, logs, signals, the clock, the back-off, the accept loop, probes, metrics,
-//! task supervision, folders that can be written to and the last words before exit.
+//! What every binary needs: TLS, logs, signals, the clock, the back-off, the accept loop, probes, metrics, task
+//! supervision, checks of writable folders, and the error message at exit.
 //!
-//! It must not know what the binary does: nothing here speaks of a market, a cluster or a store.
+//! It must not know what the binary does: nothing here concerns a market, a cluster or a store.
 //!
 //! The order in a `main`: [`tls::install`], [`telemetry::init`], a [`signal::Shutdown`], the tasks in
 //! [`tasks::Tasks`], and [`exit::report`] for what ended them.

@@ -1,4 +1,4 @@
-//! What the operator counts about itself. Labels are reasons and kinds, never names.
+//! The metrics of the operator. Labels are reasons and kinds, never names.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -15,17 +15,17 @@ pub(crate) struct Metrics {
     pub(crate) plan_seconds: Histogram,
     /// Writes to owned objects that succeeded.
     pub(crate) applies: Family<KindLabel, Counter>,
-    /// Writes of any sort that failed.
+    /// Writes of any kind that failed.
     pub(crate) apply_failures: Family<ReasonLabel, Counter>,
     /// Status writes that succeeded.
     pub(crate) status_writes: Family<KindLabel, Counter>,
-    /// Reports that could not be had.
+    /// Report requests that failed.
     pub(crate) scrape_failures: Counter,
-    /// Instruments that were taken from one account and given to another.
+    /// Instruments that moved from one account to another.
     pub(crate) placements_moved: Counter,
-    /// Watches that had to start over with a list.
+    /// Watches that started over with a list.
     pub(crate) watch_restarts: Family<KindLabel, Counter>,
-    /// Watches that were begun anew because they said nothing for long.
+    /// Watches that were restarted after a long silence.
     pub(crate) watch_silences: Family<KindLabel, Counter>,
 }
 
@@ -54,7 +54,7 @@ impl Metrics {
         );
         Self {
             plan_seconds: seconds,
-            plans: add(registry, "plans", "Passes of the planner"),
+            plans: add(registry, "plans", "Planner passes"),
             applies: add(
                 registry,
                 "applies",
@@ -70,7 +70,7 @@ impl Metrics {
             placements_moved: add(
                 registry,
                 "placements_moved",
-                "Instruments moved between accounts",
+                "Instruments that moved from one account to another",
             ),
             watch_restarts: add(
                 registry,
@@ -102,7 +102,7 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts a watch that said nothing for long.
+    /// Counts a watch that was silent for long.
     pub(crate) fn watch_silent(&self, kind: &'static str) {
         self.watch_silences.get_or_create(&KindLabel { kind }).inc();
     }

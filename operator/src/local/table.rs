@@ -1,6 +1,6 @@
-//! The table that `kubectl get` would print, from the same statuses.
+//! The table, as `kubectl get` would print it from the same statuses.
 //!
-//! Owns the text and when it is worth printing again. Must not decide anything.
+//! Owns the text, and when it is printed again. Must not decide anything else.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use service::text::printable;
 
-/// How often the table is printed although only times and rates have moved.
+/// How often the table is printed if only times and rates have changed.
 pub(crate) const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Longer messages are cut.
@@ -23,13 +23,13 @@ pub(crate) struct Row<'a> {
     name: &'a str,
     conditions: &'a [Condition],
     instruments: Option<&'a str>,
-    /// What is wrong although it is ready.
+    /// The warning of a ready object.
     warning: Option<&'a str>,
     cells: Vec<String>,
 }
 
 impl<'a> Row<'a> {
-    /// An account that has been known since then.
+    /// An account, known since that time.
     pub(crate) fn of_account(
         name: &'a str,
         status: &'a TickerAccountStatus,
@@ -59,7 +59,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A set that has been known since then; its mode, where its spec can be read.
+    /// A set, known since that time; its mode, if its spec can be read.
     pub(crate) fn of_set(
         name: &'a str,
         mode: Option<&str>,
@@ -89,7 +89,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The table, and below it what is wrong with each object.
+/// The table, and below it the problems of each object.
 pub(crate) fn render(accounts: &[Row<'_>], sets: &[Row<'_>]) -> String {
     let mut text = String::new();
     columns(
@@ -114,7 +114,7 @@ pub(crate) fn render(accounts: &[Row<'_>], sets: &[Row<'_>]) -> String {
     text
 }
 
-/// Why it is not Ready, or what is wrong although it is.
+/// Why it is not Ready, or the warning if it is.
 fn problem<'a>(row: &Row<'a>) -> Option<&'a str> {
     const MINOR_CONDITIONS: [ConditionType; 2] =
         [ConditionType::CredentialsValid, ConditionType::Resolved];
@@ -134,7 +134,7 @@ fn problem<'a>(row: &Row<'a>) -> Option<&'a str> {
     row.warning.or_else(minor)
 }
 
-/// What a reader may be waiting for: the table without what moves all the time.
+/// The table without the values that change all the time.
 pub(crate) fn summary(accounts: &[Row<'_>], sets: &[Row<'_>]) -> String {
     let mut text = String::new();
     for row in accounts.iter().chain(sets) {
@@ -167,7 +167,7 @@ fn since_or_dash(time: Option<&Time>, now: Timestamp) -> String {
     time.map_or_else(|| "-".to_owned(), |time| age(time.0, now))
 }
 
-/// A duration as kubectl shows ages, in the largest unit that fits at least twice.
+/// A duration as kubectl shows ages: in the largest unit of which there are at least two.
 fn age(from: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(from.as_second()).max(0);
     match seconds {
@@ -181,7 +181,8 @@ fn age(from: Timestamp, now: Timestamp) -> String {
 /// Left-aligned columns, three spaces apart.
 fn columns(text: &mut String, header: &str, rows: &[Row<'_>]) {
     let header: Vec<_> = header.split(' ').map(str::to_owned).collect();
-    // Names and reasons come from files and pods: they are shown, never obeyed.
+    // Names and reasons come from files and pods: control characters are not passed to the
+    // terminal.
     let shown = |row: &Row<'_>| {
         let cells = row.cells.iter();
         cells.map(|cell| printable(cell, LONGEST_LINE)).collect()

@@ -8,7 +8,7 @@ use tests::condition::within;
 use tests::{Program, Ticks, eventually};
 use tokio::process::Command;
 
-/// The programs are built first, where they are not.
+/// The programs are built first, if necessary.
 const BUILDING: Duration = Duration::from_secs(600);
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn make_demo_shows_ticks_and_ends_whole() -> Result<()> {
             command.env_remove(name);
         }
     }
-    // Its own state, so that a demo of the user's is not in the way.
+    // Its own state folder, so that a demo of the user does not interfere.
     command
         .env("STATE_DIR", folder.path().join("state"))
         .process_group(0);
@@ -94,13 +94,13 @@ fn is_set_by_cargo(name: &str) -> bool {
     name == "CARGO_PRIMARY_PACKAGE" || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Ends a process group however the test ends.
+/// Ends a process group at any end of the test.
 struct Group(u32);
 
 impl Drop for Group {
     fn drop(&mut self) {
         let group = format!("-{}", self.0);
-        // A group that has ended already is what is wanted.
+        // A group that has already ended is fine.
         let _ended = std::process::Command::new("kill")
             .args(["-TERM", "--", &group])
             .output();

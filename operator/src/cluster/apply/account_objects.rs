@@ -1,5 +1,5 @@
-//! Writes what an account owns: its assignment, Service and StatefulSet; a pod whose files changed is
-//! told by [`poke`].
+//! Writes what an account owns: its assignment, Service and StatefulSet. A pod whose files changed
+//! is annotated by [`poke`].
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,14 @@ use crate::cluster::owned_objects::AccountObjects;
 use crate::cluster::workload::{self, Owner};
 use crate::plan::{AccountPlan, AssignmentChange, Key, Now, Workload};
 
-/// How long a write may take to come back through the watch; after that it is repeated if the watch
-/// does not show it.
+/// How long a write may take to appear in the watch; after that it is repeated if the watch does
+/// not show it.
 const WATCH_LAG: Duration = Duration::from_secs(2);
 
 /// What was written last for one account, so that it is not written again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ApplyCache {
-    /// The account's identity: nothing of this concerns a namesake.
+    /// The account's identity: a new account of this name starts empty.
     pub(super) uid: String,
     assignment: Option<WrittenAssignment>,
     service: Option<AppliedObject>,
@@ -41,7 +41,7 @@ struct WrittenAssignment {
     at: Instant,
 }
 
-/// An object that was applied: what was asked for, and the fingerprint it had then.
+/// An object that was applied: the desired state, and the fingerprint it had then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct AppliedObject {
     desired: u64,
@@ -50,7 +50,7 @@ struct AppliedObject {
 }
 
 impl ApplyCache {
-    /// Nothing so far, of the account with this identity.
+    /// Starts empty, for the account with this identity.
     pub(super) fn of(uid: &str) -> Self {
         Self {
             uid: uid.to_owned(),
@@ -60,7 +60,8 @@ impl ApplyCache {
 }
 
 impl Applier {
-    /// Writes an account's assignment, and has its pod look. Nobody else's objects may hold this up.
+    /// Writes an account's assignment, and annotates its pod. Objects of other accounts must not
+    /// delay this.
     pub(super) async fn write_file(
         &self,
         plan: &AccountPlan,
@@ -86,8 +87,8 @@ impl Applier {
         done
     }
 
-    /// Writes what runs an account, and has its pod look if its files have changed. What fails waits
-    /// by itself.
+    /// Writes an account's workload, and annotates its pod if its files have changed. Each failed
+    /// write has its own back-off.
     pub(super) async fn write_pod(
         &self,
         plan: &AccountPlan,
@@ -115,8 +116,8 @@ impl Applier {
         done
     }
 
-    /// A poke makes the kubelet read what was written. Before the Secrets were looked at nobody can
-    /// tell whether they have changed.
+    /// The annotation makes the kubelet read what was written. Until the Secrets have been read, it
+    /// is not known whether they changed.
     async fn poke_pod(
         &self,
         plan: &AccountPlan,
@@ -146,8 +147,8 @@ impl Applier {
         cache: &mut ApplyCache,
         now: Now,
     ) -> Result<(), ApplyError> {
-        // The Service before the StatefulSet that names it. No tick needs it: where it cannot be
-        // written the rest goes on, and the status says so.
+        // The Service before the StatefulSet that names it. Ticks do not need it: if it cannot be
+        // written, the rest goes on, and the status says so.
         let service = workload::service(owner);
         let live = owned.service.as_ref();
         let service_applied = self
@@ -178,7 +179,7 @@ impl Applier {
         let sealed = Sealed::new(assignment);
         let sha256 = sealed.sha256.clone();
         let live = owned.config_map.as_ref();
-        // The watch may still show what was there before the last write.
+        // The watch may still show the state before the last write.
         let watch_shows = |last: &&WrittenAssignment| {
             let shown = owned.assignment.as_ref().map(|shown| shown.0);
             shown.is_some_and(|shown| shown >= last.generation)
@@ -232,8 +233,8 @@ impl Applier {
         Ok(())
     }
 
-    /// Applies an object and returns the metadata it has then. A namesake made since `live` was
-    /// seen is a conflict: it is not ours.
+    /// Applies an object and returns its new metadata. Another object of this name that was created
+    /// since `live` was seen is a conflict: it is not ours.
     async fn server_side_apply<K: OwnedObject>(
         &self,
         object: &K,
@@ -244,7 +245,7 @@ impl Applier {
         object.meta_mut().uid = live.and_then(|live| live.uid.clone());
         let api: Api<PartialObjectMeta<K>> =
             Api::namespaced(self.context.client.clone(), &key.namespace);
-        // Forced: what others changed in our own objects is put right.
+        // Forced: changes that others made to our objects are reverted.
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
         match with_timeout(api.patch(&key.name, &params, &Patch::Apply(&object))).await {
             Ok(result) => {
@@ -261,7 +262,7 @@ impl Applier {
     }
 }
 
-/// Generation and hash of what lies in the ConfigMap, or will be seen there in a moment.
+/// Generation and hash of the assignment in the ConfigMap, or of the one just written to it.
 fn content(owned: &AccountObjects, cache: &ApplyCache) -> Option<(u64, String)> {
     let written = cache.assignment.as_ref();
     let written = written.map(|file| (file.generation, file.sha256.clone()));
@@ -279,9 +280,9 @@ fn owner(plan: &AccountPlan) -> Owner<'_> {
     }
 }
 
-/// What of a live object tells whether somebody changed it. Its status does not count.
+/// The fingerprint of a live object, which shows changes by others. Its status does not count.
 fn live_fingerprint(metadata: &ObjectMeta) -> u64 {
-    // Kinds without a generation have no status that moves either.
+    // Kinds without a generation have no status that changes.
     let version = if metadata.generation.is_none() {
         metadata.resource_version.as_ref()
     } else {

@@ -5,27 +5,21 @@
 //! out the actions of [`Session::poll_action`]. It must not read a clock or decode ticks.
 
 pub mod backoff;
-pub mod mute;
+pub mod phase;
 pub mod subscriptions;
+pub mod timeouts;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use backoff::Failure;
-use mute::MuteTimeout;
+pub use phase::{Action, Phase};
 use subscriptions::Subscriptions;
 pub use subscriptions::Unconfirmed;
+use timeouts::MuteTimeout;
+pub use timeouts::{DIAL_TIMEOUT, PING_EVERY, SILENCE_LIMIT};
 
-use crate::{Command, Mode, Token};
-
-/// A dial that takes longer has failed.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A connection without a frame of any kind for this long is dead: the server sends one a second.
-pub const SILENCE_LIMIT: Duration = Duration::from_secs(5);
-
-/// How often a live socket is pinged, so that proxies in between keep an idle connection open.
-pub const PING_EVERY: Duration = Duration::from_secs(10);
+use crate::{Mode, Token};
 
 /// A first dial waits a random part of this, so that many processes that start together do not dial
 /// together. Later dials wait by their back-off.
@@ -33,55 +27,6 @@ pub const FIRST_DIAL_SPREAD: Duration = Duration::from_millis(200);
 
 /// If a connection lasted this long, its back-off starts from the beginning.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
-
-/// What the caller has to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Read the credentials and dial.
-    Dial,
-    /// Send a command on the live socket.
-    Send(Command),
-    /// End a socket with a Close frame, or a dial: nothing is to be streamed.
-    Close,
-    /// End a dial or a socket that was silent for too long, without a Close frame.
-    Abandon,
-    /// End a socket with a Close frame: it sends heartbeats, but has sent no tick for this long.
-    Replace(Duration),
-    /// Send a ping on the live socket.
-    Ping,
-    /// Call [`Session::on_unconfirmed`] with the tokens that no packet has confirmed.
-    Confirm,
-}
-
-/// The state of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Nothing to stream, or no credentials: no socket.
-    Idle,
-    /// A dial is under way.
-    Dialling {
-        /// Since when.
-        since: Instant,
-    },
-    /// The socket is up.
-    Live {
-        /// Since when.
-        since: Instant,
-        /// The last frame of any kind.
-        last_frame: Instant,
-        /// The last tick other than a first packet; before that, the start of the socket.
-        last_tick: Instant,
-    },
-    /// The next dial has to wait.
-    Waiting {
-        /// Until when.
-        until: Instant,
-        /// Why.
-        after: Failure,
-    },
-    /// Kite refused the credentials; only new ones end this state.
-    Refused,
-}
 
 /// One connection.
 #[derive(Clone, Debug)]

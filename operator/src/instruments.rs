@@ -1,9 +1,10 @@
 //! Kite's instruments lists: the table in which the planner looks names up, and how it is fetched.
 //!
-//! [`table`] and [`schedule`] are pure; [`fetch`] and [`refresher`] do the I/O and must not decide
+//! [`table`], [`list_check`] and [`schedule`] are pure; [`fetch`] and [`refresher`] do the I/O and must not decide
 //! what a set selects.
 
 pub mod fetch;
+pub mod list_check;
 pub mod refresher;
 pub mod schedule;
 pub mod table;

@@ -4,7 +4,6 @@
 //! Owns the loop. It uses the same planner and ingest program as in a cluster, and must not decide
 //! anything itself.
 
-mod child;
 mod error;
 mod file_fingerprint;
 mod folder;
@@ -16,6 +15,7 @@ mod poller;
 mod printer;
 mod secret;
 mod state;
+mod supervisor;
 mod table;
 mod tracked;
 mod watcher;

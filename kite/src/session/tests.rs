@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::Command;
 
 fn start() -> Instant {
     // The only instant a test can get without reading the clock twice.

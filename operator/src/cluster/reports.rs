@@ -1,6 +1,7 @@
-//! What the pods say of themselves: each is asked every few seconds, more often while it matters.
+//! The reports of the pods: each pod is polled every few seconds, more often while a change is
+//! expected.
 //!
-//! Owns the asking and the newest answers. It decides when to ask, not what an answer means.
+//! Owns the polling and the newest answers. It decides when to poll, not what an answer means.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use crate::plan::{Key, Scrape};
 use crate::poll_schedule::{Intervals, PollLimits, PollSchedule, sleep_until};
 use crate::scrape::{ScrapeError, Scraper, TIMEOUT};
 
-/// How often a pod is asked.
+/// How often a pod is polled.
 const INTERVALS: Intervals = Intervals {
     expecting: Duration::from_millis(200),
     active: Duration::from_secs(1),
@@ -31,21 +32,21 @@ const LIMITS: PollLimits = PollLimits {
     jitter: 0.1,
 };
 
-/// That a newest tick gets as old as this, or is followed by another then, is news.
+/// If the newest tick gets this old, or a new one follows after that, a plan may change.
 const STALE_MS: u64 = crds::set::STALE_AFTER.as_millis() as u64;
 
-/// A pod to ask.
+/// A pod to poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ScrapeTarget {
     /// Identity of its account.
     pub(crate) uid: String,
-    /// Where it answers.
+    /// Its address.
     pub(crate) address: SocketAddr,
-    /// Whether its next answer is waited for.
+    /// Whether its next answer is awaited.
     pub(crate) expecting: bool,
 }
 
-/// The newest answers, shared between the asking task and its readers.
+/// The newest answers, shared between the polling task and its readers.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
     targets: watch::Sender<BTreeMap<Key, ScrapeTarget>>,
@@ -61,7 +62,7 @@ struct LatestScrape {
 }
 
 impl Reports {
-    /// Says whom to ask from now on.
+    /// Sets the pods to poll from now on.
     pub(crate) fn set_targets(&self, targets: BTreeMap<Key, ScrapeTarget>) {
         self.targets.send_if_modified(|current| {
             let changed = *current != targets;
@@ -70,7 +71,7 @@ impl Reports {
         });
     }
 
-    /// What the account's pod last said, or that it says nothing.
+    /// The last report of the account's pod, or that it does not answer.
     pub(crate) fn of(&self, account: &Key, uid: &str) -> Scrape {
         let answers = self.answers();
         let answer = answers.get(account).filter(|answer| answer.uid == uid);
@@ -129,7 +130,7 @@ impl LatestScrape {
     }
 }
 
-/// Takes the outcome of an attempt in; says whether anything changed that a plan may rest on.
+/// Records the result of an attempt; returns whether anything changed that a plan may depend on.
 fn update(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bool {
     let before = std::mem::take(scrape);
     *scrape = before.clone().after(result, now);
@@ -138,13 +139,13 @@ fn update(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> 
             (Some(old), Some(new)) => without_counters(old) != without_counters(new),
             (old, new) => old.is_some() != new.is_some(),
         },
-        // The second in a row is what tells an outage from a lost packet.
+        // The second consecutive failure distinguishes an outage from a lost packet.
         (Some(old), Some(new)) => old.why != new.why || new.attempts == 2,
         (None, Some(_)) | (Some(_), None) => true,
     }
 }
 
-/// A report without what moves with every tick.
+/// A report without the values that change with every tick.
 fn without_counters(report: &Report) -> Report {
     let mut steady = report.clone();
     steady.ticks_total = 0;
@@ -164,7 +165,7 @@ fn without_counters(report: &Report) -> Report {
     steady
 }
 
-/// The task that asks.
+/// The polling task.
 pub(crate) struct ReportPoller {
     pub(crate) reports: Arc<Reports>,
     pub(crate) scraper: Scraper,
@@ -174,7 +175,7 @@ pub(crate) struct ReportPoller {
 }
 
 impl ReportPoller {
-    /// Asks until `stop`.
+    /// Polls until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut targets_changed = self.reports.targets.subscribe();
         let mut running = JoinSet::new();
@@ -218,7 +219,7 @@ impl ReportPoller {
             self.failures.inc();
             service::exit::chain(&error).to_string()
         });
-        // A pod that was replaced while it was asked is not this one.
+        // The pod may have been replaced while the request was running.
         let current = self
             .reports
             .targets

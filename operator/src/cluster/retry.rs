@@ -1,17 +1,17 @@
-//! When to try again what failed: per object, ever later, never for longer than a minute.
+//! When a failed object is tried again: per object, with growing waits of at most a minute.
 //!
-//! Pure. One object's failure must not hold up another's.
+//! Pure. The failure of one object must not delay another.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use service::backoff::Backoff;
 
-/// Between the tries of one object.
+/// The waits between the attempts of one object.
 const WAITS: Backoff =
     Backoff::new(Duration::from_millis(500), Duration::from_secs(60)).with_jitter(0.75, 1.25);
 
-/// The failures of every object that has any.
+/// The failures of each failed object.
 #[derive(Clone, Debug)]
 pub(crate) struct Retries<K> {
     failed: BTreeMap<K, Failed>,
@@ -39,8 +39,8 @@ impl<K: Ord> Retries<K> {
             .is_none_or(|failed| failed.until <= now)
     }
 
-    /// Notes a failure at `now` and returns the number of failures in a row. `random`, from 0 to 1,
-    /// spreads objects that failed together.
+    /// Records a failure at `now` and returns the number of consecutive failures. `random`, from 0
+    /// to 1, spreads objects that failed together.
     pub(crate) fn failed(&mut self, object: K, now: Instant, random: f64) -> u32 {
         let failed = self.failed.entry(object).or_insert(Failed {
             attempts: 0,
@@ -51,12 +51,12 @@ impl<K: Ord> Retries<K> {
         failed.attempts
     }
 
-    /// Notes a success.
+    /// Records a success.
     pub(crate) fn succeeded(&mut self, object: &K) {
         self.failed.remove(object);
     }
 
-    /// Forgets objects that are gone.
+    /// Forgets objects that no longer exist.
     pub(crate) fn retain(&mut self, exists: impl Fn(&K) -> bool) {
         self.failed.retain(|object, _| exists(object));
     }

@@ -1,8 +1,8 @@
 //! Whether the Secrets of accounts exist, when they change, and whose API key is whose: read by
 //! name, the metadata only unless it has changed.
 //!
-//! Keeps nothing of what they hold but a salted fingerprint of the API key, and names of keys. Never a
-//! list: the right to list Secrets is the right to read them all.
+//! Of their content it keeps only a salted fingerprint of the API key, and names of keys. It never
+//! lists: the right to list Secrets is the right to read them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{Key, Secret};
 use crate::poll_schedule::{PollLimits, PollSchedule, sleep_until};
 
-/// How often each Secret is looked at, before jitter.
+/// How often each Secret is read, before jitter.
 const INTERVAL: Duration = Duration::from_secs(3);
 
 /// How long an answer may take.
@@ -39,12 +39,12 @@ const LIMITS: PollLimits = PollLimits {
 pub(crate) struct Secrets {
     referenced: watch::Sender<BTreeSet<Key>>,
     seen: Mutex<BTreeMap<Key, Secret>>,
-    /// Why a Secret cannot be looked at, as it was last logged.
+    /// Why a Secret cannot be read, as last logged.
     logged: Mutex<BTreeMap<Key, String>>,
 }
 
 impl Secrets {
-    /// Says which Secrets matter from now on; new ones are looked at without delay.
+    /// Sets the Secrets to watch from now on; new ones are read without delay.
     pub(crate) fn set_referenced(&self, referenced: BTreeSet<Key>) {
         self.referenced.send_if_modified(|current| {
             let changed = *current != referenced;
@@ -62,11 +62,11 @@ impl Secrets {
         self.seen().insert(key, secret.clone()) != Some(secret)
     }
 
-    /// Says why a Secret cannot be looked at, once and not every three seconds.
+    /// Logs why a Secret cannot be read, once and not every three seconds.
     fn log_failure(&self, key: &Key, why: String) {
         let mut logged = lock(&self.logged);
         if logged.get(key) != Some(&why) {
-            tracing::warn!(secret = %key, "the Secret cannot be looked at: {why}");
+            tracing::warn!(secret = %key, "the Secret cannot be read: {why}");
             logged.insert(key.clone(), why);
         }
     }
@@ -85,9 +85,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is known of a Secret after it could not be looked at. Being forbidden will not pass, and the
-/// account runs without; anything else may be over in a moment, until when nobody can tell whose key
-/// it holds.
+/// What is known of a Secret that could not be read. A missing right is permanent, and the account
+/// runs without its key; any other error may be temporary, and until it is over it is not known
+/// whose key the Secret holds.
 fn after_failure(error: &ApiError, known: Secret) -> Secret {
     match known {
         Secret::Unknown if error.is_forbidden() => Secret::Unreadable,
@@ -95,7 +95,7 @@ fn after_failure(error: &ApiError, known: Secret) -> Secret {
     }
 }
 
-/// The task that looks.
+/// The polling task.
 pub(crate) struct SecretPoller {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) client: Client,
@@ -105,7 +105,7 @@ pub(crate) struct SecretPoller {
 }
 
 impl SecretPoller {
-    /// Looks until `stop`. One Secret that takes long delays no other.
+    /// Polls until `stop`. A slow Secret does not delay the others.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
         let mut referenced = this.secrets.referenced.subscribe();
@@ -153,7 +153,7 @@ impl SecretPoller {
         key
     }
 
-    /// Asks for the metadata, and for the whole only when it has changed.
+    /// Reads the metadata, and the whole Secret only if it has changed.
     async fn read(&self, key: &Key, known: &Secret) -> Result<Secret, kube::Error> {
         let api: Api<core::Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let Some(object) = api.get_metadata_opt(&key.name).await? else {

@@ -1,7 +1,7 @@
-//! When a watch is begun anew: after a failure, and when it has said nothing for long.
+//! When a watch is restarted: after a failure, and after a long silence.
 //!
-//! Owns the waits. Load balancers and proxies drop connections without a word, and a watch that waits
-//! on one shows the cluster as it was.
+//! Owns the waits. Load balancers and proxies drop connections silently, and a watch on a dropped
+//! connection shows an old state of the cluster.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use futures::{Stream, StreamExt};
 use kube::runtime::utils;
 use service::backoff::Backoff;
 
-/// After an outage two of the longest waits pass before the cluster is seen again: the first try
-/// finds that what was seen last is too old to go on from.
+/// After an outage two of the longest waits pass before the cluster is seen again: the first
+/// attempt finds that the last seen version is too old to continue from.
 const WAITS: Backoff =
     Backoff::new(Duration::from_millis(500), Duration::from_secs(5)).with_jitter(0.75, 1.0);
 
-/// The waits between the tries of one watch.
+/// The waits between the attempts of one watch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WatchBackoff {
     failures: u32,
@@ -35,11 +35,12 @@ impl utils::Backoff for WatchBackoff {
     }
 }
 
-/// A live watch is renewed by either side within less; a quiet kind costs one list per this time.
+/// A live watch is renewed by either side in less time; a kind without changes costs one list per
+/// this time.
 pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(600);
 
-/// Yields what the streams of `begin` yield, one after the other: the next begins when the one
-/// before has ended or been silent for [`MAX_SILENCE`], of which `on_silence` is told.
+/// Yields the items of the streams of `begin`, one stream after the other: the next one begins when
+/// the last one has ended, or was silent for [`MAX_SILENCE`]; then `on_silence` is called.
 pub(crate) fn restart_when_silent<S>(
     begin: impl Fn() -> S + Send,
     on_silence: impl Fn() + Send,

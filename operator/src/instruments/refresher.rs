@@ -1,7 +1,7 @@
-//! Fetches the instruments of every API endpoint in use, again and again.
+//! Keeps the instruments list of every API endpoint in use up to date.
 //!
-//! Owns one task per endpoint, which ends with this. When to fetch and which dump is accepted is decided in
-//! [`super::schedule`].
+//! Owns one task per endpoint, which ends with it. When to fetch is decided in
+//! [`super::schedule`], which list is accepted in [`super::list_check`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -11,13 +11,13 @@ use reqwest::Client;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{InstrumentTable, fetch, schedule};
+use super::{InstrumentTable, fetch, list_check, schedule};
 use crate::plan::Table;
 
 /// The newest tables by API origin.
 pub type TablesByOrigin = BTreeMap<String, Table>;
 
-/// The instruments of every API endpoint that was asked for.
+/// The instruments of every requested API endpoint.
 #[derive(Debug)]
 pub struct TableRefresher {
     client: Client,
@@ -129,7 +129,7 @@ async fn refresh(
                 .await
                 .is_ok();
             if !is_suspect {
-                // Nobody is left who could suspect the list.
+                // The sender is gone: the list will not be suspected any more.
                 std::future::pending::<()>().await;
             }
             tokio::time::sleep(schedule::REFETCH_SUSPECT_AFTER).await;
@@ -147,11 +147,11 @@ async fn fetch_checked(
     before: Option<usize>,
 ) -> Result<InstrumentTable, Box<dyn Error + Send + Sync>> {
     let table = fetch::fetch(client, origin).await?;
-    schedule::check_rows(before, table.len())?;
+    list_check::check_rows(before, table.len())?;
     Ok(table)
 }
 
-/// Says why there is no table; one that was good stays. Whether that is news.
+/// Records why there is no table; a good one stays. Returns whether this is a change.
 fn missing(known: &mut TablesByOrigin, origin: &str, why: String) -> bool {
     match known.get(origin) {
         Some(Table::Loaded(_)) => false,

@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::child::{ChildSpec, Supervised};
 use super::poller::{PollResult, Poller};
 use super::state::StateFolder;
+use super::supervisor::{ChildSpec, Supervised};
 use crate::plan::{Process, Scrape};
 use crate::scrape::Scraper;
 

@@ -1,7 +1,7 @@
 //! Polls one child for its report.
 //!
-//! Owns the interval and the link from a child's port file to its report. One child that hangs delays
-//! no other.
+//! Owns the interval, and the way from a child's port file to its report. A child that hangs does
+//! not delay the others.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,30 +13,30 @@ use service::http::read_port_file;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::child::ChildState;
+use super::supervisor::ChildState;
 use crate::plan::{Process, Scrape};
 use crate::poll_schedule::Intervals;
 use crate::scrape::Scraper;
 
-/// How often a process is asked. There are few, and they are near.
+/// How often a process is polled: there are few, on this machine.
 const INTERVALS: Intervals = Intervals {
     expecting: Duration::from_millis(100),
     active: Duration::from_secs(1),
     idle: Duration::from_secs(1),
 };
 
-/// What was learnt of an account's process.
+/// An update of an account's process.
 #[derive(Debug)]
 pub(crate) struct PollResult {
     /// The account.
     pub(crate) account: String,
     /// Its process.
     pub(crate) process: Process,
-    /// What it said.
+    /// Its report.
     pub(crate) scrape: Scrape,
 }
 
-/// One account's process, and who wants to know of it.
+/// One account's process, and the receiver of its reports.
 #[derive(Debug)]
 pub(crate) struct Poller {
     /// The account.
@@ -45,17 +45,17 @@ pub(crate) struct Poller {
     pub(crate) port_file: PathBuf,
     /// Whether the process runs.
     pub(crate) child: watch::Receiver<ChildState>,
-    /// Whether its next report is waited for.
+    /// Whether its next report is awaited.
     pub(crate) expected: watch::Receiver<bool>,
-    /// Where results go.
+    /// Where results are sent.
     pub(crate) results: mpsc::Sender<PollResult>,
 }
 
 impl Poller {
-    /// Asks until `stop` or until nobody listens.
+    /// Polls until `stop`, or until the receiver is gone.
     pub(crate) async fn run(mut self, scraper: Scraper, clock: Clock, stop: CancellationToken) {
         let mut scrape = Scrape::default();
-        // Once read it holds for as long as the process lives, whatever becomes of the file.
+        // The address is valid as long as the process lives, whatever happens to the file.
         let mut process_address: Option<(u32, SocketAddr)> = None;
         while !stop.is_cancelled() {
             let state = self.child.borrow_and_update().clone();

@@ -1,5 +1,5 @@
-//! Accepts sockets and survives the errors of accept(2): a refused one must neither end the server
-//! nor make it spin.
+//! Accepts sockets and survives errors of accept(2): they must neither end the server nor make it
+//! spin.
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
@@ -46,8 +46,9 @@ impl Acceptor {
     }
 }
 
-/// None for a client that left before it was accepted; growing for what is wrong with this process
-/// (no descriptors, no memory), since the waiting client makes the listener ready again at once.
+/// No pause for a client that left before it was accepted; a growing pause for errors of this
+/// process (no descriptors, no memory), because the waiting client makes the listener ready again
+/// at once.
 fn pause_after(error: &Error, failures: u32) -> Duration {
     match error.kind() {
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {

@@ -1,4 +1,4 @@
-//! Changes an annotation of a pod whose files have changed: its kubelet then looks at once.
+//! Changes an annotation of a pod whose files have changed: its kubelet then updates them at once.
 //!
 //! Owns when, and what the annotation says. Must not write anything else.
 
@@ -14,7 +14,7 @@ use service::backoff::Backoff;
 use super::{Applier, ApplyError, with_timeout};
 use crate::plan::{Key, Now, Plan};
 
-/// Between the pokes of a pod that has not acknowledged.
+/// The waits between the pokes of a pod that has not acknowledged.
 const REPEATS: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(80));
 
 /// The last change of a pod's annotation.
@@ -26,12 +26,12 @@ pub(super) struct Poke {
     repeats: u32,
 }
 
-/// What is to be done about a pod's annotation.
+/// The change of a pod's annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PokeAction {
     /// Nothing now.
     Leave,
-    /// It says already what it should, from before this process started.
+    /// It already has the right value, from before this process started.
     AlreadyWritten(Poke),
     /// Write this poke.
     Write(Poke),
@@ -64,7 +64,7 @@ fn poke_action(
 }
 
 impl Poke {
-    /// When it is repeated, if nothing comes of it.
+    /// When it is repeated, if the pod does not acknowledge.
     fn repeat_at(&self) -> Instant {
         self.at + REPEATS.delay(self.repeats.saturating_add(1), 0.0)
     }
@@ -83,7 +83,7 @@ impl Applier {
     pub(super) fn next_poke(&self, plan: &Plan, now: Instant) -> Option<Instant> {
         let waiting = plan.accounts.iter().filter(|account| account.awaiting);
         let pokes = waiting.filter_map(|account| self.caches.get(&account.key)?.poke.as_ref());
-        // One that is overdue could not be done: there is no pod.
+        // An overdue poke was not possible: there is no pod.
         pokes.map(Poke::repeat_at).filter(|at| *at > now).min()
     }
 
@@ -138,7 +138,7 @@ impl Applier {
                 self.context.metrics.applied("Pod");
                 Ok(())
             }
-            // It went away, or is its successor already, which reads the files when it starts.
+            // The pod has ended, or was replaced by one that reads the files when it starts.
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             Err(source) => Err(ApplyError {
                 kind: "Pod",
@@ -150,7 +150,7 @@ impl Applier {
     }
 }
 
-/// What a pod's annotation says: other files, another text.
+/// The value of the annotation, which changes with the files.
 pub(super) fn value((generation, sha256): &(u64, String), secret_versions: &[String]) -> String {
     let secrets = match secret_versions {
         [] => "none".to_owned(),

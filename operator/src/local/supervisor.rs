@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 /// How long a child may take to close its sockets before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between the starts of a child that keeps ending.
+/// The waits between the starts of a child that keeps ending.
 const RESTARTS: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// A child that lived this long is started again at once.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
-/// The log of a child that ended is waited for so long.
+/// How long to wait for the rest of the log of a child that ended.
 const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest line of a child's log that is passed on, in bytes.
@@ -39,7 +39,7 @@ pub(crate) struct ChildSpec {
     pub(crate) account: String,
     /// The program.
     pub(crate) binary: PathBuf,
-    /// Where it records frames, if it does.
+    /// The folder for recordings, if frames are recorded.
     pub(crate) record: Option<PathBuf>,
     /// Its assignment folder.
     pub(crate) assignment: PathBuf,
@@ -79,7 +79,7 @@ impl Supervised {
         Self { stop, task, state }
     }
 
-    /// How the child fares; wakes on every change.
+    /// The state of the child; notifies of every change.
     pub(crate) fn state(&self) -> watch::Receiver<ChildState> {
         self.state.clone()
     }
@@ -93,7 +93,7 @@ impl Supervised {
     }
 }
 
-/// The wait after the `failures`th end in a row of a child that was not stable.
+/// The wait after the `failures`th consecutive end of a child that did not run for long.
 fn restart_delay(failures: u32) -> Duration {
     match failures {
         0 => Duration::ZERO,
@@ -111,7 +111,7 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
         let started = tokio::time::Instant::now();
         let trouble = match start(&spec).await {
             Ok((mut child, log)) => {
-                // Waiting for a child closes its standard input, which tells it to end.
+                // Waiting for a child closes its standard input, which makes it end.
                 let stdin = child.stdin.take();
                 state.send_replace(ChildState {
                     pid: child.id(),
@@ -143,7 +143,7 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
     }
 }
 
-/// The child, and whoever passes its log on.
+/// The child, and the task that forwards its log.
 async fn start(spec: &ChildSpec) -> std::io::Result<(Child, JoinHandle<Option<String>>)> {
     remove_stale(&spec.port_file).await?;
     let record = spec.record.iter();
@@ -177,7 +177,7 @@ async fn start(spec: &ChildSpec) -> std::io::Result<(Child, JoinHandle<Option<St
     Ok((child, log))
 }
 
-/// The last error that a child told before it ended, to be added to how it ended.
+/// The last error that a child logged before it ended, to be added to its exit status.
 async fn last_error(log: JoinHandle<Option<String>>) -> String {
     let Ok(Ok(Some(line))) = tokio::time::timeout(LOG_TIMEOUT, log).await else {
         return String::new();
@@ -185,13 +185,13 @@ async fn last_error(log: JoinHandle<Option<String>>) -> String {
     format!(": {}", printable(&line, LONGEST_REASON))
 }
 
-/// What a line says if it tells an error: of the log, behind time and level, or of the end.
+/// The error text of a line: of a log line without time and level, or of the process's last words.
 fn error_of(line: &str) -> Option<&str> {
     let logged = line.split_once(" ERROR ").map(|it| it.1);
     logged.or_else(|| line.strip_prefix("error: "))
 }
 
-/// An old address would be taken for the new process's.
+/// An old address would be used for the new process.
 async fn remove_stale(port_file: &Path) -> std::io::Result<()> {
     match tokio::fs::remove_file(port_file).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -207,15 +207,15 @@ async fn wait_or_kill(mut child: Child, account: &str) {
     {
         tracing::warn!(
             account,
-            "ingest process did not drain in time and is killed"
+            "the ingest process did not end in time and is killed"
         );
         if let Err(error) = child.kill().await {
-            tracing::error!(account, %error, "ingest process cannot be killed");
+            tracing::error!(account, %error, "the ingest process cannot be killed");
         }
     }
 }
 
-/// Passes the child's log on, a line at a time; ends with the child, and returns its last error.
+/// Forwards the child's log line by line; ends with the child, and returns its last error.
 async fn forward_log(log: impl AsyncRead + Unpin, account: String) -> Option<String> {
     let mut lines = BufReader::with_capacity(LONGEST_LINE, log);
     let mut line = Vec::new();
@@ -231,7 +231,7 @@ async fn forward_log(log: impl AsyncRead + Unpin, account: String) -> Option<Str
         lines.consume(taken);
         if end.is_some() {
             line.push(b'\n');
-            // A log that nobody takes is no reason to stop.
+            // If the log is not read, the child goes on.
             let whole = [account.as_bytes(), b": ", &line].concat();
             let _written = tokio::io::stderr().write_all(&whole).await;
             let text = String::from_utf8_lossy(line.trim_ascii_end());

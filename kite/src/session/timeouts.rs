@@ -1,9 +1,18 @@
-//! How long a socket may send heartbeats and no tick before it counts as mute. Pure.
+//! How long a dial may take, and how long a socket may be without a frame or without a tick. Pure.
 //!
-//! Owns the limit. The usual silence of the connection's tokens is learned elsewhere and passed as
+//! Owns the limits. The usual silence of the connection's tokens is learned elsewhere and passed as
 //! one number: there is no limit for a single token.
 
 use std::time::{Duration, Instant};
+
+/// A dial that takes longer has failed.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection without a frame of any kind for this long is dead: the server sends one a second.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often a live socket is pinged, so that proxies in between keep an idle connection open.
+pub const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// No socket is mute before this, however often its tokens tick.
 pub const MUTE_MIN: Duration = Duration::from_secs(5);

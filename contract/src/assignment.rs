@@ -4,6 +4,7 @@
 //! so that a process needs neither the instruments list nor the operator to go on.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use kite::{InstrumentType, Mode, Token};
@@ -75,13 +76,17 @@ pub struct Row {
     /// The mode in which it streams.
     pub mode: Mode,
     /// Normalised underlying, or the tradingsymbol without one: `symbol` of the tick.
-    pub symbol: String,
+    #[serde(with = "crate::text")]
+    pub symbol: Arc<str>,
     /// The exchange's symbol.
-    pub tradingsymbol: String,
+    #[serde(with = "crate::text")]
+    pub tradingsymbol: Arc<str>,
     /// Exchange, such as `NFO`.
-    pub exchange: String,
+    #[serde(with = "crate::text")]
+    pub exchange: Arc<str>,
     /// Segment by name, such as `NFO-OPT`.
-    pub segment: String,
+    #[serde(with = "crate::text")]
+    pub segment: Arc<str>,
     /// Kind of contract.
     #[serde(rename = "type")]
     pub instrument_type: InstrumentType,
@@ -359,10 +364,10 @@ pub(crate) mod tests {
                 Row {
                     token: Token(256_265),
                     mode: Mode::Full,
-                    symbol: "NIFTY".to_owned(),
-                    tradingsymbol: "NIFTY 50".to_owned(),
-                    exchange: "NSE".to_owned(),
-                    segment: "INDICES".to_owned(),
+                    symbol: "NIFTY".into(),
+                    tradingsymbol: "NIFTY 50".into(),
+                    exchange: "NSE".into(),
+                    segment: "INDICES".into(),
                     instrument_type: InstrumentType::Equity,
                     strike: None,
                     expiry: None,
@@ -379,10 +384,10 @@ pub(crate) mod tests {
                 Row {
                     token: Token(12_192_002),
                     mode: Mode::Full,
-                    symbol: "NIFTY".to_owned(),
-                    tradingsymbol: "NIFTY26D0125150PE".to_owned(),
-                    exchange: "NFO".to_owned(),
-                    segment: "NFO-OPT".to_owned(),
+                    symbol: "NIFTY".into(),
+                    tradingsymbol: "NIFTY26D0125150PE".into(),
+                    exchange: "NFO".into(),
+                    segment: "NFO-OPT".into(),
                     instrument_type: InstrumentType::Put,
                     strike: Some(25_150.0),
                     expiry: Some(jiff::civil::date(2026, 12, 1)),

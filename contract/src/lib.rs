@@ -10,6 +10,7 @@ pub mod assignment;
 pub mod mount;
 pub mod report;
 pub mod sealed;
+mod text;
 mod version;
 
 pub use assignment::{

@@ -28,7 +28,7 @@ pub struct Instrument {
     /// The exchange's own number.
     pub exchange_token: u32,
     /// The exchange's symbol; may have spaces (`NIFTY 50`), `&` and series (`-BE`).
-    pub tradingsymbol: Box<str>,
+    pub tradingsymbol: Arc<str>,
     /// Company or, for derivatives, the underlying; may be empty.
     pub name: Arc<str>,
     /// Day of expiry, for derivatives.

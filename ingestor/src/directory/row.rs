@@ -36,10 +36,10 @@ impl DirectoryRow {
         let set = row.sets.first();
         let set = set.map(|set| &assignment.sets[usize::from(*set)]);
         Self {
-            symbol: row.symbol.clone(),
-            tradingsymbol: row.tradingsymbol.clone(),
-            segment: row.segment.clone(),
-            exchange: row.exchange.clone(),
+            symbol: row.symbol.to_string(),
+            tradingsymbol: row.tradingsymbol.to_string(),
+            segment: row.segment.to_string(),
+            exchange: row.exchange.to_string(),
             strike: row.strike,
             expiry: row.expiry.map(|day| day.to_string()),
             kind: row.instrument_type.as_str().to_owned(),

@@ -11,11 +11,11 @@ pub(crate) fn write_head(out: &mut Vec<u8>, shape: Shape, row: &Row) {
     let token = row.token.0;
     match shape {
         Shape::Contract => {
-            field(out, b"{\"symbol\":", &row.symbol);
+            field(out, b"{\"symbol\":", &*row.symbol);
             field(out, b",\"token\":", &token);
-            field(out, b",\"tradingsymbol\":", &row.tradingsymbol);
-            field(out, b",\"segment\":", &row.segment);
-            field(out, b",\"exchange\":", &row.exchange);
+            field(out, b",\"tradingsymbol\":", &*row.tradingsymbol);
+            field(out, b",\"segment\":", &*row.segment);
+            field(out, b",\"exchange\":", &*row.exchange);
             field(out, b",\"strike\":", &row.strike);
             field(out, b",\"expiry\":", &row.expiry);
             field(out, b",\"type\":", row.instrument_type.as_str());
@@ -23,10 +23,10 @@ pub(crate) fn write_head(out: &mut Vec<u8>, shape: Shape, row: &Row) {
             field(out, b",\"tick_size\":", &row.tick_size);
         }
         Shape::Underlying => {
-            field(out, b"{\"symbol\":", &row.symbol);
+            field(out, b"{\"symbol\":", &*row.symbol);
             field(out, b",\"token\":", &token);
             field(out, b",\"instrument_token\":", &token);
-            field(out, b",\"tradingsymbol\":", &row.tradingsymbol);
+            field(out, b",\"tradingsymbol\":", &*row.tradingsymbol);
         }
     }
     out.extend_from_slice(b",\"price\":");

@@ -18,8 +18,7 @@ use contract::Assignment;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{Account, AccountInput};
 use crate::plan::input::{Basis, Kept};
-use crate::plan::placement::{HeldOverSets, Outcome, PlacedSet, RetainedAccount};
-use rows::Part;
+use crate::plan::placement::{HeldOverSets, PlacedSet, RetainedAccount};
 
 /// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
@@ -55,9 +54,10 @@ pub(crate) fn build<'a>(
             Ok(spec) if !retained.account.eligibility.is_frozen() => {
                 let account = &retained.account;
                 let build = || {
-                    let parts = parts(AccountIx::new(at), &sets_of, sets);
-                    let drafts = rows::gather(&retained, parts, sets, &held_over);
-                    document::document(account, spec, rows::write(drafts))
+                    let at = AccountIx::new(at);
+                    let mut document = document::document(account, spec);
+                    rows::write(&mut document, at, &retained, &sets_of, sets, &held_over);
+                    document
                 };
                 let basis = basis(&retained, spec, &sets_of, sets);
                 let key = &account.observed.object.meta.key;
@@ -78,21 +78,6 @@ pub(crate) fn build<'a>(
         }
     });
     assigned.collect()
-}
-
-/// What the sets select on one account.
-fn parts(account: AccountIx, sets_of: &[SetIx], sets: &[PlacedSet<'_>]) -> Vec<Part> {
-    let part = |set: SetIx| {
-        let instruments = sets[set.at()].placement.instruments.iter();
-        instruments.filter_map(move |it| match it.outcome {
-            Outcome::Placed(at, _) if at == account => Some(Part {
-                instrument: it.instrument,
-                set,
-            }),
-            Outcome::Placed(..) | Outcome::Waiting | Outcome::Conflict => None,
-        })
-    };
-    sets_of.iter().flat_map(|set| part(*set)).collect()
 }
 
 /// Everything that an account's assignment depends on, with the base that may already say it.

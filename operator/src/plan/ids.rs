@@ -10,6 +10,10 @@ pub(crate) struct AccountIx(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SetIx(u32);
 
+/// Number of a token among those that a group of accounts streams or is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TokenIx(u32);
+
 /// Number of a Redis channel, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ChannelId(u32);
@@ -44,5 +48,6 @@ macro_rules! position {
 
 position!(AccountIx);
 position!(SetIx);
+position!(TokenIx);
 number!(ChannelId);
 number!(TargetId);

@@ -4,6 +4,7 @@
 //! Must not place anything.
 
 mod account;
+mod checked;
 mod eligibility;
 mod list_guard;
 mod memory;
@@ -15,20 +16,20 @@ mod validate;
 
 use std::collections::BTreeSet;
 
+pub use checked::Workload;
 pub use observed::{
     Failing, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
     ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable,
 };
-pub use validate::Workload;
 
 pub(crate) use account::{AccountInput, live_sockets};
+pub(crate) use checked::{Account, ChannelNaming, Choice, Selector, Set};
 pub(crate) use list_guard::Lacking;
-pub(crate) use memory::{AccountMemory, Mark, Remembered, SetMemory, SuspectLists, Told};
+pub(crate) use memory::{AccountMemory, Mark, ObjectMemory, Remembered, SuspectLists, Told};
 pub(crate) use reuse::{Basis, Kept};
 pub(crate) use set::SetInput;
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
-pub(crate) use validate::{Account, ChannelNaming, Choice, Selector, Set};
 
 /// All objects.
 pub(crate) struct PlanningInput<'a> {
@@ -36,8 +37,6 @@ pub(crate) struct PlanningInput<'a> {
     pub(crate) accounts: Vec<AccountInput<'a>>,
     /// The oldest first: it has precedence.
     pub(crate) sets: Vec<SetInput<'a>>,
-    /// Whether pods are annotated when their files change.
-    pub(crate) poke: bool,
     /// Origins whose instruments list is suspected to be incomplete, and since when.
     pub(crate) suspect_lists: SuspectLists,
 }
@@ -67,7 +66,6 @@ impl<'a> PlanningInput<'a> {
         Self {
             accounts,
             sets,
-            poke: observed.settings.poke,
             suspect_lists,
         }
     }

@@ -3,16 +3,17 @@
 //! Owns which rows stay whatever the sets select, which account publishes on which channel, and
 //! what would find no room. Must not build rows of assignments.
 
+mod by_token;
 mod channels;
 mod failover_capacity;
+mod group;
 mod groups;
 mod held_over;
-mod input;
 mod problem;
 mod solver;
 
 pub(crate) use failover_capacity::{Taken, stranded};
+pub(crate) use group::GroupPlacement;
 pub(crate) use groups::{PlacedSet, place};
 pub(crate) use held_over::{HeldOverSets, RetainedAccount, retain};
-pub(crate) use input::GroupPlacement;
 pub(crate) use problem::Outcome;

@@ -2,14 +2,17 @@
 //!
 //! Must not change the placement, nor decide whether an object is ready.
 
+mod change;
 mod events;
 mod holders;
 mod outcome;
 mod status;
 mod summary;
 
-pub use outcome::{AccountPlan, Change, Event, Kind, Plan, SetPlan};
+pub use change::Change;
+pub use outcome::{AccountPlan, Event, Kind, Plan, SetPlan};
 
+pub(crate) use change::SetReport;
 pub(crate) use holders::SetCounts;
 #[cfg(test)]
 pub(crate) use status::find;

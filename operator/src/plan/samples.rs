@@ -4,15 +4,8 @@
 pub(crate) const SHOWN: usize = 3;
 
 /// The first few names.
-pub(crate) fn list(samples: &[String]) -> String {
-    let mut shown = samples
-        .iter()
-        .take(SHOWN)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if samples.len() > SHOWN {
-        shown.push_str(", …");
-    }
-    shown
+pub(crate) fn list(samples: &[impl AsRef<str>]) -> String {
+    let more = (samples.len() > SHOWN).then_some("…");
+    let shown = samples.iter().take(SHOWN).map(AsRef::as_ref);
+    shown.chain(more).collect::<Vec<_>>().join(", ")
 }

@@ -11,10 +11,10 @@ fn row(token: u32, kind: InstrumentType) -> contract::Row {
     contract::Row {
         token: Token(token),
         mode: Mode::Full,
-        symbol: "NIFTY".to_owned(),
-        tradingsymbol: "NIFTY25N0425150PE".to_owned(),
-        exchange: "NFO".to_owned(),
-        segment: "NFO-OPT".to_owned(),
+        symbol: "NIFTY".into(),
+        tradingsymbol: "NIFTY25N0425150PE".into(),
+        exchange: "NFO".into(),
+        segment: "NFO-OPT".into(),
         instrument_type: kind,
         strike: Some(25_150.0),
         expiry: Some(date(2025, 11, 4)),
@@ -31,10 +31,10 @@ fn option() -> contract::Row {
 
 fn share(token: u32, symbol: &str, segment: &str) -> contract::Row {
     contract::Row {
-        symbol: symbol.to_owned(),
-        tradingsymbol: symbol.to_owned(),
-        exchange: segment[..3].to_owned(),
-        segment: segment.to_owned(),
+        symbol: symbol.into(),
+        tradingsymbol: symbol.into(),
+        exchange: segment[..3].into(),
+        segment: segment.into(),
         strike: None,
         expiry: None,
         lot_size: Some(1),
@@ -44,7 +44,7 @@ fn share(token: u32, symbol: &str, segment: &str) -> contract::Row {
 
 fn index() -> contract::Row {
     contract::Row {
-        tradingsymbol: "NIFTY 50".to_owned(),
+        tradingsymbol: "NIFTY 50".into(),
         lot_size: None,
         tick_size: None,
         ..share(256_265, "NIFTY", "INDICES")
@@ -268,10 +268,10 @@ fn an_option_in_ltp_mode() {
 fn a_currency_future_has_seven_decimals_trimmed_and_no_greek_keys() {
     // 268801 << 8 | 3
     let future = contract::Row {
-        symbol: "USDINR".to_owned(),
-        tradingsymbol: "USDINR25NOVFUT".to_owned(),
-        exchange: "CDS".to_owned(),
-        segment: "CDS-FUT".to_owned(),
+        symbol: "USDINR".into(),
+        tradingsymbol: "USDINR25NOVFUT".into(),
+        exchange: "CDS".into(),
+        segment: "CDS-FUT".into(),
         strike: None,
         tick_size: Some(0.0025),
         lot_size: Some(1),

@@ -4,11 +4,10 @@
 
 use contract::{Account, Assignment};
 
-use super::rows::Written;
 use crate::plan::input::{Account as Spec, AccountInput};
 
-/// What an account should stream. The generation is that of the base, or 0.
-pub(super) fn document(account: &AccountInput<'_>, spec: &Spec, rows: Written) -> Assignment {
+/// What an account should stream, without its rows. The generation is that of the base, or 0.
+pub(super) fn document(account: &AccountInput<'_>, spec: &Spec) -> Assignment {
     let key = &account.observed.object.meta.key;
     Assignment {
         version: version_of(account),
@@ -24,10 +23,10 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &Spec, rows: Written) -
         connections: spec.connections,
         tokens_per_connection: spec.tokens_per_connection,
         order_updates: spec.order_updates,
-        sets: rows.sets,
-        channels: rows.channels,
-        keeps: rows.keeps,
-        instruments: rows.instruments,
+        sets: Vec::new(),
+        channels: Vec::new(),
+        keeps: Vec::new(),
+        instruments: Vec::new(),
     }
 }
 

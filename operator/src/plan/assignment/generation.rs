@@ -4,12 +4,12 @@
 //! Must not change the content.
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use contract::report::AppliedAssignment;
 use contract::{Assignment, Shape};
-use rustc_hash::FxHasher;
+use rustc_hash::{FxBuildHasher, FxHasher};
 
 use super::change::AssignmentChange;
 use crate::plan::input::{AccountInput, LastAssignment, Mark};
@@ -47,9 +47,7 @@ fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<Assign
     if Some(base.generation) != newest(account) {
         return None;
     }
-    let applied = account
-        .report()
-        .and_then(|report| report.assignment.as_ref());
+    let applied = account.applied();
     match there(account) {
         Some((assignment, sha256)) if assignment.generation == base.generation => {
             let same = Arc::ptr_eq(assignment, base) || assignment.same_content(base);
@@ -76,9 +74,7 @@ fn there<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a Str
 
 /// The newest generation in any source: storage, memory or report.
 fn newest(account: &AccountInput<'_>) -> Option<u64> {
-    let applied = account
-        .report()
-        .and_then(|report| report.assignment.as_ref());
+    let applied = account.applied();
     let status = account
         .observed
         .object
@@ -114,27 +110,26 @@ pub(crate) fn marks(
     {
         return Arc::clone(known);
     }
-    let before: BTreeMap<&str, u64> = account
+    let before = account
         .base
-        .map(|base| fingerprints(base))
-        .unwrap_or_default();
+        .map(|base| (fingerprints(base), base.generation));
+    let before = |set: &str, fingerprint: &u64| {
+        let (before, generation) = before.as_ref()?;
+        (before.get(set) == Some(fingerprint)).then_some(*generation)
+    };
     let marks = fingerprints(decided)
         .into_iter()
         .map(|(set, fingerprint)| {
-            let since = match known.and_then(|known| known.get(set)) {
-                Some(mark) if mark.fingerprint == fingerprint => mark.generation,
-                _ if before.get(set) == Some(&fingerprint) => account
-                    .base
-                    .map_or(decided.generation, |base| base.generation),
-                _ => decided.generation,
+            let known = known.and_then(|known| known.get(set));
+            let known = known.filter(|mark| mark.fingerprint == fingerprint);
+            let since = known.map(|mark| mark.generation);
+            let since = since.or_else(|| before(set, &fingerprint));
+            let generation = since.unwrap_or(decided.generation);
+            let mark = Mark {
+                fingerprint,
+                generation,
             };
-            (
-                set.to_owned(),
-                Mark {
-                    fingerprint,
-                    generation: since,
-                },
-            )
+            (set.to_owned(), mark)
         })
         .collect();
     Arc::new(marks)
@@ -142,12 +137,12 @@ pub(crate) fn marks(
 
 /// One hash per set over its rows. Not kept beyond this process.
 fn fingerprints(assignment: &Assignment) -> BTreeMap<&str, u64> {
-    let channels: Vec<u64> = assignment.channels.iter().map(|name| hash(name)).collect();
-    let mut hashers: Vec<FxHasher> = assignment
-        .sets
+    let channels: Vec<u64> = assignment
+        .channels
         .iter()
-        .map(|_| FxHasher::default())
+        .map(|name| FxBuildHasher.hash_one(name))
         .collect();
+    let mut hashers = vec![FxHasher::default(); assignment.sets.len()];
     for row in &assignment.instruments {
         let mut outputs = FxHasher::default();
         (row.token, row.mode, &row.tradingsymbol).hash(&mut outputs);
@@ -171,12 +166,6 @@ fn fingerprints(assignment: &Assignment) -> BTreeMap<&str, u64> {
         .map(String::as_str)
         .zip(hashers.iter().map(Hasher::finish))
         .collect()
-}
-
-fn hash(name: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    name.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -1,209 +1,253 @@
 //! The rows of one account: the merged demands of its sets on each instrument.
 //!
-//! Owns which of several demands counts. Rows refer to the instruments list by position until they
-//! are written. Must not choose accounts.
+//! Owns which of several demands counts. Must not choose accounts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::hash::Hash;
+use std::sync::Arc;
 
 use contract::{Assignment, Output, Persistence, Row, Shape};
 use kite::{Instrument, Mode, Token};
+use rustc_hash::FxHashMap;
 
 use crate::instruments::{InstrumentTable, RowIx};
-use crate::plan::ids::SetIx;
-use crate::plan::placement::{HeldOverSets, PlacedSet, RetainedAccount};
-use crate::plan::selection::{RoutedInstrument, symbol};
+use crate::plan::ids::{AccountIx, SetIx};
+use crate::plan::placement::{HeldOverSets, Outcome, PlacedSet, RetainedAccount};
+use crate::plan::selection::{ChannelRoute, symbol};
 
 /// The demand of one set on one instrument.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    pub(super) instrument: RoutedInstrument,
-    pub(super) set: SetIx,
-}
-
-/// A row while the sets that select it are gathered.
-pub(super) struct Draft<'a> {
-    source: Source<'a>,
+struct Part<'a> {
+    token: Token,
+    table: &'a InstrumentTable,
+    row: RowIx,
     mode: Mode,
-    sets: Vec<&'a str>,
-    outputs: Vec<Destination<'a>>,
+    set: u16,
+    output: Output,
 }
 
-/// The parts of an assignment that are made from rows.
-pub(super) struct Written {
-    pub(super) sets: Vec<String>,
-    pub(super) channels: Vec<String>,
-    pub(super) keeps: Vec<Persistence>,
-    pub(super) instruments: Vec<Row>,
+/// The lists that rows refer to, in the order in which they came; some may turn out not to be used.
+#[derive(Default)]
+struct Lists<'a> {
+    sets: List<&'a str>,
+    channels: List<&'a str>,
+    keeps: List<Persistence>,
 }
 
-/// The source of the rest of a row.
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Table(&'a InstrumentTable, RowIx),
-    /// The row stays as it is.
-    Base(&'a Row),
+#[derive(Default)]
+struct List<T> {
+    all: Vec<T>,
+    positions: FxHashMap<T, u16>,
 }
 
-/// The channels of a row's ticks, by name.
-struct Destination<'a> {
-    channel: &'a str,
-    shape: Shape,
-    depth: bool,
-    keep: Persistence,
-}
-
-/// Merges the rows that stay on an account with the demands of `sets`, by token. In `parts` those
-/// of a set are adjacent, in the order of precedence.
-pub(super) fn gather<'a>(
-    retained: &RetainedAccount<'a>,
-    mut parts: Vec<Part>,
-    sets: &'a [PlacedSet<'_>],
+/// Merges the rows that stay on an account with the demands of its sets, as rows of `document`.
+pub(super) fn write(
+    document: &mut Assignment,
+    at: AccountIx,
+    retained: &RetainedAccount<'_>,
+    sets_of: &[SetIx],
+    sets: &[PlacedSet<'_>],
     held_over: &HeldOverSets<'_>,
-) -> BTreeMap<Token, Draft<'a>> {
-    let namespace = retained.account.namespace();
-    let mut drafts = BTreeMap::new();
+) {
+    let mut lists = Lists::default();
+    let mut kept = BTreeMap::new();
     if let Some(base) = retained.account.base {
-        let rows = retained.rows.iter();
-        for row in rows.filter_map(|at| base.instruments.get(*at)) {
-            let stays = |set: &str| held_over.contains(namespace, set);
-            drafts.insert(row.token, Draft::kept(base, row, stays));
+        let stays = |set: &str| held_over.contains(retained.account.namespace(), set);
+        for row in retained
+            .rows
+            .iter()
+            .filter_map(|at| base.instruments.get(*at))
+        {
+            kept.insert(row.token, lists.kept(base, row, stays));
         }
+    }
+    let mut parts = Vec::new();
+    for set in sets_of {
+        lists.parts(at, &sets[set.at()], &mut parts);
     }
     // A stable sort: the sets of a token keep their order.
-    parts.sort_by_key(|part| part.instrument.token);
+    parts.sort_by_key(|part| part.token);
+    let mut rows: Vec<Row> = Vec::with_capacity(parts.len() + kept.len());
     for part in parts {
-        let placed = &sets[part.set.at()];
-        if let (Some(resolved), Ok(spec)) = (placed.request.resolved(), &placed.set.spec) {
-            let draft = drafts.entry(part.instrument.token);
-            let source = Source::Table(&resolved.lookup.table, part.instrument.row);
-            let draft = draft.or_insert_with(|| Draft::new(source));
-            draft.source = source;
-            draft.mode = draft.mode.max(spec.mode);
-            draft.sets.push(placed.set.name());
-            let channels = &resolved.lookup.routes.channels;
-            if let Some(route) = channels.get(part.instrument.route.at()) {
-                draft.publish(Destination {
-                    channel: &route.channel,
-                    shape: route.shape,
-                    depth: spec.depth && route.shape == Shape::Contract,
-                    keep: spec.keep,
-                });
-            }
+        match rows.last_mut() {
+            Some(row) if row.token == part.token => lists.add(row, &part),
+            _ => rows.extend(lists.row(&part, kept.remove(&part.token))),
         }
     }
-    drafts
+    if !kept.is_empty() {
+        rows.extend(kept.into_values());
+        rows.sort_unstable_by_key(|row| row.token);
+    }
+    lists.write(rows, document);
 }
 
-/// The rows, and the lists that they refer to.
-pub(super) fn write(drafts: BTreeMap<Token, Draft<'_>>) -> Written {
-    let outputs = || drafts.values().flat_map(|draft| &draft.outputs);
-    let sets = sorted(drafts.values().flat_map(|draft| draft.sets.iter().copied()));
-    let channels = sorted(outputs().map(|output| output.channel));
-    let keeps = sorted(outputs().map(|output| output.keep));
-    let keeps: Vec<Persistence> = keeps
-        .into_iter()
-        .filter(|it| *it != Persistence::default())
-        .collect();
-    let instruments = drafts.into_values();
-    let instruments = instruments.filter_map(|draft| draft.row(&sets, &channels, &keeps));
-    let instruments = instruments.collect();
-    let names = |all: Vec<&str>| {
-        let first = all.into_iter().take(usize::from(u16::MAX) + 1);
-        first.map(str::to_owned).collect()
-    };
-    Written {
-        sets: names(sets),
-        channels: names(channels),
-        keeps,
-        instruments,
-    }
-}
-
-impl<'a> Draft<'a> {
-    fn new(source: Source<'a>) -> Self {
-        Self {
-            source,
-            mode: Mode::Ltp,
-            sets: Vec::new(),
-            outputs: Vec::new(),
-        }
-    }
-
+impl<'a> Lists<'a> {
     /// A row that stays: everything that is published for it goes on.
-    fn kept(base: &'a Assignment, row: &'a Row, stays: impl Fn(&str) -> bool) -> Self {
-        let name = |set: &u16| base.sets.get(usize::from(*set)).map(String::as_str);
+    fn kept(&mut self, base: &'a Assignment, row: &Row, stays: impl Fn(&str) -> bool) -> Row {
+        let names = row
+            .sets
+            .iter()
+            .filter_map(|set| base.sets.get(usize::from(*set)));
+        let names = names.filter(|set| stays(set));
+        let sets = names.filter_map(|set| self.sets.position(set)).collect();
         let output = |output: &Output| {
-            let keep = output.keep.map(usize::from);
-            let keep = keep.and_then(|keep| base.keeps.get(keep));
-            Some(Destination {
-                channel: base.channels.get(usize::from(output.channel))?,
-                shape: output.shape,
-                depth: output.depth,
-                keep: keep.copied().unwrap_or_default(),
+            let keep = output
+                .keep
+                .and_then(|keep| base.keeps.get(usize::from(keep)));
+            let channel = base.channels.get(usize::from(output.channel))?;
+            Some(Output {
+                channel: self.channels.position(channel)?,
+                keep: keep.and_then(|keep| self.keeps.position(*keep)),
+                ..*output
             })
         };
-        let sets = row.sets.iter().filter_map(name);
-        Self {
-            source: Source::Base(row),
-            mode: row.mode,
-            sets: sets.filter(|set| stays(set)).collect(),
+        Row {
             outputs: row.outputs.iter().filter_map(output).collect(),
+            sets,
+            ..row.clone()
         }
+    }
+
+    /// Adds what a set wants of the account `at`.
+    fn parts(&mut self, at: AccountIx, placed: &'a PlacedSet<'_>, parts: &mut Vec<Part<'a>>) {
+        let (Some(resolved), Ok(spec)) = (placed.request.resolved(), &placed.set.spec) else {
+            return;
+        };
+        let routes = &resolved.lookup.routes;
+        let output = |route: &'a ChannelRoute| {
+            Some(Output {
+                channel: self.channels.position(&route.channel)?,
+                shape: route.shape,
+                depth: spec.depth && route.shape == Shape::Contract,
+                keep: self.keep(spec.keep),
+            })
+        };
+        let outputs: Vec<Option<Output>> = routes.channels.iter().map(output).collect();
+        let Some(set) = self.sets.position(placed.set.name()) else {
+            return;
+        };
+        let all = routes.instruments.iter().zip(&placed.placement.outcomes);
+        let here = all.filter(
+            |(_, outcome)| matches!(outcome, Some(Outcome::Placed(account, _)) if *account == at),
+        );
+        parts.extend(here.filter_map(|(routed, _)| {
+            Some(Part {
+                token: routed.token,
+                table: &resolved.lookup.table,
+                row: routed.row,
+                mode: spec.mode,
+                set,
+                output: (*outputs.get(routed.route.at())?)?,
+            })
+        }));
+    }
+
+    /// The row of a first part, with what stays of it.
+    fn row(&mut self, part: &Part<'_>, kept: Option<Row>) -> Option<Row> {
+        let mut row = from_table(part.table.get(part.row)?);
+        match kept {
+            Some(kept) => {
+                (row.mode, row.sets, row.outputs) = (kept.mode, kept.sets, kept.outputs);
+                self.add(&mut row, part);
+            }
+            None => {
+                (row.mode, row.sets, row.outputs) = (part.mode, vec![part.set], vec![part.output]);
+            }
+        }
+        Some(row)
     }
 
     /// Each channel gets one message, with everything that any set demands of it.
-    fn publish(&mut self, output: Destination<'a>) {
-        let mut known = self.outputs.iter_mut();
-        match known.find(|known| known.channel == output.channel) {
+    fn add(&mut self, row: &mut Row, part: &Part<'_>) {
+        row.mode = row.mode.max(part.mode);
+        row.sets.push(part.set);
+        let mut known = row.outputs.iter_mut();
+        match known.find(|known| known.channel == part.output.channel) {
             Some(known) => {
-                known.depth |= output.depth;
-                known.keep = known.keep.or(output.keep);
+                let keep = |keep: Option<u16>| keep.map(|keep| self.keeps.all[usize::from(keep)]);
+                let [one, other] =
+                    [known.keep, part.output.keep].map(|it| keep(it).unwrap_or_default());
+                known.depth |= part.output.depth;
+                known.keep = self.keep(one.or(other));
             }
-            None => self.outputs.push(output),
+            None => row.outputs.push(part.output),
         }
     }
 
-    fn row(self, sets: &[&str], channels: &[&str], keeps: &[Persistence]) -> Option<Row> {
-        let mut row = match self.source {
-            Source::Table(table, row) => from_table(table.get(row)?),
-            Source::Base(row) => row.clone(),
-        };
-        row.mode = self.mode;
-        let names = self.sets.iter();
-        row.sets = names.filter_map(|set| position(sets, set)).collect();
-        row.sets.sort_unstable();
-        row.sets.dedup();
-        let output = |output: &Destination<'_>| {
-            Some(Output {
-                channel: position(channels, &output.channel)?,
-                shape: output.shape,
-                depth: output.depth,
-                keep: position(keeps, &output.keep),
-            })
-        };
-        row.outputs = self.outputs.iter().filter_map(output).collect();
-        row.outputs.sort_unstable_by_key(|output| output.channel);
-        Some(row)
+    fn keep(&mut self, keep: Persistence) -> Option<u16> {
+        let kept = Some(keep).filter(|keep| *keep != Persistence::default());
+        self.keeps.position(kept?)
+    }
+
+    /// The rows with what they refer to in order.
+    fn write(self, mut rows: Vec<Row>, document: &mut Assignment) {
+        let outputs = || rows.iter().flat_map(|row| &row.outputs);
+        let (sets, set_ranks) = self
+            .sets
+            .ranked(rows.iter().flat_map(|row| row.sets.iter().copied()));
+        let (channels, channel_ranks) =
+            self.channels.ranked(outputs().map(|output| output.channel));
+        let (keeps, keep_ranks) = self
+            .keeps
+            .ranked(outputs().filter_map(|output| output.keep));
+        for row in &mut rows {
+            for set in &mut row.sets {
+                *set = set_ranks[usize::from(*set)];
+            }
+            row.sets.sort_unstable();
+            row.sets.dedup();
+            for output in &mut row.outputs {
+                output.channel = channel_ranks[usize::from(output.channel)];
+                output.keep = output.keep.map(|keep| keep_ranks[usize::from(keep)]);
+            }
+            row.outputs.sort_unstable_by_key(|output| output.channel);
+        }
+        document.sets = sets.into_iter().map(str::to_owned).collect();
+        document.channels = channels.into_iter().map(str::to_owned).collect();
+        document.keeps = keeps;
+        document.instruments = rows;
     }
 }
 
-fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
-    let distinct: BTreeSet<T> = all.collect();
-    distinct.into_iter().collect()
-}
+impl<T: Copy + Eq + Hash + Ord> List<T> {
+    /// The position of `one`, unless there are too many.
+    fn position(&mut self, one: T) -> Option<u16> {
+        if let Some(known) = self.positions.get(&one) {
+            return Some(*known);
+        }
+        let new = u16::try_from(self.all.len()).ok()?;
+        self.all.push(one);
+        self.positions.insert(one, new);
+        Some(new)
+    }
 
-fn position<T: Ord>(sorted: &[T], one: &T) -> Option<u16> {
-    u16::try_from(sorted.binary_search(one).ok()?).ok()
+    /// What is used of the list, sorted, and where each is in it then.
+    fn ranked(self, used: impl Iterator<Item = u16>) -> (Vec<T>, Vec<u16>) {
+        let mut is_used = vec![false; self.all.len()];
+        used.for_each(|at| is_used[usize::from(at)] = true);
+        let mut order: Vec<(T, u16)> = self.all.into_iter().zip(0..).collect();
+        order.retain(|(_, at)| is_used[usize::from(*at)]);
+        order.sort_unstable();
+        let mut ranks = vec![0; is_used.len()];
+        for ((_, at), rank) in order.iter().zip(0..) {
+            ranks[usize::from(*at)] = rank;
+        }
+        (order.into_iter().map(|(one, _)| one).collect(), ranks)
+    }
 }
 
 fn from_table(instrument: &Instrument) -> Row {
+    let symbol = symbol(instrument);
     Row {
         token: instrument.token,
         mode: Mode::Ltp,
-        symbol: symbol(instrument).into_owned(),
-        tradingsymbol: instrument.tradingsymbol.clone().into(),
-        exchange: instrument.exchange.as_ref().to_owned(),
-        segment: instrument.segment.as_ref().to_owned(),
+        // Most are called what the list calls them: its text is shared.
+        symbol: [&instrument.name, &instrument.tradingsymbol]
+            .into_iter()
+            .find(|name| ***name == *symbol)
+            .map_or_else(|| symbol.as_ref().into(), Arc::clone),
+        tradingsymbol: Arc::clone(&instrument.tradingsymbol),
+        exchange: Arc::clone(&instrument.exchange),
+        segment: Arc::clone(&instrument.segment),
         instrument_type: instrument.instrument_type,
         strike: instrument
             .instrument_type

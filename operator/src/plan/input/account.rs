@@ -4,16 +4,17 @@
 
 use std::sync::Arc;
 
-use contract::report::ConnectionState;
+use contract::report::{AppliedAssignment, ConnectionState};
 use contract::{Assignment, Report};
 use jiff::Timestamp;
 
+use super::checked::Account;
 use super::eligibility::Eligibility;
 use super::memory::{AccountMemory, Remembered};
 use super::observed::{
     Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table, Unreadable,
 };
-use super::validate::{self, Account};
+use super::validate;
 
 /// An account with what is known of it.
 pub(crate) struct AccountInput<'a> {
@@ -45,7 +46,7 @@ impl<'a> AccountInput<'a> {
         let remembered = memory
             .accounts
             .get(&meta.key)
-            .filter(|known| known.uid == meta.uid);
+            .filter(|known| known.object.uid == meta.uid);
         let spec = validate::account(observed, &all.settings);
         let table = spec
             .as_ref()
@@ -114,6 +115,11 @@ impl<'a> AccountInput<'a> {
                 .as_ref()
                 .is_none_or(|applied| applied.account_uid == self.uid())
         })
+    }
+
+    /// The assignment that its process runs, as far as it said.
+    pub(crate) fn applied(&self) -> Option<&AppliedAssignment> {
+        self.report()?.assignment.as_ref()
     }
 
     /// Its API key's fingerprint, as far as it is known.

@@ -8,35 +8,45 @@ use std::time::Instant;
 use contract::Assignment;
 use crds::condition::{Reason, State};
 use crds::{InstrumentSetStatus, TickerAccountStatus};
+use rustc_hash::FxHashMap;
 
 use super::observed::{Key, KeyFingerprint};
 
 /// What one pass knows that cannot be observed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Remembered {
-    pub(crate) accounts: BTreeMap<Key, AccountMemory>,
-    pub(crate) sets: BTreeMap<Key, SetMemory>,
+    pub(crate) accounts: FxHashMap<Key, AccountMemory>,
+    pub(crate) sets: FxHashMap<Key, SetMemory>,
     pub(crate) suspect_lists: SuspectLists,
 }
 
 /// Origins whose instruments list cannot be whole, and since when.
 pub(crate) type SuspectLists = BTreeMap<String, Instant>;
 
-/// What is remembered of an account.
+/// What is remembered of what an object says of itself.
 #[derive(Clone, Debug)]
-pub(crate) struct AccountMemory {
-    /// Identity of the account: a new account of an old name has no memory.
+pub(crate) struct ObjectMemory<Status> {
+    /// Identity of the object: a new object of an old name has no memory.
     pub(crate) uid: String,
-    /// The assignment last decided on, which may not be visible yet.
-    pub(crate) assignment: Option<Arc<Assignment>>,
     /// When the current problem turns from Unknown into False.
     pub(crate) due: Option<Instant>,
     /// The status last decided on, which may not be visible yet.
-    pub(crate) status: Arc<TickerAccountStatus>,
+    pub(crate) status: Arc<Status>,
     /// The warning of a ready object.
     pub(crate) warning: Option<String>,
     /// The state and reason of the last event.
     pub(crate) told: Option<Told>,
+}
+
+/// What is remembered of a set.
+pub(crate) type SetMemory = ObjectMemory<InstrumentSetStatus>;
+
+/// What is remembered of an account.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountMemory {
+    pub(crate) object: ObjectMemory<TickerAccountStatus>,
+    /// The assignment last decided on, which may not be visible yet.
+    pub(crate) assignment: Option<Arc<Assignment>>,
     /// Fingerprint of its API key.
     pub(crate) key: Option<KeyFingerprint>,
     /// By name of a set: since which generation its rows are unchanged.
@@ -50,21 +60,6 @@ pub(crate) struct Mark {
     pub(crate) fingerprint: u64,
     /// The first generation with these rows.
     pub(crate) generation: u64,
-}
-
-/// What is remembered of a set.
-#[derive(Clone, Debug)]
-pub(crate) struct SetMemory {
-    /// Identity of the set.
-    pub(crate) uid: String,
-    /// When the current problem turns from Unknown into False.
-    pub(crate) due: Option<Instant>,
-    /// The status last decided on, which may not be visible yet.
-    pub(crate) status: Arc<InstrumentSetStatus>,
-    /// The warning of a ready object.
-    pub(crate) warning: Option<String>,
-    /// The state and reason of the last event.
-    pub(crate) told: Option<Told>,
 }
 
 /// State and reason of a `Ready` condition that is not Unknown.

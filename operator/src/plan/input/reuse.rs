@@ -3,9 +3,10 @@
 //! Must not know the meaning of a result.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::observed::Key;
 
@@ -19,7 +20,7 @@ pub(crate) struct Basis {
 
 /// Results by the object they belong to.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept<T>(BTreeMap<Key, (Basis, T)>);
+pub(crate) struct Kept<T>(FxHashMap<Key, (Basis, T)>);
 
 impl Basis {
     /// Adds a value to the inputs.
@@ -32,6 +33,12 @@ impl Basis {
     pub(crate) fn shared<T: Any + Send + Sync>(mut self, data: &Arc<T>) -> Self {
         self.shared.push(Arc::<T>::clone(data));
         self.value(Arc::as_ptr(data).addr())
+    }
+
+    /// It rests on all that `other` rests on.
+    pub(crate) fn with(mut self, other: &Arc<Self>) -> Self {
+        self.shared.push(Arc::<Self>::clone(other));
+        self.value(other.hasher.finish())
     }
 }
 
@@ -71,18 +78,15 @@ impl<T: Clone> Kept<T> {
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(FxHashMap::default())
     }
 }
 
 #[cfg(test)]
-impl<T> Kept<Arc<T>> {
-    /// How many results are shared with `other`.
+impl<T> Kept<T> {
+    /// How many results rest on the same as those of `other`.
     pub(crate) fn shared_with(&self, other: &Self) -> usize {
-        let same = |(key, (_, result)): &(&Key, &(Basis, Arc<T>))| {
-            let other = other.last(key);
-            other.is_some_and(|other| Arc::ptr_eq(other, result))
-        };
+        let same = |(key, (basis, _)): &(&Key, &(Basis, T))| other.get(key, basis).is_some();
         self.0.iter().filter(same).count()
     }
 }

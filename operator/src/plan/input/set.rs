@@ -5,9 +5,10 @@
 use jiff::Timestamp;
 
 use super::account::AccountInput;
+use super::checked::{Choice, Set};
 use super::memory::{Remembered, SetMemory};
 use super::observed::{Key, ObservedSet, Unreadable};
-use super::validate::{self, Choice, Set};
+use super::validate;
 use crate::plan::ids::AccountIx;
 
 /// A set with what is known of it.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::account::{AccountInput, live_sockets};
 use super::eligibility::Suspension;
-use super::observed::{Key, KeyFingerprint, Process, Secret};
+use super::observed::{KeyFingerprint, Process, Secret};
 
 /// Suspends accounts that must stream nothing, and marks those that may have the key of an older
 /// one.
@@ -26,51 +26,29 @@ pub(super) fn check(accounts: &mut [AccountInput<'_>]) {
 
 /// The suspension of each account, in the order of `accounts`.
 fn suspensions(accounts: &[AccountInput<'_>]) -> Vec<Option<Suspension>> {
-    let owners = owners(accounts);
-    accounts
-        .iter()
-        .map(|account| {
-            if account.observed.object.meta.deleting {
-                return Some(Suspension::Terminating);
-            }
-            if account.spec.as_ref().is_ok_and(|spec| spec.paused) {
-                return Some(Suspension::Paused);
-            }
-            let owner = owners.get(&identity(account)?)?;
-            let meta = &account.observed.object.meta;
-            let same = (&owner.1, &owner.2) == (&meta.key, &meta.uid);
-            (!same).then(|| Suspension::Duplicate(owner.1.clone()))
-        })
-        .collect()
-}
-
-/// The oldest account by endpoint and key, of those that are not paused. An account that is being
-/// deleted keeps its key as long as its sockets are open.
-type Owners<'a> = BTreeMap<(&'a str, KeyFingerprint), (jiff::Timestamp, Key, String)>;
-
-fn owners<'a>(accounts: &'a [AccountInput<'_>]) -> Owners<'a> {
-    let mut owners = Owners::new();
-    for account in accounts {
-        let paused = account.spec.as_ref().is_ok_and(|spec| spec.paused);
+    let paused = |account: &AccountInput<'_>| account.spec.as_ref().is_ok_and(|spec| spec.paused);
+    // One that is being deleted has its key as long as its sockets are open.
+    let gone = |account: &AccountInput<'_>| {
+        let said = account.report().is_some_and(|it| live_sockets(it) == 0);
         // A process that cannot be reached may have them open.
-        let closed = || {
-            let said = account
-                .report()
-                .is_some_and(|report| live_sockets(report) == 0);
-            said || account.observed.process == Process::Absent
-        };
-        let gone = account.observed.object.meta.deleting && closed();
-        let Some(identity) = identity(account).filter(|_| !paused && !gone) else {
-            continue;
-        };
-        let meta = &account.observed.object.meta;
-        let claim = (meta.created, meta.key.clone(), meta.uid.clone());
-        let owner = owners.entry(identity).or_insert_with(|| claim.clone());
-        if claim < *owner {
-            *owner = claim;
+        let closed = said || account.observed.process == Process::Absent;
+        account.observed.object.meta.deleting && closed
+    };
+    let owners = oldest(accounts, |account| {
+        identity(account).filter(|_| !paused(account) && !gone(account))
+    });
+    let suspension = |account: &AccountInput<'_>| {
+        if account.observed.object.meta.deleting {
+            return Some(Suspension::Terminating);
         }
-    }
-    owners
+        if paused(account) {
+            return Some(Suspension::Paused);
+        }
+        let owner = owners.get(&identity(account)?)?;
+        let key = &owner.observed.object.meta.key;
+        (owner.age() != account.age()).then(|| Suspension::Duplicate(key.clone()))
+    };
+    accounts.iter().map(suspension).collect()
 }
 
 /// For each account the older account of its endpoint whose key will be known in a moment: until
@@ -79,26 +57,37 @@ fn possible_duplicates<'a>(accounts: &[AccountInput<'a>]) -> Vec<Option<&'a str>
     let waits = |account: &AccountInput<'_>| {
         account.observed.secret == Secret::Unknown && account.api_key().is_none()
     };
-    let endpoint = |account: &AccountInput<'_>| {
-        let spec = account.spec.as_ref().ok().filter(|spec| !spec.paused)?;
-        Some(spec.websocket.clone())
-    };
-    let mut oldest: BTreeMap<String, &AccountInput<'a>> = BTreeMap::new();
-    for account in accounts.iter().filter(|account| waits(account)) {
-        let Some(endpoint) = endpoint(account) else {
-            continue;
-        };
-        let first = oldest.entry(endpoint).or_insert(account);
-        if account.age() < first.age() {
-            *first = account;
-        }
-    }
+    let oldest = oldest(accounts, |account| {
+        endpoint(account).filter(|_| waits(account))
+    });
     let rival = |account: &AccountInput<'_>| {
-        let first = *oldest.get(&endpoint(account)?)?;
+        let first = *oldest.get(endpoint(account)?)?;
         let object = &first.observed.object;
         (first.age() < account.age()).then_some(object.meta.key.name.as_str())
     };
     accounts.iter().map(rival).collect()
+}
+
+/// Where an account that is not paused streams from.
+fn endpoint<'w>(account: &'w AccountInput<'_>) -> Option<&'w str> {
+    let spec = account.spec.as_ref().ok().filter(|spec| !spec.paused)?;
+    Some(&spec.websocket)
+}
+
+/// The oldest account of each `id`.
+fn oldest<'w, 'a, Id: Ord>(
+    accounts: &'w [AccountInput<'a>],
+    id: impl Fn(&'w AccountInput<'a>) -> Option<Id>,
+) -> BTreeMap<Id, &'w AccountInput<'a>> {
+    let mut oldest = BTreeMap::new();
+    for account in accounts {
+        let Some(id) = id(account) else { continue };
+        let first = oldest.entry(id).or_insert(account);
+        if account.age() < first.age() {
+            *first = account;
+        }
+    }
+    oldest
 }
 
 /// How Kite identifies the account: another endpoint, such as a simulator, may have the same key.

@@ -2,8 +2,6 @@
 //!
 //! Owns the numbers of channels and of Redis servers. Must not choose accounts.
 
-use std::collections::HashMap;
-
 use rustc_hash::FxHashMap;
 
 use super::held_over::RetainedAccount;
@@ -14,8 +12,8 @@ use crate::plan::selection::{ChannelRoute, Resolved, RoutedInstrument, Slug};
 /// The use of the channels of each Redis.
 #[derive(Debug, Default)]
 pub(crate) struct ChannelRegister {
-    channels: FxHashMap<String, ChannelId>,
-    targets: HashMap<String, TargetId>,
+    channels: FxHashMap<String, usize>,
+    targets: FxHashMap<String, usize>,
     /// Whether a channel carries mock ticks.
     mock: FxHashMap<(TargetId, ChannelId), bool>,
     /// The underlying of a slug.
@@ -49,12 +47,7 @@ impl ChannelRegister {
 
     /// The number of a channel.
     pub(super) fn channel(&mut self, name: &str) -> ChannelId {
-        if let Some(known) = self.channels.get(name) {
-            return *known;
-        }
-        let id = ChannelId::new(self.channels.len());
-        self.channels.insert(name.to_owned(), id);
-        id
+        ChannelId::new(number(&mut self.channels, name))
     }
 
     /// The number of the Redis to which an account publishes once the plan is applied; `None` if
@@ -64,12 +57,7 @@ impl ChannelRegister {
     }
 
     fn target_of(&mut self, url: &str) -> TargetId {
-        if let Some(known) = self.targets.get(url) {
-            return *known;
-        }
-        let id = TargetId::new(self.targets.len());
-        self.targets.insert(url.to_owned(), id);
-        id
+        TargetId::new(number(&mut self.targets, url))
     }
 
     fn note(&mut self, retained: &RetainedAccount<'_>) {
@@ -174,6 +162,15 @@ impl ChannelRegister {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// The number of a name, the next one if it has none.
+fn number(names: &mut FxHashMap<String, usize>, name: &str) -> usize {
+    let next = names.len();
+    names.get(name).copied().unwrap_or_else(|| {
+        names.insert(name.to_owned(), next);
+        next
+    })
 }
 
 /// The Redis to which an account publishes once the plan is applied, if that is known.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::channels::redis_url;
+use super::group::{Group, GroupPlacement, SetPlacement, place_group};
 use super::held_over::RetainedAccount;
-use super::input::{Group, GroupPlacement, SetPlacement, place_group};
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::SetInput;
 use crate::plan::input::{Basis, Kept};

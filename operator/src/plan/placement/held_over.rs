@@ -95,5 +95,5 @@ fn is_current(account: &AccountInput<'_>, row: &Row) -> bool {
     };
     table
         .by_token(row.token)
-        .is_some_and(|now| *now.exchange == row.exchange && *now.tradingsymbol == row.tradingsymbol)
+        .is_some_and(|now| now.exchange == row.exchange && now.tradingsymbol == row.tradingsymbol)
 }

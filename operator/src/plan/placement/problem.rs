@@ -2,9 +2,7 @@
 //!
 //! Must not decide anything.
 
-use kite::Token;
-
-use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId};
+use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId, TokenIx};
 
 /// An account, by [`AccountIx`].
 #[derive(Clone, Debug, Default)]
@@ -15,19 +13,10 @@ pub(crate) struct AccountSlot {
     pub(crate) target: Option<TargetId>,
     /// Whether its tokens must stay as they are.
     pub(crate) frozen: bool,
-    /// Its current tokens, ascending.
-    pub(crate) current: Vec<Current>,
-}
-
-/// A current token of an account.
-#[derive(Clone, Debug)]
-pub(crate) struct Current {
-    /// The token.
-    pub(crate) token: Token,
-    /// The sets for which it streams.
-    pub(crate) sets: Vec<SetIx>,
-    /// Its channels, if it stays whatever the sets select.
-    pub(crate) fixed: Option<Vec<ChannelId>>,
+    /// The tokens it streams so far: once for each set that has it, once for none.
+    pub(crate) current: Vec<(TokenIx, Option<SetIx>)>,
+    /// Those of them that stay whatever is asked for, with the channels they are published on.
+    pub(crate) fixed: Vec<(TokenIx, Vec<ChannelId>)>,
 }
 
 /// The request of a set, by [`SetIx`]: the order of precedence.
@@ -43,7 +32,7 @@ pub(crate) struct SetRequest {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Item {
     /// The token.
-    pub(crate) token: Token,
+    pub(crate) token: TokenIx,
     /// The channel.
     pub(crate) channel: ChannelId,
 }
@@ -70,33 +59,34 @@ pub(crate) enum Reason {
     Room,
 }
 
-impl AccountSlot {
-    fn current(&self, token: Token) -> Option<&Current> {
-        let at = self
-            .current
-            .binary_search_by_key(&token, |current| current.token)
-            .ok()?;
-        self.current.get(at)
-    }
-
-    pub(super) fn streams_for(&self, token: Token, set: SetIx) -> bool {
-        self.current(token)
-            .is_some_and(|current| current.sets.contains(&set))
-    }
-
-    /// With only the tokens that stay whatever the sets select.
-    pub(super) fn without_sets(&self) -> Self {
-        if self.frozen {
-            return self.clone();
+/// The accounts after `outcomes` is applied.
+pub(super) fn settled(
+    slots: &[AccountSlot],
+    requests: &[SetRequest],
+    outcomes: &[Vec<Outcome>],
+) -> Vec<AccountSlot> {
+    let mut next: Vec<AccountSlot> = slots.iter().map(AccountSlot::without_sets).collect();
+    for (at, (request, outcomes)) in requests.iter().zip(outcomes).enumerate() {
+        for (item, outcome) in request.items.iter().zip(outcomes) {
+            if let Outcome::Placed(account, _) = outcome
+                && !next[account.at()].frozen
+            {
+                let current = (item.token, Some(SetIx::new(at)));
+                next[account.at()].current.push(current);
+            }
         }
-        let fixed = self.current.iter().filter(|it| it.fixed.is_some());
-        let current = fixed
-            .map(|it| Current {
-                sets: Vec::new(),
-                ..it.clone()
-            })
-            .collect();
-        Self { current, ..*self }
+    }
+    next
+}
+
+impl AccountSlot {
+    /// With only the tokens that stay whatever the sets select.
+    fn without_sets(&self) -> Self {
+        let mut slot = self.clone();
+        if !self.frozen {
+            slot.current = self.fixed.iter().map(|(token, _)| (*token, None)).collect();
+        }
+        slot
     }
 }
 

@@ -4,11 +4,9 @@
 //! as numbers. A placed token stays on its account as long as it may; a new one goes to an account
 //! of its set, else to the one where it fits best; a token without room waits.
 
-use kite::Token;
-use rustc_hash::{FxHashMap, FxHashSet};
-
-use super::problem::{AccountSlot, Current, Item, Outcome, Reason, SetRequest};
-use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId};
+use super::by_token::ByToken;
+use super::problem::{AccountSlot, Item, Outcome, Reason, SetRequest, settled};
+use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId, TokenIx};
 
 /// The maximum number of rounds. A further round is needed only if a conflict freed a place that a
 /// waiting item could use, so more than two are hardly ever needed.
@@ -44,92 +42,70 @@ fn keep_reasons(before: &[Vec<Outcome>], outcomes: &mut [Vec<Outcome>]) {
     }
 }
 
-/// The accounts after `outcomes` is applied.
-fn settled(
-    slots: &[AccountSlot],
-    requests: &[SetRequest],
-    outcomes: &[Vec<Outcome>],
-) -> Vec<AccountSlot> {
-    let mut next: Vec<AccountSlot> = slots.iter().map(AccountSlot::without_sets).collect();
-    for (at, (request, outcomes)) in requests.iter().zip(outcomes).enumerate() {
-        for (item, outcome) in request.items.iter().zip(outcomes) {
-            if let Outcome::Placed(account, _) = outcome
-                && !next[account.at()].frozen
-            {
-                next[account.at()].current.push(Current {
-                    token: item.token,
-                    sets: vec![SetIx::new(at)],
-                    fixed: None,
-                });
-            }
-        }
-    }
-    for slot in &mut next {
-        slot.current.sort_by_key(|current| current.token);
-        slot.current.dedup_by(|later, first| {
-            let same = later.token == first.token;
-            if same {
-                first.sets.append(&mut later.sets);
-            }
-            same
-        });
-    }
-    next
-}
-
 struct Round<'a> {
     slots: &'a [AccountSlot],
     /// Free places per account, without those reserved for tokens that stay.
     free: Vec<usize>,
-    /// Reserved tokens: they stay where they are until their set is placed.
-    reserved: FxHashSet<(AccountIx, Token)>,
-    /// The earlier account of each token, ascending.
-    before: Vec<(Token, AccountIx)>,
+    /// Where each token was before, by account.
+    before: ByToken<Before>,
+    /// How many of them are reserved.
+    reserved: usize,
     /// The account of each token placed so far.
-    holders: FxHashMap<Token, Vec<AccountIx>>,
-    /// The publishing account, by Redis, channel and token.
-    claims: FxHashMap<(Option<TargetId>, ChannelId, Token), AccountIx>,
+    holders: ByToken<AccountIx>,
+    /// Who publishes each token, by Redis and channel.
+    claims: ByToken<(Option<TargetId>, ChannelId, AccountIx)>,
+}
+
+/// An account that streamed a token before.
+struct Before {
+    account: AccountIx,
+    /// A set that it did so for.
+    set: Option<SetIx>,
+    /// Whether the token stays there until its set has its turn.
+    reserved: bool,
 }
 
 impl<'a> Round<'a> {
     fn new(slots: &'a [AccountSlot], requests: &[SetRequest]) -> Self {
-        let tokens = |(at, slot): (usize, &'a AccountSlot)| {
-            let account = AccountIx::new(at);
-            slot.current.iter().map(move |it| (it.token, account))
-        };
-        let mut before: Vec<(Token, AccountIx)> =
-            slots.iter().enumerate().flat_map(tokens).collect();
-        before.sort_unstable();
+        let current = slots.iter().flat_map(|slot| &slot.current);
+        let asked = requests.iter().flat_map(|request| &request.items);
+        let all = current.map(|it| it.0).chain(asked.map(|item| item.token));
+        let tokens = all.max().map_or(0, |last| last.at() + 1);
         let mut round = Self {
             slots,
             free: slots.iter().map(|slot| slot.capacity).collect(),
-            reserved: FxHashSet::default(),
-            before,
-            holders: FxHashMap::default(),
-            claims: FxHashMap::default(),
+            before: ByToken::new(tokens),
+            reserved: 0,
+            holders: ByToken::new(tokens),
+            claims: ByToken::new(tokens),
         };
-        round.fix();
+        for (at, slot) in slots.iter().enumerate() {
+            round.fix(AccountIx::new(at), slot);
+        }
         for (at, request) in requests.iter().enumerate() {
             round.reserve(SetIx::new(at), request);
         }
         round
     }
 
-    /// Takes the places and channels of tokens that stay whatever the sets select.
-    fn fix(&mut self) {
-        for (at, slot) in self.slots.iter().enumerate() {
-            let account = AccountIx::new(at);
-            for current in &slot.current {
-                let Some(channels) = &current.fixed else {
-                    continue;
-                };
-                self.free[at] = self.free[at].saturating_sub(1);
-                self.holders.entry(current.token).or_default().push(account);
-                for channel in channels {
-                    self.claims
-                        .entry((slot.target, *channel, current.token))
-                        .or_insert(account);
-                }
+    /// Notes what an account streams, and takes the places and channels of what stays whatever is
+    /// asked for.
+    fn fix(&mut self, account: AccountIx, slot: &AccountSlot) {
+        for (token, set) in &slot.current {
+            let (set, reserved) = (*set, false);
+            let before = Before {
+                account,
+                set,
+                reserved,
+            };
+            self.before.push(*token, before);
+        }
+        for (token, channels) in &slot.fixed {
+            let free = &mut self.free[account.at()];
+            *free = free.saturating_sub(1);
+            self.holders.push(*token, account);
+            for channel in channels {
+                self.publish(account, *token, *channel);
             }
         }
     }
@@ -138,24 +114,26 @@ impl<'a> Round<'a> {
     /// precedence if an account became smaller.
     fn reserve(&mut self, set: SetIx, request: &SetRequest) {
         for item in &request.items {
-            let mut allowed = self
-                .accounts_before(item.token)
-                .filter(|account| request.allows(*account));
-            let first = allowed.next();
-            let own = first
-                .into_iter()
-                .chain(allowed)
-                .find(|account| self.slot(*account).streams_for(item.token, set));
-            let Some(account) = own.or(first) else {
+            let Some(account) = self.place_before(set, request, item.token) else {
                 continue;
             };
-            let place = (account, item.token);
-            let taken = self.reserved.contains(&place) || self.is_placed(account, item.token);
-            if !taken && self.free[account.at()] > 0 {
+            if !self.keeps(account, item.token) && self.free[account.at()] > 0 {
                 self.free[account.at()] -= 1;
-                self.reserved.insert(place);
+                self.reserved += 1;
+                if let Some(place) = self.before.find(item.token, |it| it.account == account) {
+                    place.reserved = true;
+                }
             }
         }
+    }
+
+    /// Where a set had a token, else where another had it that the set may use.
+    fn place_before(&self, set: SetIx, request: &SetRequest, token: TokenIx) -> Option<AccountIx> {
+        let before = self.before.of(token);
+        let mut allowed = before.filter(|before| request.allows(before.account));
+        let first = allowed.clone().next();
+        let own = allowed.find(|before| before.set == Some(set));
+        Some(own.or(first)?.account)
     }
 
     /// The outcomes, and whether a reserved place has become free after all.
@@ -165,7 +143,7 @@ impl<'a> Round<'a> {
             .enumerate()
             .map(|(at, request)| self.serve(SetIx::new(at), request))
             .collect();
-        (outcomes, !self.reserved.is_empty())
+        (outcomes, self.reserved > 0)
     }
 
     fn serve(&mut self, set: SetIx, request: &SetRequest) -> Vec<Outcome> {
@@ -192,42 +170,35 @@ impl<'a> Round<'a> {
         request: &SetRequest,
         item: &Item,
     ) -> Option<(AccountIx, Reason)> {
-        let kept = |account: &AccountIx| {
-            self.is_placed(*account, item.token) || self.reserved.contains(&(*account, item.token))
-        };
-        let own = |account: &AccountIx| {
-            let slot = self.slot(*account);
-            let may = slot.frozen || request.allows(*account);
-            slot.streams_for(item.token, set) && may && kept(account)
-        };
-        let placed = || self.holders.get(&item.token).into_iter().flatten().copied();
-        let may_publish = |(account, _): &(AccountIx, Reason)| {
-            self.claim(*account, item)
-                .is_none_or(|publisher| publisher == *account)
-        };
-        let shared = placed().filter(|account| request.allows(*account)).chain(
-            self.accounts_before(item.token)
-                .filter(|account| request.allows(*account) && kept(account)),
-        );
-        self.accounts_before(item.token)
-            .filter(own)
-            .map(|account| (account, Reason::Kept))
+        let before = self.before.of(item.token);
+        let own = before.clone().filter(|before| {
+            let may = self.slots[before.account.at()].frozen || request.allows(before.account);
+            before.set == Some(set) && may && self.keeps(before.account, item.token)
+        });
+        let kept = before.filter(|before| self.keeps(before.account, item.token));
+        let placed = self.holders.of(item.token).copied();
+        let shared = placed.chain(kept.map(|before| before.account));
+        let shared = shared.filter(|account| request.allows(*account));
+        own.map(|before| (before.account, Reason::Kept))
             .chain(shared.map(|account| (account, Reason::Shared)))
-            .find(may_publish)
+            .find(|(account, _)| {
+                let publisher = self.publisher(*account, item);
+                publisher.is_none_or(|publisher| publisher == *account)
+            })
     }
 
     /// Places new tokens: with the rest of their set, else where they fit best.
     fn spread(&mut self, request: &SetRequest, mut fresh: Vec<usize>, outcomes: &mut [Outcome]) {
         let mut open = request.allowed.clone();
         while !fresh.is_empty() {
-            open.retain(|account| self.free[account.at()] > 0 && !self.slot(*account).frozen);
+            open.retain(|account| self.free[account.at()] > 0 && !self.slots[account.at()].frozen);
             let Some(best) = self.best(&open, outcomes, fresh.len()) else {
                 break;
             };
             open.retain(|account| *account != best);
             fresh.retain(|position| {
                 let item = &request.items[*position];
-                let fits = self.free[best.at()] > 0 && self.claim(best, item).is_none();
+                let fits = self.free[best.at()] > 0 && self.publisher(best, item).is_none();
                 if fits {
                     self.take(best, item);
                     outcomes[*position] = Outcome::Placed(best, Reason::Room);
@@ -243,27 +214,26 @@ impl<'a> Round<'a> {
     /// The account with most of the set; else the fullest one that has room for `needed`; else the
     /// one with most room.
     fn best(&self, open: &[AccountIx], outcomes: &[Outcome], needed: usize) -> Option<AccountIx> {
-        let mut shares: FxHashMap<AccountIx, usize> = FxHashMap::default();
+        let mut shares = vec![0; self.slots.len()];
         for outcome in outcomes {
             if let Outcome::Placed(account, _) = outcome {
-                *shares.entry(*account).or_default() += 1;
+                shares[account.at()] += 1;
             }
         }
         open.iter().copied().min_by_key(|account| {
             let free = self.free[account.at()];
-            let share = shares.get(account).copied().unwrap_or(0);
             let fit = if free >= needed {
                 (0, free)
             } else {
                 (1, usize::MAX - free)
             };
-            (usize::MAX - share, fit, *account)
+            (usize::MAX - shares[account.at()], fit, *account)
         })
     }
 
     /// Why an item is waiting.
     fn refusal(&self, request: &SetRequest, item: &Item) -> Outcome {
-        let published = |account: &AccountIx| self.claim(*account, item).is_some();
+        let published = |account: &AccountIx| self.publisher(*account, item).is_some();
         if !request.allowed.is_empty() && request.allowed.iter().all(published) {
             Outcome::Conflict
         } else {
@@ -272,42 +242,44 @@ impl<'a> Round<'a> {
     }
 
     fn take(&mut self, account: AccountIx, item: &Item) {
-        let holders = self.holders.entry(item.token).or_default();
-        if !holders.contains(&account) {
-            holders.push(account);
-            if !self.reserved.remove(&(account, item.token)) {
-                self.free[account.at()] = self.free[account.at()].saturating_sub(1);
+        if !self.is_placed(account, item.token) {
+            self.holders.push(item.token, account);
+            let reserved = |it: &Before| it.account == account && it.reserved;
+            if let Some(place) = self.before.find(item.token, reserved) {
+                place.reserved = false;
+                self.reserved -= 1;
+            } else {
+                let free = &mut self.free[account.at()];
+                *free = free.saturating_sub(1);
             }
         }
-        self.claims.insert(
-            (self.slot(account).target, item.channel, item.token),
-            account,
-        );
+        self.publish(account, item.token, item.channel);
+    }
+
+    /// The account publishes the token on the channel, unless another does in its Redis.
+    fn publish(&mut self, account: AccountIx, token: TokenIx, channel: ChannelId) {
+        if self.publisher(account, &Item { token, channel }).is_none() {
+            let target = self.slots[account.at()].target;
+            self.claims.push(token, (target, channel, account));
+        }
     }
 
     /// Which account publishes the item to this account's Redis.
-    fn claim(&self, account: AccountIx, item: &Item) -> Option<AccountIx> {
-        self.claims
-            .get(&(self.slot(account).target, item.channel, item.token))
-            .copied()
+    fn publisher(&self, account: AccountIx, item: &Item) -> Option<AccountIx> {
+        let (target, channel) = (self.slots[account.at()].target, item.channel);
+        let mut claims = self.claims.of(item.token);
+        let claim = claims.find(|claim| (claim.0, claim.1) == (target, channel))?;
+        Some(claim.2)
     }
 
-    fn is_placed(&self, account: AccountIx, token: Token) -> bool {
-        self.holders
-            .get(&token)
-            .is_some_and(|holders| holders.contains(&account))
+    fn is_placed(&self, account: AccountIx, token: TokenIx) -> bool {
+        self.holders.of(token).any(|holder| *holder == account)
     }
 
-    fn accounts_before(&self, token: Token) -> impl Iterator<Item = AccountIx> + '_ {
-        let first = self.before.partition_point(|entry| entry.0 < token);
-        self.before[first..]
-            .iter()
-            .take_while(move |entry| entry.0 == token)
-            .map(|entry| entry.1)
-    }
-
-    fn slot(&self, account: AccountIx) -> &'a AccountSlot {
-        &self.slots[account.at()]
+    /// Whether the account has the token already or will keep it.
+    fn keeps(&self, account: AccountIx, token: TokenIx) -> bool {
+        let mut before = self.before.of(token);
+        before.any(|it| it.account == account && it.reserved) || self.is_placed(account, token)
     }
 }
 

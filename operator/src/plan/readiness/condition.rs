@@ -14,7 +14,7 @@ use crate::plan::input::Now;
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// An observation after the grace time was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ConditionOutcome {
     pub(crate) state: State,
     pub(crate) reason: Reason,
@@ -33,7 +33,7 @@ pub(crate) struct History<'a> {
     pub(crate) ready: Option<&'a Condition>,
     /// The current generation of the spec.
     pub(crate) generation: Option<i64>,
-    /// The last warning of the ready object.
+    /// The warning of a ready object.
     pub(crate) warning: Option<&'a str>,
     /// When the known problem counts as a failure.
     pub(crate) due: Option<Instant>,
@@ -47,6 +47,10 @@ pub(crate) fn outcome(
     history: &History<'_>,
     now: Now,
 ) -> ConditionOutcome {
+    let due = || {
+        let fresh = || now.monotonic + history.grace_left(now);
+        history.due.unwrap_or_else(fresh)
+    };
     let done = |state, reason, message| ConditionOutcome {
         state,
         reason,
@@ -59,55 +63,38 @@ pub(crate) fn outcome(
             reason,
             message,
             warning,
-        } => ready(reason, message, warning),
+        } => {
+            let said = warning
+                .iter()
+                .fold(message, |message, warning| format!("{message}; {warning}"));
+            ConditionOutcome {
+                warning,
+                ..done(State::True, reason, said)
+            }
+        }
         Observation::Failed(reason, message) => done(State::False, reason, message),
         Observation::Unknown(reason, message) => done(State::Unknown, reason, message),
         Observation::Waiting(reason, message) => ConditionOutcome {
-            state: State::Unknown,
-            reason,
-            message,
-            warning: None,
-            due: history
-                .due
-                .or_else(|| Some(now.monotonic + history.grace_left(now))),
+            due: Some(due()),
+            ..done(State::Unknown, reason, message)
         },
         Observation::Degraded {
             passing,
             lasting,
             message,
         } => {
-            let due = history
-                .due
-                .unwrap_or_else(|| now.monotonic + history.grace_left(now));
-            let lasts = now.monotonic >= due;
-            let (state, reason) = if lasts {
+            let due = due();
+            let (state, reason) = if now.monotonic >= due {
                 (State::False, lasting)
             } else {
                 (State::Unknown, passing)
             };
             ConditionOutcome {
-                state,
-                reason,
-                message,
-                warning: None,
                 due: Some(due),
+                ..done(state, reason, message)
             }
         }
         Observation::Unasked => unasked(history, now),
-    }
-}
-
-fn ready(reason: Reason, message: String, warning: Option<String>) -> ConditionOutcome {
-    let message = match &warning {
-        Some(warning) => format!("{message}; {warning}"),
-        None => message,
-    };
-    ConditionOutcome {
-        state: State::True,
-        reason,
-        message,
-        warning,
-        due: None,
     }
 }
 
@@ -117,17 +104,19 @@ fn unasked(history: &History<'_>, now: Now) -> ConditionOutcome {
     let lasts = now.monotonic >= due;
     let known = history.known().filter(|_| !lasts);
     let warning = known.as_ref().and(history.warning).map(str::to_owned);
-    let (state, reason, message) = match known {
-        Some(known) => known,
-        None if lasts => {
-            let message = "the report of the ingest process has not been requested yet".to_owned();
+    let (state, reason, message) = known.unwrap_or_else(|| {
+        let (state, reason, message) = if lasts {
+            let message = "the report of the ingest process has not been requested yet";
             (State::False, Reason::PodNotReady, message)
-        }
-        None => {
-            let message = "waiting for the first report".to_owned();
-            (State::Unknown, Reason::Pending, message)
-        }
-    };
+        } else {
+            (
+                State::Unknown,
+                Reason::Pending,
+                "waiting for the first report",
+            )
+        };
+        (state, reason, message.to_owned())
+    });
     ConditionOutcome {
         state,
         reason,

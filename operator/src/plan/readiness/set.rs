@@ -74,10 +74,9 @@ pub(crate) fn set(facts: &SetFacts<'_>) -> Observation {
 fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     let fails = |reason, message: &str| Some(Observation::Failed(reason, message.to_owned()));
     let resolved = match facts.request {
-        Request::Unreadable(problem) => return fails(Reason::Invalid, &problem.to_string()),
         Request::Denied { reason, message } => return fails(*reason, message),
         Request::Pending {
-            reason: reason @ Reason::AccountsDisagree,
+            reason: reason @ (Reason::AccountsDisagree | Reason::Invalid),
             message,
         } => return fails(*reason, message),
         Request::Pending { reason, message } => {
@@ -209,9 +208,7 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
             (Reason::PartiallyResolved, Some(warning))
         }
         Request::Pending { message, .. } => (Reason::Streaming, Some(message.clone())),
-        Request::Resolved(_) | Request::Unreadable(_) | Request::Denied { .. } => {
-            (Reason::Streaming, None)
-        }
+        Request::Resolved(_) | Request::Denied { .. } => (Reason::Streaming, None),
     };
     Observation::Ready {
         reason,

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::Assignment;
+use rustc_hash::FxHashMap;
 
-use crate::plan::input::{AccountInput, Mark, Now};
+use crate::plan::input::{AccountInput, Basis, Mark, Now};
 use crate::plan::readiness::{ConditionOutcome, Holder, answers};
 
 /// What is known of an account once its condition is decided; conditions of sets depend on it.
@@ -19,6 +20,8 @@ pub(super) struct JudgedAccount<'w> {
     /// Instruments per set.
     pub(super) counts: SetCounts,
     pub(super) marks: Arc<BTreeMap<String, Mark>>,
+    /// All of this that sets are judged by.
+    pub(super) basis: Arc<Basis>,
 }
 
 /// The number of instruments of each set in an assignment.
@@ -37,19 +40,12 @@ pub(super) fn per_set(assignment: &Assignment) -> SetCounts {
 /// Positions of the accounts that stream instruments of a set.
 pub(super) fn holders<'w>(
     judged: &'w [JudgedAccount<'_>],
-) -> BTreeMap<(&'w str, &'w str), Vec<usize>> {
-    let mut holders: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+) -> FxHashMap<(&'w str, &'w str), Vec<usize>> {
+    let mut holders: FxHashMap<(&str, &str), Vec<usize>> = FxHashMap::default();
     for (at, judged) in judged.iter().enumerate() {
-        for set in judged
-            .counts
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(set, _)| set.as_str())
-        {
-            holders
-                .entry((judged.account.namespace(), set))
-                .or_default()
-                .push(at);
+        for (set, _) in judged.counts.iter().filter(|(_, count)| **count > 0) {
+            let of = holders.entry((judged.account.namespace(), set));
+            of.or_default().push(at);
         }
     }
     holders
@@ -71,9 +67,7 @@ fn holder<'w>(judged: &'w JudgedAccount<'_>, set: &str, now: Now) -> Holder<'w> 
     let answer = account
         .report()
         .filter(|_| answers(&account.observed.scrape, now.monotonic));
-    let applied = account
-        .report()
-        .and_then(|report| report.assignment.as_ref());
+    let applied = account.applied();
     let since = judged.marks.get(set).map_or(0, |mark| mark.generation);
     let report = answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
     let instruments = judged.counts.get(set).copied().unwrap_or(0);

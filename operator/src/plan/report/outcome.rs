@@ -7,6 +7,7 @@ use std::time::Instant;
 use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
+use super::change::Change;
 use crate::plan::assignment::AssignmentChange;
 use crate::plan::input::{Key, Workload};
 use crate::plan::memory::Memory;
@@ -48,9 +49,9 @@ pub struct AccountPlan {
     pub expecting: bool,
     /// The whole desired status.
     pub status: Arc<TickerAccountStatus>,
-    /// The warning of a ready object: the end of the condition's message.
+    /// What is wrong although it is ready: the end of that condition's message.
     pub warning: Option<String>,
-    /// How the status changes.
+    /// What that changes.
     pub change: Change,
 }
 
@@ -63,21 +64,10 @@ pub struct SetPlan {
     pub uid: String,
     /// The whole desired status.
     pub status: Arc<InstrumentSetStatus>,
-    /// The warning of a ready object: the end of the condition's message.
+    /// What is wrong although it is ready: the end of that condition's message.
     pub warning: Option<String>,
-    /// How the status changes.
+    /// What that changes.
     pub change: Change,
-}
-
-/// How a desired status differs from the one in the object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
-    /// No difference.
-    None,
-    /// Only in values that move while ticks flow (times, rates): written when there is time.
-    Refresh,
-    /// In values that users may be waiting for: written at once.
-    Transition,
 }
 
 /// The two kinds of objects.

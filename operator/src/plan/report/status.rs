@@ -11,7 +11,7 @@ use crds::{InstrumentSetStatus, TickerAccountStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::outcome::Change;
+use super::change::Change;
 use crate::plan::readiness::ConditionOutcome;
 
 /// The longest message of a condition, in characters: a status stays below 4 KB.
@@ -113,8 +113,10 @@ pub(crate) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// A status whose changes can be classified.
-pub(crate) trait Weigh: Clone + PartialEq {
+/// The status of one kind of object.
+pub(crate) trait Status: Clone + PartialEq {
+    /// Its conditions.
+    fn conditions(&self) -> &[Condition];
     /// Removes what alone needs no write: the time when a state began.
     fn without_history(self) -> Self;
     /// Removes what moves while ticks flow.
@@ -122,7 +124,7 @@ pub(crate) trait Weigh: Clone + PartialEq {
 }
 
 /// How `new` differs from the status in the object.
-pub(crate) fn change<S: Weigh>(old: Option<&S>, new: &S) -> Change {
+pub(crate) fn change<S: Status>(old: Option<&S>, new: &S) -> Change {
     let Some(old) = old else {
         return Change::Transition;
     };
@@ -145,7 +147,11 @@ fn forget_history(conditions: &mut [Condition]) {
     }
 }
 
-impl Weigh for TickerAccountStatus {
+impl Status for TickerAccountStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
     fn without_history(mut self) -> Self {
         forget_history(&mut self.conditions);
         self
@@ -161,7 +167,11 @@ impl Weigh for TickerAccountStatus {
     }
 }
 
-impl Weigh for InstrumentSetStatus {
+impl Status for InstrumentSetStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
     fn without_history(mut self) -> Self {
         forget_history(&mut self.conditions);
         self

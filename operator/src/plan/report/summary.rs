@@ -6,19 +6,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crds::condition::{ConditionType, Reason, State};
+use crds::condition::{ConditionType, State};
 
+use super::change::{Change, SetReport};
 use super::events::tell;
-use super::holders::{JudgedAccount, SetCounts, holders, holders_of, per_set};
+use super::holders::{JudgedAccount, holders, holders_of, per_set};
 use super::outcome::{AccountPlan, Kind, Plan, SetPlan};
-use super::status::{self, count};
+use super::status::{self, Status};
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
-use crate::plan::input::{AccountInput, AccountMemory, LastAssignment, Now, Remembered, SetMemory};
-use crate::plan::input::{Basis, Kept};
-use crate::plan::memory::Memory;
+use crate::plan::input::{
+    AccountInput, AccountMemory, Basis, Kept, LastAssignment, Now, Object, ObjectMemory, Remembered,
+};
+use crate::plan::memory::{Memory, Results};
 use crate::plan::placement::{PlacedSet, Taken, stranded};
-use crate::plan::readiness::{GRACE, History, Holder};
-use crate::plan::selection::Request;
+use crate::plan::readiness::{ConditionOutcome, GRACE, History, answers};
 
 /// Makes the plan. `tied`: for each account, how many of its instruments belong to sets that may
 /// use no other; `memory`: the step results for the next pass.
@@ -27,7 +28,7 @@ pub(crate) fn summary(
     sets: &[PlacedSet<'_>],
     tied: &[usize],
     poke: bool,
-    before: &Kept<SetCounts>,
+    before: &Results,
     memory: Memory,
     now: Now,
 ) -> Plan {
@@ -47,13 +48,12 @@ pub(crate) fn summary(
         .zip(stranded)
         .map(|(account, stranded)| judge_account(&mut plan, account, before, poke, stranded, now))
         .collect();
-    let holders_by_set = holders(&judged);
+    let holders = holders(&judged);
     for placed in sets {
-        let key = &placed.set.observed.meta.key;
-        let at = holders_by_set.get(&(key.namespace.as_str(), key.name.as_str()));
-        let holders = holders_of(&judged, at.map_or(&[], Vec::as_slice), &key.name, now);
-        if judge_set(&mut plan, placed, &holders, now) == State::Unknown {
-            for at in at.into_iter().flatten() {
+        let at = holders.get(&(placed.set.namespace(), placed.set.name()));
+        let at = at.map_or(&[][..], Vec::as_slice);
+        if judge_set(&mut plan, placed, &judged, at, &before.set_reports, now) == State::Unknown {
+            for at in at {
                 plan.accounts[*at].expecting = true;
             }
         }
@@ -72,50 +72,56 @@ fn taken<'w>(accounts: &'w [AssignedAccount<'w>], tied: &[usize]) -> Vec<Taken<'
     taken.collect()
 }
 
+/// Takes what `status` says of an object and tells users of it. With it comes what else `status`
+/// returns.
+fn judge<Spec, S: Status, Rest>(
+    plan: &mut Plan,
+    kind: Kind,
+    object: &Object<Spec, S>,
+    known: Option<&ObjectMemory<S>>,
+    status: impl FnOnce(Option<&S>, &History<'_>) -> (S, ConditionOutcome, Rest),
+) -> (ObjectMemory<S>, Change, ConditionOutcome, Rest) {
+    let meta = &object.meta;
+    let previous = known.map(|known| &known.status).or(object.status.as_ref());
+    let ready = previous.and_then(|it| status::find(it.conditions(), ConditionType::Ready));
+    let history = History {
+        ready,
+        generation: meta.generation,
+        due: known.and_then(|known| known.due),
+        warning: known.and_then(|known| known.warning.as_deref()),
+        first: known.is_none(),
+    };
+    let (status, outcome, rest) = status(previous.map(Arc::as_ref), &history);
+    // What says the same stays the same data, so that what rests on it stays too.
+    let same = previous.filter(|previous| ***previous == status).cloned();
+    let memory = ObjectMemory {
+        uid: meta.uid.clone(),
+        due: outcome.due,
+        status: same.unwrap_or_else(|| Arc::new(status)),
+        warning: status::warning(&outcome),
+        told: tell(plan, kind, meta, &outcome, known.map(|it| it.told), ready),
+    };
+    let change = status::change(object.status.as_deref(), &*memory.status);
+    (memory, change, outcome, rest)
+}
+
 fn judge_account<'w>(
     plan: &mut Plan,
     assigned: &'w AssignedAccount<'w>,
-    before: &Kept<SetCounts>,
+    before: &Results,
     poke: bool,
     stranded: usize,
     now: Now,
 ) -> JudgedAccount<'w> {
     let AssignedAccount { account, change } = assigned;
     let current = assigned.current();
-    let meta = &account.observed.object.meta;
-    let previous = account
-        .remembered
-        .map(|known| known.status.as_ref())
-        .or(account.observed.object.status.as_deref());
-    let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
-    let input = status::account::Input {
-        view: account,
-        desired: current.map(|current| current.generation),
-        assigned: current.map(|current| current.instruments.len()),
-        poked: poke,
-        stranded,
-        previous,
-        history: History {
-            ready,
-            generation: meta.generation,
-            due: account.remembered.and_then(|known| known.due),
-            warning: account
-                .remembered
-                .and_then(|known| known.warning.as_deref()),
-            first: account.remembered.is_none(),
-        },
+    let (object, scrape) = (&account.observed.object, &account.observed.scrape);
+    let (meta, known) = (&object.meta, account.remembered.map(|known| &known.object));
+    let status = |previous: Option<&_>, history: &History<'_>| {
+        let current = current.map(Arc::as_ref);
+        status::account::status(account, current, poke, stranded, previous, history, now)
     };
-    let (status, outcome, unasked) = status::account::status(&input, now);
-    let status = Arc::new(status);
-    let warning = status::warning(&outcome);
-    let told = tell(
-        plan,
-        Kind::Account,
-        meta,
-        &outcome,
-        account.remembered.map(|known| known.told),
-        ready,
-    );
+    let (memory, status_change, ready, unasked) = judge(plan, Kind::Account, object, known, status);
     if let Ok(spec) = &account.spec {
         plan.endpoints.insert(spec.api.clone());
     }
@@ -123,23 +129,18 @@ fn judge_account<'w>(
         .assignment()
         .map(|decided| assignment::marks(account, decided))
         .unwrap_or_default();
-    plan.memory.remembered.accounts.insert(
-        meta.key.clone(),
-        AccountMemory {
-            uid: meta.uid.clone(),
-            assignment: current.cloned(),
-            due: outcome.due,
-            status: Arc::clone(&status),
-            warning: warning.clone(),
-            told,
-            key: account.api_key(),
-            marks: marks.clone(),
-        },
-    );
+    let mut basis = Basis::default()
+        .value((&meta.key, &meta.uid, &ready, unasked))
+        .value((scrape.at, answers(scrape, now.monotonic)))
+        .shared(&marks);
+    if let Some(report) = &scrape.report {
+        basis = basis.shared(report);
+    }
     let counts = current.map(|current| {
-        let basis = Basis::default().shared(current);
+        basis = std::mem::take(&mut basis).shared(current);
+        let own = Basis::default().shared(current);
         let kept = &mut plan.memory.results.set_counts;
-        kept.again(before, &meta.key, basis, || per_set(current))
+        kept.again(&before.set_counts, &meta.key, own, || per_set(current))
     });
     // An account that is being deleted loses its objects: they are not created again.
     let delivery = match change {
@@ -151,36 +152,41 @@ fn judge_account<'w>(
         change => change.clone(),
     };
     let awaiting = awaits(account, &delivery);
+    let workload = account.spec.as_ref().map(|spec| spec.workload.clone());
     plan.accounts.push(AccountPlan {
         key: meta.key.clone(),
         uid: meta.uid.clone(),
-        expecting: awaiting || outcome.state == State::Unknown,
+        expecting: awaiting || ready.state == State::Unknown,
         awaiting,
         assignment: delivery,
-        workload: account
-            .spec
-            .as_ref()
+        workload: workload
             .ok()
-            .filter(|_| account.observed.foreign.is_empty() && !meta.deleting)
-            .map(|spec| spec.workload.clone()),
-        change: status::change(account.observed.object.status.as_deref(), &*status),
-        status,
-        warning,
+            .filter(|_| account.observed.foreign.is_empty() && !meta.deleting),
+        change: status_change,
+        status: Arc::clone(&memory.status),
+        warning: memory.warning.clone(),
     });
+    let memory = AccountMemory {
+        object: memory,
+        assignment: current.cloned(),
+        key: account.api_key(),
+        marks: Arc::clone(&marks),
+    };
+    let remembered = &mut plan.memory.remembered.accounts;
+    remembered.insert(meta.key.clone(), memory);
     JudgedAccount {
-        ready: outcome,
+        ready,
         unasked,
         account,
         counts: counts.unwrap_or_default(),
         marks,
+        basis: Arc::new(basis),
     }
 }
 
 /// Whether the process has not applied the decided assignment yet.
 fn awaits(account: &AccountInput<'_>, delivery: &AssignmentChange) -> bool {
-    let applied = account
-        .report()
-        .and_then(|report| report.assignment.as_ref());
+    let applied = account.applied();
     match delivery {
         AssignmentChange::None => false,
         AssignmentChange::Write(_) => true,
@@ -190,100 +196,77 @@ fn awaits(account: &AccountInput<'_>, delivery: &AssignmentChange) -> bool {
     }
 }
 
-fn judge_set(plan: &mut Plan, placed: &PlacedSet<'_>, holders: &[Holder<'_>], now: Now) -> State {
+/// Judges a set by its holders, the judged accounts `at` these positions; what nothing has changed of
+/// is taken from the last pass.
+fn judge_set(
+    plan: &mut Plan,
+    placed: &PlacedSet<'_>,
+    judged: &[JudgedAccount<'_>],
+    at: &[usize],
+    before: &Kept<SetReport>,
+    now: Now,
+) -> State {
     let set = &placed.set;
-    let meta = &set.observed.meta;
-    let previous = set
-        .remembered
-        .map(|known| known.status.as_ref())
-        .or(set.observed.status.as_deref());
-    let ready = previous.and_then(|status| status::find(&status.conditions, ConditionType::Ready));
-    let (conflicts, example) = conflicts(placed);
-    let input = status::set::Input {
-        view: set,
-        request: &placed.request,
-        waiting: waiting(placed),
-        conflicts: (conflicts, &example),
-        holders,
-        previous,
-        history: History {
-            ready,
-            generation: meta.generation,
-            due: set.remembered.and_then(|known| known.due),
-            warning: set.remembered.and_then(|known| known.warning.as_deref()),
-            first: set.remembered.is_none(),
-        },
+    let key = &set.observed.meta.key;
+    let basis = basis(placed, at.iter().map(|at| &judged[*at]));
+    let known = basis.as_ref().and_then(|basis| before.get(key, basis));
+    let known = known.filter(|it| it.until.is_none_or(|until| now.monotonic <= until));
+    let (memory, report) = match (known, set.remembered) {
+        (Some(known), Some(memory)) => (memory.clone(), *known),
+        _ => {
+            let holders = holders_of(judged, at, &key.name, now);
+            let status = |previous: Option<&_>, history: &History<'_>| {
+                status::set::status(placed, &holders, previous, history, now)
+            };
+            let (memory, change, outcome, until) =
+                judge(plan, Kind::Set, set.observed, set.remembered, status);
+            let state = outcome.state;
+            let report = SetReport {
+                state,
+                change,
+                until,
+            };
+            (memory, report)
+        }
     };
-    let (status, outcome) = status::set::status(&input, now);
-    let status = Arc::new(status);
-    let warning = status::warning(&outcome);
-    let told = tell(
-        plan,
-        Kind::Set,
-        meta,
-        &outcome,
-        set.remembered.map(|known| known.told),
-        ready,
-    );
-    plan.memory.remembered.sets.insert(
-        meta.key.clone(),
-        SetMemory {
-            uid: meta.uid.clone(),
-            due: outcome.due,
-            status: Arc::clone(&status),
-            warning: warning.clone(),
-            told,
-        },
-    );
-    plan.sets.push(SetPlan {
-        key: meta.key.clone(),
-        uid: meta.uid.clone(),
-        change: status::change(set.observed.status.as_deref(), &*status),
-        status,
-        warning,
-    });
-    outcome.state
-}
-
-fn waiting(placed: &PlacedSet<'_>) -> u32 {
-    match &placed.request {
-        Request::Resolved(_) => placed.placement.waiting,
-        // A paused or deleted account does not wait for anything.
-        Request::Denied {
-            reason: Reason::Paused | Reason::Terminating,
-            ..
-        } => 0,
-        Request::Denied { .. } => placed
-            .set
-            .spec
-            .as_ref()
-            .map_or(0, |spec| count(spec.names())),
-        Request::Pending { .. } | Request::Unreadable(_) => 0,
+    if let Some(basis) = basis {
+        plan.memory.results.set_reports.put(key, basis, report);
     }
+    plan.sets.push(SetPlan {
+        key: key.clone(),
+        uid: memory.uid.clone(),
+        change: report.change,
+        status: Arc::clone(&memory.status),
+        warning: memory.warning.clone(),
+    });
+    plan.memory.remembered.sets.insert(key.clone(), memory);
+    report.state
 }
 
-/// How many instruments an older set excludes from their channel, with an example.
-fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
-    let Some(resolved) = placed.request.resolved() else {
-        return (0, String::new());
-    };
-    let (clashes, clash) = &placed.placement.clashes;
-    let (conflicts, first) = placed.placement.conflicts;
-    let count = clashes.saturating_add(conflicts);
-    let example = clash.clone().or_else(|| {
-        let instrument = resolved.lookup.table.get(first?)?;
-        Some(format!(
-            "{}:{} is already published on this channel by another account for an older set: use that account, \
-             or another publish.channelPrefix",
-            instrument.exchange, instrument.tradingsymbol
-        ))
-    });
-    (count, example.unwrap_or_default())
+/// Everything that a set is judged by, but for the time. Not of one that may fail by time alone.
+fn basis<'w>(
+    placed: &PlacedSet<'_>,
+    holders: impl Iterator<Item = &'w JudgedAccount<'w>>,
+) -> Option<Basis> {
+    let resolved = placed.request.resolved()?;
+    let known = placed.set.remembered.filter(|it| it.due.is_none())?;
+    let observed = placed.set.observed;
+    let basis = Basis::default()
+        .shared(observed.status.as_ref()?)
+        .shared(&known.status)
+        .shared(&resolved.lookup)
+        .shared(&placed.placement)
+        .value((observed.meta.generation, resolved.allowed.len()))
+        .value(&resolved.matching);
+    Some(holders.fold(basis, |basis, holder| basis.with(&holder.basis)))
 }
 
 /// The next time at which a grace time ends.
 fn next(accounts: &[AssignedAccount<'_>], memory: &Remembered, now: Instant) -> Option<Instant> {
-    let due = memory.accounts.values().filter_map(|known| known.due);
+    let due = memory
+        .accounts
+        .values()
+        .filter_map(|known| known.object.due);
     let sets = memory.sets.values().filter_map(|known| known.due);
     let failing = accounts
         .iter()

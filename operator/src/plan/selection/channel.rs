@@ -46,7 +46,7 @@ pub(crate) struct Slug {
 
 /// The kinds of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum ChannelKind {
     /// Options of an underlying, and its futures if a set selects that.
     Options,
     /// Futures of an underlying.
@@ -59,7 +59,7 @@ pub(crate) enum Kind {
     Equity,
 }
 
-impl Kind {
+impl ChannelKind {
     /// Whether each underlying has its own channel of this kind.
     pub(crate) fn is_of_underlying(self) -> bool {
         match self {
@@ -112,19 +112,19 @@ pub(crate) fn kind(
     symbol: &str,
     table: &InstrumentTable,
     naming: ChannelNaming<'_>,
-) -> Kind {
+) -> ChannelKind {
     match instrument.instrument_type {
-        InstrumentType::Call | InstrumentType::Put => Kind::Options,
-        InstrumentType::Future if naming.futures_with_options => Kind::Options,
-        InstrumentType::Future => Kind::Futures,
-        InstrumentType::Equity if !instrument.is_index() => Kind::Equity,
-        InstrumentType::Equity if table.has_derivatives(symbol) => Kind::Underlying,
-        InstrumentType::Equity => Kind::Indices,
+        InstrumentType::Call | InstrumentType::Put => ChannelKind::Options,
+        InstrumentType::Future if naming.futures_with_options => ChannelKind::Options,
+        InstrumentType::Future => ChannelKind::Futures,
+        InstrumentType::Equity if !instrument.is_index() => ChannelKind::Equity,
+        InstrumentType::Equity if table.has_derivatives(symbol) => ChannelKind::Underlying,
+        InstrumentType::Equity => ChannelKind::Indices,
     }
 }
 
 /// The channel of this kind for instruments of `symbol`, with the naming of a set.
-pub(crate) fn name(kind: Kind, symbol: &str, naming: ChannelNaming<'_>) -> ChannelRoute {
+pub(crate) fn name(kind: ChannelKind, symbol: &str, naming: ChannelNaming<'_>) -> ChannelRoute {
     let (shape, end) = (kind.shape(), kind.as_str());
     match naming.prefix {
         Some(prefix) => ChannelRoute {

@@ -11,7 +11,7 @@ use super::lookup::{self, Lookup};
 use crate::instruments::InstrumentTable;
 use crate::plan::ids::AccountIx;
 use crate::plan::input::Kept;
-use crate::plan::input::{Account, AccountInput, Choice, Secret, Set, SetInput, Table, Unreadable};
+use crate::plan::input::{Account, AccountInput, Choice, Secret, Set, SetInput, Table};
 use crate::plan::samples::{SHOWN, list};
 
 /// A set and its request.
@@ -23,11 +23,9 @@ pub(crate) struct RequestedSet<'a> {
 /// The request of a set.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Not known, because the set cannot be read: its instruments stay.
-    Unreadable(Unreadable),
     /// Nothing may stream: its instruments are removed.
     Denied { reason: Reason, message: String },
-    /// It cannot be looked up now: its instruments stay.
+    /// It cannot be read or looked up now: its instruments stay.
     Pending { reason: Reason, message: String },
     /// Looked up.
     Resolved(Box<Resolved>),
@@ -56,17 +54,14 @@ impl Resolved {
 impl Request {
     /// Whether the set's instruments stay although it cannot be looked up.
     pub(crate) fn holds_over(&self) -> bool {
-        match self {
-            Self::Unreadable(_) | Self::Pending { .. } => true,
-            Self::Denied { .. } | Self::Resolved(_) => false,
-        }
+        matches!(self, Self::Pending { .. })
     }
 
     /// What it selects, if that is known.
     pub(crate) fn resolved(&self) -> Option<&Resolved> {
         match self {
             Self::Resolved(resolved) => Some(resolved),
-            Self::Unreadable(_) | Self::Denied { .. } | Self::Pending { .. } => None,
+            Self::Denied { .. } | Self::Pending { .. } => None,
         }
     }
 }
@@ -102,25 +97,21 @@ fn from_accounts<'w, 'a>(
     let spec = set
         .spec
         .as_ref()
-        .map_err(|problem| Request::Unreadable(problem.clone()))?;
+        .map_err(|problem| pending(Reason::Invalid, problem.to_string()))?;
     if set.observed.meta.deleting {
-        return Err(Request::Denied {
-            reason: Reason::Terminating,
-            message: "the set is being deleted, and a finalizer holds it: its instruments are no longer streamed for it"
-                .to_owned(),
-        });
+        return Err(denied(
+            Reason::Terminating,
+            "the set is being deleted, and a finalizer holds it: its instruments are no longer streamed for it",
+        ));
     }
     if spec.paused {
-        return Err(Request::Denied {
-            reason: Reason::Paused,
-            message: "spec.paused is true: nothing is streamed for this set".to_owned(),
-        });
+        return Err(denied(
+            Reason::Paused,
+            "spec.paused is true: nothing is streamed for this set",
+        ));
     }
     if set.matched.is_empty() {
-        return Err(Request::Denied {
-            reason: Reason::NoAccount,
-            message: nobody(spec.accounts),
-        });
+        return Err(denied(Reason::NoAccount, nobody(spec.accounts)));
     }
     let mut readable: Vec<_> = set
         .matched
@@ -134,13 +125,13 @@ fn from_accounts<'w, 'a>(
     readable.sort_by_key(|(account, _)| account.eligibility.suspension().is_some());
     let mut readable = readable.into_iter();
     let Some((named, first)) = readable.next() else {
-        return Err(Request::Pending {
-            reason: Reason::NoAccount,
-            message: format!(
+        return Err(pending(
+            Reason::NoAccount,
+            format!(
                 "none of the matching accounts ({}) can be read: see the Ready condition of each",
                 names(set, accounts)
             ),
-        });
+        ));
     };
     for (other, differing) in
         readable.filter(|(account, _)| account.eligibility.suspension().is_none())
@@ -149,22 +140,22 @@ fn from_accounts<'w, 'a>(
             == (&differing.api, &differing.websocket, differing.mock);
         if !same {
             // A new account that differs must not stop what streams.
-            return Err(Request::Pending {
-                reason: Reason::AccountsDisagree,
-                message: format!(
+            return Err(pending(
+                Reason::AccountsDisagree,
+                format!(
                     "accounts {} and {} differ in endpoint or mock: choose accounts that agree, by accountRef \
                      or accountSelector",
                     named.name(),
                     other.name()
                 ),
-            });
+            ));
         }
     }
     if let Some(unseen) = unseen(set, accounts) {
-        return Err(Request::Pending {
-            reason: Reason::Pending,
-            message: format!("the Secret of account {} has not been read yet", unseen),
-        });
+        return Err(pending(
+            Reason::Pending,
+            format!("the Secret of account {} has not been read yet", unseen),
+        ));
     }
     if let Some(why) = &named.suspect_list {
         return Err(without_table(&first.api, why));
@@ -194,7 +185,7 @@ fn nobody(choice: Choice<'_>) -> String {
 /// The accounts that match, for people: the first few.
 fn names(set: &SetInput<'_>, accounts: &[AccountInput<'_>]) -> String {
     let names = set.matched.iter().take(SHOWN + 1);
-    let names = names.map(|at| accounts[at.at()].name().to_owned());
+    let names = names.map(|at| accounts[at.at()].name());
     list(&names.collect::<Vec<_>>())
 }
 
@@ -211,10 +202,17 @@ fn unseen<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'
 }
 
 fn without_table(api: &str, why: &str) -> Request {
-    Request::Pending {
-        reason: Reason::InstrumentsUnavailable,
-        message: format!(
-            "the instruments list of {api} is not available ({why}): new instruments wait, those that stream go on"
-        ),
-    }
+    let message = format!(
+        "the instruments list of {api} is not available ({why}): new instruments wait, those that stream go on"
+    );
+    pending(Reason::InstrumentsUnavailable, message)
+}
+
+fn denied(reason: Reason, message: impl Into<String>) -> Request {
+    let message = message.into();
+    Request::Denied { reason, message }
+}
+
+fn pending(reason: Reason, message: String) -> Request {
+    Request::Pending { reason, message }
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use kite::Token;
 use rustc_hash::FxHashMap;
 
-use super::channel::{self, ChannelRoute, Kind};
+use super::channel::{self, ChannelKind, ChannelRoute};
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::input::ChannelNaming;
 
@@ -47,7 +47,7 @@ pub(crate) fn route(
     naming: ChannelNaming<'_>,
 ) -> Routes {
     let mut channels = Vec::new();
-    let mut known: FxHashMap<(Kind, Cow<'_, str>), RouteIx> = FxHashMap::default();
+    let mut known: FxHashMap<(ChannelKind, Cow<'_, str>), RouteIx> = FxHashMap::default();
     let mut routed: Vec<(Cow<'_, str>, RoutedInstrument)> = Vec::with_capacity(instruments.len());
     for row in instruments {
         let Some(instrument) = table.get(*row) else {

@@ -17,7 +17,7 @@ fn items(tokens: impl IntoIterator<Item = u32>, channel: u32) -> Vec<Item> {
     tokens
         .into_iter()
         .map(|token| Item {
-            token: Token(token),
+            token: TokenIx::new(token as usize),
             channel: ChannelId::new(channel as usize),
         })
         .collect()
@@ -141,11 +141,7 @@ fn one_token_on_one_channel_has_one_publisher() {
 #[test]
 fn a_slot_that_a_conflict_frees_serves_who_waits() {
     // The younger set holds token 1 on site 1; the older one now claims its channel on site 0.
-    let held = Current {
-        token: Token(1),
-        sets: vec![SetIx::new(2)],
-        fixed: None,
-    };
+    let held = (TokenIx::new(1), Some(SetIx::new(2)));
     let slots = [
         slot(5),
         AccountSlot {
@@ -164,14 +160,10 @@ fn a_slot_that_a_conflict_frees_serves_who_waits() {
 
 #[test]
 fn nothing_comes_to_or_goes_from_a_frozen_account() {
-    let held = vec![Current {
-        token: Token(1),
-        sets: vec![SetIx::new(0)],
-        fixed: Some(vec![ChannelId::new(0)]),
-    }];
     let frozen = AccountSlot {
         frozen: true,
-        current: held,
+        current: vec![(TokenIx::new(1), Some(SetIx::new(0)))],
+        fixed: vec![(TokenIx::new(1), vec![ChannelId::new(0)])],
         ..slot(5)
     };
     let outcomes = place(&[frozen, slot(5)], &[request(&[1], [1, 2])]);
@@ -202,6 +194,12 @@ prop_compose! {
     }
 }
 
+/// How many tokens an account streams.
+fn tokens(slot: &AccountSlot) -> usize {
+    let tokens = slot.current.iter().map(|(token, _)| *token);
+    tokens.collect::<std::collections::BTreeSet<_>>().len()
+}
+
 /// What must hold whatever was asked for.
 fn check(
     slots: &[AccountSlot],
@@ -224,15 +222,14 @@ fn check(
         }
     }
     for (site, after) in slots.iter().zip(&after) {
-        prop_assert!(after.current.len() <= site.capacity);
+        prop_assert!(tokens(after) <= site.capacity);
     }
     for (request, outcomes) in requests.iter().zip(outcomes) {
         for (want, outcome) in request.items.iter().zip(outcomes) {
             let claimed = |site: &AccountIx| {
                 publishers.contains_key(&(slots[site.at()].target, want.channel, want.token))
             };
-            let room =
-                |site: &AccountIx| after[site.at()].current.len() < slots[site.at()].capacity;
+            let room = |site: &AccountIx| tokens(&after[site.at()]) < slots[site.at()].capacity;
             match outcome {
                 // Waiting means that no account with room could take it.
                 Outcome::Waiting => {
@@ -290,7 +287,7 @@ proptest! {
         if grown != gone {
             let first = requests[grown].items.first();
             let channel = first.map_or(ChannelId::new(0), |item| item.channel);
-            let more = more.into_iter().map(Token);
+            let more = more.into_iter().map(|token| TokenIx::new(token as usize));
             let more = more.map(|token| Item { token, channel });
             changed[grown].items.extend(more);
         }

@@ -139,7 +139,10 @@ fn no_table_and_nothing_placed() {
 
 #[test]
 fn what_cannot_be_read_or_had() {
-    let unreadable = Request::Unreadable(fixture::unreadable());
+    let unreadable = Request::Pending {
+        reason: Reason::Invalid,
+        message: fixture::unreadable().to_string(),
+    };
     let is = row(|facts, _| facts.request = &unreadable);
     assert_eq!(is, ("False", Reason::Invalid));
     let denied = Request::Denied {

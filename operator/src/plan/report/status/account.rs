@@ -1,7 +1,7 @@
 //! The status of an account.
 
-use contract::Report;
 use contract::report::CredentialsReport;
+use contract::{Assignment, Report};
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
@@ -12,32 +12,26 @@ use crate::plan::assignment::believable;
 use crate::plan::input::{Account, AccountInput, Now, Process, Secret, live_sockets};
 use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
 
-/// The inputs of an account's status.
-pub(crate) struct Input<'a> {
-    pub(crate) view: &'a AccountInput<'a>,
-    /// Generation of the assignment that should be in force.
-    pub(crate) desired: Option<u64>,
-    /// Instruments that it should stream; `None` if that is not known.
-    pub(crate) assigned: Option<usize>,
-    /// Whether pods are annotated when their files change.
-    pub(crate) poked: bool,
-    /// Its instruments for which no other account would have room.
-    pub(crate) stranded: usize,
-    /// The previous status.
-    pub(crate) previous: Option<&'a TickerAccountStatus>,
-    pub(crate) history: History<'a>,
-}
-
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
-pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, ConditionOutcome, bool) {
-    let view = input.view;
+/// `current` is the assignment that should be in force, where that is known; `stranded` says how many
+/// of its instruments no other account would have room for.
+pub(crate) fn status(
+    view: &AccountInput<'_>,
+    current: Option<&Assignment>,
+    poked: bool,
+    stranded: usize,
+    previous: Option<&TickerAccountStatus>,
+    history: &History<'_>,
+    now: Now,
+) -> (TickerAccountStatus, ConditionOutcome, bool) {
+    let assigned = current.map(|current| current.instruments.len());
     let scrape = &view.observed.scrape;
     let report = view.report();
     let answer = report.filter(|_| readiness::answers(scrape, now.monotonic));
     let needed = view
         .spec
         .as_ref()
-        .map_or(0, |spec| needed(spec, input.assigned, answer));
+        .map_or(0, |spec| needed(spec, assigned, answer));
     let secret_name = view
         .spec
         .as_ref()
@@ -48,44 +42,36 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Condi
         process: &view.observed.process,
         scrape,
         report,
-        assigned: input.assigned,
+        assigned,
         needed,
-        poked: input.poked,
+        poked,
         redis_secret: redis_secret(view),
         unwritten: view.observed.unwritten.as_deref(),
     };
     let observation = readiness::account(view, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
-    let outcome = readiness::outcome(observation, &input.history, now);
+    let outcome = readiness::outcome(observation, history, now);
     let mut verdicts = vec![super::ready(&outcome)];
     match &view.spec {
         Ok(spec) => verdicts.extend([
             credentials(&facts, answer),
             connected(&facts, answer, &outcome),
-            capacity(spec, input),
+            capacity(view, spec, assigned, stranded),
             super::paused(spec.paused),
         ]),
         Err(_) => verdicts.extend(unknown(&outcome)),
     }
     let meta = &view.observed.object.meta;
     let none = TickerAccountStatus::default();
-    let before = input.previous.unwrap_or(&none);
+    let before = previous.unwrap_or(&none);
+    let known = |text: &Option<String>| text.clone().filter(|_| unasked);
     let status = TickerAccountStatus {
         observed_generation: meta.generation,
         conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
-        connections: if unasked {
-            before.connections.clone()
-        } else {
-            None
-        }
-        .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, live_sockets)))),
-        instruments: if unasked {
-            before.instruments.clone()
-        } else {
-            None
-        }
-        .or_else(|| {
-            let assigned = count(input.assigned.unwrap_or(0));
+        connections: known(&before.connections)
+            .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, live_sockets)))),
+        instruments: known(&before.instruments).or_else(|| {
+            let assigned = count(assigned.unwrap_or(0));
             // A process that has not dropped some instruments yet streams more than it should.
             let streaming = answer.map_or(0, |report| report.streaming.min(assigned));
             Some(format!("{streaming}/{assigned}"))
@@ -104,9 +90,9 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (TickerAccountStatus, Condi
             Process::Absent => None,
         },
         assignment_generation: Some(AssignmentGeneration {
-            desired: input.desired.and_then(believable),
-            acknowledged: report
-                .and_then(|report| report.assignment.as_ref())
+            desired: current.and_then(|current| believable(current.generation)),
+            acknowledged: view
+                .applied()
                 .and_then(|applied| believable(applied.generation)),
         }),
         connection_status: match answer {
@@ -197,24 +183,28 @@ fn connected(
     )
 }
 
-fn capacity(spec: &Account, input: &Input<'_>) -> UndatedCondition {
+fn capacity(
+    view: &AccountInput<'_>,
+    spec: &Account,
+    assigned: Option<usize>,
+    stranded: usize,
+) -> UndatedCondition {
     let says = says(ConditionType::CapacityAvailable);
     let capacity = spec.capacity();
-    let Some(assigned) = input.assigned else {
+    let Some(assigned) = assigned else {
         return says(
             State::Unknown,
             Reason::Pending,
             "the account's assignment cannot be read",
         );
     };
-    if let Some(why) = input.view.eligibility.suspension() {
+    if let Some(why) = view.eligibility.suspension() {
         return says(State::False, why.reason(), &why.message());
     }
     let mut message = format!("{assigned} instruments are assigned, {capacity} fit");
-    if input.stranded > 0 {
+    if stranded > 0 {
         message.push_str(&format!(
-            "; if this account failed, {} of its instruments would have no room elsewhere",
-            input.stranded
+            "; if this account failed, {stranded} of its instruments would have no room elsewhere"
         ));
     }
     if assigned < capacity {

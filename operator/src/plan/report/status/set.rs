@@ -1,15 +1,15 @@
 //! The status of a set.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crds::InstrumentSetStatus;
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::set::AccountShare;
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{conditions, count, says, seconds, verdict};
 use crate::plan::input::{Now, SetInput};
+use crate::plan::placement::PlacedSet;
 use crate::plan::readiness::{
     self, ConditionOutcome, Freshness, History, Holder, SetFacts, unplaced, waiting,
 };
@@ -18,21 +18,6 @@ use crate::plan::selection::Request;
 
 /// A set is stale when its newest tick is older than this many of its usual intervals.
 const USUAL_INTERVALS: u64 = 5;
-
-/// The inputs of a set's status.
-pub(crate) struct Input<'a> {
-    pub(crate) view: &'a SetInput<'a>,
-    pub(crate) request: &'a Request,
-    /// Instruments that wait for room.
-    pub(crate) waiting: u32,
-    /// Instruments that an older set excludes from their channel, with an example.
-    pub(crate) conflicts: (u32, &'a str),
-    /// Its instruments per account, by name.
-    pub(crate) holders: &'a [Holder<'a>],
-    /// The previous status.
-    pub(crate) previous: Option<&'a InstrumentSetStatus>,
-    pub(crate) history: History<'a>,
-}
 
 /// The counts of a set's instruments.
 #[derive(Clone, Copy)]
@@ -44,27 +29,36 @@ struct Counts {
     unresolved: u32,
 }
 
-/// Returns the status and the outcome for its `Ready`.
-pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, ConditionOutcome) {
+/// The status, the outcome behind its `Ready`, and until when they stay what they are without any
+/// news. `holders` say who has how much of it, by name.
+pub(crate) fn status(
+    placed: &PlacedSet<'_>,
+    holders: &[Holder<'_>],
+    previous: Option<&InstrumentSetStatus>,
+    history: &History<'_>,
+    now: Now,
+) -> (InstrumentSetStatus, ConditionOutcome, Option<Instant>) {
     let none = InstrumentSetStatus::default();
-    let before = input.previous.unwrap_or(&none);
-    let counts = counts(input, before);
+    let before = previous.unwrap_or(&none);
+    let (view, request) = (&placed.set, &placed.request);
+    let counts = counts(placed, holders, before);
+    let (conflicts, example) = conflicts(placed);
     let facts = SetFacts {
-        request: input.request,
+        request,
         scheduled: counts.scheduled,
-        waiting: input.waiting,
-        conflicts: input.conflicts,
-        holders: input.holders,
-        freshness: freshness(input, now),
+        waiting: unplaced_count(placed),
+        conflicts: (conflicts, &example),
+        holders,
+        freshness: freshness(view, holders, now),
     };
-    let outcome = readiness::outcome(readiness::set(&facts), &input.history, now);
-    let unasked = input.holders.iter().any(|holder| holder.unasked);
+    let outcome = readiness::outcome(readiness::set(&facts), history, now);
+    let unasked = holders.iter().any(|holder| holder.unasked);
     let verdicts = vec![
         super::ready(&outcome),
-        resolved(input.request, counts),
-        scheduled(input, counts),
+        resolved(request, counts),
+        scheduled(&facts, counts),
         streaming(counts, unasked, &outcome),
-        match &input.view.spec {
+        match &view.spec {
             Ok(spec) => super::paused(spec.paused),
             Err(_) => verdict(
                 ConditionType::Paused,
@@ -74,23 +68,21 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Condi
             ),
         },
     ];
-    let meta = &input.view.observed.meta;
-    let samples = match input.request {
+    let meta = &view.observed.meta;
+    let samples = match request {
         Request::Resolved(resolved) => resolved.lookup.selection.samples.clone(),
         Request::Denied { .. } => Vec::new(),
-        Request::Pending { .. } | Request::Unreadable(_) => before.unresolved.clone(),
+        Request::Pending { .. } => before.unresolved.clone(),
     };
-    let newest = input
-        .holders
-        .iter()
-        .filter_map(|holder| seconds(holder.report?.last_tick_us?, now.wall))
-        .max();
-    let names = input
-        .holders
-        .iter()
-        .map(|holder| holder.name)
-        .collect::<Vec<_>>()
-        .join(",");
+    let ticks = || holders.iter().filter_map(|it| it.report?.last_tick_us);
+    let newest = ticks().filter_map(|us| seconds(us, now.wall)).max();
+    let names: Vec<&str> = holders.iter().map(|holder| holder.name).collect();
+    let names = names.join(",");
+    let share = |holder: &Holder<'_>| AccountShare {
+        account: Some(holder.name.to_owned()),
+        instruments: Some(holder.instruments),
+    };
+    let known = |before: Option<u32>, now| Some(if unasked { before.unwrap_or(0) } else { now });
     let status = InstrumentSetStatus {
         observed_generation: meta.generation,
         conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
@@ -100,39 +92,62 @@ pub(crate) fn status(input: &Input<'_>, now: Now) -> (InstrumentSetStatus, Condi
         },
         selected: Some(counts.selected),
         scheduled: Some(counts.scheduled),
-        streaming: if unasked {
-            before.streaming.or(Some(0))
-        } else {
-            Some(counts.streaming)
-        },
-        waiting: Some(input.waiting),
-        silent: if unasked {
-            before.silent.or(Some(0))
-        } else {
-            Some(counts.silent)
-        },
-        resolved_at: resolved_at(input, before, counts, &samples, now),
+        streaming: known(before.streaming, counts.streaming),
+        waiting: Some(facts.waiting),
+        silent: known(before.silent, counts.silent),
+        resolved_at: resolved_at(request, before, counts, &samples, now),
         unresolved: samples,
         unresolved_count: Some(counts.unresolved),
         accounts: (!names.is_empty()).then_some(names),
-        assignments: input
-            .holders
-            .iter()
-            .map(|holder| AccountShare {
-                account: Some(holder.name.to_owned()),
-                instruments: Some(holder.instruments),
-            })
-            .collect(),
+        assignments: holders.iter().map(share).collect(),
         last_tick_time: newest.max(before.last_tick_time.clone()),
     };
-    (status, outcome)
+    // A tick of a time to come counts as one of now.
+    let ahead = ticks().any(|us| us > now.wall.as_microsecond());
+    let fresh = facts.freshness.filter(|it| it.age <= it.limit);
+    let lasts = fresh.and_then(|it| now.monotonic.checked_add(it.limit - it.age));
+    let until = if ahead { Some(now.monotonic) } else { lasts };
+    (status, outcome, until)
+}
+
+/// How many of a set's instruments wait for room.
+fn unplaced_count(placed: &PlacedSet<'_>) -> u32 {
+    match &placed.request {
+        Request::Resolved(_) => placed.placement.waiting,
+        // A paused or deleted account does not wait for anything.
+        Request::Denied {
+            reason: Reason::Paused | Reason::Terminating,
+            ..
+        } => 0,
+        Request::Denied { .. } => names(&placed.set),
+        Request::Pending { .. } => 0,
+    }
+}
+
+/// How many instruments an older set excludes from their channel, with an example.
+fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
+    let Some(resolved) = placed.request.resolved() else {
+        return (0, String::new());
+    };
+    let (clashes, clash) = &placed.placement.clashes;
+    let (conflicts, first) = placed.placement.conflicts;
+    let count = clashes.saturating_add(conflicts);
+    let example = clash.clone().or_else(|| {
+        let instrument = resolved.lookup.table.get(first?)?;
+        Some(format!(
+            "{}:{} is already published on this channel by another account for an older set: use that account, \
+             or another publish.channelPrefix",
+            instrument.exchange, instrument.tradingsymbol
+        ))
+    });
+    (count, example.unwrap_or_default())
 }
 
 /// The age of the newest tick, and its limit. The age is what the process measured plus the time
 /// since: clocks of two machines are not compared.
-fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
-    let spec = input.view.spec.as_ref().ok()?;
-    let newest = input.holders.iter().filter_map(|holder| {
+fn freshness(view: &SetInput<'_>, holders: &[Holder<'_>], now: Now) -> Option<Freshness> {
+    let spec = view.spec.as_ref().ok()?;
+    let newest = holders.iter().filter_map(|holder| {
         let report = holder.report?;
         let since = now.monotonic.saturating_duration_since(holder.at?);
         Some((
@@ -141,12 +156,8 @@ fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
         ))
     });
     let (age, newest) = newest.min_by_key(|(age, _)| *age)?;
-    let usual = input
-        .holders
-        .iter()
-        .filter_map(|holder| holder.report?.usual_interval_ms)
-        .min();
-    let usual = usual.map_or(Duration::ZERO, |usual| {
+    let usual = holders.iter().filter_map(|it| it.report?.usual_interval_ms);
+    let usual = usual.min().map_or(Duration::ZERO, |usual| {
         Duration::from_millis(usual.saturating_mul(USUAL_INTERVALS))
     });
     Some(Freshness {
@@ -156,14 +167,13 @@ fn freshness(input: &Input<'_>, now: Now) -> Option<Freshness> {
     })
 }
 
-fn counts(input: &Input<'_>, before: &InstrumentSetStatus) -> Counts {
-    let sum =
-        |of: fn(&Holder<'_>) -> u32| input.holders.iter().map(of).fold(0, u32::saturating_add);
+fn counts(placed: &PlacedSet<'_>, holders: &[Holder<'_>], before: &InstrumentSetStatus) -> Counts {
+    let sum = |of: fn(&Holder<'_>) -> u32| holders.iter().map(of).fold(0, u32::saturating_add);
     let scheduled = sum(|holder| holder.instruments);
-    let (selected, unresolved) = match input.request {
+    let (selected, unresolved) = match &placed.request {
         Request::Resolved(resolved) => (resolved.selected(), resolved.lookup.selection.unresolved),
-        Request::Denied { .. } => (names(input.view), 0),
-        Request::Pending { .. } | Request::Unreadable(_) => (
+        Request::Denied { .. } => (names(&placed.set), 0),
+        Request::Pending { .. } => (
             before.selected.unwrap_or(0).max(scheduled),
             before.unresolved_count.unwrap_or(0),
         ),
@@ -185,9 +195,6 @@ fn names(view: &SetInput<'_>) -> u32 {
 fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
     let says = says(ConditionType::Resolved);
     let resolved = match request {
-        Request::Unreadable(problem) => {
-            return says(State::Unknown, Reason::Invalid, &problem.to_string());
-        }
         Request::Denied { reason, message } | Request::Pending { reason, message } => {
             return says(State::Unknown, *reason, message);
         }
@@ -208,23 +215,22 @@ fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
     says(State::False, reason, &message)
 }
 
-fn scheduled(input: &Input<'_>, counts: Counts) -> UndatedCondition {
+fn scheduled(facts: &SetFacts<'_>, counts: Counts) -> UndatedCondition {
     let says = says(ConditionType::Scheduled);
     let placed = format!(
         "{} of {} instruments have an account",
         counts.scheduled, counts.selected
     );
-    match input.request {
-        Request::Unreadable(problem) => says(State::Unknown, Reason::Invalid, &problem.to_string()),
+    match facts.request {
         Request::Pending { reason, message } => says(State::Unknown, *reason, message),
         Request::Denied { reason, message } => says(State::False, *reason, message),
-        Request::Resolved(_) if input.conflicts.0 > 0 => {
-            says(State::False, Reason::ChannelConflict, input.conflicts.1)
+        Request::Resolved(_) if facts.conflicts.0 > 0 => {
+            says(State::False, Reason::ChannelConflict, facts.conflicts.1)
         }
-        Request::Resolved(resolved) if input.waiting > 0 => says(
+        Request::Resolved(resolved) if facts.waiting > 0 => says(
             State::False,
             unplaced(counts.scheduled, resolved),
-            &waiting(input.waiting, resolved),
+            &waiting(facts.waiting, resolved),
         ),
         Request::Resolved(_) if counts.selected == 0 => {
             says(State::False, Reason::NothingResolved, &placed)
@@ -263,22 +269,18 @@ fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> Undat
 
 /// When the result of looking up the names last changed.
 fn resolved_at(
-    input: &Input<'_>,
+    request: &Request,
     before: &InstrumentSetStatus,
     counts: Counts,
     samples: &[String],
     now: Now,
 ) -> Option<Time> {
-    let Request::Resolved(_) = input.request else {
+    let Request::Resolved(_) = request else {
         return before.resolved_at.clone();
     };
     let same = before.selected == Some(counts.selected)
         && before.unresolved_count == Some(counts.unresolved)
         && before.unresolved == samples;
-    let now = Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall);
-    before
-        .resolved_at
-        .clone()
-        .filter(|_| same)
-        .or(Some(Time(now)))
+    let known = before.resolved_at.clone().filter(|_| same);
+    known.or_else(|| seconds(now.wall.as_microsecond(), now.wall))
 }

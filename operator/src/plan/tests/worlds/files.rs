@@ -94,7 +94,7 @@ fn change(dice: &mut Dice, assignment: &mut Assignment) {
         _ => {
             for row in &mut assignment.instruments {
                 if dice.percent(30) {
-                    row.tradingsymbol.push('X');
+                    row.tradingsymbol = format!("{}X", row.tradingsymbol).into();
                 }
             }
         }
@@ -140,15 +140,15 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
 
 /// A row as of the whole list, or of none.
 fn row(dice: &mut Dice, at: u32) -> Row {
-    let symbol = format!("EQ{at}");
+    let symbol: Arc<str> = format!("EQ{at}").into();
     let set = dice.one(&[0, 1, 2]);
     Row {
         token: Token(FIRST_EQUITY + at),
         mode: dice.one(&[Mode::Ltp, Mode::Quote, Mode::Full]),
         symbol: symbol.clone(),
         tradingsymbol: symbol,
-        exchange: "NSE".to_owned(),
-        segment: "NSE".to_owned(),
+        exchange: "NSE".into(),
+        segment: "NSE".into(),
         instrument_type: InstrumentType::Equity,
         strike: None,
         expiry: None,

@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use contract::Output;
-use rustc_hash::FxHashSet;
+use kite::Token;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::channels::{ChannelRegister, SetChannels};
 use super::held_over::RetainedAccount;
-use super::problem::{AccountSlot, Current, Item, Outcome, SetRequest};
+use super::problem::{AccountSlot, Item, Outcome, SetRequest};
 use super::solver;
 use crate::instruments::RowIx;
-use crate::plan::ids::{AccountIx, ChannelId, SetIx};
+use crate::plan::ids::{AccountIx, ChannelId, SetIx, TokenIx};
 use crate::plan::input::Key;
 use crate::plan::selection::{RequestedSet, Resolved, RoutedInstrument};
 
@@ -52,9 +53,10 @@ impl GroupPlacement {
 /// The placement of a set's instruments.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SetPlacement {
-    /// Its instruments, except those that an older set excludes from their channel.
-    pub(crate) instruments: Vec<PlacedInstrument>,
-    /// The number of excluded instruments, and why the first one is excluded, for people.
+    /// By the position of an instrument in the set's routes: nothing where an older set keeps it from
+    /// its channel, whoever streams it.
+    pub(crate) outcomes: Vec<Option<Outcome>>,
+    /// How many these are, and why the first of them is, for people.
     pub(crate) clashes: (u32, Option<String>),
     /// How many instruments find no room.
     pub(crate) waiting: u32,
@@ -64,14 +66,17 @@ pub(crate) struct SetPlacement {
     pub(crate) accounts: Vec<AccountIx>,
 }
 
-/// An instrument of a set and its account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PlacedInstrument {
-    pub(crate) instrument: RoutedInstrument,
-    pub(crate) outcome: Outcome,
+/// Numbers the tokens of a group.
+struct Tokens(FxHashMap<Token, TokenIx>);
+
+impl Tokens {
+    fn number(&mut self, token: Token) -> TokenIx {
+        let next = TokenIx::new(self.0.len());
+        *self.0.entry(token).or_insert(next)
+    }
 }
 
-/// Places the instruments of the sets of a group, all of which are resolved.
+/// Places what every set of a group asks for.
 pub(super) fn place_group(
     group: &Group,
     accounts: &[RetainedAccount<'_>],
@@ -79,35 +84,44 @@ pub(super) fn place_group(
 ) -> GroupPlacement {
     let accounts: Vec<&RetainedAccount<'_>> =
         group.accounts.iter().map(|at| &accounts[at.at()]).collect();
-    let sets: Vec<&RequestedSet<'_>> = group.sets.iter().map(|at| &sets[at.at()]).collect();
+    let sets = group.sets.iter().map(|at| &sets[at.at()]);
+    let sets: Vec<(&Key, &Resolved)> = sets
+        .filter_map(|it| Some((&it.set.observed.meta.key, it.request.resolved()?)))
+        .collect();
     let mut register = ChannelRegister::of(&accounts);
     let local = |at: &AccountIx| group.accounts.binary_search(at).ok().map(AccountIx::new);
-    let mut channels = Vec::with_capacity(sets.len());
-    let mut requests = Vec::with_capacity(sets.len());
-    for it in &sets {
-        let Some(resolved) = it.request.resolved() else {
-            channels.push(SetChannels::default());
-            requests.push(SetRequest::default());
-            continue;
-        };
+    let ask = |(_, resolved): &(&Key, &Resolved)| {
         let allowed: Vec<AccountIx> = resolved.allowed.iter().filter_map(local).collect();
-        let own = register.ask(resolved, &allowed, &accounts);
-        requests.push(request(resolved, allowed, &own));
-        channels.push(own);
-    }
-    let sets_by_name = by_name(&sets);
+        (register.ask(resolved, &allowed, &accounts), allowed)
+    };
+    let asked: Vec<(SetChannels, Vec<AccountIx>)> = sets.iter().map(ask).collect();
+    let asked_for = sets
+        .iter()
+        .map(|(_, it)| it.lookup.routes.instruments.len());
+    let all = FxHashMap::with_capacity_and_hasher(asked_for.sum(), FxBuildHasher);
+    let mut tokens = Tokens(all);
+    let numbers = sets.iter().enumerate();
+    let numbers = numbers.map(|(at, (key, _))| (*key, SetIx::new(at)));
+    let numbers: HashMap<&Key, SetIx> = numbers.collect();
     let slots: Vec<AccountSlot> = accounts
         .iter()
-        .map(|account| slot(account, &sets_by_name, &mut register))
+        .map(|account| slot(account, &numbers, &mut register, &mut tokens))
         .collect();
+    let asked = sets.iter().zip(asked);
+    let (requests, channels): (Vec<SetRequest>, Vec<SetChannels>) = asked
+        .map(|((_, resolved), (channels, allowed))| {
+            let items = items(resolved, &channels, &mut tokens);
+            (SetRequest { allowed, items }, channels)
+        })
+        .unzip();
     let outcomes = solver::place(&slots, &requests);
     let tied = tied(&requests, &outcomes, accounts.len());
     let placed = sets.iter().zip(channels).zip(outcomes);
     GroupPlacement {
         sets: placed
-            .map(|((it, channels), outcomes)| {
-                let placement = placement(it, channels, outcomes, &group.accounts);
-                (it.set.observed.meta.key.clone(), Arc::new(placement))
+            .map(|(((key, resolved), channels), outcomes)| {
+                let placement = placement(resolved, channels, outcomes, &group.accounts);
+                ((*key).clone(), Arc::new(placement))
             })
             .collect(),
         tied,
@@ -128,46 +142,32 @@ fn tied(requests: &[SetRequest], outcomes: &[Vec<Outcome>], accounts: usize) -> 
     tied.iter().map(FxHashSet::len).collect()
 }
 
-/// The sets whose instruments are placed, by namespace and name.
-type ByName<'s> = HashMap<(&'s str, &'s str), SetIx>;
-
-fn by_name<'s>(sets: &[&'s RequestedSet<'_>]) -> ByName<'s> {
-    sets.iter()
-        .enumerate()
-        .map(|(at, it)| ((it.set.namespace(), it.set.name()), SetIx::new(at)))
-        .collect()
-}
-
-fn request(resolved: &Resolved, allowed: Vec<AccountIx>, channels: &SetChannels) -> SetRequest {
+fn items(resolved: &Resolved, channels: &SetChannels, tokens: &mut Tokens) -> Vec<Item> {
     let item = |routed: &RoutedInstrument| {
         Some(Item {
-            token: routed.token,
             channel: channels.id(routed)?,
+            token: tokens.number(routed.token),
         })
     };
     let instruments = resolved.lookup.routes.instruments.iter();
-    SetRequest {
-        allowed,
-        items: instruments.filter_map(item).collect(),
-    }
+    instruments.filter_map(item).collect()
 }
 
 /// The placement of a set; `accounts` are those of the group, by their positions among all.
 fn placement(
-    it: &RequestedSet<'_>,
+    resolved: &Resolved,
     channels: SetChannels,
     outcomes: Vec<Outcome>,
     accounts: &[AccountIx],
 ) -> SetPlacement {
-    let all = match it.request.resolved() {
-        Some(resolved) => resolved.lookup.routes.instruments.as_slice(),
-        None => &[],
-    };
+    let all = &resolved.lookup.routes.instruments;
     let mut placement = SetPlacement::default();
-    placement.instruments.reserve_exact(outcomes.len());
-    let known = all.iter().filter(|routed| channels.id(routed).is_some());
-    for (instrument, outcome) in known.zip(outcomes) {
-        let outcome = match outcome {
+    let clashes = all.len() - outcomes.len();
+    let mut outcomes = outcomes.into_iter();
+    let outcome = |routed: &RoutedInstrument| {
+        channels.id(routed)?;
+        let outcome = outcomes.next()?;
+        Some(match outcome {
             Outcome::Placed(at, reason) => {
                 let account = accounts[at.at()];
                 if placement.accounts.last() != Some(&account) {
@@ -181,66 +181,57 @@ fn placement(
             }
             Outcome::Conflict => {
                 placement.conflicts.0 += 1;
-                placement.conflicts.1.get_or_insert(instrument.row);
+                placement.conflicts.1.get_or_insert(routed.row);
                 outcome
             }
-        };
-        placement.instruments.push(PlacedInstrument {
-            instrument: *instrument,
-            outcome,
-        });
-    }
+        })
+    };
+    placement.outcomes = all.iter().map(outcome).collect();
     placement.accounts.sort_unstable();
     placement.accounts.dedup();
-    let clashes = all.len() - placement.instruments.len();
     placement.clashes = (u32::try_from(clashes).unwrap_or(u32::MAX), channels.clash);
     placement
 }
 
 fn slot(
     retained: &RetainedAccount<'_>,
-    sets: &ByName<'_>,
+    sets: &HashMap<&Key, SetIx>,
     register: &mut ChannelRegister,
+    tokens: &mut Tokens,
 ) -> AccountSlot {
     let account = &retained.account;
     let mut slot = AccountSlot {
         capacity: account.capacity(),
         target: register.target(account),
         frozen: account.eligibility.is_frozen(),
-        current: Vec::new(),
+        ..AccountSlot::default()
     };
     let Some(base) = account.base else {
         return slot;
     };
-    let numbers: Vec<Option<SetIx>> = base
-        .sets
-        .iter()
-        .map(|set| sets.get(&(account.namespace(), set.as_str())).copied())
-        .collect();
-    let channels: Vec<ChannelId> = base
-        .channels
-        .iter()
-        .map(|name| register.channel(name))
-        .collect();
-    let rows = base.instruments.iter();
-    slot.current = rows
-        .map(|row| Current {
-            token: row.token,
-            sets: row
-                .sets
-                .iter()
-                .filter_map(|set| *numbers.get(usize::from(*set))?)
-                .collect(),
-            fixed: None,
-        })
-        .collect();
-    for at in &retained.rows {
-        if let (Some(current), Some(row)) = (slot.current.get_mut(*at), base.instruments.get(*at)) {
-            let channel = |output: &Output| channels.get(usize::from(output.channel)).copied();
-            current.fixed = Some(row.outputs.iter().filter_map(channel).collect());
+    let number = |set: &String| sets.get(&Key::new(account.namespace(), set)).copied();
+    let sets: Vec<Option<SetIx>> = base.sets.iter().map(number).collect();
+    slot.current.reserve(base.instruments.len());
+    for row in &base.instruments {
+        let token = tokens.number(row.token);
+        let before = slot.current.len();
+        let sets = row
+            .sets
+            .iter()
+            .filter_map(|set| *sets.get(usize::from(*set))?);
+        slot.current.extend(sets.map(|set| (token, Some(set))));
+        if slot.current.len() == before {
+            slot.current.push((token, None));
         }
     }
-    slot.current.sort_by_key(|current| current.token);
-    slot.current.dedup_by_key(|current| current.token);
+    let channels = base.channels.iter();
+    let channels: Vec<ChannelId> = channels.map(|name| register.channel(name)).collect();
+    let channel = |output: &Output| channels.get(usize::from(output.channel)).copied();
+    let fixed = retained.rows.iter().filter_map(|at| {
+        let row = base.instruments.get(*at)?;
+        let channels = row.outputs.iter().filter_map(channel).collect();
+        Some((tokens.number(row.token), channels))
+    });
+    slot.fixed = fixed.collect();
     slot
 }

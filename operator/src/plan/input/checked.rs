@@ -1,0 +1,118 @@
+//! Accounts and sets as users wrote them, checked and with every default filled in.
+//!
+//! Owns types only: what stands in one of them needs no check again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::Persistence;
+use crds::InstrumentSetSpec;
+use crds::account_selector::AccountSelector;
+use crds::quantity::Resources;
+use kite::Mode;
+
+/// An account that can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Account {
+    /// 1–3.
+    pub(crate) connections: u8,
+    /// 1–3000.
+    pub(crate) tokens_per_connection: u16,
+    /// WebSocket origin.
+    pub(crate) websocket: String,
+    /// REST origin, without a slash at its end.
+    pub(crate) api: String,
+    /// Whether its ticks are marked as mock.
+    pub(crate) mock: bool,
+    /// Whether it must stream nothing.
+    pub(crate) paused: bool,
+    /// Whether updates of its orders are published.
+    pub(crate) order_updates: bool,
+    /// The Redis to which its ticks are published.
+    pub(crate) redis_url: String,
+    /// The settings of its process.
+    pub(crate) workload: Workload,
+}
+
+impl Account {
+    /// The maximum number of tokens.
+    pub(crate) fn capacity(&self) -> usize {
+        usize::from(self.connections) * usize::from(self.tokens_per_connection)
+    }
+}
+
+/// A set that can be looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct Set<'a> {
+    /// What the user wrote.
+    pub(crate) source: &'a Arc<InstrumentSetSpec>,
+    /// How much to stream.
+    pub(crate) mode: Mode,
+    /// Whether its ticks carry the order book, which only full mode has.
+    pub(crate) depth: bool,
+    /// What is stored in Redis beside the messages.
+    pub(crate) keep: Persistence,
+    /// The names of its channels.
+    pub(crate) naming: ChannelNaming<'a>,
+    /// Which accounts it may use.
+    pub(crate) accounts: Choice<'a>,
+    /// The maximum age of its newest tick.
+    pub(crate) stale_after: Duration,
+    /// Whether it must stream nothing.
+    pub(crate) paused: bool,
+    /// What it selects.
+    pub(crate) selectors: Vec<Selector<'a>>,
+}
+
+impl Set<'_> {
+    /// How many names it lists.
+    pub(crate) fn names(&self) -> usize {
+        let names = self.selectors.iter().map(|selector| match selector {
+            Selector::Tokens(tokens) => tokens.len(),
+            Selector::Symbols(symbols) => symbols.len(),
+        });
+        names.sum()
+    }
+}
+
+/// One form of selecting instruments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Selector<'a> {
+    /// By token.
+    Tokens(&'a [u32]),
+    /// By `EXCHANGE:TRADINGSYMBOL`.
+    Symbols(&'a [String]),
+}
+
+/// Which accounts of its namespace a set may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice<'a> {
+    /// The account with this name.
+    Named(&'a str),
+    /// The accounts with matching labels.
+    Labelled(&'a AccountSelector),
+    /// All accounts of the namespace.
+    Any,
+}
+
+/// How a set names its channels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ChannelNaming<'a> {
+    /// Their prefix.
+    pub(crate) prefix: Option<&'a str>,
+    /// Whether futures are published on the channel of the options.
+    pub(crate) futures_with_options: bool,
+}
+
+/// The settings of an account's process; everything else reaches it in the assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// The Secret with its credentials.
+    pub secret: String,
+    /// The Secret for Redis, if the account names one.
+    pub redis_secret: Option<String>,
+    /// The image, if the account sets one.
+    pub image: Option<String>,
+    /// Requests and limits, if the account sets them.
+    pub resources: Option<Resources>,
+}

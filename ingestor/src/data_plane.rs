@@ -30,7 +30,7 @@ use crate::events::detect::EventDetector;
 use crate::input::credential_state::CredentialState;
 use crate::pipeline::Pipeline;
 use crate::status::report::{self, StatusSnapshot};
-use redis_link::links::Links;
+use redis_link::client::RedisClient;
 
 pub(crate) use setup::{DataPlaneCommand, Setup};
 
@@ -78,12 +78,12 @@ impl DataPlane {
     ) -> Self {
         let mut random = fastrand::Rng::with_seed(setup.seed);
         let name = format!("kite-ingestor:{}", setup.epoch);
-        let links = Links::new(setup.redis.clone(), name, random.u64(..));
+        let redis = RedisClient::new(setup.redis.clone(), name, random.u64(..));
         let connections = (0..kite::limits::CONNECTIONS_PER_API_KEY)
             .map(|index| Connection::new(index, random.u64(..)))
             .collect();
         Self {
-            pipeline: Pipeline::new(links, setup.clock.clone()),
+            pipeline: Pipeline::new(redis, setup.clock.clone()),
             connections,
             allocation: BTreeMap::new(),
             dialler: None,

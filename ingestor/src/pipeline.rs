@@ -25,7 +25,7 @@ use accept::TickKind;
 use accept::rules::ReceiveTime;
 use backlog::Backlog;
 use instruments::{AssignedInstruments, InstrumentClass};
-use redis_link::links::Links;
+use redis_link::client::RedisClient;
 use redis_link::target::Target;
 
 /// The pipeline of one process.
@@ -34,7 +34,7 @@ pub struct Pipeline {
     /// The instruments.
     pub(crate) instruments: AssignedInstruments,
     /// The links to Redis.
-    pub links: Links,
+    pub redis: RedisClient,
     /// The counters.
     pub stats: Stats,
     backlog: Backlog,
@@ -55,10 +55,10 @@ pub struct Pipeline {
 impl Pipeline {
     /// A pipeline without instruments.
     #[must_use]
-    pub fn new(links: Links, clock: Clock) -> Self {
+    pub fn new(redis: RedisClient, clock: Clock) -> Self {
         Self {
             instruments: AssignedInstruments::default(),
-            links,
+            redis,
             stats: Stats::default(),
             backlog: Backlog::default(),
             last_values: LastValueWriter::default(),
@@ -98,13 +98,13 @@ impl Pipeline {
         }
         self.last_values
             .replace(&before, &self.instruments, self.clock.now());
-        self.links.reset_key_rejections();
+        self.redis.reset_key_rejections();
     }
 
     /// Switches to `target`. Messages that an old link leaves unanswered are lost for readers of
     /// the new one.
     pub fn set_target(&mut self, target: &Target) {
-        self.links.set_target(target);
+        self.redis.set_target(target);
         self.note_lost();
     }
 
@@ -139,7 +139,7 @@ impl Pipeline {
         let mut changed = false;
         loop {
             self.count_batch();
-            changed |= self.links.poll(cx, now);
+            changed |= self.redis.poll(cx, now);
             self.note_lost();
             if !self.drain_backlog(now) && !self.write_last_values(now) {
                 return changed;
@@ -149,7 +149,7 @@ impl Pipeline {
 
     /// No tick may have a `volume_delta` against one that was lost.
     fn note_lost(&mut self) {
-        let lost = self.links.counts().lost();
+        let lost = self.redis.counts().lost();
         if std::mem::replace(&mut self.lost, lost) != lost {
             self.instruments.on_messages_lost();
         }
@@ -158,12 +158,12 @@ impl Pipeline {
     /// When something has to be done even if no socket wakes the data plane.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        // Links that accept nothing wake the data plane when they accept again.
+        // RedisClient that accept nothing wake the data plane when they accept again.
         let kept = self
             .last_values
             .deadline()
-            .filter(|_| self.links.can_write_key());
-        kept.into_iter().chain(self.links.deadline()).min()
+            .filter(|_| self.redis.can_write_key());
+        kept.into_iter().chain(self.redis.deadline()).min()
     }
 
     /// Writes last values without intervals from now on.
@@ -175,7 +175,7 @@ impl Pipeline {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         let nothing_left = self.backlog.is_empty() && self.last_values.is_idle();
-        self.links.is_idle() && (nothing_left || !self.links.is_open())
+        self.redis.is_idle() && (nothing_left || !self.redis.is_open())
     }
 
     fn on_packet(&mut self, packet: &Packet, received: ReceiveTime, ticks: &mut [u64]) -> bool {
@@ -229,8 +229,8 @@ mod tests {
         service::tls::install();
         let access = Access::new(None, Roots::of_machine()).unwrap();
         let clock = Clock::manual("2025-12-01T06:30:00Z".parse().unwrap());
-        let links = Links::new(access, "test".to_owned(), 1);
-        let mut pipeline = Pipeline::new(links, clock.clone());
+        let redis = RedisClient::new(access, "test".to_owned(), 1);
+        let mut pipeline = Pipeline::new(redis, clock.clone());
         pipeline.replace(AssignedInstruments::build(&sample(), "1", false));
         let token = Token(12_192_002);
         pipeline.instruments.on_subscribe(token, clock.now());

@@ -36,7 +36,7 @@ const EXTENSION: &str = "kiterec.gz";
 /// Records frames; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
-    frames: SyncSender<Frame>,
+    frames: SyncSender<RecordedFrame>,
     counts: Arc<Counts>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Counts {
 }
 
 #[derive(Debug)]
-struct Frame {
+struct RecordedFrame {
     received_us: i64,
     connection: u8,
     kind: FrameKind,
@@ -97,7 +97,7 @@ impl Recorder {
 
     /// Records a frame, or counts it as lost.
     pub(crate) fn offer(&self, received_us: i64, connection: u8, kind: FrameKind, payload: Bytes) {
-        let frame = Frame {
+        let frame = RecordedFrame {
             received_us,
             connection,
             kind,
@@ -134,7 +134,7 @@ struct Open {
 
 impl Files {
     /// Writes until the last recorder is dropped.
-    fn write(self, frames: &Receiver<Frame>) {
+    fn write(self, frames: &Receiver<RecordedFrame>) {
         let mut open: Option<Open> = None;
         let mut record = Vec::new();
         // After a failure, nothing is recorded before this time.
@@ -172,7 +172,7 @@ impl Files {
         &self,
         open: &mut Option<Open>,
         record: &mut Vec<u8>,
-        frame: &Frame,
+        frame: &RecordedFrame,
     ) -> io::Result<()> {
         if let Some(full) = open.take_if(|file| file.bytes >= FILE_BYTES) {
             full.encoder.finish()?;

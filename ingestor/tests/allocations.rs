@@ -16,7 +16,7 @@ use ingestor::pipeline::Pipeline;
 use ingestor::pipeline::instruments::AssignedInstruments;
 use kite::{Detail, FrameBuilder, Full, Packet, Quote};
 use redis_link::access::Access;
-use redis_link::links::Links;
+use redis_link::client::RedisClient;
 use redis_link::target::Target;
 use service::clock::Clock;
 use service::tls::Roots;
@@ -81,11 +81,11 @@ async fn ticks_go_through_without_an_allocation() {
     stage::keep_all(&mut assigned, Some(StreamLength::Entries(1_000)));
     let clock = Clock::manual(Clock::system().wall());
     let access = Access::new(None, Roots::of_machine()).unwrap();
-    let links = Links::new(access, "kite-ingestor:test".to_owned(), 1);
-    let mut pipeline = Pipeline::new(links, clock.clone());
+    let client = RedisClient::new(access, "kite-ingestor:test".to_owned(), 1);
+    let mut pipeline = Pipeline::new(client, clock.clone());
     pipeline.replace(AssignedInstruments::build(&assigned, "1", false));
     pipeline.set_target(&Target::parse(&assigned.redis_url).unwrap());
-    turn(&mut pipeline, &clock, |pipeline| pipeline.links.is_open()).await;
+    turn(&mut pipeline, &clock, |pipeline| pipeline.redis.is_open()).await;
     let now = u32::try_from(clock.wall_micros() / 1_000_000).unwrap();
 
     let frames: Vec<_> = (0..FRAMES).map(|price| frame(price, now)).collect();
@@ -115,7 +115,7 @@ async fn ticks_go_through_without_an_allocation() {
 
     let while_answered = turn(&mut pipeline, &clock, Pipeline::is_drained).await;
     assert_eq!(while_answered, 0, "allocations while Redis answers");
-    let counts = pipeline.links.counts();
+    let counts = pipeline.redis.counts();
     assert_eq!(counts.published, pipeline.stats.ticks);
     assert!(
         counts.keys_written > counts.published,

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use redis_link::access::Access;
-use redis_link::links::Links;
+use redis_link::client::RedisClient;
 use redis_link::resp::write_command;
 use redis_link::send_queue::CommandKind;
 use redis_link::target::Target;
@@ -31,18 +31,18 @@ const TOO_MANY: u64 = 100;
 /// The buffer that a link reads answers into, in bytes.
 const READ_AT_ONCE: usize = 16 * 1024;
 
-fn link() -> Links {
+fn link() -> RedisClient {
     service::tls::install();
     let access = Access::new(None, Roots::of_machine()).unwrap();
-    Links::new(access, "kite-ingestor:test".to_owned(), 1)
+    RedisClient::new(access, "kite-ingestor:test".to_owned(), 1)
 }
 
-fn go_to(link: &mut Links, redis: &RedisServer) {
+fn go_to(link: &mut RedisClient, redis: &RedisServer) {
     let url = format!("redis://127.0.0.1:{}", redis.port());
     link.set_target(&Target::parse(&url).unwrap());
 }
 
-fn publish(link: &mut Links, message: &Value) {
+fn publish(link: &mut RedisClient, message: &Value) {
     let message = message.to_string();
     link.push(CommandKind::Message, 0, |out| {
         write_command(out, &[b"PUBLISH", b"c", message.as_bytes()]);
@@ -50,7 +50,7 @@ fn publish(link: &mut Links, message: &Value) {
 }
 
 /// Polls it until `done`.
-async fn turn(link: &mut Links, done: impl Fn(&Links) -> bool) {
+async fn turn(link: &mut RedisClient, done: impl Fn(&RedisClient) -> bool) {
     let clock = Clock::system();
     let mut alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
     let turning = poll_fn(|cx| {
@@ -73,9 +73,9 @@ async fn turn(link: &mut Links, done: impl Fn(&Links) -> bool) {
 }
 
 /// Nothing but what is published from now on arrives at `redis`, and everything is counted.
-async fn publishes_only_news(link: &mut Links, redis: &RedisServer, before: u64) {
+async fn publishes_only_news(link: &mut RedisClient, redis: &RedisServer, before: u64) {
     let mut ticks = redis.subscribe().await;
-    turn(link, Links::is_open).await;
+    turn(link, RedisClient::is_open).await;
     publish(link, &"new".into());
     turn(link, |link| link.counts().published > 0 && link.is_idle()).await;
     assert!(ticks.tick().await == "new", "something old arrived");
@@ -136,12 +136,12 @@ async fn why_a_link_was_left_is_nothing_against_the_next() {
     tokio::spawn(refusing_once(listener));
     let mut link = link();
     link.set_target(&Target::parse(&url).unwrap());
-    turn(&mut link, Links::is_open).await;
+    turn(&mut link, RedisClient::is_open).await;
     for _ in 0..256 {
         publish(&mut link, &"old".into());
     }
     turn(&mut link, |link| link.counts().failed == 256).await;
-    turn(&mut link, Links::is_open).await;
+    turn(&mut link, RedisClient::is_open).await;
     publish(&mut link, &"new".into());
     turn(&mut link, |link| link.counts().published == 1).await;
     let counts = link.counts();
@@ -153,7 +153,7 @@ async fn what_an_open_link_has_not_written_is_not_for_another_server() {
     let (old, new) = (RedisServer::start().await, RedisServer::start().await);
     let mut link = link();
     go_to(&mut link, &old);
-    turn(&mut link, Links::is_open).await;
+    turn(&mut link, RedisClient::is_open).await;
     for _ in 0..3 {
         publish(&mut link, &"old".into());
     }
@@ -166,7 +166,7 @@ async fn what_a_dead_link_has_left_is_not_for_another_server() {
     let (mut old, new) = (RedisServer::start().await, RedisServer::start().await);
     let mut link = link();
     go_to(&mut link, &old);
-    turn(&mut link, Links::is_open).await;
+    turn(&mut link, RedisClient::is_open).await;
     old.signal("-STOP");
     for _ in 0..TOO_MANY {
         publish(&mut link, &"x".repeat(TOO_LARGE).into());

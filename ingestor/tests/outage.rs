@@ -6,7 +6,7 @@ mod stage;
 use contract::{Assignment, Report};
 use redis_link::access::Access;
 use redis_link::handshake::establish;
-use redis_link::target::Single;
+use redis_link::target::ServerTarget;
 use service::stream::Address;
 use service::tls::Roots;
 use stage::kite_server::{KiteServer, frame, full};
@@ -254,7 +254,7 @@ async fn a_new_link_ends_the_one_before_and_no_other() {
     service::tls::install();
     let redis = RedisServer::start().await;
     let access = Access::new(None, Roots::of_machine()).unwrap();
-    let target = Single::at(Address {
+    let target = ServerTarget::at(Address {
         host: "127.0.0.1".to_owned(),
         port: redis.port(),
         tls: false,

@@ -2,7 +2,7 @@
 //! and a client certificate. They are files, each of which may be missing.
 //!
 //! Owns reading them for every new link, and the messages about errors in them. They are never
-//! printed, and wiped when dropped. Must not know where they are stored, and must not talk to
+//! printed, and wiped when dropped. Must not know where they are stored, and must not stream to
 //! Redis.
 
 use std::io;

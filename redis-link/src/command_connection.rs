@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::error::HandshakeError;
 use super::handshake::establish;
-use super::target::Single;
+use super::target::ServerTarget;
 use service::stream::ConnectError;
 
 /// How long the server may take to answer.
@@ -54,7 +54,7 @@ impl CommandConnection {
     /// # Errors
     /// When the server cannot be reached, is not Redis, or does not accept commands.
     pub async fn open(
-        server: &Single,
+        server: &ServerTarget,
         access: &Access,
         name: &str,
         closed: CancellationToken,

@@ -14,7 +14,7 @@ pub struct LinkCounts {
     pub keys_written: u64,
     /// Commands that write keys, answered with an error.
     pub keys_refused: u64,
-    /// Links opened after the first.
+    /// RedisClient opened after the first.
     pub reconnects: u64,
 }
 

@@ -13,7 +13,7 @@ use super::access::{Access, LinkCredentials, Login};
 use super::error::HandshakeError;
 use super::resp::{Replies, Reply, write_command};
 use super::sentinel;
-use super::target::{Place, Single};
+use super::target::{ServerAddress, ServerTarget};
 use service::stream::{Stream, connect};
 
 /// The time limit for connecting and the handshake together.
@@ -37,21 +37,21 @@ pub struct Established {
 /// # Errors
 /// When the server cannot be reached, is not Redis, or does not accept commands.
 pub async fn establish(
-    target: &Single,
+    target: &ServerTarget,
     access: &Access,
     name: &str,
     previous: Option<i64>,
 ) -> Result<Established, HandshakeError> {
     let greeting = async {
         let keys = access.read(target.tls()).await?;
-        let (talk, id) = introduce(target, &keys, name, previous)
+        let (connection, id) = introduce(target, &keys, name, previous)
             .await
             .map_err(|error| error.explained(&keys))?;
-        let stream = talk.stream;
+        let stream = connection.stream;
         Ok(Established { stream, id })
     };
     let established = tokio::time::timeout(TIMEOUT, greeting).await;
-    let tls = matches!(&target.place, Place::Server(address) if address.tls);
+    let tls = matches!(&target.address, ServerAddress::Direct(address) if address.tls);
     established.unwrap_or(Err(HandshakeError::Timeout {
         after: TIMEOUT,
         tls,
@@ -63,49 +63,49 @@ pub async fn establish(
 const HELD_UP_LIKE_PUBLISH: [&[u8]; 2] = [b"PFCOUNT", b"ticker:probe"];
 
 /// Whether the server executes commands like those of messages. A rejection is an answer, too.
-pub(super) async fn is_serving(target: &Single, access: &Access, name: &str) -> bool {
+pub(super) async fn is_serving(target: &ServerTarget, access: &Access, name: &str) -> bool {
     let asking = async {
         let keys = access.read(target.tls()).await?;
-        let (mut talk, _) = introduce(target, &keys, name, None).await?;
-        talk.ask(&HELD_UP_LIKE_PUBLISH).await
+        let (mut connection, _) = introduce(target, &keys, name, None).await?;
+        connection.ask(&HELD_UP_LIKE_PUBLISH).await
     };
     asking.await.is_ok()
 }
 
 async fn introduce(
-    target: &Single,
+    target: &ServerTarget,
     keys: &LinkCredentials,
     name: &str,
     previous: Option<i64>,
-) -> Result<(Talk, Option<i64>), HandshakeError> {
-    let address = match &target.place {
-        Place::Server(address) => address.clone(),
-        Place::Sentinels(sentinels) => sentinel::master(sentinels, &keys.tls).await?,
+) -> Result<(HandshakeConnection, Option<i64>), HandshakeError> {
+    let address = match &target.address {
+        ServerAddress::Direct(address) => address.clone(),
+        ServerAddress::Sentinels(sentinels) => sentinel::master(sentinels, &keys.tls).await?,
     };
-    let mut talk = Talk {
+    let mut connection = HandshakeConnection {
         stream: connect(&address, &keys.tls).await?,
         replies: Replies::default(),
         at: format!("{}:{}", address.host, address.port),
         answered: false,
     };
     if let Some(login) = &keys.login {
-        talk.log_in(login).await?;
+        connection.log_in(login).await?;
     }
-    talk.introduce(target.database, name).await?;
+    connection.introduce(target.database, name).await?;
     if let Some(previous) = previous {
-        talk.end(previous, name).await?;
+        connection.end(previous, name).await?;
     }
-    let id = talk.ask(&[b"CLIENT", b"ID"]).await?.integer();
-    match talk.ask(&[b"PING"]).await? {
+    let id = connection.ask(&[b"CLIENT", b"ID"]).await?.integer();
+    match connection.ask(&[b"PING"]).await? {
         // Its disk is full: it rejects keys, which is reported for them, but still carries
         // messages.
         Answer::Refusal(text) if text.starts_with("MISCONF") => {}
         answer => answer.accepted()?,
     }
-    Ok((talk, id))
+    Ok((connection, id))
 }
 
-struct Talk {
+struct HandshakeConnection {
     stream: Stream,
     replies: Replies,
     /// Host and port.
@@ -117,7 +117,7 @@ struct Talk {
 /// What a TLS server may send to a client without TLS before it ends the stream (RFC 8446, 5.1).
 const ALERT: u8 = 21;
 
-impl Talk {
+impl HandshakeConnection {
     /// Only the code of an error is kept: a server that does not know the command repeats its
     /// arguments.
     async fn log_in(&mut self, login: &Login) -> Result<(), HandshakeError> {

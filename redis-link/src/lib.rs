@@ -5,12 +5,12 @@
 //! Kite, ticks or the contract between operator and pods.
 
 pub mod access;
+pub mod client;
 pub mod command_connection;
 pub mod counts;
 pub mod error;
 pub mod handshake;
 pub mod link;
-pub mod links;
 mod probe;
 pub mod rejections;
 pub mod resp;

@@ -22,7 +22,7 @@ use super::resp::Replies;
 use super::retry::RETRY;
 use super::send_queue::{CommandKind, SendQueue};
 use super::stream::LinkStream;
-use super::target::Single;
+use super::target::ServerTarget;
 use answers::Answers;
 
 /// A link that lasted this long does not count as a failure.
@@ -34,7 +34,7 @@ const READ_BUFFER: usize = 16 * 1024;
 pub struct Link {
     access: Access,
     name: String,
-    target: Option<Single>,
+    target: Option<ServerTarget>,
     state: LinkState,
     previous: Option<i64>,
     queue: SendQueue,
@@ -102,7 +102,7 @@ impl Link {
     }
 
     /// Switches to `target`; does nothing if the link already leads there.
-    pub fn set_target(&mut self, target: &Single) {
+    pub fn set_target(&mut self, target: &ServerTarget) {
         if self.target.as_ref() == Some(target) {
             return;
         }

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 
 use super::access::Access;
 use super::handshake::is_serving;
-use super::target::Single;
+use super::target::ServerTarget;
 
 /// A link is suspect when answers are missing for this long.
 pub(super) const SILENT_AFTER: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ impl Probe {
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
-        server: &Single,
+        server: &ServerTarget,
         access: &Access,
         name: &str,
     ) -> bool {

@@ -1,7 +1,7 @@
 //! Asks Redis Sentinels which server is the master now.
 //!
 //! Owns that one request. It is sent before every new link, so that a link that was lost in a
-//! failover leads to the new master; must not talk to the master.
+//! failover leads to the new master; must not stream to the master.
 
 use std::sync::Arc;
 use std::time::Duration;

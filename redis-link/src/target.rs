@@ -15,32 +15,32 @@ const SENTINEL_PORT: u16 = 26_379;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A single server.
-    Single(Single),
+    Server(ServerTarget),
     /// A cluster.
-    Cluster(Cluster),
+    Cluster(ClusterTarget),
 }
 
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Single {
+pub struct ServerTarget {
     /// Its address.
-    pub place: Place,
+    pub address: ServerAddress,
     /// The database to select; 0 is the default of a connection.
     pub database: u32,
 }
 
 /// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ServerAddress {
     /// A fixed address.
-    Server(Address),
+    Direct(Address),
     /// The master that these Sentinels report.
     Sentinels(Sentinels),
 }
 
 /// A Redis Cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cluster {
+pub struct ClusterTarget {
     /// Nodes through which the others are found; at least one, all with TLS or all without.
     pub nodes: Vec<Address>,
     /// Whether messages go to the subscribers of sharded channels.
@@ -96,16 +96,16 @@ impl Target {
     /// Whether messages go to the subscribers of sharded channels.
     #[must_use]
     pub const fn is_sharded(&self) -> bool {
-        matches!(self, Self::Cluster(Cluster { sharded: true, .. }))
+        matches!(self, Self::Cluster(ClusterTarget { sharded: true, .. }))
     }
 }
 
-impl Single {
+impl ServerTarget {
     /// The server at `address`.
     #[must_use]
     pub const fn at(address: Address) -> Self {
         Self {
-            place: Place::Server(address),
+            address: ServerAddress::Direct(address),
             database: 0,
         }
     }
@@ -113,9 +113,9 @@ impl Single {
     /// Whether TLS is used.
     #[must_use]
     pub fn tls(&self) -> bool {
-        match &self.place {
-            Place::Server(address) => address.tls,
-            Place::Sentinels(sentinels) => sentinels.nodes.iter().any(|node| node.tls),
+        match &self.address {
+            ServerAddress::Direct(address) => address.tls,
+            ServerAddress::Sentinels(sentinels) => sentinels.nodes.iter().any(|node| node.tls),
         }
     }
 }
@@ -125,19 +125,22 @@ fn server(authority: &str, database: &str, tls: bool) -> Option<Target> {
         "" => 0,
         number => number.parse().ok()?,
     };
-    let place = Place::Server(Address::parse(authority, PORT, tls)?);
-    Some(Target::Single(Single { place, database }))
+    let address = ServerAddress::Direct(Address::parse(authority, PORT, tls)?);
+    Some(Target::Server(ServerTarget { address, database }))
 }
 
 fn sentinels(nodes: &str, master: &str, tls: bool) -> Option<Target> {
     if master.is_empty() {
         return None;
     }
-    let place = Place::Sentinels(Sentinels {
+    let address = ServerAddress::Sentinels(Sentinels {
         master: master.to_owned(),
         nodes: addresses(nodes, SENTINEL_PORT, tls)?,
     });
-    Some(Target::Single(Single { place, database: 0 }))
+    Some(Target::Server(ServerTarget {
+        address,
+        database: 0,
+    }))
 }
 
 fn cluster(nodes: &str, path: &str, tls: bool) -> Option<Target> {
@@ -147,7 +150,7 @@ fn cluster(nodes: &str, path: &str, tls: bool) -> Option<Target> {
         "sharded" => true,
         _ => return None,
     };
-    Some(Target::Cluster(Cluster { nodes, sharded }))
+    Some(Target::Cluster(ClusterTarget { nodes, sharded }))
 }
 
 fn addresses(list: &str, default_port: u16, tls: bool) -> Option<Vec<Address>> {
@@ -165,17 +168,17 @@ mod tests {
     fn addresses_are_read() {
         let server = |url: &str| {
             let target = Target::parse(url).unwrap();
-            let Target::Single(single) = &target else {
+            let Target::Server(server) = &target else {
                 panic!("{target:?}")
             };
-            let Place::Server(address) = &single.place else {
+            let ServerAddress::Direct(address) = &server.address else {
                 panic!("{target:?}")
             };
             (
                 address.host.clone(),
                 address.port,
-                single.tls(),
-                single.database,
+                server.tls(),
+                server.database,
             )
         };
         let plain = server("redis://redis.default.svc:6380/2");
@@ -186,10 +189,10 @@ mod tests {
     #[test]
     fn sentinels_are_read() {
         let target = Target::parse("rediss-sentinel://a,b:1/mymaster").unwrap();
-        let Target::Single(single) = &target else {
+        let Target::Server(server) = &target else {
             panic!("{target:?}")
         };
-        let Place::Sentinels(sentinels) = &single.place else {
+        let ServerAddress::Sentinels(sentinels) = &server.address else {
             panic!("{target:?}")
         };
         let nodes = sentinels
@@ -201,7 +204,7 @@ mod tests {
             (nodes, sentinels.master.as_str()),
             (vec![("a", 26_379), ("b", 1)], "mymaster")
         );
-        assert!(single.tls());
+        assert!(server.tls());
         for bad in [
             "redis-sentinel://a",
             "redis-sentinel://a/",

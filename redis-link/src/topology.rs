@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::command_connection::{CommandConnection, OpenError};
 use super::slots::Slots;
-use super::target::Single;
+use super::target::ServerTarget;
 use service::stream::Address;
 
 /// A node that takes longer is skipped.
@@ -70,7 +70,7 @@ pub async fn fetch_topology(
 }
 
 async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenError> {
-    let server = Single::at(node.clone());
+    let server = ServerTarget::at(node.clone());
     let mut commands =
         CommandConnection::open(&server, access, name, CancellationToken::new()).await?;
     let asked = redis::cmd("CLUSTER")

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::directory::listing::DirectoryListing;
 use crate::events::EventCounts;
-use crate::events::event::Event;
+use crate::events::event::AccountEvent;
 use crate::input::assignment::PreparedAssignment;
 use crate::input::credentials::CredentialFiles;
 use crate::recorder::Recorder;
@@ -46,7 +46,7 @@ pub(crate) struct Setup {
     /// Where the listing of an assignment is sent.
     pub(crate) listing: watch::Sender<Option<Arc<DirectoryListing>>>,
     /// Where events are sent.
-    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) events: mpsc::Sender<AccountEvent>,
     /// The counters of events.
     pub(crate) event_counts: Arc<EventCounts>,
     /// The recorder of frames, if they are recorded.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use redis_link::access::Access;
 use redis_link::command_connection::{CommandConnection, OpenError};
 use redis_link::slots::{Slots, slot_of};
-use redis_link::target::{Single, Target};
+use redis_link::target::{ServerTarget, Target};
 use redis_link::topology::{TopologyError, fetch_topology};
 
 /// The open connections.
@@ -53,7 +53,7 @@ impl ConnectionPool {
             open: Vec::new(),
         };
         match target {
-            Target::Single(server) => pool.open.push(Some(pool.connect(server).await?)),
+            Target::Server(server) => pool.open.push(Some(pool.connect(server).await?)),
             Target::Cluster(cluster) => {
                 let (nodes, name) = (cluster.nodes.clone(), name.to_owned());
                 pool.slots = fetch_topology(nodes, access.clone(), name).await?;
@@ -74,14 +74,14 @@ impl ConnectionPool {
         let commands = match self.open[at].take() {
             Some(commands) => commands,
             None => {
-                let server = Single::at(self.slots.masters()[at].clone());
+                let server = ServerTarget::at(self.slots.masters()[at].clone());
                 self.connect(&server).await?
             }
         };
         Ok(&mut self.open[at].insert(commands).connection)
     }
 
-    async fn connect(&self, server: &Single) -> Result<CommandConnection, OpenError> {
+    async fn connect(&self, server: &ServerTarget) -> Result<CommandConnection, OpenError> {
         CommandConnection::open(server, &self.access, &self.name, self.closed.clone()).await
     }
 }

@@ -20,7 +20,7 @@ use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
 use super::sync::DirectorySync;
 use crate::events::EventCounts;
-use crate::events::event::Event;
+use crate::events::event::AccountEvent;
 use crate::events::publish::{publish_event, publish_message};
 use redis_link::access::Access;
 use redis_link::retry::RETRY;
@@ -41,11 +41,11 @@ pub(crate) struct DirectoryTask {
     name: String,
     clock: Clock,
     listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<AccountEvent>,
     counts: Arc<EventCounts>,
     sync: DirectorySync,
     /// Events that Redis has not accepted yet, oldest first.
-    unpublished: VecDeque<Event>,
+    unpublished: VecDeque<AccountEvent>,
     lines: LineQuota,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct DirectoryTask {
 #[derive(Debug, thiserror::Error)]
 enum DirectoryError {
     #[error(transparent)]
-    Way(#[from] PoolError),
+    Pool(#[from] PoolError),
     #[error("redis closed the connection")]
     Closed,
 }
@@ -72,7 +72,7 @@ impl DirectoryTask {
         name: String,
         clock: Clock,
         listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
-        events: mpsc::Receiver<Event>,
+        events: mpsc::Receiver<AccountEvent>,
         counts: Arc<EventCounts>,
     ) -> Self {
         Self {

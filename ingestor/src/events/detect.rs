@@ -7,7 +7,7 @@
 use contract::report::CredentialsReport as State;
 use kite::limits::CONNECTIONS_PER_API_KEY;
 
-use super::event::{Event, EventKind};
+use super::event::{AccountEvent, EventKind};
 
 const MICROS: i64 = 1_000_000;
 
@@ -16,7 +16,7 @@ const MICROS: i64 = 1_000_000;
 pub(crate) struct EventDetector {
     connections: [ConnectionHistory; CONNECTIONS_PER_API_KEY as usize],
     credentials: CredentialHistory,
-    pending: Vec<Event>,
+    pending: Vec<AccountEvent>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +39,7 @@ enum CredentialHistory {
 
 impl EventDetector {
     /// The events since the last call.
-    pub(crate) fn take(&mut self) -> Vec<Event> {
+    pub(crate) fn take(&mut self) -> Vec<AccountEvent> {
         std::mem::take(&mut self.pending)
     }
 
@@ -138,7 +138,7 @@ impl EventDetector {
 
     fn push(&mut self, now_us: i64, kind: EventKind) {
         let ts = now_us.div_euclid(MICROS);
-        self.pending.push(Event { ts, kind });
+        self.pending.push(AccountEvent { ts, kind });
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn kinds(detector: &mut EventDetector) -> Vec<String> {
-        let kind = |event: Event| {
+        let kind = |event: AccountEvent| {
             let text = format!("{:?}", event.kind);
             text.split(' ').next().unwrap_or_default().to_owned()
         };
@@ -177,7 +177,7 @@ mod tests {
             to: 16,
             tokens: tokens(),
         };
-        assert_eq!(detector.take(), [Event { ts: 15, kind: gap }]);
+        assert_eq!(detector.take(), [AccountEvent { ts: 15, kind: gap }]);
     }
 
     #[test]

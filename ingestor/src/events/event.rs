@@ -12,7 +12,7 @@ use crate::directory::listing::DirectoryListing;
 
 /// Something that happened at a time, epoch seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
+pub(crate) struct AccountEvent {
     /// Its time.
     pub(crate) ts: i64,
     /// Its kind.
@@ -63,7 +63,7 @@ pub(crate) enum EventKind {
     Order(String),
 }
 
-impl Event {
+impl AccountEvent {
     /// The message for readers; `None` for an order, which has its own channel.
     #[must_use]
     pub(crate) fn body(&self, listing: &DirectoryListing) -> Option<EventBody> {

@@ -2,7 +2,7 @@
 //!
 //! Owns the commands that publish them. Must not decide their content.
 
-use super::event::{Event, EventKind};
+use super::event::{AccountEvent, EventKind};
 use super::message::EventMessage;
 use crate::directory::listing::DirectoryListing;
 use crate::directory::pool::{ConnectionPool, PoolError};
@@ -12,7 +12,7 @@ const LOG_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// Publishes one event.
 pub(crate) async fn publish_event(
-    event: &Event,
+    event: &AccountEvent,
     listing: &DirectoryListing,
     pool: &mut ConnectionPool,
 ) -> Result<(), PoolError> {

@@ -9,7 +9,7 @@ use kite::{Packet, Token};
 
 use super::schedule::{LastTick, TickMeta, WriteSchedule};
 use crate::pipeline::instruments::AssignedInstruments;
-use redis_link::links::Links;
+use redis_link::client::RedisClient;
 use redis_link::resp::write_bulk;
 use redis_link::send_queue::CommandKind;
 
@@ -30,7 +30,7 @@ const TURN: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct LastValueWriter {
     schedule: WriteSchedule,
-    /// [`Links::changes`] when everything was last marked as due: a new server may have no keys.
+    /// [`RedisClient::changes`] when everything was last marked as due: a new server may have no keys.
     changes: u64,
     /// The price in each row's keys, and since when.
     prices: Vec<Option<(i32, Instant)>>,
@@ -90,18 +90,18 @@ impl LastValueWriter {
     pub(crate) fn write(
         &mut self,
         instruments: &mut AssignedInstruments,
-        links: &mut Links,
+        redis: &mut RedisClient,
         now: Instant,
         now_us: i64,
     ) -> bool {
-        if self.changes != links.changes() {
-            self.changes = links.changes();
+        if self.changes != redis.changes() {
+            self.changes = redis.changes();
             self.prices.fill(None);
             self.mark_all(instruments, now);
         }
         let mut written = 0;
         while written < TURN
-            && links.can_write_key()
+            && redis.can_write_key()
             && let Some(output) = self.schedule.take(now)
         {
             written += 1;
@@ -111,27 +111,27 @@ impl LastValueWriter {
                 let times = (now, now_us);
                 if !self
                     .pending
-                    .add(instruments, links, output, newest, price, times)
+                    .add(instruments, redis, output, newest, price, times)
                 {
                     self.waiting.push(output);
                 }
             }
         }
-        self.pending.send(instruments, links);
-        self.wait(instruments, links, now);
+        self.pending.send(instruments, redis);
+        self.wait(instruments, redis, now);
         written > 0
     }
 
     /// Whether [`LastValueWriter::write`] has something to do.
     #[must_use]
-    pub(crate) fn is_due(&self, links: &Links, now: Instant) -> bool {
-        self.changes != links.changes() || self.schedule.is_due(now)
+    pub(crate) fn is_due(&self, redis: &RedisClient, now: Instant) -> bool {
+        self.changes != redis.changes() || self.schedule.is_due(now)
     }
 
     /// Marks failed writes as due again after their interval. At shutdown they are dropped: there
     /// is no wait for a server that accepts no writes.
-    fn wait(&mut self, instruments: &AssignedInstruments, links: &Links, now: Instant) {
-        if self.schedule.is_draining() && links.can_write_key() {
+    fn wait(&mut self, instruments: &AssignedInstruments, redis: &RedisClient, now: Instant) {
+        if self.schedule.is_draining() && redis.can_write_key() {
             self.waiting.clear();
         }
         for output in self.waiting.drain(..) {
@@ -174,7 +174,7 @@ impl PendingWrite {
     fn add(
         &mut self,
         instruments: &mut AssignedInstruments,
-        links: &mut Links,
+        redis: &mut RedisClient,
         output: u32,
         newest: &LastTick,
         known: &mut Option<(i32, Instant)>,
@@ -184,7 +184,7 @@ impl PendingWrite {
             return true;
         };
         if self.ticks == TICKS || self.keys != keys {
-            self.send(instruments, links);
+            self.send(instruments, redis);
             self.keys = keys;
         }
         let Some(kept) = instruments.render_last_value(output, newest, now_us) else {
@@ -197,8 +197,8 @@ impl PendingWrite {
         });
         if let Some(price) = kept.price.filter(|_| !is_known) {
             for (front, slot) in price.fronts {
-                if links.can_write_key_in(slot) {
-                    links.push(CommandKind::Key, slot, |out| {
+                if redis.can_write_key_in(slot) {
+                    redis.push(CommandKind::Key, slot, |out| {
                         kept.last.write_price(out, front, price.text);
                     });
                 } else {
@@ -207,7 +207,7 @@ impl PendingWrite {
             }
             *known = whole.then_some((newest.packet.last_price, now));
         }
-        if !links.can_write_key_in(kept.last.slot) {
+        if !redis.can_write_key_in(kept.last.slot) {
             return false;
         }
         write_bulk(
@@ -219,11 +219,11 @@ impl PendingWrite {
         whole
     }
 
-    fn send(&mut self, instruments: &AssignedInstruments, links: &mut Links) {
+    fn send(&mut self, instruments: &AssignedInstruments, redis: &mut RedisClient) {
         if self.ticks > 0
             && let Some(last) = instruments.last(self.keys)
         {
-            links.push(CommandKind::Key, last.slot, |out| {
+            redis.push(CommandKind::Key, last.slot, |out| {
                 last.write_ticks(out, self.ticks, &self.fields);
             });
         }

@@ -14,7 +14,7 @@ const KEPT_ROOM: usize = 1_000;
 /// Held packets by row.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    places: Vec<Place>,
+    nodes: Vec<Node>,
     ends: Ends,
     len: usize,
     packets: Vec<Packet>,
@@ -23,14 +23,14 @@ pub(super) struct Backlog {
 }
 
 #[derive(Clone, Debug)]
-struct Place {
+struct Node {
     before: u32,
     after: u32,
     /// Position of the packet, or [`NONE`].
     packet: u32,
 }
 
-const EMPTY: Place = Place {
+const EMPTY: Node = Node {
     before: NONE,
     after: NONE,
     packet: NONE,
@@ -54,9 +54,9 @@ impl Default for Ends {
 impl Backlog {
     /// Forgets everything and makes room for `rows` instruments.
     pub(super) fn reset(&mut self, rows: usize) {
-        self.places.clear();
-        self.places.resize(rows, EMPTY);
-        self.places.shrink_to_fit();
+        self.nodes.clear();
+        self.nodes.resize(rows, EMPTY);
+        self.nodes.shrink_to_fit();
         self.ends = Ends::default();
         self.len = 0;
         self.forget_packets();
@@ -77,7 +77,7 @@ impl Backlog {
 
     /// Holds the newest packet of `row`; `true` when it replaced an older one.
     pub(super) fn hold(&mut self, row: u32, packet: &Packet) -> bool {
-        let known = self.places[row as usize].packet;
+        let known = self.nodes[row as usize].packet;
         let replaced = known != NONE;
         let at = if replaced {
             self.unlink(row);
@@ -87,14 +87,14 @@ impl Backlog {
             self.store(packet)
         };
         let newest = self.ends.newest;
-        self.places[row as usize] = Place {
+        self.nodes[row as usize] = Node {
             before: newest,
             after: NONE,
             packet: at,
         };
         match newest {
             NONE => self.ends.oldest = row,
-            newest => self.places[newest as usize].after = row,
+            newest => self.nodes[newest as usize].after = row,
         }
         self.ends.newest = row;
         self.len += 1;
@@ -107,7 +107,7 @@ impl Backlog {
         if row == NONE {
             return None;
         }
-        let at = self.places[row as usize].packet;
+        let at = self.nodes[row as usize].packet;
         self.unlink(row);
         let packet = self.packets[at as usize];
         self.free.push(at);
@@ -134,16 +134,16 @@ impl Backlog {
     }
 
     fn unlink(&mut self, row: u32) {
-        let Place { before, after, .. } = self.places[row as usize];
+        let Node { before, after, .. } = self.nodes[row as usize];
         match before {
             NONE => self.ends.oldest = after,
-            before => self.places[before as usize].after = after,
+            before => self.nodes[before as usize].after = after,
         }
         match after {
             NONE => self.ends.newest = before,
-            after => self.places[after as usize].before = before,
+            after => self.nodes[after as usize].before = before,
         }
-        self.places[row as usize] = EMPTY;
+        self.nodes[row as usize] = EMPTY;
         self.len -= 1;
     }
 }

@@ -34,7 +34,7 @@ impl Pipeline {
     /// Renders a numbered tick, or holds it back while the links accept none or older ones wait.
     #[inline]
     pub(super) fn dispatch(&mut self, row: u32, packet: &Packet, now: Instant) {
-        if self.backlog.is_empty() && self.links.can_take() {
+        if self.backlog.is_empty() && self.redis.can_take() {
             self.render(row, packet, now);
         } else if self.backlog.hold(row, packet) {
             self.stats.conflated += self.instruments.messages(row) as u64;
@@ -45,16 +45,16 @@ impl Pipeline {
     fn render(&mut self, row: u32, packet: &Packet, now: Instant) {
         let messages = self.instruments.messages(row);
         let published_us = self.stamp(messages);
-        let links = &mut self.links;
+        let redis = &mut self.redis;
         let meta = self
             .instruments
             .render(row, packet, published_us, |message| {
-                links.push(CommandKind::Message, message.slot, |out| {
+                redis.push(CommandKind::Message, message.slot, |out| {
                     out.extend_from_slice(message.head);
                     write_bulk(out, message.json);
                 });
                 if let Some(stream) = message.stream {
-                    links.push(CommandKind::Key, stream.slot, |out| {
+                    redis.push(CommandKind::Key, stream.slot, |out| {
                         stream.write(out, message.json, published_us);
                     });
                 }
@@ -79,11 +79,11 @@ impl Pipeline {
 
     /// Renders held packets while the link accepts them; returns whether there were any.
     pub(super) fn drain_backlog(&mut self, now: Instant) -> bool {
-        if self.backlog.is_empty() || !self.links.can_take() {
+        if self.backlog.is_empty() || !self.redis.can_take() {
             return false;
         }
         self.stamps_left = 0;
-        while self.links.can_take()
+        while self.redis.can_take()
             && self.batch < BATCH
             && let Some((row, packet)) = self.backlog.take_oldest()
         {
@@ -93,12 +93,12 @@ impl Pipeline {
     }
 
     pub(super) fn write_last_values(&mut self, now: Instant) -> bool {
-        if !self.links.can_write_key() || !self.last_values.is_due(&self.links, now) {
+        if !self.redis.can_write_key() || !self.last_values.is_due(&self.redis, now) {
             return false;
         }
         let now_us = self.clock.wall_micros();
         self.last_values
-            .write(&mut self.instruments, &mut self.links, now, now_us)
+            .write(&mut self.instruments, &mut self.redis, now, now_us)
     }
 
     pub(super) fn count_batch(&mut self) {

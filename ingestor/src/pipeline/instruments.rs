@@ -22,7 +22,7 @@ use instrument::Span;
 pub(crate) use instrument::{AssignedInstrument, InstrumentClass};
 
 #[derive(Clone, Debug)]
-pub(super) struct Output {
+pub(super) struct AssignedOutput {
     pub(super) channel: u16,
     pub(super) shape: Shape,
     pub(super) depth: bool,
@@ -42,7 +42,7 @@ pub(super) struct Output {
 pub struct AssignedInstruments {
     pub(super) rows: Vec<AssignedInstrument>,
     pub(super) index: FxHashMap<u32, u32>,
-    pub(super) outputs: Vec<Output>,
+    pub(super) outputs: Vec<AssignedOutput>,
     pub(super) heads: Vec<u8>,
     pub(super) row_sets: Vec<u16>,
     pub(super) sets: Vec<String>,
@@ -67,8 +67,9 @@ impl AssignedInstruments {
                 // A tick that is held back keeps its numbers.
                 for output in &mut self.outputs[row.outputs.range()] {
                     let name = &self.channels[usize::from(output.channel)].name;
-                    let same =
-                        |before: &&Output| old.channels[usize::from(before.channel)].name == *name;
+                    let same = |before: &&AssignedOutput| {
+                        old.channels[usize::from(before.channel)].name == *name
+                    };
                     let before = old.outputs[previous.outputs.range()].iter().find(same);
                     output.seq = before.map_or(0, |before| before.seq);
                 }

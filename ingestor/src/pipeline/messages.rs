@@ -6,7 +6,9 @@
 use kite::{Packet, Token};
 
 use super::accept::rules::{ReceiveTime, tick_time};
-use super::instruments::{AssignedInstrument, AssignedInstruments, InstrumentClass, Output};
+use super::instruments::{
+    AssignedInstrument, AssignedInstruments, AssignedOutput, InstrumentClass,
+};
 use crate::last_value::keys::{LastValueKeys, StreamKey};
 use crate::last_value::schedule::{LastTick, TickMeta};
 use crate::tick_json::render::{self, OutputFormat, Tick};
@@ -15,7 +17,7 @@ use crate::tick_json::writer::ByteWriter;
 
 /// One message of a tick.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Message<'a> {
+pub(crate) struct TickMessage<'a> {
     /// The constant part of its command.
     pub(crate) head: &'a [u8],
     /// The slot of its channel.
@@ -28,7 +30,7 @@ pub(crate) struct Message<'a> {
 
 /// The newest tick of an instrument, as stored for one output.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LastValue<'a> {
+pub(crate) struct StoredTick<'a> {
     /// The keys.
     pub(crate) last: &'a LastValueKeys,
     /// The instrument.
@@ -57,7 +59,7 @@ impl AssignedInstruments {
         row: u32,
         packet: &Packet,
         published_us: i64,
-        mut push: impl FnMut(Message<'_>),
+        mut push: impl FnMut(TickMessage<'_>),
     ) -> TickMeta {
         let row = &mut self.rows[row as usize];
         let volume = packet.volume();
@@ -78,7 +80,7 @@ impl AssignedInstruments {
             let tick = tick(row, output, packet, meta, published_us);
             let len = render::write(&mut self.scratch, &format, &tick);
             let channel = &self.channels[usize::from(output.channel)];
-            push(Message {
+            push(TickMessage {
                 head: &channel.publish_head,
                 slot: channel.slot,
                 json: &self.scratch[..len],
@@ -106,7 +108,7 @@ impl AssignedInstruments {
         output: u32,
         newest: &LastTick,
         published_us: i64,
-    ) -> Option<LastValue<'_>> {
+    ) -> Option<StoredTick<'_>> {
         let at = output;
         let output = &self.outputs[at as usize];
         let row = &self.rows[output.row as usize];
@@ -128,7 +130,7 @@ impl AssignedInstruments {
             let text = &self.price[..price_len];
             LastPrice { fronts, text }
         });
-        Some(LastValue {
+        Some(StoredTick {
             last,
             token: row.token,
             json: &self.scratch[..len],
@@ -142,7 +144,7 @@ fn format<'a>(
     head: &'a [u8],
     template: &'a JsonTemplate,
     row: &AssignedInstrument,
-    output: &Output,
+    output: &AssignedOutput,
 ) -> OutputFormat<'a> {
     OutputFormat {
         head,
@@ -158,7 +160,7 @@ fn format<'a>(
 #[inline]
 const fn tick<'a>(
     row: &AssignedInstrument,
-    output: &Output,
+    output: &AssignedOutput,
     packet: &'a Packet,
     meta: TickMeta,
     published_us: i64,

@@ -158,7 +158,7 @@ impl Page<'_> {
             ),
             (
                 "kiteticker_redis_reconnects",
-                "Redis links opened after the first",
+                "RedisClient opened after the first",
                 link.reconnects,
             ),
         ] {

@@ -132,17 +132,17 @@ pub(crate) fn snapshot(
             })
             .collect(),
         stats: stats.clone(),
-        link: pipeline.links.counts(),
+        link: pipeline.redis.counts(),
     }
 }
 
 fn redis(pipeline: &Pipeline, now: Instant) -> RedisReport {
-    let counts = pipeline.links.counts();
-    let trouble = pipeline.links.messages_error(now);
+    let counts = pipeline.redis.counts();
+    let trouble = pipeline.redis.messages_error(now);
     RedisReport {
         connected: trouble.is_none(),
         error: trouble.as_deref().map(cut),
-        keys_error: pipeline.links.keys_error(now).as_deref().map(cut),
+        keys_error: pipeline.redis.keys_error(now).as_deref().map(cut),
         published: counts.published,
         conflated: pipeline.stats.conflated,
         unknown: counts.unknown,

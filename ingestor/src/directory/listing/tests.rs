@@ -4,7 +4,7 @@ use contract::{LastValuePersistence, Persistence};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::events::event::{Event, EventKind};
+use crate::events::event::{AccountEvent, EventKind};
 
 /// The table's sample, of which everything is kept.
 fn assignment() -> Assignment {
@@ -147,7 +147,7 @@ fn events_of_mock_accounts_have_channels_of_their_own() {
     mock.account.namespace = Some("trading".to_owned());
     let listing = listing(&mock);
     assert_eq!(listing.directory(), "mock:ticker:instruments");
-    let gap = Event {
+    let gap = AccountEvent {
         ts: 1,
         kind: EventKind::Gap {
             connection: 2,

@@ -8,7 +8,7 @@ use contract::{Assignment, Persistence};
 use rustc_hash::FxHashMap;
 
 use super::instrument::{AssignedInstrument, InstrumentClass, Span};
-use super::{AssignedInstruments, Channel, Output};
+use super::{AssignedInstruments, AssignedOutput, Channel};
 use crate::last_value::keys::{OutputKeys, price_fronts};
 use crate::pipeline::accept::rules::FirstPackets;
 use crate::pipeline::interval::TickInterval;
@@ -73,7 +73,7 @@ impl AssignedInstruments {
                 })
             });
             let interval = keys.and_then(|at| self.interval(at));
-            self.outputs.push(Output {
+            self.outputs.push(AssignedOutput {
                 channel: output.channel,
                 shape: output.shape,
                 depth: output.depth,

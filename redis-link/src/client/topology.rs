@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use service::text::{LONGEST_REASON, printable};
 
-use super::Links;
+use super::RedisClient;
 use crate::link::Link;
 use crate::slots::Slots;
-use crate::target::{Single, Target};
+use crate::target::{ServerTarget, Target};
 use crate::topology::{TopologyError, TopologyFetch, fetch_topology};
 use service::stream::Address;
 
 /// How often the slots are read while something has moved.
 const FETCH_EVERY: Duration = Duration::from_secs(1);
 
-impl Links {
+impl RedisClient {
     pub(super) fn poll_topology(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if let TopologyFetch::Idle { next } = self.topology_fetch
             && next.is_none_or(|next| now >= next)
@@ -81,7 +81,7 @@ impl Links {
             let known = old.iter().position(|(address, _)| *address == master);
             let link = match known {
                 Some(at) => old.swap_remove(at).1,
-                None => self.link_to(&Single::at(master), true),
+                None => self.link_to(&ServerTarget::at(master), true),
             };
             self.links.push(link);
         }

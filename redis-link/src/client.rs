@@ -17,11 +17,11 @@ use super::counts::LinkCounts;
 use super::link::Link;
 use super::send_queue::CommandKind;
 use super::slots::Slots;
-use super::target::{Cluster, Single, Target};
+use super::target::{ClusterTarget, ServerTarget, Target};
 use super::topology::TopologyFetch;
 
 /// The links to one Redis, a single server or a cluster.
-pub struct Links {
+pub struct RedisClient {
     access: Access,
     name: String,
     random: fastrand::Rng,
@@ -44,20 +44,20 @@ pub struct Links {
     lines: LineQuota,
     /// Counts of links that were closed, and of commands without a link.
     past: LinkCounts,
-    /// The part of [`Links::changes`] from closed links and new slot maps.
+    /// The part of [`RedisClient::changes`] from closed links and new slot maps.
     changes: u64,
 }
 
-impl std::fmt::Debug for Links {
+impl std::fmt::Debug for RedisClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Links")
+        f.debug_struct("RedisClient")
             .field("target", &self.target)
             .field("links", &self.links)
             .finish_non_exhaustive()
     }
 }
 
-impl Links {
+impl RedisClient {
     /// Links without a target yet. `name` is their name in CLIENT LIST: without spaces, and unique
     /// to this process.
     #[must_use]
@@ -89,9 +89,9 @@ impl Links {
         }
         let before = self.target.replace(target.clone());
         match (before, target) {
-            (Some(Target::Single(_)), Target::Single(single)) => {
+            (Some(Target::Server(_)), Target::Server(server)) => {
                 for link in &mut self.links {
-                    link.set_target(single);
+                    link.set_target(server);
                 }
             }
             (_, target) => {
@@ -105,8 +105,8 @@ impl Links {
                 self.moved = false;
                 self.topology_fetch = TopologyFetch::Idle { next: None };
                 self.topology_error = None;
-                if let Target::Single(single) = target {
-                    let link = self.link_to(single, false);
+                if let Target::Server(server) = target {
+                    let link = self.link_to(server, false);
                     self.links.push(link);
                 }
             }
@@ -139,7 +139,7 @@ impl Links {
     }
 
     /// Appends one command about a key or channel of `slot`. Messages are to be pushed only while
-    /// [`Links::can_take`]. A stream's entry is pushed with its message, but its master may be
+    /// [`RedisClient::can_take`]. A stream's entry is pushed with its message, but its master may be
     /// another one, away or stopped: an entry that it cannot take counts as not kept.
     #[inline]
     pub fn push(&mut self, kind: CommandKind, slot: u16, write: impl FnOnce(&mut Vec<u8>)) {
@@ -164,7 +164,7 @@ impl Links {
                 CommandKind::Message if !cluster.sharded => Some(self.broadcast),
                 CommandKind::Message | CommandKind::Key => self.slots.owner(slot),
             },
-            Some(Target::Single(_)) | None => Some(0),
+            Some(Target::Server(_)) | None => Some(0),
         }
     }
 
@@ -235,7 +235,7 @@ impl Links {
         self.links.iter_mut().for_each(Link::reset_key_rejections);
     }
 
-    /// When [`Links::poll`] has to be called even if no socket wakes it.
+    /// When [`RedisClient::poll`] has to be called even if no socket wakes it.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let links = self.links.iter().chain(&self.draining);
@@ -265,7 +265,7 @@ impl Links {
 
     fn tick_links(&self) -> &[Link] {
         match &self.target {
-            Some(Target::Cluster(Cluster { sharded: false, .. })) => self
+            Some(Target::Cluster(ClusterTarget { sharded: false, .. })) => self
                 .links
                 .get(self.broadcast..=self.broadcast)
                 .unwrap_or_default(),
@@ -273,7 +273,7 @@ impl Links {
         }
     }
 
-    fn link_to(&mut self, server: &Single, clustered: bool) -> Link {
+    fn link_to(&mut self, server: &ServerTarget, clustered: bool) -> Link {
         let seed = self.random.u64(..);
         let mut link = Link::new(self.access.clone(), self.name.clone(), seed, clustered);
         link.set_target(server);

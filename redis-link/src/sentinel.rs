@@ -3,6 +3,7 @@
 //! Owns that one request. It is sent before every new link, so that a link that was lost in a
 //! failover leads to the new master; must not stream to the master.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,8 +84,48 @@ async fn ask(
         }
         let count = stream.read(&mut buffer).await?;
         if count == 0 {
-            return Ok(None);
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         replies.extend(&buffer[..count]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::tls::Roots;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn one_that_closes_without_an_answer_does_not_know_the_masters() {
+        service::tls::install();
+        let tls = Roots::of_machine().client_config(None).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let error = runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let sentinels = Sentinels {
+                master: "mymaster".to_owned(),
+                nodes: vec![Address {
+                    host: "127.0.0.1".to_owned(),
+                    port,
+                    tls: false,
+                }],
+            };
+            let closing = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _request = stream.read(&mut [0; READ_BUFFER]).await.unwrap();
+            };
+            let (error, ()) = tokio::join!(master(&sentinels, &tls), closing);
+            error.unwrap_err()
+        });
+        assert!(
+            matches!(error, HandshakeError::NoSentinel { .. }),
+            "{error}"
+        );
     }
 }

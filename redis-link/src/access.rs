@@ -129,25 +129,25 @@ impl Access {
     }
 
     fn read_now(&self, tls: bool) -> Result<LinkCredentials, AccessError> {
-        let files = match &self.files {
-            Some(read) => Files::from(read()?),
-            None => Files::default(),
+        let contents = self.files.as_ref().map(|read| read()).transpose()?;
+        let [username, password, authorities, certificate, private_key] = contents
+            .unwrap_or_default()
+            .map(|content| content.and_then(trimmed));
+        let plain = LinkCredentials {
+            login: login(username.as_ref(), password)?,
+            tls: Arc::clone(&self.usual),
+            own_authorities: false,
+            certificate: false,
         };
-        let login = files.login()?;
         if !tls {
-            return Ok(LinkCredentials {
-                login,
-                tls: Arc::clone(&self.usual),
-                own_authorities: false,
-                certificate: false,
-            });
+            return Ok(plain);
         }
-        let identity = files.identity()?;
+        let identity = identity(certificate.as_ref(), private_key.as_ref())?;
         Ok(LinkCredentials {
-            login,
-            tls: self.config(files.authorities.as_ref(), identity)?,
-            own_authorities: files.authorities.is_some(),
+            tls: self.config(authorities.as_ref(), identity)?,
+            own_authorities: authorities.is_some(),
             certificate: identity.is_some(),
+            ..plain
         })
     }
 
@@ -174,57 +174,37 @@ fn unusable(file: &'static str, source: TlsError) -> AccessError {
     AccessError::Unusable { file, source }
 }
 
-/// The content of a file.
+/// What a file holds that exists and is not empty.
 type Content = SecretSlice<u8>;
 
-/// The files that exist and are not empty.
-#[derive(Debug, Default)]
-struct Files {
-    username: Option<Content>,
+fn login(
+    username: Option<&Content>,
     password: Option<Content>,
-    authorities: Option<Content>,
-    certificate: Option<Content>,
-    private_key: Option<Content>,
+) -> Result<Option<Login>, AccessError> {
+    let Some(password) = password else {
+        return username.map_or(Ok(None), |_| Err(AccessError::NoPassword));
+    };
+    let user = match username {
+        Some(name) => String::from_utf8(name.expose_secret().to_vec())
+            .map_err(|_not_text| AccessError::Username)?,
+        None => DEFAULT_USER.to_owned(),
+    };
+    Ok(Some(Login { user, password }))
 }
 
-impl From<FileContents> for Files {
-    fn from(contents: FileContents) -> Self {
-        let [username, password, authorities, certificate, private_key] =
-            contents.map(|content| content.and_then(trimmed));
-        Self {
-            username,
-            password,
-            authorities,
-            certificate,
-            private_key,
-        }
-    }
-}
-
-impl Files {
-    fn login(&self) -> Result<Option<Login>, AccessError> {
-        let user = match (&self.username, &self.password) {
-            (None, None) => return Ok(None),
-            (Some(_), None) => return Err(AccessError::NoPassword),
-            (None, Some(_)) => DEFAULT_USER.to_owned(),
-            (Some(user), Some(_)) => String::from_utf8(user.expose_secret().to_vec())
-                .map_err(|_not_text| AccessError::Username)?,
-        };
-        let password = self.password.clone();
-        Ok(password.map(|password| Login { user, password }))
-    }
-
-    fn identity(&self) -> Result<Option<Identity<'_>>, AccessError> {
-        let half = |there, missing| Err(AccessError::Half { there, missing });
-        match (&self.certificate, &self.private_key) {
-            (None, None) => Ok(None),
-            (Some(certificate), Some(private_key)) => Ok(Some(Identity {
-                certificate: certificate.expose_secret(),
-                private_key: private_key.expose_secret(),
-            })),
-            (Some(_), None) => half(CERTIFICATE, PRIVATE_KEY),
-            (None, Some(_)) => half(PRIVATE_KEY, CERTIFICATE),
-        }
+fn identity<'a>(
+    certificate: Option<&'a Content>,
+    private_key: Option<&'a Content>,
+) -> Result<Option<Identity<'a>>, AccessError> {
+    let half = |there, missing| Err(AccessError::Half { there, missing });
+    match (certificate, private_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(private_key)) => Ok(Some(Identity {
+            certificate: certificate.expose_secret(),
+            private_key: private_key.expose_secret(),
+        })),
+        (Some(_), None) => half(CERTIFICATE, PRIVATE_KEY),
+        (None, Some(_)) => half(PRIVATE_KEY, CERTIFICATE),
     }
 }
 

@@ -33,7 +33,10 @@ pub struct RedisClient {
     slots: Slots,
     /// Position of the link that carries plain messages.
     broadcast: usize,
-    topology_fetch: TopologyFetch,
+    /// The map, while it is asked for.
+    topology_fetch: Option<TopologyFetch>,
+    /// When it may be asked for again.
+    next_fetch: Option<Instant>,
     topology_error: Option<String>,
     /// A node answered that another one has a key.
     moved: bool,
@@ -71,7 +74,8 @@ impl RedisClient {
             draining: Vec::new(),
             slots: Slots::default(),
             broadcast: 0,
-            topology_fetch: TopologyFetch::Idle { next: None },
+            topology_fetch: None,
+            next_fetch: None,
             topology_error: None,
             moved: false,
             asked_for_moved: false,
@@ -103,7 +107,8 @@ impl RedisClient {
                 self.slots = Slots::default();
                 self.broadcast = 0;
                 self.moved = false;
-                self.topology_fetch = TopologyFetch::Idle { next: None };
+                self.topology_fetch = None;
+                self.next_fetch = None;
                 self.topology_error = None;
                 if let Target::Server(server) = target {
                     let link = self.link_to(server, false);
@@ -132,10 +137,8 @@ impl RedisClient {
     #[inline]
     #[must_use]
     pub fn can_write_key_in(&self, slot: u16) -> bool {
-        let link = self
-            .at(CommandKind::Key, slot)
-            .and_then(|at| self.links.get(at));
-        link.is_some_and(Link::can_take)
+        let at = self.at(CommandKind::Key, slot);
+        at.is_some_and(|at| self.links.get(at).is_some_and(Link::can_take))
     }
 
     /// Appends one command about a key or channel of `slot`. Messages are to be pushed only while
@@ -221,10 +224,8 @@ impl RedisClient {
     pub fn keys_error(&self, now: Instant) -> Option<String> {
         let refused = self.links.iter().find_map(|link| link.keys_error(now));
         refused.or_else(|| self.holes()).or_else(|| {
-            let away = self
-                .links
-                .iter()
-                .find_map(|link| link.messages_error(now))?;
+            let mut links = self.links.iter();
+            let away = links.find_map(|link| link.messages_error(now))?;
             let ticks_flow = self.messages_error(now).is_none();
             ticks_flow.then(|| format!("a master of the redis cluster accepts no writes: {away}"))
         })
@@ -239,10 +240,9 @@ impl RedisClient {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let links = self.links.iter().chain(&self.draining);
-        let fetch = match self.topology_fetch {
-            TopologyFetch::Idle { next } if self.is_map_doubtful(None) => next,
-            TopologyFetch::Idle { .. } | TopologyFetch::Running(_) => None,
-        };
+        let fetch = self
+            .next_fetch
+            .filter(|_| self.topology_fetch.is_none() && self.is_map_doubtful(None));
         links.filter_map(Link::deadline).chain(fetch).min()
     }
 

@@ -14,6 +14,7 @@ pub mod link;
 mod probe;
 pub mod rejections;
 pub mod resp;
+mod resp_stream;
 pub mod retry;
 pub mod send_queue;
 mod sentinel;

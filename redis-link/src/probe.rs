@@ -31,15 +31,6 @@ pub(super) struct Probe {
     answered: Option<Instant>,
 }
 
-impl std::fmt::Debug for Probe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Probe")
-            .field("asked", &self.asked)
-            .field("answered", &self.answered)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Probe {
     /// The link was answered, or has ended.
     pub(super) fn forget(&mut self) {

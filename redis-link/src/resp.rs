@@ -97,6 +97,32 @@ impl Replies {
         Ok(Some(count))
     }
 
+    /// The next reply as a list of texts, empty for null and cut where another kind follows; `None`
+    /// until all of it is there.
+    ///
+    /// # Errors
+    /// [`InvalidReply`], also where no list begins.
+    pub fn next_texts(&mut self) -> Result<Option<Vec<String>>, InvalidReply> {
+        let start = self.read;
+        let Some(count) = self.next_count()? else {
+            return Ok(None);
+        };
+        let mut texts = Vec::new();
+        for _ in 0..count {
+            match self.next_reply()? {
+                Some(Reply::Bulk(Some(text))) => {
+                    texts.push(String::from_utf8_lossy(text).into_owned());
+                }
+                Some(_) => break,
+                None => {
+                    self.read = start;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(texts))
+    }
+
     /// The next complete reply, or `None` until more bytes arrive.
     ///
     /// # Errors
@@ -111,14 +137,14 @@ impl Replies {
             b'+' => Reply::Simple(line),
             b'-' => Reply::Error(line),
             b':' => Reply::Integer(number(line)?),
-            b'$' => match bulk(number(line)?, &rest[behind..])? {
-                Bulk::Null => Reply::Bulk(None),
-                Bulk::Partial => return Ok(None),
-                Bulk::Whole(text) => {
-                    len += text.len() + 2;
-                    Reply::Bulk(Some(text))
-                }
-            },
+            b'$' if line == b"-1" => Reply::Bulk(None),
+            b'$' => {
+                let Some(text) = bulk(number(line)?, &rest[behind..])? else {
+                    return Ok(None);
+                };
+                len += text.len() + 2;
+                Reply::Bulk(Some(text))
+            }
             _ => return Err(InvalidReply),
         };
         self.read += len;
@@ -157,23 +183,15 @@ fn number(text: &[u8]) -> Result<i64, InvalidReply> {
     text.parse().map_err(|_| InvalidReply)
 }
 
-enum Bulk<'a> {
-    Null,
-    Partial,
-    Whole(&'a [u8]),
-}
-
-fn bulk(len: i64, rest: &[u8]) -> Result<Bulk<'_>, InvalidReply> {
-    if len == -1 {
-        return Ok(Bulk::Null);
-    }
+/// The `len` bytes that `rest` begins with; `None` until they and their end are there.
+fn bulk(len: i64, rest: &[u8]) -> Result<Option<&[u8]>, InvalidReply> {
     let len = usize::try_from(len).map_err(|_| InvalidReply)?;
     if len > LARGEST_REPLY {
         return Err(InvalidReply);
     }
     match rest.get(len..len + 2) {
-        None => Ok(Bulk::Partial),
-        Some(b"\r\n") => Ok(Bulk::Whole(&rest[..len])),
+        None => Ok(None),
+        Some(b"\r\n") => Ok(Some(&rest[..len])),
         Some(_) => Err(InvalidReply),
     }
 }
@@ -238,6 +256,20 @@ mod tests {
         assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"b")))));
         assert_eq!(replies.next_count(), Ok(Some(-1)));
         assert_eq!(replies.next_count(), Err(InvalidReply));
+    }
+
+    #[test]
+    fn lists_of_texts_are_read_whole() {
+        let mut replies = Replies::default();
+        let texts = |texts: &[&str]| Ok(Some(texts.iter().map(ToString::to_string).collect()));
+        replies.extend(b"*2\r\n$1\r\na\r\n$2\r\nb");
+        assert_eq!(replies.next_texts(), Ok(None), "the second is cut");
+        replies.extend(b"c\r\n*-1\r\n*2\r\n$1\r\na\r\n:1\r\n");
+        assert_eq!(replies.next_texts(), texts(&["a", "bc"]));
+        assert_eq!(replies.next_texts(), texts(&[]));
+        assert_eq!(replies.next_texts(), texts(&["a"]));
+        replies.extend(b"-NOAUTH no\r\n");
+        assert_eq!(replies.next_texts(), Err(InvalidReply));
     }
 
     #[test]

@@ -133,31 +133,24 @@ impl SendQueue {
             whole
         });
         let lost = self.sizes.len() - whole.count();
-        let lost = self.sizes.drain(..lost);
-        let lost = lost
-            .filter(|size| kind_of(*size) == CommandKind::Message)
-            .count();
+        let lost = messages(self.sizes.drain(..lost));
         self.in_flight = self.sizes.iter().copied().map(bytes_of).sum();
         let start = self.bytes.len() - self.in_flight;
         self.bytes.drain(..start);
         self.written = 0;
-        lost as u64
+        lost
     }
 
     /// Drops every command, the unwritten ones too, and counts messages: their link no longer
     /// exists.
     pub fn forget(&mut self) -> u64 {
-        let ticks = self
-            .sizes
-            .iter()
-            .filter(|size| kind_of(**size) == CommandKind::Message);
-        let lost = ticks.count() as u64;
-        self.sizes.clear();
-        self.in_flight = 0;
-        self.bytes.clear();
-        self.written = 0;
-        lost
+        messages(std::mem::take(self).sizes)
     }
+}
+
+fn messages(sizes: impl IntoIterator<Item = u32>) -> u64 {
+    let kinds = sizes.into_iter().map(kind_of);
+    kinds.filter(|kind| *kind == CommandKind::Message).count() as u64
 }
 
 const fn kind_of(size: u32) -> CommandKind {

@@ -3,22 +3,19 @@
 //! Owns that one request. It is sent before every new link, so that a link that was lost in a
 //! failover leads to the new master; must not stream to the master.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::error::HandshakeError;
-use super::resp::{Replies, Reply, write_command};
+use super::resp::Replies;
+use super::resp_stream::RespStream;
 use super::target::Sentinels;
-use service::stream::{Address, connect};
+use service::stream::Address;
 
 /// A Sentinel that takes longer is skipped.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
-
-const READ_BUFFER: usize = 1024;
 
 /// The master, according to the first Sentinel that answers.
 ///
@@ -50,49 +47,22 @@ async fn ask(
     master: &str,
     tls: &Arc<ClientConfig>,
 ) -> Result<Option<Address>, HandshakeError> {
-    let mut stream = connect(node, tls).await?;
-    let mut command = Vec::new();
+    let mut sentinel = RespStream::connect(node, tls).await?;
     let words: [&[u8]; 3] = [b"SENTINEL", b"get-master-addr-by-name", master.as_bytes()];
-    write_command(&mut command, &words);
-    stream.write_all(&command).await?;
-    stream.flush().await?;
-    let (mut replies, mut buffer) = (Replies::default(), [0; READ_BUFFER]);
-    let mut parts: Option<usize> = None;
-    let mut texts = Vec::new();
-    loop {
-        if parts.is_none() {
-            parts = match replies.next_count()? {
-                // Null: a master that it does not know.
-                Some(..0) => return Ok(None),
-                count => count.and_then(|count| usize::try_from(count).ok()),
-            };
-        }
-        while let Some(count) = parts
-            && texts.len() < count
-            && let Some(reply) = replies.next_reply()?
-        {
-            match reply {
-                Reply::Bulk(Some(text)) => texts.push(String::from_utf8_lossy(text).into_owned()),
-                _ => return Ok(None),
-            }
-        }
-        if let [host, port] = texts.as_slice() {
-            let tls = node.tls;
-            let port = port.parse().ok();
-            let host = host.clone();
-            return Ok(port.map(|port| Address { host, port, tls }));
-        }
-        let count = stream.read(&mut buffer).await?;
-        if count == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-        replies.extend(&buffer[..count]);
-    }
+    let texts = sentinel.ask(&words, Replies::next_texts).await?;
+    // Null, which is no text at all: a master that it does not know.
+    let [host, port, ..] = texts.as_slice() else {
+        return Ok(None);
+    };
+    let (host, tls) = (host.clone(), node.tls);
+    let port = port.parse().ok();
+    Ok(port.map(|port| Address { host, port, tls }))
 }
 
 #[cfg(test)]
 mod tests {
     use service::tls::Roots;
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -118,7 +88,7 @@ mod tests {
             };
             let closing = async {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let _request = stream.read(&mut [0; READ_BUFFER]).await.unwrap();
+                let _request = stream.read(&mut [0; 1024]).await.unwrap();
             };
             let (error, ()) = tokio::join!(master(&sentinels, &tls), closing);
             error.unwrap_err()

@@ -82,12 +82,11 @@ impl Target {
             return Err(InvalidTarget::UserInfo);
         }
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let tls = scheme.starts_with("rediss");
         match scheme {
-            "redis" | "rediss" => server(hosts, path, scheme == "rediss"),
-            "redis-sentinel" | "rediss-sentinel" => {
-                sentinels(hosts, path, scheme == "rediss-sentinel")
-            }
-            "redis-cluster" | "rediss-cluster" => cluster(hosts, path, scheme == "rediss-cluster"),
+            "redis" | "rediss" => server(hosts, path, tls),
+            "redis-sentinel" | "rediss-sentinel" => sentinels(hosts, path, tls),
+            "redis-cluster" | "rediss-cluster" => cluster(hosts, path, tls),
             _ => None,
         }
         .ok_or(InvalidTarget::Form)

@@ -2,7 +2,7 @@
 //!
 //! Owns that one request. Must not decide when it is sent.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use redis::Value;
@@ -17,11 +17,8 @@ use service::stream::Address;
 /// A node that takes longer is skipped.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The running request for a map.
-pub(crate) enum TopologyFetch {
-    Idle { next: Option<Instant> },
-    Running(BoxFuture<'static, Result<Slots, TopologyError>>),
-}
+/// A map that is asked for.
+pub(crate) type TopologyFetch = BoxFuture<'static, Result<Slots, TopologyError>>;
 
 /// Why the map cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -91,10 +88,7 @@ async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenE
 /// Without a host, `asked` is the master.
 fn read(answer: &Value, asked: &Address) -> Slots {
     let mut slots = Slots::default();
-    let Value::Array(ranges) = answer else {
-        return slots;
-    };
-    for range in ranges {
+    for range in answer.as_sequence().unwrap_or_default() {
         if let Some((first, last, master)) = read_range(range, asked) {
             slots.add(first, last, master);
         }
@@ -103,19 +97,10 @@ fn read(answer: &Value, asked: &Address) -> Slots {
 }
 
 fn read_range(range: &Value, asked: &Address) -> Option<(u16, u16, Address)> {
-    let Value::Array(parts) = range else {
+    let [Value::Int(first), Value::Int(last), master, ..] = range.as_sequence()? else {
         return None;
     };
-    let [
-        Value::Int(first),
-        Value::Int(last),
-        Value::Array(master),
-        ..,
-    ] = parts.as_slice()
-    else {
-        return None;
-    };
-    let [host, Value::Int(port), ..] = master.as_slice() else {
+    let [host, Value::Int(port), ..] = master.as_sequence()? else {
         return None;
     };
     let host = match host {

@@ -11,7 +11,7 @@ use super::RedisClient;
 use crate::link::Link;
 use crate::slots::Slots;
 use crate::target::{ServerTarget, Target};
-use crate::topology::{TopologyError, TopologyFetch, fetch_topology};
+use crate::topology::{TopologyError, fetch_topology};
 use service::stream::Address;
 
 /// How often the slots are read while something has moved.
@@ -19,24 +19,20 @@ const FETCH_EVERY: Duration = Duration::from_secs(1);
 
 impl RedisClient {
     pub(super) fn poll_topology(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if let TopologyFetch::Idle { next } = self.topology_fetch
-            && next.is_none_or(|next| now >= next)
+        if self.topology_fetch.is_none()
+            && self.next_fetch.is_none_or(|next| now >= next)
             && self.is_map_doubtful(Some(now))
         {
             self.asked_for_moved = std::mem::take(&mut self.moved);
-            let running =
-                fetch_topology(self.known_nodes(), self.access.clone(), self.name.clone());
-            self.topology_fetch = TopologyFetch::Running(Box::pin(running));
+            let fetch = fetch_topology(self.known_nodes(), self.access.clone(), self.name.clone());
+            self.topology_fetch = Some(Box::pin(fetch));
         }
-        let TopologyFetch::Running(running) = &mut self.topology_fetch else {
+        let fetch = self.topology_fetch.as_mut();
+        let Some(Poll::Ready(answer)) = fetch.map(|fetch| fetch.as_mut().poll(cx)) else {
             return false;
         };
-        let Poll::Ready(answer) = running.as_mut().poll(cx) else {
-            return false;
-        };
-        self.topology_fetch = TopologyFetch::Idle {
-            next: Some(now + FETCH_EVERY),
-        };
+        self.topology_fetch = None;
+        self.next_fetch = Some(now + FETCH_EVERY);
         match answer {
             Ok(slots) => self.adopt(slots, now),
             Err(error) => {
@@ -53,11 +49,8 @@ impl RedisClient {
         let mut nodes = self.slots.masters().to_vec();
         if let Some(Target::Cluster(cluster)) = &self.target {
             let seeds = cluster.nodes.iter();
-            nodes.extend(
-                seeds
-                    .filter(|seed| !self.slots.masters().contains(seed))
-                    .cloned(),
-            );
+            let others = seeds.filter(|seed| !self.slots.masters().contains(seed));
+            nodes.extend(others.cloned());
         }
         nodes
     }

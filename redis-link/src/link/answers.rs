@@ -29,7 +29,7 @@ const NOT_NOW: [&[u8]; 2] = [b"BUSY ", b"LOADING "];
 const REPLICA_FOR: Duration = Duration::from_secs(10);
 
 /// The state that follows from answers, over all links to one server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Answers {
     clustered: bool,
     pub(super) counts: LinkCounts,
@@ -50,13 +50,7 @@ impl Answers {
     pub(super) fn new(clustered: bool) -> Self {
         Self {
             clustered,
-            counts: LinkCounts::default(),
-            rejections: Rejections::default(),
-            key_rejections: Rejections::default(),
-            replica: None,
-            moved: false,
-            leave: None,
-            unwritten: false,
+            ..Self::default()
         }
     }
 

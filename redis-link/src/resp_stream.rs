@@ -1,0 +1,71 @@
+//! A stream on which each command waits for its reply, before it becomes a link.
+//!
+//! Owns sending one command and reading until its reply is whole. Must not know what is asked.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::error::HandshakeError;
+use super::resp::{InvalidReply, Replies, write_command};
+use service::stream::{Address, Stream, connect};
+
+const READ_BUFFER: usize = 4 * 1024;
+
+/// What a TLS server may send to a client without TLS before it ends the stream (RFC 8446, 5.1).
+const ALERT: u8 = 21;
+
+pub(super) struct RespStream {
+    /// At the start of a reply whenever no command is under way.
+    pub(super) stream: Stream,
+    replies: Replies,
+    /// Whether the server has sent anything yet.
+    answered: bool,
+}
+
+impl RespStream {
+    pub(super) async fn connect(
+        address: &Address,
+        tls: &Arc<ClientConfig>,
+    ) -> Result<Self, HandshakeError> {
+        Ok(Self {
+            stream: connect(address, tls).await?,
+            replies: Replies::default(),
+            answered: false,
+        })
+    }
+
+    /// Whether a server without TLS has not said a word.
+    pub(super) const fn is_mute(&self) -> bool {
+        matches!(self.stream, Stream::Plain(_)) && !self.answered
+    }
+
+    /// Sends a command and waits until `take` finds its reply in what came.
+    ///
+    /// # Errors
+    /// When the stream ends before, or says what is no reply.
+    pub(super) async fn ask<T>(
+        &mut self,
+        arguments: &[&[u8]],
+        take: impl Fn(&mut Replies) -> Result<Option<T>, InvalidReply>,
+    ) -> Result<T, HandshakeError> {
+        let mut command = Vec::new();
+        write_command(&mut command, arguments);
+        self.stream.write_all(&command).await?;
+        self.stream.flush().await?;
+        let mut buffer = [0; READ_BUFFER];
+        loop {
+            if let Some(reply) = take(&mut self.replies)? {
+                return Ok(reply);
+            }
+            let count = self.stream.read(&mut buffer).await?;
+            if count == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            self.answered |= buffer[0] != ALERT;
+            self.replies.extend(&buffer[..count]);
+        }
+    }
+}

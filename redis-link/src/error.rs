@@ -11,7 +11,7 @@ use std::time::Duration;
 use service::stream::ConnectError;
 
 use super::access::AccessError;
-use super::resp::InvalidReply;
+use super::replies::InvalidReply;
 
 /// Why a link cannot be opened.
 #[derive(Debug, thiserror::Error)]

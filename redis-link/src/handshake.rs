@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::access::{Access, LinkCredentials, Login};
 use super::error::HandshakeError;
-use super::resp::{Replies, Reply};
+use super::replies::{Replies, Reply};
 use super::resp_stream::RespStream;
 use super::sentinel;
 use super::target::{ServerAddress, ServerTarget};

@@ -13,6 +13,7 @@ pub mod handshake;
 pub mod link;
 mod probe;
 pub mod rejections;
+pub mod replies;
 pub mod resp;
 mod resp_stream;
 pub mod retry;

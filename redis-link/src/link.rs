@@ -6,6 +6,7 @@
 
 mod answers;
 mod exchange;
+mod view;
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -14,11 +15,10 @@ use futures::future::BoxFuture;
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
 use super::access::Access;
-use super::counts::LinkCounts;
-use super::error::{HandshakeError, LinkError};
+use super::error::HandshakeError;
 use super::handshake::{Established, establish};
-use super::probe::{Probe, SILENT_AFTER};
-use super::resp::Replies;
+use super::probe::Probe;
+use super::replies::Replies;
 use super::retry::RETRY;
 use super::send_queue::{CommandKind, SendQueue};
 use super::stream::LinkStream;
@@ -118,21 +118,6 @@ impl Link {
         self.state = LinkState::Disconnected { until: None };
     }
 
-    /// Whether one more command may be pushed now.
-    #[inline]
-    #[must_use]
-    pub const fn can_take(&self) -> bool {
-        self.is_open() && self.queue.can_take()
-    }
-
-    /// Whether it is open and holds less than twice its bound: the limit for commands that are
-    /// pushed without [`Link::can_take`].
-    #[inline]
-    #[must_use]
-    pub const fn has_room(&self) -> bool {
-        self.is_open() && self.queue.in_flight() < 2 * super::send_queue::WINDOW
-    }
-
     /// Appends one command. To be called only while it is open; the caller limits the amount.
     #[inline]
     pub fn push(&mut self, kind: CommandKind, write: impl FnOnce(&mut Vec<u8>)) {
@@ -151,75 +136,10 @@ impl Link {
         self.answers.take_moved()
     }
 
-    /// How often the server may have lost keys: once for each link, and once for each time that it
-    /// rejected keys.
-    #[must_use]
-    pub const fn forgotten(&self) -> u64 {
-        self.opened + self.forgotten
-    }
-
-    /// Whether it is open and has not answered for so long that it is suspect.
-    #[must_use]
-    pub fn is_silent(&self, now: Instant) -> bool {
-        let silent = |since| now.saturating_duration_since(since) >= SILENT_AFTER;
-        self.progress.is_some_and(silent)
-    }
-
-    /// Whether the server accepts commands.
-    #[inline]
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        matches!(self.state, LinkState::Connected(_))
-    }
-
-    /// Whether every command was answered, or can no longer be.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        !self.is_open() || self.queue.is_idle()
-    }
-
-    /// The counts of this link.
-    #[must_use]
-    pub const fn counts(&self) -> LinkCounts {
-        self.answers.counts
-    }
-
-    /// Why commands are not accepted at `now`; `None` while they are.
-    #[must_use]
-    pub fn messages_error(&self, now: Instant) -> Option<String> {
-        if !self.is_open() {
-            let error = self.error.clone();
-            return Some(error.unwrap_or_else(|| "not connected yet".to_owned()));
-        }
-        if self.answers.is_replica(now) {
-            return Some(LinkError::Replica.to_string());
-        }
-        if self.is_silent(now) {
-            return Some("redis does not answer".to_owned());
-        }
-        self.answers.refused_messages(now)
-    }
-
-    /// Why keys are not written at `now`.
-    #[must_use]
-    pub fn keys_error(&self, now: Instant) -> Option<String> {
-        self.answers.refused_keys(now)
-    }
-
     /// Forgets rejections of keys, because other keys, or none, are written from now on.
     pub fn reset_key_rejections(&mut self) {
         self.queue.outdate_keys();
         self.answers.reset_key_rejections();
-    }
-
-    /// When [`Link::poll`] has to be called even if no socket wakes it.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        match self.state {
-            LinkState::Disconnected { until } => until,
-            LinkState::Connecting(_) => None,
-            LinkState::Connected(_) => self.next_look(),
-        }
     }
 
     /// Reads and writes as far as possible now; connects when it is time. Returns whether the link

@@ -9,7 +9,8 @@ use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::error::HandshakeError;
-use super::resp::{InvalidReply, Replies, write_command};
+use super::replies::{InvalidReply, Replies};
+use super::resp::write_command;
 use service::stream::{Address, Stream, connect};
 
 const READ_BUFFER: usize = 4 * 1024;

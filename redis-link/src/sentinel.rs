@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use super::error::HandshakeError;
-use super::resp::Replies;
+use super::replies::Replies;
 use super::resp_stream::RespStream;
 use super::target::Sentinels;
 use service::stream::Address;

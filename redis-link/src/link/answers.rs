@@ -9,7 +9,7 @@ use service::text::{LONGEST_REASON, printable};
 use crate::counts::LinkCounts;
 use crate::error::LinkError;
 use crate::rejections::{Rejections, about_keys, about_messages};
-use crate::resp::Reply;
+use crate::replies::Reply;
 use crate::send_queue::{Answered, CommandKind};
 
 /// The answer of a replica to a command that writes.

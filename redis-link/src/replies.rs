@@ -1,0 +1,256 @@
+//! RESP2, the language of Redis: replies in.
+//!
+//! Owns reading them as far as the link needs it. Reading is incremental and total: any bytes,
+//! cut anywhere, give replies, "more is needed" or an error, and never a panic.
+
+/// No reply to a command of the link has a longer line or bulk string.
+const LARGEST_REPLY: usize = 64 * 1024;
+
+/// One reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// `+text`.
+    Simple(&'a [u8]),
+    /// `-CODE text`.
+    Error(&'a [u8]),
+    /// `:number`.
+    Integer(i64),
+    /// `$` and that many bytes; `None` is null.
+    Bulk(Option<&'a [u8]>),
+}
+
+/// Bytes that are not a reply to a command of the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is not RESP: check the address, and whether the port uses TLS")]
+pub struct InvalidReply;
+
+/// Reads replies from a stream.
+#[derive(Debug, Default)]
+pub struct Replies {
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Replies {
+    /// Adds bytes from the socket.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.read);
+        self.read = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The length of an array reply, or -1 for null; `None` until more bytes arrive.
+    ///
+    /// # Errors
+    /// [`InvalidReply`], also if another kind of reply begins.
+    pub fn next_count(&mut self) -> Result<Option<i64>, InvalidReply> {
+        let Some((kind, line, behind)) = split_line(&self.bytes[self.read..])? else {
+            return Ok(None);
+        };
+        if kind != b'*' {
+            return Err(InvalidReply);
+        }
+        let count = number(line)?;
+        self.read += behind;
+        Ok(Some(count))
+    }
+
+    /// The next reply as a list of texts, empty for null and cut where another kind follows; `None`
+    /// until all of it is there.
+    ///
+    /// # Errors
+    /// [`InvalidReply`], also where no list begins.
+    pub fn next_texts(&mut self) -> Result<Option<Vec<String>>, InvalidReply> {
+        let start = self.read;
+        let Some(count) = self.next_count()? else {
+            return Ok(None);
+        };
+        let mut texts = Vec::new();
+        for _ in 0..count {
+            match self.next_reply()? {
+                Some(Reply::Bulk(Some(text))) => {
+                    texts.push(String::from_utf8_lossy(text).into_owned());
+                }
+                Some(_) => break,
+                None => {
+                    self.read = start;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(texts))
+    }
+
+    /// The next complete reply, or `None` until more bytes arrive.
+    ///
+    /// # Errors
+    /// [`InvalidReply`]; nothing after it can be read.
+    pub fn next_reply(&mut self) -> Result<Option<Reply<'_>>, InvalidReply> {
+        let rest = &self.bytes[self.read..];
+        let Some((kind, line, behind)) = split_line(rest)? else {
+            return Ok(None);
+        };
+        let mut len = behind;
+        let reply = match kind {
+            b'+' => Reply::Simple(line),
+            b'-' => Reply::Error(line),
+            b':' => Reply::Integer(number(line)?),
+            b'$' if line == b"-1" => Reply::Bulk(None),
+            b'$' => {
+                let Some(text) = bulk(number(line)?, &rest[behind..])? else {
+                    return Ok(None);
+                };
+                len += text.len() + 2;
+                Reply::Bulk(Some(text))
+            }
+            _ => return Err(InvalidReply),
+        };
+        self.read += len;
+        Ok(Some(reply))
+    }
+}
+
+/// The first line: kind, text, and length including its end.
+type Line<'a> = (u8, &'a [u8], usize);
+
+#[inline]
+fn split_line(bytes: &[u8]) -> Result<Option<Line<'_>>, InvalidReply> {
+    let Some((kind, rest)) = bytes.split_first() else {
+        return Ok(None);
+    };
+    match rest
+        .iter()
+        .take(LARGEST_REPLY)
+        .position(|byte| *byte == b'\r')
+    {
+        Some(end) => match rest.get(end + 1) {
+            Some(b'\n') => Ok(Some((*kind, &rest[..end], end + 3))),
+            Some(_) => Err(InvalidReply),
+            None => Ok(None),
+        },
+        None if rest.len() >= LARGEST_REPLY => Err(InvalidReply),
+        None => Ok(None),
+    }
+}
+
+fn number(text: &[u8]) -> Result<i64, InvalidReply> {
+    if let [digit @ b'0'..=b'9'] = text {
+        return Ok(i64::from(digit - b'0'));
+    }
+    let text = std::str::from_utf8(text).map_err(|_| InvalidReply)?;
+    text.parse().map_err(|_| InvalidReply)
+}
+
+/// The `len` bytes that `rest` begins with; `None` until they and their end are there.
+fn bulk(len: i64, rest: &[u8]) -> Result<Option<&[u8]>, InvalidReply> {
+    let len = usize::try_from(len).map_err(|_| InvalidReply)?;
+    if len > LARGEST_REPLY {
+        return Err(InvalidReply);
+    }
+    match rest.get(len..len + 2) {
+        None => Ok(None),
+        Some(b"\r\n") => Ok(Some(&rest[..len])),
+        Some(_) => Err(InvalidReply),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Feeds `bytes` in pieces and writes down what comes out.
+    fn read(pieces: &[&[u8]]) -> (Vec<String>, bool) {
+        let mut replies = Replies::default();
+        let mut seen = Vec::new();
+        for piece in pieces {
+            replies.extend(piece);
+            loop {
+                match replies.next_reply() {
+                    Ok(Some(reply)) => seen.push(format!("{reply:?}")),
+                    Ok(None) => break,
+                    Err(InvalidReply) => return (seen, true),
+                }
+            }
+        }
+        (seen, false)
+    }
+
+    #[test]
+    fn each_kind_is_read() {
+        let mut replies = Replies::default();
+        replies.extend(b"+PONG\r\n-ERR no\r\n:42\r\n$2\r\nhi\r\n$-1\r\n:1");
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Simple(b"PONG"))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Error(b"ERR no"))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Integer(42))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"hi")))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(None))));
+        assert_eq!(replies.next_reply(), Ok(None));
+        replies.extend(b"0\r\n");
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Integer(10))));
+    }
+
+    #[test]
+    fn parts_are_counted() {
+        let mut replies = Replies::default();
+        replies.extend(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n*-1\r\n+OK\r\n");
+        assert_eq!(replies.next_count(), Ok(Some(2)));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"a")))));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"b")))));
+        assert_eq!(replies.next_count(), Ok(Some(-1)));
+        assert_eq!(replies.next_count(), Err(InvalidReply));
+    }
+
+    #[test]
+    fn lists_of_texts_are_read_whole() {
+        let mut replies = Replies::default();
+        let texts = |texts: &[&str]| Ok(Some(texts.iter().map(ToString::to_string).collect()));
+        replies.extend(b"*2\r\n$1\r\na\r\n$2\r\nb");
+        assert_eq!(replies.next_texts(), Ok(None), "the second is cut");
+        replies.extend(b"c\r\n*-1\r\n*2\r\n$1\r\na\r\n:1\r\n");
+        assert_eq!(replies.next_texts(), texts(&["a", "bc"]));
+        assert_eq!(replies.next_texts(), texts(&[]));
+        assert_eq!(replies.next_texts(), texts(&["a"]));
+        replies.extend(b"-NOAUTH no\r\n");
+        assert_eq!(replies.next_texts(), Err(InvalidReply));
+    }
+
+    #[test]
+    fn what_is_no_reply_is_garbage() {
+        for bytes in [
+            &b"HTTP/1.1 400 Bad Request\r\n"[..],
+            b"*1\r\n",
+            b":x\r\n",
+            b"$-2\r\n",
+            b"$99999999\r\n",
+            b"$1\r\nabc",
+            b"+a\rb",
+            b"\x15\x03\x03\x00\x02\x02\x28\r\n",
+        ] {
+            assert!(read(&[bytes]).1, "{}", bytes.escape_ascii());
+        }
+        assert!(read(&[&vec![b'+'; LARGEST_REPLY + 1]]).1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_read_alike(
+            kinds in proptest::collection::vec(
+                prop::sample::select(vec![&b"+OK\r\n"[..], b":0\r\n", b":-17\r\n", b"-ERR x\r\n", b"$3\r\nabc\r\n", b"$-1\r\n"]),
+                0..20,
+            ),
+            noise in proptest::collection::vec(any::<u8>(), 0..10),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = kinds.concat();
+            bytes.extend_from_slice(&noise);
+            let whole = read(&[&bytes]);
+            prop_assert!(whole.0.len() >= kinds.len());
+            let cut = cut.index(bytes.len() + 1);
+            prop_assert_eq!(&read(&[&bytes[..cut], &bytes[cut..]]), &whole);
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            prop_assert_eq!(&read(&single), &whole);
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! converts a number to a binary fraction.
 
 use contract::Shape;
-use kite::{Depth, Detail, Full, IndexQuote, Level, Packet, Quote};
+use kite::{Depth, Detail, Full, Level, Packet, Quote};
 
 use super::decimal::Decimals;
 use super::template::JsonTemplate;
@@ -103,13 +103,11 @@ fn write_contract(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<'_
         json.integer(b",\"total_sell_quantity\":", quote.total_sell);
     }
     json.origin(format.template, tick);
-    match &tick.packet.detail {
-        Detail::Ltp => {}
-        Detail::IndexQuote(index) | Detail::IndexFull(index, _) => json.day(Day::from(index)),
-        Detail::Quote(quote) | Detail::Full(quote, _) => {
-            json.trade(quote);
-            json.day(Day::from(quote));
-        }
+    if let Some(quote) = quote {
+        json.trade(quote);
+    }
+    if let Some(day) = day(&tick.packet.detail) {
+        json.day(day);
     }
     json.extremes(full);
     json.optional(b",\"volume_delta\":", tick.volume_delta);
@@ -122,10 +120,9 @@ fn write_underlying(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<
     json.price(price);
     json.raw(b",\"close\":");
     json.price(price);
-    match &tick.packet.detail {
-        Detail::Ltp => json.raw(NO_DAY),
-        Detail::IndexQuote(index) | Detail::IndexFull(index, _) => json.day_twice(Day::from(index)),
-        Detail::Quote(quote) | Detail::Full(quote, _) => json.day_twice(Day::from(quote)),
+    match day(&tick.packet.detail) {
+        None => json.raw(NO_DAY),
+        Some(day) => json.day_twice(day),
     }
     let volume = quote
         .map(|quote| quote.volume)
@@ -151,34 +148,17 @@ const fn parts(packet: &Packet) -> (Option<&Quote>, Option<&Full>) {
     }
 }
 
-/// Prices of the day, from any kind of packet.
-#[derive(Clone, Copy)]
-struct Day {
-    open: i32,
-    high: i32,
-    low: i32,
-    previous_close: i32,
-}
+/// Open, high, low and previous close of the day.
+type Day = [i32; 4];
 
-impl From<&IndexQuote> for Day {
-    fn from(index: &IndexQuote) -> Self {
-        Self {
-            open: index.open,
-            high: index.high,
-            low: index.low,
-            previous_close: index.close,
+/// Prices of the day, whatever packet they came in.
+const fn day(detail: &Detail) -> Option<Day> {
+    match detail {
+        Detail::Ltp => None,
+        Detail::IndexQuote(it) | Detail::IndexFull(it, _) => {
+            Some([it.open, it.high, it.low, it.close])
         }
-    }
-}
-
-impl From<&Quote> for Day {
-    fn from(quote: &Quote) -> Self {
-        Self {
-            open: quote.open,
-            high: quote.high,
-            low: quote.low,
-            previous_close: quote.close,
-        }
+        Detail::Quote(it) | Detail::Full(it, _) => Some([it.open, it.high, it.low, it.close]),
     }
 }
 
@@ -249,22 +229,23 @@ impl Json<'_> {
         self.prices([(b",\"avg_price\":", quote.average_price)]);
     }
 
-    fn day(&mut self, day: Day) {
+    fn day(&mut self, [open, high, low, previous_close]: Day) {
         self.prices([
-            (b",\"open\":", day.open),
-            (b",\"high\":", day.high),
-            (b",\"low\":", day.low),
-            (b",\"prev_close\":", day.previous_close),
+            (b",\"open\":", open),
+            (b",\"high\":", high),
+            (b",\"low\":", low),
+            (b",\"prev_close\":", previous_close),
         ]);
     }
 
     fn day_twice(&mut self, day: Day) {
         self.day(day);
+        let [open, high, low, previous_close] = day;
         self.prices([
-            (b",\"ohlc\":{\"open\":", day.open),
-            (b",\"high\":", day.high),
-            (b",\"low\":", day.low),
-            (b",\"close\":", day.previous_close),
+            (b",\"ohlc\":{\"open\":", open),
+            (b",\"high\":", high),
+            (b",\"low\":", low),
+            (b",\"close\":", previous_close),
         ]);
         self.raw(b"}");
     }

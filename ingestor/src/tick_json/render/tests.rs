@@ -2,7 +2,7 @@
 
 use contract::assignment::Account;
 use jiff::civil::date;
-use kite::{InstrumentType, Mode, Token};
+use kite::{IndexQuote, InstrumentType, Mode, Token};
 
 use super::*;
 use crate::tick_json::template::write_head;

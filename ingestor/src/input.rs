@@ -6,5 +6,6 @@
 pub(crate) mod assignment;
 pub(crate) mod credential_state;
 pub(crate) mod credentials;
+mod notifications;
 pub(crate) mod redis_files;
 pub(crate) mod watch;

@@ -90,18 +90,16 @@ fn check_age(
     assignment: &Assignment,
     in_force: Option<&AppliedAssignment>,
 ) -> Result<(), AssignmentError> {
-    match in_force {
-        Some(in_force)
-            if in_force.account_uid == assignment.account.uid
-                && assignment.generation < in_force.generation =>
-        {
-            Err(AssignmentError::Older {
-                found: assignment.generation,
-                in_force: in_force.generation,
-            })
-        }
-        Some(_) | None => Ok(()),
+    if let Some(in_force) = in_force
+        && in_force.account_uid == assignment.account.uid
+        && assignment.generation < in_force.generation
+    {
+        return Err(AssignmentError::Older {
+            found: assignment.generation,
+            in_force: in_force.generation,
+        });
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -29,13 +29,13 @@ impl CredentialState {
     /// older ones says nothing about the present files; a second refusal of the same ones is final.
     /// If one of two concurrent dials is refused and the other accepted, the last answer counts.
     pub(crate) fn on_checked(&mut self, credentials: Credentials, accepted: bool) -> bool {
-        let again = !accepted && is(self.refused.as_ref(), &credentials);
+        let again = !accepted && self.refused.as_ref() == Some(&credentials);
         let (now, before) = if accepted {
             (&mut self.accepted, &mut self.refused)
         } else {
             (&mut self.refused, &mut self.accepted)
         };
-        before.take_if(|before| before.same(&credentials));
+        before.take_if(|before| *before == credentials);
         *now = Some(credentials);
         !again && self.is_dial_worthwhile()
     }
@@ -43,8 +43,8 @@ impl CredentialState {
     /// Whether Kite has accepted or refused other credentials than these.
     #[must_use]
     pub(crate) fn has_checked_others(&self, credentials: &Credentials) -> bool {
-        let checked = [&self.accepted, &self.refused].into_iter().flatten();
-        checked.into_iter().any(|known| !known.same(credentials))
+        let mut checked = [&self.accepted, &self.refused].into_iter().flatten();
+        checked.any(|known| known != credentials)
     }
 
     /// Forgets Kite's answers, because the endpoint changed.
@@ -57,7 +57,7 @@ impl CredentialState {
     #[must_use]
     pub(crate) fn is_dial_worthwhile(&self) -> bool {
         match &self.found {
-            Some(CredentialFiles::Complete(found)) => !is(self.refused.as_ref(), found),
+            Some(CredentialFiles::Complete(found)) => self.refused.as_ref() != Some(found),
             Some(CredentialFiles::Missing(_)) | None => false,
         }
     }
@@ -71,19 +71,13 @@ impl CredentialState {
             Some(CredentialFiles::Missing(files)) => State::Missing {
                 files: files.clone(),
             },
-            Some(CredentialFiles::Complete(found)) if is(self.accepted.as_ref(), found) => {
-                State::Accepted
-            }
-            Some(CredentialFiles::Complete(found)) if is(self.refused.as_ref(), found) => {
-                State::Refused
-            }
-            Some(CredentialFiles::Complete(_)) => State::Present,
+            Some(CredentialFiles::Complete(found)) => match Some(found) {
+                found if found == self.accepted.as_ref() => State::Accepted,
+                found if found == self.refused.as_ref() => State::Refused,
+                _ => State::Present,
+            },
         }
     }
-}
-
-fn is(known: Option<&Credentials>, credentials: &Credentials) -> bool {
-    known.is_some_and(|known| known.same(credentials))
 }
 
 #[cfg(test)]

@@ -20,17 +20,15 @@ pub(crate) struct Credentials {
     pub(crate) access_token: SecretString,
 }
 
-impl Credentials {
-    /// Whether both are equal to those in `other`.
-    #[must_use]
-    pub(crate) fn same(&self, other: &Self) -> bool {
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
         self.api_key.expose_secret() == other.api_key.expose_secret()
             && self.access_token.expose_secret() == other.access_token.expose_secret()
     }
 }
 
 /// The two files of the folder, as they were read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum CredentialFiles {
     /// Both files, with content.
     Complete(Credentials),

@@ -10,13 +10,13 @@ use std::time::Duration;
 use contract::report::AppliedAssignment;
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
 use contract::{Sealed, mount};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::data_plane::DataPlaneCommand;
 use crate::input::assignment;
-use crate::input::credentials::{self, CredentialFiles, Credentials};
+use crate::input::credentials::{self, CredentialFiles};
+use crate::input::notifications::FolderNotifications;
 
 /// How often the folders are read without a notification.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const LARGEST_GZIP: u64 = 8 * 1024 * 1024;
 const LARGEST_SHA256: u64 = 1024;
 
 /// Watches both folders.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct MountedFolders {
     assignment: PathBuf,
     credentials: PathBuf,
@@ -46,10 +46,7 @@ impl MountedFolders {
             assignment,
             credentials,
             epoch,
-            in_force: None,
-            sealed: None,
-            error: None,
-            found: None,
+            ..Self::default()
         }
     }
 
@@ -61,9 +58,9 @@ impl MountedFolders {
         shutdown: CancellationToken,
     ) {
         let changed = Arc::new(Notify::new());
-        let mut watchers = Watchers::new(&changed);
+        let mut notifications = FolderNotifications::new(&changed);
         loop {
-            watchers.watch([&self.assignment, &self.credentials]);
+            notifications.watch([&self.assignment, &self.credentials]);
             // Opening and preparing may take a while, and blocks nothing else.
             let read = tokio::task::spawn_blocking(move || {
                 let changes = self.read();
@@ -88,24 +85,17 @@ impl MountedFolders {
 
     /// Reads both folders and returns what is new as commands.
     fn read(&mut self) -> Vec<DataPlaneCommand> {
-        let mut commands = Vec::new();
-        commands.extend(self.read_credentials());
-        commands.extend(self.read_assignment());
-        commands
+        let commands = [self.read_credentials(), self.read_assignment()];
+        commands.into_iter().flatten().collect()
     }
 
     fn read_credentials(&mut self) -> Option<DataPlaneCommand> {
-        let found = match credentials::read(&self.credentials) {
-            Ok(found) => found,
-            Err(error) => {
-                // The last credentials stay; the next reading may succeed.
-                tracing::warn!(%error, "credentials cannot be read");
-                return None;
-            }
-        };
-        if self.found.as_ref().is_some_and(|old| same(old, &found)) {
-            return None;
-        }
+        // The last credentials stay; the next reading may succeed.
+        let found = credentials::read(&self.credentials)
+            .inspect_err(|error| tracing::warn!(%error, "credentials cannot be read"));
+        let found = found
+            .ok()
+            .filter(|found| self.found.as_ref() != Some(found))?;
         self.found = Some(found.clone());
         Some(DataPlaneCommand::Credentials(found))
     }
@@ -151,53 +141,6 @@ fn read_files(folder: &Path) -> std::io::Result<Option<Sealed>> {
         gzip,
         sha256: String::from_utf8_lossy(&sha256).into_owned(),
     }))
-}
-
-fn same(old: &CredentialFiles, new: &CredentialFiles) -> bool {
-    match (old, new) {
-        (CredentialFiles::Complete(old), CredentialFiles::Complete(new)) => {
-            Credentials::same(old, new)
-        }
-        (CredentialFiles::Missing(old), CredentialFiles::Missing(new)) => old == new,
-        (CredentialFiles::Complete(_), CredentialFiles::Missing(_))
-        | (CredentialFiles::Missing(_), CredentialFiles::Complete(_)) => false,
-    }
-}
-
-/// Notifications of both folders. A folder that does not exist yet is tried again later.
-struct Watchers {
-    watcher: Option<RecommendedWatcher>,
-    watched: Vec<PathBuf>,
-}
-
-impl Watchers {
-    fn new(changed: &Arc<Notify>) -> Self {
-        let changed = Arc::clone(changed);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                changed.notify_one();
-            }
-        });
-        let watcher = watcher
-            .inspect_err(|error| tracing::warn!(%error, "no notifications: folders are polled"));
-        Self {
-            watcher: watcher.ok(),
-            watched: Vec::new(),
-        }
-    }
-
-    fn watch(&mut self, folders: [&PathBuf; 2]) {
-        let Some(watcher) = &mut self.watcher else {
-            return;
-        };
-        for folder in folders {
-            if !self.watched.contains(folder)
-                && watcher.watch(folder, RecursiveMode::NonRecursive).is_ok()
-            {
-                self.watched.push(folder.clone());
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ fn start_plane(plane: DataPlane, shutdown: CancellationToken) -> io::Result<ones
 
 fn registry(
     snapshots: watch::Receiver<Arc<StatusSnapshot>>,
-    event_counts: Arc<EventCounts>,
+    events: Arc<EventCounts>,
     recorder: Option<Arc<recorder::Counts>>,
 ) -> Registry {
     let mut registry = Registry::default();
@@ -180,7 +180,11 @@ fn registry(
         "kite-ingestor",
         env!("CARGO_PKG_VERSION"),
     );
-    registry.register_collector(Box::new(Exposition::new(snapshots, event_counts, recorder)));
+    registry.register_collector(Box::new(Exposition {
+        snapshots,
+        events,
+        recorder,
+    }));
     registry
 }
 

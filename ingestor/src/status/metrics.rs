@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use contract::report::{ConnectionReport, ConnectionState};
 use prometheus_client::collector::Collector;
@@ -26,28 +26,18 @@ pub(crate) const PREFIX: &str = "kiteticker";
 
 type Label<'a> = (&'static str, &'a str);
 
+/// A metric that has its name, and waits for its numbers.
+type Described<'a> = Result<MetricEncoder<'a>, fmt::Error>;
+
 /// Renders the last snapshot at each scrape.
 #[derive(Debug)]
 pub(crate) struct Exposition {
-    snapshots: watch::Receiver<Arc<StatusSnapshot>>,
-    events: Arc<EventCounts>,
-    recorder: Option<Arc<recorder::Counts>>,
-}
-
-impl Exposition {
-    /// Metrics of the data in `snapshots` and of the given counters.
-    #[must_use]
-    pub(crate) fn new(
-        snapshots: watch::Receiver<Arc<StatusSnapshot>>,
-        events: Arc<EventCounts>,
-        recorder: Option<Arc<recorder::Counts>>,
-    ) -> Self {
-        Self {
-            snapshots,
-            events,
-            recorder,
-        }
-    }
+    /// What the data plane says of itself.
+    pub(crate) snapshots: watch::Receiver<Arc<StatusSnapshot>>,
+    /// What became of events.
+    pub(crate) events: Arc<EventCounts>,
+    /// What became of frames, if any are recorded.
+    pub(crate) recorder: Option<Arc<recorder::Counts>>,
 }
 
 impl Collector for Exposition {
@@ -72,13 +62,12 @@ struct Page<'a> {
 impl Page<'_> {
     fn ticks(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let stats = &snapshot.stats;
-        let mut ticks = self.counter("ticks_processed", "Ticks received, by kind and result")?;
+        let help = "Ticks received, by what became of them";
+        let mut ticks = self.counter("ticks_processed", help)?;
         for class in InstrumentClass::ALL {
             let kind = ("tick_type", class.as_str());
-            let (accepted, old) = (
-                stats.accepted[class as usize],
-                stats.old_snapshots[class as usize],
-            );
+            let accepted = stats.accepted[class as usize];
+            let old = stats.old_snapshots[class as usize];
             count(&mut ticks, &[kind, ("status", "success")], accepted)?;
             count(&mut ticks, &[kind, ("status", "old_snapshot")], old)?;
         }
@@ -97,99 +86,54 @@ impl Page<'_> {
         ] {
             count(&mut errors, &[("error_type", kind)], number)?;
         }
-        self.plain_counter(
-            "kiteticker_ticks_conflated",
-            "Ticks that a newer one of their instrument replaced before they could be sent",
-            stats.conflated,
-        )
+        let help = "Ticks that a newer one of their instrument replaced before they could be sent";
+        self.plain_counter("kiteticker_ticks_conflated", help, stats.conflated)
     }
 
     fn latencies(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let stats = &snapshot.stats;
-        let mut latency = self.histogram(
-            "tick_processing_latency_seconds",
-            "Seconds from the socket to the buffer of the Redis link",
-        )?;
+        let help = "Seconds from the socket to the buffer of the Redis link";
+        let mut latency = self.histogram("tick_processing_latency_seconds", help)?;
         for class in InstrumentClass::ALL {
             let labels = [("tick_type", class.as_str())];
             let histogram = &stats.latency[class as usize];
-            distribute(
-                &mut latency.encode_family(&labels)?,
-                histogram,
-                &LATENCY_BOUNDS,
-            )?;
+            let mut latency = latency.encode_family(&labels)?;
+            distribute(&mut latency, histogram, &LATENCY_BOUNDS)?;
         }
         let mut batches = self.histogram("tick_batch_size", "Messages sent to Redis at once")?;
         distribute(&mut batches, &stats.batches, &BATCH_BOUNDS)?;
-        let mut age = self.histogram(
-            "kiteticker_exchange_to_receive_seconds",
-            "Age of the exchange's time on receipt, in whole seconds",
-        )?;
+        let help = "Age of the exchange's time on receipt, in whole seconds";
+        let mut age = self.histogram("kiteticker_exchange_to_receive_seconds", help)?;
         distribute(&mut age, &stats.exchange_age, &AGE_BOUNDS)
     }
 
     fn redis(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let link = snapshot.link;
-        for (name, help, number) in [
-            (
-                "redis_publish",
-                "Messages that Redis acknowledged",
-                link.published,
-            ),
-            (
-                "redis_publish_failures",
-                "Messages that Redis refused",
-                link.failed,
-            ),
-            (
-                "kiteticker_redis_unknown",
-                "Messages sent on a link that ended before Redis acknowledged them",
-                link.unknown,
-            ),
-            (
-                "kiteticker_redis_kept",
-                "Writes of last values and streams that Redis acknowledged",
-                link.keys_written,
-            ),
-            (
-                "kiteticker_redis_kept_failures",
-                "Writes of last values and streams that Redis refused",
-                link.keys_refused,
-            ),
-            (
-                "kiteticker_redis_reconnects",
-                "RedisClient opened after the first",
-                link.reconnects,
-            ),
-        ] {
-            self.plain_counter(name, help, number)?;
-        }
+        let help = "Messages that Redis acknowledged";
+        self.plain_counter("redis_publish", help, link.published)?;
+        let help = "Messages that Redis refused";
+        self.plain_counter("redis_publish_failures", help, link.failed)?;
+        let help = "Messages sent on a link that ended before Redis acknowledged them";
+        self.plain_counter("kiteticker_redis_unknown", help, link.unknown)?;
+        let help = "Writes of last values and streams that Redis acknowledged";
+        self.plain_counter("kiteticker_redis_kept", help, link.keys_written)?;
+        let help = "Writes of last values and streams that Redis refused";
+        self.plain_counter("kiteticker_redis_kept_failures", help, link.keys_refused)?;
+        let help = "Redis links opened after the first";
+        self.plain_counter("kiteticker_redis_reconnects", help, link.reconnects)?;
         let connected = i64::from(snapshot.report.redis.connected);
         let mut gauge = self.gauge("kiteticker_redis_connected", "Whether Redis takes commands")?;
         gauge.encode_gauge(&connected)
     }
 
     fn events(&mut self, counts: &EventCounts) -> fmt::Result {
-        for (name, help, number) in [
-            (
-                "kiteticker_events",
-                "Events and order updates that Redis accepted",
-                &counts.published,
-            ),
-            (
-                "kiteticker_events_lost",
-                "Events and order updates dropped because too many were waiting for Redis",
-                &counts.lost,
-            ),
-            (
-                "kiteticker_events_failures",
-                "Failed connections to Redis for the directory and events",
-                &counts.failures,
-            ),
-        ] {
-            self.plain_counter(name, help, number.load(Ordering::Relaxed))?;
-        }
-        Ok(())
+        let number = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let help = "Events and order updates that Redis accepted";
+        self.plain_counter("kiteticker_events", help, number(&counts.published))?;
+        let help = "Events and order updates dropped because too many were waiting for Redis";
+        self.plain_counter("kiteticker_events_lost", help, number(&counts.lost))?;
+        let help = "Failed connections to Redis for the directory and events";
+        self.plain_counter("kiteticker_events_failures", help, number(&counts.failures))
     }
 
     fn recorder(&mut self, counts: &recorder::Counts) -> fmt::Result {
@@ -206,48 +150,37 @@ impl Page<'_> {
         };
         let account = ("account_id", account);
         let connections = &snapshot.report.connections;
-        let mut current = self.gauge(
-            "kite_websocket_subscriptions_current",
-            "Instruments subscribed to on a live connection",
-        )?;
+        let help = "Instruments subscribed to on a live connection";
+        let mut current = self.gauge("kite_websocket_subscriptions_current", help)?;
         for (index, number) in snapshot.subscribed.iter().enumerate() {
             let index = index.to_string();
             let labels = [account, ("connection_id", index.as_str())];
             measure(&mut current, &labels, i64::from(*number))?;
         }
-        let mut limit = self.gauge(
-            "kite_websocket_subscriptions_limit",
-            "Instruments that one connection may carry",
-        )?;
+        let help = "Instruments that one connection may carry";
+        let mut limit = self.gauge("kite_websocket_subscriptions_limit", help)?;
         limit.encode_gauge(&i64::from(snapshot.limit))?;
         let live = connections.iter().filter(|one| is_live(one)).count();
         let mut active = self.gauge("kite_websocket_connections_active", "Live connections")?;
         measure(&mut active, &[account], live as i64)?;
-        let mut status = self.gauge(
-            "trading_account_connection_status",
-            "2 connected, 1 connecting, 0 down",
-        )?;
+        let help = "2 connected, 1 connecting, 0 down";
+        let mut status = self.gauge("trading_account_connection_status", help)?;
         measure(&mut status, &[account], account_status(connections))?;
-        let mut reconnects = self.counter(
-            "kiteticker_reconnects",
-            "Sockets opened after a connection's first",
-        )?;
+        let help = "Sockets opened after a connection's first";
+        let mut reconnects = self.counter("kiteticker_reconnects", help)?;
         for connection in connections {
             let index = connection.index.to_string();
             let labels = [account, ("connection_id", index.as_str())];
             count(&mut reconnects, &labels, connection.reconnects)?;
         }
         let silent: u32 = snapshot.report.sets.iter().map(|set| set.silent).sum();
-        let mut gauge = self.gauge(
-            "kiteticker_tokens_silent",
-            "Instruments subscribed to and not seen for ten seconds, summed over sets",
-        )?;
+        let help = "Instruments subscribed to and not seen for ten seconds, summed over sets";
+        let mut gauge = self.gauge("kiteticker_tokens_silent", help)?;
         measure(&mut gauge, &[account], i64::from(silent))
     }
 
-    fn counter(&mut self, name: &'static str, help: &str) -> Result<MetricEncoder<'_>, fmt::Error> {
-        self.encoder
-            .encode_descriptor(name, help, None, MetricType::Counter)
+    fn counter(&mut self, name: &'static str, help: &str) -> Described<'_> {
+        self.describe(name, help, MetricType::Counter)
     }
 
     fn plain_counter(&mut self, name: &'static str, help: &str, number: u64) -> fmt::Result {
@@ -255,18 +188,16 @@ impl Page<'_> {
             .encode_counter::<NoLabelSet, _, f64>(&number, None)
     }
 
-    fn gauge(&mut self, name: &'static str, help: &str) -> Result<MetricEncoder<'_>, fmt::Error> {
-        self.encoder
-            .encode_descriptor(name, help, None, MetricType::Gauge)
+    fn gauge(&mut self, name: &'static str, help: &str) -> Described<'_> {
+        self.describe(name, help, MetricType::Gauge)
     }
 
-    fn histogram(
-        &mut self,
-        name: &'static str,
-        help: &str,
-    ) -> Result<MetricEncoder<'_>, fmt::Error> {
-        self.encoder
-            .encode_descriptor(name, help, None, MetricType::Histogram)
+    fn histogram(&mut self, name: &'static str, help: &str) -> Described<'_> {
+        self.describe(name, help, MetricType::Histogram)
+    }
+
+    fn describe(&mut self, name: &'static str, help: &str, kind: MetricType) -> Described<'_> {
+        self.encoder.encode_descriptor(name, help, None, kind)
     }
 }
 
@@ -298,15 +229,11 @@ fn is_live(connection: &ConnectionReport) -> bool {
 
 fn account_status(connections: &[ConnectionReport]) -> i64 {
     let connecting = |one: &ConnectionReport| one.state == ConnectionState::Connecting;
-    if !connections.is_empty() && connections.iter().all(is_live) {
-        2
-    } else if connections
-        .iter()
-        .any(|one| is_live(one) || connecting(one))
-    {
-        1
-    } else {
-        0
+    let mut under_way = connections.iter();
+    match connections {
+        [_, ..] if connections.iter().all(is_live) => 2,
+        _ if under_way.any(|one| is_live(one) || connecting(one)) => 1,
+        _ => 0,
     }
 }
 
@@ -330,7 +257,11 @@ mod tests {
         snapshot.link.published = 7;
         let (_sender, receiver) = watch::channel(Arc::new(snapshot));
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Exposition::new(receiver, Arc::default(), None)));
+        registry.register_collector(Box::new(Exposition {
+            snapshots: receiver,
+            events: Arc::default(),
+            recorder: None,
+        }));
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         for line in [

@@ -13,6 +13,12 @@ pub fn write_head(out: &mut Vec<u8>, arguments: usize) {
 /// Appends a command of plain arguments.
 pub fn write_command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
     write_head(out, arguments.len());
+    write_bulks(out, arguments);
+}
+
+/// Appends several arguments, each with its length.
+#[inline]
+pub fn write_bulks(out: &mut Vec<u8>, arguments: &[&[u8]]) {
     for argument in arguments {
         write_bulk(out, argument);
     }
@@ -23,8 +29,8 @@ pub fn write_command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
 #[must_use]
 pub fn publish_head(channel: &str, sharded: bool) -> Vec<u8> {
     let mut head = b"*3\r\n".to_vec();
-    write_bulk(&mut head, if sharded { b"SPUBLISH" } else { b"PUBLISH" });
-    write_bulk(&mut head, channel.as_bytes());
+    let command: &[u8] = if sharded { b"SPUBLISH" } else { b"PUBLISH" };
+    write_bulks(&mut head, &[command, channel.as_bytes()]);
     head
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contract::{LastValuePersistence, Persistence, StreamLength};
 
-use redis_link::resp::{write_bulk, write_head, write_integer};
+use redis_link::resp::{write_bulk, write_bulks, write_head, write_integer};
 use redis_link::slots::slot_of;
 
 /// The prefix of every key of a mock account: a bare last price cannot say that it is mock.
@@ -81,9 +81,8 @@ impl LastValueKeys {
     fn new(prefix: &str, last: LastValuePersistence) -> Self {
         let (mut key, mut expiry) = (Vec::new(), Vec::new());
         let hash = format!("{prefix}:last");
-        write_bulk(&mut key, hash.as_bytes());
-        write_bulk(&mut expiry, b"EX");
-        write_bulk(&mut expiry, last.ttl_s.to_string().as_bytes());
+        write_bulks(&mut key, &[hash.as_bytes()]);
+        write_bulks(&mut expiry, &[b"EX", last.ttl_s.to_string().as_bytes()]);
         Self {
             interval: Duration::from_millis(u64::from(last.interval_ms)),
             ttl: Duration::from_secs(u64::from(last.ttl_s)),
@@ -120,8 +119,7 @@ pub(crate) fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 
     keys.map(|key| {
         let mut front = Vec::new();
         write_head(&mut front, 5);
-        write_bulk(&mut front, b"SET");
-        write_bulk(&mut front, key.as_bytes());
+        write_bulks(&mut front, &[b"SET", key.as_bytes()]);
         (front, slot_of(key.as_bytes()))
     })
 }
@@ -130,20 +128,21 @@ impl StreamKey {
     fn new(prefix: &str, length: StreamLength) -> Self {
         let mut front = Vec::new();
         write_head(&mut front, 8);
-        write_bulk(&mut front, b"XADD");
         let key = format!("{prefix}:stream");
-        write_bulk(&mut front, key.as_bytes());
-        let (word, age) = match length {
+        write_bulks(&mut front, &[b"XADD", key.as_bytes()]);
+        let age = match length {
             StreamLength::Seconds(seconds) => {
-                ("MINID", Some(Duration::from_secs(u64::from(seconds))))
+                write_bulks(&mut front, &[b"MINID", b"~"]);
+                Some(Duration::from_secs(u64::from(seconds)))
             }
-            StreamLength::Entries(_) => ("MAXLEN", None),
+            StreamLength::Entries(entries) => {
+                write_bulks(
+                    &mut front,
+                    &[b"MAXLEN", b"~", entries.to_string().as_bytes()],
+                );
+                None
+            }
         };
-        write_bulk(&mut front, word.as_bytes());
-        write_bulk(&mut front, b"~");
-        if let StreamLength::Entries(entries) = length {
-            write_bulk(&mut front, entries.to_string().as_bytes());
-        }
         Self {
             slot: slot_of(key.as_bytes()),
             front,
@@ -167,9 +166,7 @@ impl StreamKey {
             out.splice(start..start, (digits..MILLIS_DIGITS).map(|_| b'0'));
             out.extend_from_slice(b"\r\n");
         }
-        write_bulk(out, b"*");
-        write_bulk(out, b"d");
-        write_bulk(out, tick);
+        write_bulks(out, &[b"*", b"d", tick]);
     }
 }
 

@@ -4,7 +4,7 @@
 //! Owns the directory's rows, and which account may change which row. Pure; must not know Redis
 //! beyond the names of keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract::Assignment;
@@ -45,38 +45,26 @@ impl DirectoryListing {
     /// Makes the listing of an assignment.
     #[must_use]
     pub(crate) fn new(assignment: &Assignment, target: Target) -> Self {
-        let prefixes: BTreeMap<&str, Arc<str>> = assignment
-            .channels
-            .iter()
-            .map(|channel| prefix_of(channel))
-            .map(|prefix| (prefix, prefix.into()))
-            .collect();
+        let prefixes = assignment.channels.iter().map(|channel| prefix_of(channel));
+        let prefixes: BTreeMap<&str, Arc<str>> =
+            prefixes.map(|prefix| (prefix, prefix.into())).collect();
         let is_kept = |output: &contract::Output| {
-            let keep = output
-                .keep
-                .and_then(|keep| assignment.keeps.get(usize::from(keep)));
+            let keep = output.keep.map(usize::from);
+            let keep = keep.and_then(|keep| assignment.keeps.get(keep));
             keep.is_some_and(|keep| keep.last.is_some())
         };
         let kept = assignment.instruments.iter();
         let kept = kept.filter(|row| row.outputs.iter().any(is_kept));
         let entries = kept.map(|row| {
-            let channels = row
-                .outputs
-                .iter()
-                .map(|output| assignment.channels[usize::from(output.channel)].as_str());
-            let mut own: Vec<Arc<str>> = channels
-                .filter_map(|channel| prefixes.get(prefix_of(channel)).cloned())
+            let channels = row.outputs.iter().map(|output| usize::from(output.channel));
+            let own: BTreeSet<Arc<str>> = channels
+                .filter_map(|at| prefixes.get(prefix_of(&assignment.channels[at])).cloned())
                 .collect();
-            own.sort_unstable();
-            own.dedup();
-            let json = DirectoryRow::new(row, assignment).to_json();
-            (
-                row.token.0,
-                DirectoryEntry {
-                    json,
-                    prefixes: own,
-                },
-            )
+            let entry = DirectoryEntry {
+                json: DirectoryRow::new(row, assignment).to_json(),
+                prefixes: own.into_iter().collect(),
+            };
+            (row.token.0, entry)
         });
         Self {
             account: assignment.account.clone(),
@@ -115,24 +103,19 @@ impl DirectoryListing {
     /// listed before is created.
     #[must_use]
     pub(crate) fn difference(&self, found: &BTreeMap<u32, Option<String>>) -> Difference {
-        let mut difference = Difference::new();
-        for (token, text) in found {
-            let Some(entry) = self.entries.get(token) else {
-                continue;
-            };
-            if text.as_ref() == Some(&entry.json) {
-                continue;
-            }
-            let listed = text.as_deref().and_then(DirectoryRow::parse);
-            let now = DirectoryRow::parse(&entry.json);
-            let event = match (listed, now) {
-                (None, Some(now)) => Some(created(*token, &now, &entry.prefixes)),
-                (Some(before), Some(now)) => changed(*token, &before, &now, &entry.prefixes),
-                (_, None) => None,
-            };
-            difference.push((*token, event));
-        }
-        difference
+        let wanted = found.iter().filter_map(|(token, text)| {
+            let entry = self.entries.get(token)?;
+            (text.as_ref() != Some(&entry.json)).then_some((*token, text, entry))
+        });
+        let difference = wanted.map(|(token, text, entry)| {
+            let before = text.as_deref().and_then(DirectoryRow::parse);
+            let event = DirectoryRow::parse(&entry.json).and_then(|now| match before {
+                None => Some(told("subscription_created", token, &now, &entry.prefixes)),
+                Some(before) => changed(token, &before, &now, &entry.prefixes),
+            });
+            (token, event)
+        });
+        difference.collect()
     }
 
     /// The event for a row that leaves the directory, if this account may remove it.
@@ -143,16 +126,12 @@ impl DirectoryListing {
             return None;
         }
         let prefix = prefix_of(&row.channel).into();
-        Some(deleted(token, &row, &[prefix]))
+        Some(told("subscription_deleted", token, &row, &[prefix]))
     }
 }
 
-fn created(token: u32, row: &DirectoryRow, prefixes: &[Arc<str>]) -> EventBody {
-    EventBody::new("subscription_created", &row.members(token), prefixes)
-}
-
-fn deleted(token: u32, row: &DirectoryRow, prefixes: &[Arc<str>]) -> EventBody {
-    EventBody::new("subscription_deleted", &row.members(token), prefixes)
+fn told(kind: &'static str, token: u32, row: &DirectoryRow, prefixes: &[Arc<str>]) -> EventBody {
+    EventBody::new(kind, &row.members(token), prefixes)
 }
 
 /// The differing properties of a contract; `None` if only the account or the way of streaming

@@ -117,17 +117,10 @@ impl EventDetector {
             State::Unread | State::Missing { .. } | State::Present => return,
         };
         let before = std::mem::replace(&mut self.credentials, now);
-        match (before, now) {
-            (
-                CredentialHistory::Untried | CredentialHistory::Accepted,
-                CredentialHistory::Refused,
-            ) => {
-                self.push(now_us, EventKind::TokenExpired);
-            }
-            (_, CredentialHistory::Accepted) if others => {
-                self.push(now_us, EventKind::TokenRotated);
-            }
-            _ => {}
+        if now == CredentialHistory::Refused && before != now {
+            self.push(now_us, EventKind::TokenExpired);
+        } else if now == CredentialHistory::Accepted && others {
+            self.push(now_us, EventKind::TokenRotated);
         }
     }
 

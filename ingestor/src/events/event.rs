@@ -2,7 +2,7 @@
 //!
 //! Owns the kinds of events and their members. Pure; [`super::detect`] decides what happened when.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -87,11 +87,8 @@ impl AccountEvent {
             } => {
                 let members =
                     json!({"conn": connection, "from_ts": from, "to_ts": to, "tokens": tokens});
-                Some(EventBody::new(
-                    "gap",
-                    &members,
-                    &prefixes_of(listing, tokens),
-                ))
+                let prefixes = prefixes_of(listing, tokens);
+                Some(EventBody::new("gap", &members, &prefixes))
             }
             EventKind::Order(_) => None,
         }
@@ -101,14 +98,10 @@ impl AccountEvent {
 /// The prefixes under which any of `tokens` is published; all prefixes if they have no keys in
 /// Redis.
 fn prefixes_of(listing: &DirectoryListing, tokens: &[u32]) -> Vec<Arc<str>> {
-    let mut found = BTreeMap::new();
-    for entry in tokens.iter().filter_map(|token| listing.entries.get(token)) {
-        for prefix in &entry.prefixes {
-            found.insert(Arc::clone(prefix), ());
-        }
-    }
+    let entries = tokens.iter().filter_map(|token| listing.entries.get(token));
+    let found: BTreeSet<_> = entries.flat_map(|entry| &entry.prefixes).collect();
     if found.is_empty() {
         return listing.prefixes.clone();
     }
-    found.into_keys().collect()
+    found.into_iter().cloned().collect()
 }

@@ -62,10 +62,8 @@ impl EventBody {
         }
         let start = key_start(account.mock);
         let everybody = format!("{start}ticker:events");
-        let own = self
-            .prefixes
-            .iter()
-            .map(|prefix| format!("{start}{prefix}:events"));
+        let prefixes = self.prefixes.iter();
+        let own = prefixes.map(|prefix| format!("{start}{prefix}:events"));
         let mut channels: Vec<String> = own.filter(|channel| *channel != everybody).collect();
         channels.push(everybody.clone());
         EventMessage {

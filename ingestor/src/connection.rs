@@ -188,7 +188,9 @@ impl Connection {
                         format!("heartbeats but no ticks for {silent} s: the socket is replaced");
                     self.note("ticker connection sends no ticks", error, now);
                 }
-                Action::Ping => self.ping(now),
+                Action::Ping => {
+                    self.write(now, Socket::ping);
+                }
                 Action::Confirm => self.events.push_back(ConnectionEvent::Confirm),
                 Action::Abandon => {
                     self.socket = SocketState::Disconnected;
@@ -197,11 +199,7 @@ impl Connection {
             }
             self.poll_socket(cx, now);
         }
-        if let SocketState::Connected(socket) = &mut self.socket
-            && let Err(error) = socket.poll_flush(cx)
-        {
-            self.lose(&error, now);
-        }
+        self.write(now, |socket| socket.poll_flush(cx));
     }
 
     /// Completes when no socket is being closed.
@@ -210,10 +208,10 @@ impl Connection {
             let Poll::Ready(()) = closed.as_mut().poll(cx) else {
                 return Poll::Pending;
             };
-            let next = next.take();
-            self.socket = next.map_or(SocketState::Disconnected, |dialler| {
-                SocketState::Connecting(Box::pin(dial(dialler)))
-            });
+            self.socket = match next.take() {
+                Some(dialler) => SocketState::Connecting(Box::pin(dial(dialler))),
+                None => SocketState::Disconnected,
+            };
         }
         Poll::Ready(())
     }
@@ -258,28 +256,30 @@ impl Connection {
                 (failure == Failure::Refused).then_some(false)
             }
         };
-        if let (Some(accepted), Some(credentials)) = (accepted, outcome.credentials) {
-            self.events
-                .push_back(ConnectionEvent::Checked(credentials, accepted));
-        }
+        let checked = outcome.credentials.zip(accepted);
+        let checked = checked.map(|(which, accepted)| ConnectionEvent::Checked(which, accepted));
+        self.events.extend(checked);
     }
 
     fn send(&mut self, command: Command, now: Instant) {
-        if let SocketState::Connected(socket) = &mut self.socket
-            && let Err(error) = socket.send(command.to_json())
-        {
-            self.lose(&error, now);
-            return;
+        if self.write(now, |socket| socket.send(command.to_json())) {
+            self.events.push_back(ConnectionEvent::Sent(command));
         }
-        self.events.push_back(ConnectionEvent::Sent(command));
     }
 
-    fn ping(&mut self, now: Instant) {
+    /// Has an open socket, if there is one, take something; whether it was not lost over that.
+    fn write(
+        &mut self,
+        now: Instant,
+        take: impl FnOnce(&mut Socket) -> Result<(), SocketError>,
+    ) -> bool {
         if let SocketState::Connected(socket) = &mut self.socket
-            && let Err(error) = socket.ping()
+            && let Err(error) = take(socket)
         {
             self.lose(&error, now);
+            return false;
         }
+        true
     }
 
     fn lose(&mut self, error: &SocketError, now: Instant) {

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use kite::Token;
 use kite::recording::FrameKind;
 use tokio::sync::{mpsc, watch};
@@ -182,11 +181,8 @@ impl DataPlane {
 
     /// Reads what is available; returns whether a connection has more.
     fn read_frames(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut more = false;
-        for index in 0..self.connections.len() {
-            more |= self.read_connection(cx, index);
-        }
-        more
+        let indexes = 0..self.connections.len();
+        indexes.fold(false, |more, index| more | self.read_connection(cx, index))
     }
 
     fn read_connection(&mut self, cx: &mut Context<'_>, index: usize) -> bool {
@@ -220,17 +216,13 @@ impl DataPlane {
         let Some(recorder) = &self.setup.recorder else {
             return;
         };
+        let (kind, payload) = match frame {
+            Frame::Binary(bytes) => (FrameKind::Binary, bytes.clone()),
+            Frame::Text(text) => (FrameKind::Text, text.clone().into()),
+            Frame::Control => return,
+        };
         let now_us = self.setup.clock.wall_micros();
-        match frame {
-            Frame::Binary(bytes) => {
-                recorder.offer(now_us, connection, FrameKind::Binary, bytes.clone());
-            }
-            Frame::Text(text) => {
-                let bytes = Bytes::copy_from_slice(text.as_bytes());
-                recorder.offer(now_us, connection, FrameKind::Text, bytes);
-            }
-            Frame::Control => {}
-        }
+        recorder.offer(now_us, connection, kind, payload);
     }
 
     fn deadline(&self) -> Instant {
@@ -243,9 +235,9 @@ impl DataPlane {
     /// Sets for each session how long its tokens may be without a tick.
     fn set_silence_limits(&mut self) {
         for connection in &mut self.connections {
-            let rows = self.pipeline.instruments.carried_by(connection.index());
-            let usual =
-                self.silences[usize::from(connection.index())].observe(connection.live(), rows);
+            let index = connection.index();
+            let rows = self.pipeline.instruments.carried_by(index);
+            let usual = self.silences[usize::from(index)].observe(connection.live(), rows);
             connection.set_usual_silence(usual);
         }
     }

@@ -74,18 +74,12 @@ impl Pipeline {
 
     /// Replaces the instruments. What is held back for those that stay keeps its order.
     pub fn replace(&mut self, mut instruments: AssignedInstruments) {
-        let before: Vec<Token> = self
-            .instruments
-            .rows()
-            .iter()
-            .map(|row| row.token)
-            .collect();
+        let before = self.instruments.rows().iter();
+        let before: Vec<Token> = before.map(|row| row.token).collect();
         instruments.succeed(std::mem::take(&mut self.instruments));
         self.instruments = instruments;
-        let mut held = Vec::with_capacity(self.backlog.len());
-        while let Some((_, packet)) = self.backlog.take_oldest() {
-            held.push(packet);
-        }
+        let held = std::iter::from_fn(|| self.backlog.take_oldest());
+        let held: Vec<Packet> = held.map(|(_, packet)| packet).collect();
         self.backlog.reset(self.instruments.rows().len());
         for packet in held {
             match self.instruments.find(packet.token) {
@@ -159,10 +153,8 @@ impl Pipeline {
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         // RedisClient that accept nothing wake the data plane when they accept again.
-        let kept = self
-            .last_values
-            .deadline()
-            .filter(|_| self.redis.can_write_key());
+        let kept = self.last_values.deadline();
+        let kept = kept.filter(|_| self.redis.can_write_key());
         kept.into_iter().chain(self.redis.deadline()).min()
     }
 
@@ -194,7 +186,7 @@ impl Pipeline {
         }
         self.newest_us = received.us;
         self.stats.ticks += 1;
-        if self.instruments.row(row).received == Some(received) {
+        if self.instruments.row(row).state.received == Some(received) {
             self.stats.last_tick_us = received.us;
         }
         self.stats.accepted[class] += 1;
@@ -241,12 +233,12 @@ mod tests {
         assert_eq!(stats.old_snapshots[InstrumentClass::Option as usize], 1);
         assert_eq!((stats.ticks, stats.last_tick_us), (0, 0));
         let row = pipeline.instruments.find(token).unwrap();
-        assert!(pipeline.instruments.row(row).seen);
+        assert!(pipeline.instruments.row(row).state.seen);
 
         pipeline.on_frame(&frame(&full(token.0, 5, NOON)), clock.now());
         let (stats, now) = (&pipeline.stats, clock.wall_micros());
         assert_eq!((stats.ticks, stats.last_tick_us), (1, now));
-        let received = pipeline.instruments.row(row).received;
+        let received = pipeline.instruments.row(row).state.received;
         assert_eq!(received.map(|received| received.us), Some(now));
     }
 }

@@ -34,16 +34,17 @@ impl Silence {
         let since = live.map(|(since, _)| since);
         let interrupted = since.is_none() || since != self.since;
         self.since = since;
-        let newest = rows.clone().filter_map(|row| row.received).max();
+        let newest = rows.clone().filter_map(|row| row.state.received).max();
         self.interval.observe(newest, interrupted);
         let (since, last_tick) = live?;
         let expected = rows.filter_map(|row| {
             let received = row
+                .state
                 .received
                 .map_or(since, |received| received.at.max(since));
             // An instrument that stopped while others went on is expected less often than before.
             let pause = last_tick.saturating_duration_since(received);
-            Some(1.0 / row.interval.get()?.max(pause).as_secs_f64())
+            Some(1.0 / row.state.interval.get()?.max(pause).as_secs_f64())
         });
         let a_second: f64 = expected.sum();
         if a_second <= 0.0 {
@@ -78,11 +79,11 @@ mod tests {
         intervals
             .iter()
             .map(|interval| {
-                row.interval = TickInterval::default();
+                row.state.interval = TickInterval::default();
                 if let Some(interval) = interval {
-                    row.interval.learn(seconds(*interval));
+                    row.state.interval.learn(seconds(*interval));
                 }
-                row.received = Some(ReceiveTime {
+                row.state.received = Some(ReceiveTime {
                     at: received,
                     us: 0,
                 });
@@ -109,7 +110,7 @@ mod tests {
     fn what_stopped_while_others_went_on_is_expected_less() {
         let start = start();
         let mut all = rows(&[Some(1), Some(1)], start + seconds(10));
-        all[1].received = Some(ReceiveTime {
+        all[1].state.received = Some(ReceiveTime {
             at: start + seconds(110),
             us: 0,
         });
@@ -128,7 +129,7 @@ mod tests {
             let received = start + seconds(second - second % 60);
             let mut rows = rows(&[Some(60); 5], received);
             for row in &mut rows {
-                row.received = Some(ReceiveTime {
+                row.state.received = Some(ReceiveTime {
                     at: received,
                     us: 1_764_570_600_000_000,
                 });

@@ -33,7 +33,7 @@ impl DataPlane {
         self.pipeline.instruments.set_allocation(&self.allocation);
         let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
         for row in self.pipeline.instruments.rows() {
-            desired[usize::from(row.connection)].insert(row.token, row.mode);
+            desired[usize::from(row.state.connection)].insert(row.token, row.mode);
         }
         for (connection, desired) in self.connections.iter_mut().zip(desired) {
             connection.set_desired(desired);
@@ -46,11 +46,8 @@ impl DataPlane {
 
     /// Dials `origin` from now on; sockets to another origin are closed.
     fn go_to(&mut self, origin: String) {
-        if self
-            .dialler
-            .as_ref()
-            .is_some_and(|old| old.origin == origin)
-        {
+        let before = self.dialler.as_ref();
+        if before.is_some_and(|before| before.origin == origin) {
             return;
         }
         self.credential_state.forget();

@@ -26,24 +26,25 @@ impl AssignedInstruments {
     #[inline]
     pub(crate) fn accept(&mut self, row: u32, packet: &Packet, received: ReceiveTime) -> TickKind {
         let row = &mut self.rows[row as usize];
-        row.seen = true;
-        let first = row.first.take(packet.mode(), row.mode);
+        row.state.seen = true;
+        let first = row.state.first.take(packet.mode(), row.mode);
         let exchange_time = packet.exchange_time();
         if first && exchange_time.is_some_and(|time| is_of_another_day(time, received.us)) {
             return TickKind::OldSnapshot;
         }
-        if let (Some(before), false, false) = (row.received, first, row.snapshot) {
-            row.interval
+        if let (Some(before), false, false) = (row.state.received, first, row.state.snapshot) {
+            row.state
+                .interval
                 .learn(received.at.saturating_duration_since(before.at));
         }
-        row.came_us = received.us;
-        let moved = exchange_time > row.exchange_time;
-        if !first || moved || row.received.is_none() {
-            row.received = Some(received);
+        row.state.came_us = received.us;
+        let moved = exchange_time > row.state.exchange_time;
+        if !first || moved || row.state.received.is_none() {
+            row.state.received = Some(received);
         }
-        row.exchange_time = row.exchange_time.max(exchange_time);
-        row.snapshot = first;
-        row.ts = tick_time(exchange_time, received.us, row.ts);
+        row.state.exchange_time = row.state.exchange_time.max(exchange_time);
+        row.state.snapshot = first;
+        row.state.ts = tick_time(exchange_time, received.us, row.state.ts);
         if first {
             TickKind::Snapshot
         } else {

@@ -69,12 +69,6 @@ impl Backlog {
         self.len == 0
     }
 
-    /// Packets held.
-    #[must_use]
-    pub(super) const fn len(&self) -> usize {
-        self.len
-    }
-
     /// Holds the newest packet of `row`; `true` when it replaced an older one.
     pub(super) fn hold(&mut self, row: u32, packet: &Packet) -> bool {
         let known = self.nodes[row as usize].packet;
@@ -183,7 +177,7 @@ mod tests {
                     let oldest = (!list.is_empty()).then(|| list.remove(0));
                     prop_assert_eq!(backlog.take_oldest(), oldest);
                 }
-                prop_assert_eq!(backlog.len(), list.len());
+                prop_assert_eq!(backlog.len, list.len());
                 prop_assert_eq!(backlog.is_empty(), list.is_empty());
             }
         }

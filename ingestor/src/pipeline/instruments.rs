@@ -73,7 +73,7 @@ impl AssignedInstruments {
                     let before = old.outputs[previous.outputs.range()].iter().find(same);
                     output.seq = before.map_or(0, |before| before.seq);
                 }
-                row.succeed(previous);
+                row.state = previous.state;
             }
         }
         self.retired = old.retired;
@@ -167,8 +167,8 @@ impl AssignedInstruments {
     pub(crate) fn set_allocation(&mut self, allocation: &BTreeMap<Token, u8>) {
         for row in &mut self.rows {
             let index = allocation.get(&row.token).copied().unwrap_or_default();
-            if row.connection != index {
-                row.connection = index;
+            if row.state.connection != index {
+                row.state.connection = index;
                 row.forget_socket();
             }
         }
@@ -178,24 +178,24 @@ impl AssignedInstruments {
     pub(crate) fn on_subscribe(&mut self, token: Token, now: Instant) {
         if let Some(row) = self.find(token) {
             let row = &mut self.rows[row as usize];
-            row.subscribed.get_or_insert(now);
-            row.seen = false;
-            row.volume = None;
-            row.first.on_subscribe();
+            row.state.subscribed.get_or_insert(now);
+            row.state.seen = false;
+            row.state.volume = None;
+            row.state.first.on_subscribe();
         }
     }
 
     /// A socket was told to change the mode of `token`.
     pub(crate) fn on_mode_change(&mut self, token: Token) {
         if let Some(row) = self.find(token) {
-            self.rows[row as usize].first.on_mode_change();
+            self.rows[row as usize].state.first.on_mode_change();
         }
     }
 
     /// The socket of `connection` ended: the next socket starts without its state.
     pub(crate) fn on_socket_end(&mut self, connection: u8) {
         let rows = self.rows.iter_mut();
-        for row in rows.filter(|row| row.connection == connection) {
+        for row in rows.filter(|row| row.state.connection == connection) {
             row.forget_socket();
         }
     }
@@ -209,7 +209,7 @@ impl AssignedInstruments {
     /// Tokens of `connection` that have not confirmed the last command.
     #[must_use]
     pub(crate) fn unconfirmed(&self, connection: u8) -> Unconfirmed {
-        let unseen = self.carried_by(connection).filter(|row| !row.seen);
+        let unseen = self.carried_by(connection).filter(|row| !row.state.seen);
         let other_mode = self.carried_by(connection).filter(|row| row.owes_mode());
         Unconfirmed {
             unseen: unseen.map(|row| row.token).collect(),
@@ -223,13 +223,13 @@ impl AssignedInstruments {
         connection: u8,
     ) -> impl Iterator<Item = &AssignedInstrument> + Clone {
         let rows = self.rows.iter();
-        rows.filter(move |row| row.connection == connection)
+        rows.filter(move |row| row.state.connection == connection)
     }
 
     /// Messages were lost on the way: the next tick must not have a `volume_delta`.
     pub(crate) fn on_messages_lost(&mut self) {
         for row in &mut self.rows {
-            row.volume = None;
+            row.state.volume = None;
         }
     }
 }

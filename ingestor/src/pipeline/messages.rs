@@ -64,15 +64,15 @@ impl AssignedInstruments {
         let row = &mut self.rows[row as usize];
         let volume = packet.volume();
         let meta = TickMeta {
-            received_us: row.came_us,
-            ts: row.ts,
+            received_us: row.state.came_us,
+            ts: row.state.ts,
             volume_delta: volume
-                .zip(row.volume)
+                .zip(row.state.volume)
                 .and_then(|(now, before)| now.checked_sub(before)),
-            snapshot: row.snapshot,
+            snapshot: row.state.snapshot,
             current: true,
         };
-        row.volume = volume.or(row.volume);
+        row.state.volume = volume.or(row.state.volume);
         for output in &self.outputs[row.outputs.range()] {
             let keys = output.keys.map(|at| &self.keys[usize::from(at)]);
             let head = &self.heads[output.head.range()];
@@ -168,7 +168,7 @@ const fn tick<'a>(
     Tick {
         packet,
         seq: output.seq,
-        connection: row.connection,
+        connection: row.state.connection,
         ts: meta.ts,
         received_us: meta.received_us,
         published_us,

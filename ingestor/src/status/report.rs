@@ -46,7 +46,7 @@ pub(crate) struct StatusSnapshot {
 }
 
 /// What the data plane was given, and what is remembered between two reports.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ReportState {
     /// The assignment in force.
     pub(crate) applied: Option<AppliedAssignment>,
@@ -73,13 +73,8 @@ impl ReportState {
     #[must_use]
     pub(crate) fn new(epoch: &str) -> Self {
         Self {
-            applied: None,
-            account: None,
-            limit: 0,
-            assignment_error: None,
             epoch: epoch.to_owned(),
-            rate: Rate::default(),
-            intervals: SetIntervals::default(),
+            ..Self::default()
         }
     }
 }
@@ -111,26 +106,18 @@ pub(crate) fn snapshot(
         credentials,
         sets: state.intervals.observe(sets(instruments, now), now),
         assigned: rows.len() as u32,
-        streaming: rows.iter().filter(|row| row.seen).count() as u32,
+        streaming: rows.iter().filter(|row| row.state.seen).count() as u32,
         ticks_total: stats.ticks,
         ticks_per_second: state.rate.per_second,
         last_tick_us: received(stats.last_tick_us),
         silent_samples: silent.map(|row| row.token.0).take(SAMPLES).collect(),
     };
+    let subscribed = |one: &Connection| if one.is_live() { one.desired() } else { 0 } as u32;
     StatusSnapshot {
         report,
         account: state.account.as_ref().map(|account| account.name.clone()),
         limit: state.limit,
-        subscribed: connections
-            .iter()
-            .map(|connection| {
-                if connection.is_live() {
-                    connection.desired() as u32
-                } else {
-                    0
-                }
-            })
-            .collect(),
+        subscribed: connections.iter().map(subscribed).collect(),
         stats: stats.clone(),
         link: pipeline.redis.counts(),
     }
@@ -155,9 +142,8 @@ fn connection_report(
     instruments: &AssignedInstruments,
     credentials: &CredentialsReport,
 ) -> ConnectionReport {
-    let rows = instruments.rows().iter();
-    let rows = rows.filter(|row| row.connection == connection.index());
-    let newest = rows.clone().filter_map(|row| row.received).max();
+    let rows = instruments.carried_by(connection.index());
+    let newest = rows.clone().filter_map(|row| row.state.received).max();
     let state = match (connection.state(), credentials) {
         // No connection dials with credentials that Kite refused to another one.
         (ConnectionState::Idle, CredentialsReport::Refused) => ConnectionState::Refused,
@@ -167,7 +153,7 @@ fn connection_report(
         index: connection.index(),
         state,
         instruments: connection.desired() as u32,
-        streaming: rows.filter(|row| row.seen).count() as u32,
+        streaming: rows.filter(|row| row.state.seen).count() as u32,
         reconnects: connection.opened().saturating_sub(1),
         last_tick_us: newest.map(|newest| newest.us),
         last_error: connection.last_error().map(cut),
@@ -190,17 +176,17 @@ fn sets(instruments: &AssignedInstruments, now: Instant) -> Vec<(SetReport, Opti
         for set in instruments.sets_of(row) {
             let (set, newest) = &mut sets[usize::from(*set)];
             set.assigned += 1;
-            set.streaming += u32::from(row.seen);
+            set.streaming += u32::from(row.state.seen);
             set.silent += u32::from(is_silent(row, now));
-            *newest = row.received.max(*newest);
+            *newest = row.state.received.max(*newest);
         }
     }
     sets
 }
 
 fn is_silent(row: &AssignedInstrument, now: Instant) -> bool {
-    let subscribed = row.subscribed;
-    !row.seen
+    let subscribed = row.state.subscribed;
+    !row.state.seen
         && subscribed.is_some_and(|since| now.saturating_duration_since(since) >= SILENT_AFTER)
 }
 
@@ -216,15 +202,13 @@ fn cut(text: &str) -> String {
 impl Rate {
     fn update(&mut self, ticks: u64, now: Instant) {
         let Some(since) = self.since else {
-            self.since = Some(now);
-            self.ticks = ticks;
+            (self.since, self.ticks) = (Some(now), ticks);
             return;
         };
         let elapsed = now.saturating_duration_since(since);
         if elapsed >= SECOND {
             self.per_second = ((ticks - self.ticks) as f64 / elapsed.as_secs_f64()).round() as u32;
-            self.since = Some(now);
-            self.ticks = ticks;
+            (self.since, self.ticks) = (Some(now), ticks);
         }
     }
 }

@@ -7,11 +7,9 @@ use std::collections::BTreeMap;
 use contract::{Assignment, Persistence};
 use rustc_hash::FxHashMap;
 
-use super::instrument::{AssignedInstrument, InstrumentClass, Span};
+use super::instrument::{AssignedInstrument, InstrumentClass, InstrumentState, Span};
 use super::{AssignedInstruments, AssignedOutput, Channel};
 use crate::last_value::keys::{OutputKeys, price_fronts};
-use crate::pipeline::accept::rules::FirstPackets;
-use crate::pipeline::interval::TickInterval;
 use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
 use crate::tick_json::template::{JsonTemplate, write_head};
@@ -27,15 +25,12 @@ impl AssignedInstruments {
     #[must_use]
     pub fn build(assignment: &Assignment, epoch: &str, sharded: bool) -> Self {
         let rows = assignment.instruments.len();
+        let channels = assignment.channels.iter();
         let mut instruments = Self {
             rows: Vec::with_capacity(rows),
             index: FxHashMap::with_capacity_and_hasher(rows, Default::default()),
             sets: assignment.sets.clone(),
-            channels: assignment
-                .channels
-                .iter()
-                .map(|name| Channel::new(name, sharded))
-                .collect(),
+            channels: channels.map(|name| Channel::new(name, sharded)).collect(),
             template: JsonTemplate::new(&assignment.account, epoch),
             ..Self::default()
         };
@@ -44,12 +39,10 @@ impl AssignedInstruments {
             instruments.push(row, assignment, &mut numbers);
         }
         instruments.heads.shrink_to_fit();
-        let heads = instruments
-            .outputs
-            .iter()
-            .map(|output| output.head.range().len());
-        let longest = heads.max().unwrap_or_default();
-        instruments.scratch = vec![0; render::max_len(longest, &instruments.template)];
+        let outputs = instruments.outputs.iter();
+        let longest = outputs.map(|output| output.head.range().len()).max();
+        instruments.scratch =
+            vec![0; render::max_len(longest.unwrap_or_default(), &instruments.template)];
         instruments
     }
 
@@ -84,10 +77,7 @@ impl AssignedInstruments {
                 interval,
             });
         }
-        let outputs = Span {
-            start: outputs,
-            end: self.outputs.len() as u32,
-        };
+        let outputs = Span::since(outputs, &self.outputs);
         let is_stored = self.outputs[outputs.range()]
             .iter()
             .any(|output| output.interval.is_some());
@@ -107,24 +97,11 @@ impl AssignedInstruments {
             token: row.token,
             mode: row.mode,
             class: InstrumentClass::of(row),
-            connection: 0,
-            subscribed: None,
-            seen: false,
-            received: None,
-            came_us: 0,
-            exchange_time: None,
-            interval: TickInterval::default(),
             decimals: Decimals::new(row.token.segment().decimals()),
-            first: FirstPackets::default(),
-            snapshot: false,
-            ts: 0,
-            volume: None,
             outputs,
-            sets: Span {
-                start: sets,
-                end: self.row_sets.len() as u32,
-            },
+            sets: Span::since(sets, &self.row_sets),
             prices,
+            state: InstrumentState::default(),
         });
     }
 
@@ -144,10 +121,7 @@ impl AssignedInstruments {
 fn span(text: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Span {
     let start = text.len() as u32;
     write(text);
-    Span {
-        start,
-        end: text.len() as u32,
-    }
+    Span::since(start, text)
 }
 
 impl Channel {

@@ -59,6 +59,19 @@ pub(crate) struct AssignedInstrument {
     pub(crate) mode: Mode,
     /// Its kind.
     pub(crate) class: InstrumentClass,
+    pub(in crate::pipeline) decimals: Decimals,
+    pub(in crate::pipeline) outputs: Span,
+    pub(in crate::pipeline) sets: Span,
+    /// What stands in front of its price in each of the two commands that keep it, and the slot of the
+    /// key.
+    pub(in crate::pipeline) prices: [(Span, u16); 2],
+    /// What is known of it by now.
+    pub(crate) state: InstrumentState,
+}
+
+/// What is known of one instrument; it stays when the assignment changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InstrumentState {
     /// The connection that carries it.
     pub(crate) connection: u8,
     /// When the present socket was first told to subscribe to it.
@@ -74,24 +87,18 @@ pub(crate) struct AssignedInstrument {
     pub(in crate::pipeline) exchange_time: Option<i64>,
     /// The usual time between two of its ticks.
     pub(crate) interval: TickInterval,
-    pub(in crate::pipeline) decimals: Decimals,
     pub(in crate::pipeline) first: FirstPackets,
     pub(in crate::pipeline) snapshot: bool,
     pub(in crate::pipeline) ts: i64,
     /// Volume in the last tick that was rendered.
     pub(in crate::pipeline) volume: Option<u32>,
-    pub(in crate::pipeline) outputs: Span,
-    pub(in crate::pipeline) sets: Span,
-    /// The part before its price in each of the two commands that store it, and the slot of the
-    /// key.
-    pub(in crate::pipeline) prices: [(Span, u16); 2],
 }
 
 impl AssignedInstrument {
     /// Whether packets arrived on the present socket, but none in the mode last requested.
     #[must_use]
     pub(crate) const fn owes_mode(&self) -> bool {
-        self.seen && self.first.owes_mode()
+        self.state.seen && self.state.first.owes_mode()
     }
 
     /// Whether its newest tick is stored in Redis.
@@ -102,24 +109,9 @@ impl AssignedInstrument {
     }
 
     pub(in crate::pipeline) fn forget_socket(&mut self) {
-        self.subscribed = None;
-        self.seen = false;
-        self.volume = None;
-    }
-
-    /// Takes over the state of a row of the same instrument.
-    pub(in crate::pipeline) fn succeed(&mut self, previous: &Self) {
-        self.snapshot = previous.snapshot;
-        self.connection = previous.connection;
-        self.subscribed = previous.subscribed;
-        self.seen = previous.seen;
-        self.received = previous.received;
-        self.came_us = previous.came_us;
-        self.exchange_time = previous.exchange_time;
-        self.interval = previous.interval;
-        self.first = previous.first;
-        self.ts = previous.ts;
-        self.volume = previous.volume;
+        self.state.subscribed = None;
+        self.state.seen = false;
+        self.state.volume = None;
     }
 }
 
@@ -131,6 +123,12 @@ pub(in crate::pipeline) struct Span {
 }
 
 impl Span {
+    /// From `start` to the end of `list`.
+    pub(in crate::pipeline) const fn since<T>(start: u32, list: &[T]) -> Self {
+        let end = list.len() as u32;
+        Self { start, end }
+    }
+
     pub(in crate::pipeline) const fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }

@@ -150,9 +150,9 @@ fn an_old_snapshot_is_seen_and_takes_no_number() {
         accept(&mut instruments, &yesterday, noon()),
         TickKind::OldSnapshot
     );
-    assert!(instruments.row(row).seen);
+    assert!(instruments.row(row).state.seen);
     assert_eq!(
-        instruments.row(row).received,
+        instruments.row(row).state.received,
         None,
         "it makes nothing look fresh"
     );
@@ -217,7 +217,7 @@ fn a_new_table_goes_on_where_the_old_one_was() {
     less.instruments[0].outputs[0].channel = 0;
     let mut next = AssignedInstruments::build(&less, "1", false);
     next.succeed(instruments);
-    assert_eq!(next.row(0).subscribed, Some(now));
+    assert_eq!(next.row(0).state.subscribed, Some(now));
 
     let mut last = AssignedInstruments::build(&sample(), "1", false);
     last.succeed(next);
@@ -237,9 +237,9 @@ fn a_socket_takes_what_it_showed_with_it() {
     instruments.set_allocation(&allocation);
     tick(&mut instruments, &full(12_192_002, 100, NOON));
     instruments.on_socket_end(0);
-    assert!(instruments.row(2).seen);
+    assert!(instruments.row(2).state.seen);
     instruments.on_socket_end(1);
-    assert!(!instruments.row(2).seen);
+    assert!(!instruments.row(2).state.seen);
 }
 
 #[test]
@@ -279,7 +279,11 @@ fn a_repeated_snapshot_makes_nothing_fresh() {
         us: noon.us + seconds as i64 * 1_000_000,
     };
     let fresh = |instruments: &AssignedInstruments| {
-        instruments.row(row).received.map(|received| received.us)
+        instruments
+            .row(row)
+            .state
+            .received
+            .map(|received| received.us)
     };
     instruments.on_subscribe(token, noon.at);
     accept(&mut instruments, &full(token.0, 1, NOON), noon);

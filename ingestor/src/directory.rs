@@ -6,5 +6,6 @@
 pub(crate) mod listing;
 pub(crate) mod pool;
 mod row;
+mod store;
 mod sync;
 pub(crate) mod task;

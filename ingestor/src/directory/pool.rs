@@ -37,6 +37,8 @@ pub(crate) enum PoolError {
     Redis(#[from] RedisError),
     #[error("no node of the redis cluster owns slot {0}")]
     Nobody(u16),
+    #[error("redis closed the connection")]
+    Closed,
 }
 
 impl ConnectionPool {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
+use super::store::DirectoryStore;
 use super::sync::DirectorySync;
 use crate::events::EventCounts;
 use crate::events::event::AccountEvent;
@@ -47,15 +48,6 @@ pub(crate) struct DirectoryTask {
     /// Events that Redis has not accepted yet, oldest first.
     unpublished: VecDeque<AccountEvent>,
     lines: LineQuota,
-}
-
-/// Why a connection was closed.
-#[derive(Debug, thiserror::Error)]
-enum DirectoryError {
-    #[error(transparent)]
-    Pool(#[from] PoolError),
-    #[error("redis closed the connection")]
-    Closed,
 }
 
 /// Why a connection is no longer needed.
@@ -124,45 +116,42 @@ impl DirectoryTask {
         &mut self,
         listing: Arc<DirectoryListing>,
         shutdown: &CancellationToken,
-    ) -> Result<Ended, DirectoryError> {
-        let mut pool = tokio::select! {
+    ) -> Result<Ended, PoolError> {
+        let pool = tokio::select! {
             () = shutdown.cancelled() => return Ok(Ended::Shutdown),
             pool = ConnectionPool::open(&listing.target, &self.access, &self.name) => pool?,
         };
         let closed = pool.closed.clone();
-        let work = self.work(listing, &mut pool, shutdown);
+        let mut store = DirectoryStore { listing, pool };
+        let work = self.work(&mut store, shutdown);
         tokio::select! {
             ended = work => ended,
-            () = closed.cancelled() => Err(DirectoryError::Closed),
+            () = closed.cancelled() => Err(PoolError::Closed),
         }
     }
 
     async fn work(
         &mut self,
-        mut listing: Arc<DirectoryListing>,
-        pool: &mut ConnectionPool,
+        store: &mut DirectoryStore,
         shutdown: &CancellationToken,
-    ) -> Result<Ended, DirectoryError> {
+    ) -> Result<Ended, PoolError> {
         let start = self.clock.now();
-        self.sync.read_all(&listing, pool, start).await?;
+        self.sync.read_all(store, start).await?;
         let (mut compare_at, mut event_at) = (start + COMPARE_EVERY, start);
         loop {
             let now = self.clock.now();
             if now >= compare_at {
-                self.sync.compare(&listing, true, pool, now).await?;
+                self.sync.compare(store, true, now).await?;
                 compare_at = now + COMPARE_EVERY;
             }
-            self.sync.clear(&listing, pool, now).await?;
-            while let Some(event) = self.unpublished.front() {
-                publish_event(event, &listing, pool).await?;
-                self.unpublished.pop_front();
-                self.counts.published.fetch_add(1, Relaxed);
-            }
+            self.sync.clear(store, now).await?;
+            self.publish(store).await?;
             if now >= event_at
                 && let Some(event) = self.sync.events.front()
             {
                 let ts = self.clock.wall_micros() / 1_000_000;
-                publish_message(&event.message(&listing.account, ts), pool).await?;
+                let message = event.message(&store.listing.account, ts);
+                publish_message(&message, &mut store.pool).await?;
                 self.sync.events.pop_front();
                 self.counts.published.fetch_add(1, Relaxed);
                 event_at = now + BETWEEN_EVENTS;
@@ -173,7 +162,7 @@ impl DirectoryTask {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {
-                    self.finish(&listing, pool).await;
+                    self.finish(store).await;
                     return Ok(Ended::Shutdown);
                 }
                 changed = self.listing.changed() => {
@@ -182,17 +171,17 @@ impl DirectoryTask {
                         return Ok(Ended::Shutdown);
                     };
                     let place = |listing: &DirectoryListing| (listing.target.clone(), listing.account.clone());
-                    if place(&new) != place(&listing) {
+                    if place(&new) != place(&store.listing) {
                         // Instruments that stream to another Redis from now on are no longer listed
                         // here.
-                        let leaving = self.sync.leave(&listing, pool);
+                        let leaving = self.sync.leave(store);
                         drop(tokio::time::timeout(LAST_WRITES, leaving).await);
                         self.sync = DirectorySync::default();
                         return Ok(Ended::Moved);
                     }
-                    listing = new;
+                    store.listing = new;
                     let now = self.clock.now();
-                    self.sync.compare(&listing, false, pool, now).await?;
+                    self.sync.compare(store, false, now).await?;
                 }
                 Some(event) = self.events.recv() => self.unpublished.push_back(event),
                 () = tokio::time::sleep_until(next.into()) => {}
@@ -200,27 +189,28 @@ impl DirectoryTask {
         }
     }
 
+    /// Publishes what has waited, oldest first.
+    async fn publish(&mut self, store: &mut DirectoryStore) -> Result<(), PoolError> {
+        while let Some(event) = self.unpublished.front() {
+            publish_event(event, &store.listing, &mut store.pool).await?;
+            self.unpublished.pop_front();
+            self.counts.published.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    }
+
     /// Publishes the rest, within a time limit.
-    async fn finish(&mut self, listing: &DirectoryListing, pool: &mut ConnectionPool) {
+    async fn finish(&mut self, store: &mut DirectoryStore) {
         while let Ok(event) = self.events.try_recv() {
             self.unpublished.push_back(event);
         }
-        let publishing = async {
-            while let Some(event) = self.unpublished.front() {
-                publish_event(event, listing, pool).await?;
-                self.unpublished.pop_front();
-            }
-            Ok::<(), PoolError>(())
-        };
-        if !matches!(
-            tokio::time::timeout(LAST_WRITES, publishing).await,
-            Ok(Ok(()))
-        ) {
+        let publishing = tokio::time::timeout(LAST_WRITES, self.publish(store));
+        if !matches!(publishing.await, Ok(Ok(()))) {
             tracing::warn!("shutdown: some events were not sent to redis");
         }
     }
 
-    fn complain(&mut self, error: &DirectoryError) {
+    fn complain(&mut self, error: &PoolError) {
         self.counts.failures.fetch_add(1, Relaxed);
         let text = service::exit::chain(error).to_string();
         let error = printable(&text, LONGEST_REASON);

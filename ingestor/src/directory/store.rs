@@ -1,0 +1,119 @@
+//! The directory and the newest ticks of one account, as Redis has them.
+//!
+//! Owns the commands that read, write and remove them. Must not decide what is to be there.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::listing::DirectoryListing;
+use super::pool::{ConnectionPool, PoolError};
+
+/// Rows per command.
+pub(super) const AT_ONCE: usize = 500;
+
+/// A field of a hash and its value.
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// The newest tick of an instrument under a prefix.
+pub(super) type TickKey = (Arc<str>, u32);
+
+pub(super) struct DirectoryStore {
+    pub(super) listing: Arc<DirectoryListing>,
+    pub(super) pool: ConnectionPool,
+}
+
+/// Which account wrote a tick.
+#[derive(Deserialize)]
+struct TickSource {
+    src: String,
+    namespace: Option<String>,
+}
+
+impl DirectoryStore {
+    /// Rows from `cursor` on, whoever wrote them, and the cursor behind them: 0 is the end.
+    pub(super) async fn scan(
+        &mut self,
+        cursor: u64,
+    ) -> Result<(u64, Vec<(u32, String)>), PoolError> {
+        let key = self.listing.directory();
+        let mut command = redis::cmd("HSCAN");
+        let command = command.arg(&key).arg(cursor).arg("COUNT").arg(AT_ONCE);
+        let (next, rows): (u64, Vec<Pair>) = command.query_async(self.pool.to(&key).await?).await?;
+        let rows = rows.into_iter().filter_map(|(token, json)| {
+            let token = std::str::from_utf8(&token).ok()?.parse().ok()?;
+            Some((token, String::from_utf8(json).ok()?))
+        });
+        Ok((next, rows.collect()))
+    }
+
+    /// The rows of `tokens`.
+    pub(super) async fn rows(&mut self, tokens: &[u32]) -> Result<Vec<Option<String>>, PoolError> {
+        self.fields(&self.listing.directory(), tokens).await
+    }
+
+    /// Writes the rows of those of `tokens` that are listed; one at least is.
+    pub(super) async fn write_rows(
+        &mut self,
+        tokens: impl Iterator<Item = u32>,
+    ) -> Result<(), PoolError> {
+        let key = self.listing.directory();
+        let mut command = redis::cmd("HSET");
+        command.arg(&key);
+        for token in tokens {
+            if let Some(entry) = self.listing.entries.get(&token) {
+                command.arg(token).arg(&entry.json);
+            }
+        }
+        Ok(command.query_async(self.pool.to(&key).await?).await?)
+    }
+
+    pub(super) async fn delete_rows(&mut self, tokens: &[u32]) -> Result<(), PoolError> {
+        self.delete(&self.listing.directory(), tokens).await
+    }
+
+    /// Removes newest ticks, in the order of their prefixes, as far as this account wrote them.
+    pub(super) async fn delete_ticks(&mut self, ticks: &[TickKey]) -> Result<(), PoolError> {
+        for ticks in ticks.chunk_by(|a, b| a.0 == b.0) {
+            let key = self.listing.last(&ticks[0].0);
+            for ticks in ticks.chunks(AT_ONCE) {
+                let tokens: Vec<u32> = ticks.iter().map(|(_, token)| *token).collect();
+                let found = tokens.iter().zip(self.fields(&key, &tokens).await?);
+                let own =
+                    found.filter(|(_, tick)| tick.as_deref().is_some_and(|it| self.wrote(it)));
+                let own: Vec<u32> = own.map(|(token, _)| *token).collect();
+                self.delete(&key, &own).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wrote(&self, tick: &str) -> bool {
+        let account = &self.listing.account;
+        serde_json::from_str(tick).is_ok_and(|writer: TickSource| {
+            writer.src == account.name && writer.namespace == account.namespace
+        })
+    }
+
+    /// Values of fields of a hash, without missing ones and those that are not text.
+    async fn fields(
+        &mut self,
+        key: &str,
+        tokens: &[u32],
+    ) -> Result<Vec<Option<String>>, PoolError> {
+        let mut command = redis::cmd("HMGET");
+        let command = command.arg(key).arg(tokens);
+        let values: Vec<Option<Vec<u8>>> = command.query_async(self.pool.to(key).await?).await?;
+        let texts = values.into_iter();
+        Ok(texts.map(|value| String::from_utf8(value?).ok()).collect())
+    }
+
+    async fn delete(&mut self, key: &str, tokens: &[u32]) -> Result<(), PoolError> {
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        let mut command = redis::cmd("HDEL");
+        let command = command.arg(key).arg(tokens);
+        Ok(command.query_async(self.pool.to(key).await?).await?)
+    }
+}

@@ -4,5 +4,6 @@
 //! publish messages or delay them.
 
 pub(crate) mod keys;
+mod queue;
 pub(crate) mod schedule;
 pub(crate) mod writer;

@@ -1,16 +1,14 @@
 //! The last tick of every instrument, and which of them are still to be written.
 //!
-//! Owns the pace: an instrument is written once per interval however often it ticks, and writes are
-//! spread over the interval, so that they do not delay ticks. Pure; must not know Redis. Nothing is
-//! allocated per tick.
+//! Owns what is marked: an instrument is written once per interval however often it ticks, and what
+//! is due is spread over the interval, so that ticks in between are not held up. The pace is
+//! [`super::queue`]'s. Pure; must not know Redis. Nothing is allocated per tick.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use kite::Packet;
 
-/// A part of what is due is written this often.
-const STEP: Duration = Duration::from_millis(5);
+use super::queue::WriteQueue;
 
 /// The newest tick of one instrument.
 #[derive(Clone, Copy, Debug)]
@@ -42,22 +40,8 @@ pub(crate) struct TickMeta {
 pub(crate) struct WriteSchedule {
     newest: Vec<Option<Box<LastTick>>>,
     dirty: Vec<bool>,
-    queues: Vec<Queue>,
+    queues: Vec<WriteQueue>,
     draining: bool,
-}
-
-#[derive(Debug)]
-struct Queue {
-    interval: Duration,
-    /// Outputs that changed since the last round.
-    waiting: Vec<u32>,
-    /// Outputs that the current round still has to write.
-    round: VecDeque<u32>,
-    /// How many outputs a step writes, and how many this step still may write.
-    slice: usize,
-    left: usize,
-    round_since: Option<Instant>,
-    next: Option<Instant>,
 }
 
 impl WriteSchedule {
@@ -68,10 +52,7 @@ impl WriteSchedule {
         self.newest.resize_with(rows, || None);
         self.dirty.clear();
         self.dirty.resize(outputs, false);
-        self.queues = intervals
-            .iter()
-            .map(|interval| Queue::new(*interval))
-            .collect();
+        self.queues = intervals.iter().copied().map(WriteQueue::new).collect();
     }
 
     /// Removes and returns the newest ticks, by row.
@@ -90,17 +71,10 @@ impl WriteSchedule {
         outputs: impl Iterator<Item = (u32, u16)>,
         now: Instant,
     ) {
+        let packet = *packet;
         match &mut self.newest[row as usize] {
-            Some(known) => {
-                known.packet = *packet;
-                known.meta = meta;
-            }
-            unknown => {
-                *unknown = Some(Box::new(LastTick {
-                    packet: *packet,
-                    meta,
-                }));
-            }
+            Some(known) => **known = LastTick { packet, meta },
+            unknown => *unknown = Some(Box::new(LastTick { packet, meta })),
         }
         self.mark(outputs, now);
     }
@@ -149,8 +123,7 @@ impl WriteSchedule {
     /// Whether nothing is left to write.
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
-        let mut queues = self.queues.iter();
-        queues.all(|queue| queue.waiting.is_empty() && queue.round.is_empty())
+        self.queues.iter().all(WriteQueue::is_idle)
     }
 
     /// Whether something is due at `now`.
@@ -166,68 +139,13 @@ impl WriteSchedule {
     }
 }
 
-impl Queue {
-    const fn new(interval: Duration) -> Self {
-        Self {
-            interval,
-            waiting: Vec::new(),
-            round: VecDeque::new(),
-            slice: 0,
-            left: 0,
-            round_since: None,
-            next: None,
-        }
-    }
-
-    fn push(&mut self, output: u32, now: Instant) {
-        self.waiting.push(output);
-        if self.next.is_none() {
-            let round = self.round_since.map(|since| since + self.interval);
-            self.next = Some(round.map_or(now, |round| round.max(now)));
-        }
-    }
-
-    fn take(&mut self, now: Instant, draining: bool) -> Option<u32> {
-        if !draining && self.next.is_none_or(|next| now < next) && self.left == 0 {
-            return None;
-        }
-        if self.left == 0 {
-            self.step(now);
-        }
-        let output = self.round.pop_front();
-        self.left = self.left.saturating_sub(1).min(self.round.len());
-        if self.left == 0 {
-            self.plan_next(now);
-        }
-        output
-    }
-
-    /// Begins a step, and a new round if the last one is done.
-    fn step(&mut self, now: Instant) {
-        if self.round.is_empty() {
-            self.round.extend(self.waiting.drain(..));
-            self.round_since = Some(now);
-            let steps = self.interval.as_nanos().div_ceil(STEP.as_nanos()).max(1);
-            self.slice = self.round.len().div_ceil(steps as usize).max(1);
-        }
-        self.left = self.slice;
-    }
-
-    fn plan_next(&mut self, now: Instant) {
-        self.next = match (self.round.is_empty(), self.waiting.is_empty()) {
-            (false, _) => Some(now + STEP),
-            (true, false) => self.round_since.map(|since| since + self.interval),
-            (true, true) => None,
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kite::{Detail, Token};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::last_value::queue::STEP;
 
     const INTERVAL: Duration = Duration::from_millis(250);
 

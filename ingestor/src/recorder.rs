@@ -25,12 +25,12 @@ const QUEUE: usize = 4_096;
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     frames: SyncSender<RecordedFrame>,
-    counts: Arc<Counts>,
+    counts: Arc<RecordingCounts>,
 }
 
 /// Counts of frames.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct RecordingCounts {
     /// Written.
     pub(crate) recorded: AtomicU64,
     /// Lost, because the disk was too slow or full.
@@ -69,7 +69,7 @@ impl Recorder {
         };
         service::folder::ensure_writable(folder).map_err(failed)?;
         let (frames, taken) = sync_channel(QUEUE);
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(RecordingCounts::default());
         let files = Files {
             clock: Clock::system(),
             folder: folder.to_owned(),
@@ -98,7 +98,7 @@ impl Recorder {
 
     /// The counts of frames so far.
     #[must_use]
-    pub(crate) fn counts(&self) -> Arc<Counts> {
+    pub(crate) fn counts(&self) -> Arc<RecordingCounts> {
         Arc::clone(&self.counts)
     }
 }

@@ -171,7 +171,7 @@ fn start_plane(plane: DataPlane, shutdown: CancellationToken) -> io::Result<ones
 fn registry(
     snapshots: watch::Receiver<Arc<StatusSnapshot>>,
     events: Arc<EventCounts>,
-    recorder: Option<Arc<recorder::Counts>>,
+    recorder: Option<Arc<recorder::RecordingCounts>>,
 ) -> Registry {
     let mut registry = Registry::default();
     register_process(&mut registry);

@@ -115,7 +115,7 @@ async fn greet(
     match ask(redis, &[b"PING"]).await? {
         // Its disk is full: it rejects keys, which is reported for them, but still carries
         // messages.
-        Answer::Refusal(text) if text.starts_with("MISCONF") => {}
+        OwnedReply::Refusal(text) if text.starts_with("MISCONF") => {}
         answer => answer.accepted()?,
     }
     Ok(id)
@@ -126,11 +126,11 @@ async fn greet(
 async fn log_in(redis: &mut RespStream, login: &Login) -> Result<(), HandshakeError> {
     let (user, password) = (login.user.as_bytes(), login.password.expose_secret());
     match ask(redis, &[b"AUTH", user, password]).await? {
-        Answer::Refusal(text) => {
+        OwnedReply::Refusal(text) => {
             let code = text.split(' ').next().unwrap_or_default();
             Err(HandshakeError::Login(code.to_owned()))
         }
-        Answer::Text(_) | Answer::Number(_) => Ok(()),
+        OwnedReply::Text(_) | OwnedReply::Number(_) => Ok(()),
     }
 }
 
@@ -139,24 +139,24 @@ async fn end(redis: &mut RespStream, previous: i64, name: &str) -> Result<(), Ha
     let id = previous.to_string();
     let listed = ask(redis, &[b"CLIENT", b"LIST", b"ID", id.as_bytes()]).await?;
     let ours = format!(" name={name} ");
-    if matches!(listed, Answer::Text(line) if line.contains(&ours)) {
+    if matches!(listed, OwnedReply::Text(line) if line.contains(&ours)) {
         ask(redis, &[b"CLIENT", b"KILL", b"ID", id.as_bytes()]).await?;
     }
     Ok(())
 }
 
-async fn ask(redis: &mut RespStream, arguments: &[&[u8]]) -> Result<Answer, HandshakeError> {
-    let answer = |replies: &mut Replies| Ok(replies.next_reply()?.map(Answer::from));
+async fn ask(redis: &mut RespStream, arguments: &[&[u8]]) -> Result<OwnedReply, HandshakeError> {
+    let answer = |replies: &mut Replies| Ok(replies.next_reply()?.map(OwnedReply::from));
     redis.ask(arguments, answer).await
 }
 
-enum Answer {
+enum OwnedReply {
     Text(String),
     Number(i64),
     Refusal(String),
 }
 
-impl From<Reply<'_>> for Answer {
+impl From<Reply<'_>> for OwnedReply {
     fn from(reply: Reply<'_>) -> Self {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         match reply {
@@ -168,7 +168,7 @@ impl From<Reply<'_>> for Answer {
     }
 }
 
-impl Answer {
+impl OwnedReply {
     fn integer(self) -> Option<i64> {
         match self {
             Self::Number(number) => Some(number),

@@ -16,7 +16,7 @@ use flate2::write::GzEncoder;
 use kite::recording::{self, MAGIC};
 use service::clock::Clock;
 
-use super::{Counts, RecordedFrame};
+use super::{RecordedFrame, RecordingCounts};
 
 /// A file is closed and the next one started when its frames have this many bytes.
 const FILE_BYTES: u64 = 256 * 1024 * 1024;
@@ -35,7 +35,7 @@ pub(super) struct Files {
     pub(super) folder: PathBuf,
     /// What all files together may have.
     pub(super) most_bytes: u64,
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<RecordingCounts>,
 }
 
 /// A file that is being written.

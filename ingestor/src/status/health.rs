@@ -21,11 +21,11 @@ pub(crate) struct Health {
 struct Ticker {
     running: bool,
     active_subscriptions: u32,
-    accounts: Vec<Account>,
+    accounts: Vec<AccountHealth>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Account {
+struct AccountHealth {
     account_id: String,
     instrument_count: u32,
     last_tick_at: Option<f64>,
@@ -41,7 +41,7 @@ struct Dependencies {
 pub(crate) fn assess(snapshot: &StatusSnapshot) -> Health {
     let report = &snapshot.report;
     let reasons = reasons(report);
-    let account = snapshot.account.as_ref().map(|name| Account {
+    let account = snapshot.account.as_ref().map(|name| AccountHealth {
         account_id: name.clone(),
         instrument_count: report.assigned,
         last_tick_at: report.last_tick_us.map(|micros| micros as f64 / 1e6),

@@ -37,13 +37,13 @@ pub(crate) struct Exposition {
     /// What became of events.
     pub(crate) events: Arc<EventCounts>,
     /// What became of frames, if any are recorded.
-    pub(crate) recorder: Option<Arc<recorder::Counts>>,
+    pub(crate) recorder: Option<Arc<recorder::RecordingCounts>>,
 }
 
 impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let snapshot = Arc::clone(&self.snapshots.borrow());
-        let mut page = Page { encoder };
+        let mut page = MetricsPage { encoder };
         page.ticks(&snapshot)?;
         page.latencies(&snapshot)?;
         page.redis(&snapshot)?;
@@ -55,11 +55,11 @@ impl Collector for Exposition {
     }
 }
 
-struct Page<'a> {
+struct MetricsPage<'a> {
     encoder: DescriptorEncoder<'a>,
 }
 
-impl Page<'_> {
+impl MetricsPage<'_> {
     fn ticks(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let stats = &snapshot.stats;
         let help = "Ticks received, by what became of them";
@@ -136,7 +136,7 @@ impl Page<'_> {
         self.plain_counter("kiteticker_events_failures", help, number(&counts.failures))
     }
 
-    fn recorder(&mut self, counts: &recorder::Counts) -> fmt::Result {
+    fn recorder(&mut self, counts: &recorder::RecordingCounts) -> fmt::Result {
         let recorded = counts.recorded.load(Ordering::Relaxed);
         let lost = counts.lost.load(Ordering::Relaxed);
         self.plain_counter("kiteticker_recorded_frames", "Frames recorded", recorded)?;

@@ -57,12 +57,12 @@ pub(crate) struct ReportState {
     /// Why the file in the folder is not in force.
     pub(crate) assignment_error: Option<String>,
     epoch: String,
-    rate: Rate,
+    rate: TickRate,
     intervals: SetIntervals,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Rate {
+struct TickRate {
     since: Option<Instant>,
     ticks: u64,
     per_second: u32,
@@ -199,7 +199,7 @@ fn cut(text: &str) -> String {
     text.chars().take(LONGEST_TEXT).collect()
 }
 
-impl Rate {
+impl TickRate {
     fn update(&mut self, ticks: u64, now: Instant) {
         let Some(since) = self.since else {
             (self.since, self.ticks) = (Some(now), ticks);
@@ -221,7 +221,7 @@ mod tests {
     fn the_rate_is_of_the_last_whole_second() {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
         let start = Instant::now();
-        let mut rate = Rate::default();
+        let mut rate = TickRate::default();
         rate.update(100, start);
         rate.update(150, start + SECOND / 2);
         assert_eq!(rate.per_second, 0);

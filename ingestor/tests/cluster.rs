@@ -4,90 +4,15 @@ mod stage;
 
 use std::time::Duration;
 
-use contract::{Report, StreamLength};
+use contract::Report;
 use serde_json::Value;
+use stage::cluster_scene::{CHANNEL, ClusterScene, LAST};
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_cluster::{RedisCluster, last_line};
-use stage::redis_server::{Subscriber, free_port};
-use stage::{
-    ACCESS_TOKEN, Folders, Ingestor, assignment, is_live, keep_all, option, token, within,
-};
+use stage::redis_server::Subscriber;
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, keep_all, option, token, within};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
-
-const CHANNEL: &str = "ticker:test:options";
-const LAST: &str = "mock:ticker:test:last";
-
-struct Scene {
-    cluster: RedisCluster,
-    ingestor: Ingestor,
-    socket: mpsc::UnboundedSender<Message>,
-    sent: i32,
-    _kite: KiteServer,
-    _folders: Folders,
-}
-
-impl Scene {
-    async fn start(path: &str) -> Self {
-        Self::start_on(path, CHANNEL).await
-    }
-
-    async fn start_on(path: &str, channel: &str) -> Self {
-        let (mut kite, cluster) = (KiteServer::start().await, RedisCluster::start(3).await);
-        let folders = Folders::new();
-        let mut assigned = assignment(&kite, 1);
-        // A node that is away is skipped.
-        let nowhere = format!("redis-cluster://127.0.0.1:{},", free_port().await);
-        assigned.redis_url = cluster.url(path).replace("redis-cluster://", &nowhere);
-        assigned.channels = vec![channel.to_owned()];
-        assigned.instruments = vec![option(1), option(2)];
-        keep_all(&mut assigned, Some(StreamLength::Entries(1_000)));
-        folders.assign(&assigned);
-        folders.credentials_of(ACCESS_TOKEN);
-        let ingestor = Ingestor::start(&folders).await;
-        let socket = kite.socket().await;
-        let live = |report: &Report| is_live(report) && report.redis.keys_error.is_none();
-        ingestor.until("all masters", live).await;
-        Self {
-            cluster,
-            ingestor,
-            socket,
-            sent: 0,
-            _kite: kite,
-            _folders: folders,
-        }
-    }
-
-    /// Sends the next tick; its price is its number.
-    fn tick(&mut self) -> i32 {
-        self.sent += 1;
-        let packet = full(token(1), self.sent);
-        self.socket.send(frame(&[packet])).expect("a socket");
-        self.sent
-    }
-
-    /// Waits until the newest tick is what `last` holds of the instrument.
-    async fn newest_is_kept(&self) {
-        let field = token(1).0.to_string();
-        let node = &self.cluster.nodes[1];
-        let newest = |tick: &str| {
-            let tick: Value = serde_json::from_str(last_line(tick)).unwrap_or_default();
-            tick["volume"] == self.sent
-        };
-        node.answers(&["-c", "HGET", LAST, &field], newest).await;
-    }
-
-    async fn nothing_was_lost(&self) {
-        let report = self
-            .ingestor
-            .until("all published", |report| {
-                report.redis.published == report.ticks_total
-            })
-            .await;
-        assert_eq!((report.redis.conflated, report.redis.unknown), (0, 0));
-        assert_eq!(report.connections[0].reconnects, 0);
-    }
-}
 
 /// Heartbeats, as the server sends them: a cluster takes its time.
 async fn beat(socket: mpsc::UnboundedSender<Message>) {
@@ -117,7 +42,7 @@ async fn are_next(ticks: &mut Subscriber, first: i32, last: i32) {
 
 #[tokio::test]
 async fn every_node_has_the_ticks_and_keys_are_where_they_belong() {
-    let mut scene = Scene::start("").await;
+    let mut scene = ClusterScene::start("").await;
     let mut everywhere = Vec::new();
     for node in &scene.cluster.nodes {
         everywhere.push(node.subscribe().await);
@@ -148,7 +73,7 @@ async fn every_node_has_the_ticks_and_keys_are_where_they_belong() {
 
 #[tokio::test]
 async fn a_slot_that_moves_is_followed() {
-    let mut scene = Scene::start("").await;
+    let mut scene = ClusterScene::start("").await;
     let mut ticks = scene.cluster.nodes[2].subscribe().await;
     let first = scene.tick();
     are_next(&mut ticks, first, first).await;
@@ -172,7 +97,7 @@ async fn a_slot_that_moves_is_followed() {
 
 #[tokio::test]
 async fn sharded_channels_are_followed_too() {
-    let mut scene = Scene::start("/sharded").await;
+    let mut scene = ClusterScene::start("/sharded").await;
     let from = scene.cluster.owner(CHANNEL).await;
     let mut ticks = scene.cluster.nodes[from].subscribe_shard(CHANNEL).await;
     for _ in 0..10 {
@@ -197,7 +122,7 @@ async fn sharded_channels_are_followed_too() {
 
 #[tokio::test]
 async fn a_master_that_dies_is_replaced_by_its_replica() {
-    let mut scene = Scene::start("").await;
+    let mut scene = ClusterScene::start("").await;
     let mut ticks = scene.cluster.nodes[2].subscribe().await;
     let first = scene.tick();
     are_next(&mut ticks, first, first).await;
@@ -226,7 +151,7 @@ const PART: i32 = 500;
 
 #[tokio::test]
 async fn a_master_that_stands_still_holds_up_its_keys_alone() {
-    let mut scene = Scene::start_on("", "ticker:far:options").await;
+    let mut scene = ClusterScene::start_on("", "ticker:far:options").await;
     assert_eq!(scene.cluster.owner("mock:ticker:far:stream").await, 1);
     for node in &scene.cluster.nodes {
         let setting = ["CONFIG", "SET", "cluster-require-full-coverage", "no"];
@@ -274,7 +199,7 @@ async fn a_master_that_stands_still_holds_up_its_keys_alone() {
 
 #[tokio::test]
 async fn a_master_that_stands_still_is_replaced_by_its_replica() {
-    let mut scene = Scene::start("").await;
+    let mut scene = ClusterScene::start("").await;
     let mut ticks = scene.cluster.nodes[2].subscribe().await;
     let first = scene.tick();
     are_next(&mut ticks, first, first).await;

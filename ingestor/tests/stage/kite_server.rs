@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::{SinkExt, StreamExt};
-use kite::{Command, Detail, FrameBuilder, Full, Packet, Quote, Token};
+use kite::{Command, Detail, FrameBuilder, Full, Mode, Packet, Quote, Token};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::StatusCode;
 
-use super::{ACCESS_TOKEN, within};
+use super::{ACCESS_TOKEN, token, within};
 
 /// What the server received.
 #[derive(Debug, PartialEq)]
@@ -92,6 +92,17 @@ impl KiteServer {
         within("something seen", self.seen.recv()).await.unwrap()
     }
 
+    /// Sees the instruments of these numbers subscribed to, in full mode.
+    pub async fn sees_subscription(&mut self, numbers: &[u32]) {
+        let tokens: Vec<Token> = numbers.iter().map(|number| token(*number)).collect();
+        assert_eq!(
+            self.seen().await,
+            Seen::Command(Command::Subscribe(tokens.clone()))
+        );
+        let mode = Command::SetMode(Mode::Full, tokens);
+        assert_eq!(self.seen().await, Seen::Command(mode));
+    }
+
     /// Whether nothing was received since the last call.
     pub fn nothing_seen(&mut self) -> bool {
         self.seen.try_recv().is_err()
@@ -168,4 +179,10 @@ pub fn frame(packets: &[Packet]) -> Message {
         assert!(frame.push(packet));
     }
     Message::binary(frame.finish())
+}
+
+/// One packet of each of the fifty.
+pub fn round(price: i32) -> Message {
+    let packets: Vec<_> = (1..=50).map(|number| full(token(number), price)).collect();
+    frame(&packets)
 }

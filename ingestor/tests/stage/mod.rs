@@ -14,6 +14,7 @@
     reason = "a stage that cannot be set up fails its test"
 )]
 
+pub mod cluster_scene;
 pub mod folders;
 pub mod kite_server;
 pub mod lateness;
@@ -244,6 +245,14 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
         keeps: Vec::new(),
         order_updates: false,
         instruments: Vec::new(),
+    }
+}
+
+/// Fifty instruments.
+pub fn fifty(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment {
+    Assignment {
+        instruments: (1..=50).map(option).collect(),
+        ..assignment(kite, redis_port)
     }
 }
 

@@ -267,7 +267,8 @@ impl Connection {
         }
     }
 
-    /// Has an open socket, if there is one, take something; whether it was not lost over that.
+    /// Calls `take` with the socket if it is open. Returns whether there was no error; after one the
+    /// socket is lost.
     fn write(
         &mut self,
         now: Instant,

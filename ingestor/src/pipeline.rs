@@ -152,7 +152,7 @@ impl Pipeline {
     /// When something has to be done even if no socket wakes the data plane.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        // RedisClient that accept nothing wake the data plane when they accept again.
+        // Links that accept nothing wake the data plane when they accept again.
         let kept = self.last_values.deadline();
         let kept = kept.filter(|_| self.redis.can_write_key());
         kept.into_iter().chain(self.redis.deadline()).min()

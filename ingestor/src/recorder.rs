@@ -1,7 +1,7 @@
 //! Records what Kite sends, for replay: `--record`.
 //!
-//! Owns the queue of frames, which is bounded, and the thread that writes them: a slow disk costs
-//! frames of the recording, which are counted, and never a tick. The files are [`files`]'s.
+//! Owns the bounded queue of frames and the thread that writes them: a slow disk costs frames of the
+//! recording, which are counted, and never a tick. The files are written in [`files`].
 
 mod files;
 

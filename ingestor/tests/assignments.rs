@@ -1,4 +1,4 @@
-//! Assignments one after the other: what changes, and what is not disturbed.
+//! Assignments one after the other: what changes, and what stays as it is.
 
 mod stage;
 

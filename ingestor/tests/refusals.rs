@@ -1,4 +1,4 @@
-//! A Redis that is there and refuses: what is said of it, and what flows all the same.
+//! A Redis that rejects commands: what is reported, and that ticks still flow where they can.
 
 mod stage;
 

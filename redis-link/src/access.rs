@@ -2,7 +2,7 @@
 //! and a client certificate. They are files, each of which may be missing.
 //!
 //! Owns reading them for every new link, and the messages about errors in them. They are never
-//! printed, and wiped when dropped. Must not know where they are stored, and must not stream to
+//! printed, and wiped when dropped. Must not know where they are stored, and must not talk to
 //! Redis.
 
 use std::io;
@@ -174,7 +174,7 @@ fn unusable(file: &'static str, source: TlsError) -> AccessError {
     AccessError::Unusable { file, source }
 }
 
-/// What a file holds that exists and is not empty.
+/// The content of a file that is not empty.
 type Content = SecretSlice<u8>;
 
 fn login(

@@ -33,9 +33,9 @@ pub struct RedisClient {
     slots: Slots,
     /// Position of the link that carries plain messages.
     broadcast: usize,
-    /// The map, while it is asked for.
+    /// The running request for a slot map.
     topology_fetch: Option<TopologyFetch>,
-    /// When it may be asked for again.
+    /// The time of the next request.
     next_fetch: Option<Instant>,
     topology_error: Option<String>,
     /// A node answered that another one has a key.

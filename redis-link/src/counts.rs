@@ -14,7 +14,7 @@ pub struct LinkCounts {
     pub keys_written: u64,
     /// Commands that write keys, answered with an error.
     pub keys_refused: u64,
-    /// RedisClient opened after the first.
+    /// Links opened after the first.
     pub reconnects: u64,
 }
 

@@ -90,7 +90,7 @@ async fn introduce(
     }
 }
 
-/// Returns the server's number for the stream, where the server tells.
+/// Returns the server's id of the connection, if the server reports it.
 async fn greet(
     redis: &mut RespStream,
     database: u32,
@@ -101,7 +101,7 @@ async fn greet(
     if let Some(login) = &keys.login {
         log_in(redis, login).await?;
     }
-    // Names are for people who look at CLIENT LIST; a server that forbids them is fine.
+    // Names are for people who read CLIENT LIST; a server may forbid them.
     ask(redis, &[b"CLIENT", b"SETNAME", name.as_bytes()]).await?;
     if database != 0 {
         let database = database.to_string();

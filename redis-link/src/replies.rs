@@ -1,4 +1,4 @@
-//! RESP2, the language of Redis: replies in.
+//! RESP2, the protocol of Redis: replies in.
 //!
 //! Owns reading them as far as the link needs it. Reading is incremental and total: any bytes,
 //! cut anywhere, give replies, "more is needed" or an error, and never a panic.
@@ -55,11 +55,11 @@ impl Replies {
         Ok(Some(count))
     }
 
-    /// The next reply as a list of texts, empty for null and cut where another kind follows; `None`
-    /// until all of it is there.
+    /// The next array reply of texts: empty for null, and cut before the first element of another kind;
+    /// `None` until it is complete.
     ///
     /// # Errors
-    /// [`InvalidReply`], also where no list begins.
+    /// [`InvalidReply`], also if another kind of reply begins.
     pub fn next_texts(&mut self) -> Result<Option<Vec<String>>, InvalidReply> {
         let start = self.read;
         let Some(count) = self.next_count()? else {
@@ -141,7 +141,7 @@ fn number(text: &[u8]) -> Result<i64, InvalidReply> {
     text.parse().map_err(|_| InvalidReply)
 }
 
-/// The `len` bytes that `rest` begins with; `None` until they and their end are there.
+/// The first `len` bytes of `rest`; `None` until they and their line end arrive.
 fn bulk(len: i64, rest: &[u8]) -> Result<Option<&[u8]>, InvalidReply> {
     let len = usize::try_from(len).map_err(|_| InvalidReply)?;
     if len > LARGEST_REPLY {

@@ -1,6 +1,6 @@
 //! RESP2, the protocol of Redis: commands out.
 //!
-//! Owns how they are spelled, as far as the link needs it. What comes back is [`super::replies`]'s.
+//! Owns how commands are written, as far as the link needs it. Replies are read in [`super::replies`].
 
 /// Appends how many arguments follow.
 #[inline]

@@ -1,6 +1,6 @@
-//! A stream on which each command waits for its reply, before it becomes a link.
+//! A stream on which each command waits for its reply, as before a link is open.
 //!
-//! Owns sending one command and reading until its reply is whole. Must not know what is asked.
+//! Owns sending one command and reading its reply. Must not know the commands.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const READ_BUFFER: usize = 4 * 1024;
 const ALERT: u8 = 21;
 
 pub(super) struct RespStream {
-    /// At the start of a reply whenever no command is under way.
+    /// Between two replies unless a command is running.
     pub(super) stream: Stream,
     replies: Replies,
     /// Whether the server has sent anything yet.
@@ -38,15 +38,15 @@ impl RespStream {
         })
     }
 
-    /// Whether a server without TLS has not said a word.
+    /// Whether a server without TLS has sent nothing yet.
     pub(super) const fn is_mute(&self) -> bool {
         matches!(self.stream, Stream::Plain(_)) && !self.answered
     }
 
-    /// Sends a command and waits until `take` finds its reply in what came.
+    /// Sends a command and reads until `take` finds its reply.
     ///
     /// # Errors
-    /// When the stream ends before, or says what is no reply.
+    /// If the stream ends before, or the bytes are not a reply.
     pub(super) async fn ask<T>(
         &mut self,
         arguments: &[&[u8]],

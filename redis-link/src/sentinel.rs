@@ -1,7 +1,7 @@
 //! Asks Redis Sentinels which server is the master now.
 //!
 //! Owns that one request. It is sent before every new link, so that a link that was lost in a
-//! failover leads to the new master; must not stream to the master.
+//! failover leads to the new master; must not talk to the master.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ async fn ask(
     let mut sentinel = RespStream::connect(node, tls).await?;
     let words: [&[u8]; 3] = [b"SENTINEL", b"get-master-addr-by-name", master.as_bytes()];
     let texts = sentinel.ask(&words, Replies::next_texts).await?;
-    // Null, which is no text at all: a master that it does not know.
+    // An unknown master is null, which is read as an empty list.
     let [host, port, ..] = texts.as_slice() else {
         return Ok(None);
     };

@@ -17,7 +17,7 @@ use service::stream::Address;
 /// A node that takes longer is skipped.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A map that is asked for.
+/// The running request for a slot map.
 pub(crate) type TopologyFetch = BoxFuture<'static, Result<Slots, TopologyError>>;
 
 /// Why the map cannot be read.

@@ -1,6 +1,6 @@
-//! The directory and the newest ticks of one account, as Redis has them.
+//! The directory and the newest ticks of one account in Redis.
 //!
-//! Owns the commands that read, write and remove them. Must not decide what is to be there.
+//! Owns the commands that read, write and remove them. Must not decide what has to be written.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ struct TickSource {
 }
 
 impl DirectoryStore {
-    /// Rows from `cursor` on, whoever wrote them, and the cursor behind them: 0 is the end.
+    /// One page of rows of all accounts, from `cursor` on, and the cursor of the next page; 0 after the last.
     pub(super) async fn scan(
         &mut self,
         cursor: u64,
@@ -52,7 +52,7 @@ impl DirectoryStore {
         self.fields(&self.listing.directory(), tokens).await
     }
 
-    /// Writes the rows of those of `tokens` that are listed; one at least is.
+    /// Writes the rows of `tokens`, of which at least one is listed.
     pub(super) async fn write_rows(
         &mut self,
         tokens: impl Iterator<Item = u32>,
@@ -72,7 +72,7 @@ impl DirectoryStore {
         self.delete(&self.listing.directory(), tokens).await
     }
 
-    /// Removes newest ticks, in the order of their prefixes, as far as this account wrote them.
+    /// Removes newest ticks, sorted by prefix, if this account wrote them.
     pub(super) async fn delete_ticks(&mut self, ticks: &[TickKey]) -> Result<(), PoolError> {
         for ticks in ticks.chunk_by(|a, b| a.0 == b.0) {
             let key = self.listing.last(&ticks[0].0);

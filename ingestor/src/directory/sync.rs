@@ -1,7 +1,7 @@
 //! Keeps this account's rows of the directory up to date, and removes rows that are no longer
 //! needed.
 //!
-//! Owns what is known of the directory, and for how long what nobody wants stays. What differs is
+//! Owns the known rows, and how long rows that are not wanted stay. Differences are
 //! decided in [`super::listing`]; the commands are [`super::store`]'s.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +21,7 @@ use crate::events::message::EventBody;
 /// take it over, and a tick may be on its way.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What the directory says of the tokens that are wanted, and perhaps of others.
+/// Rows of the directory by token; `None` for a missing row.
 type FoundRows = BTreeMap<u32, Option<String>>;
 
 /// What is known of the directory.

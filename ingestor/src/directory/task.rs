@@ -189,7 +189,7 @@ impl DirectoryTask {
         }
     }
 
-    /// Publishes what has waited, oldest first.
+    /// Publishes the waiting events, oldest first.
     async fn publish(&mut self, store: &mut DirectoryStore) -> Result<(), PoolError> {
         while let Some(event) = self.unpublished.front() {
             publish_event(event, &store.listing, &mut store.pool).await?;

@@ -1,6 +1,6 @@
 //! Notifications of the file system about the mounted folders.
 //!
-//! Owns the watcher. Must not read the folders; without notifications they are polled.
+//! Owns the watcher. Must not read the folders, which are also polled.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) struct FolderNotifications {
 }
 
 impl FolderNotifications {
-    /// Has `changed` told.
+    /// Notifies `changed` of every change; nothing is watched yet.
     pub(super) fn new(changed: &Arc<Notify>) -> Self {
         let changed = Arc::clone(changed);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -31,7 +31,7 @@ impl FolderNotifications {
         }
     }
 
-    /// Goes on with those of `folders` that are there.
+    /// Watches those of `folders` that exist.
     pub(super) fn watch(&mut self, folders: [&PathBuf; 2]) {
         let Some(watcher) = &mut self.watcher else {
             return;

@@ -1,4 +1,4 @@
-//! What is to be written at one pace: once per interval, spread over it.
+//! Outputs that are written once per interval, spread over it.
 //!
 //! Owns the rounds of one interval and the steps of a round. Pure; must not know what is written.
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// A part of what is due is written this often.
 pub(super) const STEP: Duration = Duration::from_millis(5);
 
-/// Outputs that are written at one pace.
+/// Outputs with the same interval.
 #[derive(Debug, Default)]
 pub(super) struct WriteQueue {
     interval: Duration,
@@ -25,7 +25,7 @@ pub(super) struct WriteQueue {
 }
 
 impl WriteQueue {
-    /// A queue of which every output is written once per `interval` at most.
+    /// A queue whose outputs are written at most once per `interval`.
     pub(super) fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -47,7 +47,7 @@ impl WriteQueue {
         }
     }
 
-    /// The next output that is to be written at `now`, or without regard to the interval.
+    /// The next output to write at `now`; while `draining`, regardless of the interval.
     pub(super) fn take(&mut self, now: Instant, draining: bool) -> Option<u32> {
         if !draining && self.next.is_none_or(|next| now < next) && self.left == 0 {
             return None;

@@ -1,8 +1,7 @@
 //! The last tick of every instrument, and which of them are still to be written.
 //!
-//! Owns what is marked: an instrument is written once per interval however often it ticks, and what
-//! is due is spread over the interval, so that ticks in between are not held up. The pace is
-//! [`super::queue`]'s. Pure; must not know Redis. Nothing is allocated per tick.
+//! Owns which outputs are due: an instrument is written once per interval however often it ticks. The
+//! pace is [`super::queue`]'s. Pure; must not know Redis. Nothing is allocated per tick.
 
 use std::time::{Duration, Instant};
 

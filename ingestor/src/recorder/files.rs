@@ -1,7 +1,7 @@
-//! The files of recordings: compressed, begun anew when they are large, the oldest removed when all
-//! together are too large.
+//! The files of recordings.
 //!
-//! Owns them, and what becomes of frames while the disk fails. Must not be waited for.
+//! Owns the files: they are compressed, a new one is started when one is large, and the oldest are
+//! removed when all together are too large. Must not run on the data plane's thread.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -33,7 +33,7 @@ const EXTENSION: &str = "kiterec.gz";
 pub(super) struct Files {
     pub(super) clock: Clock,
     pub(super) folder: PathBuf,
-    /// What all files together may have.
+    /// The limit for all files together.
     pub(super) most_bytes: u64,
     pub(super) counts: Arc<RecordingCounts>,
 }

@@ -26,17 +26,17 @@ pub(crate) const PREFIX: &str = "kiteticker";
 
 type Label<'a> = (&'static str, &'a str);
 
-/// A metric that has its name, and waits for its numbers.
+/// A metric with its name written; the numbers follow.
 type Described<'a> = Result<MetricEncoder<'a>, fmt::Error>;
 
 /// Renders the last snapshot at each scrape.
 #[derive(Debug)]
 pub(crate) struct Exposition {
-    /// What the data plane says of itself.
+    /// The last snapshot of the data plane.
     pub(crate) snapshots: watch::Receiver<Arc<StatusSnapshot>>,
-    /// What became of events.
+    /// The counters of events.
     pub(crate) events: Arc<EventCounts>,
-    /// What became of frames, if any are recorded.
+    /// The counters of recorded frames, if frames are recorded.
     pub(crate) recorder: Option<Arc<recorder::RecordingCounts>>,
 }
 
@@ -62,7 +62,7 @@ struct MetricsPage<'a> {
 impl MetricsPage<'_> {
     fn ticks(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
         let stats = &snapshot.stats;
-        let help = "Ticks received, by what became of them";
+        let help = "Ticks received, by kind and result";
         let mut ticks = self.counter("ticks_processed", help)?;
         for class in InstrumentClass::ALL {
             let kind = ("tick_type", class.as_str());

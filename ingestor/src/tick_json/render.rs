@@ -151,7 +151,7 @@ const fn parts(packet: &Packet) -> (Option<&Quote>, Option<&Full>) {
 /// Open, high, low and previous close of the day.
 type Day = [i32; 4];
 
-/// Prices of the day, whatever packet they came in.
+/// Prices of the day, from any kind of packet.
 const fn day(detail: &Detail) -> Option<Day> {
     match detail {
         Detail::Ltp => None,

@@ -92,7 +92,7 @@ impl KiteServer {
         within("something seen", self.seen.recv()).await.unwrap()
     }
 
-    /// Sees the instruments of these numbers subscribed to, in full mode.
+    /// Expects the next commands to subscribe to the instruments with these numbers, in full mode.
     pub async fn sees_subscription(&mut self, numbers: &[u32]) {
         let tokens: Vec<Token> = numbers.iter().map(|number| token(*number)).collect();
         assert_eq!(

@@ -1,4 +1,6 @@
-//! What others may know of a link: whether it takes commands, and why not. Changes nothing.
+//! The state of a link for others: whether it accepts commands, and why not.
+//!
+//! Must not change anything.
 
 use std::time::Instant;
 

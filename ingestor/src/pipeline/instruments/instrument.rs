@@ -62,14 +62,14 @@ pub(crate) struct AssignedInstrument {
     pub(in crate::pipeline) decimals: Decimals,
     pub(in crate::pipeline) outputs: Span,
     pub(in crate::pipeline) sets: Span,
-    /// What stands in front of its price in each of the two commands that keep it, and the slot of the
+    /// The part before its price in each of the two commands that store it, and the slot of the
     /// key.
     pub(in crate::pipeline) prices: [(Span, u16); 2],
-    /// What is known of it by now.
+    /// Its state.
     pub(crate) state: InstrumentState,
 }
 
-/// What is known of one instrument; it stays when the assignment changes.
+/// The state of one instrument, which is kept when the assignment changes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InstrumentState {
     /// The connection that carries it.

@@ -192,14 +192,20 @@ impl Connection {
                     self.write(now, Socket::ping);
                 }
                 Action::Confirm => self.events.push_back(ConnectionEvent::Confirm),
-                Action::Abandon => {
-                    self.socket = SocketState::Disconnected;
-                    self.end("no frame and no pong arrived in time".to_owned(), now);
-                }
+                Action::Abandon => self.abandon(dialler, now),
             }
             self.poll_socket(cx, now);
         }
         self.write(now, |socket| socket.poll_flush(cx));
+    }
+
+    fn abandon(&mut self, dialler: Option<&Dialler>, now: Instant) {
+        let socket = std::mem::replace(&mut self.socket, SocketState::Disconnected);
+        let error = match dialler {
+            Some(dialler) if matches!(socket, SocketState::Connecting(_)) => dialler.timed_out(),
+            _ => "no frame and no pong arrived in time".to_owned(),
+        };
+        self.end(error, now);
     }
 
     /// Completes when no socket is being closed.

@@ -94,7 +94,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let access = Access::new(args.redis_dir.map(redis_files::reader), roots.clone())?;
     let directory = DirectoryTask::new(
         access.clone(),
-        format!("kite-ingestor:{epoch}:clerk"),
+        format!("kite-ingestor:{epoch}:directory"),
         clock.clone(),
         open,
         taken_events,
@@ -129,7 +129,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
 
     let mut tasks = Tasks::new(shutdown.clone());
     tasks.spawn("http", server.serve(router, shutdown.token()));
-    tasks.spawn("clerk", directory.run(shutdown.token()));
+    tasks.spawn("directory", directory.run(shutdown.token()));
     tasks.spawn("folders", folders.watch(commands, shutdown.token()));
     tasks.spawn(
         "probes",

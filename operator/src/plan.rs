@@ -31,4 +31,5 @@ pub use input::{
 };
 pub use memory::Memory;
 pub use planner::plan;
+pub(crate) use readiness::BAD_SCRAPES;
 pub use report::{AccountPlan, Change, Event, Kind, Plan, SetPlan};

@@ -1,6 +1,6 @@
 //! Reads the two times: monotonic (back-off, watchdogs) and wall (calendar, expiry, time stamps).
 //!
-//! The only module that may ask the machine for the time. Shells read a [`Clock`] and pass instants
+//! Programs ask the machine for the time here only. Shells read a [`Clock`] and pass instants
 //! down; decisions take time as an argument and never see this type.
 
 use std::str::FromStr;

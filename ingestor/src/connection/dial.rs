@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kite::session::Failure;
+use kite::session::{DIAL_TIMEOUT, Failure};
 use rustls::ClientConfig;
 
 use crate::connection::socket::{Socket, SocketError};
@@ -20,6 +20,16 @@ pub(crate) struct Dialler {
     pub(crate) credentials: PathBuf,
     /// The TLS configuration.
     pub(crate) tls: Arc<ClientConfig>,
+}
+
+impl Dialler {
+    /// Why a dial was given up.
+    pub(super) fn timed_out(&self) -> String {
+        let (origin, limit) = (&self.origin, DIAL_TIMEOUT.as_secs());
+        format!(
+            "no connection to {origin} within {limit} s: check the endpoint, and the network to it"
+        )
+    }
 }
 
 /// The result of a dial.

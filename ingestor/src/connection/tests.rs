@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 
-use kite::session::FIRST_DIAL_SPREAD;
+use kite::session::{DIAL_TIMEOUT, FIRST_DIAL_SPREAD};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -19,6 +19,34 @@ fn credentials() -> tempfile::TempDir {
     ];
     contract::mount::publish(folder.path(), &files.into()).unwrap();
     folder
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_a_dial_is_named() {
+    service::tls::install();
+    // It accepts, and never answers the upgrade.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = credentials();
+    let dialler = Dialler {
+        origin: format!("ws://{}", silent.local_addr().unwrap()),
+        credentials: folder.path().to_owned(),
+        tls: service::tls::client_config().unwrap(),
+    };
+    let mut connection = Connection::new(0, 1);
+    connection.set_credentials(true);
+    connection.set_desired(one_token());
+    let start = service::clock::Clock::system().now();
+    let dialled = start + FIRST_DIAL_SPREAD;
+    poll_fn(|cx| {
+        for now in [start, dialled, dialled + DIAL_TIMEOUT] {
+            connection.poll(cx, now, Some(&dialler));
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let error = connection.last_error().unwrap_or_default();
+    let expected = format!("no connection to {} within 10 s", dialler.origin);
+    assert!(error.starts_with(&expected), "{error}");
 }
 
 /// Kite counts a socket until its Close frame is answered: a dial before that is one too many.

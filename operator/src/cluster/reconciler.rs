@@ -19,10 +19,10 @@ use super::observe::{ObservedCluster, Observer};
 use crate::instruments::TableRefresher;
 use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Now, Plan, Table};
 
-/// Changes come in bursts: the loop waits until nothing changes for this long,
+/// Changes come in bursts: the loop waits until nothing changes for this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// but not longer than this.
+/// The longest wait for the end of a burst.
 const MAX_DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// Without any change a pass runs this often, because rates and times of the status move.

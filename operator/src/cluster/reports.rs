@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::plan::{Key, Scrape};
+use crate::plan::{BAD_SCRAPES, Key, Scrape};
 use crate::poll_schedule::{Intervals, PollLimits, PollSchedule, sleep_until};
 use crate::scrape::{ScrapeError, Scraper, TIMEOUT};
 
@@ -140,7 +140,7 @@ fn update(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> 
             (old, new) => old.is_some() != new.is_some(),
         },
         // The second consecutive failure distinguishes an outage from a lost packet.
-        (Some(old), Some(new)) => old.why != new.why || new.attempts == 2,
+        (Some(old), Some(new)) => old.why != new.why || new.attempts == BAD_SCRAPES,
         (None, Some(_)) | (Some(_), None) => true,
     }
 }

@@ -1,7 +1,9 @@
 //! What one pass leaves to the next.
 //!
-//! Owns no decision: with an empty memory the planner reaches the same assignments from what was
-//! observed, and without the results of its steps the very same plan.
+//! Owns no decision. Without the results of its steps the planner returns the very same plan. With an
+//! empty memory it reaches the same assignments from what was observed, except that an instruments
+//! list that was accepted after an hour of suspicion is suspected again, and that the API key of an
+//! account whose Secret cannot be read at present is unknown.
 
 use std::sync::Arc;
 

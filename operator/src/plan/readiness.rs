@@ -10,7 +10,7 @@ mod obstacle;
 mod secret;
 mod set;
 
-pub(crate) use account::{AccountFacts, account, answers, credentials};
+pub(crate) use account::{AccountFacts, BAD_SCRAPES, account, answers, credentials};
 pub(crate) use condition::{ConditionOutcome, GRACE, History, outcome};
 pub(crate) use observation::Observation;
 pub(crate) use obstacle::sockets;

@@ -116,7 +116,7 @@ pub struct Meta {
     pub created: Timestamp,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether it is being deleted: it counts as deleted.
+    /// Whether it is being deleted, and a finalizer holds it.
     pub deleting: bool,
 }
 

@@ -14,7 +14,7 @@ use super::{obstacle, secret};
 use crate::plan::input::{AccountInput, Process, Scrape, Secret, live_sockets};
 
 /// Attempts without an answer after which a process counts as not answering.
-const BAD_SCRAPES: u32 = 2;
+pub(crate) const BAD_SCRAPES: u32 = 2;
 
 /// What is known of an account that can be used.
 #[derive(Clone, Copy, Debug)]

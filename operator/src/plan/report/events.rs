@@ -10,7 +10,8 @@ use super::outcome::{Event, Kind, Plan};
 use crate::plan::input::{Meta, Told};
 use crate::plan::readiness::ConditionOutcome;
 
-/// Returns an event for each condition whose state or reason changed; changes to Unknown give none.
+/// Adds an event to the plan if the state or reason of `Ready` changed, and returns what is to be
+/// remembered of it. A change to Unknown gives no event.
 pub(super) fn tell(
     plan: &mut Plan,
     kind: Kind,

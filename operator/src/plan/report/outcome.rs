@@ -15,9 +15,9 @@ use crate::plan::memory::Memory;
 /// The decisions of one pass.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Every account that is not being deleted, by key.
+    /// Every account, by key.
     pub accounts: Vec<AccountPlan>,
-    /// Every set that is not being deleted, by key.
+    /// Every set, by key.
     pub sets: Vec<SetPlan>,
     /// Transitions to send as events; the sender limits how often.
     pub events: Vec<Event>,

@@ -114,7 +114,7 @@ pub(crate) fn status(
 fn unplaced_count(placed: &PlacedSet<'_>) -> u32 {
     match &placed.request {
         Request::Resolved(_) => placed.placement.waiting,
-        // A paused or deleted account does not wait for anything.
+        // A paused or deleted set does not wait for anything.
         Request::Denied {
             reason: Reason::Paused | Reason::Terminating,
             ..

@@ -106,7 +106,7 @@ impl Scene {
         let list = self.redis.command(&["CLIENT", "LIST"]).await;
         let ours = list
             .lines()
-            .filter(|line| line.contains("name=kite-") && !line.contains(":clerk "));
+            .filter(|line| line.contains("name=kite-") && !line.contains(":directory "));
         let ids = ours.map(|line| line.strip_prefix("id=").unwrap());
         ids.map(|rest| rest.split(' ').next().unwrap().parse().unwrap())
             .collect()

@@ -37,7 +37,7 @@ use self::ingestor_binary::find_ingestor;
 use self::poller::PollResult;
 use self::printer::Printer;
 use self::state::StateFolder;
-use self::table::Row;
+use self::table::TableRow;
 use self::watcher::watch_folder;
 use crate::instruments::refresher::TablesByOrigin;
 use crate::instruments::{TableRefresher, fetch};
@@ -274,22 +274,16 @@ impl Run {
     /// Prints the table if it has changed, or, if it may be `repeated`, after a while.
     fn print(&mut self, repeated: bool) -> Result<(), LocalError> {
         let wall = self.clock.wall();
-        let accounts = self.host.accounts().filter_map(|(name, tracked)| {
-            let (status, warning) = (tracked.status.as_deref()?, tracked.warning.as_deref());
-            Some(Row::of_account(name, status, warning, tracked.since, wall))
+        let accounts = self.host.accounts().filter_map(|(name, it)| {
+            let (status, warning) = (it.status.as_deref()?, it.warning.as_deref());
+            Some(TableRow::of_account(name, status, warning, it.since, wall))
         });
         let accounts: Vec<_> = accounts.collect();
-        let sets = self.host.sets().filter_map(|(name, tracked)| {
-            let (status, warning) = (tracked.status.as_deref()?, tracked.warning.as_deref());
-            let mode = tracked.spec().map(|spec| spec.mode.as_str());
-            Some(Row::of_set(
-                name,
-                mode,
-                status,
-                warning,
-                tracked.since,
-                wall,
-            ))
+        let sets = self.host.sets().filter_map(|(name, it)| {
+            let (status, warning) = (it.status.as_deref()?, it.warning.as_deref());
+            let mode = it.spec().map(|spec| spec.mode.as_str());
+            let row = TableRow::of_set(name, mode, status, warning, it.since, wall);
+            Some(row)
         });
         let sets: Vec<_> = sets.collect();
         let problems = self.host.problems();

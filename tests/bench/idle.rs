@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::figure::Figures;
 use crate::{CLOCK_TICKS, WINDOW};
 
-/// A change is recent for so long, and until then processes may be asked more often.
+/// The start is over by then: its passes are not counted.
 const SETTLE: Duration = Duration::from_secs(12);
 
 /// All stream, and nobody changes anything.

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 /// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum RequestKind {
     /// One object, or a list of them.
     Read,
     /// A watch.
@@ -76,9 +76,9 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Rules {
     /// Each with the number of requests that it still affects.
-    faults: BTreeMap<Kind, (Fault, u32)>,
+    faults: BTreeMap<RequestKind, (Fault, u32)>,
     halt: Option<Moment>,
-    seen: BTreeMap<Kind, u64>,
+    seen: BTreeMap<RequestKind, u64>,
 }
 
 impl Drop for ApiProxy {
@@ -169,7 +169,7 @@ impl ApiProxy {
     }
 
     /// Makes the next `count` requests of a kind fail.
-    pub fn fail(&self, kind: Kind, fault: Fault, count: u32) {
+    pub fn fail(&self, kind: RequestKind, fault: Fault, count: u32) {
         self.inner.rules().faults.insert(kind, (fault, count));
     }
 
@@ -192,7 +192,7 @@ impl ApiProxy {
         // Several writes may have reached an earlier stop.
         while self.reached.try_recv().is_ok() {}
         let mut rules = self.inner.rules();
-        rules.seen.remove(&Kind::Write);
+        rules.seen.remove(&RequestKind::Write);
         rules.halt = Some(moment);
     }
 
@@ -208,7 +208,7 @@ impl ApiProxy {
 
     /// How many requests of a kind there were.
     #[must_use]
-    pub fn seen(&self, kind: Kind) -> u64 {
+    pub fn seen(&self, kind: RequestKind) -> u64 {
         self.inner.rules().seen.get(&kind).copied().unwrap_or(0)
     }
 }
@@ -219,14 +219,14 @@ impl Inner {
     }
 
     /// Counts a request; returns its fault.
-    fn fate(&self, kind: Kind) -> (Option<Fault>, Option<Moment>) {
+    fn fate(&self, kind: RequestKind) -> (Option<Fault>, Option<Moment>) {
         let mut rules = self.rules();
         let seen = rules.seen.entry(kind).or_default();
         *seen += 1;
         let number = *seen;
         let halt = rules.halt.filter(|moment| {
             let (Moment::Before(at) | Moment::After(at)) = moment;
-            kind == Kind::Write && number >= *at
+            kind == RequestKind::Write && number >= *at
         });
         let fault = match rules.faults.get_mut(&kind) {
             Some((fault, left)) if *left > 0 => {
@@ -288,7 +288,7 @@ async fn pass(State(proxy): State<Arc<Inner>>, request: Request) -> Response {
             response = response.header(name, value);
         }
     }
-    let body = if kind == Kind::Watch {
+    let body = if kind == RequestKind::Watch {
         Body::from_stream(audible(answer, proxy.muted.subscribe()))
     } else {
         Body::from_stream(answer.bytes_stream())
@@ -314,12 +314,12 @@ fn audible(
     })
 }
 
-fn kind_of(request: &Request) -> Kind {
+fn kind_of(request: &Request) -> RequestKind {
     let query = request.uri().query().unwrap_or_default();
     match *request.method() {
-        Method::GET | Method::HEAD if query.contains("watch=") => Kind::Watch,
-        Method::GET | Method::HEAD => Kind::Read,
-        _ => Kind::Write,
+        Method::GET | Method::HEAD if query.contains("watch=") => RequestKind::Watch,
+        Method::GET | Method::HEAD => RequestKind::Read,
+        _ => RequestKind::Write,
     }
 }
 

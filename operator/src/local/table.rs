@@ -19,7 +19,7 @@ const LONGEST_LINE: usize = 2_000;
 
 /// One object's row.
 #[derive(Clone, Debug)]
-pub(crate) struct Row<'a> {
+pub(crate) struct TableRow<'a> {
     name: &'a str,
     conditions: &'a [Condition],
     instruments: Option<&'a str>,
@@ -28,7 +28,7 @@ pub(crate) struct Row<'a> {
     cells: Vec<String>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> TableRow<'a> {
     /// An account, known since that time.
     pub(crate) fn of_account(
         name: &'a str,
@@ -90,7 +90,7 @@ impl<'a> Row<'a> {
 }
 
 /// The table, and below it the problems of each object.
-pub(crate) fn render(accounts: &[Row<'_>], sets: &[Row<'_>]) -> String {
+pub(crate) fn render(accounts: &[TableRow<'_>], sets: &[TableRow<'_>]) -> String {
     let mut text = String::new();
     columns(
         &mut text,
@@ -115,7 +115,7 @@ pub(crate) fn render(accounts: &[Row<'_>], sets: &[Row<'_>]) -> String {
 }
 
 /// Why it is not Ready, or the warning if it is.
-fn problem<'a>(row: &Row<'a>) -> Option<&'a str> {
+fn problem<'a>(row: &TableRow<'a>) -> Option<&'a str> {
     const MINOR_CONDITIONS: [ConditionType; 2] =
         [ConditionType::CredentialsValid, ConditionType::Resolved];
     let ready = ready(row.conditions)?;
@@ -135,7 +135,7 @@ fn problem<'a>(row: &Row<'a>) -> Option<&'a str> {
 }
 
 /// The table without the values that change all the time.
-pub(crate) fn summary(accounts: &[Row<'_>], sets: &[Row<'_>]) -> String {
+pub(crate) fn summary(accounts: &[TableRow<'_>], sets: &[TableRow<'_>]) -> String {
     let mut text = String::new();
     for row in accounts.iter().chain(sets) {
         let ready = ready(row.conditions).map(|it| (&it.status, &it.reason, &it.message));
@@ -179,11 +179,11 @@ fn age(from: Timestamp, now: Timestamp) -> String {
 }
 
 /// Left-aligned columns, three spaces apart.
-fn columns(text: &mut String, header: &str, rows: &[Row<'_>]) {
+fn columns(text: &mut String, header: &str, rows: &[TableRow<'_>]) {
     let header: Vec<_> = header.split(' ').map(str::to_owned).collect();
     // Names and reasons come from files and pods: control characters are not passed to the
     // terminal.
-    let shown = |row: &Row<'_>| {
+    let shown = |row: &TableRow<'_>| {
         let cells = row.cells.iter();
         cells.map(|cell| printable(cell, LONGEST_LINE)).collect()
     };
@@ -242,8 +242,8 @@ mod tests {
             ..InstrumentSetStatus::default()
         };
         let since = Timestamp::from_second(999_700).unwrap();
-        let accounts = [Row::of_account("demo", &account, None, since, now)];
-        let sets = [Row::of_set(
+        let accounts = [TableRow::of_account("demo", &account, None, since, now)];
+        let sets = [TableRow::of_set(
             "indices",
             Some("quote"),
             &set,
@@ -276,7 +276,7 @@ indices: no symbol is known: check NSE:X
             ..TickerAccountStatus::default()
         };
         let start = Timestamp::UNIX_EPOCH;
-        let row = Row::of_account("demo", &account, Some("redis is full"), start, start);
+        let row = TableRow::of_account("demo", &account, Some("redis is full"), start, start);
         let text = render(&[row], &[]);
         assert!(text.ends_with("\ndemo: redis is full\n"), "{text}");
     }
@@ -288,7 +288,7 @@ indices: no symbol is known: check NSE:X
             ..TickerAccountStatus::default()
         };
         let start = Timestamp::UNIX_EPOCH;
-        let row = Row::of_account("a\u{9b}b", &account, None, start, start);
+        let row = TableRow::of_account("a\u{9b}b", &account, None, start, start);
         let text = render(&[row], &[]);
         assert!(text.contains("\na b: "), "{text}");
         assert!(!text.chars().any(|char| char.is_control() && char != '\n'));

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use contract::Assignment;
 
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::input::{Account, AccountInput};
+use crate::plan::input::{AccountInput, AccountSpec};
 use crate::plan::input::{Basis, Kept};
 use crate::plan::placement::{HeldOverSets, PlacedSet, RetainedAccount};
 
@@ -84,7 +84,7 @@ pub(crate) fn build<'a>(
 /// `None` without a base, or with rows that stay although their set cannot be resolved.
 fn basis(
     retained: &RetainedAccount<'_>,
-    spec: &Account,
+    spec: &AccountSpec,
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) -> Option<Basis> {

@@ -23,7 +23,7 @@ pub use observed::{
 };
 
 pub(crate) use account::{AccountInput, live_sockets};
-pub(crate) use checked::{Account, ChannelNaming, Choice, Selector, Set};
+pub(crate) use checked::{AccountSpec, ChannelNaming, Choice, Selector, Set};
 pub(crate) use list_guard::Lacking;
 pub(crate) use memory::{AccountMemory, Mark, ObjectMemory, Remembered, SuspectLists, Told};
 pub(crate) use reuse::{Basis, Kept};

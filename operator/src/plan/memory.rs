@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::input::Kept;
 use super::input::{Lacking, Remembered};
 use super::placement::GroupPlacement;
-use super::report::{SetCounts, SetReport};
+use super::report::{SetCounts, SetResult};
 use super::selection::Lookup;
 
 /// What one pass leaves to the next; start with the default.
@@ -34,5 +34,5 @@ pub(crate) struct Results {
     /// By account: how many instruments of each set it has.
     pub(crate) set_counts: Kept<SetCounts>,
     /// By set: how what it says of itself differs from what stands there.
-    pub(crate) set_reports: Kept<SetReport>,
+    pub(crate) set_reports: Kept<SetResult>,
 }

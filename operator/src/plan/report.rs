@@ -12,7 +12,7 @@ mod summary;
 pub use change::Change;
 pub use outcome::{AccountPlan, Event, Kind, Plan, SetPlan};
 
-pub(crate) use change::SetReport;
+pub(crate) use change::SetResult;
 pub(crate) use holders::SetCounts;
 #[cfg(test)]
 pub(crate) use status::find;

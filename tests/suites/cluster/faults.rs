@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::api_proxy::{Fault, Kind, Moment};
+use tests::api_proxy::{Fault, Moment, RequestKind};
 use tests::condition::within;
 use tests::{ApiProxy, Operator, Ticks};
 
@@ -120,18 +120,18 @@ impl World<'_> {
 
     async fn bad_answers(&mut self) -> Result<()> {
         let faults = [
-            (Kind::Write, Fault::Answer(429), 6),
-            (Kind::Write, Fault::Answer(409), 6),
-            (Kind::Write, Fault::Answer(500), 6),
-            (Kind::Write, Fault::LoseAnswer, 6),
-            (Kind::Write, Fault::Slow(Duration::from_secs(2)), 6),
-            (Kind::Watch, Fault::Answer(410), 12),
-            (Kind::Watch, Fault::Answer(429), 12),
-            (Kind::Read, Fault::Answer(500), 12),
+            (RequestKind::Write, Fault::Answer(429), 6),
+            (RequestKind::Write, Fault::Answer(409), 6),
+            (RequestKind::Write, Fault::Answer(500), 6),
+            (RequestKind::Write, Fault::LoseAnswer, 6),
+            (RequestKind::Write, Fault::Slow(Duration::from_secs(2)), 6),
+            (RequestKind::Watch, Fault::Answer(410), 12),
+            (RequestKind::Watch, Fault::Answer(429), 12),
+            (RequestKind::Read, Fault::Answer(500), 12),
         ];
         for (kind, fault, count) in faults {
             self.proxy.fail(kind, fault, count);
-            if kind != Kind::Write {
+            if kind != RequestKind::Write {
                 // Watches and lists are requested when it starts.
                 self.operator.kill().await?;
                 self.operator.start()?;
@@ -158,10 +158,10 @@ impl World<'_> {
         cluster.kubectl(&["delete", "tka", "blind"]).await?;
         self.stage.apply_idle("blind", "fake-token-b").await?;
         // Its Secret is read by name: the result is written to no object.
-        let refused = self.proxy.seen(Kind::Write);
+        let refused = self.proxy.seen(RequestKind::Write);
         cluster.kubectl(&["delete", "secret", "blind"]).await?;
         within(LONG, "a write for the old one", async || {
-            let now = self.proxy.seen(Kind::Write);
+            let now = self.proxy.seen(RequestKind::Write);
             let told = self.operator.log().contains("cannot be given its status");
             if now > refused && told {
                 Ok(())
@@ -185,9 +185,9 @@ impl World<'_> {
     async fn silent_watches(&mut self) -> Result<()> {
         self.proxy.mute_watches();
         self.change().await?;
-        let writes = self.proxy.seen(Kind::Write);
+        let writes = self.proxy.seen(RequestKind::Write);
         within(LONG, "statuses are written on", async || {
-            let now = self.proxy.seen(Kind::Write);
+            let now = self.proxy.seen(RequestKind::Write);
             if now > writes { Ok(()) } else { Err(now) }
         })
         .await;

@@ -4,10 +4,10 @@
 
 use contract::{Account, Assignment};
 
-use crate::plan::input::{Account as Spec, AccountInput};
+use crate::plan::input::{AccountInput, AccountSpec};
 
 /// What an account should stream, without its rows. The generation is that of the base, or 0.
-pub(super) fn document(account: &AccountInput<'_>, spec: &Spec) -> Assignment {
+pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assignment {
     let key = &account.observed.object.meta.key;
     Assignment {
         version: version_of(account),

@@ -8,7 +8,7 @@ use contract::report::{AppliedAssignment, ConnectionState};
 use contract::{Assignment, Report};
 use jiff::Timestamp;
 
-use super::checked::Account;
+use super::checked::AccountSpec;
 use super::eligibility::Eligibility;
 use super::memory::{AccountMemory, Remembered};
 use super::observed::{
@@ -20,7 +20,7 @@ use super::validate;
 pub(crate) struct AccountInput<'a> {
     pub(crate) observed: &'a ObservedAccount,
     pub(crate) remembered: Option<&'a AccountMemory>,
-    pub(crate) spec: Result<Account, Unreadable>,
+    pub(crate) spec: Result<AccountSpec, Unreadable>,
     /// The instruments of its endpoint, where they are known.
     pub(crate) table: Option<&'a Table>,
     /// Why that list is suspected to be incomplete.

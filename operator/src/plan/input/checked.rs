@@ -13,7 +13,7 @@ use kite::Mode;
 
 /// An account that can be used.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Account {
+pub(crate) struct AccountSpec {
     /// 1–3.
     pub(crate) connections: u8,
     /// 1–3000.
@@ -34,7 +34,7 @@ pub(crate) struct Account {
     pub(crate) workload: Workload,
 }
 
-impl Account {
+impl AccountSpec {
     /// The maximum number of tokens.
     pub(crate) fn capacity(&self) -> usize {
         usize::from(self.connections) * usize::from(self.tokens_per_connection)

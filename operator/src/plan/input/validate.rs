@@ -13,14 +13,14 @@ use crds::set::{FuturesChannel, Publish, SetMode};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 use kite::Mode;
 
-use super::checked::{Account, ChannelNaming, Choice, Selector, Set, Workload};
+use super::checked::{AccountSpec, ChannelNaming, Choice, Selector, Set, Workload};
 use super::observed::{Meta, Object, ObservedAccount, ObservedSet, Settings, Unreadable};
 
 /// Checks an account.
 pub(crate) fn account(
     observed: &ObservedAccount,
     settings: &Settings,
-) -> Result<Account, Unreadable> {
+) -> Result<AccountSpec, Unreadable> {
     let spec: &TickerAccountSpec = read(&observed.object)?;
     if !(1..=kite::limits::CONNECTIONS_PER_API_KEY).contains(&spec.connections) {
         return Err(unreadable(
@@ -51,7 +51,7 @@ pub(crate) fn account(
         "spec.endpoint.api",
     )?;
     let redis_url = redis::url(&spec.redis)?.unwrap_or_else(|| settings.redis_url.clone());
-    Ok(Account {
+    Ok(AccountSpec {
         connections: spec.connections,
         tokens_per_connection: spec.tokens_per_connection,
         websocket: websocket.to_owned(),

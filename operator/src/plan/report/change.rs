@@ -19,7 +19,7 @@ pub enum Change {
 
 /// What came of a set's judgement besides what is remembered of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SetReport {
+pub(crate) struct SetResult {
     pub(super) state: State,
     pub(super) change: Change,
     /// Until when this holds without any news.

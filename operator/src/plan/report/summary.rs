@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crds::condition::{ConditionType, State};
 
-use super::change::{Change, SetReport};
+use super::change::{Change, SetResult};
 use super::events::tell;
 use super::holders::{JudgedAccount, holders, holders_of, per_set};
 use super::outcome::{AccountPlan, Kind, Plan, SetPlan};
@@ -203,7 +203,7 @@ fn judge_set(
     placed: &PlacedSet<'_>,
     judged: &[JudgedAccount<'_>],
     at: &[usize],
-    before: &Kept<SetReport>,
+    before: &Kept<SetResult>,
     now: Now,
 ) -> State {
     let set = &placed.set;
@@ -221,7 +221,7 @@ fn judge_set(
             let (memory, change, outcome, until) =
                 judge(plan, Kind::Set, set.observed, set.remembered, status);
             let state = outcome.state;
-            let report = SetReport {
+            let report = SetResult {
                 state,
                 change,
                 until,

@@ -11,7 +11,7 @@ use super::lookup::{self, Lookup};
 use crate::instruments::InstrumentTable;
 use crate::plan::ids::AccountIx;
 use crate::plan::input::Kept;
-use crate::plan::input::{Account, AccountInput, Choice, Secret, Set, SetInput, Table};
+use crate::plan::input::{AccountInput, AccountSpec, Choice, Secret, Set, SetInput, Table};
 use crate::plan::samples::{SHOWN, list};
 
 /// A set and its request.
@@ -93,7 +93,7 @@ pub(crate) fn resolve<'a>(
 fn from_accounts<'w, 'a>(
     set: &'w SetInput<'a>,
     accounts: &'w [AccountInput<'a>],
-) -> Result<(&'w Set<'a>, &'a Arc<InstrumentTable>, &'w Account), Request> {
+) -> Result<(&'w Set<'a>, &'a Arc<InstrumentTable>, &'w AccountSpec), Request> {
     let spec = set
         .spec
         .as_ref()

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{conditions, count, says, seconds, verdict};
 use crate::plan::assignment::believable;
-use crate::plan::input::{Account, AccountInput, Now, Process, Secret, live_sockets};
+use crate::plan::input::{AccountInput, AccountSpec, Now, Process, Secret, live_sockets};
 use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
 
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
@@ -124,7 +124,7 @@ fn unseen(last: ConnectionStatus) -> ConnectionStatus {
 
 /// Sockets that this many instruments need. A process that has them on more sockets needs those: it
 /// does not move an instrument to save a socket.
-fn needed(spec: &Account, assigned: Option<usize>, answer: Option<&Report>) -> u32 {
+fn needed(spec: &AccountSpec, assigned: Option<usize>, answer: Option<&Report>) -> u32 {
     let assigned = assigned.unwrap_or(0);
     if assigned == 0 {
         return 0;
@@ -185,7 +185,7 @@ fn connected(
 
 fn capacity(
     view: &AccountInput<'_>,
-    spec: &Account,
+    spec: &AccountSpec,
     assigned: Option<usize>,
     stranded: usize,
 ) -> UndatedCondition {

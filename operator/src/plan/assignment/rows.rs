@@ -224,11 +224,11 @@ impl<T: Copy + Eq + Hash + Ord> List<T> {
     fn ranked(self, used: impl Iterator<Item = u16>) -> (Vec<T>, Vec<u16>) {
         let mut is_used = vec![false; self.all.len()];
         used.for_each(|at| is_used[usize::from(at)] = true);
-        let mut order: Vec<(T, u16)> = self.all.into_iter().zip(0..).collect();
+        let mut order: Vec<(T, u16)> = self.all.into_iter().zip(0..=u16::MAX).collect();
         order.retain(|(_, at)| is_used[usize::from(*at)]);
         order.sort_unstable();
         let mut ranks = vec![0; is_used.len()];
-        for ((_, at), rank) in order.iter().zip(0..) {
+        for ((_, at), rank) in order.iter().zip(0..=u16::MAX) {
             ranks[usize::from(*at)] = rank;
         }
         (order.into_iter().map(|(one, _)| one).collect(), ranks)
@@ -258,5 +258,23 @@ fn from_table(instrument: &Instrument) -> Row {
         tick_size: (instrument.tick_size > 0.0).then_some(instrument.tick_size),
         sets: Vec::new(),
         outputs: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_a_position_for_every_index_and_none_for_more() {
+        let mut list = List::default();
+        let all: Vec<Option<u16>> = (0..=65_536_u32).rev().map(|at| list.position(at)).collect();
+        assert_eq!(
+            (all[0], all[65_535], all[65_536]),
+            (Some(0), Some(65_535), None)
+        );
+        let (kept, ranks) = list.ranked(0..=u16::MAX);
+        assert_eq!((kept.len(), kept[0]), (65_536, 1));
+        assert_eq!((ranks[0], ranks[65_535]), (65_535, 0));
     }
 }

@@ -18,7 +18,7 @@ use contract::Assignment;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, AccountSpec};
 use crate::plan::input::{Basis, Kept};
-use crate::plan::placement::{HeldOverSets, PlacedSet, RetainedAccount};
+use crate::plan::placement::{PlacedSet, RetainedAccount};
 
 /// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
@@ -41,7 +41,6 @@ pub(crate) fn build<'a>(
     before: &Kept<()>,
     kept: &mut Kept<()>,
 ) -> Vec<AssignedAccount<'a>> {
-    let held_over = HeldOverSets::of(sets.iter().map(|it| (&it.set, &it.request)));
     let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
     for (at, placed) in sets.iter().enumerate() {
         for account in &placed.placement.accounts {
@@ -56,7 +55,7 @@ pub(crate) fn build<'a>(
                 let build = || {
                     let at = AccountIx::new(at);
                     let mut document = document::document(account, spec);
-                    rows::write(&mut document, at, &retained, &sets_of, sets, &held_over);
+                    rows::write(&mut document, at, &retained, &sets_of, sets);
                     document
                 };
                 let basis = basis(&retained, spec, &sets_of, sets);

@@ -1,6 +1,6 @@
 //! Positions and numbers that are valid for one pass, each with its own type.
 //!
-//! Owns only which list a number indexes. None of them outlives the pass.
+//! Owns only which list a number indexes. None of them outlives that list.
 
 /// Position of an account in the order of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,10 @@ pub(crate) struct ChannelId(u32);
 /// Number of the Redis to which ticks are published, by its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TargetId(u32);
+
+/// Position of a channel among those of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RouteIx(u32);
 
 macro_rules! number {
     ($name:ident) => {
@@ -49,5 +53,6 @@ macro_rules! position {
 position!(AccountIx);
 position!(SetIx);
 position!(TokenIx);
+position!(RouteIx);
 number!(ChannelId);
 number!(TargetId);

@@ -15,5 +15,5 @@ mod solver;
 pub(crate) use failover_capacity::{Taken, stranded};
 pub(crate) use group::GroupPlacement;
 pub(crate) use groups::{PlacedSet, place};
-pub(crate) use held_over::{HeldOverSets, RetainedAccount, retain};
+pub(crate) use held_over::{RetainedAccount, retain};
 pub(crate) use problem::Outcome;

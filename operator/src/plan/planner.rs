@@ -6,7 +6,7 @@
 use super::assignment;
 use super::input::{Now, Observed, PlanningInput, Remembered};
 use super::memory::{Memory, Results};
-use super::placement::{self, HeldOverSets, RetainedAccount};
+use super::placement;
 use super::report::{Plan, summary};
 use super::selection::{self, RequestedSet};
 
@@ -32,9 +32,7 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
     let sets: Vec<RequestedSet<'_>> = sets.into_iter().map(resolve).collect();
 
     // What each account keeps whatever is asked for.
-    let held_over = HeldOverSets::of(sets.iter().map(|it| (&it.set, &it.request)));
-    let retain = |account| placement::retain(account, &held_over);
-    let accounts: Vec<RetainedAccount<'_>> = accounts.into_iter().map(retain).collect();
+    let accounts = placement::retain(accounts, &sets);
 
     // An account for each instrument of each set, or a reason why it has none.
     let (known, kept) = (&before.placements, &mut results.placements);

@@ -12,7 +12,7 @@ use contract::{Assignment, Shape};
 use rustc_hash::{FxBuildHasher, FxHasher};
 
 use super::change::AssignmentChange;
-use crate::plan::input::{AccountInput, LastAssignment, Mark};
+use crate::plan::input::{AccountInput, Mark};
 
 /// Larger generations are ignored: they were written by hand or reported wrongly. The API server
 /// keeps 63 bits, and JSON readers 53.
@@ -59,17 +59,9 @@ fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<Assign
 }
 
 /// This account's assignment as stored for its process, and its hash.
-fn there<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a String)> {
-    match &account.observed.assignment {
-        LastAssignment::Readable { assignment, sha256 }
-            if assignment.account.uid == account.uid() =>
-        {
-            Some((assignment, sha256))
-        }
-        LastAssignment::Readable { .. }
-        | LastAssignment::Absent
-        | LastAssignment::Unreadable { .. } => None,
-    }
+fn there<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a str)> {
+    let readable = account.observed.assignment.readable();
+    readable.filter(|(assignment, _)| assignment.account.uid == account.uid())
 }
 
 /// The newest generation in any source: storage, memory or report.

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::placement::{HeldOverSets, Outcome, PlacedSet, RetainedAccount};
+use crate::plan::placement::{Outcome, PlacedSet, RetainedAccount};
 use crate::plan::selection::{ChannelRoute, symbol};
 
 /// The demand of one set on one instrument.
@@ -46,19 +46,13 @@ pub(super) fn write(
     retained: &RetainedAccount<'_>,
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
-    held_over: &HeldOverSets<'_>,
 ) {
     let mut lists = Lists::default();
     let mut kept = BTreeMap::new();
     if let Some(base) = retained.account.base {
-        let stays = |set: &str| held_over.contains(retained.account.namespace(), set);
-        for row in retained
-            .rows
-            .iter()
-            .filter_map(|at| base.instruments.get(*at))
-        {
-            kept.insert(row.token, lists.kept(base, row, stays));
-        }
+        let rows = retained.rows.iter();
+        let rows = rows.filter_map(|at| base.instruments.get(*at));
+        kept.extend(rows.map(|row| (row.token, lists.kept(base, row, &retained.stays))));
     }
     let mut parts = Vec::new();
     for set in sets_of {
@@ -82,13 +76,12 @@ pub(super) fn write(
 
 impl<'a> Lists<'a> {
     /// A row that stays: everything that is published for it goes on.
-    fn kept(&mut self, base: &'a Assignment, row: &Row, stays: impl Fn(&str) -> bool) -> Row {
-        let names = row
-            .sets
-            .iter()
-            .filter_map(|set| base.sets.get(usize::from(*set)));
-        let names = names.filter(|set| stays(set));
-        let sets = names.filter_map(|set| self.sets.position(set)).collect();
+    fn kept(&mut self, base: &'a Assignment, row: &Row, stays: &[bool]) -> Row {
+        let sets = row.sets.iter().map(|set| usize::from(*set));
+        let sets = sets.filter(|set| stays.get(*set) == Some(&true));
+        let sets = sets
+            .filter_map(|set| self.sets.position(base.sets.get(set)?))
+            .collect();
         let output = |output: &Output| {
             let keep = output
                 .keep

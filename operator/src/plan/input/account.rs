@@ -152,10 +152,7 @@ fn base<'a>(
     observed: &'a ObservedAccount,
     remembered: Option<&'a AccountMemory>,
 ) -> Option<&'a Arc<Assignment>> {
-    let lies_there = match &observed.assignment {
-        LastAssignment::Readable { assignment, .. } => Some(assignment),
-        LastAssignment::Absent | LastAssignment::Unreadable { .. } => None,
-    };
+    let lies_there = observed.assignment.readable().map(|it| it.0);
     let decided = remembered.and_then(|known| known.assignment.as_ref());
     [lies_there, decided]
         .into_iter()

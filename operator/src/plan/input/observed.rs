@@ -184,6 +184,16 @@ pub enum LastAssignment {
     },
 }
 
+impl LastAssignment {
+    /// The document and its hash, if it can be read.
+    pub(crate) fn readable(&self) -> Option<(&Arc<Assignment>, &str)> {
+        match self {
+            Self::Readable { assignment, sha256 } => Some((assignment, sha256)),
+            Self::Absent | Self::Unreadable { .. } => None,
+        }
+    }
+}
+
 /// A pod, or the child process that replaces it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Process {

@@ -54,14 +54,10 @@ impl<'a> SetInput<'a> {
         let Ok(spec) = &self.spec else { return };
         let namespace = self.namespace();
         let first = accounts.partition_point(|account| account.namespace() < namespace);
-        self.matched = accounts
-            .iter()
-            .enumerate()
-            .skip(first)
-            .take_while(|(_, account)| account.namespace() == namespace)
-            .filter(|(_, account)| chosen(spec.accounts, account))
-            .map(|(at, _)| AccountIx::new(at))
-            .collect();
+        let end = accounts.partition_point(|account| account.namespace() <= namespace);
+        let mut matched: Vec<AccountIx> = (first..end).map(AccountIx::new).collect();
+        matched.retain(|at| chosen(spec.accounts, &accounts[at.at()]));
+        self.matched = matched;
     }
 }
 

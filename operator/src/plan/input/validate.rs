@@ -174,22 +174,15 @@ fn check_name(meta: &Meta) -> Result<(), Unreadable> {
 fn origin<'a>(url: &'a str, schemes: [&str; 2], field: &str) -> Result<&'a str, Unreadable> {
     let bare = url.strip_suffix('/').unwrap_or(url);
     let host = schemes.iter().find_map(|scheme| bare.strip_prefix(scheme));
-    match host {
-        Some(host)
-            if !host.is_empty()
-                && !host.contains(['/', '?', '#', '@'])
-                && !host.contains(char::is_whitespace) =>
-        {
-            Ok(bare)
-        }
-        _ => Err(unreadable(
-            field,
-            &format!(
-                "must be {}HOST[:PORT] or {}HOST[:PORT], without user, path or query",
-                schemes[0], schemes[1]
-            ),
-        )),
+    let strange = |c: char| "/?#@".contains(c) || c.is_whitespace();
+    if host.is_some_and(|host| !host.is_empty() && !host.contains(strange)) {
+        return Ok(bare);
     }
+    let problem = format!(
+        "must be {}HOST[:PORT] or {}HOST[:PORT], without user, path or query",
+        schemes[0], schemes[1]
+    );
+    Err(unreadable(field, &problem))
 }
 
 fn unreadable(field: &str, problem: &str) -> Unreadable {

@@ -4,8 +4,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::held_over::RetainedAccount;
-use crate::plan::ids::{AccountIx, ChannelId, TargetId};
+use crate::plan::ids::{ChannelId, TargetId};
 use crate::plan::input::AccountInput;
 use crate::plan::selection::{ChannelRoute, Resolved, RoutedInstrument, Slug};
 
@@ -36,13 +35,9 @@ impl SetChannels {
 }
 
 impl ChannelRegister {
-    /// Starts with the channels of rows that stay, before the sets take theirs.
-    pub(super) fn of(accounts: &[&RetainedAccount<'_>]) -> Self {
-        let mut register = Self::default();
-        for account in accounts {
-            register.note(account);
-        }
-        register
+    /// Takes the channel of a row that stays. To be called before the sets take theirs.
+    pub(super) fn keep(&mut self, target: TargetId, channel: ChannelId, mock: bool) {
+        self.mock.entry((target, channel)).or_insert(mock);
     }
 
     /// The number of a channel.
@@ -53,47 +48,13 @@ impl ChannelRegister {
     /// The number of the Redis to which an account publishes once the plan is applied; `None` if
     /// that is not known.
     pub(super) fn target(&mut self, account: &AccountInput<'_>) -> Option<TargetId> {
-        Some(self.target_of(redis_url(account)?))
+        let url = redis_url(account)?;
+        Some(TargetId::new(number(&mut self.targets, url)))
     }
 
-    fn target_of(&mut self, url: &str) -> TargetId {
-        TargetId::new(number(&mut self.targets, url))
-    }
-
-    fn note(&mut self, retained: &RetainedAccount<'_>) {
-        let account = &retained.account;
-        let Some(base) = account.base else { return };
-        let Some(target) = self.target(account) else {
-            return;
-        };
-        let rows = retained.rows.iter();
-        for output in rows
-            .filter_map(|at| base.instruments.get(*at))
-            .flat_map(|row| &row.outputs)
-        {
-            if let Some(name) = base.channels.get(usize::from(output.channel)) {
-                let channel = self.channel(name);
-                self.mock
-                    .entry((target, channel))
-                    .or_insert(base.account.mock);
-            }
-        }
-    }
-
-    /// The channels that a set may publish on, with any of the accounts that it may use. To be
+    /// The channels that a set may publish on, at the targets of all accounts that it may use. To be
     /// called for sets in the order of their age.
-    pub(super) fn ask(
-        &mut self,
-        resolved: &Resolved,
-        allowed: &[AccountIx],
-        accounts: &[&RetainedAccount<'_>],
-    ) -> SetChannels {
-        let account = |at: &AccountIx| accounts[at.at()].account.spec.as_ref().ok();
-        let mut targets: Vec<TargetId> = allowed
-            .iter()
-            .filter_map(account)
-            .map(|spec| self.target_of(&spec.redis_url))
-            .collect();
+    pub(super) fn ask(&mut self, resolved: &Resolved, mut targets: Vec<TargetId>) -> SetChannels {
         targets.sort_unstable();
         targets.dedup();
         let mut found = SetChannels::default();

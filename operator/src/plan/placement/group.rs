@@ -88,13 +88,7 @@ pub(super) fn place_group(
     let sets: Vec<(&Key, &Resolved)> = sets
         .filter_map(|it| Some((&it.set.observed.meta.key, it.request.resolved()?)))
         .collect();
-    let mut register = ChannelRegister::of(&accounts);
-    let local = |at: &AccountIx| group.accounts.binary_search(at).ok().map(AccountIx::new);
-    let ask = |(_, resolved): &(&Key, &Resolved)| {
-        let allowed: Vec<AccountIx> = resolved.allowed.iter().filter_map(local).collect();
-        (register.ask(resolved, &allowed, &accounts), allowed)
-    };
-    let asked: Vec<(SetChannels, Vec<AccountIx>)> = sets.iter().map(ask).collect();
+    let mut register = ChannelRegister::default();
     let asked_for = sets
         .iter()
         .map(|(_, it)| it.lookup.routes.instruments.len());
@@ -107,13 +101,16 @@ pub(super) fn place_group(
         .iter()
         .map(|account| slot(account, &numbers, &mut register, &mut tokens))
         .collect();
-    let asked = sets.iter().zip(asked);
-    let (requests, channels): (Vec<SetRequest>, Vec<SetChannels>) = asked
-        .map(|((_, resolved), (channels, allowed))| {
-            let items = items(resolved, &channels, &mut tokens);
-            (SetRequest { allowed, items }, channels)
-        })
-        .unzip();
+    let local = |at: &AccountIx| group.accounts.binary_search(at).ok().map(AccountIx::new);
+    let request = |(_, resolved): &(&Key, &Resolved)| {
+        let allowed: Vec<AccountIx> = resolved.allowed.iter().filter_map(local).collect();
+        let targets = allowed.iter().filter_map(|at| slots[at.at()].target);
+        let channels = register.ask(resolved, targets.collect());
+        let items = items(resolved, &channels, &mut tokens);
+        (SetRequest { allowed, items }, channels)
+    };
+    let (requests, channels): (Vec<SetRequest>, Vec<SetChannels>) =
+        sets.iter().map(request).unzip();
     let outcomes = solver::place(&slots, &requests);
     let tied = tied(&requests, &outcomes, accounts.len());
     let placed = sets.iter().zip(channels).zip(outcomes);
@@ -229,7 +226,12 @@ fn slot(
     let channel = |output: &Output| channels.get(usize::from(output.channel)).copied();
     let fixed = retained.rows.iter().filter_map(|at| {
         let row = base.instruments.get(*at)?;
-        let channels = row.outputs.iter().filter_map(channel).collect();
+        let channels: Vec<ChannelId> = row.outputs.iter().filter_map(channel).collect();
+        if let Some(target) = slot.target {
+            for channel in &channels {
+                register.keep(target, *channel, base.account.mock);
+            }
+        }
         Some((tokens.number(row.token), channels))
     });
     slot.fixed = fixed.collect();

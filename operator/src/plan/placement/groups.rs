@@ -64,7 +64,7 @@ pub(crate) fn place<'a>(
 fn basis(group: &Group, accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'_>]) -> Basis {
     let mut basis = Basis::default();
     for at in &group.accounts {
-        let RetainedAccount { account, rows } = &accounts[at.at()];
+        let RetainedAccount { account, rows, .. } = &accounts[at.at()];
         let frozen = account.eligibility.is_frozen();
         basis = basis.value((at, account.capacity(), frozen, redis_url(account), rows));
         if let Some(base) = account.base {

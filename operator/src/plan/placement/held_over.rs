@@ -7,42 +7,39 @@ use std::sync::Arc;
 
 use contract::{Assignment, Row};
 
-use crate::plan::input::{AccountInput, SetInput, Table};
-use crate::plan::selection::Request;
+use crate::plan::input::{AccountInput, Table};
+use crate::plan::selection::RequestedSet;
 
 /// An account and the rows that it keeps whatever the sets select.
 pub(crate) struct RetainedAccount<'a> {
     pub(crate) account: AccountInput<'a>,
+    /// Which sets of its base cannot be resolved and keep their instruments.
+    pub(crate) stays: Vec<bool>,
     /// Positions of the rows in its base.
     pub(crate) rows: Vec<usize>,
 }
 
-/// Sets that cannot be resolved and keep their instruments, by namespace and name.
-pub(crate) struct HeldOverSets<'s>(HashSet<(&'s str, &'s str)>);
-
-impl<'s> HeldOverSets<'s> {
-    /// Finds them among `sets`.
-    pub(crate) fn of<'a: 's>(sets: impl Iterator<Item = (&'s SetInput<'a>, &'s Request)>) -> Self {
-        let held = sets.filter(|(_, request)| request.holds_over());
-        Self(held.map(|(set, _)| (set.namespace(), set.name())).collect())
-    }
-
-    /// Whether the set of this name keeps its instruments.
-    pub(crate) fn contains(&self, namespace: &str, name: &str) -> bool {
-        self.0.contains(&(namespace, name))
-    }
-}
-
-/// Finds the rows that an account keeps.
+/// Finds the rows that each account keeps.
 pub(crate) fn retain<'a>(
-    account: AccountInput<'a>,
-    sets: &HeldOverSets<'_>,
-) -> RetainedAccount<'a> {
-    let rows = rows(&account, sets);
-    RetainedAccount { account, rows }
+    accounts: Vec<AccountInput<'a>>,
+    sets: &[RequestedSet<'_>],
+) -> Vec<RetainedAccount<'a>> {
+    let held = sets.iter().filter(|it| it.request.holds_over());
+    let held: HashSet<_> = held.map(|it| (it.set.namespace(), it.set.name())).collect();
+    let retain = |account: AccountInput<'a>| {
+        let names = account.base.iter().flat_map(|base| &base.sets);
+        let stays = names.map(|set| held.contains(&(account.namespace(), set.as_str())));
+        let stays: Vec<bool> = stays.collect();
+        RetainedAccount {
+            rows: rows(&account, &stays),
+            stays,
+            account,
+        }
+    };
+    accounts.into_iter().map(retain).collect()
 }
 
-fn rows(account: &AccountInput<'_>, sets: &HeldOverSets<'_>) -> Vec<usize> {
+fn rows(account: &AccountInput<'_>, stays: &[bool]) -> Vec<usize> {
     let frozen = account.eligibility.is_frozen();
     let goes_on = |base: &&Arc<Assignment>| {
         account.eligibility.suspension().is_none() && is_same_market(account, base)
@@ -50,11 +47,6 @@ fn rows(account: &AccountInput<'_>, sets: &HeldOverSets<'_>) -> Vec<usize> {
     let Some(base) = account.base.filter(|base| frozen || goes_on(base)) else {
         return Vec::new();
     };
-    let stays: Vec<bool> = base
-        .sets
-        .iter()
-        .map(|set| sets.contains(account.namespace(), set))
-        .collect();
     if !frozen && !stays.contains(&true) {
         return Vec::new();
     }

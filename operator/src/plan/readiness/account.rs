@@ -95,19 +95,15 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
     if let Some((reason, message)) = credentials(facts, report) {
         return Observation::Failed(reason, message);
     }
-    let open = report.map_or(0, live_sockets);
-    if facts.assigned == Some(0) && open > 0 {
-        return Observation::Degraded {
-            passing: Reason::Connecting,
-            lasting: Reason::Connecting,
-            message: still_open(facts, open),
-        };
-    }
+    let Some(report) = report else {
+        return process(facts);
+    };
     if facts.assigned == Some(0) {
+        let open = live_sockets(report);
+        if open > 0 {
+            return Observation::degraded(Reason::Connecting, still_open(facts, open));
+        }
         // Until its process has read the Secret, it is not known whether the Secret is complete.
-        let Some(report) = report else {
-            return process(facts);
-        };
         if report.credentials == CredentialsReport::Unread {
             return Observation::Degraded {
                 passing: Reason::Pending,
@@ -121,9 +117,6 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
             warning: None,
         };
     }
-    let Some(report) = report else {
-        return process(facts);
-    };
     if let Some(why) = secret::missing_for_redis(facts.redis_secret)
         && !report.redis.connected
     {
@@ -146,11 +139,7 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
             ),
         )
     };
-    Observation::Degraded {
-        passing: reason,
-        lasting: reason,
-        message,
-    }
+    Observation::degraded(reason, message)
 }
 
 /// The message about sockets that have to close.
@@ -237,11 +226,7 @@ fn process(facts: &AccountFacts<'_>) -> Observation {
         },
         (Process::Present { name, .. }, None) => format!("{name} is not ready yet"),
     };
-    Observation::Degraded {
-        passing: Reason::PodNotReady,
-        lasting: Reason::PodNotReady,
-        message,
-    }
+    Observation::degraded(Reason::PodNotReady, message)
 }
 
 #[cfg(test)]

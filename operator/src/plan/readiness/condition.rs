@@ -105,17 +105,12 @@ fn unasked(history: &History<'_>, now: Now) -> ConditionOutcome {
     let known = history.known().filter(|_| !lasts);
     let warning = known.as_ref().and(history.warning).map(str::to_owned);
     let (state, reason, message) = known.unwrap_or_else(|| {
-        let (state, reason, message) = if lasts {
+        if lasts {
             let message = "the report of the ingest process has not been requested yet";
-            (State::False, Reason::PodNotReady, message)
-        } else {
-            (
-                State::Unknown,
-                Reason::Pending,
-                "waiting for the first report",
-            )
-        };
-        (state, reason, message.to_owned())
+            return (State::False, Reason::PodNotReady, message.to_owned());
+        }
+        let message = "waiting for the first report".to_owned();
+        (State::Unknown, Reason::Pending, message)
     });
     ConditionOutcome {
         state,

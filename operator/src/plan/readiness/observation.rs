@@ -30,3 +30,14 @@ pub(crate) enum Observation {
     /// while.
     Unasked,
 }
+
+impl Observation {
+    /// Not ready, for one reason however long it lasts.
+    pub(crate) fn degraded(reason: Reason, message: String) -> Self {
+        Self::Degraded {
+            passing: reason,
+            lasting: reason,
+            message,
+        }
+    }
+}

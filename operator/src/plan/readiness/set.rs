@@ -152,11 +152,7 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
     let said = |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
     if let Some(holder) = in_state(State::False) {
         // The failure may be from before its report was requested, or from before a token rotation.
-        return Observation::Degraded {
-            passing: holder.ready.reason,
-            lasting: holder.ready.reason,
-            message: said(holder),
-        };
+        return Observation::degraded(holder.ready.reason, said(holder));
     }
     if let Some(holder) = in_state(State::Unknown) {
         return Observation::Waiting(Reason::Connecting, said(holder));

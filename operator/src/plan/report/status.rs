@@ -17,24 +17,14 @@ use crate::plan::readiness::ConditionOutcome;
 /// The longest message of a condition, in characters: a status stays below 4 KB.
 const LONGEST_MESSAGE: usize = 400;
 
-/// Makes a condition with a message of bounded length.
-pub(crate) fn verdict(
-    kind: ConditionType,
-    state: State,
-    reason: Reason,
-    message: &str,
-) -> UndatedCondition {
-    UndatedCondition {
+/// Makes conditions of one type, with a message of bounded length.
+pub(crate) fn says(kind: ConditionType) -> impl Fn(State, Reason, &str) -> UndatedCondition {
+    move |state, reason, message| UndatedCondition {
         kind,
         state,
         reason,
         message: bounded(message),
     }
-}
-
-/// Makes conditions of one type.
-pub(crate) fn says(kind: ConditionType) -> impl Fn(State, Reason, &str) -> UndatedCondition {
-    move |state, reason, message| verdict(kind, state, reason, message)
 }
 
 /// The warning of a ready object, as far as it is at the end of the condition's message.
@@ -53,30 +43,17 @@ fn bounded(message: &str) -> String {
 
 /// The `Ready` condition.
 pub(crate) fn ready(outcome: &ConditionOutcome) -> UndatedCondition {
-    verdict(
-        ConditionType::Ready,
-        outcome.state,
-        outcome.reason,
-        &outcome.message,
-    )
+    says(ConditionType::Ready)(outcome.state, outcome.reason, &outcome.message)
 }
 
 /// The `Paused` condition.
 pub(crate) fn paused(paused: bool) -> UndatedCondition {
+    let says = says(ConditionType::Paused);
     if paused {
-        return verdict(
-            ConditionType::Paused,
-            State::True,
-            Reason::Paused,
-            "spec.paused is true",
-        );
+        says(State::True, Reason::Paused, "spec.paused is true")
+    } else {
+        says(State::False, Reason::NotPaused, "spec.paused is false")
     }
-    verdict(
-        ConditionType::Paused,
-        State::False,
-        Reason::NotPaused,
-        "spec.paused is false",
-    )
 }
 
 /// Adds transition times to conditions, in whole seconds.

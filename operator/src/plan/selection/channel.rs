@@ -125,29 +125,19 @@ pub(crate) fn kind(
 
 /// The channel of this kind for instruments of `symbol`, with the naming of a set.
 pub(crate) fn name(kind: ChannelKind, symbol: &str, naming: ChannelNaming<'_>) -> ChannelRoute {
-    let (shape, end) = (kind.shape(), kind.as_str());
-    match naming.prefix {
-        Some(prefix) => ChannelRoute {
-            channel: format!("{prefix}:{end}"),
-            shape,
-            slug: None,
+    let of_underlying = naming.prefix.is_none() && kind.is_of_underlying();
+    let slug = of_underlying.then(|| Slug {
+        slug: slug(symbol),
+        underlying: symbol.to_owned(),
+    });
+    let (prefix, end) = (naming.prefix.unwrap_or(PREFIX), kind.as_str());
+    ChannelRoute {
+        channel: match &slug {
+            Some(Slug { slug, .. }) => format!("{prefix}:{slug}:{end}"),
+            None => format!("{prefix}:{end}"),
         },
-        None if kind.is_of_underlying() => {
-            let slug = slug(symbol);
-            ChannelRoute {
-                channel: format!("{PREFIX}:{slug}:{end}"),
-                shape,
-                slug: Some(Slug {
-                    slug,
-                    underlying: symbol.to_owned(),
-                }),
-            }
-        }
-        None => ChannelRoute {
-            channel: format!("{PREFIX}:{end}"),
-            shape,
-            slug: None,
-        },
+        shape: kind.shape(),
+        slug,
     }
 }
 

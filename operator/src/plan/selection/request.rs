@@ -40,7 +40,7 @@ pub(crate) struct Resolved {
     pub(crate) mock: bool,
     /// The accounts it may use, ascending.
     pub(crate) allowed: Vec<AccountIx>,
-    /// Names of some matching accounts, whether it may use them or not.
+    /// Names of some matching accounts, if it may use none of them.
     pub(crate) matching: String,
 }
 
@@ -76,12 +76,14 @@ pub(crate) fn resolve<'a>(
     let request = match from_accounts(&set, accounts) {
         Err(request) => request,
         Ok((spec, table, first)) => {
-            let usable = |at: &AccountIx| accounts[at.at()].eligibility.is_active();
+            let mut allowed = set.matched.clone();
+            allowed.retain(|at| accounts[at.at()].eligibility.is_active());
+            let none = allowed.is_empty().then(|| names(&set, accounts));
             Request::Resolved(Box::new(Resolved {
                 lookup: lookup::look_up(&set.observed.meta.key, spec, table, before, kept),
                 mock: first.mock,
-                allowed: set.matched.iter().copied().filter(usable).collect(),
-                matching: names(&set, accounts),
+                allowed,
+                matching: none.unwrap_or_default(),
             }))
         }
     };
@@ -113,18 +115,12 @@ fn from_accounts<'w, 'a>(
     if set.matched.is_empty() {
         return Err(denied(Reason::NoAccount, nobody(spec.accounts)));
     }
-    let mut readable: Vec<_> = set
-        .matched
-        .iter()
-        .filter_map(|at| {
-            let account = &accounts[at.at()];
-            Some((account, account.spec.as_ref().ok()?))
-        })
-        .collect();
+    let matched = set.matched.iter().map(|at| &accounts[at.at()]);
+    let mut readable = matched.filter_map(|it| Some((it, it.spec.as_ref().ok()?)));
     // Suspended accounts come last and need not agree.
-    readable.sort_by_key(|(account, _)| account.eligibility.suspension().is_some());
-    let mut readable = readable.into_iter();
-    let Some((named, first)) = readable.next() else {
+    let active = readable.clone();
+    let mut active = active.filter(|(account, _)| account.eligibility.suspension().is_none());
+    let Some((named, first)) = active.next().or_else(|| readable.next()) else {
         return Err(pending(
             Reason::NoAccount,
             format!(
@@ -133,23 +129,18 @@ fn from_accounts<'w, 'a>(
             ),
         ));
     };
-    for (other, differing) in
-        readable.filter(|(account, _)| account.eligibility.suspension().is_none())
-    {
-        let same = (&first.api, &first.websocket, first.mock)
-            == (&differing.api, &differing.websocket, differing.mock);
-        if !same {
-            // A new account that differs must not stop what streams.
-            return Err(pending(
-                Reason::AccountsDisagree,
-                format!(
-                    "accounts {} and {} differ in endpoint or mock: choose accounts that agree, by accountRef \
-                     or accountSelector",
-                    named.name(),
-                    other.name()
-                ),
-            ));
-        }
+    let market = |spec: &'w AccountSpec| (&spec.api, &spec.websocket, spec.mock);
+    if let Some((other, _)) = active.find(|(_, spec)| market(spec) != market(first)) {
+        // A new account that differs must not stop what streams.
+        return Err(pending(
+            Reason::AccountsDisagree,
+            format!(
+                "accounts {} and {} differ in endpoint or mock: choose accounts that agree, by accountRef \
+                 or accountSelector",
+                named.name(),
+                other.name()
+            ),
+        ));
     }
     if let Some(unseen) = unseen(set, accounts) {
         return Err(pending(

@@ -9,18 +9,8 @@ use rustc_hash::FxHashMap;
 
 use super::channel::{self, ChannelKind, ChannelRoute};
 use crate::instruments::{InstrumentTable, RowIx};
+use crate::plan::ids::RouteIx;
 use crate::plan::input::ChannelNaming;
-
-/// Position of a channel in [`Routes::channels`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RouteIx(u32);
-
-impl RouteIx {
-    /// The position.
-    pub(crate) fn at(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// The channels of the instruments of one set.
 #[derive(Debug, Default)]
@@ -61,7 +51,7 @@ pub(crate) fn route(
             Cow::Borrowed("")
         };
         let route = *known.entry((kind, named)).or_insert_with(|| {
-            let route = RouteIx(u32::try_from(channels.len()).unwrap_or(u32::MAX));
+            let route = RouteIx::new(channels.len());
             channels.push(channel::name(kind, &symbol, naming));
             route
         });

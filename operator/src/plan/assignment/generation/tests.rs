@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::fixture::{self, apply, edit, equities, observed, run, start, stream};
+use crate::plan::input::LastAssignment;
 use crate::plan::{AssignmentChange, Memory, Observed, Plan, plan};
 use contract::Sealed;
 

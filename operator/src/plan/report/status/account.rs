@@ -7,7 +7,7 @@ use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
-use super::{conditions, count, says, seconds, verdict};
+use super::{conditions, count, says, seconds};
 use crate::plan::assignment::believable;
 use crate::plan::input::{AccountInput, AccountSpec, Now, Process, Secret, live_sockets};
 use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
@@ -214,23 +214,15 @@ fn capacity(
     }
 }
 
-fn unknown(outcome: &ConditionOutcome) -> Vec<UndatedCondition> {
-    [
+fn unknown(outcome: &ConditionOutcome) -> [UndatedCondition; 4] {
+    let kinds = [
         ConditionType::CredentialsValid,
         ConditionType::Connected,
         ConditionType::CapacityAvailable,
         ConditionType::Paused,
-    ]
-    .into_iter()
-    .map(|kind| {
-        verdict(
-            kind,
-            State::Unknown,
-            outcome.reason,
-            "the account cannot be read",
-        )
-    })
-    .collect()
+    ];
+    let why = "the account cannot be read";
+    kinds.map(|kind| says(kind)(State::Unknown, outcome.reason, why))
 }
 
 fn connection(connection: &contract::report::ConnectionReport, now: Timestamp) -> ConnectionStatus {

@@ -7,7 +7,7 @@ use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::set::AccountShare;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{conditions, count, says, seconds, verdict};
+use super::{conditions, count, says, seconds};
 use crate::plan::input::{Now, SetInput};
 use crate::plan::placement::PlacedSet;
 use crate::plan::readiness::{
@@ -60,12 +60,10 @@ pub(crate) fn status(
         streaming(counts, unasked, &outcome),
         match &view.spec {
             Ok(spec) => super::paused(spec.paused),
-            Err(_) => verdict(
-                ConditionType::Paused,
-                State::Unknown,
-                Reason::Invalid,
-                "the set cannot be read",
-            ),
+            Err(_) => {
+                let says = says(ConditionType::Paused);
+                says(State::Unknown, Reason::Invalid, "the set cannot be read")
+            }
         },
     ];
     let meta = &view.observed.meta;
@@ -115,12 +113,12 @@ fn unplaced_count(placed: &PlacedSet<'_>) -> u32 {
     match &placed.request {
         Request::Resolved(_) => placed.placement.waiting,
         // A paused or deleted set does not wait for anything.
-        Request::Denied {
+        Request::Pending { .. }
+        | Request::Denied {
             reason: Reason::Paused | Reason::Terminating,
             ..
         } => 0,
         Request::Denied { .. } => names(&placed.set),
-        Request::Pending { .. } => 0,
     }
 }
 

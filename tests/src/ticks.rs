@@ -21,11 +21,35 @@ pub struct Message {
     pub tick: Value,
 }
 
-/// Collects every tick of a pattern.
+/// Counts the ticks of a pattern and keeps the newest of each instrument.
 #[derive(Debug)]
 pub struct Ticks {
-    messages: Arc<Mutex<Vec<Message>>>,
+    seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    count: usize,
+    /// How many, and the newest, by instrument.
+    tokens: BTreeMap<u64, (usize, Message)>,
+    numbers: BTreeMap<Source, Numbers>,
+    /// The first number of a source that was not one more than the number before it.
+    gap: Option<String>,
+    /// The first message without a number.
+    unnumbered: Option<String>,
+    /// Everything, if the test asked for it.
+    all: Option<Vec<Message>>,
+}
+
+/// Channel, `src` and `epoch`: what `seq` counts the ticks of.
+type Source = (String, String, String);
+
+#[derive(Debug, Default)]
+struct Numbers {
+    count: u64,
+    newest: u64,
+    last: u64,
 }
 
 impl Drop for Ticks {
@@ -40,10 +64,26 @@ impl Ticks {
     /// # Errors
     /// When Redis does not answer.
     pub async fn subscribe(redis_url: &str, pattern: &str) -> Result<Self> {
+        Self::start(redis_url, pattern, None).await
+    }
+
+    /// Subscribes to `pattern` at `redis_url`, and keeps every message for [`all`](Self::all): for
+    /// tests that end after some thousand ticks.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn subscribe_and_keep(redis_url: &str, pattern: &str) -> Result<Self> {
+        Self::start(redis_url, pattern, Some(Vec::new())).await
+    }
+
+    async fn start(redis_url: &str, pattern: &str, all: Option<Vec<Message>>) -> Result<Self> {
         let mut subscription = redis::Client::open(redis_url)?.get_async_pubsub().await?;
         subscription.psubscribe(pattern).await?;
-        let messages = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&messages);
+        let seen = Arc::new(Mutex::new(Seen {
+            all,
+            ..Seen::default()
+        }));
+        let sink = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             let mut stream = subscription.into_on_message();
             while let Some(message) = stream.next().await {
@@ -55,60 +95,70 @@ impl Ticks {
                     .unwrap_or_else(|error| panic!("a message is no JSON ({error}): {text}"));
                 let channel = message.get_channel_name().to_owned();
                 let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                sink.push(Message {
+                sink.take(Message {
                     channel,
                     text,
                     tick,
                 });
             }
         });
-        Ok(Self { messages, task })
+        Ok(Self { seen, task })
     }
 
     /// Everything so far.
     ///
     /// # Panics
-    /// When a message was not JSON.
+    /// When a message was not JSON, or the subscriber does not keep them.
     #[must_use]
     pub fn all(&self) -> Vec<Message> {
-        self.lock().clone()
+        let all = self.lock().all.clone();
+        all.unwrap_or_else(|| panic!("only subscribe_and_keep keeps all messages"))
     }
 
     /// How many so far.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().count
     }
 
     /// Forgets everything so far.
     pub fn clear(&self) {
-        self.lock().clear();
+        let mut seen = self.lock();
+        let all = seen.all.as_ref().map(|_| Vec::new());
+        *seen = Seen {
+            all,
+            ..Seen::default()
+        };
     }
 
-    /// The ticks of one instrument so far.
+    /// How many ticks of one instrument so far.
     #[must_use]
-    pub fn of(&self, token: u64) -> Vec<Message> {
-        let messages = self.lock();
-        let of_token = messages
-            .iter()
-            .filter(|message| message.tick["token"] == token);
-        of_token.cloned().collect()
+    pub fn count_of(&self, token: u64) -> usize {
+        self.lock().tokens.get(&token).map_or(0, |of| of.0)
     }
 
     /// The newest tick of one instrument.
     #[must_use]
     pub fn newest(&self, token: u64) -> Option<Message> {
-        let messages = self.lock();
-        let of_token = |message: &&Message| message.tick["token"] == token;
-        messages.iter().rfind(of_token).cloned()
+        self.lock().tokens.get(&token).map(|of| of.1.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Message>> {
+    /// The newest tick of the instrument with this symbol.
+    #[must_use]
+    pub fn newest_of_symbol(&self, symbol: &str) -> Option<Message> {
+        let seen = self.lock();
+        let mut newest = seen.tokens.values().map(|of| &of.1);
+        newest
+            .find(|message| message.tick["tradingsymbol"] == symbol)
+            .cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
         assert!(
             !self.task.is_finished(),
             "the subscriber ended: a message was no JSON"
         );
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for `more` further messages.
@@ -137,44 +187,53 @@ impl Ticks {
     /// counted from 1.
     ///
     /// # Panics
-    /// When a tick has no `seq`.
+    /// When a tick had no `seq`.
     #[must_use]
     pub fn missing(&self) -> u64 {
-        let mut channels: BTreeMap<_, (u64, u64)> = BTreeMap::new();
-        for message in self.lock().iter() {
-            let (count, newest) = channels.entry(channel_key(message)).or_default();
-            *count += 1;
-            *newest = seq(message).max(*newest);
-        }
-        channels
-            .into_values()
-            .map(|(count, newest)| newest - count)
-            .sum()
+        let seen = self.lock();
+        assert_eq!(seen.unnumbered, None, "no seq");
+        let sources = seen.numbers.values();
+        sources.map(|source| source.newest - source.count).sum()
     }
 
     /// Checks that `seq` of each (channel, src, epoch) grows by one.
     ///
     /// # Panics
-    /// At a gap or a repetition.
+    /// At a gap or a repetition, or when a tick had no `seq`.
     pub fn assert_gapless(&self) {
-        let mut last = BTreeMap::new();
-        for message in self.lock().iter() {
-            let key = channel_key(message);
-            let seq = seq(message);
-            if let Some(previous) = last.insert(key.clone(), seq) {
-                assert_eq!(seq, previous + 1, "gap in {key:?}");
-            }
-        }
+        let seen = self.lock();
+        assert_eq!(seen.unnumbered, None, "no seq");
+        assert_eq!(seen.gap, None, "a gap or a repetition");
     }
 }
 
-fn channel_key(message: &Message) -> (String, String, String) {
-    let field = |name: &str| message.tick[name].as_str().unwrap_or_default().to_owned();
-    (message.channel.clone(), field("src"), field("epoch"))
-}
+impl Seen {
+    fn take(&mut self, message: Message) {
+        self.count += 1;
+        match message.tick["seq"].as_u64() {
+            Some(seq) => self.number(seq, &message),
+            None if self.unnumbered.is_none() => self.unnumbered = Some(message.text.clone()),
+            None => {}
+        }
+        if let Some(token) = message.tick["token"].as_u64() {
+            let count = self.tokens.get(&token).map_or(0, |of| of.0);
+            self.tokens.insert(token, (count + 1, message.clone()));
+        }
+        if let Some(all) = &mut self.all {
+            all.push(message);
+        }
+    }
 
-fn seq(message: &Message) -> u64 {
-    message.tick["seq"]
-        .as_u64()
-        .unwrap_or_else(|| panic!("no seq: {}", message.text))
+    fn number(&mut self, seq: u64, message: &Message) {
+        let field = |name: &str| message.tick[name].as_str().unwrap_or_default().to_owned();
+        let source = (message.channel.clone(), field("src"), field("epoch"));
+        let numbers = self.numbers.entry(source).or_default();
+        if numbers.count > 0 && seq != numbers.last + 1 {
+            let gap = format!("{seq} after {}: {}", numbers.last, message.text);
+            self.gap.get_or_insert(gap);
+        }
+        numbers.count += 1;
+        numbers.last = seq;
+        numbers.newest = seq.max(numbers.newest);
+    }
 }

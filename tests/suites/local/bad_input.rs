@@ -33,9 +33,9 @@ impl World {
 
     /// The good set ticks on, on the same socket, without a gap.
     async fn still_streams(&self) {
-        let seen = self.ticks.of(INFY).len();
+        let seen = self.ticks.count_of(INFY);
         eventually("further ticks of the good set", async || {
-            let now = self.ticks.of(INFY).len();
+            let now = self.ticks.count_of(INFY);
             if now > seen + 1 {
                 Ok(())
             } else {

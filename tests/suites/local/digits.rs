@@ -134,7 +134,7 @@ async fn every_digit_of_every_segment_in_every_mode() -> Result<()> {
     let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
     for mode in ["full", "quote", "ltp"] {
         simulator.control("record", json!({})).await?;
-        let ticks = Ticks::subscribe(&redis.url(), "digits:*").await?;
+        let ticks = Ticks::subscribe_and_keep(&redis.url(), "digits:*").await?;
         let mut local = Local::new(&redis)?;
         local.write_account("demo", &simulator, "")?;
         local.write_set(

@@ -158,7 +158,7 @@ async fn the_sample_of_a_tick_has_the_keys_of_a_tick() -> Result<()> {
     let sample = blocks.iter().find(|block| block.language == "json");
     let sample: Value = serde_json::from_str(&sample.context("no sample")?.text)?;
     let (redis, kite) = (RedisServer::start().await?, Simulator::start().await?);
-    let ticks = Ticks::subscribe(&redis.url(), "ticker:*:options").await?;
+    let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:*:options").await?;
     let mut local = Local::new(&redis)?;
     local.write_account("demo", &kite, "")?;
     local.write("options.yaml", &Simulator::symbols(5, "option").await?)?;

@@ -91,7 +91,7 @@ fn write_secrets(local: &Local, token: &str, password: &str) -> Result<()> {
 #[tokio::test]
 async fn no_secret_is_in_anything_that_a_run_shows() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
-    let ticks = Ticks::subscribe(&redis.url(), "*").await?;
+    let ticks = Ticks::subscribe_and_keep(&redis.url(), "*").await?;
     let mut connection = redis.connection().await?;
     redis::cmd("ACL")
         .arg(&["SETUSER", "default", "resetpass", &format!(">{PASSWORD}")])

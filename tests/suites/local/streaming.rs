@@ -205,13 +205,8 @@ async fn a_killed_parent_leaves_no_child() -> Result<()> {
 /// Waits until the newest tick of the symbol has the mode.
 async fn newest_tick_has_mode(ticks: &Ticks, symbol: &str, mode: &str) {
     eventually("a tick of the symbol in its mode", async || {
-        let newest = ticks
-            .all()
-            .into_iter()
-            .map(|message| message.tick)
-            .rfind(|tick| tick["tradingsymbol"] == symbol);
-        match newest {
-            Some(tick) if tick["mode"] == mode => Ok(()),
+        match ticks.newest_of_symbol(symbol) {
+            Some(message) if message.tick["mode"] == mode => Ok(()),
             other => Err(format!("{symbol}: {other:?}")),
         }
     })

@@ -116,6 +116,21 @@ async fn documented(stage: &Stage) -> Result<()> {
         shown.contains("/acct-a") && shown.contains("MESSAGE"),
         "{shown}"
     );
+    let tokens = documents::command(
+        operations,
+        "kubectl --namespace ticker get tka -o 'custom-columns=",
+    )?;
+    let shown = cluster.documented(&tokens).await?;
+    ensure!(
+        steady(&shown) == "NAME TOKEN\nacct-a Verified\n",
+        "{shown}"
+    );
+    let logs = documents::command(
+        operations,
+        "kubectl --namespace ticker logs deploy/kite-ticker-operator",
+    )?;
+    let logged = cluster.documented(&logs).await?;
+    ensure!(logged.contains("\"level\":\"INFO\""), "{logged}");
     let explain = documents::command(operations, "kubectl explain ")?;
     let explained = cluster.documented(&explain).await?;
     ensure!(explained.contains("ltp"), "{explained}");

@@ -68,6 +68,14 @@ const COMMANDS: &[(&str, Proof)] = &[
         "kubectl --namespace ticker get tka,iset -o wide",
         Runs(KUBECTL),
     ),
+    (
+        "kubectl --namespace ticker get tka -o 'custom-columns=",
+        Runs(KUBECTL),
+    ),
+    (
+        "kubectl --namespace ticker logs deploy/kite-ticker-operator",
+        Runs(KUBECTL),
+    ),
     ("kubectl explain ", Runs(KUBECTL)),
     ("redis-cli CONFIG SET ", Runs(DOCUMENTED)),
     (

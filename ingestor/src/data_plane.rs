@@ -1,7 +1,7 @@
 //! The data plane: one task that owns the sockets, the instruments and the link to Redis.
 //!
 //! It handles whatever is ready, always in the same order and without locks: reads frames, runs the
-//! sessions, sends commands. Other tasks control it by [`DataPlaneCommand`]s and read
+//! sessions, sends commands. It takes [`FolderChange`]s, and other tasks read its
 //! [`StatusSnapshot`]s. It must not wait for anything but readiness.
 
 mod assign;
@@ -27,11 +27,12 @@ use crate::connection::socket::Frame;
 use crate::connection::{Connection, Dialler};
 use crate::events::detect::EventDetector;
 use crate::input::credential_state::CredentialState;
+use crate::input::watch::FolderChange;
 use crate::pipeline::Pipeline;
 use crate::status::report::{self, StatusSnapshot};
 use redis_link::client::RedisClient;
 
-pub(crate) use setup::{DataPlaneCommand, Setup};
+pub(crate) use setup::Setup;
 
 /// Frames of one connection that are read before the others have their turn.
 const FRAMES_PER_TURN: usize = 64;
@@ -62,17 +63,17 @@ pub(crate) struct DataPlane {
     detector: EventDetector,
     silences: [Silence; kite::limits::CONNECTIONS_PER_API_KEY as usize],
     report_state: report::ReportState,
-    commands: mpsc::Receiver<DataPlaneCommand>,
+    changes: mpsc::Receiver<FolderChange>,
     snapshots: watch::Sender<Arc<StatusSnapshot>>,
     next_report: Instant,
 }
 
 impl DataPlane {
-    /// A data plane that waits for commands.
+    /// A data plane that waits for the first assignment.
     #[must_use]
     pub(crate) fn new(
         setup: Setup,
-        commands: mpsc::Receiver<DataPlaneCommand>,
+        changes: mpsc::Receiver<FolderChange>,
         snapshots: watch::Sender<Arc<StatusSnapshot>>,
     ) -> Self {
         let mut random = fastrand::Rng::with_seed(setup.seed);
@@ -91,7 +92,7 @@ impl DataPlane {
             detector: EventDetector::default(),
             silences: Default::default(),
             report_state: report::ReportState::new(&setup.epoch),
-            commands,
+            changes,
             snapshots,
             next_report: setup.clock.now(),
             random,
@@ -117,12 +118,12 @@ impl DataPlane {
         if self.stood_still(timer.as_mut()) && timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        // One turn: 1 commands are taken, 2 frames are read and become ticks, 3 connections dial,
+        // One turn: 1 changes of the folders are taken, 2 frames are read and become ticks, 3 connections dial,
         // subscribe and end, 4 the pipeline sends what waits and takes answers, 5 events are handed
         // over, 6 a snapshot is published. Then it sleeps until the next deadline or until a socket
         // wakes it.
         loop {
-            let mut changed = self.take_commands(cx);
+            let mut changed = self.take_changes(cx);
             let more = self.read_frames(cx);
             let now = self.setup.clock.now();
             changed |= self.poll_connections(cx, now);
@@ -161,16 +162,16 @@ impl DataPlane {
         true
     }
 
-    fn take_commands(&mut self, cx: &mut Context<'_>) -> bool {
+    fn take_changes(&mut self, cx: &mut Context<'_>) -> bool {
         let mut changed = false;
-        while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+        while let Poll::Ready(Some(change)) = self.changes.poll_recv(cx) {
             changed = true;
-            match command {
-                DataPlaneCommand::Assign(assigned) => self.assign(*assigned),
-                DataPlaneCommand::AssignmentError(error) => {
-                    self.report_state.assignment_error = error;
+            match change {
+                FolderChange::Assignment(assigned) => self.assign(*assigned),
+                FolderChange::AssignmentError(error) => {
+                    self.report_state.assignment_error = Some(error);
                 }
-                DataPlaneCommand::Credentials(found) => {
+                FolderChange::Credentials(found) => {
                     let worthwhile = self.credential_state.on_read(found);
                     self.set_credentials(worthwhile);
                 }

@@ -1,10 +1,12 @@
-//! The directory of streaming instruments in Redis.
+//! The directory of streaming instruments in Redis, and the events for readers.
 //!
-//! Owns this account's rows of it, and its own connections to Redis beside those that carry ticks,
-//! which it never delays.
+//! Owns this account's rows of the directory, and connections to Redis beside those that carry
+//! ticks, which it never delays: over them it writes the rows and publishes the events. Must not
+//! decide what is an event, except of its rows.
 
 pub(crate) mod listing;
-pub(crate) mod pool;
+mod pool;
+mod publish;
 mod row;
 mod store;
 mod sync;

@@ -1,12 +1,11 @@
 //! Events for back ends: what happened to connections, credentials, orders and instruments.
 //!
-//! Owns when something is an event, its JSON, its channels and the commands that publish it. Must
-//! not wait for Redis on the data plane's thread.
+//! Owns when something is an event, its JSON and its channels. Must not send them:
+//! the task of [`crate::directory`] does.
 
 pub(crate) mod detect;
 pub(crate) mod event;
 pub(crate) mod message;
-pub(crate) mod publish;
 
 use std::sync::atomic::AtomicU64;
 

@@ -1,9 +1,8 @@
 //! What is stored in Redis beside the messages: last values, prices and streams.
 //!
-//! Owns the names of keys, when a last value is written, and the commands that write it. Must not
-//! publish messages or delay them.
+//! Owns the names of keys, the commands that write them, and when a last value is due. Must not send
+//! anything: the pipeline does.
 
 pub(crate) mod keys;
 mod queue;
 pub(crate) mod schedule;
-pub(crate) mod writer;

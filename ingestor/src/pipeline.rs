@@ -1,16 +1,18 @@
 //! From a frame to the links, through the stages `accept`, `sequence` and `dispatch`.
 //!
-//! Owns the instruments, the links and the backlog. Handles every packet at once and never waits:
-//! while the links accept nothing, the latest packet of each token is held back. Must not know
-//! sockets, and must not allocate, lock or log per packet.
+//! Owns the instruments, the links, the backlog and the counters. Handles every packet at once and
+//! never waits: while the links accept nothing, the latest packet of each token is held back. Must
+//! not know sockets, and must not allocate, lock or log per packet.
 
 pub(crate) mod accept;
 mod backlog;
 mod dispatch;
 pub mod instruments;
 pub(crate) mod interval;
+mod last_values;
 mod messages;
 mod sequence;
+pub(crate) mod stats;
 
 use std::task::Context;
 use std::time::Instant;
@@ -19,14 +21,14 @@ use kite::frame::FrameError;
 use kite::{Packet, Packets, Token};
 use service::clock::Clock;
 
-use crate::last_value::writer::LastValueWriter;
-use crate::status::stats::{AGE_BOUNDS, Stats};
 use accept::TickKind;
 use accept::rules::ReceiveTime;
 use backlog::Backlog;
 use instruments::{AssignedInstruments, InstrumentClass};
+use last_values::LastValueWriter;
 use redis_link::client::RedisClient;
 use redis_link::target::Target;
+use stats::{AGE_BOUNDS, Stats};
 
 /// The pipeline of one process.
 #[derive(Debug)]

@@ -18,19 +18,19 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
-use crate::data_plane::{DataPlane, DataPlaneCommand, Setup};
+use crate::data_plane::{DataPlane, Setup};
 use crate::directory::task::DirectoryTask;
 use crate::events::{EVENT_QUEUE, EventCounts};
 use crate::input::redis_files;
-use crate::input::watch::MountedFolders;
+use crate::input::watch::{FolderChange, MountedFolders};
 use crate::recorder::{self, RecordError, Recorder};
 use crate::status::metrics::Exposition;
 use crate::status::report::StatusSnapshot;
 use crate::status::{http, metrics};
 use redis_link::access::Access;
 
-/// Commands that may wait for the data plane.
-const COMMANDS: usize = 4;
+/// Changes of the folders that may wait for the data plane.
+const CHANGES: usize = 4;
 
 /// The data plane sends a heartbeat about once a second.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let epoch = clock.wall_micros().to_string();
     let server = Server::bind(args.listen).await?;
     let (snapshots, seen) = watch::channel(Arc::new(StatusSnapshot::default()));
-    let (commands, taken) = mpsc::channel::<DataPlaneCommand>(COMMANDS);
+    let (changes, taken) = mpsc::channel::<FolderChange>(CHANGES);
     let roots = Roots::of_machine();
     let (listing, open) = watch::channel(None);
     let (events, taken_events) = mpsc::channel(EVENT_QUEUE);
@@ -130,7 +130,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let mut tasks = Tasks::new(shutdown.clone());
     tasks.spawn("http", server.serve(router, shutdown.token()));
     tasks.spawn("directory", directory.run(shutdown.token()));
-    tasks.spawn("folders", folders.watch(commands, shutdown.token()));
+    tasks.spawn("folders", folders.watch(changes, shutdown.token()));
     tasks.spawn(
         "probes",
         observe(seen, clock, probes, heartbeat, shutdown.token()),

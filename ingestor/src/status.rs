@@ -8,4 +8,3 @@ pub(crate) mod http;
 pub(crate) mod intervals;
 pub(crate) mod metrics;
 pub(crate) mod report;
-pub(crate) mod stats;

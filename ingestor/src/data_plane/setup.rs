@@ -1,4 +1,4 @@
-//! The parts that the data plane is built from, and the commands that it takes.
+//! The parts that the data plane is built from.
 //!
 //! Owns types only.
 
@@ -12,21 +12,8 @@ use tokio::sync::{mpsc, watch};
 use crate::directory::listing::DirectoryListing;
 use crate::events::EventCounts;
 use crate::events::event::AccountEvent;
-use crate::input::assignment::PreparedAssignment;
-use crate::input::credentials::CredentialFiles;
 use crate::recorder::Recorder;
 use redis_link::access::Access;
-
-/// A command to the data plane.
-#[derive(Debug)]
-pub(crate) enum DataPlaneCommand {
-    /// Stream this assignment from now on.
-    Assign(Box<PreparedAssignment>),
-    /// Report why the file in the folder is not in force; `None` if it is.
-    AssignmentError(Option<String>),
-    /// Use these credentials.
-    Credentials(CredentialFiles),
-}
 
 /// The parts that the data plane is built from.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The listing of one account: its desired rows of the directory of streaming instruments, and how
 //! the directory differs.
 //!
-//! Owns the directory's rows, and which account may change which row. Pure; must not know Redis
+//! Owns the directory's rows, which account may change which row, and whose readers are told. Pure; must not know Redis
 //! beyond the names of keys.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +90,18 @@ impl DirectoryListing {
     #[must_use]
     pub(crate) fn last(&self, prefix: &str) -> String {
         format!("{}{prefix}:last", self.key_start())
+    }
+
+    /// The prefixes under which any of `tokens` is published; all prefixes if they have no keys in
+    /// Redis.
+    #[must_use]
+    pub(crate) fn prefixes_of(&self, tokens: &[u32]) -> Vec<Arc<str>> {
+        let entries = tokens.iter().filter_map(|token| self.entries.get(token));
+        let found: BTreeSet<_> = entries.flat_map(|entry| &entry.prefixes).collect();
+        if found.is_empty() {
+            return self.prefixes.clone();
+        }
+        found.into_iter().cloned().collect()
     }
 
     /// Whether this account may change a row of the directory.

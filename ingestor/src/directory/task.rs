@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
+use super::publish::{publish_event, publish_message};
 use super::store::DirectoryStore;
 use super::sync::DirectorySync;
 use crate::events::EventCounts;
 use crate::events::event::AccountEvent;
-use crate::events::publish::{publish_event, publish_message};
 use redis_link::access::Access;
 use redis_link::retry::RETRY;
 

@@ -2,13 +2,11 @@
 //!
 //! Owns the kinds of events and their members. Pure; [`super::detect`] decides what happened when.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::message::EventBody;
-use crate::directory::listing::DirectoryListing;
 
 /// Something that happened at a time, epoch seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +62,20 @@ pub(crate) enum EventKind {
 }
 
 impl AccountEvent {
-    /// The message for readers; `None` for an order, which has its own channel.
+    /// The instruments that it is about; none if it concerns all of the account.
     #[must_use]
-    pub(crate) fn body(&self, listing: &DirectoryListing) -> Option<EventBody> {
-        let all = &listing.prefixes;
-        let of = |kind, members| Some(EventBody::new(kind, &members, all));
+    pub(crate) fn tokens(&self) -> &[u32] {
+        if let EventKind::Gap { tokens, .. } = &self.kind {
+            tokens
+        } else {
+            &[]
+        }
+    }
+
+    /// The message for readers of `prefixes`; `None` for an order, which has its own channel.
+    #[must_use]
+    pub(crate) fn body(&self, prefixes: &[Arc<str>]) -> Option<EventBody> {
+        let of = |kind, members| Some(EventBody::new(kind, &members, prefixes));
         match &self.kind {
             EventKind::Connected { connection } => of("connected", json!({"conn": connection})),
             EventKind::Disconnected { connection, reason } => of(
@@ -84,24 +91,11 @@ impl AccountEvent {
                 from,
                 to,
                 tokens,
-            } => {
-                let members =
-                    json!({"conn": connection, "from_ts": from, "to_ts": to, "tokens": tokens});
-                let prefixes = prefixes_of(listing, tokens);
-                Some(EventBody::new("gap", &members, &prefixes))
-            }
+            } => of(
+                "gap",
+                json!({"conn": connection, "from_ts": from, "to_ts": to, "tokens": tokens}),
+            ),
             EventKind::Order(_) => None,
         }
     }
-}
-
-/// The prefixes under which any of `tokens` is published; all prefixes if they have no keys in
-/// Redis.
-fn prefixes_of(listing: &DirectoryListing, tokens: &[u32]) -> Vec<Arc<str>> {
-    let entries = tokens.iter().filter_map(|token| listing.entries.get(token));
-    let found: BTreeSet<_> = entries.flat_map(|entry| &entry.prefixes).collect();
-    if found.is_empty() {
-        return listing.prefixes.clone();
-    }
-    found.into_iter().cloned().collect()
 }

@@ -13,8 +13,7 @@ use contract::{Sealed, mount};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::data_plane::DataPlaneCommand;
-use crate::input::assignment;
+use crate::input::assignment::{self, PreparedAssignment};
 use crate::input::credentials::{self, CredentialFiles};
 use crate::input::notifications::FolderNotifications;
 
@@ -25,6 +24,17 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const LARGEST_GZIP: u64 = 8 * 1024 * 1024;
 
 const LARGEST_SHA256: u64 = 1024;
+
+/// What is new in the folders.
+#[derive(Debug)]
+pub(crate) enum FolderChange {
+    /// Another assignment, to be streamed from now on.
+    Assignment(Box<PreparedAssignment>),
+    /// Why the assignment in the folder is not in force.
+    AssignmentError(String),
+    /// Other credentials.
+    Credentials(CredentialFiles),
+}
 
 /// Watches both folders.
 #[derive(Debug, Default)]
@@ -50,11 +60,11 @@ impl MountedFolders {
         }
     }
 
-    /// Reads, and reads again at every change, until `shutdown` or until the receiver of commands
-    /// is gone.
+    /// Reads, and reads again at every change, until `shutdown` or until nobody takes `changes`
+    /// any more.
     pub(crate) async fn watch(
         mut self,
-        commands: mpsc::Sender<DataPlaneCommand>,
+        changes: mpsc::Sender<FolderChange>,
         shutdown: CancellationToken,
     ) {
         let changed = Arc::new(Notify::new());
@@ -63,15 +73,15 @@ impl MountedFolders {
             notifications.watch([&self.assignment, &self.credentials]);
             // Opening and preparing may take a while, and blocks nothing else.
             let read = tokio::task::spawn_blocking(move || {
-                let changes = self.read();
-                (self, changes)
+                let found = self.read();
+                (self, found)
             });
-            let Ok((folders, changes)) = read.await else {
+            let Ok((folders, found)) = read.await else {
                 return;
             };
             self = folders;
-            for command in changes {
-                if commands.send(command).await.is_err() {
+            for change in found {
+                if changes.send(change).await.is_err() {
                     return;
                 }
             }
@@ -83,13 +93,13 @@ impl MountedFolders {
         }
     }
 
-    /// Reads both folders and returns what is new as commands.
-    fn read(&mut self) -> Vec<DataPlaneCommand> {
-        let commands = [self.read_credentials(), self.read_assignment()];
-        commands.into_iter().flatten().collect()
+    /// Reads both folders and returns what is new.
+    fn read(&mut self) -> Vec<FolderChange> {
+        let changes = [self.read_credentials(), self.read_assignment()];
+        changes.into_iter().flatten().collect()
     }
 
-    fn read_credentials(&mut self) -> Option<DataPlaneCommand> {
+    fn read_credentials(&mut self) -> Option<FolderChange> {
         // The last credentials stay; the next reading may succeed.
         let found = credentials::read(&self.credentials)
             .inspect_err(|error| tracing::warn!(%error, "credentials cannot be read"));
@@ -97,10 +107,10 @@ impl MountedFolders {
             .ok()
             .filter(|found| self.found.as_ref() != Some(found))?;
         self.found = Some(found.clone());
-        Some(DataPlaneCommand::Credentials(found))
+        Some(FolderChange::Credentials(found))
     }
 
-    fn read_assignment(&mut self) -> Option<DataPlaneCommand> {
+    fn read_assignment(&mut self) -> Option<FolderChange> {
         let sealed = match mount::read_together(&self.assignment, read_files) {
             Ok(Some(sealed)) => sealed,
             Ok(None) if self.in_force.is_none() => return None,
@@ -115,14 +125,14 @@ impl MountedFolders {
                 self.in_force = Some(assigned.applied.clone());
                 self.sealed = Some(sealed);
                 self.error = None;
-                Some(DataPlaneCommand::Assign(Box::new(assigned)))
+                Some(FolderChange::Assignment(Box::new(assigned)))
             }
             Err(error) => self.fail(service::exit::chain(&error).to_string()),
         }
     }
 
     /// Reports an error once.
-    fn fail(&mut self, error: String) -> Option<DataPlaneCommand> {
+    fn fail(&mut self, error: String) -> Option<FolderChange> {
         if self.error.as_ref() == Some(&error) {
             return None;
         }
@@ -130,7 +140,7 @@ impl MountedFolders {
         // When a valid file comes back it is sent again, even if it is the one in force.
         self.sealed = None;
         self.error = Some(error.clone());
-        Some(DataPlaneCommand::AssignmentError(Some(error)))
+        Some(FolderChange::AssignmentError(error))
     }
 }
 
@@ -176,19 +186,17 @@ mod tests {
         }
     }
 
-    /// Generations put in force and complaints, in command.
-    fn outcome(commands: Vec<DataPlaneCommand>) -> Vec<String> {
-        let word = |command| match command {
-            DataPlaneCommand::Assign(assigned) => format!("assign {}", assigned.applied.generation),
-            DataPlaneCommand::AssignmentError(error) => {
-                format!("complain {}", error.unwrap_or_default())
-            }
-            DataPlaneCommand::Credentials(CredentialFiles::Complete(_)) => "credentials".to_owned(),
-            DataPlaneCommand::Credentials(CredentialFiles::Missing(files)) => {
+    /// Generations put in force and complaints, in order.
+    fn outcome(changes: Vec<FolderChange>) -> Vec<String> {
+        let word = |change| match change {
+            FolderChange::Assignment(assigned) => format!("assign {}", assigned.applied.generation),
+            FolderChange::AssignmentError(error) => format!("complain {error}"),
+            FolderChange::Credentials(CredentialFiles::Complete(_)) => "credentials".to_owned(),
+            FolderChange::Credentials(CredentialFiles::Missing(files)) => {
                 format!("missing {}", files.join(" "))
             }
         };
-        commands.into_iter().map(word).collect()
+        changes.into_iter().map(word).collect()
     }
 
     #[test]

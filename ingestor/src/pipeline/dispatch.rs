@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kite::Packet;
 
 use super::Pipeline;
-use crate::status::stats::BATCH_BOUNDS;
+use super::stats::BATCH_BOUNDS;
 use redis_link::resp::write_bulk;
 use redis_link::send_queue::CommandKind;
 

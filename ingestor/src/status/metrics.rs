@@ -16,9 +16,9 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use tokio::sync::watch;
 
 use super::report::StatusSnapshot;
-use super::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
 use crate::events::EventCounts;
 use crate::pipeline::instruments::InstrumentClass;
+use crate::pipeline::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
 use crate::recorder;
 
 /// Prefix of metrics that the replaced service did not have.

@@ -12,12 +12,12 @@ use contract::report::{
 };
 
 use super::intervals::SetIntervals;
-use super::stats::Stats;
 use crate::connection::Connection;
 use crate::input::credential_state::CredentialState;
 use crate::pipeline::Pipeline;
 use crate::pipeline::accept::rules::ReceiveTime;
 use crate::pipeline::instruments::{AssignedInstrument, AssignedInstruments};
+use crate::pipeline::stats::Stats;
 use redis_link::counts::LinkCounts;
 
 /// A token that was subscribed to and not seen for this long is silent.

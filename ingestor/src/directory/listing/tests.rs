@@ -156,7 +156,7 @@ fn events_of_mock_accounts_have_channels_of_their_own() {
             tokens: vec![256_265],
         },
     };
-    let body = gap.body(&listing).unwrap();
+    let body = gap.body(&listing.prefixes_of(gap.tokens())).unwrap();
     let (json, channels) = told(&body, &listing);
     assert_eq!(channels, ["mock:ticker:nifty:events", "mock:ticker:events"]);
     assert_eq!(

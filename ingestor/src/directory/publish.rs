@@ -2,10 +2,10 @@
 //!
 //! Owns the commands that publish them. Must not decide their content.
 
-use super::event::{AccountEvent, EventKind};
-use super::message::EventMessage;
-use crate::directory::listing::DirectoryListing;
-use crate::directory::pool::{ConnectionPool, PoolError};
+use super::listing::DirectoryListing;
+use super::pool::{ConnectionPool, PoolError};
+use crate::events::event::{AccountEvent, EventKind};
+use crate::events::message::EventMessage;
 
 /// Events stay in the log for this long.
 const LOG_MILLIS: i64 = 24 * 3600 * 1000;
@@ -22,7 +22,7 @@ pub(crate) async fn publish_event(
         let mut command = redis::cmd("PUBLISH");
         return Ok(command.arg(&channel).arg(order).query_async(redis).await?);
     }
-    match event.body(listing) {
+    match event.body(&listing.prefixes_of(event.tokens())) {
         Some(body) => publish_message(&body.message(&listing.account, event.ts), pool).await,
         None => Ok(()),
     }

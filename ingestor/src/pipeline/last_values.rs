@@ -1,4 +1,4 @@
-//! Writes the newest ticks to Redis: from the queues to commands.
+//! Beside the stages: writes the newest ticks to Redis, at the pace of [`crate::last_value`].
 //!
 //! Owns when everything has to be written again, and how many ticks one command holds. Must not
 //! know sockets, and never waits: what the link does not accept stays due.
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use kite::{Packet, Token};
 
-use super::schedule::{LastTick, TickMeta, WriteSchedule};
-use crate::pipeline::instruments::AssignedInstruments;
+use super::instruments::AssignedInstruments;
+use crate::last_value::schedule::{LastTick, TickMeta, WriteSchedule};
 use redis_link::client::RedisClient;
 use redis_link::resp::write_bulk;
 use redis_link::send_queue::CommandKind;

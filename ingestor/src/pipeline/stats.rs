@@ -1,11 +1,11 @@
-//! The counters of the data plane.
+//! The counters of the pipeline.
 //!
 //! Owns plain numbers of one thread: no atomics, no labels. They are copied out about once a
 //! second, together with the report.
 
 use std::time::Duration;
 
-use crate::pipeline::instruments::InstrumentClass;
+use super::instruments::InstrumentClass;
 
 /// Upper bounds of latency buckets, in seconds.
 pub(crate) const LATENCY_BOUNDS: [f64; 12] = [

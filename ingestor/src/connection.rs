@@ -4,7 +4,7 @@
 
 pub(crate) mod allocation;
 mod dial;
-pub(crate) mod silence;
+pub(crate) mod mute_limit;
 pub(crate) mod socket;
 mod view;
 
@@ -133,9 +133,9 @@ impl Connection {
         self.session.on_unconfirmed(tokens, now);
     }
 
-    /// Sets how long its tokens together may be without a tick.
-    pub(crate) fn set_usual_silence(&mut self, longest: Option<Duration>) {
-        self.session.set_usual_silence(longest);
+    /// Sets how long its tokens together may be without a tick before the socket is mute.
+    pub(crate) fn set_mute_limit(&mut self, limit: Option<Duration>) {
+        self.session.set_mute_limit(limit);
     }
 
     /// The server sent an error on a live socket, which stays open.
@@ -180,12 +180,12 @@ impl Connection {
                 Action::Dial => self.dial(dialler),
                 Action::Send(command) => self.send(command, now),
                 Action::Close => self.close(),
-                Action::Replace(silent) => {
-                    let silent = silent.as_secs();
+                Action::Replace(unticked) => {
+                    let seconds = unticked.as_secs();
                     self.events.push_back(ConnectionEvent::Mute);
                     self.close();
                     let error =
-                        format!("heartbeats but no ticks for {silent} s: the socket is replaced");
+                        format!("heartbeats but no ticks for {seconds} s: the socket is replaced");
                     self.note("ticker connection sends no ticks", error, now);
                 }
                 Action::Ping => {

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::silence::Silence;
+use crate::connection::mute_limit::MuteLimit;
 use crate::connection::socket::Frame;
 use crate::connection::{Connection, Dialler};
 use crate::events::detect::EventDetector;
@@ -61,7 +61,7 @@ pub(crate) struct DataPlane {
     order_updates: bool,
     credential_state: CredentialState,
     detector: EventDetector,
-    silences: [Silence; kite::limits::CONNECTIONS_PER_API_KEY as usize],
+    mute_limits: [MuteLimit; kite::limits::CONNECTIONS_PER_API_KEY as usize],
     report_state: report::ReportState,
     changes: mpsc::Receiver<FolderChange>,
     snapshots: watch::Sender<Arc<StatusSnapshot>>,
@@ -90,7 +90,7 @@ impl DataPlane {
             order_updates: false,
             credential_state: CredentialState::default(),
             detector: EventDetector::default(),
-            silences: Default::default(),
+            mute_limits: Default::default(),
             report_state: report::ReportState::new(&setup.epoch),
             changes,
             snapshots,
@@ -234,17 +234,17 @@ impl DataPlane {
     }
 
     /// Sets for each session how long its tokens may be without a tick.
-    fn set_silence_limits(&mut self) {
+    fn set_mute_limits(&mut self) {
         for connection in &mut self.connections {
             let index = connection.index();
             let rows = self.pipeline.instruments.carried_by(index);
-            let usual = self.silences[usize::from(index)].observe(connection.live(), rows);
-            connection.set_usual_silence(usual);
+            let limit = self.mute_limits[usize::from(index)].observe(connection.live(), rows);
+            connection.set_mute_limit(limit);
         }
     }
 
     fn publish_snapshot(&mut self, now: Instant) {
-        self.set_silence_limits();
+        self.set_mute_limits();
         let snapshot = report::snapshot(
             &mut self.report_state,
             &self.pipeline,

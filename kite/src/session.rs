@@ -137,8 +137,8 @@ impl Session {
 
     /// Sets how long the tokens of this connection together may be without a tick before that
     /// cannot be chance; `None` if that is not known.
-    pub fn set_usual_silence(&mut self, longest: Option<Duration>) {
-        self.mute_timeout.set_usual_silence(longest);
+    pub fn set_mute_limit(&mut self, limit: Option<Duration>) {
+        self.mute_timeout.set_limit(limit);
     }
 
     /// The answer to [`Action::Confirm`]. Overdue commands are sent again, a few times.

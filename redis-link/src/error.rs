@@ -47,7 +47,7 @@ pub enum HandshakeError {
     #[error(
         "redis at {0} closes connections without an answer: if it uses TLS there, set rediss:// or tls: true"
     )]
-    Mute(String),
+    Unanswered(String),
     /// The stream failed.
     #[error("redis closed the connection during the handshake")]
     Io(#[from] io::Error),

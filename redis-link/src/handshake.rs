@@ -82,9 +82,9 @@ async fn introduce(
     let mut redis = RespStream::connect(&address, &keys.tls).await?;
     match greet(&mut redis, target.database, keys, name, previous).await {
         Ok(id) => Ok((redis, id)),
-        Err(HandshakeError::Io(_)) if redis.is_mute() => {
+        Err(HandshakeError::Io(_)) if redis.is_unanswered() => {
             let at = format!("{}:{}", address.host, address.port);
-            Err(HandshakeError::Mute(at))
+            Err(HandshakeError::Unanswered(at))
         }
         Err(error) => Err(error),
     }

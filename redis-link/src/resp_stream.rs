@@ -39,7 +39,7 @@ impl RespStream {
     }
 
     /// Whether a server without TLS has sent nothing yet.
-    pub(super) const fn is_mute(&self) -> bool {
+    pub(super) const fn is_unanswered(&self) -> bool {
         matches!(self.stream, Stream::Plain(_)) && !self.answered
     }
 

@@ -26,7 +26,7 @@ struct ConnectionHistory {
     last_tick_us: Option<i64>,
     /// Ticks may be missing since then, epoch seconds.
     gap_from: Option<i64>,
-    stale: bool,
+    mute: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,8 +71,8 @@ impl EventDetector {
     /// A socket is replaced because it sends heartbeats and no ticks.
     pub(crate) fn on_mute(&mut self, connection: u8, now_us: i64) {
         let history = &mut self.connections[usize::from(connection)];
-        if !std::mem::replace(&mut history.stale, true) {
-            self.push(now_us, EventKind::Stale { connection });
+        if !std::mem::replace(&mut history.mute, true) {
+            self.push(now_us, EventKind::Mute { connection });
         }
     }
 
@@ -86,15 +86,15 @@ impl EventDetector {
     ) {
         let history = &mut self.connections[usize::from(connection)];
         history.last_tick_us = Some(now_us);
-        if history.stale || history.gap_from.is_some() {
+        if history.mute || history.gap_from.is_some() {
             self.flows_again(connection, now_us, tokens);
         }
     }
 
     fn flows_again(&mut self, connection: u8, now_us: i64, tokens: impl FnOnce() -> Vec<u32>) {
         let history = &mut self.connections[usize::from(connection)];
-        let (stale, gap) = (std::mem::take(&mut history.stale), history.gap_from.take());
-        if stale {
+        let (mute, gap) = (std::mem::take(&mut history.mute), history.gap_from.take());
+        if mute {
             self.push(now_us, EventKind::Fresh { connection });
         }
         if let Some(from) = gap {
@@ -188,7 +188,7 @@ mod tests {
         let count = |kind: &str| all.iter().filter(|one| *one == kind).count();
         assert_eq!(
             (
-                count("Stale"),
+                count("Mute"),
                 count("Fresh"),
                 count("Gap"),
                 count("Disconnected")

@@ -43,8 +43,8 @@ pub(crate) enum EventKind {
         /// The instruments.
         tokens: Vec<u32>,
     },
-    /// A socket sends heartbeats and no ticks.
-    Stale {
+    /// A socket sends heartbeats and no ticks. Readers know it as `stale`.
+    Mute {
         /// Its connection.
         connection: u8,
     },
@@ -82,7 +82,7 @@ impl AccountEvent {
                 "disconnected",
                 json!({"conn": connection, "reason": reason}),
             ),
-            EventKind::Stale { connection } => of("stale", json!({"conn": connection})),
+            EventKind::Mute { connection } => of("stale", json!({"conn": connection})),
             EventKind::Fresh { connection } => of("fresh", json!({"conn": connection})),
             EventKind::TokenExpired => of("token_expired", json!({})),
             EventKind::TokenRotated => of("token_rotated", json!({})),

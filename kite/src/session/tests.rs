@@ -205,7 +205,7 @@ fn a_live_socket_is_pinged() {
 fn a_socket_that_only_beats_is_replaced_and_one_that_ticks_is_not() {
     let now = start();
     let mut session = live(now);
-    session.set_usual_silence(Some(Duration::from_secs(7)));
+    session.set_mute_limit(Some(Duration::from_secs(7)));
     session.on_ticks(now + Duration::from_secs(4));
     let done = heartbeats(&mut session, now, 10);
     assert_eq!(done.last().unwrap().1, Action::Ping);
@@ -362,7 +362,7 @@ proptest! {
                 Step::Frame if socket => session.on_frame(now),
                 Step::Ticks if socket => session.on_ticks(now),
                 Step::Usual(seconds) => {
-                    session.set_usual_silence(Some(Duration::from_secs(seconds)));
+                    session.set_mute_limit(Some(Duration::from_secs(seconds)));
                 }
                 Step::Timeout => session.on_timeout(now),
                 Step::Desired(desired) => session.set_desired(desired),

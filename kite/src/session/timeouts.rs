@@ -1,6 +1,7 @@
 //! How long a dial may take, and how long a socket may be without a frame or without a tick. Pure.
 //!
-//! Owns the limits. The usual silence of the connection's tokens is learned elsewhere and passed as
+//! Owns the limits. A socket without frames is silent; one with heartbeats and without ticks is
+//! mute. How long the connection's tokens may be without a tick is learned elsewhere and passed as
 //! one number: there is no limit for a single token.
 
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 /// A dial that takes longer has failed.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection without a frame of any kind for this long is dead: the server sends one a second.
+/// A socket without a frame of any kind for this long is silent, and dead: the server sends one a
+/// second.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 
 /// How often a live socket is pinged, so that proxies in between keep an idle connection open.
@@ -24,15 +26,15 @@ pub const MUTE_CAP: Duration = Duration::from_secs(300);
 /// The mute detection of one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MuteTimeout {
-    usual_silence: Option<Duration>,
+    limit: Option<Duration>,
     /// Sockets replaced since the last tick.
     replacements: u32,
 }
 
 impl MuteTimeout {
-    /// The longest usual time without a tick; `None` if not known.
-    pub const fn set_usual_silence(&mut self, longest: Option<Duration>) {
-        self.usual_silence = longest;
+    /// The longest time without a tick that may be chance; `None` if not known.
+    pub const fn set_limit(&mut self, limit: Option<Duration>) {
+        self.limit = limit;
     }
 
     /// Ticks came.
@@ -48,13 +50,12 @@ impl MuteTimeout {
     /// When a socket whose last tick arrived at `last_tick` counts as mute, if that is known.
     ///
     /// The limit doubles with each socket replaced since the last tick, up to [`MUTE_CAP`], or
-    /// stays at the usual silence if that is longer.
+    /// is not raised if it is longer than that itself.
     #[must_use]
     pub fn deadline(&self, last_tick: Instant) -> Option<Instant> {
-        let usual = self.usual_silence?.max(MUTE_MIN);
+        let limit = self.limit?.max(MUTE_MIN);
         let factor = 1_u32.checked_shl(self.replacements).unwrap_or(u32::MAX);
-        let limit = usual.saturating_mul(factor).min(MUTE_CAP.max(usual));
-        last_tick.checked_add(limit)
+        last_tick.checked_add(limit.saturating_mul(factor).min(MUTE_CAP.max(limit)))
     }
 }
 
@@ -73,7 +74,7 @@ mod tests {
         };
         let mut mute_timeout = MuteTimeout::default();
         assert_eq!(limit(&mute_timeout), None);
-        mute_timeout.set_usual_silence(Some(Duration::from_millis(20)));
+        mute_timeout.set_limit(Some(Duration::from_millis(20)));
         let mut limits = Vec::new();
         for _ in 0..9 {
             limits.extend(limit(&mute_timeout));
@@ -82,10 +83,10 @@ mod tests {
         assert_eq!(limits, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
         mute_timeout.on_ticks();
         assert_eq!(limit(&mute_timeout), Some(5));
-        mute_timeout.set_usual_silence(Some(Duration::from_secs(1_000)));
+        mute_timeout.set_limit(Some(Duration::from_secs(1_000)));
         mute_timeout.on_replaced();
         assert_eq!(limit(&mute_timeout), Some(1_000), "sparse sets do not flap");
-        mute_timeout.set_usual_silence(Some(Duration::MAX));
+        mute_timeout.set_limit(Some(Duration::MAX));
         assert_eq!(limit(&mute_timeout), None);
     }
 }

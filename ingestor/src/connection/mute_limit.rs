@@ -1,7 +1,7 @@
-//! Learns how long a connection is usually without a tick.
+//! Learns how long a connection may be without a tick before its socket is mute.
 //!
-//! Owns what is known of each connection's pauses, and the resulting limit. Pure; the session
-//! decides whether a socket is mute.
+//! Owns what is known of each connection's pauses between ticks, and the resulting limit. Pure; the
+//! session decides whether a socket is mute.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,12 @@ const PAUSES: u32 = 5;
 
 /// What is remembered of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Silence {
+pub(crate) struct MuteLimit {
     interval: CommonInterval,
     since: Option<Instant>,
 }
 
-impl Silence {
+impl MuteLimit {
     /// To be called about once a second, with the time since which the socket is up, the time of
     /// its last tick, and the connection's rows. Returns how long it may be without a tick before
     /// that cannot be chance; `None` while no token has a known interval.
@@ -98,7 +98,7 @@ mod tests {
         let limit = |intervals: &[Option<u64>]| {
             let live = Some((start, start + seconds(100)));
             let rows = rows(intervals, start + seconds(100));
-            Silence::default().observe(live, rows.iter())
+            MuteLimit::default().observe(live, rows.iter())
         };
         assert_eq!(limit(&[None, None]), None);
         assert_eq!(limit(&[Some(1); 100]), Some(Duration::from_millis(200)));
@@ -115,7 +115,7 @@ mod tests {
             us: 0,
         });
         let live = Some((start, start + seconds(110)));
-        let limit = Silence::default().observe(live, all.iter()).unwrap();
+        let limit = MuteLimit::default().observe(live, all.iter()).unwrap();
         assert!(limit > seconds(19) && limit < seconds(20), "{limit:?}");
     }
 
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn tokens_that_tick_together_do_not_make_a_pause_look_long() {
         let start = start();
-        let mut silence = Silence::default();
+        let mut learned = MuteLimit::default();
         let mut limit = None;
         for second in 1..3_600 {
             let received = start + seconds(second - second % 60);
@@ -134,7 +134,7 @@ mod tests {
                     us: 1_764_570_600_000_000,
                 });
             }
-            limit = silence.observe(Some((start, received)), rows.iter());
+            limit = learned.observe(Some((start, received)), rows.iter());
         }
         assert_eq!(limit, Some(seconds(300)));
     }

@@ -167,7 +167,7 @@ impl Session {
         }
     }
 
-    /// Handles timeouts; to be called when [`Session::poll_timeout`] is reached.
+    /// Handles timeouts; to be called when [`Session::deadline`] is reached.
     pub fn on_timeout(&mut self, now: Instant) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
@@ -210,8 +210,26 @@ impl Session {
 
     /// When [`Session::on_timeout`] has to be called next.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline()
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Dialling { since } => Some(since + DIAL_TIMEOUT),
+            Phase::Live {
+                last_frame,
+                last_tick,
+                ..
+            } => [
+                Some(last_frame + SILENCE_LIMIT),
+                self.mute_timeout.deadline(last_tick),
+                self.ping_at,
+                self.subscriptions.check_at(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
+            Phase::Waiting { until, .. } => Some(until),
+            Phase::Idle => self.dial_at.filter(|_| self.can_dial()),
+            Phase::Refused => None,
+        }
     }
 
     /// The next action, until there is none.
@@ -236,28 +254,6 @@ impl Session {
                 self.subscriptions.next_command(now).map(Action::Send)
             }
             Phase::Idle | Phase::Dialling { .. } | Phase::Waiting { .. } | Phase::Refused => None,
-        }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Dialling { since } => Some(since + DIAL_TIMEOUT),
-            Phase::Live {
-                last_frame,
-                last_tick,
-                ..
-            } => [
-                Some(last_frame + SILENCE_LIMIT),
-                self.mute_timeout.deadline(last_tick),
-                self.ping_at,
-                self.subscriptions.check_at(),
-            ]
-            .into_iter()
-            .flatten()
-            .min(),
-            Phase::Waiting { until, .. } => Some(until),
-            Phase::Idle => self.dial_at.filter(|_| self.can_dial()),
-            Phase::Refused => None,
         }
     }
 

@@ -63,6 +63,6 @@ impl Connection {
     /// When [`Connection::poll`] has to be called even if no socket wakes it.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.session.poll_timeout()
+        self.session.deadline()
     }
 }

@@ -63,7 +63,7 @@ fn connections_that_start_together_dial_apart() {
         session.set_credentials(true);
         session.set_desired(full(&[1]));
         assert_eq!(session.poll_action(now), None);
-        let moment = session.poll_timeout().unwrap();
+        let moment = session.deadline().unwrap();
         assert!(moment > now && moment <= now + FIRST_DIAL_SPREAD);
         assert_eq!(session.poll_action(moment), Some(Action::Dial));
         moments.insert(moment.duration_since(now).as_millis());
@@ -79,7 +79,7 @@ fn a_dial_that_is_due_and_not_wanted_any_more_wakes_nobody() {
     session.set_desired(full(&[1]));
     assert_eq!(session.poll_action(now), None);
     session.set_desired(BTreeMap::new());
-    assert_eq!(session.poll_timeout(), None);
+    assert_eq!(session.deadline(), None);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_refusal_stops_dialling_until_the_credentials_change() {
     let mut session = dialling(now);
     session.on_dial_failed(Failure::Refused, now);
     assert_eq!(session.phase(), Phase::Refused);
-    assert_eq!(session.poll_timeout(), None);
+    assert_eq!(session.deadline(), None);
     assert_eq!(session.poll_action(now + Duration::from_secs(86_400)), None);
     session.set_credentials(true);
     dial(&mut session, now);
@@ -136,7 +136,7 @@ fn a_full_key_is_dialled_again_after_five_seconds_at_the_soonest() {
     let now = start();
     let mut session = dialling(now);
     session.on_dial_failed(Failure::TooManyConnections, now);
-    let until = session.poll_timeout().unwrap();
+    let until = session.deadline().unwrap();
     assert!(until >= now + Duration::from_secs(5));
     session.on_timeout(until);
     assert_eq!(session.poll_action(until), Some(Action::Dial));
@@ -233,7 +233,7 @@ fn a_socket_of_which_nothing_is_known_may_be_mute() {
 fn an_unconfirmed_token_is_asked_for_again() {
     let now = start();
     let mut session = live(now);
-    let later = session.poll_timeout().unwrap();
+    let later = session.deadline().unwrap();
     session.on_timeout(later);
     assert_eq!(session.poll_action(later), Some(Action::Confirm));
     let unseen = vec![Token(1)];
@@ -253,7 +253,7 @@ fn a_lost_connection_is_told_everything_again() {
     let now = start();
     let mut session = live(now);
     session.on_lost(now);
-    let until = session.poll_timeout().unwrap();
+    let until = session.deadline().unwrap();
     session.on_timeout(until);
     assert_eq!(session.poll_action(until), Some(Action::Dial));
     session.on_connected(until);
@@ -269,7 +269,7 @@ fn a_proven_connection_starts_its_back_off_anew() {
     let mut session = dialling(now);
     for _ in 0..5 {
         session.on_dial_failed(Failure::Lost, now);
-        let until = session.poll_timeout().unwrap();
+        let until = session.deadline().unwrap();
         session.on_timeout(until);
         assert_eq!(session.poll_action(until), Some(Action::Dial));
     }

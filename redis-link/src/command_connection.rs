@@ -18,7 +18,8 @@ use service::stream::ConnectError;
 /// How long the server may take to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An open connection.
+/// An open connection. Its types are the `redis` crate's on purpose: callers write commands and read
+/// replies with that crate, and types of our own would repeat its commands, replies and errors.
 #[derive(Debug)]
 pub struct CommandConnection {
     /// Sends commands.

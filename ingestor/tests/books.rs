@@ -100,10 +100,10 @@ async fn a_row_of_another_account_is_left_alone() {
             "HSET", DIRECTORY, &field, foreign, "77", &own, "junk", "{", "88", "{",
         ])
         .await;
+    let mut messages = redis.subscribe().await;
     folders.assign(&kept(&kite, &redis, &[1]));
     let _ingestor = Ingestor::start(&folders).await;
     // Rows left by an earlier process of this account are removed, with an event; others are not ours.
-    let mut messages = redis.subscribe().await;
     let gone = ("subscription_deleted".to_owned(), 77);
     while events(&mut messages, 1).await != [gone.clone()] {}
     redis

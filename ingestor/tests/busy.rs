@@ -4,18 +4,17 @@ mod stage;
 
 use contract::Report;
 use stage::kite_server::{frame, full};
-use stage::{Ingestor, assignment, is_live, option, servers, token};
+use stage::scene::Scene;
+use stage::{is_live, token};
 use tokio::process::Command;
 
 #[tokio::test]
 async fn ticks_wait_while_a_script_keeps_redis_busy() {
-    let (mut kite, redis, folders) = servers().await;
-    let mut assigned = assignment(&kite, redis.port());
-    assigned.instruments = vec![option(1), option(2)];
-    folders.assign(&assigned);
-    let ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
-    ingestor.until("live", is_live).await;
+    let mut scene = Scene::of(1..=2).await;
+    let socket = scene.live_socket().await;
+    let Scene {
+        redis, ingestor, ..
+    } = &scene;
     let mut ticks = redis.subscribe().await;
     let setting = ["CONFIG", "SET", "busy-reply-threshold", "100"];
     redis.command(&setting).await;

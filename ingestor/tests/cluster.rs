@@ -14,14 +14,6 @@ use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, keep_all, option, token
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Heartbeats, as the server sends them: a cluster takes its time.
-async fn beat(socket: mpsc::UnboundedSender<Message>) {
-    let mut every = tokio::time::interval(Duration::from_secs(1));
-    while socket.send(Message::binary(vec![0])).is_ok() {
-        every.tick().await;
-    }
-}
-
 /// Ticks of the other instrument, ten a second: without any the socket would be mute.
 async fn flow(socket: mpsc::UnboundedSender<Message>) {
     let mut every = tokio::time::interval(Duration::from_millis(100));
@@ -203,7 +195,6 @@ async fn a_master_that_stands_still_is_replaced_by_its_replica() {
     let mut ticks = scene.cluster.nodes[2].subscribe().await;
     let first = scene.tick();
     are_next(&mut ticks, first, first).await;
-    tokio::spawn(beat(scene.socket.clone()));
     scene.cluster.nodes[0].signal("-STOP");
     // More than the way to it takes, so that there are newer ones.
     for _ in 0..MANY {

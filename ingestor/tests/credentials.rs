@@ -8,12 +8,13 @@
 mod stage;
 
 use contract::report::{ConnectionState, CredentialsReport, Report};
-use stage::kite_server::{KiteServer, Seen};
-use stage::redis_server::RedisServer;
-use stage::{ACCESS_TOKEN, API_KEY, Folders, Ingestor, assignment, is_live, option, within};
+use futures::SinkExt;
+use stage::kite_server::{HEARTBEAT_EVERY, Seen, heartbeat};
+use stage::scene::Scene;
+use stage::{ACCESS_TOKEN, API_KEY, Folders, assignment, is_live, option, servers, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::WebSocketStream;
+use tokio::task::JoinSet;
 
 /// A dial that waits for its answer.
 async fn dial(listener: &TcpListener) -> TcpStream {
@@ -27,9 +28,19 @@ async fn refuse(mut stream: TcpStream) {
     stream.write_all(refusal).await.unwrap();
 }
 
-async fn accept(stream: TcpStream) -> WebSocketStream<TcpStream> {
+/// Accepts a dial; the socket gets heartbeats until this is dropped.
+async fn accept(stream: TcpStream) -> JoinSet<()> {
     let accepted = tokio_tungstenite::accept_async(stream);
-    within("a handshake", accepted).await.unwrap()
+    let mut socket = within("a handshake", accepted).await.unwrap();
+    let mut beating = JoinSet::new();
+    beating.spawn(async move {
+        let mut beat = tokio::time::interval(HEARTBEAT_EVERY);
+        loop {
+            beat.tick().await;
+            drop(socket.send(heartbeat()).await);
+        }
+    });
+    beating
 }
 
 fn live(report: &Report) -> usize {
@@ -40,19 +51,13 @@ fn live(report: &Report) -> usize {
 
 #[tokio::test]
 async fn an_acceptance_after_a_refusal_leads_out_of_it() {
-    let (kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut assigned = assignment(&kite, redis.port());
-    assigned.websocket = format!("ws://{}", listener.local_addr().unwrap());
-    assigned.tokens_per_connection = 1;
-    assigned.instruments = vec![option(1), option(2)];
-    folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
+    let scene = Scene::with(1..=2, |assigned| {
+        assigned.websocket = format!("ws://{}", listener.local_addr().unwrap());
+        assigned.tokens_per_connection = 1;
+    });
+    let scene = scene.await;
+    let ingestor = &scene.ingestor;
     let (one, other) = (dial(&listener).await, dial(&listener).await);
     refuse(one).await;
     ingestor
@@ -73,19 +78,15 @@ async fn an_acceptance_after_a_refusal_leads_out_of_it() {
 
 #[tokio::test]
 async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
-    let (mut kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
+    let (kite, redis, folders) = servers().await;
     kite.accept_only("fake-token-of-today");
+    folders.credentials_of("fake-token-of-yesterday");
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
-    folders.assign(&assigned);
-    folders.credentials_of("fake-token-of-yesterday");
-    let ingestor = Ingestor::start(&folders).await;
-    assert_eq!(kite.seen().await, Seen::Refused);
-    let report = ingestor
+    let mut scene = Scene::between(kite, redis, folders, assigned).await;
+    assert_eq!(scene.kite.seen().await, Seen::Refused);
+    let report = scene
+        .ingestor
         .until("refused", |report| {
             report.credentials == CredentialsReport::Refused
         })
@@ -93,21 +94,17 @@ async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
     assert_eq!(report.connections[0].state, ConnectionState::Refused);
     let error = report.connections[0].last_error.clone().unwrap();
     assert!(error.contains("403"), "{error}");
-    assert!(kite.nothing_seen(), "refused once");
+    assert!(scene.kite.nothing_seen(), "refused once");
 
-    folders.credentials_of("fake-token-of-today");
-    assert_eq!(kite.seen().await, Seen::Opened);
-    let report = ingestor.until("live", is_live).await;
+    scene.folders.credentials_of("fake-token-of-today");
+    assert_eq!(scene.kite.seen().await, Seen::Opened);
+    let report = scene.ingestor.until("live", is_live).await;
     assert_eq!(report.credentials, CredentialsReport::Accepted);
     let text = format!(
         "{} {} {}",
-        ingestor.log(),
-        ingestor.get("/health").await.1,
-        ingestor.get("/metrics").await.1
-    );
-    assert!(
-        text.contains("ticker connection is open"),
-        "the log was read"
+        scene.ingestor.logged("ticker connection is open").await,
+        scene.ingestor.get("/health").await.1,
+        scene.ingestor.get("/metrics").await.1
     );
     for secret in ["fake-token", API_KEY] {
         assert!(!text.contains(secret), "{text}");
@@ -116,22 +113,18 @@ async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
 
 #[tokio::test]
 async fn missing_credentials_are_named_and_appear_later() {
-    let (mut kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
+    let (kite, redis, _) = servers().await;
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
-    folders.assign(&assigned);
-    let ingestor = Ingestor::start(&folders).await;
+    let mut scene = Scene::between(kite, redis, Folders::new(), assigned).await;
     let files = vec!["api_key".to_owned(), "access_token".to_owned()];
     let missing = CredentialsReport::Missing { files };
-    ingestor
+    scene
+        .ingestor
         .until("missing", |report| {
             report.credentials == missing && report.assigned == 1
         })
         .await;
-    folders.credentials_of(ACCESS_TOKEN);
-    assert_eq!(kite.seen().await, Seen::Opened);
+    scene.folders.credentials_of(ACCESS_TOKEN);
+    assert_eq!(scene.kite.seen().await, Seen::Opened);
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use contract::Report;
 use stage::lateness::Lateness;
 use stage::network::Lost;
-use stage::scene::Scene;
+use stage::network_scene::NetworkScene;
 use stage::within;
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ const SLOW: u32 = 8_000_000;
 const AGE: Duration = Duration::from_millis(2500);
 
 /// Ticks flow while the way to Redis is cut, and for a moment before and after.
-async fn cut(scene: &mut Scene, lost: Lost, length: Duration) -> (Vec<u64>, Healed) {
+async fn cut(scene: &mut NetworkScene, lost: Lost, length: Duration) -> (Vec<u64>, Healed) {
     scene.rounds_for(Duration::from_millis(500)).await;
     let links = scene.links().await;
     scene.network.cut(lost);
@@ -62,7 +62,7 @@ struct Healed {
 }
 
 impl Healed {
-    fn now(scene: &Scene) -> Self {
+    fn now(scene: &NetworkScene) -> Self {
         scene.network.heal();
         Self {
             at: Instant::now(),
@@ -71,7 +71,7 @@ impl Healed {
     }
 
     /// The newest tick of each instrument comes within `limit`.
-    async fn newest_within(&self, scene: &Scene, limit: Duration) {
+    async fn newest_within(&self, scene: &NetworkScene, limit: Duration) {
         let newest = scene.newest().await - self.at;
         let late = self.lateness.total();
         assert!(newest < limit + late, "{newest:?}, {late:?} late");
@@ -80,7 +80,7 @@ impl Healed {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_hiccup_the_same_link_goes_on() {
-    let mut scene = Scene::start().await;
+    let mut scene = NetworkScene::start().await;
     scene.rounds_for(Duration::from_millis(500)).await;
     let links = scene.links().await;
     scene.network.cut(Lost::Everything);
@@ -94,7 +94,7 @@ async fn after_a_hiccup_the_same_link_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_network_that_returns_has_the_newest_within_a_second() {
-    let mut scene = Scene::start().await;
+    let mut scene = NetworkScene::start().await;
     let (links, healed) = cut(&mut scene, Lost::Everything, SHORT).await;
     healed.newest_within(&scene, SOON).await;
     scene.round();
@@ -115,8 +115,8 @@ fn long() -> Duration {
 
 /// After a cut of this `length` the newest are there as soon as there is another link, and the server
 /// has only that one.
-async fn outlast(lost: Lost, length: Duration) -> (Scene, Report) {
-    let mut scene = Scene::start().await;
+async fn outlast(lost: Lost, length: Duration) -> (NetworkScene, Report) {
+    let mut scene = NetworkScene::start().await;
     let (links, healed) = cut(&mut scene, lost, length).await;
     healed.newest_within(&scene, GREETED + SOON).await;
     scene.round();
@@ -148,7 +148,7 @@ async fn what_came_through_and_was_not_answered_is_not_sent_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_network_gets_the_newest_that_it_can_carry() {
-    let mut scene = Scene::start().await;
+    let mut scene = NetworkScene::start().await;
     scene.network.slow_down(SLOW);
     scene.rounds_for(Duration::from_secs(2)).await;
     let (before, seen) = (scene.ingestor.resident(), scene.witness.count());
@@ -176,7 +176,7 @@ async fn a_slow_network_gets_the_newest_that_it_can_carry() {
 /// ticks of the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_ended_process_had_written_does_not_come_later() {
-    let mut scene = Scene::start().await;
+    let mut scene = NetworkScene::start().await;
     scene.rounds_for(SOON).await;
     scene.network.cut(Lost::Everything);
     scene.rounds_for(SOON).await;

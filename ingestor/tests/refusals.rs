@@ -5,75 +5,69 @@ mod stage;
 use contract::Report;
 use stage::kite_server::{KiteServer, frame, full, round};
 use stage::redis_server::{RedisServer, free_port};
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, fifty, is_live, keep_all, option, token};
+use stage::scene::Scene;
+use stage::{ACCESS_TOKEN, Folders, assignment, fifty, is_live, keep_all, option, servers, token};
 
 #[tokio::test]
 async fn a_redis_that_refuses_what_is_published_is_no_redis() {
-    let (mut kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
-    folders.assign(&fifty(&kite, redis.port()));
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
-    ingestor.until("live", is_live).await;
-    redis
+    let mut scene = Scene::of(1..=50).await;
+    let socket = scene.live_socket().await;
+    scene
+        .redis
         .command(&["ACL", "SETUSER", "default", "-publish"])
         .await;
     socket.send(round(1)).unwrap();
-    let refused = |report: &Report| !report.redis.connected;
-    let report = ingestor.until("refused", refused).await;
+    // Answers may come in several parts.
+    let refused = |report: &Report| !report.redis.connected && report.redis.refused == 50;
+    let report = scene.ingestor.until("refused", refused).await;
     let error = report.redis.error.unwrap();
     assert!(
         error.starts_with("redis refuses what is published: NOPERM"),
         "{error}"
     );
-    assert!(ingestor.get("/health").await.1.contains("degraded"));
-    let metrics = ingestor.get("/metrics").await.1;
+    assert!(scene.ingestor.get("/health").await.1.contains("degraded"));
+    let metrics = scene.ingestor.get("/metrics").await.1;
     assert!(
         metrics.contains("redis_publish_failures_total 50"),
         "{metrics}"
     );
-    // One line for fifty refusals.
-    assert_eq!(ingestor.log().matches("ticks are lost").count(), 1);
 
-    redis
+    scene
+        .redis
         .command(&["ACL", "SETUSER", "default", "+publish"])
         .await;
     socket.send(round(2)).unwrap();
-    let report = ingestor
-        .until("taken again", |report| report.redis.connected)
+    let report = scene
+        .ingestor
+        .until("taken again", |report| {
+            report.redis.connected && report.redis.published == 50
+        })
         .await;
     assert_eq!(
         (report.redis.published, report.connections[0].reconnects),
         (50, 0)
     );
+    // One line for fifty refusals.
+    let log = scene.ingestor.logged("ticks are lost").await;
+    assert_eq!(log.matches("ticks are lost").count(), 1);
 }
 
 #[tokio::test]
 async fn no_volume_is_told_against_a_tick_that_was_refused() {
-    let (mut kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
-    folders.assign(&fifty(&kite, redis.port()));
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
-    ingestor.until("live", is_live).await;
-    let mut ticks = redis.subscribe().await;
+    let mut scene = Scene::of(1..=50).await;
+    let socket = scene.live_socket().await;
+    let mut ticks = scene.redis.subscribe().await;
     socket.send(frame(&[full(token(1), 10)])).unwrap();
     assert_eq!(ticks.tick().await["volume"], 10);
-    redis
+    scene
+        .redis
         .command(&["ACL", "SETUSER", "default", "-publish"])
         .await;
     socket.send(frame(&[full(token(1), 12)])).unwrap();
     let refused = |report: &Report| !report.redis.connected;
-    ingestor.until("refused", refused).await;
-    redis
+    scene.ingestor.until("refused", refused).await;
+    scene
+        .redis
         .command(&["ACL", "SETUSER", "default", "+publish"])
         .await;
     socket.send(frame(&[full(token(1), 15)])).unwrap();
@@ -90,31 +84,25 @@ async fn no_volume_is_told_against_a_tick_that_was_refused() {
 /// keys, and goes on when the name leads to a master again.
 #[tokio::test]
 async fn a_replica_is_no_place_to_publish_to() {
-    let (mut kite, master, replica) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        RedisServer::start().await,
-    );
-    let folders = Folders::new();
+    let ((kite, replica, folders), master) = (servers().await, RedisServer::start().await);
     let mut assigned = fifty(&kite, replica.port());
     keep_all(&mut assigned, None);
     let port = master.port().to_string();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]).await;
-    folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
+    let mut scene = Scene::between(kite, replica, folders, assigned).await;
+    let socket = scene.kite.socket().await;
     socket.send(round(1)).unwrap();
-    let report = ingestor
+    let report = scene
+        .ingestor
         .until("the replica", |report| {
             let error = report.redis.error.as_deref().unwrap_or_default();
             !report.redis.connected && error.contains("replica")
         })
         .await;
     assert_eq!(report.connections[0].reconnects, 0);
-    replica.command(&["REPLICAOF", "NO", "ONE"]).await;
-    let mut ticks = replica.subscribe().await;
-    ingestor.until("the master", is_live).await;
+    scene.redis.command(&["REPLICAOF", "NO", "ONE"]).await;
+    let mut ticks = scene.redis.subscribe().await;
+    scene.ingestor.until("the master", is_live).await;
     socket.send(round(2)).unwrap();
     while ticks.tick().await["price"] != 0.02 {}
 }
@@ -122,7 +110,7 @@ async fn a_replica_is_no_place_to_publish_to() {
 /// A full disk makes Redis reject keys, and a PING; it still carries ticks.
 #[tokio::test]
 async fn a_redis_that_cannot_save_carries_ticks() {
-    let (mut kite, folders) = (KiteServer::start().await, Folders::new());
+    let (kite, folders) = (KiteServer::start().await, Folders::new());
     folders.credentials_of(ACCESS_TOKEN);
     let settings = ["--enable-protected-configs", "yes"];
     let redis = RedisServer::start_with(free_port().await, &settings).await;
@@ -137,10 +125,9 @@ async fn a_redis_that_cannot_save_carries_ticks() {
         .await;
     let mut assigned = assignment(&kite, redis.port());
     assigned.instruments = vec![option(1)];
-    folders.assign(&assigned);
-    let _ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
-    let mut ticks = redis.subscribe().await;
+    let mut scene = Scene::between(kite, redis, folders, assigned).await;
+    let socket = scene.kite.socket().await;
+    let mut ticks = scene.redis.subscribe().await;
     socket.send(frame(&[full(token(1), 1)])).unwrap();
     assert_eq!(ticks.tick().await["seq"], 1);
 }

@@ -6,6 +6,7 @@ use contract::Sealed;
 use contract::report::CredentialsReport;
 use stage::kite_server::{KiteServer, Seen, frame, full};
 use stage::redis_server::RedisServer;
+use stage::scene::Scene;
 use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, is_live, option, token, within};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -68,7 +69,7 @@ async fn a_subscribed_instrument_arrives_in_redis() {
         Sealed::new(&assigned).sha256
     );
     assert_eq!((report.sets[0].assigned, report.sets[0].streaming), (2, 2));
-    assert_eq!(ingestor.get("/readyz").await.0, 200);
+    ingestor.until_status("/readyz", 200).await;
     assert_eq!(ingestor.get("/livez").await.0, 200);
     assert!(ingestor.get("/health").await.1.contains(r#""status":"ok""#));
     let metrics = ingestor.get("/metrics").await.1;
@@ -77,19 +78,9 @@ async fn a_subscribed_instrument_arrives_in_redis() {
 
 #[tokio::test]
 async fn broken_frames_disturb_nothing() {
-    let (mut kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
-    let mut ticks = redis.subscribe().await;
-    let mut assigned = assignment(&kite, redis.port());
-    assigned.instruments = vec![option(1)];
-    folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
-    ingestor.until("live", is_live).await;
+    let mut scene = Scene::of([1]).await;
+    let mut ticks = scene.redis.subscribe().await;
+    let socket = scene.live_socket().await;
     let whole = frame(&[full(token(1), 5), full(token(1), 6)]).into_data();
     let cut = whole.slice(..whole.len() - 1);
     socket.send(Message::Binary(cut)).unwrap();
@@ -105,7 +96,8 @@ async fn broken_frames_disturb_nothing() {
     socket.send(frame(&[full(token(1), 7)])).unwrap();
     assert_eq!(ticks.tick().await["price"], 0.05);
     assert_eq!(ticks.tick().await["price"], 0.07);
-    let report = ingestor
+    let report = scene
+        .ingestor
         .until("ticks", |report| report.redis.published == 2)
         .await;
     assert_eq!(report.connections[0].reconnects, 0);
@@ -113,7 +105,7 @@ async fn broken_frames_disturb_nothing() {
         report.connections[0].last_error.as_deref(),
         Some("the server reports: a complaint")
     );
-    let metrics = ingestor.get("/metrics").await.1;
+    let metrics = scene.ingestor.get("/metrics").await.1;
     for (kind, count) in [
         ("truncated_frame", 2),
         ("unknown_packet", 1),
@@ -126,28 +118,20 @@ async fn broken_frames_disturb_nothing() {
 
 #[tokio::test]
 async fn a_lost_socket_is_replaced_and_told_everything_again() {
-    let (mut kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
-    let mut assigned = assignment(&kite, redis.port());
-    assigned.instruments = vec![option(1)];
-    folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
-    let socket = kite.socket().await;
-    assert_eq!(kite.seen().await, Seen::Opened);
-    kite.sees_subscription(&[1]).await;
+    let mut scene = Scene::of([1]).await;
+    let socket = scene.kite.socket().await;
+    assert_eq!(scene.kite.seen().await, Seen::Opened);
+    scene.kite.sees_subscription(&[1]).await;
     socket.send(frame(&[full(token(1), 5)])).unwrap();
-    ingestor
+    scene
+        .ingestor
         .until("streaming", |report| report.streaming == 1)
         .await;
     drop(socket);
-    let _next = kite.socket().await;
-    assert_eq!(kite.seen().await, Seen::Opened);
-    kite.sees_subscription(&[1]).await;
-    let report = ingestor.until("live again", is_live).await;
+    let _next = scene.kite.socket().await;
+    assert_eq!(scene.kite.seen().await, Seen::Opened);
+    scene.kite.sees_subscription(&[1]).await;
+    let report = scene.ingestor.until("live again", is_live).await;
     assert_eq!(report.connections[0].reconnects, 1);
     assert_eq!(
         report.streaming, 0,
@@ -157,42 +141,33 @@ async fn a_lost_socket_is_replaced_and_told_everything_again() {
 
 #[tokio::test]
 async fn connections_open_one_after_the_other() {
-    let (mut kite, redis, folders) = (
-        KiteServer::start().await,
-        RedisServer::start().await,
-        Folders::new(),
-    );
-    let mut assigned = assignment(&kite, redis.port());
-    assigned.tokens_per_connection = 2;
-    assigned.instruments = (1..=2).map(option).collect();
-    folders.assign(&assigned);
-    folders.credentials_of(ACCESS_TOKEN);
-    let ingestor = Ingestor::start(&folders).await;
-    let _first = kite.socket().await;
-    assert_eq!(kite.seen().await, Seen::Opened);
-    kite.sees_subscription(&[1, 2]).await;
-    assigned.generation = 2;
-    assigned.instruments = (1..=3).map(option).collect();
-    folders.assign(&assigned);
-    let second = kite.socket().await;
-    assert_eq!(kite.seen().await, Seen::Opened);
-    kite.sees_subscription(&[3]).await;
+    let mut scene = Scene::with(1..=2, |assigned| assigned.tokens_per_connection = 2).await;
+    let first = scene.kite.socket().await;
+    assert_eq!(scene.kite.seen().await, Seen::Opened);
+    scene.kite.sees_subscription(&[1, 2]).await;
+    // Otherwise they are asked for again after a while.
+    first
+        .send(frame(&[full(token(1), 1), full(token(2), 1)]))
+        .unwrap();
+    scene.reassign(|assigned| assigned.instruments = (1..=3).map(option).collect());
+    let second = scene.kite.socket().await;
+    assert_eq!(scene.kite.seen().await, Seen::Opened);
+    scene.kite.sees_subscription(&[3]).await;
     second.send(frame(&[full(token(3), 1)])).unwrap();
-    let report = ingestor
-        .until("two connections", |report| report.streaming == 1)
+    let report = scene
+        .ingestor
+        .until("two connections", |report| report.streaming == 3)
         .await;
     let loads: Vec<_> = report
         .connections
         .iter()
         .map(|one| (one.instruments, one.streaming))
         .collect();
-    assert_eq!(loads, [(2, 0), (1, 1)]);
+    assert_eq!(loads, [(2, 2), (1, 1)]);
 
-    assigned.generation = 3;
-    assigned.instruments = (1..=2).map(option).collect();
-    folders.assign(&assigned);
+    scene.reassign(|assigned| assigned.instruments = (1..=2).map(option).collect());
     assert_eq!(
-        kite.seen().await,
+        scene.kite.seen().await,
         Seen::CloseFrame,
         "a connection without instruments ends"
     );
@@ -201,30 +176,24 @@ async fn connections_open_one_after_the_other() {
 #[tokio::test]
 async fn the_end_is_announced_to_the_server() {
     for stdin in [false, true] {
-        let (mut kite, redis, folders) = (
-            KiteServer::start().await,
-            RedisServer::start().await,
-            Folders::new(),
-        );
-        let mut ticks = redis.subscribe().await;
-        let mut assigned = assignment(&kite, redis.port());
-        assigned.instruments = vec![option(1)];
-        folders.assign(&assigned);
-        folders.credentials_of(ACCESS_TOKEN);
-        let mut ingestor = Ingestor::start(&folders).await;
-        let socket = kite.socket().await;
-        assert_eq!(kite.seen().await, Seen::Opened);
-        kite.sees_subscription(&[1]).await;
-        ingestor.until("live", is_live).await;
+        let mut scene = Scene::of([1]).await;
+        let mut ticks = scene.redis.subscribe().await;
+        let socket = scene.kite.socket().await;
+        assert_eq!(scene.kite.seen().await, Seen::Opened);
+        scene.kite.sees_subscription(&[1]).await;
+        // At once: what has not come after a while is asked for again.
         socket.send(frame(&[full(token(1), 5)])).unwrap();
+        scene.ingestor.until("live", is_live).await;
         assert_eq!(ticks.tick().await["seq"], 1);
         if stdin {
-            drop(ingestor.child.stdin.take());
+            drop(scene.ingestor.child.stdin.take());
         } else {
-            ingestor.terminate();
+            scene.ingestor.terminate();
         }
-        assert_eq!(kite.seen().await, Seen::CloseFrame);
-        let status = within("the end", ingestor.child.wait()).await.unwrap();
-        assert!(status.success(), "{status}\n{}", ingestor.log());
+        assert_eq!(scene.kite.seen().await, Seen::CloseFrame);
+        let status = within("the end", scene.ingestor.child.wait())
+            .await
+            .unwrap();
+        assert!(status.success(), "{status}\n{}", scene.ingestor.log());
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use contract::Report;
 use contract::report::ConnectionState;
 use kite::{Command, Mode};
-use stage::kite_server::{KiteServer, Seen, frame, full};
+use stage::kite_server::{KiteServer, Seen, frame, full, heartbeat};
 use stage::lateness::Lateness;
 use stage::network::{Lost, Network};
 use stage::redis_server::RedisServer;
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, servers, token, within};
+use stage::scene::Scene;
+use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, token, within};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -22,20 +23,6 @@ const BEAT: Duration = Duration::from_millis(100);
 /// A socket is silent for five seconds before it is given up; a report is as old as one.
 const LEAST_SILENCE: Duration = Duration::from_secs(4);
 const MOST_SILENCE: Duration = Duration::from_secs(7);
-
-fn heartbeat() -> Message {
-    Message::binary(vec![0])
-}
-
-/// An ingestor with `numbers` to stream, and the server it streams them from.
-async fn started(numbers: &[u32]) -> (KiteServer, RedisServer, Folders, Ingestor) {
-    let (kite, redis, folders) = servers().await;
-    let mut assigned = assignment(&kite, redis.port());
-    assigned.instruments = numbers.iter().map(|number| option(*number)).collect();
-    folders.assign(&assigned);
-    let ingestor = Ingestor::start(&folders).await;
-    (kite, redis, folders, ingestor)
-}
 
 /// Sends a tick of each number and beat, until the socket or the patience ends.
 async fn tick_for(socket: &UnboundedSender<Message>, numbers: &[u32], beats: usize) {
@@ -52,28 +39,27 @@ async fn tick_for(socket: &UnboundedSender<Message>, numbers: &[u32], beats: usi
 
 #[tokio::test]
 async fn a_socket_that_only_beats_is_replaced_and_the_next_one_streams() {
-    let (mut kite, _redis, _folders, ingestor) = started(&[1, 2, 3]).await;
-    let first = kite.socket().await;
+    let mut scene = Scene::of(1..=3).await;
+    let first = scene.kite.socket().await;
     // Two of three tick for long enough that their pace is known; the third never does.
     tick_for(&first, &[1, 2], 30).await;
-    let beating = tokio::spawn(async move {
-        let mut beat = tokio::time::interval(BEAT);
-        while first.send(heartbeat()).is_ok() {
-            beat.tick().await;
-        }
-    });
-    let second = kite.socket().await;
-    let report = ingestor
+    let lateness = Lateness::start();
+    let second = scene.kite.socket().await;
+    let report = scene
+        .ingestor
         .until("the reason", |report| report.connections[0].reconnects == 1)
         .await;
     assert_eq!(report.connections[0].instruments, 3);
-    let log = ingestor.log();
-    assert!(log.contains("heartbeats but no ticks for 5 s"), "{log}");
-    beating.abort();
+    let log = scene.ingestor.logged("heartbeats but no ticks for ").await;
+    let (_, reason) = log.split_once("heartbeats but no ticks for ").unwrap();
+    let unticked: u64 = reason.split(' ').next().unwrap().parse().unwrap();
+    let late = lateness.total().as_secs();
+    assert!((5..=5 + late).contains(&unticked), "{late} s late: {log}");
     second
         .send(frame(&[full(token(1), 7), full(token(2), 7)]))
         .unwrap();
-    ingestor
+    scene
+        .ingestor
         .until("both again", |report| report.streaming == 2)
         .await;
 }
@@ -82,8 +68,8 @@ async fn a_socket_that_only_beats_is_replaced_and_the_next_one_streams() {
 /// its ticks.
 #[tokio::test]
 async fn a_sparse_token_does_not_make_its_socket_mute() {
-    let (mut kite, _redis, _folders, ingestor) = started(&[1]).await;
-    let socket = kite.socket().await;
+    let mut scene = Scene::of([1]).await;
+    let socket = scene.kite.socket().await;
     let mut beat = tokio::time::interval(BEAT);
     for number in 0..=120 {
         beat.tick().await;
@@ -99,22 +85,20 @@ async fn a_sparse_token_does_not_make_its_socket_mute() {
         beat.tick().await;
         socket.send(heartbeat()).unwrap();
     }
-    assert_eq!(ingestor.report().await.connections[0].reconnects, 0);
-    assert!(kite.pings() > 0, "an idle connection is pinged");
+    assert_eq!(scene.ingestor.report().await.connections[0].reconnects, 0);
+    assert!(scene.kite.pings() > 0, "an idle connection is pinged");
 }
 
 #[tokio::test]
 async fn what_does_not_come_is_asked_for_again_and_then_called_silent() {
-    let (mut kite, _redis, _folders, ingestor) = started(&[1, 2]).await;
+    let Scene {
+        mut kite,
+        ingestor,
+        redis: _redis,
+        folders: _folders,
+        ..
+    } = Scene::of(1..=2).await;
     let socket = kite.socket().await;
-    let beats = socket.clone();
-    let beating = tokio::spawn(async move {
-        let mut beat = tokio::time::interval(BEAT);
-        loop {
-            beat.tick().await;
-            drop(beats.send(heartbeat()));
-        }
-    });
     assert_eq!(kite.seen().await, Seen::Opened);
     let both = vec![token(1), token(2)];
     let subscribed = Seen::Command(Command::Subscribe(both.clone()));
@@ -140,7 +124,6 @@ async fn what_does_not_come_is_asked_for_again_and_then_called_silent() {
     assert_eq!(report.silent_samples, [token(2).0]);
     assert_eq!(report.sets[0].streaming, 1);
     assert!(kite.nothing_seen());
-    beating.abort();
 }
 
 /// A socket over which nothing arrives is given up, and another one is opened as soon as the

@@ -1,9 +1,10 @@
-//! A small Kite: accepts sockets, records commands, and sends what the test says.
+//! A small Kite: accepts sockets, records commands, and sends heartbeats and what the test says.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use kite::{Command, Detail, FrameBuilder, Full, Mode, Packet, Quote, Token};
@@ -14,6 +15,9 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::http::StatusCode;
 
 use super::{ACCESS_TOKEN, token, within};
+
+/// How often a socket gets a heartbeat, as from Kite: without any frame it would be given up.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// What the server received.
 #[derive(Debug, PartialEq)]
@@ -137,8 +141,10 @@ async fn serve(
     let (sender, mut frames) = mpsc::unbounded_channel();
     drop(seen.send(Seen::Opened));
     drop(sockets.send(sender));
+    let mut beat = tokio::time::interval(HEARTBEAT_EVERY);
     loop {
         tokio::select! {
+            _ = beat.tick() => drop(socket.send(heartbeat()).await),
             frame = frames.recv() => match frame {
                 Some(frame) => drop(socket.send(frame).await),
                 None => return,
@@ -158,6 +164,10 @@ async fn serve(
             },
         }
     }
+}
+
+pub fn heartbeat() -> Message {
+    Message::binary(vec![0])
 }
 
 /// A full packet whose price and volume are told apart by `price`.

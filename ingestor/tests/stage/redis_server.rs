@@ -1,6 +1,7 @@
 //! A real Redis on its own port, and a plain subscriber.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,6 +14,10 @@ use super::within;
 /// How often a command is repeated until its answer fits.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Ports for servers, and how far apart the first ones of two processes are.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+const APART: u32 = 97;
+
 pub struct RedisServer {
     child: Child,
     port: u16,
@@ -22,10 +27,18 @@ pub struct RedisServer {
     password: String,
 }
 
-/// A port without a listener.
+/// A port without a listener, and not one of those that the system gives to connections: a server may
+/// be started there later, or again.
 pub async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Processes that run at the same time start apart.
+        let number = std::process::id() * APART + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + (number % PORTS.len() as u32) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
 }
 
 impl RedisServer {

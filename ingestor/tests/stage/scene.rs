@@ -1,133 +1,68 @@
-//! Ticks that flow through a network that can fail, and the counters of them.
+//! The scene of most tests: one ingestor between a Kite and a Redis.
 
-use std::time::Duration;
-
-use contract::Report;
+use contract::Assignment;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::kite_server::{KiteServer, frame, full};
-use super::network::Network;
-use super::redis_server::{RedisServer, free_port};
-use super::witness::Witness;
-use super::{ACCESS_TOKEN, Folders, Ingestor, assignment, is_live, option, token};
+use super::kite_server::KiteServer;
+use super::redis_server::RedisServer;
+use super::{Folders, Ingestor, assignment, is_live, option, servers};
 
-const INSTRUMENTS: u32 = 100;
-
-/// Between two ticks of an instrument, and how many of them go by between two looks at the report.
-const BEAT: Duration = Duration::from_millis(10);
-const LOOK_EVERY: u32 = 20;
-
-/// Ticks that may be sent and not counted: those of two seconds, because a report is as old as one.
-const BEHIND: u64 = 2 * 100 * INSTRUMENTS as u64;
-
-/// The stage of a test in which Redis is reached over the path that fails.
 pub struct Scene {
-    pub witness: Witness,
-    pub socket: UnboundedSender<Message>,
-    pub ingestor: Ingestor,
+    pub kite: KiteServer,
     pub redis: RedisServer,
-    pub network: Network,
-    _kite: KiteServer,
-    _folders: Folders,
-    pub rounds: u32,
+    pub folders: Folders,
+    /// What was assigned last.
+    pub assigned: Assignment,
+    pub ingestor: Ingestor,
 }
 
 impl Scene {
-    pub async fn start() -> Self {
-        let network = Network::new();
-        let port = free_port().await;
-        let everywhere = ["--bind", "0.0.0.0", "--protected-mode", "no"];
-        let redis = RedisServer::start_with(port, &everywhere).await;
-        let mut kite = KiteServer::start_at(&network.here_aside()).await;
-        let folders = Folders::new();
-        folders.credentials_of(ACCESS_TOKEN);
-        let mut assigned = assignment(&kite, port);
-        assigned.redis_url = format!("redis://{}:{port}", network.here());
-        assigned.instruments = (1..=INSTRUMENTS).map(option).collect();
+    /// The options of these numbers are to be streamed.
+    pub async fn of(numbers: impl IntoIterator<Item = u32>) -> Self {
+        Self::with(numbers, |_assigned| {}).await
+    }
+
+    /// The same with a changed assignment.
+    pub async fn with(
+        numbers: impl IntoIterator<Item = u32>,
+        change: impl FnOnce(&mut Assignment),
+    ) -> Self {
+        let (kite, redis, folders) = servers().await;
+        let mut assigned = assignment(&kite, redis.port());
+        assigned.instruments = numbers.into_iter().map(option).collect();
+        change(&mut assigned);
+        Self::between(kite, redis, folders, assigned).await
+    }
+
+    /// With servers and folders that the test has prepared.
+    pub async fn between(
+        kite: KiteServer,
+        redis: RedisServer,
+        folders: Folders,
+        assigned: Assignment,
+    ) -> Self {
         folders.assign(&assigned);
-        let witness = Witness::of(&redis).await;
-        let ingestor = Ingestor::start_behind(&network, &folders).await;
-        let socket = kite.socket().await;
-        ingestor.until("live", is_live).await;
         Self {
-            witness,
-            socket,
-            ingestor,
+            ingestor: Ingestor::start(&folders).await,
+            kite,
             redis,
-            network,
-            _kite: kite,
-            _folders: folders,
-            rounds: 0,
+            folders,
+            assigned,
         }
     }
 
-    /// Sends a tick of every instrument.
-    pub fn round(&mut self) {
-        self.rounds += 1;
-        let price = i32::try_from(self.rounds).unwrap();
-        let packets: Vec<_> = (1..=INSTRUMENTS)
-            .map(|number| full(token(number), price))
-            .collect();
-        self.socket.send(frame(&packets)).unwrap();
+    /// Assigns the same with a change, as the next generation.
+    pub fn reassign(&mut self, change: impl FnOnce(&mut Assignment)) {
+        self.assigned.generation += 1;
+        change(&mut self.assigned);
+        self.folders.assign(&self.assigned);
     }
 
-    pub const fn total(&self) -> u64 {
-        self.rounds as u64 * INSTRUMENTS as u64
-    }
-
-    /// Sends for this time, which is the load, and returns when everything is counted. The socket is
-    /// read all the while.
-    pub async fn rounds_for(&mut self, length: Duration) -> Report {
-        let (start, mut beat) = (Instant::now(), tokio::time::interval(BEAT));
-        while start.elapsed() < length {
-            for _ in 0..LOOK_EVERY {
-                beat.tick().await;
-                self.round();
-            }
-            let counted = self.ingestor.report().await.ticks_total;
-            let behind = self.total() - counted;
-            assert!(behind < BEHIND, "{behind} ticks are not counted yet");
-        }
-        let total = self.total();
-        let counted = |report: &Report| report.ticks_total == total;
-        self.ingestor.until("all rounds", counted).await
-    }
-
-    /// When the newest tick of each instrument arrived.
-    pub async fn newest(&self) -> Instant {
-        let tokens = INSTRUMENTS as usize;
-        self.witness.until(tokens, self.rounds.into()).await
-    }
-
-    /// Redis's numbers of the links that carry ticks.
-    pub async fn links(&self) -> Vec<u64> {
-        let list = self.redis.command(&["CLIENT", "LIST"]).await;
-        let ours = list
-            .lines()
-            .filter(|line| line.contains("name=kite-") && !line.contains(":directory "));
-        let ids = ours.map(|line| line.strip_prefix("id=").unwrap());
-        ids.map(|rest| rest.split(' ').next().unwrap().parse().unwrap())
-            .collect()
-    }
-
-    /// Every tick is accounted for, and what Redis answered is what the subscriber has.
-    pub async fn is_accounted_for(&self) -> Report {
-        let total = self.total();
-        let report = self
-            .ingestor
-            .until("everything", |report| {
-                let redis = &report.redis;
-                redis.published + redis.conflated + redis.unknown == total
-            })
-            .await;
-        self.witness.is_in_order();
-        let (seen, redis) = (self.witness.count(), &report.redis);
-        let published = redis.published..=redis.published + redis.unknown;
-        assert!(published.contains(&seen), "{seen} were seen of {redis:?}");
-        assert_eq!(report.connections[0].reconnects, 0);
-        assert_eq!((report.ticks_total, redis.refused), (total, 0));
-        report
+    /// The next socket, when it and Redis are up.
+    pub async fn live_socket(&mut self) -> UnboundedSender<Message> {
+        let socket = self.kite.socket().await;
+        self.ingestor.until("live", is_live).await;
+        socket
     }
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod allocation;
 mod dial;
+mod event;
 pub(crate) mod mute_limit;
 pub(crate) mod socket;
 mod view;
@@ -17,27 +18,10 @@ use kite::session::{Action, Failure, Session, Unconfirmed};
 use kite::{Command, Mode, Token};
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
-use crate::input::credentials::Credentials;
 pub(crate) use dial::Dialler;
 use dial::{DialOutcome, dial};
+pub(crate) use event::ConnectionEvent;
 use socket::{Frame, Socket, SocketError};
-
-/// What a connection reports to the data plane by [`Connection::take_event`].
-#[derive(Debug)]
-pub(crate) enum ConnectionEvent {
-    /// A socket is open.
-    Opened,
-    /// Kite accepted or refused these credentials.
-    Checked(Credentials, bool),
-    /// The socket or the dial ended.
-    Ended,
-    /// This command was sent.
-    Sent(Command),
-    /// The socket is replaced because it sends heartbeats and no ticks.
-    Mute,
-    /// The session asks which tokens have not confirmed a command.
-    Confirm,
-}
 
 /// One connection.
 pub(crate) struct Connection {

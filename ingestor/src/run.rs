@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use service::clock::Clock;
@@ -82,36 +83,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let server = Server::bind(args.listen).await?;
     let (snapshots, seen) = watch::channel(Arc::new(StatusSnapshot::default()));
     let (changes, taken) = mpsc::channel::<FolderChange>(CHANGES);
-    let roots = Roots::of_machine();
-    let (listing, open) = watch::channel(None);
-    let (events, taken_events) = mpsc::channel(EVENT_QUEUE);
     let counts = Arc::new(EventCounts::default());
-    let most = args.record_megabytes.saturating_mul(1024 * 1024);
-    let recorder = args.record.as_deref();
-    let recorder = recorder.map(|folder| Recorder::start(folder, most));
-    let (recorder, writer) = recorder.transpose()?.unzip();
+    let (recorder, writer) = record(&args)?;
     let recorded = recorder.as_ref().map(Recorder::counts);
-    let access = Access::new(args.redis_dir.map(redis_files::reader), roots.clone())?;
-    let directory = DirectoryTask::new(
-        access.clone(),
-        format!("kite-ingestor:{epoch}:directory"),
-        clock.clone(),
-        open,
-        taken_events,
-        Arc::clone(&counts),
-    );
-    let setup = Setup {
-        clock: clock.clone(),
-        tls: roots.client_config(None)?,
-        credentials: args.credentials_dir.clone(),
-        redis: access,
-        epoch: epoch.clone(),
-        seed: fastrand::u64(..),
-        listing,
-        events,
-        event_counts: Arc::clone(&counts),
-        recorder,
-    };
+    let (setup, directory) = prepare(&args, &clock, &epoch, recorder, &counts)?;
     let plane = start_plane(DataPlane::new(setup, taken, snapshots), shutdown.token())
         .map_err(RunError::Thread)?;
     let folders = MountedFolders::new(args.assignment_dir, args.credentials_dir, epoch);
@@ -139,15 +114,62 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
         plane.await.map_err(|_dropped| DataPlaneBroke)
     });
     let ended = tasks.join_all_bounded(DRAIN).await;
-    // The data plane was the last one to record: the file is closed in a moment.
-    if let Some(writer) = writer
-        && tokio::time::timeout(RECORDING_END, tokio::task::spawn_blocking(|| writer.join()))
-            .await
-            .is_err()
-    {
-        tracing::warn!("shutdown: the recording is incomplete");
+    if let Some(writer) = writer {
+        complete_recording(writer).await;
     }
     Ok(ended?)
+}
+
+/// Starts to record frames if that is asked for: the recorder, and the thread that writes.
+fn record(args: &Args) -> Result<(Option<Recorder>, Option<JoinHandle<()>>), RecordError> {
+    let most = args.record_megabytes.saturating_mul(1024 * 1024);
+    let recorder = args.record.as_deref();
+    let recorder = recorder.map(|folder| Recorder::start(folder, most));
+    Ok(recorder.transpose()?.unzip())
+}
+
+/// The data plane was the last one to record: the file is closed in a moment.
+async fn complete_recording(writer: JoinHandle<()>) {
+    let closed = tokio::task::spawn_blocking(|| writer.join());
+    if tokio::time::timeout(RECORDING_END, closed).await.is_err() {
+        tracing::warn!("shutdown: the recording is incomplete");
+    }
+}
+
+/// What the data plane is built from, and the task that it sends listings and events to.
+fn prepare(
+    args: &Args,
+    clock: &Clock,
+    epoch: &str,
+    recorder: Option<Recorder>,
+    counts: &Arc<EventCounts>,
+) -> Result<(Setup, DirectoryTask), RunError> {
+    let roots = Roots::of_machine();
+    let (listing, open) = watch::channel(None);
+    let (events, taken) = mpsc::channel(EVENT_QUEUE);
+    let files = args.redis_dir.clone().map(redis_files::reader);
+    let access = Access::new(files, roots.clone())?;
+    let directory = DirectoryTask::new(
+        access.clone(),
+        format!("kite-ingestor:{epoch}:directory"),
+        clock.clone(),
+        open,
+        taken,
+        Arc::clone(counts),
+    );
+    let setup = Setup {
+        clock: clock.clone(),
+        tls: roots.client_config(None)?,
+        credentials: args.credentials_dir.clone(),
+        redis: access,
+        epoch: epoch.to_owned(),
+        seed: fastrand::u64(..),
+        listing,
+        events,
+        event_counts: Arc::clone(counts),
+        recorder,
+    };
+    Ok((setup, directory))
 }
 
 /// Starts the thread of the data plane; the returned future completes when it has ended without an

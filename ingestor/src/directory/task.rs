@@ -146,14 +146,7 @@ impl DirectoryTask {
             }
             self.sync.clear(store, now).await?;
             self.publish(store).await?;
-            if now >= event_at
-                && let Some(event) = self.sync.events.front()
-            {
-                let ts = self.clock.wall_micros() / 1_000_000;
-                let message = event.message(&store.listing.account, ts);
-                publish_message(&message, &mut store.pool).await?;
-                self.sync.events.pop_front();
-                self.counts.published.fetch_add(1, Relaxed);
+            if now >= event_at && self.publish_change(store).await? {
                 event_at = now + BETWEEN_EVENTS;
             }
             let event = (!self.sync.events.is_empty()).then_some(event_at);
@@ -170,23 +163,47 @@ impl DirectoryTask {
                         shutdown.cancelled().await;
                         return Ok(Ended::Shutdown);
                     };
-                    let place = |listing: &DirectoryListing| (listing.target.clone(), listing.account.clone());
-                    if place(&new) != place(&store.listing) {
-                        // Instruments that stream to another Redis from now on are no longer listed
-                        // here.
-                        let leaving = self.sync.leave(store);
-                        drop(tokio::time::timeout(LAST_WRITES, leaving).await);
-                        self.sync = DirectorySync::default();
+                    if self.take_listing(new, store).await? {
                         return Ok(Ended::Moved);
                     }
-                    store.listing = new;
-                    let now = self.clock.now();
-                    self.sync.compare(store, false, now).await?;
                 }
                 Some(event) = self.events.recv() => self.unpublished.push_back(event),
                 () = tokio::time::sleep_until(next.into()) => {}
             }
         }
+    }
+
+    /// Works with `new` from now on; returns whether it belongs into another directory.
+    async fn take_listing(
+        &mut self,
+        new: Arc<DirectoryListing>,
+        store: &mut DirectoryStore,
+    ) -> Result<bool, PoolError> {
+        let old = &store.listing;
+        if new.target != old.target || new.account != old.account {
+            // Instruments that stream to another Redis from now on are no longer listed here.
+            let leaving = self.sync.leave(store);
+            drop(tokio::time::timeout(LAST_WRITES, leaving).await);
+            self.sync = DirectorySync::default();
+            return Ok(true);
+        }
+        store.listing = new;
+        let now = self.clock.now();
+        self.sync.compare(store, false, now).await?;
+        Ok(false)
+    }
+
+    /// Publishes the oldest event about a row; returns whether there was one.
+    async fn publish_change(&mut self, store: &mut DirectoryStore) -> Result<bool, PoolError> {
+        let Some(event) = self.sync.events.front() else {
+            return Ok(false);
+        };
+        let ts = self.clock.wall_micros() / 1_000_000;
+        let message = event.message(&store.listing.account, ts);
+        publish_message(&message, &mut store.pool).await?;
+        self.sync.events.pop_front();
+        self.counts.published.fetch_add(1, Relaxed);
+        Ok(true)
     }
 
     /// Publishes the waiting events, oldest first.

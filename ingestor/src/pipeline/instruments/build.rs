@@ -47,42 +47,16 @@ impl AssignedInstruments {
     }
 
     fn push(&mut self, row: &contract::Row, assignment: &Assignment, numbers: &mut Numbers) {
-        let position = self.rows.len() as u32;
-        let mock = assignment.account.mock;
         let outputs = self.outputs.len() as u32;
         for output in &row.outputs {
-            let head = span(&mut self.heads, |heads| {
-                write_head(heads, output.shape, row);
-            });
-            let keep = output
-                .keep
-                .and_then(|keep| assignment.keeps.get(usize::from(keep)));
-            let keys = keep.and_then(|keep| {
-                let number = numbers.entry((output.channel, *keep));
-                *number.or_insert_with(|| {
-                    let name = &assignment.channels[usize::from(output.channel)];
-                    self.keys.push(OutputKeys::new(name, keep, mock));
-                    u16::try_from(self.keys.len() - 1).ok()
-                })
-            });
-            let interval = keys.and_then(|at| self.interval(at));
-            self.outputs.push(AssignedOutput {
-                channel: output.channel,
-                shape: output.shape,
-                depth: output.depth,
-                head,
-                seq: 0,
-                row: position,
-                keys,
-                interval,
-            });
+            self.push_output(output, row, assignment, numbers);
         }
         let outputs = Span::since(outputs, &self.outputs);
         let is_stored = self.outputs[outputs.range()]
             .iter()
             .any(|output| output.interval.is_some());
         let fronts = if is_stored {
-            price_fronts(row, mock)
+            price_fronts(row, assignment.account.mock)
         } else {
             Default::default()
         };
@@ -92,7 +66,7 @@ impl AssignedInstruments {
         });
         let sets = self.row_sets.len() as u32;
         self.row_sets.extend_from_slice(&row.sets);
-        self.index.insert(row.token.0, position);
+        self.index.insert(row.token.0, self.rows.len() as u32);
         self.rows.push(AssignedInstrument {
             token: row.token,
             mode: row.mode,
@@ -102,6 +76,42 @@ impl AssignedInstruments {
             sets: Span::since(sets, &self.row_sets),
             prices,
             state: InstrumentState::default(),
+        });
+    }
+
+    /// Prepares an output of `row`, which is pushed after its outputs.
+    fn push_output(
+        &mut self,
+        output: &contract::Output,
+        row: &contract::Row,
+        assignment: &Assignment,
+        numbers: &mut Numbers,
+    ) {
+        let head = span(&mut self.heads, |heads| {
+            write_head(heads, output.shape, row);
+        });
+        let keep = output
+            .keep
+            .and_then(|keep| assignment.keeps.get(usize::from(keep)));
+        let keys = keep.and_then(|keep| {
+            let number = numbers.entry((output.channel, *keep));
+            *number.or_insert_with(|| {
+                let name = &assignment.channels[usize::from(output.channel)];
+                let keys = OutputKeys::new(name, keep, assignment.account.mock);
+                self.keys.push(keys);
+                u16::try_from(self.keys.len() - 1).ok()
+            })
+        });
+        let interval = keys.and_then(|at| self.interval(at));
+        self.outputs.push(AssignedOutput {
+            channel: output.channel,
+            shape: output.shape,
+            depth: output.depth,
+            head,
+            seq: 0,
+            row: self.rows.len() as u32,
+            keys,
+            interval,
         });
     }
 

@@ -57,7 +57,11 @@ pub fn check(manifest: &Value) -> Result<Resource, Vec<Violation>> {
         .iter()
         .find(|definition| definition.kind == kind);
     let Some(definition) = known.filter(|_| version == format!("{GROUP}/{VERSION}")) else {
-        let message = format!("no matches for kind {kind:?} in version {version:?}");
+        let kinds: Vec<&str> = DEFINITIONS.iter().map(|it| it.kind.as_str()).collect();
+        let message = format!(
+            "no matches for kind {kind:?} in version {version:?}: the kinds of {GROUP}/{VERSION} are {}",
+            kinds.join(" and ")
+        );
         return Err(vec![Violation {
             field: String::new(),
             message,

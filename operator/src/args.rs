@@ -1,6 +1,7 @@
 //! The command line: every setting, its environment variable and its default. Read once, by `main`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -126,10 +127,18 @@ impl PullPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedisUrl {
     /// Another scheme, or none.
-    #[error("--redis-url must be redis://host:port or rediss://host:port")]
+    #[error("--redis-url (REDIS_URL) must be redis://HOST[:PORT] or rediss://HOST[:PORT]")]
     Scheme,
+    /// Something else than a host and a port behind the scheme.
+    #[error(
+        "--redis-url (REDIS_URL) must be redis://HOST[:PORT] or rediss://HOST[:PORT]: no path, no query, a port \
+         from 1 to 65535"
+    )]
+    Address,
     /// The URL is part of every assignment, which everybody who may read ConfigMaps can read.
-    #[error("--redis-url must not hold a user or password: the URL is visible to everybody")]
+    #[error(
+        "--redis-url (REDIS_URL) must not hold a user or password: the URL is visible to everybody"
+    )]
     UserInfo,
 }
 
@@ -154,11 +163,22 @@ impl LocalArgs {
 }
 
 fn check_redis_url(url: &str) -> Result<(), InvalidRedisUrl> {
-    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
-        return Err(InvalidRedisUrl::Scheme);
-    }
-    if url.contains('@') {
+    let schemes = ["redis://", "rediss://"];
+    let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    let rest = rest.ok_or(InvalidRedisUrl::Scheme)?;
+    if rest.contains('@') {
         return Err(InvalidRedisUrl::UserInfo);
+    }
+    let address = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match address.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (address, None),
+    };
+    let strange = |c: char| "/?#".contains(c) || c.is_whitespace();
+    let number = port.is_none_or(|port| port.parse::<NonZeroU16>().is_ok());
+    if host.is_empty() || host.contains(strange) || !number {
+        return Err(InvalidRedisUrl::Address);
     }
     Ok(())
 }
@@ -227,7 +247,28 @@ mod tests {
     fn only_a_redis_url_without_password_will_do() {
         let check = |url: &str| run(&["--redis-url", url]).unwrap().check();
         assert_eq!(check("rediss://r:6379"), Ok(()));
+        for usable in [
+            "redis://r",
+            "redis://r:1/",
+            "redis://[::1]",
+            "redis://[::1]:6379",
+        ] {
+            assert_eq!(check(usable), Ok(()), "{usable}");
+        }
         assert_eq!(check("http://r"), Err(InvalidRedisUrl::Scheme));
+        for wrong in [
+            "redis://",
+            "redis://:6379",
+            "redis://r:",
+            "redis://r:port",
+            "redis://r:0",
+            "redis://r:99999",
+            "redis://r/3",
+            "redis://r?db=2",
+            "redis://r 1",
+        ] {
+            assert_eq!(check(wrong), Err(InvalidRedisUrl::Address), "{wrong}");
+        }
         let refused = check("redis://u:hunter2@r:6379").unwrap_err();
         assert!(!refused.to_string().contains("hunter2"));
     }

@@ -183,7 +183,9 @@ impl Run {
             if self.once && (ready || now >= deadline) {
                 self.print(false)?;
                 if !ready {
-                    tracing::error!("not everything is Ready after {ONCE_TIMEOUT:?}");
+                    tracing::error!(
+                        "not everything is Ready after {ONCE_TIMEOUT:?}, or a document is not used"
+                    );
                 }
                 return Ok(if ready {
                     RunOutcome::Done
@@ -254,7 +256,7 @@ impl Run {
     /// Whether everything is Ready, by what this run has observed: statuses and processes of an
     /// earlier run do not count.
     fn all_ready(&self) -> bool {
-        if !self.assignments_applied || !self.host.is_complete() {
+        if !self.assignments_applied || !self.host.is_complete() || !self.host.uses_all() {
             return false;
         }
         let ready = |conditions: Option<&[_]>| {

@@ -33,6 +33,8 @@ pub(crate) struct Manifests {
     /// Whether the content of a file is not known: objects that it defined before this start may be
     /// missing above.
     pub(crate) incomplete: bool,
+    /// Whether a document that is meant for this program is not used.
+    pub(crate) unused: bool,
 }
 
 /// A folder and the last valid content of its files.
@@ -144,9 +146,15 @@ impl Folder {
                 .map(|it| it.1)
             {
                 let (other, owner) = (file_name(other), file_name(owner));
-                manifests.problems.push(format!(
-                    "{other}: {kind} {name} is already defined in {owner}; that one is used"
-                ));
+                let which = if other == owner {
+                    format!("stands twice; the first one in {owner} is used")
+                } else {
+                    format!("is already defined in {owner}; that one is used")
+                };
+                manifests.unused = true;
+                manifests
+                    .problems
+                    .push(format!("{other}: {kind} {name} {which}"));
             }
             owners.insert(key, owner.clone());
         }
@@ -169,7 +177,11 @@ impl Manifests {
                 }
                 self.secrets.insert(name, credentials);
             }
-            Document::Problem(why) => self.problems.push(format!("{file}: {why}")),
+            Document::Foreign(why) => self.problems.push(format!("{file}: {why}")),
+            Document::Unusable(why) => {
+                self.unused = true;
+                self.problems.push(format!("{file}: {why}"));
+            }
         }
     }
 }

@@ -97,6 +97,11 @@ impl Host {
         !self.manifests.incomplete && self.manifests.secrets.values().all(Result::is_ok)
     }
 
+    /// Whether all documents that are meant for this program are used.
+    pub(crate) fn uses_all(&self) -> bool {
+        !self.manifests.unused
+    }
+
     /// The problems of the manifests.
     pub(crate) fn problems(&self) -> &[String] {
         &self.manifests.problems

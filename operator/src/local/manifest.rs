@@ -34,7 +34,10 @@ pub(super) enum Document {
     Account(String, ManifestObject<TickerAccountSpec>),
     Set(String, ManifestObject<InstrumentSetSpec>),
     Secret(String, Result<SecretValues, SecretError>),
-    Problem(String),
+    /// One of ours that has no name or no known kind, and why.
+    Unusable(String),
+    /// One of another kind, and what is read instead.
+    Foreign(String),
 }
 
 impl Document {
@@ -44,7 +47,7 @@ impl Document {
             Self::Account(name, _) => Some(("TickerAccount", name)),
             Self::Set(name, _) => Some(("InstrumentSet", name)),
             Self::Secret(name, _) => Some(("Secret", name)),
-            Self::Problem(_) => None,
+            Self::Unusable(_) | Self::Foreign(_) => None,
         }
     }
 }
@@ -119,13 +122,13 @@ fn document(manifest: &Value) -> Document {
     if text("/kind") == "Secret" && text("/apiVersion") == "v1" {
         let name = text("/metadata/name").to_owned();
         return if name.is_empty() {
-            Document::Problem("a Secret has no metadata.name".to_owned())
+            Document::Unusable("a Secret has no metadata.name".to_owned())
         } else {
             Document::Secret(name, secret::read(manifest))
         };
     }
     let kind = text("/kind");
-    Document::Problem(format!(
+    Document::Foreign(format!(
         "kind {kind:?} is ignored: only TickerAccount, InstrumentSet and Secret are read"
     ))
 }
@@ -168,7 +171,8 @@ fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
                 spec: Err(why),
             },
         ),
-        _ => Document::Problem(why.to_string()),
+        Some(kind) => Document::Unusable(format!("kind {kind:?}: {why}")),
+        None => Document::Unusable(format!("an object without kind: {why}")),
     }
 }
 

@@ -121,10 +121,7 @@ async fn documented(stage: &Stage) -> Result<()> {
         "kubectl --namespace ticker get tka -o 'custom-columns=",
     )?;
     let shown = cluster.documented(&tokens).await?;
-    ensure!(
-        steady(&shown) == "NAME TOKEN\nacct-a Verified\n",
-        "{shown}"
-    );
+    ensure!(steady(&shown) == "NAME TOKEN\nacct-a Verified\n", "{shown}");
     let logs = documents::command(
         operations,
         "kubectl --namespace ticker logs deploy/kite-ticker-operator",

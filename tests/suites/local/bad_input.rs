@@ -151,6 +151,42 @@ async fn a_secret_that_goes_while_ticks_flow() -> Result<()> {
     Ok(())
 }
 
+/// `--once` is for checks before a release: what is not used must not pass.
+#[tokio::test]
+async fn once_fails_for_a_document_that_is_not_used() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let local = Local::new(&redis)?;
+    local.write_account("demo", &simulator, "")?;
+    let set = |kind: &str, metadata: &str| {
+        format!(
+            "apiVersion: kiteticker.dev/v1alpha1\nkind: {kind}\n{metadata}spec: {{mode: full, instruments: \
+             {{symbols: [NSE:INFY]}}}}\n"
+        )
+    };
+    let named = "metadata: {name: shares}\n";
+    for (document, said) in [
+        (
+            set("InstrumentSets", named),
+            "extra.yaml: kind \"InstrumentSets\": no matches",
+        ),
+        (
+            set("InstrumentSet", ""),
+            "extra.yaml: kind \"InstrumentSet\": metadata: Required value",
+        ),
+        (
+            format!("{0}---\n{0}", set("InstrumentSet", named)),
+            "extra.yaml: InstrumentSet shares stands twice",
+        ),
+    ] {
+        local.write("extra.yaml", &document)?;
+        let output = local.once().await?;
+        let printed = String::from_utf8(output.stdout)?;
+        assert!(printed.contains(said), "{said}: {printed}");
+        assert_eq!(output.status.code(), Some(1), "{printed}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_folder_or_program_that_is_none() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);

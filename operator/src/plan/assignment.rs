@@ -16,14 +16,15 @@ use std::sync::Arc;
 use contract::Assignment;
 
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::input::{AccountInput, AccountSpec};
-use crate::plan::input::{Basis, Kept};
-use crate::plan::placement::{PlacedSet, RetainedAccount};
+use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo};
+use crate::plan::placement::{PlacedAccount, PlacedSet, RetainedAccount};
 
 /// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
     pub(crate) account: AccountInput<'a>,
     pub(crate) change: AssignmentChange,
+    /// How many of its instruments belong to sets that may use no other account.
+    pub(crate) tied: usize,
 }
 
 impl AssignedAccount<'_> {
@@ -36,10 +37,9 @@ impl AssignedAccount<'_> {
 /// Builds what every account should stream; an assignment that is known to be unchanged is not
 /// built again.
 pub(crate) fn build<'a>(
-    accounts: Vec<RetainedAccount<'a>>,
+    accounts: Vec<PlacedAccount<'a>>,
     sets: &[PlacedSet<'_>],
-    before: &Kept<()>,
-    kept: &mut Kept<()>,
+    mut memo: Memo<'_, ()>,
 ) -> Vec<AssignedAccount<'a>> {
     let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
     for (at, placed) in sets.iter().enumerate() {
@@ -48,7 +48,8 @@ pub(crate) fn build<'a>(
         }
     }
     let accounts = accounts.into_iter().zip(sets_of).enumerate();
-    let assigned = accounts.map(|(at, (retained, sets_of))| {
+    let assigned = accounts.map(|(at, (placed, sets_of))| {
+        let PlacedAccount { retained, tied } = placed;
         let change = match &retained.account.spec {
             Ok(spec) if !retained.account.eligibility.is_frozen() => {
                 let account = &retained.account;
@@ -60,12 +61,10 @@ pub(crate) fn build<'a>(
                 };
                 let basis = basis(&retained, spec, &sets_of, sets);
                 let key = &account.observed.object.meta.key;
-                let known = basis
-                    .as_ref()
-                    .is_some_and(|it| before.get(key, it).is_some());
+                let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
                 let (change, same) = generation::change(account, known, build);
                 if let Some(basis) = basis.filter(|_| same) {
-                    kept.put(key, basis, ());
+                    memo.put(key, basis, ());
                 }
                 change
             }
@@ -74,6 +73,7 @@ pub(crate) fn build<'a>(
         AssignedAccount {
             account: retained.account,
             change,
+            tied,
         }
     });
     assigned.collect()

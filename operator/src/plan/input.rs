@@ -7,9 +7,9 @@ mod account;
 mod checked;
 mod eligibility;
 mod list_guard;
+mod memo;
 mod memory;
 mod observed;
-mod reuse;
 mod set;
 mod suspension;
 mod validate;
@@ -25,8 +25,8 @@ pub use observed::{
 pub(crate) use account::{AccountInput, live_sockets};
 pub(crate) use checked::{AccountSpec, ChannelNaming, Choice, Selector, Set};
 pub(crate) use list_guard::Lacking;
+pub(crate) use memo::{Basis, Memo, Results};
 pub(crate) use memory::{AccountMemory, Mark, ObjectMemory, Remembered, SuspectLists, Told};
-pub(crate) use reuse::{Basis, Kept};
 pub(crate) use set::SetInput;
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
@@ -46,8 +46,7 @@ impl<'a> PlanningInput<'a> {
     pub(crate) fn new(
         observed: &'a Observed,
         memory: &'a Remembered,
-        before: &Kept<Lacking>,
-        kept: &mut Kept<Lacking>,
+        lacking: Memo<'_, Lacking>,
         now: Now,
     ) -> Self {
         let mut sets: Vec<SetInput<'a>> = observed
@@ -58,7 +57,7 @@ impl<'a> PlanningInput<'a> {
         sets.sort_by(|a, b| a.age().cmp(&b.age()));
         let mut accounts = accounts(observed, memory, &sets);
         let since = &memory.suspect_lists;
-        let suspect_lists = list_guard::check(&mut accounts, since, before, kept, now);
+        let suspect_lists = list_guard::check(&mut accounts, since, lacking, now);
         suspension::check(&mut accounts);
         for set in &mut sets {
             set.find_accounts(&accounts);

@@ -7,8 +7,7 @@
 
 use std::sync::Arc;
 
-use super::input::Kept;
-use super::input::{Lacking, Remembered};
+use super::input::{Lacking, Remembered, Results};
 use super::placement::GroupPlacement;
 use super::report::{SetCounts, SetResult};
 use super::selection::Lookup;
@@ -17,22 +16,22 @@ use super::selection::Lookup;
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     pub(crate) remembered: Remembered,
-    pub(crate) results: Results,
+    pub(crate) results: StepResults,
 }
 
 /// The results of a pass's steps, so that the next pass need not go through every instrument again.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Results {
+pub(crate) struct StepResults {
     /// By account: how many of its streaming instruments the instruments list lacks.
-    pub(crate) lacking: Kept<Lacking>,
+    pub(crate) lacking: Results<Lacking>,
     /// By set: the instruments that its selectors select.
-    pub(crate) lookups: Kept<Arc<Lookup>>,
+    pub(crate) lookups: Results<Arc<Lookup>>,
     /// By the first account of a group: the placement of the group.
-    pub(crate) placements: Kept<Arc<GroupPlacement>>,
+    pub(crate) placements: Results<Arc<GroupPlacement>>,
     /// The accounts whose base already is what they should stream.
-    pub(crate) unchanged: Kept<()>,
+    pub(crate) unchanged: Results<()>,
     /// By account: how many instruments of each set it has.
-    pub(crate) set_counts: Kept<SetCounts>,
+    pub(crate) set_counts: Results<SetCounts>,
     /// By set: how what it says of itself differs from what stands there.
-    pub(crate) set_reports: Kept<SetResult>,
+    pub(crate) set_reports: Results<SetResult>,
 }

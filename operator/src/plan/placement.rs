@@ -14,6 +14,6 @@ mod solver;
 
 pub(crate) use failover_capacity::{Taken, stranded};
 pub(crate) use group::GroupPlacement;
-pub(crate) use groups::{PlacedSet, place};
+pub(crate) use groups::{PlacedAccount, PlacedSet, place};
 pub(crate) use held_over::{RetainedAccount, retain};
 pub(crate) use problem::Outcome;

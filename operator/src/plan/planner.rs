@@ -4,11 +4,11 @@
 //! not decide anything itself.
 
 use super::assignment;
-use super::input::{Now, Observed, PlanningInput, Remembered};
-use super::memory::{Memory, Results};
+use super::input::{Memo, Now, Observed, PlanningInput};
+use super::memory::{Memory, StepResults};
 use super::placement;
-use super::report::{Plan, summary};
-use super::selection::{self, RequestedSet};
+use super::report::{self, Plan};
+use super::selection;
 
 /// Decides what every account streams, and the status of every object.
 ///
@@ -16,41 +16,35 @@ use super::selection::{self, RequestedSet};
 /// it panic. `memory` is what the last pass returned, or the default after a start.
 #[must_use]
 pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
-    let (before, mut results) = (&memory.results, Results::default());
+    let (last, mut next) = (&memory.results, StepResults::default());
 
     // What was observed, checked.
-    let (known, kept) = (&before.lacking, &mut results.lacking);
-    let PlanningInput {
-        accounts,
-        sets,
-        suspect_lists,
-    } = PlanningInput::new(observed, &memory.remembered, known, kept, now);
+    let lacking = Memo::new(&last.lacking, &mut next.lacking);
+    let input = PlanningInput::new(observed, &memory.remembered, lacking, now);
 
     // What each set asks for.
-    let (known, kept) = (&before.lookups, &mut results.lookups);
-    let resolve = |set| selection::resolve(set, &accounts, known, kept);
-    let sets: Vec<RequestedSet<'_>> = sets.into_iter().map(resolve).collect();
+    let lookups = Memo::new(&last.lookups, &mut next.lookups);
+    let sets = selection::resolve(input.sets, &input.accounts, lookups);
 
-    // What each account keeps whatever is asked for.
-    let accounts = placement::retain(accounts, &sets);
+    // What each account retains whatever is asked for.
+    let accounts = placement::retain(input.accounts, &sets);
 
     // An account for each instrument of each set, or a reason why it has none.
-    let (known, kept) = (&before.placements, &mut results.placements);
-    let (sets, tied) = placement::place(&accounts, sets, known, kept);
+    let placements = Memo::new(&last.placements, &mut next.placements);
+    let (accounts, sets) = placement::place(accounts, sets, placements);
 
     // What each account should stream, and whether it must be written.
-    let (known, kept) = (&before.unchanged, &mut results.unchanged);
-    let accounts = assignment::build(accounts, &sets, known, kept);
+    let unchanged = Memo::new(&last.unchanged, &mut next.unchanged);
+    let accounts = assignment::build(accounts, &sets, unchanged);
 
     // How everything fares.
-    let remembered = Remembered {
-        suspect_lists,
-        ..Remembered::default()
-    };
-    let memory = Memory {
-        remembered,
-        results,
-    };
     let poke = observed.settings.poke;
-    summary(&accounts, &sets, &tied, poke, before, memory, now)
+    report::report(
+        &accounts,
+        &sets,
+        poke,
+        input.suspect_lists,
+        (last, next),
+        now,
+    )
 }

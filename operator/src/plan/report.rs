@@ -16,4 +16,4 @@ pub(crate) use change::SetResult;
 pub(crate) use holders::SetCounts;
 #[cfg(test)]
 pub(crate) use status::find;
-pub(crate) use summary::summary;
+pub(crate) use summary::report;

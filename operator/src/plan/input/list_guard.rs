@@ -11,9 +11,9 @@ use contract::Assignment;
 use jiff::civil::Date;
 
 use super::account::AccountInput;
+use super::memo::{Basis, Memo};
 use super::memory::SuspectLists;
 use super::observed::{Now, Table};
-use super::reuse::{Basis, Kept};
 use crate::instruments::InstrumentTable;
 
 /// Fewer missing instruments are never suspicious, unless they are all of them.
@@ -30,11 +30,10 @@ pub(crate) type Lacking = (usize, usize);
 pub(super) fn check(
     accounts: &mut [AccountInput<'_>],
     since: &SuspectLists,
-    before: &Kept<Lacking>,
-    kept: &mut Kept<Lacking>,
+    memo: Memo<'_, Lacking>,
     now: Now,
 ) -> SuspectLists {
-    let suspects = suspects(accounts, before, kept, now);
+    let suspects = suspects(accounts, memo, now);
     let since = |api: &String| since.get(api).copied().unwrap_or(now.monotonic);
     let young =
         |api: &String| now.monotonic.saturating_duration_since(since(api)) < LONGEST_SUSPICION;
@@ -56,8 +55,7 @@ pub(super) fn check(
 
 fn suspects(
     accounts: &[AccountInput<'_>],
-    before: &Kept<Lacking>,
-    kept: &mut Kept<Lacking>,
+    mut memo: Memo<'_, Lacking>,
     now: Now,
 ) -> BTreeMap<String, String> {
     let today = kite::ist::date(now.wall);
@@ -70,7 +68,7 @@ fn suspects(
         };
         let basis = Basis::default().shared(base).shared(table).value(today);
         let key = &account.observed.object.meta.key;
-        let lacks = kept.again(before, key, basis, || lacking(base, table, today));
+        let lacks = memo.get_or(key, basis, || lacking(base, table, today));
         let (missing, all) = counts.entry(&spec.api).or_default();
         *missing += lacks.0;
         *all += lacks.1;

@@ -10,9 +10,15 @@ use super::channels::redis_url;
 use super::group::{Group, GroupPlacement, SetPlacement, place_group};
 use super::held_over::RetainedAccount;
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::input::SetInput;
-use crate::plan::input::{Basis, Kept};
+use crate::plan::input::{Basis, Memo, SetInput};
 use crate::plan::selection::{Request, RequestedSet};
+
+/// An account once every set is placed.
+pub(crate) struct PlacedAccount<'a> {
+    pub(crate) retained: RetainedAccount<'a>,
+    /// How many of its instruments belong to sets that may use no other.
+    pub(crate) tied: usize,
+}
 
 /// A set, its request and its placement.
 pub(crate) struct PlacedSet<'a> {
@@ -21,26 +27,25 @@ pub(crate) struct PlacedSet<'a> {
     pub(crate) placement: Arc<SetPlacement>,
 }
 
-/// Places the instruments of every set; groups in which nothing changed keep their placement. Also
-/// returns for each account how many of its instruments belong to sets that may use no other.
+/// Places the instruments of every set; groups in which nothing changed keep their placement.
 pub(crate) fn place<'a>(
-    accounts: &[RetainedAccount<'_>],
+    accounts: Vec<RetainedAccount<'a>>,
     sets: Vec<RequestedSet<'a>>,
-    before: &Kept<Arc<GroupPlacement>>,
-    kept: &mut Kept<Arc<GroupPlacement>>,
-) -> (Vec<PlacedSet<'a>>, Vec<usize>) {
+    mut memo: Memo<'_, Arc<GroupPlacement>>,
+) -> (Vec<PlacedAccount<'a>>, Vec<PlacedSet<'a>>) {
     let mut tied = vec![0; accounts.len()];
     let mut placements = vec![Arc::default(); sets.len()];
-    for group in groups(accounts, &sets) {
+    for group in groups(&accounts, &sets) {
         let Some(first) = group.accounts.first() else {
             continue;
         };
         let key = &accounts[first.at()].account.observed.object.meta.key;
-        let basis = basis(&group, accounts, &sets);
-        let placed = kept.again(before, key, basis, || {
-            let mut placed = place_group(&group, accounts, &sets);
-            if let Some(before) = before.last(key) {
-                placed.share(before);
+        let basis = basis(&group, &accounts, &sets);
+        let last = memo.last(key);
+        let placed = memo.get_or(key, basis, || {
+            let mut placed = place_group(&group, &accounts, &sets);
+            if let Some(last) = last {
+                placed.share(last);
             }
             Arc::new(placed)
         });
@@ -51,13 +56,15 @@ pub(crate) fn place<'a>(
             placements[at.at()] = Arc::clone(placement);
         }
     }
-    let placed = sets.into_iter().zip(placements);
-    let placed = placed.map(|(RequestedSet { set, request }, placement)| PlacedSet {
+    let accounts = accounts.into_iter().zip(tied);
+    let accounts = accounts.map(|(retained, tied)| PlacedAccount { retained, tied });
+    let sets = sets.into_iter().zip(placements);
+    let sets = sets.map(|(RequestedSet { set, request }, placement)| PlacedSet {
         set,
         request,
         placement,
     });
-    (placed.collect(), tied)
+    (accounts.collect(), sets.collect())
 }
 
 /// Everything that the placement of a group depends on.

@@ -10,64 +10,74 @@ use crds::condition::{ConditionType, State};
 
 use super::change::{Change, SetResult};
 use super::events::tell;
-use super::holders::{JudgedAccount, holders, holders_of, per_set};
+use super::holders::{JudgedAccount, SetCounts, holders, holders_of, per_set};
 use super::outcome::{AccountPlan, Kind, Plan, SetPlan};
 use super::status::{self, Status};
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{
-    AccountInput, AccountMemory, Basis, Kept, LastAssignment, Now, Object, ObjectMemory, Remembered,
+    AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now, Object, ObjectMemory,
+    Remembered, SuspectLists,
 };
-use crate::plan::memory::{Memory, Results};
+use crate::plan::memory::{Memory, StepResults};
 use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::{ConditionOutcome, GRACE, History, answers};
 
-/// Makes the plan. `tied`: for each account, how many of its instruments belong to sets that may
-/// use no other; `memory`: the step results for the next pass.
-pub(crate) fn summary(
+/// Makes the plan. `results`: those of the steps in the last pass, and those for the next.
+pub(crate) fn report(
     accounts: &[AssignedAccount<'_>],
     sets: &[PlacedSet<'_>],
-    tied: &[usize],
     poke: bool,
-    before: &Results,
-    memory: Memory,
+    suspect_lists: SuspectLists,
+    results: (&StepResults, StepResults),
     now: Now,
 ) -> Plan {
-    let suspect_lists = &memory.remembered.suspect_lists;
+    let (last, mut next) = results;
+    let mut counts = Memo::new(&last.set_counts, &mut next.set_counts);
+    let mut reports = Memo::new(&last.set_reports, &mut next.set_reports);
     let mut plan = Plan {
         accounts: Vec::with_capacity(accounts.len()),
         sets: Vec::with_capacity(sets.len()),
         events: Vec::new(),
         endpoints: BTreeSet::new(),
         suspect_lists: suspect_lists.keys().cloned().collect(),
-        memory,
+        memory: Memory {
+            remembered: Remembered {
+                suspect_lists,
+                ..Remembered::default()
+            },
+            results: StepResults::default(),
+        },
         next: None,
     };
-    let stranded = stranded(&taken(accounts, tied));
+    let stranded = stranded(&taken(accounts));
     let judged: Vec<JudgedAccount<'_>> = accounts
         .iter()
         .zip(stranded)
-        .map(|(account, stranded)| judge_account(&mut plan, account, before, poke, stranded, now))
+        .map(|(account, stranded)| {
+            judge_account(&mut plan, account, &mut counts, poke, stranded, now)
+        })
         .collect();
     let holders = holders(&judged);
     for placed in sets {
         let at = holders.get(&(placed.set.namespace(), placed.set.name()));
         let at = at.map_or(&[][..], Vec::as_slice);
-        if judge_set(&mut plan, placed, &judged, at, &before.set_reports, now) == State::Unknown {
+        if judge_set(&mut plan, placed, &judged, at, &mut reports, now) == State::Unknown {
             for at in at {
                 plan.accounts[*at].expecting = true;
             }
         }
     }
+    plan.memory.results = next;
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
-    plan.next = next(accounts, &plan.memory.remembered, now.monotonic);
+    plan.next = next_pass(accounts, &plan.memory.remembered, now.monotonic);
     plan
 }
 
-fn taken<'w>(accounts: &'w [AssignedAccount<'w>], tied: &[usize]) -> Vec<Taken<'w>> {
-    let taken = accounts.iter().zip(tied).map(|(it, tied)| Taken {
+fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
+    let taken = accounts.iter().map(|it| Taken {
         account: &it.account,
         instruments: it.current().map_or(0, |it| it.instruments.len()),
-        tied: *tied,
+        tied: it.tied,
     });
     taken.collect()
 }
@@ -108,12 +118,14 @@ fn judge<Spec, S: Status, Rest>(
 fn judge_account<'w>(
     plan: &mut Plan,
     assigned: &'w AssignedAccount<'w>,
-    before: &Results,
+    memo: &mut Memo<'_, SetCounts>,
     poke: bool,
     stranded: usize,
     now: Now,
 ) -> JudgedAccount<'w> {
-    let AssignedAccount { account, change } = assigned;
+    let AssignedAccount {
+        account, change, ..
+    } = assigned;
     let current = assigned.current();
     let (object, scrape) = (&account.observed.object, &account.observed.scrape);
     let (meta, known) = (&object.meta, account.remembered.map(|known| &known.object));
@@ -139,8 +151,7 @@ fn judge_account<'w>(
     let counts = current.map(|current| {
         basis = std::mem::take(&mut basis).shared(current);
         let own = Basis::default().shared(current);
-        let kept = &mut plan.memory.results.set_counts;
-        kept.again(&before.set_counts, &meta.key, own, || per_set(current))
+        memo.get_or(&meta.key, own, || per_set(current))
     });
     // An account that is being deleted loses its objects: they are not created again.
     let delivery = match change {
@@ -203,13 +214,13 @@ fn judge_set(
     placed: &PlacedSet<'_>,
     judged: &[JudgedAccount<'_>],
     at: &[usize],
-    before: &Kept<SetResult>,
+    memo: &mut Memo<'_, SetResult>,
     now: Now,
 ) -> State {
     let set = &placed.set;
     let key = &set.observed.meta.key;
     let basis = basis(placed, at.iter().map(|at| &judged[*at]));
-    let known = basis.as_ref().and_then(|basis| before.get(key, basis));
+    let known = basis.as_ref().and_then(|basis| memo.get(key, basis));
     let known = known.filter(|it| it.until.is_none_or(|until| now.monotonic <= until));
     let (memory, report) = match (known, set.remembered) {
         (Some(known), Some(memory)) => (memory.clone(), *known),
@@ -230,7 +241,7 @@ fn judge_set(
         }
     };
     if let Some(basis) = basis {
-        plan.memory.results.set_reports.put(key, basis, report);
+        memo.put(key, basis, report);
     }
     plan.sets.push(SetPlan {
         key: key.clone(),
@@ -262,7 +273,11 @@ fn basis<'w>(
 }
 
 /// The next time at which a grace time ends.
-fn next(accounts: &[AssignedAccount<'_>], memory: &Remembered, now: Instant) -> Option<Instant> {
+fn next_pass(
+    accounts: &[AssignedAccount<'_>],
+    memory: &Remembered,
+    now: Instant,
+) -> Option<Instant> {
     let due = memory
         .accounts
         .values()

@@ -9,8 +9,7 @@ use crds::InstrumentSetSpec;
 use super::routes::{self, Routes};
 use super::select::{self, Selection};
 use crate::instruments::InstrumentTable;
-use crate::plan::input::{Basis, Kept};
-use crate::plan::input::{Key, Set};
+use crate::plan::input::{Basis, Key, Memo, Set};
 
 /// The instruments that a set's selectors select.
 #[derive(Debug)]
@@ -30,12 +29,11 @@ pub(super) fn look_up(
     key: &Key,
     set: &Set<'_>,
     table: &Arc<InstrumentTable>,
-    before: &Kept<Arc<Lookup>>,
-    kept: &mut Kept<Arc<Lookup>>,
+    memo: &mut Memo<'_, Arc<Lookup>>,
 ) -> Arc<Lookup> {
     let basis = Basis::default().shared(table);
     // An object that was read again has an equal spec at another address.
-    let known = before
+    let known = memo
         .get(key, &basis)
         .filter(|known| known.spec == *set.source);
     let lookup = known.cloned().unwrap_or_else(|| {
@@ -47,7 +45,7 @@ pub(super) fn look_up(
             spec: Arc::clone(set.source),
         })
     });
-    kept.put(key, basis, Arc::clone(&lookup));
+    memo.put(key, basis, Arc::clone(&lookup));
     lookup
 }
 

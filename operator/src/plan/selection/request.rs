@@ -10,8 +10,7 @@ use crds::condition::Reason;
 use super::lookup::{self, Lookup};
 use crate::instruments::InstrumentTable;
 use crate::plan::ids::AccountIx;
-use crate::plan::input::Kept;
-use crate::plan::input::{AccountInput, AccountSpec, Choice, Secret, Set, SetInput, Table};
+use crate::plan::input::{AccountInput, AccountSpec, Choice, Memo, Secret, Set, SetInput, Table};
 use crate::plan::samples::{SHOWN, list};
 
 /// A set and its request.
@@ -66,12 +65,20 @@ impl Request {
     }
 }
 
-/// Resolves the request of a set.
+/// Resolves the request of each set.
 pub(crate) fn resolve<'a>(
+    sets: Vec<SetInput<'a>>,
+    accounts: &[AccountInput<'a>],
+    mut memo: Memo<'_, Arc<Lookup>>,
+) -> Vec<RequestedSet<'a>> {
+    let request = |set| request(set, accounts, &mut memo);
+    sets.into_iter().map(request).collect()
+}
+
+fn request<'a>(
     set: SetInput<'a>,
     accounts: &[AccountInput<'a>],
-    before: &Kept<Arc<Lookup>>,
-    kept: &mut Kept<Arc<Lookup>>,
+    memo: &mut Memo<'_, Arc<Lookup>>,
 ) -> RequestedSet<'a> {
     let request = match from_accounts(&set, accounts) {
         Err(request) => request,
@@ -80,7 +87,7 @@ pub(crate) fn resolve<'a>(
             allowed.retain(|at| accounts[at.at()].eligibility.is_active());
             let none = allowed.is_empty().then(|| names(&set, accounts));
             Request::Resolved(Box::new(Resolved {
-                lookup: lookup::look_up(&set.observed.meta.key, spec, table, before, kept),
+                lookup: lookup::look_up(&set.observed.meta.key, spec, table, memo),
                 mock: first.mock,
                 allowed,
                 matching: none.unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use super::render::render;
 use super::{Pass, cases, play};
-use crate::plan::memory::Results;
+use crate::plan::memory::StepResults;
 use crate::plan::*;
 
 /// A plan and its memory as text.
@@ -18,7 +18,7 @@ fn a_plan_is_the_same_with_and_without_the_results_of_the_last_pass() {
     for seed in 0..cases(150) {
         play(seed, |pass: &Pass<'_>| {
             let without = Memory {
-                results: Results::default(),
+                results: StepResults::default(),
                 ..pass.memory.clone()
             };
             let without = plan(pass.observed, &without, pass.now);

@@ -1,4 +1,4 @@
-//! The placement: which account streams which token, and why.
+//! The placement: which account streams which token.
 //!
 //! Owns which rows stay whatever the sets select, which account publishes on which channel, and
 //! what would find no room. Must not build rows of assignments.

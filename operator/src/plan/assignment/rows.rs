@@ -120,7 +120,7 @@ impl<'a> Lists<'a> {
         };
         let all = routes.instruments.iter().zip(&placed.placement.outcomes);
         let here = all.filter(
-            |(_, outcome)| matches!(outcome, Some(Outcome::Placed(account, _)) if *account == at),
+            |(_, outcome)| matches!(outcome, Some(Outcome::Placed(account)) if *account == at),
         );
         parts.extend(here.filter_map(|(routed, _)| {
             Some(Part {

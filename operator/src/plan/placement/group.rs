@@ -131,7 +131,7 @@ fn tied(requests: &[SetRequest], outcomes: &[Vec<Outcome>], accounts: usize) -> 
     let single = requests.iter().zip(outcomes);
     for (request, outcomes) in single.filter(|(request, _)| request.allowed.len() == 1) {
         for (item, outcome) in request.items.iter().zip(outcomes) {
-            if let Outcome::Placed(at, _) = outcome {
+            if let Outcome::Placed(at) = outcome {
                 tied[at.at()].insert(item.token);
             }
         }
@@ -165,12 +165,12 @@ fn placement(
         channels.id(routed)?;
         let outcome = outcomes.next()?;
         Some(match outcome {
-            Outcome::Placed(at, reason) => {
+            Outcome::Placed(at) => {
                 let account = accounts[at.at()];
                 if placement.accounts.last() != Some(&account) {
                     placement.accounts.push(account);
                 }
-                Outcome::Placed(account, reason)
+                Outcome::Placed(account)
             }
             Outcome::Waiting => {
                 placement.waiting += 1;

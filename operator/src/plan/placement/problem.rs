@@ -41,22 +41,11 @@ pub(crate) struct Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// This account streams it.
-    Placed(AccountIx, Reason),
+    Placed(AccountIx),
     /// No account has room.
     Waiting,
     /// Another account publishes the token on the channel.
     Conflict,
-}
-
-/// Why an account streams an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// It already streams the token for this set.
-    Kept,
-    /// It already streams the token for another set.
-    Shared,
-    /// It had room, and either most of the set or the best fit.
-    Room,
 }
 
 /// The accounts after `outcomes` is applied.
@@ -68,7 +57,7 @@ pub(super) fn settled(
     let mut next: Vec<AccountSlot> = slots.iter().map(AccountSlot::without_sets).collect();
     for (at, (request, outcomes)) in requests.iter().zip(outcomes).enumerate() {
         for (item, outcome) in request.items.iter().zip(outcomes) {
-            if let Outcome::Placed(account, _) = outcome
+            if let Outcome::Placed(account) = outcome
                 && !next[account.at()].frozen
             {
                 let current = (item.token, Some(SetIx::new(at)));

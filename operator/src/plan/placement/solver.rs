@@ -5,7 +5,7 @@
 //! of its set, else to the one where it fits best; a token without room waits.
 
 use super::by_token::ByToken;
-use super::problem::{AccountSlot, Item, Outcome, Reason, SetRequest, settled};
+use super::problem::{AccountSlot, Item, Outcome, SetRequest, settled};
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId, TokenIx};
 
 /// The maximum number of rounds. A further round is needed only if a conflict freed a place that a
@@ -23,23 +23,10 @@ pub(crate) fn place(slots: &[AccountSlot], requests: &[SetRequest]) -> Vec<Vec<O
         if !waits || !given_up {
             break;
         }
-        let before = outcomes;
-        let slots = settled(slots, requests, &before);
+        let slots = settled(slots, requests, &outcomes);
         (outcomes, given_up) = Round::new(&slots, requests).run(requests);
-        keep_reasons(&before, &mut outcomes);
     }
     outcomes
-}
-
-/// Keeps the reasons of an earlier round: in a later round its tokens count as already placed.
-fn keep_reasons(before: &[Vec<Outcome>], outcomes: &mut [Vec<Outcome>]) {
-    for (before, outcome) in before.iter().flatten().zip(outcomes.iter_mut().flatten()) {
-        if let (Outcome::Placed(was, _), Outcome::Placed(is, Reason::Kept)) = (before, &*outcome)
-            && was == is
-        {
-            *outcome = *before;
-        }
-    }
 }
 
 struct Round<'a> {
@@ -151,9 +138,9 @@ impl<'a> Round<'a> {
         let mut fresh = Vec::new();
         for (position, item) in request.items.iter().enumerate() {
             match self.present(set, request, item) {
-                Some((account, reason)) => {
+                Some(account) => {
                     self.take(account, item);
-                    outcomes[position] = Outcome::Placed(account, reason);
+                    outcomes[position] = Outcome::Placed(account);
                 }
                 None => fresh.push(position),
             }
@@ -164,12 +151,7 @@ impl<'a> Round<'a> {
 
     /// An account that streams the token and may do so for this set: first the one that already
     /// does, then one chosen in this round, then one for which the token is reserved.
-    fn present(
-        &self,
-        set: SetIx,
-        request: &SetRequest,
-        item: &Item,
-    ) -> Option<(AccountIx, Reason)> {
+    fn present(&self, set: SetIx, request: &SetRequest, item: &Item) -> Option<AccountIx> {
         let before = self.before.of(item.token);
         let own = before.clone().filter(|before| {
             let may = self.slots[before.account.at()].frozen || request.allows(before.account);
@@ -179,9 +161,9 @@ impl<'a> Round<'a> {
         let placed = self.holders.of(item.token).copied();
         let shared = placed.chain(kept.map(|before| before.account));
         let shared = shared.filter(|account| request.allows(*account));
-        own.map(|before| (before.account, Reason::Kept))
-            .chain(shared.map(|account| (account, Reason::Shared)))
-            .find(|(account, _)| {
+        own.map(|before| before.account)
+            .chain(shared)
+            .find(|account| {
                 let publisher = self.publisher(*account, item);
                 publisher.is_none_or(|publisher| publisher == *account)
             })
@@ -201,7 +183,7 @@ impl<'a> Round<'a> {
                 let fits = self.free[best.at()] > 0 && self.publisher(best, item).is_none();
                 if fits {
                     self.take(best, item);
-                    outcomes[*position] = Outcome::Placed(best, Reason::Room);
+                    outcomes[*position] = Outcome::Placed(best);
                 }
                 !fits
             });
@@ -216,7 +198,7 @@ impl<'a> Round<'a> {
     fn best(&self, open: &[AccountIx], outcomes: &[Outcome], needed: usize) -> Option<AccountIx> {
         let mut shares = vec![0; self.slots.len()];
         for outcome in outcomes {
-            if let Outcome::Placed(account, _) = outcome {
+            if let Outcome::Placed(account) = outcome {
                 shares[account.at()] += 1;
             }
         }

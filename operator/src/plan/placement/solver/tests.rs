@@ -33,7 +33,7 @@ fn request(allowed: &[usize], tokens: impl IntoIterator<Item = u32>) -> SetReque
 /// Where an item was placed.
 fn account(outcome: &Outcome) -> Option<AccountIx> {
     match outcome {
-        Outcome::Placed(account, _) => Some(*account),
+        Outcome::Placed(account) => Some(*account),
         Outcome::Waiting | Outcome::Conflict => None,
     }
 }
@@ -112,10 +112,7 @@ fn one_token_on_one_channel_has_one_publisher() {
         ],
     );
     assert_eq!(outcomes[1], [Outcome::Conflict; 2]);
-    assert_eq!(
-        outcomes[2],
-        [Outcome::Placed(AccountIx::new(0), Reason::Shared); 2]
-    );
+    assert_eq!(outcomes[2], [Outcome::Placed(AccountIx::new(0)); 2]);
     // On another channel, or in another Redis, there is nothing to share.
     let other = SetRequest {
         allowed: accounts([1]),
@@ -123,7 +120,7 @@ fn one_token_on_one_channel_has_one_publisher() {
     };
     assert_eq!(
         place(&[slot(9), slot(9)], &[request(&[0], 0..2), other])[1],
-        [Outcome::Placed(AccountIx::new(1), Reason::Room); 2]
+        [Outcome::Placed(AccountIx::new(1)); 2]
     );
     let elsewhere = AccountSlot {
         target: Some(TargetId::new(1)),
@@ -134,7 +131,7 @@ fn one_token_on_one_channel_has_one_publisher() {
             &[slot(9), elsewhere],
             &[request(&[0], 0..2), request(&[1], 0..2)]
         )[1],
-        [Outcome::Placed(AccountIx::new(1), Reason::Room); 2]
+        [Outcome::Placed(AccountIx::new(1)); 2]
     );
 }
 
@@ -151,10 +148,7 @@ fn a_slot_that_a_conflict_frees_serves_who_waits() {
     ];
     let requests = [request(&[0], [1]), request(&[1], [7]), request(&[1], [1])];
     let outcomes = place(&slots, &requests);
-    assert_eq!(
-        outcomes[1],
-        [Outcome::Placed(AccountIx::new(1), Reason::Room)]
-    );
+    assert_eq!(outcomes[1], [Outcome::Placed(AccountIx::new(1))]);
     assert_eq!(outcomes[2], [Outcome::Conflict]);
 }
 
@@ -170,8 +164,8 @@ fn nothing_comes_to_or_goes_from_a_frozen_account() {
     assert_eq!(
         outcomes[0],
         [
-            Outcome::Placed(AccountIx::new(0), Reason::Kept),
-            Outcome::Placed(AccountIx::new(1), Reason::Room)
+            Outcome::Placed(AccountIx::new(0)),
+            Outcome::Placed(AccountIx::new(1))
         ]
     );
 }
@@ -212,7 +206,7 @@ fn check(
         prop_assert_eq!(request.items.len(), outcomes.len());
         for (want, outcome) in request.items.iter().zip(outcomes) {
             match outcome {
-                Outcome::Placed(at, _) => {
+                Outcome::Placed(at) => {
                     prop_assert!(request.allows(*at));
                     let channel = (slots[at.at()].target, want.channel, want.token);
                     prop_assert_eq!(*publishers.entry(channel).or_insert(*at), *at);
@@ -241,7 +235,7 @@ fn check(
                     );
                 }
                 Outcome::Conflict => prop_assert!(request.allowed.iter().all(claimed)),
-                Outcome::Placed(..) => {}
+                Outcome::Placed(_) => {}
             }
         }
     }
@@ -259,11 +253,7 @@ proptest! {
         let after = settled(&slots, &requests, &outcomes);
         let again = place(&after, &requests);
         for (was, is) in outcomes.iter().flatten().zip(again.iter().flatten()) {
-            prop_assert_eq!(account(was), account(is));
-            match is {
-                Outcome::Placed(_, reason) => prop_assert_eq!(*reason, Reason::Kept),
-                Outcome::Waiting | Outcome::Conflict => prop_assert_eq!(was, is),
-            }
+            prop_assert_eq!(was, is);
         }
         prop_assert_eq!(again.len(), outcomes.len());
     }
@@ -295,13 +285,13 @@ proptest! {
         check(&after, &changed, &outcomes)?;
         for (at, before) in before.iter().enumerate().filter(|(at, _)| *at != gone) {
             for (position, was) in before.iter().enumerate() {
-                let Outcome::Placed(site, _) = was else { continue };
+                let Outcome::Placed(site) = was else { continue };
                 let want = changed[at].items[position];
                 // Only what an older set can publish now in its stead is taken from a younger one.
                 let yields = changed[..at].iter().zip(&outcomes).any(|(older, outcomes)| {
                     older.items.iter().zip(outcomes).any(|(other, outcome)| {
                         (other.token, other.channel) == (want.token, want.channel)
-                            && matches!(outcome, Outcome::Placed(at, _) if slots[at.at()].target == slots[site.at()].target)
+                            && matches!(outcome, Outcome::Placed(at) if slots[at.at()].target == slots[site.at()].target)
                     })
                 });
                 if !yields {

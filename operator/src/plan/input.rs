@@ -26,7 +26,9 @@ pub(crate) use account::{AccountInput, live_sockets};
 pub(crate) use checked::{AccountSpec, ChannelNaming, Choice, Selector, Set};
 pub(crate) use list_guard::Lacking;
 pub(crate) use memo::{Basis, Memo, Results};
-pub(crate) use memory::{AccountMemory, Mark, ObjectMemory, Remembered, SuspectLists, Told};
+pub(crate) use memory::{
+    AccountMemory, EventState, Mark, ObjectMemory, Remembered, SetMemory, SuspectLists,
+};
 pub(crate) use set::SetInput;
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;

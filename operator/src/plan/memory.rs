@@ -32,6 +32,6 @@ pub(crate) struct StepResults {
     pub(crate) unchanged: Results<()>,
     /// By account: how many instruments of each set it has.
     pub(crate) set_counts: Results<SetCounts>,
-    /// By set: how what it says of itself differs from what stands there.
-    pub(crate) set_reports: Results<SetResult>,
+    /// By set: the part of its report that is not remembered otherwise.
+    pub(crate) set_results: Results<SetResult>,
 }

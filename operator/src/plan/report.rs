@@ -2,18 +2,20 @@
 //!
 //! Must not change the placement, nor decide whether an object is ready.
 
-mod change;
+mod account;
 mod events;
 mod holders;
+mod object;
 mod outcome;
+mod set;
 mod status;
 mod summary;
 
-pub use change::Change;
 pub use outcome::{AccountPlan, Event, Kind, Plan, SetPlan};
+pub use status::Change;
 
-pub(crate) use change::SetResult;
-pub(crate) use holders::SetCounts;
+pub(crate) use account::SetCounts;
+pub(crate) use set::SetResult;
 #[cfg(test)]
 pub(crate) use status::find;
 pub(crate) use summary::report;

@@ -34,8 +34,7 @@ pub(crate) struct ObjectMemory<Status> {
     pub(crate) status: Arc<Status>,
     /// The warning of a ready object.
     pub(crate) warning: Option<String>,
-    /// The state and reason of the last event.
-    pub(crate) told: Option<Told>,
+    pub(crate) last_event: Option<EventState>,
 }
 
 /// What is remembered of a set.
@@ -62,5 +61,5 @@ pub(crate) struct Mark {
     pub(crate) generation: u64,
 }
 
-/// State and reason of a `Ready` condition that is not Unknown.
-pub(crate) type Told = (State, Reason);
+/// The state and reason of `Ready` that an event reports; never Unknown.
+pub(crate) type EventState = (State, Reason);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
-use super::change::Change;
+use super::status::Change;
 use crate::plan::assignment::AssignmentChange;
 use crate::plan::input::{Key, Workload};
 use crate::plan::memory::Memory;

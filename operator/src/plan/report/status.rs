@@ -11,7 +11,6 @@ use crds::{InstrumentSetStatus, TickerAccountStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::change::Change;
 use crate::plan::readiness::ConditionOutcome;
 
 /// The longest message of a condition, in characters: a status stays below 4 KB.
@@ -88,6 +87,17 @@ pub(crate) fn seconds(micros: i64, now: Timestamp) -> Option<Time> {
 /// Converts a count for an object.
 pub(crate) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// How a desired status differs from the one in the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// No difference.
+    None,
+    /// Only in values that move while ticks flow (times, rates): written when there is time.
+    Refresh,
+    /// In values that users may be waiting for: written at once.
+    Transition,
 }
 
 /// The status of one kind of object.

@@ -30,7 +30,7 @@ fn a_plan_is_the_same_with_and_without_the_results_of_the_last_pass() {
             );
             let (before, after) = (&pass.memory.results, &pass.plan.memory.results);
             reused[0] += after.placements.shared_with(&before.placements);
-            reused[1] += after.set_reports.shared_with(&before.set_reports);
+            reused[1] += after.set_results.shared_with(&before.set_results);
         });
     }
     assert!(!reused.contains(&0), "not reused: {reused:?}");

@@ -1,0 +1,157 @@
+//! The report of one account.
+//!
+//! Owns what is applied of its plan, and what the conditions of sets depend on. Must not decide
+//! whether it is ready.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::Assignment;
+use crds::condition::State;
+
+use super::object::{ObjectReport, Previous};
+use super::outcome::{AccountPlan, Event, Kind};
+use super::status;
+use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
+use crate::plan::input::{AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
+use crate::plan::readiness::{ConditionOutcome, answers};
+
+/// The number of instruments of each set in an assignment.
+pub(crate) type SetCounts = Arc<BTreeMap<String, u32>>;
+
+/// The report of an account.
+pub(super) struct AccountReport<'w> {
+    pub(super) account: &'w AccountInput<'w>,
+    pub(super) plan: AccountPlan,
+    pub(super) memory: AccountMemory,
+    pub(super) event: Option<Event>,
+    pub(super) ready: ConditionOutcome,
+    /// Whether its first report has not been requested yet.
+    pub(super) unasked: bool,
+    pub(super) counts: SetCounts,
+    /// Everything in it that the reports of sets depend on.
+    pub(super) basis: Arc<Basis>,
+}
+
+/// Reports an account. `poke`: whether pods are annotated; `stranded`: how many of its instruments no
+/// other account would have room for.
+pub(super) fn report<'w>(
+    assigned: &'w AssignedAccount<'w>,
+    poke: bool,
+    stranded: usize,
+    counts: &mut Memo<'_, SetCounts>,
+    now: Now,
+) -> AccountReport<'w> {
+    let (account, current) = (&assigned.account, assigned.current());
+    let object = &account.observed.object;
+    let meta = &object.meta;
+    let previous = Previous::new(object, account.remembered.map(|known| &known.object));
+    let history = previous.history(meta.generation);
+    let before = previous.status.map(Arc::as_ref);
+    let document = current.map(Arc::as_ref);
+    let (status, ready, unasked) =
+        status::account::status(account, document, poke, stranded, before, &history, now);
+    let ObjectReport {
+        memory,
+        change,
+        event,
+    } = previous.report(Kind::Account, object, status, &ready);
+
+    let decided = assigned.change.assignment();
+    let marks = decided.map(|decided| assignment::marks(account, decided));
+    let delivery = delivery(assigned);
+    let awaiting = awaits(account, &delivery);
+    let workload = account.spec.as_ref().map(|spec| spec.workload.clone());
+    let plan = AccountPlan {
+        key: meta.key.clone(),
+        uid: meta.uid.clone(),
+        expecting: awaiting || ready.state == State::Unknown,
+        awaiting,
+        assignment: delivery,
+        workload: workload
+            .ok()
+            .filter(|_| account.observed.foreign.is_empty() && !meta.deleting),
+        change,
+        status: Arc::clone(&memory.status),
+        warning: memory.warning.clone(),
+    };
+    let memory = AccountMemory {
+        object: memory,
+        assignment: current.cloned(),
+        key: account.api_key(),
+        marks: marks.unwrap_or_default(),
+    };
+    let counts = current.map(|current| {
+        let basis = Basis::default().shared(current);
+        counts.get_or(&meta.key, basis, || per_set(current))
+    });
+    AccountReport {
+        basis: Arc::new(basis(assigned, &memory, &ready, unasked, now)),
+        account,
+        plan,
+        memory,
+        event,
+        ready,
+        unasked,
+        counts: counts.unwrap_or_default(),
+    }
+}
+
+/// The change of the assignment that is applied. An account that is being deleted loses its objects:
+/// they are not created again.
+fn delivery(assigned: &AssignedAccount<'_>) -> AssignmentChange {
+    let observed = assigned.account.observed;
+    match &assigned.change {
+        AssignmentChange::Write(_)
+            if observed.object.meta.deleting
+                && matches!(observed.assignment, LastAssignment::Absent) =>
+        {
+            AssignmentChange::None
+        }
+        change => change.clone(),
+    }
+}
+
+/// Whether the process has not applied the decided assignment yet.
+fn awaits(account: &AccountInput<'_>, delivery: &AssignmentChange) -> bool {
+    let applied = account.applied();
+    match delivery {
+        AssignmentChange::None => false,
+        AssignmentChange::Write(_) => true,
+        AssignmentChange::AlreadyWritten(assignment) => {
+            applied.is_none_or(|applied| applied.generation != assignment.generation)
+        }
+    }
+}
+
+fn per_set(assignment: &Assignment) -> SetCounts {
+    let mut counts = vec![0_u32; assignment.sets.len()];
+    for set in assignment.instruments.iter().flat_map(|row| &row.sets) {
+        if let Some(count) = counts.get_mut(usize::from(*set)) {
+            *count += 1;
+        }
+    }
+    Arc::new(assignment.sets.iter().cloned().zip(counts).collect())
+}
+
+fn basis(
+    assigned: &AssignedAccount<'_>,
+    memory: &AccountMemory,
+    ready: &ConditionOutcome,
+    unasked: bool,
+    now: Now,
+) -> Basis {
+    let observed = assigned.account.observed;
+    let (meta, scrape) = (&observed.object.meta, &observed.scrape);
+    let mut basis = Basis::default()
+        .value((&meta.key, &meta.uid, ready, unasked))
+        .value((scrape.at, answers(scrape, now.monotonic)))
+        .shared(&memory.marks);
+    if let Some(report) = &scrape.report {
+        basis = basis.shared(report);
+    }
+    if let Some(current) = assigned.current() {
+        basis = basis.shared(current);
+    }
+    basis
+}

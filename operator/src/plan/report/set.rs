@@ -1,0 +1,108 @@
+//! The report of one set.
+//!
+//! Owns when the last report of a set still holds. Must not decide whether the set is ready.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crds::condition::State;
+
+use super::account::AccountReport;
+use super::holders;
+use super::object::{ObjectReport, Previous};
+use super::outcome::{Event, Kind, SetPlan};
+use super::status::{self, Change};
+use crate::plan::input::{Basis, Memo, Now, SetMemory};
+use crate::plan::placement::PlacedSet;
+
+/// The part of a set's report that is neither in its status nor remembered of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SetResult {
+    state: State,
+    change: Change,
+    /// Until when the report holds without any news.
+    until: Option<Instant>,
+}
+
+/// The report of a set.
+pub(super) struct SetReport {
+    pub(super) plan: SetPlan,
+    pub(super) memory: SetMemory,
+    pub(super) event: Option<Event>,
+    /// The state of its `Ready`.
+    pub(super) state: State,
+}
+
+/// Reports a set that these accounts stream; the last report is used again while nothing in it has
+/// changed.
+pub(super) fn report(
+    placed: &PlacedSet<'_>,
+    holders: &[&AccountReport<'_>],
+    memo: &mut Memo<'_, SetResult>,
+    now: Now,
+) -> SetReport {
+    let key = &placed.set.observed.meta.key;
+    let basis = basis(placed, holders);
+    let known = basis.as_ref().and_then(|basis| memo.get(key, basis));
+    let known = known.filter(|it| it.until.is_none_or(|until| now.monotonic <= until));
+    let (memory, event, result) = match (known, placed.set.remembered) {
+        (Some(known), Some(memory)) => (memory.clone(), None, *known),
+        _ => compute(placed, holders, now),
+    };
+    if let Some(basis) = basis {
+        memo.put(key, basis, result);
+    }
+    SetReport {
+        plan: SetPlan {
+            key: key.clone(),
+            uid: memory.uid.clone(),
+            change: result.change,
+            status: Arc::clone(&memory.status),
+            warning: memory.warning.clone(),
+        },
+        memory,
+        event,
+        state: result.state,
+    }
+}
+
+fn compute(
+    placed: &PlacedSet<'_>,
+    holders: &[&AccountReport<'_>],
+    now: Now,
+) -> (SetMemory, Option<Event>, SetResult) {
+    let set = &placed.set;
+    let holders = holders::of_set(holders, set.name(), now);
+    let previous = Previous::new(set.observed, set.remembered);
+    let history = previous.history(set.observed.meta.generation);
+    let before = previous.status.map(Arc::as_ref);
+    let (status, outcome, until) = status::set::status(placed, &holders, before, &history, now);
+    let ObjectReport {
+        memory,
+        change,
+        event,
+    } = previous.report(Kind::Set, set.observed, status, &outcome);
+    let result = SetResult {
+        state: outcome.state,
+        change,
+        until,
+    };
+    (memory, event, result)
+}
+
+/// Everything that the report depends on, but for the time. `None` for a set that may fail by time
+/// alone.
+fn basis(placed: &PlacedSet<'_>, holders: &[&AccountReport<'_>]) -> Option<Basis> {
+    let resolved = placed.request.resolved()?;
+    let known = placed.set.remembered.filter(|it| it.due.is_none())?;
+    let observed = placed.set.observed;
+    let basis = Basis::default()
+        .shared(observed.status.as_ref()?)
+        .shared(&known.status)
+        .shared(&resolved.lookup)
+        .shared(&placed.placement)
+        .value((observed.meta.generation, resolved.allowed.len()))
+        .value(&resolved.matching);
+    let holders = holders.iter();
+    Some(holders.fold(basis, |basis, holder| basis.with(&holder.basis)))
+}

@@ -16,12 +16,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::plan::{Key, Meta, Object, Unreadable};
+use crate::plan::{InvalidSpec, Key, Meta, Object};
 
 /// An object of kind `K`, at least the metadata of which could be read.
 pub(crate) struct ParsedOrRaw<K: HasSpec + HasStatus> {
     metadata: ObjectMeta,
-    spec: Result<Arc<K::Spec>, Unreadable>,
+    spec: Result<Arc<K::Spec>, InvalidSpec>,
     status: Option<Arc<K::Status>>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn key(metadata: &ObjectMeta) -> Key {
 }
 
 /// Parses one part of an object and names the field that is wrong.
-fn read<T: DeserializeOwned>(part: &'static str, value: Value) -> Result<Arc<T>, Unreadable> {
+fn read<T: DeserializeOwned>(part: &'static str, value: Value) -> Result<Arc<T>, InvalidSpec> {
     serde_path_to_error::deserialize(value)
         .map(Arc::new)
         .map_err(|error| {
@@ -72,7 +72,7 @@ fn read<T: DeserializeOwned>(part: &'static str, value: Value) -> Result<Arc<T>,
             } else {
                 format!("{part}.{path}")
             };
-            Unreadable {
+            InvalidSpec {
                 field,
                 problem: error.into_inner().to_string(),
             }
@@ -189,9 +189,9 @@ mod tests {
         );
         assert_eq!(object.meta.key, Key::new("n", "a"));
         assert_eq!(object.meta.generation, Some(3));
-        let unreadable = object.spec.unwrap_err();
-        assert_eq!(unreadable.field, "spec.connections");
-        assert!(unreadable.problem.contains("three"), "{unreadable}");
+        let invalid = object.spec.unwrap_err();
+        assert_eq!(invalid.field, "spec.connections");
+        assert!(invalid.problem.contains("three"), "{invalid}");
         assert_eq!(object.status.unwrap().capacity, Some(9000));
     }
 

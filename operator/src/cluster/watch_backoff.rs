@@ -88,14 +88,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_falls_silent_is_begun_anew_and_one_that_speaks_is_not() {
         let (begun, silences) = (AtomicU32::new(0), AtomicU32::new(0));
-        // The first says two things nearly ten minutes apart and then nothing more.
+        // The first yields two items nearly ten minutes apart and then nothing more.
         let begin = || {
             let number = begun.fetch_add(1, Ordering::Relaxed);
-            let said = futures::stream::iter([0, 1]).then(move |at| async move {
+            let items = futures::stream::iter([0, 1]).then(move |at| async move {
                 tokio::time::sleep(MAX_SILENCE.mul_f64(0.9)).await;
                 (number, at)
             });
-            said.chain(futures::stream::pending())
+            items.chain(futures::stream::pending())
         };
         let stream = restart_when_silent(begin, || {
             silences.fetch_add(1, Ordering::Relaxed);

@@ -23,7 +23,8 @@ use super::state::{StateError, StateFolder};
 use super::tracked::{Tracked, meta, observed_object, update_tracked};
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{
-    LastAssignment, Object, Observed, ObservedAccount, Process, Secret, Settings, Table, Unreadable,
+    InvalidSpec, LastAssignment, Object, Observed, ObservedAccount, Process, Secret, Settings,
+    Table,
 };
 
 /// Everything known between two passes.
@@ -254,7 +255,7 @@ impl Host {
     /// A file that could not be read since the start may define objects that ran before: they are
     /// not known, which differs from not existing.
     fn add_unread(&mut self, observed: &mut Observed) -> io::Result<()> {
-        let unread = || Unreadable {
+        let unread = || InvalidSpec {
             field: String::new(),
             problem: "its manifest may be in a file that cannot be read: fix that file".to_owned(),
         };

@@ -11,7 +11,7 @@ use crds::{InstrumentSetSpec, Resource, TickerAccountSpec, Violation};
 use serde_json::Value;
 
 use super::secret::{self, SecretError, SecretValues};
-use crate::plan::Unreadable;
+use crate::plan::InvalidSpec;
 
 /// The largest manifest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
@@ -25,7 +25,7 @@ pub(crate) struct ManifestObject<Spec> {
     /// Its labels.
     pub(crate) labels: BTreeMap<String, String>,
     /// Its spec, or why it cannot be used.
-    pub(crate) spec: Result<Arc<Spec>, Unreadable>,
+    pub(crate) spec: Result<Arc<Spec>, InvalidSpec>,
 }
 
 /// The content of a document.
@@ -154,7 +154,7 @@ fn resource(manifest: &Value, name: &str) -> Document {
 }
 
 fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
-    let why = unreadable(violations);
+    let why = invalid_spec(violations);
     let labels = BTreeMap::new();
     match manifest.get("kind").and_then(Value::as_str) {
         Some("TickerAccount") if !name.is_empty() => Document::Account(
@@ -180,9 +180,9 @@ fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
 const SHOWN: usize = 5;
 
 /// The first violations, and the number of further ones.
-fn unreadable(violations: &[Violation]) -> Unreadable {
+fn invalid_spec(violations: &[Violation]) -> InvalidSpec {
     let Some((first, others)) = violations.split_first() else {
-        return Unreadable {
+        return InvalidSpec {
             field: String::new(),
             problem: "cannot be read".to_owned(),
         };
@@ -194,7 +194,7 @@ fn unreadable(violations: &[Violation]) -> Unreadable {
     if violations.len() > SHOWN {
         problem.push_str(&format!(" (and {} more)", violations.len() - SHOWN));
     }
-    Unreadable {
+    InvalidSpec {
         field: first.field.clone(),
         problem,
     }
@@ -211,7 +211,7 @@ mod tests {
                 field: format!("spec.f{at}"),
                 message: format!("m{at}"),
             });
-            unreadable(&violations.collect::<Vec<_>>()).to_string()
+            invalid_spec(&violations.collect::<Vec<_>>()).to_string()
         };
         assert_eq!(of(1), "spec.f1: m1");
         assert_eq!(of(2), "spec.f1: m1; spec.f2: m2");

@@ -51,7 +51,7 @@ mod tests {
         // One write is several events; whatever they were, reading adds none.
         while tokio::time::timeout(DEBOUNCE, changes.recv()).await.is_ok() {}
         reader.read().unwrap();
-        let told = tokio::time::timeout(DEBOUNCE, changes.recv()).await;
-        assert!(told.is_err(), "reading the folder was told as a change");
+        let change = tokio::time::timeout(DEBOUNCE, changes.recv()).await;
+        assert!(change.is_err(), "reading the folder was taken for a change");
     }
 }

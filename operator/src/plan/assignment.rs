@@ -9,7 +9,7 @@ mod rows;
 
 pub use change::AssignmentChange;
 
-pub(crate) use generation::{believable, marks};
+pub(crate) use generation::{in_range, marks};
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ pub(crate) fn build<'a>(
 }
 
 /// Everything that an account's assignment depends on, with the base that may already say it.
-/// `None` without a base, or with rows that stay although their set cannot be resolved.
+/// `None` without a base, or with retained rows.
 fn basis(
     retained: &RetainedAccount<'_>,
     spec: &AccountSpec,

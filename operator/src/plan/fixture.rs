@@ -140,8 +140,8 @@ pub(crate) fn equities(numbers: impl IntoIterator<Item = u32>) -> Vec<u32> {
         .collect()
 }
 
-pub(crate) fn unreadable() -> Unreadable {
-    Unreadable {
+pub(crate) fn invalid_spec() -> InvalidSpec {
+    InvalidSpec {
         field: "spec.mode".to_owned(),
         problem: "unknown variant".to_owned(),
     }

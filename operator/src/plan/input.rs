@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 
 pub use checked::Workload;
 pub use observed::{
-    Failing, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
-    ObservedSet, Process, Scrape, Secret, Settings, Table, Unreadable,
+    Failing, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed,
+    ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
 };
 
 pub(crate) use account::{AccountInput, live_sockets};
@@ -77,7 +77,7 @@ fn accounts<'a>(
     memory: &'a Remembered,
     sets: &[SetInput<'_>],
 ) -> Vec<AccountInput<'a>> {
-    let unreadable: BTreeSet<&str> = sets
+    let invalid: BTreeSet<&str> = sets
         .iter()
         .filter(|set| set.spec.is_err())
         .map(SetInput::namespace)
@@ -87,7 +87,7 @@ fn accounts<'a>(
         .iter()
         .map(|account| {
             let namespace = account.object.meta.key.namespace.as_str();
-            AccountInput::new(account, observed, memory, unreadable.contains(namespace))
+            AccountInput::new(account, observed, memory, invalid.contains(namespace))
         })
         .collect();
     accounts.sort_by(|a, b| {

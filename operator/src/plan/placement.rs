@@ -1,6 +1,6 @@
 //! The placement: which account streams which token.
 //!
-//! Owns which rows stay whatever the sets select, which account publishes on which channel, and
+//! Owns which rows are retained whatever the sets select, which account publishes on which channel, and
 //! what would find no room. Must not build rows of assignments.
 
 mod by_token;
@@ -8,12 +8,12 @@ mod channels;
 mod failover_capacity;
 mod group;
 mod groups;
-mod held_over;
 mod problem;
+mod retained;
 mod solver;
 
 pub(crate) use failover_capacity::{Taken, stranded};
 pub(crate) use group::GroupPlacement;
 pub(crate) use groups::{PlacedAccount, PlacedSet, place};
-pub(crate) use held_over::{RetainedAccount, retain};
 pub(crate) use problem::Outcome;
+pub(crate) use retained::{RetainedAccount, retain};

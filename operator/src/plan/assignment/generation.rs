@@ -18,8 +18,8 @@ use crate::plan::input::{AccountInput, Mark};
 /// keeps 63 bits, and JSON readers 53.
 const LARGEST_GENERATION: u64 = 1 << 53;
 
-/// The part of a reported or stored generation that is accepted.
-pub(crate) fn believable(generation: u64) -> Option<u64> {
+/// The generation, unless it is too large to be accepted.
+pub(crate) fn in_range(generation: u64) -> Option<u64> {
     (generation < LARGEST_GENERATION).then_some(generation)
 }
 
@@ -48,7 +48,7 @@ fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<Assign
         return None;
     }
     let applied = account.applied();
-    match there(account) {
+    match stored(account) {
         Some((assignment, sha256)) if assignment.generation == base.generation => {
             let same = Arc::ptr_eq(assignment, base) || assignment.same_content(base);
             let fits = same && !contradicts(applied, assignment.generation, sha256);
@@ -59,7 +59,7 @@ fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<Assign
 }
 
 /// This account's assignment as stored for its process, and its hash.
-fn there<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a str)> {
+fn stored<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a str)> {
     let readable = account.observed.assignment.readable();
     readable.filter(|(assignment, _)| assignment.account.uid == account.uid())
 }
@@ -75,13 +75,13 @@ fn newest(account: &AccountInput<'_>) -> Option<u64> {
         .and_then(|status| status.assignment_generation);
     [
         account.base.map(|base| base.generation),
-        there(account).map(|(assignment, _)| assignment.generation),
+        stored(account).map(|(assignment, _)| assignment.generation),
         applied.map(|applied| applied.generation),
         status.and_then(|generation| generation.desired),
     ]
     .into_iter()
     .flatten()
-    .filter_map(believable)
+    .filter_map(in_range)
     .max()
 }
 

@@ -39,20 +39,20 @@ struct List<T> {
     positions: FxHashMap<T, u16>,
 }
 
-/// Merges the rows that stay on an account with the demands of its sets, as rows of `document`.
+/// Merges the retained rows of an account with the demands of its sets, as rows of `document`.
 pub(super) fn write(
     document: &mut Assignment,
     at: AccountIx,
-    retained: &RetainedAccount<'_>,
+    account: &RetainedAccount<'_>,
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) {
     let mut lists = Lists::default();
-    let mut kept = BTreeMap::new();
-    if let Some(base) = retained.account.base {
-        let rows = retained.rows.iter();
+    let mut retained = BTreeMap::new();
+    if let Some(base) = account.account.base {
+        let rows = account.rows.iter();
         let rows = rows.filter_map(|at| base.instruments.get(*at));
-        kept.extend(rows.map(|row| (row.token, lists.kept(base, row, &retained.stays))));
+        retained.extend(rows.map(|row| (row.token, lists.retained(base, row, &account.pending))));
     }
     let mut parts = Vec::new();
     for set in sets_of {
@@ -60,25 +60,25 @@ pub(super) fn write(
     }
     // A stable sort: the sets of a token keep their order.
     parts.sort_by_key(|part| part.token);
-    let mut rows: Vec<Row> = Vec::with_capacity(parts.len() + kept.len());
+    let mut rows: Vec<Row> = Vec::with_capacity(parts.len() + retained.len());
     for part in parts {
         match rows.last_mut() {
             Some(row) if row.token == part.token => lists.add(row, &part),
-            _ => rows.extend(lists.row(&part, kept.remove(&part.token))),
+            _ => rows.extend(lists.row(&part, retained.remove(&part.token))),
         }
     }
-    if !kept.is_empty() {
-        rows.extend(kept.into_values());
+    if !retained.is_empty() {
+        rows.extend(retained.into_values());
         rows.sort_unstable_by_key(|row| row.token);
     }
     lists.write(rows, document);
 }
 
 impl<'a> Lists<'a> {
-    /// A row that stays: everything that is published for it goes on.
-    fn kept(&mut self, base: &'a Assignment, row: &Row, stays: &[bool]) -> Row {
+    /// A retained row: everything that is published for it goes on.
+    fn retained(&mut self, base: &'a Assignment, row: &Row, pending: &[bool]) -> Row {
         let sets = row.sets.iter().map(|set| usize::from(*set));
-        let sets = sets.filter(|set| stays.get(*set) == Some(&true));
+        let sets = sets.filter(|set| pending.get(*set) == Some(&true));
         let sets = sets
             .filter_map(|set| self.sets.position(base.sets.get(set)?))
             .collect();
@@ -134,12 +134,12 @@ impl<'a> Lists<'a> {
         }));
     }
 
-    /// The row of a first part, with what stays of it.
-    fn row(&mut self, part: &Part<'_>, kept: Option<Row>) -> Option<Row> {
+    /// The row of a first part, with what is retained of it.
+    fn row(&mut self, part: &Part<'_>, retained: Option<Row>) -> Option<Row> {
         let mut row = from_table(part.table.get(part.row)?);
-        match kept {
-            Some(kept) => {
-                (row.mode, row.sets, row.outputs) = (kept.mode, kept.sets, kept.outputs);
+        match retained {
+            Some(old) => {
+                (row.mode, row.sets, row.outputs) = (old.mode, old.sets, old.outputs);
                 self.add(&mut row, part);
             }
             None => {
@@ -167,8 +167,8 @@ impl<'a> Lists<'a> {
     }
 
     fn keep(&mut self, keep: Persistence) -> Option<u16> {
-        let kept = Some(keep).filter(|keep| *keep != Persistence::default());
-        self.keeps.position(kept?)
+        let keep = Some(keep).filter(|keep| *keep != Persistence::default());
+        self.keeps.position(keep?)
     }
 
     /// The rows with what they refer to in order.
@@ -266,8 +266,8 @@ mod tests {
             (all[0], all[65_535], all[65_536]),
             (Some(0), Some(65_535), None)
         );
-        let (kept, ranks) = list.ranked(0..=u16::MAX);
-        assert_eq!((kept.len(), kept[0]), (65_536, 1));
+        let (all, ranks) = list.ranked(0..=u16::MAX);
+        assert_eq!((all.len(), all[0]), (65_536, 1));
         assert_eq!((ranks[0], ranks[65_535]), (65_535, 0));
     }
 }

@@ -12,7 +12,7 @@ use super::checked::AccountSpec;
 use super::eligibility::Eligibility;
 use super::memory::{AccountMemory, Remembered};
 use super::observed::{
-    Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table, Unreadable,
+    InvalidSpec, Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table,
 };
 use super::validate;
 
@@ -20,7 +20,7 @@ use super::validate;
 pub(crate) struct AccountInput<'a> {
     pub(crate) observed: &'a ObservedAccount,
     pub(crate) remembered: Option<&'a AccountMemory>,
-    pub(crate) spec: Result<AccountSpec, Unreadable>,
+    pub(crate) spec: Result<AccountSpec, InvalidSpec>,
     /// The instruments of its endpoint, where they are known.
     pub(crate) table: Option<&'a Table>,
     /// Why that list is suspected to be incomplete.
@@ -34,13 +34,12 @@ pub(crate) struct AccountInput<'a> {
 }
 
 impl<'a> AccountInput<'a> {
-    /// Checks an account by itself. `unreadable_set`: whether any set of its namespace cannot be
-    /// read.
+    /// Checks an account by itself. `invalid_set`: whether any set of its namespace is invalid.
     pub(super) fn new(
         observed: &'a ObservedAccount,
         all: &'a Observed,
         memory: &'a Remembered,
-        unreadable_set: bool,
+        invalid_set: bool,
     ) -> Self {
         let meta = &observed.object.meta;
         let remembered = memory
@@ -56,7 +55,7 @@ impl<'a> AccountInput<'a> {
         // What it streams is not known, and cannot be computed again either.
         let unknown = base.is_none()
             && streams_something(observed)
-            && (!matches!(table, Some(Table::Loaded(_))) || unreadable_set);
+            && (!matches!(table, Some(Table::Loaded(_))) || invalid_set);
         let frozen = spec.is_err() || !observed.foreign.is_empty() || unknown;
         Self {
             observed,
@@ -92,7 +91,7 @@ impl<'a> AccountInput<'a> {
         (meta.created, &meta.key, &meta.uid)
     }
 
-    /// How many instruments fit; 0 if the account is suspended or cannot be read.
+    /// How many instruments fit; 0 if the account is suspended or invalid.
     pub(crate) fn capacity(&self) -> usize {
         match &self.spec {
             Ok(spec) if self.eligibility.suspension().is_none() => spec.capacity(),
@@ -117,7 +116,7 @@ impl<'a> AccountInput<'a> {
         })
     }
 
-    /// The assignment that its process runs, as far as it said.
+    /// The assignment that its process runs, as far as it has reported it.
     pub(crate) fn applied(&self) -> Option<&AppliedAssignment> {
         self.report()?.assignment.as_ref()
     }
@@ -152,9 +151,9 @@ fn base<'a>(
     observed: &'a ObservedAccount,
     remembered: Option<&'a AccountMemory>,
 ) -> Option<&'a Arc<Assignment>> {
-    let lies_there = observed.assignment.readable().map(|it| it.0);
+    let stored = observed.assignment.readable().map(|it| it.0);
     let decided = remembered.and_then(|known| known.assignment.as_ref());
-    [lies_there, decided]
+    [stored, decided]
         .into_iter()
         .flatten()
         .filter(|assignment| assignment.account.uid == observed.object.meta.uid)

@@ -23,7 +23,7 @@ pub(crate) struct Remembered {
 /// Origins whose instruments list cannot be whole, and since when.
 pub(crate) type SuspectLists = BTreeMap<String, Instant>;
 
-/// What is remembered of what an object says of itself.
+/// What is remembered of an object's status.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectMemory<Status> {
     /// Identity of the object: a new object of an old name has no memory.

@@ -97,8 +97,8 @@ pub enum Table {
 pub struct Object<Spec, Status> {
     /// The metadata, which can be read in any case.
     pub meta: Meta,
-    /// The spec, or why it cannot be read.
-    pub spec: Result<Arc<Spec>, Unreadable>,
+    /// The spec, or why it is invalid.
+    pub spec: Result<Arc<Spec>, InvalidSpec>,
     /// The status as last written.
     pub status: Option<Arc<Status>>,
 }
@@ -123,7 +123,7 @@ pub struct Meta {
 /// A spec that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{problem}", before(field))]
-pub struct Unreadable {
+pub struct InvalidSpec {
     /// Path of the field, such as `spec.connections`.
     pub field: String,
     /// What is wrong with it and what to do.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::account::AccountInput;
 use super::checked::{Choice, Set};
 use super::memory::{Remembered, SetMemory};
-use super::observed::{Key, ObservedSet, Unreadable};
+use super::observed::{InvalidSpec, Key, ObservedSet};
 use super::validate;
 use crate::plan::ids::AccountIx;
 
@@ -15,7 +15,7 @@ use crate::plan::ids::AccountIx;
 pub(crate) struct SetInput<'a> {
     pub(crate) observed: &'a ObservedSet,
     pub(crate) remembered: Option<&'a SetMemory>,
-    pub(crate) spec: Result<Set<'a>, Unreadable>,
+    pub(crate) spec: Result<Set<'a>, InvalidSpec>,
     /// The accounts that match it, ascending.
     pub(crate) matched: Vec<AccountIx>,
 }

@@ -13,14 +13,14 @@ use super::observed::{KeyFingerprint, Process, Secret};
 /// one.
 pub(super) fn check(accounts: &mut [AccountInput<'_>]) {
     let suspensions = suspensions(accounts);
-    let rivals = possible_duplicates(accounts);
-    for (account, (suspension, rival)) in
-        accounts.iter_mut().zip(suspensions.into_iter().zip(rivals))
+    let older = possible_duplicates(accounts);
+    for (account, (suspension, older)) in
+        accounts.iter_mut().zip(suspensions.into_iter().zip(older))
     {
         if let Some(why) = suspension {
             account.eligibility = account.eligibility.clone().suspended(why);
         }
-        account.possible_duplicate_of = rival;
+        account.possible_duplicate_of = older;
     }
 }
 
@@ -29,9 +29,9 @@ fn suspensions(accounts: &[AccountInput<'_>]) -> Vec<Option<Suspension>> {
     let paused = |account: &AccountInput<'_>| account.spec.as_ref().is_ok_and(|spec| spec.paused);
     // One that is being deleted has its key as long as its sockets are open.
     let gone = |account: &AccountInput<'_>| {
-        let said = account.report().is_some_and(|it| live_sockets(it) == 0);
+        let idle = account.report().is_some_and(|it| live_sockets(it) == 0);
         // A process that cannot be reached may have them open.
-        let closed = said || account.observed.process == Process::Absent;
+        let closed = idle || account.observed.process == Process::Absent;
         account.observed.object.meta.deleting && closed
     };
     let owners = oldest(accounts, |account| {
@@ -60,12 +60,12 @@ fn possible_duplicates<'a>(accounts: &[AccountInput<'a>]) -> Vec<Option<&'a str>
     let oldest = oldest(accounts, |account| {
         endpoint(account).filter(|_| waits(account))
     });
-    let rival = |account: &AccountInput<'_>| {
+    let older = |account: &AccountInput<'_>| {
         let first = *oldest.get(endpoint(account)?)?;
         let object = &first.observed.object;
         (first.age() < account.age()).then_some(object.meta.key.name.as_str())
     };
-    accounts.iter().map(rival).collect()
+    accounts.iter().map(older).collect()
 }
 
 /// Where an account that is not paused streams from.

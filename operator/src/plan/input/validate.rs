@@ -14,28 +14,28 @@ use crds::{InstrumentSetSpec, TickerAccountSpec};
 use kite::Mode;
 
 use super::checked::{AccountSpec, ChannelNaming, Choice, Selector, Set, Workload};
-use super::observed::{Meta, Object, ObservedAccount, ObservedSet, Settings, Unreadable};
+use super::observed::{InvalidSpec, Meta, Object, ObservedAccount, ObservedSet, Settings};
 
 /// Checks an account.
 pub(crate) fn account(
     observed: &ObservedAccount,
     settings: &Settings,
-) -> Result<AccountSpec, Unreadable> {
+) -> Result<AccountSpec, InvalidSpec> {
     let spec: &TickerAccountSpec = read(&observed.object)?;
     if !(1..=kite::limits::CONNECTIONS_PER_API_KEY).contains(&spec.connections) {
-        return Err(unreadable(
+        return Err(invalid(
             "spec.connections",
             "must be from 1 to 3, Kite's limit per API key",
         ));
     }
     if !(1..=kite::limits::TOKENS_PER_CONNECTION).contains(&spec.tokens_per_connection) {
-        return Err(unreadable(
+        return Err(invalid(
             "spec.tokensPerConnection",
             "must be from 1 to 3000, Kite's limit per connection",
         ));
     }
     if spec.credentials_secret_ref.name.is_empty() {
-        return Err(unreadable(
+        return Err(invalid(
             "spec.credentialsSecretRef.name",
             "must not be empty: name the Secret that holds the API key",
         ));
@@ -70,12 +70,12 @@ pub(crate) fn account(
 }
 
 /// Checks a set.
-pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
+pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, InvalidSpec> {
     let source = read(observed)?;
     let spec: &InstrumentSetSpec = source;
     let accounts = match (&spec.account_ref, &spec.account_selector) {
         (Some(_), Some(_)) => {
-            return Err(unreadable(
+            return Err(invalid(
                 "spec.accountSelector",
                 "must not be set together with spec.accountRef: keep one of them",
             ));
@@ -88,7 +88,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
     if prefix.is_some_and(|prefix| {
         prefix.is_empty() || prefix.starts_with("mock:") || prefix.ends_with(':')
     }) {
-        return Err(unreadable(
+        return Err(invalid(
             "spec.publish.channelPrefix",
             "must not be empty, begin with mock: or end with a colon",
         ));
@@ -120,7 +120,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, Unreadable> {
 /// The length of a stream that sets none, in seconds.
 const STREAM_SECONDS: u32 = 60;
 
-fn keep(publish: &Publish) -> Result<Persistence, Unreadable> {
+fn keep(publish: &Publish) -> Result<Persistence, InvalidSpec> {
     let (last, stream) = (&publish.last_value, &publish.stream);
     let interval: Duration = last.interval.into();
     let ttl: Duration = last.ttl.into();
@@ -133,7 +133,7 @@ fn keep(publish: &Publish) -> Result<Persistence, Unreadable> {
             Some(LastValuePersistence { interval_ms, ttl_s })
         }
         _ => {
-            return Err(unreadable(
+            return Err(invalid(
                 "spec.publish.lastValue",
                 "interval must be from 50ms to 1m, and ttl from 1m to 168h",
             ));
@@ -148,14 +148,14 @@ fn keep(publish: &Publish) -> Result<Persistence, Unreadable> {
     })
 }
 
-fn read<Spec, Status>(object: &Object<Spec, Status>) -> Result<&Arc<Spec>, Unreadable> {
+fn read<Spec, Status>(object: &Object<Spec, Status>) -> Result<&Arc<Spec>, InvalidSpec> {
     let spec = object.spec.as_ref().map_err(Clone::clone)?;
     check_name(&object.meta)?;
     Ok(spec)
 }
 
 /// Names of owned objects and label values are made of it.
-fn check_name(meta: &Meta) -> Result<(), Unreadable> {
+fn check_name(meta: &Meta) -> Result<(), InvalidSpec> {
     let name = meta.key.name.as_bytes();
     let inner = name
         .iter()
@@ -165,13 +165,13 @@ fn check_name(meta: &Meta) -> Result<(), Unreadable> {
     if inner && first && last && name.len() <= crds::names::MAX_NAME {
         return Ok(());
     }
-    Err(unreadable(
+    Err(invalid(
         "metadata.name",
         "must have at most 40 characters of a-z, 0-9 and -, beginning with a letter",
     ))
 }
 
-fn origin<'a>(url: &'a str, schemes: [&str; 2], field: &str) -> Result<&'a str, Unreadable> {
+fn origin<'a>(url: &'a str, schemes: [&str; 2], field: &str) -> Result<&'a str, InvalidSpec> {
     let bare = url.strip_suffix('/').unwrap_or(url);
     let host = schemes.iter().find_map(|scheme| bare.strip_prefix(scheme));
     let strange = |c: char| "/?#@".contains(c) || c.is_whitespace();
@@ -182,11 +182,11 @@ fn origin<'a>(url: &'a str, schemes: [&str; 2], field: &str) -> Result<&'a str, 
         "must be {}HOST[:PORT] or {}HOST[:PORT], without user, path or query",
         schemes[0], schemes[1]
     );
-    Err(unreadable(field, &problem))
+    Err(invalid(field, &problem))
 }
 
-fn unreadable(field: &str, problem: &str) -> Unreadable {
-    Unreadable {
+fn invalid(field: &str, problem: &str) -> InvalidSpec {
+    InvalidSpec {
         field: field.to_owned(),
         problem: problem.to_owned(),
     }

@@ -10,8 +10,8 @@ use kite::Token;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::channels::{ChannelRegister, SetChannels};
-use super::held_over::RetainedAccount;
 use super::problem::{AccountSlot, Item, Outcome, SetRequest};
+use super::retained::RetainedAccount;
 use super::solver;
 use crate::instruments::RowIx;
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TokenIx};
@@ -53,8 +53,8 @@ impl GroupPlacement {
 /// The placement of a set's instruments.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SetPlacement {
-    /// By the position of an instrument in the set's routes: nothing where an older set keeps it from
-    /// its channel, whoever streams it.
+    /// By the position of an instrument in the set's routes: nothing where an older set excludes it
+    /// from its channel, whoever streams it.
     pub(crate) outcomes: Vec<Option<Outcome>>,
     /// How many these are, and why the first of them is, for people.
     pub(crate) clashes: (u32, Option<String>),
@@ -224,16 +224,16 @@ fn slot(
     let channels = base.channels.iter();
     let channels: Vec<ChannelId> = channels.map(|name| register.channel(name)).collect();
     let channel = |output: &Output| channels.get(usize::from(output.channel)).copied();
-    let fixed = retained.rows.iter().filter_map(|at| {
+    let retained = retained.rows.iter().filter_map(|at| {
         let row = base.instruments.get(*at)?;
         let channels: Vec<ChannelId> = row.outputs.iter().filter_map(channel).collect();
         if let Some(target) = slot.target {
             for channel in &channels {
-                register.keep(target, *channel, base.account.mock);
+                register.retain(target, *channel, base.account.mock);
             }
         }
         Some((tokens.number(row.token), channels))
     });
-    slot.fixed = fixed.collect();
+    slot.retained = retained.collect();
     slot
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::channels::redis_url;
 use super::group::{Group, GroupPlacement, SetPlacement, place_group};
-use super::held_over::RetainedAccount;
+use super::retained::RetainedAccount;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{Basis, Memo, SetInput};
 use crate::plan::selection::{Request, RequestedSet};

@@ -31,7 +31,7 @@ pub(crate) fn place(slots: &[AccountSlot], requests: &[SetRequest]) -> Vec<Vec<O
 
 struct Round<'a> {
     slots: &'a [AccountSlot],
-    /// Free places per account, without those reserved for tokens that stay.
+    /// Free places per account, without those reserved for tokens that remain.
     free: Vec<usize>,
     /// Where each token was before, by account.
     before: ByToken<Before>,
@@ -48,7 +48,7 @@ struct Before {
     account: AccountIx,
     /// A set that it did so for.
     set: Option<SetIx>,
-    /// Whether the token stays there until its set has its turn.
+    /// Whether its place there is reserved until its set has its turn.
     reserved: bool,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Round<'a> {
             claims: ByToken::new(tokens),
         };
         for (at, slot) in slots.iter().enumerate() {
-            round.fix(AccountIx::new(at), slot);
+            round.add(AccountIx::new(at), slot);
         }
         for (at, request) in requests.iter().enumerate() {
             round.reserve(SetIx::new(at), request);
@@ -75,9 +75,8 @@ impl<'a> Round<'a> {
         round
     }
 
-    /// Notes what an account streams, and takes the places and channels of what stays whatever is
-    /// asked for.
-    fn fix(&mut self, account: AccountIx, slot: &AccountSlot) {
+    /// Notes what an account streams, and takes the places and channels of what it retains.
+    fn add(&mut self, account: AccountIx, slot: &AccountSlot) {
         for (token, set) in &slot.current {
             let (set, reserved) = (*set, false);
             let before = Before {
@@ -87,7 +86,7 @@ impl<'a> Round<'a> {
             };
             self.before.push(*token, before);
         }
-        for (token, channels) in &slot.fixed {
+        for (token, channels) in &slot.retained {
             let free = &mut self.free[account.at()];
             *free = free.saturating_sub(1);
             self.holders.push(*token, account);
@@ -104,7 +103,7 @@ impl<'a> Round<'a> {
             let Some(account) = self.place_before(set, request, item.token) else {
                 continue;
             };
-            if !self.keeps(account, item.token) && self.free[account.at()] > 0 {
+            if !self.has(account, item.token) && self.free[account.at()] > 0 {
                 self.free[account.at()] -= 1;
                 self.reserved += 1;
                 if let Some(place) = self.before.find(item.token, |it| it.account == account) {
@@ -155,11 +154,11 @@ impl<'a> Round<'a> {
         let before = self.before.of(item.token);
         let own = before.clone().filter(|before| {
             let may = self.slots[before.account.at()].frozen || request.allows(before.account);
-            before.set == Some(set) && may && self.keeps(before.account, item.token)
+            before.set == Some(set) && may && self.has(before.account, item.token)
         });
-        let kept = before.filter(|before| self.keeps(before.account, item.token));
+        let had = before.filter(|before| self.has(before.account, item.token));
         let placed = self.holders.of(item.token).copied();
-        let shared = placed.chain(kept.map(|before| before.account));
+        let shared = placed.chain(had.map(|before| before.account));
         let shared = shared.filter(|account| request.allows(*account));
         own.map(|before| before.account)
             .chain(shared)
@@ -258,8 +257,8 @@ impl<'a> Round<'a> {
         self.holders.of(token).any(|holder| *holder == account)
     }
 
-    /// Whether the account has the token already or will keep it.
-    fn keeps(&self, account: AccountIx, token: TokenIx) -> bool {
+    /// Whether the token is placed on the account, or its place there is reserved.
+    fn has(&self, account: AccountIx, token: TokenIx) -> bool {
         let mut before = self.before.of(token);
         before.any(|it| it.account == account && it.reserved) || self.is_placed(account, token)
     }

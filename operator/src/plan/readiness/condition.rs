@@ -64,12 +64,12 @@ pub(crate) fn outcome(
             message,
             warning,
         } => {
-            let said = warning
+            let message = warning
                 .iter()
                 .fold(message, |message, warning| format!("{message}; {warning}"));
             ConditionOutcome {
                 warning,
-                ..done(State::True, reason, said)
+                ..done(State::True, reason, message)
             }
         }
         Observation::Failed(reason, message) => done(State::False, reason, message),

@@ -65,10 +65,13 @@ mod tests {
     #[test]
     fn versions_apart_name_the_side_to_upgrade() {
         assert_eq!(apart(&[1, 2], &[2, 3]), None);
-        let said = apart(&[1, 2], &[3]).unwrap();
-        assert!(said.ends_with("[1, 2]: upgrade the operator"), "{said}");
-        let said = apart(&[2], &[1]).unwrap();
-        assert!(said.ends_with("upgrade the ingest image"), "{said}");
+        let message = apart(&[1, 2], &[3]).unwrap();
+        assert!(
+            message.ends_with("[1, 2]: upgrade the operator"),
+            "{message}"
+        );
+        let message = apart(&[2], &[1]).unwrap();
+        assert!(message.ends_with("upgrade the ingest image"), "{message}");
     }
 
     #[test]
@@ -78,14 +81,17 @@ mod tests {
             assignment_error: Some("the assignment is not valid gzip".to_owned()),
             ..Report::default()
         };
-        let said = sockets(&report, 1);
+        let message = sockets(&report, 1);
         assert!(
-            said.ends_with("its assignment: the assignment is not valid gzip"),
-            "{said}"
+            message.ends_with("its assignment: the assignment is not valid gzip"),
+            "{message}"
         );
         report.assignment_versions = vec![9];
-        let said = sockets(&report, 1);
-        assert!(said.contains("reads assignment versions [9]"), "{said}");
+        let message = sockets(&report, 1);
+        assert!(
+            message.contains("reads assignment versions [9]"),
+            "{message}"
+        );
         report.assignment_versions = contract::ASSIGNMENT_VERSIONS.to_vec();
         report.assignment_error = None;
         assert_eq!(sockets(&report, 1), "0 of 1 sockets are up");

@@ -128,15 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_for_redis_without_any_key_of_use_is_told() {
-        let said = of_redis(Some(("login", &with(&["passwd"]))));
+    fn a_secret_for_redis_without_any_key_of_use_is_named() {
+        let message = of_redis(Some(("login", &with(&["passwd"]))));
         assert!(
-            said.contains("login of spec.redis.secretRef has only passwd"),
-            "{said}"
+            message.contains("login of spec.redis.secretRef has only passwd"),
+            "{message}"
         );
-        assert!(said.contains("username, password"), "{said}");
-        let said = of_redis(Some(("login", &with(&["a", "password"]))));
-        assert_eq!(said, " (spec.redis.secretRef is login)");
+        assert!(message.contains("username, password"), "{message}");
+        let message = of_redis(Some(("login", &with(&["a", "password"]))));
+        assert_eq!(message, " (spec.redis.secretRef is login)");
         assert_eq!(of_redis(None), "");
     }
 

@@ -149,13 +149,14 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         let mut holders = facts.holders.iter();
         holders.find(|holder| holder.ready.state == state && !holder.flows)
     };
-    let said = |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
+    let message_of =
+        |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
     if let Some(holder) = in_state(State::False) {
         // The failure may be from before its report was requested, or from before a token rotation.
-        return Observation::degraded(holder.ready.reason, said(holder));
+        return Observation::degraded(holder.ready.reason, message_of(holder));
     }
     if let Some(holder) = in_state(State::Unknown) {
-        return Observation::Waiting(Reason::Connecting, said(holder));
+        return Observation::Waiting(Reason::Connecting, message_of(holder));
     }
     if let Some(holder) = facts.holders.iter().find(|holder| !holder.acknowledged) {
         return degraded(

@@ -17,7 +17,7 @@ use crate::plan::readiness::ConditionOutcome;
 const LONGEST_MESSAGE: usize = 400;
 
 /// Makes conditions of one type, with a message of bounded length.
-pub(crate) fn says(kind: ConditionType) -> impl Fn(State, Reason, &str) -> UndatedCondition {
+pub(crate) fn condition(kind: ConditionType) -> impl Fn(State, Reason, &str) -> UndatedCondition {
     move |state, reason, message| UndatedCondition {
         kind,
         state,
@@ -42,30 +42,30 @@ fn bounded(message: &str) -> String {
 
 /// The `Ready` condition.
 pub(crate) fn ready(outcome: &ConditionOutcome) -> UndatedCondition {
-    says(ConditionType::Ready)(outcome.state, outcome.reason, &outcome.message)
+    condition(ConditionType::Ready)(outcome.state, outcome.reason, &outcome.message)
 }
 
 /// The `Paused` condition.
 pub(crate) fn paused(paused: bool) -> UndatedCondition {
-    let says = says(ConditionType::Paused);
+    let condition = condition(ConditionType::Paused);
     if paused {
-        says(State::True, Reason::Paused, "spec.paused is true")
+        condition(State::True, Reason::Paused, "spec.paused is true")
     } else {
-        says(State::False, Reason::NotPaused, "spec.paused is false")
+        condition(State::False, Reason::NotPaused, "spec.paused is false")
     }
 }
 
 /// Adds transition times to conditions, in whole seconds.
 pub(crate) fn conditions(
-    verdicts: Vec<UndatedCondition>,
+    undated: Vec<UndatedCondition>,
     previous: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    verdicts
+    undated
         .into_iter()
-        .map(|verdict| verdict.after(previous, generation, now))
+        .map(|condition| condition.after(previous, generation, now))
         .collect()
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct RequestedSet<'a> {
 pub(crate) enum Request {
     /// Nothing may stream: its instruments are removed.
     Denied { reason: Reason, message: String },
-    /// It cannot be read or looked up now: its instruments stay.
+    /// It cannot be read or looked up now: its instruments are retained.
     Pending { reason: Reason, message: String },
     /// Looked up.
     Resolved(Box<Resolved>),
@@ -51,8 +51,8 @@ impl Resolved {
 }
 
 impl Request {
-    /// Whether the set's instruments stay although it cannot be looked up.
-    pub(crate) fn holds_over(&self) -> bool {
+    /// Whether the set's instruments are retained because it cannot be looked up.
+    pub(crate) fn is_pending(&self) -> bool {
         matches!(self, Self::Pending { .. })
     }
 

@@ -177,7 +177,7 @@ fn an_account_that_cannot_be_read_still_has_its_key() {
     ];
     let mut world = observed(accounts, vec![set("s", &equities(0..3), &[])]);
     let memory = run(&mut world, start());
-    world.accounts[1].object.spec = Err(Unreadable {
+    world.accounts[1].object.spec = Err(InvalidSpec {
         field: "spec".to_owned(),
         problem: "no".to_owned(),
     });
@@ -189,7 +189,7 @@ fn an_account_that_cannot_be_read_still_has_its_key() {
 
 /// Outside a cluster every object has the same identity but for its name.
 #[test]
-fn accounts_of_a_folder_are_told_apart_by_name() {
+fn accounts_of_a_folder_differ_by_name() {
     let mut accounts = ["a", "b"].map(|name| with_key(account(name), Some(7), 0));
     for account in &mut accounts {
         account.object.meta.uid = "local".to_owned();

@@ -118,11 +118,11 @@ proptest! {
             0 => world.tables.clear(),
             1 if !world.sets.is_empty() => {
                 let at = broken_set.index(world.sets.len());
-                world.sets[at].spec = Err(unreadable());
+                world.sets[at].spec = Err(invalid_spec());
             }
             2 => {
                 let at = broken_account.index(world.accounts.len());
-                world.accounts[at].object.spec = Err(unreadable());
+                world.accounts[at].object.spec = Err(invalid_spec());
             }
             _ => for account in &mut world.accounts {
                 account.process = Process::Unknown;

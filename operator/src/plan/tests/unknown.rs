@@ -80,7 +80,7 @@ fn what_vanishes_from_the_table_leaves() {
 }
 
 #[test]
-fn an_unreadable_set_keeps_what_it_has_and_disturbs_nobody() {
+fn an_invalid_set_keeps_what_it_has_and_disturbs_nobody() {
     let mut world = observed(
         vec![account("a")],
         vec![
@@ -89,7 +89,7 @@ fn an_unreadable_set_keeps_what_it_has_and_disturbs_nobody() {
         ],
     );
     let memory = run(&mut world, start());
-    world.sets[0].spec = Err(unreadable());
+    world.sets[0].spec = Err(invalid_spec());
     edit(&mut world.sets[1], |spec| {
         spec.instruments.tokens = equities([9]);
     });
@@ -110,14 +110,14 @@ fn an_unreadable_set_keeps_what_it_has_and_disturbs_nobody() {
 }
 
 #[test]
-fn an_unreadable_account_is_left_alone() {
+fn an_invalid_account_is_left_alone() {
     let mut world = observed(
         vec![account("a"), account("b")],
         vec![set("s", &equities(0..3), &[])],
     );
     let memory = run(&mut world, start());
     let before = placed(&world);
-    world.accounts[0].object.spec = Err(Unreadable {
+    world.accounts[0].object.spec = Err(InvalidSpec {
         field: "spec.connections".to_owned(),
         problem: "must be a number".to_owned(),
     });
@@ -150,7 +150,7 @@ fn an_assignment_that_cannot_be_read_is_made_anew_only_from_full_knowledge() {
     world.accounts[0].assignment = LastAssignment::Unreadable {
         why: "gzip".to_owned(),
     };
-    world.sets[1].spec = Err(unreadable());
+    world.sets[1].spec = Err(invalid_spec());
     assert_eq!(
         plan(&world, &Memory::default(), start()).accounts[0].assignment,
         AssignmentChange::None
@@ -204,7 +204,7 @@ fn short_table(equities: u32) -> Table {
 
 #[test]
 fn a_problem_of_the_whole_object_names_no_field() {
-    let problem = |field: &str| Unreadable {
+    let problem = |field: &str| InvalidSpec {
         field: field.to_owned(),
         problem: "too long".to_owned(),
     };

@@ -4,11 +4,11 @@
 
 use crds::account::{Redis, RedisCluster, RedisSentinel};
 
-use super::{origin, unreadable};
-use crate::plan::input::observed::Unreadable;
+use super::{invalid, origin};
+use crate::plan::input::observed::InvalidSpec;
 
 /// The Redis that an account names, spelled as in an assignment.
-pub(super) fn url(redis: &Redis) -> Result<Option<String>, Unreadable> {
+pub(super) fn url(redis: &Redis) -> Result<Option<String>, InvalidSpec> {
     match (&redis.url, &redis.sentinel, &redis.cluster) {
         (None, None, None) => Ok(None),
         (Some(url), None, None) => {
@@ -17,21 +17,21 @@ pub(super) fn url(redis: &Redis) -> Result<Option<String>, Unreadable> {
         }
         (None, Some(sentinel), None) => sentinels(sentinel).map(Some),
         (None, None, Some(cluster)) => self::cluster(cluster).map(Some),
-        _ => Err(unreadable(
+        _ => Err(invalid(
             "spec.redis",
             "only one of url, sentinel and cluster may be set",
         )),
     }
 }
 
-fn cluster(cluster: &RedisCluster) -> Result<String, Unreadable> {
+fn cluster(cluster: &RedisCluster) -> Result<String, InvalidSpec> {
     let RedisCluster {
         nodes,
         sharded_pub_sub,
         tls,
     } = cluster;
     if nodes.is_empty() || nodes.iter().any(|node| is_strange(node)) {
-        return Err(unreadable(
+        return Err(invalid(
             "spec.redis.cluster",
             "needs nodes, each as host:port",
         ));
@@ -50,10 +50,10 @@ fn is_strange(text: &str) -> bool {
     text.is_empty() || text.contains([',', '/', '@'])
 }
 
-fn sentinels(sentinel: &RedisSentinel) -> Result<String, Unreadable> {
+fn sentinels(sentinel: &RedisSentinel) -> Result<String, InvalidSpec> {
     let RedisSentinel { master, nodes, tls } = sentinel;
     if is_strange(master) || nodes.is_empty() || nodes.iter().any(|node| is_strange(node)) {
-        return Err(unreadable(
+        return Err(invalid(
             "spec.redis.sentinel",
             "needs a master and nodes, each as host:port",
         ));

@@ -216,13 +216,13 @@ fn nothing_assigned() {
         reason(&flow(&facts, start().monotonic)),
         ("Trouble", Reason::PodNotReady)
     );
-    let says = |credentials| Report {
+    let report = |credentials| Report {
         credentials,
         ..Report::default()
     };
     let (report, looked) = (
-        says(CredentialsReport::Unread),
-        says(CredentialsReport::Present),
+        report(CredentialsReport::Unread),
+        report(CredentialsReport::Present),
     );
     let (running, mut asked) = (running(), Scrape::default());
     asked.report = Some(report.clone().into());

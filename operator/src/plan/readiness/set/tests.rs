@@ -44,7 +44,7 @@ fn found<'f>(
     found_with(&outcome(State::True, Reason::Streaming), change)
 }
 
-/// The same, if the holder is judged like this.
+/// The same, if the account of the holder has this outcome.
 fn found_with<'f>(
     ready: &ConditionOutcome,
     change: impl FnOnce(&mut SetFacts<'f>, &mut Holder<'_>),
@@ -139,11 +139,11 @@ fn no_table_and_nothing_placed() {
 
 #[test]
 fn what_cannot_be_read_or_had() {
-    let unreadable = Request::Pending {
+    let invalid = Request::Pending {
         reason: Reason::Invalid,
-        message: fixture::unreadable().to_string(),
+        message: fixture::invalid_spec().to_string(),
     };
-    let is = row(|facts, _| facts.request = &unreadable);
+    let is = row(|facts, _| facts.request = &invalid);
     assert_eq!(is, ("False", Reason::Invalid));
     let denied = Request::Denied {
         reason: Reason::AccountsDisagree,

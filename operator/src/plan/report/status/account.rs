@@ -7,13 +7,13 @@ use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
-use super::{conditions, count, says, seconds};
-use crate::plan::assignment::believable;
+use super::{condition, conditions, count, seconds};
+use crate::plan::assignment::in_range;
 use crate::plan::input::{AccountInput, AccountSpec, Now, Process, Secret, live_sockets};
 use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
 
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
-/// `current` is the assignment that should be in force, where that is known; `stranded` says how many
+/// `current` is the assignment that should be in force, where that is known; `stranded` condition how many
 /// of its instruments no other account would have room for.
 pub(crate) fn status(
     view: &AccountInput<'_>,
@@ -51,15 +51,15 @@ pub(crate) fn status(
     let observation = readiness::account(view, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
-    let mut verdicts = vec![super::ready(&outcome)];
+    let mut undated = vec![super::ready(&outcome)];
     match &view.spec {
-        Ok(spec) => verdicts.extend([
+        Ok(spec) => undated.extend([
             credentials(&facts, answer),
             connected(&facts, answer, &outcome),
             capacity(view, spec, assigned, stranded),
             super::paused(spec.paused),
         ]),
-        Err(_) => verdicts.extend(unknown(&outcome)),
+        Err(_) => undated.extend(unknown(&outcome)),
     }
     let meta = &view.observed.object.meta;
     let none = TickerAccountStatus::default();
@@ -67,7 +67,7 @@ pub(crate) fn status(
     let known = |text: &Option<String>| text.clone().filter(|_| unasked);
     let status = TickerAccountStatus {
         observed_generation: meta.generation,
-        conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
+        conditions: conditions(undated, &before.conditions, meta.generation, now.wall),
         connections: known(&before.connections)
             .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, live_sockets)))),
         instruments: known(&before.instruments).or_else(|| {
@@ -90,10 +90,10 @@ pub(crate) fn status(
             Process::Absent => None,
         },
         assignment_generation: Some(AssignmentGeneration {
-            desired: current.and_then(|current| believable(current.generation)),
+            desired: current.and_then(|current| in_range(current.generation)),
             acknowledged: view
                 .applied()
-                .and_then(|applied| believable(applied.generation)),
+                .and_then(|applied| in_range(applied.generation)),
         }),
         connection_status: match answer {
             Some(report) => {
@@ -138,17 +138,17 @@ fn needed(spec: &AccountSpec, assigned: Option<usize>, answer: Option<&Report>) 
 }
 
 fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCondition {
-    let says = says(ConditionType::CredentialsValid);
+    let condition = condition(ConditionType::CredentialsValid);
     if let Some((reason, message)) = readiness::credentials(facts, answer) {
-        return says(State::False, reason, &message);
+        return condition(State::False, reason, &message);
     }
     match answer.map(|report| &report.credentials) {
-        Some(CredentialsReport::Accepted) => says(
+        Some(CredentialsReport::Accepted) => condition(
             State::True,
             Reason::Verified,
             "Kite accepted the credentials",
         ),
-        Some(_) | None => says(
+        Some(_) | None => condition(
             State::Unknown,
             Reason::Unverified,
             "the credentials have not been used yet",
@@ -161,22 +161,22 @@ fn connected(
     answer: Option<&Report>,
     outcome: &ConditionOutcome,
 ) -> UndatedCondition {
-    let says = says(ConditionType::Connected);
+    let condition = condition(ConditionType::Connected);
     if facts.assigned == Some(0) && answer.is_none_or(|report| live_sockets(report) == 0) {
-        return says(State::True, Reason::Idle, "no socket is needed");
+        return condition(State::True, Reason::Idle, "no socket is needed");
     }
     let Some(report) = answer else {
-        return says(State::Unknown, outcome.reason, &outcome.message);
+        return condition(State::Unknown, outcome.reason, &outcome.message);
     };
     let up = live_sockets(report);
     if up >= facts.needed.max(1) {
-        return says(
+        return condition(
             State::True,
             Reason::Connected,
             &format!("{up} of {} sockets are up", facts.needed),
         );
     }
-    says(
+    condition(
         State::False,
         Reason::Connecting,
         &readiness::sockets(report, facts.needed),
@@ -189,17 +189,17 @@ fn capacity(
     assigned: Option<usize>,
     stranded: usize,
 ) -> UndatedCondition {
-    let says = says(ConditionType::CapacityAvailable);
+    let condition = condition(ConditionType::CapacityAvailable);
     let capacity = spec.capacity();
     let Some(assigned) = assigned else {
-        return says(
+        return condition(
             State::Unknown,
             Reason::Pending,
             "the account's assignment cannot be read",
         );
     };
     if let Some(why) = view.eligibility.suspension() {
-        return says(State::False, why.reason(), &why.message());
+        return condition(State::False, why.reason(), &why.message());
     }
     let mut message = format!("{assigned} instruments are assigned, {capacity} fit");
     if stranded > 0 {
@@ -208,9 +208,9 @@ fn capacity(
         ));
     }
     if assigned < capacity {
-        says(State::True, Reason::CapacityFree, &message)
+        condition(State::True, Reason::CapacityFree, &message)
     } else {
-        says(State::False, Reason::CapacityShort, &message)
+        condition(State::False, Reason::CapacityShort, &message)
     }
 }
 
@@ -222,7 +222,7 @@ fn unknown(outcome: &ConditionOutcome) -> [UndatedCondition; 4] {
         ConditionType::Paused,
     ];
     let why = "the account cannot be read";
-    kinds.map(|kind| says(kind)(State::Unknown, outcome.reason, why))
+    kinds.map(|kind| condition(kind)(State::Unknown, outcome.reason, why))
 }
 
 fn connection(connection: &contract::report::ConnectionReport, now: Timestamp) -> ConnectionStatus {

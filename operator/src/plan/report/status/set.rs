@@ -7,7 +7,7 @@ use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::set::AccountShare;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{conditions, count, says, seconds};
+use super::{condition, conditions, count, seconds};
 use crate::plan::input::{Now, SetInput};
 use crate::plan::placement::PlacedSet;
 use crate::plan::readiness::{
@@ -53,7 +53,7 @@ pub(crate) fn status(
     };
     let outcome = readiness::outcome(readiness::set(&facts), history, now);
     let unasked = holders.iter().any(|holder| holder.unasked);
-    let verdicts = vec![
+    let undated = vec![
         super::ready(&outcome),
         resolved(request, counts),
         scheduled(&facts, counts),
@@ -61,8 +61,8 @@ pub(crate) fn status(
         match &view.spec {
             Ok(spec) => super::paused(spec.paused),
             Err(_) => {
-                let says = says(ConditionType::Paused);
-                says(State::Unknown, Reason::Invalid, "the set cannot be read")
+                let condition = condition(ConditionType::Paused);
+                condition(State::Unknown, Reason::Invalid, "the set cannot be read")
             }
         },
     ];
@@ -83,7 +83,7 @@ pub(crate) fn status(
     let known = |before: Option<u32>, now| Some(if unasked { before.unwrap_or(0) } else { now });
     let status = InstrumentSetStatus {
         observed_generation: meta.generation,
-        conditions: conditions(verdicts, &before.conditions, meta.generation, now.wall),
+        conditions: conditions(undated, &before.conditions, meta.generation, now.wall),
         instruments: match before.instruments.clone() {
             Some(known) if unasked => Some(known),
             _ => Some(format!("{}/{}", counts.streaming, counts.selected)),
@@ -191,17 +191,17 @@ fn names(view: &SetInput<'_>) -> u32 {
 }
 
 fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
-    let says = says(ConditionType::Resolved);
+    let condition = condition(ConditionType::Resolved);
     let resolved = match request {
         Request::Denied { reason, message } | Request::Pending { reason, message } => {
-            return says(State::Unknown, *reason, message);
+            return condition(State::Unknown, *reason, message);
         }
         Request::Resolved(resolved) => resolved,
     };
     let unresolved = resolved.lookup.selection.unresolved;
     if unresolved == 0 && counts.selected > 0 {
         let message = format!("{} instruments", counts.selected);
-        return says(State::True, Reason::AllResolved, &message);
+        return condition(State::True, Reason::AllResolved, &message);
     }
     let reason = if counts.selected == 0 {
         Reason::NothingResolved
@@ -210,41 +210,41 @@ fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
     };
     let samples = list(&resolved.lookup.selection.samples);
     let message = format!("names that are not in the instruments list: {unresolved} ({samples})");
-    says(State::False, reason, &message)
+    condition(State::False, reason, &message)
 }
 
 fn scheduled(facts: &SetFacts<'_>, counts: Counts) -> UndatedCondition {
-    let says = says(ConditionType::Scheduled);
+    let condition = condition(ConditionType::Scheduled);
     let placed = format!(
         "{} of {} instruments have an account",
         counts.scheduled, counts.selected
     );
     match facts.request {
-        Request::Pending { reason, message } => says(State::Unknown, *reason, message),
-        Request::Denied { reason, message } => says(State::False, *reason, message),
+        Request::Pending { reason, message } => condition(State::Unknown, *reason, message),
+        Request::Denied { reason, message } => condition(State::False, *reason, message),
         Request::Resolved(_) if facts.conflicts.0 > 0 => {
-            says(State::False, Reason::ChannelConflict, facts.conflicts.1)
+            condition(State::False, Reason::ChannelConflict, facts.conflicts.1)
         }
-        Request::Resolved(resolved) if facts.waiting > 0 => says(
+        Request::Resolved(resolved) if facts.waiting > 0 => condition(
             State::False,
             unplaced(counts.scheduled, resolved),
             &waiting(facts.waiting, resolved),
         ),
         Request::Resolved(_) if counts.selected == 0 => {
-            says(State::False, Reason::NothingResolved, &placed)
+            condition(State::False, Reason::NothingResolved, &placed)
         }
-        Request::Resolved(_) => says(State::True, Reason::AllScheduled, &placed),
+        Request::Resolved(_) => condition(State::True, Reason::AllScheduled, &placed),
     }
 }
 
 fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> UndatedCondition {
-    let says = says(ConditionType::Streaming);
+    let condition = condition(ConditionType::Streaming);
     let seen = format!(
         "{} of {} instruments stream, {} are silent",
         counts.streaming, counts.scheduled, counts.silent
     );
     if unasked {
-        return says(
+        return condition(
             State::Unknown,
             Reason::Pending,
             "waiting for the first report",
@@ -255,14 +255,14 @@ fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> Undat
         && counts.streaming > 0
         && counts.streaming + counts.silent >= counts.scheduled
     {
-        return says(State::True, Reason::Streaming, &seen);
+        return condition(State::True, Reason::Streaming, &seen);
     }
     let reason = if outcome.state == State::True {
         Reason::Connecting
     } else {
         outcome.reason
     };
-    says(State::False, reason, &seen)
+    condition(State::False, reason, &seen)
 }
 
 /// When the result of looking up the names last changed.

@@ -2,9 +2,9 @@ use super::*;
 use crate::plan::fixture::start;
 
 fn status(message: &str) -> TickerAccountStatus {
-    let verdict = says(ConditionType::Ready)(State::True, Reason::Streaming, message);
+    let ready = condition(ConditionType::Ready)(State::True, Reason::Streaming, message);
     TickerAccountStatus {
-        conditions: conditions(vec![verdict], &[], Some(1), start().wall),
+        conditions: conditions(vec![ready], &[], Some(1), start().wall),
         instruments: Some("5/5".to_owned()),
         ..TickerAccountStatus::default()
     }
@@ -52,9 +52,9 @@ fn times_stand_in_whole_seconds() {
         "the pod's clock is ahead"
     );
     assert_eq!(seconds(i64::MAX, now), None);
-    let verdict = says(ConditionType::Ready)(State::True, Reason::Idle, "");
+    let ready = condition(ConditionType::Ready)(State::True, Reason::Idle, "");
     assert_eq!(
-        conditions(vec![verdict], &[], None, now)[0]
+        conditions(vec![ready], &[], None, now)[0]
             .last_transition_time
             .0,
         Timestamp::constant(7, 0)
@@ -63,6 +63,6 @@ fn times_stand_in_whole_seconds() {
 
 #[test]
 fn messages_are_bounded_between_characters() {
-    let long = says(ConditionType::Ready)(State::False, Reason::Invalid, &"…".repeat(5000));
+    let long = condition(ConditionType::Ready)(State::False, Reason::Invalid, &"…".repeat(5000));
     assert_eq!(long.message.chars().count(), LONGEST_MESSAGE + 1);
 }

@@ -40,7 +40,7 @@ impl World {
         let redis_secret = redis_secret(dice, &spec, made);
         let secret = secret(dice, made);
         let spec = if dice.percent(2) {
-            Err(unreadable(dice))
+            Err(invalid_spec(dice))
         } else {
             Ok(Arc::new(spec))
         };
@@ -200,8 +200,8 @@ pub(super) fn redis_secret(dice: &mut Dice, spec: &TickerAccountSpec, made: u32)
     })
 }
 
-pub(super) fn unreadable(dice: &mut Dice) -> Unreadable {
-    Unreadable {
+pub(super) fn invalid_spec(dice: &mut Dice) -> InvalidSpec {
+    InvalidSpec {
         field: dice.one(&["spec.mode", "spec.connections", ""]).to_owned(),
         problem: "must be a number".to_owned(),
     }

@@ -138,7 +138,7 @@ impl World {
             Ok(spec) => {
                 let uid = object.meta.uid.clone();
                 self.account_specs.insert(uid, Arc::clone(spec));
-                object.spec = Err(accounts::unreadable(&mut self.dice));
+                object.spec = Err(accounts::invalid_spec(&mut self.dice));
             }
             Err(_) => {
                 if let Some(spec) = self.account_specs.get(&object.meta.uid) {
@@ -189,7 +189,7 @@ impl World {
             Ok(spec) => {
                 let uid = set.meta.uid.clone();
                 self.set_specs.insert(uid, Arc::clone(spec));
-                set.spec = Err(accounts::unreadable(&mut self.dice));
+                set.spec = Err(accounts::invalid_spec(&mut self.dice));
             }
             Err(_) => {
                 if let Some(spec) = self.set_specs.get(&set.meta.uid) {

@@ -7,7 +7,7 @@ use crds::InstrumentSetSpec;
 use crds::account_selector::{AccountSelector, LabelOperator, LabelRequirement, LabelValue};
 use crds::set::{AccountRef, FuturesChannel, Instruments, Publish, SetMode};
 
-use super::accounts::unreadable;
+use super::accounts::invalid_spec;
 use super::lists::{EQUITIES, SYMBOLS, TOKENS};
 use super::{Dice, World};
 use crate::plan::fixture::{self, FIRST_EQUITY};
@@ -44,7 +44,7 @@ impl World {
         Object {
             meta,
             spec: if dice.percent(2) {
-                Err(unreadable(dice))
+                Err(invalid_spec(dice))
             } else {
                 Ok(Arc::new(spec))
             },

@@ -1,4 +1,4 @@
-//! Rows that stay although their set cannot be resolved now.
+//! Rows that are retained: their set cannot be resolved now, or their account is frozen.
 //!
 //! Owns which rows these are. Must not choose accounts.
 
@@ -10,36 +10,38 @@ use contract::{Assignment, Row};
 use crate::plan::input::{AccountInput, Table};
 use crate::plan::selection::RequestedSet;
 
-/// An account and the rows that it keeps whatever the sets select.
+/// An account and the rows that it retains whatever the sets select.
 pub(crate) struct RetainedAccount<'a> {
     pub(crate) account: AccountInput<'a>,
-    /// Which sets of its base cannot be resolved and keep their instruments.
-    pub(crate) stays: Vec<bool>,
-    /// Positions of the rows in its base.
+    /// Which sets of its base are pending.
+    pub(crate) pending: Vec<bool>,
+    /// Positions of the retained rows in its base.
     pub(crate) rows: Vec<usize>,
 }
 
-/// Finds the rows that each account keeps.
+/// Finds the rows that each account retains.
 pub(crate) fn retain<'a>(
     accounts: Vec<AccountInput<'a>>,
     sets: &[RequestedSet<'_>],
 ) -> Vec<RetainedAccount<'a>> {
-    let held = sets.iter().filter(|it| it.request.holds_over());
-    let held: HashSet<_> = held.map(|it| (it.set.namespace(), it.set.name())).collect();
+    let pending = sets.iter().filter(|it| it.request.is_pending());
+    let pending: HashSet<_> = pending
+        .map(|it| (it.set.namespace(), it.set.name()))
+        .collect();
     let retain = |account: AccountInput<'a>| {
         let names = account.base.iter().flat_map(|base| &base.sets);
-        let stays = names.map(|set| held.contains(&(account.namespace(), set.as_str())));
-        let stays: Vec<bool> = stays.collect();
+        let pending = names.map(|set| pending.contains(&(account.namespace(), set.as_str())));
+        let pending: Vec<bool> = pending.collect();
         RetainedAccount {
-            rows: rows(&account, &stays),
-            stays,
+            rows: rows(&account, &pending),
+            pending,
             account,
         }
     };
     accounts.into_iter().map(retain).collect()
 }
 
-fn rows(account: &AccountInput<'_>, stays: &[bool]) -> Vec<usize> {
+fn rows(account: &AccountInput<'_>, pending: &[bool]) -> Vec<usize> {
     let frozen = account.eligibility.is_frozen();
     let goes_on = |base: &&Arc<Assignment>| {
         account.eligibility.suspension().is_none() && is_same_market(account, base)
@@ -47,17 +49,17 @@ fn rows(account: &AccountInput<'_>, stays: &[bool]) -> Vec<usize> {
     let Some(base) = account.base.filter(|base| frozen || goes_on(base)) else {
         return Vec::new();
     };
-    if !frozen && !stays.contains(&true) {
+    if !frozen && !pending.contains(&true) {
         return Vec::new();
     }
-    let is_held = |row: &Row| {
+    let is_pending = |row: &Row| {
         let mut sets = row.sets.iter();
-        sets.any(|set| stays.get(usize::from(*set)) == Some(&true))
+        sets.any(|set| pending.get(usize::from(*set)) == Some(&true))
     };
     base.instruments
         .iter()
         .enumerate()
-        .filter(|(_, row)| frozen || (is_held(row) && is_current(account, row)))
+        .filter(|(_, row)| frozen || (is_pending(row) && is_current(account, row)))
         .map(|(at, _)| at)
         .take(room(account, base))
         .collect()

@@ -7,6 +7,7 @@ mod events;
 mod holders;
 mod object;
 mod outcome;
+mod results;
 mod set;
 mod status;
 mod summary;
@@ -14,8 +15,7 @@ mod summary;
 pub use outcome::{AccountPlan, Event, Kind, Plan, SetPlan};
 pub use status::Change;
 
-pub(crate) use account::SetCounts;
-pub(crate) use set::SetResult;
+pub(crate) use results::{SetCounts, SetResult};
 #[cfg(test)]
 pub(crate) use status::find;
 pub(crate) use summary::report;

@@ -3,7 +3,6 @@
 //! Owns what is applied of its plan, and what the conditions of sets depend on. Must not decide
 //! whether it is ready.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::Assignment;
@@ -11,13 +10,11 @@ use crds::condition::State;
 
 use super::object::{ObjectReport, Previous};
 use super::outcome::{AccountPlan, Event, Kind};
+use super::results::SetCounts;
 use super::status;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
 use crate::plan::readiness::{ConditionOutcome, answers};
-
-/// The number of instruments of each set in an assignment.
-pub(crate) type SetCounts = Arc<BTreeMap<String, u32>>;
 
 /// The report of an account.
 pub(super) struct AccountReport<'w> {

@@ -3,7 +3,6 @@
 //! Owns when the last report of a set still holds. Must not decide whether the set is ready.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crds::condition::State;
 
@@ -11,18 +10,10 @@ use super::account::AccountReport;
 use super::holders;
 use super::object::{ObjectReport, Previous};
 use super::outcome::{Event, Kind, SetPlan};
-use super::status::{self, Change};
+use super::results::SetResult;
+use super::status;
 use crate::plan::input::{Basis, Memo, Now, SetMemory};
 use crate::plan::placement::PlacedSet;
-
-/// The part of a set's report that is neither in its status nor remembered of it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SetResult {
-    state: State,
-    change: Change,
-    /// Until when the report holds without any news.
-    until: Option<Instant>,
-}
 
 /// The report of a set.
 pub(super) struct SetReport {

@@ -1,5 +1,6 @@
 //! The whole planner on small worlds.
 
+mod empty_memory;
 mod matching;
 mod off;
 mod properties;

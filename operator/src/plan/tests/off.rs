@@ -2,7 +2,11 @@
 
 use super::*;
 
-fn with_key(mut account: ObservedAccount, key: Option<u64>, created: i64) -> ObservedAccount {
+pub(super) fn with_key(
+    mut account: ObservedAccount,
+    key: Option<u64>,
+    created: i64,
+) -> ObservedAccount {
     account.secret = Secret::Present {
         version: "1".to_owned(),
         key: key.map(KeyFingerprint::sample),

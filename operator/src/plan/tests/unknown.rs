@@ -192,7 +192,7 @@ fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
     assert!(plan(&world, &memory, start()).suspect_lists.is_empty());
 }
 
-fn short_table(equities: u32) -> Table {
+pub(super) fn short_table(equities: u32) -> Table {
     let instruments = (0..equities).map(|at| equity(FIRST_EQUITY + at, &format!("EQ{at}")));
     Table::Loaded(Arc::new(crate::instruments::InstrumentTable::new(
         kite::instruments::Dump {

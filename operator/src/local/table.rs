@@ -37,25 +37,17 @@ impl<'a> TableRow<'a> {
         since: Timestamp,
         now: Timestamp,
     ) -> Self {
-        let (ready, reason) = ready_and_reason(&status.conditions);
-        let instruments = status.instruments.as_deref();
         let rate = status.ticks_per_second.map(|rate| rate.to_string());
-        let cells = vec![
-            name.to_owned(),
-            ready,
-            reason,
-            text_or_dash(status.connections.as_deref()),
-            text_or_dash(instruments),
-            text_or_dash(rate.as_deref()),
-            since_or_dash(status.last_tick_time.as_ref(), now),
-            age(since, now),
-        ];
+        let connections = status.connections.as_deref();
+        let instruments = status.instruments.as_deref();
+        let middle = [connections, instruments, rate.as_deref()];
+        let ages = ages(status.last_tick_time.as_ref(), since, now);
         Self {
             name,
             conditions: &status.conditions,
             instruments,
             warning,
-            cells,
+            cells: cells(name, &status.conditions, &middle, ages),
         }
     }
 
@@ -68,25 +60,30 @@ impl<'a> TableRow<'a> {
         since: Timestamp,
         now: Timestamp,
     ) -> Self {
-        let (ready, reason) = ready_and_reason(&status.conditions);
         let instruments = status.instruments.as_deref();
-        let cells = vec![
-            name.to_owned(),
-            ready,
-            reason,
-            text_or_dash(mode),
-            text_or_dash(instruments),
-            since_or_dash(status.last_tick_time.as_ref(), now),
-            age(since, now),
-        ];
+        let ages = ages(status.last_tick_time.as_ref(), since, now);
         Self {
             name,
             conditions: &status.conditions,
             instruments,
             warning,
-            cells,
+            cells: cells(name, &status.conditions, &[mode, instruments], ages),
         }
     }
+}
+
+/// The cells of a row: both kinds have the same columns on the left and on the right.
+fn cells(
+    name: &str,
+    conditions: &[Condition],
+    middle: &[Option<&str>],
+    ages: [String; 2],
+) -> Vec<String> {
+    let (ready, reason) = ready_and_reason(conditions);
+    let mut cells = vec![name.to_owned(), ready, reason];
+    cells.extend(middle.iter().copied().map(text_or_dash));
+    cells.extend(ages);
+    cells
 }
 
 /// The table, and below it the problems of each object.
@@ -163,8 +160,9 @@ fn text_or_dash(text: Option<&str>) -> String {
     text.unwrap_or("-").to_owned()
 }
 
-fn since_or_dash(time: Option<&Time>, now: Timestamp) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| age(time.0, now))
+fn ages(last_tick: Option<&Time>, since: Timestamp, now: Timestamp) -> [String; 2] {
+    let last_tick = last_tick.map_or_else(|| "-".to_owned(), |time| age(time.0, now));
+    [last_tick, age(since, now)]
 }
 
 /// A duration as kubectl shows ages: in the largest unit of which there are at least two.

@@ -95,28 +95,36 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
     if let Some((reason, message)) = credentials(facts, report) {
         return Observation::Failed(reason, message);
     }
-    let Some(report) = report else {
-        return process(facts);
-    };
-    if facts.assigned == Some(0) {
-        let open = live_sockets(report);
-        if open > 0 {
-            return Observation::degraded(Reason::Connecting, still_open(facts, open));
-        }
-        // Until its process has read the Secret, it is not known whether the Secret is complete.
-        if report.credentials == CredentialsReport::Unread {
-            return Observation::Degraded {
-                passing: Reason::Pending,
-                lasting: Reason::PodNotReady,
-                message: "the ingest pod has not read its Secret yet".to_owned(),
-            };
-        }
-        return Observation::Ready {
-            reason: Reason::Idle,
-            message: "no instrument is assigned to this account: no socket is open".to_owned(),
-            warning: None,
+    match report {
+        None => process(facts),
+        Some(report) if facts.assigned == Some(0) => idle(facts, report),
+        Some(report) => interrupted(facts, report),
+    }
+}
+
+/// Rules for an account without instruments, by the report of its process.
+fn idle(facts: &AccountFacts<'_>, report: &Report) -> Observation {
+    let open = live_sockets(report);
+    if open > 0 {
+        return Observation::degraded(Reason::Connecting, still_open(facts, open));
+    }
+    // Until its process has read the Secret, it is not known whether the Secret is complete.
+    if report.credentials == CredentialsReport::Unread {
+        return Observation::Degraded {
+            passing: Reason::Pending,
+            lasting: Reason::PodNotReady,
+            message: "the ingest pod has not read its Secret yet".to_owned(),
         };
     }
+    Observation::Ready {
+        reason: Reason::Idle,
+        message: "no instrument is assigned to this account: no socket is open".to_owned(),
+        warning: None,
+    }
+}
+
+/// Why an account with instruments does not stream, by the report of its process.
+fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
     if let Some(why) = secret::missing_for_redis(facts.redis_secret)
         && !report.redis.connected
     {
@@ -131,13 +139,9 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
         (Reason::Connecting, obstacle::sockets(report, facts.needed))
     } else {
         let why = report.redis.error.as_deref().unwrap_or("no connection yet");
-        (
-            Reason::RedisUnavailable,
-            format!(
-                "ticks do not reach Redis: {why}{}",
-                secret::of_redis(facts.redis_secret)
-            ),
-        )
+        let secret = secret::of_redis(facts.redis_secret);
+        let message = format!("ticks do not reach Redis: {why}{secret}");
+        (Reason::RedisUnavailable, message)
     };
     Observation::degraded(reason, message)
 }

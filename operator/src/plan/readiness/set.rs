@@ -134,59 +134,16 @@ pub(crate) fn waiting(waiting: u32, resolved: &Resolved) -> String {
     )
 }
 
-/// Rules about the accounts that stream it.
+/// Rules about the accounts that stream it, and about its ticks.
 fn flow(facts: &SetFacts<'_>) -> Observation {
     if facts.holders.iter().any(|holder| holder.unasked) {
         return Observation::Unasked;
     }
-    let degraded = |lasting, message| Observation::Degraded {
-        passing: Reason::Connecting,
-        lasting,
-        message,
-    };
-    // A failed account comes before one whose state is not known yet.
-    let in_state = |state| {
-        let mut holders = facts.holders.iter();
-        holders.find(|holder| holder.ready.state == state && !holder.flows)
-    };
-    let message_of =
-        |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
-    if let Some(holder) = in_state(State::False) {
-        // The failure may be from before its report was requested, or from before a token rotation.
-        return Observation::degraded(holder.ready.reason, message_of(holder));
-    }
-    if let Some(holder) = in_state(State::Unknown) {
-        return Observation::Waiting(Reason::Connecting, message_of(holder));
-    }
-    if let Some(holder) = facts.holders.iter().find(|holder| !holder.acknowledged) {
-        return degraded(
-            Reason::Connecting,
-            format!(
-                "the pod of account {} has not applied its newest assignment yet",
-                holder.name
-            ),
-        );
-    }
     let sum =
         |of: fn(&Holder<'_>) -> u32| facts.holders.iter().map(of).fold(0, u32::saturating_add);
     let streaming = sum(|holder| holder.streaming);
-    if streaming == 0 {
-        return degraded(
-            Reason::Stale,
-            "all sockets are up, but no packet of this set has arrived".to_owned(),
-        );
-    }
-    if let Some(old) = facts.freshness.as_ref().filter(|it| it.age > it.limit) {
-        // The limit and not the age: a message that changes is written at every pass.
-        let limit = old.limit.as_secs();
-        let message = match &old.newest {
-            Some(newest) => format!(
-                "all sockets are up, but the newest tick arrived at {}, more than {limit} s ago",
-                newest.0
-            ),
-            None => format!("all sockets are up, but no tick has arrived for more than {limit} s"),
-        };
-        return Observation::Failed(Reason::Stale, message);
+    if let Some(observation) = accounts(facts.holders).or_else(|| stale(facts, streaming)) {
+        return observation;
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
     // Each of the others sends its first packet or is counted as silent in a moment: no grace time
@@ -212,6 +169,53 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         message: count,
         warning,
     }
+}
+
+/// The problem of an account that streams it.
+fn accounts(holders: &[Holder<'_>]) -> Option<Observation> {
+    // A failed account comes before one whose state is not known yet.
+    let in_state = |state| {
+        let mut holders = holders.iter();
+        holders.find(|holder| holder.ready.state == state && !holder.flows)
+    };
+    let message =
+        |holder: &Holder<'_>| format!("account {}: {}", holder.name, holder.ready.message);
+    if let Some(holder) = in_state(State::False) {
+        // The failure may be from before its report was requested, or from before a token rotation.
+        let observation = Observation::degraded(holder.ready.reason, message(holder));
+        return Some(observation);
+    }
+    if let Some(holder) = in_state(State::Unknown) {
+        return Some(Observation::Waiting(Reason::Connecting, message(holder)));
+    }
+    let behind = holders.iter().find(|holder| !holder.acknowledged)?;
+    let message = format!(
+        "the pod of account {} has not applied its newest assignment yet",
+        behind.name
+    );
+    Some(Observation::degraded(Reason::Connecting, message))
+}
+
+/// The problem if its newest tick is too old, or if none has arrived.
+fn stale(facts: &SetFacts<'_>, streaming: u32) -> Option<Observation> {
+    if streaming == 0 {
+        return Some(Observation::Degraded {
+            passing: Reason::Connecting,
+            lasting: Reason::Stale,
+            message: "all sockets are up, but no packet of this set has arrived".to_owned(),
+        });
+    }
+    let old = facts.freshness.as_ref().filter(|it| it.age > it.limit)?;
+    // The limit and not the age: a message that changes is written at every pass.
+    let limit = old.limit.as_secs();
+    let message = match &old.newest {
+        Some(newest) => format!(
+            "all sockets are up, but the newest tick arrived at {}, more than {limit} s ago",
+            newest.0
+        ),
+        None => format!("all sockets are up, but no tick has arrived for more than {limit} s"),
+    };
+    Some(Observation::Failed(Reason::Stale, message))
 }
 
 #[cfg(test)]

@@ -103,6 +103,26 @@ fn from_accounts<'w, 'a>(
     set: &'w SetInput<'a>,
     accounts: &'w [AccountInput<'a>],
 ) -> Result<(&'w Set<'a>, &'a Arc<InstrumentTable>, &'w AccountSpec), Request> {
+    let spec = enabled(set)?;
+    let (named, first) = agreed(set, accounts)?;
+    if let Some(unread) = unread(set, accounts) {
+        return Err(pending(
+            Reason::Pending,
+            format!("the Secret of account {unread} has not been read yet"),
+        ));
+    }
+    if let Some(why) = &named.suspect_list {
+        return Err(without_table(&first.api, why));
+    }
+    match named.table {
+        Some(Table::Loaded(table)) => Ok((spec, table, first)),
+        Some(Table::Missing { why }) => Err(without_table(&first.api, why)),
+        None => Err(without_table(&first.api, "not fetched yet")),
+    }
+}
+
+/// The spec of a set that may stream and that accounts match.
+fn enabled<'w, 'a>(set: &'w SetInput<'a>) -> Result<&'w Set<'a>, Request> {
     let spec = set
         .spec
         .as_ref()
@@ -120,14 +140,22 @@ fn from_accounts<'w, 'a>(
         ));
     }
     if set.matched.is_empty() {
-        return Err(denied(Reason::NoAccount, nobody(spec.accounts)));
+        return Err(denied(Reason::NoAccount, no_account(spec.accounts)));
     }
+    Ok(spec)
+}
+
+/// An account that matches, with its spec: all accounts that the set may use agree with it.
+fn agreed<'w, 'a>(
+    set: &SetInput<'_>,
+    accounts: &'w [AccountInput<'a>],
+) -> Result<(&'w AccountInput<'a>, &'w AccountSpec), Request> {
     let matched = set.matched.iter().map(|at| &accounts[at.at()]);
-    let mut readable = matched.filter_map(|it| Some((it, it.spec.as_ref().ok()?)));
+    let mut valid = matched.filter_map(|it| Some((it, it.spec.as_ref().ok()?)));
     // Suspended accounts come last and need not agree.
-    let active = readable.clone();
+    let active = valid.clone();
     let mut active = active.filter(|(account, _)| account.eligibility.suspension().is_none());
-    let Some((named, first)) = active.next().or_else(|| readable.next()) else {
+    let Some((named, first)) = active.next().or_else(|| valid.next()) else {
         return Err(pending(
             Reason::NoAccount,
             format!(
@@ -149,24 +177,11 @@ fn from_accounts<'w, 'a>(
             ),
         ));
     }
-    if let Some(unseen) = unseen(set, accounts) {
-        return Err(pending(
-            Reason::Pending,
-            format!("the Secret of account {} has not been read yet", unseen),
-        ));
-    }
-    if let Some(why) = &named.suspect_list {
-        return Err(without_table(&first.api, why));
-    }
-    match named.table {
-        Some(Table::Loaded(table)) => Ok((spec, table, first)),
-        Some(Table::Missing { why }) => Err(without_table(&first.api, why)),
-        None => Err(without_table(&first.api, "not fetched yet")),
-    }
+    Ok((named, first))
 }
 
 /// The message why no account matches, and what to do.
-fn nobody(choice: Choice<'_>) -> String {
+fn no_account(choice: Choice<'_>) -> String {
     match choice {
         Choice::Named(name) => {
             format!(
@@ -189,7 +204,7 @@ fn names(set: &SetInput<'_>, accounts: &[AccountInput<'_>]) -> String {
 
 /// An account whose API key will be known in a moment: until then it may turn out to be a
 /// duplicate.
-fn unseen<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'w str> {
+fn unread<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'w str> {
     let matched = set.matched.iter().map(|at| &accounts[at.at()]);
     let mut usable = matched
         .filter(|account| account.spec.is_ok() && account.eligibility.suspension().is_none());

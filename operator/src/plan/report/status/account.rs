@@ -16,7 +16,7 @@ use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Obse
 /// `current` is the assignment that should be in force, where that is known; `stranded` condition how many
 /// of its instruments no other account would have room for.
 pub(crate) fn status(
-    view: &AccountInput<'_>,
+    account: &AccountInput<'_>,
     current: Option<&Assignment>,
     poked: bool,
     stranded: usize,
@@ -24,98 +24,124 @@ pub(crate) fn status(
     history: &History<'_>,
     now: Now,
 ) -> (TickerAccountStatus, ConditionOutcome, bool) {
-    let assigned = current.map(|current| current.instruments.len());
-    let scrape = &view.observed.scrape;
-    let report = view.report();
-    let answer = report.filter(|_| readiness::answers(scrape, now.monotonic));
-    let needed = view
-        .spec
-        .as_ref()
-        .map_or(0, |spec| needed(spec, assigned, answer));
-    let secret_name = view
-        .spec
-        .as_ref()
-        .map_or("", |spec| spec.workload.secret.as_str());
-    let facts = AccountFacts {
-        secret_name,
-        secret: &view.observed.secret,
-        process: &view.observed.process,
-        scrape,
-        report,
-        assigned,
-        needed,
-        poked,
-        redis_secret: redis_secret(view),
-        unwritten: view.observed.unwritten.as_deref(),
-    };
-    let observation = readiness::account(view, &facts, now.monotonic);
+    let report = account.report();
+    let answer = report.filter(|_| readiness::answers(&account.observed.scrape, now.monotonic));
+    let facts = facts(account, current, answer, poked);
+    let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
-    let mut undated = vec![super::ready(&outcome)];
-    match &view.spec {
-        Ok(spec) => undated.extend([
-            credentials(&facts, answer),
-            connected(&facts, answer, &outcome),
-            capacity(view, spec, assigned, stranded),
-            super::paused(spec.paused),
-        ]),
-        Err(_) => undated.extend(unknown(&outcome)),
-    }
-    let meta = &view.observed.object.meta;
+    let undated = undated_conditions(account, &facts, answer, stranded, &outcome);
+    let generation = account.observed.object.meta.generation;
     let none = TickerAccountStatus::default();
     let before = previous.unwrap_or(&none);
     let known = |text: &Option<String>| text.clone().filter(|_| unasked);
+    let sockets = || format!("{}/{}", answer.map_or(0, live_sockets), facts.needed);
+    let capacity = account.spec.as_ref().map(|spec| count(spec.capacity()));
+    let applied = account.applied();
     let status = TickerAccountStatus {
-        observed_generation: meta.generation,
-        conditions: conditions(undated, &before.conditions, meta.generation, now.wall),
-        connections: known(&before.connections)
-            .or_else(|| Some(format!("{}/{needed}", answer.map_or(0, live_sockets)))),
-        instruments: known(&before.instruments).or_else(|| {
-            let assigned = count(assigned.unwrap_or(0));
-            // A process that has not dropped some instruments yet streams more than it should.
-            let streaming = answer.map_or(0, |report| report.streaming.min(assigned));
-            Some(format!("{streaming}/{assigned}"))
-        }),
-        capacity: view
-            .spec
-            .as_ref()
-            .map_or(before.capacity, |spec| Some(count(spec.capacity()))),
+        observed_generation: generation,
+        conditions: conditions(undated, &before.conditions, generation, now.wall),
+        connections: known(&before.connections).or_else(|| Some(sockets())),
+        instruments: known(&before.instruments).or_else(|| Some(instruments(&facts, answer))),
+        capacity: capacity.ok().or(before.capacity),
         ticks_per_second: Some(answer.map_or(0, |report| report.ticks_per_second)),
         last_tick_time: report
             .and_then(|report| seconds(report.last_tick_us?, now.wall))
             .max(before.last_tick_time.clone()),
-        pod_name: match &view.observed.process {
+        pod_name: match &account.observed.process {
             Process::Present { name, .. } => Some(name.clone()),
             Process::Unknown => before.pod_name.clone(),
             Process::Absent => None,
         },
         assignment_generation: Some(AssignmentGeneration {
             desired: current.and_then(|current| in_range(current.generation)),
-            acknowledged: view
-                .applied()
-                .and_then(|applied| in_range(applied.generation)),
+            acknowledged: applied.and_then(|applied| in_range(applied.generation)),
         }),
-        connection_status: match answer {
-            Some(report) => {
-                let connections = report.connections.iter();
-                connections.map(|it| connection(it, now.wall)).collect()
-            }
-            None => {
-                let connections = before.connection_status.iter().cloned();
-                connections.map(unseen).collect()
-            }
-        },
+        connection_status: connection_status(answer, before, now.wall),
     };
     (status, outcome, unasked)
 }
 
-fn redis_secret<'a>(view: &'a AccountInput<'_>) -> Option<(&'a str, &'a Secret)> {
-    let name = view.spec.as_ref().ok()?.workload.redis_secret.as_deref()?;
-    Some((name, view.observed.redis_secret.as_ref()?))
+fn facts<'w>(
+    account: &'w AccountInput<'_>,
+    current: Option<&Assignment>,
+    answer: Option<&Report>,
+    poked: bool,
+) -> AccountFacts<'w> {
+    let (observed, spec) = (account.observed, account.spec.as_ref());
+    let assigned = current.map(|current| current.instruments.len());
+    AccountFacts {
+        secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
+        secret: &observed.secret,
+        process: &observed.process,
+        scrape: &observed.scrape,
+        report: account.report(),
+        assigned,
+        needed: spec.map_or(0, |spec| needed(spec, assigned, answer)),
+        poked,
+        redis_secret: redis_secret(account),
+        unwritten: observed.unwritten.as_deref(),
+    }
+}
+
+fn undated_conditions(
+    account: &AccountInput<'_>,
+    facts: &AccountFacts<'_>,
+    answer: Option<&Report>,
+    stranded: usize,
+    outcome: &ConditionOutcome,
+) -> Vec<UndatedCondition> {
+    let ready = super::ready(outcome);
+    match &account.spec {
+        Ok(spec) => vec![
+            ready,
+            credentials(facts, answer),
+            connected(facts, answer, outcome),
+            capacity(account, spec, facts.assigned, stranded),
+            super::paused(spec.paused),
+        ],
+        Err(_) => [ready].into_iter().chain(unknown(outcome)).collect(),
+    }
+}
+
+/// How many of the assigned instruments stream.
+fn instruments(facts: &AccountFacts<'_>, answer: Option<&Report>) -> String {
+    let assigned = count(facts.assigned.unwrap_or(0));
+    // A process that has not dropped some instruments yet streams more than it should.
+    let streaming = answer.map_or(0, |report| report.streaming.min(assigned));
+    format!("{streaming}/{assigned}")
+}
+
+fn connection_status(
+    answer: Option<&Report>,
+    before: &TickerAccountStatus,
+    now: Timestamp,
+) -> Vec<ConnectionStatus> {
+    match answer {
+        Some(report) => {
+            let connections = report.connections.iter();
+            connections.map(|it| connection(it, now)).collect()
+        }
+        None => {
+            let connections = before.connection_status.iter().cloned();
+            connections.map(unknown_connection).collect()
+        }
+    }
+}
+
+fn redis_secret<'a>(account: &'a AccountInput<'_>) -> Option<(&'a str, &'a Secret)> {
+    let name = account
+        .spec
+        .as_ref()
+        .ok()?
+        .workload
+        .redis_secret
+        .as_deref()?;
+    Some((name, account.observed.redis_secret.as_ref()?))
 }
 
 /// A socket of a process that does not answer: the last known values, with an unknown state.
-fn unseen(last: ConnectionStatus) -> ConnectionStatus {
+fn unknown_connection(last: ConnectionStatus) -> ConnectionStatus {
     ConnectionStatus {
         state: Some(State::Unknown.as_str().to_owned()),
         ..last
@@ -170,21 +196,15 @@ fn connected(
     };
     let up = live_sockets(report);
     if up >= facts.needed.max(1) {
-        return condition(
-            State::True,
-            Reason::Connected,
-            &format!("{up} of {} sockets are up", facts.needed),
-        );
+        let message = format!("{up} of {} sockets are up", facts.needed);
+        return condition(State::True, Reason::Connected, &message);
     }
-    condition(
-        State::False,
-        Reason::Connecting,
-        &readiness::sockets(report, facts.needed),
-    )
+    let message = readiness::sockets(report, facts.needed);
+    condition(State::False, Reason::Connecting, &message)
 }
 
 fn capacity(
-    view: &AccountInput<'_>,
+    account: &AccountInput<'_>,
     spec: &AccountSpec,
     assigned: Option<usize>,
     stranded: usize,
@@ -192,13 +212,10 @@ fn capacity(
     let condition = condition(ConditionType::CapacityAvailable);
     let capacity = spec.capacity();
     let Some(assigned) = assigned else {
-        return condition(
-            State::Unknown,
-            Reason::Pending,
-            "the account's assignment cannot be read",
-        );
+        let message = "the account's assignment cannot be read";
+        return condition(State::Unknown, Reason::Pending, message);
     };
-    if let Some(why) = view.eligibility.suspension() {
+    if let Some(why) = account.eligibility.suspension() {
         return condition(State::False, why.reason(), &why.message());
     }
     let mut message = format!("{assigned} instruments are assigned, {capacity} fit");

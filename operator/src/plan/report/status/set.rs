@@ -29,8 +29,7 @@ struct Counts {
     unresolved: u32,
 }
 
-/// The status, the outcome behind its `Ready`, and until when they stay what they are without any
-/// news. `holders` say who has how much of it, by name.
+/// The status, the outcome behind its `Ready`, and until when both hold without any news.
 pub(crate) fn status(
     placed: &PlacedSet<'_>,
     holders: &[Holder<'_>],
@@ -40,7 +39,7 @@ pub(crate) fn status(
 ) -> (InstrumentSetStatus, ConditionOutcome, Option<Instant>) {
     let none = InstrumentSetStatus::default();
     let before = previous.unwrap_or(&none);
-    let (view, request) = (&placed.set, &placed.request);
+    let (set, request) = (&placed.set, &placed.request);
     let counts = counts(placed, holders, before);
     let (conflicts, example) = conflicts(placed);
     let facts = SetFacts {
@@ -49,41 +48,25 @@ pub(crate) fn status(
         waiting: unplaced_count(placed),
         conflicts: (conflicts, &example),
         holders,
-        freshness: freshness(view, holders, now),
+        freshness: freshness(set, holders, now),
     };
     let outcome = readiness::outcome(readiness::set(&facts), history, now);
     let unasked = holders.iter().any(|holder| holder.unasked);
-    let undated = vec![
-        super::ready(&outcome),
-        resolved(request, counts),
-        scheduled(&facts, counts),
-        streaming(counts, unasked, &outcome),
-        match &view.spec {
-            Ok(spec) => super::paused(spec.paused),
-            Err(_) => {
-                let condition = condition(ConditionType::Paused);
-                condition(State::Unknown, Reason::Invalid, "the set cannot be read")
-            }
-        },
-    ];
-    let meta = &view.observed.meta;
+    let undated = undated_conditions(set, &facts, counts, unasked, &outcome);
+    let generation = set.observed.meta.generation;
     let samples = match request {
         Request::Resolved(resolved) => resolved.lookup.selection.samples.clone(),
         Request::Denied { .. } => Vec::new(),
         Request::Pending { .. } => before.unresolved.clone(),
     };
-    let ticks = || holders.iter().filter_map(|it| it.report?.last_tick_us);
-    let newest = ticks().filter_map(|us| seconds(us, now.wall)).max();
+    let ticks = holders.iter().filter_map(|it| it.report?.last_tick_us);
+    let newest = ticks.filter_map(|us| seconds(us, now.wall)).max();
     let names: Vec<&str> = holders.iter().map(|holder| holder.name).collect();
     let names = names.join(",");
-    let share = |holder: &Holder<'_>| AccountShare {
-        account: Some(holder.name.to_owned()),
-        instruments: Some(holder.instruments),
-    };
     let known = |before: Option<u32>, now| Some(if unasked { before.unwrap_or(0) } else { now });
     let status = InstrumentSetStatus {
-        observed_generation: meta.generation,
-        conditions: conditions(undated, &before.conditions, meta.generation, now.wall),
+        observed_generation: generation,
+        conditions: conditions(undated, &before.conditions, generation, now.wall),
         instruments: match before.instruments.clone() {
             Some(known) if unasked => Some(known),
             _ => Some(format!("{}/{}", counts.streaming, counts.selected)),
@@ -100,12 +83,49 @@ pub(crate) fn status(
         assignments: holders.iter().map(share).collect(),
         last_tick_time: newest.max(before.last_tick_time.clone()),
     };
+    (status, outcome, holds_until(&facts, now))
+}
+
+fn undated_conditions(
+    set: &SetInput<'_>,
+    facts: &SetFacts<'_>,
+    counts: Counts,
+    unasked: bool,
+    outcome: &ConditionOutcome,
+) -> Vec<UndatedCondition> {
+    let paused = match &set.spec {
+        Ok(spec) => super::paused(spec.paused),
+        Err(_) => {
+            let condition = condition(ConditionType::Paused);
+            condition(State::Unknown, Reason::Invalid, "the set cannot be read")
+        }
+    };
+    vec![
+        super::ready(outcome),
+        resolved(facts.request, counts),
+        scheduled(facts, counts),
+        streaming(counts, unasked, outcome),
+        paused,
+    ]
+}
+
+fn share(holder: &Holder<'_>) -> AccountShare {
+    AccountShare {
+        account: Some(holder.name.to_owned()),
+        instruments: Some(holder.instruments),
+    }
+}
+
+/// Until when the status stays what it is without any news.
+fn holds_until(facts: &SetFacts<'_>, now: Now) -> Option<Instant> {
     // A tick of a time to come counts as one of now.
-    let ahead = ticks().any(|us| us > now.wall.as_microsecond());
-    let fresh = facts.freshness.filter(|it| it.age <= it.limit);
-    let lasts = fresh.and_then(|it| now.monotonic.checked_add(it.limit - it.age));
-    let until = if ahead { Some(now.monotonic) } else { lasts };
-    (status, outcome, until)
+    let holders = facts.holders.iter();
+    let mut ticks = holders.filter_map(|it| it.report?.last_tick_us);
+    if ticks.any(|us| us > now.wall.as_microsecond()) {
+        return Some(now.monotonic);
+    }
+    let fresh = facts.freshness.as_ref().filter(|it| it.age <= it.limit)?;
+    now.monotonic.checked_add(fresh.limit - fresh.age)
 }
 
 /// How many of a set's instruments wait for room.
@@ -143,8 +163,8 @@ fn conflicts(placed: &PlacedSet<'_>) -> (u32, String) {
 
 /// The age of the newest tick, and its limit. The age is what the process measured plus the time
 /// since: clocks of two machines are not compared.
-fn freshness(view: &SetInput<'_>, holders: &[Holder<'_>], now: Now) -> Option<Freshness> {
-    let spec = view.spec.as_ref().ok()?;
+fn freshness(set: &SetInput<'_>, holders: &[Holder<'_>], now: Now) -> Option<Freshness> {
+    let spec = set.spec.as_ref().ok()?;
     let newest = holders.iter().filter_map(|holder| {
         let report = holder.report?;
         let since = now.monotonic.saturating_duration_since(holder.at?);
@@ -186,8 +206,8 @@ fn counts(placed: &PlacedSet<'_>, holders: &[Holder<'_>], before: &InstrumentSet
 }
 
 /// How many names a set lists that cannot be looked up.
-fn names(view: &SetInput<'_>) -> u32 {
-    view.spec.as_ref().map_or(0, |spec| count(spec.names()))
+fn names(set: &SetInput<'_>) -> u32 {
+    set.spec.as_ref().map_or(0, |spec| count(spec.names()))
 }
 
 fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
@@ -225,11 +245,10 @@ fn scheduled(facts: &SetFacts<'_>, counts: Counts) -> UndatedCondition {
         Request::Resolved(_) if facts.conflicts.0 > 0 => {
             condition(State::False, Reason::ChannelConflict, facts.conflicts.1)
         }
-        Request::Resolved(resolved) if facts.waiting > 0 => condition(
-            State::False,
-            unplaced(counts.scheduled, resolved),
-            &waiting(facts.waiting, resolved),
-        ),
+        Request::Resolved(resolved) if facts.waiting > 0 => {
+            let reason = unplaced(counts.scheduled, resolved);
+            condition(State::False, reason, &waiting(facts.waiting, resolved))
+        }
         Request::Resolved(_) if counts.selected == 0 => {
             condition(State::False, Reason::NothingResolved, &placed)
         }
@@ -244,11 +263,8 @@ fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> Undat
         counts.streaming, counts.scheduled, counts.silent
     );
     if unasked {
-        return condition(
-            State::Unknown,
-            Reason::Pending,
-            "waiting for the first report",
-        );
+        let message = "waiting for the first report";
+        return condition(State::Unknown, Reason::Pending, message);
     }
     if outcome.reason != Reason::Stale
         && counts.scheduled > 0

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use contract::Assignment;
 use crds::condition::State;
 
-use super::object::{ObjectReport, Previous};
+use super::object::Previous;
 use super::outcome::{AccountPlan, Event, Kind};
 use super::results::SetCounts;
 use super::status;
@@ -48,11 +48,7 @@ pub(super) fn report<'w>(
     let document = current.map(Arc::as_ref);
     let (status, ready, unasked) =
         status::account::status(account, document, poke, stranded, before, &history, now);
-    let ObjectReport {
-        memory,
-        change,
-        event,
-    } = previous.report(Kind::Account, object, status, &ready);
+    let report = previous.report(Kind::Account, object, status, &ready);
 
     let decided = assigned.change.assignment();
     let marks = decided.map(|decided| assignment::marks(account, decided));
@@ -68,12 +64,12 @@ pub(super) fn report<'w>(
         workload: workload
             .ok()
             .filter(|_| account.observed.foreign.is_empty() && !meta.deleting),
-        change,
-        status: Arc::clone(&memory.status),
-        warning: memory.warning.clone(),
+        change: report.change,
+        status: Arc::clone(&report.memory.status),
+        warning: report.memory.warning.clone(),
     };
     let memory = AccountMemory {
-        object: memory,
+        object: report.memory,
         assignment: current.cloned(),
         key: account.api_key(),
         marks: marks.unwrap_or_default(),
@@ -87,7 +83,7 @@ pub(super) fn report<'w>(
         account,
         plan,
         memory,
-        event,
+        event: report.event,
         ready,
         unasked,
         counts: counts.unwrap_or_default(),

@@ -13,7 +13,7 @@ use crate::plan::input::{Key, Workload};
 use crate::plan::memory::Memory;
 
 /// The decisions of one pass.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Every account, by key.
     pub accounts: Vec<AccountPlan>,

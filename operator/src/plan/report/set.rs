@@ -8,7 +8,7 @@ use crds::condition::State;
 
 use super::account::AccountReport;
 use super::holders;
-use super::object::{ObjectReport, Previous};
+use super::object::Previous;
 use super::outcome::{Event, Kind, SetPlan};
 use super::results::SetResult;
 use super::status;
@@ -68,17 +68,13 @@ fn compute(
     let history = previous.history(set.observed.meta.generation);
     let before = previous.status.map(Arc::as_ref);
     let (status, outcome, until) = status::set::status(placed, &holders, before, &history, now);
-    let ObjectReport {
-        memory,
-        change,
-        event,
-    } = previous.report(Kind::Set, set.observed, status, &outcome);
+    let report = previous.report(Kind::Set, set.observed, status, &outcome);
     let result = SetResult {
         state: outcome.state,
-        change,
+        change: report.change,
         until,
     };
-    (memory, event, result)
+    (report.memory, report.event, result)
 }
 
 /// Everything that the report depends on, but for the time. `None` for a set that may fail by time

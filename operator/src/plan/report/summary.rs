@@ -2,19 +2,16 @@
 //!
 //! Owns the time of the next pass. Must not change the placement.
 
-use std::collections::BTreeSet;
-use std::time::Instant;
-
 use crds::condition::State;
 use rustc_hash::FxHashSet;
 
 use super::account::{self, AccountReport};
 use super::holders::Holders;
-use super::outcome::{AccountPlan, Plan};
+use super::outcome::Plan;
 use super::set::{self, SetReport};
 use crate::plan::assignment::AssignedAccount;
-use crate::plan::input::{Memo, Now, Remembered, SuspectLists};
-use crate::plan::memory::{Memory, StepResults};
+use crate::plan::input::{AccountInput, Memo, Now, SuspectLists};
+use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::GRACE;
 
@@ -32,7 +29,7 @@ pub(crate) fn report(
     let reports = accounts.iter().zip(stranded(&taken(accounts)));
     let reports =
         reports.map(|(it, stranded)| account::report(it, poke, stranded, &mut counts, now));
-    let accounts: Vec<AccountReport<'_>> = reports.collect();
+    let mut accounts: Vec<AccountReport<'_>> = reports.collect();
 
     let holders = Holders::new(&accounts);
     let mut results = Memo::new(&last.set_results, &mut next.set_results);
@@ -48,7 +45,10 @@ pub(crate) fn report(
     let expecting: FxHashSet<usize> = unknown
         .flat_map(|it| holders.of(&it.plan.key).iter().copied())
         .collect();
-    assemble(accounts, &expecting, sets, suspect_lists, next, now)
+    for at in expecting {
+        accounts[at].plan.expecting = true;
+    }
+    assemble(accounts, sets, suspect_lists, next, now)
 }
 
 fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
@@ -60,67 +60,42 @@ fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
     taken.collect()
 }
 
-/// The plan and the memory that these reports make. `expecting`: positions of accounts whose next
-/// reports are waited for.
+/// The plan and the memory that these reports make.
 fn assemble(
     accounts: Vec<AccountReport<'_>>,
-    expecting: &FxHashSet<usize>,
     sets: Vec<SetReport>,
     suspect_lists: SuspectLists,
     results: StepResults,
     now: Now,
 ) -> Plan {
     let mut plan = Plan {
-        accounts: Vec::with_capacity(accounts.len()),
-        sets: Vec::with_capacity(sets.len()),
-        events: Vec::new(),
-        endpoints: endpoints(&accounts),
         suspect_lists: suspect_lists.keys().cloned().collect(),
-        memory: Memory {
-            remembered: Remembered {
-                suspect_lists,
-                ..Remembered::default()
-            },
-            results,
-        },
-        next: None,
+        ..Plan::default()
     };
-    let grace = grace_ends(&accounts);
+    plan.memory.results = results;
     let remembered = &mut plan.memory.remembered;
-    for (at, report) in accounts.into_iter().enumerate() {
+    remembered.suspect_lists = suspect_lists;
+    let mut due = Vec::new();
+    for report in accounts {
+        let AccountInput { observed, spec, .. } = report.account;
+        let failing = observed.scrape.failing.as_ref();
+        due.extend(failing.map(|failing| failing.since + GRACE));
+        due.extend(report.memory.object.due);
+        let api = spec.as_ref().map(|spec| spec.api.clone());
+        plan.endpoints.extend(api);
+        plan.events.extend(report.event);
         let key = report.plan.key.clone();
         remembered.accounts.insert(key, report.memory);
-        plan.events.extend(report.event);
-        plan.accounts.push(AccountPlan {
-            expecting: report.plan.expecting || expecting.contains(&at),
-            ..report.plan
-        });
+        plan.accounts.push(report.plan);
     }
     for report in sets {
+        due.extend(report.memory.due);
+        plan.events.extend(report.event);
         let key = report.plan.key.clone();
         remembered.sets.insert(key, report.memory);
-        plan.events.extend(report.event);
         plan.sets.push(report.plan);
     }
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
-    let accounts = remembered.accounts.values();
-    let due = accounts.filter_map(|known| known.object.due);
-    let due = due.chain(remembered.sets.values().filter_map(|known| known.due));
-    let due = due.chain(grace).filter(|due| *due > now.monotonic);
-    plan.next = due.min();
+    plan.next = due.into_iter().filter(|due| *due > now.monotonic).min();
     plan
-}
-
-fn endpoints(accounts: &[AccountReport<'_>]) -> BTreeSet<String> {
-    let specs = accounts
-        .iter()
-        .filter_map(|it| it.account.spec.as_ref().ok());
-    specs.map(|spec| spec.api.clone()).collect()
-}
-
-/// When each process that does not answer counts as not answering, however often it was asked.
-fn grace_ends(accounts: &[AccountReport<'_>]) -> Vec<Instant> {
-    let scrapes = accounts.iter().map(|it| &it.account.observed.scrape);
-    let failing = scrapes.filter_map(|scrape| scrape.failing.as_ref());
-    failing.map(|failing| failing.since + GRACE).collect()
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use service::telemetry::LogArgs;
 
 /// Turns TickerAccounts and InstrumentSets into ingest pods that stream.
@@ -43,8 +43,9 @@ pub struct RunArgs {
     #[arg(long, env = "INGESTOR_IMAGE", value_name = "IMAGE")]
     pub ingestor_image: String,
     /// When a node pulls the image of an ingest pod
-    #[arg(long, env = "INGESTOR_PULL_POLICY", value_enum, default_value_t)]
-    pub ingestor_pull_policy: PullPolicy,
+    #[arg(long, env = "INGESTOR_PULL_POLICY", default_value = "IfNotPresent", value_name = "POLICY",
+          value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub ingestor_pull_policy: String,
     /// Secrets with which nodes pull images of ingest pods, separated by commas
     #[arg(
         long,
@@ -98,38 +99,10 @@ pub struct LocalArgs {
     pub record: Option<PathBuf>,
 }
 
-/// When a node pulls an image, in Kubernetes' words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "PascalCase")]
-pub enum PullPolicy {
-    /// Whenever a pod starts.
-    Always,
-    /// When the node does not have it.
-    #[default]
-    IfNotPresent,
-    /// Never: the node must have it.
-    Never,
-}
-
-impl PullPolicy {
-    /// The word used in a pod.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Always => "Always",
-            Self::IfNotPresent => "IfNotPresent",
-            Self::Never => "Never",
-        }
-    }
-}
-
 /// The Redis URL cannot be used. The message does not repeat it, because it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedisUrl {
-    /// Another scheme, or none.
-    #[error("--redis-url (REDIS_URL) must be redis://HOST[:PORT] or rediss://HOST[:PORT]")]
-    Scheme,
-    /// Something else than a host and a port behind the scheme.
+    /// Another scheme, or something else than a host and a port behind it.
     #[error(
         "--redis-url (REDIS_URL) must be redis://HOST[:PORT] or rediss://HOST[:PORT]: no path, no query, a port \
          from 1 to 65535"
@@ -142,30 +115,22 @@ pub enum InvalidRedisUrl {
     UserInfo,
 }
 
-impl RunArgs {
+impl OperatorCommand {
     /// Checks what the parser must not check, because its errors repeat the value.
     ///
     /// # Errors
     /// When the Redis URL cannot be used.
     pub fn check(&self) -> Result<(), InvalidRedisUrl> {
-        check_redis_url(&self.redis_url)
-    }
-}
-
-impl LocalArgs {
-    /// Checks what the parser must not check, because its errors repeat the value.
-    ///
-    /// # Errors
-    /// When the Redis URL cannot be used.
-    pub fn check(&self) -> Result<(), InvalidRedisUrl> {
-        check_redis_url(&self.redis_url)
+        let (Self::Run(RunArgs { redis_url, .. }) | Self::Local(LocalArgs { redis_url, .. })) =
+            self;
+        check_redis_url(redis_url)
     }
 }
 
 fn check_redis_url(url: &str) -> Result<(), InvalidRedisUrl> {
     let schemes = ["redis://", "rediss://"];
     let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
-    let rest = rest.ok_or(InvalidRedisUrl::Scheme)?;
+    let rest = rest.ok_or(InvalidRedisUrl::Address)?;
     if rest.contains('@') {
         return Err(InvalidRedisUrl::UserInfo);
     }
@@ -232,7 +197,7 @@ mod tests {
         let args = run(&["--redis-url=redis://r:6379"]).unwrap();
         assert!(args.poke);
         assert_eq!(args.listen.to_string(), "0.0.0.0:9401");
-        assert_eq!(args.ingestor_pull_policy.as_str(), "IfNotPresent");
+        assert_eq!(args.ingestor_pull_policy, "IfNotPresent");
         assert_eq!(args.ingestor_pull_secrets, [""; 0]);
         let two = run(&["--redis-url=redis://r", "--ingestor-pull-secrets=a,b"]).unwrap();
         assert_eq!(two.ingestor_pull_secrets, ["a", "b"]);
@@ -245,7 +210,7 @@ mod tests {
 
     #[test]
     fn only_a_redis_url_without_password_will_do() {
-        let check = |url: &str| run(&["--redis-url", url]).unwrap().check();
+        let check = |url: &str| check_redis_url(url);
         assert_eq!(check("rediss://r:6379"), Ok(()));
         for usable in [
             "redis://r",
@@ -255,7 +220,7 @@ mod tests {
         ] {
             assert_eq!(check(usable), Ok(()), "{usable}");
         }
-        assert_eq!(check("http://r"), Err(InvalidRedisUrl::Scheme));
+        assert_eq!(check("http://r"), Err(InvalidRedisUrl::Address));
         for wrong in [
             "redis://",
             "redis://:6379",

@@ -182,16 +182,13 @@ impl Run {
             let ready = self.all_ready();
             if self.once && (ready || now >= deadline) {
                 self.print(false)?;
-                if !ready {
-                    tracing::error!(
-                        "not everything is Ready after {ONCE_TIMEOUT:?}, or a document is not used"
-                    );
+                if ready {
+                    return Ok(RunOutcome::Done);
                 }
-                return Ok(if ready {
-                    RunOutcome::Done
-                } else {
-                    RunOutcome::NotReady
-                });
+                tracing::error!(
+                    "not everything is Ready after {ONCE_TIMEOUT:?}, or a document is not used"
+                );
+                return Ok(RunOutcome::NotReady);
             }
             self.print(true)?;
             let wait = next

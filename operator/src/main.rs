@@ -31,13 +31,13 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let clock = Clock::system();
+    cli.command.check()?;
     match cli.command {
         OperatorCommand::Run(args) => {
-            args.check()?;
             let settings = cluster::ClusterSettings {
                 namespace: (!args.all_namespaces).then_some(args.namespace),
                 ingestor_image: args.ingestor_image,
-                ingestor_pull_policy: args.ingestor_pull_policy.as_str().to_owned(),
+                ingestor_pull_policy: args.ingestor_pull_policy,
                 ingestor_pull_secrets: args.ingestor_pull_secrets,
                 redis_url: args.redis_url,
                 poke: args.poke,
@@ -47,7 +47,6 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         OperatorCommand::Local(args) => {
-            args.check()?;
             let settings = local::LocalSettings {
                 manifests: args.manifests,
                 redis_url: args.redis_url,

@@ -139,12 +139,7 @@ impl Folder {
                 .unwrap_or(0);
             let (owner, document) = candidates[at];
             manifests.add(&file_name(owner), document.clone());
-            for (other, _) in candidates
-                .iter()
-                .enumerate()
-                .filter(|(index, _)| *index != at)
-                .map(|it| it.1)
-            {
+            for (_, (other, _)) in candidates.iter().enumerate().filter(|it| it.0 != at) {
                 let (other, owner) = (file_name(other), file_name(owner));
                 let which = if other == owner {
                     format!("stands twice; the first one in {owner} is used")

@@ -135,45 +135,38 @@ fn document(manifest: &Value) -> Document {
 
 fn resource(manifest: &Value, name: &str) -> Document {
     match crds::check(manifest) {
-        Ok(Resource::TickerAccount(account)) => Document::Account(
-            name.to_owned(),
-            ManifestObject {
-                labels: account.metadata.labels.unwrap_or_default(),
-                spec: Ok(Arc::new(account.spec)),
-            },
-        ),
-        Ok(Resource::InstrumentSet(set)) => Document::Set(
-            name.to_owned(),
-            ManifestObject {
-                labels: set.metadata.labels.unwrap_or_default(),
-                spec: Ok(Arc::new(set.spec)),
-            },
-        ),
+        Ok(Resource::TickerAccount(account)) => {
+            let spec = Ok(Arc::new(account.spec));
+            Document::Account(name.to_owned(), object(account.metadata.labels, spec))
+        }
+        Ok(Resource::InstrumentSet(set)) => {
+            let spec = Ok(Arc::new(set.spec));
+            Document::Set(name.to_owned(), object(set.metadata.labels, spec))
+        }
         Err(violations) => invalid(manifest, name, &violations),
     }
 }
 
 fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
     let why = invalid_spec(violations);
-    let labels = BTreeMap::new();
-    match manifest.get("kind").and_then(Value::as_str) {
-        Some("TickerAccount") if !name.is_empty() => Document::Account(
-            name.to_owned(),
-            ManifestObject {
-                labels,
-                spec: Err(why),
-            },
-        ),
-        Some("InstrumentSet") if !name.is_empty() => Document::Set(
-            name.to_owned(),
-            ManifestObject {
-                labels,
-                spec: Err(why),
-            },
-        ),
-        Some(kind) => Document::Unusable(format!("kind {kind:?}: {why}")),
-        None => Document::Unusable(format!("an object without kind: {why}")),
+    let kind = manifest.get("kind").and_then(Value::as_str);
+    match kind.unwrap_or_default() {
+        "TickerAccount" if !name.is_empty() => {
+            Document::Account(name.to_owned(), object(None, Err(why)))
+        }
+        "InstrumentSet" if !name.is_empty() => {
+            Document::Set(name.to_owned(), object(None, Err(why)))
+        }
+        kind => Document::Unusable(format!("kind {kind:?}: {why}")),
     }
+}
+
+fn object<S>(
+    labels: Option<BTreeMap<String, String>>,
+    spec: Result<Arc<S>, InvalidSpec>,
+) -> ManifestObject<S> {
+    let labels = labels.unwrap_or_default();
+    ManifestObject { labels, spec }
 }
 
 /// The maximum number of violations in a message.

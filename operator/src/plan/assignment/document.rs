@@ -32,11 +32,8 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
 
 /// The version in which an account's assignment is written.
 pub(super) fn version_of(account: &AccountInput<'_>) -> u32 {
-    version(
-        contract::ASSIGNMENT_VERSIONS,
-        account.reads(),
-        account.base.map(|base| base.version),
-    )
+    let last = account.base.map(|base| base.version);
+    version(contract::ASSIGNMENT_VERSIONS, account.reads(), last)
 }
 
 /// The newest of `ours` that the process reads too. Without a report, the version that was written

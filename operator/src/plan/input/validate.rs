@@ -40,16 +40,9 @@ pub(crate) fn account(
             "must not be empty: name the Secret that holds the API key",
         ));
     }
-    let websocket = origin(
-        &spec.endpoint.websocket,
-        ["ws://", "wss://"],
-        "spec.endpoint.websocket",
-    )?;
-    let api = origin(
-        &spec.endpoint.api,
-        ["http://", "https://"],
-        "spec.endpoint.api",
-    )?;
+    let crds::account::Endpoint { websocket, api } = &spec.endpoint;
+    let websocket = origin(websocket, ["ws://", "wss://"], "spec.endpoint.websocket")?;
+    let api = origin(api, ["http://", "https://"], "spec.endpoint.api")?;
     let redis_url = redis::url(&spec.redis)?.unwrap_or_else(|| settings.redis_url.clone());
     Ok(AccountSpec {
         connections: spec.connections,
@@ -85,9 +78,8 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, InvalidSpec> {
         (None, None) => Choice::Any,
     };
     let prefix = spec.publish.channel_prefix.as_deref();
-    if prefix.is_some_and(|prefix| {
-        prefix.is_empty() || prefix.starts_with("mock:") || prefix.ends_with(':')
-    }) {
+    let wrong = |it: &str| it.is_empty() || it.starts_with("mock:") || it.ends_with(':');
+    if prefix.is_some_and(wrong) {
         return Err(invalid(
             "spec.publish.channelPrefix",
             "must not be empty, begin with mock: or end with a colon",
@@ -124,10 +116,8 @@ fn keep(publish: &Publish) -> Result<Persistence, InvalidSpec> {
     let (last, stream) = (&publish.last_value, &publish.stream);
     let interval: Duration = last.interval.into();
     let ttl: Duration = last.ttl.into();
-    let last = match (
-        u32::try_from(interval.as_millis()),
-        u32::try_from(ttl.as_secs()),
-    ) {
+    let (interval, ttl) = (interval.as_millis().try_into(), ttl.as_secs().try_into());
+    let last = match (interval, ttl) {
         _ if !last.enabled => None,
         (Ok(interval_ms @ 1..), Ok(ttl_s @ 1..)) => {
             Some(LastValuePersistence { interval_ms, ttl_s })

@@ -104,10 +104,18 @@ pub enum Change {
 pub(crate) trait Status: Clone + PartialEq {
     /// Its conditions.
     fn conditions(&self) -> &[Condition];
-    /// Removes what alone needs no write: the time when a state began.
-    fn without_history(self) -> Self;
+    /// The same, to be changed.
+    fn conditions_mut(&mut self) -> &mut [Condition];
     /// Removes what moves while ticks flow.
     fn without_flow(self) -> Self;
+
+    /// Removes what alone needs no write: the time when a state began.
+    fn without_history(mut self) -> Self {
+        for condition in self.conditions_mut() {
+            condition.last_transition_time = Time(Timestamp::UNIX_EPOCH);
+        }
+        self
+    }
 }
 
 /// How `new` differs from the status in the object.
@@ -128,20 +136,13 @@ pub(crate) fn change<S: Status>(old: Option<&S>, new: &S) -> Change {
     }
 }
 
-fn forget_history(conditions: &mut [Condition]) {
-    for condition in conditions {
-        condition.last_transition_time = Time(Timestamp::UNIX_EPOCH);
-    }
-}
-
 impl Status for TickerAccountStatus {
     fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
 
-    fn without_history(mut self) -> Self {
-        forget_history(&mut self.conditions);
-        self
+    fn conditions_mut(&mut self) -> &mut [Condition] {
+        &mut self.conditions
     }
 
     fn without_flow(mut self) -> Self {
@@ -159,9 +160,8 @@ impl Status for InstrumentSetStatus {
         &self.conditions
     }
 
-    fn without_history(mut self) -> Self {
-        forget_history(&mut self.conditions);
-        self
+    fn conditions_mut(&mut self) -> &mut [Condition] {
+        &mut self.conditions
     }
 
     fn without_flow(mut self) -> Self {

@@ -21,7 +21,7 @@ pub enum LocalError {
     #[error("{} is a file: pass the folder that it is in to -f", .0.display())]
     NoFolder(PathBuf),
     /// The state folder cannot be used.
-    #[error("the state folder cannot be used")]
+    #[error(transparent)]
     State(#[from] StateFolderError),
     /// The ingest program was not found.
     #[error(

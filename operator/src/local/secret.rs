@@ -70,7 +70,7 @@ impl SecretValues {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum SecretError {
     /// Not a string.
-    #[error("{0} must be a string")]
+    #[error("{0} must be a string: put the value in quotes")]
     NoString(String),
     /// Not base64.
     #[error("data.{0} is not base64; plain text goes into stringData")]

@@ -10,4 +10,4 @@ pub mod schedule;
 pub mod table;
 
 pub use refresher::TableRefresher;
-pub use table::{InstrumentTable, RowIx};
+pub use table::{InstrumentTable, RowIx, Table};

@@ -11,8 +11,8 @@ use reqwest::Client;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::table::Table;
 use super::{InstrumentTable, fetch, list_check, schedule};
-use crate::plan::Table;
 
 /// The newest tables by API origin.
 pub type TablesByOrigin = BTreeMap<String, Table>;

@@ -24,6 +24,18 @@ pub struct InstrumentTable {
     rejected: usize,
 }
 
+/// The instruments of one API endpoint.
+#[derive(Clone, Debug)]
+pub enum Table {
+    /// The last good table.
+    Loaded(Arc<InstrumentTable>),
+    /// No table was loaded since the start.
+    Missing {
+        /// Why, for people; without secrets.
+        why: String,
+    },
+}
+
 /// Position of an instrument in one table, in the order of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowIx(u32);

@@ -38,6 +38,34 @@ fn imports_point_one_way() {
     );
 }
 
+/// The folders directly below a package's root, each with the file that declares it.
+#[test]
+fn folders_import_each_other_one_way() {
+    let mut found = Vec::new();
+    for package in source::PACKAGES {
+        let mut arrows = Arrows::new();
+        for ((from, to), path) in Modules::new(source::files(package)).arrows() {
+            let (from, to) = (folder(&from), folder(&to));
+            let root = |folder: &str| ["lib", "main"].contains(&folder);
+            if from != to && !root(from) && !root(to) {
+                arrows.insert((from.to_owned(), to.to_owned()), path);
+            }
+        }
+        let circles = circles(&arrows);
+        found.extend(
+            circles
+                .iter()
+                .map(|circle| format!("{package}: {circle:?}")),
+        );
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn folder(file: &str) -> &str {
+    let end = file.find('/').or_else(|| file.find(".rs"));
+    end.map_or(file, |end| &file[..end])
+}
+
 /// Circles that remain without the arrows from children to their parents, and those without the arrows
 /// back: what leads through another file is in one of the two.
 fn all_circles(arrows: &Arrows) -> BTreeSet<BTreeSet<String>> {

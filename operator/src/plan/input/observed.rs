@@ -16,7 +16,7 @@ use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAcco
 use jiff::Timestamp;
 use service::text::printable;
 
-use crate::instruments::InstrumentTable;
+pub use crate::instruments::Table;
 pub use crate::key_fingerprint::KeyFingerprint;
 
 /// The two times of one pass.
@@ -78,18 +78,6 @@ pub struct Settings {
     pub redis_url: String,
     /// Whether pods are annotated when their files change.
     pub poke: bool,
-}
-
-/// The instruments of one API endpoint.
-#[derive(Clone, Debug)]
-pub enum Table {
-    /// The last good table.
-    Loaded(Arc<InstrumentTable>),
-    /// No table was loaded since the start.
-    Missing {
-        /// Why, for people; without secrets.
-        why: String,
-    },
 }
 
 /// One object as it was read.

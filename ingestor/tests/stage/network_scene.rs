@@ -81,6 +81,14 @@ impl NetworkScene {
     /// Sends for this time, which is the load, and returns when everything is counted. Waits for the
     /// socket to be read all the while.
     pub async fn rounds_for(&mut self, length: Duration) -> Report {
+        self.send_for(length).await;
+        let total = self.total();
+        let counted = |report: &Report| report.ticks_total == total;
+        self.ingestor.until("all rounds", counted).await
+    }
+
+    /// Sends for this time, and waits only for a socket that is far behind.
+    pub async fn send_for(&mut self, length: Duration) {
         let (start, mut beat) = (Instant::now(), tokio::time::interval(BEAT));
         while start.elapsed() < length {
             for _ in 0..LOOK_EVERY {
@@ -91,9 +99,6 @@ impl NetworkScene {
             let near = |report: &Report| total - report.ticks_total < BEHIND;
             self.ingestor.until("the socket is read", near).await;
         }
-        let total = self.total();
-        let counted = |report: &Report| report.ticks_total == total;
-        self.ingestor.until("all rounds", counted).await
     }
 
     /// When the newest tick of each instrument arrived.

@@ -57,7 +57,6 @@ impl IngestProcess {
         let stop = CancellationToken::new();
         let poller = Poller {
             account: account.to_owned(),
-            port_file: state.port_file(account),
             child: child.state(),
             expected,
             results: context.results.clone(),

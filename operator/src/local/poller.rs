@@ -1,15 +1,12 @@
 //! Polls one child for its report.
 //!
-//! Owns the interval, and the way from a child's port file to its report. A child that hangs does
-//! not delay the others.
+//! Owns the interval. A child that hangs does not delay the others.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use contract::Report;
 use service::clock::Clock;
 use service::exit::chain;
-use service::http::read_port_file;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -41,8 +38,6 @@ pub(crate) struct PollResult {
 pub(crate) struct Poller {
     /// The account.
     pub(crate) account: String,
-    /// Where the process writes its address.
-    pub(crate) port_file: PathBuf,
     /// Whether the process runs.
     pub(crate) child: watch::Receiver<ChildState>,
     /// Whether its next report is awaited.
@@ -55,19 +50,13 @@ impl Poller {
     /// Polls until `stop`, or until the receiver is gone.
     pub(crate) async fn run(mut self, scraper: Scraper, clock: Clock, stop: CancellationToken) {
         let mut scrape = Scrape::default();
-        // The address is valid as long as the process lives, whatever happens to the file.
-        let mut process_address: Option<(u32, SocketAddr)> = None;
         while !stop.is_cancelled() {
             let state = self.child.borrow_and_update().clone();
-            process_address = process_address
-                .filter(|(pid, _)| Some(*pid) == state.pid)
-                .or_else(|| Some((state.pid?, read_port_file(&self.port_file).ok().flatten()?)));
-            let address = process_address.map(|(_, address)| address);
-            scrape = self.ask(&scraper, &clock, &state, address, scrape).await;
-            let ready = address.is_some() && scrape.failing.is_none();
+            scrape = scrape.after(ask(&scraper, &state).await, clock.now());
+            let ready = state.address.is_some() && scrape.failing.is_none();
             let result = PollResult {
                 account: self.account.clone(),
-                process: process(&state, address, ready),
+                process: process(&state, ready),
                 scrape: scrape.clone(),
             };
             if self.results.send(result).await.is_err() {
@@ -83,34 +72,22 @@ impl Poller {
             }
         }
     }
-
-    async fn ask(
-        &self,
-        scraper: &Scraper,
-        clock: &Clock,
-        state: &ChildState,
-        address: Option<SocketAddr>,
-        last: Scrape,
-    ) -> Scrape {
-        let result = match address {
-            Some(address) => {
-                let report = scraper.report(address).await;
-                report.map_err(|error| chain(&error).to_string())
-            }
-            None => {
-                let trouble = state.trouble.clone();
-                Err(trouble.unwrap_or_else(|| "the ingest process is starting".to_owned()))
-            }
-        };
-        last.after(result, clock.now())
-    }
 }
 
-fn process(state: &ChildState, address: Option<SocketAddr>, ready: bool) -> Process {
+async fn ask(scraper: &Scraper, state: &ChildState) -> Result<Report, String> {
+    let Some(address) = state.address else {
+        let trouble = state.trouble.clone();
+        return Err(trouble.unwrap_or_else(|| "the ingest process is starting".to_owned()));
+    };
+    let report = scraper.report(address).await;
+    report.map_err(|error| chain(&error).to_string())
+}
+
+fn process(state: &ChildState, ready: bool) -> Process {
     match state.pid {
         Some(pid) => Process::Present {
             name: format!("process {pid}"),
-            address,
+            address: state.address,
             ready,
             trouble: None,
         },

@@ -5,11 +5,13 @@
 //! parent that was killed.
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use service::backoff::Backoff;
+use service::http::read_port_file;
 use service::text::{LONGEST_REASON, printable};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -23,8 +25,15 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The waits between the starts of a child that keeps ending.
 const RESTARTS: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
-/// A child that lived this long is started again at once.
+/// A child that lived this long and had an address is started again at once.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// A child whose address is not known this long after its start is ended and started again: its
+/// port file is lost, and a child writes it only once.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the port file of a child without an address is read.
+const ADDRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long to wait for the rest of the log of a child that ended.
 const LOG_TIMEOUT: Duration = Duration::from_secs(1);
@@ -58,6 +67,8 @@ pub(crate) struct ChildSpec {
 pub(crate) struct ChildState {
     /// Its process id while it runs.
     pub(crate) pid: Option<u32>,
+    /// Its address, valid as long as it runs, whatever happens to its port file.
+    pub(crate) address: Option<SocketAddr>,
     /// Why it does not run.
     pub(crate) trouble: Option<String>,
 }
@@ -115,7 +126,7 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
                 let stdin = child.stdin.take();
                 state.send_replace(ChildState {
                     pid: child.id(),
-                    trouble: None,
+                    ..ChildState::default()
                 });
                 tokio::select! {
                     () = stop.cancelled() => {
@@ -126,20 +137,42 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
                         Ok(status) => format!("the ingest process ended ({status}){}", last_error(log).await),
                         Err(error) => format!("the ingest process is lost: {error}"),
                     },
+                    () = stays_without_address(&spec.port_file, &state) => {
+                        drop(stdin);
+                        wait_or_kill(child, &spec.account).await;
+                        format!("the address of the ingest process is not known {ADDRESS_TIMEOUT:?} after its start: it is started again")
+                    }
                 }
             }
             Err(error) => format!("{} cannot be started: {error}", spec.binary.display()),
         };
         tracing::warn!(account = spec.account, "{trouble}");
-        state.send_replace(ChildState {
-            pid: None,
+        let ended = state.send_replace(ChildState {
             trouble: Some(trouble),
+            ..ChildState::default()
         });
-        failures = if started.elapsed() >= STABLE_AFTER {
+        failures = if ended.address.is_some() && started.elapsed() >= STABLE_AFTER {
             0
         } else {
             failures.saturating_add(1)
         };
+    }
+}
+
+/// Passes on the address of a child as soon as it is known. Ends only if it does not become known
+/// in time: a child that had an address is never ended for the lack of one.
+async fn stays_without_address(port_file: &Path, state: &watch::Sender<ChildState>) {
+    let known = async {
+        loop {
+            if let Ok(Some(address)) = read_port_file(port_file) {
+                return address;
+            }
+            tokio::time::sleep(ADDRESS_INTERVAL).await;
+        }
+    };
+    if let Ok(address) = tokio::time::timeout(ADDRESS_TIMEOUT, known).await {
+        state.send_modify(|state| state.address = Some(address));
+        std::future::pending::<()>().await;
     }
 }
 
@@ -254,6 +287,31 @@ mod tests {
         assert_eq!(last.as_deref(), Some("frames cannot be recorded: no space"));
         let last = forward_log("INFO fine\n".as_bytes(), "demo".to_owned()).await;
         assert_eq!(last, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_child_without_an_address_has_ten_seconds_and_one_with_an_address_all_the_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let port_file = folder.path().join("port");
+        let start = tokio::time::Instant::now();
+        let (state, _watched) = watch::channel(ChildState::default());
+        stays_without_address(&port_file, &state).await;
+        assert_eq!(start.elapsed(), ADDRESS_TIMEOUT);
+        assert_eq!(state.borrow().address, None);
+
+        let late = async {
+            tokio::time::sleep(ADDRESS_TIMEOUT.mul_f64(0.9)).await;
+            std::fs::write(&port_file, "127.0.0.1:9400\n").unwrap();
+            tokio::time::sleep(2 * ADDRESS_INTERVAL).await;
+            std::fs::remove_file(&port_file).unwrap();
+            tokio::time::sleep(100 * ADDRESS_TIMEOUT).await;
+        };
+        tokio::select! {
+            () = stays_without_address(&port_file, &state) => panic!("it had an address"),
+            () = late => {}
+        }
+        let address = state.borrow().address;
+        assert_eq!(address, Some(([127, 0, 0, 1], 9400).into()));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What is not known changes nothing: neither what streams, nor does it improve a status.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 
 use anyhow::Result;
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
 use contract::{Sealed, mount};
 use serde_json::{Value, json};
-use tests::process::signal;
+use tests::process::{binary, signal};
 use tests::{Local, RedisServer, Simulator, Ticks, eventually};
 
 const INFY: u64 = 408_065;
@@ -243,5 +244,32 @@ async fn once_does_not_take_an_earlier_run_for_a_proof() -> Result<()> {
     let printed = String::from_utf8(bad.stdout)?;
     assert_eq!(bad.status.code(), Some(1), "{printed}");
     assert!(printed.contains("NothingResolved"), "{printed}");
+    Ok(())
+}
+
+/// A deleted state folder takes the port file with it, and a process writes that file only once.
+#[tokio::test]
+async fn a_process_whose_address_is_lost_at_its_start_is_started_again() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let mut local = Local::new(&redis)?;
+    local.write_account("a", &simulator, "")?;
+    write_set(&local, "a", &["NSE:INFY"])?;
+    // Its first start writes no port file, and ends with its standard input; the second is real.
+    let folder = tempfile::tempdir()?;
+    let (program, starts) = (folder.path().join("program"), folder.path().join("starts"));
+    let script = format!(
+        "#!/bin/sh\necho start >> {starts}\n[ $(wc -l < {starts}) = 1 ] && exec cat\nexec {real} \"$@\"\n",
+        starts = starts.display(),
+        real = binary("kite-ingestor").display(),
+    );
+    std::fs::write(&program, script)?;
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755))?;
+    local.use_ingestor(&program)?;
+    local.start()?;
+    local.shows("set-a", "True", "Streaming").await;
+    assert_eq!(std::fs::read_to_string(&starts)?, "start\n".repeat(2));
+    let printed = local.printed();
+    let why = "the address of the ingest process is not known 10s after its start";
+    assert!(printed.contains(why), "{printed}");
     Ok(())
 }

@@ -260,11 +260,11 @@ impl Run {
             let ready = conditions.and_then(table::ready);
             ready.is_some_and(|it| it.status == "True")
         };
-        let accounts = self.host.accounts().map(|(_, it)| it.status.as_ref());
+        let accounts = self.host.accounts().values().map(|it| it.status.as_ref());
         let mut accounts = accounts
             .map(|status| status.map(|it| &*it.conditions))
             .peekable();
-        let mut sets = self.host.sets().map(|(_, it)| it.status.as_ref());
+        let mut sets = self.host.sets().values().map(|it| it.status.as_ref());
         accounts.peek().is_some()
             && accounts.all(ready)
             && sets.all(|status| ready(status.map(|it| &*it.conditions)))
@@ -273,12 +273,12 @@ impl Run {
     /// Prints the table if it has changed, or, if it may be `repeated`, after a while.
     fn print(&mut self, repeated: bool) -> Result<(), LocalError> {
         let wall = self.clock.wall();
-        let accounts = self.host.accounts().filter_map(|(name, it)| {
+        let accounts = self.host.accounts().iter().filter_map(|(name, it)| {
             let (status, warning) = (it.status.as_deref()?, it.warning.as_deref());
             Some(TableRow::of_account(name, status, warning, it.since, wall))
         });
         let accounts: Vec<_> = accounts.collect();
-        let sets = self.host.sets().filter_map(|(name, it)| {
+        let sets = self.host.sets().iter().filter_map(|(name, it)| {
             let (status, warning) = (it.status.as_deref()?, it.warning.as_deref());
             let mode = it.spec().map(|spec| spec.mode.as_str());
             let row = TableRow::of_set(name, mode, status, warning, it.since, wall);

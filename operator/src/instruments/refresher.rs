@@ -44,11 +44,9 @@ impl TableRefresher {
     /// Fetches the instruments of exactly these origins from now on; must be called in a runtime. What
     /// is fetched already is not fetched again, unless it is `suspect`.
     pub fn set_origins(&mut self, origins: &BTreeSet<String>, suspect: &BTreeSet<String>) {
-        self.suspect.send_if_modified(|before| {
-            let changed = before != suspect;
-            before.clone_from(suspect);
-            changed
-        });
+        if *self.suspect.borrow() != *suspect {
+            self.suspect.send_replace(suspect.clone());
+        }
         while self.tasks.try_join_next().is_some() {}
         self.by_origin.retain(|origin, task| {
             let wanted = origins.contains(origin);

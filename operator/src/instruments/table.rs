@@ -53,24 +53,7 @@ impl InstrumentTable {
     #[must_use]
     pub fn new(dump: Dump) -> Self {
         let mut rows = dump.instruments;
-        // Some lists have an index twice, once under a segment of its exchange: the row with the
-        // segment INDICES is used. The rest only makes the choice deterministic.
-        rows.sort_unstable_by(|a, b| {
-            (
-                a.token,
-                !a.is_index(),
-                &a.exchange,
-                &a.tradingsymbol,
-                &a.segment,
-            )
-                .cmp(&(
-                    b.token,
-                    !b.is_index(),
-                    &b.exchange,
-                    &b.tradingsymbol,
-                    &b.segment,
-                ))
-        });
+        rows.sort_unstable_by(|a, b| precedence(a).cmp(&precedence(b)));
         rows.dedup_by_key(|row| row.token);
         rows.shrink_to_fit();
         let mut symbols: Vec<(u32, u32)> = rows
@@ -160,6 +143,14 @@ impl InstrumentTable {
     pub fn has_derivatives(&self, underlying: &str) -> bool {
         self.underlyings.contains(underlying)
     }
+}
+
+/// Of the rows with one token the first in this order is used. Some lists have an index twice, once
+/// under a segment of its exchange: the row with the segment INDICES is used. The rest only makes the
+/// choice deterministic.
+fn precedence(row: &Instrument) -> (Token, bool, [&str; 3]) {
+    let names = [&*row.exchange, &*row.tradingsymbol, &*row.segment];
+    (row.token, !row.is_index(), names)
 }
 
 fn hash(exchange: &str, symbol: &str) -> u32 {

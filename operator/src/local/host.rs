@@ -6,7 +6,7 @@
 
 mod apply;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -27,6 +27,9 @@ use crate::plan::{
     Table,
 };
 
+type TrackedAccount = Tracked<TickerAccountSpec, TickerAccountStatus>;
+type TrackedSet = Tracked<InstrumentSetSpec, InstrumentSetStatus>;
+
 /// Everything known between two passes.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -35,8 +38,8 @@ pub(crate) struct Host {
     state: StateFolder,
     fingerprints: KeyFingerprints,
     manifests: Manifests,
-    accounts: BTreeMap<String, Tracked<TickerAccountSpec, TickerAccountStatus>>,
-    sets: BTreeMap<String, Tracked<InstrumentSetSpec, InstrumentSetStatus>>,
+    accounts: BTreeMap<String, TrackedAccount>,
+    sets: BTreeMap<String, TrackedSet>,
     processes: BTreeMap<String, IngestProcess>,
     /// By account: the assignment in the state folder, opened once.
     opened: BTreeMap<String, OpenedAssignment>,
@@ -89,7 +92,7 @@ impl Host {
     /// Takes over an update of a process.
     pub(crate) fn record_poll(&mut self, result: PollResult) {
         if let Some(running) = self.processes.get_mut(&result.account) {
-            running.take(result);
+            running.last = result;
         }
     }
 
@@ -109,19 +112,13 @@ impl Host {
     }
 
     /// The accounts by name.
-    pub(crate) fn accounts(
-        &self,
-    ) -> impl Iterator<Item = (&str, &Tracked<TickerAccountSpec, TickerAccountStatus>)> {
-        self.accounts
-            .iter()
-            .map(|(name, known)| (name.as_str(), known))
+    pub(crate) fn accounts(&self) -> &BTreeMap<String, TrackedAccount> {
+        &self.accounts
     }
 
     /// The sets by name.
-    pub(crate) fn sets(
-        &self,
-    ) -> impl Iterator<Item = (&str, &Tracked<InstrumentSetSpec, InstrumentSetStatus>)> {
-        self.sets.iter().map(|(name, known)| (name.as_str(), known))
+    pub(crate) fn sets(&self) -> &BTreeMap<String, TrackedSet> {
+        &self.sets
     }
 
     /// The planner's input.
@@ -129,25 +126,17 @@ impl Host {
     /// # Errors
     /// When the state folder cannot be read.
     pub(crate) fn observe(&mut self) -> io::Result<Observed> {
+        let sets = self.sets.iter();
+        let sets = sets.map(|(name, known)| observed_object(name, known));
+        let accounts = self.accounts.iter();
+        let accounts = accounts.map(|(name, known)| observed_object(name, known));
+        let accounts: Vec<_> = accounts.collect();
         let mut observed = Observed {
             settings: self.settings.clone(),
-            accounts: Vec::new(),
-            sets: self
-                .sets
-                .iter()
-                .map(|(name, known)| observed_object(name, known))
-                .collect(),
+            sets: sets.collect(),
+            accounts: accounts.into_iter().map(|it| self.account(it)).collect(),
             tables: self.tables.clone(),
         };
-        let objects: Vec<_> = self
-            .accounts
-            .iter()
-            .map(|(name, known)| (name.clone(), observed_object(name, known)))
-            .collect();
-        for (name, object) in objects {
-            let account = self.account(&name, object);
-            observed.accounts.push(account);
-        }
         if self.manifests.incomplete {
             self.add_unread(&mut observed)?;
         }
@@ -164,11 +153,11 @@ impl Host {
 
     fn account(
         &mut self,
-        name: &str,
         object: Object<TickerAccountSpec, TickerAccountStatus>,
     ) -> ObservedAccount {
+        let name = &object.meta.key.name;
         let assignment = self.last_assignment(name);
-        let running = self.processes.get(name);
+        let last = self.processes.get(name).map(|running| &running.last);
         ObservedAccount {
             secret: self
                 .secret(&object, |spec| Some(&spec.credentials_secret_ref))
@@ -178,8 +167,8 @@ impl Host {
             assignment,
             foreign: Vec::new(),
             unwritten: None,
-            process: running.map_or(Process::Absent, IngestProcess::process),
-            scrape: running.map(IngestProcess::scrape).unwrap_or_default(),
+            process: last.map_or(Process::Absent, |last| last.process.clone()),
+            scrape: last.map(|last| last.scrape.clone()).unwrap_or_default(),
         }
     }
 
@@ -255,37 +244,30 @@ impl Host {
     /// A file that could not be read since the start may define objects that ran before: they are
     /// not known, which differs from not existing.
     fn add_unread(&mut self, observed: &mut Observed) -> io::Result<()> {
-        let unread = || InvalidSpec {
-            field: String::new(),
-            problem: "its manifest may be in a file that cannot be read: fix that file".to_owned(),
-        };
-        let mut sets = Vec::new();
+        let mut sets = BTreeSet::new();
         for name in self.state.accounts()? {
             if let Ok(Some(opened)) = self.read_assignment(&name) {
                 sets.extend(opened.assignment.sets.iter().cloned());
             }
             if !self.accounts.contains_key(&name) {
-                let object = Object {
-                    meta: meta(&name, BTreeMap::new(), 1),
-                    spec: Err(unread()),
-                    status: None,
-                };
-                let account = self.account(&name, object);
+                let account = self.account(unread_object(&name));
                 observed.accounts.push(account);
             }
         }
-        sets.sort();
-        sets.dedup();
-        for name in sets
-            .into_iter()
-            .filter(|name| !self.sets.contains_key(name))
-        {
-            observed.sets.push(Object {
-                meta: meta(&name, BTreeMap::new(), 1),
-                spec: Err(unread()),
-                status: None,
-            });
-        }
+        sets.retain(|name| !self.sets.contains_key(name));
+        let unread = sets.iter().map(|name| unread_object(name));
+        observed.sets.extend(unread);
         Ok(())
+    }
+}
+
+fn unread_object<Spec, Status>(name: &str) -> Object<Spec, Status> {
+    Object {
+        meta: meta(name, BTreeMap::new(), 1),
+        spec: Err(InvalidSpec {
+            field: String::new(),
+            problem: "its manifest may be in a file that cannot be read: fix that file".to_owned(),
+        }),
+        status: None,
     }
 }

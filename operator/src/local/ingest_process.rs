@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use service::clock::Clock;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::poller::{PollResult, Poller};
 use super::state::StateFolder;
@@ -35,9 +34,9 @@ pub(crate) struct ProcessContext {
 pub(crate) struct IngestProcess {
     child: Supervised,
     poller: JoinHandle<()>,
-    stop: CancellationToken,
     expecting: watch::Sender<bool>,
-    last: PollResult,
+    /// What is known of the process, and its last report.
+    pub(crate) last: PollResult,
 }
 
 impl IngestProcess {
@@ -54,14 +53,13 @@ impl IngestProcess {
             log_level: context.log_level.clone(),
         });
         let (expecting, expected) = watch::channel(true);
-        let stop = CancellationToken::new();
         let poller = Poller {
             account: account.to_owned(),
             child: child.state(),
             expected,
             results: context.results.clone(),
         };
-        let run = poller.run(context.scraper.clone(), context.clock.clone(), stop.clone());
+        let run = poller.run(context.scraper.clone(), context.clock.clone());
         let last = PollResult {
             account: account.to_owned(),
             process: Process::Unknown,
@@ -70,25 +68,9 @@ impl IngestProcess {
         Self {
             child,
             poller: tokio::spawn(run),
-            stop,
             expecting,
             last,
         }
-    }
-
-    /// Takes over a newer answer.
-    pub(crate) fn take(&mut self, result: PollResult) {
-        self.last = result;
-    }
-
-    /// What is known of the process.
-    pub(crate) fn process(&self) -> Process {
-        self.last.process.clone()
-    }
-
-    /// Its last report.
-    pub(crate) fn scrape(&self) -> Scrape {
-        self.last.scrape.clone()
     }
 
     /// Sets whether its next report is awaited: the process is then polled more often.
@@ -99,7 +81,6 @@ impl IngestProcess {
 
     /// Ends the process; returns when it has ended.
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
         self.poller.abort();
         self.child.stop().await;
     }

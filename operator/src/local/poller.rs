@@ -8,7 +8,6 @@ use contract::Report;
 use service::clock::Clock;
 use service::exit::chain;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
 use super::supervisor::ChildState;
 use crate::plan::{Process, Scrape};
@@ -47,10 +46,10 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
-    /// Polls until `stop`, or until the receiver is gone.
-    pub(crate) async fn run(mut self, scraper: Scraper, clock: Clock, stop: CancellationToken) {
+    /// Polls until the receiver is gone.
+    pub(crate) async fn run(mut self, scraper: Scraper, clock: Clock) {
         let mut scrape = Scrape::default();
-        while !stop.is_cancelled() {
+        loop {
             let state = self.child.borrow_and_update().clone();
             scrape = scrape.after(ask(&scraper, &state).await, clock.now());
             let ready = state.address.is_some() && scrape.failing.is_none();
@@ -65,7 +64,6 @@ impl Poller {
             let expecting = *self.expected.borrow_and_update() || !ready;
             let interval = INTERVALS.at(expecting, None, clock.now());
             tokio::select! {
-                () = stop.cancelled() => return,
                 _ = self.child.changed() => {}
                 _ = self.expected.changed() => {}
                 () = tokio::time::sleep(interval) => {}

@@ -1,9 +1,10 @@
-//! Failed calls to the API server: a short class for metrics, one line for people.
+//! Calls to the API server that fail or take too long: a short class for metrics, one line for people.
 //!
 //! The client's own texts repeat their causes and print whole structures.
 
 use std::error::Error as _;
 use std::fmt;
+use std::time::Duration;
 
 use kube::Error;
 
@@ -65,6 +66,15 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+/// Limits the time of a call.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, ApiError> {
+    let answer = tokio::time::timeout(limit, call).await;
+    Ok(answer.map_err(|_| ApiError::Timeout)??)
+}
 
 /// Describes an error of the client in one line.
 pub(crate) fn describe(error: &Error) -> String {

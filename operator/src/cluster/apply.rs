@@ -21,18 +21,18 @@ use service::clock::Clock;
 use service::probe::Heartbeat;
 use service::text::LineQuota;
 
-use self::account_objects::ApplyCache;
+use self::account_objects::{ApplyCache, PlannedAccount};
 use self::budget::Budgets;
 use self::events::EventSender;
 use self::status::WrittenStatus;
-use super::api_error::ApiError;
+use super::api_error::{ApiError, within};
 use super::metrics::Metrics;
 use super::observe::ObservedCluster;
 use super::owned_kind::{OwnedKind, OwnedObject};
 use super::owned_objects::{AccountObjects, Orphan};
 use super::retry::Retries;
 use super::workload::PodDefaults;
-use crate::plan::{AccountPlan, AssignmentChange, Key, Kind, Now, Plan};
+use crate::plan::{AccountPlan, AssignmentChange, Key, Kind, Plan};
 
 /// How long the API server may take for one write.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -133,7 +133,7 @@ impl Applier {
         &mut self,
         seen: &ObservedCluster,
         plan: &Plan,
-        now: Now,
+        now: Instant,
     ) -> Option<Instant> {
         self.prune(seen, plan);
         // What pods need comes before what people read.
@@ -196,19 +196,19 @@ impl Applier {
         &mut self,
         seen: &ObservedCluster,
         plan: &Plan,
-        now: Now,
+        now: Instant,
     ) -> Option<Instant> {
         let nothing = AccountObjects::default();
-        let of = |key: &Key| seen.owned.get(key).unwrap_or(&nothing);
         let mut all = std::mem::take(&mut self.caches);
         let this = &*self;
-        let files = plan.accounts.iter().map(|account| {
-            let cache = all.remove(&account.key);
-            let cache = cache.filter(|cache| cache.uid == account.uid);
-            let mut cache = cache.unwrap_or_else(|| ApplyCache::of(&account.uid));
+        let files = plan.accounts.iter().map(|plan| {
+            let cache = all.remove(&plan.key);
+            let cache = cache.filter(|cache| cache.uid == plan.uid);
+            let mut cache = cache.unwrap_or_else(|| ApplyCache::of(&plan.uid));
+            let owned = seen.owned.get(&plan.key).unwrap_or(&nothing);
+            let account = PlannedAccount { plan, owned, now };
             async move {
-                let owned = of(&account.key);
-                let done = this.write_file(account, owned, &mut cache, now).await;
+                let done = this.write_file(account, &mut cache).await;
                 (account, cache, done)
             }
         });
@@ -220,10 +220,9 @@ impl Applier {
             .map(|(account, mut cache, mut done)| async move {
                 let begun = this.context.clock.now() < start + PHASE_LIMIT;
                 if begun {
-                    let owned = of(&account.key);
-                    done.extend(this.write_pod(account, owned, &mut cache, now).await);
+                    done.extend(this.write_pod(account, &mut cache).await);
                 }
-                (account.key.clone(), cache, done, begun)
+                (account.plan.key.clone(), cache, done, begun)
             });
         let pods: Vec<_> = pods.collect();
         let mut postponed = None;
@@ -289,7 +288,7 @@ impl Applier {
         });
         let client = self.context.client.clone();
         let api: Api<K> = Api::namespaced(client, &orphan.key.namespace);
-        with_timeout(api.delete(&orphan.key.name, &params)).await?;
+        within(TIMEOUT, api.delete(&orphan.key.name, &params)).await?;
         Ok(())
     }
 
@@ -329,14 +328,4 @@ async fn run_bounded<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
         .buffer_unordered(IN_FLIGHT)
         .collect()
         .await
-}
-
-/// Limits the time of a call.
-async fn with_timeout<T>(
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, ApiError> {
-    tokio::time::timeout(TIMEOUT, call)
-        .await
-        .map_err(|_| ApiError::Timeout)?
-        .map_err(ApiError::from)
 }

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::api::ObjectMeta;
 use kube::{Api, Client, Resource};
 
-use super::api_error::ApiError;
+use super::api_error::{ApiError, within};
 use super::owned_kind::{OwnedKind, OwnedObject};
 use super::owned_objects::{OwnedName, OwnedObjects};
 use super::workload;
@@ -142,9 +142,7 @@ async fn look_up(client: &Client, kind: OwnedKind, key: &Key) -> Result<NameHold
             OwnedKind::StatefulSet => metadata::<StatefulSet>(client, key).await,
         }
     };
-    let metadata = tokio::time::timeout(TIMEOUT, request)
-        .await
-        .map_err(|_| ApiError::Timeout)??;
+    let metadata = within(TIMEOUT, request).await?;
     Ok(metadata.map_or(NameHolder::Nobody, |metadata| holder(&metadata)))
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crds::TickerAccount;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Resource;
 
 use super::name_ownership::NameOwnership;
+use super::owned_kind::OwnedKind;
 use super::owned_objects::{self, AccountObjects, Orphan, OwnedObjects};
 use super::parsed_or_raw::{self, ParsedOrRaw};
 use super::pod;
@@ -18,7 +18,7 @@ use super::secrets::Secrets;
 use super::stores::Stores;
 use super::workload;
 use crate::plan::{
-    Key, LastAssignment, Now, Observed, ObservedAccount, Process, Scrape, Secret, Settings, Table,
+    Key, LastAssignment, Now, Observed, ObservedAccount, Process, Secret, Settings, Table,
 };
 
 /// All sources.
@@ -47,52 +47,42 @@ impl Observer {
     pub(crate) async fn observe(&mut self, now: Now) -> ObservedCluster {
         let live = OwnedObjects::of(&self.stores);
         self.secrets.set_referenced(live.secrets());
-        let names_by_account = self.name_ownership.check(&live, now.monotonic).await;
+        let mut names_by_account = self.name_ownership.check(&live, now.monotonic).await;
         let mut accounts = Vec::new();
         let mut owned = BTreeMap::new();
-        for account in live.accounts.values() {
+        for (key, account) in &live.accounts {
             let object = account.observed();
-            let names = names_by_account
-                .get(&object.meta.key)
-                .cloned()
-                .unwrap_or_default();
-            let mut own = live.owned(&object.meta.key, &object.meta.uid);
+            let uid = &object.meta.uid;
+            let names = names_by_account.remove(key).unwrap_or_default();
+            let mut own = live.owned(key, uid);
             own.names_are_ours = names.foreign.is_empty() && !names.uncertain;
-            let secret = self.secret(account, &object.meta.key);
-            let redis_secret = self.redis_secret(account, &object.meta.key);
+            let secret = self.secret(account, key);
+            let redis_secret = self.redis_secret(account, key);
             own.secret_versions = versions([Some(&secret), redis_secret.as_ref()]);
-            let assignment = self.assignment(&live, &object.meta.key, &object.meta.uid);
+            let assignment = self.assignment(&live, key, uid);
+            let pod = live.pods.get(&owned_objects::pod_key(key));
             if let LastAssignment::Readable { assignment, sha256 } = &assignment {
                 own.assignment = Some((assignment.generation, sha256.clone()));
             }
             accounts.push(ObservedAccount {
                 assignment,
                 foreign: names.foreign,
-                process: pod::process(
-                    live.pods
-                        .get(&owned_objects::pod_key(&object.meta.key))
-                        .map(Arc::as_ref),
-                ),
-                scrape: self.scrape(&object.meta.key, &object.meta.uid),
+                process: pod::process(pod.map(Arc::as_ref)),
+                scrape: self.reports.of(key, uid),
                 secret,
                 redis_secret,
                 unwritten: None,
                 object,
             });
-            owned.insert(parsed_or_raw::key(account.meta()), own);
+            owned.insert(key.clone(), own);
         }
         self.assignments.retain(&live.config_maps);
+        let sets = self.stores.sets.state();
         ObservedCluster {
             observed: Observed {
                 settings: self.settings.clone(),
                 accounts,
-                sets: self
-                    .stores
-                    .sets
-                    .state()
-                    .iter()
-                    .map(|set| set.observed())
-                    .collect(),
+                sets: sets.iter().map(|set| set.observed()).collect(),
                 tables: self.tables.clone(),
             },
             orphans: live.orphans(),
@@ -137,12 +127,8 @@ impl Observer {
         Some(self.secrets.of(&Key::new(&key.namespace, &secret.name)))
     }
 
-    fn scrape(&self, key: &Key, uid: &str) -> Scrape {
-        self.reports.of(key, uid)
-    }
-
     fn assignment(&mut self, live: &OwnedObjects, key: &Key, uid: &str) -> LastAssignment {
-        let config_map = live.config_maps.get(&owned_objects::config_map_key(key));
+        let config_map = live.config_maps.get(&OwnedKind::ConfigMap.key(key));
         config_map
             .filter(|object| workload::is_owned_by(&object.metadata, uid))
             .map_or(LastAssignment::Absent, |object| {

@@ -1,15 +1,18 @@
 //! The kinds of object that an account owns in the cluster.
 //!
-//! Owns their names. Must not read or write any object.
+//! Owns their names, and those of their objects. Must not read or write any object.
 
 use std::fmt;
 
+use crds::names;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::Resource;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::plan::Key;
 
 /// Kind of an object that the operator makes for an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +26,9 @@ pub(crate) enum OwnedKind {
 }
 
 impl OwnedKind {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 3] = [Self::ConfigMap, Self::Service, Self::StatefulSet];
+
     /// The name that Kubernetes gives the kind.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +36,16 @@ impl OwnedKind {
             Self::Service => "Service",
             Self::StatefulSet => "StatefulSet",
         }
+    }
+
+    /// The object of this kind that an account needs.
+    pub(crate) fn key(self, account: &Key) -> Key {
+        let name = match self {
+            Self::ConfigMap => names::assignment_config_map(&account.name),
+            Self::Service => names::service(&account.name),
+            Self::StatefulSet => names::stateful_set(&account.name),
+        };
+        Key::new(&account.namespace, name)
     }
 }
 

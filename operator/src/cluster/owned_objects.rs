@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crds::{TickerAccount, names};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use kube::Resource;
-use kube::api::ObjectMeta;
+use kube::api::{ObjectMeta, PartialObjectMeta};
 
 use super::owned_kind::OwnedKind;
 use super::parsed_or_raw::ParsedOrRaw;
@@ -18,8 +19,8 @@ use crate::plan::Key;
 pub(crate) struct OwnedObjects {
     pub(crate) accounts: BTreeMap<Key, Arc<ParsedOrRaw<TickerAccount>>>,
     pub(crate) config_maps: BTreeMap<Key, Arc<ConfigMap>>,
-    pub(crate) services: BTreeMap<Key, ObjectMeta>,
-    pub(crate) stateful_sets: BTreeMap<Key, ObjectMeta>,
+    pub(crate) services: BTreeMap<Key, Arc<PartialObjectMeta<Service>>>,
+    pub(crate) stateful_sets: BTreeMap<Key, Arc<PartialObjectMeta<StatefulSet>>>,
     pub(crate) pods: BTreeMap<Key, Arc<Pod>>,
 }
 
@@ -65,20 +66,11 @@ pub(crate) struct OwnedName<'a> {
 impl OwnedObjects {
     /// Reads the stores.
     pub(crate) fn of(stores: &Stores) -> Self {
-        let metadata = |(key, metadata): (Key, &ObjectMeta)| (key, metadata.clone());
-        let services = stores::by_key(&stores.services);
-        let stateful_sets = stores::by_key(&stores.stateful_sets);
         Self {
             accounts: stores::by_key(&stores.accounts),
             config_maps: stores::by_key(&stores.config_maps),
-            services: services
-                .iter()
-                .map(|(k, it)| metadata((k.clone(), &it.metadata)))
-                .collect(),
-            stateful_sets: stateful_sets
-                .iter()
-                .map(|(k, it)| metadata((k.clone(), &it.metadata)))
-                .collect(),
+            services: stores::by_key(&stores.services),
+            stateful_sets: stores::by_key(&stores.stateful_sets),
             pods: stores::by_key(&stores.pods),
         }
     }
@@ -100,54 +92,41 @@ impl OwnedObjects {
 
     /// The names that an account needs, each with the object with our labels that has it.
     pub(crate) fn needed(&self, account: &Key) -> [OwnedName<'_>; 3] {
-        let name = &account.name;
-        let config_map = config_map_key(account);
-        let service = Key::new(&account.namespace, names::service(name));
-        let stateful_set = Key::new(&account.namespace, names::stateful_set(name));
-        [
+        OwnedKind::ALL.map(|kind| {
+            let key = kind.key(account);
+            let labelled = self.labelled(kind, &key);
             OwnedName {
-                kind: OwnedKind::ConfigMap,
-                labelled: self.config_maps.get(&config_map).map(|it| &it.metadata),
-                key: config_map,
-            },
-            OwnedName {
-                kind: OwnedKind::Service,
-                labelled: self.services.get(&service),
-                key: service,
-            },
-            OwnedName {
-                kind: OwnedKind::StatefulSet,
-                labelled: self.stateful_sets.get(&stateful_set),
-                key: stateful_set,
-            },
-        ]
+                kind,
+                key,
+                labelled,
+            }
+        })
+    }
+
+    /// The object with our labels of this kind and name.
+    fn labelled(&self, kind: OwnedKind, key: &Key) -> Option<&ObjectMeta> {
+        match kind {
+            OwnedKind::ConfigMap => self.config_maps.get(key).map(|it| &it.metadata),
+            OwnedKind::Service => self.services.get(key).map(|it| &it.metadata),
+            OwnedKind::StatefulSet => self.stateful_sets.get(key).map(|it| &it.metadata),
+        }
     }
 
     /// What exists of one account.
     pub(crate) fn owned(&self, account: &Key, uid: &str) -> AccountObjects {
-        let name = &account.name;
-        let ours = |metadata: Option<&ObjectMeta>| {
-            metadata
-                .filter(|metadata| workload::is_owned_by(metadata, uid))
-                .cloned()
+        let ours = |kind: OwnedKind| {
+            let labelled = self.labelled(kind, &kind.key(account));
+            let ours = labelled.filter(|metadata| workload::is_owned_by(metadata, uid));
+            ours.cloned()
         };
-        let key = |name: String| Key::new(&account.namespace, name);
+        let pod = self.pods.get(&pod_key(account));
         AccountObjects {
-            names_are_ours: false,
-            config_map: ours(
-                self.config_maps
-                    .get(&config_map_key(account))
-                    .map(|it| &it.metadata),
-            ),
-            service: ours(self.services.get(&key(names::service(name)))),
-            stateful_set: ours(self.stateful_sets.get(&key(names::stateful_set(name)))),
+            config_map: ours(OwnedKind::ConfigMap),
+            service: ours(OwnedKind::Service),
+            stateful_set: ours(OwnedKind::StatefulSet),
             // A pod belongs to the StatefulSet.
-            pod: self
-                .pods
-                .get(&pod_key(account))
-                .map(|pod| pod.metadata.clone()),
-            assignment: None,
-            secret_versions: None,
+            pod: pod.map(|pod| pod.metadata.clone()),
+            ..AccountObjects::default()
         }
     }
 
@@ -159,21 +138,9 @@ impl OwnedObjects {
             .values()
             .filter_map(|account| account.meta().uid.as_deref())
             .collect();
-        let config_maps = self
-            .config_maps
-            .iter()
-            .map(|(key, it)| (OwnedKind::ConfigMap, key, &it.metadata));
-        let services = self
-            .services
-            .iter()
-            .map(|(key, it)| (OwnedKind::Service, key, it));
-        let stateful_sets = self
-            .stateful_sets
-            .iter()
-            .map(|(key, it)| (OwnedKind::StatefulSet, key, it));
-        config_maps
-            .chain(services)
-            .chain(stateful_sets)
+        of_kind(OwnedKind::ConfigMap, &self.config_maps)
+            .chain(of_kind(OwnedKind::Service, &self.services))
+            .chain(of_kind(OwnedKind::StatefulSet, &self.stateful_sets))
             .filter(|(_, _, metadata)| {
                 metadata.deletion_timestamp.is_none()
                     && workload::owner_uid(metadata).is_some_and(|owner| !accounts.contains(owner))
@@ -190,12 +157,12 @@ impl OwnedObjects {
     }
 }
 
-/// The ConfigMap of an account's assignment.
-pub(crate) fn config_map_key(account: &Key) -> Key {
-    Key::new(
-        &account.namespace,
-        names::assignment_config_map(&account.name),
-    )
+fn of_kind<K: Resource>(
+    kind: OwnedKind,
+    objects: &BTreeMap<Key, Arc<K>>,
+) -> impl Iterator<Item = (OwnedKind, &Key, &ObjectMeta)> {
+    let objects = objects.iter();
+    objects.map(move |(key, object)| (kind, key, object.meta()))
 }
 
 /// The pod of an account.

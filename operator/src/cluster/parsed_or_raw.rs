@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::plan::{InvalidSpec, Key, Meta, Object};
 
 /// An object of kind `K`, at least the metadata of which could be read.
+#[derive(Clone)]
 pub(crate) struct ParsedOrRaw<K: HasSpec + HasStatus> {
     metadata: ObjectMeta,
     spec: Result<Arc<K::Spec>, InvalidSpec>,
@@ -137,16 +138,6 @@ where
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.metadata
-    }
-}
-
-impl<K: HasSpec + HasStatus> Clone for ParsedOrRaw<K> {
-    fn clone(&self) -> Self {
-        Self {
-            metadata: self.metadata.clone(),
-            spec: self.spec.clone(),
-            status: self.status.clone(),
-        }
     }
 }
 

@@ -87,7 +87,8 @@ impl Reconciler {
         self.metrics
             .placements_moved
             .inc_by(count_moved(&seen, &plan));
-        let next = self.applier.apply(&seen, &plan, self.now()).await;
+        let now = self.clock.now();
+        let next = self.applier.apply(&seen, &plan, now).await;
         self.tables
             .set_origins(&plan.endpoints, &plan.suspect_lists);
         let expecting: BTreeSet<_> = plan

@@ -54,7 +54,7 @@ pub(crate) struct Reports {
 }
 
 /// What is known of one target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct LatestScrape {
     uid: String,
     scrape: Scrape,
@@ -64,11 +64,9 @@ struct LatestScrape {
 impl Reports {
     /// Sets the pods to poll from now on.
     pub(crate) fn set_targets(&self, targets: BTreeMap<Key, ScrapeTarget>) {
-        self.targets.send_if_modified(|current| {
-            let changed = *current != targets;
-            *current = targets;
-            changed
-        });
+        if *self.targets.borrow() != targets {
+            self.targets.send_replace(targets);
+        }
     }
 
     /// The last report of the account's pod, or that it does not answer.
@@ -89,11 +87,12 @@ impl Reports {
         now: Instant,
     ) -> bool {
         let mut answers = self.answers();
-        let answer = answers
-            .entry(key.clone())
-            .or_insert_with(|| LatestScrape::of(target));
+        let answer = answers.entry(key.clone()).or_default();
         if answer.uid != target.uid {
-            *answer = LatestScrape::of(target);
+            *answer = LatestScrape {
+                uid: target.uid.clone(),
+                ..LatestScrape::default()
+            };
         }
         let news = update(&mut answer.scrape, result, now);
         if news {
@@ -117,16 +116,6 @@ impl Reports {
 
     fn answers(&self) -> MutexGuard<'_, BTreeMap<Key, LatestScrape>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl LatestScrape {
-    fn of(target: &ScrapeTarget) -> Self {
-        Self {
-            uid: target.uid.clone(),
-            scrape: Scrape::default(),
-            changed: None,
-        }
     }
 }
 

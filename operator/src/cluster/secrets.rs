@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
-use super::api_error::ApiError;
+use super::api_error::{ApiError, within};
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{Key, Secret};
 use crate::poll_schedule::{PollLimits, PollSchedule, sleep_until};
@@ -46,11 +46,9 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Sets the Secrets to watch from now on; new ones are read without delay.
     pub(crate) fn set_referenced(&self, referenced: BTreeSet<Key>) {
-        self.referenced.send_if_modified(|current| {
-            let changed = *current != referenced;
-            *current = referenced;
-            changed
-        });
+        if *self.referenced.borrow() != referenced {
+            self.referenced.send_replace(referenced);
+        }
     }
 
     /// What is known of one.
@@ -133,16 +131,12 @@ impl SecretPoller {
 
     async fn poll(&self, key: Key) -> Key {
         let known = self.secrets.of(&key);
-        let secret = match tokio::time::timeout(TIMEOUT, self.read(&key, &known)).await {
-            Ok(Ok(secret)) => {
+        let secret = match within(TIMEOUT, self.read(&key, &known)).await {
+            Ok(secret) => {
                 lock(&self.secrets.logged).remove(&key);
                 secret
             }
-            failed => {
-                let error = match failed {
-                    Ok(Err(error)) => ApiError::from(error),
-                    Ok(Ok(_)) | Err(_) => ApiError::Timeout,
-                };
+            Err(error) => {
                 self.secrets.log_failure(&key, error.to_string());
                 after_failure(&error, known)
             }

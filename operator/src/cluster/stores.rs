@@ -3,6 +3,7 @@
 //! Owns the watches, and signals relevant changes. Stores are read only after all of them were
 //! filled; what is not in them then does not exist.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -111,15 +112,15 @@ impl WatchContext<'_> {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
-        let kind = K::kind(&()).into_owned();
+        let kind = kind::<K>();
         let begin =
             move || watch::watcher(api.clone(), config.clone()).backoff(WatchBackoff::default());
-        let (label, metrics) = (kind_label(&kind), self.metrics.clone());
-        let stream = watch_backoff::restart_when_silent(begin, move || metrics.watch_silent(label))
+        let metrics = self.metrics.clone();
+        let stream = watch_backoff::restart_when_silent(begin, move || metrics.watch_silent(kind))
             .modify(prune)
             .reflect(writer);
         let task = WatchTask {
-            kind: label,
+            kind,
             dirty: Arc::clone(&self.dirty),
             metrics: self.metrics.clone(),
             fingerprints: HashMap::new(),
@@ -154,11 +155,8 @@ impl<K: Resource> WatchTask<K> {
         let mut stream = std::pin::pin!(stream.take_until(stop.cancelled_owned()));
         while let Some(event) = stream.next().await {
             match event {
-                Ok(event) => {
-                    if self.is_change(&event) {
-                        self.dirty.notify_one();
-                    }
-                }
+                Ok(event) if self.is_change(&event) => self.dirty.notify_one(),
+                Ok(_) => {}
                 Err(error) => {
                     let why = api_error::describe_watch_error(&error);
                     if let Some(suppressed) = self.lines.take(self.clock.now()) {
@@ -221,19 +219,13 @@ fn prune<K: Resource>(object: &mut K) {
     }
 }
 
-fn kind_label(kind: &str) -> &'static str {
-    const KINDS: [&str; 6] = [
-        "TickerAccount",
-        "InstrumentSet",
-        "ConfigMap",
-        "Service",
-        "StatefulSet",
-        "Pod",
-    ];
-    KINDS
-        .into_iter()
-        .find(|known| *known == kind)
-        .unwrap_or("other")
+/// The name of a kind, for metrics and logs.
+fn kind<K: Resource<DynamicType = ()>>() -> &'static str {
+    match K::kind(&()) {
+        Cow::Borrowed(kind) => kind,
+        // Of a kind that only the running program knows.
+        Cow::Owned(_) => "other",
+    }
 }
 
 /// Objects of a store by namespace and name.
@@ -291,6 +283,21 @@ mod tests {
         assert!(task.is_change(&Event::Delete(pod(2, "4"))));
         assert!(task.is_change(&Event::Apply(pod(2, "5"))));
         assert!(version_fingerprint(&pod(1, "1")) != version_fingerprint(&pod(1, "2")));
+    }
+
+    #[test]
+    fn every_watched_kind_has_its_name() {
+        let ours = [
+            kind::<ParsedOrRaw<TickerAccount>>(),
+            kind::<ParsedOrRaw<InstrumentSet>>(),
+        ];
+        assert_eq!(ours, ["TickerAccount", "InstrumentSet"]);
+        let metadata = [
+            kind::<PartialObjectMeta<Service>>(),
+            kind::<PartialObjectMeta<StatefulSet>>(),
+        ];
+        assert_eq!(metadata, ["Service", "StatefulSet"]);
+        assert_eq!([kind::<ConfigMap>(), kind::<Pod>()], ["ConfigMap", "Pod"]);
     }
 
     #[test]

@@ -82,24 +82,17 @@ pub(crate) fn assignment(
 ) -> ConfigMap {
     let mut metadata = metadata(owner, names::assignment_config_map(owner.name));
     metadata.resource_version = resource_version;
-    metadata.annotations = Some(
-        [(
-            names::ANNOTATION_ACCOUNT_UID.to_owned(),
-            owner.uid.to_owned(),
-        )]
-        .into(),
-    );
+    let uid = names::ANNOTATION_ACCOUNT_UID.to_owned();
+    metadata.annotations = Some([(uid, owner.uid.to_owned())].into());
+    // Pods read the hash; generation and version are for people.
+    let data = [
+        ("generation".to_owned(), assignment.generation.to_string()),
+        (SHA256_FILE.to_owned(), sealed.sha256),
+        ("version".to_owned(), assignment.version.to_string()),
+    ];
     ConfigMap {
         metadata,
-        // Pods read the hash; generation and version are for people.
-        data: Some(
-            [
-                ("generation".to_owned(), assignment.generation.to_string()),
-                (SHA256_FILE.to_owned(), sealed.sha256),
-                ("version".to_owned(), assignment.version.to_string()),
-            ]
-            .into(),
-        ),
+        data: Some(data.into()),
         binary_data: Some([(ASSIGNMENT_FILE.to_owned(), ByteString(sealed.gzip))].into()),
         immutable: None,
     }
@@ -107,14 +100,11 @@ pub(crate) fn assignment(
 
 /// The sealed assignment in an object of ours, if it has one.
 pub(crate) fn sealed(config_map: &ConfigMap) -> Option<Sealed> {
+    let gzip = config_map.binary_data.as_ref()?.get(ASSIGNMENT_FILE)?;
+    let sha256 = config_map.data.as_ref()?.get(SHA256_FILE)?;
     Some(Sealed {
-        gzip: config_map
-            .binary_data
-            .as_ref()?
-            .get(ASSIGNMENT_FILE)?
-            .0
-            .clone(),
-        sha256: config_map.data.as_ref()?.get(SHA256_FILE)?.clone(),
+        gzip: gzip.0.clone(),
+        sha256: sha256.clone(),
     })
 }
 
@@ -221,22 +211,14 @@ fn pull_secrets(defaults: &PodDefaults) -> Option<Vec<LocalObjectReference>> {
 }
 
 fn container(workload: &plan::Workload, defaults: &PodDefaults) -> Container {
+    let image = workload.image.as_ref().unwrap_or(&defaults.image);
+    let listen = format!("--listen=0.0.0.0:{INGESTOR_PORT}");
     let resources = workload.resources.clone().unwrap_or_else(default_resources);
     Container {
         name: INGESTOR.to_owned(),
-        image: Some(
-            workload
-                .image
-                .clone()
-                .unwrap_or_else(|| defaults.image.clone()),
-        ),
+        image: Some(image.clone()),
         image_pull_policy: Some(defaults.pull_policy.clone()),
-        args: Some(
-            [format!("--listen=0.0.0.0:{INGESTOR_PORT}")]
-                .into_iter()
-                .chain(files::arguments(workload))
-                .collect(),
-        ),
+        args: Some([vec![listen], files::arguments(workload)].concat()),
         env: Some(vec![EnvVar {
             name: INGESTOR_ENVIRONMENT.0.to_owned(),
             value: Some(INGESTOR_ENVIRONMENT.1.to_owned()),
@@ -248,14 +230,8 @@ fn container(workload: &plan::Workload, defaults: &PodDefaults) -> Container {
             protocol: Some("TCP".to_owned()),
             ..ContainerPort::default()
         }]),
-        liveness_probe: Some(Probe {
-            period_seconds: Some(10),
-            ..probe("/livez")
-        }),
-        readiness_probe: Some(Probe {
-            period_seconds: Some(2),
-            ..probe("/readyz")
-        }),
+        liveness_probe: Some(probe("/livez", 10)),
+        readiness_probe: Some(probe("/readyz", 2)),
         resources: Some(resources.to_requirements()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
@@ -286,13 +262,14 @@ fn default_resources() -> Resources {
     }
 }
 
-fn probe(path: &str) -> Probe {
+fn probe(path: &str, period_seconds: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
             port: IntOrString::String(HTTP.to_owned()),
             ..HTTPGetAction::default()
         }),
+        period_seconds: Some(period_seconds),
         timeout_seconds: Some(2),
         failure_threshold: Some(3),
         ..Probe::default()

@@ -9,16 +9,25 @@ use kube::Api;
 use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
 
 use super::poke::{self, Poke};
-use super::{Applier, ApplyError, FinishedWrite, WriteTarget, with_timeout};
+use super::{Applier, ApplyError, FinishedWrite, TIMEOUT, WriteTarget};
+use crate::cluster::api_error::within;
 use crate::cluster::fingerprint::{fingerprint, owners};
 use crate::cluster::owned_kind::OwnedObject;
 use crate::cluster::owned_objects::AccountObjects;
 use crate::cluster::workload::{self, Owner};
-use crate::plan::{AccountPlan, AssignmentChange, Key, Now, Workload};
+use crate::plan::{AccountPlan, AssignmentChange, Workload};
 
 /// How long a write may take to appear in the watch; after that it is repeated if the watch does
 /// not show it.
 const WATCH_LAG: Duration = Duration::from_secs(2);
+
+/// An account's plan, and what exists of the account, at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct PlannedAccount<'a> {
+    pub(super) plan: &'a AccountPlan,
+    pub(super) owned: &'a AccountObjects,
+    pub(super) now: Instant,
+}
 
 /// What was written last for one account, so that it is not written again.
 #[derive(Clone, Debug, Default)]
@@ -64,25 +73,22 @@ impl Applier {
     /// delay this.
     pub(super) async fn write_file(
         &self,
-        plan: &AccountPlan,
-        owned: &AccountObjects,
+        account: PlannedAccount<'_>,
         cache: &mut ApplyCache,
-        now: Now,
     ) -> Vec<FinishedWrite> {
+        let PlannedAccount { plan, owned, now } = account;
         let target = WriteTarget::Assignment(plan.key.clone());
         let AssignmentChange::Write(assignment) = &plan.assignment else {
             return Vec::new();
         };
-        if !owned.names_are_ours || !self.retries.may_try(&target, now.monotonic) {
+        if !owned.names_are_ours || !self.retries.may_try(&target, now) {
             return Vec::new();
         }
-        let result = self
-            .write_assignment(owner(plan), assignment, owned, cache, now)
-            .await;
+        let result = self.write_assignment(account, assignment, cache).await;
         let written = result.is_ok();
         let mut done = vec![self.finished(target, result.map(drop))];
         if written {
-            done.extend(self.poke_pod(plan, owned, cache, now).await);
+            done.extend(self.poke_pod(account, cache).await);
         }
         done
     }
@@ -91,11 +97,10 @@ impl Applier {
     /// write has its own back-off.
     pub(super) async fn write_pod(
         &self,
-        plan: &AccountPlan,
-        owned: &AccountObjects,
+        account: PlannedAccount<'_>,
         cache: &mut ApplyCache,
-        now: Now,
     ) -> Vec<FinishedWrite> {
+        let PlannedAccount { plan, owned, now } = account;
         let mut done = Vec::new();
         if !owned.names_are_ours {
             return done;
@@ -105,14 +110,12 @@ impl Applier {
             && content(owned, cache).is_none();
         let target = WriteTarget::Workload(plan.key.clone());
         if let Some(workload) = plan.workload.as_ref().filter(|_| !file_to_come)
-            && self.retries.may_try(&target, now.monotonic)
+            && self.retries.may_try(&target, now)
         {
-            let result = self
-                .write_workload(owner(plan), workload, owned, cache, now)
-                .await;
+            let result = self.write_workload(account, workload, cache).await;
             done.push(self.finished(target, result));
         }
-        done.extend(self.poke_pod(plan, owned, cache, now).await);
+        done.extend(self.poke_pod(account, cache).await);
         done
     }
 
@@ -120,16 +123,15 @@ impl Applier {
     /// is not known whether they changed.
     async fn poke_pod(
         &self,
-        plan: &AccountPlan,
-        owned: &AccountObjects,
+        account: PlannedAccount<'_>,
         cache: &mut ApplyCache,
-        now: Now,
     ) -> Option<FinishedWrite> {
+        let PlannedAccount { plan, owned, now } = account;
         let target = WriteTarget::Poke(plan.key.clone());
         let pod = owned.pod.as_ref().filter(|_| self.context.poke)?;
         let versions = owned.secret_versions.as_ref()?;
         let value = poke::value(&content(owned, cache)?, versions);
-        if !self.retries.may_try(&target, now.monotonic) {
+        if !self.retries.may_try(&target, now) {
             return None;
         }
         let last = &mut cache.poke;
@@ -141,12 +143,12 @@ impl Applier {
 
     async fn write_workload(
         &self,
-        owner: Owner<'_>,
+        account: PlannedAccount<'_>,
         workload: &Workload,
-        owned: &AccountObjects,
         cache: &mut ApplyCache,
-        now: Now,
     ) -> Result<(), ApplyError> {
+        let PlannedAccount { plan, owned, now } = account;
+        let owner = owner(plan);
         // The Service before the StatefulSet that names it. Ticks do not need it: if it cannot be
         // written, the rest goes on, and the status says so.
         let service = workload::service(owner);
@@ -163,15 +165,12 @@ impl Applier {
 
     async fn write_assignment(
         &self,
-        owner: Owner<'_>,
+        account: PlannedAccount<'_>,
         assignment: &Assignment,
-        owned: &AccountObjects,
         cache: &mut ApplyCache,
-        now: Now,
     ) -> Result<String, ApplyError> {
-        let fresh = |file: &&WrittenAssignment| {
-            now.monotonic.saturating_duration_since(file.at) < WATCH_LAG
-        };
+        let PlannedAccount { plan, owned, now } = account;
+        let fresh = |file: &&WrittenAssignment| now.saturating_duration_since(file.at) < WATCH_LAG;
         let last = cache.assignment.as_ref().filter(fresh);
         if let Some(last) = last.filter(|last| last.generation == assignment.generation) {
             return Ok(last.sha256.clone());
@@ -188,16 +187,16 @@ impl Applier {
             Some(last) => last.version.clone(),
             None => live.and_then(|live| live.resource_version.clone()),
         };
-        let object = workload::assignment(owner, assignment, sealed, version);
+        let object = workload::assignment(owner(plan), assignment, sealed, version);
         let written = self.server_side_apply(&object, live).await?;
         cache.assignment = Some(WrittenAssignment {
             generation: assignment.generation,
             sha256: sha256.clone(),
             version: written.resource_version,
-            at: now.monotonic,
+            at: now,
         });
         tracing::info!(
-            account = %Key::new(owner.namespace, owner.name),
+            account = %plan.key,
             generation = assignment.generation,
             instruments = assignment.instruments.len(),
             "assignment written"
@@ -211,7 +210,7 @@ impl Applier {
         desired: &K,
         live: Option<&ObjectMeta>,
         applied: &mut Option<AppliedObject>,
-        now: Now,
+        now: Instant,
     ) -> Result<(), ApplyError> {
         let desired_fingerprint = fingerprint(&serde_json::to_string(desired).unwrap_or_default());
         if let Some(last) = applied
@@ -219,7 +218,7 @@ impl Applier {
         {
             let unchanged =
                 live.is_some_and(|live| live_fingerprint(live) == last.live_fingerprint);
-            let lagging = now.monotonic.saturating_duration_since(last.at) < WATCH_LAG;
+            let lagging = now.saturating_duration_since(last.at) < WATCH_LAG;
             if unchanged || lagging {
                 return Ok(());
             }
@@ -228,7 +227,7 @@ impl Applier {
         *applied = Some(AppliedObject {
             desired: desired_fingerprint,
             live_fingerprint: live_fingerprint(&result),
-            at: now.monotonic,
+            at: now,
         });
         Ok(())
     }
@@ -247,7 +246,12 @@ impl Applier {
             Api::namespaced(self.context.client.clone(), &key.namespace);
         // Forced: changes that others made to our objects are reverted.
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
-        match with_timeout(api.patch(&key.name, &params, &Patch::Apply(&object))).await {
+        match within(
+            TIMEOUT,
+            api.patch(&key.name, &params, &Patch::Apply(&object)),
+        )
+        .await
+        {
             Ok(result) => {
                 self.context.metrics.applied(K::KIND.as_str());
                 Ok(result.metadata)

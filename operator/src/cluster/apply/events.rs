@@ -13,7 +13,8 @@ use kube::{Client, Resource};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::with_timeout;
+use super::TIMEOUT;
+use crate::cluster::api_error::within;
 use crate::plan::{Event, Kind};
 
 /// Events that may wait for the API server. Further ones are dropped: the status says the same.
@@ -83,7 +84,7 @@ impl EventPublisher {
         let due = stream::unfold(due, async |mut due| Some((due.recv().await?, due)));
         let sending = due.for_each_concurrent(IN_FLIGHT, async |event| {
             let (content, reference) = (content(&event), reference(&event));
-            if let Err(error) = with_timeout(recorder.publish(&content, &reference)).await {
+            if let Err(error) = within(TIMEOUT, recorder.publish(&content, &reference)).await {
                 tracing::warn!(object = %event.key, reason = %event.reason, "event not sent: {error}");
             }
         });

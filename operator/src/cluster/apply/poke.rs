@@ -11,8 +11,9 @@ use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
 use serde_json::json;
 use service::backoff::Backoff;
 
-use super::{Applier, ApplyError, with_timeout};
-use crate::plan::{Key, Now, Plan};
+use super::{Applier, ApplyError, TIMEOUT};
+use crate::cluster::api_error::within;
+use crate::plan::{Key, Plan};
 
 /// The waits between the pokes of a pod that has not acknowledged.
 const REPEATS: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(80));
@@ -95,19 +96,12 @@ impl Applier {
         value: &str,
         awaited: bool,
         last: &mut Option<Poke>,
-        now: Now,
+        now: Instant,
     ) -> Result<(), ApplyError> {
         let annotations = pod.annotations.as_ref();
         let shown = annotations.and_then(|it| it.get(names::ANNOTATION_POKE));
         let shown = shown.map(String::as_str);
-        let action = poke_action(
-            last.as_ref(),
-            pod.uid.as_ref(),
-            shown,
-            value,
-            awaited,
-            now.monotonic,
-        );
+        let action = poke_action(last.as_ref(), pod.uid.as_ref(), shown, value, awaited, now);
         match action {
             PokeAction::Leave => {}
             PokeAction::AlreadyWritten(poke) => *last = Some(poke),
@@ -133,7 +127,7 @@ impl Applier {
             field_manager: Some(names::FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        match with_timeout(api.patch(&name, &params, &Patch::Merge(&patch))).await {
+        match within(TIMEOUT, api.patch(&name, &params, &Patch::Merge(&patch))).await {
             Ok(_) => {
                 self.context.metrics.applied("Pod");
                 Ok(())

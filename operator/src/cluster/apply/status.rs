@@ -10,7 +10,8 @@ use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 
-use super::{Applier, ApplyError, PHASE_LIMIT, WriteTarget, budget, run_bounded, with_timeout};
+use super::{Applier, ApplyError, PHASE_LIMIT, TIMEOUT, WriteTarget, budget, run_bounded};
+use crate::cluster::api_error::{ApiError, within};
 use crate::plan::{Change, Key, Kind, Plan};
 
 /// The last status written to an object.
@@ -123,25 +124,36 @@ impl Applier {
     }
 
     async fn write_status(&self, write: &StatusWrite<'_>) -> Result<(), ApplyError> {
-        let result = match write.kind {
-            Kind::Account => self.patch_status::<TickerAccount>(write).await,
-            Kind::Set => self.patch_status::<InstrumentSet>(write).await,
+        let (kind, result) = match write.kind {
+            Kind::Account => (
+                "TickerAccount",
+                self.patch_status::<TickerAccount>(write).await,
+            ),
+            Kind::Set => (
+                "InstrumentSet",
+                self.patch_status::<InstrumentSet>(write).await,
+            ),
         };
         match result {
+            Ok(()) => self.context.metrics.status_written(kind),
             // Deleted in the meantime.
-            Err(error) if error.source.is_not_found() => Ok(()),
-            other => other,
+            Err(error) if error.is_not_found() => {}
+            Err(source) => {
+                return Err(ApplyError {
+                    kind,
+                    key: write.key.clone(),
+                    verb: "given its status",
+                    source,
+                });
+            }
         }
+        Ok(())
     }
 
-    async fn patch_status<K>(&self, write: &StatusWrite<'_>) -> Result<(), ApplyError>
+    async fn patch_status<K>(&self, write: &StatusWrite<'_>) -> Result<(), ApiError>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone,
     {
-        let kind = match write.kind {
-            Kind::Account => "TickerAccount",
-            Kind::Set => "InstrumentSet",
-        };
         // The answer repeats the whole object, which is not needed.
         let api: Api<PartialObjectMeta<K>> =
             Api::namespaced(self.context.client.clone(), &write.key.namespace);
@@ -150,18 +162,8 @@ impl Applier {
             ..PatchParams::default()
         };
         let patch = Patch::Json::<()>(uid_checked_patch(write.uid, &write.status));
-        match with_timeout(api.patch_status(&write.key.name, &params, &patch)).await {
-            Ok(_) => {
-                self.context.metrics.status_written(kind);
-                Ok(())
-            }
-            Err(source) => Err(ApplyError {
-                kind,
-                key: write.key.clone(),
-                verb: "given its status",
-                source,
-            }),
-        }
+        within(TIMEOUT, api.patch_status(&write.key.name, &params, &patch)).await?;
+        Ok(())
     }
 }
 

@@ -7,6 +7,9 @@ use kite::{Mode, ist};
 /// If the exchange time is older than the receive time by more than this, it is not used as `ts`.
 const OLDEST_EXCHANGE_TIME: i64 = 5;
 
+/// If the last `ts` is ahead of a tick's own times by more than this many seconds, it is not kept.
+const MOST_AHEAD: i64 = 60;
+
 const MICROS: i64 = 1_000_000;
 
 /// When a frame arrived, by two clocks; which of two is later is decided by the monotonic one.
@@ -19,14 +22,18 @@ pub(crate) struct ReceiveTime {
 }
 
 /// `ts` of a tick in epoch seconds: the exchange's time where it is fresh, else the receive
-/// second; never lower than `previous`, because consumers bucket by it.
+/// second; never lower than `previous`, because consumers bucket by it. Only a `previous` far ahead
+/// of both times is not kept: it comes from a clock that was wrong, and would be kept for hours.
 #[must_use]
 pub(crate) fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: i64) -> i64 {
     let received = received_us.div_euclid(MICROS);
     let fresh = exchange_time.filter(|exchange| {
         (0..=OLDEST_EXCHANGE_TIME).contains(&received.saturating_sub(*exchange))
     });
-    fresh.unwrap_or(received).max(previous)
+    let time = fresh.unwrap_or(received);
+    let latest = exchange_time.unwrap_or(received).max(received);
+    let is_wrong = previous.saturating_sub(latest) > MOST_AHEAD;
+    if is_wrong { time } else { time.max(previous) }
 }
 
 /// Whether an exchange time is on another day in India than the receive time: such a first packet
@@ -100,6 +107,16 @@ mod tests {
     }
 
     #[test]
+    fn time_starts_anew_after_a_clock_that_was_wrong() {
+        let (received, wrong) = (NOON * MICROS, NOON + MOST_AHEAD + 1);
+        assert_eq!(tick_time(Some(NOON - 3), received, wrong), NOON - 3);
+        assert_eq!(tick_time(None, received, wrong), NOON);
+        assert_eq!(tick_time(None, received, wrong - 1), wrong - 1);
+        // Set back, the receive time alone is wrong.
+        assert_eq!(tick_time(Some(NOON), received - 3600 * MICROS, NOON), NOON);
+    }
+
+    #[test]
     fn the_day_changes_at_midnight_in_india() {
         let midnight = NOON + 12 * 3600;
         assert!(is_of_another_day(midnight - 1, midnight * MICROS));
@@ -151,6 +168,21 @@ mod tests {
                 if let Some(exchange) = exchange.filter(|_| ts > previous && ts != received) {
                     prop_assert!(received - exchange <= 5);
                 }
+                previous = ts;
+            }
+        }
+
+        /// Whatever the clock does: `ts` falls only from far ahead of a tick, and never stays there.
+        #[test]
+        fn no_clock_takes_time_far_ahead(
+            ticks in proptest::collection::vec((proptest::option::of(0_i64..100_000), 0_i64..100_000), 1..50)
+        ) {
+            let mut previous = 0;
+            for (exchange, received) in ticks {
+                let ts = tick_time(exchange, received * MICROS, previous);
+                let latest = received.max(exchange.unwrap_or_default());
+                prop_assert!(ts <= latest + MOST_AHEAD);
+                prop_assert_eq!(ts < previous, previous > latest + MOST_AHEAD);
                 previous = ts;
             }
         }

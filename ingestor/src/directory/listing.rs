@@ -110,6 +110,12 @@ impl DirectoryListing {
         row.account == self.account.name && row.namespace == self.account.namespace
     }
 
+    /// Whether another account wrote this row of the directory.
+    pub(super) fn is_of_another(&self, text: Option<&str>) -> bool {
+        let row = text.and_then(DirectoryRow::parse);
+        row.is_some_and(|row| !self.owns(&row))
+    }
+
     /// Compares with the rows of the directory in `found`; rows that cannot be read count as
     /// missing. Restarts and moves between accounts give no event: only an instrument that was not
     /// listed before is created.

@@ -2,6 +2,7 @@
 //!
 //! Owns the commands that read, write and remove them. Must not decide what has to be written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -14,6 +15,9 @@ pub(super) const AT_ONCE: usize = 500;
 
 /// A field of a hash and its value.
 type Pair = (Vec<u8>, Vec<u8>);
+
+/// Fields of a hash, such as rows of the directory, by token; `None` for a missing one.
+pub(super) type FoundRows = BTreeMap<u32, Option<String>>;
 
 /// The newest tick of an instrument under a prefix.
 pub(super) type TickKey = (Arc<str>, u32);
@@ -48,7 +52,7 @@ impl DirectoryStore {
     }
 
     /// The rows of `tokens`.
-    pub(super) async fn rows(&mut self, tokens: &[u32]) -> Result<Vec<Option<String>>, PoolError> {
+    pub(super) async fn rows(&mut self, tokens: &[u32]) -> Result<FoundRows, PoolError> {
         self.fields(&self.listing.directory(), tokens).await
     }
 
@@ -76,14 +80,11 @@ impl DirectoryStore {
     pub(super) async fn delete_ticks(&mut self, ticks: &[TickKey]) -> Result<(), PoolError> {
         for ticks in ticks.chunk_by(|a, b| a.0 == b.0) {
             let key = self.listing.last(&ticks[0].0);
-            for ticks in ticks.chunks(AT_ONCE) {
-                let tokens: Vec<u32> = ticks.iter().map(|(_, token)| *token).collect();
-                let found = tokens.iter().zip(self.fields(&key, &tokens).await?);
-                let own =
-                    found.filter(|(_, tick)| tick.as_deref().is_some_and(|it| self.wrote(it)));
-                let own: Vec<u32> = own.map(|(token, _)| *token).collect();
-                self.delete(&key, &own).await?;
-            }
+            let tokens: Vec<u32> = ticks.iter().map(|(_, token)| *token).collect();
+            let mut own = self.fields(&key, &tokens).await?;
+            own.retain(|_, tick| tick.as_deref().is_some_and(|it| self.wrote(it)));
+            let own: Vec<u32> = own.into_keys().collect();
+            self.delete(&key, &own).await?;
         }
         Ok(())
     }
@@ -96,24 +97,26 @@ impl DirectoryStore {
     }
 
     /// Values of fields of a hash, without missing ones and those that are not text.
-    async fn fields(
-        &mut self,
-        key: &str,
-        tokens: &[u32],
-    ) -> Result<Vec<Option<String>>, PoolError> {
-        let mut command = redis::cmd("HMGET");
-        let command = command.arg(key).arg(tokens);
-        let values: Vec<Option<Vec<u8>>> = command.query_async(self.pool.to(key).await?).await?;
-        let texts = values.into_iter();
-        Ok(texts.map(|value| String::from_utf8(value?).ok()).collect())
+    async fn fields(&mut self, key: &str, tokens: &[u32]) -> Result<FoundRows, PoolError> {
+        let mut found = FoundRows::new();
+        for tokens in tokens.chunks(AT_ONCE) {
+            let mut command = redis::cmd("HMGET");
+            let command = command.arg(key).arg(tokens);
+            let values: Vec<Option<Vec<u8>>> =
+                command.query_async(self.pool.to(key).await?).await?;
+            let texts = values.into_iter();
+            let texts = texts.map(|value| String::from_utf8(value?).ok());
+            found.extend(tokens.iter().copied().zip(texts));
+        }
+        Ok(found)
     }
 
     async fn delete(&mut self, key: &str, tokens: &[u32]) -> Result<(), PoolError> {
-        if tokens.is_empty() {
-            return Ok(());
+        for tokens in tokens.chunks(AT_ONCE) {
+            let mut command = redis::cmd("HDEL");
+            let command = command.arg(key).arg(tokens);
+            let () = command.query_async(self.pool.to(key).await?).await?;
         }
-        let mut command = redis::cmd("HDEL");
-        let command = command.arg(key).arg(tokens);
-        Ok(command.query_async(self.pool.to(key).await?).await?)
+        Ok(())
     }
 }

@@ -3,6 +3,12 @@
 //!
 //! Owns the known rows, and how long rows that are not wanted stay. Differences are
 //! decided in [`super::listing`]; the commands are [`super::store`]'s.
+//!
+//! Several accounts may stream an instrument; its row belongs to the one that wrote it last. An
+//! account writes over the row of another only when it begins to stream the instrument, when its
+//! own entry changes, and at its start. In between it reads its rows in turn, and writes only those
+//! that are missing, such as after their owner left, or that are its own and differ. Otherwise two
+//! accounts would overwrite each other for ever.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::BuildHasher;
@@ -11,18 +17,21 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxBuildHasher;
 
-use super::listing::{DirectoryEntry, DirectoryListing};
+use super::listing::DirectoryListing;
 use super::pool::PoolError;
 use super::row::DirectoryRow;
-use super::store::{AT_ONCE, DirectoryStore, TickKey};
+use super::store::{AT_ONCE, DirectoryStore, FoundRows, TickKey};
 use crate::events::message::EventBody;
 
 /// A row stays this long after its instrument left the account: another account may be about to
 /// take it over, and a tick may be on its way.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Rows of the directory by token; `None` for a missing row.
-type FoundRows = BTreeMap<u32, Option<String>>;
+/// Into how many parts the rows are divided that are compared in turn.
+const PARTS: usize = 20;
+
+/// A part has at least so many rows: a few rows are soon compared.
+const SMALLEST_PART: usize = 50;
 
 /// What is known of the directory.
 #[derive(Debug, Default)]
@@ -33,6 +42,8 @@ pub(super) struct DirectorySync {
     leaving: BTreeMap<u32, Instant>,
     /// Newest ticks under prefixes that their instruments have left, and when they are removed.
     old: BTreeMap<TickKey, Instant>,
+    /// The token from which on rows are compared in turn.
+    next_part: u32,
     /// Events that are still to be sent, oldest first.
     pub(super) events: VecDeque<EventBody>,
 }
@@ -48,12 +59,6 @@ impl KnownRow {
     fn new(json: &str, prefixes: Vec<Arc<str>>) -> Self {
         let hash = FxBuildHasher.hash_one(json);
         Self { hash, prefixes }
-    }
-}
-
-impl From<&DirectoryEntry> for KnownRow {
-    fn from(entry: &DirectoryEntry) -> Self {
-        Self::new(&entry.json, entry.prefixes.clone())
     }
 }
 
@@ -80,21 +85,37 @@ impl DirectorySync {
         }
     }
 
-    /// Compares new and changed rows with the directory, or all rows if others may have changed it.
-    pub(super) async fn compare(
+    /// Compares new and changed rows with the directory, and those of instruments that were about
+    /// to leave: another account may have written them meanwhile.
+    pub(super) async fn compare_changed(
         &mut self,
         store: &mut DirectoryStore,
-        everything: bool,
         now: Instant,
     ) -> Result<(), PoolError> {
         let changed = store.listing.entries.iter().filter(|(token, entry)| {
-            everything || self.known.get(token) != Some(&KnownRow::from(*entry))
+            self.leaving.contains_key(token)
+                || self.known.get(token)
+                    != Some(&KnownRow::new(&entry.json, entry.prefixes.clone()))
         });
         let changed: Vec<u32> = changed.map(|(token, _)| *token).collect();
-        let mut found = FoundRows::new();
-        for tokens in changed.chunks(AT_ONCE) {
-            found.extend(tokens.iter().copied().zip(store.rows(tokens).await?));
-        }
+        let found = store.rows(&changed).await?;
+        self.apply(store, &found, now).await
+    }
+
+    /// Compares the next part of this account's rows with the directory: others may have changed it.
+    pub(super) async fn compare_part(
+        &mut self,
+        store: &mut DirectoryStore,
+        now: Instant,
+    ) -> Result<(), PoolError> {
+        let listing = Arc::clone(&store.listing);
+        let (rows, from) = (&listing.entries, self.next_part);
+        let in_turn = rows.range(from..).chain(rows.range(..from));
+        let part = in_turn.take(rows.len().div_ceil(PARTS).max(SMALLEST_PART));
+        let part: Vec<u32> = part.map(|(token, _)| *token).collect();
+        self.next_part = part.last().map_or(0, |last| last.wrapping_add(1));
+        let mut found = store.rows(&part).await?;
+        found.retain(|_, row| !listing.is_of_another(row.as_deref()));
         self.apply(store, &found, now).await
     }
 
@@ -109,9 +130,9 @@ impl DirectorySync {
         let due: Vec<u32> = due.map(|(token, _)| *token).collect();
         for tokens in due.chunks(AT_ONCE) {
             // Another account may have taken over a row meanwhile.
-            let gone = tokens.iter().zip(store.rows(tokens).await?);
+            let rows = store.rows(tokens).await?.into_iter();
             let gone =
-                gone.filter_map(|(token, row)| Some((*token, listing.removal(*token, &row?)?)));
+                rows.filter_map(|(token, row)| Some((token, listing.removal(token, &row?)?)));
             let (gone, events): (Vec<u32>, Vec<EventBody>) = gone.unzip();
             store.delete_rows(&gone).await?;
             self.events.extend(events);
@@ -130,12 +151,14 @@ impl DirectorySync {
         Ok(())
     }
 
-    /// Removes this account's rows without events: the instruments stream on elsewhere.
+    /// Removes this account's rows without events: the instruments stream on elsewhere. Those that
+    /// another account wrote stay.
     pub(super) async fn leave(&self, store: &mut DirectoryStore) -> Result<(), PoolError> {
         let tokens: Vec<u32> = self.known.keys().copied().collect();
-        for tokens in tokens.chunks(AT_ONCE) {
-            store.delete_rows(tokens).await?;
-        }
+        let mut own = store.rows(&tokens).await?;
+        own.retain(|_, row| !store.listing.is_of_another(row.as_deref()));
+        let own: Vec<u32> = own.into_keys().collect();
+        store.delete_rows(&own).await?;
         let ticks = self.known.iter().flat_map(|(token, known)| {
             let prefixes = known.prefixes.iter().cloned();
             prefixes.map(|prefix| (prefix, *token))
@@ -185,7 +208,8 @@ impl DirectorySync {
             .keys()
             .filter_map(|token| listing.entries.get_key_value(token));
         for (token, entry) in wanted {
-            let before = self.known.insert(*token, entry.into());
+            let row = KnownRow::new(&entry.json, entry.prefixes.clone());
+            let before = self.known.insert(*token, row);
             let before = before.into_iter().flat_map(|known| known.prefixes);
             for prefix in before.filter(|prefix| !entry.prefixes.contains(prefix)) {
                 self.old.insert((prefix, *token), now + GRACE);

@@ -29,8 +29,9 @@ use redis_link::retry::RETRY;
 /// Readers start a backfill for each of these events: they are sent this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
 
-/// How often this account's rows are compared with the directory: others may have changed it.
-const COMPARE_EVERY: Duration = Duration::from_secs(300);
+/// How often a part of this account's rows is compared with the directory: others may have changed
+/// it. All parts take half a minute at most.
+const COMPARE_EVERY: Duration = Duration::from_millis(1_500);
 
 /// How long the last commands may take, at the end or before another Redis is used.
 const LAST_WRITES: Duration = Duration::from_secs(1);
@@ -141,7 +142,7 @@ impl DirectoryTask {
         loop {
             let now = self.clock.now();
             if now >= compare_at {
-                self.sync.compare(store, true, now).await?;
+                self.sync.compare_part(store, now).await?;
                 compare_at = now + COMPARE_EVERY;
             }
             self.sync.clear(store, now).await?;
@@ -189,7 +190,7 @@ impl DirectoryTask {
         }
         store.listing = new;
         let now = self.clock.now();
-        self.sync.compare(store, false, now).await?;
+        self.sync.compare_changed(store, now).await?;
         Ok(false)
     }
 

@@ -78,6 +78,9 @@ impl Pipeline {
     pub fn replace(&mut self, mut instruments: AssignedInstruments) {
         let before = self.instruments.rows().iter();
         let before: Vec<Token> = before.map(|row| row.token).collect();
+        let now = self.clock.now();
+        let (old, redis) = (&mut self.instruments, &mut self.redis);
+        self.last_values.finish(old, &instruments, redis, now);
         instruments.succeed(std::mem::take(&mut self.instruments));
         self.instruments = instruments;
         let held = std::iter::from_fn(|| self.backlog.take_oldest());
@@ -92,8 +95,7 @@ impl Pipeline {
                 None => self.stats.conflated += 1,
             }
         }
-        self.last_values
-            .replace(&before, &self.instruments, self.clock.now());
+        self.last_values.replace(&before, &self.instruments, now);
         self.redis.reset_key_rejections();
     }
 

@@ -173,6 +173,44 @@ async fn another_prefix_gets_what_is_known_already() {
     last(&redis, "ticker:other:last", 1, "0.11").await;
 }
 
+/// Its newest tick is removed; its price stays until it expires.
+#[tokio::test]
+async fn the_price_of_an_instrument_that_leaves_is_its_last() {
+    let (mut kite, redis, folders) = servers().await;
+    let mut ticks = redis.subscribe().await;
+    let mut assigned = kept(&kite, &redis);
+    assigned.keeps[0].last = Some(LastValuePersistence {
+        interval_ms: 600_000,
+        ttl_s: 6_000,
+    });
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    let socket = kite.socket().await;
+    for price in 11..=13 {
+        socket
+            .send(frame(&[full(token(1), price), full(token(2), price)]))
+            .unwrap();
+        assert_eq!(ticks.tick().await["volume"], price);
+        assert_eq!(ticks.tick().await["volume"], price);
+        redis
+            .answers(&["EXISTS", "ltp:NFO:TEST1CE", "ltp:NFO:TEST2CE"], |count| {
+                count == "2"
+            })
+            .await;
+    }
+    // One leaves, and the keys of the other are turned off.
+    assigned.generation += 1;
+    assigned.instruments.remove(0);
+    assigned.instruments[0].outputs[0].keep = None;
+    folders.assign(&assigned);
+    for key in ["ltp:NFO:TEST1CE", "ltp:NFO:TEST2CE"] {
+        redis.answers(&["GET", key], |price| price == "0.13").await;
+    }
+    redis
+        .answers(&["HLEN", "ticker:test:last"], |count| count == "0")
+        .await;
+}
+
 /// A user that may publish but not write keys loses no tick, and the report says what to do.
 #[tokio::test]
 async fn refused_keys_are_told_and_hold_up_no_tick() {

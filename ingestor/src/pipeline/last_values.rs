@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kite::{Packet, Token};
 
 use super::instruments::AssignedInstruments;
+use super::messages::StoredTick;
 use crate::last_value::schedule::{LastTick, TickMeta, WriteSchedule};
 use redis_link::client::RedisClient;
 use redis_link::resp::write_bulk;
@@ -61,6 +62,28 @@ impl LastValueWriter {
         if instruments.row(row).is_stored() {
             self.schedule
                 .note(row, packet, meta, instruments.stored_outputs(row), now);
+        }
+    }
+
+    /// Writes prices that are still due of instruments without keys in `next`: nothing else would
+    /// correct them until they expire. Their newest ticks are removed soon.
+    pub(crate) fn finish(
+        &mut self,
+        instruments: &mut AssignedInstruments,
+        next: &AssignedInstruments,
+        redis: &mut RedisClient,
+        now: Instant,
+    ) {
+        for (row, known) in (0_u32..).zip(&mut self.prices) {
+            let stays = next.find(instruments.row(row).token);
+            let output = instruments.stored_outputs(row).next();
+            if let (Some(newest), Some((output, _))) = (self.schedule.newest(row), output)
+                && !stays.is_some_and(|stays| next.row(stays).is_stored())
+                && known.is_none_or(|(price, _)| price != newest.packet.last_price)
+                && let Some(kept) = instruments.render_last_value(output, newest, 0)
+            {
+                write_price(redis, &kept, newest.packet.last_price, known, now);
+            }
         }
     }
 
@@ -168,9 +191,8 @@ impl LastValueWriter {
 }
 
 impl PendingWrite {
-    /// Adds the tick of one output; a price is sent at once if it differs from `known` or `known`
-    /// is old. Returns whether all of it was accepted: in a cluster each key may be on another
-    /// server.
+    /// Adds the tick of one output; its price is sent at once. Returns whether all of it was
+    /// accepted: in a cluster each key may be on another server.
     fn add(
         &mut self,
         instruments: &mut AssignedInstruments,
@@ -190,23 +212,7 @@ impl PendingWrite {
         let Some(kept) = instruments.render_last_value(output, newest, now_us) else {
             return true;
         };
-        let mut whole = true;
-        let is_known = known.is_some_and(|(price, since)| {
-            price == newest.packet.last_price
-                && now.saturating_duration_since(since) < kept.last.ttl / RENEWED_IN
-        });
-        if let Some(price) = kept.price.filter(|_| !is_known) {
-            for (front, slot) in price.fronts {
-                if redis.can_write_key_in(slot) {
-                    redis.push(CommandKind::Key, slot, |out| {
-                        kept.last.write_price(out, front, price.text);
-                    });
-                } else {
-                    whole = false;
-                }
-            }
-            *known = whole.then_some((newest.packet.last_price, now));
-        }
+        let whole = write_price(redis, &kept, newest.packet.last_price, known, now);
         if !redis.can_write_key_in(kept.last.slot) {
             return false;
         }
@@ -230,4 +236,32 @@ impl PendingWrite {
         self.ticks = 0;
         self.fields.clear();
     }
+}
+
+/// Sends the price of a tick, `price`, if it differs from `known` or `known` is old; returns whether
+/// all of it was accepted.
+fn write_price(
+    redis: &mut RedisClient,
+    kept: &StoredTick<'_>,
+    price: i32,
+    known: &mut Option<(i32, Instant)>,
+    now: Instant,
+) -> bool {
+    let is_known = known.is_some_and(|(known, since)| {
+        known == price && now.saturating_duration_since(since) < kept.last.ttl / RENEWED_IN
+    });
+    let mut whole = true;
+    if let Some(stored) = kept.price.filter(|_| !is_known) {
+        for (front, slot) in stored.fronts {
+            if redis.can_write_key_in(slot) {
+                redis.push(CommandKind::Key, slot, |out| {
+                    kept.last.write_price(out, front, stored.text);
+                });
+            } else {
+                whole = false;
+            }
+        }
+        *known = whole.then_some((price, now));
+    }
+    whole
 }

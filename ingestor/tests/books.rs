@@ -2,23 +2,11 @@
 
 mod stage;
 
-use contract::Assignment;
 use serde_json::Value;
-use stage::kite_server::{KiteServer, frame, full};
+use stage::kite_server::{frame, full};
 use stage::redis_server::{RedisServer, Subscriber};
-use stage::{Ingestor, assignment, keep_all, option, servers, token, within};
+use stage::{DIRECTORY, Ingestor, servers, stored_options, token, within};
 use tokio_tungstenite::tungstenite::Message;
-
-const DIRECTORY: &str = "ticker:instruments";
-
-/// Options of a real account whose newest ticks are stored.
-fn kept(kite: &KiteServer, redis: &RedisServer, numbers: &[u32]) -> Assignment {
-    let mut assigned = assignment(kite, redis.port());
-    assigned.account.mock = false;
-    assigned.instruments = numbers.iter().map(|number| option(*number)).collect();
-    keep_all(&mut assigned, None);
-    assigned
-}
 
 /// The next event for all readers.
 async fn event(messages: &mut Subscriber) -> Value {
@@ -51,7 +39,7 @@ fn created(number: u32) -> (String, u64) {
 async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
     let (mut kite, redis, folders) = servers().await;
     let mut messages = redis.subscribe().await;
-    folders.assign(&kept(&kite, &redis, &[1, 2]));
+    folders.assign(&stored_options(&kite, &redis, &[1, 2]));
     let mut ingestor = Ingestor::start(&folders).await;
     assert_eq!(events(&mut messages, 2).await, [created(1), created(2)]);
     let field = token(1).0.to_string();
@@ -68,7 +56,7 @@ async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
     // A restart gives no event; a change meanwhile does.
     ingestor.terminate();
     within("the end", ingestor.child.wait()).await.unwrap();
-    let mut assigned = kept(&kite, &redis, &[2, 3]);
+    let mut assigned = stored_options(&kite, &redis, &[2, 3]);
     assigned.generation = 2;
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
@@ -101,7 +89,7 @@ async fn a_row_of_another_account_is_left_alone() {
         ])
         .await;
     let mut messages = redis.subscribe().await;
-    folders.assign(&kept(&kite, &redis, &[1]));
+    folders.assign(&stored_options(&kite, &redis, &[1]));
     let _ingestor = Ingestor::start(&folders).await;
     // Rows left by an earlier process of this account are removed, with an event; others are not ours.
     let gone = ("subscription_deleted".to_owned(), 77);
@@ -116,7 +104,7 @@ async fn a_row_of_another_account_is_left_alone() {
 #[tokio::test]
 async fn a_reconnect_is_told_with_one_gap() {
     let (mut kite, redis, folders) = servers().await;
-    folders.assign(&kept(&kite, &redis, &[1, 2]));
+    folders.assign(&stored_options(&kite, &redis, &[1, 2]));
     let ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;
     for price in 1..=5 {
@@ -172,7 +160,7 @@ async fn a_reconnect_is_told_with_one_gap() {
 #[tokio::test]
 async fn orders_and_tokens_are_told_where_they_are_wanted() {
     let (mut kite, redis, folders) = servers().await;
-    let mut assigned = kept(&kite, &redis, &[1]);
+    let mut assigned = stored_options(&kite, &redis, &[1]);
     assigned.order_updates = true;
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
@@ -223,7 +211,7 @@ async fn orders_and_tokens_are_told_where_they_are_wanted() {
 #[tokio::test]
 async fn events_wait_for_redis() {
     let (mut kite, mut redis, folders) = servers().await;
-    folders.assign(&kept(&kite, &redis, &[1]));
+    folders.assign(&stored_options(&kite, &redis, &[1]));
     let ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;
     redis
@@ -256,7 +244,7 @@ async fn events_wait_for_redis() {
 async fn the_directory_moves_with_its_account() {
     let (kite, old, folders) = servers().await;
     let new = RedisServer::start().await;
-    let mut assigned = kept(&kite, &old, &[1, 2]);
+    let mut assigned = stored_options(&kite, &old, &[1, 2]);
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
     old.answers(&["HLEN", DIRECTORY], |count| count == "2")
@@ -274,7 +262,7 @@ async fn the_directory_moves_with_its_account() {
 #[tokio::test]
 async fn what_was_kept_under_another_prefix_goes_after_a_restart() {
     let (mut kite, redis, folders) = servers().await;
-    let mut assigned = kept(&kite, &redis, &[1]);
+    let mut assigned = stored_options(&kite, &redis, &[1]);
     folders.assign(&assigned);
     let mut ingestor = Ingestor::start(&folders).await;
     let socket = kite.socket().await;

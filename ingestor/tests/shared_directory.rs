@@ -2,21 +2,8 @@
 
 mod stage;
 
-use contract::Assignment;
-use stage::kite_server::KiteServer;
 use stage::redis_server::{RedisServer, Subscriber};
-use stage::{Ingestor, assignment, keep_all, option, servers, token, within};
-
-const DIRECTORY: &str = "ticker:instruments";
-
-/// Options of a real account whose newest ticks are stored.
-fn kept(kite: &KiteServer, redis: &RedisServer, numbers: &[u32]) -> Assignment {
-    let mut assigned = assignment(kite, redis.port());
-    assigned.account.mock = false;
-    assigned.instruments = numbers.iter().map(|number| option(*number)).collect();
-    keep_all(&mut assigned, None);
-    assigned
-}
+use stage::{DIRECTORY, Ingestor, servers, stored_options, token, within};
 
 fn field(number: u32) -> String {
     token(number).0.to_string()
@@ -59,19 +46,19 @@ async fn told(messages: &mut Subscriber, kind: &str, last: u32) -> Vec<u64> {
 async fn an_instrument_that_comes_back_soon_keeps_its_row() {
     let (kite, redis, folders) = servers().await;
     let mut messages = redis.subscribe().await;
-    let mut assigned = kept(&kite, &redis, &[1, 2]);
+    let mut assigned = stored_options(&kite, &redis, &[1, 2]);
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
     row(&redis, 2, "acct-a").await;
 
     // It moves to another account. The row of 3 says that this is known.
-    assigned.instruments = kept(&kite, &redis, &[1, 3]).instruments;
+    assigned.instruments = stored_options(&kite, &redis, &[1, 3]).instruments;
     assigned.generation += 1;
     folders.assign(&assigned);
     row(&redis, 3, "acct-a").await;
     take_row(&redis, 2).await;
 
-    assigned.instruments = kept(&kite, &redis, &[2, 3]).instruments;
+    assigned.instruments = stored_options(&kite, &redis, &[2, 3]).instruments;
     assigned.generation += 1;
     folders.assign(&assigned);
     row(&redis, 2, "acct-a").await;
@@ -85,7 +72,7 @@ async fn an_instrument_that_comes_back_soon_keeps_its_row() {
 async fn who_streams_on_takes_over_the_rows_of_who_left() {
     let (kite, redis, folders) = servers().await;
     let mut messages = redis.subscribe().await;
-    folders.assign(&kept(&kite, &redis, &[1, 2, 3]));
+    folders.assign(&stored_options(&kite, &redis, &[1, 2, 3]));
     let _ingestor = Ingestor::start(&folders).await;
     told(&mut messages, "subscription_created", 3).await;
     take_row(&redis, 2).await;
@@ -115,7 +102,7 @@ async fn who_streams_on_takes_over_the_rows_of_who_left() {
 async fn who_moves_to_another_redis_leaves_the_rows_of_others() {
     let (kite, old, folders) = servers().await;
     let new = RedisServer::start().await;
-    let mut assigned = kept(&kite, &old, &[1, 2]);
+    let mut assigned = stored_options(&kite, &old, &[1, 2]);
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
     row(&old, 2, "acct-a").await;

@@ -80,6 +80,22 @@ pub fn keep_all(assigned: &mut Assignment, stream: Option<StreamLength>) {
     }
 }
 
+/// Options of a real account whose newest ticks are stored.
+pub fn stored_options(
+    kite: &kite_server::KiteServer,
+    redis: &redis_server::RedisServer,
+    numbers: &[u32],
+) -> Assignment {
+    let mut assigned = assignment(kite, redis.port());
+    assigned.account.mock = false;
+    assigned.instruments = numbers.iter().map(|number| option(*number)).collect();
+    keep_all(&mut assigned, None);
+    assigned
+}
+
+/// The key of the directory.
+pub const DIRECTORY: &str = "ticker:instruments";
+
 /// Kite's number of the option of this number.
 pub fn token(number: u32) -> Token {
     option(number).token

@@ -16,8 +16,8 @@ use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
 use crate::plan::readiness::{ConditionOutcome, answers};
 
-/// The report of an account.
-pub(super) struct AccountReport<'w> {
+/// An account and its report.
+pub(super) struct ReportedAccount<'w> {
     pub(super) account: &'w AccountInput<'w>,
     pub(super) plan: AccountPlan,
     pub(super) memory: AccountMemory,
@@ -38,7 +38,7 @@ pub(super) fn report<'w>(
     stranded: usize,
     counts: &mut Memo<'_, SetCounts>,
     now: Now,
-) -> AccountReport<'w> {
+) -> ReportedAccount<'w> {
     let (account, current) = (&assigned.account, assigned.current());
     let object = &account.observed.object;
     let meta = &object.meta;
@@ -78,7 +78,7 @@ pub(super) fn report<'w>(
         let basis = Basis::default().shared(current);
         counts.get_or(&meta.key, basis, || per_set(current))
     });
-    AccountReport {
+    ReportedAccount {
         basis: Arc::new(basis(assigned, &memory, &ready, unasked, now)),
         account,
         plan,

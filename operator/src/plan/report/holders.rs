@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::account::AccountReport;
+use super::account::ReportedAccount;
 use crate::plan::input::{Key, Now};
 use crate::plan::readiness::{Holder, answers};
 
@@ -13,7 +13,7 @@ use crate::plan::readiness::{Holder, answers};
 pub(super) struct Holders<'w>(FxHashMap<(&'w str, &'w str), Vec<usize>>);
 
 impl<'w> Holders<'w> {
-    pub(super) fn new(accounts: &'w [AccountReport<'_>]) -> Self {
+    pub(super) fn new(accounts: &'w [ReportedAccount<'_>]) -> Self {
         let mut holders: FxHashMap<(&str, &str), Vec<usize>> = FxHashMap::default();
         for (at, report) in accounts.iter().enumerate() {
             for (set, _) in report.counts.iter().filter(|(_, count)| **count > 0) {
@@ -33,7 +33,7 @@ impl<'w> Holders<'w> {
 
 /// What these accounts stream of a set.
 pub(super) fn of_set<'w>(
-    accounts: &[&'w AccountReport<'_>],
+    accounts: &[&'w ReportedAccount<'_>],
     set: &str,
     now: Now,
 ) -> Vec<Holder<'w>> {
@@ -41,7 +41,7 @@ pub(super) fn of_set<'w>(
     accounts.map(|report| holder(report, set, now)).collect()
 }
 
-fn holder<'w>(of: &'w AccountReport<'_>, set: &str, now: Now) -> Holder<'w> {
+fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
     let account = of.account;
     let answer = account
         .report()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crds::condition::State;
 
-use super::account::AccountReport;
+use super::account::ReportedAccount;
 use super::holders;
 use super::object::Previous;
 use super::outcome::{Event, Kind, SetPlan};
@@ -15,8 +15,8 @@ use super::status;
 use crate::plan::input::{Basis, Memo, Now, SetMemory};
 use crate::plan::placement::PlacedSet;
 
-/// The report of a set.
-pub(super) struct SetReport {
+/// The plan of a set, and what is remembered of it.
+pub(super) struct ReportedSet {
     pub(super) plan: SetPlan,
     pub(super) memory: SetMemory,
     pub(super) event: Option<Event>,
@@ -28,10 +28,10 @@ pub(super) struct SetReport {
 /// changed.
 pub(super) fn report(
     placed: &PlacedSet<'_>,
-    holders: &[&AccountReport<'_>],
+    holders: &[&ReportedAccount<'_>],
     memo: &mut Memo<'_, SetResult>,
     now: Now,
-) -> SetReport {
+) -> ReportedSet {
     let key = &placed.set.observed.meta.key;
     let basis = basis(placed, holders);
     let known = basis.as_ref().and_then(|basis| memo.get(key, basis));
@@ -43,7 +43,7 @@ pub(super) fn report(
     if let Some(basis) = basis {
         memo.put(key, basis, result);
     }
-    SetReport {
+    ReportedSet {
         plan: SetPlan {
             key: key.clone(),
             uid: memory.uid.clone(),
@@ -59,7 +59,7 @@ pub(super) fn report(
 
 fn compute(
     placed: &PlacedSet<'_>,
-    holders: &[&AccountReport<'_>],
+    holders: &[&ReportedAccount<'_>],
     now: Now,
 ) -> (SetMemory, Option<Event>, SetResult) {
     let set = &placed.set;
@@ -79,7 +79,7 @@ fn compute(
 
 /// Everything that the report depends on, but for the time. `None` for a set that may fail by time
 /// alone.
-fn basis(placed: &PlacedSet<'_>, holders: &[&AccountReport<'_>]) -> Option<Basis> {
+fn basis(placed: &PlacedSet<'_>, holders: &[&ReportedAccount<'_>]) -> Option<Basis> {
     let resolved = placed.request.resolved()?;
     let known = placed.set.remembered.filter(|it| it.due.is_none())?;
     let observed = placed.set.observed;

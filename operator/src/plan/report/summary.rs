@@ -5,10 +5,10 @@
 use crds::condition::State;
 use rustc_hash::FxHashSet;
 
-use super::account::{self, AccountReport};
+use super::account::{self, ReportedAccount};
 use super::holders::Holders;
 use super::outcome::Plan;
-use super::set::{self, SetReport};
+use super::set::{self, ReportedSet};
 use crate::plan::assignment::AssignedAccount;
 use crate::plan::input::{AccountInput, Memo, Now, SuspectLists};
 use crate::plan::memory::StepResults;
@@ -29,16 +29,16 @@ pub(crate) fn report(
     let reports = accounts.iter().zip(stranded(&taken(accounts)));
     let reports =
         reports.map(|(it, stranded)| account::report(it, poke, stranded, &mut counts, now));
-    let mut accounts: Vec<AccountReport<'_>> = reports.collect();
+    let mut accounts: Vec<ReportedAccount<'_>> = reports.collect();
 
     let holders = Holders::new(&accounts);
     let mut results = Memo::new(&last.set_results, &mut next.set_results);
     let reports = sets.iter().map(|placed| {
         let at = holders.of(&placed.set.observed.meta.key).iter();
-        let of_set: Vec<&AccountReport<'_>> = at.map(|at| &accounts[*at]).collect();
+        let of_set: Vec<&ReportedAccount<'_>> = at.map(|at| &accounts[*at]).collect();
         set::report(placed, &of_set, &mut results, now)
     });
-    let sets: Vec<SetReport> = reports.collect();
+    let sets: Vec<ReportedSet> = reports.collect();
 
     // The next reports of its accounts decide the state of a set that is unknown.
     let unknown = sets.iter().filter(|it| it.state == State::Unknown);
@@ -62,8 +62,8 @@ fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
 
 /// The plan and the memory that these reports make.
 fn assemble(
-    accounts: Vec<AccountReport<'_>>,
-    sets: Vec<SetReport>,
+    accounts: Vec<ReportedAccount<'_>>,
+    sets: Vec<ReportedSet>,
     suspect_lists: SuspectLists,
     results: StepResults,
     now: Now,

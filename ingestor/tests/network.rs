@@ -63,6 +63,7 @@ struct Healed {
 
 impl Healed {
     fn now(scene: &NetworkScene) -> Self {
+        scene.witness.catch_up();
         scene.network.heal();
         Self {
             at: Instant::now(),

@@ -1,7 +1,7 @@
 //! A subscriber that gathers while the test does something else.
 //!
-//! Messages are stored with their times and parsed later: on a busy processor, parsing JSON must
-//! not delay what is measured.
+//! Messages are stored with their times and parsed later, without the lock that storing needs: on a
+//! busy processor, parsing JSON must not delay what is measured.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,15 +28,17 @@ pub struct Seen {
 }
 
 pub struct Witness {
-    gathered: Arc<Mutex<Gathered>>,
+    /// Received ticks that are not parsed yet.
+    raw: Arc<Mutex<VecDeque<Raw>>>,
+    parsed: Mutex<Parsed>,
     gathering: JoinHandle<()>,
 }
 
 #[derive(Default)]
-struct Gathered {
-    /// Received ticks that are not parsed yet.
-    raw: VecDeque<Raw>,
+struct Parsed {
     seen: Vec<Seen>,
+    /// The last volume of each token.
+    newest: HashMap<u64, u64>,
 }
 
 /// The JSON of a tick, and the two times at which it came.
@@ -49,19 +51,20 @@ struct Raw {
 impl Witness {
     /// Of everything that is published from now on.
     pub async fn of(redis: &RedisServer) -> Self {
-        let gathered = Arc::default();
+        let raw = Arc::default();
         let subscriber = redis.subscribe().await;
-        let gathering = tokio::spawn(gather(subscriber, Arc::clone(&gathered)));
+        let gathering = tokio::spawn(gather(subscriber, Arc::clone(&raw)));
         Self {
-            gathered,
+            raw,
+            parsed: Mutex::default(),
             gathering,
         }
     }
 
     /// Ticks so far.
     pub fn count(&self) -> u64 {
-        let gathered = self.gathered.lock().unwrap();
-        (gathered.seen.len() + gathered.raw.len()) as u64
+        let parsed = self.parsed.lock().unwrap().seen.len();
+        (parsed + self.raw.lock().unwrap().len()) as u64
     }
 
     /// Completes when it has so many; waits as long as more come.
@@ -90,32 +93,37 @@ impl Witness {
         self.read().seen.clone()
     }
 
-    /// Reads what came since the last time.
-    fn read(&self) -> MutexGuard<'_, Gathered> {
-        let mut gathered = self.gathered.lock().unwrap();
-        let Gathered { raw, seen } = &mut *gathered;
-        seen.extend(raw.drain(..).map(|raw| raw.read()));
-        gathered
+    /// Parses what came so far, so that little is left to do when something is measured.
+    pub fn catch_up(&self) {
+        drop(self.read());
+    }
+
+    /// Parses what came since the last time.
+    fn read(&self) -> MutexGuard<'_, Parsed> {
+        let mut parsed = self.parsed.lock().unwrap();
+        let raw = std::mem::take(&mut *self.raw.lock().unwrap());
+        for seen in raw.into_iter().map(Raw::read) {
+            parsed.newest.insert(seen.token, seen.volume);
+            parsed.seen.push(seen);
+        }
+        parsed
     }
 
     /// When each of `tokens` instruments had come with `volume`; waits as long as more come.
     pub async fn until(&self, tokens: usize, volume: u64) -> Instant {
         loop {
             let seen = self.count();
-            let (newest, last) = self.newest();
-            if newest.len() == tokens && newest.values().all(|it| *it == volume) {
-                return last;
+            let arrived = {
+                let parsed = self.read();
+                let newest = &parsed.newest;
+                let all = newest.len() == tokens && newest.values().all(|it| *it == volume);
+                all.then(|| parsed.seen.last().map_or_else(Instant::now, |seen| seen.at))
+            };
+            if let Some(arrived) = arrived {
+                return arrived;
             }
             self.more_than(seen, "the newest of every instrument").await;
         }
-    }
-
-    /// The last volume of each token, and when the last of all came.
-    fn newest(&self) -> (HashMap<u64, u64>, Instant) {
-        let seen = &self.read().seen;
-        let newest = seen.iter().map(|seen| (seen.token, seen.volume)).collect();
-        let last = seen.last().map_or_else(Instant::now, |seen| seen.at);
-        (newest, last)
     }
 
     /// Nothing arrived twice or in another order: one channel counts everything.
@@ -137,20 +145,20 @@ impl Drop for Witness {
     }
 }
 
-async fn gather(mut subscriber: Subscriber, gathered: Arc<Mutex<Gathered>>) {
+async fn gather(mut subscriber: Subscriber, gathered: Arc<Mutex<VecDeque<Raw>>>) {
     let clock = Clock::system();
     loop {
         let (channel, json) = subscriber.raw().await;
         if !channel.ends_with(":events") {
             let (at, at_us) = (Instant::now(), clock.wall_micros());
             let raw = Raw { json, at, at_us };
-            gathered.lock().unwrap().raw.push_back(raw);
+            gathered.lock().unwrap().push_back(raw);
         }
     }
 }
 
 impl Raw {
-    fn read(&self) -> Seen {
+    fn read(self) -> Seen {
         let tick: Value = serde_json::from_str(&self.json).unwrap();
         let number = |key: &str| tick[key].as_u64().unwrap();
         let age = self.at_us - tick["recv_us"].as_i64().unwrap();

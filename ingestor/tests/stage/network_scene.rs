@@ -1,5 +1,6 @@
 //! Ticks that flow through a network that can fail, and the counters of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract::Report;
@@ -29,7 +30,7 @@ pub struct NetworkScene {
     pub socket: UnboundedSender<Message>,
     pub ingestor: Ingestor,
     pub redis: RedisServer,
-    pub network: Network,
+    pub network: Arc<Network>,
     _kite: KiteServer,
     _folders: Folders,
     pub rounds: u32,
@@ -57,7 +58,7 @@ impl NetworkScene {
             socket,
             ingestor,
             redis,
-            network,
+            network: Arc::new(network),
             _kite: kite,
             _folders: folders,
             rounds: 0,

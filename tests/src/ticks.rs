@@ -36,6 +36,9 @@ struct Seen {
     numbers: BTreeMap<Source, Numbers>,
     /// The first number of a source that was not one more than the number before it.
     gap: Option<String>,
+    skipped: u64,
+    /// The first number of a source that was not higher than the number before it.
+    repeated: Option<String>,
     /// The first message without a number.
     unnumbered: Option<String>,
     /// Everything, if the test asked for it.
@@ -196,6 +199,18 @@ impl Ticks {
         sources.map(|source| source.newest - source.count).sum()
     }
 
+    /// How many numbers were skipped since the first tick of each (channel, src, epoch).
+    ///
+    /// # Panics
+    /// When a number came a second time or too late, or a tick had no `seq`.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        let seen = self.lock();
+        assert_eq!(seen.unnumbered, None, "no seq");
+        assert_eq!(seen.repeated, None, "a repetition");
+        seen.skipped
+    }
+
     /// Checks that `seq` of each (channel, src, epoch) grows by one.
     ///
     /// # Panics
@@ -230,6 +245,10 @@ impl Seen {
         let numbers = self.numbers.entry(source).or_default();
         if numbers.count > 0 && seq != numbers.last + 1 {
             let gap = format!("{seq} after {}: {}", numbers.last, message.text);
+            match seq.checked_sub(numbers.last + 1) {
+                Some(skipped) => self.skipped += skipped,
+                None => self.repeated = self.repeated.take().or(Some(gap.clone())),
+            }
             self.gap.get_or_insert(gap);
         }
         numbers.count += 1;

@@ -3,6 +3,7 @@
 
 mod checks;
 mod looks;
+mod losses;
 
 use std::net::SocketAddr;
 

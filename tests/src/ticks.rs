@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use futures::StreamExt;
 use serde_json::Value;
+use service::clock::Clock;
 use tokio::task::JoinHandle;
 
 use crate::eventually;
@@ -34,11 +35,10 @@ struct Seen {
     /// How many, and the newest, by instrument.
     tokens: BTreeMap<u64, (usize, Message)>,
     numbers: BTreeMap<Source, Numbers>,
+    /// The newest `pub_us`.
+    newest_pub_us: i64,
     /// The first number of a source that was not one more than the number before it.
     gap: Option<String>,
-    skipped: u64,
-    /// The first number of a source that was not higher than the number before it.
-    repeated: Option<String>,
     /// The first message without a number.
     unnumbered: Option<String>,
     /// Everything, if the test asked for it.
@@ -134,6 +134,21 @@ impl Ticks {
         };
     }
 
+    /// Forgets everything that was published until now, also what this subscriber has still to read: it may be seconds
+    /// behind a burst. Ticks have to flow.
+    ///
+    /// # Panics
+    /// When no tick comes that was published later.
+    pub async fn forget_published(&self) {
+        let now = Clock::system().wall_micros();
+        eventually("the subscriber has read up to now", async || {
+            let newest = self.lock().newest_pub_us;
+            (newest >= now).then_some(()).ok_or(newest)
+        })
+        .await;
+        self.clear();
+    }
+
     /// How many ticks of one instrument so far.
     #[must_use]
     pub fn count_of(&self, token: u64) -> usize {
@@ -199,18 +214,6 @@ impl Ticks {
         sources.map(|source| source.newest - source.count).sum()
     }
 
-    /// How many numbers were skipped since the first tick of each (channel, src, epoch).
-    ///
-    /// # Panics
-    /// When a number came a second time or too late, or a tick had no `seq`.
-    #[must_use]
-    pub fn skipped(&self) -> u64 {
-        let seen = self.lock();
-        assert_eq!(seen.unnumbered, None, "no seq");
-        assert_eq!(seen.repeated, None, "a repetition");
-        seen.skipped
-    }
-
     /// Checks that `seq` of each (channel, src, epoch) grows by one.
     ///
     /// # Panics
@@ -225,6 +228,8 @@ impl Ticks {
 impl Seen {
     fn take(&mut self, message: Message) {
         self.count += 1;
+        let published = message.tick["pub_us"].as_i64().unwrap_or_default();
+        self.newest_pub_us = self.newest_pub_us.max(published);
         match message.tick["seq"].as_u64() {
             Some(seq) => self.number(seq, &message),
             None if self.unnumbered.is_none() => self.unnumbered = Some(message.text.clone()),
@@ -245,10 +250,6 @@ impl Seen {
         let numbers = self.numbers.entry(source).or_default();
         if numbers.count > 0 && seq != numbers.last + 1 {
             let gap = format!("{seq} after {}: {}", numbers.last, message.text);
-            match seq.checked_sub(numbers.last + 1) {
-                Some(skipped) => self.skipped += skipped,
-                None => self.repeated = self.repeated.take().or(Some(gap.clone())),
-            }
             self.gap.get_or_insert(gap);
         }
         numbers.count += 1;

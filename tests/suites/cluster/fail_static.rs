@@ -25,7 +25,7 @@ fn config_map() -> String {
 pub(crate) async fn lost_and_old_assignments(stage: &Stage, ticks: &Ticks) -> Result<()> {
     let cluster = stage.cluster();
     let before = (stage.sockets().await?, stage.pod().await?);
-    let losses = stage.watch_losses(ticks).await?;
+    ticks.forget_published().await;
     let backup = cluster.get(&["configmap", &config_map()]).await?;
     stage.apply_set("small", &stage.equities(11)?).await?;
     converges(stage, generation(&backup)? + 1).await;
@@ -58,7 +58,7 @@ pub(crate) async fn lost_and_old_assignments(stage: &Stage, ticks: &Ticks) -> Re
         (stage.sockets().await?, stage.pod().await?) == before,
         "a socket or the pod is another"
     );
-    losses.check().await;
+    ticks.assert_gapless();
     Ok(())
 }
 
@@ -154,7 +154,6 @@ async fn stream_until(ticks: &Ticks, clock: &Clock, end: Instant) -> usize {
 /// Without an API server everything streams on, and a container that dies comes back.
 pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String> {
     let (pod, restarted) = stage.pod().await?;
-    let losses = stage.watch_losses(ticks).await?;
     let Some(()) = stage.cluster().component("kube-apiserver", "stop").await? else {
         return Ok("an API server that is away: not tried, it is not ours to stop".to_owned());
     };
@@ -163,12 +162,13 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
     let start = clock.now();
     let outage = std::env::var_os("OUTAGE_SECONDS").and_then(|text| text.to_str()?.parse().ok());
     let outage = outage.map_or(OUTAGE, Duration::from_secs);
+    ticks.forget_published().await;
     let counted = stream_until(ticks, &clock, start + outage / 2).await;
     ensure!(
         stage.sockets().await? == sockets,
         "a socket was opened anew"
     );
-    losses.check().await;
+    ticks.assert_gapless();
 
     // The pod's container ends: its kubelet starts another one with the mounted files.
     kill_container(&pod).await?;

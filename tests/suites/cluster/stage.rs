@@ -3,7 +3,6 @@
 
 mod checks;
 mod looks;
-mod losses;
 
 use std::net::SocketAddr;
 

@@ -5,12 +5,17 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::eventually;
 
 /// The programs whose images are needed.
 const PROGRAMS: [&str; 3] = ["kite-operator", "kite-ingestor", "kite-simulator"];
@@ -298,13 +303,18 @@ impl Cluster {
             .to_owned())
     }
 
-    /// An address at which this machine reaches a Service.
+    /// An address at which this machine reaches a Service: it has been connected to.
     ///
     /// # Errors
     /// When there is none.
+    ///
+    /// # Panics
+    /// When nothing accepts a connection there.
     pub async fn reach(&mut self, service: &str, port: u16) -> Result<SocketAddr> {
         if self.own {
-            return Ok(format!("{}:{port}", self.cluster_ip(service).await?).parse()?);
+            let address = format!("{}:{port}", self.cluster_ip(service).await?).parse()?;
+            connectable(service, address).await;
+            return Ok(address);
         }
         let mut child = self
             .tool("kubectl")
@@ -357,6 +367,15 @@ impl Cluster {
             .with_context(|| format!("{path} cannot be run"))?;
         said(&output, path, arguments)
     }
+}
+
+/// Waits until `service` accepts a connection. Its pods are Ready before kube-proxy has read so:
+/// until then the address refuses connections, or drops them.
+async fn connectable(service: &str, address: SocketAddr) {
+    eventually(&format!("{service} accepts a connection"), async || {
+        timeout(Duration::from_secs(1), TcpStream::connect(address)).await?
+    })
+    .await;
 }
 
 fn said(output: &Output, program: &str, arguments: &[&str]) -> Result<String> {

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crds::condition::State;
 
 use super::status::Change;
+use super::status::set::Validity;
 
 /// The number of instruments of each set in an assignment.
 pub(crate) type SetCounts = Arc<BTreeMap<String, u32>>;
@@ -19,6 +19,6 @@ pub(crate) struct SetResult {
     /// The state of its `Ready`.
     pub(super) state: State,
     pub(super) change: Change,
-    /// Until when the report holds without any news.
-    pub(super) until: Option<Instant>,
+    /// When the report holds without any news.
+    pub(super) validity: Validity,
 }

@@ -35,7 +35,7 @@ pub(super) fn report(
     let key = &placed.set.observed.meta.key;
     let basis = basis(placed, holders);
     let known = basis.as_ref().and_then(|basis| memo.get(key, basis));
-    let known = known.filter(|it| it.until.is_none_or(|until| now.monotonic <= until));
+    let known = known.filter(|it| it.validity.holds(now));
     let (memory, event, result) = match (known, placed.set.remembered) {
         (Some(known), Some(memory)) => (memory.clone(), None, *known),
         _ => compute(placed, holders, now),
@@ -67,12 +67,12 @@ fn compute(
     let previous = Previous::new(set.observed, set.remembered);
     let history = previous.history(set.observed.meta.generation);
     let before = previous.status.map(Arc::as_ref);
-    let (status, outcome, until) = status::set::status(placed, &holders, before, &history, now);
+    let (status, outcome, validity) = status::set::status(placed, &holders, before, &history, now);
     let report = previous.report(Kind::Set, set.observed, status, &outcome);
     let result = SetResult {
         state: outcome.state,
         change: report.change,
-        until,
+        validity,
     };
     (report.memory, report.event, result)
 }

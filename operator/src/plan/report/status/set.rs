@@ -29,14 +29,31 @@ struct Counts {
     unresolved: u32,
 }
 
-/// The status, the outcome behind its `Ready`, and until when both hold without any news.
+/// When a status holds without any news.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Validity {
+    until: Option<Instant>,
+    /// Not before this time, in microseconds since 1970: if the clock is set back, the newest tick is one
+    /// of a time to come.
+    from: Option<i64>,
+}
+
+impl Validity {
+    /// Whether it holds at `now`.
+    pub(crate) fn holds(self, now: Now) -> bool {
+        self.until.is_none_or(|until| now.monotonic <= until)
+            && self.from <= Some(now.wall.as_microsecond())
+    }
+}
+
+/// The status, the outcome behind its `Ready`, and when both hold without any news.
 pub(crate) fn status(
     placed: &PlacedSet<'_>,
     holders: &[Holder<'_>],
     previous: Option<&InstrumentSetStatus>,
     history: &History<'_>,
     now: Now,
-) -> (InstrumentSetStatus, ConditionOutcome, Option<Instant>) {
+) -> (InstrumentSetStatus, ConditionOutcome, Validity) {
     let none = InstrumentSetStatus::default();
     let before = previous.unwrap_or(&none);
     let (set, request) = (&placed.set, &placed.request);
@@ -83,7 +100,7 @@ pub(crate) fn status(
         assignments: holders.iter().map(share).collect(),
         last_tick_time: newest.max(before.last_tick_time.clone()),
     };
-    (status, outcome, holds_until(&facts, now))
+    (status, outcome, validity(&facts, now))
 }
 
 fn undated_conditions(
@@ -116,16 +133,17 @@ fn share(holder: &Holder<'_>) -> AccountShare {
     }
 }
 
-/// Until when the status stays what it is without any news.
-fn holds_until(facts: &SetFacts<'_>, now: Now) -> Option<Instant> {
-    // A tick of a time to come counts as one of now.
+fn validity(facts: &SetFacts<'_>, now: Now) -> Validity {
     let holders = facts.holders.iter();
-    let mut ticks = holders.filter_map(|it| it.report?.last_tick_us);
-    if ticks.any(|us| us > now.wall.as_microsecond()) {
-        return Some(now.monotonic);
-    }
-    let fresh = facts.freshness.as_ref().filter(|it| it.age <= it.limit)?;
-    now.monotonic.checked_add(fresh.limit - fresh.age)
+    let from = holders.filter_map(|it| it.report?.last_tick_us).max();
+    let fresh = facts.freshness.as_ref().filter(|it| it.age <= it.limit);
+    let until = if from > Some(now.wall.as_microsecond()) {
+        // A tick of a time to come counts as one of now.
+        Some(now.monotonic)
+    } else {
+        fresh.and_then(|it| now.monotonic.checked_add(it.limit - it.age))
+    };
+    Validity { until, from }
 }
 
 /// How many of a set's instruments wait for room.

@@ -76,7 +76,11 @@ pub enum CredentialsReport {
     /// Kite accepted them at the last handshake.
     Accepted,
     /// Kite answered 403 to them.
-    Refused,
+    Refused {
+        /// When one connection tries them again, epoch seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_try: Option<i64>,
+    },
 }
 
 /// The link to Redis.

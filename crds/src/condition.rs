@@ -125,7 +125,8 @@ words! {
         Unverified,
         /// Kite accepts the credentials.
         Verified,
-        /// Kite refused the access token (403). A new one in the Secret is used without a restart.
+        /// Kite refused the access token (403). A new one in the Secret is used at once and without a
+        /// restart; the same is tried again at intervals of up to five minutes.
         TokenExpired,
         /// The Secret does not exist.
         SecretMissing,

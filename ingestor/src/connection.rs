@@ -82,6 +82,11 @@ impl Connection {
         self.session.set_credentials(present);
     }
 
+    /// Tries the credentials that Kite refused once more; see [`Session::retry_refused`].
+    pub(crate) fn retry_refused(&mut self, now: Instant) {
+        self.session.retry_refused(now);
+    }
+
     /// Drops session and socket, to start again with another endpoint.
     pub(crate) fn restart(&mut self, seed: u64) {
         self.session = Session::new(seed);

@@ -172,6 +172,9 @@ impl DataPlane {
                     self.report_state.assignment_error = Some(error);
                 }
                 FolderChange::Credentials(found) => {
+                    if self.credential_state.is_change(&found) {
+                        self.detector.on_credentials_changed();
+                    }
                     let worthwhile = self.credential_state.on_read(found);
                     self.set_credentials(worthwhile);
                 }
@@ -230,6 +233,7 @@ impl DataPlane {
         let connections = self.connections.iter().filter_map(Connection::deadline);
         connections
             .chain(self.pipeline.deadline())
+            .chain(self.next_try())
             .fold(self.next_report, Instant::min)
     }
 

@@ -8,7 +8,8 @@
 mod stage;
 
 use contract::report::{ConnectionState, CredentialsReport, Report};
-use futures::SinkExt;
+use futures::{FutureExt, SinkExt};
+use service::clock::Clock;
 use stage::kite_server::{HEARTBEAT_EVERY, Seen, heartbeat};
 use stage::scene::Scene;
 use stage::{ACCESS_TOKEN, API_KEY, Folders, assignment, is_live, option, servers, within};
@@ -43,6 +44,10 @@ async fn accept(stream: TcpStream) -> JoinSet<()> {
     beating
 }
 
+fn is_refused(report: &Report) -> bool {
+    matches!(report.credentials, CredentialsReport::Refused { .. })
+}
+
 fn live(report: &Report) -> usize {
     let connections = report.connections.iter();
     let live = connections.filter(|one| one.state == ConnectionState::Live);
@@ -60,11 +65,7 @@ async fn an_acceptance_after_a_refusal_leads_out_of_it() {
     let ingestor = &scene.ingestor;
     let (one, other) = (dial(&listener).await, dial(&listener).await);
     refuse(one).await;
-    ingestor
-        .until("a refusal", |report| {
-            report.credentials == CredentialsReport::Refused
-        })
-        .await;
+    ingestor.until("a refusal", is_refused).await;
 
     let first = accept(other).await;
     let second = accept(dial(&listener).await).await;
@@ -76,6 +77,45 @@ async fn an_acceptance_after_a_refusal_leads_out_of_it() {
     let _again = (accept(dial(&listener).await).await, dial(&listener).await);
 }
 
+/// Kite has refused good tokens for whole mornings.
+#[tokio::test]
+async fn a_refusal_that_was_kites_own_fault_ends_without_new_credentials() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let scene = Scene::with(1..=3, |assigned| {
+        assigned.websocket = format!("ws://{}", listener.local_addr().unwrap());
+        assigned.tokens_per_connection = 1;
+    });
+    let scene = scene.await;
+    let ingestor = &scene.ingestor;
+    let mut dials = Vec::new();
+    for _ in 0..3 {
+        dials.push(dial(&listener).await);
+    }
+    let mut kept = vec![accept(dials.remove(0)).await];
+    ingestor.until("one", |report| live(report) == 1).await;
+    for stream in dials {
+        refuse(stream).await;
+    }
+    let report = ingestor.until("a refusal", is_refused).await;
+    let CredentialsReport::Refused { next_try } = report.credentials else {
+        unreachable!("it was waited for");
+    };
+
+    let stream = dial(&listener).await;
+    let asked = Clock::system().wall_micros() / 1_000_000;
+    assert!(asked >= next_try.unwrap(), "{asked} {next_try:?}");
+    let report = ingestor.report().await;
+    assert_eq!(live(&report), 1, "a live socket stays: {report:?}");
+    assert!(
+        listener.accept().now_or_never().is_none(),
+        "one connection asks"
+    );
+    kept.push(accept(stream).await);
+    kept.push(accept(dial(&listener).await).await);
+    let report = ingestor.until("all", |report| live(report) == 3).await;
+    assert_eq!(report.credentials, CredentialsReport::Accepted);
+}
+
 #[tokio::test]
 async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
     let (kite, redis, folders) = servers().await;
@@ -85,12 +125,7 @@ async fn refused_credentials_wait_for_new_ones_and_are_never_logged() {
     assigned.instruments = vec![option(1)];
     let mut scene = Scene::between(kite, redis, folders, assigned).await;
     assert_eq!(scene.kite.seen().await, Seen::Refused);
-    let report = scene
-        .ingestor
-        .until("refused", |report| {
-            report.credentials == CredentialsReport::Refused
-        })
-        .await;
+    let report = scene.ingestor.until("refused", is_refused).await;
     assert_eq!(report.connections[0].state, ConnectionState::Refused);
     let error = report.connections[0].last_error.clone().unwrap();
     assert!(error.contains("403"), "{error}");

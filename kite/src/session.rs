@@ -36,6 +36,8 @@ pub struct Session {
     mute_timeout: MuteTimeout,
     ping_at: Option<Instant>,
     has_credentials: bool,
+    /// Whether it tries credentials that Kite refused.
+    retries_refused: bool,
     failures: u32,
     pending: Option<Action>,
     /// When an idle session dials that is now able to.
@@ -53,6 +55,7 @@ impl Session {
             mute_timeout: MuteTimeout::default(),
             ping_at: None,
             has_credentials: false,
+            retries_refused: false,
             failures: 0,
             pending: None,
             dial_at: None,
@@ -87,8 +90,8 @@ impl Session {
         }
     }
 
-    /// There are credentials, or new ones: a refusal is forgotten. A live socket stays, because
-    /// Kite authenticates only at the handshake.
+    /// There are credentials that Kite has not refused, or none: with them a refusal is forgotten. A
+    /// live socket stays, because Kite authenticates only at the handshake.
     pub fn set_credentials(&mut self, present: bool) {
         self.has_credentials = present;
         if present && self.phase == Phase::Refused {
@@ -97,9 +100,32 @@ impl Session {
         }
     }
 
+    /// Tries the credentials that Kite refused once more: dials until Kite answers. Only one
+    /// connection of an account does so, after [`backoff::after_refusal`].
+    pub fn retry_refused(&mut self, now: Instant) {
+        if self.can_retry_refused() {
+            self.retries_refused = true;
+            self.phase = Phase::Idle;
+            self.dial_at = Some(now);
+        }
+    }
+
+    /// Whether it has something to stream, and neither a socket nor a dial nor a wait for one.
+    #[must_use]
+    pub fn can_retry_refused(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Refused) && !self.desired().is_empty()
+    }
+
+    /// Whether it tries credentials that Kite refused, and Kite has not answered yet.
+    #[must_use]
+    pub const fn retries_refused(&self) -> bool {
+        self.retries_refused
+    }
+
     /// The dial succeeded.
     pub fn on_connected(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Dialling { .. }) {
+            self.retries_refused = false;
             self.subscriptions.reset_sent();
             self.phase = Phase::Live {
                 since: now,
@@ -258,10 +284,11 @@ impl Session {
     }
 
     fn can_dial(&self) -> bool {
-        self.has_credentials && !self.desired().is_empty()
+        (self.has_credentials || self.retries_refused) && !self.desired().is_empty()
     }
 
     fn stop(&mut self) {
+        self.retries_refused = false;
         match self.phase {
             Phase::Live { .. } | Phase::Dialling { .. } => self.pending = Some(Action::Close),
             // A refusal and a wait survive a new assignment: they concern the key, not the tokens.
@@ -273,6 +300,7 @@ impl Session {
 
     fn fail(&mut self, failure: Failure, now: Instant) {
         self.failures = self.failures.saturating_add(1);
+        self.retries_refused &= failure != Failure::Refused;
         self.phase = match backoff::delay(failure, self.failures, self.jitter.f64()) {
             Some(wait) => Phase::Waiting {
                 until: now + wait,

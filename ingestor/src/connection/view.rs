@@ -32,6 +32,18 @@ impl Connection {
         matches!(self.socket, SocketState::Connected(_))
     }
 
+    /// Whether it could try credentials that Kite refused.
+    #[must_use]
+    pub(crate) fn can_retry_refused(&self) -> bool {
+        self.session.can_retry_refused()
+    }
+
+    /// Whether it tries credentials that Kite refused.
+    #[must_use]
+    pub(crate) const fn retries_refused(&self) -> bool {
+        self.session.retries_refused()
+    }
+
     /// Sockets opened so far.
     #[must_use]
     pub(crate) const fn opened(&self) -> u64 {

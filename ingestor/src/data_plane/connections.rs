@@ -8,7 +8,8 @@ use std::time::Instant;
 use kite::{Command, ServerText};
 
 use super::DataPlane;
-use crate::connection::ConnectionEvent;
+use crate::connection::{Connection, ConnectionEvent};
+use crate::input::credential_state::AnswerTime;
 
 impl DataPlane {
     pub(super) fn on_text(&mut self, index: usize, text: &str, now: Instant) {
@@ -30,6 +31,7 @@ impl DataPlane {
 
     pub(super) fn poll_connections(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
+        self.retry_refused(now);
         for index in 0..self.connections.len() {
             self.connections[index].poll(cx, now, self.dialler.as_ref());
             while let Some(event) = self.connections[index].take_event() {
@@ -38,6 +40,26 @@ impl DataPlane {
             }
         }
         changed
+    }
+
+    /// Lets one connection try credentials that Kite refused, when it is time.
+    fn retry_refused(&mut self, now: Instant) {
+        if self.next_try().is_some_and(|at| now >= at) {
+            let mut connections = self.connections.iter_mut();
+            if let Some(one) = connections.find(|one| one.can_retry_refused()) {
+                one.retry_refused(now);
+            }
+        }
+    }
+
+    /// When a connection tries credentials that Kite refused, unless one does so already, or none
+    /// needs a socket.
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        let mut connections = self.connections.iter();
+        let next = self.credential_state.next_try()?;
+        let needed = connections.clone().any(Connection::can_retry_refused);
+        let under_way = connections.any(Connection::retries_refused);
+        (needed && !under_way).then_some(next.at)
     }
 
     fn on_event(&mut self, index: u8, event: ConnectionEvent, now: Instant) {
@@ -59,7 +81,14 @@ impl DataPlane {
             ConnectionEvent::Mute => self.detector.on_mute(index, now_us),
             ConnectionEvent::Checked(credentials, accepted) => {
                 let others = self.credential_state.has_checked_others(&credentials);
-                let worthwhile = self.credential_state.on_checked(credentials, accepted);
+                let time = AnswerTime {
+                    at: now,
+                    us: now_us,
+                    random: self.random.f64(),
+                };
+                let worthwhile = self
+                    .credential_state
+                    .on_checked(credentials, accepted, time);
                 self.set_credentials(worthwhile);
                 let state = self.credential_state.report();
                 self.detector.on_credentials_checked(&state, others, now_us);

@@ -15,7 +15,8 @@ const MICROS: i64 = 1_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct EventDetector {
     connections: [ConnectionHistory; CONNECTIONS_PER_API_KEY as usize],
-    credentials: CredentialHistory,
+    /// Whether it was told that these credentials are refused.
+    expiry_told: bool,
     pending: Vec<AccountEvent>,
 }
 
@@ -27,14 +28,6 @@ struct ConnectionHistory {
     /// Ticks may be missing since then, epoch seconds.
     gap_from: Option<i64>,
     mute: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum CredentialHistory {
-    #[default]
-    Untried,
-    Accepted,
-    Refused,
 }
 
 impl EventDetector {
@@ -108,19 +101,20 @@ impl EventDetector {
         }
     }
 
+    /// The files hold other credentials than before.
+    pub(crate) const fn on_credentials_changed(&mut self) {
+        self.expiry_told = false;
+    }
+
     /// Kite accepted or refused credentials: `state` is that of the credentials in the files,
     /// `others` whether Kite knew others before.
     pub(crate) fn on_credentials_checked(&mut self, state: &State, others: bool, now_us: i64) {
-        let now = match state {
-            State::Accepted => CredentialHistory::Accepted,
-            State::Refused => CredentialHistory::Refused,
-            State::Unread | State::Missing { .. } | State::Present => return,
-        };
-        let before = std::mem::replace(&mut self.credentials, now);
-        if now == CredentialHistory::Refused && before != now {
-            self.push(now_us, EventKind::TokenExpired);
-        } else if now == CredentialHistory::Accepted && others {
-            self.push(now_us, EventKind::TokenRotated);
+        match state {
+            State::Refused { .. } if !std::mem::replace(&mut self.expiry_told, true) => {
+                self.push(now_us, EventKind::TokenExpired);
+            }
+            State::Accepted if others => self.push(now_us, EventKind::TokenRotated),
+            _ => {}
         }
     }
 
@@ -216,9 +210,16 @@ mod tests {
         let mut detector = EventDetector::default();
         detector.on_credentials_checked(&State::Accepted, false, 0);
         assert!(detector.take().is_empty(), "the first token is no event");
+        let refused = State::Refused { next_try: None };
         for _ in 0..3 {
-            detector.on_credentials_checked(&State::Refused, false, 0);
+            detector.on_credentials_checked(&refused, false, 0);
         }
+        // Kite was wrong for a while: that is no new token, and no second expiry.
+        detector.on_credentials_checked(&State::Accepted, false, 0);
+        detector.on_credentials_checked(&refused, false, 0);
+        assert_eq!(kinds(&mut detector), ["TokenExpired"]);
+        detector.on_credentials_changed();
+        detector.on_credentials_checked(&refused, true, 0);
         detector.on_credentials_checked(&State::Accepted, true, 0);
         assert_eq!(kinds(&mut detector), ["TokenExpired", "TokenRotated"]);
     }

@@ -74,7 +74,9 @@ fn reasons(report: &Report) -> Vec<String> {
         CredentialsReport::Missing { files } => {
             reasons.push(format!("credentials are missing: {}", files.join(", ")));
         }
-        CredentialsReport::Refused => reasons.push("kite refused the credentials".to_owned()),
+        CredentialsReport::Refused { .. } => {
+            reasons.push("kite refused the credentials".to_owned());
+        }
         CredentialsReport::Unread | CredentialsReport::Present | CredentialsReport::Accepted => {}
     }
     for connection in report.connections.iter().filter(|one| !is_live(one)) {

@@ -146,7 +146,7 @@ fn connection_report(
     let newest = rows.clone().filter_map(|row| row.state.received).max();
     let state = match (connection.state(), credentials) {
         // No connection dials with credentials that Kite refused to another one.
-        (ConnectionState::Idle, CredentialsReport::Refused) => ConnectionState::Refused,
+        (ConnectionState::Idle, CredentialsReport::Refused { .. }) => ConnectionState::Refused,
         (state, _) => state,
     };
     ConnectionReport {

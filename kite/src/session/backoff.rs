@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Why a dial or a live connection failed, as far as the wait depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// HTTP 403 before the upgrade: key or token are not accepted. Waiting does not help.
+    /// HTTP 403 before the upgrade: key or token are not accepted.
     Refused,
     /// HTTP 429 before the upgrade: the key's connections are in use; dead ones count for a while.
     TooManyConnections,
@@ -29,9 +29,11 @@ const LOST_FIRST: Duration = Duration::from_millis(500);
 const LOST_CAP: Duration = Duration::from_secs(30);
 const SLOTS_MIN: Duration = Duration::from_secs(5);
 const SLOTS_MAX: Duration = Duration::from_secs(60);
+const REFUSED_FIRST: Duration = Duration::from_secs(15);
+const REFUSED_CAP: Duration = Duration::from_secs(5 * 60);
 
-/// The wait after the `attempt`th consecutive failure (the first is 1), or `None` if only new
-/// credentials can help. `jitter` is uniform in `0.0..1.0`.
+/// The wait after the `attempt`th consecutive failure (the first is 1), or `None` if the connection
+/// must not dial by itself: see [`after_refusal`]. `jitter` is uniform in `0.0..1.0`.
 ///
 /// Lost connections wait exponentially, between half and all of 0.5 s, 1 s, 2 s … 30 s, so that
 /// accounts do not reconnect at the same time, even at the cap. After a 429 the wait is 5 s at
@@ -49,6 +51,17 @@ pub fn delay(failure: Failure, attempt: u32, jitter: f64) -> Option<Duration> {
             Some(full.mul_f64(0.5 + jitter / 2.0))
         }
     }
+}
+
+/// The wait before credentials that Kite refused are tried again, after the `attempt`th try that it
+/// refused (the first is 1): 15 s, 30 s … 5 min, give or take a fifth. `jitter` is uniform in
+/// `0.0..1.0`.
+///
+/// Kite has refused good access tokens for whole mornings, so a refusal is never final. The wait is of
+/// the account: one of its connections tries, and the others dial when it is accepted.
+#[must_use]
+pub fn after_refusal(attempt: u32, jitter: f64) -> Duration {
+    doubled(REFUSED_FIRST, attempt, REFUSED_CAP).mul_f64(0.8 + 0.4 * jitter)
 }
 
 fn doubled(first: Duration, attempt: u32, cap: Duration) -> Duration {
@@ -74,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refusal_stops_dialling() {
+    fn only_a_refused_connection_does_not_dial_by_itself() {
         assert_eq!(delay(Failure::Refused, 1, 0.5), None);
     }
 
@@ -87,6 +100,16 @@ mod tests {
             waits,
             [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
         );
+    }
+
+    #[test]
+    fn refused_credentials_are_tried_again_after_15_seconds_and_at_last_every_5_minutes() {
+        let waits: Vec<u64> = (1..=7)
+            .map(|attempt| after_refusal(attempt, 0.5).as_secs())
+            .collect();
+        assert_eq!(waits, [15, 30, 60, 120, 240, 300, 300]);
+        assert_eq!(after_refusal(1, 0.0), Duration::from_secs(12));
+        assert_eq!(after_refusal(u32::MAX, 1.0), Duration::from_secs(360));
     }
 
     proptest! {

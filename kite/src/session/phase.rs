@@ -27,7 +27,7 @@ pub enum Action {
 /// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing to stream, or no credentials: no socket.
+    /// Nothing to stream, or no credentials that may be used: no socket.
     Idle,
     /// A dial is under way.
     Dialling {
@@ -50,6 +50,6 @@ pub enum Phase {
         /// Why.
         after: Failure,
     },
-    /// Kite refused the credentials; only new ones end this state.
+    /// Kite refused the credentials; new ones end this state, or another try of the same.
     Refused,
 }

@@ -3,7 +3,7 @@
 //!
 //! Owns the difference. A command never names a token that does not change. The server does not
 //! answer commands: only a token's first packet confirms one, so unconfirmed commands are sent
-//! again, a few times.
+//! again, a few times soon and then rarely.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,9 +13,12 @@ use crate::{Command, Mode, Token};
 /// A token that has not confirmed its subscription or mode for this long is subscribed to again.
 pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often one socket tries each token: a token that stays silent is unknown to Kite, or does not
-/// trade.
-pub const MAX_ATTEMPTS: u8 = 3;
+/// How often one socket tries each token at this pace: a token that stays silent is unknown to Kite,
+/// does not trade, or belongs to a part of Kite that has failed.
+pub const PROMPT_ATTEMPTS: u8 = 3;
+
+/// How long a token that stays silent is left alone after that, each time.
+pub const RETRY_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// Desired and sent subscriptions of one connection.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +94,7 @@ impl Subscriptions {
 
     /// Handles the tokens that are unconfirmed at `now`. Commands that are older than
     /// [`CONFIRM_TIMEOUT`] are sent again, the others when that time has passed; after
-    /// [`MAX_ATTEMPTS`] tries a token is left alone.
+    /// [`PROMPT_ATTEMPTS`] tries it is [`RETRY_EVERY`].
     pub fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
         self.check_at = None;
         for token in &tokens.unseen {
@@ -106,10 +109,15 @@ impl Subscriptions {
         let Some(sent) = self.sent.get_mut(&token) else {
             return;
         };
-        let due = sent.at + CONFIRM_TIMEOUT;
-        if sent.attempts >= MAX_ATTEMPTS || !matches!(sent.state, SentState::Subscribed(_)) {
+        if !matches!(sent.state, SentState::Subscribed(_)) {
             return;
         }
+        let timeout = if sent.attempts < PROMPT_ATTEMPTS {
+            CONFIRM_TIMEOUT
+        } else {
+            RETRY_EVERY
+        };
+        let due = sent.at + timeout;
         if now >= due {
             sent.state = state;
             self.up_to_date = false;
@@ -168,7 +176,7 @@ impl Subscriptions {
             return None;
         }
         for (token, attempts) in &new {
-            self.record_sent(*token, Some(Mode::Quote), attempts + 1, now);
+            self.record_sent(*token, Some(Mode::Quote), attempts.saturating_add(1), now);
         }
         let tokens = new.into_iter().map(|(token, _)| token);
         Some(Command::Subscribe(tokens.collect()))
@@ -183,7 +191,7 @@ impl Subscriptions {
                         (sent_mode != mode).then_some(sent.attempts)
                     }
                     // Sent before, and not confirmed in time.
-                    SentState::Subscribed(None) => Some(sent.attempts + 1),
+                    SentState::Subscribed(None) => Some(sent.attempts.saturating_add(1)),
                     SentState::Unanswered | SentState::Unsubscribed => None,
                 }
             };
@@ -300,15 +308,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_confirmed_leaves_and_joins_again_a_few_times() {
+    fn what_is_not_confirmed_leaves_and_joins_again_a_few_times_and_then_rarely() {
         let mut now = start();
         let mut subscriptions = Subscriptions::default();
         subscriptions.set_desired(desired(&[(1, Mode::Full), (2, Mode::Quote)]));
         drain(&mut subscriptions, now);
-        for _ in 1..MAX_ATTEMPTS {
+        for round in 1..=2 * PROMPT_ATTEMPTS {
             let due = subscriptions.check_at().unwrap();
             assert_eq!(due, now + CONFIRM_TIMEOUT);
             now = due;
+            if round >= PROMPT_ATTEMPTS {
+                subscriptions.on_unconfirmed(&unseen(&[1]), now);
+                assert_eq!(drain(&mut subscriptions, now), []);
+                let due = subscriptions.check_at().unwrap();
+                assert_eq!(due, now + RETRY_EVERY - CONFIRM_TIMEOUT);
+                now = due;
+            }
             subscriptions.on_unconfirmed(&unseen(&[1]), now);
             assert_eq!(
                 drain(&mut subscriptions, now),
@@ -319,10 +334,6 @@ mod tests {
                 ]
             );
         }
-        now = subscriptions.check_at().unwrap();
-        subscriptions.on_unconfirmed(&unseen(&[1]), now);
-        assert_eq!(drain(&mut subscriptions, now), []);
-        assert_eq!(subscriptions.check_at(), None);
     }
 
     #[test]
@@ -340,7 +351,7 @@ mod tests {
             subscriptions.on_unconfirmed(&tokens, now);
             let sent = drain(&mut subscriptions, now);
             let again = Command::SetMode(Mode::Full, vec![Token(1)]);
-            let expected = (round < u32::from(MAX_ATTEMPTS)).then_some(again);
+            let expected = (round < u32::from(PROMPT_ATTEMPTS)).then_some(again);
             assert_eq!(sent, expected.into_iter().collect::<Vec<_>>());
         }
     }

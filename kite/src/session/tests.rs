@@ -123,6 +123,46 @@ fn a_refusal_stops_dialling_until_the_credentials_change() {
 }
 
 #[test]
+fn refused_credentials_are_tried_until_kite_answers() {
+    let now = start();
+    let mut session = dialling(now);
+    session.on_dial_failed(Failure::Refused, now);
+    session.set_credentials(false);
+    session.retry_refused(now);
+    assert_eq!(session.poll_action(now), Some(Action::Dial));
+    session.on_dial_failed(Failure::Lost, now);
+    let again = session.deadline().unwrap();
+    session.on_timeout(again);
+    assert_eq!(session.poll_action(again), Some(Action::Dial));
+    session.on_dial_failed(Failure::Refused, again);
+    assert!(!session.retries_refused());
+    assert_eq!(
+        (session.phase(), session.deadline()),
+        (Phase::Refused, None)
+    );
+    session.retry_refused(again);
+    assert_eq!(session.poll_action(again), Some(Action::Dial));
+    session.on_connected(again);
+    assert!(!session.retries_refused());
+}
+
+#[test]
+fn what_has_nothing_to_stream_or_is_live_tries_nothing() {
+    let now = start();
+    let mut session = Session::new(1);
+    session.retry_refused(now);
+    assert!(!session.retries_refused());
+    session.set_desired(full(&[1]));
+    session.retry_refused(now);
+    session.set_desired(BTreeMap::new());
+    session.set_desired(full(&[1]));
+    assert_eq!(session.poll_action(now), None);
+    let mut session = live(now);
+    session.retry_refused(now);
+    assert!(matches!(session.phase(), Phase::Live { .. }) && !session.retries_refused());
+}
+
+#[test]
 fn new_credentials_leave_a_live_socket_alone() {
     let now = start();
     let mut session = live(now);
@@ -320,6 +360,7 @@ enum Step {
     Usual(u64),
     Desired(BTreeMap<Token, Mode>),
     Credentials(bool),
+    Retry,
     Poll,
     Wait(u64),
 }
@@ -340,6 +381,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         (0_u64..100).prop_map(Step::Usual),
         proptest::collection::vec(1_u32..5, 0..3).prop_map(|tokens| Step::Desired(full(&tokens))),
         any::<bool>().prop_map(Step::Credentials),
+        Just(Step::Retry),
         Just(Step::Poll),
         (0_u64..70_000).prop_map(Step::Wait),
     ]
@@ -367,6 +409,7 @@ proptest! {
                 Step::Timeout => session.on_timeout(now),
                 Step::Desired(desired) => session.set_desired(desired),
                 Step::Credentials(present) => session.set_credentials(present),
+                Step::Retry => session.retry_refused(now),
                 Step::Wait(millis) => now += Duration::from_millis(millis),
                 _ => {}
             }

@@ -11,6 +11,7 @@ mod fail_static;
 mod fleet;
 mod reader;
 mod recording;
+mod refusals;
 mod secrets;
 mod streaming;
 mod versions;

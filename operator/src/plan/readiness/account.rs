@@ -169,8 +169,9 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     let kite = credentials(facts, Some(report)).map(|(_, why)| why);
     let redis = secret::missing_for_redis(facts.redis_secret);
     let opened_with = [kite, redis].into_iter().flatten();
-    let opened_with =
-        opened_with.map(|why| format!("{why}: a connection that is lost now cannot be reopened"));
+    let opened_with = opened_with.map(|why| {
+        format!("{why}: a connection that is lost now cannot be reopened for the time being")
+    });
     let all: Vec<String> = slow
         .into_iter()
         .chain(told_before.into_iter().flatten())
@@ -200,9 +201,11 @@ pub(crate) fn credentials(
             Reason::KeyMissing,
             secret::lacking(secret, facts.secret, files),
         )),
-        CredentialsReport::Refused => Some((
+        CredentialsReport::Refused { .. } => Some((
             Reason::TokenExpired,
-            format!("Kite refused the access token (403): put today's token into Secret {secret}"),
+            format!(
+                "Kite refused the access token (403): unless it is today's, put today's into Secret {secret}"
+            ),
         )),
         CredentialsReport::Unread | CredentialsReport::Present | CredentialsReport::Accepted => {
             None

@@ -177,7 +177,7 @@ fn refused_or_missing_credentials() {
     let down = |report: &mut Report| report.connections = vec![socket(ConnectionState::Refused)];
     let finding = found(|report, _, _, _| {
         down(report);
-        report.credentials = CredentialsReport::Refused;
+        report.credentials = CredentialsReport::Refused { next_try: None };
     });
     assert_eq!(reason(&finding), ("False", Reason::TokenExpired));
     let files = vec!["api_key".to_owned(), "access_token".to_owned()];

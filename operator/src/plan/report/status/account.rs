@@ -91,7 +91,13 @@ fn undated_conditions(
     stranded: usize,
     outcome: &ConditionOutcome,
 ) -> Vec<UndatedCondition> {
-    let ready = super::ready(outcome);
+    let mut ready = super::ready(outcome);
+    if outcome.reason == Reason::TokenExpired
+        && let Some(next) = answer.and_then(next_try)
+    {
+        // Not in the outcome, which its sets repeat: each would be written at every try.
+        ready.message = super::bounded(&format!("{}; {next}", outcome.message));
+    }
     match &account.spec {
         Ok(spec) => vec![
             ready,
@@ -165,7 +171,10 @@ fn needed(spec: &AccountSpec, assigned: Option<usize>, answer: Option<&Report>) 
 
 fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCondition {
     let condition = condition(ConditionType::CredentialsValid);
-    if let Some((reason, message)) = readiness::credentials(facts, answer) {
+    if let Some((reason, mut message)) = readiness::credentials(facts, answer) {
+        if let Some(next) = answer.and_then(next_try) {
+            message = format!("{message}; {next}");
+        }
         return condition(State::False, reason, &message);
     }
     match answer.map(|report| &report.credentials) {
@@ -180,6 +189,15 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCond
             "the credentials have not been used yet",
         ),
     }
+}
+
+/// When Kite is asked again after it refused the credentials. The text changes once per try.
+fn next_try(report: &Report) -> Option<String> {
+    let CredentialsReport::Refused { next_try } = report.credentials else {
+        return None;
+    };
+    let time = kite::ist::civil(Timestamp::from_second(next_try?).ok()?).time();
+    Some(format!("it is tried again at {time} IST"))
 }
 
 fn connected(

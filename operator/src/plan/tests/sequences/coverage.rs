@@ -181,7 +181,7 @@ const MESSAGES: &[&str] = &[
     "upgrade the operator",
     "; NOPERM",
     "; StatefulSet kt-a cannot be written",
-    "a connection that is lost now cannot be reopened",
+    "a connection that is lost now cannot be reopened for the time being",
     "sockets are still open",
     "has not read its Secret yet",
     "no instrument is assigned to this account",

@@ -56,7 +56,11 @@ fn spoil_credentials(dice: &mut Dice, report: &mut Report) {
         2 => missing(&["api_key", "access_token"]),
         3 => missing(&["a usable access_token (not UTF-8 text)"]),
         4 => CredentialsReport::Present,
-        _ => CredentialsReport::Refused,
+        _ => CredentialsReport::Refused {
+            next_try: dice
+                .percent(70)
+                .then(|| 1_764_560_000 + dice.below(3) as i64 * 30),
+        },
     };
     // Sockets may outlive them.
     if dice.percent(70) {

@@ -181,12 +181,21 @@ impl Pipeline {
         };
         let class = self.instruments.row(row).class as usize;
         let kind = self.instruments.accept(row, packet, received);
-        if kind == TickKind::OldSnapshot {
-            self.stats.old_snapshots[class] += 1;
-            let old = self.instruments.old_snapshot(received);
+        if !kind.is_tick() {
+            let undated = kind == TickKind::UndatedSnapshot;
+            let counts = if undated {
+                &mut self.stats.undated_snapshots
+            } else {
+                &mut self.stats.old_snapshots
+            };
+            counts[class] += 1;
+            let meta = self.instruments.stored_snapshot(row, received);
             self.last_values
-                .note(&self.instruments, row, packet, old, received.at);
+                .note(&self.instruments, row, packet, meta, received.at);
             return false;
+        }
+        if let Some(why) = self.instruments.row(row).state.old_price {
+            self.stats.old_prices[why as usize] += 1;
         }
         self.newest_us = received.us;
         self.stats.ticks += 1;

@@ -1,14 +1,16 @@
 //! First stage: classifies a packet, and updates its instrument.
 //!
-//! Owns the distinction of ticks, first packets and packets of an earlier session. Must not number,
-//! render or send anything.
+//! Owns the distinction of ticks, first packets, and those that may be of an earlier time. Must not
+//! number, render or send anything.
 
+pub(crate) mod age;
 pub(crate) mod rules;
 
 use kite::Packet;
 
 use super::instruments::AssignedInstruments;
-use rules::{ReceiveTime, is_of_another_day, tick_time};
+use age::{FirstPacketAge, NewestPacket, first_packet_age, old_price};
+use rules::{ReceiveTime, tick_time};
 
 /// The kind of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,16 @@ pub(crate) enum TickKind {
     Snapshot,
     /// A first packet of an earlier session: it counts as seen and is stored, but is not a tick.
     OldSnapshot,
+    /// The same, of a first packet that says nothing about its age.
+    UndatedSnapshot,
+}
+
+impl TickKind {
+    /// Whether it is a tick: what is not is stored as the last value, and not published.
+    #[must_use]
+    pub(crate) const fn is_tick(self) -> bool {
+        matches!(self, Self::Tick | Self::Snapshot)
+    }
 }
 
 impl AssignedInstruments {
@@ -28,10 +40,26 @@ impl AssignedInstruments {
         let row = &mut self.rows[row as usize];
         row.state.seen = true;
         let first = row.state.first.take(packet.mode(), row.mode);
-        let exchange_time = packet.exchange_time();
-        if first && exchange_time.is_some_and(|time| is_of_another_day(time, received.us)) {
-            return TickKind::OldSnapshot;
+        let newest = NewestPacket::new(packet, received.us);
+        let before = row.state.newest.replace(newest);
+        if first {
+            match first_packet_age(packet, received.us, &newest, before.as_ref()) {
+                FirstPacketAge::Today | FirstPacketAge::Newer => {}
+                // The price stays what it was.
+                FirstPacketAge::Repeated => return TickKind::UndatedSnapshot,
+                FirstPacketAge::Unknown => {
+                    row.state.price_is_current = false;
+                    return TickKind::UndatedSnapshot;
+                }
+                FirstPacketAge::AnotherDay => {
+                    row.state.price_is_current = false;
+                    return TickKind::OldSnapshot;
+                }
+            }
         }
+        row.state.old_price = old_price(packet, received.us);
+        row.state.price_is_current = row.state.old_price.is_none();
+        let exchange_time = packet.exchange_time();
         if let (Some(before), false, false) = (row.state.received, first, row.state.snapshot) {
             row.state
                 .interval

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::accept::rules::{ReceiveTime, is_of_another_day};
+use super::accept::age::is_of_another_day;
+use super::accept::rules::ReceiveTime;
 
 /// Longer intervals are ignored: a night, or a pause of the exchange.
 const LONGEST: Duration = Duration::from_secs(600);

@@ -70,7 +70,7 @@ impl AssignedInstruments {
                 .zip(row.state.volume)
                 .and_then(|(now, before)| now.checked_sub(before)),
             snapshot: row.state.snapshot,
-            current: true,
+            current: row.state.price_is_current,
         };
         row.state.volume = volume.or(row.state.volume);
         for output in &self.outputs[row.outputs.range()] {
@@ -90,15 +90,15 @@ impl AssignedInstruments {
         meta
     }
 
-    /// What is stored of a first packet of an earlier session, which is not a tick.
+    /// What is stored of a first packet of `row` that is not a tick.
     #[must_use]
-    pub(crate) fn old_snapshot(&self, received: ReceiveTime) -> TickMeta {
+    pub(crate) fn stored_snapshot(&self, row: u32, received: ReceiveTime) -> TickMeta {
         TickMeta {
             received_us: received.us,
             ts: tick_time(None, received.us, 0),
             volume_delta: None,
             snapshot: true,
-            current: false,
+            current: self.rows[row as usize].state.price_is_current,
         }
     }
 

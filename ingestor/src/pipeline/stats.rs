@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::accept::age::OldPrice;
 use super::instruments::InstrumentClass;
 
 /// Upper bounds of latency buckets, in seconds.
@@ -22,12 +23,16 @@ pub(crate) const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0,
 /// Counters since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// Ticks accepted, without old snapshots.
+    /// Ticks accepted, without old and undated snapshots.
     pub ticks: u64,
     /// Ticks accepted, by [`InstrumentClass`].
     pub(crate) accepted: [u64; InstrumentClass::ALL.len()],
     /// First packets of an earlier session, by [`InstrumentClass`].
     pub(crate) old_snapshots: [u64; InstrumentClass::ALL.len()],
+    /// First packets of unknown age, by [`InstrumentClass`].
+    pub(crate) undated_snapshots: [u64; InstrumentClass::ALL.len()],
+    /// Ticks whose price is of an older day, by [`OldPrice`].
+    pub(crate) old_prices: [u64; OldPrice::ALL.len()],
     /// Messages given to the link, by [`InstrumentClass`].
     pub(crate) rendered: [u64; InstrumentClass::ALL.len()],
     /// Ticks replaced by a newer one of their token before they could be sent, or of a token that

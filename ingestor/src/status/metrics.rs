@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::report::StatusSnapshot;
 use crate::events::EventCounts;
+use crate::pipeline::accept::age::OldPrice;
 use crate::pipeline::instruments::InstrumentClass;
 use crate::pipeline::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
 use crate::recorder;
@@ -70,6 +71,15 @@ impl MetricsPage<'_> {
             let old = stats.old_snapshots[class as usize];
             count(&mut ticks, &[kind, ("status", "success")], accepted)?;
             count(&mut ticks, &[kind, ("status", "old_snapshot")], old)?;
+            let undated = stats.undated_snapshots[class as usize];
+            count(&mut ticks, &[kind, ("status", "undated_snapshot")], undated)?;
+        }
+        let help = "Ticks whose price is of an older day and is not stored as the last price, by the \
+                    reason to think so";
+        let mut old_prices = self.counter("kiteticker_undated_prices", help)?;
+        for why in OldPrice::ALL {
+            let number = stats.old_prices[why as usize];
+            count(&mut old_prices, &[("reason", why.as_str())], number)?;
         }
         let mut published = self.counter("ticks_published", "Messages given to the Redis link")?;
         for class in InstrumentClass::ALL {

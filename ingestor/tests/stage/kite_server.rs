@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use kite::{Command, Detail, FrameBuilder, Full, Mode, Packet, Quote, Token};
+use service::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
@@ -170,16 +171,25 @@ pub fn heartbeat() -> Message {
     Message::binary(vec![0])
 }
 
-/// A full packet whose price and volume are told apart by `price`.
+/// A full packet of this moment whose price and volume are told apart by `price`.
 pub fn full(token: Token, price: i32) -> Packet {
+    let now = Clock::system().wall_micros() / 1_000_000;
     let quote = Quote {
         volume: price.unsigned_abs(),
+        open: price,
+        high: price,
+        low: price,
         ..Quote::default()
+    };
+    let times = Full {
+        last_trade_time: now as u32,
+        exchange_time: now as u32,
+        ..Full::default()
     };
     Packet {
         token,
         last_price: price,
-        detail: Detail::Full(quote, Full::default()),
+        detail: Detail::Full(quote, times),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kite::{Mode, ist};
+use kite::Mode;
 
 /// If the exchange time is older than the receive time by more than this, it is not used as `ts`.
 const OLDEST_EXCHANGE_TIME: i64 = 5;
@@ -34,13 +34,6 @@ pub(crate) fn tick_time(exchange_time: Option<i64>, received_us: i64, previous: 
     let latest = exchange_time.unwrap_or(received).max(received);
     let is_wrong = previous.saturating_sub(latest) > MOST_AHEAD;
     if is_wrong { time } else { time.max(previous) }
-}
-
-/// Whether an exchange time is on another day in India than the receive time: such a first packet
-/// shows an earlier session.
-#[must_use]
-pub(crate) fn is_of_another_day(exchange_time: i64, received_us: i64) -> bool {
-    ist::day(exchange_time) != ist::day(received_us.div_euclid(MICROS))
 }
 
 /// Which first packets of a token are still expected: one after a subscribe, in any mode, and one
@@ -114,14 +107,6 @@ mod tests {
         assert_eq!(tick_time(None, received, wrong - 1), wrong - 1);
         // Set back, the receive time alone is wrong.
         assert_eq!(tick_time(Some(NOON), received - 3600 * MICROS, NOON), NOON);
-    }
-
-    #[test]
-    fn the_day_changes_at_midnight_in_india() {
-        let midnight = NOON + 12 * 3600;
-        assert!(is_of_another_day(midnight - 1, midnight * MICROS));
-        assert!(!is_of_another_day(midnight, midnight * MICROS));
-        assert!(!is_of_another_day(midnight - 1, midnight * MICROS - 1));
     }
 
     #[test]

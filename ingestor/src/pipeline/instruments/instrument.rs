@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use kite::{InstrumentType, Mode, Segment, Token};
 
+use crate::pipeline::accept::age::{NewestPacket, OldPrice};
 use crate::pipeline::accept::rules::{FirstPackets, ReceiveTime};
 use crate::pipeline::interval::TickInterval;
 use crate::tick_json::decimal::Decimals;
@@ -89,6 +90,12 @@ pub(crate) struct InstrumentState {
     pub(crate) interval: TickInterval,
     pub(in crate::pipeline) first: FirstPackets,
     pub(in crate::pipeline) snapshot: bool,
+    /// What its newest packet held.
+    pub(in crate::pipeline) newest: Option<NewestPacket>,
+    /// Why the price of its newest tick is of an older day.
+    pub(in crate::pipeline) old_price: Option<OldPrice>,
+    /// Whether the newest price is of today, as far as can be seen.
+    pub(in crate::pipeline) price_is_current: bool,
     pub(in crate::pipeline) ts: i64,
     /// Volume in the last tick that was rendered.
     pub(in crate::pipeline) volume: Option<u32>,

@@ -37,14 +37,14 @@ fn accept(
 ) -> TickKind {
     let row = instruments.find(packet.token).unwrap();
     let kind = instruments.accept(row, packet, received);
-    if kind != TickKind::OldSnapshot {
+    if kind.is_tick() {
         instruments.sequence(row);
     }
     kind
 }
 
 fn tick(instruments: &mut AssignedInstruments, packet: &Packet) -> Vec<Value> {
-    assert_ne!(accept(instruments, packet, noon()), TickKind::OldSnapshot);
+    assert!(accept(instruments, packet, noon()).is_tick());
     rendered(instruments, packet)
 }
 

@@ -1,11 +1,11 @@
 //! The instruments list: one CSV row for everything that can be streamed.
 //!
-//! Owns reading by header name, writing, and what a row must have. Must not fetch anything. One bad
-//! row does not affect the others.
+//! Owns reading by header name, writing, and what a row must have: token, symbol, exchange and segment.
+//! Must not fetch anything. One bad row does not affect the others.
 
+mod columns;
 mod lines;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::io::{Read, Write};
 use std::str::FromStr;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use self::lines::BoundedLines;
+use self::columns::{Columns, Interner, RowError};
+use self::lines::CompleteLines;
 use crate::Token;
 
 /// A list with more rows is not Kite's, which has about 150,000.
@@ -87,6 +88,19 @@ impl InstrumentType {
         }
     }
 
+    /// The type of a contract whose list does not say it: by the end of its segment, and of its symbol.
+    fn of(segment: &str, symbol: &str) -> Self {
+        if segment.ends_with("-FUT") {
+            Self::Future
+        } else if segment.ends_with("-OPT") && symbol.ends_with("CE") {
+            Self::Call
+        } else if segment.ends_with("-OPT") && symbol.ends_with("PE") {
+            Self::Put
+        } else {
+            Self::Equity
+        }
+    }
+
     /// Whether this is a call or a put.
     #[must_use]
     pub const fn is_option(self) -> bool {
@@ -155,14 +169,6 @@ pub enum DumpError {
     TooManyRows,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum RowError {
-    #[error("{column}: {value:?} is not a valid value")]
-    Value { column: &'static str, value: String },
-    #[error("{column}: the row is too short")]
-    Short { column: &'static str },
-}
-
 const COLUMNS: [&str; 12] = [
     "instrument_token",
     "exchange_token",
@@ -186,7 +192,7 @@ const COLUMNS: [&str; 12] = [
 pub fn read(dump: impl Read) -> Result<Dump, DumpError> {
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
-        .from_reader(BoundedLines::new(dump));
+        .from_reader(CompleteLines::new(dump));
     let columns = Columns::find(reader.headers()?)?;
     let mut names = Interner::default();
     let mut dump = Dump::default();
@@ -238,125 +244,6 @@ pub fn write<'a>(
     }
     writer.flush()?;
     Ok(())
-}
-
-/// Positions of the columns that are used.
-struct Columns {
-    token: usize,
-    exchange_token: usize,
-    tradingsymbol: usize,
-    name: usize,
-    expiry: usize,
-    strike: usize,
-    tick_size: usize,
-    lot_size: usize,
-    instrument_type: usize,
-    segment: usize,
-    exchange: usize,
-}
-
-impl Columns {
-    fn find(header: &csv::StringRecord) -> Result<Self, DumpError> {
-        let at = |name: &'static str| {
-            header
-                .iter()
-                .position(|column| column.trim_start_matches('\u{feff}').trim() == name)
-                .ok_or(DumpError::MissingColumn(name))
-        };
-        Ok(Self {
-            token: at("instrument_token")?,
-            exchange_token: at("exchange_token")?,
-            tradingsymbol: at("tradingsymbol")?,
-            name: at("name")?,
-            expiry: at("expiry")?,
-            strike: at("strike")?,
-            tick_size: at("tick_size")?,
-            lot_size: at("lot_size")?,
-            instrument_type: at("instrument_type")?,
-            segment: at("segment")?,
-            exchange: at("exchange")?,
-        })
-    }
-
-    fn row(&self, record: &csv::ByteRecord, names: &mut Interner) -> Result<Instrument, RowError> {
-        Ok(Instrument {
-            token: Token(cell(record, self.token, "instrument_token", whole)?),
-            exchange_token: cell(record, self.exchange_token, "exchange_token", whole)?,
-            tradingsymbol: cell(record, self.tradingsymbol, "tradingsymbol", filled)?.into(),
-            name: names.intern(cell(record, self.name, "name", Some)?),
-            expiry: cell(record, self.expiry, "expiry", day)?,
-            strike: cell(record, self.strike, "strike", decimal)?,
-            tick_size: cell(record, self.tick_size, "tick_size", decimal)?,
-            lot_size: cell(record, self.lot_size, "lot_size", whole)?,
-            instrument_type: cell(record, self.instrument_type, "instrument_type", |cell| {
-                cell.parse().ok()
-            })?,
-            segment: names.intern(cell(record, self.segment, "segment", filled)?),
-            exchange: names.intern(cell(record, self.exchange, "exchange", filled)?),
-        })
-    }
-}
-
-fn cell<'a, T>(
-    record: &'a csv::ByteRecord,
-    at: usize,
-    column: &'static str,
-    read: impl FnOnce(&'a str) -> Option<T>,
-) -> Result<T, RowError> {
-    let value = record.get(at).ok_or(RowError::Short { column })?;
-    let text = std::str::from_utf8(value).ok();
-    text.and_then(|text| read(text.trim()))
-        .ok_or_else(|| RowError::Value {
-            column,
-            value: String::from_utf8_lossy(value)
-                .trim()
-                .chars()
-                .take(40)
-                .collect(),
-        })
-}
-
-fn filled(cell: &str) -> Option<&str> {
-    (!cell.is_empty()).then_some(cell)
-}
-
-/// Whole numbers are sometimes written `75.0`.
-fn whole(cell: &str) -> Option<u32> {
-    cell.strip_suffix(".0").unwrap_or(cell).parse().ok()
-}
-
-fn decimal(cell: &str) -> Option<f64> {
-    if cell.is_empty() {
-        return Some(0.0);
-    }
-    cell.parse().ok().filter(|value: &f64| value.is_finite())
-}
-
-#[expect(
-    clippy::option_option,
-    reason = "outer: could be read; inner: the contract expires"
-)]
-fn day(cell: &str) -> Option<Option<Date>> {
-    if cell.is_empty() {
-        Some(None)
-    } else {
-        cell.parse().ok().map(Some)
-    }
-}
-
-/// Stores a name once, however many rows repeat it.
-#[derive(Default)]
-struct Interner(HashSet<Arc<str>>);
-
-impl Interner {
-    fn intern(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(name) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = name.into();
-        self.0.insert(Arc::clone(&name));
-        name
-    }
 }
 
 #[cfg(test)]

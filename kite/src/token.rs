@@ -20,6 +20,12 @@ impl Token {
     pub const fn segment(self) -> Segment {
         Segment::from_byte((self.0 & 0xff) as u8)
     }
+
+    /// The exchange's own number.
+    #[must_use]
+    pub const fn exchange_token(self) -> u32 {
+        self.0 >> 8
+    }
 }
 
 impl fmt::Debug for Token {

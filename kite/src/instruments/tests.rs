@@ -92,6 +92,68 @@ fn a_byte_that_is_no_text_costs_its_row_alone() {
     );
 }
 
+/// A list that another tool has written: without some columns, and with its quotes written twice.
+#[test]
+fn columns_that_are_not_needed_may_be_absent() {
+    let dump = read(
+        "instrument_token,tradingsymbol,name,segment,exchange\n\
+         256265,NIFTY 50,\"\"NIFTY 50\"\",INDICES,NSE\n12683010,NIFTY26DECFUT,\"\",NFO-FUT,NFO\n"
+            .as_bytes(),
+    )
+    .unwrap();
+    assert_eq!(dump.rejected, Rejected::default());
+    let [index, future] = dump.instruments.as_slice() else {
+        panic!("{dump:?}");
+    };
+    assert!(index.is_index() && &*index.name == "NIFTY 50");
+    assert_eq!((index.exchange_token, index.lot_size), (1001, 0));
+    assert_eq!(future.instrument_type, InstrumentType::Future);
+    assert_eq!((&*future.name, future.strike), ("", 0.0));
+}
+
+#[test]
+fn a_type_that_is_not_said_follows_from_segment_and_symbol() {
+    for (segment, symbol, expected) in [
+        ("NFO-FUT", "NIFTY26DECFUT", InstrumentType::Future),
+        ("NFO-OPT", "NIFTY26DEC25000CE", InstrumentType::Call),
+        ("NFO-OPT", "NIFTY26DEC25000PE", InstrumentType::Put),
+        ("NSE", "RELIANCE", InstrumentType::Equity),
+        ("INDICES", "NIFTY 50", InstrumentType::Equity),
+    ] {
+        let row = format!("1,1,{symbol},X,0,2026-12-29,25000,0.05,75,,{segment},X");
+        assert_eq!(one(&row).instrument_type, expected, "{segment} {symbol}");
+    }
+}
+
+#[test]
+fn an_option_without_strike_or_expiry_is_none() {
+    let rows =
+        "1,1,ACE,A,0,2026-12-29,,0.05,1,CE,NFO-OPT,NFO\n2,2,BPE,B,0,,10,0.05,1,,NFO-OPT,NFO\n";
+    let dump = read(format!("{HEADER}\n{rows}").as_bytes()).unwrap();
+    assert!(dump.instruments.is_empty());
+    assert_eq!(
+        dump.rejected.samples,
+        [
+            "line 2: strike: an option needs one",
+            "line 3: expiry: an option needs one"
+        ]
+    );
+}
+
+#[test]
+fn no_row_takes_the_place_of_its_neighbours() {
+    let rows = "1,1,A,\"A,0,,0,0.05,1,EQ,NSE,NSE\n2,2,B,B \"5\"\" B,0,,0,0.05,1,EQ,NSE,NSE\n\
+                3,3,C,C, and a comma,0,,0,0.05,1,EQ,NSE,NSE\n4,4,D,D,0,,0,0.05,1,EQ,NSE,NSE\n";
+    let dump = read(format!("{HEADER}\n{rows}").as_bytes()).unwrap();
+    let tokens: Vec<u32> = dump.instruments.iter().map(|row| row.token.0).collect();
+    assert_eq!(tokens, [1, 2, 4]);
+    assert_eq!(&*dump.instruments[0].name, "A");
+    assert_eq!(
+        dump.rejected.samples,
+        ["line 4: the row has 13 cells, more than the header"]
+    );
+}
+
 #[test]
 fn an_error_page_is_no_dump() {
     let error = read("<html><body>502 Bad Gateway</body></html>".as_bytes()).unwrap_err();

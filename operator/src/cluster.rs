@@ -7,6 +7,7 @@
 mod api_error;
 mod apply;
 mod fingerprint;
+mod list_metrics;
 mod metrics;
 mod name_ownership;
 mod observe;
@@ -37,6 +38,7 @@ use tokio::sync::Notify;
 
 use self::apply::events::event_channel;
 use self::apply::{Applier, ApplyContext};
+use self::list_metrics::ListCollector;
 use self::metrics::Metrics;
 use self::name_ownership::NameOwnership;
 use self::observe::{AssignmentCache, Observer};
@@ -45,7 +47,7 @@ use self::reports::{ReportPoller, Reports};
 use self::secrets::{SecretPoller, Secrets};
 use self::stores::{Stores, WatchContext};
 use self::workload::PodDefaults;
-use crate::instruments::{TableRefresher, fetch};
+use crate::instruments::{IndexNames, TableRefresher, fetch};
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{self, Memory};
 use crate::scrape::Scraper;
@@ -69,6 +71,8 @@ pub struct ClusterSettings {
     pub ingestor_pull_secrets: Vec<String>,
     /// The Redis of accounts that name no other.
     pub redis_url: String,
+    /// What the derivatives of indices are called.
+    pub index_names: IndexNames,
     /// Whether pods are annotated when their files change.
     pub poke: bool,
     /// Where probes and metrics are served.
@@ -93,6 +97,8 @@ pub async fn run(
     let own = registry.sub_registry_with_prefix("kite_operator");
     service::metrics::register_build(own, "kite-operator", env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(own);
+    let tables = TableRefresher::new(fetch::client(&tls)?, settings.index_names, clock.clone());
+    own.register_collector(Box::new(ListCollector(tables.watch())));
 
     let dirty = Arc::new(Notify::new());
     let mut tasks = Tasks::new(shutdown.clone());
@@ -127,7 +133,6 @@ pub async fn run(
     tasks.spawn("secrets", secret_poller.run(shutdown.token()));
     let (event_sender, event_publisher) = event_channel(client.clone());
     tasks.spawn("events", event_publisher.run(shutdown.token()));
-    let tables = TableRefresher::new(fetch::client(&tls)?);
     let heartbeat = probes.heartbeat("reconciler", reconciler::HANG_LIMIT);
     let reconciler = Reconciler {
         observer: Observer {

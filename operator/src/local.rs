@@ -40,8 +40,8 @@ use self::state::StateFolder;
 use self::table::TableRow;
 use self::watcher::watch_folder;
 use crate::instruments::refresher::TablesByOrigin;
-use crate::instruments::{TableRefresher, fetch};
-use crate::plan::{self, Memory, Now};
+use crate::instruments::{IndexNames, TableRefresher, fetch};
+use crate::plan::{self, Memory};
 use crate::scrape::Scraper;
 
 /// Changes of a folder come in bursts; it is read when nothing changes for this long.
@@ -63,6 +63,8 @@ pub struct LocalSettings {
     pub manifests: PathBuf,
     /// The Redis of accounts that name no other.
     pub redis_url: String,
+    /// What the derivatives of indices are called.
+    pub index_names: IndexNames,
     /// Whether to stop once everything is Ready.
     pub once: bool,
     /// The ingest program, if one was named.
@@ -121,7 +123,7 @@ pub async fn run(
         clock: clock.clone(),
         results,
     };
-    let tables = TableRefresher::new(fetch::client(&tls)?);
+    let tables = TableRefresher::new(fetch::client(&tls)?, settings.index_names, clock.clone());
     let table_changes = tables.watch();
     let planner = plan::Settings {
         redis_url: settings.redis_url,
@@ -234,18 +236,13 @@ impl Run {
     async fn pass(&mut self) -> Result<Option<Instant>, LocalError> {
         self.host.hold_state().map_err(StateFolderError)?;
         let observed = self.host.observe().map_err(LocalError::Observe)?;
-        let now = Now {
-            wall: self.clock.wall(),
-            monotonic: self.clock.now(),
-        };
-        let plan = plan::plan(&observed, &self.memory, now);
+        let plan = plan::plan(&observed, &self.memory, self.clock.times());
         self.host.apply(&plan).await;
-        self.tables
-            .set_origins(&plan.endpoints, &plan.suspect_lists);
+        self.tables.set_lists(&plan.lists);
         let loaded =
             |api: &String| matches!(self.host.tables.get(api), Some(plan::Table::Loaded(_)));
-        self.assignments_applied = plan.endpoints.iter().all(loaded)
-            && plan.accounts.iter().all(|account| !account.awaiting);
+        self.assignments_applied =
+            plan.lists.keys().all(loaded) && plan.accounts.iter().all(|account| !account.awaiting);
         self.memory = plan.memory;
         Ok(plan.next)
     }

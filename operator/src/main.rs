@@ -40,6 +40,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 ingestor_pull_policy: args.ingestor_pull_policy,
                 ingestor_pull_secrets: args.ingestor_pull_secrets,
                 redis_url: args.redis_url,
+                index_names: args.index_names,
                 poke: args.poke,
                 listen: args.listen,
             };
@@ -50,6 +51,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
             let settings = local::LocalSettings {
                 manifests: args.manifests,
                 redis_url: args.redis_url,
+                index_names: args.index_names,
                 once: args.once,
                 ingestor: args.ingestor_bin,
                 record: args.record,

@@ -13,6 +13,15 @@ use jiff::{SignedDuration, Timestamp};
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Source);
 
+/// The two times of one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The date, for what people and calendars see.
+    pub wall: Timestamp,
+    /// For durations; never compared with `wall`.
+    pub monotonic: Instant,
+}
+
 #[derive(Clone, Debug, Default)]
 enum Source {
     #[default]
@@ -124,6 +133,15 @@ impl Clock {
                     .and_then(|elapsed| manual.wall.checked_add(elapsed).ok())
                     .unwrap_or(Timestamp::MAX)
             }
+        }
+    }
+
+    /// Both times.
+    #[must_use]
+    pub fn times(&self) -> Now {
+        Now {
+            wall: self.wall(),
+            monotonic: self.now(),
         }
     }
 

@@ -2,10 +2,15 @@
 //! They are not part of this repository.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use kite::instruments::Rejected;
 use kite::rest::{Answer, Profile, UserSession};
-use kite::{Detail, Packet, Segment};
+use kite::{Detail, Instrument, InstrumentType, Packet, Segment};
+use operator::instruments::{IndexNames, InstrumentTable};
 use serde_json::Value;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -108,6 +113,67 @@ fn the_recorded_dumps_are_read_whole() {
             dump.rejected.samples
         );
         assert!(dump.instruments.len() > 50, "{name}");
+    }
+}
+
+#[test]
+fn rows_of_all_kinds_are_read() {
+    for name in ["odd_rows", "tool_rewritten", "index_names", "mcx_nco_twins"] {
+        let list = fixture(&format!("lists/{name}.csv"));
+        let dump = kite::instruments::read(list.as_slice()).unwrap();
+        assert_eq!(dump.rejected, Rejected::default(), "{name}");
+        let lines = list
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        assert_eq!(dump.instruments.len() + 1, lines.count(), "{name}");
+        let quotes =
+            |row: &Instrument| row.name.contains('"') || row.name != row.name.trim().into();
+        assert!(!dump.instruments.iter().any(quotes), "{name}");
+    }
+}
+
+/// In a whole list of NFO and BFO, together with the rows of indices that were recorded.
+#[test]
+fn each_index_finds_the_derivatives_of_its_name() {
+    let mut list = fixture("lists/index_names.csv");
+    let mut derivatives = String::new();
+    flate2::read::GzDecoder::new(fixture("lists/nfo_bfo_2026-08-18.csv.gz").as_slice())
+        .read_to_string(&mut derivatives)
+        .unwrap();
+    // The same columns in the same order.
+    let (header, rows) = derivatives.split_once('\n').unwrap();
+    assert!(list.starts_with(header.trim().as_bytes()));
+    list.extend_from_slice(rows.as_bytes());
+    let dump = kite::instruments::read(list.as_slice()).unwrap();
+    assert_eq!(dump.rejected, Rejected::default());
+    let futures: BTreeSet<String> = dump
+        .instruments
+        .iter()
+        .filter(|row| row.instrument_type == InstrumentType::Future)
+        .map(|row| row.name.to_string())
+        .collect();
+    assert!(futures.len() > 200);
+    let table = InstrumentTable::new(dump, Timestamp::UNIX_EPOCH, &IndexNames::default());
+    for (index, underlying) in [
+        ("NSE:NIFTY 50", Some("NIFTY")),
+        ("NSE:NIFTY BANK", Some("BANKNIFTY")),
+        ("NSE:NIFTY MID SELECT", Some("MIDCPNIFTY")),
+        ("BSE:SENSEX", Some("SENSEX")),
+        ("BSE:BANKEX", Some("BANKEX")),
+        ("BSE:SNSX50", Some("SENSEX50")),
+        ("BSE:BSE SENSEX SIXTY 65:35", None),
+        ("BSE:BSE POWER & ENERGY", None),
+        ("NSEIX:GIFT NIFTY", None),
+        ("GLOBAL:US30", None),
+        ("GLOBAL:US10YRYIELD", None),
+        ("MCX:MCXBULLDEX", None),
+    ] {
+        let row = table.by_symbol(index).unwrap();
+        let found = table.underlying_of_index(row.token).map(|name| &**name);
+        assert_eq!(found, underlying, "{index}");
+        if let Some(underlying) = underlying {
+            assert!(futures.contains(underlying) && table.has_derivatives(underlying));
+        }
     }
 }
 

@@ -5,8 +5,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::civil::Date;
-
 use super::{DumpError, Instrument, InstrumentType};
 use crate::Token;
 
@@ -76,11 +74,7 @@ impl Columns {
         let symbol = cell(record, self.tradingsymbol, "tradingsymbol", filled)?;
         let segment = cell(record, self.segment, "segment", filled)?;
         let written = optional(record, self.instrument_type, "instrument_type", |cell| {
-            if cell.is_empty() {
-                Some(None)
-            } else {
-                cell.parse().ok().map(Some)
-            }
+            cell.parse().ok()
         })?;
         let instrument = Instrument {
             token,
@@ -88,13 +82,11 @@ impl Columns {
                 .unwrap_or_else(|| token.exchange_token()),
             tradingsymbol: symbol.into(),
             name: names.intern(optional(record, self.name, "name", unquoted)?.unwrap_or_default()),
-            expiry: optional(record, self.expiry, "expiry", day)?.flatten(),
+            expiry: optional(record, self.expiry, "expiry", |cell| cell.parse().ok())?,
             strike: optional(record, self.strike, "strike", decimal)?.unwrap_or_default(),
             tick_size: optional(record, self.tick_size, "tick_size", decimal)?.unwrap_or_default(),
             lot_size: optional(record, self.lot_size, "lot_size", whole)?.unwrap_or_default(),
-            instrument_type: written
-                .flatten()
-                .unwrap_or_else(|| InstrumentType::of(segment, symbol)),
+            instrument_type: written.unwrap_or_else(|| InstrumentType::of(segment, symbol)),
             segment: names.intern(segment),
             exchange: names.intern(cell(record, self.exchange, "exchange", filled)?),
         };
@@ -107,14 +99,20 @@ impl Columns {
     }
 }
 
-/// A cell of a column that the list may lack.
+/// A cell of a column that the list may lack, and that a row may leave empty.
 fn optional<'a, T>(
     record: &'a csv::ByteRecord,
     at: Option<usize>,
     column: &'static str,
     read: impl FnOnce(&'a str) -> Option<T>,
 ) -> Result<Option<T>, RowError> {
-    at.map(|at| cell(record, at, column, read)).transpose()
+    let Some(at) = at else {
+        return Ok(None);
+    };
+    cell(record, at, column, |cell| match cell {
+        "" => Some(None),
+        filled => read(filled).map(Some),
+    })
 }
 
 fn cell<'a, T>(
@@ -152,22 +150,7 @@ fn whole(cell: &str) -> Option<u32> {
 }
 
 fn decimal(cell: &str) -> Option<f64> {
-    if cell.is_empty() {
-        return Some(0.0);
-    }
     cell.parse().ok().filter(|value: &f64| value.is_finite())
-}
-
-#[expect(
-    clippy::option_option,
-    reason = "outer: could be read; inner: the contract expires"
-)]
-fn day(cell: &str) -> Option<Option<Date>> {
-    if cell.is_empty() {
-        Some(None)
-    } else {
-        cell.parse().ok().map(Some)
-    }
 }
 
 /// Stores a name once, however many rows repeat it.

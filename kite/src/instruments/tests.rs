@@ -112,6 +112,13 @@ fn columns_that_are_not_needed_may_be_absent() {
 }
 
 #[test]
+fn cells_that_are_not_needed_may_be_empty() {
+    let share = one("519937,,M&M,,,,,,,,NSE,NSE");
+    assert_eq!((share.exchange_token, share.lot_size), (2031, 0));
+    assert_eq!(share.instrument_type, InstrumentType::Equity);
+}
+
+#[test]
 fn a_type_that_is_not_said_follows_from_segment_and_symbol() {
     for (segment, symbol, expected) in [
         ("NFO-FUT", "NIFTY26DECFUT", InstrumentType::Future),

@@ -17,7 +17,7 @@ use super::apply::Applier;
 use super::metrics::Metrics;
 use super::observe::{ObservedCluster, Observer};
 use crate::instruments::TableRefresher;
-use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Now, Plan, Table};
+use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Plan, Table};
 
 /// Changes come in bursts: the loop waits until nothing changes for this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -78,7 +78,7 @@ impl Reconciler {
 
     async fn pass(&mut self) -> Option<Instant> {
         self.heartbeat.beat(self.clock.now());
-        let now = self.now();
+        let now = self.clock.times();
         let mut seen = self.observer.observe(now).await;
         for account in &mut seen.observed.accounts {
             account.unwritten = self.applier.write_error(&account.object.meta.key);
@@ -89,8 +89,7 @@ impl Reconciler {
             .inc_by(count_moved(&seen, &plan));
         let now = self.clock.now();
         let next = self.applier.apply(&seen, &plan, now).await;
-        self.tables
-            .set_origins(&plan.endpoints, &plan.suspect_lists);
+        self.tables.set_lists(&plan.lists);
         let expecting: BTreeSet<_> = plan
             .accounts
             .iter()
@@ -105,7 +104,7 @@ impl Reconciler {
     /// Plans on a blocking thread: thousands of instruments take milliseconds.
     async fn plan(&mut self, seen: ObservedCluster) -> (ObservedCluster, Plan) {
         let memory = std::mem::take(&mut self.memory);
-        let now = self.now();
+        let now = self.clock.times();
         let start = self.clock.now();
         let planned = tokio::task::spawn_blocking(move || {
             let plan = plan::plan(&seen.observed, &memory, now);
@@ -143,13 +142,6 @@ impl Reconciler {
                 () = tokio::time::sleep(DEBOUNCE) => return,
                 () = tokio::time::sleep_until(end) => return,
             }
-        }
-    }
-
-    fn now(&self) -> Now {
-        Now {
-            wall: self.clock.wall(),
-            monotonic: self.clock.now(),
         }
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Owns the request and its limits. Must not decide when to fetch or whether to accept the result.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kite::instruments::DumpError;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, StatusCode};
+use service::clock::Clock;
 
-use super::InstrumentTable;
+use super::{IndexNames, InstrumentTable};
 
 /// Time limit for the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -64,7 +66,12 @@ pub fn client(tls: &rustls::ClientConfig) -> Result<Client, FetchError> {
 ///
 /// # Errors
 /// When there is no answer, or one that is not an instruments list.
-pub async fn fetch(client: &Client, origin: &str) -> Result<InstrumentTable, FetchError> {
+pub async fn fetch(
+    client: &Client,
+    origin: &str,
+    index_names: &Arc<IndexNames>,
+    clock: &Clock,
+) -> Result<InstrumentTable, FetchError> {
     let (name, value) = kite::endpoint::VERSION_HEADER;
     let transport = |error: reqwest::Error| FetchError::Transport(error.without_url());
     let request = client
@@ -82,11 +89,14 @@ pub async fn fetch(client: &Client, origin: &str) -> Result<InstrumentTable, Fet
         return Err(FetchError::WebPage);
     }
     let text = read(response).await?;
+    let fetched = clock.wall();
+    let index_names = Arc::clone(index_names);
     // Takes a tenth of a second: not on a thread that runs other tasks.
     let table = tokio::task::spawn_blocking(move || {
-        kite::instruments::read(text.as_slice()).map(InstrumentTable::new)
+        let dump = kite::instruments::read(text.as_slice())?;
+        Ok(InstrumentTable::new(dump, fetched, &index_names))
     });
-    Ok(table.await.map_err(FetchError::Reader)??)
+    table.await.map_err(FetchError::Reader)?
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
@@ -136,7 +146,7 @@ mod tests {
         let router = Router::new().route("/instruments", get(handler));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         let client = client(&service::tls::client_config().unwrap()).unwrap();
-        let table = fetch(&client, &origin).await;
+        let table = fetch(&client, &origin, &Arc::default(), &Clock::default()).await;
         server.abort();
         table
     }

@@ -3,16 +3,19 @@
 //! Owns one task per endpoint, which ends with it. When to fetch is decided in
 //! [`super::schedule`], which list is accepted in [`super::list_check`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
+use kite::instruments::Rejected;
 use reqwest::Client;
+use service::clock::Clock;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::schedule::{FetchSchedule, Findings};
 use super::table::Table;
-use super::{InstrumentTable, fetch, list_check, schedule};
+use super::{IndexNames, InstrumentTable, fetch, list_check};
 
 /// The newest tables by API origin.
 pub type TablesByOrigin = BTreeMap<String, Table>;
@@ -21,8 +24,10 @@ pub type TablesByOrigin = BTreeMap<String, Table>;
 #[derive(Debug)]
 pub struct TableRefresher {
     client: Client,
+    clock: Clock,
+    index_names: Arc<IndexNames>,
     known: watch::Sender<TablesByOrigin>,
-    suspect: watch::Sender<BTreeSet<String>>,
+    findings: watch::Sender<BTreeMap<String, Findings>>,
     tasks: JoinSet<()>,
     by_origin: BTreeMap<String, AbortHandle>,
 }
@@ -30,26 +35,32 @@ pub struct TableRefresher {
 impl TableRefresher {
     /// Fetches none so far.
     #[must_use]
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, index_names: IndexNames, clock: Clock) -> Self {
         let (known, _) = watch::channel(TablesByOrigin::new());
         Self {
             client,
+            clock,
+            index_names: Arc::new(index_names),
             known,
-            suspect: watch::Sender::default(),
+            findings: watch::Sender::default(),
             tasks: JoinSet::new(),
             by_origin: BTreeMap::new(),
         }
     }
 
     /// Fetches the instruments of exactly these origins from now on; must be called in a runtime. What
-    /// is fetched already is not fetched again, unless it is `suspect`.
-    pub fn set_origins(&mut self, origins: &BTreeSet<String>, suspect: &BTreeSet<String>) {
-        if *self.suspect.borrow() != *suspect {
-            self.suspect.send_replace(suspect.clone());
-        }
+    /// the planner found in a list decides whether it is fetched again before its time.
+    pub fn set_lists(&mut self, lists: &BTreeMap<String, Findings>) {
+        self.findings.send_if_modified(|findings| {
+            let new = *findings != *lists;
+            if new {
+                findings.clone_from(lists);
+            }
+            new
+        });
         while self.tasks.try_join_next().is_some() {}
         self.by_origin.retain(|origin, task| {
-            let wanted = origins.contains(origin);
+            let wanted = lists.contains_key(origin);
             if !wanted {
                 task.abort();
                 self.known.send_modify(|known| {
@@ -59,11 +70,16 @@ impl TableRefresher {
             // One that ended by itself is started again below.
             wanted && !task.is_finished()
         });
-        for origin in origins {
+        for origin in lists.keys() {
             if !self.by_origin.contains_key(origin) {
-                let suspect = self.suspect.subscribe();
-                let known = self.known.clone();
-                let task = refresh(self.client.clone(), origin.clone(), known, suspect);
+                let list = List {
+                    client: self.client.clone(),
+                    clock: self.clock.clone(),
+                    origin: origin.clone(),
+                    index_names: Arc::clone(&self.index_names),
+                    known: self.known.clone(),
+                };
+                let task = list.keep_fetched(self.findings.subscribe());
                 self.by_origin
                     .insert(origin.clone(), self.tasks.spawn(task));
             }
@@ -83,70 +99,91 @@ impl TableRefresher {
     }
 }
 
-async fn refresh(
+/// The list of one API endpoint.
+struct List {
     client: Client,
+    clock: Clock,
     origin: String,
+    index_names: Arc<IndexNames>,
     known: watch::Sender<TablesByOrigin>,
-    mut suspect: watch::Receiver<BTreeSet<String>>,
-) {
-    let mut failures = 0_u32;
-    let mut rows = None;
-    loop {
-        let wait = match fetch_checked(&client, &origin, rows).await {
+}
+
+impl List {
+    async fn keep_fetched(self, mut findings: watch::Receiver<BTreeMap<String, Findings>>) {
+        let mut schedule = FetchSchedule::new(fastrand::f64());
+        let mut rows = None;
+        loop {
+            let found = findings.borrow_and_update().get(&self.origin).cloned();
+            let now = self.clock.times();
+            if schedule.is_due(&found.unwrap_or_default(), now) {
+                self.refresh(&mut schedule, &mut rows).await;
+                continue;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(schedule.wait(now)) => {}
+                changed = findings.changed() => {
+                    if changed.is_err() {
+                        // Nobody needs the list any more.
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fetches it once. `rows`: those of the last good list.
+    async fn refresh(&self, schedule: &mut FetchSchedule, rows: &mut Option<usize>) {
+        match self.fetch_checked(*rows).await {
             Ok(table) => {
-                tracing::info!(
-                    origin,
-                    instruments = table.len(),
-                    rejected = table.rejected(),
-                    "instruments fetched"
-                );
-                (failures, rows) = (0, Some(table.len()));
-                known.send_modify(|known| {
-                    known.insert(origin.clone(), Table::Loaded(Arc::new(table)));
+                self.log(&table);
+                *rows = Some(table.len());
+                schedule.succeeded(table.fetched(), self.clock.times());
+                self.known.send_modify(|known| {
+                    known.insert(self.origin.clone(), Table::Loaded(Arc::new(table)));
                 });
-                schedule::REFRESH
             }
             Err(error) => {
-                failures = failures.saturating_add(1);
                 let why = service::exit::chain(error.as_ref()).to_string();
-                let wait = schedule::wait_after_failure(failures, rows.is_some(), fastrand::f64());
+                let wait = schedule.failed(self.clock.times());
                 tracing::warn!(
-                    origin,
-                    failures,
+                    origin = self.origin,
+                    failures = schedule.failures(),
                     error = why,
                     ?wait,
                     "instruments not fetched"
                 );
-                known.send_if_modified(|known| missing(known, &origin, why));
-                wait
+                self.known
+                    .send_if_modified(|known| missing(known, &self.origin, why));
             }
-        };
-        let suspicion = async {
-            let is_suspect = suspect
-                .wait_for(|suspect| suspect.contains(&origin))
-                .await
-                .is_ok();
-            if !is_suspect {
-                // The sender is gone: the list will not be suspected any more.
-                std::future::pending::<()>().await;
-            }
-            tokio::time::sleep(schedule::REFETCH_SUSPECT_AFTER).await;
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = suspicion => {}
         }
     }
-}
 
-async fn fetch_checked(
-    client: &Client,
-    origin: &str,
-    before: Option<usize>,
-) -> Result<InstrumentTable, Box<dyn Error + Send + Sync>> {
-    let table = fetch::fetch(client, origin).await?;
-    list_check::check_rows(before, table.len())?;
-    Ok(table)
+    fn log(&self, table: &InstrumentTable) {
+        let Rejected { count, samples } = table.rejected();
+        let (origin, instruments) = (&self.origin, table.len());
+        if *count == 0 {
+            tracing::info!(origin, instruments, "instruments fetched");
+        } else {
+            let examples = samples.join("; ");
+            tracing::warn!(
+                origin,
+                instruments,
+                rejected = count,
+                examples,
+                "instruments fetched; rows that cannot be read are left out"
+            );
+        }
+    }
+
+    async fn fetch_checked(
+        &self,
+        before: Option<usize>,
+    ) -> Result<InstrumentTable, Box<dyn Error + Send + Sync>> {
+        let table =
+            fetch::fetch(&self.client, &self.origin, &self.index_names, &self.clock).await?;
+        list_check::check_rows(before, table.len())?;
+        Ok(table)
+    }
 }
 
 /// Records why there is no table; a good one stays. Returns whether this is a change.
@@ -196,10 +233,10 @@ mod tests {
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
         let client = fetch::client(&service::tls::client_config().unwrap()).unwrap();
-        let mut tables = TableRefresher::new(client);
+        let mut tables = TableRefresher::new(client, IndexNames::default(), Clock::system());
         let mut watch = tables.watch();
-        let none = BTreeSet::new();
-        tables.set_origins(&[origin.clone()].into(), &none);
+        let wanted = BTreeMap::from([(origin.clone(), Findings::default())]);
+        tables.set_lists(&wanted);
         let seen = watch
             .wait_for(|known| known.contains_key(&origin))
             .await
@@ -215,9 +252,9 @@ mod tests {
             .unwrap()
             .unwrap();
         // Asked for again, nothing is fetched again; not asked for, it is gone.
-        tables.set_origins(&[origin.clone()].into(), &none);
+        tables.set_lists(&wanted);
         assert!(loaded(&tables.known()));
-        tables.set_origins(&none, &none);
+        tables.set_lists(&BTreeMap::new());
         assert!(tables.known().is_empty());
         server.abort();
     }

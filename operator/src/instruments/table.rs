@@ -2,14 +2,16 @@
 //!
 //! Owns the lookups, and which of two rows with one name is used. Must not fetch anything.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use kite::instruments::Dump;
-use kite::{Instrument, InstrumentType, Token};
+use jiff::Timestamp;
+use kite::instruments::{Dump, Rejected};
+use kite::{Instrument, Token};
 use rustc_hash::FxHasher;
+
+use super::underlyings::{IndexNames, Underlyings};
 
 /// The instruments of one API endpoint on one day. About 25 MB for 150,000 rows.
 #[derive(Default)]
@@ -18,10 +20,10 @@ pub struct InstrumentTable {
     rows: Vec<Instrument>,
     /// Hash of exchange and symbol with the row's position, ascending.
     symbols: Vec<(u32, u32)>,
-    /// Names of the underlyings of derivatives.
-    underlyings: HashSet<Arc<str>>,
-    /// Rows of the list that could not be read.
-    rejected: usize,
+    underlyings: Underlyings,
+    /// Rows of the list that are left out.
+    rejected: Rejected,
+    fetched: Timestamp,
 }
 
 /// The instruments of one API endpoint.
@@ -49,9 +51,9 @@ impl fmt::Debug for InstrumentTable {
 }
 
 impl InstrumentTable {
-    /// Indexes a list. The order of its rows does not matter.
+    /// Indexes a list that was fetched at this time. The order of its rows does not matter.
     #[must_use]
-    pub fn new(dump: Dump) -> Self {
+    pub fn new(dump: Dump, fetched: Timestamp, index_names: &IndexNames) -> Self {
         let mut rows = dump.instruments;
         rows.sort_unstable_by(|a, b| precedence(a).cmp(&precedence(b)));
         rows.dedup_by_key(|row| row.token);
@@ -62,16 +64,12 @@ impl InstrumentTable {
             .map(|(row, position)| (hash(&row.exchange, &row.tradingsymbol), position))
             .collect();
         symbols.sort_unstable();
-        let underlyings = rows
-            .iter()
-            .filter(|row| row.instrument_type != InstrumentType::Equity && !row.name.is_empty())
-            .map(|row| Arc::clone(&row.name))
-            .collect();
         Self {
+            underlyings: Underlyings::find(&rows, index_names),
             rows,
             symbols,
-            underlyings,
-            rejected: dump.rejected.count,
+            rejected: dump.rejected,
+            fetched,
         }
     }
 
@@ -87,10 +85,16 @@ impl InstrumentTable {
         self.rows.is_empty()
     }
 
-    /// How many rows of the list could not be read.
+    /// The rows of the list that are left out.
     #[must_use]
-    pub fn rejected(&self) -> usize {
-        self.rejected
+    pub fn rejected(&self) -> &Rejected {
+        &self.rejected
+    }
+
+    /// When the list was fetched.
+    #[must_use]
+    pub fn fetched(&self) -> Timestamp {
+        self.fetched
     }
 
     /// The instrument in a row of this table.
@@ -138,10 +142,16 @@ impl InstrumentTable {
             })
     }
 
-    /// Whether any future or option has this underlying.
+    /// Whether any future or option has this underlying, in capital letters.
     #[must_use]
     pub fn has_derivatives(&self, underlying: &str) -> bool {
-        self.underlyings.contains(underlying)
+        self.underlyings.have(underlying)
+    }
+
+    /// What the derivatives of an index are called, if that is known.
+    #[must_use]
+    pub fn underlying_of_index(&self, index: Token) -> Option<&Arc<str>> {
+        self.underlyings.of_index(index)
     }
 }
 
@@ -172,7 +182,7 @@ mod tests {
         let text = format!("{HEADER}{}\n", rows.join("\n"));
         let dump = kite::instruments::read(text.as_bytes()).unwrap();
         assert_eq!(dump.rejected.count, 0);
-        InstrumentTable::new(dump)
+        InstrumentTable::new(dump, Timestamp::UNIX_EPOCH, &IndexNames::default())
     }
 
     const NIFTY: &str = "256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,INDICES,NSE";

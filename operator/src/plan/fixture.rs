@@ -15,7 +15,7 @@ use kite::{Instrument, InstrumentType, Token};
 use serde_json::json;
 
 use super::*;
-use crate::instruments::InstrumentTable;
+use crate::instruments::{IndexNames, InstrumentTable};
 
 /// Namespace of every object.
 pub(crate) const NAMESPACE: &str = "trading";
@@ -181,10 +181,11 @@ pub(crate) fn table() -> InstrumentTable {
     ];
     instruments
         .extend((0..EQUITIES).map(|number| equity(FIRST_EQUITY + number, &format!("EQ{number}"))));
-    InstrumentTable::new(Dump {
+    let dump = Dump {
         instruments,
         ..Dump::default()
-    })
+    };
+    InstrumentTable::new(dump, start().wall, &IndexNames::default())
 }
 
 pub(crate) fn equity(token: u32, symbol: &str) -> Instrument {

@@ -8,13 +8,14 @@ mod sequences;
 mod unknown;
 mod worlds;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crds::condition::ConditionType;
 
 use super::fixture::*;
 use super::*;
+use crate::instruments::{IndexNames, InstrumentTable};
 
 fn reason(plan: &Plan, set: &str) -> (String, String, String) {
     let set = plan
@@ -56,7 +57,7 @@ fn from_the_first_pass_to_streaming() {
         (is(&first, "s"), account_is(&first, "a")),
         ("Unknown Connecting".into(), "Unknown PodNotReady".into())
     );
-    assert_eq!(first.endpoints, BTreeSet::from([API.to_owned()]));
+    assert!(first.lists.keys().eq([API]));
     assert!(first.events.is_empty() && first.accounts[0].awaiting);
     assert_eq!(first.next, Some(later(start(), 10).monotonic));
     assert_eq!(first.accounts[0].workload.as_ref().unwrap().secret, "kite");
@@ -220,7 +221,11 @@ fn full_size() {
         instruments,
         ..Default::default()
     };
-    let table = Table::Loaded(Arc::new(crate::instruments::InstrumentTable::new(dump)));
+    let table = Table::Loaded(Arc::new(InstrumentTable::new(
+        dump,
+        start().wall,
+        &IndexNames::default(),
+    )));
     let sets = (0..1000_i64)
         .map(|at| {
             let first = u32::try_from(at).unwrap() * 9;

@@ -12,7 +12,7 @@ use contract::{ASSIGNMENT_VERSIONS, Assignment};
 use jiff::Timestamp;
 use kite::instruments::Dump;
 use kite::{Instrument, InstrumentType, Token};
-use operator::instruments::InstrumentTable;
+use operator::instruments::{IndexNames, InstrumentTable};
 use operator::plan::{
     AssignmentChange, Key, LastAssignment, Meta, Now, Object, Observed, ObservedAccount,
     ObservedSet, Plan, Process, Scrape, Secret, Settings, Table,
@@ -42,10 +42,11 @@ pub(super) fn list() -> InstrumentTable {
         segment: "NFO-OPT".into(),
         exchange: "NFO".into(),
     };
-    InstrumentTable::new(Dump {
+    let dump = Dump {
         instruments: (0..LIST).map(row).collect(),
         ..Dump::default()
-    })
+    };
+    InstrumentTable::new(dump, Timestamp::UNIX_EPOCH, &IndexNames::default())
 }
 
 fn symbol(number: u32) -> String {

@@ -136,7 +136,7 @@ impl<'a> Lists<'a> {
 
     /// The row of a first part, with what is retained of it.
     fn row(&mut self, part: &Part<'_>, retained: Option<Row>) -> Option<Row> {
-        let mut row = from_table(part.table.get(part.row)?);
+        let mut row = from_table(part.table.get(part.row)?, part.table);
         match retained {
             Some(old) => {
                 (row.mode, row.sets, row.outputs) = (old.mode, old.sets, old.outputs);
@@ -228,8 +228,8 @@ impl<T: Copy + Eq + Hash + Ord> List<T> {
     }
 }
 
-fn from_table(instrument: &Instrument) -> Row {
-    let symbol = symbol(instrument);
+fn from_table(instrument: &Instrument, table: &InstrumentTable) -> Row {
+    let symbol = symbol(instrument, table);
     Row {
         token: instrument.token,
         mode: Mode::Ltp,

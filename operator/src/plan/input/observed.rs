@@ -16,17 +16,10 @@ use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAcco
 use jiff::Timestamp;
 use service::text::printable;
 
+pub use service::clock::Now;
+
 pub use crate::instruments::Table;
 pub use crate::key_fingerprint::KeyFingerprint;
-
-/// The two times of one pass.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// For times in objects: transition times.
-    pub wall: Timestamp,
-    /// For durations; never compared with `wall`.
-    pub monotonic: Instant,
-}
 
 /// Namespace and name of an account or a set. The namespace is empty outside a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,6 @@
 //! The rules for a set: the first rule that applies decides.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use contract::report;
@@ -9,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::condition::ConditionOutcome;
 use super::observation::Observation;
 use crate::plan::samples::list;
-use crate::plan::selection::{Request, Resolved};
+use crate::plan::selection::{Lookup, Request, Resolved};
 
 /// What is known of a set.
 #[derive(Clone, Debug)]
@@ -87,10 +88,12 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     };
     let selected = resolved.selected();
     if selected == 0 {
+        let Lookup { selection, .. } = &*resolved.lookup;
         let message = format!(
-            "none of the {} names is in the instruments list: check {}",
-            resolved.lookup.selection.unresolved,
-            list(&resolved.lookup.selection.samples)
+            "none of the {} names is in the instruments list of {}: check {}",
+            selection.unresolved,
+            list_time(resolved),
+            list(&selection.samples)
         );
         return Some(Observation::Failed(Reason::NothingResolved, message));
     }
@@ -154,12 +157,7 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
     }
     let (reason, warning) = match facts.request {
         Request::Resolved(resolved) if resolved.lookup.selection.unresolved > 0 => {
-            let samples = list(&resolved.lookup.selection.samples);
-            let warning = format!(
-                "names that are not in the instruments list: {} ({samples})",
-                resolved.lookup.selection.unresolved
-            );
-            (Reason::PartiallyResolved, Some(warning))
+            (Reason::PartiallyResolved, Some(unresolved(resolved)))
         }
         Request::Pending { message, .. } => (Reason::Streaming, Some(message.clone())),
         Request::Resolved(_) | Request::Denied { .. } => (Reason::Streaming, None),
@@ -169,6 +167,22 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         message: count,
         warning,
     }
+}
+
+/// The names that its list lacks, for people. The time of the list changes only with the list.
+pub(crate) fn unresolved(resolved: &Resolved) -> String {
+    let Lookup { selection, .. } = &*resolved.lookup;
+    format!(
+        "names that are not in the instruments list of {}: {} ({})",
+        list_time(resolved),
+        selection.unresolved,
+        list(&selection.samples)
+    )
+}
+
+/// When the list was fetched in which a set was looked up.
+fn list_time(resolved: &Resolved) -> impl Display {
+    kite::ist::civil(resolved.lookup.table.fetched()).strftime("%Y-%m-%d %H:%M IST")
 }
 
 /// The problem of an account that streams it.

@@ -1,6 +1,6 @@
 //! What the planner decides. The code that applies it has nothing left to choose.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
 use super::status::Change;
+use crate::instruments::schedule::Findings;
 use crate::plan::assignment::AssignmentChange;
 use crate::plan::input::{Key, Workload};
 use crate::plan::memory::Memory;
@@ -21,10 +22,8 @@ pub struct Plan {
     pub sets: Vec<SetPlan>,
     /// Transitions to send as events; the sender limits how often.
     pub events: Vec<Event>,
-    /// The API origins whose instruments are needed.
-    pub endpoints: BTreeSet<String>,
-    /// Those whose instruments list is suspected to be incomplete and is to be fetched again.
-    pub suspect_lists: BTreeSet<String>,
+    /// The API origins whose instruments list is needed, and what was found in it.
+    pub lists: BTreeMap<String, Findings>,
     /// The memory for the next pass.
     pub memory: Memory,
     /// When to plan again even if nothing changes.

@@ -2,6 +2,9 @@
 //!
 //! Owns the time of the next pass. Must not change the placement.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crds::condition::State;
 use rustc_hash::FxHashSet;
 
@@ -9,8 +12,9 @@ use super::account::{self, ReportedAccount};
 use super::holders::Holders;
 use super::outcome::Plan;
 use super::set::{self, ReportedSet};
+use crate::instruments::schedule::{Findings, UnknownNames};
 use crate::plan::assignment::AssignedAccount;
-use crate::plan::input::{AccountInput, Memo, Now, SuspectLists};
+use crate::plan::input::{Memo, Now, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::GRACE;
@@ -18,7 +22,7 @@ use crate::plan::readiness::GRACE;
 /// Makes the plan. `results`: those of the steps in the last pass, and those for the next.
 pub(crate) fn report(
     accounts: &[AssignedAccount<'_>],
-    sets: &[PlacedSet<'_>],
+    placed: &[PlacedSet<'_>],
     poke: bool,
     suspect_lists: SuspectLists,
     results: (&StepResults, StepResults),
@@ -33,7 +37,7 @@ pub(crate) fn report(
 
     let holders = Holders::new(&accounts);
     let mut results = Memo::new(&last.set_results, &mut next.set_results);
-    let reports = sets.iter().map(|placed| {
+    let reports = placed.iter().map(|placed| {
         let at = holders.of(&placed.set.observed.meta.key).iter();
         let of_set: Vec<&ReportedAccount<'_>> = at.map(|at| &accounts[*at]).collect();
         set::report(placed, &of_set, &mut results, now)
@@ -48,7 +52,52 @@ pub(crate) fn report(
     for at in expecting {
         accounts[at].plan.expecting = true;
     }
-    assemble(accounts, sets, suspect_lists, next, now)
+    let lists = lists(&accounts, placed, &suspect_lists);
+    let mut plan = assemble(accounts, sets, next, now);
+    plan.lists = lists;
+    plan.memory.remembered.suspect_lists = suspect_lists;
+    plan
+}
+
+/// What the needed instruments lists were found to be.
+fn lists(
+    accounts: &[ReportedAccount<'_>],
+    sets: &[PlacedSet<'_>],
+    suspect: &SuspectLists,
+) -> BTreeMap<String, Findings> {
+    let mut lists: BTreeMap<String, Findings> = BTreeMap::new();
+    let mut loaded = Vec::new();
+    for report in accounts {
+        let Ok(spec) = &report.account.spec else {
+            continue;
+        };
+        if lists.contains_key(&spec.api) {
+            continue;
+        }
+        let findings = lists.entry(spec.api.clone()).or_default();
+        findings.suspect = suspect.contains_key(&spec.api);
+        if let Some(Table::Loaded(table)) = report.account.table {
+            findings.unknown_names = Some(UnknownNames {
+                fetched: table.fetched(),
+                hashes: Vec::new(),
+            });
+            loaded.push((table, &spec.api));
+        }
+    }
+    for placed in sets {
+        let lookup = placed.request.resolved().map(|resolved| &resolved.lookup);
+        let Some(lookup) = lookup.filter(|it| !it.selection.unknown_names.is_empty()) else {
+            continue;
+        };
+        let list = loaded.iter().find(|(it, _)| Arc::ptr_eq(it, &lookup.table));
+        let findings = list.and_then(|(_, api)| lists.get_mut(*api));
+        if let Some(unknown) = findings.and_then(|it| it.unknown_names.as_mut()) {
+            unknown
+                .hashes
+                .push(Arc::clone(&lookup.selection.unknown_names));
+        }
+    }
+    lists
 }
 
 fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
@@ -64,25 +113,17 @@ fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
 fn assemble(
     accounts: Vec<ReportedAccount<'_>>,
     sets: Vec<ReportedSet>,
-    suspect_lists: SuspectLists,
     results: StepResults,
     now: Now,
 ) -> Plan {
-    let mut plan = Plan {
-        suspect_lists: suspect_lists.keys().cloned().collect(),
-        ..Plan::default()
-    };
+    let mut plan = Plan::default();
     plan.memory.results = results;
     let remembered = &mut plan.memory.remembered;
-    remembered.suspect_lists = suspect_lists;
     let mut due = Vec::new();
     for report in accounts {
-        let AccountInput { observed, spec, .. } = report.account;
-        let failing = observed.scrape.failing.as_ref();
+        let failing = report.account.observed.scrape.failing.as_ref();
         due.extend(failing.map(|failing| failing.since + GRACE));
         due.extend(report.memory.object.due);
-        let api = spec.as_ref().map(|spec| spec.api.clone());
-        plan.endpoints.extend(api);
         plan.events.extend(report.event);
         let key = report.plan.key.clone();
         remembered.accounts.insert(key, report.memory);

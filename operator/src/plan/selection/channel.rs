@@ -10,16 +10,9 @@ use kite::{Instrument, InstrumentType};
 use crate::instruments::InstrumentTable;
 use crate::plan::input::ChannelNaming;
 
-/// Names of indices as underlyings, where they differ from the tradingsymbol.
-const UNDERLYINGS: [(&str, &str); 7] = [
-    ("NIFTY 50", "NIFTY"),
-    ("NIFTY BANK", "BANKNIFTY"),
-    ("NIFTY FIN SERVICE", "FINNIFTY"),
-    ("NIFTY MID SELECT", "MIDCPNIFTY"),
-    ("NIFTY MIDCAP SELECT", "MIDCPNIFTY"),
-    ("NIFTY NEXT 50", "NIFTYNXT50"),
-    ("INDIA VIX", "INDIAVIX"),
-];
+/// Exchanges whose underlyings have a channel of their name alone. Others list contracts of the same names
+/// as these: gold is traded on MCX and on NCO.
+const USUAL_EXCHANGES: [&str; 6] = ["NSE", "BSE", "NFO", "BFO", "MCX", "CDS"];
 
 /// The prefix of channels if neither the set nor an underlying gives one.
 const PREFIX: &str = "ticker";
@@ -88,7 +81,7 @@ impl ChannelKind {
 }
 
 /// `symbol` of an instrument's ticks: the normalised underlying, or the tradingsymbol without one.
-pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
+pub(crate) fn symbol<'a>(instrument: &'a Instrument, table: &'a InstrumentTable) -> Cow<'a, str> {
     match instrument.instrument_type {
         InstrumentType::Future | InstrumentType::Call | InstrumentType::Put
             if !instrument.name.is_empty() =>
@@ -96,10 +89,9 @@ pub(crate) fn symbol(instrument: &Instrument) -> Cow<'_, str> {
             upper(&instrument.name)
         }
         InstrumentType::Equity if instrument.is_index() => {
-            let name = upper(&instrument.tradingsymbol);
-            match UNDERLYINGS.iter().find(|(index, _)| *index == name) {
-                Some((_, underlying)) => Cow::Borrowed(underlying),
-                None => name,
+            match table.underlying_of_index(instrument.token) {
+                Some(underlying) => Cow::Borrowed(underlying),
+                None => upper(&instrument.tradingsymbol),
             }
         }
         _ => Cow::Borrowed(&instrument.tradingsymbol),
@@ -123,12 +115,21 @@ pub(crate) fn kind(
     }
 }
 
-/// The channel of this kind for instruments of `symbol`, with the naming of a set.
-pub(crate) fn name(kind: ChannelKind, symbol: &str, naming: ChannelNaming<'_>) -> ChannelRoute {
+/// The channel of this kind for instruments of `symbol`, with the naming of a set. `exchange`: as from
+/// [`unusual_exchange`].
+pub(crate) fn name(
+    kind: ChannelKind,
+    exchange: Option<&str>,
+    symbol: &str,
+    naming: ChannelNaming<'_>,
+) -> ChannelRoute {
     let of_underlying = naming.prefix.is_none() && kind.is_of_underlying();
     let slug = of_underlying.then(|| Slug {
-        slug: slug(symbol),
-        underlying: symbol.to_owned(),
+        slug: slug(exchange, symbol),
+        underlying: match exchange {
+            Some(exchange) => format!("{exchange}:{symbol}"),
+            None => symbol.to_owned(),
+        },
     });
     let (prefix, end) = (naming.prefix.unwrap_or(PREFIX), kind.as_str());
     ChannelRoute {
@@ -141,13 +142,23 @@ pub(crate) fn name(kind: ChannelKind, symbol: &str, naming: ChannelNaming<'_>) -
     }
 }
 
-/// An underlying as part of a channel's name: lower case, `[a-z0-9]` only.
-fn slug(underlying: &str) -> String {
-    underlying
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_lowercase())
-        .collect()
+/// The exchange of an instrument, if it stands in the names of its channels.
+pub(crate) fn unusual_exchange(instrument: &Instrument) -> Option<&str> {
+    let exchange = &*instrument.exchange;
+    (!USUAL_EXCHANGES.contains(&exchange)).then_some(exchange)
+}
+
+/// An underlying as part of a channel's name: `[a-z0-9]` only, behind its exchange and `-` if that is given.
+/// Empty without letters or digits in the underlying.
+fn slug(exchange: Option<&str>, underlying: &str) -> String {
+    let plain = |name: &str| -> String {
+        let letters = name.chars().filter(char::is_ascii_alphanumeric);
+        letters.map(|c| c.to_ascii_lowercase()).collect()
+    };
+    match (exchange.map(plain), plain(underlying)) {
+        (Some(exchange), slug) if !slug.is_empty() => format!("{exchange}-{slug}"),
+        (_, slug) => slug,
+    }
 }
 
 fn upper(name: &str) -> Cow<'_, str> {
@@ -160,8 +171,10 @@ fn upper(name: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::plan::fixture::table;
+    use crate::plan::fixture::{self, table};
 
     fn prefixed(prefix: &str) -> ChannelNaming<'_> {
         ChannelNaming {
@@ -175,8 +188,9 @@ mod tests {
         table: &InstrumentTable,
         naming: ChannelNaming<'_>,
     ) -> ChannelRoute {
-        let symbol = symbol(instrument);
-        name(kind(instrument, &symbol, table, naming), &symbol, naming)
+        let symbol = symbol(instrument, table);
+        let kind = kind(instrument, &symbol, table, naming);
+        name(kind, unusual_exchange(instrument), &symbol, naming)
     }
 
     #[test]
@@ -196,7 +210,7 @@ mod tests {
         let table = table();
         let row = table.by_symbol(name).unwrap();
         (
-            symbol(row).into_owned(),
+            symbol(row, &table).into_owned(),
             route(row, &table, ChannelNaming::default()).channel,
             route(row, &table, prefixed("x:y")).channel,
         )
@@ -241,6 +255,36 @@ mod tests {
             let expected = (symbol.to_owned(), default.to_owned(), prefixed.to_owned());
             assert_eq!(channels(name), expected, "{name}");
         }
+    }
+
+    /// Names with a common beginning, and one name on two exchanges: none shares a channel with another.
+    #[test]
+    fn each_underlying_of_each_exchange_has_its_channels() {
+        let option = |exchange: &str, name: &str| {
+            let row =
+                fixture::derivative(7, &format!("{name}26DEC100CE"), name, InstrumentType::Call);
+            let exchange: Arc<str> = exchange.into();
+            Instrument { exchange, ..row }
+        };
+        for (exchange, underlying, expected) in [
+            ("MCX", "GOLD", "ticker:gold:options"),
+            ("MCX", "GOLDM", "ticker:goldm:options"),
+            ("MCX", "GOLDPETAL", "ticker:goldpetal:options"),
+            ("MCX", "CRUDEOIL", "ticker:crudeoil:options"),
+            ("MCX", "CRUDEOILM", "ticker:crudeoilm:options"),
+            ("NCO", "GOLD", "ticker:nco-gold:options"),
+            ("BCD", "USDINR", "ticker:bcd-usdinr:options"),
+            ("CDS", "USDINR", "ticker:usdinr:options"),
+            ("NFO", "NIFTY", "ticker:nifty:options"),
+            ("NFO", "NIFTYNXT50", "ticker:niftynxt50:options"),
+        ] {
+            let option = option(exchange, underlying);
+            let table = table();
+            assert_eq!(symbol(&option, &table), underlying);
+            let channel = route(&option, &table, ChannelNaming::default()).channel;
+            assert_eq!(channel, expected);
+        }
+        assert_eq!(slug(Some("NCO"), "&"), "");
     }
 
     #[test]

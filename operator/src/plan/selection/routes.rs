@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use kite::Token;
 use rustc_hash::FxHashMap;
 
-use super::channel::{self, ChannelKind, ChannelRoute};
+use super::channel::{self, ChannelRoute};
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::RouteIx;
 use crate::plan::input::ChannelNaming;
@@ -37,22 +37,23 @@ pub(crate) fn route(
     naming: ChannelNaming<'_>,
 ) -> Routes {
     let mut channels = Vec::new();
-    let mut known: FxHashMap<(ChannelKind, Cow<'_, str>), RouteIx> = FxHashMap::default();
+    let mut known: FxHashMap<_, RouteIx> = FxHashMap::default();
     let mut routed: Vec<(Cow<'_, str>, RoutedInstrument)> = Vec::with_capacity(instruments.len());
     for row in instruments {
         let Some(instrument) = table.get(*row) else {
             continue;
         };
-        let symbol = channel::symbol(instrument);
+        let symbol = channel::symbol(instrument, table);
         let kind = channel::kind(instrument, &symbol, table, naming);
+        let exchange = channel::unusual_exchange(instrument);
         let named = if kind.is_of_underlying() && naming.prefix.is_none() {
-            symbol.clone()
+            (exchange, symbol.clone())
         } else {
-            Cow::Borrowed("")
+            (None, Cow::Borrowed(""))
         };
         let route = *known.entry((kind, named)).or_insert_with(|| {
             let route = RouteIx::new(channels.len());
-            channels.push(channel::name(kind, &symbol, naming));
+            channels.push(channel::name(kind, exchange, &symbol, naming));
             route
         });
         let token = instrument.token;

@@ -4,9 +4,12 @@
 //! guessed.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
 
 use crds::set::MAX_UNRESOLVED_SAMPLES;
 use kite::Token;
+use rustc_hash::FxBuildHasher;
 
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::input::Selector;
@@ -20,6 +23,8 @@ pub(crate) struct Selection {
     pub(crate) unresolved: u32,
     /// The first few of them, sorted.
     pub(crate) samples: Vec<String>,
+    /// A hash of each symbol that is not in the table.
+    pub(crate) unknown_names: Arc<[u64]>,
 }
 
 /// Looks up what selectors name.
@@ -53,7 +58,11 @@ pub(crate) fn select(selectors: &[Selector<'_>], table: &InstrumentTable) -> Sel
     instruments.dedup();
     missing.sort_unstable();
     missing.dedup();
+    let symbols = missing
+        .iter()
+        .filter(|name| matches!(name, Cow::Borrowed(_)));
     Selection {
+        unknown_names: symbols.map(|name| FxBuildHasher.hash_one(name)).collect(),
         instruments,
         unresolved: u32::try_from(missing.len()).unwrap_or(u32::MAX),
         samples: missing

@@ -69,7 +69,7 @@ fn what_vanishes_from_the_table_leaves() {
         instruments,
         ..Default::default()
     };
-    let table = crate::instruments::InstrumentTable::new(dump);
+    let table = InstrumentTable::new(dump, start().wall, &IndexNames::default());
     world
         .tables
         .insert(API.to_owned(), Table::Loaded(Arc::new(table)));
@@ -168,7 +168,7 @@ fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
     world.tables = [(API.to_owned(), short_table(30))].into();
     // Not even after a restart of the operator.
     let doubting = plan(&world, &Memory::default(), later(start(), 1));
-    assert!(doubting.suspect_lists.contains(API));
+    assert!(doubting.lists[API].suspect);
     let (state, _, message) = reason(&doubting, "s");
     assert_eq!(state, "True");
     assert!(message.contains("lacks 30 of 60"), "{message}");
@@ -177,28 +177,30 @@ fn a_list_that_lacks_a_third_of_what_streams_is_not_believed_for_an_hour() {
     // A complete list ends it, and so does time.
     world.tables = whole;
     let healed = plan(&world, &doubting.memory, later(start(), 2));
-    assert!(healed.suspect_lists.is_empty());
+    assert!(!healed.lists[API].suspect);
     world.tables = [(API.to_owned(), short_table(30))].into();
     let believed = plan(&world, &doubting.memory, later(start(), 3_700));
     apply(&mut world, &believed);
     assert_eq!(placed(&world)["a"].len(), 30);
     // If all instruments are missing, the list is never accepted at once.
     world.tables = [(API.to_owned(), short_table(0))].into();
-    assert!(plan(&world, &memory, start()).suspect_lists.contains(API));
+    assert!(plan(&world, &memory, start()).lists[API].suspect);
     // A few may always vanish.
     world.tables = [(API.to_owned(), short_table(5))].into();
-    assert!(plan(&world, &memory, start()).suspect_lists.contains(API));
+    assert!(plan(&world, &memory, start()).lists[API].suspect);
     world.tables = [(API.to_owned(), short_table(21))].into();
-    assert!(plan(&world, &memory, start()).suspect_lists.is_empty());
+    assert!(!plan(&world, &memory, start()).lists[API].suspect);
 }
 
 pub(super) fn short_table(equities: u32) -> Table {
     let instruments = (0..equities).map(|at| equity(FIRST_EQUITY + at, &format!("EQ{at}")));
-    Table::Loaded(Arc::new(crate::instruments::InstrumentTable::new(
+    Table::Loaded(Arc::new(InstrumentTable::new(
         kite::instruments::Dump {
             instruments: instruments.collect(),
             ..Default::default()
         },
+        start().wall,
+        &IndexNames::default(),
     )))
 }
 

@@ -27,6 +27,7 @@ fn wanted(selected: u32, samples: &[String], unresolved: u32, allowed: usize) ->
             .collect(),
         unresolved,
         samples: samples.to_vec(),
+        ..Selection::default()
     };
     let spec = fixture::set("s", &[], &[]).spec.unwrap();
     Request::Resolved(Box::new(Resolved {

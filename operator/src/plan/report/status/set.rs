@@ -13,7 +13,6 @@ use crate::plan::placement::PlacedSet;
 use crate::plan::readiness::{
     self, ConditionOutcome, Freshness, History, Holder, SetFacts, unplaced, waiting,
 };
-use crate::plan::samples::list;
 use crate::plan::selection::Request;
 
 /// A set is stale when its newest tick is older than this many of its usual intervals.
@@ -236,8 +235,7 @@ fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
         }
         Request::Resolved(resolved) => resolved,
     };
-    let unresolved = resolved.lookup.selection.unresolved;
-    if unresolved == 0 && counts.selected > 0 {
+    if resolved.lookup.selection.unresolved == 0 && counts.selected > 0 {
         let message = format!("{} instruments", counts.selected);
         return condition(State::True, Reason::AllResolved, &message);
     }
@@ -246,9 +244,7 @@ fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
     } else {
         Reason::PartiallyResolved
     };
-    let samples = list(&resolved.lookup.selection.samples);
-    let message = format!("names that are not in the instruments list: {unresolved} ({samples})");
-    condition(State::False, reason, &message)
+    condition(State::False, reason, &readiness::unresolved(resolved))
 }
 
 fn scheduled(facts: &SetFacts<'_>, counts: Counts) -> UndatedCondition {

@@ -64,7 +64,7 @@ impl Seen {
         for event in &plan.events {
             self.note(format!("event: {:?} {}", event.kind, event.warning));
         }
-        if !plan.suspect_lists.is_empty() {
+        if plan.lists.values().any(|list| list.suspect) {
             self.note("doubted");
         }
         self.note(format!("next: {}", plan.next.is_some()));

@@ -193,7 +193,7 @@ fn has_cause(old: &Observed, new: &Observed, plan: &Plan) -> bool {
     });
     depends
         || !as_decided
-        || !plan.suspect_lists.is_empty()
+        || plan.lists.values().any(|list| list.suspect)
         || old.settings != new.settings
         || tables(old) != tables(new)
         || accounts(old) != accounts(new)

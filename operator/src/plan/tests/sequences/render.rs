@@ -29,11 +29,8 @@ pub(super) fn render(text: &mut String, plan: &Plan, now: Now) -> fmt::Result {
             "event {kind} {key} {uid} {warning} {reason} {message}"
         )?;
     }
-    for endpoint in &plan.endpoints {
-        line(text, "endpoint", endpoint)?;
-    }
-    for doubted in &plan.suspect_lists {
-        line(text, "doubted", doubted)?;
+    for (origin, findings) in &plan.lists {
+        line(text, "list", &format_args!("{origin} {findings:?}"))?;
     }
     match plan.next {
         Some(next) => line(text, "next", &(next - now.monotonic).as_nanos()),

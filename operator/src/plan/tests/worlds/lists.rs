@@ -8,9 +8,9 @@ use kite::instruments::Dump;
 use kite::{Instrument, InstrumentType, Token};
 
 use super::Dice;
-use crate::instruments::InstrumentTable;
+use crate::instruments::{IndexNames, InstrumentTable};
 use crate::plan::Table;
-use crate::plan::fixture::{API, FIRST_EQUITY, derivative, equity, index};
+use crate::plan::fixture::{API, FIRST_EQUITY, derivative, equity, index, start};
 
 /// Plain equities of the whole list.
 pub(super) const EQUITIES: u32 = 64;
@@ -78,10 +78,15 @@ enum Morning {
 
 static LISTS: LazyLock<[Table; 4]> = LazyLock::new(|| {
     [Morning::Whole, Morning::Next, Morning::Short, Morning::One].map(|morning| {
-        Table::Loaded(Arc::new(InstrumentTable::new(Dump {
+        let dump = Dump {
             instruments: rows(morning),
             ..Dump::default()
-        })))
+        };
+        Table::Loaded(Arc::new(InstrumentTable::new(
+            dump,
+            start().wall,
+            &IndexNames::default(),
+        )))
     })
 });
 

@@ -106,6 +106,20 @@ pub struct Row {
     pub sets: Vec<u16>,
     /// The outputs of its ticks; one message each.
     pub outputs: Vec<Output>,
+    /// What it was called, where that still matters. For the operator; ingest processes do not use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Box<Former>>,
+}
+
+/// Names that an instruments list has given to another contract, or to none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// Names by which sets ask for this instrument, as `EXCHANGE:TRADINGSYMBOL`: the list has them no longer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// The token that this instrument's name meant before; it has another name now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
 }
 
 /// One destination of an instrument's ticks.
@@ -380,6 +394,7 @@ pub(crate) mod tests {
                         depth: false,
                         keep: None,
                     }],
+                    former: None,
                 },
                 Row {
                     token: Token(12_192_002),
@@ -400,6 +415,7 @@ pub(crate) mod tests {
                         depth: true,
                         keep: Some(0),
                     }],
+                    former: None,
                 },
             ],
         }

@@ -24,6 +24,8 @@ pub const LAST_VALUE_INTERVAL: std::time::Duration = std::time::Duration::from_m
 pub const LAST_VALUE_TTL: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 /// Most entries of `status.unresolved`.
 pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
+/// Most entries of `status.renamed`.
+pub const MAX_RENAMED: usize = 10;
 
 /// The instruments to stream, and where their ticks go.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -238,6 +240,11 @@ pub struct InstrumentSetStatus {
     /// How many tokens and symbols are not in the instruments list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unresolved_count: Option<u32>,
+    /// Some of the symbols that the instruments list has no longer and that stream under the name they have today.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_RENAMED))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub renamed: Vec<RenamedInstrument>,
     /// The accounts that carry the set: `acct-a,acct-c`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts: Option<String>,
@@ -251,6 +258,17 @@ pub struct InstrumentSetStatus {
     /// When the result of looking up the names last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Time>,
+}
+
+/// An instrument that has another name than the set says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RenamedInstrument {
+    /// The symbol in the set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Its symbol in the instruments list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// An account's share of a set.

@@ -74,6 +74,43 @@ async fn the_directory_is_kept_true_and_only_what_is_new_or_gone_is_told() {
     assert!(log.trim().parse::<u64>().unwrap() >= 4, "{log}");
 }
 
+/// The exchange adjusted a strike: the token stays, its name does not.
+#[tokio::test]
+async fn a_renamed_instrument_is_told_and_its_price_leaves_the_former_name() {
+    let (mut kite, redis, folders) = servers().await;
+    let mut messages = redis.subscribe().await;
+    let mut assigned = stored_options(&kite, &redis, &[1]);
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    assert_eq!(events(&mut messages, 1).await, [created(1)]);
+    let socket = kite.socket().await;
+    socket.send(frame(&[full(token(1), 11)])).unwrap();
+    let price = |name: &'static str| ["EXISTS", name];
+    let there = |count: &str| count == "1";
+    redis.answers(&price("ltp:NFO:TEST1CE"), there).await;
+
+    assigned.generation = 2;
+    let row = &mut assigned.instruments[0];
+    (row.tradingsymbol, row.strike) = ("TEST0.75CE".into(), Some(0.75));
+    folders.assign(&assigned);
+    let changed = loop {
+        let event = event(&mut messages).await;
+        if event["event_type"] == "instrument_changed" {
+            break event["changed"].clone();
+        }
+    };
+    let expected = serde_json::json!({
+        "tradingsymbol": {"old": "TEST1CE", "new": "TEST0.75CE"},
+        "strike": {"old": 1.0, "new": 0.75},
+    });
+    assert_eq!(changed, expected);
+    redis
+        .answers(&price("ltp:NFO:TEST1CE"), |count| count == "0")
+        .await;
+    socket.send(frame(&[full(token(1), 12)])).unwrap();
+    redis.answers(&price("ltp:NFO:TEST0.75CE"), there).await;
+}
+
 /// In a directory that several accounts share, each changes only its own rows.
 #[tokio::test]
 async fn a_row_of_another_account_is_left_alone() {

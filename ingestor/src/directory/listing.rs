@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::row::DirectoryRow;
 use crate::events::message::EventBody;
-use crate::last_value::keys::{key_start, prefix_of};
+use crate::last_value::keys::{key_start, prefix_of, price_key};
 use redis_link::target::Target;
 
 /// What one account streams, as rows of the directory.
@@ -134,6 +134,28 @@ impl DirectoryListing {
             (token, event)
         });
         difference.collect()
+    }
+
+    /// Price keys under names that instruments of this account had in the directory, and that none of them has now.
+    #[must_use]
+    pub(crate) fn former_price_keys(&self, found: &BTreeMap<u32, Option<String>>) -> Vec<String> {
+        let renamed = found.iter().filter_map(|(token, text)| {
+            let entry = self.entries.get(token)?;
+            let before = DirectoryRow::parse(text.as_deref().filter(|it| *it != entry.json)?)?;
+            let now = DirectoryRow::parse(&entry.json)?;
+            (before.name() != now.name()).then(|| before.name())
+        });
+        let mut names: BTreeSet<String> = renamed.collect();
+        if !names.is_empty() {
+            for entry in self.entries.values() {
+                if let Some(row) = DirectoryRow::parse(&entry.json) {
+                    names.remove(&row.name());
+                }
+            }
+        }
+        let start = self.key_start();
+        let keys = names.iter().map(|name| price_key(start, name));
+        keys.collect()
     }
 
     /// The event for a row that leaves the directory, if this account may remove it.

@@ -59,6 +59,11 @@ impl DirectoryRow {
         serde_json::from_str(text).ok()
     }
 
+    /// `EXCHANGE:TRADINGSYMBOL`.
+    pub(super) fn name(&self) -> String {
+        format!("{}:{}", self.exchange, self.tradingsymbol)
+    }
+
     /// Prefix of the channel on which it is published.
     #[must_use]
     pub(crate) fn prefix(&self) -> &str {
@@ -74,9 +79,11 @@ impl DirectoryRow {
     }
 
     /// The properties of a contract, without its token.
-    pub(super) fn terms(&self) -> [(&'static str, Value); 3] {
+    pub(super) fn terms(&self) -> [(&'static str, Value); 5] {
         [
+            ("expiry", self.expiry.as_deref().into()),
             ("lot_size", self.lot_size.into()),
+            ("strike", self.strike.into()),
             ("tick_size", self.tick_size.into()),
             ("tradingsymbol", self.tradingsymbol.as_str().into()),
         ]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use redis::RedisError;
 use serde::Deserialize;
 
 use super::listing::DirectoryListing;
@@ -85,6 +86,27 @@ impl DirectoryStore {
             own.retain(|_, tick| tick.as_deref().is_some_and(|it| self.wrote(it)));
             let own: Vec<u32> = own.into_keys().collect();
             self.delete(&key, &own).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes prices under these keys, by a time of expiry in the past: the right to write a price is enough. A Redis
+    /// older than 6.2 refuses it; the price then expires by itself.
+    pub(super) async fn expire_prices(
+        &mut self,
+        keys: impl Iterator<Item = &String>,
+    ) -> Result<(), PoolError> {
+        for key in keys {
+            let mut command = redis::cmd("SET");
+            let command = command.arg(key).arg("").arg("XX").arg("PXAT").arg(1);
+            let result: Result<(), RedisError> =
+                command.query_async(self.pool.to(key).await?).await;
+            match result {
+                Err(refused) if refused.code().is_some() => {
+                    tracing::debug!(key, %refused, "a price under a former name stays until it expires");
+                }
+                other => other?,
+            }
         }
         Ok(())
     }

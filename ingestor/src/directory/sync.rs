@@ -42,6 +42,9 @@ pub(super) struct DirectorySync {
     leaving: BTreeMap<u32, Instant>,
     /// Newest ticks under prefixes that their instruments have left, and when they are removed.
     old: BTreeMap<TickKey, Instant>,
+    /// Price keys under names that instruments of this account have no longer, and when they are removed again: a price
+    /// may have been on its way.
+    old_prices: BTreeMap<String, Instant>,
     /// The token from which on rows are compared in turn.
     next_part: u32,
     /// Events that are still to be sent, oldest first.
@@ -148,6 +151,9 @@ impl DirectorySync {
         let due: Vec<TickKey> = due.map(|(key, _)| key.clone()).collect();
         store.delete_ticks(&due).await?;
         self.old.retain(|_, at| *at > now);
+        let due = self.old_prices.iter().filter(|(_, at)| **at <= now);
+        store.expire_prices(due.map(|(key, _)| key)).await?;
+        self.old_prices.retain(|_, at| *at > now);
         Ok(())
     }
 
@@ -171,7 +177,7 @@ impl DirectorySync {
     /// When [`DirectorySync::clear`] has to be called.
     pub(super) fn next(&self) -> Option<Instant> {
         let due = self.leaving.values().chain(self.old.values());
-        due.min().copied()
+        due.chain(self.old_prices.values()).min().copied()
     }
 
     /// Records one row of the directory, if it concerns this account.
@@ -196,6 +202,11 @@ impl DirectorySync {
         now: Instant,
     ) -> Result<(), PoolError> {
         let listing = Arc::clone(&store.listing);
+        let renamed = listing.former_price_keys(found);
+        // Before the write: after it nothing tells the former name.
+        store.expire_prices(renamed.iter()).await?;
+        self.old_prices
+            .extend(renamed.into_iter().map(|key| (key, now + GRACE)));
         let mut difference = listing.difference(found);
         while !difference.is_empty() {
             let rows = difference.drain(..difference.len().min(AT_ONCE));

@@ -108,12 +108,18 @@ impl LastValueKeys {
     }
 }
 
+/// The key of the price of an instrument by its name, `EXCHANGE:TRADINGSYMBOL`.
+#[must_use]
+pub(crate) fn price_key(key_start: &str, name: &str) -> String {
+    format!("{key_start}ltp:{name}")
+}
+
 /// The part before the price in the two commands that store it, each with the slot of its key.
 #[must_use]
 pub(crate) fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 2] {
     let start = key_start(mock);
     let keys = [
-        format!("{start}ltp:{}:{}", row.exchange, row.tradingsymbol),
+        price_key(start, &format!("{}:{}", row.exchange, row.tradingsymbol)),
         format!("{start}ticker:{}:ltp", row.token.0),
     ];
     keys.map(|key| {

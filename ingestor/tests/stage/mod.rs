@@ -153,5 +153,6 @@ pub fn option(number: u32) -> Row {
             depth: false,
             keep: None,
         }],
+        former: None,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kite::instruments::{Dump, Rejected};
-use kite::{Instrument, Token};
+use kite::{Instrument, InstrumentType, Token};
 use rustc_hash::FxHasher;
 
 use super::underlyings::{IndexNames, Underlyings};
@@ -41,6 +41,10 @@ pub enum Table {
 /// Position of an instrument in one table, in the order of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowIx(u32);
+
+/// The ends of the names of shares that are traded without netting, or on a market of small companies. NSE moves a share
+/// from one series to another, and gives it another token.
+const SERIES: [&str; 4] = ["-BE", "-BZ", "-SM", "-ST"];
 
 impl fmt::Debug for InstrumentTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,6 +101,11 @@ impl InstrumentTable {
         self.fetched
     }
 
+    /// All rows, by token.
+    pub(super) fn rows(&self) -> &[Instrument] {
+        &self.rows
+    }
+
     /// The instrument in a row of this table.
     #[must_use]
     pub fn get(&self, row: RowIx) -> Option<&Instrument> {
@@ -140,6 +149,22 @@ impl InstrumentTable {
                 self.get(*row)
                     .is_some_and(|row| *row.exchange == *exchange && *row.tradingsymbol == *symbol)
             })
+    }
+
+    /// The share `EXCHANGE:TRADINGSYMBOL` under the name of another series: `NSE:KANCHI` that is `KANCHI-BE` today, or the
+    /// other way round. `None` if there are several.
+    #[must_use]
+    pub fn row_of_other_series(&self, name: &str) -> Option<RowIx> {
+        let series = |name: &str| SERIES.iter().find(|series| name.ends_with(**series));
+        let stem = series(name).map_or(name, |series| &name[..name.len() - series.len()]);
+        let names = SERIES.iter().map(|series| format!("{stem}{series}"));
+        let mut rows = names.chain([stem.to_owned()]).filter_map(|name| {
+            let row = self.row_of_symbol(&name)?;
+            let share = self.get(row)?;
+            let is_share = share.instrument_type == InstrumentType::Equity && !share.is_index();
+            is_share.then_some(row)
+        });
+        rows.next().filter(|_| rows.next().is_none())
     }
 
     /// Whether any future or option has this underlying, in capital letters.
@@ -213,6 +238,29 @@ mod tests {
         }
         assert!(table.by_token(Token(1)).is_none());
         assert!(table.has_derivatives("NIFTY") && !table.has_derivatives("INFOSYS"));
+    }
+
+    #[test]
+    fn a_share_is_found_in_another_series_if_that_is_the_only_one() {
+        let row = |token: u32, name: &str| format!("{token},1,{name},X,0,,0,0.05,1,EQ,NSE,NSE");
+        let rows = [
+            row(1, "KANCHI-BE"),
+            row(2, "TCS"),
+            row(3, "TWO-BE"),
+            row(4, "TWO-BZ"),
+            row(5, "BAJAJ-AUTO"),
+        ];
+        let table = table(&rows.each_ref().map(String::as_str));
+        let found = |name: &str| {
+            let row = table.row_of_other_series(name)?;
+            Some(table.get(row)?.token.0)
+        };
+        assert_eq!(found("NSE:KANCHI"), Some(1));
+        assert_eq!(found("NSE:KANCHI-BZ"), Some(1));
+        assert_eq!(found("NSE:TCS-BE"), Some(2));
+        for none in ["NSE:TWO", "BSE:KANCHI", "NSE:BAJAJ", "NSE:KANC", "", "-BE"] {
+            assert_eq!(found(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod change;
 mod document;
+mod former;
 mod generation;
 mod rows;
 

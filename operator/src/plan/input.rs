@@ -10,6 +10,7 @@ mod list_guard;
 mod memo;
 mod memory;
 mod observed;
+mod renames;
 mod set;
 mod suspension;
 mod validate;
@@ -24,11 +25,12 @@ pub use observed::{
 
 pub(crate) use account::{AccountInput, live_sockets};
 pub(crate) use checked::{AccountSpec, ChannelNaming, Choice, Selector, Set};
-pub(crate) use list_guard::Lacking;
+pub(crate) use list_guard::ListComparison;
 pub(crate) use memo::{Basis, Memo, Results};
 pub(crate) use memory::{
     AccountMemory, EventState, Mark, ObjectMemory, Remembered, SetMemory, SuspectLists,
 };
+pub(crate) use renames::Renames;
 pub(crate) use set::SetInput;
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
@@ -48,7 +50,7 @@ impl<'a> PlanningInput<'a> {
     pub(crate) fn new(
         observed: &'a Observed,
         memory: &'a Remembered,
-        lacking: Memo<'_, Lacking>,
+        comparisons: Memo<'_, ListComparison>,
         now: Now,
     ) -> Self {
         let mut sets: Vec<SetInput<'a>> = observed
@@ -59,7 +61,7 @@ impl<'a> PlanningInput<'a> {
         sets.sort_by(|a, b| a.age().cmp(&b.age()));
         let mut accounts = accounts(observed, memory, &sets);
         let since = &memory.suspect_lists;
-        let suspect_lists = list_guard::check(&mut accounts, since, lacking, now);
+        let suspect_lists = list_guard::check(&mut accounts, since, comparisons, now);
         suspension::check(&mut accounts);
         for set in &mut sets {
             set.find_accounts(&accounts);

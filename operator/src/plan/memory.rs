@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::input::{Lacking, Remembered, Results};
+use super::input::{ListComparison, Remembered, Results};
 use super::placement::GroupPlacement;
 use super::report::{SetCounts, SetResult};
 use super::selection::Lookup;
@@ -22,8 +22,8 @@ pub struct Memory {
 /// The results of a pass's steps, so that the next pass need not go through every instrument again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StepResults {
-    /// By account: how many of its streaming instruments the instruments list lacks.
-    pub(crate) lacking: Results<Lacking>,
+    /// By account: what the instruments list says about its assignment.
+    pub(crate) comparisons: Results<ListComparison>,
     /// By set: the instruments that its selectors select.
     pub(crate) lookups: Results<Arc<Lookup>>,
     /// By the first account of a group: the placement of the group.

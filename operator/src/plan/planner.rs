@@ -19,8 +19,8 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
     let (last, mut next) = (&memory.results, StepResults::default());
 
     // What was observed, checked.
-    let lacking = Memo::new(&last.lacking, &mut next.lacking);
-    let input = PlanningInput::new(observed, &memory.remembered, lacking, now);
+    let comparisons = Memo::new(&last.comparisons, &mut next.comparisons);
+    let input = PlanningInput::new(observed, &memory.remembered, comparisons, now);
 
     // What each set asks for.
     let lookups = Memo::new(&last.lookups, &mut next.lookups);

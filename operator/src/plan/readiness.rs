@@ -5,6 +5,7 @@
 
 mod account;
 mod condition;
+mod names;
 mod observation;
 mod obstacle;
 mod secret;
@@ -12,6 +13,7 @@ mod set;
 
 pub(crate) use account::{AccountFacts, BAD_SCRAPES, account, answers, credentials};
 pub(crate) use condition::{ConditionOutcome, GRACE, History, outcome};
+pub(crate) use names::remarks;
 pub(crate) use observation::Observation;
 pub(crate) use obstacle::sockets;
-pub(crate) use set::{Freshness, Holder, SetFacts, set, unplaced, unresolved, waiting};
+pub(crate) use set::{Freshness, Holder, SetFacts, set, unplaced, waiting};

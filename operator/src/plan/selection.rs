@@ -12,5 +12,6 @@ pub(crate) use channel::{ChannelRoute, Slug, symbol};
 pub(crate) use lookup::Lookup;
 pub(crate) use request::{Request, RequestedSet, Resolved, resolve};
 pub(crate) use routes::RoutedInstrument;
+pub(crate) use select::ReusedName;
 #[cfg(test)]
 pub(crate) use select::Selection;

@@ -4,6 +4,7 @@ mod empty_memory;
 mod matching;
 mod off;
 mod properties;
+mod renames;
 mod sequences;
 mod unknown;
 mod worlds;

@@ -120,6 +120,52 @@ fn a_contract_that_became_another_says_what_changed() {
     );
 }
 
+/// A strike that was adjusted: the token stays.
+#[test]
+fn a_contract_that_was_renamed_leaves_the_price_under_its_former_name() {
+    let mut assignment = assignment();
+    let option = assignment
+        .instruments
+        .iter_mut()
+        .find(|row| row.token.0 == OPTION);
+    option.unwrap().strike = Some(370.75);
+    let mut listing = listing(&assignment);
+    let mut found = found(&listing);
+    let old = listing.entries[&OPTION].json.clone();
+    let old = old.replace(
+        "\"tradingsymbol\":\"NIFTYPE\"",
+        "\"tradingsymbol\":\"NIFTY390PE\"",
+    );
+    let old = old.replace("370.75", "390.0");
+    found.insert(OPTION, Some(old));
+    assert_eq!(listing.former_price_keys(&found), ["ltp:NSE:NIFTY390PE"]);
+    let difference = listing.difference(&found);
+    let (event, _) = told(difference[0].1.as_ref().unwrap(), &listing);
+    assert_eq!(
+        event["changed"],
+        json!({
+            "tradingsymbol": {"old": "NIFTY390PE", "new": "NIFTYPE"},
+            "strike": {"old": 390.0, "new": 370.75},
+        })
+    );
+    // The name is that of another instrument of the account today.
+    let other = listing.entries[&OPTION]
+        .json
+        .replace("NIFTYPE", "NIFTY390PE");
+    let entry = DirectoryEntry {
+        json: other,
+        prefixes: Vec::new(),
+    };
+    listing.entries.insert(9, entry);
+    assert!(listing.former_price_keys(&found).is_empty());
+    listing.entries.remove(&9);
+    listing.account.mock = true;
+    assert_eq!(
+        listing.former_price_keys(&found),
+        ["mock:ltp:NSE:NIFTY390PE"]
+    );
+}
+
 #[test]
 fn what_nobody_can_read_is_written_anew() {
     let listing = listing(&assignment());

@@ -10,6 +10,7 @@ use contract::{Assignment, Output, Persistence, Row, Shape};
 use kite::{Instrument, Mode, Token};
 use rustc_hash::FxHashMap;
 
+use super::former;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::placement::{Outcome, PlacedSet, RetainedAccount};
@@ -70,6 +71,12 @@ pub(super) fn write(
     if !retained.is_empty() {
         rows.extend(retained.into_values());
         rows.sort_unstable_by_key(|row| row.token);
+    }
+    let lookups = sets_of
+        .iter()
+        .filter_map(|set| sets[set.at()].request.resolved());
+    for resolved in lookups {
+        former::note(&mut rows, &resolved.lookup);
     }
     lists.write(rows, document);
 }
@@ -140,6 +147,7 @@ impl<'a> Lists<'a> {
         match retained {
             Some(old) => {
                 (row.mode, row.sets, row.outputs) = (old.mode, old.sets, old.outputs);
+                row.former = old.former;
                 self.add(&mut row, part);
             }
             None => {
@@ -251,6 +259,7 @@ fn from_table(instrument: &Instrument, table: &InstrumentTable) -> Row {
         tick_size: (instrument.tick_size > 0.0).then_some(instrument.tick_size),
         sets: Vec::new(),
         outputs: Vec::new(),
+        former: None,
     }
 }
 

@@ -14,6 +14,7 @@ use super::memory::{AccountMemory, Remembered};
 use super::observed::{
     InvalidSpec, Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table,
 };
+use super::renames::Renames;
 use super::validate;
 
 /// An account with what is known of it.
@@ -25,6 +26,8 @@ pub(crate) struct AccountInput<'a> {
     pub(crate) table: Option<&'a Table>,
     /// Why that list is suspected to be incomplete.
     pub(crate) suspect_list: Option<String>,
+    /// Its instruments that have another name in that list than in its assignment.
+    pub(crate) renames: Arc<Renames>,
     /// The assignment that it is assumed to run: the newer of the stored one and the one decided
     /// last.
     pub(crate) base: Option<&'a Arc<Assignment>>,
@@ -68,6 +71,7 @@ impl<'a> AccountInput<'a> {
                 Eligibility::Active
             },
             suspect_list: None,
+            renames: Arc::default(),
             possible_duplicate_of: None,
             spec,
         }

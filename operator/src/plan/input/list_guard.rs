@@ -5,6 +5,7 @@
 //! A list that still lacks them after an hour is accepted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract::Assignment;
@@ -14,6 +15,7 @@ use super::account::AccountInput;
 use super::memo::{Basis, Memo};
 use super::memory::SuspectLists;
 use super::observed::{Now, Table};
+use super::renames::Renames;
 use crate::instruments::InstrumentTable;
 
 /// Fewer missing instruments are never suspicious, unless they are all of them.
@@ -22,15 +24,21 @@ const FEWEST: usize = 20;
 /// A list that still lacks them after this time is accepted.
 const LONGEST_SUSPICION: Duration = Duration::from_secs(60 * 60);
 
-/// How many instruments of an assignment are missing in a list, and how many the assignment has.
-pub(crate) type Lacking = (usize, usize);
+/// What an account's list says about its last assignment.
+#[derive(Clone, Debug)]
+pub(crate) struct ListComparison {
+    /// How many instruments of the assignment the list lacks, and how many there are.
+    lacking: (usize, usize),
+    /// Those that have another name.
+    renames: Arc<Renames>,
+}
 
-/// Sets `suspect_list` of each account whose list lacks too many of the streaming instruments.
+/// Sets `renames` of each account, and `suspect_list` of each whose list lacks too many of the streaming instruments.
 /// Returns the origins of such lists, continuing those of the last pass.
 pub(super) fn check(
     accounts: &mut [AccountInput<'_>],
     since: &SuspectLists,
-    memo: Memo<'_, Lacking>,
+    memo: Memo<'_, ListComparison>,
     now: Now,
 ) -> SuspectLists {
     let suspects = suspects(accounts, memo, now);
@@ -54,12 +62,12 @@ pub(super) fn check(
 }
 
 fn suspects(
-    accounts: &[AccountInput<'_>],
-    mut memo: Memo<'_, Lacking>,
+    accounts: &mut [AccountInput<'_>],
+    mut memo: Memo<'_, ListComparison>,
     now: Now,
 ) -> BTreeMap<String, String> {
     let today = kite::ist::date(now.wall);
-    let mut counts: BTreeMap<&str, Lacking> = BTreeMap::new();
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for account in accounts {
         let (Ok(spec), Some(base), Some(Table::Loaded(table))) =
             (&account.spec, account.base, account.table)
@@ -68,22 +76,40 @@ fn suspects(
         };
         let basis = Basis::default().shared(base).shared(table).value(today);
         let key = &account.observed.object.meta.key;
-        let lacks = memo.get_or(key, basis, || lacking(base, table, today));
-        let (missing, all) = counts.entry(&spec.api).or_default();
-        *missing += lacks.0;
-        *all += lacks.1;
+        let last = memo.last(key).map(|last| &last.renames);
+        let compared = memo.get_or(key, basis, || compare(base, table, today, last));
+        let counts = counts.entry(spec.api.clone()).or_default();
+        counts.0 += compared.lacking.0;
+        counts.1 += compared.lacking.1;
+        account.renames = compared.renames;
     }
     counts
         .into_iter()
         .filter(|(_, (missing, all))| missing * 3 > *all && (*missing >= FEWEST || missing == all))
         .map(|(api, (missing, all))| {
             let why = format!("Kite's list lacks {missing} of {all} instruments that stream");
-            (api.to_owned(), why)
+            (api, why)
         })
         .collect()
 }
 
-fn lacking(base: &Assignment, table: &InstrumentTable, today: Date) -> Lacking {
+/// Compares an assignment with a list. Renames that are those of the `last` comparison are kept as they are: they are
+/// the basis of other results.
+fn compare(
+    base: &Assignment,
+    table: &InstrumentTable,
+    today: Date,
+    last: Option<&Arc<Renames>>,
+) -> ListComparison {
+    let renames = Renames::find(base, table, today);
+    let same = last.filter(|last| ***last == renames).cloned();
+    ListComparison {
+        lacking: lacking(base, table, today),
+        renames: same.unwrap_or_else(|| Arc::new(renames)),
+    }
+}
+
+fn lacking(base: &Assignment, table: &InstrumentTable, today: Date) -> (usize, usize) {
     let expired = |expiry: Option<Date>| expiry.is_some_and(|expiry| expiry < today);
     let rows = base.instruments.iter().filter(|row| !expired(row.expiry));
     rows.fold((0, 0), |(missing, all), row| {

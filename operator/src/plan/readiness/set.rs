@@ -1,6 +1,5 @@
 //! The rules for a set: the first rule that applies decides.
 
-use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use contract::report;
@@ -8,9 +7,9 @@ use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::condition::ConditionOutcome;
+use super::names;
 use super::observation::Observation;
-use crate::plan::samples::list;
-use crate::plan::selection::{Lookup, Request, Resolved};
+use crate::plan::selection::{Request, Resolved};
 
 /// What is known of a set.
 #[derive(Clone, Debug)]
@@ -88,13 +87,7 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     };
     let selected = resolved.selected();
     if selected == 0 {
-        let Lookup { selection, .. } = &*resolved.lookup;
-        let message = format!(
-            "none of the {} names is in the instruments list of {}: check {}",
-            selection.unresolved,
-            list_time(resolved),
-            list(&selection.samples)
-        );
+        let message = names::none(&resolved.lookup);
         return Some(Observation::Failed(Reason::NothingResolved, message));
     }
     if facts.conflicts.0 > 0 {
@@ -156,33 +149,23 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         return Observation::Waiting(Reason::Connecting, message);
     }
     let (reason, warning) = match facts.request {
-        Request::Resolved(resolved) if resolved.lookup.selection.unresolved > 0 => {
-            (Reason::PartiallyResolved, Some(unresolved(resolved)))
+        Request::Resolved(resolved) => {
+            let unresolved = resolved.lookup.selection.unresolved > 0;
+            let reason = if unresolved {
+                Reason::PartiallyResolved
+            } else {
+                Reason::Streaming
+            };
+            (reason, names::remarks(&resolved.lookup))
         }
         Request::Pending { message, .. } => (Reason::Streaming, Some(message.clone())),
-        Request::Resolved(_) | Request::Denied { .. } => (Reason::Streaming, None),
+        Request::Denied { .. } => (Reason::Streaming, None),
     };
     Observation::Ready {
         reason,
         message: count,
         warning,
     }
-}
-
-/// The names that its list lacks, for people. The time of the list changes only with the list.
-pub(crate) fn unresolved(resolved: &Resolved) -> String {
-    let Lookup { selection, .. } = &*resolved.lookup;
-    format!(
-        "names that are not in the instruments list of {}: {} ({})",
-        list_time(resolved),
-        selection.unresolved,
-        list(&selection.samples)
-    )
-}
-
-/// When the list was fetched in which a set was looked up.
-fn list_time(resolved: &Resolved) -> impl Display {
-    kite::ist::civil(resolved.lookup.table.fetched()).strftime("%Y-%m-%d %H:%M IST")
 }
 
 /// The problem of an account that streams it.

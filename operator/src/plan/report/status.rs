@@ -4,6 +4,7 @@
 //! decide whether an object is ready.
 
 pub(crate) mod account;
+mod names;
 pub(crate) mod set;
 
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};

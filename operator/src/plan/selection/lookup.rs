@@ -1,6 +1,6 @@
 //! The result of looking up a set's selectors in one table.
 //!
-//! Owns when an earlier result is reused: with the same spec and the same table.
+//! Owns when an earlier result is reused: with the same spec, the same table and the same former names.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crds::InstrumentSetSpec;
 use super::routes::{self, Routes};
 use super::select::{self, Selection};
 use crate::instruments::InstrumentTable;
-use crate::plan::input::{Basis, Key, Memo, Set};
+use crate::plan::input::{Basis, Key, Memo, Renames, Set};
 
 /// The instruments that a set's selectors select.
 #[derive(Debug)]
@@ -24,20 +24,23 @@ pub(crate) struct Lookup {
     spec: Arc<InstrumentSetSpec>,
 }
 
-/// What `set` selects in `table`; looked up again only if the spec or the table has changed.
+/// What `set` selects in `table`; looked up again only if the spec, the table or the names that its accounts'
+/// instruments had before have changed.
 pub(super) fn look_up(
     key: &Key,
     set: &Set<'_>,
     table: &Arc<InstrumentTable>,
+    renames: &[&Arc<Renames>],
     memo: &mut Memo<'_, Arc<Lookup>>,
 ) -> Arc<Lookup> {
     let basis = Basis::default().shared(table);
+    let basis = renames.iter().fold(basis, |basis, it| basis.shared(it));
     // An object that was read again has an equal spec at another address.
     let known = memo
         .get(key, &basis)
         .filter(|known| known.spec == *set.source);
     let lookup = known.cloned().unwrap_or_else(|| {
-        let selection = select::select(&set.selectors, table);
+        let selection = select::select(&set.selectors, table, renames);
         Arc::new(Lookup {
             routes: routes::route(&selection.instruments, table, set.naming),
             selection,

@@ -86,8 +86,10 @@ fn request<'a>(
             let mut allowed = set.matched.clone();
             allowed.retain(|at| accounts[at.at()].eligibility.is_active());
             let none = allowed.is_empty().then(|| names(&set, accounts));
+            let renames = set.matched.iter().map(|at| &accounts[at.at()].renames);
+            let renames: Vec<_> = renames.filter(|renames| !renames.is_empty()).collect();
             Request::Resolved(Box::new(Resolved {
-                lookup: lookup::look_up(&set.observed.meta.key, spec, table, memo),
+                lookup: lookup::look_up(&set.observed.meta.key, spec, table, &renames, memo),
                 mock: first.mock,
                 allowed,
                 matching: none.unwrap_or_default(),

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use crds::InstrumentSetStatus;
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::set::AccountShare;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{condition, conditions, count, seconds};
+use super::{condition, conditions, count, names, seconds};
 use crate::plan::input::{Now, SetInput};
 use crate::plan::placement::PlacedSet;
 use crate::plan::readiness::{
@@ -20,12 +19,12 @@ const USUAL_INTERVALS: u64 = 5;
 
 /// The counts of a set's instruments.
 #[derive(Clone, Copy)]
-struct Counts {
-    selected: u32,
+pub(super) struct Counts {
+    pub(super) selected: u32,
     scheduled: u32,
     streaming: u32,
     silent: u32,
-    unresolved: u32,
+    pub(super) unresolved: u32,
 }
 
 /// When a status holds without any news.
@@ -70,11 +69,7 @@ pub(crate) fn status(
     let unasked = holders.iter().any(|holder| holder.unasked);
     let undated = undated_conditions(set, &facts, counts, unasked, &outcome);
     let generation = set.observed.meta.generation;
-    let samples = match request {
-        Request::Resolved(resolved) => resolved.lookup.selection.samples.clone(),
-        Request::Denied { .. } => Vec::new(),
-        Request::Pending { .. } => before.unresolved.clone(),
-    };
+    let samples = names::samples(request, before);
     let ticks = holders.iter().filter_map(|it| it.report?.last_tick_us);
     let newest = ticks.filter_map(|us| seconds(us, now.wall)).max();
     let names: Vec<&str> = holders.iter().map(|holder| holder.name).collect();
@@ -92,9 +87,10 @@ pub(crate) fn status(
         streaming: known(before.streaming, counts.streaming),
         waiting: Some(facts.waiting),
         silent: known(before.silent, counts.silent),
-        resolved_at: resolved_at(request, before, counts, &samples, now),
+        resolved_at: names::resolved_at(request, before, counts, &samples, now),
         unresolved: samples,
         unresolved_count: Some(counts.unresolved),
+        renamed: names::renamed(request, before),
         accounts: (!names.is_empty()).then_some(names),
         assignments: holders.iter().map(share).collect(),
         last_tick_time: newest.max(before.last_tick_time.clone()),
@@ -118,7 +114,7 @@ fn undated_conditions(
     };
     vec![
         super::ready(outcome),
-        resolved(facts.request, counts),
+        names::resolved(facts.request, counts),
         scheduled(facts, counts),
         streaming(counts, unasked, outcome),
         paused,
@@ -227,26 +223,6 @@ fn names(set: &SetInput<'_>) -> u32 {
     set.spec.as_ref().map_or(0, |spec| count(spec.names()))
 }
 
-fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
-    let condition = condition(ConditionType::Resolved);
-    let resolved = match request {
-        Request::Denied { reason, message } | Request::Pending { reason, message } => {
-            return condition(State::Unknown, *reason, message);
-        }
-        Request::Resolved(resolved) => resolved,
-    };
-    if resolved.lookup.selection.unresolved == 0 && counts.selected > 0 {
-        let message = format!("{} instruments", counts.selected);
-        return condition(State::True, Reason::AllResolved, &message);
-    }
-    let reason = if counts.selected == 0 {
-        Reason::NothingResolved
-    } else {
-        Reason::PartiallyResolved
-    };
-    condition(State::False, reason, &readiness::unresolved(resolved))
-}
-
 fn scheduled(facts: &SetFacts<'_>, counts: Counts) -> UndatedCondition {
     let condition = condition(ConditionType::Scheduled);
     let placed = format!(
@@ -293,22 +269,4 @@ fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> Undat
         outcome.reason
     };
     condition(State::False, reason, &seen)
-}
-
-/// When the result of looking up the names last changed.
-fn resolved_at(
-    request: &Request,
-    before: &InstrumentSetStatus,
-    counts: Counts,
-    samples: &[String],
-    now: Now,
-) -> Option<Time> {
-    let Request::Resolved(_) = request else {
-        return before.resolved_at.clone();
-    };
-    let same = before.selected == Some(counts.selected)
-        && before.unresolved_count == Some(counts.unresolved)
-        && before.unresolved == samples;
-    let known = before.resolved_at.clone().filter(|_| same);
-    known.or_else(|| seconds(now.wall.as_microsecond(), now.wall))
 }

@@ -230,5 +230,7 @@ const MESSAGES: &[&str] = &[
     "no tick has arrived for more than",
     "have not sent a packet yet",
     "names that are not in the instruments list",
+    "renamed: ",
+    "names that mean another contract",
     "; the instruments list of",
 ];

@@ -175,7 +175,19 @@ fn next(mut rows: Vec<Instrument>) -> Vec<Instrument> {
             6 => row.token = Token(FIRST_EQUITY + EQUITIES),
             _ => {}
         }
+        match &*row.tradingsymbol {
+            // An adjusted strike; the old name is that of a new contract.
+            "M&M26DEC3000PE" => {
+                row.strike -= 19.25;
+                row.tradingsymbol = "M&M26DEC2980.75PE".into();
+            }
+            "NIFTY26DEC3PE" => row.tradingsymbol = "NIFTY26D293PE".into(),
+            _ => {}
+        }
     }
+    let put = InstrumentType::Put;
+    rows.push(derivative(12_193_794, "M&M26DEC3000PE", "M&M", put));
+    rows.push(equity(FIRST_EQUITY + EQUITIES + 1, "EQ0-BE"));
     rows.push(derivative(
         12_193_538,
         "NIFTY27JANFUT",

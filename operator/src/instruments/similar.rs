@@ -1,0 +1,76 @@
+//! The instrument that somebody may have meant who wrote a name that is in no list.
+//!
+//! Pure. Only a hint for people: nothing is streamed by it.
+
+use super::InstrumentTable;
+
+/// Names that differ in more letters are others.
+const MOST_EDITS: usize = 2;
+
+/// Names are compared with those that begin with the same letters: comparing with all takes half a second.
+const SAME_BEGINNING: usize = 3;
+
+/// The name in the list that differs least from `EXCHANGE:TRADINGSYMBOL`, by two letters at most; the first of several
+/// by the alphabet. Also in another exchange if its tradingsymbol is the same.
+pub(crate) fn similar(name: &str, table: &InstrumentTable) -> Option<String> {
+    let (exchange, symbol) = name.split_once(':')?;
+    let beginning = symbol.get(..SAME_BEGINNING)?;
+    let candidates = table.rows().iter().filter_map(|row| {
+        let other = &*row.tradingsymbol;
+        if other == symbol {
+            return Some((MOST_EDITS, row));
+        }
+        let possible = *row.exchange == *exchange
+            && other.starts_with(beginning)
+            && other.len().abs_diff(symbol.len()) <= MOST_EDITS;
+        let edits = possible.then(|| strsim::osa_distance(other, symbol))?;
+        (edits <= MOST_EDITS).then_some((edits, row))
+    });
+    let nearest = candidates.min_by(|(edits, row), (other_edits, other)| {
+        (edits, &row.tradingsymbol, &row.exchange).cmp(&(
+            other_edits,
+            &other.tradingsymbol,
+            &other.exchange,
+        ))
+    });
+    nearest.map(|(_, row)| format!("{}:{}", row.exchange, row.tradingsymbol))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::instruments::IndexNames;
+
+    #[test]
+    fn the_nearest_name_is_found() {
+        let rows = [
+            "1,INFY,NSE,NSE",
+            "2,RELIANCE,NSE,NSE",
+            "3,NIFTY 50,INDICES,NSE",
+            "4,NIFTY26DEC25000CE,X,NFO",
+            "5,NIFTY26DEC25100CE,X,NFO",
+            "6,KANCHI,BSE,BSE",
+        ];
+        let text = format!(
+            "instrument_token,tradingsymbol,segment,exchange\n{}\n",
+            rows.join("\n")
+        );
+        let dump = kite::instruments::read(text.as_bytes()).unwrap();
+        let table = InstrumentTable::new(dump, Timestamp::UNIX_EPOCH, &IndexNames::default());
+        let similar = |name: &str| similar(name, &table);
+        for (wrong, right) in [
+            ("NSE:INFYY", "NSE:INFY"),
+            ("NSE:RELAINCE", "NSE:RELIANCE"),
+            ("NSE:NIFTY50", "NSE:NIFTY 50"),
+            ("NFO:NIFTY26DEC25010CE", "NFO:NIFTY26DEC25000CE"),
+            ("NSE:KANCHI", "BSE:KANCHI"),
+        ] {
+            assert_eq!(similar(wrong).as_deref(), Some(right), "{wrong}");
+        }
+        for none in ["NSE:TCS", "NSE:IN", "INFY", "NSE:", "MCX:RELIANC", "NSE:é"] {
+            assert_eq!(similar(none), None, "{none}");
+        }
+    }
+}

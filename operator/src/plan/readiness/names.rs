@@ -1,0 +1,75 @@
+//! Texts about the names that a set asks for: those that its list lacks, has given another name, or to another contract.
+//!
+//! Must not decide what a name means. The time of the list in them changes only with the list.
+
+use std::fmt::Display;
+
+use crate::instruments::RowIx;
+use crate::plan::samples::list;
+use crate::plan::selection::Lookup;
+
+/// What is to be said about names, although the set streams; `None`: nothing.
+pub(crate) fn remarks(lookup: &Lookup) -> Option<String> {
+    let selection = &lookup.selection;
+    let mut remarks = Vec::new();
+    if selection.unresolved > 0 {
+        remarks.push(format!(
+            "names that are not in the instruments list of {}: {} ({})",
+            time(lookup),
+            selection.unresolved,
+            list(&samples(lookup))
+        ));
+    }
+    let today = |row: RowIx| {
+        let row = lookup.table.get(row);
+        row.map_or_else(String::new, |row| {
+            format!("{}:{}", row.exchange, row.tradingsymbol)
+        })
+    };
+    let renamed = selection.renamed.iter();
+    let renamed: Vec<String> = renamed
+        .map(|(name, row)| format!("{name} is {} today", today(*row)))
+        .collect();
+    if !renamed.is_empty() {
+        remarks.push(format!("renamed: {} ({})", renamed.len(), list(&renamed)));
+    }
+    let reused = selection.reused.iter();
+    let reused: Vec<String> = reused
+        .map(|reused| format!("{} was {} before", reused.name, today(reused.before)))
+        .collect();
+    if !reused.is_empty() {
+        remarks.push(format!(
+            "names that mean another contract since an adjustment: {} ({}); to keep the former contract use its name of today",
+            reused.len(),
+            list(&reused)
+        ));
+    }
+    (!remarks.is_empty()).then(|| remarks.join("; "))
+}
+
+/// That no name is in the list.
+pub(super) fn none(lookup: &Lookup) -> String {
+    format!(
+        "none of the {} names is in the instruments list of {}: check {}",
+        lookup.selection.unresolved,
+        time(lookup),
+        list(&samples(lookup))
+    )
+}
+
+/// Some names that the list lacks, each with one that may have been meant.
+fn samples(lookup: &Lookup) -> Vec<String> {
+    let selection = &lookup.selection;
+    let similar = selection.similar.iter().chain(std::iter::repeat(&None));
+    let samples = selection.samples.iter().zip(similar);
+    let samples = samples.map(|(name, similar)| match similar {
+        Some(similar) => format!("{name}, perhaps {similar}"),
+        None => name.clone(),
+    });
+    samples.collect()
+}
+
+/// When the list was fetched.
+fn time(lookup: &Lookup) -> impl Display {
+    kite::ist::civil(lookup.table.fetched()).strftime("%Y-%m-%d %H:%M IST")
+}

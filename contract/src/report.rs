@@ -72,7 +72,11 @@ pub enum CredentialsReport {
         files: Vec<String>,
     },
     /// Present, and not tried since they changed.
-    Present,
+    Present {
+        /// What is probably wrong with them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remark: Option<CredentialRemark>,
+    },
     /// Kite accepted them at the last handshake.
     Accepted,
     /// Kite answered 403 to them.
@@ -80,7 +84,33 @@ pub enum CredentialsReport {
         /// When one connection tries them again, epoch seconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next_try: Option<i64>,
+        /// What is probably wrong with them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remark: Option<CredentialRemark>,
     },
+}
+
+/// What can be seen in credentials, without telling anything of their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CredentialRemark {
+    /// A value is base64 once more after it was decoded.
+    Base64,
+    /// A value has a line break or a space inside.
+    LineBreak,
+    /// A value stands in quotes.
+    Quotes,
+    /// The token is a whole header: `token KEY:TOKEN`.
+    KeyAndToken,
+    /// The key has the length of a token, and the token that of a key.
+    Exchanged,
+    /// The key has the length of an application's secret.
+    SecretForKey,
+    /// Kite has not accepted this token since it was put there: it may be a request token.
+    NeverAccepted,
+    /// One that a later version makes.
+    #[serde(other)]
+    Other,
 }
 
 /// The link to Redis.
@@ -185,6 +215,21 @@ pub struct SetReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remark_of_a_later_version_is_read() {
+        let read = |text: &str| serde_json::from_str::<CredentialsReport>(text).unwrap();
+        let later = read(r#"{"state":"refused","remark":"somethingNew"}"#);
+        let remark = Some(CredentialRemark::Other);
+        let next_try = None;
+        assert_eq!(later, CredentialsReport::Refused { next_try, remark });
+        let earlier = read(r#"{"state":"present"}"#);
+        assert_eq!(earlier, CredentialsReport::Present { remark: None });
+        assert_eq!(
+            serde_json::to_string(&earlier).unwrap(),
+            r#"{"state":"present"}"#
+        );
+    }
 
     fn largest() -> Report {
         let text = "x".repeat(200);

@@ -192,7 +192,8 @@ pub struct TickerAccountStatus {
     /// Ticks per second, over the last seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticks_per_second: Option<u32>,
-    /// When the newest tick arrived, in whole seconds.
+    /// When the newest tick arrived, in whole seconds. Times and rates are written every max(10, objects ÷ 5) seconds,
+    /// and up to a fifth later; objects are all accounts and sets of the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_time: Option<Time>,
     /// The ingest pod.

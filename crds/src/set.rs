@@ -252,7 +252,8 @@ pub struct InstrumentSetStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub assignments: Vec<AccountShare>,
-    /// When the newest tick of the set arrived, in whole seconds.
+    /// When the newest tick of the set arrived, in whole seconds. Times are written every max(10, objects ÷ 5) seconds, and
+    /// up to a fifth later; objects are all accounts and sets of the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_time: Option<Time>,
     /// When the result of looking up the names last changed.

@@ -8,4 +8,5 @@ pub(crate) mod credential_state;
 pub(crate) mod credentials;
 mod notifications;
 pub(crate) mod redis_files;
+mod remark;
 pub(crate) mod watch;

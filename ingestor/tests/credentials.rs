@@ -97,7 +97,7 @@ async fn a_refusal_that_was_kites_own_fault_ends_without_new_credentials() {
         refuse(stream).await;
     }
     let report = ingestor.until("a refusal", is_refused).await;
-    let CredentialsReport::Refused { next_try } = report.credentials else {
+    let CredentialsReport::Refused { next_try, .. } = report.credentials else {
         unreachable!("it was waited for");
     };
 

@@ -210,7 +210,10 @@ mod tests {
         let mut detector = EventDetector::default();
         detector.on_credentials_checked(&State::Accepted, false, 0);
         assert!(detector.take().is_empty(), "the first token is no event");
-        let refused = State::Refused { next_try: None };
+        let refused = State::Refused {
+            next_try: None,
+            remark: None,
+        };
         for _ in 0..3 {
             detector.on_credentials_checked(&refused, false, 0);
         }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use kite::session::backoff;
 
+use super::remark::remark;
 use crate::input::credentials::{CredentialFiles, Credentials};
 
 /// What is known of the credentials.
@@ -20,6 +21,8 @@ pub(crate) struct CredentialState {
     /// Tries of the same credentials that Kite refused, without concurrent ones.
     refusals: u32,
     next_try: Option<NextTry>,
+    /// Whether Kite accepted what it refuses now.
+    expired: bool,
 }
 
 /// When refused credentials are tried again.
@@ -79,7 +82,10 @@ impl CredentialState {
         } else {
             (&mut self.refused, &mut self.accepted)
         };
-        before.take_if(|before| *before == credentials);
+        let contrary = before.take_if(|before| *before == credentials).is_some();
+        if !again {
+            self.expired = !accepted && contrary;
+        }
         *now = Some(credentials);
         let worthwhile = !again && self.is_dial_worthwhile();
         if worthwhile {
@@ -141,7 +147,7 @@ impl CredentialState {
     /// The state for the report.
     #[must_use]
     pub(crate) fn report(&self) -> contract::report::CredentialsReport {
-        use contract::report::CredentialsReport as State;
+        use contract::report::{CredentialRemark, CredentialsReport as State};
         match &self.found {
             None => State::Unread,
             Some(CredentialFiles::Missing(files)) => State::Missing {
@@ -149,10 +155,16 @@ impl CredentialState {
             },
             Some(CredentialFiles::Complete(found)) => match Some(found) {
                 found if found == self.accepted.as_ref() => State::Accepted,
-                found if found == self.refused.as_ref() => State::Refused {
+                refused if refused == self.refused.as_ref() => State::Refused {
                     next_try: self.next_try.map(|next| next.wall),
+                    remark: remark(found).or_else(|| {
+                        let never = !self.expired;
+                        never.then_some(CredentialRemark::NeverAccepted)
+                    }),
                 },
-                _ => State::Present,
+                _ => State::Present {
+                    remark: remark(found),
+                },
             },
         }
     }
@@ -162,7 +174,7 @@ impl CredentialState {
 mod tests {
     use std::time::Duration;
 
-    use contract::report::CredentialsReport as State;
+    use contract::report::{CredentialRemark, CredentialsReport as State};
 
     use super::*;
 
@@ -226,18 +238,43 @@ mod tests {
         let mut case = Case::new();
         assert_eq!(case.state.report(), State::Unread);
         assert!(case.reads("old"));
-        assert_eq!(case.state.report(), State::Present);
+        let present = || State::Present { remark: None };
+        assert_eq!(case.state.report(), present());
         assert!(!case.answers("old", REFUSED));
-        let next_try = Some(15);
-        assert_eq!(case.state.report(), State::Refused { next_try });
+        let (next_try, remark) = (Some(15), Some(CredentialRemark::NeverAccepted));
+        assert_eq!(case.state.report(), State::Refused { next_try, remark });
         assert!(!case.reads("old"));
         assert!(case.reads("new"));
-        assert_eq!(
-            (case.state.report(), case.next_try()),
-            (State::Present, None)
-        );
+        assert_eq!((case.state.report(), case.next_try()), (present(), None));
         assert!(case.answers("new", ACCEPTED));
         assert_eq!(case.state.report(), State::Accepted);
+    }
+
+    /// One that was accepted is an access token, and has expired.
+    #[test]
+    fn a_refusal_is_remarked_on_if_the_token_was_never_accepted() {
+        let mut case = Case::new();
+        let remark = |case: &Case| match case.state.report() {
+            State::Refused { remark, .. } => remark,
+            other => panic!("{other:?}"),
+        };
+        case.reads("one");
+        case.answers("one", ACCEPTED);
+        for _ in 0..3 {
+            case.answers("one", REFUSED);
+            assert_eq!(remark(&case), None);
+            case.seconds += 600;
+        }
+        case.reads("two");
+        case.answers("two", REFUSED);
+        assert_eq!(remark(&case), Some(CredentialRemark::NeverAccepted));
+        case.reads("'three");
+        let report = State::Present {
+            remark: Some(CredentialRemark::Quotes),
+        };
+        assert_eq!(case.state.report(), report);
+        case.answers("'three", REFUSED);
+        assert_eq!(remark(&case), Some(CredentialRemark::Quotes));
     }
 
     #[test]

@@ -77,7 +77,9 @@ fn reasons(report: &Report) -> Vec<String> {
         CredentialsReport::Refused { .. } => {
             reasons.push("kite refused the credentials".to_owned());
         }
-        CredentialsReport::Unread | CredentialsReport::Present | CredentialsReport::Accepted => {}
+        CredentialsReport::Unread
+        | CredentialsReport::Present { .. }
+        | CredentialsReport::Accepted => {}
     }
     for connection in report.connections.iter().filter(|one| !is_live(one)) {
         let why = connection.last_error.as_deref().unwrap_or("not open yet");

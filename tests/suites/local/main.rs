@@ -14,4 +14,5 @@ mod recording;
 mod refusals;
 mod secrets;
 mod streaming;
+mod two_sets;
 mod versions;

@@ -119,7 +119,7 @@ fn idle(facts: &AccountFacts<'_>, report: &Report) -> Observation {
     Observation::Ready {
         reason: Reason::Idle,
         message: "no instrument is assigned to this account: no socket is open".to_owned(),
-        warning: None,
+        warning: remark(facts, report),
     }
 }
 
@@ -143,7 +143,22 @@ fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
         let message = format!("ticks do not reach Redis: {why}{secret}");
         (Reason::RedisUnavailable, message)
     };
-    Observation::degraded(reason, message)
+    Observation::degraded(reason, with_remark(message, remark(facts, report)))
+}
+
+/// What can be seen in credentials that were not used yet.
+fn remark(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
+    let CredentialsReport::Present { remark } = report.credentials else {
+        return None;
+    };
+    secret::remark(facts.secret_name, remark?)
+}
+
+fn with_remark(message: String, remark: Option<String>) -> String {
+    match remark {
+        Some(remark) => format!("{message}; {remark}"),
+        None => message,
+    }
 }
 
 /// The message about sockets that have to close.
@@ -201,15 +216,16 @@ pub(crate) fn credentials(
             Reason::KeyMissing,
             secret::lacking(secret, facts.secret, files),
         )),
-        CredentialsReport::Refused { .. } => Some((
-            Reason::TokenExpired,
-            format!(
+        CredentialsReport::Refused { remark, .. } => {
+            let message = format!(
                 "Kite refused the access token (403): unless it is today's, put today's into Secret {secret}"
-            ),
-        )),
-        CredentialsReport::Unread | CredentialsReport::Present | CredentialsReport::Accepted => {
-            None
+            );
+            let remark = remark.and_then(|remark| secret::remark(secret, remark));
+            Some((Reason::TokenExpired, with_remark(message, remark)))
         }
+        CredentialsReport::Unread
+        | CredentialsReport::Present { .. }
+        | CredentialsReport::Accepted => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns texts for people, with names of Secrets and of their keys, never with their values.
 
 use contract::mount::REDIS_FILES;
+use contract::report::CredentialRemark;
 
 use crate::plan::input::Secret;
 
@@ -47,6 +48,32 @@ pub(super) fn lacking(name: &str, secret: &Secret, keys: &[String]) -> String {
 
 const fn them(count: usize) -> &'static str {
     if count == 1 { "it" } else { "them" }
+}
+
+/// What can be seen in the credentials of Secret `name`, and what to do.
+pub(super) fn remark(name: &str, remark: CredentialRemark) -> Option<String> {
+    let what = match remark {
+        CredentialRemark::Base64 => {
+            "a value is base64 once more after it was decoded: encode it once, or use stringData"
+        }
+        CredentialRemark::LineBreak => "a value has a line break or a space inside: remove it",
+        CredentialRemark::Quotes => "a value stands in quotes: remove them",
+        CredentialRemark::KeyAndToken => {
+            "access_token looks like KEY:TOKEN, as in a header: put only what is behind the colon"
+        }
+        CredentialRemark::Exchanged => {
+            "api_key has the length of a token and access_token that of a key: they may be exchanged"
+        }
+        CredentialRemark::SecretForKey => {
+            "api_key has 32 letters, as the API secret: put the API key, which has 16"
+        }
+        CredentialRemark::NeverAccepted => {
+            "Kite has not accepted this token since it was put there: is it a request token, which has to be exchanged for \
+             an access token?"
+        }
+        CredentialRemark::Other => return None,
+    };
+    Some(format!("Secret {name}: {what}"))
 }
 
 /// The message if the Secret for Redis does not exist.

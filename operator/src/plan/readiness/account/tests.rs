@@ -1,4 +1,4 @@
-use contract::report::{ConnectionReport, ConnectionState, RedisReport};
+use contract::report::{ConnectionReport, ConnectionState, CredentialRemark, RedisReport};
 use crds::condition::State;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -177,7 +177,10 @@ fn refused_or_missing_credentials() {
     let down = |report: &mut Report| report.connections = vec![socket(ConnectionState::Refused)];
     let finding = found(|report, _, _, _| {
         down(report);
-        report.credentials = CredentialsReport::Refused { next_try: None };
+        report.credentials = CredentialsReport::Refused {
+            next_try: None,
+            remark: None,
+        };
     });
     assert_eq!(reason(&finding), ("False", Reason::TokenExpired));
     let files = vec!["api_key".to_owned(), "access_token".to_owned()];
@@ -193,6 +196,29 @@ fn refused_or_missing_credentials() {
         *secret = Secret::Missing;
     });
     assert_eq!(reason(&finding), ("False", Reason::SecretMissing));
+}
+
+#[test]
+fn what_can_be_seen_in_credentials_is_said_before_and_after_they_are_refused() {
+    let message = |credentials: &CredentialsReport| {
+        let finding = found(|report, _, _, _| {
+            report.connections = vec![socket(ConnectionState::Refused)];
+            report.credentials = credentials.clone();
+        });
+        format!("{finding:?}")
+    };
+    let (next_try, remark) = (None, Some(CredentialRemark::Base64));
+    for credentials in [
+        CredentialsReport::Present { remark },
+        CredentialsReport::Refused { next_try, remark },
+    ] {
+        let message = message(&credentials);
+        let expected = "Secret kite: a value is base64 once more after it was decoded: encode it once, or use stringData";
+        assert!(message.contains(expected), "{message}");
+    }
+    let remark = Some(CredentialRemark::NeverAccepted);
+    let message = message(&CredentialsReport::Refused { next_try, remark });
+    assert!(message.contains("request token"), "{message}");
 }
 
 #[test]
@@ -222,7 +248,7 @@ fn nothing_assigned() {
     };
     let (report, looked) = (
         report(CredentialsReport::Unread),
-        report(CredentialsReport::Present),
+        report(CredentialsReport::Present { remark: None }),
     );
     let (running, mut asked) = (running(), Scrape::default());
     asked.report = Some(report.clone().into());

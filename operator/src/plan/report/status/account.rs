@@ -193,7 +193,7 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCond
 
 /// When Kite is asked again after it refused the credentials. The text changes once per try.
 fn next_try(report: &Report) -> Option<String> {
-    let CredentialsReport::Refused { next_try } = report.credentials else {
+    let CredentialsReport::Refused { next_try, .. } = report.credentials else {
         return None;
     };
     let time = kite::ist::civil(Timestamp::from_second(next_try?).ok()?).time();

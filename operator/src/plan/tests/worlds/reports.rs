@@ -1,6 +1,8 @@
 //! Reports of ingest processes.
 
-use contract::report::{ConnectionReport, ConnectionState, CredentialsReport, Report};
+use contract::report::{
+    ConnectionReport, ConnectionState, CredentialRemark, CredentialsReport, Report,
+};
 use contract::{ASSIGNMENT_VERSIONS, Assignment};
 
 use super::Dice;
@@ -55,11 +57,14 @@ fn spoil_credentials(dice: &mut Dice, report: &mut Report) {
         1 => missing(&["access_token"]),
         2 => missing(&["api_key", "access_token"]),
         3 => missing(&["a usable access_token (not UTF-8 text)"]),
-        4 => CredentialsReport::Present,
+        4 => CredentialsReport::Present {
+            remark: dice.percent(50).then_some(CredentialRemark::Base64),
+        },
         _ => CredentialsReport::Refused {
             next_try: dice
                 .percent(70)
                 .then(|| 1_764_560_000 + dice.below(3) as i64 * 30),
+            remark: dice.percent(50).then_some(CredentialRemark::NeverAccepted),
         },
     };
     // Sockets may outlive them.

@@ -22,10 +22,10 @@ impl DataPlane {
                 let now_us = self.setup.clock.wall_micros();
                 self.detector.on_order(order.to_string(), now_us);
             }
-            ServerText::Order(_)
-            | ServerText::Message(_)
-            | ServerText::Unknown { .. }
-            | ServerText::Malformed => {}
+            ServerText::Unknown { .. } | ServerText::Malformed => {
+                self.pipeline.stats.errors.unknown_text += 1;
+            }
+            ServerText::Order(_) | ServerText::Message(_) => {}
         }
     }
 

@@ -63,6 +63,8 @@ pub(crate) struct Errors {
     pub(crate) trailing_bytes: u64,
     /// Error frames from the server.
     pub(crate) server_error: u64,
+    /// Text frames of an unknown kind, and those that are not valid.
+    pub(crate) unknown_text: u64,
 }
 
 /// Counts per bucket; the last bucket has no bound.

@@ -49,9 +49,7 @@ impl Collector for Exposition {
         page.latencies(&snapshot)?;
         page.redis(&snapshot)?;
         page.events(&self.events)?;
-        if let Some(recorder) = &self.recorder {
-            page.recorder(recorder)?;
-        }
+        page.recorder(self.recorder.as_deref())?;
         page.connections(&snapshot)
     }
 }
@@ -93,6 +91,7 @@ impl MetricsPage<'_> {
             ("truncated_frame", stats.errors.truncated_frame),
             ("trailing_bytes", stats.errors.trailing_bytes),
             ("server_error", stats.errors.server_error),
+            ("unknown_text", stats.errors.unknown_text),
         ] {
             count(&mut errors, &[("error_type", kind)], number)?;
         }
@@ -146,9 +145,11 @@ impl MetricsPage<'_> {
         self.plain_counter("kiteticker_events_failures", help, number(&counts.failures))
     }
 
-    fn recorder(&mut self, counts: &recorder::RecordingCounts) -> fmt::Result {
-        let recorded = counts.recorded.load(Ordering::Relaxed);
-        let lost = counts.lost.load(Ordering::Relaxed);
+    /// Zeros if frames are not recorded.
+    fn recorder(&mut self, counts: Option<&recorder::RecordingCounts>) -> fmt::Result {
+        let number = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let recorded = counts.map_or(0, |counts| number(&counts.recorded));
+        let lost = counts.map_or(0, |counts| number(&counts.lost));
         self.plain_counter("kiteticker_recorded_frames", "Frames recorded", recorded)?;
         let help = "Frames not recorded because the disk was too slow or full";
         self.plain_counter("kiteticker_recorded_frames_lost", help, lost)
@@ -178,10 +179,10 @@ impl MetricsPage<'_> {
         measure(&mut status, &[account], account_status(connections))?;
         let help = "Sockets opened after a connection's first";
         let mut reconnects = self.counter("kiteticker_reconnects", help)?;
-        for connection in connections {
-            let index = connection.index.to_string();
+        for (index, number) in snapshot.reconnects.iter().enumerate() {
+            let index = index.to_string();
             let labels = [account, ("connection_id", index.as_str())];
-            count(&mut reconnects, &labels, connection.reconnects)?;
+            count(&mut reconnects, &labels, *number)?;
         }
         let silent: u32 = snapshot.report.sets.iter().map(|set| set.silent).sum();
         let help = "Instruments subscribed to and not seen for ten seconds, summed over sets";
@@ -260,6 +261,7 @@ mod tests {
             account: Some("primary".to_owned()),
             limit: 3000,
             subscribed: vec![442, 0, 0],
+            reconnects: vec![2, 0, 0],
             ..StatusSnapshot::default()
         };
         snapshot.stats.accepted[InstrumentClass::Option as usize] = 7;
@@ -288,6 +290,11 @@ mod tests {
             r#"kite_websocket_connections_active{account_id="primary"} 0"#,
             r#"trading_account_connection_status{account_id="primary"} 0"#,
             "kiteticker_ticks_conflated_total 0",
+            // No socket is up or needed, and nothing is recorded: these are there all the same.
+            r#"kiteticker_reconnects_total{account_id="primary",connection_id="0"} 2"#,
+            r#"kiteticker_reconnects_total{account_id="primary",connection_id="2"} 0"#,
+            r#"tick_processing_errors_total{error_type="unknown_text"} 0"#,
+            "kiteticker_recorded_frames_lost_total 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

@@ -39,6 +39,8 @@ pub(crate) struct StatusSnapshot {
     pub(crate) limit: u32,
     /// Tokens subscribed to on live sockets, by connection.
     pub(crate) subscribed: Vec<u32>,
+    /// Sockets opened after the first, by connection.
+    pub(crate) reconnects: Vec<u64>,
     /// The counters.
     pub(crate) stats: Stats,
     /// The link's counters.
@@ -119,6 +121,7 @@ pub(crate) fn snapshot(
         limit: state.limit,
         subscribed: connections.iter().map(subscribed).collect(),
         stats: stats.clone(),
+        reconnects: connections.iter().map(reconnects).collect(),
         link: pipeline.redis.counts(),
     }
 }
@@ -154,13 +157,17 @@ fn connection_report(
         state,
         instruments: connection.desired() as u32,
         streaming: rows.filter(|row| row.state.seen).count() as u32,
-        reconnects: connection.opened().saturating_sub(1),
+        reconnects: reconnects(connection),
         last_tick_us: newest.map(|newest| newest.us),
         last_error: connection.last_error().map(cut),
     }
 }
 
 /// The sets, each with the time of its newest tick.
+fn reconnects(connection: &Connection) -> u64 {
+    connection.opened().saturating_sub(1)
+}
+
 fn sets(instruments: &AssignedInstruments, now: Instant) -> Vec<(SetReport, Option<ReceiveTime>)> {
     let named = instruments.sets().iter().map(|name| SetReport {
         name: name.clone(),

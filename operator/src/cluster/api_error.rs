@@ -17,36 +17,85 @@ pub(crate) enum ApiError {
     Timeout,
 }
 
-impl ApiError {
-    /// The class of the failure.
-    pub(crate) fn reason(&self) -> &'static str {
+/// A class of failed calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureReason {
+    /// No answer came in time.
+    Timeout,
+    /// A right is missing.
+    Forbidden,
+    /// The object does not exist.
+    NotFound,
+    /// The object has changed or is another one.
+    Conflict,
+    /// The API server does not accept the object.
+    Invalid,
+    /// The API server asks for fewer requests.
+    TooManyRequests,
+    /// Any other answer.
+    Server,
+    /// No answer that can be read.
+    Network,
+}
+
+impl FailureReason {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Timeout,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Invalid,
+        Self::TooManyRequests,
+        Self::Server,
+        Self::Network,
+    ];
+
+    /// Its name in metrics and logs.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Timeout => "Timeout",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "NotFound",
+            Self::Conflict => "Conflict",
+            Self::Invalid => "Invalid",
+            Self::TooManyRequests => "TooManyRequests",
+            Self::Server => "Server",
+            Self::Network => "Network",
+        }
+    }
+}
+
+impl ApiError {
+    /// The class of the failure.
+    pub(crate) fn reason(&self) -> FailureReason {
+        match self {
+            Self::Timeout => FailureReason::Timeout,
             Self::Client(error) => match code(error) {
-                Some(403) => "Forbidden",
-                Some(404) => "NotFound",
-                Some(409) => "Conflict",
-                Some(400 | 422) => "Invalid",
-                Some(429) => "TooManyRequests",
-                Some(_) => "Server",
-                None => "Network",
+                Some(403) => FailureReason::Forbidden,
+                Some(404) => FailureReason::NotFound,
+                Some(409) => FailureReason::Conflict,
+                Some(400 | 422) => FailureReason::Invalid,
+                Some(429) => FailureReason::TooManyRequests,
+                Some(_) => FailureReason::Server,
+                None => FailureReason::Network,
             },
         }
     }
 
     /// Whether the right to do it is missing.
     pub(crate) fn is_forbidden(&self) -> bool {
-        self.reason() == "Forbidden"
+        self.reason() == FailureReason::Forbidden
     }
 
     /// Whether the object has changed or is another one.
     pub(crate) fn is_conflict(&self) -> bool {
-        self.reason() == "Conflict"
+        self.reason() == FailureReason::Conflict
     }
 
     /// Whether the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
-        self.reason() == "NotFound"
+        self.reason() == FailureReason::NotFound
     }
 }
 
@@ -143,8 +192,8 @@ mod tests {
             error.to_string(),
             "the API server answered 403 Forbidden: pods is forbidden"
         );
-        assert_eq!(error.reason(), "Forbidden");
+        assert_eq!(error.reason(), FailureReason::Forbidden);
         assert!(!error.is_not_found());
-        assert_eq!(ApiError::Timeout.reason(), "Timeout");
+        assert_eq!(ApiError::Timeout.reason(), FailureReason::Timeout);
     }
 }

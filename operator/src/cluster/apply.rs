@@ -310,6 +310,7 @@ impl Applier {
             Err(error) => {
                 let (reason, why) = (error.source.reason(), service::exit::chain(&error));
                 self.context.metrics.failed(reason);
+                let reason = reason.as_str();
                 if let Some(suppressed) = self.lines.take(at) {
                     tracing::warn!(reason, suppressed, "{why}");
                 }

@@ -1,10 +1,17 @@
 //! The metrics of the operator. Labels are reasons and kinds, never names.
+//!
+//! Every counter exists at 0 from the start, for every label that it can have: an alert on its
+//! growth would not see its first value otherwise.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
+
+use super::api_error::FailureReason;
+use super::owned_kind::OwnedKind;
+use crate::plan::Kind;
 
 /// Every counter; clones share them.
 #[derive(Clone, Debug)]
@@ -43,9 +50,53 @@ pub(crate) struct ReasonLabel {
     pub(crate) reason: &'static str,
 }
 
+/// A kind of object that is written, other than a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WrittenKind {
+    /// One that an account owns.
+    Owned(OwnedKind),
+    /// A pod, which is annotated.
+    Pod,
+}
+
+impl From<OwnedKind> for WrittenKind {
+    fn from(kind: OwnedKind) -> Self {
+        Self::Owned(kind)
+    }
+}
+
+impl WrittenKind {
+    const fn label(self) -> KindLabel {
+        let kind = match self {
+            Self::Owned(kind) => kind.as_str(),
+            Self::Pod => "Pod",
+        };
+        KindLabel { kind }
+    }
+}
+
 impl Metrics {
     /// Makes the counters and registers them.
     pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::new(registry);
+        let written = OwnedKind::ALL.map(WrittenKind::Owned).into_iter();
+        for kind in written.chain([WrittenKind::Pod]) {
+            drop(metrics.applies.get_or_create(&kind.label()));
+        }
+        for reason in FailureReason::ALL {
+            let label = ReasonLabel {
+                reason: reason.as_str(),
+            };
+            drop(metrics.apply_failures.get_or_create(&label));
+        }
+        for kind in Kind::ALL {
+            let kind = kind.as_str();
+            drop(metrics.status_writes.get_or_create(&KindLabel { kind }));
+        }
+        metrics
+    }
+
+    fn new(registry: &mut Registry) -> Self {
         let seconds = Histogram::new([0.000_1, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0]);
         registry.register(
             "plan_seconds",
@@ -86,20 +137,28 @@ impl Metrics {
     }
 
     /// Counts a write of an owned object.
-    pub(crate) fn applied(&self, kind: &'static str) {
-        self.applies.get_or_create(&KindLabel { kind }).inc();
+    pub(crate) fn applied(&self, kind: WrittenKind) {
+        self.applies.get_or_create(&kind.label()).inc();
     }
 
     /// Counts a write of a status.
-    pub(crate) fn status_written(&self, kind: &'static str) {
+    pub(crate) fn status_written(&self, kind: Kind) {
+        let kind = kind.as_str();
         self.status_writes.get_or_create(&KindLabel { kind }).inc();
     }
 
     /// Counts a failed write.
-    pub(crate) fn failed(&self, reason: &'static str) {
+    pub(crate) fn failed(&self, reason: FailureReason) {
+        let reason = reason.as_str();
         self.apply_failures
             .get_or_create(&ReasonLabel { reason })
             .inc();
+    }
+
+    /// The counters of this kind's watch begin at 0.
+    pub(crate) fn watched(&self, kind: &'static str) {
+        drop(self.watch_restarts.get_or_create(&KindLabel { kind }));
+        drop(self.watch_silences.get_or_create(&KindLabel { kind }));
     }
 
     /// Counts a watch that was silent for long.
@@ -117,4 +176,44 @@ fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &
     let metric = M::default();
     registry.register(name, help, metric.clone());
     metric
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    /// Prometheus computes a growth from two values: a counter that begins at 1 has not grown.
+    #[test]
+    fn every_counter_is_there_before_anything_happened() {
+        let mut registry = Registry::default();
+        Metrics::register(&mut registry).watched("Secret");
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"applies_total{kind="ConfigMap"} 0"#,
+            r#"applies_total{kind="Service"} 0"#,
+            r#"applies_total{kind="StatefulSet"} 0"#,
+            r#"applies_total{kind="Pod"} 0"#,
+            r#"apply_failures_total{reason="Forbidden"} 0"#,
+            r#"apply_failures_total{reason="Network"} 0"#,
+            r#"apply_failures_total{reason="Timeout"} 0"#,
+            r#"status_writes_total{kind="TickerAccount"} 0"#,
+            r#"status_writes_total{kind="InstrumentSet"} 0"#,
+            r#"watch_restarts_total{kind="Secret"} 0"#,
+            r#"watch_silences_total{kind="Secret"} 0"#,
+            "plans_total 0",
+            "scrape_failures_total 0",
+            "placements_moved_total 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        // A family without a value would be a name without a line.
+        let counters = text.lines().filter(|line| line.ends_with(" counter"));
+        for counter in counters.filter_map(|line| line.split(' ').nth(2)) {
+            let start = format!("{counter}_total");
+            assert!(text.lines().any(|line| line.starts_with(&start)), "{text}");
+        }
+    }
 }

@@ -116,6 +116,7 @@ impl WatchContext<'_> {
         let begin =
             move || watch::watcher(api.clone(), config.clone()).backoff(WatchBackoff::default());
         let metrics = self.metrics.clone();
+        metrics.watched(kind);
         let stream = watch_backoff::restart_when_silent(begin, move || metrics.watch_silent(kind))
             .modify(prune)
             .reflect(writer);

@@ -253,7 +253,7 @@ impl Applier {
         .await
         {
             Ok(result) => {
-                self.context.metrics.applied(K::KIND.as_str());
+                self.context.metrics.applied(K::KIND.into());
                 Ok(result.metadata)
             }
             Err(source) => Err(ApplyError {

@@ -13,6 +13,7 @@ use service::backoff::Backoff;
 
 use super::{Applier, ApplyError, TIMEOUT};
 use crate::cluster::api_error::within;
+use crate::cluster::metrics::WrittenKind;
 use crate::plan::{Key, Plan};
 
 /// The waits between the pokes of a pod that has not acknowledged.
@@ -129,7 +130,7 @@ impl Applier {
         };
         match within(TIMEOUT, api.patch(&name, &params, &Patch::Merge(&patch))).await {
             Ok(_) => {
-                self.context.metrics.applied("Pod");
+                self.context.metrics.applied(WrittenKind::Pod);
                 Ok(())
             }
             // The pod has ended, or was replaced by one that reads the files when it starts.

@@ -124,23 +124,17 @@ impl Applier {
     }
 
     async fn write_status(&self, write: &StatusWrite<'_>) -> Result<(), ApplyError> {
-        let (kind, result) = match write.kind {
-            Kind::Account => (
-                "TickerAccount",
-                self.patch_status::<TickerAccount>(write).await,
-            ),
-            Kind::Set => (
-                "InstrumentSet",
-                self.patch_status::<InstrumentSet>(write).await,
-            ),
+        let result = match write.kind {
+            Kind::Account => self.patch_status::<TickerAccount>(write).await,
+            Kind::Set => self.patch_status::<InstrumentSet>(write).await,
         };
         match result {
-            Ok(()) => self.context.metrics.status_written(kind),
+            Ok(()) => self.context.metrics.status_written(write.kind),
             // Deleted in the meantime.
             Err(error) if error.is_not_found() => {}
             Err(source) => {
                 return Err(ApplyError {
-                    kind,
+                    kind: write.kind.as_str(),
                     key: write.key.clone(),
                     verb: "given its status",
                     source,

@@ -78,6 +78,19 @@ pub enum Kind {
     Set,
 }
 
+impl Kind {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Account, Self::Set];
+
+    /// The name that Kubernetes gives the kind.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "TickerAccount",
+            Self::Set => "InstrumentSet",
+        }
+    }
+}
+
 /// A transition of `Ready` that becomes an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

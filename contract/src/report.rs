@@ -46,6 +46,31 @@ pub struct Report {
     /// Up to [`SAMPLES`] tokens that were subscribed to more than ten seconds ago and never seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silent_samples: Vec<u32>,
+    /// Packets that the process cannot read, once one has arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_packets: Option<UnknownPackets>,
+}
+
+/// Packets of a length that the process does not know: a change of Kite's protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownPackets {
+    /// Packets since the start.
+    pub total: u64,
+    /// Packets of any length in the last minute.
+    pub minute_packets: u64,
+    /// Those of them that cannot be read.
+    pub minute_unknown: u64,
+    /// The first packet of each of the first three lengths.
+    pub samples: Vec<PacketSample>,
+}
+
+/// The beginning of a packet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacketSample {
+    /// Its length in bytes.
+    pub length: u32,
+    /// Its first 32 bytes in hex.
+    pub bytes: String,
 }
 
 /// An assignment that is in force.
@@ -277,6 +302,18 @@ mod tests {
             ticks_per_second: u32::MAX,
             last_tick_us: Some(i64::MAX),
             silent_samples: vec![u32::MAX; SAMPLES],
+            unknown_packets: Some(UnknownPackets {
+                total: u64::MAX,
+                minute_packets: u64::MAX,
+                minute_unknown: u64::MAX,
+                samples: vec![
+                    PacketSample {
+                        length: 192,
+                        bytes: "0006".repeat(16),
+                    };
+                    3
+                ],
+            }),
         }
     }
 
@@ -287,6 +324,8 @@ mod tests {
         report.connections.truncate(1);
         report.sets.truncate(1);
         report.silent_samples.truncate(1);
+        let unknown = report.unknown_packets.as_mut();
+        unknown.unwrap().samples.truncate(1);
         insta::assert_json_snapshot!(report);
     }
 

@@ -13,11 +13,13 @@ mod last_values;
 mod messages;
 mod sequence;
 pub(crate) mod stats;
+mod unknown_packets;
 
 use std::task::Context;
 use std::time::Instant;
 
-use kite::frame::FrameError;
+use kite::frame::{FrameError, raw_packets};
+use kite::packet::UnknownLength;
 use kite::{Packet, Packets, Token};
 use service::clock::Clock;
 
@@ -29,6 +31,7 @@ use last_values::LastValueWriter;
 use redis_link::client::RedisClient;
 use redis_link::target::Target;
 use stats::{AGE_BOUNDS, Stats};
+use unknown_packets::UnknownPackets;
 
 /// The pipeline of one process.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub struct Pipeline {
     pub redis: RedisClient,
     /// The counters.
     pub stats: Stats,
+    /// What could not be read.
+    pub(crate) unknown_packets: UnknownPackets,
     backlog: Backlog,
     last_values: LastValueWriter,
     clock: Clock,
@@ -62,6 +67,7 @@ impl Pipeline {
             instruments: AssignedInstruments::default(),
             redis,
             stats: Stats::default(),
+            unknown_packets: UnknownPackets::default(),
             backlog: Backlog::default(),
             last_values: LastValueWriter::default(),
             clock,
@@ -116,14 +122,20 @@ impl Pipeline {
         };
         let mut ticks = [0; InstrumentClass::ALL.len()];
         self.stamps_left = 0;
+        let (mut packets, mut unknown) = (0, 0);
         for packet in Packets::new(frame) {
+            packets += 1;
             match packet {
                 Ok(packet) => live |= self.on_packet(&packet, received, &mut ticks),
-                Err(FrameError::Packet(_)) => self.stats.errors.unknown_packet += 1,
+                Err(FrameError::Packet(UnknownLength(length))) => {
+                    unknown += 1;
+                    self.on_unknown_packet(length, frame);
+                }
                 Err(FrameError::Truncated { .. }) => self.stats.errors.truncated_frame += 1,
                 Err(FrameError::Trailing(_)) => self.stats.errors.trailing_bytes += 1,
             }
         }
+        self.unknown_packets.observe_frame(packets, unknown, now);
         if ticks != [0; InstrumentClass::ALL.len()] {
             let elapsed = self.clock.now().saturating_duration_since(now);
             self.stats.observe_frame(&ticks, elapsed);
@@ -172,6 +184,16 @@ impl Pipeline {
     pub fn is_drained(&self) -> bool {
         let nothing_left = self.backlog.is_empty() && self.last_values.is_idle();
         self.redis.is_idle() && (nothing_left || !self.redis.is_open())
+    }
+
+    /// Counts a packet of this length, and keeps the first as a sample.
+    #[cold]
+    fn on_unknown_packet(&mut self, length: usize, frame: &[u8]) {
+        self.stats.errors.unknown_packet += 1;
+        if self.unknown_packets.wants(length) {
+            let packet = raw_packets(frame).find(|packet| packet.len() == length);
+            self.unknown_packets.sample(packet.unwrap_or_default());
+        }
     }
 
     fn on_packet(&mut self, packet: &Packet, received: ReceiveTime, ticks: &mut [u64]) -> bool {

@@ -197,3 +197,48 @@ async fn the_end_is_announced_to_the_server() {
         assert!(status.success(), "{status}\n{}", scene.ingestor.log());
     }
 }
+
+/// A change of Kite's protocol: what cannot be read is counted and shown, and the rest streams on.
+#[tokio::test]
+async fn packets_and_texts_that_nobody_knows_are_told() {
+    let mut scene = Scene::of([1]).await;
+    let mut ticks = scene.redis.subscribe().await;
+    let socket = scene.kite.socket().await;
+    assert_eq!(scene.kite.seen().await, Seen::Opened);
+    scene.kite.sees_subscription(&[1]).await;
+    scene.ingestor.until("live", is_live).await;
+    assert_eq!(scene.ingestor.report().await.unknown_packets, None);
+    let mut builder = kite::FrameBuilder::default();
+    for (length, byte) in [(192, 0xab), (3, 1), (192, 2), (60, 3), (61, 4)] {
+        assert!(builder.push_raw(&vec![byte; length]));
+    }
+    assert!(builder.push(&full(token(1), 5)));
+    socket.send(Message::binary(builder.finish())).unwrap();
+    socket
+        .send(Message::text(r#"{"type":"instruments_meta","data":{}}"#))
+        .unwrap();
+    assert_eq!(ticks.tick().await["volume"], 5);
+    let known = |report: &contract::Report| report.unknown_packets.is_some();
+    let report = scene.ingestor.until("unknown packets", known).await;
+    let unknown = report.unknown_packets.unwrap();
+    assert_eq!(
+        (
+            unknown.total,
+            unknown.minute_packets,
+            unknown.minute_unknown
+        ),
+        (5, 6, 5)
+    );
+    let samples = unknown.samples.iter();
+    let samples: Vec<_> = samples.map(|it| (it.length, &*it.bytes)).collect();
+    let (first, third) = ("ab".repeat(32), "03".repeat(32));
+    assert_eq!(samples, [(192, &*first), (3, "010101"), (60, &*third)]);
+    let text = r#"tick_processing_errors_total{error_type="unknown_text"} 1"#;
+    let mut look = tokio::time::interval(stage::LOOK);
+    let counted = async {
+        while !scene.ingestor.get("/metrics").await.1.contains(text) {
+            look.tick().await;
+        }
+    };
+    within(text, counted).await;
+}

@@ -113,6 +113,7 @@ pub(crate) fn snapshot(
         ticks_per_second: state.rate.per_second,
         last_tick_us: received(stats.last_tick_us),
         silent_samples: silent.map(|row| row.token.0).take(SAMPLES).collect(),
+        unknown_packets: pipeline.unknown_packets.report(now),
     };
     let subscribed = |one: &Connection| if one.is_live() { one.desired() } else { 0 } as u32;
     StatusSnapshot {
@@ -120,8 +121,8 @@ pub(crate) fn snapshot(
         account: state.account.as_ref().map(|account| account.name.clone()),
         limit: state.limit,
         subscribed: connections.iter().map(subscribed).collect(),
-        stats: stats.clone(),
         reconnects: connections.iter().map(reconnects).collect(),
+        stats: stats.clone(),
         link: pipeline.redis.counts(),
     }
 }
@@ -163,11 +164,11 @@ fn connection_report(
     }
 }
 
-/// The sets, each with the time of its newest tick.
 fn reconnects(connection: &Connection) -> u64 {
     connection.opened().saturating_sub(1)
 }
 
+/// The sets, each with the time of its newest tick.
 fn sets(instruments: &AssignedInstruments, now: Instant) -> Vec<(SetReport, Option<ReceiveTime>)> {
     let named = instruments.sets().iter().map(|name| SetReport {
         name: name.clone(),

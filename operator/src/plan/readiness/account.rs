@@ -179,6 +179,7 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
         obstacle::assignment(report),
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),
+        obstacle::unknown_packets(report),
     ];
     // Open sockets survive a loss of their credentials.
     let kite = credentials(facts, Some(report)).map(|(_, why)| why);

@@ -7,6 +7,13 @@ use contract::report::ConnectionState;
 
 use crate::plan::input::live_sockets;
 
+/// Fewer packets in the last minute say nothing about their share.
+const FEWEST_PACKETS: u64 = 100;
+
+/// One packet in so many that cannot be read is told: a change of Kite's protocol concerns at least
+/// all packets of a mode, damage on the way less than one in a million.
+const UNKNOWN_SHARE: u64 = 100;
+
 /// Why the process does not apply the assignment that was written for it.
 pub(crate) fn assignment(report: &Report) -> Option<String> {
     apart(contract::ASSIGNMENT_VERSIONS, &report.assignment_versions).or_else(|| {
@@ -37,7 +44,9 @@ pub(crate) fn sockets(report: &Report, needed: u32) -> String {
     }
     let up = live_sockets(report);
     if needed > 0 && up >= needed {
-        return "all sockets are up, but no packet has arrived yet".to_owned();
+        let why = unknown_packets(report);
+        let why = why.unwrap_or_else(|| "no packet has arrived yet".to_owned());
+        return format!("all sockets are up, but {why}");
     }
     let limited = report
         .connections
@@ -58,9 +67,53 @@ pub(crate) fn sockets(report: &Report, needed: u32) -> String {
     }
 }
 
+/// What Kite sends that the process cannot read, if that is more than a few packets.
+pub(crate) fn unknown_packets(report: &Report) -> Option<String> {
+    let unknown = report.unknown_packets.as_ref()?;
+    let judged = unknown.minute_packets >= FEWEST_PACKETS;
+    if !judged || unknown.minute_unknown.saturating_mul(UNKNOWN_SHARE) < unknown.minute_packets {
+        return None;
+    }
+    let lengths = unknown.samples.iter();
+    let lengths: Vec<String> = lengths.map(|sample| sample.length.to_string()).collect();
+    Some(format!(
+        "Kite sends packets that this version does not know, of {} bytes, which are skipped: use a newer ingest image, \
+         or report unknown_packets of the pod's /v1/report",
+        lengths.join(", ")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
+    use contract::report::{PacketSample, UnknownPackets};
+
     use super::*;
+
+    #[test]
+    fn unknown_packets_are_told_from_one_in_a_hundred_on() {
+        let mut report = Report::default();
+        assert_eq!(unknown_packets(&report), None);
+        let mut told = |packets, unknown| {
+            report.unknown_packets = Some(UnknownPackets {
+                total: 1_000,
+                minute_packets: packets,
+                minute_unknown: unknown,
+                samples: [192, 9]
+                    .map(|length| PacketSample {
+                        length,
+                        bytes: String::new(),
+                    })
+                    .into(),
+            });
+            unknown_packets(&report)
+        };
+        assert_eq!(told(99, 99), None, "too few to judge");
+        assert_eq!(told(1_000, 9), None, "less than one percent");
+        let text = told(1_000, 10).unwrap();
+        assert!(text.contains("does not know, of 192, 9 bytes"), "{text}");
+        assert!(told(100, 1).is_some());
+        assert_eq!(told(0, 0), None);
+    }
 
     #[test]
     fn versions_apart_name_the_side_to_upgrade() {

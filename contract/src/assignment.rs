@@ -42,6 +42,12 @@ pub struct Assignment {
     /// Whether updates of the account's orders are published.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub order_updates: bool,
+    /// Whether the account's events are published on `ticker:events` and added to its log.
+    #[serde(default = "told", skip_serializing_if = "is_told")]
+    pub events: bool,
+    /// Prefixes of [`Assignment::channels`] on whose `PREFIX:events` nothing is published, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quiet_prefixes: Vec<String>,
     /// Names of the sets that rows refer to by position.
     pub sets: Vec<String>,
     /// Redis channels that rows refer to by position. The part before the last `:` is the channel's
@@ -250,6 +256,26 @@ pub enum InvalidAssignment {
     Endpoint(#[from] kite::endpoint::InvalidEndpoint),
 }
 
+/// The part of a channel before its last colon: keys and events channels are named after it.
+#[must_use]
+pub fn prefix_of(channel: &str) -> &str {
+    channel
+        .rsplit_once(':')
+        .map_or(channel, |(prefix, _)| prefix)
+}
+
+const fn told() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+const fn is_told(events: &bool) -> bool {
+    *events
+}
+
 impl Assignment {
     /// The maximum number of tokens.
     #[must_use]
@@ -323,6 +349,8 @@ impl Assignment {
             connections,
             tokens_per_connection,
             order_updates,
+            events,
+            quiet_prefixes,
             sets,
             channels,
             keeps,
@@ -335,6 +363,8 @@ impl Assignment {
             && *connections == other.connections
             && *tokens_per_connection == other.tokens_per_connection
             && *order_updates == other.order_updates
+            && *events == other.events
+            && *quiet_prefixes == other.quiet_prefixes
             && *sets == other.sets
             && *channels == other.channels
             && *keeps == other.keeps
@@ -362,6 +392,8 @@ pub(crate) mod tests {
             connections: 1,
             tokens_per_connection: 2,
             order_updates: true,
+            events: true,
+            quiet_prefixes: Vec::new(),
             sets: vec!["nifty".to_owned()],
             channels: vec![
                 "ticker:nifty:underlying".to_owned(),
@@ -435,6 +467,26 @@ pub(crate) mod tests {
         assert_eq!(
             serde_json::from_value::<Assignment>(document).unwrap(),
             sample()
+        );
+    }
+
+    /// A process of an older build, and one that reads the document of an older operator, tell
+    /// everything, as before.
+    #[test]
+    fn events_are_told_unless_the_document_says_otherwise() {
+        let written = serde_json::to_value(sample()).unwrap();
+        assert_eq!(written.get("events"), None);
+        assert_eq!(written.get("quiet_prefixes"), None);
+        let silent = Assignment {
+            events: false,
+            quiet_prefixes: vec!["ticker:nifty".to_owned()],
+            ..sample()
+        };
+        assert!(!silent.same_content(&sample()));
+        let written = serde_json::to_value(&silent).unwrap();
+        assert_eq!(
+            serde_json::from_value::<Assignment>(written).unwrap(),
+            silent
         );
     }
 

@@ -57,6 +57,11 @@ pub struct TickerAccountSpec {
     /// `mock:orders:NAME` for a mock account. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub order_updates: bool,
+    /// Publishes the account's events on the Redis channel `ticker:events`, and keeps them for a day in the stream
+    /// `ticker:events:log`; `mock:…` for a mock account. Turn it off if readers of `ticker:*` expect nothing but ticks.
+    /// The key `ticker:alive:…` is written in any case. Default: true.
+    #[serde(default = "with_events")]
+    pub events: bool,
     /// The Redis to which the account's ticks are published.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub redis: Redis,
@@ -258,6 +263,10 @@ impl Default for Endpoint {
             api: kite_api(),
         }
     }
+}
+
+fn with_events() -> bool {
+    true
 }
 
 fn max_connections() -> u8 {

@@ -149,6 +149,11 @@ pub struct Publish {
     /// Whether full-mode ticks carry market depth. Without it a tick is a third of the size. Default: true.
     #[serde(default = "with_depth")]
     pub depth: bool,
+    /// Publishes events about the set's instruments and their account on the channel `PREFIX:events`, if any set of that
+    /// prefix wants them. Turn it off if readers of `PREFIX:*` expect nothing but ticks. The channel `ticker:events` is
+    /// the account's: `spec.events` of the TickerAccount. Default: true.
+    #[serde(default = "with_events")]
+    pub events: bool,
     /// Also keeps the newest tick of each instrument in Redis keys: `ltp:EXCHANGE:SYMBOL` and `ticker:TOKEN:ltp` hold
     /// the price, the hash `PREFIX:last` holds the whole tick by token, and the hash `ticker:instruments` lists what
     /// streams. Keys of mock accounts begin with `mock:`.
@@ -289,6 +294,7 @@ impl Default for Publish {
             channel_prefix: None,
             futures_channel: FuturesChannel::default(),
             depth: with_depth(),
+            events: with_events(),
             last_value: LastValue::default(),
             stream: TickStream::default(),
         }
@@ -329,6 +335,10 @@ fn last_value_ttl_limits() -> Rule {
         "duration(self) >= duration('1m') && duration(self) <= duration('168h')",
         "ttl must be from 1m to 168h: write it like 30m or 24h",
     )
+}
+
+fn with_events() -> bool {
+    true
 }
 
 fn with_depth() -> bool {

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract::Assignment;
-use contract::assignment::Account;
+use contract::assignment::{Account, prefix_of};
 use serde_json::{Map, Value, json};
 
 use super::row::DirectoryRow;
+use crate::events::audience::Audience;
 use crate::events::message::EventBody;
-use crate::last_value::keys::{key_start, prefix_of, price_key};
+use crate::last_value::keys::{key_start, price_key};
 use redis_link::target::Target;
 
 /// What one account streams, as rows of the directory.
@@ -21,6 +22,8 @@ use redis_link::target::Target;
 pub(crate) struct DirectoryListing {
     /// The account.
     pub(crate) account: Account,
+    /// Which readers are told of its events.
+    pub(crate) audience: Audience,
     /// The Redis.
     pub(crate) target: Target,
     /// Rows by token, for instruments with keys in Redis.
@@ -68,6 +71,7 @@ impl DirectoryListing {
         });
         Self {
             account: assignment.account.clone(),
+            audience: Audience::new(assignment),
             target,
             entries: entries.collect(),
             prefixes: prefixes.into_values().collect(),

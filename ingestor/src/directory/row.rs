@@ -3,10 +3,9 @@
 //! Owns its JSON. Pure.
 
 use contract::Assignment;
+use contract::assignment::prefix_of;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-use crate::last_value::keys::prefix_of;
 
 /// The content of a row of the directory, whichever account wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -194,25 +194,26 @@ impl DirectoryTask {
         Ok(false)
     }
 
-    /// Publishes the oldest event about a row; returns whether there was one.
+    /// Publishes the oldest event about a row; returns whether anybody is told.
     async fn publish_change(&mut self, store: &mut DirectoryStore) -> Result<bool, PoolError> {
         let Some(event) = self.sync.events.front() else {
             return Ok(false);
         };
         let ts = self.clock.wall_micros() / 1_000_000;
-        let message = event.message(&store.listing.account, ts);
-        publish_message(&message, &mut store.pool).await?;
+        let message = event.message(&store.listing.account, &store.listing.audience, ts);
+        let told = publish_message(&message, &mut store.pool).await?;
         self.sync.events.pop_front();
-        self.counts.published.fetch_add(1, Relaxed);
-        Ok(true)
+        self.counts.published.fetch_add(told.into(), Relaxed);
+        // Events that nobody is told of need not keep a distance.
+        Ok(told)
     }
 
     /// Publishes the waiting events, oldest first.
     async fn publish(&mut self, store: &mut DirectoryStore) -> Result<(), PoolError> {
         while let Some(event) = self.unpublished.front() {
-            publish_event(event, &store.listing, &mut store.pool).await?;
+            let told = publish_event(event, &store.listing, &mut store.pool).await?;
             self.unpublished.pop_front();
-            self.counts.published.fetch_add(1, Relaxed);
+            self.counts.published.fetch_add(told.into(), Relaxed);
         }
         Ok(())
     }

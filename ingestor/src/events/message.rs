@@ -1,12 +1,14 @@
 //! Events as published messages.
 //!
-//! Owns their JSON and their channels. Pure; the time is an argument.
+//! Owns their JSON and their channels. Pure; the time is an argument. Who is silenced says
+//! [`super::audience`].
 
 use std::sync::Arc;
 
 use contract::assignment::Account;
 use serde_json::{Value, json};
 
+use super::audience::Audience;
 use crate::last_value::keys::key_start;
 
 /// An event for readers, without its time.
@@ -25,8 +27,8 @@ pub(crate) struct EventBody {
 pub(crate) struct EventMessage {
     /// The channels, each once.
     pub(crate) channels: Vec<String>,
-    /// Key of the stream to which it is added too.
-    pub(crate) log: String,
+    /// Key of the stream to which it is added too, if everybody is told.
+    pub(crate) log: Option<String>,
     /// When it happened, epoch milliseconds.
     pub(crate) millis: i64,
     /// The JSON.
@@ -44,9 +46,9 @@ impl EventBody {
         }
     }
 
-    /// The message at `ts`, epoch seconds.
+    /// The message of `account` for `audience` at `ts`, epoch seconds.
     #[must_use]
-    pub(crate) fn message(&self, account: &Account, ts: i64) -> EventMessage {
+    pub(crate) fn message(&self, account: &Account, audience: &Audience, ts: i64) -> EventMessage {
         let mut json = json!({
             "event_type": self.kind,
             "ts": ts,
@@ -63,12 +65,14 @@ impl EventBody {
         let start = key_start(account.mock);
         let everybody = format!("{start}ticker:events");
         let prefixes = self.prefixes.iter();
+        let prefixes = prefixes.filter(|prefix| audience.is_told(prefix));
         let own = prefixes.map(|prefix| format!("{start}{prefix}:events"));
         let mut channels: Vec<String> = own.filter(|channel| *channel != everybody).collect();
-        channels.push(everybody.clone());
+        let log = audience.everybody.then(|| format!("{everybody}:log"));
+        channels.extend(audience.everybody.then_some(everybody));
         EventMessage {
             channels,
-            log: format!("{everybody}:log"),
+            log,
             millis: ts * 1_000,
             json: json.to_string(),
         }

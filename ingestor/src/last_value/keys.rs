@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use contract::assignment::prefix_of;
 use contract::{LastValuePersistence, Persistence, StreamLength};
 
 use redis_link::resp::{write_bulk, write_bulks, write_head, write_integer};
@@ -49,14 +50,6 @@ pub(crate) struct StreamKey {
     front: Vec<u8>,
     /// For how long an entry stays; without it the length is part of `front`.
     age: Option<Duration>,
-}
-
-/// The part of a channel before its last colon: keys are named after it.
-#[must_use]
-pub(crate) fn prefix_of(channel: &str) -> &str {
-    channel
-        .rsplit_once(':')
-        .map_or(channel, |(prefix, _)| prefix)
 }
 
 /// The start of every key of an account.
@@ -237,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_price_is_kept_by_symbol_and_by_token() {
-        let row = crate::pipeline::instruments::tests::sample()
+        let mut row = crate::pipeline::instruments::tests::sample()
             .instruments
             .remove(0);
         let last = LastValueKeys::new(
@@ -262,5 +255,9 @@ mod tests {
             ]
         );
         assert_eq!(kept(true)[0], "SET mock:ltp:NSE:NIFTY 50 1.50 EX 60");
+        row.tradingsymbol = "BSE SENSEX SIXTY 65:35".into();
+        let (front, _) = &price_fronts(&row, false)[0];
+        let key = "\r\nltp:NSE:BSE SENSEX SIXTY 65:35\r\n";
+        assert!(std::str::from_utf8(front).unwrap().ends_with(key));
     }
 }

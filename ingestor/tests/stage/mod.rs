@@ -120,6 +120,8 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
         channels: vec!["ticker:test:options".to_owned()],
         keeps: Vec::new(),
         order_updates: false,
+        events: true,
+        quiet_prefixes: Vec::new(),
         instruments: Vec::new(),
     }
 }

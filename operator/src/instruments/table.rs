@@ -274,6 +274,15 @@ mod tests {
     }
 
     #[test]
+    fn a_symbol_may_hold_a_colon() {
+        let sixty =
+            "403209,1575,BSE SENSEX SIXTY 65:35,BSE SENSEX SIXTY 65:35,0,,0,0,0,EQ,INDICES,BSE";
+        let table = table(&[sixty, INFY]);
+        let found = table.by_symbol("BSE:BSE SENSEX SIXTY 65:35");
+        assert_eq!(found.unwrap().token, Token(403_209));
+    }
+
+    #[test]
     fn of_two_rows_for_one_symbol_the_lower_token_counts_in_any_order() {
         let other = "409089,1598,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE";
         for rows in [[INFY, other], [other, INFY]] {

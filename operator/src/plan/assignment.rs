@@ -95,7 +95,7 @@ fn basis(
         document::version_of(account),
         (spec.connections, spec.tokens_per_connection),
         (&spec.websocket, &spec.redis_url),
-        (spec.mock, spec.order_updates),
+        (spec.mock, spec.order_updates, spec.events),
     ));
     for at in sets_of {
         let placed = &sets[at.at()];

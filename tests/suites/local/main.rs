@@ -7,6 +7,7 @@ mod demo;
 mod digits;
 mod documented;
 mod documents;
+mod events;
 mod fail_static;
 mod fleet;
 mod reader;

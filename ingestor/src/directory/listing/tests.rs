@@ -41,7 +41,7 @@ fn found(listing: &DirectoryListing) -> BTreeMap<u32, Option<String>> {
 }
 
 fn told(body: &EventBody, listing: &DirectoryListing) -> (Value, Vec<String>) {
-    let message = body.message(&listing.account, 7);
+    let message = body.message(&listing.account, &listing.audience, 7);
     let json = serde_json::from_str(&message.json).unwrap();
     (json, message.channels)
 }
@@ -212,4 +212,37 @@ fn events_of_mock_accounts_have_channels_of_their_own() {
             "namespace": "trading", "conn": 2, "from_ts": 10, "to_ts": 12, "tokens": [256_265],
         })
     );
+}
+
+#[test]
+fn readers_that_do_not_want_events_are_not_told() {
+    let told = |events: bool, quiet: &[&str]| {
+        let mut assignment = assignment();
+        assignment.events = events;
+        assignment.quiet_prefixes = quiet.iter().map(|it| (*it).to_owned()).collect();
+        let listing = listing(&assignment);
+        let gap = AccountEvent {
+            ts: 1,
+            kind: EventKind::TokenExpired,
+        };
+        let body = gap.body(&listing.prefixes_of(gap.tokens())).unwrap();
+        let message = body.message(&listing.account, &listing.audience, 7);
+        (message.channels, message.log)
+    };
+    let log = Some("ticker:events:log".to_owned());
+    let texts = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        told(true, &[]),
+        (
+            texts(&["ticker:nifty:events", "ticker:events"]),
+            log.clone()
+        )
+    );
+    // The account's own channel does not depend on the sets that have its prefix.
+    assert_eq!(
+        told(true, &["ticker", "ticker:nifty"]),
+        (texts(&["ticker:events"]), log)
+    );
+    assert_eq!(told(false, &[]), (texts(&["ticker:nifty:events"]), None));
+    assert_eq!(told(false, &["ticker:nifty"]), (Vec::new(), None));
 }

@@ -46,6 +46,8 @@ fn nothing_to_stream() -> Assignment {
         channels: Vec::new(),
         keeps: Vec::new(),
         order_updates: false,
+        events: true,
+        quiet_prefixes: Vec::new(),
         instruments: Vec::new(),
     }
 }

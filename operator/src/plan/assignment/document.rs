@@ -23,6 +23,8 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
         connections: spec.connections,
         tokens_per_connection: spec.tokens_per_connection,
         order_updates: spec.order_updates,
+        events: spec.events,
+        quiet_prefixes: Vec::new(),
         sets: Vec::new(),
         channels: Vec::new(),
         keeps: Vec::new(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use contract::report::AppliedAssignment;
 use contract::{Assignment, Shape};
-use rustc_hash::{FxBuildHasher, FxHasher};
+use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
 
 use super::change::AssignmentChange;
 use crate::plan::input::{AccountInput, Mark};
@@ -129,10 +129,18 @@ pub(crate) fn marks(
 
 /// One hash per set over its rows. Not kept beyond this process.
 fn fingerprints(assignment: &Assignment) -> BTreeMap<&str, u64> {
+    let quiet: FxHashSet<&str> = assignment
+        .quiet_prefixes
+        .iter()
+        .map(String::as_str)
+        .collect();
     let channels: Vec<u64> = assignment
         .channels
         .iter()
-        .map(|name| FxBuildHasher.hash_one(name))
+        .map(|name| {
+            let quiet = quiet.contains(contract::assignment::prefix_of(name));
+            FxBuildHasher.hash_one((name, quiet))
+        })
         .collect();
     let mut hashers = vec![FxHasher::default(); assignment.sets.len()];
     for row in &assignment.instruments {

@@ -2,13 +2,14 @@
 //!
 //! Owns which of several demands counts. Must not choose accounts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
+use contract::assignment::prefix_of;
 use contract::{Assignment, Output, Persistence, Row, Shape};
 use kite::{Instrument, Mode, Token};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::former;
 use crate::instruments::{InstrumentTable, RowIx};
@@ -24,6 +25,8 @@ struct Part<'a> {
     mode: Mode,
     set: u16,
     output: Output,
+    /// Whether the set wants events on the channels of its prefix.
+    events: bool,
 }
 
 /// The lists that rows refer to, in the order in which they came; some may turn out not to be used.
@@ -32,6 +35,17 @@ struct Lists<'a> {
     sets: List<&'a str>,
     channels: List<&'a str>,
     keeps: List<Persistence>,
+    /// Channels that are published on for a set that wants events.
+    told: BTreeSet<u16>,
+}
+
+/// The assignment of which rows are retained.
+struct Base<'a> {
+    assignment: &'a Assignment,
+    /// Its prefixes without events.
+    quiet: FxHashSet<&'a str>,
+    /// Which of its sets cannot be resolved now.
+    pending: &'a [bool],
 }
 
 #[derive(Default)]
@@ -53,7 +67,12 @@ pub(super) fn write(
     if let Some(base) = account.account.base {
         let rows = account.rows.iter();
         let rows = rows.filter_map(|at| base.instruments.get(*at));
-        retained.extend(rows.map(|row| (row.token, lists.retained(base, row, &account.pending))));
+        let base = Base {
+            assignment: base,
+            quiet: base.quiet_prefixes.iter().map(String::as_str).collect(),
+            pending: &account.pending,
+        };
+        retained.extend(rows.map(|row| (row.token, lists.retained(&base, row))));
     }
     let mut parts = Vec::new();
     for set in sets_of {
@@ -83,7 +102,12 @@ pub(super) fn write(
 
 impl<'a> Lists<'a> {
     /// A retained row: everything that is published for it goes on.
-    fn retained(&mut self, base: &'a Assignment, row: &Row, pending: &[bool]) -> Row {
+    fn retained(&mut self, base: &Base<'a>, row: &Row) -> Row {
+        let Base {
+            assignment: base,
+            quiet,
+            pending,
+        } = base;
         let sets = row.sets.iter().map(|set| usize::from(*set));
         let sets = sets.filter(|set| pending.get(*set) == Some(&true));
         let sets = sets
@@ -93,9 +117,13 @@ impl<'a> Lists<'a> {
             let keep = output
                 .keep
                 .and_then(|keep| base.keeps.get(usize::from(keep)));
-            let channel = base.channels.get(usize::from(output.channel))?;
+            let name = base.channels.get(usize::from(output.channel))?;
+            let channel = self.channels.position(name)?;
+            if !quiet.contains(prefix_of(name)) {
+                self.told.insert(channel);
+            }
             Some(Output {
-                channel: self.channels.position(channel)?,
+                channel,
                 keep: keep.and_then(|keep| self.keeps.position(*keep)),
                 ..*output
             })
@@ -137,6 +165,7 @@ impl<'a> Lists<'a> {
                 mode: spec.mode,
                 set,
                 output: (*outputs.get(routed.route.at())?)?,
+                events: spec.events,
             })
         }));
     }
@@ -152,6 +181,7 @@ impl<'a> Lists<'a> {
             }
             None => {
                 (row.mode, row.sets, row.outputs) = (part.mode, vec![part.set], vec![part.output]);
+                self.tell(part);
             }
         }
         Some(row)
@@ -161,6 +191,7 @@ impl<'a> Lists<'a> {
     fn add(&mut self, row: &mut Row, part: &Part<'_>) {
         row.mode = row.mode.max(part.mode);
         row.sets.push(part.set);
+        self.tell(part);
         let mut known = row.outputs.iter_mut();
         match known.find(|known| known.channel == part.output.channel) {
             Some(known) => {
@@ -174,6 +205,13 @@ impl<'a> Lists<'a> {
         }
     }
 
+    /// Each prefix gets events if any set of it wants them.
+    fn tell(&mut self, part: &Part<'_>) {
+        if part.events {
+            self.told.insert(part.output.channel);
+        }
+    }
+
     fn keep(&mut self, keep: Persistence) -> Option<u16> {
         let keep = Some(keep).filter(|keep| *keep != Persistence::default());
         self.keeps.position(keep?)
@@ -181,6 +219,9 @@ impl<'a> Lists<'a> {
 
     /// The rows with what they refer to in order.
     fn write(self, mut rows: Vec<Row>, document: &mut Assignment) {
+        let told = self.told.iter();
+        let told = told.map(|at| prefix_of(self.channels.all[usize::from(*at)]));
+        let told: BTreeSet<&str> = told.collect();
         let outputs = || rows.iter().flat_map(|row| &row.outputs);
         let (sets, set_ranks) = self
             .sets
@@ -202,6 +243,9 @@ impl<'a> Lists<'a> {
             }
             row.outputs.sort_unstable_by_key(|output| output.channel);
         }
+        let prefixes = channels.iter().map(|channel| prefix_of(channel));
+        let quiet: BTreeSet<&str> = prefixes.filter(|it| !told.contains(it)).collect();
+        document.quiet_prefixes = quiet.into_iter().map(str::to_owned).collect();
         document.sets = sets.into_iter().map(str::to_owned).collect();
         document.channels = channels.into_iter().map(str::to_owned).collect();
         document.keeps = keeps;

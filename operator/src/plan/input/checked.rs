@@ -28,6 +28,8 @@ pub(crate) struct AccountSpec {
     pub(crate) paused: bool,
     /// Whether updates of its orders are published.
     pub(crate) order_updates: bool,
+    /// Whether its events are published on `ticker:events`.
+    pub(crate) events: bool,
     /// The Redis to which its ticks are published.
     pub(crate) redis_url: String,
     /// The settings of its process.
@@ -52,6 +54,8 @@ pub(crate) struct Set<'a> {
     pub(crate) depth: bool,
     /// What is stored in Redis beside the messages.
     pub(crate) keep: Persistence,
+    /// Whether events are published on the channels of its prefix.
+    pub(crate) events: bool,
     /// The names of its channels.
     pub(crate) naming: ChannelNaming<'a>,
     /// Which accounts it may use.

@@ -52,6 +52,7 @@ pub(crate) fn account(
         mock: spec.mock,
         paused: spec.paused,
         order_updates: spec.order_updates,
+        events: spec.events,
         redis_url,
         workload: Workload {
             secret: spec.credentials_secret_ref.name.clone(),
@@ -95,6 +96,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, InvalidSpec> {
         mode,
         depth: spec.publish.depth && mode == Mode::Full,
         keep: keep(&spec.publish)?,
+        events: spec.publish.events,
         naming: ChannelNaming {
             prefix,
             futures_with_options: spec.publish.futures_channel == FuturesChannel::Options,

@@ -47,6 +47,8 @@ pub(crate) fn sample() -> Assignment {
         channels: vec!["a".to_owned(), "b".to_owned()],
         keeps: Vec::new(),
         order_updates: false,
+        events: true,
+        quiet_prefixes: Vec::new(),
         instruments: vec![
             row(
                 256_265,

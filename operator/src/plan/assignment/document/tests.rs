@@ -3,7 +3,7 @@ use std::sync::Arc;
 use kite::Mode;
 
 use super::*;
-use crate::plan::fixture::{self, edit, equities, observed, run, start};
+use crate::plan::fixture::{self, change, edit, equities, observed, run, start};
 use crate::plan::{LastAssignment, Observed, plan};
 
 fn there(observed: &Observed) -> Assignment {
@@ -137,5 +137,52 @@ fn clusters_are_spelled_as_the_ingest_process_reads_them() {
         let mut world = observed(vec![account], vec![fixture::set("s", &equities(0..1), &[])]);
         run(&mut world, start());
         assert_eq!(there(&world).redis_url, spelled);
+    }
+}
+
+/// What the assignment says about events, with sets of these prefixes that want events or not.
+fn events(account: bool, sets: &[(&str, bool)]) -> (bool, Vec<String>) {
+    let mut a = fixture::account("a");
+    change(&mut a, |spec| spec.events = account);
+    let sets = sets.iter().zip(0_i64..).map(|((prefix, events), at)| {
+        let mut set = fixture::aged(&format!("s{at}"), at, &equities([0, 1]), &[]);
+        edit(&mut set, |spec| {
+            spec.publish.channel_prefix = Some((*prefix).to_owned());
+            spec.publish.events = *events;
+        });
+        set
+    });
+    let mut world = observed(vec![a], sets.collect());
+    run(&mut world, start());
+    let assignment = there(&world);
+    (assignment.events, assignment.quiet_prefixes)
+}
+
+#[test]
+fn a_prefix_gets_events_if_any_of_its_sets_wants_them() {
+    let quiet = |sets: &[(&str, bool)]| events(true, sets).1;
+    assert!(quiet(&[("x", true), ("y", true)]).is_empty());
+    assert_eq!(quiet(&[("x", false), ("y", true)]), ["x"]);
+    assert_eq!(quiet(&[("y", false), ("x", false)]), ["x", "y"]);
+    assert!(quiet(&[("x", false), ("x", true)]).is_empty());
+    assert!(!events(false, &[("x", true)]).0);
+}
+
+/// The set cannot be read for a while: what it said before goes on.
+#[test]
+fn what_is_not_known_silences_nobody_and_wakes_nobody() {
+    for wants in [true, false] {
+        let mut set = fixture::set("s", &equities([0]), &[]);
+        edit(&mut set, |spec| spec.publish.events = wants);
+        let mut world = observed(vec![fixture::account("a")], vec![set]);
+        let memory = run(&mut world, start());
+        let before = there(&world);
+        assert_eq!(before.quiet_prefixes.is_empty(), wants);
+        world.sets[0].spec = Err(fixture::invalid_spec());
+        change(&mut world.accounts[0], |spec| spec.order_updates = true);
+        let plan = plan(&world, &memory, start());
+        let now = plan.accounts[0].assignment.assignment().unwrap();
+        assert!(now.order_updates && now.instruments.len() == 1);
+        assert_eq!(now.quiet_prefixes, before.quiet_prefixes);
     }
 }

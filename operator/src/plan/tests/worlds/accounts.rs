@@ -67,6 +67,7 @@ pub(super) fn spec(dice: &mut Dice, wild: bool) -> TickerAccountSpec {
     endpoint(dice, &mut spec);
     spec.paused = dice.percent(5);
     spec.order_updates = dice.percent(10);
+    spec.events = dice.percent(90);
     spec.redis = redis(dice, wild);
     if dice.percent(5) {
         spec.pod.image = Some("ingestor:next".to_owned());

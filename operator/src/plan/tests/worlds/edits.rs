@@ -70,7 +70,10 @@ impl World {
             2 | 3 => self.change_account(at, accounts::capacity),
             4 => self.change_account(at, |dice, spec| spec.redis = accounts::redis(dice, wild)),
             5 => self.change_account(at, accounts::endpoint),
-            6 => self.change_account(at, |_, spec| spec.order_updates = !spec.order_updates),
+            6 => self.change_account(at, |dice, spec| match dice.percent(50) {
+                true => spec.order_updates = !spec.order_updates,
+                false => spec.events = !spec.events,
+            }),
             7 => self.remake_account(at),
             8 => {
                 let account = self.observed.accounts.remove(at);

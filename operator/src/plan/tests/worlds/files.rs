@@ -128,6 +128,8 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
         connections: 1,
         tokens_per_connection: 30,
         order_updates: false,
+        events: true,
+        quiet_prefixes: Vec::new(),
         sets,
         channels: channels.map(str::to_owned).to_vec(),
         keeps: vec![Persistence {

@@ -147,6 +147,7 @@ pub(super) fn publish(dice: &mut Dice, wild: bool) -> Publish {
             FuturesChannel::Options,
         ]),
         depth: dice.percent(75),
+        events: dice.percent(85),
         ..Publish::default()
     };
     publish.last_value.enabled = dice.percent(70);

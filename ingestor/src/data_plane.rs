@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::mute_limit::MuteLimit;
 use crate::connection::socket::Frame;
 use crate::connection::{Connection, Dialler};
+use crate::events::alive::AliveState;
 use crate::events::detect::EventDetector;
 use crate::input::credential_state::CredentialState;
 use crate::input::watch::FolderChange;
@@ -247,6 +248,19 @@ impl DataPlane {
         }
     }
 
+    fn alive(&self, now: Instant) -> AliveState {
+        let connections = self.connections.iter();
+        let last_tick_us = self.pipeline.stats.last_tick_us;
+        AliveState {
+            live: connections.clone().filter(|one| one.is_live()).count(),
+            needed: connections.filter(|one| one.desired() > 0).count(),
+            assigned: self.pipeline.instruments.rows().len(),
+            // Zero before the first.
+            last_tick_ts: (last_tick_us != 0).then(|| last_tick_us.div_euclid(1_000_000)),
+            at: now,
+        }
+    }
+
     fn publish_snapshot(&mut self, now: Instant) {
         self.set_mute_limits();
         let snapshot = report::snapshot(
@@ -257,6 +271,7 @@ impl DataPlane {
             now,
         );
         self.snapshots.send_replace(Arc::new(snapshot));
+        self.setup.alive.send_replace(Some(self.alive(now)));
         self.next_report = now + REPORT_INTERVAL;
     }
 }

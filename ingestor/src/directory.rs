@@ -4,6 +4,7 @@
 //! ticks, which it never delays: over them it writes the rows and publishes the events. Must not
 //! decide what is an event, except of its rows.
 
+mod alive;
 pub(crate) mod listing;
 mod pool;
 mod publish;

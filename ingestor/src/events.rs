@@ -3,6 +3,7 @@
 //! Owns when something is an event, its JSON and its channels. Must not send them:
 //! the task of [`crate::directory`] does.
 
+pub(crate) mod alive;
 pub(crate) mod audience;
 pub(crate) mod detect;
 pub(crate) mod event;

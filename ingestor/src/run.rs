@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
 use crate::data_plane::{DataPlane, Setup};
-use crate::directory::task::DirectoryTask;
+use crate::directory::task::{DirectoryInput, DirectoryTask};
 use crate::events::{EVENT_QUEUE, EventCounts};
 use crate::input::redis_files;
 use crate::input::watch::{FolderChange, MountedFolders};
@@ -147,14 +147,18 @@ fn prepare(
     let roots = Roots::of_machine();
     let (listing, open) = watch::channel(None);
     let (events, taken) = mpsc::channel(EVENT_QUEUE);
+    let (alive, seen) = watch::channel(None);
     let files = args.redis_dir.clone().map(redis_files::reader);
     let access = Access::new(files, roots.clone())?;
     let directory = DirectoryTask::new(
         access.clone(),
         format!("kite-ingestor:{epoch}:directory"),
         clock.clone(),
-        open,
-        taken,
+        DirectoryInput {
+            listing: open,
+            events: taken,
+            alive: seen,
+        },
         Arc::clone(counts),
     );
     let setup = Setup {
@@ -166,6 +170,7 @@ fn prepare(
         seed: fastrand::u64(..),
         listing,
         events,
+        alive,
         event_counts: Arc::clone(counts),
         recorder,
     };

@@ -8,11 +8,11 @@ use stage::redis_server::{RedisServer, Subscriber};
 use stage::{DIRECTORY, Ingestor, servers, stored_options, token, within};
 use tokio_tungstenite::tungstenite::Message;
 
-/// The next event for all readers.
+/// The next event for all readers, other than a sign of life.
 async fn event(messages: &mut Subscriber) -> Value {
     loop {
         let (channel, json) = messages.any_message().await;
-        if channel == "ticker:events" {
+        if channel == "ticker:events" && json["event_type"] != "alive" {
             return json;
         }
     }

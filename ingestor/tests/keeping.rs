@@ -280,8 +280,10 @@ async fn a_price_that_stays_is_not_written_with_every_tick() {
         .find_map(|line| line.strip_prefix("cmdstat_set:calls="));
     let sets: u64 = sets.unwrap().split(',').next().unwrap().parse().unwrap();
     let seconds = start.elapsed().as_secs();
+    // The sign of life is a SET too, every ten seconds.
+    let alive = seconds / 10 + 1;
     assert!(
-        (4..=2 * (seconds / 2 + 2)).contains(&sets),
+        (4..=2 * (seconds / 2 + 2) + alive).contains(&sets),
         "two keys, every two seconds: {sets} in {seconds} s"
     );
 }

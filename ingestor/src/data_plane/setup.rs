@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::directory::listing::DirectoryListing;
 use crate::events::EventCounts;
+use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
 use crate::recorder::Recorder;
 use redis_link::access::Access;
@@ -34,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) listing: watch::Sender<Option<Arc<DirectoryListing>>>,
     /// Where events are sent.
     pub(crate) events: mpsc::Sender<AccountEvent>,
+    /// Where the state for signs of life is sent.
+    pub(crate) alive: watch::Sender<Option<AliveState>>,
     /// The counters of events.
     pub(crate) event_counts: Arc<EventCounts>,
     /// The recorder of frames, if they are recorded.

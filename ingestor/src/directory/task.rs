@@ -9,19 +9,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use service::clock::Clock;
 use service::text::{LONGEST_REASON, LineQuota, printable};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::alive::AliveWriter;
 use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
 use super::publish::{publish_event, publish_message};
 use super::store::DirectoryStore;
 use super::sync::DirectorySync;
 use crate::events::EventCounts;
+use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
 use redis_link::access::Access;
 use redis_link::retry::RETRY;
@@ -45,10 +47,22 @@ pub(crate) struct DirectoryTask {
     listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
     events: mpsc::Receiver<AccountEvent>,
     counts: Arc<EventCounts>,
+    alive: AliveWriter,
     sync: DirectorySync,
     /// Events that Redis has not accepted yet, oldest first.
     unpublished: VecDeque<AccountEvent>,
     lines: LineQuota,
+}
+
+/// What the data plane tells the task.
+#[derive(Debug)]
+pub(crate) struct DirectoryInput {
+    /// What should be listed.
+    pub(crate) listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
+    /// What happened.
+    pub(crate) events: mpsc::Receiver<AccountEvent>,
+    /// How the account streams.
+    pub(crate) alive: watch::Receiver<Option<AliveState>>,
 }
 
 /// Why a connection is no longer needed.
@@ -64,10 +78,14 @@ impl DirectoryTask {
         access: Access,
         name: String,
         clock: Clock,
-        listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
-        events: mpsc::Receiver<AccountEvent>,
+        input: DirectoryInput,
         counts: Arc<EventCounts>,
     ) -> Self {
+        let DirectoryInput {
+            listing,
+            events,
+            alive,
+        } = input;
         Self {
             access,
             name,
@@ -75,6 +93,7 @@ impl DirectoryTask {
             listing,
             events,
             counts,
+            alive: AliveWriter::new(alive),
             sync: DirectorySync::default(),
             unpublished: VecDeque::new(),
             lines: LineQuota::for_reasons(),
@@ -137,10 +156,13 @@ impl DirectoryTask {
         shutdown: &CancellationToken,
     ) -> Result<Ended, PoolError> {
         let start = self.clock.now();
+        // Before the directory, which a user of Redis may have no right to read.
+        self.write_alive(store, start).await?;
         self.sync.read_all(store, start).await?;
         let (mut compare_at, mut event_at) = (start + COMPARE_EVERY, start);
         loop {
             let now = self.clock.now();
+            self.write_alive(store, now).await?;
             if now >= compare_at {
                 self.sync.compare_part(store, now).await?;
                 compare_at = now + COMPARE_EVERY;
@@ -151,8 +173,9 @@ impl DirectoryTask {
                 event_at = now + BETWEEN_EVENTS;
             }
             let event = (!self.sync.events.is_empty()).then_some(event_at);
-            let next = [event, self.sync.next()].into_iter().flatten();
-            let next = next.fold(compare_at, std::time::Instant::min);
+            let next = [event, self.sync.next(), self.alive.due()];
+            let next = next.into_iter().flatten();
+            let next = next.fold(compare_at, Instant::min);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {
@@ -186,12 +209,30 @@ impl DirectoryTask {
             let leaving = self.sync.leave(store);
             drop(tokio::time::timeout(LAST_WRITES, leaving).await);
             self.sync = DirectorySync::default();
+            self.alive.restart();
             return Ok(true);
         }
         store.listing = new;
         let now = self.clock.now();
         self.sync.compare_changed(store, now).await?;
         Ok(false)
+    }
+
+    /// Writes the sign of life if it is due.
+    async fn write_alive(
+        &mut self,
+        store: &mut DirectoryStore,
+        now: Instant,
+    ) -> Result<(), PoolError> {
+        let ts = self.clock.wall_micros() / 1_000_000;
+        let written = self
+            .alive
+            .write(&store.listing, &mut store.pool, now, ts)
+            .await?;
+        if let Some(refused) = written {
+            self.complain(&PoolError::Alive(refused));
+        }
+        Ok(())
     }
 
     /// Publishes the oldest event about a row; returns whether anybody is told.

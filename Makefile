@@ -49,6 +49,7 @@ next: ## builds operator and ingestor with a further assignment version, for tes
 
 suites: ## tests with real Redis, simulator, programs and official clients
 	tests/install suites
+	tests/install readers
 	$(MAKE) next
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --package tests --test local --test clients --test fuzz --test soak

@@ -1,6 +1,6 @@
 //! Every code block of the documents is run or checked by a test, and every link has a target.
 //!
-//! Blocks of YAML, Python and JSON are found by their language. A command has to be in the table
+//! Blocks of YAML, Python, JavaScript, Go and JSON are found by their language. A command has to be in the table
 //! below, with the test that runs it; a block of text, with what it shows.
 
 use std::collections::BTreeSet;
@@ -129,7 +129,7 @@ fn every_block_is_run_or_checked() -> Result<()> {
     for block in documents::all_blocks()? {
         match block.language.as_str() {
             // documented.rs and reader.rs take all of these.
-            "yaml" | "python" | "json" => {}
+            "yaml" | "python" | "js" | "go" | "json" => {}
             "sh" => wrong.extend(commands(&block, &mut used)?),
             "text" => wrong.extend(text(&block, &mut used)),
             other => wrong.push(at(&block, &format!("a block of {other:?}"))),

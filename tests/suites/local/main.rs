@@ -10,6 +10,7 @@ mod documents;
 mod events;
 mod fail_static;
 mod fleet;
+mod messages;
 mod reader;
 mod recording;
 mod refusals;

@@ -28,7 +28,8 @@ pub struct Args {
     /// are read at each connection to Redis
     #[arg(long, env = "REDIS_DIR", value_name = "DIR")]
     pub redis_dir: Option<PathBuf>,
-    /// Address of the HTTP server: report, health, probes, metrics; port 0 takes a free one
+    /// Address of the HTTP server: report, health, probes, metrics; 0.0.0.0 is every address, IPv4
+    /// and IPv6; port 0 takes a free one
     #[arg(long, env = "LISTEN", default_value_t = LISTEN, value_name = "ADDR")]
     pub listen: SocketAddr,
     /// Where to write the address that the HTTP server listens on

@@ -80,7 +80,7 @@ struct DataPlaneBroke;
 pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let clock = Clock::system();
     let epoch = clock.wall_micros().to_string();
-    let server = Server::bind(args.listen).await?;
+    let server = Server::bind(args.listen)?;
     let (snapshots, seen) = watch::channel(Arc::new(StatusSnapshot::default()));
     let (changes, taken) = mpsc::channel::<FolderChange>(CHANGES);
     let counts = Arc::new(EventCounts::default());

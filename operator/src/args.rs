@@ -73,7 +73,7 @@ pub struct RunArgs {
     /// the right to patch pods
     #[arg(long, env = "POKE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     pub poke: bool,
-    /// Address of probes and metrics
+    /// Address of probes and metrics; 0.0.0.0 is every address, IPv4 and IPv6
     #[arg(
         long,
         env = "LISTEN",

@@ -89,7 +89,7 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let tls = service::tls::client_config()?;
-    let server = Server::bind(settings.listen).await?;
+    let server = Server::bind(settings.listen)?;
     let client = client().await?;
     let probes = Probes::with_clock(clock.clone());
     let mut registry = Registry::default();

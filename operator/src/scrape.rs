@@ -86,9 +86,7 @@ mod tests {
     async fn answer_of(body: String) -> Result<Report, ScrapeError> {
         service::tls::install();
         let shutdown = Shutdown::new();
-        let server = service::http::Server::bind(([127, 0, 0, 1], 0).into())
-            .await
-            .unwrap();
+        let server = service::http::Server::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = server.local_addr();
         let router = Router::new().route(REPORT_PATH, get(async move || body));
         let serving = tokio::spawn(server.serve(router, shutdown.token()));

@@ -5,6 +5,7 @@
 
 mod accept;
 mod connection;
+mod listen;
 mod peers;
 mod port_file;
 
@@ -73,13 +74,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `addr`; port 0 selects a free port.
+    /// Listens on `addr`; port 0 selects a free port. `0.0.0.0` and `[::]` mean every address of
+    /// this machine, IPv4 and IPv6.
     ///
     /// # Errors
     /// When the address is in use, is not an address of this machine, or is not permitted.
-    pub async fn bind(addr: SocketAddr) -> Result<Self, BindError> {
+    pub fn bind(addr: SocketAddr) -> Result<Self, BindError> {
         let fail = |source| BindError { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(fail)?;
+        let listener = listen::listen(addr).map_err(fail)?;
         Ok(Self {
             addr: listener.local_addr().map_err(fail)?,
             listener,

@@ -35,7 +35,7 @@ pub enum SimulatorCommand {
 /// Settings of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; 0.0.0.0 is every address, IPv4 and IPv6; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
     pub listen: SocketAddr,
     /// Write the address listened on to this file
@@ -103,7 +103,7 @@ pub struct ReplayArgs {
     /// is 404
     #[arg(long, value_name = "CSV")]
     pub instruments: Option<PathBuf>,
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; 0.0.0.0 is every address, IPv4 and IPv6; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
     pub listen: SocketAddr,
     /// Write the address listened on to this file

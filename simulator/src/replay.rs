@@ -83,7 +83,7 @@ pub async fn replay(args: ReplayArgs) -> Result<ReplaySummary, ReplayError> {
     shutdown.on_signals()?;
     let recordings = Recordings::open(&args.recording)?;
     let instruments = args.instruments.as_deref().map(read_list).transpose()?;
-    let server = Server::bind(args.listen).await?;
+    let server = Server::bind(args.listen)?;
     let addr = server.local_addr();
     if let Some(path) = &args.port_file {
         http::write_port_file(path, addr)?;

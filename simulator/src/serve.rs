@@ -66,7 +66,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let wall_clock = args.wall_clock;
     let start_clock = || wall_clock.map_or_else(Clock::system, Clock::accelerated);
     let date = indian_date(start_clock().wall().as_second()).ok_or(ServeError::Date)?;
-    let server = Server::bind(args.listen).await?;
+    let server = Server::bind(args.listen)?;
     let universe = Arc::new(Universe::generate(args.seed, date)?);
     let dump = DumpBodies::new(&universe)?;
     let rates = rates(&args, &universe)?;

@@ -28,7 +28,12 @@ pub struct Ingestor {
 impl Ingestor {
     /// Starts it and waits until it listens.
     pub async fn start(folders: &Folders) -> Self {
-        Self::start_as(Command::new(PROGRAM), "127.0.0.1", folders).await
+        Self::start_at("127.0.0.1", folders).await
+    }
+
+    /// Starts it at this address of the machine, and waits until it listens.
+    pub async fn start_at(host: &str, folders: &Folders) -> Self {
+        Self::start_as(Command::new(PROGRAM), host, folders).await
     }
 
     /// Starts it behind a network that can fail.
@@ -75,6 +80,16 @@ impl Ingestor {
             http: reqwest::Client::new(),
             log,
         }
+    }
+
+    /// The address that it says it listens on.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    /// From now on it is asked at this address.
+    pub fn reach_at(&mut self, address: &str) {
+        self.base = format!("http://{address}");
     }
 
     pub async fn get(&self, path: &str) -> (u16, String) {

@@ -23,7 +23,7 @@ struct Running {
 }
 
 async fn start(limits: Limits, router: Router) -> Running {
-    let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let server = Server::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let (addr, stop) = (server.local_addr(), CancellationToken::new());
     let task = tokio::spawn(server.limits(limits).serve(router, stop.clone()));
     Running { addr, stop, task }
@@ -197,7 +197,7 @@ async fn upgraded_sockets_outlive_the_idle_limit_and_end_with_a_close_frame() {
         connections: 1,
         ..Limits::default()
     };
-    let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let server = Server::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let (addr, stop) = (server.local_addr(), CancellationToken::new());
     let serving = server
         .limits(limits)
@@ -290,8 +290,8 @@ async fn the_drain_is_bounded() {
 
 #[tokio::test]
 async fn a_taken_address_is_named() {
-    let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let error = Server::bind(server.local_addr()).await.unwrap_err();
+    let server = Server::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let error = Server::bind(server.local_addr()).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("cannot listen on {}", server.local_addr())

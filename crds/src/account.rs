@@ -1,7 +1,7 @@
 //! `TickerAccount`: one Kite account, its capacity, and what its ingest pod reports.
 
-use crate::quantity::Resources;
-use crate::rule::{self, IMAGE, OBJECT_NAME};
+use crate::pod::PodSettings;
+use crate::rule::{self, OBJECT_NAME};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -160,18 +160,6 @@ pub struct RedisCluster {
     /// Whether to use TLS, with every node. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub tls: bool,
-}
-
-/// Settings of the ingest pod.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-pub struct PodSettings {
-    /// The ingest image. Default: the operator's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = IMAGE))]
-    pub image: Option<String>,
-    /// Requests and limits of the ingest container. Default: the operator's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
 }
 
 /// The observed state of the account.

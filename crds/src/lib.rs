@@ -14,6 +14,7 @@ pub mod check;
 pub mod condition;
 pub mod crd;
 pub mod names;
+pub mod pod;
 pub mod quantity;
 pub mod reference;
 mod rule;

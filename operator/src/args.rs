@@ -73,6 +73,14 @@ pub struct RunArgs {
     /// the right to patch pods
     #[arg(long, env = "POKE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     pub poke: bool,
+    /// Delete a pod that never got ready if its StatefulSet wants a newer one for a minute and does
+    /// not replace it; needs the right to delete pods
+    #[arg(long, env = "REPAIR_PODS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub repair_pods: bool,
+    /// Run ingest pods as user and group 65532; false leaves the choice to the cluster, as OpenShift
+    /// demands. A change restarts every ingest pod
+    #[arg(long, env = "FIXED_IDS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub fixed_ids: bool,
     /// Address of probes and metrics; 0.0.0.0 is every address, IPv4 and IPv6
     #[arg(
         long,

@@ -15,6 +15,7 @@ mod owned_kind;
 mod owned_objects;
 mod parsed_or_raw;
 mod pod;
+mod pod_refusals;
 mod reconciler;
 mod reports;
 mod retry;
@@ -42,6 +43,7 @@ use self::list_metrics::ListCollector;
 use self::metrics::Metrics;
 use self::name_ownership::NameOwnership;
 use self::observe::{AssignmentCache, Observer};
+use self::pod_refusals::PodRefusals;
 use self::reconciler::Reconciler;
 use self::reports::{ReportPoller, Reports};
 use self::secrets::{SecretPoller, Secrets};
@@ -75,6 +77,10 @@ pub struct ClusterSettings {
     pub index_names: IndexNames,
     /// Whether pods are annotated when their files change.
     pub poke: bool,
+    /// Whether a pod that never got ready is deleted if its StatefulSet does not replace it.
+    pub repair_pods: bool,
+    /// Whether ingest pods name their user and groups.
+    pub fixed_ids: bool,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
 }
@@ -141,6 +147,7 @@ pub async fn run(
             secrets,
             tables: Default::default(),
             name_ownership: NameOwnership::new(client.clone()),
+            refusals: PodRefusals::default(),
             settings: plan::Settings {
                 redis_url: settings.redis_url,
                 poke: settings.poke,
@@ -155,8 +162,10 @@ pub async fn run(
                 image: settings.ingestor_image,
                 pull_policy: settings.ingestor_pull_policy,
                 pull_secrets: settings.ingestor_pull_secrets,
+                fixed_ids: settings.fixed_ids,
             },
             poke: settings.poke,
+            repair: settings.repair_pods,
             clock: clock.clone(),
             heartbeat: heartbeat.clone(),
         }),

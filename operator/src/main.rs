@@ -42,6 +42,8 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 redis_url: args.redis_url,
                 index_names: args.index_names,
                 poke: args.poke,
+                repair_pods: args.repair_pods,
+                fixed_ids: args.fixed_ids,
                 listen: args.listen,
             };
             cluster::run(settings, clock, shutdown).await?;

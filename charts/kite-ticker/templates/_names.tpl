@@ -29,8 +29,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{- define "kite-ticker.podSecurity" -}}
 runAsNonRoot: true
+{{- if .Values.podSecurity.fixedIds }}
 runAsUser: 65532
 runAsGroup: 65532
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end }}

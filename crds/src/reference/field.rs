@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::pod::KUBERNETES_FIELDS;
+
 /// A row of the reference.
 pub(super) struct Field {
     pub(super) path: String,
@@ -52,6 +54,10 @@ fn collect(schema: &Value, path: &str, fields: &mut Vec<Field>) {
             description: one_line(&property["description"]),
             path: path.clone(),
         });
+        // Kubernetes' own documentation explains their parts.
+        if KUBERNETES_FIELDS.contains(&path.as_str()) {
+            continue;
+        }
         collect(property, &path, fields);
         collect(&property["items"], &format!("{path}[]"), fields);
     }

@@ -7,6 +7,7 @@ mod account_objects;
 mod budget;
 pub(super) mod events;
 mod poke;
+mod repair;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,8 @@ enum WriteTarget {
     Workload(Key),
     /// The annotation of an account's pod.
     Poke(Key),
+    /// A pod that its StatefulSet does not replace.
+    Repair(Key),
     /// A status.
     Status(Kind, Key),
     /// An object whose account no longer exists.
@@ -96,6 +99,8 @@ pub(crate) struct ApplyContext {
     pub(crate) defaults: PodDefaults,
     /// Whether pods are annotated when their files change. Otherwise they see the change later.
     pub(crate) poke: bool,
+    /// Whether a pod may be deleted that its StatefulSet does not replace.
+    pub(crate) repair: bool,
     /// The time at which a write ended.
     pub(crate) clock: Clock,
     /// The heartbeat of each write: a slow API server does not count as a hang.
@@ -161,9 +166,10 @@ impl Applier {
         self.statuses
             .retain(|(kind, key), _| object_exists(*kind, key));
         let exists = |target: &WriteTarget| match target {
-            WriteTarget::Assignment(key) | WriteTarget::Workload(key) | WriteTarget::Poke(key) => {
-                accounts.contains(key)
-            }
+            WriteTarget::Assignment(key)
+            | WriteTarget::Workload(key)
+            | WriteTarget::Poke(key)
+            | WriteTarget::Repair(key) => accounts.contains(key),
             WriteTarget::Status(kind, key) => object_exists(*kind, key),
             WriteTarget::Orphan(orphan) => seen.orphans.contains(orphan),
         };

@@ -13,6 +13,7 @@ use super::owned_kind::OwnedKind;
 use super::owned_objects::{self, AccountObjects, Orphan, OwnedObjects};
 use super::parsed_or_raw::{self, ParsedOrRaw};
 use super::pod;
+use super::pod_refusals::PodRefusals;
 use super::reports::{Reports, ScrapeTarget};
 use super::secrets::Secrets;
 use super::stores::Stores;
@@ -28,6 +29,7 @@ pub(crate) struct Observer {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) name_ownership: NameOwnership,
+    pub(crate) refusals: PodRefusals,
     pub(crate) settings: Settings,
     pub(crate) assignments: AssignmentCache,
 }
@@ -48,6 +50,8 @@ impl Observer {
         let live = OwnedObjects::of(&self.stores);
         self.secrets.set_referenced(live.secrets());
         let mut names_by_account = self.name_ownership.check(&live, now.monotonic).await;
+        self.refusals
+            .observe(&self.stores.refusals.state(), &live.pods);
         let mut accounts = Vec::new();
         let mut owned = BTreeMap::new();
         for (key, account) in &live.accounts {
@@ -61,22 +65,25 @@ impl Observer {
             own.secret_versions = versions([Some(&secret), redis_secret.as_ref()]);
             let assignment = self.assignment(&live, key, uid);
             let pod = live.pods.get(&owned_objects::pod_key(key));
+            let refusal = self.refusal(key, &own).filter(|_| pod.is_none());
             if let LastAssignment::Readable { assignment, sha256 } = &assignment {
                 own.assignment = Some((assignment.generation, sha256.clone()));
             }
             accounts.push(ObservedAccount {
                 assignment,
                 foreign: names.foreign,
-                process: pod::process(pod.map(Arc::as_ref)),
+                process: pod::process(pod.map(Arc::as_ref), now.wall),
                 scrape: self.reports.of(key, uid),
                 secret,
                 redis_secret,
-                unwritten: None,
+                unwritten: refusal,
                 object,
             });
             owned.insert(key.clone(), own);
         }
         self.assignments.retain(&live.config_maps);
+        let pods: BTreeSet<_> = live.accounts.keys().map(owned_objects::pod_key).collect();
+        self.refusals.retain(|pod| pods.contains(pod));
         let sets = self.stores.sets.state();
         ObservedCluster {
             observed: Observed {
@@ -113,6 +120,12 @@ impl Observer {
             ))
         });
         self.reports.set_targets(targets.collect());
+    }
+
+    /// Why the account's StatefulSet has no pod.
+    fn refusal(&self, account: &Key, owned: &AccountObjects) -> Option<String> {
+        let pod = owned_objects::pod_key(account);
+        self.refusals.of(owned.stateful_set.as_ref()?, &pod.name)
     }
 
     fn secret(&self, account: &ParsedOrRaw<TickerAccount>, key: &Key) -> Secret {

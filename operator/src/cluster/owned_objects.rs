@@ -11,6 +11,7 @@ use kube::api::{ObjectMeta, PartialObjectMeta};
 
 use super::owned_kind::OwnedKind;
 use super::parsed_or_raw::ParsedOrRaw;
+use super::pod;
 use super::stores::{self, Stores};
 use super::workload;
 use crate::plan::Key;
@@ -37,6 +38,8 @@ pub(crate) struct AccountObjects {
     pub(crate) stateful_set: Option<ObjectMeta>,
     /// Its pod.
     pub(crate) pod: Option<ObjectMeta>,
+    /// Whether that pod was not ready since it was started.
+    pub(crate) pod_never_ready: bool,
     /// Generation and hash of the assignment in its ConfigMap.
     pub(crate) assignment: Option<(u64, String)>,
     /// Versions of its existing Secrets, the one with its credentials first; `None` until all of
@@ -126,6 +129,7 @@ impl OwnedObjects {
             stateful_set: ours(OwnedKind::StatefulSet),
             // A pod belongs to the StatefulSet.
             pod: pod.map(|pod| pod.metadata.clone()),
+            pod_never_ready: pod.is_some_and(|pod| pod::never_ready(pod)),
             ..AccountObjects::default()
         }
     }

@@ -1,60 +1,156 @@
 //! Converts a pod into the planner's type. Pure.
 
 use contract::INGESTOR_PORT;
-use k8s_openapi::api::core::v1::Pod;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use service::text::printable;
 
 use crate::plan::Process;
 
+/// How long after the end of its grace time a pod that is still there counts as stuck: the kubelet
+/// confirms the end of a pod within a second or two.
+const UNCONFIRMED: SignedDuration = SignedDuration::from_secs(10);
+
+/// How long after its start a kubelet may take to say for the first time that a pod is not ready.
+const FIRST_STATUS: SignedDuration = SignedDuration::from_secs(5);
+
+/// Why a container cannot be started, if the kubelet's message says it and never changes. Others
+/// count seconds in theirs.
+const EXPLAINED: [&str; 3] = [
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+];
+
+/// The longest message of Kubernetes that is repeated, in characters.
+const LONGEST: usize = 300;
+
 /// What is known of a pod. The stores are complete: a pod that is not in them does not exist.
-pub(crate) fn process(pod: Option<&Pod>) -> Process {
+pub(crate) fn process(pod: Option<&Pod>, now: Timestamp) -> Process {
     let Some(pod) = pod else {
         return Process::Absent;
     };
     let status = pod.status.as_ref();
-    let running = status.and_then(|status| status.phase.as_deref()) == Some("Running");
     let address = status
-        .filter(|_| running)
+        .filter(|_| is_running(pod))
         .and_then(|status| status.pod_ip.as_deref()?.parse().ok())
         .map(|ip: std::net::IpAddr| (ip, INGESTOR_PORT).into());
-    let conditions = status
-        .and_then(|status| status.conditions.as_deref())
-        .unwrap_or_default();
     Process::Present {
         name: pod.metadata.name.clone().unwrap_or_default(),
         address,
-        ready: pod.metadata.deletion_timestamp.is_none()
-            && conditions
-                .iter()
-                .any(|it| it.type_ == "Ready" && it.status == "True"),
-        trouble: not_running_reason(pod),
+        ready: pod.metadata.deletion_timestamp.is_none() && is(pod, "Ready", "True"),
+        trouble: not_running_reason(pod, now),
     }
 }
 
-/// Why a pod does not run, in Kubernetes' own words.
-fn not_running_reason(pod: &Pod) -> Option<String> {
-    if pod.metadata.deletion_timestamp.is_some() {
-        return Some("Terminating".to_owned());
+/// Whether a pod was not ready since its kubelet took it up, as far as it shows. One that was ready
+/// before has a later transition.
+pub(crate) fn never_ready(pod: &Pod) -> bool {
+    let Some(ready) = condition(pod, "Ready") else {
+        return true;
+    };
+    let began = pod.status.as_ref().and_then(|it| it.start_time.as_ref());
+    let turned = ready.last_transition_time.as_ref();
+    let turned_late = match (began, turned) {
+        (Some(began), Some(turned)) => turned.0.duration_since(began.0) > FIRST_STATUS,
+        _ => false,
+    };
+    ready.status != "True" && !turned_late
+}
+
+fn is_running(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    status.and_then(|status| status.phase.as_deref()) == Some("Running")
+}
+
+fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|it| it.type_ == type_)
+}
+
+fn is(pod: &Pod, type_: &str, status: &str) -> bool {
+    condition(pod, type_).is_some_and(|it| it.status == status)
+}
+
+/// Why a pod does not run, in Kubernetes' own words where it has some.
+fn not_running_reason(pod: &Pod, now: Timestamp) -> Option<String> {
+    if let Some(end) = &pod.metadata.deletion_timestamp {
+        return Some(ending(pod, end.0, now));
     }
     let status = pod.status.as_ref()?;
     let containers = status.container_statuses.as_deref().unwrap_or_default();
     let waiting = containers
         .iter()
-        .find_map(|it| it.state.as_ref()?.waiting.as_ref()?.reason.clone());
+        .find_map(|it| it.state.as_ref()?.waiting.as_ref());
+    let waiting = waiting.and_then(|it| {
+        let reason = it.reason.as_deref()?;
+        let said = it.message.as_deref();
+        let said = said.filter(|_| EXPLAINED.contains(&reason));
+        Some(explained(reason, said))
+    });
     let unscheduled = || {
-        let conditions = status.conditions.as_deref().unwrap_or_default();
-        let scheduled = conditions
-            .iter()
-            .find(|it| it.type_ == "PodScheduled" && it.status == "False")?;
+        let scheduled = condition(pod, "PodScheduled").filter(|it| it.status == "False")?;
         scheduled
             .message
             .clone()
             .or_else(|| scheduled.reason.clone())
     };
+    let failed = || {
+        let reason = status.reason.as_deref()?;
+        Some(explained(reason, status.message.as_deref()))
+    };
     waiting
         // The normal first moments are not an error.
         .filter(|reason| reason != "ContainerCreating" && reason != "PodInitializing")
         .or_else(unscheduled)
-        .or_else(|| status.reason.clone())
+        .or_else(failed)
+        .or_else(|| silent_node(pod))
+}
+
+fn explained(reason: &str, message: Option<&str>) -> String {
+    match message {
+        Some(message) => printable(&format!("{reason}: {message}"), LONGEST),
+        None => reason.to_owned(),
+    }
+}
+
+/// Why a pod is being deleted, and what to do if its end is never confirmed. `end` is when its grace
+/// time ends. A StatefulSet starts no other pod before.
+fn ending(pod: &Pod, end: Timestamp, now: Timestamp) -> String {
+    if now.duration_since(end) > UNCONFIRMED {
+        let node = node(pod);
+        return format!(
+            "node {node} does not answer, and no other pod may start before it confirms the end of this one: if it \
+             is off for good, kubectl delete node {node}; else taint it \
+             node.kubernetes.io/out-of-service=nodeshutdown:NoExecute until it is back"
+        );
+    }
+    match condition(pod, "DisruptionTarget").filter(|it| it.status == "True") {
+        Some(disruption) => {
+            let reason = disruption.reason.as_deref().unwrap_or("Terminating");
+            let message = disruption.message.as_deref();
+            format!("Terminating, {}", explained(reason, message))
+        }
+        None => "Terminating".to_owned(),
+    }
+}
+
+/// The node controller marks the pods of a node that no longer answers: not ready, although the last
+/// that its kubelet said is that the containers are.
+fn silent_node(pod: &Pod) -> Option<String> {
+    let marked = is_running(pod) && is(pod, "Ready", "False") && is(pod, "ContainersReady", "True");
+    marked.then(|| {
+        format!(
+            "node {} does not answer; if that lasts, Kubernetes replaces the pod on another node",
+            node(pod)
+        )
+    })
+}
+
+fn node(pod: &Pod) -> &str {
+    let spec = pod.spec.as_ref();
+    spec.and_then(|spec| spec.node_name.as_deref())
+        .unwrap_or("(unknown)")
 }
 
 #[cfg(test)]
@@ -62,6 +158,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const NOW: &str = "2026-11-24T03:45:00Z";
+
+    fn now() -> Timestamp {
+        NOW.parse().unwrap()
+    }
 
     fn pod(value: serde_json::Value) -> Pod {
         serde_json::from_value(value).unwrap()
@@ -75,7 +177,7 @@ mod tests {
                 "conditions": [{"type": "Ready", "status": "False"}]},
         }));
         assert_eq!(
-            process(Some(&starting)),
+            process(Some(&starting), now()),
             Process::Present {
                 name: "kt-a-0".to_owned(),
                 address: Some("10.0.0.7:9400".parse().unwrap()),
@@ -83,12 +185,32 @@ mod tests {
                 trouble: None,
             }
         );
-        assert_eq!(process(None), Process::Absent);
+        assert_eq!(process(None, now()), Process::Absent);
+    }
+
+    #[test]
+    fn a_pod_that_was_ready_before_is_told_from_one_that_never_was() {
+        let of = |ready: serde_json::Value| {
+            let conditions = if ready.is_null() {
+                json!([])
+            } else {
+                json!([ready])
+            };
+            never_ready(&pod(json!({"metadata": {}, "status": {"phase": "Running",
+                "startTime": "2026-11-24T03:40:00Z", "conditions": conditions}})))
+        };
+        let ready = |status: &str, since: &str| {
+            of(json!({"type": "Ready", "status": status, "lastTransitionTime": since}))
+        };
+        assert!(of(serde_json::Value::Null), "not scheduled yet");
+        assert!(ready("False", "2026-11-24T03:40:01Z"));
+        assert!(!ready("False", "2026-11-24T03:41:00Z"));
+        assert!(!ready("True", "2026-11-24T03:40:01Z"));
     }
 
     #[test]
     fn why_a_pod_does_not_run_is_told() {
-        let reason_of = |value| not_running_reason(&pod(value));
+        let reason_of = |value| not_running_reason(&pod(value), now());
         let waiting = |reason| {
             reason_of(json!({"metadata": {}, "status": {"containerStatuses": [{
                 "name": "ingestor", "image": "", "imageID": "", "ready": false, "restartCount": 0,
@@ -107,5 +229,74 @@ mod tests {
         );
         let leaving = json!({"metadata": {"deletionTimestamp": "2026-11-24T03:45:00Z"}});
         assert_eq!(reason_of(leaving).as_deref(), Some("Terminating"));
+        let evicted = json!({"metadata": {}, "status": {"phase": "Failed", "reason": "Evicted",
+            "message": "The node was low on resource: memory."}});
+        assert_eq!(
+            reason_of(evicted).as_deref(),
+            Some("Evicted: The node was low on resource: memory.")
+        );
+    }
+
+    #[test]
+    fn messages_that_never_change_are_repeated_and_others_are_not() {
+        let waiting = |reason, message| {
+            let state = json!({"waiting": {"reason": reason, "message": message}});
+            let container = json!({"name": "ingestor", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "state": state});
+            let pod = pod(json!({"metadata": {}, "status": {"containerStatuses": [container]}}));
+            not_running_reason(&pod, now()).unwrap()
+        };
+        let said = waiting(
+            "CreateContainerConfigError",
+            "runAsUser breaks non-root policy",
+        );
+        assert_eq!(
+            said,
+            "CreateContainerConfigError: runAsUser breaks non-root policy"
+        );
+        assert_eq!(
+            waiting("CrashLoopBackOff", "back-off 40s"),
+            "CrashLoopBackOff"
+        );
+    }
+
+    /// As the node controller leaves it after 40 s without a word of the kubelet.
+    #[test]
+    fn a_node_that_does_not_answer_is_named() {
+        let of = |containers: &str| {
+            pod(json!({
+                "metadata": {"name": "kt-a-0"}, "spec": {"nodeName": "n1", "containers": []},
+                "status": {"phase": "Running", "conditions": [
+                    {"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": containers}]},
+            }))
+        };
+        let said = not_running_reason(&of("True"), now()).unwrap();
+        assert!(said.starts_with("node n1 does not answer"), "{said}");
+        assert_eq!(
+            not_running_reason(&of("False"), now()),
+            None,
+            "its own probe fails"
+        );
+    }
+
+    #[test]
+    fn a_pod_whose_end_nobody_confirms_says_what_to_do() {
+        let leaving = |until: &str| {
+            let pod = pod(json!({
+                "metadata": {"name": "kt-a-0", "deletionTimestamp": until},
+                "spec": {"nodeName": "n1", "containers": []},
+                "status": {"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True",
+                    "reason": "DeletionByTaintManager", "message": "Taint manager: deleting due to NoExecute taint"}]},
+            }));
+            not_running_reason(&pod, now()).unwrap()
+        };
+        let said = leaving("2026-11-24T03:44:55Z");
+        assert!(
+            said.starts_with("Terminating, DeletionByTaintManager: Taint manager"),
+            "{said}"
+        );
+        let said = leaving("2026-11-24T03:44:49Z");
+        assert!(said.contains("kubectl delete node n1"), "{said}");
+        assert!(said.contains("node.kubernetes.io/out-of-service"), "{said}");
     }
 }

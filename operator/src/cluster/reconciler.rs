@@ -81,7 +81,8 @@ impl Reconciler {
         let now = self.clock.times();
         let mut seen = self.observer.observe(now).await;
         for account in &mut seen.observed.accounts {
-            account.unwritten = self.applier.write_error(&account.object.meta.key);
+            let error = self.applier.write_error(&account.object.meta.key);
+            account.unwritten = error.or(account.unwritten.take());
         }
         let (seen, plan) = self.plan(seen).await;
         self.metrics

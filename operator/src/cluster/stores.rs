@@ -13,7 +13,7 @@ use crds::{InstrumentSet, TickerAccount};
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event as CoreEvent, Pod, Service};
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::store::WriterDropped;
 use kube::runtime::reflector::{self, Store};
@@ -31,7 +31,7 @@ use super::fingerprint::{fingerprint, owners};
 use super::metrics::Metrics;
 use super::parsed_or_raw::{self, ParsedOrRaw};
 use super::watch_backoff::{self, WatchBackoff};
-use super::{api_error, workload};
+use super::{api_error, pod_refusals, workload};
 use crate::plan::Key;
 
 /// A watch is renewed this often, so that a dead connection is noticed. Load balancers drop idle
@@ -51,6 +51,9 @@ pub(crate) struct Stores {
     pub(crate) services: Store<PartialObjectMeta<Service>>,
     pub(crate) stateful_sets: Store<PartialObjectMeta<StatefulSet>>,
     pub(crate) pods: Store<Pod>,
+    /// Of pods that could not be created. Nobody waits for them: without the right to watch events
+    /// everything else goes on.
+    pub(crate) refusals: Store<CoreEvent>,
 }
 
 /// What every watch needs.
@@ -68,6 +71,7 @@ impl Stores {
     /// Starts all watches.
     pub(crate) fn watch(context: &WatchContext<'_>, tasks: &mut Tasks) -> Self {
         let everything = || watch::Config::default().timeout(WATCH_SECONDS);
+        let refusals = everything().fields(pod_refusals::SELECTOR);
         let ours = || everything().labels(&workload::label_selector());
         Self {
             accounts: context.start(tasks, everything(), spec_fingerprint),
@@ -77,10 +81,11 @@ impl Stores {
             // Its status changes with its pod, which is watched itself.
             stateful_sets: context.start(tasks, ours(), spec_fingerprint),
             pods: context.start(tasks, ours(), version_fingerprint),
+            refusals: context.start(tasks, refusals, version_fingerprint),
         }
     }
 
-    /// Waits until every store was filled once since the start.
+    /// Waits until every store that a plan depends on was filled once since the start.
     pub(crate) async fn synced(&self) -> Result<(), WriterDropped> {
         self.accounts.wait_until_ready().await?;
         self.sets.wait_until_ready().await?;

@@ -5,40 +5,24 @@
 //! everything else reaches the pod in mounted files.
 
 mod files;
+mod pod_template;
 
 use std::collections::BTreeMap;
 
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
-use contract::{Assignment, INGESTOR_ENVIRONMENT, INGESTOR_PORT};
-use crds::quantity::{Amounts, Resources};
+use contract::{Assignment, INGESTOR_PORT};
 use crds::{TickerAccount, names};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
-use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMap, Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference,
-    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Service,
-    ServicePort, ServiceSpec, Toleration,
-};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Resource;
 use kube::api::ObjectMeta;
 
+use pod_template::HTTP;
+
 use crate::plan;
-
-/// User and group of the images.
-const NONROOT_ID: i64 = 65_532;
-
-/// How long a pod stays on a lost node; Kubernetes' default of 300 s would cost many ticks.
-const LOST_NODE_SECONDS: i64 = 30;
-
-/// Time to close the sockets and flush to Redis.
-const GRACE_SECONDS: i64 = 10;
-
-/// Name of the container and of its port.
-const INGESTOR: &str = "ingestor";
-const HTTP: &str = "http";
 
 /// The account that owns the objects.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +44,9 @@ pub(crate) struct PodDefaults {
     pub(crate) pull_policy: String,
     /// Names of the Secrets with which nodes pull it.
     pub(crate) pull_secrets: Vec<String>,
+    /// Whether the pod names its user and groups. OpenShift chooses them per namespace, and admits
+    /// no others.
+    pub(crate) fixed_ids: bool,
 }
 
 /// Selects everything the operator made, in a list or watch.
@@ -148,13 +135,7 @@ pub(crate) fn stateful_set(
                 match_labels: Some(pod_labels(owner)),
                 match_expressions: None,
             },
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels(owner)),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod(owner, workload, defaults)),
-            },
+            template: pod_template::template(owner, workload, defaults),
             ..StatefulSetSpec::default()
         }),
         status: None,
@@ -175,115 +156,6 @@ pub(crate) fn owner_uid(metadata: &ObjectMeta) -> Option<&str> {
             && owner.api_version.split('/').next() == Some(names::GROUP)
     })?;
     Some(&owner.uid)
-}
-
-fn pod(owner: Owner<'_>, workload: &plan::Workload, defaults: &PodDefaults) -> PodSpec {
-    PodSpec {
-        // The process that parses bytes from the internet holds no cluster token.
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(GRACE_SECONDS),
-        image_pull_secrets: pull_secrets(defaults),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(NONROOT_ID),
-            run_as_group: Some(NONROOT_ID),
-            fs_group: Some(NONROOT_ID),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                localhost_profile: None,
-            }),
-            ..PodSecurityContext::default()
-        }),
-        tolerations: Some(vec![lost_node("not-ready"), lost_node("unreachable")]),
-        containers: vec![container(workload, defaults)],
-        volumes: Some(files::volumes(owner.name, workload)),
-        ..PodSpec::default()
-    }
-}
-
-fn pull_secrets(defaults: &PodDefaults) -> Option<Vec<LocalObjectReference>> {
-    let secrets = defaults.pull_secrets.iter();
-    let secrets: Vec<_> = secrets
-        .map(|name| LocalObjectReference { name: name.clone() })
-        .collect();
-    (!secrets.is_empty()).then_some(secrets)
-}
-
-fn container(workload: &plan::Workload, defaults: &PodDefaults) -> Container {
-    let image = workload.image.as_ref().unwrap_or(&defaults.image);
-    let listen = format!("--listen=0.0.0.0:{INGESTOR_PORT}");
-    let resources = workload.resources.clone().unwrap_or_else(default_resources);
-    Container {
-        name: INGESTOR.to_owned(),
-        image: Some(image.clone()),
-        image_pull_policy: Some(defaults.pull_policy.clone()),
-        args: Some([vec![listen], files::arguments(workload)].concat()),
-        env: Some(vec![EnvVar {
-            name: INGESTOR_ENVIRONMENT.0.to_owned(),
-            value: Some(INGESTOR_ENVIRONMENT.1.to_owned()),
-            value_from: None,
-        }]),
-        ports: Some(vec![ContainerPort {
-            name: Some(HTTP.to_owned()),
-            container_port: i32::from(INGESTOR_PORT),
-            protocol: Some("TCP".to_owned()),
-            ..ContainerPort::default()
-        }]),
-        liveness_probe: Some(probe("/livez", 10)),
-        readiness_probe: Some(probe("/readyz", 2)),
-        resources: Some(resources.to_requirements()),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                add: None,
-            }),
-            ..SecurityContext::default()
-        }),
-        volume_mounts: Some(files::mounts(workload)),
-        ..Container::default()
-    }
-}
-
-/// Enough for 9,000 instruments at 18,000 ticks a second.
-fn default_resources() -> Resources {
-    let amount = |text: &str| Some(Quantity(text.to_owned()));
-    Resources {
-        requests: Amounts {
-            cpu: amount("100m"),
-            memory: amount("64Mi"),
-        },
-        limits: Amounts {
-            cpu: None,
-            memory: amount("128Mi"),
-        },
-    }
-}
-
-fn probe(path: &str, period_seconds: i32) -> Probe {
-    Probe {
-        http_get: Some(HTTPGetAction {
-            path: Some(path.to_owned()),
-            port: IntOrString::String(HTTP.to_owned()),
-            ..HTTPGetAction::default()
-        }),
-        period_seconds: Some(period_seconds),
-        timeout_seconds: Some(2),
-        failure_threshold: Some(3),
-        ..Probe::default()
-    }
-}
-
-fn lost_node(taint: &str) -> Toleration {
-    Toleration {
-        key: Some(format!("node.kubernetes.io/{taint}")),
-        operator: Some("Exists".to_owned()),
-        effect: Some("NoExecute".to_owned()),
-        toleration_seconds: Some(LOST_NODE_SECONDS),
-        value: None,
-    }
 }
 
 fn metadata(owner: Owner<'_>, name: String) -> ObjectMeta {

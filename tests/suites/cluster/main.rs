@@ -8,6 +8,7 @@ mod faults;
 mod images;
 mod kubectl;
 mod manifests;
+mod pods;
 mod reasons;
 mod rights;
 mod scale;
@@ -71,6 +72,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     fail_static::kept_by_its_user(stage).await?;
     stage.check_operator_log().await?;
     stage.check_secrets().await?;
+    let repaired = pods::check(stage).await?;
     let rights = stage.check_rights().await?;
     reasons::check(stage).await?;
     let scale = scale::check(stage).await?;
@@ -81,7 +83,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
         stage.nothing_is_owned().await
     })
     .await;
-    Ok([rights, faults, outage, scale, added, renewed].join("\n"))
+    Ok([rights, faults, outage, scale, added, renewed, repaired].join("\n"))
 }
 
 async fn from_nothing_to_ticks(stage: &Stage, ticks: &Ticks) -> Result<()> {

@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
 
 use super::poke::{self, Poke};
+use super::repair::Repair;
 use super::{Applier, ApplyError, FinishedWrite, TIMEOUT, WriteTarget};
 use crate::cluster::api_error::within;
 use crate::cluster::fingerprint::{fingerprint, owners};
@@ -38,6 +39,7 @@ pub(super) struct ApplyCache {
     service: Option<AppliedObject>,
     stateful_set: Option<AppliedObject>,
     pub(super) poke: Option<Poke>,
+    repair: Repair,
 }
 
 /// An assignment that was written.
@@ -116,6 +118,7 @@ impl Applier {
             done.push(self.finished(target, result));
         }
         done.extend(self.poke_pod(account, cache).await);
+        done.extend(self.repair_pod(account, &mut cache.repair).await);
         done
     }
 

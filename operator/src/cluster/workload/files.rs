@@ -62,18 +62,27 @@ pub(super) fn mounts(workload: &plan::Workload) -> Vec<VolumeMount> {
         .collect()
 }
 
-/// The volumes.
-pub(super) fn volumes(account: &str, workload: &plan::Workload) -> Vec<Volume> {
+/// Mode of a Secret's file. The group that may read it is the pod's `fsGroup`.
+const BY_GROUP: i32 = 0o440;
+
+/// The same where the pod has no `fsGroup`, and its user is not known: the folder exists in this pod
+/// alone, whose one process is the reader.
+const BY_ANY_USER: i32 = 0o444;
+
+/// The volumes. `fixed_ids`: whether the pod has an `fsGroup`.
+pub(super) fn volumes(account: &str, workload: &plan::Workload, fixed_ids: bool) -> Vec<Volume> {
+    let mode = if fixed_ids { BY_GROUP } else { BY_ANY_USER };
     let mut volumes = vec![
         assignment(account),
         secret(
             &CREDENTIALS,
             &workload.secret,
             &[mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE],
+            mode,
         ),
     ];
     if let Some(name) = &workload.redis_secret {
-        volumes.push(secret(&REDIS, name, &mount::REDIS_FILES));
+        volumes.push(secret(&REDIS, name, &mount::REDIS_FILES, mode));
     }
     volumes
 }
@@ -92,7 +101,7 @@ fn assignment(account: &str) -> Volume {
 
 /// Only these keys of a Secret, as files of the same names. One source per key: in a source with
 /// two keys, a missing key would remove the other too.
-fn secret(folder: &Folder, secret: &str, keys: &[&str]) -> Volume {
+fn secret(folder: &Folder, secret: &str, keys: &[&str], mode: i32) -> Volume {
     let source = |key: &&str| VolumeProjection {
         secret: Some(SecretProjection {
             name: secret.to_owned(),
@@ -108,7 +117,7 @@ fn secret(folder: &Folder, secret: &str, keys: &[&str]) -> Volume {
     Volume {
         name: folder.name.to_owned(),
         projected: Some(ProjectedVolumeSource {
-            default_mode: Some(0o440),
+            default_mode: Some(mode),
             sources: Some(keys.iter().map(source).collect()),
         }),
         ..Volume::default()

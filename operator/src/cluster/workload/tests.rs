@@ -1,8 +1,13 @@
 //! The complete objects as written: a change of the pod template restarts every pod.
 
 use contract::Account;
+use crds::pod::PodSettings;
+use crds::quantity::{Amounts, Resources};
+use k8s_openapi::api::core::v1::Toleration;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use serde_json::json;
 
+use super::pod_template::NONROOT_ID;
 use super::*;
 
 const OWNER: Owner<'_> = Owner {
@@ -16,6 +21,7 @@ fn defaults() -> PodDefaults {
         image: "kite-ingestor:1".to_owned(),
         pull_policy: "IfNotPresent".to_owned(),
         pull_secrets: vec!["registry".to_owned()],
+        fixed_ids: true,
     }
 }
 
@@ -23,8 +29,7 @@ fn workload() -> plan::Workload {
     plan::Workload {
         secret: "acct-a-credentials".to_owned(),
         redis_secret: None,
-        image: None,
-        resources: None,
+        pod: PodSettings::default(),
     }
 }
 
@@ -72,8 +77,11 @@ fn an_account_chooses_image_and_resources() {
         ..Resources::default()
     };
     let chosen = plan::Workload {
-        image: Some("mine:2".to_owned()),
-        resources: Some(resources.clone()),
+        pod: PodSettings {
+            image: Some("mine:2".to_owned()),
+            resources: Some(resources.clone()),
+            ..PodSettings::default()
+        },
         ..workload()
     };
     let template = stateful_set(OWNER, &chosen, &defaults())
@@ -83,6 +91,117 @@ fn an_account_chooses_image_and_resources() {
     let container = template.spec.unwrap().containers.remove(0);
     assert_eq!(container.image.as_deref(), Some("mine:2"));
     assert_eq!(container.resources, Some(resources.to_requirements()));
+}
+
+#[test]
+fn an_account_chooses_where_its_pod_runs_and_what_it_carries() {
+    let settings = json!({
+        "labels": {"team": "desk"},
+        "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]}}},
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"team": "desk"}}}],
+        "priorityClassName": "market-hours",
+    });
+    let with = plan::Workload {
+        pod: serde_json::from_value(settings.clone()).unwrap(),
+        ..workload()
+    };
+    let template = |workload: &plan::Workload| {
+        let set = stateful_set(OWNER, workload, &defaults());
+        serde_json::to_value(set.spec.unwrap().template).unwrap()
+    };
+    let (mut chosen, plain) = (template(&with), template(&workload()));
+    let metadata = &mut chosen["metadata"];
+    assert_eq!(metadata["annotations"], settings["annotations"]);
+    metadata.as_object_mut().unwrap().remove("annotations");
+    let label = metadata["labels"].as_object_mut().unwrap().remove("team");
+    assert_eq!(label, Some("desk".into()));
+    let spec = chosen["spec"].as_object_mut().unwrap();
+    for field in [
+        "nodeSelector",
+        "affinity",
+        "topologySpreadConstraints",
+        "priorityClassName",
+    ] {
+        assert_eq!(spec.remove(field).as_ref(), settings.get(field), "{field}");
+    }
+    let last = spec["tolerations"].as_array_mut().unwrap().pop();
+    assert_eq!(last.as_ref(), settings["tolerations"].get(0));
+    assert_eq!(chosen, plain, "and nothing else changes");
+}
+
+#[test]
+fn a_toleration_for_a_taint_of_ours_replaces_ours() {
+    let longer: Toleration = serde_json::from_value(json!({
+        "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300,
+    }))
+    .unwrap();
+    let with = plan::Workload {
+        pod: PodSettings {
+            tolerations: vec![longer.clone()],
+            ..PodSettings::default()
+        },
+        ..workload()
+    };
+    let template = stateful_set(OWNER, &with, &defaults())
+        .spec
+        .unwrap()
+        .template;
+    let tolerations = template.spec.unwrap().tolerations.unwrap();
+    assert_eq!(tolerations.len(), 2);
+    assert_eq!(
+        tolerations[0].key.as_deref(),
+        Some("node.kubernetes.io/not-ready")
+    );
+    assert_eq!(tolerations[1], longer);
+}
+
+/// What selects the pod cannot be taken from it, even if a definition older than the rule let it in.
+#[test]
+fn labels_of_the_operator_stay() {
+    let mut pod = PodSettings::default();
+    let other = crds::account_selector::LabelValue("other".to_owned());
+    pod.labels.insert(names::LABEL_ACCOUNT.to_owned(), other);
+    let with = plan::Workload { pod, ..workload() };
+    let template = stateful_set(OWNER, &with, &defaults())
+        .spec
+        .unwrap()
+        .template;
+    let labels = template.metadata.unwrap().labels.unwrap();
+    assert_eq!(labels[names::LABEL_ACCOUNT], "acct-a");
+}
+
+/// OpenShift's restricted-v2 admits only the user and the groups that it chose for the namespace.
+#[test]
+fn without_fixed_ids_the_pod_names_none_and_any_user_reads_its_secrets() {
+    let workload = plan::Workload {
+        redis_secret: Some("redis-login".to_owned()),
+        ..workload()
+    };
+    let of = |fixed_ids| {
+        let defaults = PodDefaults {
+            fixed_ids,
+            ..defaults()
+        };
+        let set = stateful_set(OWNER, &workload, &defaults);
+        serde_json::to_value(set).unwrap()
+    };
+    let (fixed, mut free) = (of(true), of(false));
+    let pod = free.pointer_mut("/spec/template/spec").unwrap();
+    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
+        assert!(pod["securityContext"].get(field).is_none(), "{field}");
+        pod["securityContext"][field] = NONROOT_ID.into();
+    }
+    for volume in [1, 2] {
+        let mode = &mut pod["volumes"][volume]["projected"]["defaultMode"];
+        assert_eq!(*mode, 0o444);
+        *mode = 0o440.into();
+    }
+    assert_eq!(free, fixed, "and nothing else changes");
 }
 
 #[test]

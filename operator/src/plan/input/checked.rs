@@ -8,7 +8,7 @@ use std::time::Duration;
 use contract::Persistence;
 use crds::InstrumentSetSpec;
 use crds::account_selector::AccountSelector;
-use crds::quantity::Resources;
+use crds::pod::PodSettings;
 use kite::Mode;
 
 /// An account that can be used.
@@ -115,8 +115,6 @@ pub struct Workload {
     pub secret: String,
     /// The Secret for Redis, if the account names one.
     pub redis_secret: Option<String>,
-    /// The image, if the account sets one.
-    pub image: Option<String>,
-    /// Requests and limits, if the account sets them.
-    pub resources: Option<Resources>,
+    /// `spec.pod`: image, resources, and where it runs.
+    pub pod: PodSettings,
 }

@@ -3,6 +3,7 @@
 //! Owns defaults and every check; nothing is checked again later. Messages name the field and never
 //! repeat a URL, which may hold a password by mistake.
 
+mod pod;
 mod redis;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub(crate) fn account(
     let crds::account::Endpoint { websocket, api } = &spec.endpoint;
     let websocket = origin(websocket, ["ws://", "wss://"], "spec.endpoint.websocket")?;
     let api = origin(api, ["http://", "https://"], "spec.endpoint.api")?;
+    pod::check(&spec.pod)?;
     let redis_url = redis::url(&spec.redis)?.unwrap_or_else(|| settings.redis_url.clone());
     Ok(AccountSpec {
         connections: spec.connections,
@@ -57,8 +59,7 @@ pub(crate) fn account(
         workload: Workload {
             secret: spec.credentials_secret_ref.name.clone(),
             redis_secret: spec.redis.secret_ref.as_ref().map(|it| it.name.clone()),
-            image: spec.pod.image.clone(),
-            resources: spec.pod.resources.clone(),
+            pod: spec.pod.clone(),
         },
     })
 }

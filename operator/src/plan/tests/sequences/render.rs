@@ -47,8 +47,8 @@ fn render_account(text: &mut String, account: &AccountPlan) -> fmt::Result {
     }
     if let Some(workload) = &account.workload {
         let (secret, redis) = (&workload.secret, workload.redis_secret.as_deref());
-        let (redis, image) = (redis.unwrap_or("-"), workload.image.as_deref());
-        let resources = json(&workload.resources);
+        let (redis, image) = (redis.unwrap_or("-"), workload.pod.image.as_deref());
+        let resources = json(&workload.pod.resources);
         let image = image.unwrap_or("-");
         writeln!(text, "workload {secret} {redis} {image} {resources}")?;
     }

@@ -26,8 +26,8 @@ mod tests;
 
 pub use assignment::AssignmentChange;
 pub use input::{
-    Failing, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now, Object, Observed,
-    ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table, Workload,
+    Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now, Object,
+    Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table, Workload,
 };
 pub use memory::Memory;
 pub use planner::plan;

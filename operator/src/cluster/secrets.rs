@@ -19,7 +19,7 @@ use zeroize::Zeroize;
 
 use super::api_error::{ApiError, within};
 use crate::key_fingerprint::KeyFingerprints;
-use crate::plan::{Key, Secret};
+use crate::plan::{Immutable, Key, Secret};
 use crate::poll_schedule::{PollLimits, PollSchedule, sleep_until};
 
 /// How often each Secret is read, before jitter.
@@ -39,6 +39,8 @@ const LIMITS: PollLimits = PollLimits {
 pub(crate) struct Secrets {
     referenced: watch::Sender<BTreeSet<Key>>,
     seen: Mutex<BTreeMap<Key, Secret>>,
+    /// Names under which an immutable Secret was seen.
+    immutable: Mutex<BTreeSet<Key>>,
     /// Why a Secret cannot be read, as last logged.
     logged: Mutex<BTreeMap<Key, String>>,
 }
@@ -60,6 +62,19 @@ impl Secrets {
         self.seen().insert(key, secret.clone()) != Some(secret)
     }
 
+    /// Takes note of whether a Secret is immutable, and returns what holds of its name.
+    fn immutable(&self, key: &Key, now: bool) -> Immutable {
+        let mut names = lock(&self.immutable);
+        if now {
+            names.insert(key.clone());
+            Immutable::Yes
+        } else if names.contains(key) {
+            Immutable::Before
+        } else {
+            Immutable::No
+        }
+    }
+
     /// Logs why a Secret cannot be read, once and not every three seconds.
     fn log_failure(&self, key: &Key, why: String) {
         let mut logged = lock(&self.logged);
@@ -76,6 +91,7 @@ impl Secrets {
     fn retain(&self, referenced: &BTreeSet<Key>) {
         self.seen().retain(|key, _| referenced.contains(key));
         lock(&self.logged).retain(|key, _| referenced.contains(key));
+        lock(&self.immutable).retain(|key| referenced.contains(key));
     }
 }
 
@@ -161,6 +177,7 @@ impl SecretPoller {
             return Ok(Secret::Missing);
         };
         let version = whole.metadata.resource_version.unwrap_or_default();
+        let immutable = self.secrets.immutable(key, whole.immutable == Some(true));
         let mut data = whole.data.unwrap_or_default();
         let api_key = data.get(SECRET_API_KEY);
         let print = api_key.and_then(|api_key| self.fingerprints.of(&api_key.0));
@@ -169,6 +186,7 @@ impl SecretPoller {
             version,
             key: print,
             names: Secret::key_names(data.keys().map(String::as_str)),
+            immutable,
         })
     }
 }
@@ -200,6 +218,15 @@ mod tests {
     }
 
     #[test]
+    fn that_a_secret_of_this_name_was_immutable_is_remembered() {
+        let (secrets, key) = (Secrets::default(), Key::new("n", "s"));
+        let seen = [false, true, false].map(|now| secrets.immutable(&key, now));
+        assert_eq!(seen, [Immutable::No, Immutable::Yes, Immutable::Before]);
+        secrets.retain(&BTreeSet::new());
+        assert_eq!(secrets.immutable(&key, false), Immutable::No);
+    }
+
+    #[test]
     fn only_a_change_is_news() {
         let (secrets, key) = (Secrets::default(), Key::new("n", "s"));
         assert_eq!(secrets.of(&key), Secret::Unknown);
@@ -207,6 +234,7 @@ mod tests {
             version: version.to_owned(),
             key: None,
             names: Vec::new(),
+            immutable: Immutable::No,
         };
         assert!(secrets.record(key.clone(), version("1")));
         assert!(!secrets.record(key.clone(), version("1")));

@@ -23,8 +23,8 @@ use super::state::{StateError, StateFolder};
 use super::tracked::{Tracked, meta, observed_object, update_tracked};
 use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{
-    InvalidSpec, LastAssignment, Object, Observed, ObservedAccount, Process, Secret, Settings,
-    Table,
+    Immutable, InvalidSpec, LastAssignment, Object, Observed, ObservedAccount, Process, Secret,
+    Settings, Table,
 };
 
 type TrackedAccount = Tracked<TickerAccountSpec, TickerAccountStatus>;
@@ -188,6 +188,8 @@ impl Host {
                     .api_key()
                     .and_then(|key| self.fingerprints.of(key)),
                 names: Secret::key_names(credentials.names()),
+                // There is no kubelet.
+                immutable: Immutable::No,
             },
             None if !self.manifests.incomplete => Secret::Missing,
             Some(Err(_)) | None => Secret::Unreadable,

@@ -88,6 +88,7 @@ pub(crate) fn account(name: &str) -> ObservedAccount {
             version: "1".to_owned(),
             key: None,
             names: Vec::new(),
+            immutable: Immutable::No,
         },
         redis_secret: None,
     }

@@ -265,7 +265,22 @@ pub enum Secret {
         key: Option<KeyFingerprint>,
         /// Some names of its keys, to show a mistyped one; keys with a meaning come first.
         names: Vec<String>,
+        /// Whether kubelets keep what they read of it.
+        immutable: Immutable,
     },
+}
+
+/// Whether a Secret has `immutable: true`. A kubelet never reads such a one again, not even when
+/// another is made under its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Immutable {
+    /// It has not, as far as is known.
+    #[default]
+    No,
+    /// It has.
+    Yes,
+    /// Another one of its name had, which a kubelet may still keep.
+    Before,
 }
 
 impl Secret {

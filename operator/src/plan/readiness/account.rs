@@ -11,7 +11,7 @@ use crds::condition::Reason;
 use super::condition::GRACE;
 use super::observation::Observation;
 use super::{obstacle, secret};
-use crate::plan::input::{AccountInput, Process, Scrape, Secret, live_sockets};
+use crate::plan::input::{AccountInput, Immutable, Process, Scrape, Secret, live_sockets};
 
 /// Attempts without an answer after which a process counts as not answering.
 pub(crate) const BAD_SCRAPES: u32 = 2;
@@ -37,6 +37,10 @@ pub(crate) struct AccountFacts<'a> {
     /// Which of its objects cannot be written, and why.
     pub(crate) unwritten: Option<&'a str>,
 }
+
+/// The fields that name Secrets.
+const CREDENTIALS: &str = "spec.credentialsSecretRef";
+const REDIS: &str = "spec.redis.secretRef";
 
 /// What an account's message adds if pods are not annotated.
 const SLOW_PATH: &str =
@@ -119,7 +123,11 @@ fn idle(facts: &AccountFacts<'_>, report: &Report) -> Observation {
     Observation::Ready {
         reason: Reason::Idle,
         message: "no instrument is assigned to this account: no socket is open".to_owned(),
-        warning: remark(facts, report),
+        warning: joined(
+            warned_of_immutable(facts)
+                .chain(remark(facts, report))
+                .collect(),
+        ),
     }
 }
 
@@ -141,6 +149,10 @@ fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
         let why = report.redis.error.as_deref().unwrap_or("no connection yet");
         let secret = secret::of_redis(facts.redis_secret);
         let message = format!("ticks do not reach Redis: {why}{secret}");
+        let message = match facts.redis_secret {
+            Some(named) => with_cure(named, REDIS, message),
+            None => message,
+        };
         (Reason::RedisUnavailable, message)
     };
     Observation::degraded(reason, with_remark(message, remark(facts, report)))
@@ -184,6 +196,11 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     // Open sockets survive a loss of their credentials.
     let kite = credentials(facts, Some(report)).map(|(_, why)| why);
     let redis = secret::missing_for_redis(facts.redis_secret);
+    let kept: Vec<String> = match kite {
+        // It is said with that.
+        Some(_) => Vec::new(),
+        None => warned_of_immutable(facts).collect(),
+    };
     let opened_with = [kite, redis].into_iter().flatten();
     let opened_with = opened_with.map(|why| {
         format!("{why}: a connection that is lost now cannot be reopened for the time being")
@@ -192,7 +209,12 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
         .into_iter()
         .chain(told_before.into_iter().flatten())
         .chain(opened_with)
+        .chain(kept)
         .collect();
+    joined(all)
+}
+
+fn joined(all: Vec<String>) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
@@ -206,6 +228,7 @@ pub(crate) fn credentials(
     report: Option<&Report>,
 ) -> Option<(Reason, String)> {
     let secret = facts.secret_name;
+    let named = (secret, facts.secret);
     if *facts.secret == Secret::Missing {
         let message = format!(
             "Secret {secret} does not exist: create it with the keys api_key and access_token"
@@ -213,21 +236,48 @@ pub(crate) fn credentials(
         return Some((Reason::SecretMissing, message));
     }
     match &report?.credentials {
-        CredentialsReport::Missing { files } => Some((
-            Reason::KeyMissing,
-            secret::lacking(secret, facts.secret, files),
-        )),
+        CredentialsReport::Missing { files } => {
+            let why = secret::lacking(secret, facts.secret, files);
+            Some((Reason::KeyMissing, with_cure(named, CREDENTIALS, why)))
+        }
         CredentialsReport::Refused { remark, .. } => {
             let message = format!(
                 "Kite refused the access token (403): unless it is today's, put today's into Secret {secret}"
             );
             let remark = remark.and_then(|remark| secret::remark(secret, remark));
-            Some((Reason::TokenExpired, with_remark(message, remark)))
+            let message = with_cure(named, CREDENTIALS, with_remark(message, remark));
+            Some((Reason::TokenExpired, message))
         }
         CredentialsReport::Unread
         | CredentialsReport::Present { .. }
         | CredentialsReport::Accepted => None,
     }
+}
+
+/// A message about values of a Secret that a kubelet may hold back.
+fn with_cure((name, secret): (&str, &Secret), field: &str, message: String) -> String {
+    match secret::immutable(name, secret, field) {
+        Some(cure) => format!("{message}; {cure}"),
+        None => message,
+    }
+}
+
+/// The message about Secrets that are immutable now, although all is well today.
+fn warned_of_immutable(facts: &AccountFacts<'_>) -> impl Iterator<Item = String> {
+    let own = Some((facts.secret_name, facts.secret)).map(|it| (it, CREDENTIALS));
+    let redis = facts.redis_secret.map(|it| (it, REDIS));
+    let now = |secret: &Secret| {
+        matches!(
+            secret,
+            Secret::Present {
+                immutable: Immutable::Yes,
+                ..
+            }
+        )
+    };
+    let all = [own, redis].into_iter().flatten();
+    all.filter(move |((_, secret), _)| now(secret))
+        .filter_map(|((name, secret), field)| secret::immutable(name, secret, field))
 }
 
 fn process(facts: &AccountFacts<'_>) -> Observation {

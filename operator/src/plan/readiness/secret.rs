@@ -5,7 +5,7 @@
 use contract::mount::REDIS_FILES;
 use contract::report::CredentialRemark;
 
-use crate::plan::input::Secret;
+use crate::plan::input::{Immutable, Secret};
 
 /// The message if the ingest process reports that it has no value for these keys of a Secret:
 /// `access_token`, or `a usable access_token (not UTF-8 text)`. Its files may be older than the
@@ -76,6 +76,23 @@ pub(super) fn remark(name: &str, remark: CredentialRemark) -> Option<String> {
     Some(format!("Secret {name}: {what}"))
 }
 
+/// The message about a Secret that kubelets do not read again. `field` is the one that names it.
+/// Made anew under its name, it may still never reach the pod.
+pub(super) fn immutable(name: &str, secret: &Secret, field: &str) -> Option<String> {
+    let Secret::Present { immutable, .. } = secret else {
+        return None;
+    };
+    let what = match immutable {
+        Immutable::No => return None,
+        Immutable::Yes => "has immutable: true",
+        Immutable::Before => "had immutable: true before it was made anew",
+    };
+    Some(format!(
+        "Secret {name} {what}, so a node may never read it again: put the values into a Secret of another name, \
+         without immutable, and name that one in {field}"
+    ))
+}
+
 /// The message if the Secret for Redis does not exist.
 pub(super) fn missing_for_redis(secret: Option<(&str, &Secret)>) -> Option<String> {
     let (name, _) = secret.filter(|(_, secret)| **secret == Secret::Missing)?;
@@ -118,6 +135,7 @@ mod tests {
             version: "1".to_owned(),
             key: None,
             names: Secret::key_names(names.iter().copied()),
+            immutable: Immutable::No,
         }
     }
 
@@ -165,6 +183,28 @@ mod tests {
         let message = of_redis(Some(("login", &with(&["a", "password"]))));
         assert_eq!(message, " (spec.redis.secretRef is login)");
         assert_eq!(of_redis(None), "");
+    }
+
+    #[test]
+    fn the_cure_for_an_immutable_secret_is_another_name() {
+        let of = |immutable| {
+            let secret = Secret::Present {
+                version: "1".to_owned(),
+                key: None,
+                names: Vec::new(),
+                immutable,
+            };
+            super::immutable("kite", &secret, "spec.credentialsSecretRef")
+        };
+        let message = of(Immutable::Yes).unwrap();
+        assert!(
+            message.contains("kite has immutable: true")
+                && message.contains("a Secret of another name"),
+            "{message}"
+        );
+        let message = of(Immutable::Before).unwrap();
+        assert!(message.contains("before it was made anew"), "{message}");
+        assert_eq!(of(Immutable::No), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(super) fn with_key(
         version: "1".to_owned(),
         key: key.map(KeyFingerprint::sample),
         names: Vec::new(),
+        immutable: Immutable::No,
     };
     account.object.meta.created = jiff::Timestamp::constant(created, 0);
     account

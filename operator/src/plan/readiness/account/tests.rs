@@ -53,6 +53,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
             version: "1".to_owned(),
             key: None,
             names: vec!["api_kye".to_owned(), "token".to_owned()],
+            immutable: Immutable::No,
         },
     );
     let (mut process, mut scrape) = (running(), Scrape::default());
@@ -196,6 +197,44 @@ fn refused_or_missing_credentials() {
         *secret = Secret::Missing;
     });
     assert_eq!(reason(&finding), ("False", Reason::SecretMissing));
+}
+
+/// A kubelet keeps what it read of an immutable Secret, whatever is done under its name.
+#[test]
+fn an_immutable_secret_is_named_before_and_after_its_values_are_old() {
+    let make = |secret: &mut Secret, immutable| {
+        *secret = Secret::Present {
+            version: "1".to_owned(),
+            key: None,
+            names: vec!["api_key".to_owned(), "access_token".to_owned()],
+            immutable,
+        };
+    };
+    let well = found(|_, secret, _, _| make(secret, Immutable::Yes));
+    let Observation::Ready {
+        warning: Some(warning),
+        ..
+    } = well
+    else {
+        panic!("{well:?}")
+    };
+    assert!(warning.contains("a Secret of another name"), "{warning}");
+    let made_anew = found(|_, secret, _, _| make(secret, Immutable::Before));
+    assert!(
+        matches!(made_anew, Observation::Ready { warning: None, .. }),
+        "{made_anew:?}"
+    );
+    for immutable in [Immutable::Yes, Immutable::Before] {
+        let refused = found(|report, secret, _, _| {
+            make(secret, immutable);
+            report.connections = vec![socket(ConnectionState::Refused)];
+            report.credentials = CredentialsReport::Refused { next_try: None };
+        });
+        let Observation::Failed(Reason::TokenExpired, message) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(message.contains("a Secret of another name"), "{message}");
+    }
 }
 
 #[test]

@@ -183,6 +183,7 @@ pub(super) fn secret(dice: &mut Dice, made: u32) -> Secret {
                 version: dice.number(1, 9).to_string(),
                 key: key.map(KeyFingerprint::sample),
                 names: Secret::key_names(names.iter().copied()),
+                immutable: Immutable::No,
             }
         }
         1 => Secret::Unknown,

@@ -33,6 +33,9 @@ pub struct Assignment {
     pub account: Account,
     /// The WebSocket origin to dial, such as `wss://ws.kite.trade`.
     pub websocket: String,
+    /// How it is dialled.
+    #[serde(default, skip_serializing_if = "Egress::is_direct")]
+    pub egress: Egress,
     /// The Redis to which ticks are published, without user or password.
     pub redis_url: String,
     /// Connections that may be open at a time, 1–3.
@@ -58,6 +61,26 @@ pub struct Assignment {
     pub keeps: Vec<Persistence>,
     /// The instruments, each token once, ordered by token.
     pub instruments: Vec<Row>,
+}
+
+/// The way out to Kite. A process that does not know it dials directly: its report lacks
+/// [`FEATURE_EGRESS`](crate::report::FEATURE_EGRESS).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Egress {
+    /// The HTTP proxy to ask for a tunnel, `http://host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Certificates in PEM form that are trusted beside the public authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+}
+
+impl Egress {
+    /// Whether nothing is set.
+    #[must_use]
+    pub const fn is_direct(&self) -> bool {
+        self.proxy.is_none() && self.ca.is_none()
+    }
 }
 
 /// The account that an assignment is for.
@@ -345,6 +368,7 @@ impl Assignment {
             generation: _,
             account,
             websocket,
+            egress,
             redis_url,
             connections,
             tokens_per_connection,
@@ -359,6 +383,7 @@ impl Assignment {
         *version == other.version
             && *account == other.account
             && *websocket == other.websocket
+            && *egress == other.egress
             && *redis_url == other.redis_url
             && *connections == other.connections
             && *tokens_per_connection == other.tokens_per_connection
@@ -388,6 +413,7 @@ pub(crate) mod tests {
                 mock: true,
             },
             websocket: "ws://127.0.0.1:7070".to_owned(),
+            egress: Egress::default(),
             redis_url: "redis://127.0.0.1:6379".to_owned(),
             connections: 1,
             tokens_per_connection: 2,
@@ -454,6 +480,22 @@ pub(crate) mod tests {
     }
 
     /// Processes of other builds read this text: a change here needs a default or a new version.
+    /// Ingest processes of other builds read this; without it the document is as it always was.
+    #[test]
+    fn a_way_out_is_spelled_as_agreed() {
+        let mut assignment = sample();
+        let plain = serde_json::to_value(&assignment).unwrap();
+        assert!(plain.get("egress").is_none(), "{plain}");
+        assignment.egress = Egress {
+            proxy: Some("http://proxy:3128".to_owned()),
+            ca: Some("PEM".to_owned()),
+        };
+        assert!(!assignment.same_content(&sample()));
+        let document = serde_json::to_value(&assignment).unwrap();
+        let spelled = serde_json::json!({"proxy": "http://proxy:3128", "ca": "PEM"});
+        assert_eq!(document["egress"], spelled);
+    }
+
     #[test]
     fn the_document_is_spelled_as_agreed() {
         insta::assert_json_snapshot!(sample());

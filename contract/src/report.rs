@@ -11,11 +11,20 @@ pub const LARGEST_REPORT: usize = 3 * 1024 * 1024;
 /// The maximum number of tokens in a sample list.
 pub const SAMPLES: usize = 100;
 
+/// The process dials as [`Egress`](crate::assignment::Egress) says.
+pub const FEATURE_EGRESS: &str = "egress";
+
+/// Members of the assignment that came after its version 1 and that this build obeys.
+pub const FEATURES: &[&str] = &[FEATURE_EGRESS];
+
 /// The state of one ingest process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Assignment versions that the process can read.
     pub assignment_versions: Vec<u32>,
+    /// Members beyond those of version 1 that it obeys, of [`FEATURES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     /// The process's start in microseconds since 1970, as text: `epoch` of its ticks.
     pub epoch: String,
     /// The assignment in force, if any.
@@ -260,6 +269,7 @@ mod tests {
         let text = "x".repeat(200);
         Report {
             assignment_versions: vec![1, 2],
+            features: vec![FEATURE_EGRESS.to_owned()],
             epoch: "1764559800000000".to_owned(),
             assignment: Some(AppliedAssignment {
                 account_uid: "8f14e45f-ceea-467f-a0e6-e7c2a2a3f1aa".to_owned(),

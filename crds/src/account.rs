@@ -42,7 +42,7 @@ pub struct TickerAccountSpec {
     #[serde(default = "max_tokens_per_connection")]
     #[schemars(range(min = 1, max = MAX_TOKENS_PER_CONNECTION))]
     pub tokens_per_connection: u16,
-    /// The addresses of Kite. They must be the same for all accounts that a set may use.
+    /// The addresses of Kite. `websocket` and `api` must be the same for all accounts that a set may use.
     #[serde(default)]
     pub endpoint: Endpoint,
     /// The ticks come from a simulator: each carries `is_mock: true`. Must be the same for all accounts that a set may
@@ -91,6 +91,19 @@ pub struct Endpoint {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rule::scheme("http", "https"), validation = rule::no_user_info(), validation = rule::host_only())]
     pub api: String,
+    /// An HTTP proxy through which the ingest pod reaches the streaming endpoint (CONNECT): http://, host and port. Default:
+    /// the operator's HTTPS_PROXY, unless its NO_PROXY names the host. It applies at the next dial; it may differ between
+    /// accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rule::one_scheme("http"), validation = rule::no_user_info(), validation = rule::host_only())]
+    pub proxy: Option<String>,
+    /// Certificates in PEM form that the ingest pod trusts beside the public authorities, at the streaming endpoint: of a
+    /// proxy that opens TLS, or of an endpoint of your own. They apply at the next dial; they may differ between accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    #[x_kube(validation = rule::certificates())]
+    pub ca: Option<String>,
 }
 
 /// A Redis server.
@@ -249,6 +262,8 @@ impl Default for Endpoint {
         Self {
             websocket: kite_websocket(),
             api: kite_api(),
+            proxy: None,
+            ca: None,
         }
     }
 }

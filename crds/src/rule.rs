@@ -60,6 +60,22 @@ pub(crate) fn scheme(plain: &str, encrypted: &str) -> Rule {
     )
 }
 
+/// A URL must have this scheme.
+pub(crate) fn one_scheme(scheme: &str) -> Rule {
+    rule(
+        format!("self.startsWith('{scheme}://')"),
+        format!("the scheme must be {scheme}: write {scheme}://host[:port]"),
+    )
+}
+
+/// A text must hold a certificate, and must not hold a key: everybody who may read the object would see it.
+pub(crate) fn certificates() -> Rule {
+    rule(
+        "self.contains('-----BEGIN CERTIFICATE-----') && !self.contains('PRIVATE KEY')",
+        "write the certificates of the authorities in PEM form, from -----BEGIN CERTIFICATE----- on, and no private key",
+    )
+}
+
 /// A URL must not carry a user or password: it is visible to everybody who may read the object.
 pub(crate) fn no_user_info() -> Rule {
     rule(

@@ -75,6 +75,8 @@ pub struct ClusterSettings {
     pub redis_url: String,
     /// What the derivatives of indices are called.
     pub index_names: IndexNames,
+    /// The proxy to Kite of accounts that name none.
+    pub proxy: Option<plan::DefaultProxy>,
     /// Whether pods are annotated when their files change.
     pub poke: bool,
     /// Whether a pod that never got ready is deleted if its StatefulSet does not replace it.
@@ -151,6 +153,7 @@ pub async fn run(
             settings: plan::Settings {
                 redis_url: settings.redis_url,
                 poke: settings.poke,
+                proxy: settings.proxy,
             },
             assignments: AssignmentCache::default(),
         },

@@ -65,6 +65,8 @@ pub struct LocalSettings {
     pub redis_url: String,
     /// What the derivatives of indices are called.
     pub index_names: IndexNames,
+    /// The proxy to Kite of accounts that name none.
+    pub proxy: Option<plan::DefaultProxy>,
     /// Whether to stop once everything is Ready.
     pub once: bool,
     /// The ingest program, if one was named.
@@ -128,6 +130,7 @@ pub async fn run(
     let planner = plan::Settings {
         redis_url: settings.redis_url,
         poke: true,
+        proxy: settings.proxy,
     };
     let mut run = Run {
         folder: Folder::new(manifests.clone()),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use operator::args::{OperatorCli, OperatorCommand};
-use operator::{cluster, local};
+use operator::{cluster, local, proxy_environment};
 use service::clock::Clock;
 use service::signal::Shutdown;
 
@@ -41,6 +41,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 ingestor_pull_secrets: args.ingestor_pull_secrets,
                 redis_url: args.redis_url,
                 index_names: args.index_names,
+                proxy: proxy_environment::of_process(),
                 poke: args.poke,
                 repair_pods: args.repair_pods,
                 fixed_ids: args.fixed_ids,
@@ -54,6 +55,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 manifests: args.manifests,
                 redis_url: args.redis_url,
                 index_names: args.index_names,
+                proxy: proxy_environment::of_process(),
                 once: args.once,
                 ingestor: args.ingestor_bin,
                 record: args.record,

@@ -26,8 +26,9 @@ mod tests;
 
 pub use assignment::AssignmentChange;
 pub use input::{
-    Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now, Object,
-    Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table, Workload,
+    DefaultProxy, Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now,
+    Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
+    Workload,
 };
 pub use memory::Memory;
 pub use planner::plan;

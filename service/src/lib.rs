@@ -13,6 +13,7 @@ pub mod folder;
 pub mod http;
 pub mod metrics;
 pub mod probe;
+pub mod proxy;
 pub mod signal;
 pub mod stream;
 pub mod tasks;

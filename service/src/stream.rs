@@ -1,6 +1,6 @@
 //! A byte stream to a host, plain or through TLS, that notices a dead peer.
 //!
-//! Owns name resolution, TCP and TLS. Must not know the protocol on top; its errors name neither
+//! Owns name resolution, TCP and TLS, through a proxy where one is asked for. Must not know the protocol on top; its errors name neither
 //! user nor query.
 
 use std::io;
@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::proxy::{Proxy, ProxyError};
 
 /// Keepalive probes start after this long without traffic and are this far apart.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -72,6 +74,18 @@ pub enum ConnectError {
         /// The system's error.
         source: io::Error,
     },
+    /// The proxy opens no way to it.
+    #[error("no connection to {host}:{port} through the proxy {proxy}")]
+    Proxy {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// The proxy.
+        proxy: Box<Proxy>,
+        /// What it said.
+        source: ProxyError,
+    },
     /// A name that no certificate can carry.
     #[error("{0:?} is not a host name that TLS can verify")]
     Name(String),
@@ -117,16 +131,27 @@ impl Stream {
 /// # Errors
 /// When the name, the host or the certificate cannot be used.
 pub async fn connect(address: &Address, tls: &Arc<ClientConfig>) -> Result<Stream, ConnectError> {
+    connect_through(None, address, tls).await
+}
+
+/// As [`connect`], through a proxy if there is one: the proxy then resolves the name.
+///
+/// # Errors
+/// As [`connect`], and when the proxy opens no tunnel.
+pub async fn connect_through(
+    proxy: Option<&Proxy>,
+    address: &Address,
+    tls: &Arc<ClientConfig>,
+) -> Result<Stream, ConnectError> {
     let host = address.host.as_str();
-    let tcp = |source| ConnectError::Tcp {
-        host: host.to_owned(),
-        port: address.port,
-        source,
+    let stream = match proxy {
+        Some(proxy) => tunnel(proxy, address).await?,
+        None => open(address).await.map_err(|source| ConnectError::Tcp {
+            host: host.to_owned(),
+            port: address.port,
+            source,
+        })?,
     };
-    let stream = TcpStream::connect((host, address.port))
-        .await
-        .map_err(tcp)?;
-    tune(&stream).map_err(tcp)?;
     if !address.tls {
         return Ok(Stream::Plain(stream));
     }
@@ -139,6 +164,25 @@ pub async fn connect(address: &Address, tls: &Arc<ClientConfig>) -> Result<Strea
         source,
     })?;
     Ok(Stream::Tls(Box::new(stream)))
+}
+
+async fn open(address: &Address) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    tune(&stream)?;
+    Ok(stream)
+}
+
+async fn tunnel(proxy: &Proxy, address: &Address) -> Result<TcpStream, ConnectError> {
+    let failed = |source| ConnectError::Proxy {
+        host: address.host.clone(),
+        port: address.port,
+        proxy: Box::new(proxy.clone()),
+        source,
+    };
+    let stream = open(proxy.address()).await;
+    let mut stream = stream.map_err(|error| failed(ProxyError::Unreachable(error)))?;
+    proxy.tunnel(&mut stream, address).await.map_err(failed)?;
+    Ok(stream)
 }
 
 fn tune(stream: &TcpStream) -> io::Result<()> {

@@ -94,6 +94,17 @@ impl Roots {
         Ok(Self(Arc::new(store)))
     }
 
+    /// These, and those of a PEM text.
+    ///
+    /// # Errors
+    /// When the text holds no usable certificate.
+    pub fn and_pem(&self, text: &[u8]) -> Result<Self, TlsError> {
+        let more = Self::from_pem(text)?;
+        let mut store = (*self.0).clone();
+        store.extend(more.0.roots.iter().cloned());
+        Ok(Self(Arc::new(store)))
+    }
+
     /// The configuration that trusts these, and sends `identity` to a server that requires a client
     /// certificate.
     ///

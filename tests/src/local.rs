@@ -18,6 +18,7 @@ pub struct Local {
     folder: TempDir,
     operator: PathBuf,
     redis_url: String,
+    environment: Vec<(String, String)>,
     program: Option<Program>,
     client: reqwest::Client,
 }
@@ -34,6 +35,7 @@ impl Local {
             folder,
             operator: binary("kite-operator"),
             redis_url: redis.url(),
+            environment: Vec::new(),
             program: None,
             client: crate::simulator::client()?,
         })
@@ -113,6 +115,11 @@ impl Local {
         )
     }
 
+    /// Sets a variable of the environment from the next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Makes the next start run another build of the operator.
     pub fn use_operator(&mut self, program: PathBuf) {
         self.operator = program;
@@ -138,6 +145,7 @@ impl Local {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.operator);
         command.arg("local").arg("-f").arg(self.manifests());
+        command.envs(self.environment.iter().cloned());
         command
             .args(["--redis-url", &self.redis_url, "--state-dir"])
             .arg(self.folder.path().join("state"));

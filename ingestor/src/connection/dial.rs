@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use kite::session::{DIAL_TIMEOUT, Failure};
 use rustls::ClientConfig;
+use service::proxy::Proxy;
 
-use crate::connection::socket::{Socket, SocketError};
+use crate::connection::socket::{Socket, SocketError, Way};
 use crate::input::credentials::{self, CredentialFiles, Credentials};
 
 /// What every dial needs.
@@ -20,15 +21,23 @@ pub(crate) struct Dialler {
     pub(crate) credentials: PathBuf,
     /// The TLS configuration.
     pub(crate) tls: Arc<ClientConfig>,
+    /// The proxy to dial through.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 impl Dialler {
     /// Why a dial was given up.
     pub(super) fn timed_out(&self) -> String {
         let (origin, limit) = (&self.origin, DIAL_TIMEOUT.as_secs());
-        format!(
-            "no connection to {origin} within {limit} s: check the endpoint, and the network to it"
-        )
+        match &self.proxy {
+            None => format!(
+                "no connection to {origin} within {limit} s: check the endpoint, and the network to it"
+            ),
+            Some(proxy) => format!(
+                "no connection to {origin} through the proxy {proxy} within {limit} s: check both, and the network to \
+                 the proxy"
+            ),
+        }
     }
 }
 
@@ -70,7 +79,11 @@ pub(super) async fn dial(dialler: Dialler) -> DialOutcome {
     };
     match read.unwrap_or_else(|panic| Err(panic.into())) {
         Ok(CredentialFiles::Complete(credentials)) => {
-            let socket = Socket::dial(&dialler.origin, &credentials, &dialler.tls).await;
+            let way = Way {
+                tls: &dialler.tls,
+                proxy: dialler.proxy.as_ref(),
+            };
+            let socket = Socket::dial(&dialler.origin, &credentials, way).await;
             DialOutcome {
                 credentials: Some(credentials),
                 socket: socket.map_err(DialError::from),

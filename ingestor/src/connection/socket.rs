@@ -21,7 +21,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 use crate::input::credentials::Credentials;
-use service::stream::{Address, ConnectError, Stream, connect};
+use service::proxy::Proxy;
+use service::stream::{Address, ConnectError, Stream, connect_through};
 
 /// Size of the read buffer: a frame of 80 full packets fits into one read. The library zeroes the
 /// buffer before each read, so a much larger one would cost more than a second read.
@@ -107,6 +108,15 @@ impl From<tungstenite::Error> for SocketError {
     }
 }
 
+/// How a socket is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way<'a> {
+    /// The TLS configuration.
+    pub(crate) tls: &'a Arc<ClientConfig>,
+    /// The proxy.
+    pub(crate) proxy: Option<&'a Proxy>,
+}
+
 /// An open socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -122,7 +132,7 @@ impl Socket {
     pub(crate) async fn dial(
         origin: &str,
         credentials: &Credentials,
-        tls: &Arc<ClientConfig>,
+        way: Way<'_>,
     ) -> Result<Self, SocketError> {
         let address = address_of(origin)?;
         let url = ticker_url(
@@ -137,7 +147,7 @@ impl Socket {
                 .map_err(|_invalid| SocketError::Endpoint)?,
             HeaderValue::from_static(VERSION_HEADER.1),
         );
-        let stream = connect(&address, tls).await?;
+        let stream = connect_through(way.proxy, &address, way.tls).await?;
         let (stream, _response) =
             tokio_tungstenite::client_async_with_config(request, stream, Some(limits())).await?;
         Ok(Self {
@@ -253,7 +263,11 @@ mod tests {
         let tls = service::tls::client_config().unwrap();
         // Port 1 on loopback: nobody listens.
         for origin in ["ws://127.0.0.1:1", "ws://", "wss://exa mple"] {
-            let error = Socket::dial(origin, &credentials, &tls).await.unwrap_err();
+            let way = Way {
+                tls: &tls,
+                proxy: None,
+            };
+            let error = Socket::dial(origin, &credentials, way).await.unwrap_err();
             let shown = format!("{error:?} {}", service::exit::chain(&error));
             assert!(!shown.contains("fake-"), "{shown}");
         }

@@ -31,6 +31,7 @@ async fn a_server_that_does_not_answer_a_dial_is_named() {
         origin: format!("ws://{}", silent.local_addr().unwrap()),
         credentials: folder.path().to_owned(),
         tls: service::tls::client_config().unwrap(),
+        proxy: None,
     };
     let mut connection = Connection::new(0, 1);
     connection.set_credentials(true);
@@ -59,6 +60,7 @@ async fn a_dial_waits_until_the_old_socket_has_said_goodbye() {
         origin: format!("ws://{}", listener.local_addr().unwrap()),
         credentials: folder.path().to_owned(),
         tls: service::tls::client_config().unwrap(),
+        proxy: None,
     };
     let clock = service::clock::Clock::system();
     let mut connection = Connection::new(0, 1);

@@ -23,7 +23,13 @@ impl DataPlane {
         self.pipeline.set_target(&assigned.target);
         self.order_updates = assigned.order_updates;
         self.setup.listing.send_replace(Some(assigned.listing));
-        self.go_to(assigned.websocket);
+        let tls = assigned.tls.unwrap_or_else(|| Arc::clone(&self.setup.tls));
+        self.go_to(Dialler {
+            origin: assigned.websocket,
+            credentials: self.setup.credentials.clone(),
+            tls,
+            proxy: assigned.proxy,
+        });
         self.allocation = allocation::allocate(
             &self.allocation,
             self.pipeline.instruments.rows().iter().map(|row| row.token),
@@ -44,21 +50,19 @@ impl DataPlane {
         self.report_state.assignment_error = None;
     }
 
-    /// Dials `origin` from now on; sockets to another origin are closed.
-    fn go_to(&mut self, origin: String) {
+    /// Dials so from now on; sockets to another origin are closed, those that were opened in another
+    /// way are not.
+    fn go_to(&mut self, dialler: Dialler) {
         let before = self.dialler.as_ref();
-        if before.is_some_and(|before| before.origin == origin) {
+        let stays = before.is_some_and(|before| before.origin == dialler.origin);
+        self.dialler = Some(dialler);
+        if stays {
             return;
         }
         self.credential_state.forget();
         for connection in &mut self.connections {
             connection.restart(self.random.u64(..));
         }
-        self.dialler = Some(Dialler {
-            origin,
-            credentials: self.setup.credentials.clone(),
-            tls: Arc::clone(&self.setup.tls),
-        });
         let worthwhile = self.credential_state.is_dial_worthwhile();
         self.set_credentials(worthwhile);
     }

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use contract::assignment::Account;
 use contract::report::AppliedAssignment;
 use contract::sealed::UnsealError;
-use contract::{Assignment, Sealed};
+use contract::{Assignment, Egress, Sealed};
+use rustls::ClientConfig;
+use service::proxy::{InvalidProxy, Proxy};
+use service::tls::{Roots, TlsError};
 
 use crate::directory::listing::DirectoryListing;
 use crate::pipeline::instruments::AssignedInstruments;
@@ -23,6 +26,10 @@ pub(crate) struct PreparedAssignment {
     pub(crate) account: Account,
     /// The WebSocket origin.
     pub(crate) websocket: String,
+    /// The proxy to it.
+    pub(crate) proxy: Option<Proxy>,
+    /// The TLS configuration for it, if it is not that of the process.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     /// The Redis to which ticks are published.
     pub(crate) target: Target,
     /// Connections that may be open.
@@ -46,6 +53,12 @@ pub(crate) enum AssignmentError {
     /// It names a Redis that cannot be used.
     #[error("the assignment file names a redis that cannot be used")]
     Target(#[from] InvalidTarget),
+    /// It names a proxy that cannot be used.
+    #[error("the assignment file names a proxy that cannot be used")]
+    Proxy(#[from] InvalidProxy),
+    /// It holds authorities that cannot be used.
+    #[error("the assignment file holds authorities that cannot be used")]
+    Authorities(#[from] TlsError),
     /// It is older than the one in force.
     #[error("the assignment file has generation {found}, older than {in_force} in force")]
     Older {
@@ -68,6 +81,9 @@ pub(crate) fn prepare(
     let assignment = sealed.open()?;
     check_age(&assignment, in_force)?;
     let target = Target::parse(&assignment.redis_url)?;
+    let Egress { proxy, ca } = &assignment.egress;
+    let proxy = proxy.as_deref().map(Proxy::parse).transpose()?;
+    let tls = ca.as_deref().map(trusting).transpose()?;
     Ok(PreparedAssignment {
         applied: AppliedAssignment {
             account_uid: assignment.account.uid.clone(),
@@ -79,10 +95,18 @@ pub(crate) fn prepare(
         instruments: AssignedInstruments::build(&assignment, epoch, target.is_sharded()),
         account: assignment.account,
         websocket: assignment.websocket,
+        proxy,
+        tls,
         connections: assignment.connections,
         tokens_per_connection: assignment.tokens_per_connection,
         target,
     })
+}
+
+/// A configuration that trusts these authorities too.
+fn trusting(ca: &str) -> Result<Arc<ClientConfig>, TlsError> {
+    let roots = Roots::of_machine().and_pem(ca.as_bytes())?;
+    roots.client_config(None)
 }
 
 /// Generations order the assignments of one account only.
@@ -134,6 +158,24 @@ mod tests {
         assert_eq!(judged(Some(applied(5, uid))).unwrap(), 5);
         assert_eq!(judged(Some(applied(6, "another"))).unwrap(), 5);
         assert_eq!(judged(None).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_way_out_that_cannot_be_used_is_refused() {
+        let judged = |proxy: Option<&str>, ca: Option<&str>| {
+            let mut assignment = sample();
+            assignment.egress = Egress {
+                proxy: proxy.map(str::to_owned),
+                ca: ca.map(str::to_owned),
+            };
+            prepare(&Sealed::new(&assignment), None, "1")
+        };
+        let refused = judged(Some("https://proxy"), None).unwrap_err();
+        assert!(matches!(refused, AssignmentError::Proxy(_)));
+        let refused = judged(None, Some("no certificate")).unwrap_err();
+        assert!(matches!(refused, AssignmentError::Authorities(_)));
+        let prepared = judged(Some("http://proxy:1"), None).unwrap();
+        assert!(prepared.proxy.is_some() && prepared.tls.is_none());
     }
 
     #[test]

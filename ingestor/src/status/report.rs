@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use contract::assignment::Account;
 use contract::report::{
-    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, RedisReport, Report,
-    SAMPLES, SetReport,
+    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, FEATURES, RedisReport,
+    Report, SAMPLES, SetReport,
 };
 
 use super::intervals::SetIntervals;
@@ -96,6 +96,7 @@ pub(crate) fn snapshot(
     let silent = rows.iter().filter(|row| is_silent(row, now));
     let report = Report {
         assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
+        features: FEATURES.iter().map(|it| (*it).to_owned()).collect(),
         epoch: state.epoch.clone(),
         assignment: state.applied.clone(),
         assignment_error: state.assignment_error.as_deref().map(cut),

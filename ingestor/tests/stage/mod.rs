@@ -21,6 +21,8 @@ pub mod kite_server;
 pub mod lateness;
 pub mod network;
 pub mod network_scene;
+#[path = "../../../tests/src/proxy_server.rs"]
+pub mod proxy_server;
 pub mod redis_cluster;
 pub mod redis_server;
 pub mod scene;
@@ -113,6 +115,7 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
             mock: true,
         },
         websocket: kite.origin(),
+        egress: contract::Egress::default(),
         redis_url: format!("redis://127.0.0.1:{redis_port}"),
         connections: 3,
         tokens_per_connection: 3000,

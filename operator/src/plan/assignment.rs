@@ -94,7 +94,7 @@ fn basis(
         account.uid(),
         document::version_of(account),
         (spec.connections, spec.tokens_per_connection),
-        (&spec.websocket, &spec.redis_url),
+        (&spec.websocket, &spec.redis_url, &spec.egress),
         (spec.mock, spec.order_updates, spec.events),
     ));
     for at in sets_of {

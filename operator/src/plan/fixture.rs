@@ -48,6 +48,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         redis_url: "redis://127.0.0.1:6379".to_owned(),
         poke: true,
+        proxy: None,
     }
 }
 

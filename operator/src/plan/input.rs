@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 
 pub use checked::Workload;
 pub use observed::{
-    Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now, Object,
-    Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
+    DefaultProxy, Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now,
+    Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
 };
 
 pub(crate) use account::{AccountInput, live_sockets};

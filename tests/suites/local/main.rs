@@ -11,6 +11,7 @@ mod events;
 mod fail_static;
 mod fleet;
 mod messages;
+mod proxy;
 mod reader;
 mod recording;
 mod refusals;

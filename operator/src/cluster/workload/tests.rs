@@ -44,6 +44,7 @@ fn nothing_to_stream() -> Assignment {
             mock: false,
         },
         websocket: "wss://ws.kite.trade".to_owned(),
+        egress: contract::Egress::default(),
         redis_url: "redis://redis:6379".to_owned(),
         connections: 3,
         tokens_per_connection: 3000,

@@ -19,6 +19,7 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
             mock: spec.mock,
         },
         websocket: spec.websocket.clone(),
+        egress: spec.egress.clone(),
         redis_url: spec.redis_url.clone(),
         connections: spec.connections,
         tokens_per_connection: spec.tokens_per_connection,

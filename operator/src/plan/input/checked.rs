@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::Persistence;
+use contract::{Egress, Persistence};
 use crds::InstrumentSetSpec;
 use crds::account_selector::AccountSelector;
 use crds::pod::PodSettings;
@@ -20,6 +20,8 @@ pub(crate) struct AccountSpec {
     pub(crate) tokens_per_connection: u16,
     /// WebSocket origin.
     pub(crate) websocket: String,
+    /// How it is dialled.
+    pub(crate) egress: Egress,
     /// REST origin, without a slash at its end.
     pub(crate) api: String,
     /// Whether its ticks are marked as mock.

@@ -16,6 +16,7 @@ use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAcco
 use jiff::Timestamp;
 use service::text::printable;
 
+pub use super::validate::DefaultProxy;
 pub use service::clock::Now;
 
 pub use crate::instruments::Table;
@@ -71,6 +72,8 @@ pub struct Settings {
     pub redis_url: String,
     /// Whether pods are annotated when their files change.
     pub poke: bool,
+    /// The proxy to Kite of accounts that name none.
+    pub proxy: Option<DefaultProxy>,
 }
 
 /// One object as it was read.

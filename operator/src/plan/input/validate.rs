@@ -3,8 +3,11 @@
 //! Owns defaults and every check; nothing is checked again later. Messages name the field and never
 //! repeat a URL, which may hold a password by mistake.
 
+mod egress;
 mod pod;
 mod redis;
+
+pub use egress::DefaultProxy;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +44,7 @@ pub(crate) fn account(
             "must not be empty: name the Secret that holds the API key",
         ));
     }
-    let crds::account::Endpoint { websocket, api } = &spec.endpoint;
+    let crds::account::Endpoint { websocket, api, .. } = &spec.endpoint;
     let websocket = origin(websocket, ["ws://", "wss://"], "spec.endpoint.websocket")?;
     let api = origin(api, ["http://", "https://"], "spec.endpoint.api")?;
     pod::check(&spec.pod)?;
@@ -49,6 +52,7 @@ pub(crate) fn account(
     Ok(AccountSpec {
         connections: spec.connections,
         tokens_per_connection: spec.tokens_per_connection,
+        egress: egress::of(&spec.endpoint, websocket, settings.proxy.as_ref())?,
         websocket: websocket.to_owned(),
         api: api.to_owned(),
         mock: spec.mock,

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use contract::Report;
-use contract::report::CredentialsReport;
+use contract::report::{CredentialsReport, FEATURE_EGRESS};
 use crds::condition::Reason;
 
 use super::condition::GRACE;
@@ -36,6 +36,10 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
     /// Which of its objects cannot be written, and why.
     pub(crate) unwritten: Option<&'a str>,
+    /// Whether its assignment names a proxy or authorities.
+    pub(crate) egress: bool,
+    /// The image that its spec names.
+    pub(crate) image: Option<&'a str>,
 }
 
 /// The fields that name Secrets.
@@ -143,6 +147,9 @@ fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
     let unassigned = obstacle::assignment(report).filter(|_| report.assignment.is_none());
     let (reason, message) = if let Some(why) = unassigned {
         (Reason::Connecting, why)
+    } else if let Some(why) = egress(facts, report).filter(|_| report.redis.connected) {
+        let sockets = obstacle::sockets(report, facts.needed);
+        (Reason::Connecting, format!("{why}; {sockets}"))
     } else if report.redis.connected {
         (Reason::Connecting, obstacle::sockets(report, facts.needed))
     } else {
@@ -173,6 +180,12 @@ fn with_remark(message: String, remark: Option<String>) -> String {
     }
 }
 
+/// The message about a process that dials directly although it should not.
+fn egress(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
+    let obeys = report.features.iter().any(|it| it == FEATURE_EGRESS);
+    (facts.egress && !obeys).then(|| obstacle::no_egress(facts.image))
+}
+
 /// The message about sockets that have to close.
 fn still_open(facts: &AccountFacts<'_>, open: u32) -> String {
     let why = match facts.unwritten {
@@ -189,6 +202,7 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     // It still streams its last assignment.
     let told_before = [
         obstacle::assignment(report),
+        egress(facts, report),
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),
         obstacle::unknown_packets(report),

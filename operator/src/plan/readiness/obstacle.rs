@@ -22,6 +22,21 @@ pub(crate) fn assignment(report: &Report) -> Option<String> {
     })
 }
 
+/// The message that an ingest image is too old for a proxy or for authorities. `image`: the one that
+/// the account names.
+pub(crate) fn no_egress(image: Option<&str>) -> String {
+    let (image, field) = match image {
+        Some(image) => (format!("the image {image}"), "spec.pod.image"),
+        None => (
+            "the image of the chart's ingestor.image".to_owned(),
+            "that value",
+        ),
+    };
+    format!(
+        "{image} is older than spec.endpoint.proxy and ca, and dials directly: set {field} to one as new as the operator"
+    )
+}
+
 /// The message which side is to be upgraded, if no version is common to both.
 fn apart(ours: &[u32], theirs: &[u32]) -> Option<String> {
     if ours.iter().any(|version| theirs.contains(version)) {

@@ -40,6 +40,7 @@ pub(crate) fn sample() -> Assignment {
             mock: false,
         },
         websocket: "ws://127.0.0.1:7070".to_owned(),
+        egress: contract::Egress::default(),
         redis_url: "redis://127.0.0.1:6379".to_owned(),
         connections: 3,
         tokens_per_connection: 3000,

@@ -70,6 +70,8 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         poked: true,
         redis_secret: None,
         unwritten: None,
+        egress: false,
+        image: None,
     };
     flow(&facts, start().monotonic)
 }
@@ -115,6 +117,8 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         poked: true,
         redis_secret: None,
         unwritten: Some("StatefulSet n/kt-a cannot be applied: exceeded quota"),
+        egress: false,
+        image: None,
     };
     let Observation::Degraded { message, .. } = flow(&facts, start().monotonic) else {
         panic!("must be trouble")
@@ -140,6 +144,8 @@ fn sockets_that_have_to_close_are_not_called_closed() {
         poked: true,
         redis_secret: None,
         unwritten: Some("ConfigMap n/kt-a-assignment cannot be applied: exceeded quota"),
+        egress: false,
+        image: None,
     };
     let Observation::Degraded { message, .. } = flow(&facts, start().monotonic) else {
         panic!("must be trouble")
@@ -237,6 +243,56 @@ fn an_immutable_secret_is_named_before_and_after_its_values_are_old() {
     }
 }
 
+/// An image from before proxies dials directly, and says nothing of it.
+#[test]
+fn an_image_that_knows_no_proxy_is_named() {
+    let (secret, process) = (Secret::Unknown, running());
+    let of = |report: Report, image| {
+        let scrape = Scrape {
+            report: Some(report.into()),
+            ..Scrape::default()
+        };
+        let facts = AccountFacts {
+            secret_name: "kite",
+            secret: &secret,
+            process: &process,
+            report: scrape.report.as_deref(),
+            scrape: &scrape,
+            assigned: Some(5),
+            needed: 1,
+            poked: true,
+            redis_secret: None,
+            unwritten: None,
+            egress: true,
+            image,
+        };
+        flow(&facts, start().monotonic)
+    };
+    let mut old = good();
+    old.features.clear();
+    let streaming = of(old.clone(), None);
+    let Observation::Ready {
+        warning: Some(warning),
+        ..
+    } = streaming
+    else {
+        panic!("{streaming:?}")
+    };
+    assert!(warning.contains("the chart's ingestor.image"), "{warning}");
+    old.connections = vec![socket(ConnectionState::Waiting)];
+    let Observation::Degraded { message, .. } = of(old, Some("mine:1")) else {
+        panic!("must be trouble")
+    };
+    assert!(message.contains("the image mine:1"), "{message}");
+    let mut new = good();
+    new.features = vec![FEATURE_EGRESS.to_owned()];
+    let streaming = of(new, None);
+    assert!(
+        matches!(streaming, Observation::Ready { warning: None, .. }),
+        "{streaming:?}"
+    );
+}
+
 #[test]
 fn what_can_be_seen_in_credentials_is_said_before_and_after_they_are_refused() {
     let message = |credentials: &CredentialsReport| {
@@ -274,6 +330,8 @@ fn nothing_assigned() {
         poked: true,
         redis_secret: None,
         unwritten: None,
+        egress: false,
+        image: None,
         needed: 0,
     };
     // The Secret has not been read yet: a key may be missing.

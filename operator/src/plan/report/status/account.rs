@@ -81,6 +81,10 @@ fn facts<'w>(
         poked,
         redis_secret: redis_secret(account),
         unwritten: observed.unwritten.as_deref(),
+        egress: current.is_some_and(|current| !current.egress.is_direct()),
+        image: spec
+            .ok()
+            .and_then(|spec| spec.workload.pod.image.as_deref()),
     }
 }
 

@@ -282,6 +282,25 @@ impl Cluster {
         said(&child.wait_with_output().await?, "kubectl", &arguments)
     }
 
+    /// What the evaluators of GitOps tools say of an object; `asked` is described in
+    /// `tests/cluster/tools/health`.
+    ///
+    /// # Errors
+    /// When an expression cannot be evaluated.
+    pub async fn health(&self, asked: &Value) -> Result<Value> {
+        let mut child = Command::new(state(&self.root).join("bin/health"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut input = child.stdin.take().context("no stdin")?;
+        input.write_all(asked.to_string().as_bytes()).await?;
+        drop(input);
+        let text = said(&child.wait_with_output().await?, "health", &[])?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Runs helm in the namespace.
     ///
     /// # Errors

@@ -20,6 +20,12 @@ pub struct Block {
 }
 
 impl Block {
+    /// Whether it holds objects of ours.
+    #[must_use]
+    pub fn is_manifest(&self) -> bool {
+        self.language == "yaml" && self.text.starts_with("apiVersion: kiteticker.dev/")
+    }
+
     /// The commands of a shell block; lines that end with `\` are joined with the next one.
     #[must_use]
     pub fn commands(&self) -> Vec<String> {

@@ -5,6 +5,7 @@
 
 mod fail_static;
 mod faults;
+mod health;
 mod images;
 mod kubectl;
 mod manifests;
@@ -63,6 +64,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     from_nothing_to_ticks(stage, &ticks).await?;
     let added = one_more_and_one_fewer(stage, &ticks).await?;
     kubectl::check(stage).await?;
+    health::check(stage).await?;
     fail_static::lost_and_old_assignments(stage, &ticks).await?;
     fail_static::a_service_that_cannot_be_written(stage).await?;
     let faults = faults::check(stage, &ticks).await?;

@@ -101,14 +101,14 @@ const SAMPLE_HEADER: &str =
 #[tokio::test]
 async fn every_documented_manifest_is_read() -> Result<()> {
     let (redis, kite) = (RedisServer::start().await?, Simulator::start().await?);
-    let endpoint = format!(
-        "spec:\n  mock: true\n  endpoint: {{websocket: \"ws://{0}\", api: \"http://{0}\"}}\n",
+    let addresses = format!(
+        "    websocket: ws://{0}\n    api: http://{0}\n",
         kite.address()
     );
     for document in documents::documents()? {
         let blocks = documents::blocks(&document)?.into_iter();
         let manifests: Vec<String> = blocks
-            .filter(|block| block.language == "yaml")
+            .filter(|block| block.is_manifest())
             .flat_map(|block| {
                 block
                     .text
@@ -125,10 +125,15 @@ async fn every_documented_manifest_is_read() -> Result<()> {
         for (number, manifest) in manifests.iter().enumerate() {
             // An account of the real Kite would have its list fetched.
             let account = manifest.contains("kind: TickerAccount");
-            let text = if account {
-                manifest.replacen("spec:\n", &endpoint, 1)
-            } else {
+            let endpoint = "  endpoint:\n";
+            let text = if !account {
                 manifest.clone()
+            } else if manifest.contains(endpoint) {
+                let mock = format!("  mock: true\n{endpoint}{addresses}");
+                manifest.replacen(endpoint, &mock, 1)
+            } else {
+                let mock = format!("spec:\n  mock: true\n{endpoint}{addresses}");
+                manifest.replacen("spec:\n", &mock, 1)
             };
             local.write(&format!("{number}.yaml"), &text)?;
             let name = manifest

@@ -91,7 +91,7 @@ fn free_keys(what: &str) -> Rule {
 }
 
 fn tolerations(generator: &mut SchemaGenerator) -> Schema {
-    list(brief::<Toleration>(generator), 16)
+    list(&brief::<Toleration>(generator), 16)
 }
 
 fn affinity(generator: &mut SchemaGenerator) -> Schema {
@@ -99,10 +99,10 @@ fn affinity(generator: &mut SchemaGenerator) -> Schema {
 }
 
 fn topology_spread_constraints(generator: &mut SchemaGenerator) -> Schema {
-    list(brief::<TopologySpreadConstraint>(generator), 8)
+    list(&brief::<TopologySpreadConstraint>(generator), 8)
 }
 
-fn list(items: Value, most: usize) -> Schema {
+fn list(items: &Value, most: usize) -> Schema {
     schemars::json_schema!({"type": "array", "maxItems": most, "items": items})
 }
 

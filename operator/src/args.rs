@@ -1,11 +1,15 @@
 //! The command line: every setting, its environment variable and its default. Read once, by `main`.
 
+mod proxy;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use service::telemetry::LogArgs;
+
+pub use proxy::ProxyArgs;
 
 use crate::instruments::IndexNames;
 
@@ -69,6 +73,9 @@ pub struct RunArgs {
         value_name = "INDEX=UNDERLYING"
     )]
     pub index_names: IndexNames,
+    /// The proxy
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
     /// Annotate a pod when its files change: they then arrive in 0.1 s instead of a minute; needs
     /// the right to patch pods
     #[arg(long, env = "POKE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
@@ -115,6 +122,9 @@ pub struct LocalArgs {
         value_name = "INDEX=UNDERLYING"
     )]
     pub index_names: IndexNames,
+    /// The proxy
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
     /// Wait up to 10 seconds until everything is Ready, print and stop; exit code 1 if it is not
     #[arg(long)]
     pub once: bool,

@@ -11,5 +11,4 @@ mod key_fingerprint;
 pub mod local;
 pub mod plan;
 mod poll_schedule;
-pub mod proxy_environment;
 pub mod scrape;

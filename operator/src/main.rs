@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use operator::args::{OperatorCli, OperatorCommand};
-use operator::{cluster, local, proxy_environment};
+use operator::{cluster, local};
 use service::clock::Clock;
 use service::signal::Shutdown;
 
@@ -41,7 +41,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 ingestor_pull_secrets: args.ingestor_pull_secrets,
                 redis_url: args.redis_url,
                 index_names: args.index_names,
-                proxy: proxy_environment::of_process(),
+                proxy: args.proxy.read(),
                 poke: args.poke,
                 repair_pods: args.repair_pods,
                 fixed_ids: args.fixed_ids,
@@ -55,7 +55,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 manifests: args.manifests,
                 redis_url: args.redis_url,
                 index_names: args.index_names,
-                proxy: proxy_environment::of_process(),
+                proxy: args.proxy.read(),
                 once: args.once,
                 ingestor: args.ingestor_bin,
                 record: args.record,

@@ -22,7 +22,7 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-async fn start(limits: Limits, router: Router) -> Running {
+fn start(limits: Limits, router: Router) -> Running {
     let server = Server::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let (addr, stop) = (server.local_addr(), CancellationToken::new());
     let task = tokio::spawn(server.limits(limits).serve(router, stop.clone()));
@@ -77,7 +77,7 @@ async fn requests_are_answered_and_handlers_see_the_peer() {
         "/",
         get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()),
     );
-    let server = start(Limits::default(), router).await;
+    let server = start(Limits::default(), router);
     let mut client = server.connect().await;
     let own = client.local_addr().unwrap().to_string();
     send(&mut client, GET).await;
@@ -93,7 +93,7 @@ async fn a_slow_header_is_cut_although_bytes_keep_coming() {
         header_read: SHORT,
         ..Limits::default()
     };
-    let server = start(limits, hello()).await;
+    let server = start(limits, hello());
     let mut client = server.connect().await;
     send(&mut client, "GET / HTTP/1.1\r\n").await;
     let (mut read, mut write) = client.split();
@@ -120,7 +120,7 @@ async fn silent_and_kept_alive_connections_are_closed() {
         header_read: SHORT,
         ..Limits::default()
     };
-    let server = start(limits, hello()).await;
+    let server = start(limits, hello());
     assert_eq!(rest(&mut server.connect().await).await, "");
     let mut used = server.connect().await;
     send(&mut used, GET).await;
@@ -135,7 +135,7 @@ async fn a_body_that_never_comes_is_cut() {
         ..Limits::default()
     };
     let router = Router::new().route("/", axum::routing::post(async |body: String| body));
-    let server = start(limits, router).await;
+    let server = start(limits, router);
     let mut client = server.connect().await;
     send(
         &mut client,
@@ -152,7 +152,7 @@ async fn a_client_over_the_limit_waits_for_a_place() {
         connections: 1,
         ..Limits::default()
     };
-    let server = start(limits, hello()).await;
+    let server = start(limits, hello());
     let mut first = server.connect().await;
     send(&mut first, GET).await;
     read_until(&mut first, "hello").await;
@@ -257,8 +257,7 @@ async fn a_request_in_flight_is_finished_after_shutdown_and_new_clients_are_refu
             ..Limits::default()
         },
         router,
-    )
-    .await;
+    );
     let mut client = server.connect().await;
     send(&mut client, GET).await;
     timeout(LONG, entered.notified()).await.unwrap();
@@ -280,7 +279,7 @@ async fn the_drain_is_bounded() {
         drain: SHORT,
         ..Limits::default()
     };
-    let server = start(limits, router).await;
+    let server = start(limits, router);
     let mut client = server.connect().await;
     send(&mut client, GET).await;
     timeout(LONG, entered.notified()).await.unwrap();
@@ -306,7 +305,7 @@ async fn a_peer_that_holds_connections_open_does_not_keep_others_out() {
         header_read: 10 * LONG,
         ..Limits::default()
     };
-    let server = start(limits, hello()).await;
+    let server = start(limits, hello());
     let mut held = Vec::new();
     for _ in 0..limits.per_peer {
         let mut stream = server.connect().await;

@@ -69,6 +69,7 @@ pub(super) fn world(table: &Arc<InstrumentTable>, size: &Size) -> Observed {
         settings: Settings {
             redis_url: "redis://127.0.0.1:6379".to_owned(),
             poke: true,
+            proxy: None,
         },
         accounts,
         sets,
@@ -109,6 +110,7 @@ fn account(namespace: u32, at: u32) -> ObservedAccount {
             version: "1".to_owned(),
             key: None,
             names: Vec::new(),
+            immutable: operator::plan::Immutable::No,
         },
         redis_secret: None,
     }

@@ -108,7 +108,7 @@ async fn every_documented_manifest_is_read() -> Result<()> {
     for document in documents::documents()? {
         let blocks = documents::blocks(&document)?.into_iter();
         let manifests: Vec<String> = blocks
-            .filter(|block| block.is_manifest())
+            .filter(documents::Block::is_manifest)
             .flat_map(|block| {
                 block
                     .text

@@ -128,9 +128,9 @@ fn idle(facts: &AccountFacts<'_>, report: &Report) -> Observation {
         reason: Reason::Idle,
         message: "no instrument is assigned to this account: no socket is open".to_owned(),
         warning: joined(
-            warned_of_immutable(facts)
+            &warned_of_immutable(facts)
                 .chain(remark(facts, report))
-                .collect(),
+                .collect::<Vec<_>>(),
         ),
     }
 }
@@ -225,10 +225,10 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
         .chain(opened_with)
         .chain(kept)
         .collect();
-    joined(all)
+    joined(&all)
 }
 
-fn joined(all: Vec<String>) -> Option<String> {
+fn joined(all: &[String]) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 

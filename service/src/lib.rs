@@ -6,6 +6,7 @@
 //! The order in a `main`: [`tls::install`], [`telemetry::init`], a [`signal::Shutdown`], the tasks in
 //! [`tasks::Tasks`], and [`exit::report`] for what ended them.
 
+pub mod address;
 pub mod backoff;
 pub mod clock;
 pub mod exit;

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::stream::Address;
+use crate::address::Address;
 
 /// The port of a proxy whose URL names none.
 const DEFAULT_PORT: u16 = 80;

@@ -207,7 +207,7 @@ pub(crate) async fn no_api_server(stage: &Stage, ticks: &Ticks) -> Result<String
 }
 
 /// Kills the process of a pod's container, found by the pod's control group.
-async fn kill_container(pod_uid: &str) -> Result<()> {
+pub(crate) async fn kill_container(pod_uid: &str) -> Result<()> {
     let uid = pod_uid.trim_matches('"');
     let marks = [format!("pod{uid}"), format!("pod{}", uid.replace('-', "_"))];
     for process in std::fs::read_dir("/proc")? {

@@ -8,6 +8,7 @@ mod faults;
 mod health;
 mod images;
 mod kubectl;
+mod lost_node;
 mod manifests;
 mod pods;
 mod reasons;
@@ -79,6 +80,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     reasons::check(stage).await?;
     let scale = scale::check(stage).await?;
     let outage = fail_static::no_api_server(stage, &ticks).await?;
+    lost_node::check(stage).await?;
     // Gone means gone.
     stage.delete_everything().await?;
     within(LONG, "owned objects are gone", async || {

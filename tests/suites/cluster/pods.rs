@@ -51,8 +51,19 @@ async fn said(stage: &Stage, account: &str) -> Result<(String, String), String> 
 }
 
 /// Waits until the account's message has these words, with this reason.
-async fn says(stage: &Stage, account: &str, reason: &str, words: &[&str]) {
-    within(LONG, &format!("{account} says {words:?}"), async || {
+pub(crate) async fn says(stage: &Stage, account: &str, reason: &str, words: &[&str]) {
+    says_within(LONG, stage, account, reason, words).await;
+}
+
+/// As [`says`], with another limit.
+pub(crate) async fn says_within(
+    limit: Duration,
+    stage: &Stage,
+    account: &str,
+    reason: &str,
+    words: &[&str],
+) {
+    within(limit, &format!("{account} says {words:?}"), async || {
         let said = said(stage, account).await?;
         let all = words.iter().all(|words| said.1.contains(words));
         if said.0 == reason && all {

@@ -118,7 +118,8 @@ impl Applier {
             done.push(self.finished(target, result));
         }
         done.extend(self.poke_pod(account, cache).await);
-        done.extend(self.repair_pod(account, &mut cache.repair).await);
+        let repair = &mut cache.repair;
+        done.extend(self.repair_pod(&plan.key, owned, repair, now).await);
         done
     }
 

@@ -13,9 +13,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PartialObjectMeta, Preconditions};
 
-use super::account_objects::PlannedAccount;
 use super::{Applier, ApplyError, FinishedWrite, TIMEOUT, WriteTarget};
 use crate::cluster::api_error::{ApiError, within};
+use crate::cluster::owned_objects::AccountObjects;
 use crate::plan::Key;
 
 /// Label of a pod: the revision of its StatefulSet that it was made from.
@@ -106,10 +106,11 @@ impl Applier {
     /// Looks at an account's pod, and deletes it if its StatefulSet does not replace it.
     pub(super) async fn repair_pod(
         &self,
-        account: PlannedAccount<'_>,
+        account: &Key,
+        owned: &AccountObjects,
         repair: &mut Repair,
+        now: Instant,
     ) -> Option<FinishedWrite> {
-        let PlannedAccount { plan, owned, now } = account;
         let stateful_set = owned.stateful_set.as_ref()?;
         let pod = owned.pod.as_ref();
         let pod = pod.filter(|pod| owned.pod_never_ready && pod.deletion_timestamp.is_none());
@@ -117,11 +118,11 @@ impl Applier {
         if !self.context.repair || !repair.is_due(uid, stateful_set.generation, now) {
             return None;
         }
-        let target = WriteTarget::Repair(plan.key.clone());
+        let target = WriteTarget::Repair(account.clone());
         if !self.retries.may_try(&target, now) {
             return None;
         }
-        let result = self.look_and_delete(&plan.key, pod?, repair, now).await;
+        let result = self.look_and_delete(account, pod?, repair, now).await;
         Some(self.finished(target, result))
     }
 

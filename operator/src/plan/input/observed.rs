@@ -14,9 +14,9 @@ use contract::{Assignment, Report};
 use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 use jiff::Timestamp;
+use service::proxy::{NoProxy, Proxy};
 use service::text::printable;
 
-pub use super::validate::DefaultProxy;
 pub use service::clock::Now;
 
 pub use crate::instruments::Table;
@@ -74,6 +74,15 @@ pub struct Settings {
     pub poke: bool,
     /// The proxy to Kite of accounts that name none.
     pub proxy: Option<DefaultProxy>,
+}
+
+/// The proxy of accounts that name none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultProxy {
+    /// The proxy.
+    pub proxy: Proxy,
+    /// Hosts that are reached without it.
+    pub except: NoProxy,
 }
 
 /// One object as it was read.

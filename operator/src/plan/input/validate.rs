@@ -7,8 +7,6 @@ mod egress;
 mod pod;
 mod redis;
 
-pub use egress::DefaultProxy;
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -4,21 +4,12 @@
 
 use contract::Egress;
 use crds::account::Endpoint;
-use service::proxy::{NoProxy, Proxy};
+use service::proxy::Proxy;
 use service::stream::Address;
 use service::tls::Roots;
 
 use super::invalid;
-use crate::plan::input::observed::InvalidSpec;
-
-/// The proxy of accounts that name none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DefaultProxy {
-    /// The proxy.
-    pub proxy: Proxy,
-    /// Hosts that are reached without it.
-    pub except: NoProxy,
-}
+use crate::plan::input::observed::{DefaultProxy, InvalidSpec};
 
 /// The way out of an account whose WebSocket origin is `websocket`.
 pub(super) fn of(
@@ -49,6 +40,8 @@ fn by_default(websocket: &str, default: &DefaultProxy) -> Option<Proxy> {
 
 #[cfg(test)]
 mod tests {
+    use service::proxy::NoProxy;
+
     use super::*;
 
     fn default() -> DefaultProxy {

@@ -84,6 +84,7 @@ impl Cluster {
             .is_ok();
         self.ends = !was_up && setting("KEEP_CLUSTER").is_none();
         self.script("tests/cluster/build", &[]).await?;
+        self.script("tests/cluster/health", &[]).await?;
         self.script("tests/cluster/up", &[]).await?;
         self.script("images/build", &[]).await?;
         let images = PROGRAMS.map(|program| format!("localhost/{program}:{}", self.tag));

@@ -138,7 +138,11 @@ fn ending(pod: &Pod, end: Timestamp, now: Timestamp) -> String {
 /// The node controller marks the pods of a node that no longer answers: not ready, although the last
 /// that its kubelet said is that the containers are.
 fn silent_node(pod: &Pod) -> Option<String> {
-    let marked = is_running(pod) && is(pod, "Ready", "False") && is(pod, "ContainersReady", "True");
+    // A kubelet gives a reason, such as a readiness gate that is not passed.
+    let unexplained = condition(pod, "Ready").is_some_and(|it| {
+        it.status == "False" && it.reason.as_deref().unwrap_or_default().is_empty()
+    });
+    let marked = is_running(pod) && unexplained && is(pod, "ContainersReady", "True");
     marked.then(|| {
         format!(
             "node {} does not answer; if that lasts, Kubernetes replaces the pod on another node",
@@ -263,20 +267,23 @@ mod tests {
     /// As the node controller leaves it after 40 s without a word of the kubelet.
     #[test]
     fn a_node_that_does_not_answer_is_named() {
-        let of = |containers: &str| {
+        let of = |reason: Option<&str>, containers: &str| {
             pod(json!({
                 "metadata": {"name": "kt-a-0"}, "spec": {"nodeName": "n1", "containers": []},
                 "status": {"phase": "Running", "conditions": [
-                    {"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": containers}]},
+                    {"type": "Ready", "status": "False", "reason": reason},
+                    {"type": "ContainersReady", "status": containers}]},
             }))
         };
-        let said = not_running_reason(&of("True"), now()).unwrap();
+        let said = not_running_reason(&of(None, "True"), now()).unwrap();
         assert!(said.starts_with("node n1 does not answer"), "{said}");
         assert_eq!(
-            not_running_reason(&of("False"), now()),
+            not_running_reason(&of(Some("ContainersNotReady"), "False"), now()),
             None,
             "its own probe fails"
         );
+        let gate = of(Some("ReadinessGatesNotReady"), "True");
+        assert_eq!(not_running_reason(&gate, now()), None, "somebody's gate");
     }
 
     #[test]

@@ -50,6 +50,10 @@ impl Documented {
 pub(crate) async fn check(stage: &Stage) -> Result<()> {
     let documented = Documented::read()?;
     let cluster = stage.cluster();
+    if cluster.own_kubeconfig().is_none() {
+        // The evaluators are built for the cluster of this repository.
+        return Ok(());
+    }
     let healthy = ["Current", "Healthy"];
     reads(stage, &documented, "InstrumentSet", "small", healthy).await;
     reads(stage, &documented, "TickerAccount", ACCOUNT, healthy).await;

@@ -55,7 +55,7 @@ pub(crate) struct ReasonLabel {
 pub(crate) enum WrittenKind {
     /// One that an account owns.
     Owned(OwnedKind),
-    /// A pod, which is annotated.
+    /// A pod, which is annotated, or deleted if it is stuck.
     Pod,
 }
 

@@ -15,6 +15,7 @@ use kube::api::{DeleteParams, ObjectMeta, PartialObjectMeta, Preconditions};
 
 use super::{Applier, ApplyError, FinishedWrite, TIMEOUT, WriteTarget};
 use crate::cluster::api_error::{ApiError, within};
+use crate::cluster::metrics::WrittenKind;
 use crate::cluster::owned_objects::AccountObjects;
 use crate::plan::Key;
 
@@ -162,7 +163,7 @@ impl Applier {
         let name = names::pod(&account.name);
         match within(TIMEOUT, pods.delete(&name, &params)).await {
             Ok(_) => {
-                self.context.metrics.applied("Pod");
+                self.context.metrics.applied(WrittenKind::Pod);
                 tracing::warn!(
                     %account,
                     pod = name,

@@ -234,7 +234,10 @@ fn an_immutable_secret_is_named_before_and_after_its_values_are_old() {
         let refused = found(|report, secret, _, _| {
             make(secret, immutable);
             report.connections = vec![socket(ConnectionState::Refused)];
-            report.credentials = CredentialsReport::Refused { next_try: None };
+            report.credentials = CredentialsReport::Refused {
+                next_try: None,
+                remark: None,
+            };
         });
         let Observation::Failed(Reason::TokenExpired, message) = refused else {
             panic!("{refused:?}")

@@ -31,6 +31,16 @@ pub const REDIS_CERTIFICATE_FILE: &str = "tls.crt";
 /// File of that certificate's private key, in the redis folder.
 pub const REDIS_KEY_FILE: &str = "tls.key";
 
+/// File of the user of the Sentinels, in the redis folder.
+pub const SENTINEL_USERNAME_FILE: &str = "sentinel_username";
+
+/// File of that user's password, or of the only password of the Sentinels, in the redis folder.
+pub const SENTINEL_PASSWORD_FILE: &str = "sentinel_password";
+
+/// Every file of the redis folder of an account with Sentinels beside [`REDIS_FILES`]; each may be
+/// missing.
+pub const SENTINEL_FILES: [&str; 2] = [SENTINEL_USERNAME_FILE, SENTINEL_PASSWORD_FILE];
+
 /// Every file of the redis folder; each may be missing.
 pub const REDIS_FILES: [&str; 5] = [
     REDIS_USERNAME_FILE,

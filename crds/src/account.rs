@@ -129,8 +129,9 @@ pub struct Redis {
     pub cluster: Option<RedisCluster>,
     /// A Secret in the same namespace with the login and certificates for Redis. Its keys, each optional: `username`
     /// and `password`, and for TLS `ca.crt` (trusted instead of the public authorities), `tls.crt` and `tls.key` (the
-    /// client certificate), as in a Secret of type kubernetes.io/tls. A changed Secret is used from the next connection
-    /// on. Naming another Secret restarts the pod.
+    /// client certificate), as in a Secret of type kubernetes.io/tls; for Sentinels with a password `sentinel_password`,
+    /// and `sentinel_username` if they have users. A changed Secret is used from the next connection on. Naming another
+    /// Secret restarts the pod, as does adding or removing `sentinel` beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
@@ -146,8 +147,8 @@ pub struct RedisSentinel {
         "master must hold only letters, digits, '-', '.' and '_', as in sentinel.conf"
     ))]
     pub master: String,
-    /// The Sentinels, host and port (26379 without one) each: `sentinel-0.redis:26379`. The answer of the first one
-    /// that answers is used.
+    /// The Sentinels, host and port (26379 without one) each: `sentinel-0.redis:26379`. All are asked; the server that
+    /// most of them name is tried first, and the next one if that is no master.
     #[schemars(length(min = 1, max = 9), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Atomic, validation = rule::nodes())]
     pub nodes: Vec<String>,

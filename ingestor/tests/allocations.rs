@@ -15,11 +15,9 @@ use contract::StreamLength;
 use ingestor::pipeline::Pipeline;
 use ingestor::pipeline::instruments::AssignedInstruments;
 use kite::{Detail, FrameBuilder, Full, Packet, Quote};
-use redis_link::access::Access;
 use redis_link::client::RedisClient;
 use redis_link::target::Target;
 use service::clock::Clock;
-use service::tls::Roots;
 
 /// In a frame; all of them are in each.
 const INSTRUMENTS: u32 = 20;
@@ -80,8 +78,7 @@ async fn ticks_go_through_without_an_allocation() {
     assigned.instruments = (1..=INSTRUMENTS).map(stage::option).collect();
     stage::keep_all(&mut assigned, Some(StreamLength::Entries(1_000)));
     let clock = Clock::manual(Clock::system().wall());
-    let access = Access::new(None, Roots::of_machine()).unwrap();
-    let client = RedisClient::new(access, "kite-ingestor:test".to_owned(), 1);
+    let client = RedisClient::new(stage::access(), "kite-ingestor:test".to_owned(), 1);
     let mut pipeline = Pipeline::new(client, clock.clone());
     pipeline.replace(AssignedInstruments::build(&assigned, "1", false));
     pipeline.set_target(&Target::parse(&assigned.redis_url).unwrap());

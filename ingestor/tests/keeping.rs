@@ -215,9 +215,7 @@ async fn the_price_of_an_instrument_that_leaves_is_its_last() {
 #[tokio::test]
 async fn refused_keys_are_told_and_hold_up_no_tick() {
     let (mut kite, redis, folders) = servers().await;
-    redis
-        .command(&["ACL", "SETUSER", "default", "-hset", "-set"])
-        .await;
+    redis.publisher(&["-hset", "-set"]).await;
     let mut ticks = redis.subscribe().await;
     let mut assigned = kept(&kite, &redis);
     folders.assign(&assigned);

@@ -11,16 +11,14 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::Duration;
 
-use redis_link::access::Access;
 use redis_link::client::RedisClient;
 use redis_link::resp::write_command;
 use redis_link::send_queue::CommandKind;
 use redis_link::target::Target;
 use serde_json::Value;
 use service::clock::Clock;
-use service::tls::Roots;
 use stage::redis_server::RedisServer;
-use stage::within;
+use stage::{access, within};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -32,9 +30,7 @@ const TOO_MANY: u64 = 100;
 const READ_AT_ONCE: usize = 16 * 1024;
 
 fn link() -> RedisClient {
-    service::tls::install();
-    let access = Access::new(None, Roots::of_machine()).unwrap();
-    RedisClient::new(access, "kite-ingestor:test".to_owned(), 1)
+    RedisClient::new(access(), "kite-ingestor:test".to_owned(), 1)
 }
 
 fn go_to(link: &mut RedisClient, redis: &RedisServer) {
@@ -45,7 +41,7 @@ fn go_to(link: &mut RedisClient, redis: &RedisServer) {
 fn publish(link: &mut RedisClient, message: &Value) {
     let message = message.to_string();
     link.push(CommandKind::Message, 0, |out| {
-        write_command(out, &[b"PUBLISH", b"c", message.as_bytes()]);
+        write_command(out, &[b"PUBLISH", b"ticker:c", message.as_bytes()]);
     });
 }
 
@@ -146,6 +142,32 @@ async fn why_a_link_was_left_is_nothing_against_the_next() {
     turn(&mut link, |link| link.counts().published == 1).await;
     let counts = link.counts();
     assert_eq!((counts.reconnects, counts.unknown), (1, 0));
+}
+
+/// Some servers say why they take no connection, and close it before they read anything.
+#[tokio::test]
+async fn what_a_server_says_before_it_closes_is_told() {
+    for words in [
+        "DENIED Redis is running in protected mode because protected mode is enabled",
+        "ERR max number of clients reached",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let said = format!("-{words}\r\n");
+                stream.write_all(said.as_bytes()).await.unwrap();
+            }
+        });
+        let mut link = link();
+        link.set_target(&Target::parse(&url).unwrap());
+        turn(&mut link, |link| {
+            let error = link.messages_error(Clock::system().now());
+            error.is_some_and(|error| error.contains(words))
+        })
+        .await;
+        server.abort();
+    }
 }
 
 #[tokio::test]

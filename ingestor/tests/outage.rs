@@ -6,15 +6,13 @@ mod stage;
 use std::time::Duration;
 
 use contract::Report;
-use redis_link::access::Access;
 use redis_link::handshake::establish;
 use redis_link::target::ServerTarget;
 use service::stream::Address;
-use service::tls::Roots;
 use stage::kite_server::{frame, full, round};
 use stage::redis_server::RedisServer;
 use stage::scene::Scene;
-use stage::{assignment, option, servers, token, within};
+use stage::{access, assignment, option, servers, token, within};
 use tokio::io::AsyncReadExt;
 
 /// Between two rounds, where ticks have to go on.
@@ -170,14 +168,8 @@ async fn a_frozen_redis_stops_neither_sockets_nor_order() {
 /// Commands of a link must not be executed after the first command of the next one.
 #[tokio::test]
 async fn a_new_link_ends_the_one_before_and_no_other() {
-    service::tls::install();
-    let redis = RedisServer::start().await;
-    let access = Access::new(None, Roots::of_machine()).unwrap();
-    let target = ServerTarget::at(Address {
-        host: "127.0.0.1".to_owned(),
-        port: redis.port(),
-        tls: false,
-    });
+    let (redis, access) = (RedisServer::start().await, access());
+    let target = ServerTarget::node(Address::parse("127.0.0.1", redis.port(), false).unwrap());
     let mut old = establish(&target, &access, "ours", None).await.unwrap();
     let other = establish(&target, &access, "theirs", None).await.unwrap();
     let _fails_to_end_other = establish(&target, &access, "ours", other.id).await.unwrap();

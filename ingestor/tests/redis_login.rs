@@ -13,7 +13,7 @@ use contract::report::ConnectionState;
 use kite::Token;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, Subscriber};
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option};
+use stage::{ACCESS_TOKEN, Folders, Ingestor, LOOK, assignment, option, within};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -131,12 +131,20 @@ async fn a_new_password_is_taken_up_with_the_next_link() {
     world
         .folders
         .redis_of(&[("username", "publisher"), ("password", SECOND)]);
-    let id = world.redis.command(&["CLIENT", "LIST"]).await;
-    let line = id.lines().find(|line| line.contains("name=kite-ingestor:"));
+    let clients = world.redis.command(&["CLIENT", "LIST"]).await;
+    let is_link =
+        |line: &&str| line.contains("name=kite-ingestor:") && !line.contains(":directory");
+    let line = clients.lines().find(is_link);
     let id = line.unwrap().split(' ').next().unwrap().replace("id=", "");
     world.redis.command(&["CLIENT", "KILL", "ID", &id]).await;
-    let lost = |report: &Report| !report.redis.connected;
-    world.ingestor.until("the end of the link", lost).await;
+    let mut look = tokio::time::interval(LOOK);
+    let another = async {
+        let reconnects = "kiteticker_redis_reconnects_total 1";
+        while !world.ingestor.get("/metrics").await.1.contains(reconnects) {
+            look.tick().await;
+        }
+    };
+    within("another link", another).await;
     world.publishes(2).await;
     assert_eq!(world.logged_in_as().await, "publisher");
     world.ends_well().await;

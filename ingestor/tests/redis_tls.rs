@@ -10,6 +10,7 @@ mod stage;
 
 use contract::{Assignment, Report};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use stage::folders::LOGIN;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::{RedisServer, free_port};
 use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option};
@@ -47,6 +48,39 @@ impl Authority {
     }
 }
 
+/// A server with TLS at a second port and with a certificate for `name`; its ports without and with
+/// TLS.
+async fn server(
+    authority: &Authority,
+    name: &str,
+    clients: &str,
+    further: &[&str],
+) -> (RedisServer, (u16, u16)) {
+    let (pair, files) = (authority.pair(name), tempfile::tempdir().unwrap());
+    let file = |name: &str, text: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (plain, port) = (free_port().await, free_port().await);
+    let settings = [
+        ("--tls-port", port.to_string()),
+        ("--tls-auth-clients", clients.to_owned()),
+        ("--tls-cert-file", file("crt", &pair.certificate)),
+        ("--tls-key-file", file("key", &pair.private_key)),
+        ("--tls-ca-cert-file", file("ca", &authority.certificate())),
+    ];
+    let settings: Vec<&str> = settings
+        .iter()
+        .flat_map(|(name, value)| [*name, value.as_str()])
+        .chain(further.iter().copied())
+        .collect();
+    (
+        RedisServer::start_with(plain, &settings).await,
+        (plain, port),
+    )
+}
+
 /// A Redis with TLS at a second port, and an ingestor that publishes there.
 struct World {
     redis: RedisServer,
@@ -61,27 +95,14 @@ struct World {
 
 impl World {
     async fn new(clients: &str) -> Self {
+        Self::named("127.0.0.1", clients, &[]).await
+    }
+
+    /// With a certificate for `name`, and with further settings.
+    async fn named(name: &str, clients: &str, further: &[&str]) -> Self {
         let (authority, kite, folders) =
             (Authority::new(), KiteServer::start().await, Folders::new());
-        let (server, files) = (authority.pair("127.0.0.1"), tempfile::tempdir().unwrap());
-        let file = |name: &str, text: &str| {
-            let path = files.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path.to_str().unwrap().to_owned()
-        };
-        let (port, plain) = (free_port().await, free_port().await);
-        let settings = [
-            ("--tls-port", port.to_string()),
-            ("--tls-auth-clients", clients.to_owned()),
-            ("--tls-cert-file", file("crt", &server.certificate)),
-            ("--tls-key-file", file("key", &server.private_key)),
-            ("--tls-ca-cert-file", file("ca", &authority.certificate())),
-        ];
-        let settings: Vec<&str> = settings
-            .iter()
-            .flat_map(|(name, value)| [*name, value.as_str()])
-            .collect();
-        let redis = RedisServer::start_with(plain, &settings).await;
+        let (redis, (plain, port)) = server(&authority, name, clients, further).await;
         let mut assigned = assignment(&kite, port);
         assigned.redis_url = format!("rediss://127.0.0.1:{port}");
         assigned.instruments = vec![option(1)];
@@ -110,15 +131,19 @@ impl World {
 
     /// At this address, the report has this message.
     async fn complains_of(&mut self, url: String, expected: &str) {
+        self.assign(url);
+        self.complains(&[], expected).await;
+    }
+
+    fn assign(&mut self, url: String) {
         self.assigned.redis_url = url;
         self.assigned.generation += 1;
         self.folders.assign(&self.assigned);
-        self.complains(&[], expected).await;
     }
 
     async fn publishes(&mut self, files: &[(&str, &str)]) {
         let mut ticks = self.redis.subscribe().await;
-        self.folders.redis_of(files);
+        self.folders.redis_of(&[&LOGIN, files].concat());
         let open = |report: &Report| report.redis.connected;
         self.ingestor.until("redis", open).await;
         let socket = self.kite.socket().await;
@@ -151,6 +176,79 @@ async fn an_authority_of_its_own_is_trusted() {
         .await;
     let authority = world.authority.certificate();
     world.publishes(&[("ca.crt", &authority)]).await;
+}
+
+/// What makes a node of a cluster that announces its address.
+async fn node() -> Vec<String> {
+    let bus = free_port().await.to_string();
+    let settings = [
+        ("--cluster-enabled", "yes"),
+        ("--tls-cluster", "yes"),
+        ("--cluster-port", bus.as_str()),
+        ("--cluster-announce-ip", "127.0.0.1"),
+    ];
+    let settings = settings.iter().flat_map(|(name, value)| [*name, *value]);
+    settings.map(str::to_owned).collect()
+}
+
+/// A cluster of two nodes. The one that an ingestor is told of has no slots and a certificate for
+/// localhost; the other one, which announces its address, has the certificate for `name`.
+async fn cluster(name: &str, further: &[&str]) -> (World, RedisServer) {
+    let settings = node().await;
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let mut world = World::named("localhost", "no", &settings).await;
+    let settings = node().await;
+    let bus = settings[5].clone();
+    let settings = settings.iter().map(String::as_str);
+    let settings: Vec<&str> = settings.chain(further.iter().copied()).collect();
+    let (master, (_, tls)) = server(&world.authority, name, "no", &settings).await;
+    master
+        .command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])
+        .await;
+    world
+        .redis
+        .command(&["CLUSTER", "MEET", "127.0.0.1", &tls.to_string(), &bus])
+        .await;
+    for node in [&world.redis, &master] {
+        node.answers(&["CLUSTER", "INFO"], |info| {
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:2")
+        })
+        .await;
+    }
+    let (_, tls) = world.ports;
+    world.assign(format!("rediss-cluster://localhost:{tls}"));
+    (world, master)
+}
+
+#[tokio::test]
+async fn a_node_that_announces_an_address_may_have_the_certificate_of_the_seed() {
+    let (mut world, _master) = cluster("localhost", &[]).await;
+    let authority = world.authority.certificate();
+    world.publishes(&[("ca.crt", &authority)]).await;
+}
+
+#[tokio::test]
+async fn a_node_may_have_a_certificate_for_the_host_name_that_it_announces() {
+    let announced = ["--cluster-announce-hostname", "redis-1.example"];
+    let (mut world, _master) = cluster("redis-1.example", &announced).await;
+    let authority = world.authority.certificate();
+    world.publishes(&[("ca.crt", &authority)]).await;
+}
+
+#[tokio::test]
+async fn a_certificate_for_neither_name_is_told_with_both() {
+    let (world, _master) = cluster("redis-1.example", &[]).await;
+    let authority = world.authority.certificate();
+    let neither = |report: &Report| {
+        let error = report.redis.error.as_deref().unwrap_or_default();
+        error.contains(
+            "is neither for 127.0.0.1, which the cluster or the sentinels name, nor for localhost",
+        )
+    };
+    world
+        .folders
+        .redis_of(&[&LOGIN[..], &[("ca.crt", &authority)]].concat());
+    world.ingestor.until("both names", neither).await;
 }
 
 #[tokio::test]

@@ -7,15 +7,13 @@ use stage::kite_server::{KiteServer, frame, full, round};
 use stage::redis_server::{RedisServer, free_port};
 use stage::scene::Scene;
 use stage::{ACCESS_TOKEN, Folders, assignment, fifty, is_live, keep_all, option, servers, token};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_redis_that_refuses_what_is_published_is_no_redis() {
     let mut scene = Scene::of(1..=50).await;
     let socket = scene.live_socket().await;
-    scene
-        .redis
-        .command(&["ACL", "SETUSER", "default", "-publish"])
-        .await;
+    scene.redis.publisher(&["-publish"]).await;
     socket.send(round(1)).unwrap();
     // Answers may come in several parts.
     let refused = |report: &Report| !report.redis.connected && report.redis.refused == 50;
@@ -32,10 +30,7 @@ async fn a_redis_that_refuses_what_is_published_is_no_redis() {
         "{metrics}"
     );
 
-    scene
-        .redis
-        .command(&["ACL", "SETUSER", "default", "+publish"])
-        .await;
+    scene.redis.publisher(&["+publish"]).await;
     socket.send(round(2)).unwrap();
     let report = scene
         .ingestor
@@ -59,17 +54,11 @@ async fn no_volume_is_told_against_a_tick_that_was_refused() {
     let mut ticks = scene.redis.subscribe().await;
     socket.send(frame(&[full(token(1), 10)])).unwrap();
     assert_eq!(ticks.tick().await["volume"], 10);
-    scene
-        .redis
-        .command(&["ACL", "SETUSER", "default", "-publish"])
-        .await;
+    scene.redis.publisher(&["-publish"]).await;
     socket.send(frame(&[full(token(1), 12)])).unwrap();
     let refused = |report: &Report| !report.redis.connected;
     scene.ingestor.until("refused", refused).await;
-    scene
-        .redis
-        .command(&["ACL", "SETUSER", "default", "+publish"])
-        .await;
+    scene.redis.publisher(&["+publish"]).await;
     socket.send(frame(&[full(token(1), 15)])).unwrap();
     let tick = ticks.tick().await;
     assert_eq!(
@@ -105,6 +94,83 @@ async fn a_replica_is_no_place_to_publish_to() {
     scene.ingestor.until("the master", is_live).await;
     socket.send(round(2)).unwrap();
     while ticks.tick().await["price"] != 0.02 {}
+}
+
+/// The same where nothing is stored: no rejected key shows what the server became.
+#[tokio::test]
+async fn a_master_that_was_demoted_is_noticed_although_no_key_is_written() {
+    let mut scene = Scene::of([1]).await;
+    let socket = scene.live_socket().await;
+    let mut ticks = scene.redis.subscribe().await;
+    socket.send(frame(&[full(token(1), 1)])).unwrap();
+    assert_eq!(ticks.tick().await["volume"], 1);
+    let master = RedisServer::start().await;
+    let port = master.port().to_string();
+    scene
+        .redis
+        .command(&["REPLICAOF", "127.0.0.1", &port])
+        .await;
+    let demoted = |report: &Report| {
+        let error = report.redis.error.as_deref().unwrap_or_default();
+        !report.redis.connected && error.contains("redis is a replica")
+    };
+    scene.ingestor.until("the demotion", demoted).await;
+    socket.send(frame(&[full(token(1), 2)])).unwrap();
+    scene.redis.command(&["REPLICAOF", "NO", "ONE"]).await;
+    let mut ticks = scene.redis.subscribe().await;
+    scene.ingestor.until("the promotion", is_live).await;
+    socket.send(frame(&[full(token(1), 3)])).unwrap();
+    while ticks.tick().await["volume"] != 3 {}
+}
+
+/// Nor where the user may not send HELLO: a write without effect shows it.
+#[tokio::test]
+async fn a_replica_that_says_nothing_of_itself_is_noticed() {
+    let ((kite, replica, folders), master) = (servers().await, RedisServer::start().await);
+    replica.publisher(&["-hello"]).await;
+    let port = master.port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]).await;
+    let mut assigned = assignment(&kite, replica.port());
+    assigned.instruments = vec![option(1)];
+    let scene = Scene::between(kite, replica, folders, assigned).await;
+    let told = |report: &Report| {
+        let error = report.redis.error.as_deref().unwrap_or_default();
+        error.contains("redis is a replica")
+    };
+    scene.ingestor.until("the replica", told).await;
+}
+
+/// The words of a server that has no room for one more connection.
+#[tokio::test]
+async fn a_server_that_is_full_is_quoted() {
+    let (kite, redis, folders) = servers().await;
+    redis.command(&["CONFIG", "SET", "maxclients", "2"]).await;
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        let other = TcpStream::connect(("127.0.0.1", redis.port())).await;
+        others.push(other.expect("a connection"));
+    }
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.instruments = vec![option(1)];
+    let scene = Scene::between(kite, redis, folders, assigned).await;
+    let full = |report: &Report| {
+        let error = report.redis.error.as_deref().unwrap_or_default();
+        error.contains("max number of clients reached")
+    };
+    scene.ingestor.until("the words", full).await;
+    scene.folders.redis_of(&[]);
+    let refused = |report: &Report| {
+        report.redis.error.as_deref() == Some("redis refused: ERR max number of clients reached")
+    };
+    scene
+        .ingestor
+        .until("the words without a login", refused)
+        .await;
+    drop(others);
+    scene
+        .ingestor
+        .until("room", |report| report.redis.connected)
+        .await;
 }
 
 /// A full disk makes Redis reject keys, and a PING; it still carries ticks.

@@ -1,32 +1,142 @@
 //! Redis behind Sentinels: the master is found, and found again after a failover.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set up fails its test"
+)]
+
 mod stage;
 
 use std::process::Stdio;
 
+use contract::Report;
+use stage::folders::LOGIN;
 use stage::kite_server::{KiteServer, frame, full};
-use stage::redis_server::{RedisServer, free_port};
+use stage::redis_server::{RedisServer, free_port, program};
 use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, servers, token};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_tungstenite::tungstenite::Message;
 
-/// A Sentinel that watches `master` alone (quorum 1).
-async fn sentinel(master: u16, folder: &std::path::Path) -> (u16, Child) {
-    let port = free_port().await;
-    let config = folder.join("sentinel.conf");
-    let text = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor ours 127.0.0.1 {master} 1\n\
-         sentinel down-after-milliseconds ours 500\nsentinel failover-timeout ours 3000\n",
-        folder.display()
-    );
-    std::fs::write(&config, text).expect("a temporary folder");
-    let child = Command::new("redis-server")
-        .arg(&config)
-        .arg("--sentinel")
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("redis-server is installed");
-    (port, child)
+/// The password of Sentinels that have one.
+const PASSWORD: &str = "fake-password-of-sentinels";
+
+/// A Sentinel.
+struct Sentinel {
+    port: u16,
+    _child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Sentinel {
+    /// One that watches `master` alone (quorum 1).
+    async fn of(master: u16) -> Self {
+        Self::with(master, "").await
+    }
+
+    /// The same with further settings.
+    async fn with(master: u16, settings: &str) -> Self {
+        let (port, folder) = (free_port().await, tempfile::tempdir().unwrap());
+        let config = folder.path().join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor ours 127.0.0.1 {master} 1\n\
+             sentinel down-after-milliseconds ours 500\nsentinel failover-timeout ours 3000\n{settings}",
+            folder.path().display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let child = Command::new(program())
+            .arg(&config)
+            .arg("--sentinel")
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server is installed");
+        let sentinel = Self {
+            port,
+            _child: child,
+            _folder: folder,
+        };
+        sentinel.answers(&["SENTINEL", "masters"], |_| true).await;
+        sentinel
+    }
+
+    /// Asks until the answer fits.
+    async fn answers(&self, arguments: &[&str], fits: impl Fn(&str) -> bool) {
+        let mut look = tokio::time::interval(std::time::Duration::from_millis(100));
+        let answer = async {
+            loop {
+                look.tick().await;
+                let port = self.port.to_string();
+                let mut command = Command::new("redis-cli");
+                command.args(["-e", "-p", &port]).args(arguments);
+                command.env("REDISCLI_AUTH", PASSWORD);
+                let output = command.output().await.unwrap();
+                let text = String::from_utf8_lossy(&output.stdout);
+                if output.status.success() && fits(&text) {
+                    return;
+                }
+            }
+        };
+        stage::within(&arguments.join(" "), answer).await;
+    }
+}
+
+/// Whether the report has this text about Redis.
+fn says(what: &str) -> impl Fn(&Report) -> bool {
+    move |report| {
+        let error = report.redis.error.as_deref();
+        error.is_some_and(|error| error.contains(what))
+    }
+}
+
+/// An ingestor that publishes the ticks of one instrument to the master that these Sentinels name.
+struct Scene {
+    folders: Folders,
+    ingestor: Ingestor,
+    socket: UnboundedSender<Message>,
+    _kite: KiteServer,
+}
+
+impl Scene {
+    async fn of(sentinels: &[u16], files: &[(&str, &str)]) -> Self {
+        let (mut kite, folders) = (KiteServer::start().await, Folders::new());
+        let nodes = sentinels.iter().map(|port| format!("127.0.0.1:{port}"));
+        let nodes: Vec<String> = nodes.collect();
+        let mut assigned = assignment(&kite, 1);
+        assigned.redis_url = format!("redis-sentinel://{}/ours", nodes.join(","));
+        assigned.instruments = vec![option(1)];
+        folders.assign(&assigned);
+        folders.credentials_of(ACCESS_TOKEN);
+        folders.redis_of(&[&LOGIN, files].concat());
+        let ingestor = Ingestor::start(&folders).await;
+        Self {
+            folders,
+            socket: kite.socket().await,
+            ingestor,
+            _kite: kite,
+        }
+    }
+
+    /// Ticks arrive at `redis`.
+    async fn publishes_to(&self, redis: &RedisServer) {
+        let mut ticks = redis.subscribe().await;
+        self.ingestor
+            .until("the master", |report| report.redis.connected)
+            .await;
+        self.socket.send(frame(&[full(token(1), 1)])).unwrap();
+        ticks.tick().await;
+    }
+}
+
+/// A master, and its replica as soon as it has all data.
+async fn pair() -> (RedisServer, RedisServer) {
+    let (master, replica) = (RedisServer::start().await, RedisServer::start().await);
+    let port = master.port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]).await;
+    replica
+        .answers(&["ROLE"], |role| role.contains("connected"))
+        .await;
+    (master, replica)
 }
 
 #[tokio::test]
@@ -38,8 +148,8 @@ async fn a_failover_is_followed() {
     );
     let port = first.port().to_string();
     second.command(&["REPLICAOF", "127.0.0.1", &port]).await;
-    let folder = tempfile::tempdir().unwrap();
-    let (port, _sentinel) = sentinel(first.port(), folder.path()).await;
+    let sentinel = Sentinel::of(first.port()).await;
+    let port = sentinel.port;
     // A Sentinel that is away is skipped.
     let nowhere = free_port().await;
     let folders = Folders::new();
@@ -58,22 +168,12 @@ async fn a_failover_is_followed() {
     assert_eq!(ticks.tick().await["seq"], 1);
 
     // The Sentinel has to know of the replica before it can choose it.
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(100));
-    let known = async {
-        loop {
-            look.tick().await;
-            let port = port.to_string();
-            let output = Command::new("redis-cli")
-                .args(["-p", &port, "SENTINEL", "replicas", "ours"])
-                .output()
-                .await
-                .unwrap();
-            if String::from_utf8_lossy(&output.stdout).contains(&second.port().to_string()) {
-                return;
-            }
-        }
-    };
-    stage::within("the sentinel knows the replica", known).await;
+    let second_port = second.port().to_string();
+    sentinel
+        .answers(&["SENTINEL", "replicas", "ours"], |replicas| {
+            replicas.contains(&second_port)
+        })
+        .await;
     first.kill().await;
     ingestor
         .until("away", |report| !report.redis.connected)
@@ -95,23 +195,13 @@ async fn a_failover_is_followed() {
 #[tokio::test]
 async fn who_knows_no_master_is_told_apart_from_who_does_not_answer() {
     let (mut kite, redis, folders) = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let (port, _sentinel) = sentinel(redis.port(), folder.path()).await;
+    let sentinel = Sentinel::of(redis.port()).await;
     let mut assigned = assignment(&kite, redis.port());
-    assigned.redis_url = format!("redis-sentinel://127.0.0.1:{port}/theirs");
+    assigned.redis_url = format!("redis-sentinel://127.0.0.1:{}/theirs", sentinel.port);
     assigned.instruments = vec![option(1)];
     folders.assign(&assigned);
     let ingestor = Ingestor::start(&folders).await;
     let _socket = kite.socket().await;
-    let says = |what: &'static str| {
-        move |report: &contract::Report| {
-            report
-                .redis
-                .error
-                .as_deref()
-                .is_some_and(|error| error.contains(what))
-        }
-    };
     ingestor
         .until("no master", says("know no master theirs"))
         .await;
@@ -121,4 +211,87 @@ async fn who_knows_no_master_is_told_apart_from_who_does_not_answer() {
     ingestor
         .until("no sentinel", says("no sentinel answers"))
         .await;
+}
+
+#[tokio::test]
+async fn a_sentinel_with_a_password_is_asked_with_it() {
+    let redis = RedisServer::start().await;
+    let settings = format!("requirepass {PASSWORD}\n");
+    let sentinel = Sentinel::with(redis.port(), &settings).await;
+    let scene = Scene::of(&[sentinel.port], &[]).await;
+    let refused = "the sentinels refuse the login: check sentinel_password";
+    let report = scene.ingestor.until("no login", says(refused)).await;
+    assert!(says("NOAUTH")(&report), "{report:?}");
+    let wrong = [("sentinel_password", "fake-wrong")];
+    scene.folders.redis_of(&[&LOGIN, &wrong[..]].concat());
+    scene.ingestor.until("a wrong one", says("WRONGPASS")).await;
+    for user in [None, Some(("sentinel_username", "default"))] {
+        let right: Vec<_> = [Some(("sentinel_password", PASSWORD)), user]
+            .into_iter()
+            .flatten()
+            .collect();
+        Scene::of(&[sentinel.port], &right)
+            .await
+            .publishes_to(&redis)
+            .await;
+    }
+    scene
+        .ingestor
+        .shows_none_of(&[PASSWORD, "fake-wrong"])
+        .await;
+}
+
+/// One that was away during a failover, or was set up for a replica.
+#[tokio::test]
+async fn a_sentinel_that_names_a_replica_is_not_believed() {
+    let (master, replica) = pair().await;
+    let (wrong, right) = (
+        Sentinel::of(replica.port()).await,
+        Sentinel::of(master.port()).await,
+    );
+    Scene::of(&[wrong.port, right.port], &[])
+        .await
+        .publishes_to(&master)
+        .await;
+    let scene = Scene::of(&[wrong.port], &[]).await;
+    let server = format!(
+        "127.0.0.1:{}, named by 127.0.0.1:{}",
+        replica.port(),
+        wrong.port
+    );
+    let report = scene.ingestor.until("what it said", says(&server)).await;
+    assert!(says("redis is a replica")(&report), "{report:?}");
+}
+
+/// The former master was cut off from its Sentinels only: it still answers, and has no readers.
+#[tokio::test]
+async fn a_master_that_was_replaced_is_left_although_it_answers() {
+    let (former, next) = (RedisServer::start().await, RedisServer::start().await);
+    let sentinel = Sentinel::of(former.port()).await;
+    let scene = Scene::of(&[sentinel.port], &[]).await;
+    scene.publishes_to(&former).await;
+    let mut ticks = next.subscribe().await;
+    sentinel
+        .answers(&["SENTINEL", "REMOVE", "ours"], |_| true)
+        .await;
+    let port = next.port().to_string();
+    sentinel
+        .answers(
+            &["SENTINEL", "MONITOR", "ours", "127.0.0.1", &port, "1"],
+            |_| true,
+        )
+        .await;
+    scene
+        .ingestor
+        .until(
+            "the former one is left",
+            says("name another server as the master"),
+        )
+        .await;
+    scene
+        .ingestor
+        .until("the next one", |report| report.redis.connected)
+        .await;
+    scene.socket.send(frame(&[full(token(1), 2)])).unwrap();
+    while ticks.tick().await["volume"] != 2 {}
 }

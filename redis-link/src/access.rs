@@ -1,5 +1,5 @@
-//! The login and certificates for Redis: user and password, and for TLS the authorities to trust
-//! and a client certificate. They are files, each of which may be missing.
+//! The login and certificates for Redis and its Sentinels: user and password, and for TLS the
+//! authorities to trust and a client certificate. They are files, each of which may be missing.
 //!
 //! Owns reading them for every new link, and the messages about errors in them. They are never
 //! printed, and wiped when dropped. Must not know where they are stored, and must not talk to
@@ -20,9 +20,19 @@ const PASSWORD: &str = "password";
 const AUTHORITIES: &str = "ca.crt";
 const CERTIFICATE: &str = "tls.crt";
 const PRIVATE_KEY: &str = "tls.key";
+const SENTINEL_USERNAME: &str = "sentinel_username";
+const SENTINEL_PASSWORD: &str = "sentinel_password";
 
 /// All files; each may be missing.
-pub const FILES: [&str; 5] = [USERNAME, PASSWORD, AUTHORITIES, CERTIFICATE, PRIVATE_KEY];
+pub const FILES: [&str; 7] = [
+    USERNAME,
+    PASSWORD,
+    AUTHORITIES,
+    CERTIFICATE,
+    PRIVATE_KEY,
+    SENTINEL_USERNAME,
+    SENTINEL_PASSWORD,
+];
 
 /// The contents of [`FILES`], in their order, all read at one moment.
 pub type FileContents = [Option<Vec<u8>>; FILES.len()];
@@ -51,6 +61,8 @@ impl std::fmt::Debug for Access {
 pub struct LinkCredentials {
     /// The login, if one is given.
     pub login: Option<Login>,
+    /// That of the Sentinels.
+    pub sentinel_login: Option<Login>,
     /// The TLS configuration: trusted authorities, and a client certificate.
     pub tls: Arc<ClientConfig>,
     /// Whether the authorities come from the files.
@@ -62,7 +74,7 @@ pub struct LinkCredentials {
 /// A user with its password.
 #[derive(Clone, Debug)]
 pub struct Login {
-    /// The user's name.
+    /// The user's name; empty for the only user of a server that knows no names.
     pub user: String,
     /// Its password.
     pub password: SecretSlice<u8>,
@@ -75,11 +87,16 @@ pub enum AccessError {
     #[error("the Secret for redis cannot be read")]
     Io(#[from] io::Error),
     /// A user name that is not text.
-    #[error("username in the Secret for redis is not UTF-8 text")]
-    Username,
+    #[error("{0} in the Secret for redis is not UTF-8 text")]
+    Username(&'static str),
     /// A user without a password.
-    #[error("the Secret for redis has username but not password: add the password")]
-    NoPassword,
+    #[error("the Secret for redis has {user} but not {password}: add the password")]
+    NoPassword {
+        /// The file of the user.
+        user: &'static str,
+        /// The file that is missing.
+        password: &'static str,
+    },
     /// One half of a pair.
     #[error("the Secret for redis has {there} but not {missing}: a client certificate needs both")]
     Half {
@@ -130,11 +147,27 @@ impl Access {
 
     fn read_now(&self, tls: bool) -> Result<LinkCredentials, AccessError> {
         let contents = self.files.as_ref().map(|read| read()).transpose()?;
-        let [username, password, authorities, certificate, private_key] = contents
+        let [
+            username,
+            password,
+            authorities,
+            certificate,
+            private_key,
+            sentinel_username,
+            sentinel_password,
+        ] = contents
             .unwrap_or_default()
             .map(|content| content.and_then(trimmed));
+        let names = [USERNAME, PASSWORD];
+        let sentinel_names = [SENTINEL_USERNAME, SENTINEL_PASSWORD];
         let plain = LinkCredentials {
-            login: login(username.as_ref(), password)?,
+            login: login(username.as_ref(), password, names, DEFAULT_USER)?,
+            sentinel_login: login(
+                sentinel_username.as_ref(),
+                sentinel_password,
+                sentinel_names,
+                "",
+            )?,
             tls: Arc::clone(&self.usual),
             own_authorities: false,
             certificate: false,
@@ -177,17 +210,24 @@ fn unusable(file: &'static str, source: TlsError) -> AccessError {
 /// The content of a file that is not empty.
 type Content = SecretSlice<u8>;
 
+/// The login of two files of these names; without a user's name it is `usual`'s.
 fn login(
     username: Option<&Content>,
     password: Option<Content>,
+    [user_file, password_file]: [&'static str; 2],
+    usual: &str,
 ) -> Result<Option<Login>, AccessError> {
     let Some(password) = password else {
-        return username.map_or(Ok(None), |_| Err(AccessError::NoPassword));
+        let missing = AccessError::NoPassword {
+            user: user_file,
+            password: password_file,
+        };
+        return username.map_or(Ok(None), |_| Err(missing));
     };
     let user = match username {
         Some(name) => String::from_utf8(name.expose_secret().to_vec())
-            .map_err(|_not_text| AccessError::Username)?,
-        None => DEFAULT_USER.to_owned(),
+            .map_err(|_not_text| AccessError::Username(user_file))?,
+        None => usual.to_owned(),
     };
     Ok(Some(Login { user, password }))
 }

@@ -6,6 +6,7 @@
 //! Driven by polling from one task; must not know what a tick is.
 
 mod topology;
+mod view;
 
 use std::task::Context;
 use std::time::Instant;
@@ -165,7 +166,9 @@ impl RedisClient {
         match &self.target {
             Some(Target::Cluster(cluster)) => match kind {
                 CommandKind::Message if !cluster.sharded => Some(self.broadcast),
-                CommandKind::Message | CommandKind::Key => self.slots.owner(slot),
+                CommandKind::Message | CommandKind::Key | CommandKind::Question => {
+                    self.slots.owner(slot)
+                }
             },
             Some(Target::Server(_)) | None => Some(0),
         }

@@ -13,7 +13,7 @@ use super::access::Access;
 use super::error::HandshakeError;
 use super::handshake::establish;
 use super::target::ServerTarget;
-use service::stream::ConnectError;
+use service::stream::{Address, ConnectError};
 
 /// How long the server may take to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +24,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct CommandConnection {
     /// Sends commands.
     pub connection: MultiplexedConnection,
+    /// The server.
+    pub address: Address,
     /// Moves the bytes; ends when this is dropped.
     _driver: JoinSet<()>,
 }
@@ -61,6 +63,7 @@ impl CommandConnection {
         closed: CancellationToken,
     ) -> Result<Self, OpenError> {
         let established = establish(server, access, name, None).await?;
+        let address = established.address;
         established
             .stream
             .forget_when_closed()
@@ -77,6 +80,7 @@ impl CommandConnection {
         });
         Ok(Self {
             connection,
+            address,
             _driver: driving,
         })
     }

@@ -71,12 +71,56 @@ pub enum HandshakeError {
     Refused(String),
     /// No Sentinel answers.
     #[error(
-        "no sentinel answers when asked for the master {master}: check nodes and tls of spec.redis.sentinel"
+        "no sentinel answers when asked for the master {master}: check nodes and tls of spec.redis.sentinel ({said})"
     )]
     NoSentinel {
         /// Its name.
         master: String,
+        /// What is wrong with each.
+        said: String,
     },
+    /// The Sentinels refuse the login, or require one.
+    #[error(
+        "the sentinels refuse the login: check sentinel_password, and sentinel_username if they have users, in \
+         the Secret for redis ({said})"
+    )]
+    SentinelLogin {
+        /// What each said.
+        said: String,
+    },
+    /// No server that the Sentinels name can be used.
+    #[error("no server that the sentinels name as master {master} can be used ({said})")]
+    UnusableMaster {
+        /// The name of the master.
+        master: String,
+        /// What is wrong with each.
+        said: String,
+    },
+    /// The server is a replica, and readers are at the master.
+    #[error("{}", LinkError::Replica)]
+    Replica,
+    /// The certificate is for another server than the one that the topology names.
+    #[error(
+        "the certificate of redis at {host}:{port} is neither for {host}, which the cluster or the sentinels \
+         name, nor for {other}: put one of these names into it, or let redis announce a name that it has \
+         (cluster-announce-hostname, sentinel announce-hostnames)"
+    )]
+    Names {
+        /// The announced name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// The other name that was compared.
+        other: String,
+        /// The TLS error, which holds the names of the certificate.
+        source: io::Error,
+    },
+    /// The server ended the stream in the middle of the TLS handshake.
+    #[error(
+        "redis at {0} closes connections before TLS is set up: its maxclients may be reached, or the port does \
+         not use TLS"
+    )]
+    ClosedTls(String),
     /// The Sentinels answer, but do not know the master.
     #[error("the sentinels know no master {master}: check spec.redis.sentinel.master")]
     NoMaster {
@@ -129,6 +173,10 @@ pub(crate) enum LinkError {
     InvalidReply(#[from] InvalidReply),
     #[error("redis answered more commands than were sent")]
     Surplus,
+    #[error("redis ends the connection: {0}")]
+    Ending(String),
+    #[error("the sentinels name another server as the master now")]
+    Replaced,
     #[error("the connection to redis is broken: redis answers on a new one, but not on this one")]
     Interrupted,
     #[error("redis accepts no commands at present: {0}")]
@@ -136,7 +184,7 @@ pub(crate) enum LinkError {
     #[error("redis refuses what is published; trying again with a new login")]
     Refusing,
     #[error(
-        "redis is a read-only replica: only its own subscribers would get the ticks; set redis.url to the master"
+        "redis is a replica: only its own subscribers would get the ticks; set redis.url to the master"
     )]
     Replica,
 }

@@ -1,31 +1,23 @@
-//! The handshake on a new link: the login, and the end of the previous link.
+//! Opens links, to a server or to the one that Sentinels name, and finds out whether a silent link is
+//! broken.
 //!
-//! The link counts as open only when the server has executed a command. This distinguishes a server
-//! that is loading its data, one that requires a password, and one that is not Redis.
+//! Owns the time limit, and the question to a server about another link. What is said on a new link is
+//! [`super::introduction`]'s.
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use service::stream::Address;
 
-use super::access::{Access, LinkCredentials, Login};
+use super::access::Access;
 use super::error::HandshakeError;
-use super::replies::{Replies, Reply};
-use super::resp_stream::RespStream;
+use super::introduction::{Established, Introduction};
+use super::resp_stream::OwnedReply;
+use super::role::WRITE;
 use super::sentinel;
 use super::target::{ServerAddress, ServerTarget};
-use service::stream::Stream;
 
 /// The time limit for connecting and the handshake together.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A link that accepts commands.
-#[derive(Debug)]
-pub struct Established {
-    /// The stream, at the start of a reply.
-    pub stream: Stream,
-    /// The server's client id for it, if the server reports one.
-    pub id: Option<i64>,
-}
 
 /// Opens a link named `name` with the present data of `access`, and ends the link `previous` of the
 /// same name if the server still has it: commands of that link must not be executed after the first
@@ -39,147 +31,77 @@ pub async fn establish(
     name: &str,
     previous: Option<i64>,
 ) -> Result<Established, HandshakeError> {
+    let mut tried = Vec::new();
     let greeting = async {
         let keys = access.read(target.tls()).await?;
-        let (redis, id) = introduce(target, &keys, name, previous)
-            .await
-            .map_err(|error| error.explained(&keys))?;
-        let stream = redis.stream;
-        Ok(Established { stream, id })
+        let link = Introduction::new(target, &keys, name, previous);
+        match &target.address {
+            ServerAddress::Direct(address) => link.open(address).await,
+            ServerAddress::Sentinels(sentinels) => {
+                sentinel::open_master(sentinels, &link, &mut tried).await
+            }
+        }
     };
     let established = tokio::time::timeout(TIMEOUT, greeting).await;
     let tls = matches!(&target.address, ServerAddress::Direct(address) if address.tls);
-    established.unwrap_or(Err(HandshakeError::Timeout {
-        after: TIMEOUT,
-        tls,
-    }))
+    established.unwrap_or_else(|_elapsed| {
+        Err(match &target.address {
+            ServerAddress::Sentinels(sentinels) if !tried.is_empty() => {
+                HandshakeError::unusable_master(&sentinels.master, &tried)
+            }
+            _ => HandshakeError::Timeout {
+                after: TIMEOUT,
+                tls,
+            },
+        })
+    })
 }
 
-/// A command without effect that, like PUBLISH, is delayed while writes are paused (CLIENT PAUSE);
-/// other commands are answered meanwhile.
-const HELD_UP_LIKE_PUBLISH: [&[u8]; 2] = [b"PFCOUNT", b"ticker:probe"];
-
-/// Whether the server executes commands like those of messages. A rejection is an answer, too.
-pub(super) async fn is_serving(target: &ServerTarget, access: &Access, name: &str) -> bool {
+/// Whether the server executes commands like those of messages while the link `id` waits for its
+/// answers: that link is then broken. It is not while the server holds back writes (CLIENT PAUSE).
+///
+/// PUBLISH is held back like a write, but must not be tried: readers of all channels would get it.
+/// So the server is asked whether it holds back the link itself. Where that is forbidden, a write
+/// without effect is tried, and if that is forbidden too, TCP decides when the link is broken.
+pub(super) async fn is_serving_others(
+    target: &ServerTarget,
+    access: &Access,
+    (name, id, at): (&str, Option<i64>, &Address),
+) -> bool {
     let asking = async {
         let keys = access.read(target.tls()).await?;
-        let (mut redis, _) = introduce(target, &keys, name, None).await?;
-        ask(&mut redis, &HELD_UP_LIKE_PUBLISH).await
+        let link = Introduction::new(target, &keys, name, None);
+        let mut redis = link.greet(at).await?.0;
+        if let Some(id) = id {
+            let id = id.to_string();
+            let listed = redis
+                .ask(&[b"CLIENT", b"LIST", b"ID", id.as_bytes()])
+                .await?;
+            if let OwnedReply::Text(line) = listed {
+                return Ok(!is_held_back(&line));
+            }
+        }
+        let written = redis.ask(WRITE).await?;
+        Ok::<bool, HandshakeError>(matches!(written, OwnedReply::Number(_)))
     };
-    asking.await.is_ok()
+    matches!(asking.await, Ok(true))
 }
 
-async fn introduce(
-    target: &ServerTarget,
-    keys: &LinkCredentials,
-    name: &str,
-    previous: Option<i64>,
-) -> Result<(RespStream, Option<i64>), HandshakeError> {
-    let address = match &target.address {
-        ServerAddress::Direct(address) => address.clone(),
-        ServerAddress::Sentinels(sentinels) => sentinel::master(sentinels, &keys.tls).await?,
-    };
-    let mut redis = RespStream::connect(&address, &keys.tls).await?;
-    match greet(&mut redis, target.database, keys, name, previous).await {
-        Ok(id) => Ok((redis, id)),
-        Err(HandshakeError::Io(_)) if redis.is_unanswered() => {
-            let at = format!("{}:{}", address.host, address.port);
-            Err(HandshakeError::Unanswered(at))
-        }
-        Err(error) => Err(error),
-    }
+/// Whether a line of CLIENT LIST is of a connection whose next command waits.
+fn is_held_back(line: &str) -> bool {
+    let mut members = line.split_ascii_whitespace();
+    let flags = members.find_map(|member| member.strip_prefix("flags="));
+    flags.is_some_and(|flags| flags.contains('b'))
 }
 
-/// Returns the server's id of the connection, if the server reports it.
-async fn greet(
-    redis: &mut RespStream,
-    database: u32,
-    keys: &LinkCredentials,
-    name: &str,
-    previous: Option<i64>,
-) -> Result<Option<i64>, HandshakeError> {
-    if let Some(login) = &keys.login {
-        log_in(redis, login).await?;
-    }
-    // Names are for people who read CLIENT LIST; a server may forbid them.
-    ask(redis, &[b"CLIENT", b"SETNAME", name.as_bytes()]).await?;
-    if database != 0 {
-        let database = database.to_string();
-        let answer = ask(redis, &[b"SELECT", database.as_bytes()]).await?;
-        answer.accepted()?;
-    }
-    if let Some(previous) = previous {
-        end(redis, previous, name).await?;
-    }
-    let id = ask(redis, &[b"CLIENT", b"ID"]).await?.integer();
-    match ask(redis, &[b"PING"]).await? {
-        // Its disk is full: it rejects keys, which is reported for them, but still carries
-        // messages.
-        OwnedReply::Refusal(text) if text.starts_with("MISCONF") => {}
-        answer => answer.accepted()?,
-    }
-    Ok(id)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Only the code of an error is kept: a server that does not know the command repeats its
-/// arguments.
-async fn log_in(redis: &mut RespStream, login: &Login) -> Result<(), HandshakeError> {
-    let (user, password) = (login.user.as_bytes(), login.password.expose_secret());
-    match ask(redis, &[b"AUTH", user, password]).await? {
-        OwnedReply::Refusal(text) => {
-            let code = text.split(' ').next().unwrap_or_default();
-            Err(HandshakeError::Login(code.to_owned()))
-        }
-        OwnedReply::Text(_) | OwnedReply::Number(_) => Ok(()),
-    }
-}
-
-/// Client ids restart with the server, so the id alone does not prove that the link is ours.
-async fn end(redis: &mut RespStream, previous: i64, name: &str) -> Result<(), HandshakeError> {
-    let id = previous.to_string();
-    let listed = ask(redis, &[b"CLIENT", b"LIST", b"ID", id.as_bytes()]).await?;
-    let ours = format!(" name={name} ");
-    if matches!(listed, OwnedReply::Text(line) if line.contains(&ours)) {
-        ask(redis, &[b"CLIENT", b"KILL", b"ID", id.as_bytes()]).await?;
-    }
-    Ok(())
-}
-
-async fn ask(redis: &mut RespStream, arguments: &[&[u8]]) -> Result<OwnedReply, HandshakeError> {
-    let answer = |replies: &mut Replies| Ok(replies.next_reply()?.map(OwnedReply::from));
-    redis.ask(arguments, answer).await
-}
-
-enum OwnedReply {
-    Text(String),
-    Number(i64),
-    Refusal(String),
-}
-
-impl From<Reply<'_>> for OwnedReply {
-    fn from(reply: Reply<'_>) -> Self {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        match reply {
-            Reply::Simple(bytes) => Self::Text(text(bytes)),
-            Reply::Bulk(bytes) => Self::Text(text(bytes.unwrap_or_default())),
-            Reply::Integer(number) => Self::Number(number),
-            Reply::Error(bytes) => Self::Refusal(text(bytes)),
-        }
-    }
-}
-
-impl OwnedReply {
-    fn integer(self) -> Option<i64> {
-        match self {
-            Self::Number(number) => Some(number),
-            Self::Text(_) | Self::Refusal(_) => None,
-        }
-    }
-
-    fn accepted(self) -> Result<(), HandshakeError> {
-        match self {
-            Self::Refusal(text) => Err(HandshakeError::Refused(text)),
-            Self::Text(_) | Self::Number(_) => Ok(()),
-        }
+    #[test]
+    fn a_connection_that_waits_is_recognised() {
+        let line = |flags: &str| format!("id=8 addr=127.0.0.1:1 name=b flags={flags} db=0");
+        assert!(is_held_back(&line("b")) && is_held_back(&line("Nb")));
+        assert!(!is_held_back(&line("N")) && !is_held_back(""));
     }
 }

@@ -12,21 +12,27 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use service::text::{LONGEST_REASON, LineQuota, printable};
+use service::stream::Address;
+use service::text::{LineQuota, printable};
 
 use super::access::Access;
 use super::error::HandshakeError;
-use super::handshake::{Established, establish};
+use super::handshake::establish;
+use super::introduction::Established;
 use super::probe::Probe;
 use super::replies::Replies;
 use super::retry::RETRY;
 use super::send_queue::{CommandKind, SendQueue};
+use super::sentinel::SentinelWatch;
 use super::stream::LinkStream;
 use super::target::ServerTarget;
 use answers::Answers;
 
 /// A link that lasted this long does not count as a failure.
 const PROVEN_AFTER: Duration = Duration::from_secs(5);
+
+/// The longest text about a failed link: it may name several Sentinels.
+const LONGEST_ERROR: usize = 400;
 
 const READ_BUFFER: usize = 16 * 1024;
 
@@ -54,6 +60,12 @@ pub struct Link {
     /// When answers were last read.
     looked: Option<Instant>,
     probe: Probe,
+    /// The server of the present link.
+    address: Option<Address>,
+    watch: SentinelWatch,
+    /// When the server was last asked for its role.
+    role_asked: Option<Instant>,
+    remark: Option<String>,
     jitter: fastrand::Rng,
 }
 
@@ -97,6 +109,10 @@ impl Link {
             progress: None,
             looked: None,
             probe: Probe::default(),
+            address: None,
+            watch: SentinelWatch::default(),
+            role_asked: None,
+            remark: None,
             jitter: fastrand::Rng::with_seed(seed),
         }
     }
@@ -114,7 +130,8 @@ impl Link {
         self.previous = None;
         self.failures = 0;
         self.answers.forget_server();
-        self.error = None;
+        (self.error, self.remark, self.address) = (None, None, None);
+        self.watch.forget();
         self.state = LinkState::Disconnected { until: None };
     }
 
@@ -162,10 +179,7 @@ impl Link {
             };
             changed = true;
             match result {
-                Ok(established) => match LinkStream::new(established.stream) {
-                    Ok(stream) => self.open(stream, established.id, now),
-                    Err(error) => self.fail(&error, now),
-                },
+                Ok(established) => self.open(established, now),
                 Err(error) => self.fail(&error, now),
             }
         }
@@ -179,18 +193,30 @@ impl Link {
         changed
     }
 
-    fn open(&mut self, stream: LinkStream, id: Option<i64>, now: Instant) {
+    fn open(&mut self, established: Established, now: Instant) {
+        let stream = match LinkStream::new(established.stream) {
+            Ok(stream) => stream,
+            Err(error) => return self.fail(&error, now),
+        };
         self.answers.counts.reconnects += u64::from(self.opened > 0);
         self.opened += 1;
         self.opened_at = Some(now);
         self.error = None;
-        self.answers.on_open();
-        self.previous = id;
+        self.answers.on_open(established.role);
+        self.previous = established.id;
+        self.address = Some(established.address);
         self.replies = Replies::default();
-        self.looked = None;
+        (self.looked, self.role_asked) = (None, None);
         self.state = LinkState::Connected(stream);
         if let Some(suppressed) = self.openings.take(now) {
             tracing::info!(suppressed, "redis link is open");
+        }
+        // It is told once, and shown until a link shows otherwise.
+        if let Some(text) = established.remark
+            && self.remark.as_ref() != Some(&text)
+        {
+            self.warn(now, "redis forbids something useful", &text);
+            self.remark = Some(text);
         }
     }
 
@@ -200,6 +226,7 @@ impl Link {
             self.answers.counts.unknown += self.queue.lose();
             self.progress = None;
             self.probe.forget();
+            self.watch.forget();
         }
     }
 
@@ -215,7 +242,7 @@ impl Link {
             until: Some(now + wait),
         };
         let text = service::exit::chain(error).to_string();
-        let text = printable(&text, LONGEST_REASON);
+        let text = printable(&text, LONGEST_ERROR);
         // Logged once per reason, not once per try.
         if self.error.as_ref() != Some(&text) {
             self.warn(now, "redis link is down, retrying", &text);

@@ -3,7 +3,8 @@
 //! TCP retransmits less and less often: after an interruption of half a minute it would notice half
 //! a minute late that the path works again. A second connection is a new attempt each time. If it
 //! is answered while the link stays silent, the link is dead. A stopped server answers neither, and
-//! the link keeps its order. Owns when to probe and what the result means. Must not touch the link.
+//! the link keeps its order, as it does while the server holds back writes (CLIENT PAUSE). Owns when
+//! to probe and what the result means. Must not touch the link.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 use super::access::Access;
-use super::handshake::is_serving;
+use super::handshake::is_serving_others;
 use super::target::ServerTarget;
+use service::stream::Address;
 
 /// A link is suspect when answers are missing for this long.
 pub(super) const SILENT_AFTER: Duration = Duration::from_secs(2);
@@ -43,9 +45,8 @@ impl Probe {
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
-        server: &ServerTarget,
-        access: &Access,
-        name: &str,
+        (server, access): (&ServerTarget, &Access),
+        (name, id, at): (&str, Option<i64>, &Address),
     ) -> bool {
         if let Some(answered) = self.answered {
             return now.saturating_duration_since(answered) >= GRACE;
@@ -53,9 +54,10 @@ impl Probe {
         let is_due = |asked| now.saturating_duration_since(asked) >= ASK_EVERY;
         if self.question.is_none() && self.asked.is_none_or(is_due) {
             self.asked = Some(now);
-            let (server, access, name) = (server.clone(), access.clone(), name.to_owned());
+            let (server, access) = (server.clone(), access.clone());
+            let (name, at) = (name.to_owned(), at.clone());
             self.question = Some(Box::pin(async move {
-                let asked = is_serving(&server, &access, &name);
+                let asked = is_serving_others(&server, &access, (&name, id, &at));
                 matches!(tokio::time::timeout(ASK_EVERY, asked).await, Ok(true))
             }));
         }

@@ -6,6 +6,9 @@
 /// No reply to a command of the link has a longer line or bulk string.
 const LARGEST_REPLY: usize = 64 * 1024;
 
+/// No reply to a command of the link has lists in lists deeper than this.
+const DEEPEST: u8 = 4;
+
 /// One reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
@@ -17,6 +20,15 @@ pub enum Reply<'a> {
     Integer(i64),
     /// `$` and that many bytes; `None` is null.
     Bulk(Option<&'a [u8]>),
+    /// `*` and that many replies.
+    List(ReplyList<'a>),
+}
+
+/// The replies of a list, all of them received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyList<'a> {
+    count: usize,
+    bytes: &'a [u8],
 }
 
 /// Bytes that are not a reply to a command of the link.
@@ -39,75 +51,93 @@ impl Replies {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The length of an array reply, or -1 for null; `None` until more bytes arrive.
-    ///
-    /// # Errors
-    /// [`InvalidReply`], also if another kind of reply begins.
-    pub fn next_count(&mut self) -> Result<Option<i64>, InvalidReply> {
-        let Some((kind, line, behind)) = split_line(&self.bytes[self.read..])? else {
-            return Ok(None);
-        };
-        if kind != b'*' {
-            return Err(InvalidReply);
-        }
-        let count = number(line)?;
-        self.read += behind;
-        Ok(Some(count))
-    }
-
-    /// The next array reply of texts: empty for null, and cut before the first element of another kind;
-    /// `None` until it is complete.
-    ///
-    /// # Errors
-    /// [`InvalidReply`], also if another kind of reply begins.
-    pub fn next_texts(&mut self) -> Result<Option<Vec<String>>, InvalidReply> {
-        let start = self.read;
-        let Some(count) = self.next_count()? else {
-            return Ok(None);
-        };
-        let mut texts = Vec::new();
-        for _ in 0..count {
-            match self.next_reply()? {
-                Some(Reply::Bulk(Some(text))) => {
-                    texts.push(String::from_utf8_lossy(text).into_owned());
-                }
-                Some(_) => break,
-                None => {
-                    self.read = start;
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(Some(texts))
-    }
-
     /// The next complete reply, or `None` until more bytes arrive.
     ///
     /// # Errors
     /// [`InvalidReply`]; nothing after it can be read.
     pub fn next_reply(&mut self) -> Result<Option<Reply<'_>>, InvalidReply> {
         let rest = &self.bytes[self.read..];
-        let Some((kind, line, behind)) = split_line(rest)? else {
+        let Some((reply, len)) = parse(rest, 0)? else {
             return Ok(None);
-        };
-        let mut len = behind;
-        let reply = match kind {
-            b'+' => Reply::Simple(line),
-            b'-' => Reply::Error(line),
-            b':' => Reply::Integer(number(line)?),
-            b'$' if line == b"-1" => Reply::Bulk(None),
-            b'$' => {
-                let Some(text) = bulk(number(line)?, &rest[behind..])? else {
-                    return Ok(None);
-                };
-                len += text.len() + 2;
-                Reply::Bulk(Some(text))
-            }
-            _ => return Err(InvalidReply),
         };
         self.read += len;
         Ok(Some(reply))
     }
+}
+
+impl<'a> ReplyList<'a> {
+    /// Its members.
+    pub fn members(self) -> impl Iterator<Item = Reply<'a>> {
+        let mut rest = self.bytes;
+        (0..self.count).map_while(move |_| {
+            let (reply, len) = parse(rest, 1).ok()??;
+            rest = &rest[len..];
+            Some(reply)
+        })
+    }
+
+    /// Its members as texts: numbers in digits, and an empty text for null and for a list.
+    #[must_use]
+    pub fn texts(self) -> Vec<String> {
+        let texts = self.members().map(|member| match member {
+            Reply::Simple(text) | Reply::Error(text) | Reply::Bulk(Some(text)) => {
+                String::from_utf8_lossy(text).into_owned()
+            }
+            Reply::Integer(number) => number.to_string(),
+            Reply::Bulk(None) | Reply::List(_) => String::new(),
+        });
+        texts.collect()
+    }
+}
+
+/// The first reply of `bytes` and its length; `None` until it is complete. `depth`: how many lists
+/// it is in.
+fn parse(bytes: &[u8], depth: u8) -> Result<Option<(Reply<'_>, usize)>, InvalidReply> {
+    let Some((kind, line, behind)) = split_line(bytes)? else {
+        return Ok(None);
+    };
+    let mut len = behind;
+    let reply = match kind {
+        b'+' => Reply::Simple(line),
+        b'-' => Reply::Error(line),
+        b':' => Reply::Integer(number(line)?),
+        b'$' if line == b"-1" => Reply::Bulk(None),
+        b'$' => {
+            let Some(text) = bulk(number(line)?, &bytes[behind..])? else {
+                return Ok(None);
+            };
+            len += text.len() + 2;
+            Reply::Bulk(Some(text))
+        }
+        b'*' if depth < DEEPEST => {
+            let Some(list) = list(number(line)?, &bytes[behind..], depth)? else {
+                return Ok(None);
+            };
+            len += list.bytes.len();
+            Reply::List(list)
+        }
+        _ => return Err(InvalidReply),
+    };
+    Ok(Some((reply, len)))
+}
+
+/// The list of `count` replies in `rest`; null counts as empty.
+fn list(count: i64, rest: &[u8], depth: u8) -> Result<Option<ReplyList<'_>>, InvalidReply> {
+    let count = usize::try_from(count.max(0)).map_err(|_| InvalidReply)?;
+    let mut len = 0;
+    for _ in 0..count {
+        let Some((_, more)) = parse(&rest[len..], depth + 1)? else {
+            let is_too_long = rest.len() > LARGEST_REPLY;
+            return if is_too_long {
+                Err(InvalidReply)
+            } else {
+                Ok(None)
+            };
+        };
+        len += more;
+    }
+    let bytes = &rest[..len];
+    Ok(Some(ReplyList { count, bytes }))
 }
 
 /// The first line: kind, text, and length including its end.
@@ -192,35 +222,28 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_counted() {
+    fn lists_are_read_whole_with_what_is_in_them() {
+        fn list(replies: &mut Replies) -> Option<Vec<String>> {
+            match replies.next_reply().unwrap()? {
+                Reply::List(list) => Some(list.texts()),
+                other => panic!("{other:?}"),
+            }
+        }
         let mut replies = Replies::default();
-        replies.extend(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n*-1\r\n+OK\r\n");
-        assert_eq!(replies.next_count(), Ok(Some(2)));
-        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"a")))));
-        assert_eq!(replies.next_reply(), Ok(Some(Reply::Bulk(Some(b"b")))));
-        assert_eq!(replies.next_count(), Ok(Some(-1)));
-        assert_eq!(replies.next_count(), Err(InvalidReply));
-    }
-
-    #[test]
-    fn lists_of_texts_are_read_whole() {
-        let mut replies = Replies::default();
-        let texts = |texts: &[&str]| Ok(Some(texts.iter().map(ToString::to_string).collect()));
         replies.extend(b"*2\r\n$1\r\na\r\n$2\r\nb");
-        assert_eq!(replies.next_texts(), Ok(None), "the second is cut");
-        replies.extend(b"c\r\n*-1\r\n*2\r\n$1\r\na\r\n:1\r\n");
-        assert_eq!(replies.next_texts(), texts(&["a", "bc"]));
-        assert_eq!(replies.next_texts(), texts(&[]));
-        assert_eq!(replies.next_texts(), texts(&["a"]));
-        replies.extend(b"-NOAUTH no\r\n");
-        assert_eq!(replies.next_texts(), Err(InvalidReply));
+        assert_eq!(replies.next_reply(), Ok(None), "the second is cut");
+        replies.extend(b"c\r\n*-1\r\n*3\r\n*2\r\n:1\r\n$-1\r\n:7\r\n$1\r\nz\r\n+OK\r\n");
+        assert_eq!(list(&mut replies).unwrap(), ["a", "bc"]);
+        assert!(list(&mut replies).unwrap().is_empty());
+        assert_eq!(list(&mut replies).unwrap(), ["", "7", "z"]);
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Simple(b"OK"))));
     }
 
     #[test]
     fn what_is_no_reply_is_garbage() {
         for bytes in [
             &b"HTTP/1.1 400 Bad Request\r\n"[..],
-            b"*1\r\n",
+            b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
             b":x\r\n",
             b"$-2\r\n",
             b"$99999999\r\n",
@@ -237,7 +260,7 @@ mod tests {
         #[test]
         fn any_bytes_in_any_pieces_read_alike(
             kinds in proptest::collection::vec(
-                prop::sample::select(vec![&b"+OK\r\n"[..], b":0\r\n", b":-17\r\n", b"-ERR x\r\n", b"$3\r\nabc\r\n", b"$-1\r\n"]),
+                prop::sample::select(vec![&b"+OK\r\n"[..], b":0\r\n", b":-17\r\n", b"-ERR x\r\n", b"$3\r\nabc\r\n", b"$-1\r\n", b"*2\r\n:1\r\n*1\r\n+x\r\n"]),
                 0..20,
             ),
             noise in proptest::collection::vec(any::<u8>(), 0..10),

@@ -19,10 +19,13 @@ pub enum CommandKind {
     Message,
     /// A key, which is written again if lost.
     Key,
+    /// A question about the server, which is asked again if lost.
+    Question,
 }
 
-/// Flag in the size of a command that is not a message; no command is that long.
+/// Flags in the size of a command that is not a message; no command is that long.
 const KEY: u32 = 1 << 31;
+const QUESTION: u32 = 1 << 29;
 
 /// Further flag, set once keys are written differently than when it was appended.
 const OUTDATED: u32 = 1 << 30;
@@ -43,7 +46,7 @@ pub struct SendQueue {
     bytes: Vec<u8>,
     /// Number of bytes at the front of `bytes` that were written.
     written: usize,
-    /// Sizes of all unanswered commands, written or not, with [`KEY`].
+    /// Sizes of all unanswered commands, written or not, with their flags.
     sizes: VecDeque<u32>,
     /// Sum of `sizes`.
     in_flight: usize,
@@ -76,7 +79,11 @@ impl SendQueue {
         let start = self.bytes.len();
         write(&mut self.bytes);
         let size = self.bytes.len() - start;
-        let mark = if kind == CommandKind::Key { KEY } else { 0 };
+        let mark = match kind {
+            CommandKind::Message => 0,
+            CommandKind::Key => KEY,
+            CommandKind::Question => QUESTION,
+        };
         self.sizes.push_back(size as u32 | mark);
         self.in_flight += size;
     }
@@ -154,145 +161,18 @@ fn messages(sizes: impl IntoIterator<Item = u32>) -> u64 {
 }
 
 const fn kind_of(size: u32) -> CommandKind {
-    if size & KEY == 0 {
-        CommandKind::Message
-    } else {
+    if size & KEY != 0 {
         CommandKind::Key
+    } else if size & QUESTION != 0 {
+        CommandKind::Question
+    } else {
+        CommandKind::Message
     }
 }
 
 const fn bytes_of(size: u32) -> usize {
-    (size & !(KEY | OUTDATED)) as usize
+    (size & !(KEY | OUTDATED | QUESTION)) as usize
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Push(CommandKind, usize),
-        Write(usize),
-        Answer,
-        Lose,
-        Forget,
-    }
-
-    fn any_step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            4 => (any::<bool>(), 1_usize..40).prop_map(|(tick, size)| {
-                Step::Push(if tick { CommandKind::Message } else { CommandKind::Key }, size)
-            }),
-            3 => (0_usize..100).prop_map(Step::Write),
-            2 => Just(Step::Answer),
-            1 => Just(Step::Lose),
-            1 => Just(Step::Forget),
-        ]
-    }
-
-    /// The truth, command by command: its number, its size, how much of it was written, its kind.
-    #[derive(Default)]
-    struct Model {
-        commands: VecDeque<(u8, usize, usize, CommandKind)>,
-    }
-
-    impl Model {
-        fn write(&mut self, mut count: usize) {
-            for (_, size, written, _) in &mut self.commands {
-                let part = count.min(*size - *written);
-                *written += part;
-                count -= part;
-            }
-        }
-
-        fn unwritten(&self) -> Vec<u8> {
-            let rest = self.commands.iter();
-            rest.flat_map(|(number, size, written, _)| vec![*number; size - written])
-                .collect()
-        }
-
-        fn lose(&mut self) -> u64 {
-            let before = self.ticks();
-            self.commands.retain(|(_, _, written, _)| *written == 0);
-            before - self.ticks()
-        }
-
-        fn ticks(&self) -> u64 {
-            let ticks = self
-                .commands
-                .iter()
-                .filter(|one| one.3 == CommandKind::Message);
-            ticks.count() as u64
-        }
-    }
-
-    #[test]
-    fn the_window_closes_and_opens() {
-        let mut queue = SendQueue::default();
-        queue.push(CommandKind::Message, |out| out.resize(WINDOW, b'x'));
-        assert!(!queue.can_take());
-        queue.wrote(WINDOW);
-        assert!(!queue.can_take(), "written is not answered");
-        assert_eq!(
-            queue.answered().map(|it| it.kind),
-            Some(CommandKind::Message)
-        );
-        assert!(queue.can_take() && queue.is_idle());
-        assert_eq!(queue.answered(), None);
-    }
-
-    #[test]
-    fn keys_under_way_are_outdated_and_ticks_and_later_keys_are_not() {
-        let mut queue = SendQueue::default();
-        for kind in [CommandKind::Key, CommandKind::Message] {
-            queue.push(kind, |out| out.push(b'x'));
-        }
-        queue.outdate_keys();
-        queue.push(CommandKind::Key, |out| out.push(b'x'));
-        let answered = [queue.answered(), queue.answered(), queue.answered()];
-        let outdated = answered.map(|it| it.map(|it| (it.kind, it.outdated)));
-        let (kept, tick) = (CommandKind::Key, CommandKind::Message);
-        let expected = [(kept, true), (tick, false), (kept, false)].map(Some);
-        assert_eq!(outdated, expected);
-        assert_eq!(queue.in_flight(), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn every_command_is_accounted_for(steps in proptest::collection::vec(any_step(), 0..200)) {
-            let mut queue = SendQueue::default();
-            let mut model = Model::default();
-            for (number, step) in steps.into_iter().enumerate() {
-                match step {
-                    Step::Push(kind, size) => {
-                        queue.push(kind, |out| out.resize(out.len() + size, number as u8));
-                        model.commands.push_back((number as u8, size, 0, kind));
-                    }
-                    Step::Write(count) => {
-                        let count = count.min(queue.unwritten().len());
-                        queue.wrote(count);
-                        model.write(count);
-                    }
-                    // A server answers only what it has received whole.
-                    Step::Answer => {
-                        if model.commands.front().is_some_and(|(_, size, written, _)| size == written) {
-                            let kind = model.commands.pop_front().map(|one| one.3);
-                            prop_assert_eq!(queue.answered().map(|it| it.kind), kind);
-                        }
-                    }
-                    Step::Lose => prop_assert_eq!(queue.lose(), model.lose()),
-                    Step::Forget => {
-                        prop_assert_eq!(queue.forget(), model.ticks());
-                        model.commands.clear();
-                    }
-                }
-                prop_assert_eq!(queue.unwritten(), model.unwritten());
-                prop_assert_eq!(queue.is_idle(), model.commands.is_empty());
-                let in_flight: usize = model.commands.iter().map(|(_, size, _, _)| size).sum();
-                prop_assert_eq!(queue.in_flight, in_flight);
-            }
-        }
-    }
-}
+mod tests;

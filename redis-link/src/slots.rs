@@ -78,11 +78,7 @@ mod tests {
     use super::*;
 
     fn master(port: u16) -> Address {
-        Address {
-            host: "127.0.0.1".to_owned(),
-            port,
-            tls: false,
-        }
+        Address::parse("127.0.0.1", port, false).unwrap()
     }
 
     /// What `CLUSTER KEYSLOT` of a real server says.

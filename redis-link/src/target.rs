@@ -27,6 +27,9 @@ pub struct ServerTarget {
     pub address: ServerAddress,
     /// The database to select; 0 is the default of a connection.
     pub database: u32,
+    /// Whether it is a node of a cluster: such a one passes messages on to all others, a replica
+    /// too.
+    pub is_node: bool,
 }
 
 /// The address of a server.
@@ -100,12 +103,13 @@ impl Target {
 }
 
 impl ServerTarget {
-    /// The server at `address`.
+    /// The node of a cluster at `address`.
     #[must_use]
-    pub const fn at(address: Address) -> Self {
+    pub const fn node(address: Address) -> Self {
         Self {
             address: ServerAddress::Direct(address),
             database: 0,
+            is_node: true,
         }
     }
 
@@ -125,7 +129,11 @@ fn server(authority: &str, database: &str, tls: bool) -> Option<Target> {
         number => number.parse().ok()?,
     };
     let address = ServerAddress::Direct(Address::parse(authority, PORT, tls)?);
-    Some(Target::Server(ServerTarget { address, database }))
+    Some(Target::Server(ServerTarget {
+        address,
+        database,
+        is_node: false,
+    }))
 }
 
 fn sentinels(nodes: &str, master: &str, tls: bool) -> Option<Target> {
@@ -139,6 +147,7 @@ fn sentinels(nodes: &str, master: &str, tls: bool) -> Option<Target> {
     Some(Target::Server(ServerTarget {
         address,
         database: 0,
+        is_node: false,
     }))
 }
 

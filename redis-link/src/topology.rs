@@ -67,7 +67,7 @@ pub async fn fetch_topology(
 }
 
 async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenError> {
-    let server = ServerTarget::at(node.clone());
+    let server = ServerTarget::node(node.clone());
     let mut commands =
         CommandConnection::open(&server, access, name, CancellationToken::new()).await?;
     let asked = redis::cmd("CLUSTER")
@@ -84,8 +84,7 @@ async fn ask(node: &Address, access: &Access, name: &str) -> Result<Slots, OpenE
     }
 }
 
-/// Reads the answer of `asked`: first slot, last slot, the master as host and port, replicas.
-/// Without a host, `asked` is the master.
+/// Reads the answer of `asked`: first slot, last slot, the master, replicas.
 fn read(answer: &Value, asked: &Address) -> Slots {
     let mut slots = Slots::default();
     for range in answer.as_sequence().unwrap_or_default() {
@@ -100,50 +99,71 @@ fn read_range(range: &Value, asked: &Address) -> Option<(u16, u16, Address)> {
     let [Value::Int(first), Value::Int(last), master, ..] = range.as_sequence()? else {
         return None;
     };
-    let [host, Value::Int(port), ..] = master.as_sequence()? else {
-        return None;
-    };
-    let host = match host {
-        Value::BulkString(host) if !host.is_empty() => String::from_utf8(host.clone()).ok()?,
-        _ => asked.host.clone(),
-    };
-    let master = Address {
-        host,
-        port: u16::try_from(*port).ok()?,
-        tls: asked.tls,
-    };
     Some((
         u16::try_from(*first).ok()?,
         u16::try_from(*last).ok()?,
-        master,
+        read_master(master.as_sequence()?, asked)?,
     ))
+}
+
+/// The address in a host, a port, an id and further names. Without a host, or where it is "?"
+/// because a host name is preferred and none is set, `asked` is the master, unless another member
+/// holds its address. Its certificate may be for its host name; without one, for the name of the
+/// node through which the cluster was found.
+fn read_master(master: &[Value], asked: &Address) -> Option<Address> {
+    let [host, Value::Int(port), rest @ ..] = master else {
+        return None;
+    };
+    let names = rest.get(1).and_then(Value::as_sequence).unwrap_or_default();
+    let named = |what: &str| {
+        let mut pairs = names.chunks_exact(2);
+        pairs.find(|pair| text(&pair[0]).as_deref() == Some(what))
+    };
+    let member = |what: &str| named(what).and_then(|pair| text(&pair[1]));
+    let host = text(host).or_else(|| member("ip"));
+    let seed = asked.other_name.as_ref().unwrap_or(&asked.host);
+    Some(Address {
+        host: host.unwrap_or_else(|| asked.host.clone()),
+        port: u16::try_from(*port).ok()?,
+        tls: asked.tls,
+        other_name: Some(member("hostname").unwrap_or_else(|| seed.clone())),
+    })
+}
+
+/// The text of a member that has one.
+fn text(value: &Value) -> Option<String> {
+    let Value::BulkString(text) = value else {
+        return None;
+    };
+    let text = String::from_utf8(text.clone()).ok()?;
+    (!text.is_empty() && text != "?").then_some(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Value {
+    fn bulk(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn seed() -> Address {
+        Address::parse("seed", 1, true).unwrap()
     }
 
     #[test]
     fn answers_are_read() {
-        let asked = Address {
-            host: "seed".to_owned(),
-            port: 1,
-            tls: true,
-        };
-        let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), text("id")]);
+        let asked = seed();
+        let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), bulk("id")]);
         let answer = Value::Array(vec![
             Value::Array(vec![
                 Value::Int(0),
                 Value::Int(99),
-                node(text("10.0.0.1"), 6379),
-                node(text("10.0.0.9"), 6379),
+                node(bulk("10.0.0.1"), 6379),
+                node(bulk("10.0.0.9"), 6379),
             ]),
             Value::Array(vec![Value::Int(100), Value::Int(200), node(Value::Nil, 7)]),
-            Value::Array(vec![Value::Int(-1), Value::Int(200), node(text("x"), 7)]),
+            Value::Array(vec![Value::Int(-1), Value::Int(200), node(bulk("x"), 7)]),
             Value::Array(vec![Value::Int(300)]),
             Value::Okay,
         ]);
@@ -156,5 +176,28 @@ mod tests {
         assert_eq!(master(100), Some(("seed", 7, true)));
         assert_eq!(master(201), None);
         assert!(read(&Value::Nil, &asked).masters().is_empty());
+    }
+
+    #[test]
+    fn a_certificate_may_be_for_the_announced_host_name_or_for_the_seed() {
+        let names = |pairs: &[&str]| Value::Array(pairs.iter().map(|it| bulk(it)).collect());
+        let master = |host: Value, pairs: &[&str]| {
+            let members = [host, Value::Int(7), bulk("id"), names(pairs)];
+            let found = read_master(&members, &seed()).unwrap();
+            (found.host, found.other_name.unwrap())
+        };
+        let pair = |host: &str, other: &str| (host.to_owned(), other.to_owned());
+        let ip = || bulk("10.0.0.1");
+        assert_eq!(
+            master(ip(), &["hostname", "redis-0.redis"]),
+            pair("10.0.0.1", "redis-0.redis")
+        );
+        assert_eq!(master(ip(), &[]), pair("10.0.0.1", "seed"));
+        assert_eq!(master(ip(), &["hostname", ""]), pair("10.0.0.1", "seed"));
+        assert_eq!(
+            master(bulk("?"), &["ip", "10.0.0.1"]),
+            pair("10.0.0.1", "seed")
+        );
+        assert_eq!(master(bulk("?"), &[]), pair("seed", "seed"));
     }
 }

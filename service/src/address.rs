@@ -2,8 +2,8 @@
 //!
 //! Must not resolve a name.
 
-/// The address of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The address of a server. Two with the same host, port and TLS are of the same server.
+#[derive(Clone, Debug)]
 pub struct Address {
     /// Name or IP address, without brackets.
     pub host: String,
@@ -11,7 +11,18 @@ pub struct Address {
     pub port: u16,
     /// Whether to use TLS.
     pub tls: bool,
+    /// Another name that its certificate may carry instead of `host`: one that a trusted server gave
+    /// it, or that server's own.
+    pub other_name: Option<String>,
 }
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        (self.port, self.tls) == (other.port, other.tls) && self.host == other.host
+    }
+}
+
+impl Eq for Address {}
 
 impl Address {
     /// Reads `host`, `host:port` or `[v6]:port`.
@@ -30,6 +41,7 @@ impl Address {
             host: host.to_owned(),
             port,
             tls,
+            other_name: None,
         })
     }
 }

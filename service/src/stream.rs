@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -69,6 +69,52 @@ pub enum ConnectError {
         /// The rustls error.
         source: io::Error,
     },
+    /// The certificate is for another server.
+    #[error("the certificate at {host}:{port} is neither for {host} nor for {other}")]
+    Names {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// The other name that it was compared with.
+        other: String,
+        /// The rustls error, which holds the names of the certificate.
+        source: io::Error,
+    },
+}
+
+impl ConnectError {
+    /// Names both names that a certificate was compared with.
+    fn with_other(self, other: &str) -> Self {
+        match self {
+            Self::Tls { host, port, source } if is_about_the_name(&source) => Self::Names {
+                host,
+                port,
+                other: other.to_owned(),
+                source,
+            },
+            error => error,
+        }
+    }
+
+    /// Whether this name is not one of the certificate, or one that no certificate can carry.
+    fn is_about_the_name(&self) -> bool {
+        match self {
+            Self::Tls { source, .. } => is_about_the_name(source),
+            Self::Name(_) => true,
+            Self::Tcp { .. } | Self::Proxy { .. } | Self::Names { .. } => false,
+        }
+    }
+}
+
+fn is_about_the_name(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(
+        error,
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+        ))
+    )
 }
 
 /// An open stream.
@@ -113,6 +159,25 @@ pub async fn connect_through(
     address: &Address,
     tls: &Arc<ClientConfig>,
 ) -> Result<Stream, ConnectError> {
+    let first = connect_as(proxy, address, &address.host, tls).await;
+    let other = address.other_name.as_deref();
+    let (Err(error), Some(other)) = (&first, other.filter(|other| *other != address.host)) else {
+        return first;
+    };
+    if !error.is_about_the_name() {
+        return first;
+    }
+    let second = connect_as(proxy, address, other, tls).await;
+    second.map_err(|error| error.with_other(other))
+}
+
+/// Connects to a server whose certificate has to carry `name`.
+async fn connect_as(
+    proxy: Option<&Proxy>,
+    address: &Address,
+    name: &str,
+    tls: &Arc<ClientConfig>,
+) -> Result<Stream, ConnectError> {
     let host = address.host.as_str();
     let stream = match proxy {
         Some(proxy) => tunnel(proxy, address).await?,
@@ -125,8 +190,8 @@ pub async fn connect_through(
     if !address.tls {
         return Ok(Stream::Plain(stream));
     }
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|_invalid| ConnectError::Name(host.to_owned()))?;
+    let name = ServerName::try_from(name.to_owned())
+        .map_err(|_invalid| ConnectError::Name(name.to_owned()))?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
     let stream = stream.await.map_err(|source| ConnectError::Tls {
         host: host.to_owned(),

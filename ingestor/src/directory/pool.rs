@@ -78,7 +78,7 @@ impl ConnectionPool {
         let commands = match self.open[at].take() {
             Some(commands) => commands,
             None => {
-                let server = ServerTarget::at(self.slots.masters()[at].clone());
+                let server = ServerTarget::node(self.slots.masters()[at].clone());
                 self.connect(&server).await?
             }
         };

@@ -30,13 +30,13 @@ pub(crate) fn reader(folder: PathBuf) -> ReadFiles {
 mod tests {
     use std::collections::BTreeMap;
 
-    use contract::mount::{REDIS_FILES, publish};
+    use contract::mount::{REDIS_FILES, SENTINEL_FILES, publish};
 
     use super::*;
 
     #[test]
     fn both_sides_name_the_same_files() {
-        assert_eq!(FILES, REDIS_FILES);
+        assert_eq!(FILES.to_vec(), [&REDIS_FILES[..], &SENTINEL_FILES].concat());
     }
 
     #[test]

@@ -8,14 +8,11 @@ use std::time::Duration;
 use contract::assignment::prefix_of;
 use contract::{LastValuePersistence, Persistence, StreamLength};
 
-use redis_link::resp::{write_bulk, write_bulks, write_head, write_integer};
+use redis_link::resp::{write_bulk, write_bulks, write_head};
 use redis_link::slots::slot_of;
 
 /// The prefix of every key of a mock account: a bare last price cannot say that it is mock.
 const MOCK: &str = "mock:";
-
-/// Milliseconds since the epoch, from 2001 to 2286.
-const MILLIS_DIGITS: usize = 13;
 
 /// How ticks of one channel are stored.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +46,15 @@ pub(crate) struct StreamKey {
     /// The command up to its length argument.
     front: Vec<u8>,
     /// For how long an entry stays; without it the length is part of `front`.
-    age: Option<Duration>,
+    age: Option<StreamAge>,
+}
+
+/// For how long an entry stays in a stream.
+#[derive(Clone, Debug)]
+struct StreamAge {
+    age: Duration,
+    /// The command without a length, while the time of the server is not known.
+    plain_front: Vec<u8>,
 }
 
 /// The start of every key of an account.
@@ -125,14 +130,19 @@ pub(crate) fn price_fronts(row: &contract::Row, mock: bool) -> [(Vec<u8>, u16); 
 
 impl StreamKey {
     fn new(prefix: &str, length: StreamLength) -> Self {
-        let mut front = Vec::new();
-        write_head(&mut front, 8);
         let key = format!("{prefix}:stream");
-        write_bulks(&mut front, &[b"XADD", key.as_bytes()]);
+        let front = |arguments| {
+            let mut front = Vec::new();
+            write_head(&mut front, arguments);
+            write_bulks(&mut front, &[b"XADD", key.as_bytes()]);
+            front
+        };
+        let (plain_front, mut front) = (front(5), front(8));
         let age = match length {
             StreamLength::Seconds(seconds) => {
                 write_bulks(&mut front, &[b"MINID", b"~"]);
-                Some(Duration::from_secs(u64::from(seconds)))
+                let age = Duration::from_secs(u64::from(seconds));
+                Some(StreamAge { age, plain_front })
             }
             StreamLength::Entries(entries) => {
                 write_bulks(
@@ -149,21 +159,18 @@ impl StreamKey {
         }
     }
 
-    /// Appends the command that adds `tick`, published at `now_us`.
-    pub(crate) fn write(&self, out: &mut Vec<u8>, tick: &[u8], now_us: i64) {
-        out.extend_from_slice(&self.front);
-        if let Some(age) = self.age {
-            let oldest = now_us / 1_000 - age.as_millis() as i64;
-            out.push(b'$');
-            write_integer(out, MILLIS_DIGITS);
-            out.extend_from_slice(b"\r\n");
-            let start = out.len();
-            write_integer(out, oldest.max(0));
-            // The length was already written, so the digits must match it even with a clock before
-            // 2001.
-            let digits = out.len() - start;
-            out.splice(start..start, (digits..MILLIS_DIGITS).map(|_| b'0'));
-            out.extend_from_slice(b"\r\n");
+    /// Appends the command that adds `tick`. Old entries are removed by the server's time, in
+    /// milliseconds since 1970, because their ids are of that clock: with one that is a minute
+    /// ahead, a stream of a minute would be emptied. While it is not known, nothing is removed.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, tick: &[u8], server_millis: Option<i64>) {
+        match (&self.age, server_millis) {
+            (None, _) => out.extend_from_slice(&self.front),
+            (Some(age), None) => out.extend_from_slice(&age.plain_front),
+            (Some(age), Some(now)) => {
+                out.extend_from_slice(&self.front);
+                let oldest = (now - age.age.as_millis() as i64).max(0);
+                write_bulk(out, itoa::Buffer::new().format(oldest).as_bytes());
+            }
         }
         write_bulks(out, &[b"*", b"d", tick]);
     }
@@ -209,7 +216,7 @@ mod tests {
         last.write_ticks(&mut out, 1, b"$1\r\n7\r\n$2\r\n{}\r\n");
         assert_eq!(words(&out), "HSET ticker:nifty:last 7 {}");
         out.clear();
-        stream.write(&mut out, b"{}", 1_764_570_600_000_000);
+        stream.write(&mut out, b"{}", None);
         assert_eq!(words(&out), "XADD ticker:nifty:stream MAXLEN ~ 1000 * d {}");
 
         let keep = Persistence {
@@ -217,13 +224,14 @@ mod tests {
             ..keep
         };
         let keys = OutputKeys::new("ticker:equity", &keep, true);
-        for (now, oldest) in [
-            (1_764_570_660_000_000, "1764570600000"),
-            (0, "0000000000000"),
+        for (now, trimmed) in [
+            (Some(1_764_570_660_000), "MINID ~ 1764570600000 "),
+            (Some(0), "MINID ~ 0 "),
+            (None, ""),
         ] {
             out.clear();
             keys.stream.as_ref().unwrap().write(&mut out, b"{}", now);
-            let expected = format!("XADD mock:ticker:stream MINID ~ {oldest} * d {{}}");
+            let expected = format!("XADD mock:ticker:stream {trimmed}* d {{}}");
             assert_eq!(words(&out), expected);
         }
     }

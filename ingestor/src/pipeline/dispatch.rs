@@ -54,8 +54,9 @@ impl Pipeline {
                     write_bulk(out, message.json);
                 });
                 if let Some(stream) = message.stream {
+                    let server_millis = redis.server_millis(stream.slot, now);
                     redis.push(CommandKind::Key, stream.slot, |out| {
-                        stream.write(out, message.json, published_us);
+                        stream.write(out, message.json, server_millis);
                     });
                 }
             });

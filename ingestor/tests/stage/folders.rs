@@ -8,6 +8,10 @@ use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
 use contract::{Assignment, Sealed};
 
 use super::API_KEY;
+use super::redis_server::{PASSWORD_OF_PUBLISHER, PUBLISHER};
+
+/// The files for Redis with the login that the servers of the stage know.
+pub const LOGIN: [(&str, &str); 2] = [("username", PUBLISHER), ("password", PASSWORD_OF_PUBLISHER)];
 
 /// The folders of one ingestor.
 pub struct Folders {
@@ -16,9 +20,11 @@ pub struct Folders {
 
 impl Folders {
     pub fn new() -> Self {
-        Self {
+        let folders = Self {
             root: tempfile::tempdir().unwrap(),
-        }
+        };
+        folders.redis_of(&LOGIN);
+        folders
     }
 
     pub(super) fn assignment(&self) -> PathBuf {

@@ -28,6 +28,7 @@ pub mod redis_server;
 pub mod scene;
 pub mod witness;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract::assignment::Account;
@@ -38,6 +39,8 @@ use contract::{
 pub use folders::Folders;
 pub use ingestor::Ingestor;
 use kite::{InstrumentType, Mode, Token};
+use redis_link::access::{Access, FILES, ReadFiles};
+use service::tls::Roots;
 
 pub const API_KEY: &str = "fake-api-key";
 pub const ACCESS_TOKEN: &str = "fake-access-token";
@@ -54,6 +57,17 @@ pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
         Ok(output) => output,
         Err(_) => panic!("{what}: not within {PATIENCE:?}"),
     }
+}
+
+/// The login of the user that the servers of the stage know.
+pub fn access() -> Access {
+    service::tls::install();
+    let contents = FILES.map(|name| {
+        let found = folders::LOGIN.iter().find(|(other, _)| *other == name);
+        found.map(|(_, text)| text.as_bytes().to_vec())
+    });
+    let read: ReadFiles = Arc::new(move || Ok(contents.clone()));
+    Access::new(Some(read), Roots::of_machine()).unwrap()
 }
 
 /// A Kite, a Redis and folders with credentials.

@@ -1,5 +1,6 @@
 //! A real Redis on its own port, and a plain subscriber.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,11 +19,23 @@ const LOOK: Duration = Duration::from_millis(20);
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 const APART: u32 = 97;
 
+/// The user as which everything under test logs in: it has the documented rights and no others.
+pub const PUBLISHER: &str = "publisher";
+pub const PASSWORD_OF_PUBLISHER: &str = "fake-password-of-publisher";
+
+/// The program to start: REDIS_SERVER may name another server that speaks the protocol.
+#[expect(clippy::disallowed_methods, reason = "a test has no arguments")]
+pub fn program() -> String {
+    std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
 pub struct RedisServer {
     child: Child,
     port: u16,
     folder: tempfile::TempDir,
     settings: Vec<String>,
+    /// By how many seconds its clock is ahead of the machine's.
+    ahead: i64,
     /// The password of the default user.
     password: String,
 }
@@ -52,14 +65,20 @@ impl RedisServer {
 
     /// With further settings, as on its command line.
     pub async fn start_with(port: u16, settings: &[&str]) -> Self {
+        Self::start_ahead(0, port, settings).await
+    }
+
+    /// With a clock that is ahead of the machine's by so many seconds.
+    pub async fn start_ahead(ahead: i64, port: u16, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings: Vec<String> = settings.iter().map(|text| (*text).to_owned()).collect();
-        let child = spawn(port, folder.path(), &settings).await;
+        let child = spawn(port, folder.path(), &settings, ahead).await;
         Self {
             child,
             port,
             folder,
             settings,
+            ahead,
             password: String::new(),
         }
     }
@@ -90,7 +109,8 @@ impl RedisServer {
     }
 
     pub async fn restart(&mut self) {
-        self.child = spawn(self.port, self.folder.path(), &self.settings).await;
+        let folder = self.folder.path();
+        self.child = spawn(self.port, folder, &self.settings, self.ahead).await;
     }
 
     /// Carries out one command, which must succeed, and returns the answer.
@@ -121,6 +141,17 @@ impl RedisServer {
         within(&arguments.join(" "), answer).await
     }
 
+    /// Gives or takes rights of the user as which everything under test logs in.
+    pub async fn publisher(&self, rules: &[&str]) {
+        let arguments = [&["ACL", "SETUSER", PUBLISHER], rules].concat();
+        self.command(&arguments).await;
+    }
+
+    /// Nothing that was sent needed a right that is not documented.
+    pub async fn has_refused_nothing(&self) {
+        assert_eq!(self.command(&["ACL", "LOG"]).await.trim(), "");
+    }
+
     /// Everything that is published from now on.
     pub async fn subscribe(&self) -> Subscriber {
         self.subscribe_with("PSUBSCRIBE", "*").await
@@ -145,11 +176,32 @@ impl RedisServer {
     }
 }
 
-async fn spawn(port: u16, folder: &std::path::Path, settings: &[String]) -> Child {
-    let mut child = Command::new("redis-server")
+/// Compiles what gives a program another time.
+async fn other_time(folder: &Path) -> PathBuf {
+    let (source, library) = (folder.join("other_time.c"), folder.join("other_time.so"));
+    std::fs::write(&source, include_str!("other_time.c")).unwrap();
+    let mut command = Command::new("cc");
+    command
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source);
+    assert!(command.status().await.unwrap().success());
+    library
+}
+
+async fn spawn(port: u16, folder: &Path, settings: &[String], ahead: i64) -> Child {
+    let mut command = Command::new(program());
+    if ahead != 0 {
+        command.env("LD_PRELOAD", other_time(folder).await);
+        command.env("CLOCK_AHEAD", ahead.to_string());
+    }
+    let password = format!(">{PASSWORD_OF_PUBLISHER}");
+    let mut child = command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--dir"])
         .arg(folder)
+        .args(["--user", PUBLISHER, "on", &password])
+        .args(redis_link::rights::rules("ticker"))
         .args(settings)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -190,8 +242,13 @@ impl Subscriber {
 
     /// The same, without a time limit.
     pub async fn next(&mut self) -> (String, Value) {
-        let (channel, json) = self.raw().await;
-        (channel, serde_json::from_str(&json).unwrap())
+        loop {
+            let (channel, json) = self.raw().await;
+            // What Sentinels tell each other is no JSON.
+            if channel != "__sentinel__:hello" {
+                return (channel, serde_json::from_str(&json).unwrap());
+            }
+        }
     }
 
     /// The same, unparsed.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use contract::mount::REDIS_FILES;
+use contract::mount::{REDIS_FILES, SENTINEL_FILES};
 use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -82,7 +82,8 @@ pub(crate) fn read(manifest: &Value) -> Result<SecretValues, SecretError> {
     let mut credentials = SecretValues::default();
     let keys = [SECRET_API_KEY, SECRET_ACCESS_TOKEN]
         .into_iter()
-        .chain(REDIS_FILES);
+        .chain(REDIS_FILES)
+        .chain(SENTINEL_FILES);
     for key in keys {
         let value = match (
             field(manifest, "stringData", key)?,

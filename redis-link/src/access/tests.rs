@@ -68,6 +68,27 @@ fn a_login_loses_its_line_end_and_is_never_shown() {
 }
 
 #[test]
+fn sentinels_have_a_login_of_their_own_with_or_without_a_user() {
+    let login = |files: &[(&'static str, &str)]| {
+        let keys = read(false, files).unwrap();
+        assert!(keys.login.is_none());
+        let login = keys.sentinel_login.unwrap();
+        (login.user, login.password.expose_secret().to_vec())
+    };
+    let alone = login(&[("sentinel_password", "pass\n")]);
+    assert_eq!(alone, (String::new(), b"pass".to_vec()));
+    let alice = login(&[
+        ("sentinel_username", "alice"),
+        ("sentinel_password", "pass"),
+    ]);
+    assert_eq!(alice.0, "alice");
+    assert_eq!(
+        complaint(&[("sentinel_username", "alice")]),
+        "the Secret for redis has sentinel_username but not sentinel_password: add the password"
+    );
+}
+
+#[test]
 fn authorities_and_certificate_are_taken_where_tls_is_spoken() {
     let made = Made::new();
     let pair = [

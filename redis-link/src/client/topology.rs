@@ -74,7 +74,7 @@ impl RedisClient {
             let known = old.iter().position(|(address, _)| *address == master);
             let link = match known {
                 Some(at) => old.swap_remove(at).1,
-                None => self.link_to(&ServerTarget::at(master), true),
+                None => self.link_to(&ServerTarget::node(master), true),
             };
             self.links.push(link);
         }

@@ -6,13 +6,13 @@ use std::io;
 
 use rustls::AlertDescription as Alert;
 use rustls::{CertificateError, InvalidMessage};
-use service::stream::ConnectError;
-use service::text::printable;
+use service::stream::{Address, ConnectError};
+use service::text::{LONGEST_REASON, printable};
 
 use super::HandshakeError;
 use crate::access::LinkCredentials;
 
-/// The longest user name or error code that is repeated.
+/// The longest user name that is repeated.
 const LONGEST_WORD: usize = 40;
 
 impl HandshakeError {
@@ -28,8 +28,22 @@ impl HandshakeError {
                 let user = printable(user, LONGEST_WORD);
                 Self::WrongLogin { user }
             }
-            Self::Login(code) => Self::Login(printable(&code, LONGEST_WORD)),
+            Self::Login(text) => Self::Login(printable(&text, LONGEST_REASON)),
             Self::Refused(text) if text.starts_with("NOAUTH") => Self::NoLogin,
+            Self::Connect(ConnectError::Names {
+                host,
+                port,
+                other,
+                source,
+            }) => Self::Names {
+                host,
+                port,
+                other,
+                source,
+            },
+            Self::Connect(ConnectError::Tls { host, port, source }) if is_end(&source) => {
+                Self::ClosedTls(format!("{host}:{port}"))
+            }
             Self::Connect(source) if is_untrusted(&source) => Self::Untrusted {
                 own_authorities: keys.own_authorities,
                 source,
@@ -46,6 +60,65 @@ impl HandshakeError {
             other => other,
         }
     }
+}
+
+/// Answers that are about a login.
+const ABOUT_LOGIN: [&str; 4] = ["ERR AUTH ", "NOAUTH", "NOPERM", "WRONGPASS"];
+
+/// The longest text about all Sentinels, or about all servers that they name.
+const LONGEST_LIST: usize = 300;
+
+impl HandshakeError {
+    /// The error when the Sentinels with these answers name no server.
+    pub(crate) fn no_sentinel(
+        master: &str,
+        answers: &[(Address, Result<Option<Address>, Self>)],
+    ) -> Self {
+        let master = master.to_owned();
+        if answers.iter().any(|(_, answer)| answer.is_ok()) {
+            return Self::NoMaster { master };
+        }
+        let errors = answers.iter().filter_map(|(node, answer)| {
+            let error = answer.as_ref().err()?;
+            let text = match error {
+                Self::Refused(text) | Self::Login(text) => text.clone(),
+                other => service::exit::chain(other).to_string(),
+            };
+            Some((format!("{}:{}", node.host, node.port), text))
+        });
+        let errors: Vec<(String, String)> = errors.collect();
+        let is_about_login = |text: &str| ABOUT_LOGIN.iter().any(|code| text.starts_with(code));
+        let login = errors.iter().any(|(_, text)| is_about_login(text));
+        let said = errors.iter().map(|(node, text)| format!("{node}: {text}"));
+        let said = list(&said.collect::<Vec<_>>());
+        if login {
+            Self::SentinelLogin { said }
+        } else {
+            Self::NoSentinel { master, said }
+        }
+    }
+
+    /// The error when none of the servers that the Sentinels name can be used, with what is wrong
+    /// with each.
+    pub(crate) fn unusable_master(master: &str, tried: &[String]) -> Self {
+        Self::UnusableMaster {
+            master: master.to_owned(),
+            said: list(tried),
+        }
+    }
+}
+
+/// The beginnings of all texts.
+fn list(texts: &[String]) -> String {
+    let longest = LONGEST_LIST / texts.len().max(1);
+    let texts = texts.iter().map(|text| printable(text, longest));
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+/// Whether the stream ended without a word.
+fn is_end(error: &io::Error) -> bool {
+    let ends = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
+    ends.contains(&error.kind()) && said(error).is_none()
 }
 
 fn is_untrusted(error: &ConnectError) -> bool {
@@ -107,6 +180,7 @@ mod tests {
                 user: user.to_owned(),
                 password: b"hunter2".to_vec().into(),
             }),
+            sentinel_login: None,
             tls: Roots::of_machine().client_config(None).unwrap(),
             own_authorities,
             certificate,

@@ -10,10 +10,9 @@ use crate::counts::LinkCounts;
 use crate::error::LinkError;
 use crate::rejections::{Rejections, about_keys, about_messages};
 use crate::replies::Reply;
+use crate::role::{READ_ONLY, Role, RoleAnswer, RoleQuestion};
 use crate::send_queue::{Answered, CommandKind};
-
-/// The answer of a replica to a command that writes.
-const READ_ONLY: &[u8] = b"READONLY";
+use crate::server_clock::ServerClock;
 
 /// Answers of a cluster node about a key that it does not have, not yet or no longer.
 const ELSEWHERE: [&[u8]; 3] = [b"MOVED ", b"ASK ", b"TRYAGAIN "];
@@ -44,6 +43,12 @@ pub(super) struct Answers {
     leave: Option<LinkError>,
     /// Keys were rejected, and none is known to be written since.
     unwritten: bool,
+    /// How the server is asked for its role.
+    pub(super) role: RoleQuestion,
+    /// The server's time.
+    pub(super) clock: ServerClock,
+    /// Whether answers were read late, because this process stood still.
+    pub(super) late: bool,
 }
 
 impl Answers {
@@ -59,6 +64,10 @@ impl Answers {
         let kind = command.kind;
         let counts = &mut self.counts;
         let (rejections, done, refused) = match kind {
+            CommandKind::Question => {
+                self.take_role(reply.into(), now);
+                return false;
+            }
             CommandKind::Message => (
                 &mut self.rejections,
                 &mut counts.published,
@@ -75,11 +84,16 @@ impl Answers {
             rejections.on_success();
             if kind == CommandKind::Key {
                 self.replica = None;
+                if let Reply::Bulk(Some(id)) = reply
+                    && !self.late
+                {
+                    self.clock.on_id(id, now);
+                }
             }
             return false;
         };
         *refused += 1;
-        if text.starts_with(READ_ONLY) {
+        if text.starts_with(READ_ONLY.as_bytes()) {
             self.replica = Some(now);
             self.leave = Some(LinkError::Replica);
             return false;
@@ -101,14 +115,32 @@ impl Answers {
         rejections.on_refused(text, now)
     }
 
+    /// Handles the answer to the question for the role.
+    fn take_role(&mut self, answer: RoleAnswer, now: Instant) {
+        match self.role.read(answer) {
+            Role::Replica => {
+                self.replica = Some(now);
+                self.leave = Some(LinkError::Replica);
+            }
+            Role::Master => self.replica = None,
+            Role::Unknown => {}
+        }
+    }
+
     /// Why the link has to be closed; returned once.
     pub(super) const fn take_leave(&mut self) -> Option<LinkError> {
         self.leave.take()
     }
 
-    /// A link was opened.
-    pub(super) fn on_open(&mut self) {
+    /// A link was opened to a server that is asked for its role with `role`.
+    pub(super) fn on_open(&mut self, role: RoleQuestion) {
         self.rejections.on_open();
+        self.role = role;
+        // It may be another server than before.
+        self.clock = ServerClock::default();
+        if role != RoleQuestion::None {
+            self.replica = None;
+        }
     }
 
     /// The link switched to another server.

@@ -1,6 +1,7 @@
 //! Sends commands and reads answers on an open link.
 //!
-//! Owns when answers are read, and when a silent server is suspect. Must not open or close a link.
+//! Owns when answers are read, when the server is asked for its role, and when a silent server is
+//! suspect. Must not open or close a link.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -8,7 +9,11 @@ use std::time::{Duration, Instant};
 use super::{Link, LinkState};
 use crate::error::LinkError;
 use crate::probe::SILENT_AFTER;
+use crate::replies::Reply;
+use crate::resp::write_command;
 use crate::send_queue::{CommandKind, WINDOW};
+use crate::target::ServerAddress;
+use service::text::{LONGEST_REASON, printable};
 
 /// How often a stream that does not wake for answers is read while there are turns, or after how
 /// many unanswered bytes.
@@ -18,6 +23,13 @@ const LOOK_FROM: usize = WINDOW / 8;
 /// Without turns it is read after this time, or sooner if nothing can be written before.
 const LOOK_AT_LAST: Duration = Duration::from_millis(50);
 const LOOK_AT_FIRST: Duration = Duration::from_millis(1);
+
+/// How often the server is asked whether it is still the master: one that was demoted goes on
+/// accepting messages, and its readers are elsewhere.
+const ROLE_EVERY: Duration = Duration::from_secs(2);
+
+/// Answers that are read so long after the last look are too old to say what time it is.
+const LATE: Duration = Duration::from_secs(1);
 
 impl Link {
     /// When answers are read although nothing wakes the task.
@@ -53,6 +65,8 @@ impl Link {
     pub(super) fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
         // In this order an end of the stream is seen before anything more is written.
         if self.is_look_due(cx, now)? {
+            let is_late = |looked| now.saturating_duration_since(looked) > LATE;
+            self.answers.late = self.looked.is_some_and(is_late);
             self.looked = Some(now);
             let read = self.read(cx, now);
             // It explains more than the end of the stream, and is no reason against the next link.
@@ -63,6 +77,7 @@ impl Link {
                 self.progress = Some(now);
             }
         }
+        self.ask_role(now);
         self.write(cx)?;
         match (self.queue.is_idle(), self.progress) {
             (true, _) => self.progress = None,
@@ -73,15 +88,49 @@ impl Link {
         if self.answers.is_link_useless(now) {
             return Err(LinkError::Refusing);
         }
+        self.check_sentinels(cx, now)?;
         self.check_silence(cx, now)
+    }
+
+    /// When the server is asked for its role; not while the link accepts no commands.
+    pub(super) fn next_question(&self) -> Option<Instant> {
+        self.answers.role.command()?;
+        let asked = self.role_asked.filter(|_| self.queue.can_take());
+        asked.map(|asked| asked + ROLE_EVERY)
+    }
+
+    fn ask_role(&mut self, now: Instant) {
+        // The handshake has asked it first.
+        self.role_asked.get_or_insert(now);
+        if self.next_question().is_some_and(|at| now >= at)
+            && let Some(command) = self.answers.role.command()
+        {
+            self.role_asked = Some(now);
+            self.queue
+                .push(CommandKind::Question, |out| write_command(out, command));
+        }
+    }
+
+    /// Fails when the Sentinels name another master.
+    fn check_sentinels(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
+        let (Some(server), Some(linked)) = (&self.target, &self.address) else {
+            return Ok(());
+        };
+        if let ServerAddress::Sentinels(sentinels) = &server.address {
+            let asking = (server, self.name.as_str(), &self.access);
+            if self.watch.poll(cx, now, sentinels, asking, linked) {
+                return Err(LinkError::Replaced);
+            }
+        }
+        Ok(())
     }
 
     /// Fails when the server answers on another connection and not on this link.
     fn check_silence(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
-        match &self.target {
-            Some(server) if self.is_silent(now) => {
-                let probe = &mut self.probe;
-                if probe.poll(cx, now, server, &self.access, &self.name) {
+        match (&self.target, &self.address) {
+            (Some(server), Some(address)) if self.is_silent(now) => {
+                let link = (self.name.as_str(), self.previous, address);
+                if self.probe.poll(cx, now, (server, &self.access), link) {
                     return Err(LinkError::Interrupted);
                 }
             }
@@ -136,7 +185,12 @@ impl Link {
         let mut news = None;
         while let Some(reply) = self.replies.next_reply()? {
             let Some(command) = self.queue.answered() else {
-                return Err(LinkError::Surplus);
+                let Reply::Error(text) = reply else {
+                    return Err(LinkError::Surplus);
+                };
+                // A server says why before it ends a connection.
+                let text = String::from_utf8_lossy(text);
+                return Err(LinkError::Ending(printable(&text, LONGEST_REASON)));
             };
             if self.answers.take(command, reply, now) {
                 news = Some(command.kind);
@@ -145,7 +199,9 @@ impl Link {
         let (what, text) = match news {
             None => return Ok(()),
             Some(CommandKind::Message) => ("ticks are lost", self.messages_error(now)),
-            Some(CommandKind::Key) => ("keys are not written", self.keys_error(now)),
+            Some(CommandKind::Key | CommandKind::Question) => {
+                ("keys are not written", self.keys_error(now))
+            }
         };
         if let Some(text) = text {
             self.warn(now, what, &text);

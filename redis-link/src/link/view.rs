@@ -9,6 +9,8 @@ use crate::counts::LinkCounts;
 use crate::error::LinkError;
 use crate::probe::SILENT_AFTER;
 use crate::send_queue::WINDOW;
+use crate::server_clock::ServerClock;
+use service::stream::Address;
 
 impl Link {
     /// Whether one more command may be pushed now.
@@ -87,7 +89,30 @@ impl Link {
         match self.state {
             LinkState::Disconnected { until } => until,
             LinkState::Connecting(_) => None,
-            LinkState::Connected(_) => self.next_look(),
+            LinkState::Connected(_) => {
+                let others = [self.next_question(), self.watch.deadline()];
+                let others = others.into_iter().flatten();
+                self.next_look().into_iter().chain(others).min()
+            }
         }
+    }
+
+    /// What the server does not let its user do, with the consequence.
+    #[must_use]
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
+    }
+
+    /// The server of the open link.
+    #[must_use]
+    pub fn address(&self) -> Option<&Address> {
+        self.address.as_ref().filter(|_| self.is_open())
+    }
+
+    /// The time of the server.
+    #[inline]
+    #[must_use]
+    pub const fn server_clock(&self) -> ServerClock {
+        self.answers.clock
     }
 }

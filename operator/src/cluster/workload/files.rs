@@ -82,7 +82,12 @@ pub(super) fn volumes(account: &str, workload: &plan::Workload, fixed_ids: bool)
         ),
     ];
     if let Some(name) = &workload.redis_secret {
-        volumes.push(secret(&REDIS, name, &mount::REDIS_FILES, mode));
+        // The pod template of an account without Sentinels must not change with them.
+        let mut files = mount::REDIS_FILES.to_vec();
+        if workload.sentinel {
+            files.extend(mount::SENTINEL_FILES);
+        }
+        volumes.push(secret(&REDIS, name, &files, mode));
     }
     volumes
 }

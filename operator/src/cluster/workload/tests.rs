@@ -29,6 +29,7 @@ fn workload() -> plan::Workload {
     plan::Workload {
         secret: "acct-a-credentials".to_owned(),
         redis_secret: None,
+        sentinel: false,
         pod: PodSettings::default(),
     }
 }
@@ -245,6 +246,25 @@ fn what_redis_asks_for_is_five_optional_files() {
     let argument = container.args.as_mut().unwrap().pop().unwrap();
     assert_eq!(argument, format!("--redis-dir={}", folder.mount_path));
     assert_eq!(with, without, "and nothing else changes");
+}
+
+#[test]
+fn sentinels_ask_for_two_more_files() {
+    let files = |sentinel| {
+        let workload = plan::Workload {
+            redis_secret: Some("redis-login".to_owned()),
+            sentinel,
+            ..workload()
+        };
+        let set = stateful_set(OWNER, &workload, &defaults());
+        let pod = set.spec.unwrap().template.spec.unwrap();
+        let sources = pod.volumes.unwrap().remove(2).projected.unwrap().sources;
+        let sources = sources.unwrap().into_iter();
+        let items = sources.flat_map(|source| source.secret.unwrap().items.unwrap());
+        items.map(|item| item.key).collect::<Vec<_>>()
+    };
+    let more = ["sentinel_username", "sentinel_password"].map(str::to_owned);
+    assert_eq!(files(true), [files(false), more.to_vec()].concat());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use contract::mount::{self, REDIS_FILES};
+use contract::mount::{self, REDIS_FILES, SENTINEL_FILES};
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
 
 use super::Host;
@@ -63,7 +63,11 @@ impl Host {
         let folder = self.state.credentials(name);
         self.publish_secret(&folder, Some(&workload.secret), &keys)?;
         let folder = self.state.redis(name);
-        self.publish_secret(&folder, workload.redis_secret.as_deref(), &REDIS_FILES)?;
+        let mut keys = REDIS_FILES.to_vec();
+        if workload.sentinel {
+            keys.extend(SENTINEL_FILES);
+        }
+        self.publish_secret(&folder, workload.redis_secret.as_deref(), &keys)?;
         self.processes
             .entry(name.clone())
             .or_insert_with(|| IngestProcess::start(name, &self.state, &self.context))

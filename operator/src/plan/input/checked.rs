@@ -117,6 +117,8 @@ pub struct Workload {
     pub secret: String,
     /// The Secret for Redis, if the account names one.
     pub redis_secret: Option<String>,
+    /// Whether its keys for Sentinels are needed too.
+    pub sentinel: bool,
     /// `spec.pod`: image, resources, and where it runs.
     pub pod: PodSettings,
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use contract::mount::REDIS_FILES;
+use contract::mount::{REDIS_FILES, SENTINEL_FILES};
 use contract::{Assignment, Report};
 use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
@@ -302,7 +302,9 @@ impl Secret {
         const MOST: usize = 8;
         const LONGEST: usize = 40;
         let known = |name: &str| {
-            [SECRET_API_KEY, SECRET_ACCESS_TOKEN].contains(&name) || REDIS_FILES.contains(&name)
+            [SECRET_API_KEY, SECRET_ACCESS_TOKEN].contains(&name)
+                || REDIS_FILES.contains(&name)
+                || SENTINEL_FILES.contains(&name)
         };
         let mut names: Vec<&str> = all.collect();
         names.sort_by_key(|name| (!known(name), *name));

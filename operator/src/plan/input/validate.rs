@@ -61,6 +61,7 @@ pub(crate) fn account(
         workload: Workload {
             secret: spec.credentials_secret_ref.name.clone(),
             redis_secret: spec.redis.secret_ref.as_ref().map(|it| it.name.clone()),
+            sentinel: spec.redis.sentinel.is_some(),
             pod: spec.pod.clone(),
         },
     })

@@ -2,7 +2,7 @@
 //!
 //! Owns texts for people, with names of Secrets and of their keys, never with their values.
 
-use contract::mount::REDIS_FILES;
+use contract::mount::{REDIS_FILES, SENTINEL_FILES};
 use contract::report::CredentialRemark;
 
 use crate::plan::input::{Immutable, Secret};
@@ -93,6 +93,11 @@ pub(super) fn immutable(name: &str, secret: &Secret, field: &str) -> Option<Stri
     ))
 }
 
+/// Every key that a Secret for Redis may have.
+fn all_of_redis() -> impl Iterator<Item = &'static str> {
+    REDIS_FILES.into_iter().chain(SENTINEL_FILES)
+}
+
 /// The message if the Secret for Redis does not exist.
 pub(super) fn missing_for_redis(secret: Option<(&str, &Secret)>) -> Option<String> {
     let (name, _) = secret.filter(|(_, secret)| **secret == Secret::Missing)?;
@@ -110,7 +115,7 @@ pub(super) fn of_redis(secret: Option<(&str, &Secret)>) -> String {
         Secret::Present { names, .. }
             if !names
                 .iter()
-                .any(|name| REDIS_FILES.contains(&name.as_str())) =>
+                .any(|name| all_of_redis().any(|file| file == name)) =>
         {
             let keys = if names.is_empty() {
                 "is empty".to_owned()
@@ -119,7 +124,7 @@ pub(super) fn of_redis(secret: Option<(&str, &Secret)>) -> String {
             };
             format!(
                 "; Secret {name} of spec.redis.secretRef {keys}: only the keys {} are read",
-                REDIS_FILES.join(", ")
+                all_of_redis().collect::<Vec<_>>().join(", ")
             )
         }
         _ => format!(" (spec.redis.secretRef is {name})"),

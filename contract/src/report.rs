@@ -158,6 +158,13 @@ pub struct RedisReport {
     /// Why last values or streams are not written although ticks are published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_error: Option<String>,
+    /// What Redis does not let its user do, or does not store, with the consequence; and a clock that
+    /// differs. Ticks flow all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+    /// How far the clock of Redis is ahead of this machine's, in milliseconds, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<i64>,
     /// Messages that Redis acknowledged since the start.
     pub published: u64,
     /// Messages that a newer one of their token replaced before they could be sent.

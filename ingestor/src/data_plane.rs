@@ -268,10 +268,19 @@ impl DataPlane {
             &self.pipeline,
             &self.connections,
             &self.credential_state,
-            now,
+            &self.setup.directory.borrow(),
+            (now, self.setup.clock.wall_micros()),
         );
         self.snapshots.send_replace(Arc::new(snapshot));
         self.setup.alive.send_replace(Some(self.alive(now)));
+        self.setup.ticks_at.send_if_modified(|told| {
+            let server = self.pipeline.redis.server();
+            let is_other = server.is_some() && server != told.as_ref();
+            if is_other {
+                *told = server.cloned();
+            }
+            is_other
+        });
         self.next_report = now + REPORT_INTERVAL;
     }
 }

@@ -5,10 +5,12 @@
 //! decide what is an event, except of its rows.
 
 mod alive;
+mod delivery;
 pub(crate) mod listing;
 mod pool;
-mod publish;
+pub(crate) mod refusal;
 mod row;
+mod sender;
 mod store;
 mod sync;
 pub(crate) mod task;

@@ -21,6 +21,12 @@ pub(crate) struct EventCounts {
     pub(crate) published: AtomicU64,
     /// Events and order updates that were dropped because too many were waiting.
     pub(crate) lost: AtomicU64,
+    /// Channels of events that Redis refused.
+    pub(crate) refused_channels: AtomicU64,
+    /// Entries in the log of events that Redis refused, and those that were therefore left out.
+    pub(crate) refused_log: AtomicU64,
+    /// Tries to keep the directory that Redis refused.
+    pub(crate) refused_directory: AtomicU64,
     /// Failed connections.
     pub(crate) failures: AtomicU64,
 }

@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
 use crate::data_plane::{DataPlane, Setup};
-use crate::directory::task::{DirectoryInput, DirectoryTask};
+use crate::directory::refusal::DirectoryHealth;
+use crate::directory::task::{DirectoryPorts, DirectoryTask};
 use crate::events::{EVENT_QUEUE, EventCounts};
 use crate::input::redis_files;
 use crate::input::watch::{FolderChange, MountedFolders};
@@ -150,16 +151,20 @@ fn prepare(
     let (alive, seen) = watch::channel(None);
     let files = args.redis_dir.clone().map(redis_files::reader);
     let access = Access::new(files, roots.clone())?;
+    let (ticks_at, told) = watch::channel(None);
+    let (health, known) = watch::channel(DirectoryHealth::default());
     let directory = DirectoryTask::new(
         access.clone(),
         format!("kite-ingestor:{epoch}:directory"),
         clock.clone(),
-        DirectoryInput {
+        DirectoryPorts {
             listing: open,
             events: taken,
             alive: seen,
+            ticks_at: told,
+            counts: Arc::clone(counts),
+            health,
         },
-        Arc::clone(counts),
     );
     let setup = Setup {
         clock: clock.clone(),
@@ -172,6 +177,8 @@ fn prepare(
         events,
         alive,
         event_counts: Arc::clone(counts),
+        ticks_at,
+        directory: known,
         recorder,
     };
     Ok((setup, directory))

@@ -7,4 +7,6 @@ pub(crate) mod health;
 pub(crate) mod http;
 pub(crate) mod intervals;
 pub(crate) mod metrics;
+mod redis;
 pub(crate) mod report;
+mod text;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use service::clock::Clock;
+use service::stream::Address;
 use tokio::sync::{mpsc, watch};
 
 use crate::directory::listing::DirectoryListing;
+use crate::directory::refusal::DirectoryHealth;
 use crate::events::EventCounts;
 use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
@@ -39,6 +41,10 @@ pub(crate) struct Setup {
     pub(crate) alive: watch::Sender<Option<AliveState>>,
     /// The counters of events.
     pub(crate) event_counts: Arc<EventCounts>,
+    /// Where it is told which server gets the ticks.
+    pub(crate) ticks_at: watch::Sender<Option<Address>>,
+    /// What is known of the connections beside those that carry ticks.
+    pub(crate) directory: watch::Receiver<DirectoryHealth>,
     /// The recorder of frames, if they are recorded.
     pub(crate) recorder: Option<Recorder>,
 }

@@ -13,6 +13,7 @@ use redis_link::command_connection::{CommandConnection, OpenError};
 use redis_link::slots::{Slots, slot_of};
 use redis_link::target::{ServerTarget, Target};
 use redis_link::topology::{TopologyError, fetch_topology};
+use service::stream::Address;
 
 /// The open connections.
 pub(crate) struct ConnectionPool {
@@ -65,6 +66,13 @@ impl ConnectionPool {
             }
         }
         Ok(pool)
+    }
+
+    /// The one server; none of a cluster.
+    pub(crate) fn server(&self) -> Option<&Address> {
+        let is_single = self.slots.masters().is_empty();
+        let one = self.open.first().filter(|_| is_single)?;
+        one.as_ref().map(|one| &one.address)
     }
 
     /// The connection for commands about `key`.

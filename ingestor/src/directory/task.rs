@@ -1,8 +1,9 @@
 //! The task that keeps the directory up to date, and publishes events and order updates.
 //!
 //! Owns its own connections to Redis beside those that carry ticks, which it never delays. Rows are
-//! decided in [`super::listing`], events in [`crate::events`]. After a lost connection an event may
-//! be sent twice. Events are lost if there is no room for them (these are counted), if they are
+//! decided in [`super::listing`], events in [`crate::events`]. What Redis refuses for good is counted,
+//! told and tried again at intervals, and holds up nothing else. After a connection that was lost
+//! before the answer an event may be sent twice. Events are lost if there is no room for them (these are counted), if they are
 //! about instruments and still wait when the process ends, and if they are about rows whose write
 //! was never answered.
 
@@ -12,14 +13,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use service::clock::Clock;
-use service::text::{LONGEST_REASON, LineQuota, printable};
+use service::text::{LONGEST_REASON, printable};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::alive::AliveWriter;
+use super::delivery::Delivery;
 use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
-use super::publish::{publish_event, publish_message};
+use super::refusal::DirectoryHealth;
+use super::sender::EventSender;
 use super::store::DirectoryStore;
 use super::sync::DirectorySync;
 use crate::events::EventCounts;
@@ -27,6 +30,7 @@ use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
 use redis_link::access::Access;
 use redis_link::retry::RETRY;
+use service::stream::Address;
 
 /// Readers start a backfill for each of these events: they are sent this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);
@@ -46,23 +50,30 @@ pub(crate) struct DirectoryTask {
     clock: Clock,
     listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
     events: mpsc::Receiver<AccountEvent>,
+    ticks_at: watch::Receiver<Option<Address>>,
     counts: Arc<EventCounts>,
     alive: AliveWriter,
     sync: DirectorySync,
     /// Events that Redis has not accepted yet, oldest first.
     unpublished: VecDeque<AccountEvent>,
-    lines: LineQuota,
+    sender: EventSender,
 }
 
-/// What the data plane tells the task.
+/// How the task is connected to others.
 #[derive(Debug)]
-pub(crate) struct DirectoryInput {
-    /// What should be listed.
+pub(crate) struct DirectoryPorts {
+    /// The listing to keep.
     pub(crate) listing: watch::Receiver<Option<Arc<DirectoryListing>>>,
-    /// What happened.
+    /// The events to publish.
     pub(crate) events: mpsc::Receiver<AccountEvent>,
     /// How the account streams.
     pub(crate) alive: watch::Receiver<Option<AliveState>>,
+    /// The server that gets the ticks, where there is only one.
+    pub(crate) ticks_at: watch::Receiver<Option<Address>>,
+    /// The counters of events.
+    pub(crate) counts: Arc<EventCounts>,
+    /// What others may know of it.
+    pub(crate) health: watch::Sender<DirectoryHealth>,
 }
 
 /// Why a connection is no longer needed.
@@ -74,29 +85,19 @@ enum Ended {
 impl DirectoryTask {
     /// A task without a listing yet. `name` is what Redis shows of its connection.
     #[must_use]
-    pub(crate) fn new(
-        access: Access,
-        name: String,
-        clock: Clock,
-        input: DirectoryInput,
-        counts: Arc<EventCounts>,
-    ) -> Self {
-        let DirectoryInput {
-            listing,
-            events,
-            alive,
-        } = input;
+    pub(crate) fn new(access: Access, name: String, clock: Clock, ports: DirectoryPorts) -> Self {
         Self {
             access,
             name,
             clock,
-            listing,
-            events,
-            counts,
-            alive: AliveWriter::new(alive),
+            alive: AliveWriter::new(ports.alive),
+            listing: ports.listing,
+            events: ports.events,
+            ticks_at: ports.ticks_at,
+            sender: EventSender::new(Arc::clone(&ports.counts), ports.health),
+            counts: ports.counts,
             sync: DirectorySync::default(),
             unpublished: VecDeque::new(),
-            lines: LineQuota::for_reasons(),
         }
     }
 
@@ -141,6 +142,7 @@ impl DirectoryTask {
             () = shutdown.cancelled() => return Ok(Ended::Shutdown),
             pool = ConnectionPool::open(&listing.target, &self.access, &self.name) => pool?,
         };
+        self.sender.on_connected();
         let closed = pool.closed.clone();
         let mut store = DirectoryStore { listing, pool };
         let work = self.work(&mut store, shutdown);
@@ -155,27 +157,23 @@ impl DirectoryTask {
         store: &mut DirectoryStore,
         shutdown: &CancellationToken,
     ) -> Result<Ended, PoolError> {
-        let start = self.clock.now();
-        // Before the directory, which a user of Redis may have no right to read.
-        self.write_alive(store, start).await?;
-        self.sync.read_all(store, start).await?;
-        let (mut compare_at, mut event_at) = (start + COMPARE_EVERY, start);
+        let mut event_at = self.clock.now();
+        // Nothing is known of the directory yet.
+        let mut compare_at = None;
         loop {
             let now = self.clock.now();
+            // Before the directory, which a user of Redis may have no right to read.
             self.write_alive(store, now).await?;
-            if now >= compare_at {
-                self.sync.compare_part(store, now).await?;
-                compare_at = now + COMPARE_EVERY;
-            }
-            self.sync.clear(store, now).await?;
+            compare_at = Some(self.keep_directory(store, compare_at, now).await?);
             self.publish(store).await?;
             if now >= event_at && self.publish_change(store).await? {
                 event_at = now + BETWEEN_EVENTS;
             }
             let event = (!self.sync.events.is_empty()).then_some(event_at);
-            let next = [event, self.sync.next(), self.alive.due()];
-            let next = next.into_iter().flatten();
-            let next = next.fold(compare_at, Instant::min);
+            let refused = self.sender.directory_again().is_some();
+            let leaving = self.sync.next().filter(|_| !refused);
+            let next = [compare_at, event, leaving, self.alive.due()];
+            let next = next.into_iter().flatten().min().unwrap_or(now);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {
@@ -191,10 +189,44 @@ impl DirectoryTask {
                         return Ok(Ended::Moved);
                     }
                 }
+                Ok(()) = self.ticks_at.changed() => {
+                    // Another server is the master now, and its readers get the events too.
+                    let ticks_at = self.ticks_at.borrow_and_update().clone();
+                    if ticks_at.is_some() && ticks_at.as_ref() != store.pool.server() {
+                        return Ok(Ended::Moved);
+                    }
+                }
                 Some(event) = self.events.recv() => self.unpublished.push_back(event),
                 () = tokio::time::sleep_until(next.into()) => {}
             }
         }
+    }
+
+    /// Compares the directory when it is time: all of it at first and after a refusal, then a part
+    /// at a time. Returns when to compare again.
+    async fn keep_directory(
+        &mut self,
+        store: &mut DirectoryStore,
+        compare_at: Option<Instant>,
+        now: Instant,
+    ) -> Result<Instant, PoolError> {
+        let refused = self.sender.directory_again().is_some();
+        let waits = compare_at.filter(|at| now < *at);
+        if let Some(at) = waits.filter(|_| refused) {
+            return Ok(at);
+        }
+        let kept = async {
+            match waits {
+                Some(_) => {}
+                None if refused || compare_at.is_none() => self.sync.read_all(store, now).await?,
+                None => self.sync.compare_part(store, now).await?,
+            }
+            self.sync.clear(store, now).await
+        };
+        let kept = kept.await;
+        self.sender.take_directory(kept, now)?;
+        let again = self.sender.directory_again();
+        Ok(again.or(waits).unwrap_or(now + COMPARE_EVERY))
     }
 
     /// Works with `new` from now on; returns whether it belongs into another directory.
@@ -214,7 +246,11 @@ impl DirectoryTask {
         }
         store.listing = new;
         let now = self.clock.now();
-        self.sync.compare_changed(store, now).await?;
+        // While it is refused, all of it is compared at the next try.
+        if self.sender.directory_again().is_none() {
+            let compared = self.sync.compare_changed(store, now).await;
+            self.sender.take_directory(compared, now)?;
+        }
         Ok(false)
     }
 
@@ -237,26 +273,29 @@ impl DirectoryTask {
 
     /// Publishes the oldest event about a row; returns whether anybody is told.
     async fn publish_change(&mut self, store: &mut DirectoryStore) -> Result<bool, PoolError> {
-        let Some(event) = self.sync.events.front() else {
+        let Some(event) = self.sync.events.pop_front() else {
             return Ok(false);
         };
         let ts = self.clock.wall_micros() / 1_000_000;
         let message = event.message(&store.listing.account, &store.listing.audience, ts);
-        let told = publish_message(&message, &mut store.pool).await?;
-        self.sync.events.pop_front();
-        self.counts.published.fetch_add(told.into(), Relaxed);
+        let delivery = Delivery::of(message);
         // Events that nobody is told of need not keep a distance.
+        let told = delivery.is_some();
+        self.sender.begin(delivery);
+        self.sender.send(&mut store.pool, self.clock.now()).await?;
         Ok(told)
     }
 
     /// Publishes the waiting events, oldest first.
     async fn publish(&mut self, store: &mut DirectoryStore) -> Result<(), PoolError> {
-        while let Some(event) = self.unpublished.front() {
-            let told = publish_event(event, &store.listing, &mut store.pool).await?;
-            self.unpublished.pop_front();
-            self.counts.published.fetch_add(told.into(), Relaxed);
+        loop {
+            self.sender.send(&mut store.pool, self.clock.now()).await?;
+            let Some(event) = self.unpublished.pop_front() else {
+                return Ok(());
+            };
+            let delivery = Delivery::of_event(&event, &store.listing);
+            self.sender.begin(delivery);
         }
-        Ok(())
     }
 
     /// Publishes the rest, within a time limit.
@@ -274,8 +313,8 @@ impl DirectoryTask {
         self.counts.failures.fetch_add(1, Relaxed);
         let text = service::exit::chain(error).to_string();
         let error = printable(&text, LONGEST_REASON);
-        if let Some(suppressed) = self.lines.take(self.clock.now()) {
-            tracing::warn!(error, suppressed, "directory and events are delayed");
-        }
+        let now = self.clock.now();
+        self.sender
+            .warn("directory and events are delayed", &error, now);
     }
 }

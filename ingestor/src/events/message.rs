@@ -29,8 +29,6 @@ pub(crate) struct EventMessage {
     pub(crate) channels: Vec<String>,
     /// Key of the stream to which it is added too, if everybody is told.
     pub(crate) log: Option<String>,
-    /// When it happened, epoch milliseconds.
-    pub(crate) millis: i64,
     /// The JSON.
     pub(crate) json: String,
 }
@@ -73,7 +71,6 @@ impl EventBody {
         EventMessage {
             channels,
             log,
-            millis: ts * 1_000,
             json: json.to_string(),
         }
     }

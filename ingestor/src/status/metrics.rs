@@ -3,10 +3,12 @@
 //! Owns names and labels; the numbers are from the last snapshot. Names without the prefix are used
 //! by dashboards of the replaced service. Must not have a label per token.
 
+mod redis;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use contract::report::{ConnectionReport, ConnectionState};
 use prometheus_client::collector::Collector;
@@ -114,35 +116,6 @@ impl MetricsPage<'_> {
         let help = "Age of the exchange's time on receipt, in whole seconds";
         let mut age = self.histogram("kiteticker_exchange_to_receive_seconds", help)?;
         distribute(&mut age, &stats.exchange_age, &AGE_BOUNDS)
-    }
-
-    fn redis(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
-        let link = snapshot.link;
-        let help = "Messages that Redis acknowledged";
-        self.plain_counter("redis_publish", help, link.published)?;
-        let help = "Messages that Redis refused";
-        self.plain_counter("redis_publish_failures", help, link.failed)?;
-        let help = "Messages sent on a link that ended before Redis acknowledged them";
-        self.plain_counter("kiteticker_redis_unknown", help, link.unknown)?;
-        let help = "Writes of last values and streams that Redis acknowledged";
-        self.plain_counter("kiteticker_redis_kept", help, link.keys_written)?;
-        let help = "Writes of last values and streams that Redis refused";
-        self.plain_counter("kiteticker_redis_kept_failures", help, link.keys_refused)?;
-        let help = "Redis links opened after the first";
-        self.plain_counter("kiteticker_redis_reconnects", help, link.reconnects)?;
-        let connected = i64::from(snapshot.report.redis.connected);
-        let mut gauge = self.gauge("kiteticker_redis_connected", "Whether Redis takes commands")?;
-        gauge.encode_gauge(&connected)
-    }
-
-    fn events(&mut self, counts: &EventCounts) -> fmt::Result {
-        let number = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let help = "Events and order updates that Redis accepted";
-        self.plain_counter("kiteticker_events", help, number(&counts.published))?;
-        let help = "Events and order updates dropped because too many were waiting for Redis";
-        self.plain_counter("kiteticker_events_lost", help, number(&counts.lost))?;
-        let help = "Failed connections to Redis for the directory and events";
-        self.plain_counter("kiteticker_events_failures", help, number(&counts.failures))
     }
 
     /// Zeros if frames are not recorded.
@@ -295,6 +268,7 @@ mod tests {
             r#"kiteticker_reconnects_total{account_id="primary",connection_id="2"} 0"#,
             r#"tick_processing_errors_total{error_type="unknown_text"} 0"#,
             "kiteticker_recorded_frames_lost_total 0",
+            r#"kiteticker_events_refused_total{part="log"} 0"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use contract::assignment::Account;
 use contract::report::{
-    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, FEATURES, RedisReport,
-    Report, SAMPLES, SetReport,
+    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, FEATURES, Report, SAMPLES,
+    SetReport,
 };
 
 use super::intervals::SetIntervals;
+use super::redis;
+use super::text::cut;
 use crate::connection::Connection;
+use crate::directory::refusal::DirectoryHealth;
 use crate::input::credential_state::CredentialState;
 use crate::pipeline::Pipeline;
 use crate::pipeline::accept::rules::ReceiveTime;
@@ -22,9 +25,6 @@ use redis_link::counts::LinkCounts;
 
 /// A token that was subscribed to and not seen for this long is silent.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
-
-/// Longer texts are cut, so that the report stays below its size limit.
-const LONGEST_TEXT: usize = 400;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -87,7 +87,8 @@ pub(crate) fn snapshot(
     pipeline: &Pipeline,
     connections: &[Connection],
     credential_state: &CredentialState,
-    now: Instant,
+    directory: &DirectoryHealth,
+    (now, wall_us): (Instant, i64),
 ) -> StatusSnapshot {
     let (instruments, stats) = (&pipeline.instruments, &pipeline.stats);
     state.rate.update(stats.ticks, now);
@@ -100,7 +101,7 @@ pub(crate) fn snapshot(
         epoch: state.epoch.clone(),
         assignment: state.applied.clone(),
         assignment_error: state.assignment_error.as_deref().map(cut),
-        redis: redis(pipeline, now),
+        redis: redis::report(pipeline, directory, (now, wall_us)),
         connections: connections
             .iter()
             .filter(|connection| connection.desired() > 0 || connection.is_live())
@@ -125,20 +126,6 @@ pub(crate) fn snapshot(
         reconnects: connections.iter().map(reconnects).collect(),
         stats: stats.clone(),
         link: pipeline.redis.counts(),
-    }
-}
-
-fn redis(pipeline: &Pipeline, now: Instant) -> RedisReport {
-    let counts = pipeline.redis.counts();
-    let trouble = pipeline.redis.messages_error(now);
-    RedisReport {
-        connected: trouble.is_none(),
-        error: trouble.as_deref().map(cut),
-        keys_error: pipeline.redis.keys_error(now).as_deref().map(cut),
-        published: counts.published,
-        conflated: pipeline.stats.conflated,
-        unknown: counts.unknown,
-        refused: counts.failed,
     }
 }
 
@@ -204,10 +191,6 @@ fn received(micros: i64) -> Option<i64> {
     (micros != 0).then_some(micros)
 }
 
-fn cut(text: &str) -> String {
-    text.chars().take(LONGEST_TEXT).collect()
-}
-
 impl TickRate {
     fn update(&mut self, ticks: u64, now: Instant) {
         let Some(since) = self.since else {
@@ -238,10 +221,5 @@ mod tests {
         assert_eq!(rate.per_second, 300);
         rate.update(400, start + 3 * SECOND);
         assert_eq!(rate.per_second, 0);
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(cut(&"é".repeat(500)).chars().count(), LONGEST_TEXT);
     }
 }

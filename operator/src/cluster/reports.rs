@@ -143,6 +143,7 @@ fn without_counters(report: &Report) -> Report {
     steady.redis.published = 0;
     steady.redis.conflated = 0;
     steady.redis.unknown = 0;
+    steady.redis.clock_ahead_ms = None;
     for connection in &mut steady.connections {
         connection.last_tick_us = connection.last_tick_us.map(|_| 0);
     }

@@ -207,6 +207,8 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
         report.redis.keys_error.clone(),
         obstacle::unknown_packets(report),
     ];
+    let told_before = told_before.into_iter().flatten();
+    let told_before = told_before.chain(report.redis.remarks.iter().cloned());
     // Open sockets survive a loss of their credentials.
     let kite = credentials(facts, Some(report)).map(|(_, why)| why);
     let redis = secret::missing_for_redis(facts.redis_secret);
@@ -221,7 +223,7 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     });
     let all: Vec<String> = slow
         .into_iter()
-        .chain(told_before.into_iter().flatten())
+        .chain(told_before)
         .chain(opened_with)
         .chain(kept)
         .collect();

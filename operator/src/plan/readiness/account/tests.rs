@@ -104,6 +104,21 @@ fn streaming() {
 }
 
 #[test]
+fn what_redis_forbids_is_said_although_ticks_flow() {
+    let remarks = ["no CLIENT KILL", "a clock that differs"].map(str::to_owned);
+    let finding = found(|report, _, _, _| report.redis.remarks = remarks.to_vec());
+    let Observation::Ready {
+        reason: Reason::Streaming,
+        warning: Some(message),
+        ..
+    } = finding
+    else {
+        panic!("{finding:?}");
+    };
+    assert_eq!(message, remarks.join("; "));
+}
+
+#[test]
 fn what_cannot_be_written_is_why_there_is_no_pod() {
     let (secret, scrape) = (Secret::Unknown, Scrape::default());
     let facts = AccountFacts {

@@ -11,7 +11,7 @@ TAG ?= dev
 # Where cargo puts what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help build demo test quick check unit next suites charts cluster-test bench images crds soak clean
+.PHONY: help build demo test quick check unit servers next suites charts cluster-test bench images crds soak clean
 
 help: ## prints this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -23,7 +23,7 @@ demo: ## streams ticks from the simulator to a Redis, until Ctrl-C
 	@examples/demo
 
 test: ## everything: check, all tests, a real cluster; prints the time of each stage
-	@MAKE="$(MAKE)" tests/stages check unit suites charts cluster-test
+	@MAKE="$(MAKE)" tests/stages check unit servers suites charts cluster-test
 
 quick: ## format, lints and unit tests, for while you work
 	$(CARGO) fmt --all --check
@@ -42,6 +42,15 @@ check: ## format, lints, documentation, spelling, licences, bans, structure of t
 unit: ## tests of each package; as root, for networks that fail
 	tests/install suites
 	$(CARGO) test --workspace --exclude tests
+
+servers: ## tests of the link to Redis again, with Valkey and a later Redis
+	tests/install servers
+	for server in valkey redis8; do
+		echo "with $$server"
+		REDIS_SERVER=$(CURDIR)/.state/servers/$$server/redis-server $(CARGO) test --package ingestor --test clocks \
+			--test cluster --test link --test outage --test redis_login --test redis_tls --test refusals \
+			--test refused_events --test rights --test sentinel
+	done
 
 next: ## builds operator and ingestor with a further assignment version, for tests, into target/next
 	$(CARGO) build --workspace --bins --features contract/next

@@ -8,7 +8,7 @@ use std::time::Duration;
 use contract::Report;
 use redis_link::handshake::establish;
 use redis_link::target::ServerTarget;
-use service::stream::Address;
+use service::address::Address;
 use stage::kite_server::{frame, full, round};
 use stage::redis_server::RedisServer;
 use stage::scene::Scene;

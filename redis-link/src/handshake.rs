@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use service::stream::Address;
+use service::address::Address;
 
 use super::access::Access;
 use super::error::HandshakeError;

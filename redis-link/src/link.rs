@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use service::stream::Address;
+use service::address::Address;
 use service::text::{LineQuota, printable};
 
 use super::access::Access;

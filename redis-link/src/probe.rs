@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use super::access::Access;
 use super::handshake::is_serving_others;
 use super::target::ServerTarget;
-use service::stream::Address;
+use service::address::Address;
 
 /// A link is suspect when answers are missing for this long.
 pub(super) const SILENT_AFTER: Duration = Duration::from_secs(2);

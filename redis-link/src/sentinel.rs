@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
-use service::stream::Address;
+use service::address::Address;
 
 use super::access::{Access, LinkCredentials};
 use super::error::HandshakeError;

@@ -2,7 +2,7 @@
 //!
 //! Owns the slot of a key and the map of slots. Pure; [`super::topology`] reads the map.
 
-use service::stream::Address;
+use service::address::Address;
 
 /// The number of slots of every Redis Cluster.
 const SLOTS: u16 = 16_384;

@@ -6,7 +6,7 @@
 //! redis-cluster://HOST[:PORT],HOST[:PORT]…[/sharded] rediss-cluster://… for TLS
 //! ```
 
-use service::stream::Address;
+use service::address::Address;
 
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;

@@ -12,7 +12,7 @@ use super::access::Access;
 use super::command_connection::{CommandConnection, OpenError};
 use super::slots::Slots;
 use super::target::ServerTarget;
-use service::stream::Address;
+use service::address::Address;
 
 /// A node that takes longer is skipped.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);

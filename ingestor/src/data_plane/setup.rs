@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use service::clock::Clock;
-use service::stream::Address;
+use service::address::Address;
 use tokio::sync::{mpsc, watch};
 
 use crate::directory::listing::DirectoryListing;

@@ -13,7 +13,7 @@ use redis_link::command_connection::{CommandConnection, OpenError};
 use redis_link::slots::{Slots, slot_of};
 use redis_link::target::{ServerTarget, Target};
 use redis_link::topology::{TopologyError, fetch_topology};
-use service::stream::Address;
+use service::address::Address;
 
 /// The open connections.
 pub(crate) struct ConnectionPool {

@@ -30,7 +30,7 @@ use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
 use redis_link::access::Access;
 use redis_link::retry::RETRY;
-use service::stream::Address;
+use service::address::Address;
 
 /// Readers start a backfill for each of these events: they are sent this far apart.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(20);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use contract::assignment::Account;
 use contract::report::{
-    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, FEATURES, Report, SAMPLES,
-    SetReport,
+    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, FEATURES, Report,
+    SAMPLES, SetReport,
 };
 
 use super::intervals::SetIntervals;

@@ -12,7 +12,7 @@ use crate::link::Link;
 use crate::slots::Slots;
 use crate::target::{ServerTarget, Target};
 use crate::topology::{TopologyError, fetch_topology};
-use service::stream::Address;
+use service::address::Address;
 
 /// How often the slots are read while something has moved.
 const FETCH_EVERY: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use super::RedisClient;
 use crate::link::Link;
 use crate::send_queue::CommandKind;
 use crate::target::Target;
-use service::stream::Address;
+use service::address::Address;
 
 impl RedisClient {
     /// The time at `now` of the server that has the keys of `slot`, in milliseconds since 1970; none

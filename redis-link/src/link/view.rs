@@ -10,7 +10,7 @@ use crate::error::LinkError;
 use crate::probe::SILENT_AFTER;
 use crate::send_queue::WINDOW;
 use crate::server_clock::ServerClock;
-use service::stream::Address;
+use service::address::Address;
 
 impl Link {
     /// Whether one more command may be pushed now.

@@ -5,7 +5,7 @@
 use contract::Egress;
 use crds::account::Endpoint;
 use service::proxy::Proxy;
-use service::stream::Address;
+use service::address::Address;
 use service::tls::Roots;
 
 use super::invalid;

@@ -8,7 +8,7 @@ mod redis;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use contract::report::{ConnectionReport, ConnectionState};
 use prometheus_client::collector::Collector;

@@ -159,46 +159,52 @@ async fn count_alive(redis: &RedisServer) -> Result<Arc<AtomicUsize>> {
     Ok(count)
 }
 
+/// Waits until so many signs of life were heard.
+async fn heard(alive: &AtomicUsize, wanted: usize) {
+    eventually("signs of life", async || {
+        let heard = alive.load(Ordering::Relaxed);
+        (heard >= wanted).then_some(()).ok_or(heard)
+    })
+    .await;
+}
+
 /// In a night nothing ticks, and no reader gives up or connects anew; in the morning each prints
 /// ticks; and each finds out that its connection was cut without a sign.
 #[tokio::test]
 async fn the_readers_of_the_documents_survive_a_night() -> Result<()> {
     let (redis, kite) = (RedisServer::start().await?, Simulator::start().await?);
-    let folder = tempfile::tempdir()?;
-    let readers = all_readers(&redis, folder.path()).await?;
-    for reader in &readers {
-        eventually("a connection", async || {
-            let log = reader.program.log();
-            (reader.way.accepted() > 0).then_some(()).ok_or(log)
-        })
-        .await;
-    }
     let alive = count_alive(&redis).await?;
     let mut local = Local::new(&redis)?;
     write_real_account(&local, &kite)?;
     local.start()?;
-    // Longer than the time-out that a client has by itself.
-    eventually("a quiet time", async || {
-        match alive.load(Ordering::Relaxed) {
-            0..3 => Err(alive.load(Ordering::Relaxed)),
-            _ => Ok(()),
-        }
+    heard(&alive, 1).await;
+    let folder = tempfile::tempdir()?;
+    let readers = all_readers(&redis, folder.path()).await?;
+    let mut connection = redis.connection().await?;
+    eventually("all readers are subscribed", async || {
+        let mut list = redis::cmd("CLIENT");
+        let list = list.arg("LIST").query_async(&mut connection);
+        let list: String = list.await.map_err(|error| error.to_string())?;
+        let subscribed = list.matches(" psub=1 ").count();
+        (subscribed == readers.len()).then_some(()).ok_or(list)
     })
     .await;
-    for reader in &readers {
-        assert_eq!(reader.way.accepted(), 1, "{}", reader.program.log());
-    }
+    let accepted = || -> Vec<usize> { readers.iter().map(|it| it.way.accepted()).collect() };
+    // Longer than the time-out that a client has by itself.
+    let (before, quiet) = (accepted(), alive.load(Ordering::Relaxed) + 3);
+    heard(&alive, quiet).await;
+    assert_eq!(accepted(), before);
     local.write_set("mixed", "full", &["NSE:INFY", "NSE:NIFTY 50"], "")?;
     local.shows("mixed", "True", "Streaming").await;
     for reader in &readers {
         reader.prints_all(0).await;
         reader.way.cut();
     }
-    for reader in &readers {
+    for (reader, before) in readers.iter().zip(before) {
         let waits = std::time::Duration::from_secs(120);
         tests::condition::within(waits, "another connection", async || {
             let accepted = reader.way.accepted();
-            (accepted > 1).then_some(()).ok_or(accepted)
+            (accepted > before).then_some(()).ok_or(accepted)
         })
         .await;
         reader.prints_all(reader.printed().len()).await;

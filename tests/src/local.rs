@@ -259,6 +259,21 @@ impl Local {
         Ok(answer.text().await?)
     }
 
+    /// How many first packets the ingest process of `account` has kept and not published, because they say nothing about
+    /// their age.
+    ///
+    /// # Errors
+    /// When its metrics cannot be read.
+    pub async fn undated_snapshots(&self, account: &str) -> Result<u64> {
+        let page = self.page(account, "/metrics").await?;
+        let of_them = |line: &&str| {
+            line.starts_with("ticks_processed_total{") && line.contains("\"undated_snapshot\"")
+        };
+        let counts = page.lines().filter(of_them);
+        let counts = counts.map(|line| line.rsplit(' ').next().unwrap_or_default().parse::<u64>());
+        Ok(counts.sum::<Result<u64, _>>()?)
+    }
+
     /// All files of the state folder.
     #[must_use]
     pub fn state_folder(&self) -> PathBuf {

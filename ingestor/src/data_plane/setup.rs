@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use service::clock::Clock;
 use service::address::Address;
+use service::clock::Clock;
 use tokio::sync::{mpsc, watch};
 
 use crate::directory::listing::DirectoryListing;

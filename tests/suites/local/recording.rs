@@ -39,22 +39,19 @@ fn content(ticks: &Ticks) -> BTreeMap<u64, Vec<Value>> {
     by_token
 }
 
-fn count(content: &BTreeMap<u64, Vec<Value>>) -> usize {
-    content.values().map(Vec::len).sum()
-}
-
-/// Waits until as many ticks have come as packets were sent.
-async fn all(ticks: &Ticks, sent: u64) -> BTreeMap<u64, Vec<Value>> {
-    eventually("a tick of each packet", async || {
+/// Waits until every packet that was sent is published, or kept as a first packet that says nothing about its age.
+/// Returns the ticks, and how many are kept.
+async fn all(ticks: &Ticks, local: &Local, sent: u64) -> (BTreeMap<u64, Vec<Value>>, u64) {
+    let kept = eventually("a tick of each packet", async || {
+        let kept = local.undated_snapshots("demo").await;
+        let kept = kept.map_err(|error| error.to_string())?;
         let came = ticks.count() as u64;
-        if came == sent {
-            Ok(())
-        } else {
-            Err(format!("{came} of {sent}"))
-        }
+        let all = came + kept == sent;
+        all.then_some(kept)
+            .ok_or(format!("{came} and {kept} of {sent}"))
     })
     .await;
-    content(ticks)
+    (content(ticks), kept)
 }
 
 /// How many packets a simulator that sends no more has sent to those who are connected.
@@ -90,7 +87,8 @@ async fn a_recording_played_again_gives_the_same_ticks() -> Result<()> {
     local.shows("shares", "True", "Streaming").await;
     ticks.next(TICKS).await;
     simulator.pause(true).await?;
-    let before = all(&ticks, sent(&simulator).await?).await;
+    let packets = sent(&simulator).await?;
+    let before = all(&ticks, &local, packets).await;
     let page = local.page("demo", "/metrics").await?;
     assert!(
         page.contains("kiteticker_recorded_frames_lost_total 0"),
@@ -125,9 +123,9 @@ async fn a_recording_played_again_gives_the_same_ticks() -> Result<()> {
     local.start()?;
     assert!(replay.ended().await?.success(), "{}", replay.log());
     let played = replay.log();
-    let sent = format!("sent {} packets", count(&before));
+    let sent = format!("sent {packets} packets");
     assert!(played.contains(&sent), "{sent}: {played}");
-    let after = all(&ticks, count(&before) as u64).await;
+    let after = all(&ticks, &local, packets).await;
     assert_eq!(before, after);
     Ok(())
 }

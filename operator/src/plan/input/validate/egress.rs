@@ -4,8 +4,8 @@
 
 use contract::Egress;
 use crds::account::Endpoint;
-use service::proxy::Proxy;
 use service::address::Address;
+use service::proxy::Proxy;
 use service::tls::Roots;
 
 use super::invalid;

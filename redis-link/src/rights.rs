@@ -25,7 +25,7 @@ pub const RIGHTS: [Right; 8] = [
     right("&orders:*", "with orderUpdates"),
     right(
         "+set +hset +hmget +hdel +hscan +xadd",
-        "to keep last values, streams and the directory",
+        "to keep last values, streams, the directory and ticker:alive",
     ),
     right("~ticker:* ~ltp:* ~PREFIX:*", "the keys of those"),
     right("~mock:* &mock:*", "for mock accounts"),

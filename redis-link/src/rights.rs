@@ -4,9 +4,9 @@
 //! Owns the list of every command that the programs may send. One more command there, here or in a
 //! crate that uses this one, needs a line here.
 
-/// What needs rights.
+/// Rules of an ACL, and what needs them.
 #[derive(Clone, Copy, Debug)]
-pub struct Right {
+pub struct AclRight {
     /// Rules as in ACL SETUSER; `PREFIX` stands for the channel prefix of a set.
     pub rules: &'static str,
     /// What for.
@@ -14,7 +14,7 @@ pub struct Right {
 }
 
 /// All of them. AUTH, CLIENT, HELLO, PING and SELECT are of the category connection.
-pub const RIGHTS: [Right; 8] = [
+pub const RIGHTS: [AclRight; 8] = [
     right("+publish +@connection", "to publish at all"),
     right("+cluster|slots", "in a Redis Cluster"),
     right("+spublish", "with shardedPubSub"),
@@ -31,8 +31,8 @@ pub const RIGHTS: [Right; 8] = [
     right("~mock:* &mock:*", "for mock accounts"),
 ];
 
-const fn right(rules: &'static str, purpose: &'static str) -> Right {
-    Right { rules, purpose }
+const fn right(rules: &'static str, purpose: &'static str) -> AclRight {
+    AclRight { rules, purpose }
 }
 
 /// The rules for a user whose sets publish on channels of `prefix`.

@@ -5,7 +5,6 @@ use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::set::{MAX_RENAMED, RenamedInstrument};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::set::Counts;
 use super::{condition, seconds};
 use crate::plan::input::Now;
 use crate::plan::readiness;
@@ -39,7 +38,7 @@ pub(super) fn renamed(request: &Request, before: &InstrumentSetStatus) -> Vec<Re
 }
 
 /// Whether every name has an instrument.
-pub(super) fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
+pub(super) fn resolved(request: &Request, selected: u32) -> UndatedCondition {
     let condition = condition(ConditionType::Resolved);
     let resolved = match request {
         Request::Denied { reason, message } | Request::Pending { reason, message } => {
@@ -47,8 +46,8 @@ pub(super) fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
         }
         Request::Resolved(resolved) => resolved,
     };
-    if resolved.lookup.selection.unresolved == 0 && counts.selected > 0 {
-        let count = format!("{} instruments", counts.selected);
+    if resolved.lookup.selection.unresolved == 0 && selected > 0 {
+        let count = format!("{} instruments", selected);
         let remarks = readiness::remarks(&resolved.lookup);
         let message = [Some(count), remarks]
             .into_iter()
@@ -56,7 +55,7 @@ pub(super) fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
             .collect::<Vec<_>>();
         return condition(State::True, Reason::AllResolved, &message.join("; "));
     }
-    let reason = if counts.selected == 0 {
+    let reason = if selected == 0 {
         Reason::NothingResolved
     } else {
         Reason::PartiallyResolved
@@ -72,15 +71,15 @@ pub(super) fn resolved(request: &Request, counts: Counts) -> UndatedCondition {
 pub(super) fn resolved_at(
     request: &Request,
     before: &InstrumentSetStatus,
-    counts: Counts,
+    (selected, unresolved): (u32, u32),
     samples: &[String],
     now: Now,
 ) -> Option<Time> {
     let Request::Resolved(_) = request else {
         return before.resolved_at.clone();
     };
-    let same = before.selected == Some(counts.selected)
-        && before.unresolved_count == Some(counts.unresolved)
+    let same = before.selected == Some(selected)
+        && before.unresolved_count == Some(unresolved)
         && before.unresolved == samples;
     let known = before.resolved_at.clone().filter(|_| same);
     known.or_else(|| seconds(now.wall.as_microsecond(), now.wall))

@@ -19,12 +19,12 @@ const USUAL_INTERVALS: u64 = 5;
 
 /// The counts of a set's instruments.
 #[derive(Clone, Copy)]
-pub(super) struct Counts {
-    pub(super) selected: u32,
+struct Counts {
+    selected: u32,
     scheduled: u32,
     streaming: u32,
     silent: u32,
-    pub(super) unresolved: u32,
+    unresolved: u32,
 }
 
 /// When a status holds without any news.
@@ -87,7 +87,13 @@ pub(crate) fn status(
         streaming: known(before.streaming, counts.streaming),
         waiting: Some(facts.waiting),
         silent: known(before.silent, counts.silent),
-        resolved_at: names::resolved_at(request, before, counts, &samples, now),
+        resolved_at: names::resolved_at(
+            request,
+            before,
+            (counts.selected, counts.unresolved),
+            &samples,
+            now,
+        ),
         unresolved: samples,
         unresolved_count: Some(counts.unresolved),
         renamed: names::renamed(request, before),
@@ -114,7 +120,7 @@ fn undated_conditions(
     };
     vec![
         super::ready(outcome),
-        names::resolved(facts.request, counts),
+        names::resolved(facts.request, counts.selected),
         scheduled(facts, counts),
         streaming(counts, unasked, outcome),
         paused,

@@ -19,7 +19,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 const OWN: &str = "fake-own-password";
 const FIRST: &str = "fake-first-password";
-const SECOND: &str = "fake-second-password";
+/// With characters that a URL or a configuration file would give a meaning.
+const SECOND: &str = "fake-second#p@ss:w%40rd/?&= \u{fc}\"";
 
 fn is_open(report: &Report) -> bool {
     report.redis.connected

@@ -98,6 +98,21 @@ async fn who_streams_on_takes_over_the_rows_of_who_left() {
     assert_eq!(created, expected);
 }
 
+/// Somebody flushes Redis, or it evicts keys to make room. Nothing ends a connection then.
+#[tokio::test]
+async fn rows_that_redis_has_lost_are_written_again() {
+    let (kite, redis, folders) = servers().await;
+    folders.assign(&stored_options(&kite, &redis, &[1, 2, 3]));
+    let _ingestor = Ingestor::start(&folders).await;
+    for number in [1, 2, 3] {
+        row(&redis, number, "acct-a").await;
+    }
+    redis.command(&["FLUSHALL"]).await;
+    for number in [1, 2, 3] {
+        row(&redis, number, "acct-a").await;
+    }
+}
+
 #[tokio::test]
 async fn who_moves_to_another_redis_leaves_the_rows_of_others() {
     let (kite, old, folders) = servers().await;

@@ -42,8 +42,9 @@ impl fmt::Display for Token {
 
 /// The market segment that a token belongs to.
 ///
-/// Bytes and divisors as in the official Python, Go, JavaScript and Java clients; Kite's
-/// documentation gives 10^7 for all currencies, the clients 10^4 for BCD, and the clients are right.
+/// Bytes and divisors as in the official Python, Go and Java clients. Kite's documentation gives 10^7
+/// for all currencies, the clients 10^4 for BCD, and the clients are right. Their releases before
+/// September 2026 do not know NCO and show its prices a hundred times too high.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Segment {
     /// NSE equities (1).
@@ -64,6 +65,8 @@ pub enum Segment {
     McxSx,
     /// Indices of every exchange (9).
     Indices,
+    /// NSE commodity derivatives (12).
+    Nco,
     /// A byte that no official client knows; taken as two decimals, as all of them do.
     Unknown(u8),
 }
@@ -82,6 +85,7 @@ impl Segment {
             7 => Self::Mcx,
             8 => Self::McxSx,
             9 => Self::Indices,
+            12 => Self::Nco,
             other => Self::Unknown(other),
         }
     }
@@ -99,6 +103,7 @@ impl Segment {
             Self::Mcx => 7,
             Self::McxSx => 8,
             Self::Indices => 9,
+            Self::Nco => 12,
             Self::Unknown(byte) => byte,
         }
     }
@@ -108,7 +113,7 @@ impl Segment {
     pub const fn decimals(self) -> u8 {
         match self {
             Self::Cds => 7,
-            Self::Bcd => 4,
+            Self::Bcd | Self::Nco => 4,
             Self::Nse
             | Self::Nfo
             | Self::Bse
@@ -133,11 +138,12 @@ mod tests {
 
     #[test]
     fn known_tokens_name_their_segment() {
-        // INFY, a NIFTY future, a crude future and NIFTY 50 of the public dump.
+        // INFY, a NIFTY future, a crude future, NIFTY 50 and a gold option of NCO, of public dumps.
         assert_eq!(Token(408_065).segment(), Segment::Nse);
         assert_eq!(Token(5_720_322).segment(), Segment::Nfo);
         assert_eq!(Token(645_639).segment(), Segment::Mcx);
         assert_eq!(Token(256_265).segment(), Segment::Indices);
+        assert_eq!(Token(41_990_924).segment(), Segment::Nco);
     }
 
     #[test]
@@ -148,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn only_currencies_have_more_than_two_decimals() {
+    fn only_currencies_and_nco_have_more_than_two_decimals() {
         for byte in 0..=u8::MAX {
             let expected = match byte {
                 3 => 10_000_000,
-                6 => 10_000,
+                6 | 12 => 10_000,
                 _ => 100,
             };
             assert_eq!(

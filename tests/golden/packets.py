@@ -10,7 +10,7 @@ import struct
 
 from kiteconnect import KiteTicker
 
-INDEX, NSE, NFO, CDS, BCD, MCX = 9, 1, 2, 3, 6, 7
+INDEX, NSE, NFO, CDS, BCD, MCX, NCO = 9, 1, 2, 3, 6, 7, 12
 
 
 def token(exchange_token, segment):
@@ -44,6 +44,7 @@ CASES = {
     "ltp NSE": struct.pack(">Ii", token(1594, NSE), 157370),
     "ltp CDS": struct.pack(">Ii", token(1004, CDS), 893725000),
     "ltp BCD": struct.pack(">Ii", token(2004, BCD), 893725),
+    "ltp NCO": struct.pack(">Ii", token(164027, NCO), 84940000),
     "ltp index": struct.pack(">Ii", token(1001, INDEX), 2613545),
     "index quote": index_quote(token(1001, INDEX), 2613545),
     "index full": index_quote(token(1017, INDEX), 1345) + struct.pack(">I", 1764559802),
@@ -54,6 +55,8 @@ CASES = {
     "full CDS": full(token(1004, CDS), 893725000, 25000),
     "full BCD": full(token(2004, BCD), 893725, 25),
     "full MCX": full(token(2522, MCX), 611200, 100),
+    "quote NCO": quote(token(121611, NCO), 3782000, 500),
+    "full NCO": full(token(121832, NCO), 2916000, 1000),
 }
 
 

@@ -83,6 +83,10 @@ impl Cluster {
             .await
             .is_ok();
         self.ends = !was_up && setting("KEEP_CLUSTER").is_none();
+        if !was_up {
+            // An operator that a killed run left behind would write to the objects of this one.
+            self.script("tests/cluster/down", &["--purge"]).await?;
+        }
         self.script("tests/cluster/build", &[]).await?;
         self.script("tests/cluster/health", &[]).await?;
         self.script("tests/cluster/up", &[]).await?;

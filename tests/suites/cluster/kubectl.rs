@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use tests::condition::within;
 use tests::documents;
 
-use crate::stage::Stage;
+use crate::stage::{ACCOUNT, Stage};
 use crate::{LONG, SMALL};
 
 /// `kubectl get`, with numbers that move as `N` and ages as `AGE`.
@@ -63,6 +63,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
         );
     }
     documented(stage).await?;
+    restarted(stage).await?;
     // Conditions of the previous spec do not count for the present one.
     for count in [SMALL + 1, SMALL] {
         stage.apply_set("small", &stage.equities(count)?).await?;
@@ -75,6 +76,42 @@ pub(crate) async fn check(stage: &Stage) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A restart asked for with kubectl is an annotation on the pod template. An operator that takes it off
+/// again ends the restart, or makes two of one. Another number of pods is not the user's to choose.
+async fn restarted(stage: &Stage) -> Result<()> {
+    let cluster = stage.cluster();
+    let workload = format!("statefulset/kt-{ACCOUNT}");
+    let (before, _) = stage.pod().await?;
+    cluster.kubectl(&["rollout", "restart", &workload]).await?;
+    cluster
+        .kubectl(&["rollout", "status", &workload, "--timeout=60s"])
+        .await?;
+    stage.wait_ready("tka", ACCOUNT).await?;
+    let (after, _) = stage.pod().await?;
+    ensure!(after != before, "the pod is still {before}");
+    let template = &cluster.get(&[&workload]).await?["spec"]["template"];
+    let asked = &template["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"];
+    ensure!(asked.is_string(), "the annotation is gone: {template}");
+    cluster
+        .kubectl(&["scale", &workload, "--replicas=0"])
+        .await?;
+    within(LONG, "the pod is wanted again", async || {
+        let workload = cluster.get(&[&workload]).await;
+        let workload = workload.map_err(|error| error.to_string())?;
+        let (replicas, ready) = (
+            &workload["spec"]["replicas"],
+            &workload["status"]["readyReplicas"],
+        );
+        if (replicas, ready) == (&1.into(), &1.into()) {
+            Ok(())
+        } else {
+            Err(format!("{replicas} wanted, {ready} ready"))
+        }
+    })
+    .await;
+    stage.wait_ready("tka", ACCOUNT).await
 }
 
 /// The commands of the documents, unchanged except for names and for parts that would affect more

@@ -1,0 +1,65 @@
+//! One instrument of an assignment.
+//!
+//! Owns the row: everything that is published about an instrument. Must not know where it goes.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use kite::{InstrumentType, Mode, Token};
+use serde::{Deserialize, Serialize};
+
+use super::output::Output;
+
+/// One instrument to stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Kite's number for it today.
+    pub token: Token,
+    /// The mode in which it streams.
+    pub mode: Mode,
+    /// Normalised underlying, or the tradingsymbol without one: `symbol` of the tick.
+    #[serde(with = "crate::text")]
+    pub symbol: Arc<str>,
+    /// The exchange's symbol.
+    #[serde(with = "crate::text")]
+    pub tradingsymbol: Arc<str>,
+    /// Exchange, such as `NFO`.
+    #[serde(with = "crate::text")]
+    pub exchange: Arc<str>,
+    /// Segment by name, such as `NFO-OPT`.
+    #[serde(with = "crate::text")]
+    pub segment: Arc<str>,
+    /// Kind of contract.
+    #[serde(rename = "type")]
+    pub instrument_type: InstrumentType,
+    /// Strike in rupees, for options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strike: Option<f64>,
+    /// Day of expiry, for derivatives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<Date>,
+    /// Quantity of one lot, if the list has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot_size: Option<u32>,
+    /// Smallest price step in rupees, if the list has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick_size: Option<f64>,
+    /// The sets that select it, as positions in [`Assignment::sets`](super::Assignment::sets).
+    pub sets: Vec<u16>,
+    /// The outputs of its ticks; one message each.
+    pub outputs: Vec<Output>,
+    /// What it was called, where that still matters. For the operator; ingest processes do not use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Box<Former>>,
+}
+
+/// Names that an instruments list has given to another contract, or to none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// Names by which sets ask for this instrument, as `EXCHANGE:TRADINGSYMBOL`: the list has them no longer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// The token that this instrument's name meant before; it has another name now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+}

@@ -1,0 +1,212 @@
+//! Tests of the document and its checks.
+
+use kite::{InstrumentType, Mode};
+
+use super::*;
+
+/// A small valid assignment.
+pub(crate) fn sample() -> Assignment {
+    Assignment {
+        version: 1,
+        generation: 7,
+        account: Account {
+            name: "acct-a".to_owned(),
+            namespace: Some("trading".to_owned()),
+            uid: "0c2f".to_owned(),
+            mock: true,
+        },
+        websocket: "ws://127.0.0.1:7070".to_owned(),
+        egress: Egress::default(),
+        redis_url: "redis://127.0.0.1:6379".to_owned(),
+        connections: 1,
+        tokens_per_connection: 2,
+        order_updates: true,
+        events: true,
+        quiet_prefixes: Vec::new(),
+        sets: vec!["nifty".to_owned()],
+        channels: vec![
+            "ticker:nifty:underlying".to_owned(),
+            "ticker:nifty:options".to_owned(),
+        ],
+        keeps: vec![Persistence {
+            last: Some(LastValuePersistence {
+                interval_ms: 250,
+                ttl_s: 86_400,
+            }),
+            stream: Some(StreamLength::Seconds(60)),
+        }],
+        instruments: vec![
+            Row {
+                token: Token(256_265),
+                mode: Mode::Full,
+                symbol: "NIFTY".into(),
+                tradingsymbol: "NIFTY 50".into(),
+                exchange: "NSE".into(),
+                segment: "INDICES".into(),
+                instrument_type: InstrumentType::Equity,
+                strike: None,
+                expiry: None,
+                lot_size: None,
+                tick_size: None,
+                sets: vec![0],
+                outputs: vec![Output {
+                    channel: 0,
+                    shape: Shape::Underlying,
+                    depth: false,
+                    keep: None,
+                }],
+                former: None,
+            },
+            Row {
+                token: Token(12_192_002),
+                mode: Mode::Full,
+                symbol: "NIFTY".into(),
+                tradingsymbol: "NIFTY26D0125150PE".into(),
+                exchange: "NFO".into(),
+                segment: "NFO-OPT".into(),
+                instrument_type: InstrumentType::Put,
+                strike: Some(25_150.0),
+                expiry: Some(jiff::civil::date(2026, 12, 1)),
+                lot_size: Some(75),
+                tick_size: Some(0.05),
+                sets: vec![0],
+                outputs: vec![Output {
+                    channel: 1,
+                    shape: Shape::Contract,
+                    depth: true,
+                    keep: Some(0),
+                }],
+                former: None,
+            },
+        ],
+    }
+}
+
+/// Processes of other builds read this text: a change here needs a default or a new version.
+/// Ingest processes of other builds read this; without it the document is as it always was.
+#[test]
+fn a_way_out_is_spelled_as_agreed() {
+    let mut assignment = sample();
+    let plain = serde_json::to_value(&assignment).unwrap();
+    assert!(plain.get("egress").is_none(), "{plain}");
+    assignment.egress = Egress {
+        proxy: Some("http://proxy:3128".to_owned()),
+        ca: Some("PEM".to_owned()),
+    };
+    assert!(!assignment.same_content(&sample()));
+    let document = serde_json::to_value(&assignment).unwrap();
+    let spelled = serde_json::json!({"proxy": "http://proxy:3128", "ca": "PEM"});
+    assert_eq!(document["egress"], spelled);
+}
+
+#[test]
+fn the_document_is_spelled_as_agreed() {
+    insta::assert_json_snapshot!(sample());
+}
+
+#[test]
+fn members_of_a_later_build_are_ignored() {
+    let mut document = serde_json::to_value(sample()).unwrap();
+    document["later"] = serde_json::json!({"x": 1});
+    document["instruments"][0]["later"] = serde_json::json!(true);
+    assert_eq!(
+        serde_json::from_value::<Assignment>(document).unwrap(),
+        sample()
+    );
+}
+
+/// A process of an older build, and one that reads the document of an older operator, tell
+/// everything, as before.
+#[test]
+fn events_are_told_unless_the_document_says_otherwise() {
+    let written = serde_json::to_value(sample()).unwrap();
+    assert_eq!(written.get("events"), None);
+    assert_eq!(written.get("quiet_prefixes"), None);
+    let silent = Assignment {
+        events: false,
+        quiet_prefixes: vec!["ticker:nifty".to_owned()],
+        ..sample()
+    };
+    assert!(!silent.same_content(&sample()));
+    let written = serde_json::to_value(&silent).unwrap();
+    assert_eq!(
+        serde_json::from_value::<Assignment>(written).unwrap(),
+        silent
+    );
+}
+
+#[test]
+fn each_fault_is_named() {
+    assert_eq!(sample().check(), Ok(()));
+    let broken = |change: fn(&mut Assignment)| {
+        let mut assignment = sample();
+        change(&mut assignment);
+        assignment.check().unwrap_err()
+    };
+    assert_eq!(
+        broken(|a| a.version = 9),
+        InvalidAssignment::Version { found: 9 }
+    );
+    assert_eq!(broken(|a| a.connections = 4), InvalidAssignment::Limits);
+    assert_eq!(
+        broken(|a| a.tokens_per_connection = 0),
+        InvalidAssignment::Limits
+    );
+    assert!(matches!(
+        broken(|a| a.tokens_per_connection = 1),
+        InvalidAssignment::Capacity { instruments: 2, .. }
+    ));
+    assert_eq!(
+        broken(|a| a.instruments[1].token = a.instruments[0].token),
+        InvalidAssignment::Duplicate(Token(256_265))
+    );
+    assert_eq!(
+        broken(|a| a.instruments[1].sets = vec![1]),
+        InvalidAssignment::Reference(Token(12_192_002))
+    );
+    for change in [
+        |a: &mut Assignment| a.channels.truncate(1),
+        |a: &mut Assignment| a.keeps.clear(),
+    ] {
+        let reference = InvalidAssignment::Reference(Token(12_192_002));
+        assert_eq!(broken(change), reference);
+    }
+    assert_eq!(
+        broken(|a| a.keeps[0].stream = Some(StreamLength::Entries(0))),
+        InvalidAssignment::Persistence
+    );
+    assert!(matches!(
+        broken(|a| a.websocket = "http://x".to_owned()),
+        InvalidAssignment::Endpoint(_)
+    ));
+}
+
+#[test]
+fn of_two_wishes_both_are_met() {
+    let last = |interval_ms, ttl_s| Some(LastValuePersistence { interval_ms, ttl_s });
+    let (quick, long) = (
+        Persistence {
+            last: last(100, 60),
+            stream: None,
+        },
+        Persistence {
+            last: last(500, 600),
+            stream: Some(StreamLength::Seconds(60)),
+        },
+    );
+    let both = Persistence {
+        last: last(100, 600),
+        stream: Some(StreamLength::Seconds(60)),
+    };
+    assert_eq!((quick.or(long), long.or(quick)), (both, both));
+    assert_eq!(Persistence::default().or(quick), quick);
+}
+
+#[test]
+fn only_the_generation_does_not_count_as_content() {
+    let mut other = sample();
+    other.generation += 1;
+    assert!(sample().same_content(&other));
+    other.instruments[0].mode = Mode::Ltp;
+    assert!(!sample().same_content(&other));
+}

@@ -1,0 +1,143 @@
+//! What is found of an account's Secret, and of what its pod says about it.
+
+use super::*;
+
+#[test]
+fn refused_or_missing_credentials() {
+    let down = |report: &mut Report| report.connections = vec![socket(ConnectionState::Refused)];
+    let finding = found(|report, _, _, _| {
+        down(report);
+        report.credentials = CredentialsReport::Refused {
+            next_try: None,
+            remark: None,
+        };
+    });
+    assert_eq!(reason(&finding), ("False", Reason::TokenExpired));
+    let files = vec!["api_key".to_owned(), "access_token".to_owned()];
+    let missing = CredentialsReport::Missing { files };
+    let finding = found(|report, _, _, _| {
+        down(report);
+        report.credentials = missing.clone();
+    });
+    assert_eq!(reason(&finding), ("False", Reason::KeyMissing));
+    let finding = found(|report, secret, _, _| {
+        down(report);
+        report.credentials = missing;
+        *secret = Secret::Missing;
+    });
+    assert_eq!(reason(&finding), ("False", Reason::SecretMissing));
+}
+
+/// A kubelet keeps what it read of an immutable Secret, whatever is done under its name.
+#[test]
+fn an_immutable_secret_is_named_before_and_after_its_values_are_old() {
+    let make = |secret: &mut Secret, immutable| {
+        *secret = Secret::Present {
+            version: "1".to_owned(),
+            key: None,
+            names: vec!["api_key".to_owned(), "access_token".to_owned()],
+            immutable,
+        };
+    };
+    let well = found(|_, secret, _, _| make(secret, Immutable::Yes));
+    let Observation::Ready {
+        warning: Some(warning),
+        ..
+    } = well
+    else {
+        panic!("{well:?}")
+    };
+    assert!(warning.contains("a Secret of another name"), "{warning}");
+    let made_anew = found(|_, secret, _, _| make(secret, Immutable::Before));
+    assert!(
+        matches!(made_anew, Observation::Ready { warning: None, .. }),
+        "{made_anew:?}"
+    );
+    for immutable in [Immutable::Yes, Immutable::Before] {
+        let refused = found(|report, secret, _, _| {
+            make(secret, immutable);
+            report.connections = vec![socket(ConnectionState::Refused)];
+            report.credentials = CredentialsReport::Refused {
+                next_try: None,
+                remark: None,
+            };
+        });
+        let Observation::Failed(Reason::TokenExpired, message) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(message.contains("a Secret of another name"), "{message}");
+    }
+}
+
+/// An image from before proxies dials directly, and says nothing of it.
+#[test]
+fn an_image_that_knows_no_proxy_is_named() {
+    let (secret, process) = (Secret::Unknown, running());
+    let of = |report: Report, image| {
+        let scrape = Scrape {
+            report: Some(report.into()),
+            ..Scrape::default()
+        };
+        let facts = AccountFacts {
+            secret_name: "kite",
+            secret: &secret,
+            process: &process,
+            report: scrape.report.as_deref(),
+            scrape: &scrape,
+            assigned: Some(5),
+            needed: 1,
+            poked: true,
+            redis_secret: None,
+            unwritten: None,
+            egress: true,
+            image,
+        };
+        flow(&facts, start().monotonic)
+    };
+    let mut old = good();
+    old.features.clear();
+    let streaming = of(old.clone(), None);
+    let Observation::Ready {
+        warning: Some(warning),
+        ..
+    } = streaming
+    else {
+        panic!("{streaming:?}")
+    };
+    assert!(warning.contains("the chart's ingestor.image"), "{warning}");
+    old.connections = vec![socket(ConnectionState::Waiting)];
+    let Observation::Degraded { message, .. } = of(old, Some("mine:1")) else {
+        panic!("must be trouble")
+    };
+    assert!(message.contains("the image mine:1"), "{message}");
+    let mut new = good();
+    new.features = vec![FEATURE_EGRESS.to_owned()];
+    let streaming = of(new, None);
+    assert!(
+        matches!(streaming, Observation::Ready { warning: None, .. }),
+        "{streaming:?}"
+    );
+}
+
+#[test]
+fn what_can_be_seen_in_credentials_is_said_before_and_after_they_are_refused() {
+    let message = |credentials: &CredentialsReport| {
+        let finding = found(|report, _, _, _| {
+            report.connections = vec![socket(ConnectionState::Refused)];
+            report.credentials = credentials.clone();
+        });
+        format!("{finding:?}")
+    };
+    let (next_try, remark) = (None, Some(CredentialRemark::Base64));
+    for credentials in [
+        CredentialsReport::Present { remark },
+        CredentialsReport::Refused { next_try, remark },
+    ] {
+        let message = message(&credentials);
+        let expected = "Secret kite: a value is base64 once more after it was decoded: encode it once, or use stringData";
+        assert!(message.contains(expected), "{message}");
+    }
+    let remark = Some(CredentialRemark::NeverAccepted);
+    let message = message(&CredentialsReport::Refused { next_try, remark });
+    assert!(message.contains("request token"), "{message}");
+}

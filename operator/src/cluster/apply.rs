@@ -4,8 +4,11 @@
 //! change nothing, and retries failed ones object by object.
 
 mod account_objects;
+mod assignment;
 mod budget;
+mod contest;
 pub(super) mod events;
+mod object;
 mod poke;
 mod repair;
 mod status;
@@ -22,9 +25,10 @@ use service::clock::Clock;
 use service::probe::Heartbeat;
 use service::text::LineQuota;
 
-use self::account_objects::{ApplyCache, PlannedAccount};
+use self::account_objects::ApplyCache;
 use self::budget::Budgets;
 use self::events::EventSender;
+use self::object::PlannedAccount;
 use self::status::WrittenStatus;
 use super::api_error::{ApiError, within};
 use super::metrics::Metrics;

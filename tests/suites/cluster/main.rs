@@ -15,6 +15,7 @@ mod reasons;
 mod rights;
 mod scale;
 mod stage;
+mod two_operators;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::{Duration, Instant};
@@ -73,6 +74,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     stage.check_name_taken().await?;
     fail_static::another_account_of_the_name(stage).await?;
     fail_static::kept_by_its_user(stage).await?;
+    two_operators::check(stage).await?;
     stage.check_operator_log().await?;
     stage.check_secrets().await?;
     let repaired = pods::check(stage).await?;

@@ -1,0 +1,93 @@
+//! Objects of ours that another program changes again and again: a second operator for the same
+//! namespace, or a tool that sets its own values.
+//!
+//! Owns how long such a change stays before it is written over: two that write over each other at once
+//! would do so several times a second, and each time sockets close or a pod restarts. Pure; times are
+//! arguments. Must not know what was changed.
+
+use std::time::{Duration, Instant};
+
+use service::backoff::Backoff;
+
+/// A change stays for this long. The first is written over at once: it may be a mistake by hand.
+const WAITS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(300));
+
+/// After this time without another change they start anew.
+const FORGOTTEN: Duration = Duration::from_secs(900);
+
+/// The changes that others made to one object.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contest {
+    /// The newest of them, by what identifies it.
+    newest: Option<(u64, Instant)>,
+    /// How many came, none of them long after the one before.
+    changes: u32,
+}
+
+impl Contest {
+    /// Whether the change that is seen at `now` may be written over. `change` identifies it: it is seen
+    /// in every pass until then.
+    pub(super) fn may_write(&mut self, change: u64, now: Instant) -> bool {
+        let since = |(_, at): (u64, Instant)| now.saturating_duration_since(at);
+        if self.newest.is_none_or(|(newest, _)| newest != change) {
+            if self.newest.is_some_and(|newest| since(newest) >= FORGOTTEN) {
+                self.changes = 0;
+            }
+            self.changes = self.changes.saturating_add(1);
+            self.newest = Some((change, now));
+        }
+        let waited = self.newest.map(since).unwrap_or_default();
+        self.changes == 1 || waited >= WAITS.delay(self.changes - 1, 0.5)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use service::clock::Clock;
+
+    use super::*;
+
+    /// The seconds after which each of so many changes is written over; each is made as soon as the one
+    /// before is gone.
+    fn waits(contest: &mut Contest, changes: u64, now: &mut Instant) -> Vec<u64> {
+        (0..changes)
+            .map(|_| {
+                let (start, change) = (*now, fastrand::u64(..));
+                while !contest.may_write(change, *now) {
+                    *now += Duration::from_millis(500);
+                }
+                (*now - start).as_secs()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn who_goes_on_changing_it_is_written_over_ever_more_rarely() {
+        let (mut contest, mut now) = (Contest::default(), Clock::system().now());
+        let seen = waits(&mut contest, 11, &mut now);
+        assert_eq!(seen, [0, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        // One that stays away is forgotten.
+        now += FORGOTTEN;
+        assert_eq!(waits(&mut contest, 2, &mut now), [0, 2]);
+    }
+
+    proptest! {
+        /// Whatever is changed, and whenever it is looked at: at most one write in two seconds, beside
+        /// the first.
+        #[test]
+        fn writes_are_bounded(passes in prop::collection::vec((0_u64..4, 0_u64..3_000), 1..200)) {
+            let (mut contest, start) = (Contest::default(), Clock::system().now());
+            let (mut now, mut writes, mut written) = (start, 0, None);
+            for (change, later) in passes {
+                now += Duration::from_millis(later);
+                if written != Some(change) && contest.may_write(change, now) {
+                    writes += 1;
+                    written = Some(change);
+                }
+            }
+            let most = 2 + (now - start).as_secs() / 2;
+            prop_assert!(writes <= most, "{writes} writes, at most {most}");
+        }
+    }
+}

@@ -61,7 +61,7 @@ pub struct Observed {
     pub accounts: Vec<ObservedAccount>,
     /// Every set that the operator manages.
     pub sets: Vec<ObservedSet>,
-    /// By API origin (as in [`crate::plan::Plan::endpoints`]). An origin that is not here counts as missing.
+    /// By API origin (as in [`crate::plan::Plan::lists`]). An origin that is not here counts as missing.
     pub tables: BTreeMap<String, Table>,
 }
 

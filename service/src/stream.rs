@@ -1,7 +1,7 @@
 //! A byte stream to a host, plain or through TLS, that notices a dead peer.
 //!
-//! Owns name resolution, TCP and TLS, through a proxy where one is asked for. Must not know the protocol on top; its errors name neither
-//! user nor query.
+//! Owns name resolution, TCP and TLS, through a proxy where one is asked for. Must not know the
+//! protocol on top; its errors name neither user nor query.
 
 use std::io;
 use std::pin::Pin;

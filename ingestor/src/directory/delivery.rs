@@ -60,7 +60,8 @@ impl Delivery {
         self.log.take().is_some()
     }
 
-    /// Sends what is not done, and returns what became of all of it. The log is trimmed by the time of its server, once that is known.
+    /// Sends what is not done, and returns what became of all of it. The log is trimmed by the time of
+    /// its server, once that is known.
     ///
     /// # Errors
     /// When the rest has to wait for another connection.

@@ -1,8 +1,8 @@
 //! The listing of one account: its desired rows of the directory of streaming instruments, and how
 //! the directory differs.
 //!
-//! Owns the directory's rows, which account may change which row, and whose readers are told. Pure; must not know Redis
-//! beyond the names of keys.
+//! Owns the directory's rows, which account may change which row, and whose readers are told. Pure;
+//! must not know Redis beyond the names of keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

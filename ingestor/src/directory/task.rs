@@ -3,9 +3,9 @@
 //! Owns its own connections to Redis beside those that carry ticks, which it never delays. Rows are
 //! decided in [`super::listing`], events in [`crate::events`]. What Redis refuses for good is counted,
 //! told and tried again at intervals, and holds up nothing else. After a connection that was lost
-//! before the answer an event may be sent twice. Events are lost if there is no room for them (these are counted), if they are
-//! about instruments and still wait when the process ends, and if they are about rows whose write
-//! was never answered.
+//! before the answer an event may be sent twice. Events are lost if there is no room for them (these
+//! are counted), if they are about instruments and still wait when the process ends, and if they are
+//! about rows whose write was never answered.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! A placed token moves only for a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use contract::Assignment;
 use crds::condition::{ConditionType, Reason, State};
@@ -86,7 +87,7 @@ fn account_is_same(pass: &Pass<'_>, key: &Key, decided: &Assignment) -> bool {
             .find(|account| account.object.meta.key == *key)?;
         let object = &account.object;
         let there = match &account.assignment {
-            LastAssignment::Readable { assignment, .. } => Some(assignment.generation),
+            LastAssignment::Readable { assignment, .. } => Some(Arc::clone(assignment)),
             LastAssignment::Absent | LastAssignment::Unreadable { .. } => None,
         };
         let it = (
@@ -103,9 +104,10 @@ fn account_is_same(pass: &Pass<'_>, key: &Key, decided: &Assignment) -> bool {
         return false;
     };
     let known = if pass.remembers {
-        there <= Some(decided.generation)
+        there.is_none_or(|there| there.generation <= decided.generation)
     } else {
-        there == Some(decided.generation)
+        // That of another account may lie there, of the same generation.
+        there.is_some_and(|there| *there == *decided)
     };
     old == new && observed.settings == pass.observed.settings && known
 }

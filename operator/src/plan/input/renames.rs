@@ -1,9 +1,8 @@
 //! What an account's instruments are called today, where a list has given their names to others or to none.
 //!
 //! Pure. After a dividend the exchange adjusts the strikes of an underlying: the tokens stay, their names become
-//! others (HINDPETRO26SEP460PE becomes …440.75PE), and most of the old names now belong to new contracts. Owns how
-//! that is told apart from a list whose numbers are dealt anew, as those of a simulator are. Must not decide
-//! what a set selects.
+//! others (HINDPETRO26SEP460PE becomes …440.75PE), and most of the old names now belong to new contracts. Owns which
+//! names have become others. Must not decide what a set selects.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +11,7 @@ use jiff::civil::Date;
 use kite::{Instrument, Token};
 use rustc_hash::FxHashMap;
 
+use super::adjustment::{Change, Strikes};
 use crate::instruments::InstrumentTable;
 
 /// By a name that sets may ask for, as `EXCHANGE:TRADINGSYMBOL`: the token of the contract that it meant in the last
@@ -19,23 +19,14 @@ use crate::instruments::InstrumentTable;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Renames(BTreeMap<String, Token>);
 
-/// How the strikes of one underlying differ from those of the last assignment.
-#[derive(Default)]
-struct Underlying {
-    /// By how much, in hundredths of a rupee, if it is the same for all.
-    shift: Option<i64>,
-    /// Some strikes differ otherwise, or not at all: no adjustment.
-    mixed: bool,
-}
-
 /// What became of a row.
 enum Today<'t> {
     /// The same under the same name, the same under another one, or another contract.
     Same,
     Renamed,
     Other,
-    /// The same but for the strike, which differs by so many hundredths.
-    Shifted(&'t Instrument, i64),
+    /// The same but for the strike.
+    Struck(&'t Instrument, Change),
 }
 
 impl Renames {
@@ -43,8 +34,8 @@ impl Renames {
     pub(super) fn find(base: &Assignment, table: &InstrumentTable, today: Date) -> Self {
         let mut renames = Self::default();
         let mut kept = false;
-        let mut underlyings: FxHashMap<(&str, &str), Underlying> = FxHashMap::default();
-        let mut shifted = Vec::new();
+        let mut underlyings: FxHashMap<(&str, &str), Strikes> = FxHashMap::default();
+        let mut struck = Vec::new();
         let expired = |row: &Row| row.expiry.is_some_and(|expiry| expiry < today);
         for row in base.instruments.iter().filter(|row| !expired(row)) {
             let Some(now) = table.by_token(row.token) else {
@@ -52,8 +43,11 @@ impl Renames {
             };
             let became = today_of(row, now);
             if row.instrument_type.is_option() {
-                let key = (&*row.exchange, &*row.symbol);
-                underlyings.entry(key).or_default().see(&became);
+                let strikes = underlyings.entry(underlying(row)).or_default();
+                match &became {
+                    Today::Struck(_, change) => strikes.changed(*change),
+                    Today::Same | Today::Renamed | Today::Other => strikes.contradicted(),
+                }
             }
             match became {
                 Today::Same => {
@@ -62,12 +56,12 @@ impl Renames {
                 }
                 Today::Renamed => renames.add(row, now, table),
                 Today::Other => {}
-                Today::Shifted(now, _) => shifted.push((row, now)),
+                Today::Struck(now, _) => struck.push((row, now)),
             }
         }
-        for (row, now) in shifted {
-            let underlying = &underlyings[&(&*row.exchange, &*row.symbol)];
-            if underlying.is_adjusted(kept) {
+        underlyings.retain(|_, strikes| strikes.are_adjusted(kept));
+        for (row, now) in struck {
+            if underlyings.contains_key(&underlying(row)) {
                 renames.add(row, now, table);
             }
         }
@@ -106,21 +100,8 @@ impl Renames {
     }
 }
 
-impl Underlying {
-    fn see(&mut self, became: &Today<'_>) {
-        match became {
-            Today::Shifted(_, by) => self.mixed |= *self.shift.get_or_insert(*by) != *by,
-            Today::Same | Today::Renamed | Today::Other => self.mixed = true,
-        }
-    }
-
-    /// Whether all its strikes were adjusted by one amount. If no other derivative kept its token (`kept`), the amount
-    /// must be one that no two strikes differ by, or it may be a list whose numbers are dealt anew.
-    fn is_adjusted(&self, kept: bool) -> bool {
-        const HALF_A_RUPEE: i64 = 50;
-        let odd = self.shift.is_some_and(|shift| shift % HALF_A_RUPEE != 0);
-        !self.mixed && (kept || odd)
-    }
+fn underlying(row: &Row) -> (&str, &str) {
+    (&row.exchange, &row.symbol)
 }
 
 /// What the contract of `row` is, if `now` has its token today.
@@ -137,8 +118,8 @@ fn today_of<'t>(row: &Row, now: &'t Instrument) -> Today<'t> {
     }
     let hundredths = |strike: f64| (strike * 100.0).round() as i64;
     let before = hundredths(row.strike.unwrap_or_default());
-    match hundredths(now.strike) - before {
-        0 => Today::Renamed,
-        by => Today::Shifted(now, by),
+    match hundredths(now.strike) {
+        now if now == before => Today::Renamed,
+        strike => Today::Struck(now, (before, strike)),
     }
 }

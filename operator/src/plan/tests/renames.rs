@@ -139,6 +139,32 @@ fn the_amount_alone_shows_an_adjustment_if_no_two_strikes_differ_by_it() {
     assert_eq!(renamed, [(name("460"), name("440.75"))]);
 }
 
+/// After a bonus, a split or a rights issue.
+#[test]
+fn strikes_multiplied_by_one_factor_are_an_adjustment() {
+    let names = [&*name("1120"), &*name("1200"), &*name("1260")];
+    let before = [option(1, 1120.0), option(2, 1200.0), option(3, 1260.0)];
+    let adjusted = [
+        option(1, 1008.0),
+        option(2, 1080.0),
+        option(3, 1134.0),
+        // A new contract under an old name.
+        option(4, 1120.0),
+    ];
+    let (mut world, memory) = streaming(&names, &before);
+    list(&mut world, &adjusted);
+    let (tokens, message, renamed) = after(&mut world, memory);
+    assert_eq!(tokens, [2, 3, 4]);
+    assert_eq!(
+        renamed,
+        [(name("1200"), name("1080")), (name("1260"), name("1134"))]
+    );
+    assert!(
+        message.contains(&format!("{} was {} before", name("1120"), name("1008"))),
+        "{message}"
+    );
+}
+
 /// As a simulator does each night: the tokens of all derivatives are those of others.
 #[test]
 fn a_list_whose_numbers_are_dealt_anew_renames_nothing() {

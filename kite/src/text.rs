@@ -1,17 +1,22 @@
 //! Text frames that the server sends: order updates, errors, messages. Owns both directions; an
 //! unknown kind is returned by name and is not an error, because Kite adds kinds.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 
 /// One text frame from the server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServerText {
-    /// An update of one of the account's orders (a "postback").
-    Order(Value),
+    /// An update of one of the account's orders (a "postback"): the JSON as the server wrote it, with every digit and
+    /// in its order.
+    Order(String),
     /// An error; the connection stays.
     Error(String),
-    /// A message from the broker.
-    Message(Value),
+    /// A message from the broker, as JSON.
+    Message(String),
     /// A kind that this crate does not know.
     Unknown {
         /// Its `type`.
@@ -21,23 +26,29 @@ pub enum ServerText {
     Malformed,
 }
 
+#[derive(Deserialize)]
+struct ServerFrame<'t> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'t, str>,
+    #[serde(borrow)]
+    data: Option<&'t RawValue>,
+}
+
 impl ServerText {
     /// Reads a text frame; total on any text.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let Ok(Value::Object(mut frame)) = serde_json::from_str(text) else {
+        let Ok(ServerFrame { kind, data }) = serde_json::from_str(text) else {
             return Self::Malformed;
         };
-        let Some(Value::String(kind)) = frame.remove("type") else {
-            return Self::Malformed;
-        };
-        let data = frame.remove("data").unwrap_or(Value::Null);
-        match (kind.as_str(), data) {
-            ("order", data) => Self::Order(data),
-            ("error", Value::String(message)) => Self::Error(message),
-            ("error", other) => Self::Error(other.to_string()),
-            ("message", data) => Self::Message(data),
-            _ => Self::Unknown { kind },
+        let data = data.map_or("null", RawValue::get);
+        match &*kind {
+            "order" => Self::Order(data.to_owned()),
+            "error" => Self::Error(serde_json::from_str(data).unwrap_or_else(|_| data.to_owned())),
+            "message" => Self::Message(data.to_owned()),
+            _ => Self::Unknown {
+                kind: kind.into_owned(),
+            },
         }
     }
 
@@ -46,13 +57,12 @@ impl ServerText {
     #[must_use]
     pub fn to_json(&self) -> String {
         match self {
-            Self::Order(data) => json!({"type": "order", "data": data}),
-            Self::Error(message) => json!({"type": "error", "data": message}),
-            Self::Message(data) => json!({"type": "message", "data": data}),
-            Self::Unknown { kind } => json!({"type": kind}),
-            Self::Malformed => json!({}),
+            Self::Order(data) => format!(r#"{{"type":"order","data":{data}}}"#),
+            Self::Error(message) => json!({"type": "error", "data": message}).to_string(),
+            Self::Message(data) => format!(r#"{{"type":"message","data":{data}}}"#),
+            Self::Unknown { kind } => json!({"type": kind}).to_string(),
+            Self::Malformed => json!({}).to_string(),
         }
-        .to_string()
     }
 }
 
@@ -70,7 +80,7 @@ mod tests {
         );
         assert_eq!(
             ServerText::parse(r#"{"type":"order","data":{"order_id":"1"}}"#),
-            ServerText::Order(json!({"order_id": "1"}))
+            ServerText::Order(r#"{"order_id":"1"}"#.to_owned())
         );
         assert_eq!(
             ServerText::parse(r#"{"type":"instruments_meta","data":{}}"#),
@@ -79,6 +89,14 @@ mod tests {
             }
         );
         assert_eq!(ServerText::parse("<html>"), ServerText::Malformed);
+    }
+
+    #[test]
+    fn an_order_is_kept_as_it_was_written() {
+        let data = r#"{"status":"COMPLETE", "average_price":1612.150,"exchange_order_id":1300000012345678901234,"meta":{}}"#;
+        let text = format!(r#"{{"type":"order","data":{data}}}"#);
+        assert_eq!(ServerText::parse(&text), ServerText::Order(data.to_owned()));
+        assert_eq!(ServerText::Order(data.to_owned()).to_json(), text);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use kite::{Command, ServerText};
 
 use super::DataPlane;
 use crate::connection::{Connection, ConnectionEvent};
-use crate::input::credential_state::AnswerTime;
+use crate::input::credential_state::Moment;
 
 impl DataPlane {
     pub(super) fn on_text(&mut self, index: usize, text: &str, now: Instant) {
@@ -20,7 +20,7 @@ impl DataPlane {
             }
             ServerText::Order(order) if self.order_updates => {
                 let now_us = self.setup.clock.wall_micros();
-                self.detector.on_order(order.to_string(), now_us);
+                self.detector.on_order(order, now_us);
             }
             ServerText::Unknown { .. } | ServerText::Malformed => {
                 self.pipeline.stats.errors.unknown_text += 1;
@@ -81,11 +81,7 @@ impl DataPlane {
             ConnectionEvent::Mute => self.detector.on_mute(index, now_us),
             ConnectionEvent::Checked(credentials, accepted) => {
                 let others = self.credential_state.has_checked_others(&credentials);
-                let time = AnswerTime {
-                    at: now,
-                    us: now_us,
-                    random: self.random.f64(),
-                };
+                let time = self.moment(now);
                 let worthwhile = self
                     .credential_state
                     .on_checked(credentials, accepted, time);
@@ -108,6 +104,14 @@ impl DataPlane {
                 let unconfirmed = instruments.unconfirmed(index);
                 self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
             }
+        }
+    }
+
+    pub(super) fn moment(&mut self, now: Instant) -> Moment {
+        Moment {
+            at: now,
+            us: self.setup.clock.wall_micros(),
+            random: self.random.f64(),
         }
     }
 

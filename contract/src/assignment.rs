@@ -54,7 +54,9 @@ pub struct Assignment {
     /// Whether the account's events are published on `ticker:events` and added to its log.
     #[serde(default = "told", skip_serializing_if = "is_told")]
     pub events: bool,
-    /// Prefixes of [`Assignment::channels`] on whose `PREFIX:events` nothing is published, ascending.
+    /// Prefixes of [`Assignment::channels`] on whose `PREFIX:events` nothing is published, ascending. A process that
+    /// does not know this member and [`Assignment::events`] publishes all events: its report lacks
+    /// [`FEATURE_EVENTS`](crate::report::FEATURE_EVENTS).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quiet_prefixes: Vec<String>,
     /// Names of the sets that rows refer to by position.

@@ -14,8 +14,11 @@ pub const SAMPLES: usize = 100;
 /// The process dials as [`Egress`](crate::assignment::Egress) says.
 pub const FEATURE_EGRESS: &str = "egress";
 
+/// The process publishes no events where `events` and `quiet_prefixes` of its assignment say so.
+pub const FEATURE_EVENTS: &str = "events";
+
 /// Members of the assignment that came after its version 1 and that this build obeys.
-pub const FEATURES: &[&str] = &[FEATURE_EGRESS];
+pub const FEATURES: &[&str] = &[FEATURE_EGRESS, FEATURE_EVENTS];
 
 /// The state of one ingest process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,12 +23,16 @@ use dial::{DialOutcome, dial};
 pub(crate) use event::ConnectionEvent;
 use socket::{Frame, Socket, SocketError};
 
+use crate::input::credentials::Credentials;
+
 /// One connection.
 pub(crate) struct Connection {
     index: u8,
     session: Session,
     socket: SocketState,
     opened: u64,
+    /// With which the last dial went out.
+    credentials: Option<Credentials>,
     last_error: Option<String>,
     lines: LineQuota,
     events: VecDeque<ConnectionEvent>,
@@ -64,6 +68,7 @@ impl Connection {
             session: Session::new(seed),
             socket: SocketState::Disconnected,
             opened: 0,
+            credentials: None,
             last_error: None,
             lines: LineQuota::for_reasons(),
             events: VecDeque::new(),
@@ -129,7 +134,10 @@ impl Connection {
 
     /// The server sent an error on a live socket, which stays open.
     pub(crate) fn on_server_error(&mut self, message: &str, now: Instant) {
-        let error = format!("the server reports: {}", printable(message, LONGEST_REASON));
+        // It may repeat what it was asked with.
+        let redacted = self.credentials.as_ref().map(|known| known.redact(message));
+        let message = printable(redacted.as_deref().unwrap_or(message), LONGEST_REASON);
+        let error = format!("the server reports: {message}");
         self.note("Kite sent an error on a ticker connection", error, now);
     }
 
@@ -251,7 +259,8 @@ impl Connection {
                 (failure == Failure::Refused).then_some(false)
             }
         };
-        let checked = outcome.credentials.zip(accepted);
+        self.credentials = outcome.credentials;
+        let checked = self.credentials.clone().zip(accepted);
         let checked = checked.map(|(which, accepted)| ConnectionEvent::Checked(which, accepted));
         self.events.extend(checked);
     }

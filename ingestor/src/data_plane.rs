@@ -176,7 +176,8 @@ impl DataPlane {
                     if self.credential_state.is_change(&found) {
                         self.detector.on_credentials_changed();
                     }
-                    let worthwhile = self.credential_state.on_read(found);
+                    let time = self.moment(self.setup.clock.now());
+                    let worthwhile = self.credential_state.on_read(found, time);
                     self.set_credentials(worthwhile);
                 }
             }

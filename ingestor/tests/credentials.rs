@@ -7,7 +7,7 @@
 
 mod stage;
 
-use contract::report::{ConnectionState, CredentialsReport, Report};
+use contract::report::{ConnectionState, CredentialRemark, CredentialsReport, Report};
 use futures::{FutureExt, SinkExt};
 use service::clock::Clock;
 use stage::kite_server::{HEARTBEAT_EVERY, Seen, heartbeat};
@@ -22,11 +22,15 @@ async fn dial(listener: &TcpListener) -> TcpStream {
     within("a dial", listener.accept()).await.unwrap().0
 }
 
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(stream: TcpStream) {
+    answer(stream, "403 Forbidden").await;
+}
+
+async fn answer(mut stream: TcpStream, status: &str) {
     let mut request = [0; 4096];
     assert!(stream.read(&mut request).await.unwrap() > 0);
-    let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-    stream.write_all(refusal).await.unwrap();
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await.unwrap();
 }
 
 /// Accepts a dial; the socket gets heartbeats until this is dropped.
@@ -113,6 +117,46 @@ async fn a_refusal_that_was_kites_own_fault_ends_without_new_credentials() {
     kept.push(accept(stream).await);
     kept.push(accept(dial(&listener).await).await);
     let report = ingestor.until("all", |report| live(report) == 3).await;
+    assert_eq!(report.credentials, CredentialsReport::Accepted);
+}
+
+/// A try of refused credentials that Kite answers with another status is no refusal, and no secret.
+#[tokio::test]
+async fn a_try_that_kite_does_not_answer_is_told_until_other_credentials_come() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let scene = Scene::with([1], |assigned| {
+        assigned.websocket = format!("ws://{}", listener.local_addr().unwrap());
+    });
+    let scene = scene.await;
+    refuse(dial(&listener).await).await;
+    scene.ingestor.until("a refusal", is_refused).await;
+    for _ in 0..2 {
+        answer(dial(&listener).await, "500 Internal Server Error").await;
+    }
+    let told = |report: &Report| {
+        let error = report.connections[0].last_error.as_deref();
+        let past = CredentialsReport::Refused {
+            next_try: None,
+            remark: Some(CredentialRemark::NeverAccepted),
+        };
+        error.is_some_and(|error| error.contains("500")) && report.credentials == past
+    };
+    scene.ingestor.until("the status", told).await;
+    scene.folders.credentials_of("fake-token-of-today");
+    let _beating = loop {
+        let stream = dial(&listener).await;
+        let mut start = [0; 512];
+        let read = stream.peek(&mut start).await.unwrap();
+        if String::from_utf8_lossy(&start[..read]).contains("fake-token-of-today") {
+            break accept(stream).await;
+        }
+        // It went out before the files were read.
+        answer(stream, "500 Internal Server Error").await;
+    };
+    let report = scene
+        .ingestor
+        .until("live", |report| live(report) == 1)
+        .await;
     assert_eq!(report.credentials, CredentialsReport::Accepted);
 }
 

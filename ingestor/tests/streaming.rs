@@ -3,11 +3,11 @@
 mod stage;
 
 use contract::Sealed;
-use contract::report::CredentialsReport;
+use contract::report::{CredentialsReport, Report};
 use stage::kite_server::{KiteServer, Seen, frame, full};
 use stage::redis_server::RedisServer;
 use stage::scene::Scene;
-use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, is_live, option, token, within};
+use stage::{ACCESS_TOKEN, API_KEY, Folders, Ingestor, assignment, is_live, option, token, within};
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
@@ -105,11 +105,24 @@ async fn broken_frames_disturb_nothing() {
         report.connections[0].last_error.as_deref(),
         Some("the server reports: a complaint")
     );
+    // Some errors repeat what the server was asked with.
+    let error = format!(r#"{{"type":"error","data":"no session for {API_KEY}: {ACCESS_TOKEN}"}}"#);
+    socket.send(Message::text(error)).unwrap();
+    let told = |report: &Report| {
+        let error = report.connections[0].last_error.as_deref();
+        error == Some("the server reports: no session for [api key]: [access token]")
+    };
+    scene.ingestor.until("no secrets", told).await;
+    let log = scene.ingestor.logged("no session for").await;
+    assert!(
+        !log.contains(API_KEY) && !log.contains(ACCESS_TOKEN),
+        "{log}"
+    );
     let metrics = scene.ingestor.get("/metrics").await.1;
     for (kind, count) in [
         ("truncated_frame", 2),
         ("unknown_packet", 1),
-        ("server_error", 1),
+        ("server_error", 2),
     ] {
         let line = format!("tick_processing_errors_total{{error_type=\"{kind}\"}} {count}");
         assert!(metrics.contains(&line), "{line} in\n{metrics}");

@@ -90,11 +90,13 @@ impl Session {
         }
     }
 
-    /// There are credentials that Kite has not refused, or none: with them a refusal is forgotten. A
-    /// live socket stays, because Kite authenticates only at the handshake.
+    /// There are credentials that Kite has not refused, or none: with them a refusal is forgotten, and a wait for
+    /// another try of those that were refused. A live socket stays, because Kite authenticates only at the handshake.
     pub fn set_credentials(&mut self, present: bool) {
         self.has_credentials = present;
-        if present && self.phase == Phase::Refused {
+        let retry_waits = self.retries_refused && matches!(self.phase, Phase::Waiting { .. });
+        if present && (self.phase == Phase::Refused || retry_waits) {
+            self.retries_refused = false;
             self.failures = 0;
             self.phase = Phase::Idle;
         }
@@ -161,8 +163,8 @@ impl Session {
         }
     }
 
-    /// Sets how long the tokens of this connection together may be without a tick before that
-    /// cannot be chance; `None` if that is not known.
+    /// Sets after how long without a tick of any of its tokens the socket is taken for mute; `None` if that is not
+    /// known.
     pub fn set_mute_limit(&mut self, limit: Option<Duration>) {
         self.mute_timeout.set_limit(limit);
     }

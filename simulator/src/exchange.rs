@@ -173,7 +173,7 @@ impl Exchange {
         if self
             .flush
             .as_mut()
-            .is_some_and(|flush| flush.is_due(now.unix))
+            .is_some_and(|flush| flush.take_due(now.unix))
         {
             let tokens = self.credentials.flush();
             tracing::info!(tokens, "access tokens flushed");

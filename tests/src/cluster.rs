@@ -20,6 +20,14 @@ use crate::eventually;
 /// The programs whose images are needed.
 const PROGRAMS: [&str; 3] = ["kite-operator", "kite-ingestor", "kite-simulator"];
 
+/// Of this repository's cluster, those that start pods.
+const COMPONENTS: [&str; 4] = [
+    "kube-controller-manager",
+    "kube-scheduler",
+    "containerd",
+    "kubelet",
+];
+
 /// A cluster and a namespace in it.
 #[derive(Debug)]
 pub struct Cluster {
@@ -140,6 +148,22 @@ impl Cluster {
     #[must_use]
     pub fn own_kubeconfig(&self) -> Option<&Path> {
         self.own.then_some(self.kubeconfig.as_path())
+    }
+
+    /// The ends of its components' logs, if it is this repository's cluster.
+    #[must_use]
+    pub fn component_logs(&self, lines: usize) -> String {
+        let folder = state(&self.root).join("logs");
+        let mut text = String::new();
+        for name in COMPONENTS.iter().filter(|_| self.own) {
+            let file = folder.join(format!("{name}.log"));
+            let log = std::fs::read(&file).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let skipped = log.lines().count().saturating_sub(lines);
+            let end: Vec<&str> = log.lines().skip(skipped).collect();
+            text = format!("{text}--- {}\n{}\n", file.display(), end.join("\n"));
+        }
+        text
     }
 
     /// Starts or stops a component, if the cluster is this repository's; else `None`.

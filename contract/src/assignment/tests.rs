@@ -82,7 +82,6 @@ pub(crate) fn sample() -> Assignment {
     }
 }
 
-/// Processes of other builds read this text: a change here needs a default or a new version.
 /// Ingest processes of other builds read this; without it the document is as it always was.
 #[test]
 fn a_way_out_is_spelled_as_agreed() {
@@ -99,6 +98,7 @@ fn a_way_out_is_spelled_as_agreed() {
     assert_eq!(document["egress"], spelled);
 }
 
+/// Processes of other builds read this text: a change here needs a default or a new version.
 #[test]
 fn the_document_is_spelled_as_agreed() {
     insta::assert_json_snapshot!(sample());

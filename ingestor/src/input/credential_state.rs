@@ -1,19 +1,32 @@
 //! Whether Kite accepts the credentials, and whether dialling makes sense.
 //!
 //! Owns the rule that after a 403 no connection dials with the same credentials but one at a time, at
-//! growing intervals. Pure; times and random numbers are arguments.
+//! growing intervals, and with others at once, if they do not change all the time. Pure; times and random numbers are
+//! arguments.
 
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
+use kite::limits::CONNECTIONS_PER_API_KEY;
 use kite::session::backoff;
 
 use super::remark::remark;
 use crate::input::credentials::{CredentialFiles, Credentials};
 
+/// So many credentials in a row that Kite refuses are each tried at once.
+const AT_ONCE: usize = 4;
+
+/// In so much time. Further ones wait, so that files that alternate do not become dials without end.
+const WINDOW: Duration = Duration::from_secs(60);
+
 /// What is known of the credentials.
 #[derive(Debug, Default)]
 pub(crate) struct CredentialState {
     found: Option<CredentialFiles>,
+    /// What the files held before. Dials with it may be under way.
+    replaced: Option<Credentials>,
+    /// Refusals of those since then.
+    late_refusals: u8,
     /// What Kite accepted last, unless it refused the same since.
     accepted: Option<Credentials>,
     /// What Kite refused last, unless it accepted the same since.
@@ -23,6 +36,10 @@ pub(crate) struct CredentialState {
     next_try: Option<NextTry>,
     /// Whether Kite accepted what it refuses now.
     expired: bool,
+    /// When Kite refused credentials that it had not refused last, the newest at the back.
+    refused_at: VecDeque<Instant>,
+    /// Whether the files changed too often to be tried at once.
+    held: bool,
 }
 
 /// When refused credentials are tried again.
@@ -34,13 +51,25 @@ pub(crate) struct NextTry {
     pub(crate) wall: i64,
 }
 
-/// The moment of an answer, by both clocks, and a random number from 0 to 1.
+/// The moment of an answer or a change, by both clocks, and a random number from 0 to 1.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AnswerTime {
+pub(crate) struct Moment {
     pub(crate) at: Instant,
     /// Epoch microseconds.
     pub(crate) us: i64,
     pub(crate) random: f64,
+}
+
+impl NextTry {
+    /// At `at`, seen from `now`.
+    fn new(at: Instant, now: Moment) -> Self {
+        let wait = at.saturating_duration_since(now.at);
+        let wall = now.us.saturating_add(wait.as_micros() as i64);
+        Self {
+            at,
+            wall: wall.div_euclid(1_000_000),
+        }
+    }
 }
 
 impl CredentialState {
@@ -51,31 +80,63 @@ impl CredentialState {
     }
 
     /// The files were read. Returns whether dialling makes sense now.
-    pub(crate) fn on_read(&mut self, found: CredentialFiles) -> bool {
-        if self.is_change(&found) {
-            self.found = Some(found);
-            if self.is_dial_worthwhile() {
-                self.forget_refusals();
-            } else if self.next_try.is_none() {
-                // An old refusal, after which nothing would try them again.
-                self.refused = None;
-            }
+    pub(crate) fn on_read(&mut self, found: CredentialFiles, time: Moment) -> bool {
+        if !self.is_change(&found) {
+            return self.is_dial_worthwhile();
+        }
+        let complete = matches!(found, CredentialFiles::Complete(_));
+        if let Some(CredentialFiles::Complete(before)) = self.found.replace(found) {
+            self.replaced = Some(before);
+            self.late_refusals = 0;
+        }
+        let at = self.at_once_again().filter(|at| *at > time.at);
+        self.held = complete && at.is_some();
+        if let Some(at) = at.filter(|_| complete) {
+            let next = NextTry::new(at, time);
+            let next = self.next_try.filter(|known| known.at < at).unwrap_or(next);
+            self.next_try = Some(next);
+        } else if self.is_dial_worthwhile() {
+            self.forget_refusals();
+        } else if self.next_try.is_none() {
+            // An old refusal, after which nothing would try them again.
+            self.refused = None;
         }
         self.is_dial_worthwhile()
+    }
+
+    /// When other credentials are tried at once again, if too many were refused lately.
+    fn at_once_again(&self) -> Option<Instant> {
+        let oldest = self.refused_at.front()?;
+        (self.refused_at.len() == AT_ONCE).then(|| *oldest + WINDOW)
     }
 
     /// Kite accepted or refused credentials that were read just before the dial. Returns whether
     /// every connection may dial; if not, one of them tries at [`CredentialState::next_try`].
     ///
     /// The dial may have read older or newer files than [`CredentialState::on_read`]. A refusal of
-    /// older ones says nothing about the present files; a second refusal of the same ones counts. If
-    /// one of two concurrent dials is refused and the other accepted, the last answer counts.
+    /// older ones says nothing about the present files, and each connection may get one; a second refusal of what is
+    /// not known to be older counts. If one of two concurrent dials is refused and the other accepted, the last answer
+    /// counts.
     pub(crate) fn on_checked(
         &mut self,
         credentials: Credentials,
         accepted: bool,
-        time: AnswerTime,
+        time: Moment,
     ) -> bool {
+        if !accepted && self.is_late(&credentials) {
+            return self.is_dial_worthwhile();
+        }
+        if accepted {
+            self.refused_at.clear();
+        } else if self.refused.as_ref() != Some(&credentials) {
+            self.refused_at.push_back(time.at);
+            if self.refused_at.len() > AT_ONCE {
+                self.refused_at.pop_front();
+            }
+        }
+        let present =
+            matches!(&self.found, Some(CredentialFiles::Complete(it)) if *it == credentials);
+        self.held &= !accepted && !present;
         let again = !accepted && self.refused.as_ref() == Some(&credentials);
         let (now, before) = if accepted {
             (&mut self.accepted, &mut self.refused)
@@ -96,16 +157,20 @@ impl CredentialState {
         worthwhile
     }
 
+    /// Whether this is the answer to a dial that went out before the files changed.
+    fn is_late(&mut self, refused: &Credentials) -> bool {
+        let late =
+            self.replaced.as_ref() == Some(refused) && self.late_refusals < CONNECTIONS_PER_API_KEY;
+        self.late_refusals += u8::from(late);
+        late
+    }
+
     /// Answers to dials that were under way together count as one.
-    fn on_refused(&mut self, time: AnswerTime) {
+    fn on_refused(&mut self, time: Moment) {
         if self.next_try.is_none_or(|next| time.at >= next.at) {
             self.refusals = self.refusals.saturating_add(1);
             let wait = backoff::after_refusal(self.refusals, time.random);
-            let wall = time.us.saturating_add(wait.as_micros() as i64);
-            self.next_try = Some(NextTry {
-                at: time.at + wait,
-                wall: wall.div_euclid(1_000_000),
-            });
+            self.next_try = Some(NextTry::new(time.at + wait, time));
         }
     }
 
@@ -132,14 +197,18 @@ impl CredentialState {
     pub(crate) fn forget(&mut self) {
         self.accepted = None;
         self.refused = None;
+        self.refused_at.clear();
+        self.held = false;
         self.forget_refusals();
     }
 
-    /// Whether there are credentials that were not refused.
+    /// Whether there are credentials that were not refused, and that may be tried at once.
     #[must_use]
     pub(crate) fn is_dial_worthwhile(&self) -> bool {
         match &self.found {
-            Some(CredentialFiles::Complete(found)) => self.refused.as_ref() != Some(found),
+            Some(CredentialFiles::Complete(found)) => {
+                !self.held && self.refused.as_ref() != Some(found)
+            }
             Some(CredentialFiles::Missing(_)) | None => false,
         }
     }
@@ -155,10 +224,10 @@ impl CredentialState {
             },
             Some(CredentialFiles::Complete(found)) => match Some(found) {
                 found if found == self.accepted.as_ref() => State::Accepted,
-                refused if refused == self.refused.as_ref() => State::Refused {
+                refused if self.held || refused == self.refused.as_ref() => State::Refused {
                     next_try: self.next_try.map(|next| next.wall),
                     remark: remark(found).or_else(|| {
-                        let never = !self.expired;
+                        let never = !self.expired && !self.held;
                         never.then_some(CredentialRemark::NeverAccepted)
                     }),
                 },
@@ -171,196 +240,4 @@ impl CredentialState {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use contract::report::{CredentialRemark, CredentialsReport as State};
-
-    use super::*;
-
-    const REFUSED: bool = false;
-    const ACCEPTED: bool = true;
-
-    /// A state, and the time since its start.
-    struct Case {
-        state: CredentialState,
-        start: Instant,
-        seconds: u64,
-    }
-
-    impl Case {
-        fn new() -> Self {
-            #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
-            let start = Instant::now();
-            Self {
-                state: CredentialState::default(),
-                start,
-                seconds: 0,
-            }
-        }
-
-        fn reads(&mut self, token: &str) -> bool {
-            self.state
-                .on_read(CredentialFiles::Complete(credentials(token)))
-        }
-
-        fn answers(&mut self, token: &str, accepted: bool) -> bool {
-            let time = AnswerTime {
-                at: self.start + Duration::from_secs(self.seconds),
-                us: self.seconds as i64 * 1_000_000,
-                random: 0.5,
-            };
-            self.state.on_checked(credentials(token), accepted, time)
-        }
-
-        /// Seconds from the start to the next try.
-        fn next_try(&self) -> Option<u64> {
-            let next = self.state.next_try()?;
-            let seconds = next.at.duration_since(self.start).as_secs();
-            assert_eq!(next.wall, seconds as i64);
-            Some(seconds)
-        }
-
-        fn is_refused(&self) -> bool {
-            matches!(self.state.report(), State::Refused { .. })
-        }
-    }
-
-    fn credentials(token: &str) -> Credentials {
-        Credentials {
-            api_key: "key".into(),
-            access_token: token.into(),
-        }
-    }
-
-    #[test]
-    fn refused_credentials_wait_and_others_are_dialled_with_at_once() {
-        let mut case = Case::new();
-        assert_eq!(case.state.report(), State::Unread);
-        assert!(case.reads("old"));
-        let present = || State::Present { remark: None };
-        assert_eq!(case.state.report(), present());
-        assert!(!case.answers("old", REFUSED));
-        let (next_try, remark) = (Some(15), Some(CredentialRemark::NeverAccepted));
-        assert_eq!(case.state.report(), State::Refused { next_try, remark });
-        assert!(!case.reads("old"));
-        assert!(case.reads("new"));
-        assert_eq!((case.state.report(), case.next_try()), (present(), None));
-        assert!(case.answers("new", ACCEPTED));
-        assert_eq!(case.state.report(), State::Accepted);
-    }
-
-    /// One that was accepted is an access token, and has expired.
-    #[test]
-    fn a_refusal_is_remarked_on_if_the_token_was_never_accepted() {
-        let mut case = Case::new();
-        let remark = |case: &Case| match case.state.report() {
-            State::Refused { remark, .. } => remark,
-            other => panic!("{other:?}"),
-        };
-        case.reads("one");
-        case.answers("one", ACCEPTED);
-        for _ in 0..3 {
-            case.answers("one", REFUSED);
-            assert_eq!(remark(&case), None);
-            case.seconds += 600;
-        }
-        case.reads("two");
-        case.answers("two", REFUSED);
-        assert_eq!(remark(&case), Some(CredentialRemark::NeverAccepted));
-        case.reads("'three");
-        let report = State::Present {
-            remark: Some(CredentialRemark::Quotes),
-        };
-        assert_eq!(case.state.report(), report);
-        case.answers("'three", REFUSED);
-        assert_eq!(remark(&case), Some(CredentialRemark::Quotes));
-    }
-
-    #[test]
-    fn each_refused_try_doubles_the_wait_and_concurrent_ones_count_once() {
-        let mut case = Case::new();
-        case.reads("new");
-        for _ in 0..3 {
-            case.answers("new", REFUSED);
-        }
-        assert_eq!(case.next_try(), Some(15));
-        case.seconds = 15;
-        case.answers("new", REFUSED);
-        assert_eq!(case.next_try(), Some(45));
-        case.seconds = 46;
-        assert!(case.answers("new", ACCEPTED), "all may dial");
-        assert_eq!(case.next_try(), None);
-        case.answers("new", REFUSED);
-        assert_eq!(case.next_try(), Some(61), "from the beginning");
-    }
-
-    #[test]
-    fn a_refusal_of_what_the_files_held_before_does_not_count() {
-        let mut case = Case::new();
-        case.reads("new");
-        assert!(case.answers("old", REFUSED));
-        assert!(case.reads("old"), "nothing else would try them");
-    }
-
-    #[test]
-    fn a_refusal_of_what_the_files_hold_before_anybody_said_so_counts_at_the_second_time() {
-        let mut case = Case::new();
-        case.reads("old");
-        assert!(case.answers("new", REFUSED));
-        assert!(!case.answers("new", REFUSED));
-        assert!(!case.reads("new"));
-        assert!(case.is_refused() && case.next_try() == Some(15));
-    }
-
-    #[test]
-    fn an_acceptance_takes_a_refusal_of_the_same_back() {
-        let mut case = Case::new();
-        case.reads("new");
-        assert!(!case.answers("new", REFUSED));
-        assert!(case.answers("new", ACCEPTED));
-        assert_eq!(case.state.report(), State::Accepted);
-        assert!(!case.answers("new", REFUSED));
-        assert!(case.is_refused());
-    }
-
-    #[test]
-    fn an_acceptance_of_others_says_nothing_about_the_files() {
-        let mut case = Case::new();
-        case.reads("new");
-        case.answers("new", REFUSED);
-        assert!(!case.answers("other", ACCEPTED));
-        assert!(case.is_refused() && case.next_try() == Some(15));
-        assert!(case.reads("other"), "they were newer, not older");
-        assert_eq!(case.state.report(), State::Accepted);
-        case.state.on_read(CredentialFiles::Missing(Vec::new()));
-        assert!(
-            !case.answers("other", ACCEPTED),
-            "there is nothing to dial with"
-        );
-    }
-
-    #[test]
-    fn missing_files_are_named_and_not_dialled_with() {
-        let mut case = Case::new();
-        let missing = || CredentialFiles::Missing(vec!["api_key".to_owned()]);
-        assert!(!case.state.on_read(missing()));
-        let files = vec!["api_key".to_owned()];
-        assert_eq!(case.state.report(), State::Missing { files });
-        case.reads("old");
-        case.answers("old", REFUSED);
-        case.state.on_read(missing());
-        assert_eq!(case.next_try(), None);
-        assert!(!case.reads("old"), "they wait as before");
-        assert_eq!(case.next_try(), Some(15));
-    }
-
-    #[test]
-    fn another_endpoint_may_think_otherwise() {
-        let mut case = Case::new();
-        case.reads("old");
-        case.answers("old", REFUSED);
-        case.state.forget();
-        assert!(case.state.is_dial_worthwhile() && case.next_try().is_none());
-    }
-}
+mod tests;

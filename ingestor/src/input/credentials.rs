@@ -20,6 +20,14 @@ pub(crate) struct Credentials {
     pub(crate) access_token: SecretString,
 }
 
+impl Credentials {
+    /// `text` of the server without key and token, which it may repeat.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let text = text.replace(self.access_token.expose_secret(), "[access token]");
+        text.replace(self.api_key.expose_secret(), "[api key]")
+    }
+}
+
 impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
         self.api_key.expose_secret() == other.api_key.expose_secret()
@@ -109,6 +117,18 @@ mod tests {
         assert!(
             !shown.contains("key-one") && !shown.contains("tok "),
             "{shown}"
+        );
+    }
+
+    #[test]
+    fn both_are_taken_out_of_a_text() {
+        let credentials = Credentials {
+            api_key: "key-one".into(),
+            access_token: "tok".into(),
+        };
+        assert_eq!(
+            credentials.redact("Invalid `api_key` key-one or tok: tok"),
+            "Invalid `api_key` [api key] or [access token]: [access token]"
         );
     }
 

@@ -92,7 +92,13 @@ pub(crate) fn snapshot(
 ) -> StatusSnapshot {
     let (instruments, stats) = (&pipeline.instruments, &pipeline.stats);
     state.rate.update(stats.ticks, now);
-    let credentials = credential_state.report();
+    let mut credentials = credential_state.report();
+    if let CredentialsReport::Refused { next_try, .. } = &mut credentials
+        && connections.iter().any(Connection::retries_refused)
+    {
+        // It is past. Another answer than a refusal stands in the error of the connection.
+        *next_try = None;
+    }
     let rows = instruments.rows();
     let silent = rows.iter().filter(|row| is_silent(row, now));
     let report = Report {

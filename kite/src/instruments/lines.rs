@@ -1,7 +1,7 @@
 //! Lines of a list, each complete in itself.
 //!
-//! Owns two rules: a line without an end does not fill the memory, and a quote that is not closed in its
-//! line is a character, so that no row takes over the next one. Must not know the content of the lines.
+//! Owns three rules: a line without an end does not fill the memory, and a quote that is not closed in its
+//! line is a character, as is a carriage return inside of it, so that no row takes over the next one. Must not know the content of the lines.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -34,6 +34,11 @@ impl<R: Read> CompleteLines<R> {
         if self.line.len() > LONGEST_LINE {
             let error = format!("a line is longer than {LONGEST_LINE} bytes");
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        let end = self.line.trim_ascii_end().len();
+        // To a CSV reader it ends a row.
+        for byte in self.line[..end].iter_mut().filter(|byte| **byte == b'\r') {
+            *byte = b' ';
         }
         if ends_within_quotes(&self.line) {
             self.line = quote_cells(&self.line);
@@ -137,5 +142,13 @@ mod tests {
         }
         let open = read(b"a,\"b,c\r\n1,2,3", 5).unwrap();
         assert_eq!(open, b"\"a\",\"\"\"b\",\"c\"\n1,2,3");
+    }
+
+    #[test]
+    fn a_carriage_return_within_a_line_ends_no_row() {
+        let read = |text: &[u8]| read(text, 5).unwrap();
+        assert_eq!(read(b"a,\r\"b,c\r\r\n1,2,3"), b"a, \"b,c\r\r\n1,2,3");
+        let inside = read(b"a,b\rc,d\n1,2,3");
+        assert_eq!(inside, b"a,b c,d\n1,2,3");
     }
 }

@@ -146,6 +146,28 @@ fn refused_credentials_are_tried_until_kite_answers() {
     assert!(!session.retries_refused());
 }
 
+/// Kite answers a try of refused credentials with 500, and the wait for another grows.
+#[test]
+fn new_credentials_end_the_wait_for_another_try_of_the_refused_ones() {
+    let now = start();
+    let mut session = dialling(now);
+    session.on_dial_failed(Failure::Refused, now);
+    session.set_credentials(false);
+    session.retry_refused(now);
+    assert_eq!(session.poll_action(now), Some(Action::Dial));
+    session.on_dial_failed(Failure::Lost, now);
+    assert_eq!(session.poll_action(now), None);
+    session.set_credentials(true);
+    let soon = now + FIRST_DIAL_SPREAD;
+    session.poll_action(now);
+    assert_eq!(session.poll_action(soon), Some(Action::Dial));
+    assert!(!session.retries_refused());
+    // A wait for another reason is not shortened by it.
+    session.on_dial_failed(Failure::Lost, soon);
+    session.set_credentials(true);
+    assert!(matches!(session.phase(), Phase::Waiting { .. }));
+}
+
 #[test]
 fn what_has_nothing_to_stream_or_is_live_tries_nothing() {
     let now = start();

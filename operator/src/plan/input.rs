@@ -4,6 +4,7 @@
 //! Must not place anything.
 
 mod account;
+mod adjustment;
 mod checked;
 mod eligibility;
 mod list_guard;

@@ -23,7 +23,7 @@ impl DailyFlush {
     }
 
     /// Whether a flush is due at `now`; several missed ones count as one.
-    pub(super) fn is_due(&mut self, now: i64) -> bool {
+    pub(super) fn take_due(&mut self, now: i64) -> bool {
         let due = now >= self.next;
         if due {
             self.next = ist::next_at(self.second, now);
@@ -46,17 +46,17 @@ mod tests {
     #[test]
     fn it_comes_once_a_day_at_six_in_india() {
         let mut flush = DailyFlush::new(time(6, 0, 0, 0), at("2026-11-24T05:59:59+05:30"));
-        assert!(!flush.is_due(at("2026-11-24T05:59:59+05:30")));
-        assert!(flush.is_due(at("2026-11-24T06:00:00+05:30")));
-        assert!(!flush.is_due(at("2026-11-25T05:59:59+05:30")));
-        assert!(flush.is_due(at("2026-11-28T13:00:00+05:30")));
-        assert!(!flush.is_due(at("2026-11-29T05:59:59+05:30")));
-        assert!(flush.is_due(at("2026-11-29T06:00:00+05:30")));
+        assert!(!flush.take_due(at("2026-11-24T05:59:59+05:30")));
+        assert!(flush.take_due(at("2026-11-24T06:00:00+05:30")));
+        assert!(!flush.take_due(at("2026-11-25T05:59:59+05:30")));
+        assert!(flush.take_due(at("2026-11-28T13:00:00+05:30")));
+        assert!(!flush.take_due(at("2026-11-29T05:59:59+05:30")));
+        assert!(flush.take_due(at("2026-11-29T06:00:00+05:30")));
     }
 
     #[test]
     fn one_that_is_now_is_over() {
         let mut flush = DailyFlush::new(time(6, 0, 0, 0), at("2026-11-24T06:00:00+05:30"));
-        assert!(!flush.is_due(at("2026-11-24T23:00:00+05:30")));
+        assert!(!flush.take_due(at("2026-11-24T23:00:00+05:30")));
     }
 }

@@ -174,7 +174,12 @@ async fn a_place_and_a_budget(stage: &Stage) -> Result<()> {
     let account = format!("tka/{OTHER}");
     // A priority class of the system is for kube-system alone, unless a quota says otherwise.
     patch(stage, &account, &nowhere).await?;
-    says(stage, OTHER, "PodNotReady", &["node"]).await;
+    says(stage, OTHER, "PodNotReady", &["didn't match Pod's node"]).await;
+    let placed = cluster.get(&["pod", &format!("kt-{OTHER}-0")]).await?;
+    ensure!(
+        placed["spec"]["priorityClassName"] == "system-cluster-critical",
+        "{placed}"
+    );
     let anywhere = json!({"spec": {"pod": {"nodeSelector": null, "priorityClassName": null}}});
     patch(stage, &account, &anywhere).await?;
     stage.wait_reason("tka", OTHER, "True", "Idle").await;

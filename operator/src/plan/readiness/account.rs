@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use contract::Report;
-use contract::report::{CredentialsReport, FEATURE_EGRESS};
+use contract::report::{CredentialsReport, FEATURE_EGRESS, FEATURE_EVENTS};
 use crds::condition::Reason;
 
 use super::condition::GRACE;
@@ -38,6 +38,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) unwritten: Option<&'a str>,
     /// Whether its assignment names a proxy or authorities.
     pub(crate) egress: bool,
+    /// Whether its assignment keeps events off a channel.
+    pub(crate) quiet: bool,
     /// The image that its spec names.
     pub(crate) image: Option<&'a str>,
 }
@@ -182,8 +184,18 @@ fn with_remark(message: String, remark: Option<String>) -> String {
 
 /// The message about a process that dials directly although it should not.
 fn egress(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
-    let obeys = report.features.iter().any(|it| it == FEATURE_EGRESS);
-    (facts.egress && !obeys).then(|| obstacle::no_egress(facts.image))
+    let lacks = facts.egress && !obeys(report, FEATURE_EGRESS);
+    lacks.then(|| obstacle::no_egress(facts.image))
+}
+
+/// The message about a process that publishes events although it should not.
+fn not_quiet(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
+    let lacks = facts.quiet && !obeys(report, FEATURE_EVENTS);
+    lacks.then(|| obstacle::no_quiet(facts.image))
+}
+
+fn obeys(report: &Report, feature: &str) -> bool {
+    report.features.iter().any(|it| it == feature)
 }
 
 /// The message about sockets that have to close.
@@ -203,6 +215,7 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     let told_before = [
         obstacle::assignment(report),
         egress(facts, report),
+        not_quiet(facts, report),
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),
         obstacle::unknown_packets(report),

@@ -25,6 +25,18 @@ pub(crate) fn assignment(report: &Report) -> Option<String> {
 /// The message that an ingest image is too old for a proxy or for authorities. `image`: the one that
 /// the account names.
 pub(crate) fn no_egress(image: Option<&str>) -> String {
+    too_old(image, "spec.endpoint.proxy and ca, and dials directly")
+}
+
+/// The message that an ingest image is too old to keep events to itself.
+pub(crate) fn no_quiet(image: Option<&str>) -> String {
+    too_old(
+        image,
+        "spec.events and spec.publish.events, and publishes all events",
+    )
+}
+
+fn too_old(image: Option<&str>, what: &str) -> String {
     let (image, field) = match image {
         Some(image) => (format!("the image {image}"), "spec.pod.image"),
         None => (
@@ -32,9 +44,7 @@ pub(crate) fn no_egress(image: Option<&str>) -> String {
             "that value",
         ),
     };
-    format!(
-        "{image} is older than spec.endpoint.proxy and ca, and dials directly: set {field} to one as new as the operator"
-    )
+    format!("{image} is older than {what}: set {field} to one as new as the operator")
 }
 
 /// The message which side is to be upgraded, if no version is common to both.

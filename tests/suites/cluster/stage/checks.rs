@@ -89,13 +89,16 @@ impl Stage {
     /// Diagnostics after a failed step.
     pub(crate) async fn evidence(&self) -> String {
         let ingestor = format!("statefulset/kt-{ACCOUNT}");
-        let mut text = String::new();
+        let mut text = self.cluster.component_logs(30);
+        // What is most often the cause comes last, where a shortened log still shows it.
         for arguments in [
-            &["get", "tka,sts,pod,cm,svc,deploy", "-o", "wide"][..],
-            &["get", "iset", "-o", "wide"],
+            &["get", "iset", "-o", "wide"][..],
             &["get", "events", "--sort-by=.lastTimestamp"],
-            &["logs", "deployment/kite-ticker-operator", "--tail=60"],
             &["logs", &ingestor, "--tail=40"],
+            &["logs", "deployment/kite-ticker-operator", "--tail=60"],
+            &["describe", "node"],
+            &["describe", "pod"],
+            &["get", "tka,sts,pod,cm,svc,deploy", "-o", "wide"],
         ] {
             let said = self
                 .cluster

@@ -76,6 +76,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         redis_secret: None,
         unwritten: None,
         egress: false,
+        quiet: false,
         image: None,
     };
     flow(&facts, start().monotonic)
@@ -138,6 +139,7 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         redis_secret: None,
         unwritten: Some("StatefulSet n/kt-a cannot be applied: exceeded quota"),
         egress: false,
+        quiet: false,
         image: None,
     };
     let Observation::Degraded { message, .. } = flow(&facts, start().monotonic) else {
@@ -165,6 +167,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
         redis_secret: None,
         unwritten: Some("ConfigMap n/kt-a-assignment cannot be applied: exceeded quota"),
         egress: false,
+        quiet: false,
         image: None,
     };
     let Observation::Degraded { message, .. } = flow(&facts, start().monotonic) else {
@@ -214,6 +217,7 @@ fn nothing_assigned() {
         redis_secret: None,
         unwritten: None,
         egress: false,
+        quiet: false,
         image: None,
         needed: 0,
     };

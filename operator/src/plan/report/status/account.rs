@@ -1,6 +1,6 @@
 //! The status of an account.
 
-use contract::report::CredentialsReport;
+use contract::report::{ConnectionState, CredentialsReport};
 use contract::{Assignment, Report};
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
@@ -82,6 +82,7 @@ fn facts<'w>(
         redis_secret: redis_secret(account),
         unwritten: observed.unwritten.as_deref(),
         egress: current.is_some_and(|current| !current.egress.is_direct()),
+        quiet: current.is_some_and(|it| !it.events || !it.quiet_prefixes.is_empty()),
         image: spec
             .ok()
             .and_then(|spec| spec.workload.pod.image.as_deref()),
@@ -200,8 +201,21 @@ fn next_try(report: &Report) -> Option<String> {
     let CredentialsReport::Refused { next_try, .. } = report.credentials else {
         return None;
     };
-    let time = kite::ist::civil(Timestamp::from_second(next_try?).ok()?).time();
+    let Some(next_try) = next_try else {
+        return under_way(report);
+    };
+    let time = kite::ist::civil(Timestamp::from_second(next_try).ok()?).time();
     Some(format!("it is tried again at {time} IST"))
+}
+
+/// Refused credentials are being tried, and Kite does not say whether it accepts them.
+fn under_way(report: &Report) -> Option<String> {
+    let mut connections = report.connections.iter();
+    let trying = connections.find(|it| it.state == ConnectionState::Waiting)?;
+    let error = trying.last_error.as_deref()?;
+    Some(format!(
+        "it is being tried again, without an answer so far: {error}"
+    ))
 }
 
 fn connected(

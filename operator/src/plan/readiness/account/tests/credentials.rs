@@ -71,7 +71,7 @@ fn an_immutable_secret_is_named_before_and_after_its_values_are_old() {
 
 /// An image from before proxies dials directly, and says nothing of it.
 #[test]
-fn an_image_that_knows_no_proxy_is_named() {
+fn an_image_that_knows_no_proxy_or_no_quiet_channel_is_named() {
     let (secret, process) = (Secret::Unknown, running());
     let of = |report: Report, image| {
         let scrape = Scrape {
@@ -90,6 +90,7 @@ fn an_image_that_knows_no_proxy_is_named() {
             redis_secret: None,
             unwritten: None,
             egress: true,
+            quiet: true,
             image,
         };
         flow(&facts, start().monotonic)
@@ -105,13 +106,14 @@ fn an_image_that_knows_no_proxy_is_named() {
         panic!("{streaming:?}")
     };
     assert!(warning.contains("the chart's ingestor.image"), "{warning}");
+    assert!(warning.contains("publishes all events"), "{warning}");
     old.connections = vec![socket(ConnectionState::Waiting)];
     let Observation::Degraded { message, .. } = of(old, Some("mine:1")) else {
         panic!("must be trouble")
     };
     assert!(message.contains("the image mine:1"), "{message}");
     let mut new = good();
-    new.features = vec![FEATURE_EGRESS.to_owned()];
+    new.features = [FEATURE_EGRESS, FEATURE_EVENTS].map(str::to_owned).into();
     let streaming = of(new, None);
     assert!(
         matches!(streaming, Observation::Ready { warning: None, .. }),

@@ -53,7 +53,7 @@ words! {
         Connected,
         /// Account: it has room for one more instrument.
         CapacityAvailable,
-        /// Set: every token and symbol that it names is in the instruments list.
+        /// Set: everything that it selects is in the instruments list.
         Resolved,
         /// Set: every selected instrument has an account.
         Scheduled,
@@ -83,12 +83,14 @@ words! {
         Pending,
         /// The instruments list of this API endpoint is not available; what was placed before keeps streaming.
         InstrumentsUnavailable,
-        /// None of the set's tokens and symbols is in the instruments list.
+        /// Nothing that the set selects is in the instruments list.
         NothingResolved,
-        /// Some of the set's tokens and symbols are not in the instruments list.
+        /// Something that the set selects is not in the instruments list.
         PartiallyResolved,
-        /// All of the set's tokens and symbols are in the instruments list.
+        /// All that the set selects is in the instruments list.
         AllResolved,
+        /// The set selects more than 20,000 instruments: what it has stays, and nothing is added.
+        TooManyInstruments,
         /// Some instruments wait for an account with room.
         PartiallyScheduled,
         /// Every instrument has an account.

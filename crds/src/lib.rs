@@ -18,6 +18,7 @@ pub mod pod;
 pub mod quantity;
 pub mod reference;
 mod rule;
+pub mod selector;
 pub mod set;
 
 pub use account::{TickerAccount, TickerAccountSpec, TickerAccountStatus};

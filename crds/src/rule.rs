@@ -16,6 +16,15 @@ pub(crate) const IMAGE: &str = r"^[A-Za-z0-9\[][-A-Za-z0-9._:/@\[\]]*$";
 /// `EXCHANGE:TRADINGSYMBOL`. Trading symbols hold inner spaces and signs (`NSE:NIFTY 50`, `NSE:M&M`, `NSE:BAJAJ-AUTO`).
 pub(crate) const SYMBOL: &str = r"^[A-Z]{2,8}:[!-~]([ -~]*[!-~])?$";
 
+/// The name of an underlying as the list writes it: `NIFTY`, `M&M`, `BAJAJ-AUTO`.
+pub(crate) const UNDERLYING: &str = "^[A-Z0-9][-A-Z0-9&_ ]{0,31}$";
+
+/// A trading symbol without its exchange.
+pub(crate) const TRADINGSYMBOL: &str = "^[!-9;-~]([ -9;-~]*[!-9;-~])?$";
+
+/// A day.
+pub(crate) const DATE: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$";
+
 /// A duration in minutes, seconds and milliseconds, as Go writes it.
 pub(crate) const SHORT_DURATION: &str = r"^([0-9]{1,5}m)?([0-9]{1,5}s)?([0-9]{1,5}ms)?$";
 
@@ -27,6 +36,9 @@ pub(crate) fn hint(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
         OBJECT_NAME => "the name of an object has only a-z, 0-9, '-' and '.'",
         SYMBOL => "write EXCHANGE:TRADINGSYMBOL as in Kite's instruments list, such as NSE:INFY",
+        UNDERLYING => "write the underlying as the column name of the list does, such as NIFTY",
+        TRADINGSYMBOL => "write trading symbols without the exchange, such as INFY",
+        DATE => "write a day like 2026-12-29",
         SHORT_DURATION => "write minutes, seconds and milliseconds, such as 1m30s or 250ms",
         DURATION => "write hours, minutes and seconds, such as 1h30m or 30s",
         _ => return None,

@@ -2,6 +2,10 @@
 
 use crate::account_selector::AccountSelector;
 use crate::rule::{self, DURATION, OBJECT_NAME, SHORT_DURATION, SYMBOL, rule};
+use crate::selector::{
+    EquitySelector, FutureSelector, MAX_CHAINS, MAX_EQUITIES, MAX_EXCEPTIONS, MAX_SYMBOL_LENGTH,
+    OptionSelector,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::core::{Duration, Rule};
 use kube::{CustomResource, KubeSchema};
@@ -12,8 +16,6 @@ use serde::{Deserialize, Serialize};
 pub const MAX_TOKENS: usize = 20_000;
 /// Most entries of `instruments.symbols`.
 pub const MAX_SYMBOLS: usize = 8_000;
-/// Longest entry of `instruments.symbols`.
-pub const MAX_SYMBOL_LENGTH: usize = 64;
 /// Longest `publish.channelPrefix`.
 pub const MAX_CHANNEL_PREFIX: usize = 64;
 /// Default of `staleAfter`: a liquid set ticks every second.
@@ -48,9 +50,35 @@ pub struct InstrumentSetSpec {
     /// full.
     #[serde(default)]
     pub mode: SetMode,
-    /// The instruments, by token and by symbol. At least one is needed.
+    /// Instruments by token and by symbol. A set needs these, or at least one of `options`, `futures`, `equities` and `pin`;
+    /// an instrument that is selected several times counts once.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub instruments: Instruments,
+    /// Options by underlying, expiry and strike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_CHAINS))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub options: Vec<OptionSelector>,
+    /// Futures by underlying and expiry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_CHAINS))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub futures: Vec<FutureSelector>,
+    /// Shares by exchange.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_EQUITIES))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub equities: Vec<EquitySelector>,
+    /// Symbols that are left out whatever selects them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_EXCEPTIONS), inner(length(max = MAX_SYMBOL_LENGTH), regex(pattern = SYMBOL)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub exclude: Vec<String>,
+    /// Symbols that are selected although no selector selects them. Not together with the same symbol in `exclude`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_EXCEPTIONS), inner(length(max = MAX_SYMBOL_LENGTH), regex(pattern = SYMBOL)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub pin: Vec<String>,
     /// The only account to use. Without it and without `accountSelector`, every account in the namespace may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_ref: Option<AccountRef>,
@@ -237,12 +265,13 @@ pub struct InstrumentSetStatus {
     /// Instruments that are subscribed but have sent nothing for more than 10 seconds: illiquid, or unknown to Kite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<u32>,
-    /// Some of the tokens and symbols that are not in the instruments list.
+    /// Some of what the set selects and the instruments list lacks: names, and selectors by their place
+    /// (`options[1]: NIFTYY has no options; the nearest is NIFTY`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_UNRESOLVED_SAMPLES))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub unresolved: Vec<String>,
-    /// How many tokens and symbols are not in the instruments list.
+    /// How many names and selectors find nothing in the instruments list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unresolved_count: Option<u32>,
     /// Some of the symbols that the instruments list has no longer and that stream under the name they have today.
@@ -359,8 +388,11 @@ fn stale_after_limits() -> Rule {
 fn selects_something() -> Rule {
     rule(
         "has(self.instruments) && (has(self.instruments.tokens) && size(self.instruments.tokens) > 0 || \
-         has(self.instruments.symbols) && size(self.instruments.symbols) > 0)",
-        "nothing is selected: list at least one entry in instruments.tokens or instruments.symbols",
+         has(self.instruments.symbols) && size(self.instruments.symbols) > 0) || \
+         has(self.options) && size(self.options) > 0 || has(self.futures) && size(self.futures) > 0 || \
+         has(self.equities) && size(self.equities) > 0 || has(self.pin) && size(self.pin) > 0",
+        "nothing is selected: list at least one entry in instruments.symbols, instruments.tokens, options, futures, \
+         equities or pin",
     )
 }
 

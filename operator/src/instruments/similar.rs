@@ -36,6 +36,14 @@ pub(crate) fn similar(name: &str, table: &InstrumentTable) -> Option<String> {
     nearest.map(|(_, row)| format!("{}:{}", row.exchange, row.tradingsymbol))
 }
 
+/// The name that differs least from `name`, by two letters at most; the first of several by the alphabet.
+pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let near = names.filter(|other| other.len().abs_diff(name.len()) <= MOST_EDITS);
+    let near = near.map(|other| (strsim::osa_distance(other, name), other));
+    let near = near.filter(|(edits, _)| *edits <= MOST_EDITS);
+    near.min().map(|(_, other)| other)
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;

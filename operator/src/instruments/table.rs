@@ -11,6 +11,8 @@ use kite::instruments::{Dump, Rejected};
 use kite::{Instrument, InstrumentType, Token};
 use rustc_hash::FxHasher;
 
+use super::chains::Chains;
+use super::row::RowIx;
 use super::underlyings::{IndexNames, Underlyings};
 
 /// The instruments of one API endpoint on one day. About 25 MB for 150,000 rows.
@@ -21,6 +23,7 @@ pub struct InstrumentTable {
     /// Hash of exchange and symbol with the row's position, ascending.
     symbols: Vec<(u32, u32)>,
     underlyings: Underlyings,
+    chains: Chains,
     /// Rows of the list that are left out.
     rejected: Rejected,
     fetched: Timestamp,
@@ -37,10 +40,6 @@ pub enum Table {
         why: String,
     },
 }
-
-/// Position of an instrument in one table, in the order of tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowIx(u32);
 
 /// The ends of the names of shares that are traded without netting, or on a market of small companies. NSE moves a share
 /// from one series to another, and gives it another token.
@@ -70,6 +69,7 @@ impl InstrumentTable {
         symbols.sort_unstable();
         Self {
             underlyings: Underlyings::find(&rows, index_names),
+            chains: Chains::find(&rows),
             rows,
             symbols,
             rejected: dump.rejected,
@@ -109,7 +109,7 @@ impl InstrumentTable {
     /// The instrument in a row of this table.
     #[must_use]
     pub fn get(&self, row: RowIx) -> Option<&Instrument> {
-        self.rows.get(row.0 as usize)
+        self.rows.get(row.at())
     }
 
     /// The instrument that Kite calls `token` today.
@@ -125,7 +125,7 @@ impl InstrumentTable {
             .rows
             .binary_search_by_key(&token, |row| row.token)
             .ok()?;
-        Some(RowIx(u32::try_from(at).ok()?))
+        Some(RowIx::new(u32::try_from(at).ok()?))
     }
 
     /// The instrument named `EXCHANGE:TRADINGSYMBOL`; of several the one with the lowest token.
@@ -144,7 +144,7 @@ impl InstrumentTable {
             .get(first..)?
             .iter()
             .take_while(|entry| entry.0 == hash)
-            .map(|entry| RowIx(entry.1))
+            .map(|entry| RowIx::new(entry.1))
             .find(|row| {
                 self.get(*row)
                     .is_some_and(|row| *row.exchange == *exchange && *row.tradingsymbol == *symbol)
@@ -165,6 +165,22 @@ impl InstrumentTable {
             is_share.then_some(row)
         });
         rows.next().filter(|_| rows.next().is_none())
+    }
+
+    /// The futures and options of an underlying in capital letters on an exchange: futures first, each by expiry, strike
+    /// and type.
+    pub(crate) fn contracts(
+        &self,
+        exchange: &str,
+        underlying: &str,
+    ) -> impl Iterator<Item = (RowIx, &Instrument)> {
+        let rows = self.chains.of(exchange, underlying).iter();
+        rows.filter_map(|row| Some((*row, self.get(*row)?)))
+    }
+
+    /// The underlyings of futures and options in capital letters, each with the exchange of these, in no order.
+    pub(crate) fn underlyings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.chains.underlyings()
     }
 
     /// Whether any future or option has this underlying, in capital letters.

@@ -24,7 +24,8 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
 
     // What each set asks for.
     let lookups = Memo::new(&last.lookups, &mut next.lookups);
-    let sets = selection::resolve(input.sets, &input.accounts, lookups);
+    let days = selection::TradingDays::at(now.wall);
+    let sets = selection::resolve(input.sets, &input.accounts, days, lookups);
 
     // What each account retains whatever is asked for.
     let accounts = placement::retain(input.accounts, &sets);

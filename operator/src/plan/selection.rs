@@ -2,13 +2,16 @@
 //!
 //! Owns the lookup of names, and which accounts a set may use. Must not know the placement.
 
+mod chain;
 mod channel;
+mod expiry;
 mod lookup;
 mod request;
 mod routes;
 mod select;
 
 pub(crate) use channel::{ChannelRoute, Slug, symbol};
+pub(crate) use expiry::TradingDays;
 pub(crate) use lookup::Lookup;
 pub(crate) use request::{Request, RequestedSet, Resolved, resolve};
 pub(crate) use routes::RoutedInstrument;

@@ -5,6 +5,7 @@ mod matching;
 mod off;
 mod properties;
 mod renames;
+mod selectors;
 mod sequences;
 mod unknown;
 mod worlds;

@@ -71,9 +71,7 @@ async fn an_unknown_symbol() -> Result<()> {
         .local
         .write_set("bad", "full", &["NSE:NO SUCH SHARE", "NSE:TCS"], "")?;
     world.local.shows("bad", "True", "PartiallyResolved").await;
-    world
-        .says("bad: names that are not in the instruments list of ")
-        .await;
+    world.says("bad: not in the instruments list of ").await;
     world.still_streams().await;
     Ok(())
 }

@@ -16,6 +16,7 @@ mod reader;
 mod recording;
 mod refusals;
 mod secrets;
+mod selectors;
 mod streaming;
 mod two_sets;
 mod versions;

@@ -9,6 +9,7 @@ use contract::{Egress, Persistence};
 use crds::InstrumentSetSpec;
 use crds::account_selector::AccountSelector;
 use crds::pod::PodSettings;
+use crds::selector::{EquityExchange, FutureSelector, OptionSelector};
 use kite::Mode;
 
 /// An account that can be used.
@@ -68,6 +69,8 @@ pub(crate) struct Set<'a> {
     pub(crate) paused: bool,
     /// What it selects.
     pub(crate) selectors: Vec<Selector<'a>>,
+    /// Names that are left out whatever selects them.
+    pub(crate) exclude: &'a [String],
 }
 
 impl Set<'_> {
@@ -75,7 +78,8 @@ impl Set<'_> {
     pub(crate) fn names(&self) -> usize {
         let names = self.selectors.iter().map(|selector| match selector {
             Selector::Tokens(tokens) => tokens.len(),
-            Selector::Symbols(symbols) => symbols.len(),
+            Selector::Symbols(symbols) | Selector::Shares(_, symbols) => symbols.len(),
+            Selector::WithDerivatives(..) | Selector::Options(..) | Selector::Futures(..) => 0,
         });
         names.sum()
     }
@@ -88,6 +92,21 @@ pub(crate) enum Selector<'a> {
     Tokens(&'a [u32]),
     /// By `EXCHANGE:TRADINGSYMBOL`.
     Symbols(&'a [String]),
+    /// Shares by tradingsymbol.
+    Shares(EquityExchange, &'a [String]),
+    /// Every share of an exchange that has derivatives, and the selector's place in `equities`.
+    WithDerivatives(usize, EquityExchange),
+    /// Options, and the selector's place in `options`.
+    Options(usize, &'a OptionSelector),
+    /// Futures, and the selector's place in `futures`.
+    Futures(usize, &'a FutureSelector),
+}
+
+impl Selector<'_> {
+    /// Whether the time decides what it selects.
+    pub(crate) const fn rolls(&self) -> bool {
+        matches!(self, Self::Options(..) | Self::Futures(..))
+    }
 }
 
 /// Which accounts of its namespace a set may use.

@@ -7,6 +7,7 @@ mod egress;
 mod pod;
 mod redis;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,11 +109,37 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, InvalidSpec> {
         accounts,
         stale_after: spec.stale_after.into(),
         paused: spec.paused,
-        selectors: vec![
-            Selector::Tokens(&spec.instruments.tokens),
-            Selector::Symbols(&spec.instruments.symbols),
-        ],
+        selectors: selectors(spec)?,
+        exclude: &spec.exclude,
     })
+}
+
+fn selectors(spec: &InstrumentSetSpec) -> Result<Vec<Selector<'_>>, InvalidSpec> {
+    let excluded: BTreeSet<&str> = spec.exclude.iter().map(String::as_str).collect();
+    if let Some(both) = spec
+        .pin
+        .iter()
+        .find(|name| excluded.contains(name.as_str()))
+    {
+        let problem = format!("holds {both}, which spec.exclude holds too: remove it from one");
+        return Err(invalid("spec.pin", &problem));
+    }
+    let mut selectors = vec![
+        Selector::Tokens(&spec.instruments.tokens),
+        Selector::Symbols(&spec.instruments.symbols),
+        Selector::Symbols(&spec.pin),
+    ];
+    for (at, shares) in spec.equities.iter().enumerate() {
+        selectors.push(Selector::Shares(shares.exchange, &shares.symbols));
+        if shares.with_derivatives {
+            selectors.push(Selector::WithDerivatives(at, shares.exchange));
+        }
+    }
+    let options = spec.options.iter().enumerate();
+    selectors.extend(options.map(|(at, options)| Selector::Options(at, options)));
+    let futures = spec.futures.iter().enumerate();
+    selectors.extend(futures.map(|(at, futures)| Selector::Futures(at, futures)));
+    Ok(selectors)
 }
 
 /// The length of a stream that sets none, in seconds.

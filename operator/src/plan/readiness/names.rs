@@ -14,7 +14,7 @@ pub(crate) fn remarks(lookup: &Lookup) -> Option<String> {
     let mut remarks = Vec::new();
     if selection.unresolved > 0 {
         remarks.push(format!(
-            "names that are not in the instruments list of {}: {} ({})",
+            "not in the instruments list of {}: {} ({})",
             time(lookup),
             selection.unresolved,
             list(&samples(lookup))
@@ -47,11 +47,14 @@ pub(crate) fn remarks(lookup: &Lookup) -> Option<String> {
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
-/// That no name is in the list.
+/// That nothing is selected.
 pub(super) fn none(lookup: &Lookup) -> String {
+    if lookup.selection.unresolved == 0 {
+        return "spec.exclude leaves nothing of what the set selects: remove something from it"
+            .to_owned();
+    }
     format!(
-        "none of the {} names is in the instruments list of {}: check {}",
-        lookup.selection.unresolved,
+        "nothing that the set selects is in the instruments list of {}: check {}",
         time(lookup),
         list(&samples(lookup))
     )

@@ -76,7 +76,8 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
     let resolved = match facts.request {
         Request::Denied { reason, message } => return fails(*reason, message),
         Request::Pending {
-            reason: reason @ (Reason::AccountsDisagree | Reason::Invalid),
+            reason:
+                reason @ (Reason::AccountsDisagree | Reason::Invalid | Reason::TooManyInstruments),
             message,
         } => return fails(*reason, message),
         Request::Pending { reason, message } => {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crds::condition::State;
 use rustc_hash::FxHashSet;
@@ -14,10 +15,11 @@ use super::outcome::Plan;
 use super::set::{self, ReportedSet};
 use crate::instruments::schedule::{Findings, UnknownNames};
 use crate::plan::assignment::AssignedAccount;
-use crate::plan::input::{Memo, Now, SuspectLists, Table};
+use crate::plan::input::{Memo, Now, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::GRACE;
+use crate::plan::selection::TradingDays;
 
 /// Makes the plan. `results`: those of the steps in the last pass, and those for the next.
 pub(crate) fn report(
@@ -53,7 +55,7 @@ pub(crate) fn report(
         accounts[at].plan.expecting = true;
     }
     let lists = lists(&accounts, placed, &suspect_lists);
-    let mut plan = assemble(accounts, sets, next, now);
+    let mut plan = assemble(accounts, sets, next, next_expiry(placed, now), now);
     plan.lists = lists;
     plan.memory.remembered.suspect_lists = suspect_lists;
     plan
@@ -109,11 +111,23 @@ fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
     taken.collect()
 }
 
+/// When contracts expire next that a set selects by their expiry.
+fn next_expiry(placed: &[PlacedSet<'_>], now: Now) -> Option<Instant> {
+    let mut specs = placed.iter().filter_map(|it| it.set.spec.as_ref().ok());
+    let rolls = specs.any(|spec| spec.selectors.iter().any(Selector::rolls));
+    let wait = TradingDays::at(now.wall)
+        .next_expiry()
+        .duration_since(now.wall);
+    let wait = Duration::try_from(wait).ok().filter(|_| rolls)?;
+    now.monotonic.checked_add(wait)
+}
+
 /// The plan and the memory that these reports make.
 fn assemble(
     accounts: Vec<ReportedAccount<'_>>,
     sets: Vec<ReportedSet>,
     results: StepResults,
+    expiry: Option<Instant>,
     now: Now,
 ) -> Plan {
     let mut plan = Plan::default();
@@ -136,6 +150,7 @@ fn assemble(
         remembered.sets.insert(key, report.memory);
         plan.sets.push(report.plan);
     }
+    due.extend(expiry);
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
     plan.next = due.into_iter().filter(|due| *due > now.monotonic).min();
     plan

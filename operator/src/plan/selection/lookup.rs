@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crds::InstrumentSetSpec;
 
+use super::expiry::TradingDays;
 use super::routes::{self, Routes};
-use super::select::{self, Selection};
+use super::select::{self, Lists, Selection, Wanted};
 use crate::instruments::InstrumentTable;
-use crate::plan::input::{Basis, Key, Memo, Renames, Set};
+use crate::plan::input::{Basis, Key, Memo, Renames, Selector, Set};
 
 /// The instruments that a set's selectors select.
 #[derive(Debug)]
@@ -31,16 +32,32 @@ pub(super) fn look_up(
     set: &Set<'_>,
     table: &Arc<InstrumentTable>,
     renames: &[&Arc<Renames>],
+    days: TradingDays,
     memo: &mut Memo<'_, Arc<Lookup>>,
 ) -> Arc<Lookup> {
     let basis = Basis::default().shared(table);
     let basis = renames.iter().fold(basis, |basis, it| basis.shared(it));
+    let rolls = set.selectors.iter().any(Selector::rolls);
+    let basis = if rolls {
+        basis.value(days.all())
+    } else {
+        basis
+    };
     // An object that was read again has an equal spec at another address.
     let known = memo
         .get(key, &basis)
         .filter(|known| known.spec == *set.source);
     let lookup = known.cloned().unwrap_or_else(|| {
-        let selection = select::select(&set.selectors, table, renames);
+        let wanted = Wanted {
+            selectors: &set.selectors,
+            exclude: set.exclude,
+        };
+        let lists = Lists {
+            table,
+            renames,
+            days,
+        };
+        let selection = select::select(&wanted, lists);
         Arc::new(Lookup {
             routes: routes::route(&selection.instruments, table, set.naming),
             selection,

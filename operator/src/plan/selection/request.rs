@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use crds::condition::Reason;
+use crds::selector::MAX_SELECTED;
 
+use super::expiry::TradingDays;
 use super::lookup::{self, Lookup};
 use crate::instruments::InstrumentTable;
 use crate::plan::ids::AccountIx;
@@ -69,15 +71,17 @@ impl Request {
 pub(crate) fn resolve<'a>(
     sets: Vec<SetInput<'a>>,
     accounts: &[AccountInput<'a>],
+    days: TradingDays,
     mut memo: Memo<'_, Arc<Lookup>>,
 ) -> Vec<RequestedSet<'a>> {
-    let request = |set| request(set, accounts, &mut memo);
+    let request = |set| request(set, accounts, days, &mut memo);
     sets.into_iter().map(request).collect()
 }
 
 fn request<'a>(
     set: SetInput<'a>,
     accounts: &[AccountInput<'a>],
+    days: TradingDays,
     memo: &mut Memo<'_, Arc<Lookup>>,
 ) -> RequestedSet<'a> {
     let request = match from_accounts(&set, accounts) {
@@ -88,15 +92,30 @@ fn request<'a>(
             let none = allowed.is_empty().then(|| names(&set, accounts));
             let renames = set.matched.iter().map(|at| &accounts[at.at()].renames);
             let renames: Vec<_> = renames.filter(|renames| !renames.is_empty()).collect();
-            Request::Resolved(Box::new(Resolved {
-                lookup: lookup::look_up(&set.observed.meta.key, spec, table, &renames, memo),
-                mock: first.mock,
-                allowed,
-                matching: none.unwrap_or_default(),
-            }))
+            let key = &set.observed.meta.key;
+            let lookup = lookup::look_up(key, spec, table, &renames, days, memo);
+            match lookup.selection.instruments.len() {
+                count if count > MAX_SELECTED => too_many(count),
+                _ => Request::Resolved(Box::new(Resolved {
+                    lookup,
+                    mock: first.mock,
+                    allowed,
+                    matching: none.unwrap_or_default(),
+                })),
+            }
         }
     };
     RequestedSet { set, request }
+}
+
+fn too_many(count: usize) -> Request {
+    pending(
+        Reason::TooManyInstruments,
+        format!(
+            "the set selects {count} instruments, and at most {MAX_SELECTED} are allowed: select fewer expiries or strikes, or \
+             make several sets"
+        ),
+    )
 }
 
 /// The table in which a set is looked up, and an account whose settings hold for all accounts that

@@ -7,14 +7,20 @@ use std::borrow::Cow;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use crds::selector::EquityExchange;
 use crds::set::MAX_UNRESOLVED_SAMPLES;
-use kite::Token;
-use rustc_hash::FxBuildHasher;
+use kite::{InstrumentType, Token};
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
+use super::chain::{self, Found};
+use super::expiry::TradingDays;
 use crate::instruments::similar::similar;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::input::{Renames, Selector};
 use crate::plan::samples::SHOWN;
+
+/// The longest entry of `status.unresolved`, in characters.
+const LONGEST_SAMPLE: usize = 120;
 
 /// What a set selects.
 #[derive(Debug, Default)]
@@ -45,63 +51,146 @@ pub(crate) struct ReusedName {
     pub(crate) before: RowIx,
 }
 
-/// Looks up what selectors name. `renames`: those of the accounts that the set may use.
-pub(crate) fn select(
-    selectors: &[Selector<'_>],
-    table: &InstrumentTable,
-    renames: &[&Arc<Renames>],
-) -> Selection {
+/// What a set asks for.
+pub(super) struct Wanted<'s> {
+    pub(super) selectors: &'s [Selector<'s>],
+    /// Names that are left out.
+    pub(super) exclude: &'s [String],
+}
+
+/// Where it is looked up.
+#[derive(Clone, Copy)]
+pub(super) struct Lists<'t> {
+    pub(super) table: &'t InstrumentTable,
+    /// Those of the accounts that the set may use.
+    pub(super) renames: &'t [&'t Arc<Renames>],
+    pub(super) days: TradingDays,
+}
+
+/// Something that is not in the list.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Missing<'s> {
+    text: Cow<'s, str>,
+    /// Whether it is a name, which another list may have.
+    is_name: bool,
+}
+
+/// Looks up what a set asks for.
+pub(super) fn select(wanted: &Wanted<'_>, lists: Lists<'_>) -> Selection {
     let mut selection = Selection::default();
-    let mut missing: Vec<Cow<'_, str>> = Vec::new();
-    let before = |name: &str| {
-        let token = renames.iter().find_map(|renames| renames.token(name))?;
-        table.row_of_token(token)
-    };
-    for selector in selectors {
+    let mut missing = Vec::new();
+    for selector in wanted.selectors {
+        selection.select(*selector, lists, &mut missing);
+    }
+    let excluded = wanted.exclude.iter();
+    let excluded: FxHashSet<RowIx> = excluded.filter_map(|name| lists.meaning(name)).collect();
+    selection.leave_out(&excluded);
+    selection.finish(missing, lists.table)
+}
+
+impl Lists<'_> {
+    /// What a name meant before its contract got another one.
+    fn before(self, name: &str) -> Option<RowIx> {
+        let token = self.renames.iter().find_map(|it| it.token(name))?;
+        self.table.row_of_token(token)
+    }
+
+    /// What a name means that the list lacks.
+    fn followed(self, name: &str) -> Option<RowIx> {
+        let before = self.before(name);
+        before.or_else(|| self.table.row_of_other_series(name))
+    }
+
+    fn meaning(self, name: &str) -> Option<RowIx> {
+        let row = self.table.row_of_symbol(name);
+        row.or_else(|| self.followed(name))
+    }
+}
+
+impl Selection {
+    fn select<'s>(
+        &mut self,
+        selector: Selector<'s>,
+        lists: Lists<'_>,
+        missing: &mut Vec<Missing<'s>>,
+    ) {
+        let table = lists.table;
         match selector {
             Selector::Tokens(tokens) => {
-                selection.instruments.reserve(tokens.len());
-                for token in *tokens {
+                self.instruments.reserve(tokens.len());
+                for token in tokens {
                     match table.row_of_token(Token(*token)) {
-                        Some(row) => selection.instruments.push(row),
-                        None => missing.push(Cow::Owned(token.to_string())),
+                        Some(row) => self.instruments.push(row),
+                        None => missing.push(Missing::other(token.to_string())),
                     }
                 }
             }
             Selector::Symbols(symbols) => {
-                selection.instruments.reserve(symbols.len());
-                for symbol in *symbols {
-                    match (table.row_of_symbol(symbol), before(symbol)) {
-                        (Some(row), before) => selection.add(symbol, row, before),
-                        (None, before) => {
-                            match before.or_else(|| table.row_of_other_series(symbol)) {
-                                Some(row) => selection.follow(symbol, row),
-                                None => missing.push(Cow::Borrowed(symbol)),
-                            }
-                        }
-                    }
+                self.instruments.reserve(symbols.len());
+                for symbol in symbols {
+                    missing.extend(self.name(Cow::Borrowed(symbol), lists));
                 }
+            }
+            Selector::Shares(exchange, symbols) => {
+                for symbol in symbols {
+                    let name = format!("{}:{symbol}", exchange.as_str());
+                    missing.extend(self.name(Cow::Owned(name), lists));
+                }
+            }
+            Selector::WithDerivatives(at, exchange) => {
+                let shares = shares_with_derivatives(exchange, table);
+                if shares.is_empty() {
+                    let none = format!("no share of {} has derivatives", exchange.as_str());
+                    missing.push(Missing::other(format!("equities[{at}]: {none}")));
+                }
+                self.instruments.extend(shares);
+            }
+            Selector::Options(at, options) => {
+                let found = chain::options(options, table, lists.days);
+                missing.extend(self.found(&format!("options[{at}]"), found));
+            }
+            Selector::Futures(at, futures) => {
+                let found = chain::futures(futures, table, lists.days);
+                missing.extend(self.found(&format!("futures[{at}]"), found));
             }
         }
     }
-    selection.finish(missing, table)
-}
 
-impl Selection {
-    fn add(&mut self, name: &str, row: RowIx, before: Option<RowIx>) {
+    /// Selects by name. Returns the name if the list has nothing of it.
+    fn name<'s>(&mut self, name: Cow<'s, str>, lists: Lists<'_>) -> Option<Missing<'s>> {
+        let Some(row) = lists.table.row_of_symbol(&name) else {
+            let Some(row) = lists.followed(&name) else {
+                return Some(Missing::name(name));
+            };
+            self.instruments.push(row);
+            self.renamed.push((name.into_owned(), row));
+            return None;
+        };
         self.instruments.push(row);
-        if let Some(before) = before.filter(|before| *before != row) {
-            let name = name.to_owned();
-            self.reused.push(ReusedName { name, row, before });
+        let before = lists.before(&name).filter(|before| *before != row);
+        self.reused.extend(before.map(|before| ReusedName {
+            name: name.into_owned(),
+            row,
+            before,
+        }));
+        None
+    }
+
+    fn found<'s>(&mut self, place: &str, found: Found) -> impl Iterator<Item = Missing<'s>> {
+        self.instruments.extend(found.rows);
+        let missing = found.missing.into_iter();
+        missing.map(move |text| Missing::other(format!("{place}: {text}")))
+    }
+
+    fn leave_out(&mut self, excluded: &FxHashSet<RowIx>) {
+        if !excluded.is_empty() {
+            self.instruments.retain(|row| !excluded.contains(row));
+            self.renamed.retain(|(_, row)| !excluded.contains(row));
+            self.reused.retain(|it| !excluded.contains(&it.row));
         }
     }
 
-    fn follow(&mut self, name: &str, row: RowIx) {
-        self.instruments.push(row);
-        self.renamed.push((name.to_owned(), row));
-    }
-
-    fn finish(mut self, mut missing: Vec<Cow<'_, str>>, table: &InstrumentTable) -> Self {
+    fn finish(mut self, mut missing: Vec<Missing<'_>>, table: &InstrumentTable) -> Self {
         // Rows are in the order of tokens.
         self.instruments.sort_unstable();
         self.instruments.dedup();
@@ -111,23 +200,76 @@ impl Selection {
         self.reused.dedup();
         missing.sort_unstable();
         missing.dedup();
-        let symbols = missing
-            .iter()
-            .filter(|name| matches!(name, Cow::Borrowed(_)));
-        self.unknown_names = symbols.map(|name| FxBuildHasher.hash_one(name)).collect();
+        let names = missing.iter().filter(|it| it.is_name);
+        self.unknown_names = names.map(|it| FxBuildHasher.hash_one(&*it.text)).collect();
         self.unresolved = u32::try_from(missing.len()).unwrap_or(u32::MAX);
+        let shown = missing.iter().take(SHOWN);
+        let hint = |it: &Missing<'_>| it.is_name.then(|| similar(&it.text, table)).flatten();
+        self.similar = shown.map(hint).collect();
         let samples = missing.into_iter().take(MAX_UNRESOLVED_SAMPLES);
-        self.samples = samples.map(Cow::into_owned).collect();
-        let shown = self.samples.iter().take(SHOWN);
-        self.similar = shown.map(|name| similar(name, table)).collect();
+        let samples = samples.map(|it| it.text.into_owned());
+        self.samples = samples.map(cut).collect();
         self
     }
+}
+
+impl<'s> Missing<'s> {
+    const fn name(text: Cow<'s, str>) -> Self {
+        Self {
+            text,
+            is_name: true,
+        }
+    }
+
+    const fn other(text: String) -> Self {
+        Self {
+            text: Cow::Owned(text),
+            is_name: false,
+        }
+    }
+}
+
+/// Every share of `exchange` of which there are futures or options.
+fn shares_with_derivatives(exchange: EquityExchange, table: &InstrumentTable) -> Vec<RowIx> {
+    let derivatives = exchange.derivatives().as_str();
+    let underlyings = table.underlyings().filter(|(at, _)| *at == derivatives);
+    let shares = underlyings.filter_map(|(_, name)| {
+        let row = table.row_of_symbol(&format!("{}:{name}", exchange.as_str()))?;
+        let share = table.get(row)?;
+        let is_share = share.instrument_type == InstrumentType::Equity && !share.is_index();
+        is_share.then_some(row)
+    });
+    shares.collect()
+}
+
+/// Entries of a status are short.
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_SAMPLE) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::input::ObservedSet;
     use crate::plan::{fixture, input};
+
+    fn selected(set: &ObservedSet, table: &InstrumentTable) -> Selection {
+        let spec = input::set_spec(set).unwrap();
+        let wanted = Wanted {
+            selectors: &spec.selectors,
+            exclude: spec.exclude,
+        };
+        let lists = Lists {
+            table,
+            renames: &[],
+            days: TradingDays::at(fixture::start().wall),
+        };
+        select(&wanted, lists)
+    }
 
     #[test]
     fn an_instrument_named_twice_counts_once() {
@@ -137,7 +279,7 @@ mod tests {
             &[256_265, 408_065, 408_065],
             &["NSE:INFY", "NSE:NIFTY 50"],
         );
-        let selection = select(&input::set_spec(&set).unwrap().selectors, &table, &[]);
+        let selection = selected(&set, &table);
         let tokens: Vec<u32> = selection
             .instruments
             .iter()
@@ -156,7 +298,7 @@ mod tests {
             .chain(["NSE:INFY", "NSE:NONE00"])
             .collect();
         let set = fixture::set("s", &[7, 7], &names);
-        let selection = select(&input::set_spec(&set).unwrap().selectors, &table, &[]);
+        let selection = selected(&set, &table);
         assert_eq!((selection.instruments.len(), selection.unresolved), (1, 13));
         assert_eq!(selection.samples.len(), 10);
         assert_eq!(

@@ -32,7 +32,11 @@ impl Seen {
 
     /// What has not occurred so far.
     fn missing(&self) -> Vec<String> {
-        let reasons = Reason::ALL.iter().map(|reason| format!("reason: {reason}"));
+        // Of too many instruments no list here has enough.
+        let reachable = Reason::ALL
+            .iter()
+            .filter(|it| **it != Reason::TooManyInstruments);
+        let reasons = reachable.map(|reason| format!("reason: {reason}"));
         let words = WORDS.iter().map(|word| (*word).to_owned());
         let unseen = reasons
             .chain(words)
@@ -221,7 +225,13 @@ const MESSAGES: &[&str] = &[
     "instruments that stream): new instruments",
     "502 Bad Gateway",
     "not fetched yet",
-    "names is in the instruments list",
+    "nothing that the set selects is in the instruments list",
+    "spec.exclude leaves nothing",
+    "which spec.exclude holds too",
+    "the nearest is NIFTY",
+    " is past",
+    "has no strikes from",
+    "no share of BSE has derivatives",
     "can be used: see the Ready condition of each",
     "wait for room",
     "has not applied its newest assignment yet",
@@ -229,7 +239,7 @@ const MESSAGES: &[&str] = &[
     "the newest tick arrived at",
     "no tick has arrived for more than",
     "have not sent a packet yet",
-    "names that are not in the instruments list",
+    "not in the instruments list",
     "renamed: ",
     "names that mean another contract",
     "; the instruments list of",

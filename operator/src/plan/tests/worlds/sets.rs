@@ -7,6 +7,8 @@ use crds::InstrumentSetSpec;
 use crds::account_selector::{AccountSelector, LabelOperator, LabelRequirement, LabelValue};
 use crds::set::{AccountRef, FuturesChannel, Instruments, Publish, SetMode};
 
+use serde_json::json;
+
 use super::accounts::invalid_spec;
 use super::lists::{EQUITIES, SYMBOLS, TOKENS};
 use super::{Dice, World};
@@ -61,7 +63,60 @@ pub(super) fn spec(dice: &mut Dice, wild: bool) -> InstrumentSetSpec {
     spec.publish = publish(dice, wild);
     spec.stale_after = Duration::from_secs(dice.one(&[30, 30, 1, 300])).into();
     spec.paused = dice.percent(4);
+    describe(&mut spec);
     spec
+}
+
+/// Lets some sets describe what they select. Takes numbers of its own, so that a seed plays what it played before there
+/// were selectors.
+fn describe(spec: &mut InstrumentSetSpec) {
+    let tokens = spec.instruments.tokens.iter();
+    let seed = tokens.fold(7_u64, |sum, token| sum.wrapping_mul(31) + u64::from(*token));
+    let mut own = Dice::new(seed);
+    let dice = &mut own;
+    if dice.percent(75) {
+        return;
+    }
+    let expiries = |dice: &mut Dice| match dice.weighted(&[50, 20, 30]) {
+        0 => json!({"nearest": dice.number(1, 3)}),
+        1 => json!({"monthly": 1}),
+        _ => json!({"dates": [dice.one(&["2026-12-29", "2025-11-24", "2025-12-09"])]}),
+    };
+    if dice.percent(60) {
+        let strikes = match dice.percent(50) {
+            true => json!({"all": true}),
+            false => json!({"range": {"min": 24_000, "max": dice.one(&[24_300, 24_000, 1])}}),
+        };
+        let underlying = dice.one(&["NIFTY", "M&M", "NIFTYY"]);
+        let chain = json!({
+            "underlying": underlying, "expiries": expiries(dice), "strikes": strikes, "types": dice.one(&[&[][..], &["CE"]]),
+        });
+        spec.options = vec![serde_json::from_value(chain).unwrap()];
+    }
+    if dice.percent(40) {
+        let underlying = dice.one(&["NIFTY", "BANKNIFTY", "NONE"]);
+        let futures = json!({"underlying": underlying, "expiries": expiries(dice)});
+        spec.futures = vec![serde_json::from_value(futures).unwrap()];
+    }
+    if dice.percent(30) {
+        let shares = json!({"withDerivatives": true, "exchange": dice.one(&["NSE", "BSE"])});
+        spec.equities = vec![serde_json::from_value(shares).unwrap()];
+    }
+    if dice.percent(40) {
+        spec.exclude = vec![
+            dice.one(&["NSE:EQ5", "NFO:NIFTY26DEC0CE", "NSE:NONE"])
+                .to_owned(),
+        ];
+    }
+    if dice.percent(20) {
+        spec.pin = vec![
+            dice.one(&["NSE:EQ5", "NFO:NIFTY26DECFUT", "NSE:NONE"])
+                .to_owned(),
+        ];
+    }
+    if dice.percent(10) {
+        spec.instruments = Instruments::default();
+    }
 }
 
 pub(super) fn instruments(dice: &mut Dice) -> Instruments {

@@ -1,0 +1,79 @@
+//! Sets that describe what they select, from the manifest to the socket.
+
+use anyhow::{Context, Result};
+use jiff::civil::Date;
+use kite::{Instrument, InstrumentType};
+use tests::{Local, RedisServer, Simulator, Ticks, eventually};
+
+/// Writes a set with these lines of its spec.
+fn write(local: &Local, spec: &str) -> Result<()> {
+    let head = "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\nmetadata: {name: chain}\nspec:\n";
+    local.write("set-chain.yaml", &format!("{head}{spec}"))
+}
+
+/// The last expiry of NIFTY's options: not one that ends while the test runs.
+fn last_expiry(rows: &[Instrument]) -> Option<Date> {
+    let options = rows
+        .iter()
+        .filter(|row| &*row.name == "NIFTY" && row.instrument_type.is_option());
+    options.filter_map(|row| row.expiry).max()
+}
+
+#[tokio::test]
+async fn a_chain_is_streamed_and_edited_on_its_open_socket() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let rows = simulator.instruments().await?.instruments;
+    let expiry = last_expiry(&rows).context("the simulator lists no options of NIFTY")?;
+    let mut puts: Vec<&Instrument> = rows
+        .iter()
+        .filter(|row| &*row.name == "NIFTY" && row.instrument_type == InstrumentType::Put)
+        .filter(|row| row.expiry == Some(expiry))
+        .collect();
+    puts.sort_by(|a, b| a.strike.total_cmp(&b.strike));
+    anyhow::ensure!(puts.len() > 4, "{} puts", puts.len());
+    let chain = |strikes: &str| {
+        format!(
+            "  options:\n    - {{underlying: NIFTY, expiries: {{dates: [\"{expiry}\"]}}, strikes: {strikes}, types: [PE]}}\n"
+        )
+    };
+    let ticks = Ticks::subscribe(&redis.url(), "ticker:nifty:options").await?;
+    let mut local = Local::new(&redis)?;
+    local.write_account("demo", &simulator, "")?;
+    write(&local, &chain("{all: true}"))?;
+    local.start()?;
+    simulator.subscribed(puts.len() as u64).await;
+    local.shows("chain", "True", "Streaming").await;
+    ticks.next(10).await;
+
+    // A part of it, less one, and a share.
+    let (low, high) = (puts[1].strike, puts[3].strike);
+    let part = chain(&format!("{{range: {{min: {low}, max: {high}}}}}"));
+    let more = format!(
+        "{part}  equities: [{{symbols: [INFY]}}]\n  exclude: [\"NFO:{}\"]\n",
+        puts[2].tradingsymbol
+    );
+    write(&local, &more)?;
+    simulator.subscribed(3).await;
+    let row = |local: &Local| {
+        let row = local.row("chain");
+        row.filter(|row| row.contains(&"3/3".to_owned()))
+            .ok_or_else(|| local.printed())
+    };
+    eventually("three stream", async || row(&local)).await;
+    let report = local.report("demo").await?;
+    assert_eq!(report.connections[0].reconnects, 0, "{report:?}");
+    ticks.assert_gapless();
+
+    write(
+        &local,
+        "  futures: [{underlying: NIFTYY, expiries: {nearest: 1}}]\n",
+    )?;
+    local.shows("chain", "False", "NothingResolved").await;
+    eventually("its place and the nearest name", async || {
+        let printed = local.printed();
+        let said = "futures[0]: NIFTYY has no futures; the nearest is NIFTY";
+        printed.contains(said).then_some(()).ok_or(printed)
+    })
+    .await;
+    local.stop().await
+}

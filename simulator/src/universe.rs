@@ -2,8 +2,8 @@
 //!
 //! Owns the instruments list and nothing that moves. The same seed and day give the same universe.
 //! Names, numbers and steps follow the public dump: indices and well-known shares carry their real
-//! tokens; derivative tokens are assigned again for each day, as Kite assigns them again after
-//! expiries. There is no holiday calendar: an expiry on a holiday stays where the weekday rule puts
+//! tokens. A universe that follows another keeps the tokens of contracts that live on, and gives some of those of
+//! expired ones to new contracts, as Kite does. There is no holiday calendar: an expiry on a holiday stays where the weekday rule puts
 //! it.
 
 use std::collections::BTreeSet;
@@ -16,6 +16,7 @@ mod builder;
 mod cash;
 mod commodities;
 mod currencies;
+mod days;
 mod expiries;
 mod indices;
 mod numbering;
@@ -123,7 +124,20 @@ impl Universe {
     /// # Errors
     /// When the built-in tables contradict each other.
     pub fn generate(seed: u64, date: Date) -> Result<Self, UniverseError> {
-        let mut builder = builder::Builder::new(seed, date);
+        Self::build(builder::Builder::new(seed, date))
+    }
+
+    /// Makes the universe of a later day, after one in which the prices of the underlyings were `closes`, in their
+    /// order.
+    ///
+    /// # Errors
+    /// As [`Universe::generate`].
+    pub fn next(&self, seed: u64, date: Date, closes: &[f64]) -> Result<Self, UniverseError> {
+        let overnight = days::Overnight::new(self, closes, date);
+        Self::build(builder::Builder::after(seed, date, overnight))
+    }
+
+    fn build(mut builder: builder::Builder) -> Result<Self, UniverseError> {
         indices::list(&mut builder)?;
         cash::list(&mut builder)?;
         indices::list_derivatives(&mut builder)?;

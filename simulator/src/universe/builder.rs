@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use kite::{Instrument, InstrumentType, Token};
+use kite::{Instrument, InstrumentType, Segment, Token};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::days::Overnight;
 use super::numbering::{Numbering, number};
 use super::terms::{ContractTerms, Expiry, Strikes, Venue, end, raw};
 use super::{Contract, Listing, Right, Underlying, Universe, symbols};
@@ -41,6 +42,7 @@ pub(super) struct Builder {
     by_name: HashMap<String, usize>,
     numbering: Numbering,
     texts: FxHashSet<Arc<str>>,
+    overnight: Overnight,
     error: Option<UniverseError>,
 }
 
@@ -59,8 +61,19 @@ impl Builder {
             by_name: HashMap::new(),
             numbering,
             texts: FxHashSet::default(),
+            overnight: Overnight::default(),
             error: None,
         }
+    }
+
+    /// The list of a day after another one.
+    pub(super) fn after(seed: u64, date: Date, overnight: Overnight) -> Self {
+        let mut builder = Self::new(seed, date);
+        builder
+            .numbering
+            .go_on(|segment| overnight.highest(segment));
+        builder.overnight = overnight;
+        builder
     }
 
     /// Adds an underlying. Its opening gap is drawn here.
@@ -73,6 +86,7 @@ impl Builder {
         implied: f64,
     ) -> usize {
         let gap = self.rng.random_range(-0.006..0.006) * beta.abs().clamp(0.3, 2.0);
+        let close = self.overnight.close(name).unwrap_or(close);
         let position = self.underlyings.len();
         self.underlyings.push(Underlying {
             name: name.to_owned(),
@@ -195,6 +209,7 @@ impl Builder {
     }
 
     pub(super) fn finish(mut self) -> Result<Universe, UniverseError> {
+        self.take_over_the_rest();
         if let Some(error) = self.error.take() {
             return Err(error);
         }
@@ -232,9 +247,11 @@ impl Builder {
                 (InstrumentType::Future, 0.0, "FUT")
             }
         };
-        let exchange_token = self
-            .numbering
-            .next_exchange_token(venue.segment, &mut self.rng);
+        let known = format!("{}:{symbol}", venue.exchange);
+        let exchange_token = match self.overnight.exchange_token(&known) {
+            Some(known) => known,
+            None => self.new_exchange_token(venue.segment),
+        };
         let instrument = Instrument {
             token: number(venue.segment, exchange_token),
             exchange_token,
@@ -254,6 +271,23 @@ impl Builder {
             underlying,
             raw(terms.tick, venue.segment),
         );
+    }
+
+    fn new_exchange_token(&mut self, segment: Segment) -> u32 {
+        let freed = self.overnight.freed(segment.byte());
+        freed.unwrap_or_else(|| self.numbering.next_exchange_token(segment, &mut self.rng))
+    }
+
+    /// Lists what lives on although it would not be listed today: strikes that are far from the money by now.
+    fn take_over_the_rest(&mut self) {
+        let listed: FxHashSet<String> = self.listings.iter().map(Listing::symbol).collect();
+        let overnight = std::mem::take(&mut self.overnight);
+        for (listing, underlying) in overnight.rest(&listed) {
+            match self.underlying(underlying) {
+                Ok(at) => self.push(listing.instrument, listing.contract, at, listing.tick),
+                Err(error) => self.error = self.error.take().or(Some(error)),
+            }
+        }
     }
 
     fn push(&mut self, instrument: Instrument, contract: Contract, underlying: usize, tick: i32) {

@@ -37,6 +37,13 @@ impl Numbering {
         }
     }
 
+    /// Goes on behind the numbers of the day before.
+    pub(super) fn go_on(&mut self, highest: impl Fn(u8) -> Option<u32>) {
+        for (segment, next) in (0_u8..).zip(&mut self.next) {
+            *next = highest(segment).unwrap_or(*next);
+        }
+    }
+
     /// Takes a token; `false` if it is already in use.
     pub(super) fn take(&mut self, token: Token) -> bool {
         self.taken.insert(token)

@@ -167,3 +167,65 @@ fn the_day_changes_at_midnight_in_india() {
     assert_eq!(indian_date(1_795_458_599), Some(date(2026, 11, 23)));
     assert_eq!(indian_date(1_795_458_600), Some(date(2026, 11, 24)));
 }
+
+/// Two days: contracts live on, expire, are added and adjusted.
+#[test]
+fn a_later_day_keeps_the_tokens_of_what_lives_on() {
+    let first = universe();
+    // NIFTY falls by a tenth.
+    let closes = first.underlyings.iter();
+    let closes: Vec<f64> = closes
+        .map(|it| it.close * if it.name == "NIFTY 50" { 0.9 } else { 1.0 })
+        .collect();
+    let next = date(2026, 11, 25);
+    let second = first.next(1, next, &closes).unwrap();
+    let of = |universe: &Universe, expired: bool| -> Vec<Instrument> {
+        let rows = universe.listings.iter().map(|it| it.instrument.clone());
+        rows.filter(|row| row.expiry.is_some_and(|expiry| (expiry < next) == expired))
+            .collect()
+    };
+    let (living, expired) = (of(&first, false), of(&first, true));
+    assert!(!expired.is_empty(), "NIFTY's week ended on the 24th");
+    let mut renamed: Vec<&Instrument> = Vec::new();
+    for row in &living {
+        let today = &second.listings[second.find(row.token).unwrap()].instrument;
+        let same = (&today.name, today.expiry, today.instrument_type);
+        assert_eq!(same, (&row.name, row.expiry, row.instrument_type));
+        if today.tradingsymbol != row.tradingsymbol {
+            assert!(
+                today.strike < row.strike && today.strike.fract() != 0.0,
+                "{today:?}"
+            );
+            renamed.push(row);
+        }
+    }
+    let adjusted: HashSet<&str> = renamed.iter().map(|row| &*row.name).collect();
+    assert_eq!(adjusted.len(), 1, "{adjusted:?}");
+    assert!(renamed.len() > 20);
+    // The old names are those of new contracts.
+    let reborn = renamed.iter().filter(|row| {
+        let name = format!("{}:{}", row.exchange, row.tradingsymbol);
+        second.find_symbol(&name).is_some()
+    });
+    assert!(reborn.count() > 10);
+    // Some numbers of expired contracts are those of others.
+    let reused = expired
+        .iter()
+        .filter(|row| second.find(row.token).is_some());
+    assert!(reused.count() > 0);
+    // Strikes around the money of today are listed beside those of yesterday.
+    let strikes = |universe: &Universe| -> (f64, f64) {
+        let options = of(universe, false).into_iter();
+        let options =
+            options.filter(|row| &*row.name == "NIFTY" && row.instrument_type.is_option());
+        let strikes = options.map(|row| row.strike);
+        strikes.fold((f64::MAX, 0.0), |(low, high), strike| {
+            (low.min(strike), high.max(strike))
+        })
+    };
+    let (before, after) = (strikes(&first), strikes(&second));
+    assert!(
+        after.0 < before.0 && after.1 >= before.1,
+        "{before:?} {after:?}"
+    );
+}

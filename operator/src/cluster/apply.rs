@@ -152,7 +152,9 @@ impl Applier {
         let now = self.context.clock.now();
         self.context.event_sender.send(&plan.events, now);
         let retry = self.retries.next(now);
-        [rest, postponed, retry, self.next_poke(plan, now)]
+        let contests = self.caches.values().filter_map(ApplyCache::next_contest);
+        let contest = contests.filter(|at| *at > now).min();
+        [rest, postponed, retry, contest, self.next_poke(plan, now)]
             .into_iter()
             .flatten()
             .min()
@@ -189,15 +191,16 @@ impl Applier {
         }
     }
 
-    /// Which of an account's objects cannot be written, for people.
+    /// Which of an account's objects is not written, and why, for people.
     pub(crate) fn write_error(&self, account: &Key) -> Option<String> {
         let of_account = [
             WriteTarget::Assignment(account.clone()),
             WriteTarget::Workload(account.clone()),
+            WriteTarget::Repair(account.clone()),
         ];
-        of_account
-            .iter()
-            .find_map(|target| self.write_errors.get(target).cloned())
+        let mut errors = of_account.iter().filter_map(|it| self.write_errors.get(it));
+        let contested = || self.caches.get(account)?.contested(account);
+        errors.next().cloned().or_else(contested)
     }
 
     /// Writes the assignments of all accounts, then their workloads; returns when to go on with
@@ -340,3 +343,6 @@ async fn run_bounded<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
         .collect()
         .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,17 @@
 //! Writes what an account owns: its assignment, Service and StatefulSet. A pod whose files changed
 //! is annotated by [`poke`].
 
+use std::time::Instant;
+
 use super::assignment::{AssignmentCache, content};
+use super::contest::Contest;
 use super::object::{Applied, PlannedAccount, owner};
 use super::poke::{self, Poke};
 use super::repair::Repair;
 use super::{Applier, ApplyError, FinishedWrite, WriteTarget};
+use crate::cluster::owned_kind::OwnedKind;
 use crate::cluster::workload;
-use crate::plan::{AssignmentChange, Workload};
+use crate::plan::{AssignmentChange, Key, Workload};
 
 /// What was written last for one account, so that it is not written again.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +33,33 @@ impl ApplyCache {
             ..Self::default()
         }
     }
+
+    /// The changes by others, by the kind of the object.
+    fn contests(&self) -> [(OwnedKind, &Contest); 3] {
+        [
+            (OwnedKind::ConfigMap, &self.assignment.contest),
+            (OwnedKind::Service, &self.service.contest),
+            (OwnedKind::StatefulSet, &self.stateful_set.contest),
+        ]
+    }
+
+    /// Which of the account's objects another program keeps changing, for people.
+    pub(super) fn contested(&self, account: &Key) -> Option<String> {
+        let contests = self.contests();
+        let (kind, _) = contests.iter().find(|(_, contest)| contest.lasts())?;
+        Some(format!(
+            "{kind} {} cannot be applied: another program keeps changing it. Only one operator may manage a \
+             namespace, and no other tool may set what it sets: end the other one. Until then this one writes ever \
+             more rarely, at last every five minutes",
+            kind.key(account)
+        ))
+    }
+
+    /// When an object may be applied that another program changed.
+    pub(super) fn next_contest(&self) -> Option<Instant> {
+        let contests = self.contests().into_iter();
+        contests.filter_map(|(_, contest)| contest.until()).min()
+    }
 }
 
 impl Applier {
@@ -42,9 +73,13 @@ impl Applier {
         let PlannedAccount { plan, owned, now } = account;
         let target = WriteTarget::Assignment(plan.key.clone());
         let AssignmentChange::Write(assignment) = &plan.assignment else {
+            cache.assignment.contest.end();
             return Vec::new();
         };
-        if !owned.names_are_ours || !self.retries.may_try(&target, now) {
+        if !owned.names_are_ours
+            || !cache.assignment.note_stored(owned, now)
+            || !self.retries.may_try(&target, now)
+        {
             return Vec::new();
         }
         let result = self

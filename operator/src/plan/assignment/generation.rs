@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use contract::report::AppliedAssignment;
 use contract::{Assignment, Shape};
 use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
 
@@ -23,39 +23,97 @@ pub(crate) fn in_range(generation: u64) -> Option<u64> {
     (generation < LARGEST_GENERATION).then_some(generation)
 }
 
+/// A process that contradicts what was written for it gets it under a new generation at most this often.
+const REISSUE_PAUSE: Duration = Duration::from_secs(15);
+
+/// The last new generation that was written because of what a process reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reissue {
+    at: Instant,
+    /// Whether another one was not enough before.
+    repeated: bool,
+}
+
+/// What was decided about an assignment.
+pub(super) struct Decision {
+    pub(super) change: AssignmentChange,
+    /// Whether the base says the same.
+    pub(super) unchanged: bool,
+    /// Remembered until the process reports what was written.
+    pub(super) reissue: Option<Reissue>,
+    /// Whether the process goes on contradicting what is written for it.
+    pub(super) contradicted: bool,
+}
+
 /// The change that puts the result of `build` in force: a new generation if its content is new, or
-/// if the process would refuse the old one because it has seen a later or a different one. Also
-/// returns whether the base says the same, which may be `known` without building anything.
+/// if the process would refuse the old one because it has seen a later or a different one. The base
+/// may be `known` to say the same without building anything. `last`: the reissue that is remembered.
 pub(super) fn change(
     account: &AccountInput<'_>,
     known: bool,
     build: impl Fn() -> Assignment,
-) -> (AssignmentChange, bool) {
+    last: Option<Reissue>,
+    now: Instant,
+) -> Decision {
     let built = (!known).then(&build);
     let is_new = |base: &Assignment| built.as_ref().is_some_and(|it| !base.same_content(it));
     let same = account.base.filter(|base| !is_new(base));
-    if let Some(change) = same.and_then(|base| in_force(account, base)) {
-        return (change, true);
+    let in_force = same.and_then(|base| in_force(account, base));
+    let contradicted = same.is_some_and(|base| is_contradicted(account, base));
+    let recent = last.filter(|it| now.saturating_duration_since(it.at) < REISSUE_PAUSE);
+    let last = last.filter(|_| !agrees(account)).or(recent);
+    let decision = |change, reissue: Option<Reissue>| Decision {
+        change,
+        unchanged: same.is_some(),
+        reissue,
+        contradicted: last.is_some_and(|last| contradicted || last.repeated) && !agrees(account),
+    };
+    let reissue = contradicted && in_force.is_some();
+    match in_force {
+        Some(change) if !contradicted || recent.is_some() => decision(change, last),
+        _ => {
+            let mut wanted = built.unwrap_or_else(build);
+            wanted.generation = newest(account).map_or(1, |newest| newest.saturating_add(1));
+            let new = Reissue {
+                at: now,
+                repeated: last.is_some(),
+            };
+            let change = AssignmentChange::Write(Arc::new(wanted));
+            decision(change, if reissue { Some(new) } else { last })
+        }
     }
-    let mut wanted = built.unwrap_or_else(build);
-    wanted.generation = newest(account).map_or(1, |newest| newest.saturating_add(1));
-    (AssignmentChange::Write(Arc::new(wanted)), same.is_some())
 }
 
-/// The change that puts the base in force; `None` if that needs a new generation.
+/// The change that puts the base in force, whatever its process reports; `None` if that needs a new
+/// generation.
 fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<AssignmentChange> {
-    if Some(base.generation) != newest(account) {
+    if Some(base.generation) != newest_written(account) {
         return None;
     }
-    let applied = account.applied();
     match stored(account) {
-        Some((assignment, sha256)) if assignment.generation == base.generation => {
+        Some((assignment, _)) if assignment.generation == base.generation => {
             let same = Arc::ptr_eq(assignment, base) || assignment.same_content(base);
-            let fits = same && !contradicts(applied, assignment.generation, sha256);
-            fits.then(|| AssignmentChange::AlreadyWritten(Arc::clone(assignment)))
+            same.then(|| AssignmentChange::AlreadyWritten(Arc::clone(assignment)))
         }
         _ => Some(AssignmentChange::Write(Arc::clone(base))),
     }
+}
+
+/// Whether the process reports a later generation than the base, or other content under the same one.
+fn is_contradicted(account: &AccountInput<'_>, base: &Assignment) -> bool {
+    let Some(applied) = account.applied() else {
+        return false;
+    };
+    let later = in_range(applied.generation).is_some_and(|it| it > base.generation);
+    let stored = stored(account).filter(|(it, _)| it.generation == applied.generation);
+    later || stored.is_some_and(|(_, sha256)| applied.sha256 != sha256.trim())
+}
+
+/// Whether the process reports what is stored for it.
+fn agrees(account: &AccountInput<'_>) -> bool {
+    let stored = stored(account).map(|(it, sha256)| (it.generation, sha256.trim()));
+    let applied = account.applied();
+    stored.is_some() && applied.map(|it| (it.generation, it.sha256.as_str())) == stored
 }
 
 /// This account's assignment as stored for its process, and its hash.
@@ -64,31 +122,22 @@ fn stored<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a st
     readable.filter(|(assignment, _)| assignment.account.uid == account.uid())
 }
 
-/// The newest generation in any source: storage, memory or report.
-fn newest(account: &AccountInput<'_>) -> Option<u64> {
-    let applied = account.applied();
-    let status = account
-        .observed
-        .object
-        .status
-        .as_deref()
-        .and_then(|status| status.assignment_generation);
-    [
+/// The newest generation that was written, as far as storage, memory and status show.
+fn newest_written(account: &AccountInput<'_>) -> Option<u64> {
+    let status = account.observed.object.status.as_deref();
+    let status = status.and_then(|status| status.assignment_generation);
+    let written = [
         account.base.map(|base| base.generation),
         stored(account).map(|(assignment, _)| assignment.generation),
-        applied.map(|applied| applied.generation),
         status.and_then(|generation| generation.desired),
-    ]
-    .into_iter()
-    .flatten()
-    .filter_map(in_range)
-    .max()
+    ];
+    written.into_iter().flatten().filter_map(in_range).max()
 }
 
-/// Whether the process runs other content under the same generation.
-fn contradicts(applied: Option<&AppliedAssignment>, generation: u64, sha256: &str) -> bool {
-    applied
-        .is_some_and(|applied| applied.generation == generation && applied.sha256 != sha256.trim())
+/// The newest generation in any source, the report included.
+fn newest(account: &AccountInput<'_>) -> Option<u64> {
+    let applied = account.applied().map(|applied| applied.generation);
+    newest_written(account).max(applied.and_then(in_range))
 }
 
 /// Since which generation the rows of each set are unchanged.

@@ -32,6 +32,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) needed: u32,
     /// Whether the pod is annotated when its files change.
     pub(crate) poked: bool,
+    /// Whether the process goes on reporting another assignment than the one that is written for it.
+    pub(crate) contradicted: bool,
     /// The Secret for Redis and its name, if its spec names one.
     pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
     /// Which of its objects cannot be written, and why.
@@ -130,6 +132,11 @@ fn idle(facts: &AccountFacts<'_>, report: &Report) -> Observation {
         warning: joined(
             &warned_of_immutable(facts)
                 .chain(remark(facts, report))
+                .chain(
+                    facts
+                        .contradicted
+                        .then(|| obstacle::CONTRADICTED.to_owned()),
+                )
                 .collect::<Vec<_>>(),
         ),
     }
@@ -162,6 +169,10 @@ fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
         };
         (Reason::RedisUnavailable, message)
     };
+    let contradicted = facts
+        .contradicted
+        .then(|| obstacle::CONTRADICTED.to_owned());
+    let message = with_remark(message, contradicted);
     Observation::degraded(reason, with_remark(message, remark(facts, report)))
 }
 
@@ -202,6 +213,9 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     // It still streams its last assignment.
     let told_before = [
         obstacle::assignment(report),
+        facts
+            .contradicted
+            .then(|| obstacle::CONTRADICTED.to_owned()),
         egress(facts, report),
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),

@@ -12,13 +12,22 @@ use crate::plan::assignment::in_range;
 use crate::plan::input::{AccountInput, AccountSpec, Now, Process, Secret, live_sockets};
 use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
 
+/// What its process gets.
+#[derive(Clone, Copy)]
+pub(crate) struct Delivered<'a> {
+    /// The assignment that should be in force, where that is known.
+    pub(crate) current: Option<&'a Assignment>,
+    /// Whether the process goes on reporting another one.
+    pub(crate) contradicted: bool,
+    /// Whether its pod is annotated when its files change.
+    pub(crate) poked: bool,
+}
+
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
-/// `current` is the assignment that should be in force, where that is known; `stranded` condition how many
-/// of its instruments no other account would have room for.
+/// `stranded`: how many of its instruments no other account would have room for.
 pub(crate) fn status(
     account: &AccountInput<'_>,
-    current: Option<&Assignment>,
-    poked: bool,
+    delivered: Delivered<'_>,
     stranded: usize,
     previous: Option<&TickerAccountStatus>,
     history: &History<'_>,
@@ -26,7 +35,7 @@ pub(crate) fn status(
 ) -> (TickerAccountStatus, ConditionOutcome, bool) {
     let report = account.report();
     let answer = report.filter(|_| readiness::answers(&account.observed.scrape, now.monotonic));
-    let facts = facts(account, current, answer, poked);
+    let facts = facts(account, delivered, answer);
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
@@ -54,7 +63,7 @@ pub(crate) fn status(
             Process::Absent => None,
         },
         assignment_generation: Some(AssignmentGeneration {
-            desired: current.and_then(|current| in_range(current.generation)),
+            desired: delivered.current.and_then(|it| in_range(it.generation)),
             acknowledged: applied.and_then(|applied| in_range(applied.generation)),
         }),
         connection_status: connection_status(answer, before, now.wall),
@@ -64,11 +73,11 @@ pub(crate) fn status(
 
 fn facts<'w>(
     account: &'w AccountInput<'_>,
-    current: Option<&Assignment>,
+    delivered: Delivered<'_>,
     answer: Option<&Report>,
-    poked: bool,
 ) -> AccountFacts<'w> {
     let (observed, spec) = (account.observed, account.spec.as_ref());
+    let current = delivered.current;
     let assigned = current.map(|current| current.instruments.len());
     AccountFacts {
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
@@ -78,7 +87,8 @@ fn facts<'w>(
         report: account.report(),
         assigned,
         needed: spec.map_or(0, |spec| needed(spec, assigned, answer)),
-        poked,
+        poked: delivered.poked,
+        contradicted: delivered.contradicted,
         redis_secret: redis_secret(account),
         unwritten: observed.unwritten.as_deref(),
         egress: current.is_some_and(|current| !current.egress.is_direct()),

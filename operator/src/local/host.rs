@@ -15,6 +15,8 @@ use contract::{Assignment, mount};
 use crds::account::SecretRef;
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 
+use service::text::LineQuota;
+
 use super::file_fingerprint::FileFingerprint;
 use super::folder::Manifests;
 use super::ingest_process::{IngestProcess, ProcessContext};
@@ -43,6 +45,8 @@ pub(crate) struct Host {
     processes: BTreeMap<String, IngestProcess>,
     /// By account: the assignment in the state folder, opened once.
     opened: BTreeMap<String, OpenedAssignment>,
+    /// By account: what cannot be written for its process.
+    unwritten: BTreeMap<String, Unwritten>,
     /// By API origin.
     pub(crate) tables: BTreeMap<String, Table>,
 }
@@ -54,6 +58,14 @@ struct OpenedAssignment {
     fingerprint: FileFingerprint,
     sha256: String,
     assignment: Arc<Assignment>,
+}
+
+/// What cannot be written for an account's process.
+#[derive(Debug)]
+struct Unwritten {
+    /// What, why, and what to do, for people.
+    why: String,
+    lines: LineQuota,
 }
 
 impl Host {
@@ -69,6 +81,7 @@ impl Host {
             sets: BTreeMap::new(),
             processes: BTreeMap::new(),
             opened: BTreeMap::new(),
+            unwritten: BTreeMap::new(),
             tables: BTreeMap::new(),
         }
     }
@@ -158,6 +171,7 @@ impl Host {
         let name = &object.meta.key.name;
         let assignment = self.last_assignment(name);
         let last = self.processes.get(name).map(|running| &running.last);
+        let unwritten = self.unwritten.get(name).map(|it| it.why.clone());
         ObservedAccount {
             secret: self
                 .secret(&object, |spec| Some(&spec.credentials_secret_ref))
@@ -166,7 +180,7 @@ impl Host {
             object,
             assignment,
             foreign: Vec::new(),
-            unwritten: None,
+            unwritten,
             process: last.map_or(Process::Absent, |last| last.process.clone()),
             scrape: last.map(|last| last.scrape.clone()).unwrap_or_default(),
         }

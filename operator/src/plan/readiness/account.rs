@@ -103,7 +103,9 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
         };
     }
     if let Some((reason, message)) = credentials(facts, report) {
-        return Observation::Failed(reason, message);
+        // The cure may be there, and not have arrived.
+        let unwritten = facts.unwritten.map(str::to_owned);
+        return Observation::Failed(reason, with_remark(message, unwritten));
     }
     match report {
         None => process(facts),
@@ -181,7 +183,8 @@ fn remark(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     let CredentialsReport::Present { remark } = report.credentials else {
         return None;
     };
-    secret::remark(facts.secret_name, remark?)
+    let remark = secret::remark(remark?)?;
+    Some(format!("Secret {}: {remark}", facts.secret_name))
 }
 
 fn with_remark(message: String, remark: Option<String>) -> String {
@@ -274,7 +277,7 @@ pub(crate) fn credentials(
             let message = format!(
                 "Kite refused the access token (403): unless it is today's, put today's into Secret {secret}"
             );
-            let remark = remark.and_then(|remark| secret::remark(secret, remark));
+            let remark = remark.and_then(secret::remark).map(str::to_owned);
             let message = with_cure(named, CREDENTIALS, with_remark(message, remark));
             Some((Reason::TokenExpired, message))
         }

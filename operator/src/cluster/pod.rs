@@ -118,12 +118,7 @@ fn explained(reason: &str, message: Option<&str>) -> String {
 /// time ends. A StatefulSet starts no other pod before.
 fn ending(pod: &Pod, end: Timestamp, now: Timestamp) -> String {
     if now.duration_since(end) > UNCONFIRMED {
-        let node = node(pod);
-        return format!(
-            "node {node} does not answer, and no other pod may start before it confirms the end of this one: if it \
-             is off for good, kubectl delete node {node}; else taint it \
-             node.kubernetes.io/out-of-service=nodeshutdown:NoExecute until it is back"
-        );
+        return unconfirmed(pod);
     }
     match condition(pod, "DisruptionTarget").filter(|it| it.status == "True") {
         Some(disruption) => {
@@ -135,26 +130,48 @@ fn ending(pod: &Pod, end: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The node controller marks the pods of a node that no longer answers: not ready, although the last
-/// that its kubelet said is that the containers are.
-fn silent_node(pod: &Pod) -> Option<String> {
-    // A kubelet gives a reason, such as a readiness gate that is not passed.
-    let unexplained = condition(pod, "Ready").is_some_and(|it| {
-        it.status == "False" && it.reason.as_deref().unwrap_or_default().is_empty()
-    });
-    let marked = is_running(pod) && unexplained && is(pod, "ContainersReady", "True");
-    marked.then(|| {
-        format!(
-            "node {} does not answer; if that lasts, Kubernetes replaces the pod on another node",
-            node(pod)
-        )
-    })
+/// Time alone does not say that the node is silent: a container or a finalizer may hold the pod.
+fn unconfirmed(pod: &Pod) -> String {
+    let Some(node) = node(pod) else {
+        return "Terminating for longer than its grace time, and no other pod may start before it is gone: kubectl \
+                describe pod shows what holds it"
+            .to_owned();
+    };
+    if !is_node_silent(pod) {
+        return format!(
+            "Terminating for longer than its grace time, and no other pod may start before node {node} confirms its \
+             end: kubectl describe pod, and node {node}, show what holds it"
+        );
+    }
+    format!(
+        "node {node} does not answer, and no other pod may start before it confirms the end of this one: if it \
+         is off for good, kubectl delete node {node}; else taint it \
+         node.kubernetes.io/out-of-service=nodeshutdown:NoExecute until it is back"
+    )
 }
 
-fn node(pod: &Pod) -> &str {
-    let spec = pod.spec.as_ref();
-    spec.and_then(|spec| spec.node_name.as_deref())
-        .unwrap_or("(unknown)")
+fn silent_node(pod: &Pod) -> Option<String> {
+    let node = node(pod).filter(|_| is_node_silent(pod))?;
+    Some(format!(
+        "node {node} does not answer; if that lasts, Kubernetes replaces the pod on another node"
+    ))
+}
+
+/// Whether the node controller marked the pod, as it does with those of a node that no longer answers: not
+/// ready, although the last that its kubelet said is that the containers are.
+fn is_node_silent(pod: &Pod) -> bool {
+    // A kubelet gives a reason, such as a readiness gate that is not passed.
+    let unexplained = condition(pod, "Ready").is_some_and(|it| {
+        it.status == "Unknown"
+            || it.status == "False" && it.reason.as_deref().unwrap_or_default().is_empty()
+    });
+    let status = pod.status.as_ref();
+    let lost = status.and_then(|status| status.reason.as_deref()) == Some("NodeLost");
+    lost || is_running(pod) && unexplained && is(pod, "ContainersReady", "True")
+}
+
+fn node(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref()
 }
 
 #[cfg(test)]
@@ -288,22 +305,50 @@ mod tests {
 
     #[test]
     fn a_pod_whose_end_nobody_confirms_says_what_to_do() {
-        let leaving = |until: &str| {
+        let leaving = |until: &str, ready: &str, node: Option<&str>| {
             let pod = pod(json!({
                 "metadata": {"name": "kt-a-0", "deletionTimestamp": until},
-                "spec": {"nodeName": "n1", "containers": []},
+                "spec": {"nodeName": node, "containers": []},
                 "status": {"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True",
-                    "reason": "DeletionByTaintManager", "message": "Taint manager: deleting due to NoExecute taint"}]},
+                    "reason": "DeletionByTaintManager", "message": "Taint manager: deleting due to NoExecute taint"},
+                    {"type": "Ready", "status": ready}, {"type": "ContainersReady", "status": "True"}]},
             }));
             not_running_reason(&pod, now()).unwrap()
         };
-        let said = leaving("2026-11-24T03:44:55Z");
+        let said = leaving("2026-11-24T03:44:55Z", "False", Some("n1"));
         assert!(
             said.starts_with("Terminating, DeletionByTaintManager: Taint manager"),
             "{said}"
         );
-        let said = leaving("2026-11-24T03:44:49Z");
+        let late = "2026-11-24T03:44:49Z";
+        let said = leaving(late, "False", Some("n1"));
         assert!(said.contains("kubectl delete node n1"), "{said}");
         assert!(said.contains("node.kubernetes.io/out-of-service"), "{said}");
+        // Nobody says that the node is silent, and without a node there is none to delete.
+        let held = [
+            leaving(late, "True", Some("n1")),
+            leaving(late, "False", None),
+        ];
+        assert!(held[0].contains("before node n1 confirms"), "{held:?}");
+        for said in held {
+            assert!(said.starts_with("Terminating for longer"), "{said}");
+            assert!(!said.contains("delete node"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_kubernetes_calls_lost_does_not_answer() {
+        let said = |status: serde_json::Value| {
+            let spec = json!({"nodeName": "n1", "containers": []});
+            silent_node(&pod(
+                json!({"metadata": {}, "spec": spec, "status": status}),
+            ))
+        };
+        let unknown = json!({"phase": "Running", "conditions": [
+            {"type": "Ready", "status": "Unknown"}, {"type": "ContainersReady", "status": "True"}]});
+        for lost in [json!({"reason": "NodeLost"}), unknown] {
+            assert!(said(lost).is_some_and(|it| it.starts_with("node n1 does not")));
+        }
+        assert_eq!(said(json!({"phase": "Running"})), None);
     }
 }

@@ -11,11 +11,11 @@ use std::time::Duration;
 use contract::mount::{self, REDIS_FILES, SENTINEL_FILES};
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
 
-use service::text::LineQuota;
+use service::text::{LineQuota, printable};
 
 use super::{Host, Unwritten};
 use crate::local::ingest_process::IngestProcess;
-use crate::plan::{AccountPlan, AssignmentChange, Plan};
+use crate::plan::{AccountPlan, AssignmentChange, LONGEST_MESSAGE, Plan};
 
 /// The largest Secret that Kubernetes allows.
 const LARGEST_SECRET: u64 = 1024 * 1024;
@@ -42,10 +42,11 @@ impl Host {
         }
         for event in &plan.events {
             let (object, reason) = (&event.key.name, event.reason.as_str());
+            let message = printable(&event.message, LONGEST_MESSAGE);
             if event.warning {
-                tracing::warn!(object, reason, "{}", event.message);
+                tracing::warn!(object, reason, "{message}");
             } else {
-                tracing::info!(object, reason, "{}", event.message);
+                tracing::info!(object, reason, "{message}");
             }
         }
         self.remove_orphans(plan).await;

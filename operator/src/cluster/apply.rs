@@ -152,9 +152,7 @@ impl Applier {
         let now = self.context.clock.now();
         self.context.event_sender.send(&plan.events, now);
         let retry = self.retries.next(now);
-        let contests = self.caches.values().filter_map(ApplyCache::next_contest);
-        let contest = contests.filter(|at| *at > now).min();
-        [rest, postponed, retry, contest, self.next_poke(plan, now)]
+        [rest, postponed, retry, self.next_poke(plan, now)]
             .into_iter()
             .flatten()
             .min()

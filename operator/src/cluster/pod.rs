@@ -99,12 +99,18 @@ fn not_running_reason(pod: &Pod, now: Timestamp) -> Option<String> {
         let reason = status.reason.as_deref()?;
         Some(explained(reason, status.message.as_deref()))
     };
+    let silent = || {
+        Some(format!(
+            "node {} does not answer; if that lasts, Kubernetes replaces the pod on another node",
+            silent_node(pod)?
+        ))
+    };
     waiting
         // The normal first moments are not an error.
         .filter(|reason| reason != "ContainerCreating" && reason != "PodInitializing")
         .or_else(unscheduled)
+        .or_else(silent)
         .or_else(failed)
-        .or_else(|| silent_node(pod))
 }
 
 fn explained(reason: &str, message: Option<&str>) -> String {
@@ -118,7 +124,17 @@ fn explained(reason: &str, message: Option<&str>) -> String {
 /// time ends. A StatefulSet starts no other pod before.
 fn ending(pod: &Pod, end: Timestamp, now: Timestamp) -> String {
     if now.duration_since(end) > UNCONFIRMED {
-        return unconfirmed(pod);
+        // Time alone does not say so of the node: a container or a finalizer may hold the pod.
+        let Some(node) = silent_node(pod) else {
+            return "Terminating for longer than its grace time, and no other pod may start before it is gone: \
+                    kubectl describe shows what holds the pod, and the state of its node"
+                .to_owned();
+        };
+        return format!(
+            "node {node} does not answer, and no other pod may start before it confirms the end of this one: if it \
+             is off for good, kubectl delete node {node}; else taint it \
+             node.kubernetes.io/out-of-service=nodeshutdown:NoExecute until it is back"
+        );
     }
     match condition(pod, "DisruptionTarget").filter(|it| it.status == "True") {
         Some(disruption) => {
@@ -130,48 +146,18 @@ fn ending(pod: &Pod, end: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Time alone does not say that the node is silent: a container or a finalizer may hold the pod.
-fn unconfirmed(pod: &Pod) -> String {
-    let Some(node) = node(pod) else {
-        return "Terminating for longer than its grace time, and no other pod may start before it is gone: kubectl \
-                describe pod shows what holds it"
-            .to_owned();
-    };
-    if !is_node_silent(pod) {
-        return format!(
-            "Terminating for longer than its grace time, and no other pod may start before node {node} confirms its \
-             end: kubectl describe pod, and node {node}, show what holds it"
-        );
-    }
-    format!(
-        "node {node} does not answer, and no other pod may start before it confirms the end of this one: if it \
-         is off for good, kubectl delete node {node}; else taint it \
-         node.kubernetes.io/out-of-service=nodeshutdown:NoExecute until it is back"
-    )
-}
-
-fn silent_node(pod: &Pod) -> Option<String> {
-    let node = node(pod).filter(|_| is_node_silent(pod))?;
-    Some(format!(
-        "node {node} does not answer; if that lasts, Kubernetes replaces the pod on another node"
-    ))
-}
-
-/// Whether the node controller marked the pod, as it does with those of a node that no longer answers: not
-/// ready, although the last that its kubelet said is that the containers are.
-fn is_node_silent(pod: &Pod) -> bool {
+/// The pod's node, if the node controller marked the pod, as it does with those of a node that no longer
+/// answers: not ready, although the last that its kubelet said is that the containers are.
+fn silent_node(pod: &Pod) -> Option<&str> {
     // A kubelet gives a reason, such as a readiness gate that is not passed.
     let unexplained = condition(pod, "Ready").is_some_and(|it| {
-        it.status == "Unknown"
-            || it.status == "False" && it.reason.as_deref().unwrap_or_default().is_empty()
+        let unsaid = it.reason.as_deref().unwrap_or_default().is_empty();
+        it.status == "Unknown" || it.status == "False" && unsaid
     });
     let status = pod.status.as_ref();
     let lost = status.and_then(|status| status.reason.as_deref()) == Some("NodeLost");
-    lost || is_running(pod) && unexplained && is(pod, "ContainersReady", "True")
-}
-
-fn node(pod: &Pod) -> Option<&str> {
-    pod.spec.as_ref()?.node_name.as_deref()
+    let marked = lost || is_running(pod) && unexplained && is(pod, "ContainersReady", "True");
+    pod.spec.as_ref()?.node_name.as_deref().filter(|_| marked)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod apply;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
 use contract::{Assignment, mount};
@@ -32,6 +33,9 @@ use crate::plan::{
 type TrackedAccount = Tracked<TickerAccountSpec, TickerAccountStatus>;
 type TrackedSet = Tracked<InstrumentSetSpec, InstrumentSetStatus>;
 
+/// An error that stays is logged this often.
+const LOG_EVERY: Duration = Duration::from_secs(300);
+
 /// Everything known between two passes.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -45,8 +49,10 @@ pub(crate) struct Host {
     processes: BTreeMap<String, IngestProcess>,
     /// By account: the assignment in the state folder, opened once.
     opened: BTreeMap<String, OpenedAssignment>,
-    /// By account: what cannot be written for its process.
-    unwritten: BTreeMap<String, Unwritten>,
+    /// By account: what cannot be written for its process, why, and what to do.
+    unwritten: BTreeMap<String, String>,
+    /// Limits how often that is logged while it stays.
+    lines: LineQuota,
     /// By API origin.
     pub(crate) tables: BTreeMap<String, Table>,
 }
@@ -58,14 +64,6 @@ struct OpenedAssignment {
     fingerprint: FileFingerprint,
     sha256: String,
     assignment: Arc<Assignment>,
-}
-
-/// What cannot be written for an account's process.
-#[derive(Debug)]
-struct Unwritten {
-    /// What, why, and what to do, for people.
-    why: String,
-    lines: LineQuota,
 }
 
 impl Host {
@@ -82,6 +80,7 @@ impl Host {
             processes: BTreeMap::new(),
             opened: BTreeMap::new(),
             unwritten: BTreeMap::new(),
+            lines: LineQuota::new(1, LOG_EVERY),
             tables: BTreeMap::new(),
         }
     }
@@ -171,7 +170,7 @@ impl Host {
         let name = &object.meta.key.name;
         let assignment = self.last_assignment(name);
         let last = self.processes.get(name).map(|running| &running.last);
-        let unwritten = self.unwritten.get(name).map(|it| it.why.clone());
+        let unwritten = self.unwritten.get(name).cloned();
         ObservedAccount {
             secret: self
                 .secret(&object, |spec| Some(&spec.credentials_secret_ref))

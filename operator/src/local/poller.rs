@@ -59,11 +59,9 @@ impl Poller {
             scrape = scrape.after(ask(&scraper, &state).await, clock.now());
             let ready = state.address.is_some() && scrape.failing.is_none();
             let hung = silence.note(state.pid.filter(|_| !ready), clock.now());
-            self.hung.send_if_modified(|before| {
-                let new = hung.is_some() && *before != hung;
-                *before = hung.or(*before);
-                new
-            });
+            if hung.is_some() {
+                self.hung.send_replace(hung);
+            }
             let result = PollResult {
                 account: self.account.clone(),
                 process: process(&state, ready),

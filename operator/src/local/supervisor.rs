@@ -148,7 +148,7 @@ async fn supervise(
                         wait_or_kill(child, &spec.account).await;
                         format!("the address of the ingest process is not known {ADDRESS_TIMEOUT:?} after its start: it is started again")
                     }
-                    () = hangs(&mut hung, pid) => {
+                    Ok(()) = async { hung.wait_for(|it| pid.is_some() && *it == pid).await.map(drop) } => {
                         kill(child, &spec.account).await;
                         "the ingest process runs but does not answer: it is started again".to_owned()
                     }
@@ -182,14 +182,6 @@ async fn stays_without_address(port_file: &Path, state: &watch::Sender<ChildStat
     };
     if let Ok(address) = tokio::time::timeout(ADDRESS_TIMEOUT, known).await {
         state.send_modify(|state| state.address = Some(address));
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Ends when the child with this process id is one that hangs.
-async fn hangs(hung: &mut watch::Receiver<Option<u32>>, pid: Option<u32>) {
-    let is_meant = |hung: &Option<u32>| hung.is_some() && *hung == pid;
-    if hung.wait_for(is_meant).await.map(drop).is_err() {
         std::future::pending::<()>().await;
     }
 }

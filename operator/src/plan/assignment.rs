@@ -70,15 +70,15 @@ pub(crate) fn build<'a>(
                 let key = &account.observed.object.meta.key;
                 let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
                 let last = reissues.last(key).copied();
-                let decision = generation::change(account, known, build, last, now);
-                if let Some(basis) = basis.filter(|_| decision.unchanged) {
+                let (change, same, reissue) = generation::change(account, known, build, last, now);
+                if let Some(basis) = basis.filter(|_| same) {
                     memo.put(key, basis, ());
                 }
-                if let Some(reissue) = decision.reissue {
+                if let Some(reissue) = reissue {
+                    contradicted = reissue.repeated;
                     reissues.put(key, Basis::default(), reissue);
                 }
-                contradicted = decision.contradicted;
-                decision.change
+                change
             }
             Ok(_) | Err(_) => AssignmentChange::None,
         };

@@ -1,10 +1,7 @@
 //! Writes what an account owns: its assignment, Service and StatefulSet. A pod whose files changed
 //! is annotated by [`poke`].
 
-use std::time::Instant;
-
 use super::assignment::{AssignmentCache, content};
-use super::contest::Contest;
 use super::object::{Applied, PlannedAccount, owner};
 use super::poke::{self, Poke};
 use super::repair::Repair;
@@ -34,18 +31,13 @@ impl ApplyCache {
         }
     }
 
-    /// The changes by others, by the kind of the object.
-    fn contests(&self) -> [(OwnedKind, &Contest); 3] {
-        [
+    /// Which of the account's objects another program keeps changing, for people.
+    pub(super) fn contested(&self, account: &Key) -> Option<String> {
+        let contests = [
             (OwnedKind::ConfigMap, &self.assignment.contest),
             (OwnedKind::Service, &self.service.contest),
             (OwnedKind::StatefulSet, &self.stateful_set.contest),
-        ]
-    }
-
-    /// Which of the account's objects another program keeps changing, for people.
-    pub(super) fn contested(&self, account: &Key) -> Option<String> {
-        let contests = self.contests();
+        ];
         let (kind, _) = contests.iter().find(|(_, contest)| contest.lasts())?;
         Some(format!(
             "{kind} {} cannot be applied: another program keeps changing it. Only one operator may manage a \
@@ -53,12 +45,6 @@ impl ApplyCache {
              more rarely, at last every five minutes",
             kind.key(account)
         ))
-    }
-
-    /// When an object may be applied that another program changed.
-    pub(super) fn next_contest(&self) -> Option<Instant> {
-        let contests = self.contests().into_iter();
-        contests.filter_map(|(_, contest)| contest.until()).min()
     }
 }
 

@@ -73,7 +73,7 @@ impl Applier {
         let object = workload::assignment(owner(plan), assignment, sealed, version);
         let written = self.server_side_apply(&object, live).await?;
         if put_back {
-            cache.contest.note_put_back(now);
+            cache.contest.note_put_back();
         }
         cache.written = Some(WrittenAssignment {
             generation: assignment.generation,

@@ -20,57 +20,42 @@ const FORGOTTEN: Duration = Duration::from_secs(900);
 pub(super) struct Contest {
     /// The newest of them, by what identifies it, and since when it is seen.
     newest: Option<(u64, Instant)>,
-    /// How many took something from us, none of them long after the one before.
+    /// How many took something from us, none of them long after the change before.
     put_back: u32,
-    /// When the last of these was written over.
-    last: Option<Instant>,
-    /// When the newest may be written over, while it stays.
-    until: Option<Instant>,
+    /// Whether the newest stays for now.
+    stays: bool,
 }
 
 impl Contest {
     /// Notes a change that is seen at `now`, and returns whether it may be written over now. `change`
     /// identifies it: it is seen in every pass until then.
     pub(super) fn note_change(&mut self, change: u64, now: Instant) -> bool {
-        let since = match self.newest {
-            Some((newest, since)) if newest == change => since,
-            _ => {
-                let long_ago = |last| now.saturating_duration_since(last) >= FORGOTTEN;
-                if self.last.is_some_and(long_ago) {
-                    self.put_back = 0;
-                }
-                self.newest = Some((change, now));
-                now
+        let since = |(_, at): (u64, Instant)| now.saturating_duration_since(at);
+        if self.newest.is_none_or(|(newest, _)| newest != change) {
+            if self.newest.is_some_and(|newest| since(newest) >= FORGOTTEN) {
+                self.put_back = 0;
             }
-        };
-        let wait = match self.put_back {
-            0 => Duration::ZERO,
-            before => WAITS.delay(before, 0.5),
-        };
-        self.until = Some(since + wait).filter(|until| *until > now);
-        self.until.is_none()
+            self.newest = Some((change, now));
+        }
+        let waited = self.newest.map(since).unwrap_or_default();
+        self.stays = self.put_back > 0 && waited < WAITS.delay(self.put_back, 0.5);
+        !self.stays
     }
 
-    /// Notes that the change was written over at `now`, and that it had taken something from us: one
-    /// that only adds to the object may come as often as it likes.
-    pub(super) fn note_put_back(&mut self, now: Instant) {
+    /// Notes that the change was written over, and that it had taken something from us: one that only
+    /// adds to the object may come as often as it likes.
+    pub(super) fn note_put_back(&mut self) {
         self.put_back = self.put_back.saturating_add(1);
-        self.last = Some(now);
     }
 
     /// Notes that nothing differs any more.
     pub(super) fn end(&mut self) {
-        self.until = None;
-    }
-
-    /// When the change that stays for now may be written over.
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.until
+        self.stays = false;
     }
 
     /// Whether another program keeps changing the object: the first time may be a mistake by hand.
     pub(super) fn lasts(&self) -> bool {
-        self.until.is_some() && self.put_back > 1
+        self.stays && self.put_back > 1
     }
 }
 
@@ -90,7 +75,7 @@ mod tests {
                 while !contest.note_change(change, *now) {
                     *now += Duration::from_millis(500);
                 }
-                contest.note_put_back(*now);
+                contest.note_put_back();
                 (*now - start).as_secs()
             })
             .collect()
@@ -116,7 +101,7 @@ mod tests {
             for (change, later) in passes {
                 now += Duration::from_millis(later);
                 if written != Some(change) && contest.note_change(change, now) {
-                    contest.note_put_back(now);
+                    contest.note_put_back();
                     writes += 1;
                     written = Some(change);
                 }

@@ -76,7 +76,7 @@ impl Applier {
         // A change that is still there took nothing from us. One that the watch did not show in time was ours.
         let before = [change, last.map(|last| last.live_fingerprint)];
         if change.is_some() && !before.contains(&Some(result)) {
-            applied.contest.note_put_back(now);
+            applied.contest.note_put_back();
             let object = parsed_or_raw::key(desired.meta());
             tracing::warn!(kind = K::KIND.as_str(), %object, "another program changed it: written over");
         }

@@ -6,22 +6,18 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use contract::mount::{self, REDIS_FILES, SENTINEL_FILES};
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
 
-use service::text::{LineQuota, printable};
+use service::text::printable;
 
-use super::{Host, Unwritten};
+use super::Host;
 use crate::local::ingest_process::IngestProcess;
 use crate::plan::{AccountPlan, AssignmentChange, LONGEST_MESSAGE, Plan};
 
 /// The largest Secret that Kubernetes allows.
 const LARGEST_SECRET: u64 = 1024 * 1024;
-
-/// An error that stays is logged this often.
-const LOG_EVERY: Duration = Duration::from_secs(300);
 
 impl Host {
     /// Applies a plan; errors are logged and said by the account, and the next pass tries again.
@@ -58,16 +54,11 @@ impl Host {
             self.unwritten.remove(account);
             return;
         };
-        let known = self.unwritten.remove(account);
-        let known = known.filter(|known| known.why == why);
-        let mut unwritten = known.unwrap_or_else(|| Unwritten {
-            why,
-            lines: LineQuota::new(1, LOG_EVERY),
-        });
-        if let Some(suppressed) = unwritten.lines.take(self.context.clock.now()) {
-            tracing::error!(account, suppressed, "{}", unwritten.why);
+        let due = self.lines.take(self.context.clock.now()).is_some();
+        if due || self.unwritten.get(account) != Some(&why) {
+            tracing::error!(account, "{why}");
         }
-        self.unwritten.insert(account.to_owned(), unwritten);
+        self.unwritten.insert(account.to_owned(), why);
     }
 
     /// Writes an account's files and starts its process; or returns what cannot be written, for people.
@@ -216,9 +207,8 @@ mod tests {
         assert!(messages[1].contains(&said), "{messages:?}");
         assert!(messages[1].contains("--state-dir"), "{messages:?}");
         // Said once, and held back since.
-        let lines = &mut host.unwritten.get_mut("a").unwrap().lines;
-        let later = host.context.clock.now() + LOG_EVERY;
-        assert_eq!(lines.take(later), Some(2));
+        let later = host.context.clock.now() + crate::local::host::LOG_EVERY;
+        assert_eq!(host.lines.take(later), Some(2));
         fs::remove_file(&credentials).unwrap();
         let observed = host.observe().unwrap();
         host.apply(&plan(&observed, &memory, host.context.clock.times()))

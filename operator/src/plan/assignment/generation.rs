@@ -30,58 +30,47 @@ const REISSUE_PAUSE: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reissue {
     at: Instant,
-    /// Whether another one was not enough before.
-    repeated: bool,
-}
-
-/// What was decided about an assignment.
-pub(super) struct Decision {
-    pub(super) change: AssignmentChange,
-    /// Whether the base says the same.
-    pub(super) unchanged: bool,
-    /// Remembered until the process reports what was written.
-    pub(super) reissue: Option<Reissue>,
-    /// Whether the process goes on contradicting what is written for it.
-    pub(super) contradicted: bool,
+    /// Whether it is not enough: the process contradicts that one too.
+    pub(super) repeated: bool,
 }
 
 /// The change that puts the result of `build` in force: a new generation if its content is new, or
-/// if the process would refuse the old one because it has seen a later or a different one. The base
-/// may be `known` to say the same without building anything. `last`: the reissue that is remembered.
+/// if the process would refuse the old one because it has seen a later or a different one. Also
+/// returns whether the base says the same, which may be `known` without building anything, and the
+/// reissue to remember. `last`: the one that is remembered.
 pub(super) fn change(
     account: &AccountInput<'_>,
     known: bool,
     build: impl Fn() -> Assignment,
     last: Option<Reissue>,
     now: Instant,
-) -> Decision {
+) -> (AssignmentChange, bool, Option<Reissue>) {
     let built = (!known).then(&build);
     let is_new = |base: &Assignment| built.as_ref().is_some_and(|it| !base.same_content(it));
     let same = account.base.filter(|base| !is_new(base));
     let in_force = same.and_then(|base| in_force(account, base));
-    let contradicted = same.is_some_and(|base| is_contradicted(account, base));
-    let recent = last.filter(|it| now.saturating_duration_since(it.at) < REISSUE_PAUSE);
-    let last = last.filter(|_| !agrees(account)).or(recent);
-    let decision = |change, reissue: Option<Reissue>| Decision {
-        change,
-        unchanged: same.is_some(),
-        reissue,
-        contradicted: last.is_some_and(|last| contradicted || last.repeated) && !agrees(account),
-    };
-    let reissue = contradicted && in_force.is_some();
-    match in_force {
-        Some(change) if !contradicted || recent.is_some() => decision(change, last),
-        _ => {
-            let mut wanted = built.unwrap_or_else(build);
-            wanted.generation = newest(account).map_or(1, |newest| newest.saturating_add(1));
-            let new = Reissue {
-                at: now,
-                repeated: last.is_some(),
-            };
-            let change = AssignmentChange::Write(Arc::new(wanted));
-            decision(change, if reissue { Some(new) } else { last })
+    let contradicted = in_force.is_some() && same.is_some_and(|it| is_contradicted(account, it));
+    let since = |it: &Reissue| now.saturating_duration_since(it.at);
+    let mut last = last.filter(|it| since(it) < 2 * REISSUE_PAUSE);
+    match (in_force, &mut last) {
+        (Some(change), _) if !contradicted => return (change, true, last),
+        (Some(change), Some(it)) if since(it) < REISSUE_PAUSE => {
+            it.repeated = true;
+            return (change, true, last);
         }
+        _ => {}
     }
+    if contradicted {
+        let repeated = last.is_some();
+        last = Some(Reissue { at: now, repeated });
+    }
+    let mut wanted = built.unwrap_or_else(build);
+    wanted.generation = newest(account).map_or(1, |newest| newest.saturating_add(1));
+    (
+        AssignmentChange::Write(Arc::new(wanted)),
+        same.is_some(),
+        last,
+    )
 }
 
 /// The change that puts the base in force, whatever its process reports; `None` if that needs a new
@@ -107,13 +96,6 @@ fn is_contradicted(account: &AccountInput<'_>, base: &Assignment) -> bool {
     let later = in_range(applied.generation).is_some_and(|it| it > base.generation);
     let stored = stored(account).filter(|(it, _)| it.generation == applied.generation);
     later || stored.is_some_and(|(_, sha256)| applied.sha256 != sha256.trim())
-}
-
-/// Whether the process reports what is stored for it.
-fn agrees(account: &AccountInput<'_>) -> bool {
-    let stored = stored(account).map(|(it, sha256)| (it.generation, sha256.trim()));
-    let applied = account.applied();
-    stored.is_some() && applied.map(|it| (it.generation, it.sha256.as_str())) == stored
 }
 
 /// This account's assignment as stored for its process, and its hash.

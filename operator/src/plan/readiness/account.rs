@@ -32,11 +32,9 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) needed: u32,
     /// Whether the pod is annotated when its files change.
     pub(crate) poked: bool,
-    /// Whether the process goes on reporting another assignment than the one that is written for it.
-    pub(crate) contradicted: bool,
     /// The Secret for Redis and its name, if its spec names one.
     pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
-    /// Which of its objects cannot be written, and why.
+    /// What does not reach its process, and why.
     pub(crate) unwritten: Option<&'a str>,
     /// Whether its assignment names a proxy or authorities.
     pub(crate) egress: bool,
@@ -134,11 +132,6 @@ fn idle(facts: &AccountFacts<'_>, report: &Report) -> Observation {
         warning: joined(
             &warned_of_immutable(facts)
                 .chain(remark(facts, report))
-                .chain(
-                    facts
-                        .contradicted
-                        .then(|| obstacle::CONTRADICTED.to_owned()),
-                )
                 .collect::<Vec<_>>(),
         ),
     }
@@ -171,10 +164,7 @@ fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
         };
         (Reason::RedisUnavailable, message)
     };
-    let contradicted = facts
-        .contradicted
-        .then(|| obstacle::CONTRADICTED.to_owned());
-    let message = with_remark(message, contradicted);
+    let message = with_remark(message, facts.unwritten.map(str::to_owned));
     Observation::degraded(reason, with_remark(message, remark(facts, report)))
 }
 
@@ -216,9 +206,6 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     // It still streams its last assignment.
     let told_before = [
         obstacle::assignment(report),
-        facts
-            .contradicted
-            .then(|| obstacle::CONTRADICTED.to_owned()),
         egress(facts, report),
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),
@@ -333,6 +320,9 @@ fn process(facts: &AccountFacts<'_>) -> Observation {
         },
         (Process::Present { name, .. }, None) => format!("{name} is not ready yet"),
     };
+    // Such as that a pod that is stuck cannot be replaced.
+    let unwritten = facts.unwritten.filter(|why| !message.contains(why));
+    let message = with_remark(message, unwritten.map(str::to_owned));
     Observation::degraded(Reason::PodNotReady, message)
 }
 

@@ -12,7 +12,6 @@ use super::object::Previous;
 use super::outcome::{AccountPlan, Event, Kind};
 use super::results::SetCounts;
 use super::status;
-use super::status::account::Delivered;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
 use crate::plan::readiness::{ConditionOutcome, answers};
@@ -46,14 +45,8 @@ pub(super) fn report<'w>(
     let previous = Previous::new(object, account.remembered.map(|known| &known.object));
     let history = previous.history(meta.generation);
     let before = previous.status.map(Arc::as_ref);
-    let document = current.map(Arc::as_ref);
-    let delivered = Delivered {
-        current: document,
-        contradicted: assigned.contradicted,
-        poked: poke,
-    };
     let (status, ready, unasked) =
-        status::account::status(account, delivered, stranded, before, &history, now);
+        status::account::status(assigned, poke, stranded, before, &history, now);
     let report = previous.report(Kind::Account, object, status, &ready);
 
     let decided = assigned.change.assignment();

@@ -1,41 +1,34 @@
 //! The status of an account.
 
+use contract::Report;
 use contract::report::CredentialsReport;
-use contract::{Assignment, Report};
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
 use super::{condition, conditions, count, seconds};
-use crate::plan::assignment::in_range;
+use crate::plan::assignment::{AssignedAccount, in_range};
 use crate::plan::input::{AccountInput, AccountSpec, Now, Process, Secret, live_sockets};
-use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
-
-/// What its process gets.
-#[derive(Clone, Copy)]
-pub(crate) struct Delivered<'a> {
-    /// The assignment that should be in force, where that is known.
-    pub(crate) current: Option<&'a Assignment>,
-    /// Whether the process goes on reporting another one.
-    pub(crate) contradicted: bool,
-    /// Whether its pod is annotated when its files change.
-    pub(crate) poked: bool,
-}
+use crate::plan::readiness::{
+    self, AccountFacts, CONTRADICTED, ConditionOutcome, History, Observation,
+};
 
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
-/// `stranded`: how many of its instruments no other account would have room for.
+/// `poked`: whether its pod is annotated; `stranded`: how many of its instruments no other account would
+/// have room for.
 pub(crate) fn status(
-    account: &AccountInput<'_>,
-    delivered: Delivered<'_>,
+    assigned: &AssignedAccount<'_>,
+    poked: bool,
     stranded: usize,
     previous: Option<&TickerAccountStatus>,
     history: &History<'_>,
     now: Now,
 ) -> (TickerAccountStatus, ConditionOutcome, bool) {
+    let account = &assigned.account;
     let report = account.report();
     let answer = report.filter(|_| readiness::answers(&account.observed.scrape, now.monotonic));
-    let facts = facts(account, delivered, answer);
+    let facts = facts(assigned, answer, poked);
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
@@ -63,7 +56,7 @@ pub(crate) fn status(
             Process::Absent => None,
         },
         assignment_generation: Some(AssignmentGeneration {
-            desired: delivered.current.and_then(|it| in_range(it.generation)),
+            desired: assigned.current().and_then(|it| in_range(it.generation)),
             acknowledged: applied.and_then(|applied| in_range(applied.generation)),
         }),
         connection_status: connection_status(answer, before, now.wall),
@@ -72,12 +65,13 @@ pub(crate) fn status(
 }
 
 fn facts<'w>(
-    account: &'w AccountInput<'_>,
-    delivered: Delivered<'_>,
+    assigned: &'w AssignedAccount<'_>,
     answer: Option<&Report>,
+    poked: bool,
 ) -> AccountFacts<'w> {
+    let (account, current) = (&assigned.account, assigned.current());
     let (observed, spec) = (account.observed, account.spec.as_ref());
-    let current = delivered.current;
+    let contradicted = assigned.contradicted.then_some(CONTRADICTED);
     let assigned = current.map(|current| current.instruments.len());
     AccountFacts {
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
@@ -87,10 +81,9 @@ fn facts<'w>(
         report: account.report(),
         assigned,
         needed: spec.map_or(0, |spec| needed(spec, assigned, answer)),
-        poked: delivered.poked,
-        contradicted: delivered.contradicted,
+        poked,
         redis_secret: redis_secret(account),
-        unwritten: observed.unwritten.as_deref(),
+        unwritten: observed.unwritten.as_deref().or(contradicted),
         egress: current.is_some_and(|current| !current.egress.is_direct()),
         image: spec
             .ok()

@@ -87,7 +87,6 @@ fn an_image_that_knows_no_proxy_is_named() {
             assigned: Some(5),
             needed: 1,
             poked: true,
-            contradicted: false,
             redis_secret: None,
             unwritten: None,
             egress: true,

@@ -73,6 +73,7 @@ charts: ## helm lint and kubeconform
 
 cluster-test: ## end to end on a one-node Kubernetes that it starts, or on that of KUBECONFIG
 	tests/install cluster
+	$(CARGO) build --workspace --bins
 	$(CARGO) test --package tests --features cluster --test cluster -- --nocapture
 
 bench: ## measures the figures of docs/performance.md on this machine

@@ -34,6 +34,24 @@ pub enum OperatorCommand {
     Local(LocalArgs),
 }
 
+/// Settings of both commands that concern Kite.
+#[derive(Args, Clone, Debug)]
+pub struct KiteArgs {
+    /// What the derivatives of an index are called where its list does not show it, such as
+    /// SNSX50=SENSEX50; several are separated by commas
+    #[arg(
+        long,
+        env = "INDEX_NAMES",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "INDEX=UNDERLYING"
+    )]
+    pub index_names: IndexNames,
+    /// The proxy
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
+}
+
 /// Settings of `run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
@@ -63,19 +81,9 @@ pub struct RunArgs {
     /// Redis of accounts that name no other, without user and password
     #[arg(long, env = "REDIS_URL", value_name = "URL")]
     pub redis_url: String,
-    /// What the derivatives of an index are called where its list does not show it, such as
-    /// SNSX50=SENSEX50; several are separated by commas
-    #[arg(
-        long,
-        env = "INDEX_NAMES",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "INDEX=UNDERLYING"
-    )]
-    pub index_names: IndexNames,
-    /// The proxy
+    /// The list and the way to Kite
     #[command(flatten)]
-    pub proxy: ProxyArgs,
+    pub kite: KiteArgs,
     /// Annotate a pod when its files change: they then arrive in 0.1 s instead of a minute; needs
     /// the right to patch pods
     #[arg(long, env = "POKE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
@@ -112,19 +120,9 @@ pub struct LocalArgs {
         default_value = "redis://127.0.0.1:6379"
     )]
     pub redis_url: String,
-    /// What the derivatives of an index are called where its list does not show it, such as
-    /// SNSX50=SENSEX50; several are separated by commas
-    #[arg(
-        long,
-        env = "INDEX_NAMES",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "INDEX=UNDERLYING"
-    )]
-    pub index_names: IndexNames,
-    /// The proxy
+    /// The list and the way to Kite
     #[command(flatten)]
-    pub proxy: ProxyArgs,
+    pub kite: KiteArgs,
     /// Wait up to 10 seconds until everything is Ready, print and stop; exit code 1 if it is not
     #[arg(long)]
     pub once: bool,
@@ -239,7 +237,7 @@ mod tests {
         assert_eq!(args.listen.to_string(), "0.0.0.0:9401");
         assert_eq!(args.ingestor_pull_policy, "IfNotPresent");
         assert_eq!(args.ingestor_pull_secrets, [""; 0]);
-        assert_eq!(args.index_names, IndexNames::default());
+        assert_eq!(args.kite.index_names, IndexNames::default());
         let two = run(&["--redis-url=redis://r", "--ingestor-pull-secrets=a,b"]).unwrap();
         assert_eq!(two.ingestor_pull_secrets, ["a", "b"]);
         assert!(

@@ -33,4 +33,5 @@ pub use input::{
 pub use memory::Memory;
 pub use planner::plan;
 pub(crate) use readiness::BAD_SCRAPES;
+pub(crate) use report::LONGEST_MESSAGE;
 pub use report::{AccountPlan, Change, Event, Kind, Plan, SetPlan};

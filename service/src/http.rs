@@ -40,8 +40,8 @@ pub struct BindError {
 pub struct Limits {
     /// Open connections, upgraded ones included. Further clients wait in the kernel's backlog.
     pub connections: usize,
-    /// Open connections of one address; further ones are closed, so that other addresses need not
-    /// wait.
+    /// Open connections of one address, so that other addresses need not wait: a further one takes the
+    /// place of the oldest without a request in flight, or is closed if there is none.
     pub per_peer: usize,
     /// Time for a request head: from the connection's start, or the end of the previous answer, to
     /// the last header. It also limits how long an unused kept-alive connection stays open.

@@ -1,21 +1,18 @@
-//! An HTTP proxy on the way out: a tunnel by CONNECT, and who needs none.
+//! An HTTP proxy on the way out: what names it, and which hosts need none. [`tunnel`] asks it for the way.
 //!
-//! Owns the request and what its answer means. Must not open the connection to the proxy, and knows
-//! no login: a proxy that asks for one is refused by it.
+//! Owns what settings may say. Knows no login: settings with one are refused.
+
+mod tunnel;
 
 use std::fmt;
-use std::io;
 use std::net::IpAddr;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+pub use tunnel::ProxyError;
 
 use crate::address::Address;
 
 /// The port of a proxy whose URL names none.
 const DEFAULT_PORT: u16 = 80;
-
-/// The longest answer to CONNECT that is read.
-const LONGEST_HEAD: usize = 8 * 1024;
 
 /// A proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,29 +29,6 @@ pub enum InvalidProxy {
     /// Whoever may read the assignment would read the password.
     #[error("the proxy must be http://HOST[:PORT], without user and password")]
     UserInfo,
-}
-
-/// Why there is no tunnel.
-#[derive(Debug, thiserror::Error)]
-pub enum ProxyError {
-    /// The proxy cannot be reached, or the connection to it broke.
-    #[error("it cannot be reached")]
-    Unreachable(#[source] io::Error),
-    /// It closed the connection, or sent something else than HTTP.
-    #[error("it did not answer the request as an HTTP proxy does")]
-    NoAnswer,
-    /// It does not open the tunnel.
-    #[error("it answered {0}{hint}", hint = hint(*.0))]
-    Refused(u16),
-}
-
-const fn hint(status: u16) -> &'static str {
-    match status {
-        407 => ": it demands a login, which is not supported",
-        403 | 405 => ": it does not allow this connection",
-        502..=504 => ": it cannot reach the host",
-        _ => "",
-    }
 }
 
 impl Proxy {
@@ -86,35 +60,6 @@ impl Proxy {
     pub const fn address(&self) -> &Address {
         &self.address
     }
-
-    /// Opens the tunnel to `target` on a connection to the proxy. Reads no byte that belongs to the
-    /// target.
-    ///
-    /// # Errors
-    /// When the proxy does not open it.
-    pub async fn tunnel<S>(&self, stream: &mut S, target: &Address) -> Result<(), ProxyError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let authority = authority(target);
-        let request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-        let sent = stream.write_all(request.as_bytes()).await;
-        sent.map_err(ProxyError::Unreachable)?;
-        let mut head = Vec::new();
-        // Byte by byte: what follows the head belongs to the tunnel.
-        while !head.ends_with(b"\r\n\r\n") {
-            if head.len() >= LONGEST_HEAD {
-                return Err(ProxyError::NoAnswer);
-            }
-            let byte = stream.read_u8().await;
-            head.push(byte.map_err(|_closed| ProxyError::NoAnswer)?);
-        }
-        match status(&head) {
-            Some(200..=299) => Ok(()),
-            Some(other) => Err(ProxyError::Refused(other)),
-            None => Err(ProxyError::NoAnswer),
-        }
-    }
 }
 
 impl fmt::Display for Proxy {
@@ -130,15 +75,6 @@ fn authority(address: &Address) -> String {
     } else {
         format!("{host}:{port}")
     }
-}
-
-/// The status of an answer: `HTTP/1.1 200 Connection established`.
-fn status(head: &[u8]) -> Option<u16> {
-    let line = head.split(|byte| *byte == b'\r').next()?;
-    let line = std::str::from_utf8(line).ok()?;
-    let (protocol, rest) = line.split_once(' ')?;
-    protocol.strip_prefix("HTTP/1.")?;
-    rest.get(..3)?.parse().ok()
 }
 
 /// Hosts that are reached without a proxy, as in the environment variable `NO_PROXY`: names, which
@@ -264,55 +200,6 @@ mod tests {
         let refused = read("http://me:hunter2@proxy:3128").unwrap_err();
         assert_eq!(refused, InvalidProxy::UserInfo);
         assert!(!refused.to_string().contains("hunter2"));
-    }
-
-    /// Asks for a tunnel and plays the proxy's answer; what it was asked, and what remains unread.
-    async fn ask(answer: &[u8]) -> (Result<(), ProxyError>, String, Vec<u8>) {
-        let (mut near, mut far) = tokio::io::duplex(16 * 1024);
-        far.write_all(answer).await.unwrap();
-        let target = Address::parse("[::1]:443", 443, true).unwrap();
-        let proxy = Proxy::parse("proxy:1").unwrap();
-        let answer_side = tokio::spawn(async move {
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"\r\n\r\n") {
-                asked.push(far.read_u8().await.unwrap());
-            }
-            String::from_utf8(asked).unwrap()
-        });
-        let outcome = proxy.tunnel(&mut near, &target).await;
-        let asked = answer_side.await.unwrap();
-        let mut rest = Vec::new();
-        near.read_to_end(&mut rest).await.unwrap();
-        (outcome, asked, rest)
-    }
-
-    #[tokio::test]
-    async fn a_tunnel_is_asked_for_and_begins_behind_the_answer() {
-        let (outcome, asked, rest) =
-            ask(b"HTTP/1.0 200 Connection established\r\nVia: x\r\n\r\ntunnel").await;
-        assert!(outcome.is_ok(), "{outcome:?}");
-        assert_eq!(
-            asked,
-            "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n"
-        );
-        assert_eq!(rest, b"tunnel");
-    }
-
-    #[tokio::test]
-    async fn other_answers_are_named() {
-        let refused = ask(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-            .await
-            .0;
-        let message = refused.unwrap_err().to_string();
-        assert!(message.contains("407: it demands a login"), "{message}");
-        for strange in [
-            &b"SSH-2.0-x\r\n\r\n"[..],
-            b"HTTP/1.1 2\r\n\r\n",
-            &[b'x'; LONGEST_HEAD],
-        ] {
-            let outcome = ask(strange).await.0;
-            assert!(matches!(outcome, Err(ProxyError::NoAnswer)), "{outcome:?}");
-        }
     }
 
     #[test]

@@ -15,8 +15,6 @@ pub(crate) enum ApiError {
     Client(Box<Error>),
     /// No answer came in time.
     Timeout,
-    /// It was not made: another program keeps changing the object.
-    Contested,
 }
 
 /// A class of failed calls.
@@ -73,7 +71,6 @@ impl ApiError {
     pub(crate) fn reason(&self) -> FailureReason {
         match self {
             Self::Timeout => FailureReason::Timeout,
-            Self::Contested => FailureReason::Conflict,
             Self::Client(error) => match code(error) {
                 Some(403) => FailureReason::Forbidden,
                 Some(404) => FailureReason::NotFound,
@@ -112,11 +109,6 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout => f.write_str("the API server did not answer in time"),
-            Self::Contested => f.write_str(
-                "another program keeps changing it. Only one operator may manage a namespace, and no \
-                 other tool may set what it sets: end the other one. Until then this one writes ever \
-                 more rarely, at last every five minutes",
-            ),
             Self::Client(error) => f.write_str(&describe(error)),
         }
     }

@@ -189,15 +189,16 @@ impl Applier {
         }
     }
 
-    /// Which of an account's objects cannot be written, for people.
+    /// Which of an account's objects is not written, and why, for people.
     pub(crate) fn write_error(&self, account: &Key) -> Option<String> {
         let of_account = [
             WriteTarget::Assignment(account.clone()),
             WriteTarget::Workload(account.clone()),
+            WriteTarget::Repair(account.clone()),
         ];
-        of_account
-            .iter()
-            .find_map(|target| self.write_errors.get(target).cloned())
+        let mut errors = of_account.iter().filter_map(|it| self.write_errors.get(it));
+        let contested = || self.caches.get(account)?.contested(account);
+        errors.next().cloned().or_else(contested)
     }
 
     /// Writes the assignments of all accounts, then their workloads; returns when to go on with
@@ -340,3 +341,6 @@ async fn run_bounded<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
         .collect()
         .await
 }
+
+#[cfg(test)]
+mod tests;

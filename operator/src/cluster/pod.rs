@@ -99,12 +99,18 @@ fn not_running_reason(pod: &Pod, now: Timestamp) -> Option<String> {
         let reason = status.reason.as_deref()?;
         Some(explained(reason, status.message.as_deref()))
     };
+    let silent = || {
+        Some(format!(
+            "node {} does not answer; if that lasts, Kubernetes replaces the pod on another node",
+            silent_node(pod)?
+        ))
+    };
     waiting
         // The normal first moments are not an error.
         .filter(|reason| reason != "ContainerCreating" && reason != "PodInitializing")
         .or_else(unscheduled)
+        .or_else(silent)
         .or_else(failed)
-        .or_else(|| silent_node(pod))
 }
 
 fn explained(reason: &str, message: Option<&str>) -> String {
@@ -118,7 +124,12 @@ fn explained(reason: &str, message: Option<&str>) -> String {
 /// time ends. A StatefulSet starts no other pod before.
 fn ending(pod: &Pod, end: Timestamp, now: Timestamp) -> String {
     if now.duration_since(end) > UNCONFIRMED {
-        let node = node(pod);
+        // Time alone does not say so of the node: a container or a finalizer may hold the pod.
+        let Some(node) = silent_node(pod) else {
+            return "Terminating for longer than its grace time, and no other pod may start before it is gone: \
+                    kubectl describe shows what holds the pod, and the state of its node"
+                .to_owned();
+        };
         return format!(
             "node {node} does not answer, and no other pod may start before it confirms the end of this one: if it \
              is off for good, kubectl delete node {node}; else taint it \
@@ -135,175 +146,19 @@ fn ending(pod: &Pod, end: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The node controller marks the pods of a node that no longer answers: not ready, although the last
-/// that its kubelet said is that the containers are.
-fn silent_node(pod: &Pod) -> Option<String> {
+/// The pod's node, if the node controller marked the pod, as it does with those of a node that no longer
+/// answers: not ready, although the last that its kubelet said is that the containers are.
+fn silent_node(pod: &Pod) -> Option<&str> {
     // A kubelet gives a reason, such as a readiness gate that is not passed.
     let unexplained = condition(pod, "Ready").is_some_and(|it| {
-        it.status == "False" && it.reason.as_deref().unwrap_or_default().is_empty()
+        let unsaid = it.reason.as_deref().unwrap_or_default().is_empty();
+        it.status == "Unknown" || it.status == "False" && unsaid
     });
-    let marked = is_running(pod) && unexplained && is(pod, "ContainersReady", "True");
-    marked.then(|| {
-        format!(
-            "node {} does not answer; if that lasts, Kubernetes replaces the pod on another node",
-            node(pod)
-        )
-    })
-}
-
-fn node(pod: &Pod) -> &str {
-    let spec = pod.spec.as_ref();
-    spec.and_then(|spec| spec.node_name.as_deref())
-        .unwrap_or("(unknown)")
+    let status = pod.status.as_ref();
+    let lost = status.and_then(|status| status.reason.as_deref()) == Some("NodeLost");
+    let marked = lost || is_running(pod) && unexplained && is(pod, "ContainersReady", "True");
+    pod.spec.as_ref()?.node_name.as_deref().filter(|_| marked)
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const NOW: &str = "2026-11-24T03:45:00Z";
-
-    fn now() -> Timestamp {
-        NOW.parse().unwrap()
-    }
-
-    fn pod(value: serde_json::Value) -> Pod {
-        serde_json::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn a_running_pod_has_an_address_before_it_is_ready() {
-        let starting = pod(json!({
-            "metadata": {"name": "kt-a-0"},
-            "status": {"phase": "Running", "podIP": "10.0.0.7",
-                "conditions": [{"type": "Ready", "status": "False"}]},
-        }));
-        assert_eq!(
-            process(Some(&starting), now()),
-            Process::Present {
-                name: "kt-a-0".to_owned(),
-                address: Some("10.0.0.7:9400".parse().unwrap()),
-                ready: false,
-                trouble: None,
-            }
-        );
-        assert_eq!(process(None, now()), Process::Absent);
-    }
-
-    #[test]
-    fn a_pod_that_was_ready_before_is_told_from_one_that_never_was() {
-        let of = |ready: serde_json::Value| {
-            let conditions = if ready.is_null() {
-                json!([])
-            } else {
-                json!([ready])
-            };
-            never_ready(&pod(json!({"metadata": {}, "status": {"phase": "Running",
-                "startTime": "2026-11-24T03:40:00Z", "conditions": conditions}})))
-        };
-        let ready = |status: &str, since: &str| {
-            of(json!({"type": "Ready", "status": status, "lastTransitionTime": since}))
-        };
-        assert!(of(serde_json::Value::Null), "not scheduled yet");
-        assert!(ready("False", "2026-11-24T03:40:01Z"));
-        assert!(!ready("False", "2026-11-24T03:41:00Z"));
-        assert!(!ready("True", "2026-11-24T03:40:01Z"));
-    }
-
-    #[test]
-    fn why_a_pod_does_not_run_is_told() {
-        let reason_of = |value| not_running_reason(&pod(value), now());
-        let waiting = |reason| {
-            reason_of(json!({"metadata": {}, "status": {"containerStatuses": [{
-                "name": "ingestor", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-                "state": {"waiting": {"reason": reason}}}]}}))
-        };
-        assert_eq!(
-            waiting("ImagePullBackOff").as_deref(),
-            Some("ImagePullBackOff")
-        );
-        assert_eq!(waiting("ContainerCreating"), None);
-        let unscheduled = json!({"metadata": {}, "status": {"conditions": [
-            {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]}});
-        assert_eq!(
-            reason_of(unscheduled).as_deref(),
-            Some("0/1 nodes are available")
-        );
-        let leaving = json!({"metadata": {"deletionTimestamp": "2026-11-24T03:45:00Z"}});
-        assert_eq!(reason_of(leaving).as_deref(), Some("Terminating"));
-        let evicted = json!({"metadata": {}, "status": {"phase": "Failed", "reason": "Evicted",
-            "message": "The node was low on resource: memory."}});
-        assert_eq!(
-            reason_of(evicted).as_deref(),
-            Some("Evicted: The node was low on resource: memory.")
-        );
-    }
-
-    #[test]
-    fn messages_that_never_change_are_repeated_and_others_are_not() {
-        let waiting = |reason, message| {
-            let state = json!({"waiting": {"reason": reason, "message": message}});
-            let container = json!({"name": "ingestor", "image": "", "imageID": "", "ready": false,
-                "restartCount": 0, "state": state});
-            let pod = pod(json!({"metadata": {}, "status": {"containerStatuses": [container]}}));
-            not_running_reason(&pod, now()).unwrap()
-        };
-        let said = waiting(
-            "CreateContainerConfigError",
-            "runAsUser breaks non-root policy",
-        );
-        assert_eq!(
-            said,
-            "CreateContainerConfigError: runAsUser breaks non-root policy"
-        );
-        assert_eq!(
-            waiting("CrashLoopBackOff", "back-off 40s"),
-            "CrashLoopBackOff"
-        );
-    }
-
-    /// As the node controller leaves it after 40 s without a word of the kubelet.
-    #[test]
-    fn a_node_that_does_not_answer_is_named() {
-        let of = |reason: Option<&str>, containers: &str| {
-            pod(json!({
-                "metadata": {"name": "kt-a-0"}, "spec": {"nodeName": "n1", "containers": []},
-                "status": {"phase": "Running", "conditions": [
-                    {"type": "Ready", "status": "False", "reason": reason},
-                    {"type": "ContainersReady", "status": containers}]},
-            }))
-        };
-        let said = not_running_reason(&of(None, "True"), now()).unwrap();
-        assert!(said.starts_with("node n1 does not answer"), "{said}");
-        assert_eq!(
-            not_running_reason(&of(Some("ContainersNotReady"), "False"), now()),
-            None,
-            "its own probe fails"
-        );
-        let gate = of(Some("ReadinessGatesNotReady"), "True");
-        assert_eq!(not_running_reason(&gate, now()), None, "somebody's gate");
-    }
-
-    #[test]
-    fn a_pod_whose_end_nobody_confirms_says_what_to_do() {
-        let leaving = |until: &str| {
-            let pod = pod(json!({
-                "metadata": {"name": "kt-a-0", "deletionTimestamp": until},
-                "spec": {"nodeName": "n1", "containers": []},
-                "status": {"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True",
-                    "reason": "DeletionByTaintManager", "message": "Taint manager: deleting due to NoExecute taint"}]},
-            }));
-            not_running_reason(&pod, now()).unwrap()
-        };
-        let said = leaving("2026-11-24T03:44:55Z");
-        assert!(
-            said.starts_with("Terminating, DeletionByTaintManager: Taint manager"),
-            "{said}"
-        );
-        let said = leaving("2026-11-24T03:44:49Z");
-        assert!(said.contains("kubectl delete node n1"), "{said}");
-        assert!(said.contains("node.kubernetes.io/out-of-service"), "{said}");
-    }
-}
+mod tests;

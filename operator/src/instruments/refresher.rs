@@ -115,7 +115,7 @@ impl List {
         loop {
             let found = findings.borrow_and_update().get(&self.origin).cloned();
             let now = self.clock.times();
-            if schedule.is_due(&found.unwrap_or_default(), now) {
+            if schedule.take_due(&found.unwrap_or_default(), now) {
                 self.refresh(&mut schedule, &mut rows).await;
                 continue;
             }

@@ -9,11 +9,14 @@ mod apply;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
 use contract::{Assignment, mount};
 use crds::account::SecretRef;
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
+
+use service::text::LineQuota;
 
 use super::file_fingerprint::FileFingerprint;
 use super::folder::Manifests;
@@ -30,6 +33,9 @@ use crate::plan::{
 type TrackedAccount = Tracked<TickerAccountSpec, TickerAccountStatus>;
 type TrackedSet = Tracked<InstrumentSetSpec, InstrumentSetStatus>;
 
+/// An error that stays is logged this often.
+const LOG_EVERY: Duration = Duration::from_secs(300);
+
 /// Everything known between two passes.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -43,6 +49,10 @@ pub(crate) struct Host {
     processes: BTreeMap<String, IngestProcess>,
     /// By account: the assignment in the state folder, opened once.
     opened: BTreeMap<String, OpenedAssignment>,
+    /// By account: what cannot be written for its process, why, and what to do.
+    unwritten: BTreeMap<String, String>,
+    /// Limits how often that is logged while it stays.
+    lines: LineQuota,
     /// By API origin.
     pub(crate) tables: BTreeMap<String, Table>,
 }
@@ -69,6 +79,8 @@ impl Host {
             sets: BTreeMap::new(),
             processes: BTreeMap::new(),
             opened: BTreeMap::new(),
+            unwritten: BTreeMap::new(),
+            lines: LineQuota::new(1, LOG_EVERY),
             tables: BTreeMap::new(),
         }
     }
@@ -158,6 +170,7 @@ impl Host {
         let name = &object.meta.key.name;
         let assignment = self.last_assignment(name);
         let last = self.processes.get(name).map(|running| &running.last);
+        let unwritten = self.unwritten.get(name).cloned();
         ObservedAccount {
             secret: self
                 .secret(&object, |spec| Some(&spec.credentials_secret_ref))
@@ -166,7 +179,7 @@ impl Host {
             object,
             assignment,
             foreign: Vec::new(),
-            unwritten: None,
+            unwritten,
             process: last.map_or(Process::Absent, |last| last.process.clone()),
             scrape: last.map(|last| last.scrape.clone()).unwrap_or_default(),
         }

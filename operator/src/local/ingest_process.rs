@@ -42,7 +42,7 @@ pub(crate) struct IngestProcess {
 impl IngestProcess {
     /// Starts an account's process on its folders in `state`.
     pub(crate) fn start(account: &str, state: &StateFolder, context: &ProcessContext) -> Self {
-        let child = Supervised::start(ChildSpec {
+        let spec = ChildSpec {
             account: account.to_owned(),
             binary: context.ingestor.clone(),
             record: context.record.as_ref().map(|folder| folder.join(account)),
@@ -51,12 +51,15 @@ impl IngestProcess {
             redis: state.redis(account),
             port_file: state.port_file(account),
             log_level: context.log_level.clone(),
-        });
+        };
+        let (hung, hangs) = watch::channel(None);
+        let child = Supervised::start(spec, hangs);
         let (expecting, expected) = watch::channel(true);
         let poller = Poller {
             account: account.to_owned(),
             child: child.state(),
             expected,
+            hung,
             results: context.results.clone(),
         };
         let run = poller.run(context.scraper.clone(), context.clock.clone());

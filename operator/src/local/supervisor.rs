@@ -82,11 +82,12 @@ pub(crate) struct Supervised {
 }
 
 impl Supervised {
-    /// Starts the child and keeps it running.
-    pub(crate) fn start(spec: ChildSpec) -> Self {
+    /// Starts the child and keeps it running. `hung`: the process id of one that does not answer any more,
+    /// which is ended and started again.
+    pub(crate) fn start(spec: ChildSpec, hung: watch::Receiver<Option<u32>>) -> Self {
         let stop = CancellationToken::new();
         let (report, state) = watch::channel(ChildState::default());
-        let task = tokio::spawn(supervise(spec, report, stop.clone()));
+        let task = tokio::spawn(supervise(spec, report, hung, stop.clone()));
         Self { stop, task, state }
     }
 
@@ -112,7 +113,12 @@ fn restart_delay(failures: u32) -> Duration {
     }
 }
 
-async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: CancellationToken) {
+async fn supervise(
+    spec: ChildSpec,
+    state: watch::Sender<ChildState>,
+    mut hung: watch::Receiver<Option<u32>>,
+    stop: CancellationToken,
+) {
     let mut failures = 0;
     loop {
         tokio::select! {
@@ -123,9 +129,9 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
         let trouble = match start(&spec).await {
             Ok((mut child, log)) => {
                 // Waiting for a child closes its standard input, which makes it end.
-                let stdin = child.stdin.take();
+                let (stdin, pid) = (child.stdin.take(), child.id());
                 state.send_replace(ChildState {
-                    pid: child.id(),
+                    pid,
                     ..ChildState::default()
                 });
                 tokio::select! {
@@ -141,6 +147,10 @@ async fn supervise(spec: ChildSpec, state: watch::Sender<ChildState>, stop: Canc
                         drop(stdin);
                         wait_or_kill(child, &spec.account).await;
                         format!("the address of the ingest process is not known {ADDRESS_TIMEOUT:?} after its start: it is started again")
+                    }
+                    Ok(()) = async { hung.wait_for(|it| pid.is_some() && *it == pid).await.map(drop) } => {
+                        kill(child, &spec.account).await;
+                        "the ingest process runs but does not answer: it is started again".to_owned()
                     }
                 }
             }
@@ -242,9 +252,13 @@ async fn wait_or_kill(mut child: Child, account: &str) {
             account,
             "the ingest process did not end in time and is killed"
         );
-        if let Err(error) = child.kill().await {
-            tracing::error!(account, %error, "the ingest process cannot be killed");
-        }
+        kill(child, account).await;
+    }
+}
+
+async fn kill(mut child: Child, account: &str) {
+    if let Err(error) = child.kill().await {
+        tracing::error!(account, %error, "the ingest process cannot be killed");
     }
 }
 
@@ -276,53 +290,4 @@ async fn forward_log(log: impl AsyncRead + Unpin, account: String) -> Option<Str
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_last_error_of_a_child_is_kept_and_no_other_line() {
-        let log = "2026-11-26T03:40:32Z  INFO ingestor: open\n2026-11-26T03:40:33Z ERROR ingestor: one\n\
-                   error: frames cannot be recorded: no space\n2026-11-26T03:40:34Z  WARN x: two\n";
-        let last = forward_log(log.as_bytes(), "demo".to_owned()).await;
-        assert_eq!(last.as_deref(), Some("frames cannot be recorded: no space"));
-        let last = forward_log("INFO fine\n".as_bytes(), "demo".to_owned()).await;
-        assert_eq!(last, None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_child_without_an_address_has_ten_seconds_and_one_with_an_address_all_the_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let port_file = folder.path().join("port");
-        let start = tokio::time::Instant::now();
-        let (state, _watched) = watch::channel(ChildState::default());
-        stays_without_address(&port_file, &state).await;
-        assert_eq!(start.elapsed(), ADDRESS_TIMEOUT);
-        assert_eq!(state.borrow().address, None);
-
-        let late = async {
-            tokio::time::sleep(ADDRESS_TIMEOUT.mul_f64(0.9)).await;
-            std::fs::write(&port_file, "127.0.0.1:9400\n").unwrap();
-            tokio::time::sleep(2 * ADDRESS_INTERVAL).await;
-            std::fs::remove_file(&port_file).unwrap();
-            tokio::time::sleep(100 * ADDRESS_TIMEOUT).await;
-        };
-        tokio::select! {
-            () = stays_without_address(&port_file, &state) => panic!("it had an address"),
-            () = late => {}
-        }
-        let address = state.borrow().address;
-        assert_eq!(address, Some(([127, 0, 0, 1], 9400).into()));
-    }
-
-    #[test]
-    fn a_child_that_keeps_dying_is_started_ever_more_rarely() {
-        let waits: Vec<u128> = (0..9)
-            .map(|failures| restart_delay(failures).as_millis())
-            .collect();
-        assert_eq!(
-            waits,
-            [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
-        );
-        assert_eq!(restart_delay(u32::MAX), Duration::from_secs(10));
-    }
-}
+mod tests;

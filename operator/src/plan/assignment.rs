@@ -10,9 +10,10 @@ mod rows;
 
 pub use change::AssignmentChange;
 
-pub(crate) use generation::{in_range, marks};
+pub(crate) use generation::{Reissue, in_range, marks};
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use contract::Assignment;
 
@@ -26,6 +27,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) change: AssignmentChange,
     /// How many of its instruments belong to sets that may use no other account.
     pub(crate) tied: usize,
+    /// Whether its process goes on reporting something else than what is written for it.
+    pub(crate) contradicted: bool,
 }
 
 impl AssignedAccount<'_> {
@@ -41,6 +44,8 @@ pub(crate) fn build<'a>(
     accounts: Vec<PlacedAccount<'a>>,
     sets: &[PlacedSet<'_>],
     mut memo: Memo<'_, ()>,
+    mut reissues: Memo<'_, Reissue>,
+    now: Instant,
 ) -> Vec<AssignedAccount<'a>> {
     let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
     for (at, placed) in sets.iter().enumerate() {
@@ -51,6 +56,7 @@ pub(crate) fn build<'a>(
     let accounts = accounts.into_iter().zip(sets_of).enumerate();
     let assigned = accounts.map(|(at, (placed, sets_of))| {
         let PlacedAccount { retained, tied } = placed;
+        let mut contradicted = false;
         let change = match &retained.account.spec {
             Ok(spec) if !retained.account.eligibility.is_frozen() => {
                 let account = &retained.account;
@@ -63,9 +69,14 @@ pub(crate) fn build<'a>(
                 let basis = basis(&retained, spec, &sets_of, sets);
                 let key = &account.observed.object.meta.key;
                 let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
-                let (change, same) = generation::change(account, known, build);
+                let last = reissues.last(key).copied();
+                let (change, same, reissue) = generation::change(account, known, build, last, now);
                 if let Some(basis) = basis.filter(|_| same) {
                     memo.put(key, basis, ());
+                }
+                if let Some(reissue) = reissue {
+                    contradicted = reissue.repeated;
+                    reissues.put(key, Basis::default(), reissue);
                 }
                 change
             }
@@ -75,6 +86,7 @@ pub(crate) fn build<'a>(
             account: retained.account,
             change,
             tied,
+            contradicted,
         }
     });
     assigned.collect()

@@ -36,7 +36,8 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
 
     // What each account should stream, and whether it must be written.
     let unchanged = Memo::new(&last.unchanged, &mut next.unchanged);
-    let accounts = assignment::build(accounts, &sets, unchanged);
+    let reissues = Memo::new(&last.reissues, &mut next.reissues);
+    let accounts = assignment::build(accounts, &sets, unchanged, reissues, now.monotonic);
 
     // How everything fares.
     let poke = observed.settings.poke;

@@ -15,5 +15,5 @@ pub(crate) use account::{AccountFacts, BAD_SCRAPES, account, answers, credential
 pub(crate) use condition::{ConditionOutcome, GRACE, History, outcome};
 pub(crate) use names::remarks;
 pub(crate) use observation::Observation;
-pub(crate) use obstacle::sockets;
+pub(crate) use obstacle::{CONTRADICTED, sockets};
 pub(crate) use set::{Freshness, Holder, SetFacts, set, unplaced, waiting};

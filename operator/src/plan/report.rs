@@ -16,6 +16,7 @@ pub use outcome::{AccountPlan, Event, Kind, Plan, SetPlan};
 pub use status::Change;
 
 pub(crate) use results::{SetCounts, SetResult};
+pub(crate) use status::LONGEST_MESSAGE;
 #[cfg(test)]
 pub(crate) use status::find;
 pub(crate) use summary::report;

@@ -3,11 +3,12 @@
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::backoff::Backoff;
+use crate::text::LineQuota;
 
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
 
@@ -15,6 +16,7 @@ const PAUSES: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_s
 pub(super) struct Acceptor {
     listener: TcpListener,
     failures: u32,
+    lines: LineQuota,
 }
 
 impl Acceptor {
@@ -22,6 +24,7 @@ impl Acceptor {
         Self {
             listener,
             failures: 0,
+            lines: LineQuota::for_reasons(),
         }
     }
 
@@ -37,7 +40,10 @@ impl Acceptor {
                     self.failures = self.failures.saturating_add(1);
                     let pause = pause_after(&error, self.failures);
                     if !pause.is_zero() {
-                        tracing::warn!(%error, ?pause, "cannot accept connections");
+                        #[expect(clippy::disallowed_methods, reason = "how often to say so")]
+                        if let Some(suppressed) = self.lines.take(Instant::now()) {
+                            tracing::warn!(%error, ?pause, suppressed, "cannot accept connections");
+                        }
                         tokio::time::sleep(pause).await;
                     }
                 }

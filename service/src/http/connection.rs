@@ -1,5 +1,6 @@
 //! Serves one accepted socket and closes it when it is idle.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,8 +29,8 @@ use super::peers::PeerPermit;
 /// Largest request head, and the size of a connection's buffer. hyper's default is 400 KiB.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Serves requests until the client leaves, a limit is reached, the socket is upgraded, or `stop`
-/// is cancelled; then the request in flight is the last one.
+/// Serves requests until the client leaves, a limit is reached, the socket is upgraded, a newer one of
+/// its peer takes its place, or `stop` is cancelled; then the request in flight is the last one.
 pub(super) async fn serve(
     socket: CountedSocket,
     peer: SocketAddr,
@@ -37,10 +39,19 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let moved = Arc::clone(&socket.moved);
+    let occupancy = Arc::clone(&socket.peer_permit.occupancy);
+    let close = occupancy.close.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        occupancy.busy.store(true, Ordering::Relaxed);
+        let (answer, occupancy) = (router.clone().oneshot(request), Arc::clone(&occupancy));
+        async move {
+            let answer = answer.await?;
+            let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+            occupancy.busy.store(upgraded, Ordering::Relaxed);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -61,6 +72,10 @@ pub(super) async fn serve(
             }
             () = &mut stalled => {
                 tracing::debug!(%peer, "idle connection closed");
+                return;
+            }
+            () = close.cancelled() => {
+                tracing::debug!(%peer, "connection closed for a newer one of this peer");
                 return;
             }
             () = stop.cancelled(), if !stopping => {
@@ -90,7 +105,7 @@ pub(super) struct CountedSocket {
     stream: TcpStream,
     moved: Arc<AtomicU64>,
     // In this order, so that the peer permit is free when the connection permit is.
-    _peer_permit: PeerPermit,
+    peer_permit: PeerPermit,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -106,7 +121,7 @@ impl CountedSocket {
             stream,
             moved: Arc::default(),
             _permit: permit,
-            _peer_permit: peer_permit,
+            peer_permit,
         }
     }
 

@@ -305,12 +305,13 @@ async fn a_peer_that_holds_connections_open_does_not_keep_others_out() {
         header_read: 10 * LONG,
         ..Limits::default()
     };
-    let server = start(limits, hello());
+    let (router, entered, go) = held();
+    let server = start(limits, router.route("/hello", get(async || "hello")));
     let mut held = Vec::new();
     for _ in 0..limits.per_peer {
         let mut stream = server.connect().await;
         send(&mut stream, GET).await;
-        read_until(&mut stream, "hello").await;
+        timeout(LONG, entered.notified()).await.unwrap();
         held.push(stream);
     }
     assert_eq!(rest(&mut server.connect().await).await, "", "one too many");
@@ -318,8 +319,50 @@ async fn a_peer_that_holds_connections_open_does_not_keep_others_out() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
     let mut other = socket.connect(server.addr).await.unwrap();
-    send(&mut other, GET).await;
+    send(&mut other, &GET.replace("/ ", "/hello ")).await;
     read_until(&mut other, "hello").await;
-    drop((held, other));
+    drop(other);
+    // What is not in use gives way to the next of its peer.
+    go.notify_one();
+    let mut answered = None;
+    while answered.is_none() {
+        let mut next = server.connect().await;
+        send(&mut next, &GET.replace("/ ", "/hello ")).await;
+        answered = rest_or_hello(&mut next).await.then_some(next);
+    }
+    drop((held, answered));
+    server.end().await;
+}
+
+/// Whether it is answered; `false` if it is closed instead.
+async fn rest_or_hello(stream: &mut TcpStream) -> bool {
+    let mut text = String::new();
+    while !text.ends_with("hello") {
+        match timeout(LONG, stream.read_u8()).await.expect("an answer") {
+            Ok(byte) => text.push(char::from(byte)),
+            Err(_closed) => return false,
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn connections_that_are_not_used_do_not_keep_their_own_peer_out() {
+    let limits = Limits {
+        per_peer: 3,
+        header_read: 10 * LONG,
+        ..Limits::default()
+    };
+    let server = start(limits, hello());
+    let mut silent = server.connect().await;
+    let mut held = Vec::new();
+    for _ in 0..limits.per_peer {
+        let mut stream = server.connect().await;
+        send(&mut stream, GET).await;
+        read_until(&mut stream, "hello").await;
+        held.push(stream);
+    }
+    assert_eq!(rest(&mut silent).await, "", "the oldest gave way");
+    drop(held);
     server.end().await;
 }

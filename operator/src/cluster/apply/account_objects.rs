@@ -6,8 +6,9 @@ use super::object::{Applied, PlannedAccount, owner};
 use super::poke::{self, Poke};
 use super::repair::Repair;
 use super::{Applier, ApplyError, FinishedWrite, WriteTarget};
+use crate::cluster::owned_kind::OwnedKind;
 use crate::cluster::workload;
-use crate::plan::{AssignmentChange, Workload};
+use crate::plan::{AssignmentChange, Key, Workload};
 
 /// What was written last for one account, so that it is not written again.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,22 @@ impl ApplyCache {
             ..Self::default()
         }
     }
+
+    /// Which of the account's objects another program keeps changing, for people.
+    pub(super) fn contested(&self, account: &Key) -> Option<String> {
+        let contests = [
+            (OwnedKind::ConfigMap, &self.assignment.contest),
+            (OwnedKind::Service, &self.service.contest),
+            (OwnedKind::StatefulSet, &self.stateful_set.contest),
+        ];
+        let (kind, _) = contests.iter().find(|(_, contest)| contest.lasts())?;
+        Some(format!(
+            "{kind} {} cannot be applied: another program keeps changing it. Only one operator may manage a \
+             namespace, and no other tool may set what it sets: end the other one. Until then this one writes ever \
+             more rarely, at last every five minutes",
+            kind.key(account)
+        ))
+    }
 }
 
 impl Applier {
@@ -42,9 +59,13 @@ impl Applier {
         let PlannedAccount { plan, owned, now } = account;
         let target = WriteTarget::Assignment(plan.key.clone());
         let AssignmentChange::Write(assignment) = &plan.assignment else {
+            cache.assignment.contest.end();
             return Vec::new();
         };
-        if !owned.names_are_ours || !self.retries.may_try(&target, now) {
+        if !owned.names_are_ours
+            || !cache.assignment.note_stored(owned, now)
+            || !self.retries.may_try(&target, now)
+        {
             return Vec::new();
         }
         let result = self

@@ -5,11 +5,9 @@
 use std::time::Instant;
 
 use contract::{Assignment, Sealed};
-use crds::names;
-use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::contest::Contest;
-use super::object::{PlannedAccount, WATCH_LAG, contested, owner};
+use super::object::{PlannedAccount, WATCH_LAG, owner};
 use super::{Applier, ApplyError};
 use crate::cluster::owned_objects::AccountObjects;
 use crate::cluster::workload;
@@ -21,7 +19,7 @@ pub(super) struct AssignmentCache {
     /// The hash of the assignment that was sent last: it may be stored although no answer came.
     tried: Option<String>,
     /// Assignments that another operator wrote.
-    contest: Contest,
+    pub(super) contest: Contest,
 }
 
 /// An assignment that was written.
@@ -32,6 +30,17 @@ struct WrittenAssignment {
     /// The ConfigMap's version since then.
     version: Option<String>,
     at: Instant,
+}
+
+impl AssignmentCache {
+    /// Notes what is stored, and returns whether it may be written over now.
+    pub(super) fn note_stored(&mut self, owned: &AccountObjects, now: Instant) -> bool {
+        let Some(change) = by_another_operator(owned, self) else {
+            self.contest.end();
+            return true;
+        };
+        self.contest.note_change(change, now)
+    }
 }
 
 impl Applier {
@@ -47,13 +56,7 @@ impl Applier {
         if let Some(last) = last.filter(|last| last.generation == assignment.generation) {
             return Ok(last.sha256.clone());
         }
-        if let Some(change) = by_another_operator(owned, cache)
-            && !cache.contest.may_write(change, now)
-        {
-            let name = names::assignment_config_map(&plan.key.name);
-            return Err(contested::<ConfigMap>(&plan.key.namespace, name));
-        }
-        let last = cache.written.as_ref().filter(fresh);
+        let put_back = by_another_operator(owned, cache).is_some();
         let sealed = Sealed::new(assignment);
         let sha256 = sealed.sha256.clone();
         cache.tried = Some(sha256.clone());
@@ -69,6 +72,9 @@ impl Applier {
         };
         let object = workload::assignment(owner(plan), assignment, sealed, version);
         let written = self.server_side_apply(&object, live).await?;
+        if put_back {
+            cache.contest.note_put_back();
+        }
         cache.written = Some(WrittenAssignment {
             generation: assignment.generation,
             sha256: sha256.clone(),

@@ -18,26 +18,44 @@ const FORGOTTEN: Duration = Duration::from_secs(900);
 /// The changes that others made to one object.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contest {
-    /// The newest of them, by what identifies it.
+    /// The newest of them, by what identifies it, and since when it is seen.
     newest: Option<(u64, Instant)>,
-    /// How many came, none of them long after the one before.
-    changes: u32,
+    /// How many took something from us, none of them long after the change before.
+    put_back: u32,
+    /// Whether the newest stays for now.
+    stays: bool,
 }
 
 impl Contest {
-    /// Whether the change that is seen at `now` may be written over. `change` identifies it: it is seen
-    /// in every pass until then.
-    pub(super) fn may_write(&mut self, change: u64, now: Instant) -> bool {
+    /// Notes a change that is seen at `now`, and returns whether it may be written over now. `change`
+    /// identifies it: it is seen in every pass until then.
+    pub(super) fn note_change(&mut self, change: u64, now: Instant) -> bool {
         let since = |(_, at): (u64, Instant)| now.saturating_duration_since(at);
         if self.newest.is_none_or(|(newest, _)| newest != change) {
             if self.newest.is_some_and(|newest| since(newest) >= FORGOTTEN) {
-                self.changes = 0;
+                self.put_back = 0;
             }
-            self.changes = self.changes.saturating_add(1);
             self.newest = Some((change, now));
         }
         let waited = self.newest.map(since).unwrap_or_default();
-        self.changes == 1 || waited >= WAITS.delay(self.changes - 1, 0.5)
+        self.stays = self.put_back > 0 && waited < WAITS.delay(self.put_back, 0.5);
+        !self.stays
+    }
+
+    /// Notes that the change was written over, and that it had taken something from us: one that only
+    /// adds to the object may come as often as it likes.
+    pub(super) fn note_put_back(&mut self) {
+        self.put_back = self.put_back.saturating_add(1);
+    }
+
+    /// Notes that nothing differs any more.
+    pub(super) fn end(&mut self) {
+        self.stays = false;
+    }
+
+    /// Whether another program keeps changing the object: the first time may be a mistake by hand.
+    pub(super) fn lasts(&self) -> bool {
+        self.stays && self.put_back > 1
     }
 }
 
@@ -54,9 +72,10 @@ mod tests {
         (0..changes)
             .map(|_| {
                 let (start, change) = (*now, fastrand::u64(..));
-                while !contest.may_write(change, *now) {
+                while !contest.note_change(change, *now) {
                     *now += Duration::from_millis(500);
                 }
+                contest.note_put_back();
                 (*now - start).as_secs()
             })
             .collect()
@@ -81,7 +100,8 @@ mod tests {
             let (mut now, mut writes, mut written) = (start, 0, None);
             for (change, later) in passes {
                 now += Duration::from_millis(later);
-                if written != Some(change) && contest.may_write(change, now) {
+                if written != Some(change) && contest.note_change(change, now) {
+                    contest.note_put_back();
                     writes += 1;
                     written = Some(change);
                 }

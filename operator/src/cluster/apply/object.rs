@@ -10,13 +10,13 @@ use kube::api::{ObjectMeta, PartialObjectMeta, Patch, PatchParams};
 
 use super::contest::Contest;
 use super::{Applier, ApplyError, TIMEOUT};
-use crate::cluster::api_error::{ApiError, within};
+use crate::cluster::api_error::within;
 use crate::cluster::fingerprint::{fingerprint, owners};
 use crate::cluster::owned_kind::OwnedObject;
 use crate::cluster::owned_objects::AccountObjects;
 use crate::cluster::parsed_or_raw;
 use crate::cluster::workload::Owner;
-use crate::plan::{AccountPlan, Key};
+use crate::plan::AccountPlan;
 
 /// How long a write may take to appear in the watch; after that it is repeated if the watch does
 /// not show it.
@@ -34,7 +34,7 @@ pub(super) struct PlannedAccount<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Applied {
     last: Option<AppliedObject>,
-    contest: Contest,
+    pub(super) contest: Contest,
 }
 
 /// An object that was applied: the desired state, and the fingerprint it had then.
@@ -46,7 +46,7 @@ struct AppliedObject {
 }
 
 impl Applier {
-    /// Applies an object unless it is known to be as desired.
+    /// Applies an object unless it is known to be as desired, or another program keeps changing it.
     pub(super) async fn apply_object<K: OwnedObject>(
         &self,
         desired: &K,
@@ -55,27 +55,34 @@ impl Applier {
         now: Instant,
     ) -> Result<(), ApplyError> {
         let desired_fingerprint = fingerprint(&serde_json::to_string(desired).unwrap_or_default());
-        if let Some(last) = &applied.last
-            && last.desired == desired_fingerprint
-        {
-            let shown = live.map(live_fingerprint);
+        let last = applied.last;
+        let last = last.filter(|last| last.desired == desired_fingerprint);
+        let shown = live.map(live_fingerprint);
+        if let Some(last) = last {
             let unchanged = shown == Some(last.live_fingerprint);
             let lagging = now.saturating_duration_since(last.at) < WATCH_LAG;
             if unchanged || lagging {
+                applied.contest.end();
                 return Ok(());
             }
-            // One that is gone is made again at once.
-            if let Some(change) = shown
-                && !applied.contest.may_write(change, now)
-            {
-                let Key { namespace, name } = parsed_or_raw::key(desired.meta());
-                return Err(contested::<K>(&namespace, name));
-            }
         }
-        let result = self.server_side_apply(desired, live).await?;
+        // One that is gone is made again at once.
+        let change = shown.filter(|_| last.is_some());
+        let stays = |change| !applied.contest.note_change(change, now);
+        if change.is_some_and(stays) {
+            return Ok(());
+        }
+        let result = live_fingerprint(&self.server_side_apply(desired, live).await?);
+        // A change that is still there took nothing from us. One that the watch did not show in time was ours.
+        let before = [change, last.map(|last| last.live_fingerprint)];
+        if change.is_some() && !before.contains(&Some(result)) {
+            applied.contest.note_put_back();
+            let object = parsed_or_raw::key(desired.meta());
+            tracing::warn!(kind = K::KIND.as_str(), %object, "another program changed it: written over");
+        }
         applied.last = Some(AppliedObject {
             desired: desired_fingerprint,
-            live_fingerprint: live_fingerprint(&result),
+            live_fingerprint: result,
             at: now,
         });
         Ok(())
@@ -112,16 +119,6 @@ impl Applier {
                 source,
             }),
         }
-    }
-}
-
-/// A write that is not made yet because others keep changing the object.
-pub(super) fn contested<K: OwnedObject>(namespace: &str, name: String) -> ApplyError {
-    ApplyError {
-        kind: K::KIND.as_str(),
-        key: Key::new(namespace.to_owned(), name),
-        verb: "applied",
-        source: ApiError::Contested,
     }
 }
 

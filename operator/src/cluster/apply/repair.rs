@@ -57,9 +57,9 @@ struct Revisions {
 }
 
 impl Repair {
-    /// Whether the StatefulSet is to be read now. `pod`: the identity of the pod, if there is one
-    /// that never was ready.
-    fn is_due(&mut self, pod: Option<&str>, generation: Option<i64>, now: Instant) -> bool {
+    /// Notes the pod, and returns whether its StatefulSet is to be read now. `pod`: its identity, if
+    /// there is one that never was ready.
+    fn note_pod(&mut self, pod: Option<&str>, generation: Option<i64>, now: Instant) -> bool {
         let Some(uid) = pod else {
             self.watched = None;
             return false;
@@ -75,19 +75,16 @@ impl Repair {
         !settled && now >= watched.look_at
     }
 
-    /// Takes the answer about a pod of revision `own`; returns whether the pod is to be deleted.
-    fn decide(&mut self, own: &str, answer: Revisions, now: Instant) -> bool {
-        let Some(watched) = &mut self.watched else {
-            return false;
-        };
+    /// Notes the answer about a pod of revision `own`; returns the revision for which the pod is to be
+    /// deleted.
+    fn note_revisions(&mut self, own: &str, answer: Revisions, now: Instant) -> Option<String> {
+        let watched = self.watched.as_mut()?;
         watched.look_at = now + LOOK;
-        let Some(newest) = answer.newest else {
-            return false;
-        };
+        let newest = answer.newest?;
         if newest == own {
             watched.current_in = answer.generation;
             watched.outdated = None;
-            return false;
+            return None;
         }
         let since = match &watched.outdated {
             Some((known, since)) if *known == newest => *since,
@@ -95,11 +92,7 @@ impl Repair {
         };
         watched.outdated = Some((newest.clone(), since));
         let certain = now.saturating_duration_since(since) >= PATIENCE;
-        if !certain || self.deleted_for.as_ref() == Some(&newest) {
-            return false;
-        }
-        self.deleted_for = Some(newest);
-        true
+        (certain && self.deleted_for.as_ref() != Some(&newest)).then_some(newest)
     }
 }
 
@@ -112,18 +105,21 @@ impl Applier {
         repair: &mut Repair,
         now: Instant,
     ) -> Option<FinishedWrite> {
-        let stateful_set = owned.stateful_set.as_ref()?;
-        let pod = owned.pod.as_ref();
-        let pod = pod.filter(|pod| owned.pod_never_ready && pod.deletion_timestamp.is_none());
-        let uid = pod.and_then(|pod| pod.uid.as_deref());
-        if !self.context.repair || !repair.is_due(uid, stateful_set.generation, now) {
-            return None;
-        }
         let target = WriteTarget::Repair(account.clone());
-        if !self.retries.may_try(&target, now) {
+        let set = owned.stateful_set.as_ref();
+        let pod = owned.pod.as_ref().filter(|pod| {
+            set.is_some() && owned.pod_never_ready && pod.deletion_timestamp.is_none()
+        });
+        let uid = pod.and_then(|pod| pod.uid.as_deref());
+        let due = repair.note_pod(uid, set.and_then(|set| set.generation), now);
+        let Some(pod) = pod else {
+            // What failed before is not needed any more.
+            return Some(self.finished(target, Ok(())));
+        };
+        if !self.context.repair || !due || !self.retries.may_try(&target, now) {
             return None;
         }
-        let result = self.look_and_delete(account, pod?, repair, now).await;
+        let result = self.look_and_delete(account, pod, repair, now).await;
         Some(self.finished(target, result))
     }
 
@@ -152,9 +148,9 @@ impl Applier {
         let Some(set) = answer.map_err(failed("StatefulSet", name, "read"))? else {
             return Ok(());
         };
-        if !repair.decide(own, revisions(&set), now) {
+        let Some(revision) = repair.note_revisions(own, revisions(&set), now) else {
             return Ok(());
-        }
+        };
         let params = DeleteParams::default().preconditions(Preconditions {
             uid: pod.uid.clone(),
             resource_version: None,
@@ -163,6 +159,7 @@ impl Applier {
         let name = names::pod(&account.name);
         match within(TIMEOUT, pods.delete(&name, &params)).await {
             Ok(_) => {
+                repair.deleted_for = Some(revision);
                 self.context.metrics.applied(WrittenKind::Pod);
                 tracing::warn!(
                     %account,
@@ -211,8 +208,12 @@ mod tests {
     fn watched(repair: &mut Repair, start: Instant, length: u64, answer: &Revisions) -> Vec<u64> {
         let deleted = (0..length).filter(|second| {
             let now = start + seconds(*second);
-            repair.is_due(Some("u"), answer.generation, now)
-                && repair.decide("old", answer.clone(), now)
+            let due = repair.note_pod(Some("u"), answer.generation, now);
+            let revision = due.then(|| repair.note_revisions("old", answer.clone(), now));
+            let revision = revision.flatten();
+            let deleted = revision.is_some();
+            repair.deleted_for = revision.or(repair.deleted_for.take());
+            deleted
         });
         deleted.collect()
     }
@@ -230,15 +231,15 @@ mod tests {
         let (mut repair, start) = (Repair::default(), start());
         assert!(watched(&mut repair, start, 600, &newest("old")).is_empty());
         let late = start + seconds(900);
-        assert!(!repair.is_due(Some("u"), Some(2), late));
-        assert!(repair.is_due(Some("u"), Some(3), late), "a new template");
+        assert!(!repair.note_pod(Some("u"), Some(2), late));
+        assert!(repair.note_pod(Some("u"), Some(3), late), "a new template");
     }
 
     #[test]
     fn a_pod_that_gets_ready_or_is_replaced_starts_anew() {
         let (mut repair, start) = (Repair::default(), start());
         watched(&mut repair, start, 80, &newest("new"));
-        assert!(!repair.is_due(None, Some(2), start + seconds(81)));
+        assert!(!repair.note_pod(None, Some(2), start + seconds(81)));
         let again = start + seconds(82);
         assert!(watched(&mut repair, again, 89, &newest("new")).is_empty());
     }

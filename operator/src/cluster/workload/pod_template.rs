@@ -171,8 +171,13 @@ fn probe(path: &str, period_seconds: i32) -> Probe {
 
 /// Ours, each unless the account has one for the same taint, and the account's.
 fn tolerations(chosen: &[Toleration]) -> Vec<Toleration> {
+    // One without an effect is for every effect.
+    let same = |ours: &Toleration, theirs: &Toleration| {
+        let effect = theirs.effect.as_deref().unwrap_or_default();
+        theirs.key == ours.key && ["", "NoExecute"].contains(&effect)
+    };
     let ours = [lost_node("not-ready"), lost_node("unreachable")].into_iter();
-    let ours = ours.filter(|ours| chosen.iter().all(|theirs| theirs.key != ours.key));
+    let ours = ours.filter(|ours| !chosen.iter().any(|theirs| same(ours, theirs)));
     ours.chain(chosen.iter().cloned()).collect()
 }
 

@@ -162,6 +162,24 @@ fn a_toleration_for_a_taint_of_ours_replaces_ours() {
     assert_eq!(tolerations[1], longer);
 }
 
+#[test]
+fn a_toleration_of_another_effect_leaves_ours() {
+    let with_effect = |effect: Option<&str>| {
+        let theirs = json!({"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": effect});
+        let pod = json!({"tolerations": [theirs]});
+        let with = plan::Workload {
+            pod: serde_json::from_value(pod).unwrap(),
+            ..workload()
+        };
+        let set = stateful_set(OWNER, &with, &defaults());
+        let pod = set.spec.unwrap().template.spec.unwrap();
+        pod.tolerations.unwrap().len()
+    };
+    assert_eq!(with_effect(Some("NoSchedule")), 3);
+    // Every effect, and ours.
+    assert_eq!([None, Some("NoExecute")].map(with_effect), [2, 2]);
+}
+
 /// What selects the pod cannot be taken from it, even if a definition older than the rule let it in.
 #[test]
 fn labels_of_the_operator_stay() {

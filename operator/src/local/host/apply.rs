@@ -10,20 +10,21 @@ use std::sync::Arc;
 use contract::mount::{self, REDIS_FILES, SENTINEL_FILES};
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
 
+use service::text::printable;
+
 use super::Host;
 use crate::local::ingest_process::IngestProcess;
-use crate::plan::{AccountPlan, AssignmentChange, Plan};
+use crate::plan::{AccountPlan, AssignmentChange, LONGEST_MESSAGE, Plan};
 
 /// The largest Secret that Kubernetes allows.
 const LARGEST_SECRET: u64 = 1024 * 1024;
 
 impl Host {
-    /// Applies a plan; errors are logged, and the next pass tries again.
+    /// Applies a plan; errors are logged and said by the account, and the next pass tries again.
     pub(crate) async fn apply(&mut self, plan: &Plan) {
         for account in &plan.accounts {
-            if let Err(error) = self.apply_account(account) {
-                tracing::error!(account = account.key.name, %error, "the state folder cannot be written");
-            }
+            let result = self.apply_account(account);
+            self.record(&account.key.name, result);
             if let Some(known) = self.accounts.get_mut(&account.key.name) {
                 known.status = Some(Arc::clone(&account.status));
                 known.warning.clone_from(&account.warning);
@@ -37,16 +38,31 @@ impl Host {
         }
         for event in &plan.events {
             let (object, reason) = (&event.key.name, event.reason.as_str());
+            let message = printable(&event.message, LONGEST_MESSAGE);
             if event.warning {
-                tracing::warn!(object, reason, "{}", event.message);
+                tracing::warn!(object, reason, "{message}");
             } else {
-                tracing::info!(object, reason, "{}", event.message);
+                tracing::info!(object, reason, "{message}");
             }
         }
         self.remove_orphans(plan).await;
     }
 
-    fn apply_account(&mut self, account: &AccountPlan) -> io::Result<()> {
+    /// Records whether an account's files could be written. An error that stays is logged rarely.
+    fn record(&mut self, account: &str, result: Result<(), String>) {
+        let Err(why) = result else {
+            self.unwritten.remove(account);
+            return;
+        };
+        let due = self.lines.take(self.context.clock.now()).is_some();
+        if due || self.unwritten.get(account) != Some(&why) {
+            tracing::error!(account, "{why}");
+        }
+        self.unwritten.insert(account.to_owned(), why);
+    }
+
+    /// Writes an account's files and starts its process; or returns what cannot be written, for people.
+    fn apply_account(&mut self, account: &AccountPlan) -> Result<(), String> {
         let name = &account.key.name;
         if let AssignmentChange::Write(assignment) = &account.assignment {
             let sealed = Sealed::new(assignment);
@@ -54,20 +70,23 @@ impl Host {
                 (ASSIGNMENT_FILE, sealed.gzip),
                 (SHA256_FILE, sealed.sha256.into_bytes()),
             ]);
-            mount::publish(&self.state.assignment(name), &files)?;
+            let folder = self.state.assignment(name);
+            mount::publish(&folder, &files).map_err(unwritten("the assignment", &folder))?;
         }
         let Some(workload) = &account.workload else {
             return Ok(());
         };
         let keys = [mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE];
         let folder = self.state.credentials(name);
-        self.publish_secret(&folder, Some(&workload.secret), &keys)?;
+        self.publish_secret(&folder, Some(&workload.secret), &keys)
+            .map_err(unwritten(&format!("Secret {}", workload.secret), &folder))?;
         let folder = self.state.redis(name);
         let mut keys = REDIS_FILES.to_vec();
         if workload.sentinel {
             keys.extend(SENTINEL_FILES);
         }
-        self.publish_secret(&folder, workload.redis_secret.as_deref(), &keys)?;
+        self.publish_secret(&folder, workload.redis_secret.as_deref(), &keys)
+            .map_err(unwritten("the Secret for Redis", &folder))?;
         self.processes
             .entry(name.clone())
             .or_insert_with(|| IngestProcess::start(name, &self.state, &self.context))
@@ -111,9 +130,90 @@ impl Host {
                 continue;
             }
             self.opened.remove(&name);
+            self.unwritten.remove(&name);
             if let Err(error) = self.state.remove(&name) {
                 tracing::error!(account = name, %error, "the remaining files of the account cannot be removed");
             }
         }
+    }
+}
+
+/// The message about a file that cannot be written to a folder of the state folder.
+fn unwritten(what: &str, folder: &Path) -> impl FnOnce(io::Error) -> String {
+    let to = format!("{what} cannot be written to {}", folder.display());
+    move |error| {
+        format!(
+            "{to}: {error}: make room and let yourself write there, or pass another --state-dir. Until then the ingest \
+             process goes on with what it has"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use service::clock::Clock;
+
+    use super::*;
+    use crate::local::folder::Folder;
+    use crate::local::ingest_process::ProcessContext;
+    use crate::local::state::StateFolder;
+    use crate::plan::{Memory, Settings, plan};
+    use crate::scrape::Scraper;
+
+    const MANIFESTS: &str = "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\n\
+                             metadata: {name: a}\nspec: {credentialsSecretRef: {name: s}}\n---\n\
+                             apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n\
+                             stringData: {api_key: fake-key, access_token: fake-token}\n";
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_said_by_the_account_until_it_can() {
+        service::tls::install();
+        let base = tempfile::tempdir().unwrap();
+        let (manifests, state) = (base.path().join("m"), base.path().join("s"));
+        fs::create_dir(&manifests).unwrap();
+        fs::write(manifests.join("all.yaml"), MANIFESTS).unwrap();
+        let context = ProcessContext {
+            ingestor: "/bin/false".into(),
+            record: None,
+            log_level: "info".to_owned(),
+            scraper: Scraper::new(&service::tls::client_config().unwrap()).unwrap(),
+            clock: Clock::system(),
+            results: tokio::sync::mpsc::channel(64).0,
+        };
+        let settings = Settings {
+            redis_url: "redis://127.0.0.1:1".to_owned(),
+            poke: true,
+            proxy: None,
+        };
+        let state = StateFolder::open(&manifests, Some(&state)).unwrap();
+        // A file where the folder should be.
+        let credentials = state.credentials("a");
+        fs::create_dir_all(credentials.parent().unwrap()).unwrap();
+        fs::write(&credentials, "").unwrap();
+        let mut host = Host::new(context, settings, state);
+        host.set_manifests(Folder::new(manifests).read().unwrap());
+        let mut memory = Memory::default();
+        let mut messages = Vec::new();
+        for _ in 0..3 {
+            let observed = host.observe().unwrap();
+            let plan = plan(&observed, &memory, host.context.clock.times());
+            host.apply(&plan).await;
+            messages.push(plan.accounts[0].status.conditions[0].message.clone());
+            memory = plan.memory;
+        }
+        let said = format!("Secret s cannot be written to {}", credentials.display());
+        assert!(messages[1].contains(&said), "{messages:?}");
+        assert!(messages[1].contains("--state-dir"), "{messages:?}");
+        // Said once, and held back since.
+        let later = host.context.clock.now() + crate::local::host::LOG_EVERY;
+        assert_eq!(host.lines.take(later), Some(2));
+        fs::remove_file(&credentials).unwrap();
+        let observed = host.observe().unwrap();
+        host.apply(&plan(&observed, &memory, host.context.clock.times()))
+            .await;
+        assert!(host.unwritten.is_empty() && credentials.join("api_key").exists());
+        host.shut_down().await;
     }
 }

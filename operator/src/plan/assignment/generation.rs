@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use contract::report::AppliedAssignment;
 use contract::{Assignment, Shape};
 use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
 
@@ -23,39 +23,79 @@ pub(crate) fn in_range(generation: u64) -> Option<u64> {
     (generation < LARGEST_GENERATION).then_some(generation)
 }
 
+/// A process that contradicts what was written for it gets it under a new generation at most this often.
+const REISSUE_PAUSE: Duration = Duration::from_secs(15);
+
+/// The last new generation that was written because of what a process reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reissue {
+    at: Instant,
+    /// Whether it is not enough: the process contradicts that one too.
+    pub(super) repeated: bool,
+}
+
 /// The change that puts the result of `build` in force: a new generation if its content is new, or
 /// if the process would refuse the old one because it has seen a later or a different one. Also
-/// returns whether the base says the same, which may be `known` without building anything.
+/// returns whether the base says the same, which may be `known` without building anything, and the
+/// reissue to remember. `last`: the one that is remembered.
 pub(super) fn change(
     account: &AccountInput<'_>,
     known: bool,
     build: impl Fn() -> Assignment,
-) -> (AssignmentChange, bool) {
+    last: Option<Reissue>,
+    now: Instant,
+) -> (AssignmentChange, bool, Option<Reissue>) {
     let built = (!known).then(&build);
     let is_new = |base: &Assignment| built.as_ref().is_some_and(|it| !base.same_content(it));
     let same = account.base.filter(|base| !is_new(base));
-    if let Some(change) = same.and_then(|base| in_force(account, base)) {
-        return (change, true);
+    let in_force = same.and_then(|base| in_force(account, base));
+    let contradicted = in_force.is_some() && same.is_some_and(|it| is_contradicted(account, it));
+    let since = |it: &Reissue| now.saturating_duration_since(it.at);
+    let mut last = last.filter(|it| since(it) < 2 * REISSUE_PAUSE);
+    match (in_force, &mut last) {
+        (Some(change), _) if !contradicted => return (change, true, last),
+        (Some(change), Some(it)) if since(it) < REISSUE_PAUSE => {
+            it.repeated = true;
+            return (change, true, last);
+        }
+        _ => {}
+    }
+    if contradicted {
+        let repeated = last.is_some();
+        last = Some(Reissue { at: now, repeated });
     }
     let mut wanted = built.unwrap_or_else(build);
     wanted.generation = newest(account).map_or(1, |newest| newest.saturating_add(1));
-    (AssignmentChange::Write(Arc::new(wanted)), same.is_some())
+    (
+        AssignmentChange::Write(Arc::new(wanted)),
+        same.is_some(),
+        last,
+    )
 }
 
-/// The change that puts the base in force; `None` if that needs a new generation.
+/// The change that puts the base in force, whatever its process reports; `None` if that needs a new
+/// generation.
 fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<AssignmentChange> {
-    if Some(base.generation) != newest(account) {
+    if Some(base.generation) != newest_written(account) {
         return None;
     }
-    let applied = account.applied();
     match stored(account) {
-        Some((assignment, sha256)) if assignment.generation == base.generation => {
+        Some((assignment, _)) if assignment.generation == base.generation => {
             let same = Arc::ptr_eq(assignment, base) || assignment.same_content(base);
-            let fits = same && !contradicts(applied, assignment.generation, sha256);
-            fits.then(|| AssignmentChange::AlreadyWritten(Arc::clone(assignment)))
+            same.then(|| AssignmentChange::AlreadyWritten(Arc::clone(assignment)))
         }
         _ => Some(AssignmentChange::Write(Arc::clone(base))),
     }
+}
+
+/// Whether the process reports a later generation than the base, or other content under the same one.
+fn is_contradicted(account: &AccountInput<'_>, base: &Assignment) -> bool {
+    let Some(applied) = account.applied() else {
+        return false;
+    };
+    let later = in_range(applied.generation).is_some_and(|it| it > base.generation);
+    let stored = stored(account).filter(|(it, _)| it.generation == applied.generation);
+    later || stored.is_some_and(|(_, sha256)| applied.sha256 != sha256.trim())
 }
 
 /// This account's assignment as stored for its process, and its hash.
@@ -64,31 +104,22 @@ fn stored<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a st
     readable.filter(|(assignment, _)| assignment.account.uid == account.uid())
 }
 
-/// The newest generation in any source: storage, memory or report.
-fn newest(account: &AccountInput<'_>) -> Option<u64> {
-    let applied = account.applied();
-    let status = account
-        .observed
-        .object
-        .status
-        .as_deref()
-        .and_then(|status| status.assignment_generation);
-    [
+/// The newest generation that was written, as far as storage, memory and status show.
+fn newest_written(account: &AccountInput<'_>) -> Option<u64> {
+    let status = account.observed.object.status.as_deref();
+    let status = status.and_then(|status| status.assignment_generation);
+    let written = [
         account.base.map(|base| base.generation),
         stored(account).map(|(assignment, _)| assignment.generation),
-        applied.map(|applied| applied.generation),
         status.and_then(|generation| generation.desired),
-    ]
-    .into_iter()
-    .flatten()
-    .filter_map(in_range)
-    .max()
+    ];
+    written.into_iter().flatten().filter_map(in_range).max()
 }
 
-/// Whether the process runs other content under the same generation.
-fn contradicts(applied: Option<&AppliedAssignment>, generation: u64, sha256: &str) -> bool {
-    applied
-        .is_some_and(|applied| applied.generation == generation && applied.sha256 != sha256.trim())
+/// The newest generation in any source, the report included.
+fn newest(account: &AccountInput<'_>) -> Option<u64> {
+    let applied = account.applied().map(|applied| applied.generation);
+    newest_written(account).max(applied.and_then(in_range))
 }
 
 /// Since which generation the rows of each set are unchanged.

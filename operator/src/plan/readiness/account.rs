@@ -34,7 +34,7 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) poked: bool,
     /// The Secret for Redis and its name, if its spec names one.
     pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
-    /// Which of its objects cannot be written, and why.
+    /// What does not reach its process, and why.
     pub(crate) unwritten: Option<&'a str>,
     /// Whether its assignment names a proxy or authorities.
     pub(crate) egress: bool,
@@ -103,7 +103,9 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
         };
     }
     if let Some((reason, message)) = credentials(facts, report) {
-        return Observation::Failed(reason, message);
+        // The cure may be there, and not have arrived.
+        let unwritten = facts.unwritten.map(str::to_owned);
+        return Observation::Failed(reason, with_remark(message, unwritten));
     }
     match report {
         None => process(facts),
@@ -164,6 +166,7 @@ fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
         };
         (Reason::RedisUnavailable, message)
     };
+    let message = with_remark(message, facts.unwritten.map(str::to_owned));
     Observation::degraded(reason, with_remark(message, remark(facts, report)))
 }
 
@@ -172,7 +175,8 @@ fn remark(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     let CredentialsReport::Present { remark } = report.credentials else {
         return None;
     };
-    secret::remark(facts.secret_name, remark?)
+    let remark = secret::remark(remark?)?;
+    Some(format!("Secret {}: {remark}", facts.secret_name))
 }
 
 fn with_remark(message: String, remark: Option<String>) -> String {
@@ -273,7 +277,7 @@ pub(crate) fn credentials(
             let message = format!(
                 "Kite refused the access token (403): unless it is today's, put today's into Secret {secret}"
             );
-            let remark = remark.and_then(|remark| secret::remark(secret, remark));
+            let remark = remark.and_then(secret::remark).map(str::to_owned);
             let message = with_cure(named, CREDENTIALS, with_remark(message, remark));
             Some((Reason::TokenExpired, message))
         }
@@ -329,6 +333,9 @@ fn process(facts: &AccountFacts<'_>) -> Observation {
         },
         (Process::Present { name, .. }, None) => format!("{name} is not ready yet"),
     };
+    // Such as that a pod that is stuck cannot be replaced.
+    let unwritten = facts.unwritten.filter(|why| !message.contains(why));
+    let message = with_remark(message, unwritten.map(str::to_owned));
     Observation::degraded(Reason::PodNotReady, message)
 }
 

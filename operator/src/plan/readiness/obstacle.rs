@@ -14,6 +14,11 @@ const FEWEST_PACKETS: u64 = 100;
 /// all packets of a mode, damage on the way less than one in a million.
 const UNKNOWN_SHARE: u64 = 100;
 
+/// The message about a process that goes on reporting another assignment than the one written for it.
+pub(crate) const CONTRADICTED: &str = "the ingest pod reports another assignment than the one written for it, and may stream \
+     other instruments: delete the pod; if that does not help, use an ingest image of the operator's version. Until then \
+     it is written anew every 15 s";
+
 /// Why the process does not apply the assignment that was written for it.
 pub(crate) fn assignment(report: &Report) -> Option<String> {
     apart(contract::ASSIGNMENT_VERSIONS, &report.assignment_versions).or_else(|| {

@@ -50,9 +50,9 @@ const fn them(count: usize) -> &'static str {
     if count == 1 { "it" } else { "them" }
 }
 
-/// What can be seen in the credentials of Secret `name`, and what to do.
-pub(super) fn remark(name: &str, remark: CredentialRemark) -> Option<String> {
-    let what = match remark {
+/// What can be seen in credentials, and what to do.
+pub(super) fn remark(remark: CredentialRemark) -> Option<&'static str> {
+    Some(match remark {
         CredentialRemark::Base64 => {
             "a value is base64 once more after it was decoded: encode it once, or use stringData"
         }
@@ -68,12 +68,10 @@ pub(super) fn remark(name: &str, remark: CredentialRemark) -> Option<String> {
             "api_key has 32 letters, as the API secret: put the API key, which has 16"
         }
         CredentialRemark::NeverAccepted => {
-            "Kite has not accepted this token since it was put there: is it a request token, which has to be exchanged for \
-             an access token?"
+            "if it never worked, it may be a request token, which has to be exchanged for an access token"
         }
         CredentialRemark::Other => return None,
-    };
-    Some(format!("Secret {name}: {what}"))
+    })
 }
 
 /// The message about a Secret that kubelets do not read again. `field` is the one that names it.

@@ -45,9 +45,8 @@ pub(super) fn report<'w>(
     let previous = Previous::new(object, account.remembered.map(|known| &known.object));
     let history = previous.history(meta.generation);
     let before = previous.status.map(Arc::as_ref);
-    let document = current.map(Arc::as_ref);
     let (status, ready, unasked) =
-        status::account::status(account, document, poke, stranded, before, &history, now);
+        status::account::status(assigned, poke, stranded, before, &history, now);
     let report = previous.report(Kind::Account, object, status, &ready);
 
     let decided = assigned.change.assignment();

@@ -48,6 +48,8 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
         .filter(|_| answers(&account.observed.scrape, now.monotonic));
     let applied = account.applied();
     let since = of.memory.marks.get(set).map_or(0, |mark| mark.generation);
+    // A later one was never written.
+    let written = of.memory.assignment.as_ref().map_or(0, |it| it.generation);
     let report = answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
     let instruments = of.counts.get(set).copied().unwrap_or(0);
     let redis = answer.is_some_and(|report| report.redis.connected);
@@ -59,7 +61,7 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
         name: account.name(),
         ready: &of.ready,
         unasked: of.unasked,
-        acknowledged: applied.is_some_and(|applied| applied.generation >= since),
+        acknowledged: applied.is_some_and(|it| (since..=written).contains(&it.generation)),
         streaming: report.map_or(0, |report| report.streaming),
         silent: report.map_or(0, |report| report.silent),
         flows,

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::plan::readiness::ConditionOutcome;
 
 /// The longest message of a condition, in characters: a status stays below 4 KB.
-const LONGEST_MESSAGE: usize = 400;
+pub(crate) const LONGEST_MESSAGE: usize = 400;
 
 /// Makes conditions of one type, with a message of bounded length.
 pub(crate) fn condition(kind: ConditionType) -> impl Fn(State, Reason, &str) -> UndatedCondition {

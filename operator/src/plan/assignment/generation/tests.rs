@@ -94,6 +94,63 @@ fn a_process_that_runs_something_else_under_the_same_number_gets_a_new_one() {
     assert_eq!(written(&plan(&world, &memory, start())).generation, 2);
 }
 
+/// How many new generations there are in two minutes of five passes a second if the process answers each
+/// with `report`, whether the account says so at last, and whether its set takes that as acknowledged.
+fn reissues(report: impl Fn(&mut contract::report::AppliedAssignment)) -> (u64, bool, bool) {
+    let mut world = world();
+    let mut memory = run(&mut world, start());
+    let first = there(&world).generation;
+    let (mut said, mut acknowledged) = (false, false);
+    for pass in 0..600 {
+        let mut answer = world.accounts[0].scrape.report.as_deref().unwrap().clone();
+        report(answer.assignment.as_mut().unwrap());
+        world.accounts[0].scrape.report = Some(Arc::new(answer));
+        let mut now = fixture::later(start(), pass / 5);
+        now.monotonic += std::time::Duration::from_millis(200 * (pass % 5));
+        let plan = plan(&world, &memory, now);
+        apply(&mut world, &plan);
+        stream(&mut world);
+        let message = &plan.accounts[0].status.conditions[0].message;
+        said = message.contains("reports another assignment");
+        let message = &plan.sets[0].status.conditions[0].message;
+        acknowledged = !message.contains("has not applied");
+        memory = plan.memory;
+    }
+    (there(&world).generation - first, said, acknowledged)
+}
+
+#[test]
+fn a_process_that_goes_on_contradicting_gets_few_generations_and_is_named() {
+    let (count, said, acknowledged) = reissues(|applied| applied.sha256 = "0".repeat(64));
+    assert!((2..=8).contains(&count), "{count}");
+    assert!(said && acknowledged);
+    // Each passes over the one that was reported.
+    let (count, said, acknowledged) = reissues(|applied| applied.generation += 1);
+    assert!((4..=16).contains(&count), "{count}");
+    assert!(said && !acknowledged, "a later one was never written");
+    assert_eq!(reissues(|_| {}), (0, false, true));
+}
+
+/// Once is what a restored backup needs; nobody is to read of it.
+#[test]
+fn a_process_that_agrees_again_is_not_named() {
+    let mut world = world();
+    let memory = run(&mut world, start());
+    let mut report = world.accounts[0].scrape.report.as_deref().unwrap().clone();
+    report.assignment.as_mut().unwrap().generation += 6;
+    world.accounts[0].scrape.report = Some(Arc::new(report));
+    let mut memory = memory;
+    for second in 1..5 {
+        let plan = plan(&world, &memory, fixture::later(start(), second));
+        apply(&mut world, &plan);
+        stream(&mut world);
+        let message = &plan.accounts[0].status.conditions[0].message;
+        assert!(!message.contains("another assignment"), "{message}");
+        memory = plan.memory;
+    }
+    assert_eq!(there(&world).generation, 8);
+}
+
 #[test]
 fn a_new_account_of_an_old_name_starts_anew() {
     let mut world = world();

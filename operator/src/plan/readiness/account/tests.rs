@@ -127,7 +127,7 @@ fn what_redis_forbids_is_said_although_ticks_flow() {
 #[test]
 fn what_cannot_be_written_is_why_there_is_no_pod() {
     let (secret, scrape) = (Secret::Unknown, Scrape::default());
-    let facts = AccountFacts {
+    let mut facts = AccountFacts {
         secret_name: "kite",
         secret: &secret,
         process: &Process::Absent,
@@ -142,10 +142,26 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         quiet: false,
         image: None,
     };
-    let Observation::Degraded { message, .. } = flow(&facts, start().monotonic) else {
-        panic!("must be trouble")
+    let message = |facts: &AccountFacts<'_>| match flow(facts, start().monotonic) {
+        Observation::Degraded { message, .. } => message,
+        other => panic!("must be trouble: {other:?}"),
     };
-    assert!(message.ends_with("exceeded quota"), "{message}");
+    let said = message(&facts);
+    assert_eq!(said.matches("exceeded quota").count(), 1, "{said}");
+    // Nor is one that is stuck replaced.
+    let stuck = Process::Present {
+        name: "kt-a-0".to_owned(),
+        address: None,
+        ready: false,
+        trouble: Some("ImagePullBackOff".to_owned()),
+    };
+    facts.process = &stuck;
+    facts.unwritten = Some("Pod n/kt-a-0 cannot be deleted: no");
+    let said = message(&facts);
+    assert!(
+        said.ends_with("ImagePullBackOff; Pod n/kt-a-0 cannot be deleted: no"),
+        "{said}"
+    );
 }
 
 #[test]

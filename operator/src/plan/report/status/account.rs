@@ -1,32 +1,34 @@
 //! The status of an account.
 
+use contract::Report;
 use contract::report::{ConnectionState, CredentialsReport};
-use contract::{Assignment, Report};
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
 use super::{condition, conditions, count, seconds};
-use crate::plan::assignment::in_range;
+use crate::plan::assignment::{AssignedAccount, in_range};
 use crate::plan::input::{AccountInput, AccountSpec, Now, Process, Secret, live_sockets};
-use crate::plan::readiness::{self, AccountFacts, ConditionOutcome, History, Observation};
+use crate::plan::readiness::{
+    self, AccountFacts, CONTRADICTED, ConditionOutcome, History, Observation,
+};
 
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
-/// `current` is the assignment that should be in force, where that is known; `stranded` condition how many
-/// of its instruments no other account would have room for.
+/// `poked`: whether its pod is annotated; `stranded`: how many of its instruments no other account would
+/// have room for.
 pub(crate) fn status(
-    account: &AccountInput<'_>,
-    current: Option<&Assignment>,
+    assigned: &AssignedAccount<'_>,
     poked: bool,
     stranded: usize,
     previous: Option<&TickerAccountStatus>,
     history: &History<'_>,
     now: Now,
 ) -> (TickerAccountStatus, ConditionOutcome, bool) {
+    let account = &assigned.account;
     let report = account.report();
     let answer = report.filter(|_| readiness::answers(&account.observed.scrape, now.monotonic));
-    let facts = facts(account, current, answer, poked);
+    let facts = facts(assigned, answer, poked);
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
@@ -54,7 +56,7 @@ pub(crate) fn status(
             Process::Absent => None,
         },
         assignment_generation: Some(AssignmentGeneration {
-            desired: current.and_then(|current| in_range(current.generation)),
+            desired: assigned.current().and_then(|it| in_range(it.generation)),
             acknowledged: applied.and_then(|applied| in_range(applied.generation)),
         }),
         connection_status: connection_status(answer, before, now.wall),
@@ -63,12 +65,13 @@ pub(crate) fn status(
 }
 
 fn facts<'w>(
-    account: &'w AccountInput<'_>,
-    current: Option<&Assignment>,
+    assigned: &'w AssignedAccount<'_>,
     answer: Option<&Report>,
     poked: bool,
 ) -> AccountFacts<'w> {
+    let (account, current) = (&assigned.account, assigned.current());
     let (observed, spec) = (account.observed, account.spec.as_ref());
+    let contradicted = assigned.contradicted.then_some(CONTRADICTED);
     let assigned = current.map(|current| current.instruments.len());
     AccountFacts {
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
@@ -80,7 +83,7 @@ fn facts<'w>(
         needed: spec.map_or(0, |spec| needed(spec, assigned, answer)),
         poked,
         redis_secret: redis_secret(account),
-        unwritten: observed.unwritten.as_deref(),
+        unwritten: observed.unwritten.as_deref().or(contradicted),
         egress: current.is_some_and(|current| !current.egress.is_direct()),
         quiet: current.is_some_and(|it| !it.events || !it.quiet_prefixes.is_empty()),
         image: spec

@@ -57,8 +57,8 @@ pub struct ServeArgs {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub step_ms: u64,
     /// Wall clock of the simulator: START,RATE such as 2026-11-24T05:55:00+05:30,60 (a minute per
-    /// second). It dates packets, sessions, the token flush and the instruments list, which stays
-    /// that of the first day; heartbeats, rates and faults use real time
+    /// second). It dates packets, sessions, the token flush and the instruments list, of which there
+    /// is a new one each day at 08:00; heartbeats, rates and faults use real time
     #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
     /// Time of day in India at which all issued or used access tokens become invalid, as at Kite at

@@ -20,8 +20,9 @@ use crate::universe::Universe;
 mod admission;
 mod connection;
 pub mod credentials;
+mod daily;
+mod days;
 pub mod faults;
-mod flush;
 pub mod rates;
 pub mod recorder;
 mod report;
@@ -31,8 +32,9 @@ pub use admission::{ConnectionFilter, Refusal};
 use connection::ClientConnection;
 pub use connection::{ConnectionHandle, Outgoing, Sent};
 use credentials::AccessTokens;
+use daily::DailyTime;
+pub use days::DayChange;
 use faults::Faults;
-use flush::DailyFlush;
 use rates::Rates;
 pub use report::{ConnectionStatistics, Statistics};
 use schedule::Schedule;
@@ -53,7 +55,10 @@ pub struct Exchange {
     market: Market,
     credentials: AccessTokens,
     faults: Faults,
-    flush: Option<DailyFlush>,
+    flush: Option<DailyTime>,
+    /// When the next list is made.
+    days: Option<DailyTime>,
+    seed: u64,
     paused: bool,
     next_id: u64,
     connections: BTreeMap<u64, ClientConnection>,
@@ -75,6 +80,8 @@ impl Exchange {
             credentials,
             faults: Faults::default(),
             flush: None,
+            days: None,
+            seed,
             paused: false,
             next_id: 1,
             connections: BTreeMap::new(),
@@ -99,7 +106,7 @@ impl Exchange {
 
     /// Flushes tokens at this time of each day in India, first after `now`.
     pub fn flush_tokens_daily(&mut self, time: Time, now: Timestamp) {
-        self.flush = Some(DailyFlush::new(time, now.as_second()));
+        self.flush = Some(DailyTime::new(time, now.as_second()));
     }
 
     /// Admits a connection and takes one of its API key's places, before the upgrade.
@@ -184,7 +191,7 @@ impl Exchange {
         let mut due = std::mem::take(&mut self.due);
         self.schedule.take_due(
             now.elapsed,
-            |position| !self.watchers[position].is_empty(),
+            |position| !self.watchers[position].is_empty() && self.market.trades(position, now),
             &mut due,
         );
         for position in due.drain(..) {

@@ -94,6 +94,27 @@ impl Market {
         }
     }
 
+    /// The prices of the underlyings, in their order.
+    pub fn closes(&mut self, now: SimulationTime) -> Vec<f64> {
+        let at = now.elapsed.as_secs_f64();
+        let factor = walk::market(&mut self.factor, at, &mut self.rng);
+        let underlyings = self.universe.underlyings.iter().zip(&mut self.own);
+        let prices = underlyings.map(|(underlying, own)| {
+            let own = own.advance(at, underlying.volatility, &mut self.rng);
+            walk::price(underlying, factor, own)
+        });
+        prices.collect()
+    }
+
+    /// Whether the contract at `position` has not ended.
+    #[must_use]
+    pub fn trades(&self, position: usize, now: SimulationTime) -> bool {
+        match self.universe.listings[position].contract {
+            Contract::Index | Contract::Share => true,
+            Contract::Future { expiry } | Contract::Option { expiry, .. } => now.unix < expiry,
+        }
+    }
+
     /// Opens an order book; open and close follow from the underlying's.
     fn open(&mut self, position: usize, now: SimulationTime) {
         if self.books[position].is_some() {

@@ -84,7 +84,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     if let Some(time) = args.token_flush {
         exchange.flush_tokens_daily(time, clock.wall());
     }
-    let app = Arc::new(App::new(exchange, dump, clock, shutdown.token()));
+    let app = App::new(exchange, dump, clock, shutdown.token());
+    app.list_daily();
+    let app = Arc::new(app);
 
     let addr = server.local_addr();
     if let Some(path) = &args.port_file {

@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::{get, post};
 use service::clock::Clock;
+use service::exit::chain;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::exchange::Exchange;
 use crate::exchange::recorder::PacketRecorder;
+use crate::exchange::{DayChange, Exchange};
 use crate::market::SimulationTime;
+use crate::universe::UniverseError;
 
 mod control;
 mod dump;
@@ -23,12 +26,22 @@ mod ticker;
 
 pub use dump::{DumpBodies, DumpBodiesError};
 
+/// The list of another day cannot be made.
+#[derive(Debug, thiserror::Error)]
+enum DayError {
+    #[error(transparent)]
+    Universe(#[from] UniverseError),
+    #[error(transparent)]
+    Dump(#[from] DumpBodiesError),
+}
+
 /// State shared by requests.
 #[derive(Debug)]
 pub struct App {
     exchange: Mutex<Exchange>,
     recorder: PacketRecorder,
-    dump: DumpBodies,
+    /// Those of today.
+    dump: Mutex<Arc<DumpBodies>>,
     clock: Clock,
     start: Instant,
     shutdown: CancellationToken,
@@ -48,7 +61,7 @@ impl App {
         Self {
             exchange,
             recorder: PacketRecorder::default(),
-            dump,
+            dump: Mutex::new(Arc::new(dump)),
             clock,
             start,
             shutdown,
@@ -58,6 +71,29 @@ impl App {
     /// The exchange, locked for one request or step.
     fn exchange(&self) -> MutexGuard<'_, Exchange> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a new list each day.
+    pub fn list_daily(&self) {
+        let now = self.now();
+        self.exchange().list_daily(now);
+    }
+
+    fn dump(&self) -> Arc<DumpBodies> {
+        Arc::clone(&self.dump.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes the list of another day, and opens the day. The old one is served meanwhile.
+    fn change_day(&self, change: &DayChange) -> Result<(), DayError> {
+        let universe = Arc::new(change.universe()?);
+        let dump = Arc::new(DumpBodies::new(&universe)?);
+        let now = self.now();
+        let mut exchange = self.exchange();
+        let (instruments, date) = (universe.listings.len(), universe.date);
+        exchange.open_day(universe, now);
+        *self.dump.lock().unwrap_or_else(PoisonError::into_inner) = dump;
+        tracing::info!(instruments, %date, "another day is listed");
+        Ok(())
     }
 
     fn now(&self) -> SimulationTime {
@@ -85,16 +121,27 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Drives the market every `step` until shutdown.
+/// Drives the market every `step` until shutdown, and makes each day's list.
 pub async fn drive(app: Arc<App>, step: Duration) {
     let mut steps = tokio::time::interval(step);
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut changes = JoinSet::new();
     loop {
         tokio::select! {
             () = app.shutdown.cancelled() => return,
+            Some(changed) = changes.join_next() => match changed {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(error = %chain(&error), "the list of another day cannot be made"),
+                Err(error) => tracing::error!(%error, "the list of another day cannot be made"),
+            },
             _ = steps.tick() => {
                 let now = app.now();
                 app.exchange().step(now);
+                let change = app.exchange().take_day_change(now);
+                if let Some(change) = change {
+                    let app = Arc::clone(&app);
+                    changes.spawn_blocking(move || app.change_day(&change));
+                }
             }
         }
     }

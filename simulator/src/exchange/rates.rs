@@ -61,6 +61,16 @@ impl Rates {
         Ok(self)
     }
 
+    /// The same with other positions; those that have none lose their rate.
+    pub(super) fn at_positions(&self, position: impl Fn(usize) -> Option<usize>) -> Self {
+        let special = self.special.iter();
+        let special = special.filter_map(|(at, rate)| Some((position(*at)?, *rate)));
+        Self {
+            usual: self.usual,
+            special: special.collect(),
+        }
+    }
+
     /// Changes one instrument.
     pub fn set(&mut self, position: usize, rate: f64) {
         self.special.insert(position, rate);

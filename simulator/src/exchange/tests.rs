@@ -291,3 +291,50 @@ fn a_flush_refuses_old_tokens_and_leaves_what_is_open() {
     exchange.tick(&[INFY], at(60_000));
     assert_eq!(open.lengths(), [44]);
 }
+
+/// Hours later.
+fn hours(hours: u64) -> SimulationTime {
+    at(hours * 3_600_000)
+}
+
+#[test]
+fn a_new_day_keeps_subscriptions_and_silences_what_has_expired() {
+    let mut exchange = exchange(1.0);
+    exchange.list_daily(at(0));
+    let of = |exchange: &Exchange, expired: bool| {
+        let universe = exchange.universe();
+        let today = universe.date;
+        let mut rows = universe.listings.iter().map(|it| &it.instrument);
+        let ends = |row: &&kite::Instrument| row.expiry.is_some_and(|it| (it == today) == expired);
+        rows.find(|row| &*row.name == "NIFTY" && ends(row))
+            .unwrap()
+            .token
+    };
+    let (ending, living) = (of(&exchange, true), of(&exchange, false));
+    let mut client = connect(&mut exchange, "key");
+    exchange.command(client.id, &Command::Subscribe(vec![ending, living]), at(0));
+    let mut ticked = |exchange: &mut Exchange, from: SimulationTime| -> Vec<Token> {
+        client.packets();
+        for later in 1..=4 {
+            let elapsed = from.elapsed + Duration::from_secs(later);
+            exchange.step(SimulationTime { elapsed, ..from });
+        }
+        let packets = client.packets().into_iter();
+        let mut tokens: Vec<Token> = packets.map(|packet| packet.token).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens
+    };
+    let mut both = [ending, living];
+    both.sort_unstable();
+    // 10:30, and 16:30 in India.
+    assert_eq!(ticked(&mut exchange, hours(0)), both);
+    assert_eq!(ticked(&mut exchange, hours(6)), [living]);
+    // 07:30 and 08:30.
+    assert!(exchange.take_day_change(hours(21)).is_none());
+    let change = exchange.take_day_change(hours(22)).unwrap();
+    assert!(exchange.take_day_change(hours(22)).is_none(), "once a day");
+    exchange.open_day(Arc::new(change.universe().unwrap()), hours(22));
+    assert_eq!(exchange.universe().date, date(2026, 11, 25));
+    assert_eq!(ticked(&mut exchange, hours(23)), [living]);
+}

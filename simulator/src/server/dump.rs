@@ -1,4 +1,4 @@
-//! The instruments list as bytes, plain and gzipped, for all exchanges and for each one. Made once.
+//! The instruments list as bytes, plain and gzipped, for all exchanges and for each one. Made once a day.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};

@@ -42,7 +42,7 @@ fn dump(app: &App, exchange: Option<&str>, headers: &HeaderMap) -> Response {
                     <body><center><h1>502 Bad Gateway</h1></center></body></html>";
         return (StatusCode::BAD_GATEWAY, Html(page)).into_response();
     }
-    app.dump.answer(exchange, headers).unwrap_or_else(|| {
+    app.dump().answer(exchange, headers).unwrap_or_else(|| {
         error(
             StatusCode::BAD_REQUEST,
             INPUT_EXCEPTION,

@@ -1,4 +1,4 @@
-//! When Kite revokes all access tokens: once a day, in the early morning of India.
+//! A time of every day in India: that of the morning when Kite revokes all access tokens, or that of the new list.
 //!
 //! Owns when the next one is due. Pure.
 
@@ -7,14 +7,14 @@ use kite::ist;
 
 /// The same time of every day.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DailyFlush {
+pub(super) struct DailyTime {
     /// Seconds after midnight in India.
     second: i64,
     /// The next one, Unix seconds.
     next: i64,
 }
 
-impl DailyFlush {
+impl DailyTime {
     /// At this time of day in India, first after `now` in Unix seconds.
     pub(super) fn new(time: Time, now: i64) -> Self {
         let second = i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60;
@@ -22,7 +22,7 @@ impl DailyFlush {
         Self { second, next }
     }
 
-    /// Whether a flush is due at `now`; several missed ones count as one.
+    /// Whether it is due at `now`; several missed ones count as one.
     pub(super) fn take_due(&mut self, now: i64) -> bool {
         let due = now >= self.next;
         if due {
@@ -45,18 +45,18 @@ mod tests {
 
     #[test]
     fn it_comes_once_a_day_at_six_in_india() {
-        let mut flush = DailyFlush::new(time(6, 0, 0, 0), at("2026-11-24T05:59:59+05:30"));
-        assert!(!flush.take_due(at("2026-11-24T05:59:59+05:30")));
-        assert!(flush.take_due(at("2026-11-24T06:00:00+05:30")));
-        assert!(!flush.take_due(at("2026-11-25T05:59:59+05:30")));
-        assert!(flush.take_due(at("2026-11-28T13:00:00+05:30")));
-        assert!(!flush.take_due(at("2026-11-29T05:59:59+05:30")));
-        assert!(flush.take_due(at("2026-11-29T06:00:00+05:30")));
+        let mut daily = DailyTime::new(time(6, 0, 0, 0), at("2026-11-24T05:59:59+05:30"));
+        assert!(!daily.take_due(at("2026-11-24T05:59:59+05:30")));
+        assert!(daily.take_due(at("2026-11-24T06:00:00+05:30")));
+        assert!(!daily.take_due(at("2026-11-25T05:59:59+05:30")));
+        assert!(daily.take_due(at("2026-11-28T13:00:00+05:30")));
+        assert!(!daily.take_due(at("2026-11-29T05:59:59+05:30")));
+        assert!(daily.take_due(at("2026-11-29T06:00:00+05:30")));
     }
 
     #[test]
     fn one_that_is_now_is_over() {
-        let mut flush = DailyFlush::new(time(6, 0, 0, 0), at("2026-11-24T06:00:00+05:30"));
-        assert!(!flush.take_due(at("2026-11-24T23:00:00+05:30")));
+        let mut daily = DailyTime::new(time(6, 0, 0, 0), at("2026-11-24T06:00:00+05:30"));
+        assert!(!daily.take_due(at("2026-11-24T23:00:00+05:30")));
     }
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
+use service::clock::WallClock;
 use service::telemetry::LogArgs;
 
 const LISTEN: SocketAddr = SocketAddr::new(
@@ -51,6 +52,10 @@ pub struct Args {
         value_parser = clap::value_parser!(u64).range(512..)
     )]
     pub record_megabytes: u64,
+    /// Wall clock for tests against a simulator that has the same one: START,RATE,ORIGIN; at the real
+    /// time ORIGIN it shows START, and RATE seconds pass in one. Assignments of a real Kite are refused
+    #[arg(long, value_name = "START,RATE,ORIGIN")]
+    pub wall_clock: Option<WallClock>,
     /// Logs
     #[command(flatten)]
     pub log: LogArgs,

@@ -79,7 +79,9 @@ struct DataPlaneBroke;
 /// # Errors
 /// When it cannot start, or a part ends by itself.
 pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
-    let clock = Clock::system();
+    let clock = args
+        .wall_clock
+        .map_or_else(Clock::system, Clock::accelerated);
     let epoch = clock.wall_micros().to_string();
     let server = Server::bind(args.listen)?;
     let (snapshots, seen) = watch::channel(Arc::new(StatusSnapshot::default()));

@@ -1,6 +1,8 @@
 //! The addresses of Kite, and the spelling of a WebSocket address. Owns the request target, which
 //! carries the credentials: its result must never be logged.
 
+use std::net::IpAddr;
+
 /// Kite's ticker.
 pub const TICKER: &str = "wss://ws.kite.trade";
 
@@ -54,9 +56,43 @@ pub fn check_origin(origin: &str) -> Result<&str, InvalidEndpoint> {
     if is_bare { Ok(bare) } else { Err(invalid()) }
 }
 
+/// Whether an origin is on this machine.
+#[must_use]
+pub fn is_loopback(origin: &str) -> bool {
+    let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
+    let (host, _) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_addresses() {
+        for here in [
+            "ws://127.0.0.1:7070",
+            "wss://localhost",
+            "ws://[::1]:1",
+            "ws://[::1]",
+        ] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for elsewhere in [
+            "wss://ws.kite.trade",
+            "ws://127.0.0.1.example",
+            "ws://10.0.0.1:1",
+            "127.0.0.1",
+            "",
+        ] {
+            assert!(!is_loopback(elsewhere), "{elsewhere}");
+        }
+    }
 
     #[test]
     fn the_target_begins_with_a_slash() {

@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use service::clock::WallClock;
 use service::telemetry::LogArgs;
 
 pub use proxy::ProxyArgs;
@@ -132,6 +133,10 @@ pub struct LocalArgs {
     /// Folder for assignments and credentials, readable by you alone
     #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
+    /// Wall clock for tests against a simulator that has the same one: START,RATE,ORIGIN; at the real
+    /// time ORIGIN it shows START, and RATE seconds pass in one. Accounts of a real Kite are refused
+    #[arg(long, value_name = "START,RATE,ORIGIN")]
+    pub wall_clock: Option<WallClock>,
     /// Record every frame from Kite, each account into a folder of its name in this one
     #[arg(long, env = "RECORD_DIR", value_name = "FOLDER")]
     pub record: Option<PathBuf>,

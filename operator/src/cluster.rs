@@ -154,6 +154,7 @@ pub async fn run(
                 redis_url: settings.redis_url,
                 poke: settings.poke,
                 proxy: settings.proxy,
+                simulated_time: false,
             },
             assignments: AssignmentCache::default(),
         },

@@ -24,7 +24,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use service::clock::Clock;
+use service::clock::{Clock, WallClock};
 use service::folder::ensure_writable;
 use service::signal::Shutdown;
 use tokio::sync::{mpsc, watch};
@@ -77,6 +77,8 @@ pub struct LocalSettings {
     pub state: Option<PathBuf>,
     /// The log filter of ingest processes.
     pub log_level: String,
+    /// The simulated wall clock, of ingest processes too.
+    pub wall_clock: Option<WallClock>,
 }
 
 /// How a run ended.
@@ -121,6 +123,7 @@ pub async fn run(
         ingestor,
         record: settings.record,
         log_level: settings.log_level.clone(),
+        wall_clock: settings.wall_clock,
         scraper: Scraper::new(&tls)?,
         clock: clock.clone(),
         results,
@@ -131,6 +134,7 @@ pub async fn run(
         redis_url: settings.redis_url,
         poke: true,
         proxy: settings.proxy,
+        simulated_time: settings.wall_clock.is_some(),
     };
     let mut run = Run {
         folder: Folder::new(manifests.clone()),

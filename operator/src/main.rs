@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use operator::args::{OperatorCli, OperatorCommand};
 use operator::{cluster, local};
-use service::clock::Clock;
+use service::clock::{Clock, WallClock};
 use service::signal::Shutdown;
 
 fn main() -> ExitCode {
@@ -30,7 +30,6 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
     let _log = service::telemetry::init_muting(&cli.log, &["kube_client::client"])?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    let clock = Clock::system();
     cli.command.check()?;
     match cli.command {
         OperatorCommand::Run(args) => {
@@ -47,10 +46,11 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 fixed_ids: args.fixed_ids,
                 listen: args.listen,
             };
-            cluster::run(settings, clock, shutdown).await?;
+            cluster::run(settings, Clock::system(), shutdown).await?;
             Ok(ExitCode::SUCCESS)
         }
         OperatorCommand::Local(args) => {
+            let wall_clock = args.wall_clock.map(WallClock::fixed);
             let settings = local::LocalSettings {
                 manifests: args.manifests,
                 redis_url: args.redis_url,
@@ -61,7 +61,9 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 record: args.record,
                 state: args.state_dir,
                 log_level: cli.log.log_level,
+                wall_clock,
             };
+            let clock = wall_clock.map_or_else(Clock::system, Clock::accelerated);
             match local::run(settings, clock, &shutdown).await? {
                 local::RunOutcome::Done => Ok(ExitCode::SUCCESS),
                 local::RunOutcome::NotReady => Ok(ExitCode::FAILURE),

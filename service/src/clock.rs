@@ -3,6 +3,7 @@
 //! Programs ask the machine for the time here only. Shells read a [`Clock`] and pass instants
 //! down; decisions take time as an argument and never see this type.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,12 +41,35 @@ pub struct WallClock {
     pub start: Timestamp,
     /// Its seconds per real second.
     pub rate: f64,
+    /// The real time at which it shows `start`: clocks of several processes agree by it. Without it that is when the
+    /// clock is made.
+    pub origin: Option<Timestamp>,
+}
+
+impl WallClock {
+    /// The same clock, whose origin is now unless it has one.
+    #[must_use]
+    pub fn fixed(self) -> Self {
+        let now = || Clock::system().wall();
+        Self {
+            origin: Some(self.origin.unwrap_or_else(now)),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.start, self.rate)?;
+        self.origin.map_or(Ok(()), |origin| write!(f, ",{origin}"))
+    }
 }
 
 /// A text that is not a wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be START,RATE: a time with its zone and a rate from 0 to 10000, such as 2026-11-24T05:55:00+05:30,60"
+    "must be START,RATE: a time with its zone and a rate from 0 to 10000, such as 2026-11-24T05:55:00+05:30,60; a third \
+     part is the real time at which the clock shows START"
 )]
 pub struct InvalidWallClock;
 
@@ -53,13 +77,16 @@ impl FromStr for WallClock {
     type Err = InvalidWallClock;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (start, rate) = text.split_once(',').ok_or(InvalidWallClock)?;
-        let start = start.trim().parse().map_err(|_| InvalidWallClock)?;
-        let rate = rate.trim().parse().map_err(|_| InvalidWallClock)?;
-        let possible = (0.0..=FASTEST).contains(&rate);
-        possible
-            .then_some(Self { start, rate })
-            .ok_or(InvalidWallClock)
+        let mut parts = text.splitn(3, ',').map(str::trim);
+        let time = |text: &str| text.parse().map_err(|_| InvalidWallClock);
+        let start = time(parts.next().unwrap_or_default())?;
+        let rate = parts.next().and_then(|rate| rate.parse().ok());
+        let rate = rate.filter(|rate| (0.0..=FASTEST).contains(rate));
+        Ok(Self {
+            start,
+            rate: rate.ok_or(InvalidWallClock)?,
+            origin: parts.next().map(time).transpose()?,
+        })
     }
 }
 
@@ -83,11 +110,32 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// The machine's monotonic clock, and a wall clock that starts now.
+    /// The machine's monotonic clock, and a wall clock that starts at its origin, or now.
     #[must_use]
-    pub fn accelerated(wall: WallClock) -> Self {
+    pub fn accelerated(mut wall: WallClock) -> Self {
         let origin = tokio::time::Instant::now().into_std();
+        if let Some(at) = wall.origin {
+            let passed = Self::system().wall().duration_since(at).as_secs_f64();
+            wall.start = later(wall.start, passed * wall.rate);
+        }
         Self(Source::Accelerated { origin, wall })
+    }
+
+    /// How long it takes until so much time has passed on the wall clock.
+    #[must_use]
+    pub fn real(&self, wall: Duration) -> Duration {
+        match &self.0 {
+            Source::Accelerated { wall: clock, .. } if clock.rate > 0.0 => {
+                Duration::try_from_secs_f64(wall.as_secs_f64() / clock.rate).unwrap_or(wall)
+            }
+            Source::System | Source::Accelerated { .. } | Source::Manual(_) => wall,
+        }
+    }
+
+    /// Whether its wall clock is simulated.
+    #[must_use]
+    pub const fn is_accelerated(&self) -> bool {
+        matches!(self.0, Source::Accelerated { .. })
     }
 
     /// A clock for tests that stays at `start` until [`Clock::advance`] moves it.
@@ -120,11 +168,7 @@ impl Clock {
             Source::System => Timestamp::now(),
             Source::Accelerated { origin, wall } => {
                 let elapsed = self.now().saturating_duration_since(*origin);
-                let passed = SignedDuration::try_from_secs_f64(elapsed.as_secs_f64() * wall.rate);
-                passed
-                    .ok()
-                    .and_then(|passed| wall.start.checked_add(passed).ok())
-                    .unwrap_or(Timestamp::MAX)
+                later(wall.start, elapsed.as_secs_f64() * wall.rate)
             }
             Source::Manual(manual) => {
                 let elapsed = SignedDuration::try_from(*manual.elapsed());
@@ -165,6 +209,12 @@ impl Clock {
     }
 }
 
+fn later(start: Timestamp, seconds: f64) -> Timestamp {
+    let passed = SignedDuration::try_from_secs_f64(seconds).ok();
+    let later = passed.and_then(|passed| start.checked_add(passed).ok());
+    later.unwrap_or(Timestamp::MAX)
+}
+
 impl Manual {
     fn elapsed(&self) -> MutexGuard<'_, Duration> {
         self.elapsed.lock().unwrap_or_else(PoisonError::into_inner)
@@ -200,6 +250,16 @@ mod tests {
     }
 
     #[test]
+    fn clocks_of_one_origin_agree() {
+        let origin = Clock::system().wall() - Duration::from_secs(3_600);
+        let text = format!("2026-11-24T09:15:00Z,2,{origin}");
+        let wall: WallClock = text.parse().unwrap();
+        assert_eq!(wall.to_string().parse(), Ok(wall));
+        let passed = Clock::accelerated(wall).wall().duration_since(wall.start);
+        assert!((7_200..7_300).contains(&passed.as_secs()), "{passed:?}");
+    }
+
+    #[test]
     fn what_is_no_wall_clock_is_refused() {
         for bad in [
             "",
@@ -209,6 +269,8 @@ mod tests {
             "2026-11-24T09:15:00Z,-1",
             "2026-11-24T09:15:00Z,NaN",
             "2026-11-24T09:15:00Z,20000",
+            "2026-11-24T09:15:00Z,60,",
+            "2026-11-24T09:15:00Z,60,now",
         ] {
             assert_eq!(bad.parse::<WallClock>(), Err(InvalidWallClock), "{bad}");
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kite::endpoint::is_loopback;
 use kite::{Mode, Token};
 
 use super::DataPlane;
@@ -14,6 +15,12 @@ use crate::input::assignment::PreparedAssignment;
 impl DataPlane {
     /// Applies an assignment as a difference: what stays is not disturbed.
     pub(super) fn assign(&mut self, assigned: PreparedAssignment) {
+        let simulated = assigned.account.mock || is_loopback(&assigned.websocket);
+        if self.setup.clock.is_accelerated() && !simulated {
+            let error = "its times would be wrong: this process runs with --wall-clock, for simulators alone";
+            self.report_state.assignment_error = Some(error.to_owned());
+            return;
+        }
         tracing::info!(
             generation = assigned.applied.generation,
             instruments = assigned.instruments.rows().len(),

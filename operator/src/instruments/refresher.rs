@@ -13,7 +13,7 @@ use service::clock::Clock;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::schedule::{FetchSchedule, Findings};
+use super::schedule::{FetchSchedule, Findings, LOOK_INTERVAL};
 use super::table::Table;
 use super::{IndexNames, InstrumentTable, fetch, list_check};
 
@@ -119,8 +119,9 @@ impl List {
                 self.refresh(&mut schedule, &mut rows).await;
                 continue;
             }
+            let wait = schedule.wait(now).min(self.clock.real(LOOK_INTERVAL));
             tokio::select! {
-                () = tokio::time::sleep(schedule.wait(now)) => {}
+                () = tokio::time::sleep(wait) => {}
                 changed = findings.changed() => {
                     if changed.is_err() {
                         // Nobody needs the list any more.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use service::clock::Clock;
+use service::clock::{Clock, WallClock};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -21,6 +21,8 @@ pub(crate) struct ProcessContext {
     pub(crate) record: Option<PathBuf>,
     /// Its log filter.
     pub(crate) log_level: String,
+    /// Its simulated wall clock.
+    pub(crate) wall_clock: Option<WallClock>,
     /// Requests reports.
     pub(crate) scraper: Scraper,
     /// The time.
@@ -51,6 +53,7 @@ impl IngestProcess {
             redis: state.redis(account),
             port_file: state.port_file(account),
             log_level: context.log_level.clone(),
+            wall_clock: context.wall_clock,
         };
         let (hung, hangs) = watch::channel(None);
         let child = Supervised::start(spec, hangs);

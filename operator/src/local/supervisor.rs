@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use service::backoff::Backoff;
+use service::clock::WallClock;
 use service::http::read_port_file;
 use service::text::{LONGEST_REASON, printable};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
@@ -42,7 +43,7 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 const LONGEST_LINE: usize = 4096;
 
 /// What a child is started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ChildSpec {
     /// The account.
     pub(crate) account: String,
@@ -60,6 +61,8 @@ pub(crate) struct ChildSpec {
     pub(crate) port_file: PathBuf,
     /// Its log filter.
     pub(crate) log_level: String,
+    /// Its simulated wall clock.
+    pub(crate) wall_clock: Option<WallClock>,
 }
 
 /// What is known of a child.
@@ -209,6 +212,7 @@ async fn start(spec: &ChildSpec) -> std::io::Result<(Child, JoinHandle<Option<St
         ])
         .arg("--port-file")
         .arg(&spec.port_file)
+        .args(spec.wall_clock.map(|it| format!("--wall-clock={it}")))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

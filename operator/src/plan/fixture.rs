@@ -49,6 +49,7 @@ pub(crate) fn settings() -> Settings {
         redis_url: "redis://127.0.0.1:6379".to_owned(),
         poke: true,
         proxy: None,
+        simulated_time: false,
     }
 }
 

@@ -70,6 +70,7 @@ pub(super) fn world(table: &Arc<InstrumentTable>, size: &Size) -> Observed {
             redis_url: "redis://127.0.0.1:6379".to_owned(),
             poke: true,
             proxy: None,
+            simulated_time: false,
         },
         accounts,
         sets,

@@ -178,6 +178,7 @@ mod tests {
             ingestor: "/bin/false".into(),
             record: None,
             log_level: "info".to_owned(),
+            wall_clock: None,
             scraper: Scraper::new(&service::tls::client_config().unwrap()).unwrap(),
             clock: Clock::system(),
             results: tokio::sync::mpsc::channel(64).0,
@@ -186,6 +187,7 @@ mod tests {
             redis_url: "redis://127.0.0.1:1".to_owned(),
             poke: true,
             proxy: None,
+            simulated_time: false,
         };
         let state = StateFolder::open(&manifests, Some(&state)).unwrap();
         // A file where the folder should be.

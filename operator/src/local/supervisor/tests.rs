@@ -68,6 +68,7 @@ async fn a_child_that_hangs_is_ended_and_started_again() {
         redis: path("r"),
         port_file: path("port"),
         log_level: "info".to_owned(),
+        wall_clock: None,
     };
     let child = Supervised::start(spec, hangs);
     let mut state = child.state();

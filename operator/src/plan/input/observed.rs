@@ -74,6 +74,8 @@ pub struct Settings {
     pub poke: bool,
     /// The proxy to Kite of accounts that name none.
     pub proxy: Option<DefaultProxy>,
+    /// Whether the wall clock is a simulator's: no account may use a real Kite.
+    pub simulated_time: bool,
 }
 
 /// The proxy of accounts that name none.

@@ -46,6 +46,12 @@ pub(crate) fn account(
     let crds::account::Endpoint { websocket, api, .. } = &spec.endpoint;
     let websocket = origin(websocket, ["ws://", "wss://"], "spec.endpoint.websocket")?;
     let api = origin(api, ["http://", "https://"], "spec.endpoint.api")?;
+    if settings.simulated_time && !spec.mock && !kite::endpoint::is_loopback(websocket) {
+        return Err(invalid(
+            "spec.endpoint.websocket",
+            "is no simulator on this machine, and the operator runs with --wall-clock: run it without",
+        ));
+    }
     pod::check(&spec.pod)?;
     let redis_url = redis::url(&spec.redis)?.unwrap_or_else(|| settings.redis_url.clone());
     Ok(AccountSpec {

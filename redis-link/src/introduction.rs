@@ -119,10 +119,14 @@ impl<'a> Introduction<'a> {
             return Ok(RoleQuestion::None);
         }
         while let Some(command) = question.command() {
+            let asked = question;
             let answer = redis.ask(command).await?;
             match question.read((&answer).into()) {
                 Role::Replica => return Err(HandshakeError::Replica),
                 Role::Master => break,
+                // It cannot say it at present, and is asked again on the open link: a master that
+                // accepts no writes still carries messages.
+                Role::Unknown if question == asked => break,
                 Role::Unknown => {}
             }
         }

@@ -70,14 +70,14 @@ impl Delivery {
         &mut self,
         pool: &mut ConnectionPool,
         clock: &mut ServerClock,
-        now: Instant,
+        (now, wall_micros): (Instant, i64),
     ) -> Result<Outcome, PoolError> {
         // Plain messages may go to any server: they are sent to the one that has the log.
         let Some(Part::Channel(place) | Part::Log(place)) = self.parts.last() else {
             return Ok(std::mem::take(&mut self.outcome));
         };
         let redis = pool.to(place).await?;
-        let pipe = self.commands(clock.millis(now));
+        let pipe = self.commands(clock.millis(now, wall_micros));
         let answers: Vec<RedisResult<Value>> = pipe.query_async(redis).await?;
         self.take(answers, clock, now)
     }

@@ -97,7 +97,7 @@ impl EventSender {
         self.counts
             .refused_log
             .fetch_add(u64::from(left_out), Relaxed);
-        let outcome = delivery.send(pool, &mut self.clock, at.0).await?;
+        let outcome = delivery.send(pool, &mut self.clock, at).await?;
         self.delivery = None;
         let is_published = |(part, refused): &(Part, Option<String>)| {
             matches!(part, Part::Channel(_)) && refused.is_none()

@@ -153,11 +153,12 @@ pub(super) async fn log_in(redis: &mut RespStream, login: &Login) -> Result<(), 
 }
 
 /// Beginnings of answers to a login that never repeat its arguments.
-const QUOTABLE: [&str; 7] = [
+const QUOTABLE: [&str; 8] = [
     "BUSY ",
     "DENIED ",
     "ERR max number of clients",
     "ERR AUTH <password> called without any password",
+    "ERR Client sent AUTH, but no password is set",
     "ERR wrong number of arguments for 'auth'",
     "LOADING ",
     "MASTERDOWN ",
@@ -216,5 +217,7 @@ mod tests {
         assert_eq!(without_arguments(unknown), "ERR");
         let full = "ERR max number of clients reached";
         assert_eq!(without_arguments(full), full);
+        let none = "ERR Client sent AUTH, but no password is set";
+        assert_eq!(without_arguments(none), none);
     }
 }

@@ -28,6 +28,13 @@ impl HandshakeError {
                 let user = printable(user, LONGEST_WORD);
                 Self::WrongLogin { user }
             }
+            // The server has none.
+            Self::Login(text) if text.starts_with("ERR ") && text.contains("password") => {
+                let text = printable(&text, LONGEST_REASON);
+                Self::Login(format!(
+                    "{text}: leave the password out of the Secret for redis"
+                ))
+            }
             Self::Login(text) => Self::Login(printable(&text, LONGEST_REASON)),
             Self::Refused(text) if text.starts_with("NOAUTH") => Self::NoLogin,
             Self::Connect(ConnectError::Names {
@@ -197,6 +204,12 @@ mod tests {
         );
         let other = told(HandshakeError::Login("ERR".to_owned()));
         assert_eq!(other.to_string(), "redis refuses the login: ERR");
+        let text = "ERR Client sent AUTH, but no password is set";
+        let needless = told(HandshakeError::Login(text.to_owned())).to_string();
+        assert!(
+            needless.contains(text) && needless.contains("leave the password out"),
+            "{needless}"
+        );
         let none = HandshakeError::Refused("NOAUTH Authentication required.".to_owned());
         let none = none.explained(&keys(None, false, false)).to_string();
         assert!(none.contains("spec.redis.secretRef"), "{none}");

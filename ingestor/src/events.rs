@@ -27,6 +27,8 @@ pub(crate) struct EventCounts {
     pub(crate) refused_log: AtomicU64,
     /// Tries to keep the directory that Redis refused.
     pub(crate) refused_directory: AtomicU64,
+    /// Signs of life that Redis refused.
+    pub(crate) refused_alive: AtomicU64,
     /// Failed connections.
     pub(crate) failures: AtomicU64,
 }

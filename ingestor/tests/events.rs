@@ -4,6 +4,7 @@ mod stage;
 
 use std::collections::BTreeSet;
 
+use contract::Report;
 use serde_json::Value;
 use stage::redis_server::{RedisServer, Subscriber};
 use stage::{DIRECTORY, Ingestor, assignment, servers, stored_options, token};
@@ -127,9 +128,20 @@ async fn a_key_that_may_not_be_written_costs_only_itself() {
     let ingestor = Ingestor::start(&folders).await;
     let _socket = kite.socket().await;
     alive(&mut messages, "ticker:events").await;
-    ingestor
-        .logged("refuses the key or the channel of the sign of life")
-        .await;
+    let told = |report: &Report| {
+        let mut remarks = report.redis.remarks.iter();
+        remarks.any(|remark| {
+            remark.starts_with("the sign of life is not written") && remark.contains("NOPERM")
+        })
+    };
+    ingestor.until("the refusal", told).await;
+    ingestor.logged("redis refuses the sign of life").await;
+    let metrics = ingestor.get("/metrics").await.1;
+    assert!(!metrics.contains("kiteticker_events_refused_total{part=\"alive\"} 0"));
+    assert!(
+        metrics.contains("kiteticker_events_failures_total 0"),
+        "{metrics}"
+    );
     alive(&mut messages, "ticker:events").await;
     let names = redis.command(&["CLIENT", "LIST"]).await;
     assert!(names.contains(":directory"), "{names}");

@@ -35,6 +35,9 @@ const GREETED: Duration = Duration::from_secs(2);
 /// A quarter of what is sent, in bits a second.
 const SLOW: u32 = 8_000_000;
 
+/// A fifth of that.
+const VERY_SLOW: u32 = 1_600_000;
+
 /// No tick is older when it comes: a window takes a second, and what waits for it is newer.
 const AGE: Duration = Duration::from_millis(2500);
 
@@ -162,9 +165,24 @@ async fn what_came_through_and_was_not_answered_is_not_sent_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_network_gets_the_newest_that_it_can_carry() {
+    println!("{}", carries_the_newest(SLOW, Duration::from_secs(2)).await);
+}
+
+/// The first window is under way for five seconds; from then on it has another size.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_very_slow_network_gets_no_old_ticks_either() {
+    println!(
+        "{}",
+        carries_the_newest(VERY_SLOW, Duration::from_secs(7)).await
+    );
+}
+
+/// Ticks on a network of so many bits a second are young, after it has been used for this time. Returns
+/// the figures.
+async fn carries_the_newest(bits: u32, known_after: Duration) -> String {
     let mut scene = NetworkScene::start().await;
-    scene.network.slow_down(SLOW);
-    scene.rounds_for(Duration::from_secs(2)).await;
+    scene.network.slow_down(bits);
+    scene.rounds_for(known_after).await;
     let (before, seen) = (scene.ingestor.resident(), scene.witness.count());
     let lateness = Lateness::start();
     let report = scene.rounds_for(Duration::from_secs(4)).await;
@@ -174,16 +192,17 @@ async fn a_slow_network_gets_the_newest_that_it_can_carry() {
     let seen = scene.witness.all().split_off(seen as usize);
     let oldest = seen.iter().map(|seen| seen.age).max().unwrap();
     let late = lateness.total();
-    println!(
+    let figures = format!(
         "{} in 4 s, at most {oldest:?} old, {grown} bytes more, {late:?} late",
         seen.len()
     );
     assert!(oldest < AGE + late, "{oldest:?}, {late:?}");
     scene.network.speed_up();
     let sped_up = Instant::now();
-    println!("newest after {:?}", scene.newest().await - sped_up);
+    let newest = scene.newest().await - sped_up;
     let report = scene.is_accounted_for().await;
     assert_eq!(report.redis.unknown, 0);
+    format!("{figures}, newest after {newest:?}")
 }
 
 /// A system goes on sending for a process that has ended, but nothing that would come after the first

@@ -140,6 +140,30 @@ async fn a_replica_that_says_nothing_of_itself_is_noticed() {
     scene.ingestor.until("the replica", told).await;
 }
 
+/// Nor where a write says nothing at first, because the master lacks replicas: it is tried again.
+#[tokio::test]
+async fn a_master_that_accepted_no_writes_at_first_is_noticed_when_it_is_demoted() {
+    let ((kite, redis, folders), master) = (servers().await, RedisServer::start().await);
+    redis.publisher(&["-hello"]).await;
+    let setting = ["CONFIG", "SET", "min-replicas-to-write", "1"];
+    redis.command(&setting).await;
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.instruments = vec![option(1)];
+    let mut scene = Scene::between(kite, redis, folders, assigned).await;
+    let socket = scene.live_socket().await;
+    let mut ticks = scene.redis.subscribe().await;
+    socket.send(frame(&[full(token(1), 1)])).unwrap();
+    assert_eq!(ticks.tick().await["volume"], 1);
+    let port = master.port().to_string();
+    let demotion = ["REPLICAOF", "127.0.0.1", &port];
+    scene.redis.command(&demotion).await;
+    let demoted = |report: &Report| {
+        let error = report.redis.error.as_deref().unwrap_or_default();
+        !report.redis.connected && error.contains("redis is a replica")
+    };
+    scene.ingestor.until("the demotion", demoted).await;
+}
+
 /// The words of a server that has no room for one more connection.
 #[tokio::test]
 async fn a_server_that_is_full_is_quoted() {

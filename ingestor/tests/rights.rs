@@ -10,7 +10,7 @@ mod stage;
 
 use contract::{Report, StreamLength};
 use stage::kite_server::{frame, full};
-use stage::redis_server::Subscriber;
+use stage::redis_server::{PUBLISHER, Subscriber};
 use stage::scene::Scene;
 use stage::{DIRECTORY, keep_all, token};
 use tokio::sync::mpsc::UnboundedSender;
@@ -155,4 +155,10 @@ async fn without_client_and_config_only_what_they_are_for_is_missing() {
         .logged("redis forbids something useful")
         .await;
     assert_eq!(log.matches("redis forbids something useful").count(), 1);
+    // A later link that has the right withdraws the remark.
+    scene.redis.publisher(&["+client"]).await;
+    let kill = ["CLIENT", "KILL", "USER", PUBLISHER];
+    scene.redis.command(&kill).await;
+    let nothing = |report: &Report| report.redis.connected && report.redis.remarks.is_empty();
+    scene.ingestor.until("no remark", nothing).await;
 }

@@ -121,11 +121,13 @@ pub enum HandshakeError {
          not use TLS"
     )]
     ClosedTls(String),
-    /// The Sentinels answer, but do not know the master.
-    #[error("the sentinels know no master {master}: check spec.redis.sentinel.master")]
+    /// Sentinels answer, but do not know the master.
+    #[error("the sentinels know no master {master}: check spec.redis.sentinel.master ({said})")]
     NoMaster {
         /// Its name.
         master: String,
+        /// What each said.
+        said: String,
     },
     /// No answer in time.
     #[error("redis did not answer within {} s{}", .after.as_secs(), hint(*.tls))]

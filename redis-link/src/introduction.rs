@@ -25,7 +25,8 @@ pub struct Established {
     pub address: Address,
     /// How its role can be asked for later.
     pub(crate) role: RoleQuestion,
-    /// What it does not let its user do, with the consequence.
+    /// What it does not let its user do, with the consequence; known only if there was a previous
+    /// link to end.
     pub remark: Option<String>,
 }
 
@@ -119,10 +120,14 @@ impl<'a> Introduction<'a> {
             return Ok(RoleQuestion::None);
         }
         while let Some(command) = question.command() {
+            let asked = question;
             let answer = redis.ask(command).await?;
             match question.read((&answer).into()) {
                 Role::Replica => return Err(HandshakeError::Replica),
                 Role::Master => break,
+                // It cannot say it at present, and is asked again on the open link: a master that
+                // accepts no writes still carries messages.
+                Role::Unknown if question == asked => break,
                 Role::Unknown => {}
             }
         }
@@ -148,11 +153,12 @@ pub(super) async fn log_in(redis: &mut RespStream, login: &Login) -> Result<(), 
 }
 
 /// Beginnings of answers to a login that never repeat its arguments.
-const QUOTABLE: [&str; 7] = [
+const QUOTABLE: [&str; 8] = [
     "BUSY ",
     "DENIED ",
     "ERR max number of clients",
     "ERR AUTH <password> called without any password",
+    "ERR Client sent AUTH, but no password is set",
     "ERR wrong number of arguments for 'auth'",
     "LOADING ",
     "MASTERDOWN ",
@@ -166,8 +172,12 @@ fn without_arguments(text: &str) -> String {
     if is_quotable { text } else { code }.to_owned()
 }
 
+/// No server gives this id to a client: who may end it may end any.
+pub(super) const NOBODY: i64 = i64::MAX;
+
 /// Ends the former link. Client ids restart with the server, so the id alone does not prove that it
-/// is ours. Returns what is to be said if the server does not let its user do so.
+/// is ours. Returns what is to be said if the server does not let its user do so, which is found out
+/// too when there is nothing to end.
 async fn end(
     redis: &mut RespStream,
     previous: i64,
@@ -180,17 +190,16 @@ async fn end(
         .await?;
     let refusal = match listed {
         OwnedReply::Refusal(text) => text,
-        OwnedReply::Text(line) if line.contains(&ours) => {
-            match redis
-                .ask(&[b"CLIENT", b"KILL", b"ID", id.as_bytes()])
-                .await?
-            {
+        listed => {
+            let is_there = matches!(listed, OwnedReply::Text(line) if line.contains(&ours));
+            let victim = if is_there { id } else { NOBODY.to_string() };
+            let kill = [b"CLIENT", &b"KILL"[..], b"ID", victim.as_bytes()];
+            match redis.ask(&kill).await? {
                 // It may have ended meanwhile.
                 OwnedReply::Refusal(text) if !text.starts_with("ERR No such client") => text,
                 _ => return Ok(None),
             }
         }
-        _ => return Ok(None),
     };
     Ok(Some(format!(
         "redis does not let its user end a broken connection (CLIENT LIST, CLIENT KILL: {refusal}): \
@@ -208,5 +217,7 @@ mod tests {
         assert_eq!(without_arguments(unknown), "ERR");
         let full = "ERR max number of clients reached";
         assert_eq!(without_arguments(full), full);
+        let none = "ERR Client sent AUTH, but no password is set";
+        assert_eq!(without_arguments(none), none);
     }
 }

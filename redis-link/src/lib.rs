@@ -26,4 +26,5 @@ pub mod server_clock;
 pub mod slots;
 mod stream;
 pub mod target;
+pub mod temporary;
 pub mod topology;

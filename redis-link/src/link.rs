@@ -18,7 +18,7 @@ use service::text::{LineQuota, printable};
 use super::access::Access;
 use super::error::HandshakeError;
 use super::handshake::establish;
-use super::introduction::Established;
+use super::introduction::{Established, NOBODY};
 use super::probe::Probe;
 use super::replies::Replies;
 use super::retry::RETRY;
@@ -168,7 +168,8 @@ impl Link {
             && let Some(target) = self.target.clone()
         {
             let (access, name) = (self.access.clone(), self.name.clone());
-            let previous = self.previous;
+            // Whether its user may end another connection is asked though its id is not known.
+            let previous = self.previous.or((self.opened > 0).then_some(NOBODY));
             self.state = LinkState::Connecting(Box::pin(async move {
                 establish(&target, &access, &name, previous).await
             }));
@@ -203,6 +204,15 @@ impl Link {
         self.opened_at = Some(now);
         self.error = None;
         self.answers.on_open(established.role);
+        // The first link does not show it. It is told once.
+        if self.opened > 1 {
+            if let Some(text) = &established.remark
+                && self.remark.as_ref() != Some(text)
+            {
+                self.warn(now, "redis forbids something useful", text);
+            }
+            self.remark = established.remark;
+        }
         self.previous = established.id;
         self.address = Some(established.address);
         self.replies = Replies::default();
@@ -210,13 +220,6 @@ impl Link {
         self.state = LinkState::Connected(stream);
         if let Some(suppressed) = self.openings.take(now) {
             tracing::info!(suppressed, "redis link is open");
-        }
-        // It is told once, and shown until a link shows otherwise.
-        if let Some(text) = established.remark
-            && self.remark.as_ref() != Some(&text)
-        {
-            self.warn(now, "redis forbids something useful", &text);
-            self.remark = Some(text);
         }
     }
 

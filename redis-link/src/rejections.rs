@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::temporary::Temporary;
+
 /// Rejections count for this long after the last one, even if other commands succeed: the server
 /// may reject some channels and accept others.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
@@ -82,30 +84,26 @@ impl Rejections {
     }
 }
 
-/// Error codes of a cluster node that is used like a single server.
-const CLUSTERED: [&str; 4] = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"];
-
 /// The message about keys that are rejected with `text`.
 pub(crate) fn about_keys(text: &str) -> String {
-    let code = code(text);
-    if CLUSTERED.contains(&code) {
+    let state = Temporary::of(text.as_bytes());
+    if state == Some(Temporary::Elsewhere) {
         // Without the text, which names a different slot each time.
         return "redis is a node of a Redis Cluster and refuses most keys: name it in spec.redis.cluster.nodes, \
                 not in a redis URL"
             .to_owned();
     }
-    let advice = match code {
+    let advice = match code(text) {
         "NOPERM" => {
             "allow its user to write them, or turn off publish.lastValue and publish.stream of the sets"
-        }
-        "OOM" => "its memory is full: raise maxmemory, or set a maxmemory-policy that evicts keys",
-        "MISCONF" => {
-            "it cannot save to its disk: fix the disk, or set stop-writes-on-bgsave-error to no"
         }
         "WRONGTYPE" => {
             "PREFIX:last or PREFIX:stream has a value of another type: delete it, or change publish.channelPrefix"
         }
-        _ => return format!("redis refuses keys of last values or streams: {text}"),
+        _ => match state {
+            Some(Temporary::NoWrites(cure)) => cure,
+            _ => return format!("redis refuses keys of last values or streams: {text}"),
+        },
     };
     format!("redis refuses keys of last values or streams ({text}): {advice}")
 }
@@ -199,6 +197,7 @@ mod tests {
             ),
             ("OOM command not allowed", "maxmemory"),
             ("MISCONF Redis is configured to save", "disk"),
+            ("NOREPLICAS Not enough good replicas", "min-replicas"),
             ("WRONGTYPE Operation against a key", "channelPrefix"),
         ] {
             let said = about_keys(text);

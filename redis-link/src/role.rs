@@ -6,9 +6,7 @@
 
 use super::replies::Reply;
 use super::resp_stream::OwnedReply;
-
-/// The answer of a replica to a command that writes.
-pub(crate) const READ_ONLY: &str = "READONLY";
+use super::temporary::{READ_ONLY, Temporary};
 
 /// Writes nothing, because the key does not exist.
 pub(crate) const WRITE: &[&[u8]] = &[b"HDEL", b"ticker:probe", b"0"];
@@ -44,6 +42,8 @@ pub(crate) enum RoleAnswer {
     Written,
     /// A write was refused, because this is a replica.
     ReadOnly,
+    /// The server cannot carry out the question at present.
+    NotNow,
     /// Another refusal, or no answer of this kind.
     Other,
 }
@@ -58,10 +58,12 @@ impl RoleQuestion {
         }
     }
 
-    /// Reads the answer to [`RoleQuestion::command`]; after a refusal another one is asked.
+    /// Reads the answer to [`RoleQuestion::command`]; after a refusal, or one that names no role,
+    /// another question is asked.
     pub(crate) fn read(&mut self, answer: RoleAnswer) -> Role {
         match (*self, answer) {
-            (Self::Hello, RoleAnswer::Told(role)) => role,
+            (Self::Hello, RoleAnswer::Told(role)) if role != Role::Unknown => role,
+            (_, RoleAnswer::NotNow) => Role::Unknown,
             (Self::Hello, _) => {
                 *self = Self::Write;
                 Role::Unknown
@@ -78,24 +80,17 @@ impl RoleQuestion {
 
 impl From<Reply<'_>> for RoleAnswer {
     fn from(reply: Reply<'_>) -> Self {
-        match reply {
-            Reply::List(list) => Self::Told(role_in(list.members().map(|member| match member {
-                Reply::Bulk(Some(text)) | Reply::Simple(text) => text,
-                _ => &[],
-            }))),
-            Reply::Integer(_) => Self::Written,
-            Reply::Error(text) if text.starts_with(READ_ONLY.as_bytes()) => Self::ReadOnly,
-            _ => Self::Other,
-        }
+        Self::from(&OwnedReply::from(reply))
     }
 }
 
 impl From<&OwnedReply> for RoleAnswer {
     fn from(reply: &OwnedReply) -> Self {
         match reply {
-            OwnedReply::List(texts) => Self::Told(role_in(texts.iter().map(String::as_bytes))),
+            OwnedReply::List(texts) => Self::Told(role_in(texts)),
             OwnedReply::Number(_) => Self::Written,
             OwnedReply::Refusal(text) if text.starts_with(READ_ONLY) => Self::ReadOnly,
+            OwnedReply::Refusal(text) if Temporary::of(text.as_bytes()).is_some() => Self::NotNow,
             OwnedReply::Refusal(_) | OwnedReply::Text(_) => Self::Other,
         }
     }
@@ -103,13 +98,13 @@ impl From<&OwnedReply> for RoleAnswer {
 
 /// The role among names and values. Other words than those of a replica are roles that accept
 /// writes, such as an active replica's; and a replica of a cluster passes messages on to all nodes.
-fn role_in<'a>(mut members: impl Iterator<Item = &'a [u8]>) -> Role {
+fn role_in(members: &[String]) -> Role {
     let mut found = Role::Unknown;
-    while let (Some(name), Some(value)) = (members.next(), members.next()) {
-        match (name, value) {
-            (b"mode", b"cluster") => return Role::Master,
-            (b"role", b"replica" | b"slave") => found = Role::Replica,
-            (b"role", _) => found = Role::Master,
+    for member in members.chunks_exact(2) {
+        match (member[0].as_str(), member[1].as_str()) {
+            ("mode", "cluster") => return Role::Master,
+            ("role", "replica" | "slave") => found = Role::Replica,
+            ("role", _) => found = Role::Master,
             _ => {}
         }
     }
@@ -139,6 +134,16 @@ mod tests {
         assert_eq!(question, RoleQuestion::Hello);
     }
 
+    /// Such as Kvrocks and some proxies.
+    #[test]
+    fn a_server_whose_hello_names_no_role_is_asked_by_a_write() {
+        let mut question = RoleQuestion::default();
+        let members = ["server", "redis", "proto", "2"].map(str::to_owned);
+        let answer = RoleAnswer::from(&OwnedReply::List(members.to_vec()));
+        assert_eq!(question.read(answer), Role::Unknown);
+        assert_eq!(question.command(), Some(WRITE));
+    }
+
     #[test]
     fn without_hello_a_write_says_it_and_without_both_nothing_is_asked() {
         let refused = |text: &str| RoleAnswer::from(Reply::Error(text.as_bytes()));
@@ -148,6 +153,10 @@ mod tests {
         assert_eq!(question.read(Reply::Integer(0).into()), Role::Master);
         let read_only = refused("READONLY You can't write against a read only replica.");
         assert_eq!(question.read(read_only), Role::Replica);
+        for passing in ["MISCONF disk", "NOREPLICAS few", "LOADING", "CLUSTERDOWN"] {
+            assert_eq!(question.read(refused(passing)), Role::Unknown);
+            assert_eq!(question.command(), Some(WRITE), "{passing} is not final");
+        }
         assert_eq!(question.read(refused("NOPERM no")), Role::Unknown);
         assert_eq!(question.command(), None);
     }

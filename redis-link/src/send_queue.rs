@@ -3,11 +3,13 @@
 //! Owns the bytes not yet written and the size of every command not yet answered, and therefore the
 //! state of each: answered, lost, or not begun. Pure; must not touch a socket.
 
-use std::collections::VecDeque;
+mod window;
 
-/// The maximum of unanswered bytes: a stopped server does not cost more memory, and the fate of no
-/// more than this is ever unknown.
-pub const WINDOW: usize = 1024 * 1024;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+pub use window::LARGEST as WINDOW;
+use window::Window;
 
 /// Written bytes are removed once there are this many.
 const COMPACT_AT: usize = 256 * 1024;
@@ -50,6 +52,9 @@ pub struct SendQueue {
     sizes: VecDeque<u32>,
     /// Sum of `sizes`.
     in_flight: usize,
+    /// Sum of the sizes of all answered commands.
+    answered: u64,
+    window: Window,
 }
 
 impl SendQueue {
@@ -57,7 +62,16 @@ impl SendQueue {
     #[inline]
     #[must_use]
     pub const fn can_take(&self) -> bool {
-        self.in_flight < WINDOW
+        self.window.is_open(self.in_flight)
+    }
+
+    /// What is known at `now` of how soon the link answers; to be called in each turn, before answers
+    /// are read. `late`: they were read late, and say nothing about the link.
+    pub fn observe(&mut self, late: bool, now: Instant) {
+        if late {
+            self.window.forget_flight();
+        }
+        self.window.observe(self.answered, self.in_flight, now);
     }
 
     /// Bytes of commands that are not answered, written or not.
@@ -113,6 +127,7 @@ impl SendQueue {
     pub fn answered(&mut self) -> Option<Answered> {
         let size = self.sizes.pop_front()?;
         self.in_flight -= bytes_of(size);
+        self.answered += bytes_of(size) as u64;
         Some(Answered {
             kind: kind_of(size),
             outdated: size & OUTDATED != 0,
@@ -145,6 +160,7 @@ impl SendQueue {
         let start = self.bytes.len() - self.in_flight;
         self.bytes.drain(..start);
         self.written = 0;
+        self.window.forget_flight();
         lost
     }
 

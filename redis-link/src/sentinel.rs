@@ -88,12 +88,21 @@ async fn ask(
             Vec::new()
         }
     };
-    // An unknown master is null, which is read as an empty list.
-    let [host, port, ..] = texts.as_slice() else {
+    read(node, &texts)
+}
+
+/// The server that the Sentinel at `node` names. An unknown master is null, which is read as an empty
+/// list.
+fn read(node: &Address, texts: &[String]) -> Result<Option<Address>, HandshakeError> {
+    let [host, rest @ ..] = texts else {
         return Ok(None);
     };
-    let port = port.parse().ok();
-    Ok(port.map(|port| Address {
+    let port = rest.first().and_then(|port| port.parse().ok());
+    let port = port.ok_or_else(|| {
+        let text = texts.join(" ");
+        HandshakeError::Refused(format!("it names a master that cannot be read: {text}"))
+    })?;
+    Ok(Some(Address {
         host: host.clone(),
         port,
         tls: node.tls,
@@ -214,6 +223,24 @@ mod tests {
         let answers = answers(&[Some(7), None, Some(8), Some(8), Some(9)]);
         let ports: Vec<u16> = candidates(&answers).iter().map(|it| it.port).collect();
         assert_eq!(ports, [8, 7, 9]);
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_not_that_of_one_that_knows_no_master() {
+        let read = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            super::read(&address(1), &texts)
+        };
+        assert!(matches!(read(&[]), Ok(None)));
+        assert_eq!(read(&["h", "7"]).unwrap().unwrap().port, 7);
+        for texts in [&["h", "70000"][..], &["h"]] {
+            let answers = vec![(address(1), read(texts))];
+            let error = HandshakeError::no_sentinel("mymaster", &answers).to_string();
+            assert!(
+                error.contains(&format!("cannot be read: {}", texts.join(" "))),
+                "{error}"
+            );
+        }
     }
 
     #[test]

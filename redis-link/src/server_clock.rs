@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 /// and the ids of a stream stay ahead for a while after the server's clock was set back.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
 
+/// A time so far ahead, in milliseconds, is not the server's: another writer gave its own id to an
+/// entry, and the server counts on from it.
+const FOREIGN: i64 = 24 * 3600 * 1000;
+
 /// What is known of a server's time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServerClock {
@@ -23,28 +27,36 @@ impl ServerClock {
         let Some(millis) = millis_of(id) else {
             return;
         };
-        let is_later = self.millis(now).is_some_and(|known| millis > known);
+        let ahead = self.counted(now).map(|known| millis.saturating_sub(known));
         let is_new = |since| now.saturating_duration_since(since) < BELIEVED_FOR;
-        if is_later && self.since.is_some_and(is_new) {
+        let is_early = ahead.is_some_and(|ahead| ahead > 0) && self.since.is_some_and(is_new);
+        if is_early || ahead.is_some_and(|ahead| ahead > FOREIGN) {
             return;
         }
         self.known = Some((millis, now));
         self.since = Some(now);
     }
 
-    /// The server's time at `now` in milliseconds since 1970, once it is known. It may be late by
-    /// as much as an answer takes, and is never early unless a clock was set back just now.
+    /// The server's time in milliseconds since 1970 at `now`, when a wall clock shows `wall_micros`;
+    /// `None` while it is not known. It may be late by as much as an answer takes, and is never early
+    /// unless a clock was set back just now.
     #[must_use]
-    pub fn millis(&self, now: Instant) -> Option<i64> {
-        let (millis, at) = self.known?;
-        Some(millis + now.saturating_duration_since(at).as_millis() as i64)
+    pub fn millis(&self, now: Instant, wall_micros: i64) -> Option<i64> {
+        let millis = self.counted(now)?;
+        let ahead = millis.saturating_sub(wall_micros / 1_000);
+        (ahead <= FOREIGN).then_some(millis)
     }
 
-    /// How far the server's clock is ahead of a wall clock that shows `wall_micros` at `now`, in
-    /// milliseconds.
+    /// How far the server's clock is ahead of that wall clock, in milliseconds.
     #[must_use]
     pub fn ahead_by(&self, now: Instant, wall_micros: i64) -> Option<i64> {
-        Some(self.millis(now)? - wall_micros / 1_000)
+        Some(self.millis(now, wall_micros)? - wall_micros / 1_000)
+    }
+
+    /// The last id, and the time since then.
+    fn counted(&self, now: Instant) -> Option<i64> {
+        let (millis, at) = self.known?;
+        Some(millis.saturating_add(now.saturating_duration_since(at).as_millis() as i64))
     }
 }
 
@@ -68,11 +80,11 @@ mod tests {
     #[test]
     fn it_goes_on_with_the_monotonic_clock() {
         let (start, mut clock) = (start(), ServerClock::default());
-        assert_eq!(clock.millis(start), None);
+        assert_eq!(clock.counted(start), None);
         clock.on_id(b"OK", start);
-        assert_eq!(clock.millis(start), None);
+        assert_eq!(clock.counted(start), None);
         clock.on_id(b"1764570600000-3", start);
-        assert_eq!(clock.millis(start + SECOND), Some(1_764_570_601_000));
+        assert_eq!(clock.counted(start + SECOND), Some(1_764_570_601_000));
         let ahead = clock.ahead_by(start + SECOND, 1_764_570_661_000_000);
         assert_eq!(ahead, Some(-60_000));
     }
@@ -84,10 +96,26 @@ mod tests {
         clock.on_id(b"1000000-0", start);
         // A stream whose ids stayed ahead.
         clock.on_id(b"9000000-1", start + SECOND);
-        assert_eq!(clock.millis(start + SECOND), Some(1_001_000));
+        assert_eq!(clock.counted(start + SECOND), Some(1_001_000));
         clock.on_id(b"900000-0", start + 2 * SECOND);
-        assert_eq!(clock.millis(start + 2 * SECOND), Some(900_000));
+        assert_eq!(clock.counted(start + 2 * SECOND), Some(900_000));
         clock.on_id(b"9000000-1", start + 62 * SECOND);
-        assert_eq!(clock.millis(start + 62 * SECOND), Some(9_000_000));
+        assert_eq!(clock.counted(start + 62 * SECOND), Some(9_000_000));
+    }
+
+    #[test]
+    fn an_id_of_another_writer_years_ahead_is_not_the_time() {
+        let (start, mut clock) = (start(), ServerClock::default());
+        let wall_micros = 1_764_570_600_000_000;
+        for foreign in ["9223372036854775807-1", "1764657000001-0"] {
+            clock = ServerClock::default();
+            clock.on_id(foreign.as_bytes(), start);
+            assert_eq!(clock.millis(start + SECOND, wall_micros), None);
+            assert_eq!(clock.ahead_by(start + SECOND, wall_micros), None);
+        }
+        clock.on_id(b"1764570600000-0", start);
+        clock.on_id(b"9223372036854775807-1", start + 120 * SECOND);
+        let millis = clock.millis(start + SECOND, wall_micros);
+        assert_eq!(millis, Some(1_764_570_601_000));
     }
 }

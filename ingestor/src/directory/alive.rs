@@ -9,23 +9,11 @@ use tokio::sync::watch;
 
 use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
+use super::refusal;
 use crate::events::alive::{AliveMessage, AliveState, EVERY, TTL_S};
 
 /// How soon it is looked again after the data plane had nothing to say.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Answers after which the connection leads to the wrong server, or to one that is not ready: the
-/// task opens its connections anew. With any other, a right or memory is missing.
-const ELSEWHERE: [&str; 8] = [
-    "READONLY",
-    "MOVED",
-    "ASK",
-    "TRYAGAIN",
-    "CLUSTERDOWN",
-    "MASTERDOWN",
-    "LOADING",
-    "NOAUTH",
-];
 
 /// The writer.
 #[derive(Debug)]
@@ -49,15 +37,14 @@ impl AliveWriter {
         self.due = None;
     }
 
-    /// Writes it if it is due. An answer that concerns nothing else is returned, and does not end
-    /// the connection.
+    /// Writes it if it is due, and returns whether Redis took it, or the text with which it refuses it.
     pub(super) async fn write(
         &mut self,
         listing: &DirectoryListing,
         pool: &mut ConnectionPool,
         now: Instant,
         ts: i64,
-    ) -> Result<Option<RedisError>, PoolError> {
+    ) -> Result<Option<Result<(), String>>, PoolError> {
         if self.due.is_some_and(|due| now < due) {
             return Ok(None);
         }
@@ -67,18 +54,18 @@ impl AliveWriter {
             return Ok(None);
         };
         let message = state.message(&listing.account, &listing.audience, ts);
-        let refused = match send(&message, pool).await {
-            Err(PoolError::Redis(error)) if is_its_own(&error) => Some(error),
-            // After an error it stays due: it is sent as soon as there is a connection again.
-            sent => sent.map(|()| None)?,
-        };
+        // After an error it stays due: it is sent as soon as there is a connection again.
+        let written = outcome(send(&message, pool).await?)?;
         self.due = Some(now + EVERY);
-        Ok(refused)
+        Ok(Some(written))
     }
 }
 
 /// Both commands are sent, whatever the answer to one of them is.
-async fn send(message: &AliveMessage, pool: &mut ConnectionPool) -> Result<(), PoolError> {
+async fn send(
+    message: &AliveMessage,
+    pool: &mut ConnectionPool,
+) -> Result<[Result<(), RedisError>; 2], PoolError> {
     let redis = pool.to(&message.key).await?;
     let told = match &message.channel {
         None => Ok(()),
@@ -90,10 +77,45 @@ async fn send(message: &AliveMessage, pool: &mut ConnectionPool) -> Result<(), P
     };
     let mut set = redis::cmd("SET");
     let set = set.arg(&message.key).arg(&message.json);
-    let kept: Result<(), RedisError> = set.arg("EX").arg(TTL_S).query_async(redis).await;
-    Ok(told.and(kept)?)
+    let kept = set.arg("EX").arg(TTL_S).query_async(redis).await;
+    Ok([told, kept])
 }
 
-fn is_its_own(error: &RedisError) -> bool {
-    error.code().is_some_and(|code| !ELSEWHERE.contains(&code))
+/// The first text with which one of the commands is refused.
+///
+/// # Errors
+/// When another connection is needed, whatever the other answer is.
+fn outcome(answers: [Result<(), RedisError>; 2]) -> Result<Result<(), String>, PoolError> {
+    let mut written = Ok(());
+    for error in answers.into_iter().filter_map(Result::err) {
+        match refusal::text(&error) {
+            Some(text) => written = written.and(Err(text)),
+            None => return Err(error.into()),
+        }
+    }
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> Result<(), RedisError> {
+        let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
+        value.extract_error().map(|_| ())
+    }
+
+    #[test]
+    fn what_another_connection_may_mend_hides_behind_no_refusal() {
+        let right = "NOPERM no permissions";
+        for state in ["READONLY replica", "BUSY script", "LOADING data"] {
+            assert!(
+                outcome([refused(right), refused(state)]).is_err(),
+                "{state}"
+            );
+        }
+        let told = outcome([refused(right), Ok(())]).unwrap();
+        assert_eq!(told, Err(right.to_owned()));
+        assert_eq!(outcome([Ok(()), Ok(())]).unwrap(), Ok(()));
+    }
 }

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use redis::{RedisResult, Value};
 use redis_link::server_clock::ServerClock;
+use redis_link::temporary::READ_ONLY;
 
 use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
-use super::refusal::{self, Outcome, READ_ONLY};
+use super::refusal::{self, Outcome, Part};
 use crate::events::event::{AccountEvent, EventKind};
 use crate::events::message::EventMessage;
 
@@ -21,22 +22,25 @@ const LOG_MILLIS: i64 = 24 * 3600 * 1000;
 #[derive(Debug)]
 pub(super) struct Delivery {
     json: String,
-    /// Channels that still get it.
-    channels: Vec<String>,
-    /// The stream to which it is still added.
-    log: Option<String>,
+    /// What still gets it: channels, and last the log.
+    parts: Vec<Part>,
     outcome: Outcome,
 }
 
 impl Delivery {
     /// All of a message; `None` if nobody is told.
     pub(super) fn of(message: EventMessage) -> Option<Self> {
-        let somebody = !message.channels.is_empty() || message.log.is_some();
-        somebody.then(|| Self {
-            json: message.json,
-            channels: message.channels,
-            log: message.log,
-            outcome: Outcome::default(),
+        let channels = message.channels.into_iter().map(Part::Channel);
+        let parts = channels.chain(message.log.map(Part::Log)).collect();
+        Self::to(parts, message.json)
+    }
+
+    fn to(parts: Vec<Part>, json: String) -> Option<Self> {
+        let outcome = Outcome::default();
+        (!parts.is_empty()).then_some(Self {
+            json,
+            parts,
+            outcome,
         })
     }
 
@@ -44,12 +48,7 @@ impl Delivery {
     pub(super) fn of_event(event: &AccountEvent, listing: &DirectoryListing) -> Option<Self> {
         if let EventKind::Order(order) = &event.kind {
             let channel = format!("{}orders:{}", listing.key_start(), listing.account.name);
-            return Some(Self {
-                json: order.clone(),
-                channels: vec![channel],
-                log: None,
-                outcome: Outcome::default(),
-            });
+            return Self::to(vec![Part::Channel(channel)], order.clone());
         }
         let body = event.body(&listing.prefixes_of(event.tokens()))?;
         Self::of(body.message(&listing.account, &listing.audience, event.ts))
@@ -57,7 +56,9 @@ impl Delivery {
 
     /// Leaves out the log; returns whether there was anything to leave out.
     pub(super) fn leave_out_log(&mut self) -> bool {
-        self.log.take().is_some()
+        self.parts
+            .pop_if(|part| matches!(part, Part::Log(_)))
+            .is_some()
     }
 
     /// Sends what is not done, and returns what became of all of it. The log is trimmed by the time of
@@ -69,29 +70,35 @@ impl Delivery {
         &mut self,
         pool: &mut ConnectionPool,
         clock: &mut ServerClock,
-        now: Instant,
+        (now, wall_micros): (Instant, i64),
     ) -> Result<Outcome, PoolError> {
         // Plain messages may go to any server: they are sent to the one that has the log.
-        let Some(place) = self.log.as_ref().or(self.channels.first()).cloned() else {
+        let Some(Part::Channel(place) | Part::Log(place)) = self.parts.last() else {
             return Ok(std::mem::take(&mut self.outcome));
         };
-        let pipe = self.commands(clock.millis(now));
-        let answers: Vec<RedisResult<Value>> = pipe.query_async(pool.to(&place).await?).await?;
+        let redis = pool.to(place).await?;
+        let pipe = self.commands(clock.millis(now, wall_micros));
+        let answers: Vec<RedisResult<Value>> = pipe.query_async(redis).await?;
         self.take(answers, clock, now)
     }
 
     fn commands(&self, server_millis: Option<i64>) -> redis::Pipeline {
         let mut pipe = redis::pipe();
         pipe.ignore_errors();
-        for channel in &self.channels {
-            pipe.cmd("PUBLISH").arg(channel).arg(&self.json);
-        }
-        if let Some(log) = &self.log {
-            let add = pipe.cmd("XADD").arg(log);
-            if let Some(now) = server_millis {
-                add.arg("MINID").arg("~").arg((now - LOG_MILLIS).max(0));
+        for part in &self.parts {
+            match part {
+                Part::Log(log) => {
+                    let add = pipe.cmd("XADD").arg(log);
+                    if let Some(now) = server_millis {
+                        add.arg("MINID").arg("~").arg((now - LOG_MILLIS).max(0));
+                    }
+                    add.arg("*").arg("d").arg(&self.json);
+                }
+                Part::Channel(channel) => {
+                    pipe.cmd("PUBLISH").arg(channel).arg(&self.json);
+                }
+                Part::Directory | Part::Alive => {}
             }
-            add.arg("*").arg("d").arg(&self.json);
         }
         pipe
     }
@@ -105,42 +112,33 @@ impl Delivery {
     ) -> Result<Outcome, PoolError> {
         let mut answers = answers.into_iter();
         let mut waits = None;
-        for channel in std::mem::take(&mut self.channels) {
+        for part in std::mem::take(&mut self.parts) {
             match answers.next() {
-                Some(Ok(_)) => self.outcome.published.push(channel),
+                Some(Ok(answer)) => {
+                    if let Value::BulkString(id) = answer {
+                        clock.on_id(&id, now);
+                    }
+                    self.outcome.push((part, None));
+                }
                 Some(Err(error)) => match refusal::text(&error) {
-                    Some(text) => self.outcome.refused.push((channel, text)),
+                    Some(text) => self.outcome.push((part, Some(text))),
                     None => {
-                        self.channels.push(channel);
+                        self.parts.push(part);
                         waits = Some(error);
                     }
                 },
-                None => self.channels.push(channel),
+                None => self.parts.push(part),
             }
-        }
-        match (self.log.take(), answers.next()) {
-            (Some(_), Some(Ok(answer))) => {
-                self.outcome.is_logged = true;
-                if let Value::BulkString(id) = answer {
-                    clock.on_id(&id, now);
-                }
-            }
-            (Some(log), Some(Err(error))) => match refusal::text(&error) {
-                Some(text) => self.outcome.refused_log = Some((log, text)),
-                None => {
-                    self.log = Some(log);
-                    waits = Some(error);
-                }
-            },
-            (log, None) => self.log = log,
-            (None, Some(_)) => {}
         }
         let Some(error) = waits else {
             return Ok(std::mem::take(&mut self.outcome));
         };
         if error.code() == Some(READ_ONLY) {
             // What a replica accepted has not reached the readers of the master.
-            self.channels.append(&mut self.outcome.published);
+            let accepted = self
+                .outcome
+                .extract_if(.., |(_, refused)| refused.is_none());
+            self.parts.splice(..0, accepted.map(|(part, _)| part));
         }
         Err(error.into())
     }
@@ -179,13 +177,15 @@ mod tests {
         let mut delivery = delivery();
         let (channel, key) = ("NOPERM no permissions", "WRONGTYPE Operation against a key");
         let outcome = take(&mut delivery, vec![error(channel), ACCEPTED, error(key)]);
-        let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-        let expected = Outcome {
-            published: vec!["ticker:events".to_owned()],
-            refused: vec![pair("ticker:nifty:events", channel)],
-            is_logged: false,
-            refused_log: Some(pair("ticker:events:log", key)),
-        };
+        let text = |text: &str| Some(text.to_owned());
+        let expected = vec![
+            (
+                Part::Channel("ticker:nifty:events".to_owned()),
+                text(channel),
+            ),
+            (Part::Channel("ticker:events".to_owned()), None),
+            (Part::Log("ticker:events:log".to_owned()), text(key)),
+        ];
         assert_eq!(outcome.unwrap(), expected);
         assert!(delivery.commands(None).is_empty());
     }

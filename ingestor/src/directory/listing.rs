@@ -111,7 +111,12 @@ impl DirectoryListing {
     /// Whether this account may change a row of the directory.
     #[must_use]
     pub(crate) fn owns(&self, row: &DirectoryRow) -> bool {
-        row.account == self.account.name && row.namespace == self.account.namespace
+        self.is_account(&row.account, row.namespace.as_deref())
+    }
+
+    /// Whether this name and namespace, as readers see them, are of this account.
+    pub(super) fn is_account(&self, name: &str, namespace: Option<&str>) -> bool {
+        name == self.account.name && namespace == self.account.namespace.as_deref()
     }
 
     /// Whether another account wrote this row of the directory.

@@ -36,8 +36,6 @@ pub(crate) enum PoolError {
     Topology(#[from] TopologyError),
     #[error("redis does not accept a command about the directory")]
     Redis(#[from] RedisError),
-    #[error("redis refuses the key or the channel of the sign of life")]
-    Alive(#[source] RedisError),
     #[error("no node of the redis cluster owns slot {0}")]
     Nobody(u16),
     #[error("redis closed the connection")]

@@ -1,52 +1,48 @@
-//! Commands about events and the directory that Redis refuses for good.
+//! Commands about events and the directory that Redis refuses, and that another connection would not
+//! mend: a right is missing, a key is of another type, or the server accepts no writes.
 //!
 //! Owns which errors those are, when a refused part is tried again, and the remarks about them. Pure;
 //! times are arguments.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use redis::RedisError;
 use redis_link::server_clock::ServerClock;
+use redis_link::temporary::Temporary;
+use serde_json::Value;
 use service::text::{LONGEST_REASON, printable};
 
-/// The answer of a replica to a command that writes.
-pub(super) const READ_ONLY: &str = "READONLY";
-
-/// Answers that say nothing about a command: it is sent again, with another connection.
-const PASSING: [&str; 9] = [
-    "ASK",
-    "BUSY",
-    "CLUSTERDOWN",
-    "LOADING",
-    "MASTERDOWN",
-    "MOVED",
-    "NOAUTH",
-    READ_ONLY,
-    "TRYAGAIN",
-];
+use super::listing::DirectoryListing;
+use crate::events::message::EventBody;
 
 /// A refused part is tried again after this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// The server's text, if it refuses the command for good.
+/// The server's text, if it refuses the command and would do so on another connection.
 pub(super) fn text(error: &RedisError) -> Option<String> {
-    let code = error.code().filter(|code| !PASSING.contains(code))?;
+    let code = error.code()?;
+    match Temporary::of(code.as_bytes()) {
+        None | Some(Temporary::NoWrites(_)) => {}
+        Some(_) => return None,
+    }
     let text = format!("{code} {}", error.detail().unwrap_or_default());
     Some(printable(text.trim_end(), LONGEST_REASON))
 }
 
-/// What became of an event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Outcome {
-    /// Channels that accepted it.
-    pub(super) published: Vec<String>,
-    /// Channels that Redis refused, with its answers.
-    pub(super) refused: Vec<(String, String)>,
-    /// Whether it is in the log.
-    pub(super) is_logged: bool,
-    /// The log that Redis refused, with its answer.
-    pub(super) refused_log: Option<(String, String)>,
+/// What may be refused by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// Events on a channel.
+    Channel(String),
+    /// Their log, a stream of this name.
+    Log(String),
+    Directory,
+    Alive,
 }
+
+/// What became of an event: its parts, with the texts of those that Redis refused.
+pub(super) type Outcome = Vec<(Part, Option<String>)>;
 
 /// What others may know of the connections beside those that carry ticks.
 #[derive(Clone, Debug, Default)]
@@ -57,155 +53,88 @@ pub(crate) struct DirectoryHealth {
     pub(crate) clock: ServerClock,
 }
 
-/// What is refused at present.
+/// What is refused at present: the texts, and since when each is not tried again.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
-    /// The channel and the text.
-    channel: Option<(String, String)>,
-    log: Option<(String, Instant)>,
-    directory: Option<(String, Instant)>,
-}
+pub(super) struct Refusals(BTreeMap<Part, (String, Instant)>);
 
 impl Refusals {
-    /// This became of an event. Returns whether there is a new refusal.
-    pub(super) fn on_event(&mut self, outcome: &Outcome, now: Instant) -> bool {
-        let before = self.remarks();
-        let accepted = |channel: &String| outcome.published.contains(channel);
-        self.channel.take_if(|(channel, _)| accepted(channel));
-        if let Some((channel, text)) = outcome.refused.first() {
-            let text = format!(
-                "events are not published on {channel}, because redis refuses it ({text}): allow its user PUBLISH \
-                 on this channel"
-            );
-            self.channel = Some((channel.clone(), text));
-        }
-        if let Some((log, text)) = &outcome.refused_log {
-            let text = format!(
-                "events are not added to the stream {log}, because redis refuses it ({text}): allow its user XADD on \
-                 it, delete it if it is of another type, and use Redis 6.2 or later"
-            );
-            self.log = Some((text, now));
-        } else if outcome.is_logged {
-            self.log = None;
-        }
-        let mut remarks = self.remarks().into_iter();
-        remarks.any(|remark| !before.contains(&remark))
+    /// A part was written, or refused with a text. Returns whether the refusal is news.
+    pub(super) fn set(&mut self, part: Part, refused: Option<&str>, now: Instant) -> bool {
+        let Some(text) = refused else {
+            self.0.remove(&part);
+            return false;
+        };
+        let before = self.0.insert(part, (text.to_owned(), now));
+        before.is_none_or(|(known, _)| known != text)
     }
 
-    /// A command about the directory was refused. Returns whether this is news.
-    pub(super) fn on_directory(&mut self, text: &str, now: Instant) -> bool {
-        let text = format!(
-            "the directory of instruments is not kept, because redis refuses it ({text}): allow its user HSCAN, \
-             HMGET, HSET and HDEL on ticker:instruments and PREFIX:last, and delete a key of another type"
-        );
-        let news = self
-            .directory
-            .as_ref()
-            .is_none_or(|(known, _)| *known != text);
-        self.directory = Some((text, now));
-        news
+    /// Forgets what is no longer written for `listing`. The channel of order updates is told again if
+    /// there is another one.
+    pub(super) fn retain(&mut self, listing: &DirectoryListing) {
+        let all = EventBody::new("", &Value::Null, &listing.prefixes);
+        let all = all.message(&listing.account, &listing.audience, 0);
+        self.0.retain(|part, _| match part {
+            Part::Channel(channel) => all.channels.contains(channel),
+            Part::Log(_) => all.log.is_some(),
+            Part::Directory | Part::Alive => true,
+        });
     }
 
-    /// The directory is known and written.
-    pub(super) fn on_directory_kept(&mut self) {
-        self.directory = None;
-    }
-
-    /// Whether entries of the log are to be left out for now.
+    /// Whether entries of the log are to be left out for now. What passes is tried with every event.
     pub(super) fn is_log_left_out(&self, now: Instant) -> bool {
-        let log = self.log.as_ref();
-        log.is_some_and(|(_, since)| now.saturating_duration_since(*since) < AGAIN_AFTER)
+        self.0.iter().any(|(part, (text, since))| {
+            let waits = now.saturating_duration_since(*since) < AGAIN_AFTER;
+            waits && matches!(part, Part::Log(_)) && Temporary::of(text.as_bytes()).is_none()
+        })
     }
 
     /// When the directory is tried again; `None` while it is not refused.
     pub(super) fn directory_again(&self) -> Option<Instant> {
-        let (_, since) = self.directory.as_ref()?;
+        let (_, since) = self.0.get(&Part::Directory)?;
         Some(*since + AGAIN_AFTER)
     }
 
-    /// What is refused, with the consequence.
+    /// What is refused, with the consequence and what to do: a server that accepts no writes needs
+    /// another cure than a user without a right. Channels share one remark, which names one of them.
     pub(super) fn remarks(&self) -> Vec<String> {
-        let told = |told: &Option<(String, Instant)>| told.as_ref().map(|(text, _)| text.clone());
-        let channel = self.channel.as_ref().map(|(_, text)| text.clone());
-        let all = [channel, told(&self.log), told(&self.directory)];
-        all.into_iter().flatten().collect()
+        let is_channel = |part: &&Part| matches!(part, Part::Channel(_));
+        let others = self.0.keys().filter(is_channel).count().saturating_sub(1);
+        let more = if others > 0 {
+            format!(" and {others} more")
+        } else {
+            String::new()
+        };
+        let remarks = self.0.iter().skip(others);
+        let remarks = remarks.map(|(part, (text, _))| {
+            let (consequence, right) = match part {
+                Part::Channel(channel) => (
+                    format!("events are not published on {channel}{more}"),
+                    "allow its user PUBLISH on every channel of events",
+                ),
+                Part::Log(log) => (
+                    format!("events are not added to the stream {log}"),
+                    "allow its user XADD on it, delete it if it is of another type, and use Redis 6.2 or later",
+                ),
+                Part::Directory => (
+                    "the directory of instruments is not kept".to_owned(),
+                    "allow its user HSCAN, HMGET, HSET and HDEL on ticker:instruments and PREFIX:last, and delete a \
+                     key of another type",
+                ),
+                Part::Alive => (
+                    "the sign of life is not written".to_owned(),
+                    "allow its user PUBLISH on ticker:events and SET on ticker:alive:*",
+                ),
+            };
+            match Temporary::of(text.as_bytes()) {
+                Some(Temporary::NoWrites(cure)) => {
+                    format!("{consequence}, because redis accepts no writes at present ({text}): {cure}")
+                }
+                _ => format!("{consequence}, because redis refuses it ({text}): {right}"),
+            }
+        });
+        remarks.collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(text: &str) -> Option<String> {
-        let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
-        super::text(&value.extract_error().unwrap_err())
-    }
-
-    #[test]
-    fn what_another_connection_may_mend_is_no_refusal() {
-        for passing in [
-            "READONLY You can't write against a read only replica.",
-            "LOADING Redis is loading the dataset in memory",
-            "MOVED 1 127.0.0.1:7",
-            "CLUSTERDOWN The cluster is down",
-            "BUSY Redis is busy running a script.",
-        ] {
-            assert_eq!(refused(passing), None, "{passing}");
-        }
-        for lasting in [
-            "WRONGTYPE Operation against a key holding the wrong kind of value",
-            "ERR syntax error",
-            "NOPERM this user has no permissions to run the 'xadd' command",
-            "OOM command not allowed when used memory > 'maxmemory'.",
-        ] {
-            assert_eq!(refused(lasting).as_deref(), Some(lasting));
-        }
-        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        assert_eq!(super::text(&broken.into()), None);
-    }
-
-    #[test]
-    fn a_channel_is_refused_until_it_accepts() {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
-        let start = Instant::now();
-        let mut refusals = Refusals::default();
-        let mut event = |published: &[&str], refused: &[&str]| {
-            let text = |name: &&str| ((*name).to_owned(), "NOPERM".to_owned());
-            let outcome = Outcome {
-                published: published.iter().map(|name| (*name).to_owned()).collect(),
-                refused: refused.iter().map(text).collect(),
-                ..Outcome::default()
-            };
-            let news = refusals.on_event(&outcome, start);
-            (news, refusals.remarks().len())
-        };
-        assert_eq!(event(&["b"], &["a"]), (true, 1));
-        assert_eq!(event(&["b"], &[]), (false, 1));
-        assert_eq!(event(&["b", "a"], &[]), (false, 0));
-    }
-
-    #[test]
-    fn what_is_refused_is_told_once_and_tried_at_intervals() {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
-        let start = Instant::now();
-        let mut refusals = Refusals::default();
-        let refused = Outcome {
-            refused_log: Some(("ticker:events:log".to_owned(), "OOM".to_owned())),
-            ..Outcome::default()
-        };
-        assert!(refusals.on_event(&refused, start) && !refusals.on_event(&refused, start));
-        assert!(refusals.is_log_left_out(start + AGAIN_AFTER / 2));
-        assert!(!refusals.is_log_left_out(start + AGAIN_AFTER));
-        assert!(refusals.on_directory("WRONGTYPE", start));
-        assert!(!refusals.on_directory("WRONGTYPE", start + AGAIN_AFTER));
-        assert_eq!(refusals.directory_again(), Some(start + 2 * AGAIN_AFTER));
-        assert_eq!(refusals.remarks().len(), 2);
-        let logged = Outcome {
-            is_logged: true,
-            ..Outcome::default()
-        };
-        assert!(!refusals.on_event(&logged, start));
-        refusals.on_directory_kept();
-        assert!(refusals.remarks().is_empty() && refusals.directory_again().is_none());
-    }
-}
+mod tests;

@@ -7,12 +7,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use redis_link::server_clock::ServerClock;
+use service::clock::Clock;
 use service::text::LineQuota;
 use tokio::sync::watch;
 
 use super::delivery::Delivery;
+use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
-use super::refusal::{self, DirectoryHealth, Outcome, Refusals};
+use super::refusal::{self, DirectoryHealth, Part, Refusals};
 use crate::events::EventCounts;
 
 /// Sends the events of one process.
@@ -44,6 +46,35 @@ impl EventSender {
         self.clock = ServerClock::default();
     }
 
+    /// This is what is written from now on; `anew`: to another Redis, or by another account.
+    pub(super) fn on_listing(&mut self, listing: &DirectoryListing, anew: bool) {
+        if anew {
+            self.refusals = Refusals::default();
+        }
+        self.refusals.retain(listing);
+        self.tell();
+    }
+
+    /// A part was written, or refused with a text.
+    pub(super) fn take(&mut self, part: Part, refused: Option<&str>, now: Instant) {
+        let counts = &self.counts;
+        let (count, what) = match part {
+            Part::Channel(_) => (&counts.refused_channels, "redis refuses events"),
+            Part::Log(_) => (&counts.refused_log, "redis refuses the log of events"),
+            Part::Directory => (
+                &counts.refused_directory,
+                "redis refuses the directory of instruments",
+            ),
+            Part::Alive => (&counts.refused_alive, "redis refuses the sign of life"),
+        };
+        count.fetch_add(u64::from(refused.is_some()), Relaxed);
+        if self.refusals.set(part, refused, now) {
+            let remarks = self.refusals.remarks().join("; ");
+            self.warn(what, &remarks, now);
+        }
+        self.tell();
+    }
+
     /// Begins with another event; the one before was sent.
     pub(super) fn begin(&mut self, delivery: Option<Delivery>) {
         self.delivery = delivery;
@@ -56,36 +87,27 @@ impl EventSender {
     pub(super) async fn send(
         &mut self,
         pool: &mut ConnectionPool,
-        now: Instant,
+        time: &Clock,
     ) -> Result<(), PoolError> {
         let Some(delivery) = &mut self.delivery else {
             return Ok(());
         };
-        let left_out = self.refusals.is_log_left_out(now) && delivery.leave_out_log();
+        let at = (time.now(), time.wall_micros());
+        let left_out = self.refusals.is_log_left_out(at.0) && delivery.leave_out_log();
         self.counts
             .refused_log
             .fetch_add(u64::from(left_out), Relaxed);
-        let outcome = delivery.send(pool, &mut self.clock, now).await?;
+        let outcome = delivery.send(pool, &mut self.clock, at).await?;
         self.delivery = None;
-        self.count(&outcome);
-        if self.refusals.on_event(&outcome, now) {
-            let remarks = self.refusals.remarks().join("; ");
-            self.warn("redis refuses parts of events", &remarks, now);
-        }
-        self.tell();
-        Ok(())
-    }
-
-    fn count(&self, outcome: &Outcome) {
-        let counts = &self.counts;
-        let is_published = !outcome.published.is_empty();
-        let is_log_refused = outcome.refused_log.is_some();
-        let add = |count: &std::sync::atomic::AtomicU64, number: usize| {
-            count.fetch_add(number as u64, Relaxed);
+        let is_published = |(part, refused): &(Part, Option<String>)| {
+            matches!(part, Part::Channel(_)) && refused.is_none()
         };
-        add(&counts.published, usize::from(is_published));
-        add(&counts.refused_channels, outcome.refused.len());
-        add(&counts.refused_log, usize::from(is_log_refused));
+        let published = u64::from(outcome.iter().any(is_published));
+        self.counts.published.fetch_add(published, Relaxed);
+        for (part, refused) in outcome {
+            self.take(part, refused.as_deref(), at.0);
+        }
+        Ok(())
     }
 
     /// When the directory is tried again; `None` while Redis does not refuse it.
@@ -96,7 +118,7 @@ impl EventSender {
     /// Takes the result of commands about the directory: a refusal counts as a result.
     ///
     /// # Errors
-    /// Those that another connection may mend.
+    /// What another connection may mend.
     pub(super) fn take_directory(
         &mut self,
         result: Result<(), PoolError>,
@@ -106,19 +128,10 @@ impl EventSender {
             Err(PoolError::Redis(error)) => refusal::text(error),
             _ => None,
         };
-        match refused {
-            Some(text) => {
-                self.counts.refused_directory.fetch_add(1, Relaxed);
-                if self.refusals.on_directory(&text, now) {
-                    self.warn("redis refuses the directory of instruments", &text, now);
-                }
-            }
-            None => {
-                result?;
-                self.refusals.on_directory_kept();
-            }
+        if refused.is_none() {
+            result?;
         }
-        self.tell();
+        self.take(Part::Directory, refused.as_deref(), now);
         Ok(())
     }
 

@@ -112,9 +112,9 @@ impl DirectoryStore {
     }
 
     fn wrote(&self, tick: &str) -> bool {
-        let account = &self.listing.account;
         serde_json::from_str(tick).is_ok_and(|writer: TickSource| {
-            writer.src == account.name && writer.namespace == account.namespace
+            let namespace = writer.namespace.as_deref();
+            self.listing.is_account(&writer.src, namespace)
         })
     }
 

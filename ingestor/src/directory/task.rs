@@ -21,15 +21,17 @@ use super::alive::AliveWriter;
 use super::delivery::Delivery;
 use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
-use super::refusal::DirectoryHealth;
+use super::refusal::{DirectoryHealth, Part};
 use super::sender::EventSender;
 use super::store::DirectoryStore;
 use super::sync::DirectorySync;
 use crate::events::EventCounts;
 use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
+use contract::assignment::Account;
 use redis_link::access::Access;
 use redis_link::retry::RETRY;
+use redis_link::target::Target;
 use service::address::Address;
 
 /// Readers start a backfill for each of these events: they are sent this far apart.
@@ -54,6 +56,8 @@ pub(crate) struct DirectoryTask {
     counts: Arc<EventCounts>,
     alive: AliveWriter,
     sync: DirectorySync,
+    /// The Redis and the account that are worked for.
+    place: Option<(Target, Account)>,
     /// Events that Redis has not accepted yet, oldest first.
     unpublished: VecDeque<AccountEvent>,
     sender: EventSender,
@@ -97,6 +101,7 @@ impl DirectoryTask {
             sender: EventSender::new(Arc::clone(&ports.counts), ports.health),
             counts: ports.counts,
             sync: DirectorySync::default(),
+            place: None,
             unpublished: VecDeque::new(),
         }
     }
@@ -116,6 +121,7 @@ impl DirectoryTask {
                     },
                 }
             };
+            self.enter(&listing);
             match self.serve(listing, &shutdown).await {
                 Ok(Ended::Shutdown) => return,
                 Ok(Ended::Moved) => failures = 0,
@@ -130,6 +136,19 @@ impl DirectoryTask {
                 }
             }
         }
+    }
+
+    /// Forgets what is known of another Redis, or of another account, whether there was a connection
+    /// when it changed or not.
+    fn enter(&mut self, listing: &DirectoryListing) {
+        let place = Some((listing.target.clone(), listing.account.clone()));
+        let anew = self.place != place;
+        if anew {
+            self.place = place;
+            self.sync = DirectorySync::default();
+            self.alive.restart();
+        }
+        self.sender.on_listing(listing, anew);
     }
 
     /// Works with one set of connections.
@@ -240,10 +259,9 @@ impl DirectoryTask {
             // Instruments that stream to another Redis from now on are no longer listed here.
             let leaving = self.sync.leave(store);
             drop(tokio::time::timeout(LAST_WRITES, leaving).await);
-            self.sync = DirectorySync::default();
-            self.alive.restart();
             return Ok(true);
         }
+        self.sender.on_listing(&new, false);
         store.listing = new;
         let now = self.clock.now();
         // While it is refused, all of it is compared at the next try.
@@ -265,8 +283,9 @@ impl DirectoryTask {
             .alive
             .write(&store.listing, &mut store.pool, now, ts)
             .await?;
-        if let Some(refused) = written {
-            self.complain(&PoolError::Alive(refused));
+        if let Some(written) = written {
+            let refused = written.err();
+            self.sender.take(Part::Alive, refused.as_deref(), now);
         }
         Ok(())
     }
@@ -282,14 +301,14 @@ impl DirectoryTask {
         // Events that nobody is told of need not keep a distance.
         let told = delivery.is_some();
         self.sender.begin(delivery);
-        self.sender.send(&mut store.pool, self.clock.now()).await?;
+        self.sender.send(&mut store.pool, &self.clock).await?;
         Ok(told)
     }
 
     /// Publishes the waiting events, oldest first.
     async fn publish(&mut self, store: &mut DirectoryStore) -> Result<(), PoolError> {
         loop {
-            self.sender.send(&mut store.pool, self.clock.now()).await?;
+            self.sender.send(&mut store.pool, &self.clock).await?;
             let Some(event) = self.unpublished.pop_front() else {
                 return Ok(());
             };
@@ -318,3 +337,6 @@ impl DirectoryTask {
             .warn("directory and events are delayed", &error, now);
     }
 }
+
+#[cfg(test)]
+mod tests;

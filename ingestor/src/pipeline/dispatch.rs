@@ -54,7 +54,7 @@ impl Pipeline {
                     write_bulk(out, message.json);
                 });
                 if let Some(stream) = message.stream {
-                    let server_millis = redis.server_millis(stream.slot, now);
+                    let server_millis = redis.server_millis(stream.slot, now, published_us);
                     redis.push(CommandKind::Key, stream.slot, |out| {
                         stream.write(out, message.json, server_millis);
                     });

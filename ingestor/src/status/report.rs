@@ -12,7 +12,7 @@ use contract::report::{
 };
 
 use super::intervals::SetIntervals;
-use super::redis;
+use super::redis::{self, Conflation};
 use super::text::cut;
 use crate::connection::Connection;
 use crate::directory::refusal::DirectoryHealth;
@@ -60,6 +60,7 @@ pub(crate) struct ReportState {
     pub(crate) assignment_error: Option<String>,
     epoch: String,
     rate: TickRate,
+    conflation: Conflation,
     intervals: SetIntervals,
 }
 
@@ -107,7 +108,7 @@ pub(crate) fn snapshot(
         epoch: state.epoch.clone(),
         assignment: state.applied.clone(),
         assignment_error: state.assignment_error.as_deref().map(cut),
-        redis: redis::report(pipeline, directory, (now, wall_us)),
+        redis: redis::report(pipeline, directory, &mut state.conflation, (now, wall_us)),
         connections: connections
             .iter()
             .filter(|connection| connection.desired() > 0 || connection.is_live())

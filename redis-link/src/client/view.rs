@@ -12,13 +12,14 @@ use crate::target::Target;
 use service::address::Address;
 
 impl RedisClient {
-    /// The time at `now` of the server that has the keys of `slot`, in milliseconds since 1970; none
-    /// before its first answer to an XADD.
+    /// The time at `now`, when a wall clock shows `wall_micros`, of the server that has the keys of
+    /// `slot`, in milliseconds since 1970; none before its first answer to an XADD.
     #[inline]
     #[must_use]
-    pub fn server_millis(&self, slot: u16, now: Instant) -> Option<i64> {
+    pub fn server_millis(&self, slot: u16, now: Instant, wall_micros: i64) -> Option<i64> {
         let at = self.at(CommandKind::Key, slot)?;
-        self.links.get(at)?.server_clock().millis(now)
+        let clock = self.links.get(at)?.server_clock();
+        clock.millis(now, wall_micros)
     }
 
     /// How far a server's clock is ahead of a wall clock that shows `wall_micros` at `now`, in

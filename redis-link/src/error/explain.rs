@@ -28,6 +28,13 @@ impl HandshakeError {
                 let user = printable(user, LONGEST_WORD);
                 Self::WrongLogin { user }
             }
+            // The server has none.
+            Self::Login(text) if text.starts_with("ERR ") && text.contains("password") => {
+                let text = printable(&text, LONGEST_REASON);
+                Self::Login(format!(
+                    "{text}: leave the password out of the Secret for redis"
+                ))
+            }
             Self::Login(text) => Self::Login(printable(&text, LONGEST_REASON)),
             Self::Refused(text) if text.starts_with("NOAUTH") => Self::NoLogin,
             Self::Connect(ConnectError::Names {
@@ -63,7 +70,7 @@ impl HandshakeError {
 }
 
 /// Answers that are about a login.
-const ABOUT_LOGIN: [&str; 4] = ["ERR AUTH ", "NOAUTH", "NOPERM", "WRONGPASS"];
+const ABOUT_LOGIN: [&str; 5] = ["ERR AUTH ", "ERR Client ", "NOAUTH", "NOPERM", "WRONGPASS"];
 
 /// The longest text about all Sentinels, or about all servers that they name.
 const LONGEST_LIST: usize = 300;
@@ -75,24 +82,20 @@ impl HandshakeError {
         answers: &[(Address, Result<Option<Address>, Self>)],
     ) -> Self {
         let master = master.to_owned();
-        if answers.iter().any(|(_, answer)| answer.is_ok()) {
-            return Self::NoMaster { master };
-        }
-        let errors = answers.iter().filter_map(|(node, answer)| {
-            let error = answer.as_ref().err()?;
-            let text = match error {
-                Self::Refused(text) | Self::Login(text) => text.clone(),
-                other => service::exit::chain(other).to_string(),
-            };
-            Some((format!("{}:{}", node.host, node.port), text))
+        let texts = answers.iter().map(|(_, answer)| match answer {
+            Ok(_) => "it knows no such master".to_owned(),
+            Err(Self::Refused(text) | Self::Login(text)) => text.clone(),
+            Err(other) => service::exit::chain(other).to_string(),
         });
-        let errors: Vec<(String, String)> = errors.collect();
-        let is_about_login = |text: &str| ABOUT_LOGIN.iter().any(|code| text.starts_with(code));
-        let login = errors.iter().any(|(_, text)| is_about_login(text));
-        let said = errors.iter().map(|(node, text)| format!("{node}: {text}"));
+        let texts: Vec<String> = texts.collect();
+        let is_about_login = |text: &String| ABOUT_LOGIN.iter().any(|code| text.starts_with(code));
+        let said = answers.iter().zip(&texts);
+        let said = said.map(|((node, _), text)| format!("{}:{}: {text}", node.host, node.port));
         let said = list(&said.collect::<Vec<_>>());
-        if login {
+        if texts.iter().any(is_about_login) {
             Self::SentinelLogin { said }
+        } else if answers.iter().any(|(_, answer)| answer.is_ok()) {
+            Self::NoMaster { master, said }
         } else {
             Self::NoSentinel { master, said }
         }
@@ -201,9 +204,40 @@ mod tests {
         );
         let other = told(HandshakeError::Login("ERR".to_owned()));
         assert_eq!(other.to_string(), "redis refuses the login: ERR");
+        let text = "ERR Client sent AUTH, but no password is set";
+        let needless = told(HandshakeError::Login(text.to_owned())).to_string();
+        assert!(
+            needless.contains(text) && needless.contains("leave the password out"),
+            "{needless}"
+        );
         let none = HandshakeError::Refused("NOAUTH Authentication required.".to_owned());
         let none = none.explained(&keys(None, false, false)).to_string();
         assert!(none.contains("spec.redis.secretRef"), "{none}");
+    }
+
+    #[test]
+    fn what_each_sentinel_said_stands_in_the_message() {
+        let refused = |text: &str| Err(HandshakeError::Refused(text.to_owned()));
+        let told = |second: Result<Option<Address>, HandshakeError>| {
+            let at = |port| Address::parse("s", port, false).unwrap();
+            let answers = [(at(1), Ok(None)), (at(2), second)];
+            HandshakeError::no_sentinel("theirs", &answers).to_string()
+        };
+        let login = told(refused("NOAUTH Authentication required."));
+        assert!(
+            login.starts_with("the sentinels refuse the login"),
+            "{login}"
+        );
+        assert!(
+            login.contains("s:1: it knows no such master; s:2: NOAUTH"),
+            "{login}"
+        );
+        let other = told(refused("ERR unknown command"));
+        assert!(
+            other.starts_with("the sentinels know no master theirs"),
+            "{other}"
+        );
+        assert!(other.contains("s:2: ERR unknown command"), "{other}");
     }
 
     #[test]

@@ -10,18 +10,13 @@ use crate::counts::LinkCounts;
 use crate::error::LinkError;
 use crate::rejections::{Rejections, about_keys, about_messages};
 use crate::replies::Reply;
-use crate::role::{READ_ONLY, Role, RoleAnswer, RoleQuestion};
+use crate::role::{Role, RoleAnswer, RoleQuestion};
 use crate::send_queue::{Answered, CommandKind};
 use crate::server_clock::ServerClock;
-
-/// Answers of a cluster node about a key that it does not have, not yet or no longer.
-const ELSEWHERE: [&[u8]; 3] = [b"MOVED ", b"ASK ", b"TRYAGAIN "];
+use crate::temporary::{READ_ONLY, Temporary};
 
 /// The answer while the cluster accepts no keys; its end is not announced.
 const CLUSTER_DOWN: &[u8] = b"CLUSTERDOWN ";
-
-/// Temporary answers to every command: messages wait for another link, as if the server were away.
-const NOT_NOW: [&[u8]; 2] = [b"BUSY ", b"LOADING "];
 
 /// How long a server that answered as a replica counts as one: longer than the longest wait for
 /// another link.
@@ -98,16 +93,19 @@ impl Answers {
             self.leave = Some(LinkError::Replica);
             return false;
         }
-        if NOT_NOW.iter().any(|code| text.starts_with(code)) {
+        let state = Temporary::of(text);
+        if state == Some(Temporary::NotReady) {
+            // Messages wait for another link, as if the server were away.
             let text = String::from_utf8_lossy(text);
             self.leave = Some(LinkError::NotNow(printable(&text, LONGEST_REASON)));
             return false;
         }
-        if self.clustered && ELSEWHERE.iter().any(|code| text.starts_with(code)) {
+        if self.clustered && state == Some(Temporary::Elsewhere) {
             self.moved = true;
-            return false;
+            if !text.starts_with(CLUSTER_DOWN) {
+                return false;
+            }
         }
-        self.moved |= self.clustered && text.starts_with(CLUSTER_DOWN);
         if command.outdated {
             return false;
         }

@@ -63,6 +63,7 @@ impl Link {
     /// # Errors
     /// When the link has to be closed.
     pub(super) fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), LinkError> {
+        self.queue.observe(self.answers.late, now);
         // In this order an end of the stream is seen before anything more is written.
         if self.is_look_due(cx, now)? {
             let is_late = |looked| now.saturating_duration_since(looked) > LATE;

@@ -36,12 +36,14 @@ impl MetricsPage<'_> {
         let number = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let help = "Events and order updates that Redis accepted";
         self.plain_counter("kiteticker_events", help, number(&counts.published))?;
-        let help = "Parts of events, and tries to keep the directory, that Redis refused";
+        let help =
+            "Parts of events, tries to keep the directory, and signs of life that Redis refused";
         let mut refused = self.counter("kiteticker_events_refused", help)?;
         for (part, number) in [
             ("channel", number(&counts.refused_channels)),
             ("log", number(&counts.refused_log)),
             ("directory", number(&counts.refused_directory)),
+            ("alive", number(&counts.refused_alive)),
         ] {
             count(&mut refused, &[("part", part)], number)?;
         }

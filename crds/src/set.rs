@@ -419,7 +419,7 @@ fn channel_end() -> Rule {
 
 fn channel_not_mock() -> Rule {
     rule(
-        "!self.startsWith('mock:')",
-        "channelPrefix must not start with 'mock:': it marks what mock accounts write",
+        "self != 'mock' && !self.startsWith('mock:')",
+        "channelPrefix must not be 'mock' or start with 'mock:': that marks what mock accounts write",
     )
 }

@@ -171,7 +171,7 @@ impl Connection {
     /// Carries out the actions of the session, as far as possible now.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
         self.session.on_timeout(now);
-        self.poll_socket(cx, now);
+        self.poll_socket(cx, now, dialler);
         while let Some(action) = self.session.poll_action(now) {
             match action {
                 Action::Dial => self.dial(dialler),
@@ -191,7 +191,7 @@ impl Connection {
                 Action::Confirm => self.events.push_back(ConnectionEvent::Confirm),
                 Action::Abandon => self.abandon(dialler, now),
             }
-            self.poll_socket(cx, now);
+            self.poll_socket(cx, now, dialler);
         }
         self.write(now, |socket| socket.poll_flush(cx));
     }
@@ -231,7 +231,7 @@ impl Connection {
         }
     }
 
-    fn poll_socket(&mut self, cx: &mut Context<'_>, now: Instant) {
+    fn poll_socket(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
         if self.poll_closed(cx).is_pending() {
             return;
         }
@@ -255,7 +255,9 @@ impl Connection {
                 self.socket = SocketState::Disconnected;
                 let failure = error.failure();
                 self.session.on_dial_failed(failure, now);
-                self.end(service::exit::chain(&error).to_string(), now);
+                let why = || service::exit::chain(&error).to_string();
+                let why = dialler.map_or_else(why, |dialler| dialler.failed(&error));
+                self.end(why, now);
                 (failure == Failure::Refused).then_some(false)
             }
         };

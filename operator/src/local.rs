@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use service::clock::{Clock, WallClock};
 use service::folder::ensure_writable;
 use service::signal::Shutdown;
+use service::text::LineQuota;
 use tokio::sync::{mpsc, watch};
 
 pub use self::error::{LocalError, StateFolderError};
@@ -146,6 +147,7 @@ pub async fn run(
         printer: Printer::start(io::stdout()).map_err(LocalError::Screen)?,
         printed: Printed::default(),
         once: settings.once,
+        lines: LineQuota::for_reasons(),
     };
     let outcome = run
         .until_done(&manifests, poll_results, table_changes, shutdown)
@@ -166,6 +168,8 @@ struct Run {
     printer: Printer,
     printed: Printed,
     once: bool,
+    /// Of a folder that cannot be read.
+    lines: LineQuota,
 }
 
 #[derive(Default)]
@@ -234,7 +238,14 @@ impl Run {
         match self.folder.read() {
             Ok(manifests) => self.host.set_manifests(manifests),
             Err(error) => {
-                tracing::error!(%error, "the manifest folder cannot be read: what was read before stays in force");
+                if let Some(suppressed) = self.lines.take(self.clock.now()) {
+                    tracing::error!(
+                        folder = %self.folder.path().display(),
+                        %error,
+                        suppressed,
+                        "the manifest folder cannot be read: what was read before stays in force"
+                    );
+                }
             }
         }
     }

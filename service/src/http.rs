@@ -29,7 +29,7 @@ use peers::Peers;
 
 /// A listening address could not be taken.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}")]
+#[error("cannot listen on {addr}: name another address with --listen")]
 pub struct BindError {
     addr: SocketAddr,
     source: io::Error,

@@ -36,7 +36,7 @@ pub enum SimulatorCommand {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Address to listen on; 0.0.0.0 is every address, IPv4 and IPv6; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "IP:PORT", value_parser = address)]
     pub listen: SocketAddr,
     /// Write the address listened on to this file
     #[arg(long, value_name = "FILE")]
@@ -45,7 +45,7 @@ pub struct ServeArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Mean ticks per second of instruments without a rate of their own
-    #[arg(long, default_value = "1.0", value_parser = rates::parse)]
+    #[arg(long, default_value = "1.0", allow_negative_numbers = true, value_parser = rates::parse)]
     pub rate: f64,
     /// Rate of one instrument, such as "NSE:NIFTY 50=5"; repeatable
     #[arg(long, value_name = "SYMBOL=RATE")]
@@ -104,7 +104,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "CSV")]
     pub instruments: Option<PathBuf>,
     /// Address to listen on; 0.0.0.0 is every address, IPv4 and IPv6; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "IP:PORT", value_parser = address)]
     pub listen: SocketAddr,
     /// Write the address listened on to this file
     #[arg(long, value_name = "FILE")]
@@ -112,6 +112,11 @@ pub struct ReplayArgs {
     /// Logs.
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = "must be an address and a port, such as 127.0.0.1:7070 or [::1]:7070";
+    text.parse().map_err(|_| wrong.to_owned())
 }
 
 /// Packets have 32 bits for seconds; a time outside their range would be sent as 0.

@@ -26,6 +26,18 @@ pub(crate) struct Dialler {
 }
 
 impl Dialler {
+    /// Why a dial failed. Whatever is not HTTP is not Kite.
+    pub(super) fn failed(&self, error: &DialError) -> String {
+        let why = service::exit::chain(error);
+        match error {
+            DialError::Socket(SocketError::Protocol(_)) => format!(
+                "{} does not answer as Kite's ticker does ({why}): check spec.endpoint.websocket",
+                self.origin
+            ),
+            _ => why.to_string(),
+        }
+    }
+
     /// Why a dial was given up.
     pub(super) fn timed_out(&self) -> String {
         let (origin, limit) = (&self.origin, DIAL_TIMEOUT.as_secs());

@@ -28,7 +28,7 @@ pub struct ProxyArgs {
     "--https-proxy (https_proxy, HTTPS_PROXY) cannot be used by ingest processes: {0}. Accounts name another one in \
      spec.endpoint.proxy; with `--https-proxy=` those that name none dial directly"
 )]
-pub struct UnusableProxy(#[from] InvalidProxy);
+pub struct UnusableProxy(InvalidProxy);
 
 /// The variable that is read: the lower-case one if it has a value, as other programs do.
 fn either(lower: &'static str, upper: &'static str) -> &'static str {
@@ -54,7 +54,7 @@ impl ProxyArgs {
             return Ok(None);
         }
         Ok(Some(DefaultProxy {
-            proxy: Proxy::parse(&url)?,
+            proxy: Proxy::parse(&url).map_err(UnusableProxy)?,
             except: NoProxy::parse(&except),
         }))
     }

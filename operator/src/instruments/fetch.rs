@@ -28,7 +28,9 @@ pub enum FetchError {
     #[error("the HTTP client could not be created")]
     Client(#[source] reqwest::Error),
     /// No answer, or an incomplete one.
-    #[error("the instruments list could not be fetched")]
+    #[error(
+        "the instruments list could not be fetched, check spec.endpoint.api and the network to it"
+    )]
     Transport(#[source] reqwest::Error),
     /// An answer other than 200.
     #[error("the request for the instruments list was answered with {0}")]

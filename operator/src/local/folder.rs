@@ -59,13 +59,25 @@ impl Folder {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads every `.yaml`, `.yml` and `.json` file directly in the folder.
     ///
     /// # Errors
     /// When the folder itself cannot be read.
     pub(crate) fn read(&mut self) -> io::Result<Manifests> {
         let mut manifests = Manifests::default();
-        let paths = manifest_files(&self.path)?;
+        let (paths, folders) = manifest_files(&self.path)?;
+        let unread = folders.iter().map(|path| {
+            format!(
+                "{}: is a folder, and only files directly in this one are read",
+                file_name(path)
+            )
+        });
+        manifests.problems.extend(unread);
         self.files.retain(|path, _| paths.contains(path));
         self.fingerprints.retain(|path, _| paths.contains(path));
         for path in paths {
@@ -78,13 +90,16 @@ impl Folder {
             let had_objects = self
                 .files
                 .get(&path)
-                .is_some_and(|documents| !documents.is_empty());
+                .is_some_and(|documents| documents.iter().any(|it| it.name().is_some()));
             let documents = read_file(&path).and_then(|documents| {
                 // An editor may empty a file before it writes it.
-                if documents.is_empty() && had_objects {
-                    return Err("is empty: delete the file to remove its objects".to_owned());
+                match (documents.is_empty(), had_objects) {
+                    (false, _) => Ok(documents),
+                    (true, true) => {
+                        Err("is empty: delete the file to remove its objects".to_owned())
+                    }
+                    (true, false) => Ok(vec![Document::Foreign("is empty".to_owned())]),
                 }
-                Ok(documents)
             });
             match documents {
                 Ok(documents) => {
@@ -181,21 +196,27 @@ impl Manifests {
     }
 }
 
-fn manifest_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
+/// The files to read, and the folders that are not.
+fn manifest_files(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut paths, mut folders) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let named = path.extension().is_some_and(|extension| {
-            extension == "yaml" || extension == "yml" || extension == "json"
-        });
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let named = ["yaml", "yml", "json"].iter().any(|it| extension == *it);
+        if file_name(&path).starts_with('.') {
+            continue;
+        }
         // If the metadata cannot be read it may be a file: reading it gives the error.
-        let no_file = fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file());
-        if named && !no_file && !file_name(&path).starts_with('.') {
-            paths.push(path);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => folders.push(path),
+            Ok(metadata) if !metadata.is_file() => {}
+            Ok(_) | Err(_) if named => paths.push(path),
+            Ok(_) | Err(_) => {}
         }
     }
     paths.sort();
-    Ok(paths)
+    folders.sort();
+    Ok((paths, folders))
 }
 
 fn file_name(path: &Path) -> String {

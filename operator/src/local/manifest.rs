@@ -62,8 +62,26 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Document>, String> {
         return Err(format!("is larger than {LARGEST_FILE} bytes"));
     }
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let values = documents(&text)?;
-    Ok(values.iter().map(document).collect())
+    let values: Vec<Value> = documents(&text)?.into_iter().flat_map(items).collect();
+    let has_namespace = |value: &Value| value.pointer("/metadata/namespace").is_some();
+    let note = values.iter().any(has_namespace).then(|| {
+        let why = "metadata.namespace is ignored: without Kubernetes there is one namespace";
+        Document::Foreign(why.to_owned())
+    });
+    Ok(values.iter().map(document).chain(note).collect())
+}
+
+/// The objects of a list, as `kubectl get -o yaml` prints one; else the object itself.
+fn items(mut manifest: Value) -> Vec<Value> {
+    let is_list = manifest["kind"] == "List";
+    match manifest.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) if is_list => items,
+        Some(other) => {
+            manifest["items"] = other;
+            vec![manifest]
+        }
+        None => vec![manifest],
+    }
 }
 
 /// Reads the documents of a file. `---` at the start of any line separates them.

@@ -293,7 +293,10 @@ async fn a_taken_address_is_named() {
     let error = Server::bind(server.local_addr()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("cannot listen on {}", server.local_addr())
+        format!(
+            "cannot listen on {}: name another address with --listen",
+            server.local_addr()
+        )
     );
 }
 

@@ -167,3 +167,31 @@ fn a_file_that_cannot_be_looked_at_or_is_empty_keeps_what_it_said() {
     fs::remove_file(&link).unwrap();
     assert!(folder.read().unwrap().sets.is_empty());
 }
+
+/// As `kubectl get -o yaml` prints them, and as people keep them.
+#[test]
+fn lists_are_read_and_what_is_not_read_is_said() {
+    let item = |text: &str| {
+        let indented = text.replace('\n', "\n  ");
+        format!("- {}", indented.trim_end())
+    };
+    let set = SET.replace("{name: nifty}", "{name: nifty, namespace: ticker}");
+    let list = format!(
+        "apiVersion: v1\nkind: List\nitems:\n{}\n{}\n",
+        item(ACCOUNT),
+        item(&set)
+    );
+    let (fixture, mut folder) = Fixture::new(&[("all.YAML", &list), ("none.yaml", "# nothing\n")]);
+    fs::create_dir(fixture.0.path().join("more")).unwrap();
+    let manifests = folder.read().unwrap();
+    assert!(manifests.accounts["acct-a"].spec.is_ok());
+    assert!(manifests.sets["nifty"].spec.is_ok());
+    assert_eq!(
+        manifests.problems,
+        [
+            "more: is a folder, and only files directly in this one are read",
+            "all.YAML: metadata.namespace is ignored: without Kubernetes there is one namespace",
+            "none.yaml: is empty",
+        ]
+    );
+}

@@ -90,11 +90,12 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, InvalidSpec> {
         (None, None) => Choice::Any,
     };
     let prefix = spec.publish.channel_prefix.as_deref();
-    let wrong = |it: &str| it.is_empty() || it.starts_with("mock:") || it.ends_with(':');
+    let wrong =
+        |it: &str| it.is_empty() || it == "mock" || it.starts_with("mock:") || it.ends_with(':');
     if prefix.is_some_and(wrong) {
         return Err(invalid(
             "spec.publish.channelPrefix",
-            "must not be empty, begin with mock: or end with a colon",
+            "must not be empty, mock, begin with mock: or end with a colon",
         ));
     }
     let mode = match spec.mode {

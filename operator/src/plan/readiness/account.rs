@@ -48,6 +48,10 @@ pub(crate) struct AccountFacts<'a> {
 const CREDENTIALS: &str = "spec.credentialsSecretRef";
 const REDIS: &str = "spec.redis.secretRef";
 
+/// Where the address of Redis is set.
+const CHECK_REDIS: &str =
+    ": check spec.redis, or the operator's --redis-url (redis.url of the chart)";
+
 /// What an account's message adds if pods are not annotated.
 const SLOW_PATH: &str =
     "changes arrive in about a minute, with the kubelet's next sync, because poke.enabled is false";
@@ -159,7 +163,9 @@ fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
     } else {
         let why = report.redis.error.as_deref().unwrap_or("no connection yet");
         let secret = secret::of_redis(facts.redis_secret);
-        let message = format!("ticks do not reach Redis: {why}{secret}");
+        let unreachable = why.starts_with("cannot connect to ");
+        let cure = if unreachable { CHECK_REDIS } else { "" };
+        let message = format!("ticks do not reach Redis: {why}{cure}{secret}");
         let message = match facts.redis_secret {
             Some(named) => with_cure(named, REDIS, message),
             None => message,

@@ -66,7 +66,7 @@ fn samples(lookup: &Lookup) -> Vec<String> {
     let similar = selection.similar.iter().chain(std::iter::repeat(&None));
     let samples = selection.samples.iter().zip(similar);
     let samples = samples.map(|(name, similar)| match similar {
-        Some(similar) => format!("{name}, perhaps {similar}"),
+        Some(similar) => format!("{name} (perhaps {similar})"),
         None => name.clone(),
     });
     samples.collect()

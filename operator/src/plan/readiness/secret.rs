@@ -7,6 +7,9 @@ use contract::report::CredentialRemark;
 
 use crate::plan::input::{Immutable, Secret};
 
+/// How the ingest process names a key whose value it cannot use.
+const UNUSABLE: &str = "a usable ";
+
 /// The message if the ingest process reports that it has no value for these keys of a Secret:
 /// `access_token`, or `a usable access_token (not UTF-8 text)`. Its files may be older than the
 /// Secret.
@@ -26,7 +29,17 @@ pub(super) fn lacking(name: &str, secret: &Secret, keys: &[String]) -> String {
     let (hollow, absent): (Vec<&str>, Vec<&str>) = keys
         .iter()
         .map(String::as_str)
+        .filter(|key| !key.starts_with(UNUSABLE))
         .partition(|key| names.iter().any(|name| name == key));
+    let unusable = keys.iter().filter_map(|key| key.strip_prefix(UNUSABLE));
+    let unusable: Vec<&str> = unusable.collect();
+    let unusable = (!unusable.is_empty()).then(|| {
+        format!(
+            "Secret {name} has no usable {}: replace {}",
+            unusable.join(" and no usable "),
+            them(unusable.len())
+        )
+    });
     let absent = (!absent.is_empty()).then(|| {
         format!(
             "Secret {name} has the keys {} but not {}: add {}",
@@ -42,7 +55,8 @@ pub(super) fn lacking(name: &str, secret: &Secret, keys: &[String]) -> String {
             them(hollow.len())
         )
     });
-    let parts: Vec<String> = absent.into_iter().chain(hollow).collect();
+    let parts = absent.into_iter().chain(hollow).chain(unusable);
+    let parts: Vec<String> = parts.collect();
     parts.join("; ")
 }
 
@@ -166,7 +180,7 @@ mod tests {
         let phrase = "a usable access_token (not UTF-8 text)";
         let unusable = lacks(&with(&["api_key", "access_token"]), &[phrase]);
         assert!(
-            unusable.contains(&format!("but not {phrase}")),
+            unusable.contains("kite has no usable access_token (not UTF-8 text): replace it"),
             "{unusable}"
         );
         let none = lacks(&with(&[]), &["api_key", "access_token"]);

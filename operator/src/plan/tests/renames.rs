@@ -266,7 +266,7 @@ fn a_token_that_is_another_contract_today_is_not_followed() {
     let (tokens, message, renamed) = after(&mut world, memory);
     assert_eq!((tokens, renamed), (vec![3], vec![]));
     assert!(
-        message.contains("1 (NFO:HINDPETRO26SEP400PE, perhaps NFO:HINDPETRO26SEP400.5PE)"),
+        message.contains("1 (NFO:HINDPETRO26SEP400PE (perhaps NFO:HINDPETRO26SEP400.5PE))"),
         "{message}"
     );
 }

@@ -93,10 +93,7 @@ fn passes(
         memory = decided.memory;
     }
     let settled = plan(&world, &memory, now);
-    anyhow::ensure!(
-        settled.next.is_none() && is_full(&settled, size),
-        "not everything streams"
-    );
+    anyhow::ensure!(is_full(&settled, size), "not everything streams");
     drop(settled);
     add("nothing changed", median(runs, &world, &memory, now));
     let set = world.sets.first_mut().context("there are sets")?;

@@ -27,13 +27,16 @@ const API: &str = "http://127.0.0.1:7070";
 /// As many as Kite's list has.
 const LIST: u32 = 110_000;
 
+/// Options of one underlying, each with its number as strike.
+const CHAIN: u32 = 500;
+
 /// As many instruments as Kite has.
 pub(super) fn list() -> InstrumentTable {
     let row = |number: u32| Instrument {
         token: Token(100_000 + number * 256),
         exchange_token: number,
         tradingsymbol: symbol(number).into(),
-        name: format!("NAME{}", number / 500).into(),
+        name: format!("NAME{}", number / CHAIN).into(),
         expiry: Some(jiff::civil::date(2026, 12, 29)),
         strike: f64::from(number),
         tick_size: 0.05,
@@ -50,7 +53,7 @@ pub(super) fn list() -> InstrumentTable {
 }
 
 fn symbol(number: u32) -> String {
-    format!("NAME{}26DEC{number}CE", number / 500)
+    format!("NAME{}26DEC{number}CE", number / CHAIN)
 }
 
 /// Accounts and sets without any placement; each namespace has its own Redis.
@@ -117,22 +120,38 @@ fn account(namespace: u32, at: u32) -> ObservedAccount {
     }
 }
 
-/// Half of them by token, half by name.
+/// A quarter of them by token, a quarter by name, half by underlying and strikes.
 fn set(namespace: u32, at: u32, numbers: std::ops::Range<u32>) -> ObservedSet {
-    let instruments = if at.is_multiple_of(2) {
-        let tokens: Vec<u32> = numbers.map(|number| 100_000 + number * 256).collect();
-        json!({"tokens": tokens})
-    } else {
-        let symbols: Vec<String> = numbers
-            .map(|number| format!("NFO:{}", symbol(number)))
-            .collect();
-        json!({"symbols": symbols})
+    let spec = match at % 4 {
+        0 => {
+            let tokens: Vec<u32> = numbers.map(|number| 100_000 + number * 256).collect();
+            json!({"instruments": {"tokens": tokens}})
+        }
+        1 => {
+            let symbols = numbers.map(|number| format!("NFO:{}", symbol(number)));
+            json!({"instruments": {"symbols": symbols.collect::<Vec<String>>()}})
+        }
+        _ => json!({"options": chains(&numbers)}),
     };
     Object {
         meta: meta(namespace, format!("set-{at}")),
-        spec: Ok(Arc::new(spec_of(json!({"instruments": instruments})))),
+        spec: Ok(Arc::new(spec_of(spec))),
         status: None,
     }
+}
+
+fn chains(numbers: &std::ops::Range<u32>) -> Vec<serde_json::Value> {
+    let underlyings = numbers.start / CHAIN..=(numbers.end - 1) / CHAIN;
+    let chain = |underlying: u32| {
+        let min = numbers.start.max(underlying * CHAIN);
+        let max = (numbers.end - 1).min(underlying * CHAIN + CHAIN - 1);
+        json!({
+            "underlying": format!("NAME{underlying}"),
+            "expiries": {"nearest": 1},
+            "strikes": {"range": {"min": min, "max": max}},
+        })
+    };
+    underlyings.map(chain).collect()
 }
 
 fn spec_of<Spec: serde::de::DeserializeOwned>(json: serde_json::Value) -> Spec {

@@ -3,6 +3,8 @@
 
 mod figure;
 mod idle;
+mod list;
+mod memory;
 mod plan;
 mod source;
 mod strength;
@@ -29,6 +31,7 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("idle") => idle::measure(&mut figures).await?,
+        Some("list") => list::measure(&mut figures)?,
         Some("plan") => plan::measure(&mut figures)?,
         Some("strength") => {
             let parts: Vec<String> = arguments.collect();
@@ -46,6 +49,7 @@ async fn all(figures: &mut Figures) -> Result<()> {
     busy_account(figures).await?;
     strength::measure(figures, &[]).await?;
     idle::measure(figures).await?;
+    list::measure(figures)?;
     plan::measure(figures)
 }
 

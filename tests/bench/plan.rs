@@ -14,6 +14,7 @@ use operator::plan::{AssignmentChange, Memory, Now, Observed, Plan, plan};
 use service::clock::Clock;
 
 use crate::figure::Figures;
+use crate::memory::{forget_peak, peak};
 use world::{carry_out, list, world};
 
 /// The most that one account streams.
@@ -128,17 +129,4 @@ fn is_full(plan: &Plan, size: &Size) -> bool {
     };
     let placed: usize = plan.accounts.iter().map(placed).sum();
     placed == (size.namespaces * size.accounts * ACCOUNT) as usize
-}
-
-/// Resets the kernel's peak measurement of this process.
-fn forget_peak() -> Result<()> {
-    Ok(std::fs::write("/proc/self/clear_refs", "5")?)
-}
-
-/// The peak of resident memory, in KiB.
-fn peak() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(number.context("no peak is known")?.trim().parse()?)
 }

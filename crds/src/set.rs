@@ -85,6 +85,11 @@ pub struct InstrumentSetSpec {
     /// The accounts in the namespace that may be used, by label. Not together with `accountRef`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_selector: Option<AccountSelector>,
+    /// Which sets get free room first, and keep theirs if an account becomes smaller: the higher, of equal ones the older
+    /// (-1000 to 1000). It takes no place from what streams. Default: 0.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: i32,
     /// How ticks are published.
     #[serde(default)]
     pub publish: Publish,

@@ -11,6 +11,7 @@ mod groups;
 mod problem;
 mod retained;
 mod solver;
+mod turns;
 
 pub(crate) use failover_capacity::{Taken, stranded};
 pub(crate) use group::GroupPlacement;

@@ -67,6 +67,8 @@ pub(crate) struct Set<'a> {
     pub(crate) stale_after: Duration,
     /// Whether it must stream nothing.
     pub(crate) paused: bool,
+    /// The higher gets room first.
+    pub(crate) priority: i32,
     /// What it selects.
     pub(crate) selectors: Vec<Selector<'a>>,
     /// Names that are left out whatever selects them.

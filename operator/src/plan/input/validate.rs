@@ -116,6 +116,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, InvalidSpec> {
         accounts,
         stale_after: spec.stale_after.into(),
         paused: spec.paused,
+        priority: spec.priority,
         selectors: selectors(spec)?,
         exclude: &spec.exclude,
     })

@@ -107,7 +107,13 @@ pub(super) fn place_group(
         let targets = allowed.iter().filter_map(|at| slots[at.at()].target);
         let channels = register.ask(resolved, targets.collect());
         let items = items(resolved, &channels, &mut tokens);
-        (SetRequest { allowed, items }, channels)
+        let priority = resolved.priority;
+        let request = SetRequest {
+            priority,
+            allowed,
+            items,
+        };
+        (request, channels)
     };
     let (requests, channels): (Vec<SetRequest>, Vec<SetChannels>) =
         sets.iter().map(request).unzip();

@@ -19,9 +19,11 @@ pub(crate) struct AccountSlot {
     pub(crate) retained: Vec<(TokenIx, Vec<ChannelId>)>,
 }
 
-/// The request of a set, by [`SetIx`]: the order of precedence.
+/// The request of a set, by [`SetIx`]: the oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SetRequest {
+    /// The higher gets room first, and loses it last.
+    pub(crate) priority: i32,
     /// The accounts it may use, ascending.
     pub(crate) allowed: Vec<AccountIx>,
     /// The items that it requests, each token once.

@@ -6,6 +6,7 @@
 
 use super::by_token::ByToken;
 use super::problem::{AccountSlot, Item, Outcome, SetRequest, settled};
+use super::turns::Turns;
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId, TokenIx};
 
 /// The maximum number of rounds. A further round is needed only if a conflict freed a place that a
@@ -14,7 +15,8 @@ const ROUNDS: usize = 8;
 
 /// Decides for every item of every set, in their order.
 pub(crate) fn place(slots: &[AccountSlot], requests: &[SetRequest]) -> Vec<Vec<Outcome>> {
-    let (mut outcomes, mut given_up) = Round::new(slots, requests).run(requests);
+    let turns = Turns::new(slots, requests);
+    let (mut outcomes, mut given_up) = Round::new(slots, requests, &turns).run(requests);
     for _ in 1..ROUNDS {
         let waits = outcomes
             .iter()
@@ -24,13 +26,14 @@ pub(crate) fn place(slots: &[AccountSlot], requests: &[SetRequest]) -> Vec<Vec<O
             break;
         }
         let slots = settled(slots, requests, &outcomes);
-        (outcomes, given_up) = Round::new(&slots, requests).run(requests);
+        (outcomes, given_up) = Round::new(&slots, requests, &turns).run(requests);
     }
     outcomes
 }
 
 struct Round<'a> {
     slots: &'a [AccountSlot],
+    turns: &'a Turns,
     /// Free places per account, without those reserved for tokens that remain.
     free: Vec<usize>,
     /// Where each token was before, by account.
@@ -53,13 +56,14 @@ struct Before {
 }
 
 impl<'a> Round<'a> {
-    fn new(slots: &'a [AccountSlot], requests: &[SetRequest]) -> Self {
+    fn new(slots: &'a [AccountSlot], requests: &[SetRequest], turns: &'a Turns) -> Self {
         let current = slots.iter().flat_map(|slot| &slot.current);
         let asked = requests.iter().flat_map(|request| &request.items);
         let all = current.map(|it| it.0).chain(asked.map(|item| item.token));
         let tokens = all.max().map_or(0, |last| last.at() + 1);
         let mut round = Self {
             slots,
+            turns,
             free: slots.iter().map(|slot| slot.capacity).collect(),
             before: ByToken::new(tokens),
             reserved: 0,
@@ -69,8 +73,8 @@ impl<'a> Round<'a> {
         for (at, slot) in slots.iter().enumerate() {
             round.add(AccountIx::new(at), slot);
         }
-        for (at, request) in requests.iter().enumerate() {
-            round.reserve(SetIx::new(at), request);
+        for set in &turns.order {
+            round.reserve(*set, &requests[set.at()]);
         }
         round
     }
@@ -96,8 +100,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Reserves the places of tokens that a set has already, while there is room: older sets have
-    /// precedence if an account became smaller.
+    /// Reserves the places of tokens that a set has already, while there is room: sets that get room
+    /// first have precedence if an account became smaller.
     fn reserve(&mut self, set: SetIx, request: &SetRequest) {
         for item in &request.items {
             let Some(account) = self.place_before(set, request, item.token) else {
@@ -124,28 +128,42 @@ impl<'a> Round<'a> {
 
     /// The outcomes, and whether a reserved place has become free after all.
     fn run(mut self, requests: &[SetRequest]) -> (Vec<Vec<Outcome>>, bool) {
-        let outcomes = requests
-            .iter()
-            .enumerate()
-            .map(|(at, request)| self.serve(SetIx::new(at), request))
-            .collect();
+        let waiting = |request: &SetRequest| vec![Outcome::Waiting; request.items.len()];
+        let mut outcomes: Vec<Vec<Outcome>> = requests.iter().map(waiting).collect();
+        let mut contested = vec![Vec::new(); requests.len()];
+        for set in &self.turns.order {
+            let items = &requests[set.at()].items;
+            let (later, now) =
+                (0..items.len()).partition(|at| self.turns.is_contested(&items[*at]));
+            self.serve(*set, &requests[set.at()], now, &mut outcomes[set.at()]);
+            contested[set.at()] = later;
+        }
+        for (at, positions) in contested.into_iter().enumerate() {
+            self.serve(SetIx::new(at), &requests[at], positions, &mut outcomes[at]);
+        }
         (outcomes, self.reserved > 0)
     }
 
-    fn serve(&mut self, set: SetIx, request: &SetRequest) -> Vec<Outcome> {
-        let mut outcomes = vec![Outcome::Waiting; request.items.len()];
-        let mut fresh = Vec::new();
-        for (position, item) in request.items.iter().enumerate() {
-            match self.present(set, request, item) {
-                Some(account) => {
-                    self.take(account, item);
-                    outcomes[position] = Outcome::Placed(account);
-                }
-                None => fresh.push(position),
+    /// Serves these positions of a set's items.
+    fn serve(
+        &mut self,
+        set: SetIx,
+        request: &SetRequest,
+        mut positions: Vec<usize>,
+        outcomes: &mut [Outcome],
+    ) {
+        positions.retain(|position| {
+            let item = &request.items[*position];
+            let present = self.present(set, request, item);
+            if let Some(account) = present {
+                self.take(account, item);
+                outcomes[*position] = Outcome::Placed(account);
             }
+            present.is_none()
+        });
+        if !positions.is_empty() {
+            self.spread(request, positions, outcomes);
         }
-        self.spread(request, fresh, &mut outcomes);
-        outcomes
     }
 
     /// An account that streams the token and may do so for this set: first the one that already

@@ -39,6 +39,8 @@ pub(crate) struct Resolved {
     pub(crate) lookup: Arc<Lookup>,
     /// Whether the accounts that it may use are mock accounts.
     pub(crate) mock: bool,
+    /// Its priority.
+    pub(crate) priority: i32,
     /// The accounts it may use, ascending.
     pub(crate) allowed: Vec<AccountIx>,
     /// Names of some matching accounts, if it may use none of them.
@@ -99,6 +101,7 @@ fn request<'a>(
                 _ => Request::Resolved(Box::new(Resolved {
                     lookup,
                     mock: first.mock,
+                    priority: spec.priority,
                     allowed,
                     matching: none.unwrap_or_default(),
                 })),

@@ -25,6 +25,7 @@ fn items(tokens: impl IntoIterator<Item = u32>, channel: u32) -> Vec<Item> {
 
 fn request(allowed: &[usize], tokens: impl IntoIterator<Item = u32>) -> SetRequest {
     SetRequest {
+        priority: 0,
         allowed: accounts(allowed.iter().copied()),
         items: items(tokens, 0),
     }
@@ -94,6 +95,57 @@ fn the_older_set_is_served_first_and_keeps_more_when_an_account_shrinks() {
     );
 }
 
+fn prior(priority: i32, request: SetRequest) -> SetRequest {
+    SetRequest {
+        priority,
+        ..request
+    }
+}
+
+#[test]
+fn a_higher_priority_gets_room_first_and_keeps_more_but_takes_no_place() {
+    let requests = [request(&[0], 0..4), prior(1, request(&[0], 10..14))];
+    let outcomes = place(&[slot(6)], &requests);
+    assert_eq!(
+        (shares(&outcomes[0], 1), shares(&outcomes[1], 1)),
+        ((vec![2], 2), (vec![4], 0))
+    );
+    // What streams keeps its place.
+    let first = &requests[..1];
+    let slots = settled(&[slot(6)], first, &place(&[slot(6)], first));
+    let outcomes = place(&slots, &requests);
+    assert_eq!(
+        (shares(&outcomes[0], 1), shares(&outcomes[1], 1)),
+        ((vec![4], 0), (vec![2], 2))
+    );
+    // The account shrinks.
+    let mut slots = settled(&[slot(8)], &requests, &place(&[slot(8)], &requests));
+    slots[0].capacity = 5;
+    let outcomes = place(&slots, &requests);
+    assert_eq!(
+        (shares(&outcomes[0], 1), shares(&outcomes[1], 1)),
+        ((vec![1], 3), (vec![4], 0))
+    );
+}
+
+#[test]
+fn a_channel_goes_by_age_whatever_the_priority() {
+    // The same instruments on one channel from two accounts.
+    let requests = [request(&[0], 0..2), prior(9, request(&[1], 0..4))];
+    let outcomes = place(&[slot(9), slot(9)], &requests);
+    assert_eq!(shares(&outcomes[0], 2), (vec![2, 0], 0));
+    assert_eq!(outcomes[1][..2], [Outcome::Conflict; 2]);
+    assert_eq!(shares(&outcomes[1][2..], 2), (vec![0, 2], 0));
+    // Without room for the older set the younger one has it.
+    let outcomes = place(&[slot(0), slot(9)], &requests);
+    assert_eq!(shares(&outcomes[1], 2), (vec![0, 4], 0));
+    // With the same accounts they share, and the place is that of the higher.
+    let requests = [request(&[0], 0..4), prior(9, request(&[0], 2..6))];
+    let outcomes = place(&[slot(4)], &requests);
+    assert_eq!(shares(&outcomes[1], 1), (vec![4], 0));
+    assert_eq!(shares(&outcomes[0], 1), (vec![2], 2));
+}
+
 #[test]
 fn a_token_of_two_sets_takes_one_place() {
     let outcomes = place(&[slot(5)], &[request(&[0], 0..5), request(&[0], 0..5)]);
@@ -115,6 +167,7 @@ fn one_token_on_one_channel_has_one_publisher() {
     assert_eq!(outcomes[2], [Outcome::Placed(AccountIx::new(0)); 2]);
     // On another channel, or in another Redis, there is nothing to share.
     let other = SetRequest {
+        priority: 0,
         allowed: accounts([1]),
         items: items(0..2, 1),
     };
@@ -177,8 +230,9 @@ prop_compose! {
         allowed in proptest::collection::btree_set(0..ACCOUNTS, 0..=ACCOUNTS),
         tokens in proptest::collection::btree_set(0_u32..60, 0..40),
         channel in 0_u32..2,
+        priority in 0..3,
     ) -> SetRequest {
-        SetRequest { allowed: accounts(allowed), items: items(tokens, channel) }
+        SetRequest { priority, allowed: accounts(allowed), items: items(tokens, channel) }
     }
 }
 

@@ -33,6 +33,7 @@ fn wanted(selected: u32, samples: &[String], unresolved: u32, allowed: usize) ->
     Request::Resolved(Box::new(Resolved {
         lookup: Arc::new(Lookup::sample(selection, &TABLE, &spec)),
         mock: true,
+        priority: 0,
         allowed: (0..allowed).map(AccountIx::new).collect(),
         matching: "acct-a".to_owned(),
     }))

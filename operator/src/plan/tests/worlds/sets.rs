@@ -74,6 +74,9 @@ fn describe(spec: &mut InstrumentSetSpec) {
     let seed = tokens.fold(7_u64, |sum, token| sum.wrapping_mul(31) + u64::from(*token));
     let mut own = Dice::new(seed);
     let dice = &mut own;
+    if dice.percent(30) {
+        spec.priority = dice.one(&[-1_000, -1, 5, 1_000]);
+    }
     if dice.percent(75) {
         return;
     }

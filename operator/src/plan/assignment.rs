@@ -10,7 +10,7 @@ mod rows;
 
 pub use change::AssignmentChange;
 
-pub(crate) use generation::{Reissue, in_range, marks};
+pub(crate) use generation::{in_range, marks};
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use std::time::Instant;
 use contract::Assignment;
 
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo};
+use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Reissue};
 use crate::plan::placement::{PlacedAccount, PlacedSet, RetainedAccount};
 
 /// An account and the change of its assignment.
@@ -27,8 +27,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) change: AssignmentChange,
     /// How many of its instruments belong to sets that may use no other account.
     pub(crate) tied: usize,
-    /// Whether its process goes on reporting something else than what is written for it.
-    pub(crate) contradicted: bool,
+    /// The new generation that its process made necessary.
+    pub(crate) reissue: Option<Reissue>,
 }
 
 impl AssignedAccount<'_> {
@@ -44,7 +44,6 @@ pub(crate) fn build<'a>(
     accounts: Vec<PlacedAccount<'a>>,
     sets: &[PlacedSet<'_>],
     mut memo: Memo<'_, ()>,
-    mut reissues: Memo<'_, Reissue>,
     now: Instant,
 ) -> Vec<AssignedAccount<'a>> {
     let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
@@ -56,7 +55,7 @@ pub(crate) fn build<'a>(
     let accounts = accounts.into_iter().zip(sets_of).enumerate();
     let assigned = accounts.map(|(at, (placed, sets_of))| {
         let PlacedAccount { retained, tied } = placed;
-        let mut contradicted = false;
+        let mut reissue = None;
         let change = match &retained.account.spec {
             Ok(spec) if !retained.account.eligibility.is_frozen() => {
                 let account = &retained.account;
@@ -69,14 +68,10 @@ pub(crate) fn build<'a>(
                 let basis = basis(&retained, spec, &sets_of, sets);
                 let key = &account.observed.object.meta.key;
                 let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
-                let last = reissues.last(key).copied();
-                let (change, same, reissue) = generation::change(account, known, build, last, now);
+                let (change, same, made) = generation::change(account, known, build, now);
+                reissue = made;
                 if let Some(basis) = basis.filter(|_| same) {
                     memo.put(key, basis, ());
-                }
-                if let Some(reissue) = reissue {
-                    contradicted = reissue.repeated;
-                    reissues.put(key, Basis::default(), reissue);
                 }
                 change
             }
@@ -86,7 +81,7 @@ pub(crate) fn build<'a>(
             account: retained.account,
             change,
             tied,
-            contradicted,
+            reissue,
         }
     });
     assigned.collect()

@@ -29,7 +29,7 @@ pub(crate) use checked::{AccountSpec, ChannelNaming, Choice, Selector, Set};
 pub(crate) use list_guard::ListComparison;
 pub(crate) use memo::{Basis, Memo, Results};
 pub(crate) use memory::{
-    AccountMemory, EventState, Mark, ObjectMemory, Remembered, SetMemory, SuspectLists,
+    AccountMemory, EventState, Mark, ObjectMemory, Reissue, Remembered, SetMemory, SuspectLists,
 };
 pub(crate) use renames::Renames;
 pub(crate) use set::SetInput;

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use super::assignment::Reissue;
 use super::input::{ListComparison, Remembered, Results};
 use super::placement::GroupPlacement;
 use super::report::{SetCounts, SetResult};
@@ -31,8 +30,6 @@ pub(crate) struct StepResults {
     pub(crate) placements: Results<Arc<GroupPlacement>>,
     /// The accounts whose base already is what they should stream.
     pub(crate) unchanged: Results<()>,
-    /// By account: the new generation that its process made necessary.
-    pub(crate) reissues: Results<Reissue>,
     /// By account: how many instruments of each set it has.
     pub(crate) set_counts: Results<SetCounts>,
     /// By set: the part of its report that is not remembered otherwise.

@@ -36,8 +36,7 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
 
     // What each account should stream, and whether it must be written.
     let unchanged = Memo::new(&last.unchanged, &mut next.unchanged);
-    let reissues = Memo::new(&last.reissues, &mut next.reissues);
-    let accounts = assignment::build(accounts, &sets, unchanged, reissues, now.monotonic);
+    let accounts = assignment::build(accounts, &sets, unchanged, now.monotonic);
 
     // How everything fares.
     let poke = observed.settings.poke;

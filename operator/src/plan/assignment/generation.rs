@@ -12,7 +12,7 @@ use contract::{Assignment, Shape};
 use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
 
 use super::change::AssignmentChange;
-use crate::plan::input::{AccountInput, Mark};
+use crate::plan::input::{AccountInput, Mark, Reissue};
 
 /// Larger generations are ignored: they were written by hand or reported wrongly. The API server
 /// keeps 63 bits, and JSON readers 53.
@@ -26,23 +26,14 @@ pub(crate) fn in_range(generation: u64) -> Option<u64> {
 /// A process that contradicts what was written for it gets it under a new generation at most this often.
 const REISSUE_PAUSE: Duration = Duration::from_secs(15);
 
-/// The last new generation that was written because of what a process reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reissue {
-    at: Instant,
-    /// Whether it is not enough: the process contradicts that one too.
-    pub(super) repeated: bool,
-}
-
 /// The change that puts the result of `build` in force: a new generation if its content is new, or
 /// if the process would refuse the old one because it has seen a later or a different one. Also
 /// returns whether the base says the same, which may be `known` without building anything, and the
-/// reissue to remember. `last`: the one that is remembered.
+/// reissue to remember.
 pub(super) fn change(
     account: &AccountInput<'_>,
     known: bool,
     build: impl Fn() -> Assignment,
-    last: Option<Reissue>,
     now: Instant,
 ) -> (AssignmentChange, bool, Option<Reissue>) {
     let built = (!known).then(&build);
@@ -51,6 +42,7 @@ pub(super) fn change(
     let in_force = same.and_then(|base| in_force(account, base));
     let contradicted = in_force.is_some() && same.is_some_and(|it| is_contradicted(account, it));
     let since = |it: &Reissue| now.saturating_duration_since(it.at);
+    let last = account.remembered.and_then(|it| it.reissue);
     let mut last = last.filter(|it| since(it) < 2 * REISSUE_PAUSE);
     match (in_force, &mut last) {
         (Some(change), _) if !contradicted => return (change, true, last),

@@ -48,8 +48,18 @@ pub(crate) struct AccountMemory {
     pub(crate) assignment: Option<Arc<Assignment>>,
     /// Fingerprint of its API key.
     pub(crate) key: Option<KeyFingerprint>,
+    /// The new generation that its process made necessary.
+    pub(crate) reissue: Option<Reissue>,
     /// By name of a set: since which generation its rows are unchanged.
     pub(crate) marks: Arc<BTreeMap<String, Mark>>,
+}
+
+/// The last new generation that was written because of what a process reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reissue {
+    pub(crate) at: Instant,
+    /// Whether it is not enough: the process contradicts that one too.
+    pub(crate) repeated: bool,
 }
 
 /// Since when the rows of a set on one account are unchanged.

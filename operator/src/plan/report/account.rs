@@ -68,6 +68,7 @@ pub(super) fn report<'w>(
         warning: report.memory.warning.clone(),
     };
     let memory = AccountMemory {
+        reissue: assigned.reissue,
         object: report.memory,
         assignment: current.cloned(),
         key: account.api_key(),

@@ -71,7 +71,10 @@ fn facts<'w>(
 ) -> AccountFacts<'w> {
     let (account, current) = (&assigned.account, assigned.current());
     let (observed, spec) = (account.observed, account.spec.as_ref());
-    let contradicted = assigned.contradicted.then_some(CONTRADICTED);
+    let contradicted = assigned
+        .reissue
+        .filter(|it| it.repeated)
+        .map(|_| CONTRADICTED);
     let assigned = current.map(|current| current.instruments.len());
     AccountFacts {
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),

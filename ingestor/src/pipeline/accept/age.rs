@@ -98,7 +98,7 @@ pub(crate) enum OldPrice {
     TradeTime,
     /// It is outside of its own day's lowest to highest price.
     OutsideDay,
-    /// The day has no first, highest and lowest price yet.
+    /// The day has no first, highest and lowest price yet, or in ltp mode no last one.
     NoDay,
 }
 
@@ -122,7 +122,8 @@ impl OldPrice {
 #[must_use]
 pub(crate) fn old_price(packet: &Packet, received_us: i64) -> Option<OldPrice> {
     let (open, high, low) = match &packet.detail {
-        Detail::Ltp => return None,
+        // Without a trade there is no price.
+        Detail::Ltp => return (packet.last_price == 0).then_some(OldPrice::NoDay),
         Detail::IndexQuote(day) | Detail::IndexFull(day, _) => (day.open, day.high, day.low),
         Detail::Quote(day) | Detail::Full(day, _) => (day.open, day.high, day.low),
     };
@@ -241,6 +242,7 @@ mod tests {
     fn prices_of_older_days_are_recognised() {
         let old = |price, detail| old_price(&packet(price, detail), NOON * MICROS);
         assert_eq!(old(100, Detail::Ltp), None);
+        assert_eq!(old(0, Detail::Ltp), Some(OldPrice::NoDay));
         assert_eq!(old(100, Detail::Quote(quote())), None);
         assert_eq!(old(100, full(NOON - 60, NOON)), None);
         let weeks_ago = NOON - 35 * 86_400;

@@ -4,7 +4,7 @@
 //! Owns what is known of each file. A file that can no longer be read keeps its last valid content.
 //! Must not decide what follows from a manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,8 @@ pub(crate) struct Folder {
     files: BTreeMap<PathBuf, Vec<Document>>,
     /// Fingerprints of files that need not be read again.
     fingerprints: BTreeMap<PathBuf, FileFingerprint>,
+    /// The folders in it, of which the log says that they are not read.
+    unread: BTreeSet<PathBuf>,
     /// By kind and name: the file that defines each object.
     owners: BTreeMap<(&'static str, String), PathBuf>,
 }
@@ -55,6 +57,7 @@ impl Folder {
             path,
             files: BTreeMap::new(),
             fingerprints: BTreeMap::new(),
+            unread: BTreeSet::new(),
             owners: BTreeMap::new(),
         }
     }
@@ -71,13 +74,12 @@ impl Folder {
     pub(crate) fn read(&mut self) -> io::Result<Manifests> {
         let mut manifests = Manifests::default();
         let (paths, folders) = manifest_files(&self.path)?;
-        let unread = folders.iter().map(|path| {
-            format!(
-                "{}: is a folder, and only files directly in this one are read",
-                file_name(path)
-            )
-        });
-        manifests.problems.extend(unread);
+        for folder in folders {
+            if self.unread.insert(folder.clone()) {
+                let folder = folder.display();
+                tracing::info!(%folder, "not read: only files directly in the folder of manifests are");
+            }
+        }
         self.files.retain(|path, _| paths.contains(path));
         self.fingerprints.retain(|path, _| paths.contains(path));
         for path in paths {

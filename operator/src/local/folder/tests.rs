@@ -186,10 +186,10 @@ fn lists_are_read_and_what_is_not_read_is_said() {
     let manifests = folder.read().unwrap();
     assert!(manifests.accounts["acct-a"].spec.is_ok());
     assert!(manifests.sets["nifty"].spec.is_ok());
+    assert!(folder.unread.contains(&fixture.0.path().join("more")));
     assert_eq!(
         manifests.problems,
         [
-            "more: is a folder, and only files directly in this one are read",
             "all.YAML: metadata.namespace is ignored: without Kubernetes there is one namespace",
             "none.yaml: is empty",
         ]

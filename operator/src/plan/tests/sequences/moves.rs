@@ -162,16 +162,19 @@ fn is_taken(pass: &Pass<'_>, from: &Key, token: Token, old: &Assignment, new: &A
     })
 }
 
-/// Whether another account of the namespace was found to stream the token for the set already.
+/// Whether another account of the namespace was found to stream the token for the set already, or for any if nothing may
+/// be changed there.
 fn is_found(pass: &Pass<'_>, from: &Key, set: &str, token: Token) -> bool {
-    let others = pass.plan.accounts.iter().map(|account| &account.key);
-    let mut others = others.filter(|other| *other != from && other.namespace == from.namespace);
+    let others = pass.plan.accounts.iter();
+    let mut others =
+        others.filter(|other| other.key != *from && other.key.namespace == from.namespace);
     others.any(|other| {
-        lying_there(pass.observed, other).is_some_and(|there| {
+        let is_frozen = other.assignment.assignment().is_none();
+        lying_there(pass.observed, &other.key).is_some_and(|there| {
             let mut rows = there.instruments.iter();
             let row = rows.find(|row| row.token == token);
             let of = |at: &u16| there.sets[usize::from(*at)] == set;
-            row.is_some_and(|row| row.sets.iter().any(of))
+            row.is_some_and(|row| is_frozen || row.sets.iter().any(of))
         })
     })
 }

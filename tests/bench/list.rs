@@ -89,7 +89,8 @@ fn row(number: u32) -> Instrument {
     if number.is_multiple_of(3) {
         return share;
     }
-    let (underlying, strike) = (number / CHAIN, number % CHAIN);
+    // An option without a strike is a bad row.
+    let (underlying, strike) = (number / CHAIN, 1 + number % CHAIN);
     let (kind, end) = if number.is_multiple_of(2) {
         (InstrumentType::Call, "CE")
     } else {

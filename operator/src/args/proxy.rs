@@ -95,7 +95,9 @@ mod tests {
             "p:x",
             "http://me:hunter2@p:1",
         ] {
-            let said = of(url, "").unwrap_err().to_string();
+            let refused = of(url, "").unwrap_err();
+            let said = service::exit::chain(&refused).to_string();
+            assert_eq!(said.matches("http://HOST").count(), 1, "{said}");
             assert!(
                 said.starts_with("--https-proxy (https_proxy, HTTPS_PROXY)"),
                 "{said}"

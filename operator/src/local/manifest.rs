@@ -16,7 +16,7 @@ use crate::plan::InvalidSpec;
 /// The largest manifest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
-/// The most documents of one file.
+/// The most documents of one file, and the most objects if some of them are lists.
 pub(super) const MAX_DOCUMENTS: usize = 10_000;
 
 /// One object.
@@ -63,6 +63,9 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Document>, String> {
     }
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let values: Vec<Value> = documents(&text)?.into_iter().flat_map(items).collect();
+    if values.len() > MAX_DOCUMENTS {
+        return Err(format!("holds more than {MAX_DOCUMENTS} objects"));
+    }
     let has_namespace = |value: &Value| value.pointer("/metadata/namespace").is_some();
     let note = values.iter().any(has_namespace).then(|| {
         let why = "metadata.namespace is ignored: without Kubernetes there is one namespace";

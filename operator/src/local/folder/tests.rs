@@ -74,6 +74,20 @@ fn a_file_of_countless_documents_is_refused() {
 }
 
 #[test]
+fn the_objects_of_a_list_count_like_documents() {
+    let list = |count| format!("kind: List\nitems:\n{}", "- a: 1\n".repeat(count));
+    let (fixture, mut folder) = Fixture::new(&[("a.yaml", &list(MAX_DOCUMENTS + 1))]);
+    let problems = folder.read().unwrap().problems;
+    assert!(
+        problems[0].contains("more than 10000 objects"),
+        "{problems:?}"
+    );
+    fixture.write("a.yaml", &list(MAX_DOCUMENTS));
+    let problems = folder.read().unwrap().problems;
+    assert!(!problems[0].contains("more than"), "{problems:?}");
+}
+
+#[test]
 fn a_malformed_object_is_that_one_alone() {
     let bad = SET.replace("256265", "-1").replace("nifty", "bad");
     let (_fixture, mut folder) = Fixture::new(&[("a.yaml", &format!("{bad}---\n{SET}"))]);

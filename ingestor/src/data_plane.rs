@@ -176,7 +176,7 @@ impl DataPlane {
                     if self.credential_state.is_change(&found) {
                         self.detector.on_credentials_changed();
                     }
-                    let time = self.moment(self.setup.clock.now());
+                    let time = self.observed_at(self.setup.clock.now());
                     let worthwhile = self.credential_state.on_read(found, time);
                     self.set_credentials(worthwhile);
                 }

@@ -31,7 +31,7 @@ use last_values::LastValueWriter;
 use redis_link::client::RedisClient;
 use redis_link::target::Target;
 use stats::{AGE_BOUNDS, Stats};
-use unknown_packets::UnknownPackets;
+use unknown_packets::UnknownPacketCounter;
 
 /// The pipeline of one process.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Pipeline {
     /// The counters.
     pub stats: Stats,
     /// What could not be read.
-    pub(crate) unknown_packets: UnknownPackets,
+    pub(crate) unknown_packets: UnknownPacketCounter,
     backlog: Backlog,
     last_values: LastValueWriter,
     clock: Clock,
@@ -67,7 +67,7 @@ impl Pipeline {
             instruments: AssignedInstruments::default(),
             redis,
             stats: Stats::default(),
-            unknown_packets: UnknownPackets::default(),
+            unknown_packets: UnknownPacketCounter::default(),
             backlog: Backlog::default(),
             last_values: LastValueWriter::default(),
             clock,

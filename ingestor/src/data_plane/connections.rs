@@ -9,7 +9,7 @@ use kite::{Command, ServerText};
 
 use super::DataPlane;
 use crate::connection::{Connection, ConnectionEvent};
-use crate::input::credential_state::Moment;
+use crate::input::credential_state::ObservedAt;
 
 impl DataPlane {
     pub(super) fn on_text(&mut self, index: usize, text: &str, now: Instant) {
@@ -81,7 +81,7 @@ impl DataPlane {
             ConnectionEvent::Mute => self.detector.on_mute(index, now_us),
             ConnectionEvent::Checked(credentials, accepted) => {
                 let others = self.credential_state.has_checked_others(&credentials);
-                let time = self.moment(now);
+                let time = self.observed_at(now);
                 let worthwhile = self
                     .credential_state
                     .on_checked(credentials, accepted, time);
@@ -107,8 +107,8 @@ impl DataPlane {
         }
     }
 
-    pub(super) fn moment(&mut self, now: Instant) -> Moment {
-        Moment {
+    pub(super) fn observed_at(&mut self, now: Instant) -> ObservedAt {
+        ObservedAt {
             at: now,
             us: self.setup.clock.wall_micros(),
             random: self.random.f64(),

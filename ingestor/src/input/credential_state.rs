@@ -51,9 +51,9 @@ pub(crate) struct NextTry {
     pub(crate) wall: i64,
 }
 
-/// The moment of an answer or a change, by both clocks, and a random number from 0 to 1.
+/// When an answer or a change was seen, by both clocks, and a random number from 0 to 1.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct ObservedAt {
     pub(crate) at: Instant,
     /// Epoch microseconds.
     pub(crate) us: i64,
@@ -62,7 +62,7 @@ pub(crate) struct Moment {
 
 impl NextTry {
     /// At `at`, seen from `now`.
-    fn new(at: Instant, now: Moment) -> Self {
+    fn new(at: Instant, now: ObservedAt) -> Self {
         let wait = at.saturating_duration_since(now.at);
         let wall = now.us.saturating_add(wait.as_micros() as i64);
         Self {
@@ -80,7 +80,7 @@ impl CredentialState {
     }
 
     /// The files were read. Returns whether dialling makes sense now.
-    pub(crate) fn on_read(&mut self, found: CredentialFiles, time: Moment) -> bool {
+    pub(crate) fn on_read(&mut self, found: CredentialFiles, time: ObservedAt) -> bool {
         if !self.is_change(&found) {
             return self.is_dial_worthwhile();
         }
@@ -121,7 +121,7 @@ impl CredentialState {
         &mut self,
         credentials: Credentials,
         accepted: bool,
-        time: Moment,
+        time: ObservedAt,
     ) -> bool {
         if !accepted && self.is_late(&credentials) {
             return self.is_dial_worthwhile();
@@ -166,7 +166,7 @@ impl CredentialState {
     }
 
     /// Answers to dials that were under way together count as one.
-    fn on_refused(&mut self, time: Moment) {
+    fn on_refused(&mut self, time: ObservedAt) {
         if self.next_try.is_none_or(|next| time.at >= next.at) {
             self.refusals = self.refusals.saturating_add(1);
             let wait = backoff::after_refusal(self.refusals, time.random);

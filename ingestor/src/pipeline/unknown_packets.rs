@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use contract::report::{PacketSample, UnknownPackets as UnknownPacketsReport};
+use contract::report::{PacketSample, UnknownPackets};
 
 /// How many lengths are sampled.
 const LENGTHS: usize = 3;
@@ -19,7 +19,7 @@ const SLOTS: u64 = 12;
 
 /// What is known of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UnknownPackets {
+pub(crate) struct UnknownPacketCounter {
     total: u64,
     samples: Vec<PacketSample>,
     minute: LastMinute,
@@ -40,7 +40,7 @@ struct Slot {
     unknown: u64,
 }
 
-impl UnknownPackets {
+impl UnknownPacketCounter {
     /// Counts the packets of one frame, of which `unknown` have an unknown length.
     #[inline]
     pub(crate) fn observe_frame(&mut self, packets: u64, unknown: u64, now: Instant) {
@@ -67,12 +67,12 @@ impl UnknownPackets {
 
     /// What the report says at `now`; nothing before the first.
     #[must_use]
-    pub(crate) fn report(&self, now: Instant) -> Option<UnknownPacketsReport> {
+    pub(crate) fn report(&self, now: Instant) -> Option<UnknownPackets> {
         if self.total == 0 {
             return None;
         }
         let (minute_packets, minute_unknown) = self.minute.sums(now);
-        Some(UnknownPacketsReport {
+        Some(UnknownPackets {
             total: self.total,
             minute_packets,
             minute_unknown,
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_first_of_three_lengths_are_shown_with_their_first_bytes() {
-        let mut unknown = UnknownPackets::default();
+        let mut unknown = UnknownPacketCounter::default();
         assert_eq!(unknown.report(start()), None);
         for length in [192, 3, 192, 50, 60, 0] {
             if unknown.wants(length) {
@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn the_share_is_of_the_last_minute() {
-        let (mut unknown, start) = (UnknownPackets::default(), start());
+        let (mut unknown, start) = (UnknownPacketCounter::default(), start());
         let seconds = Duration::from_secs;
-        let minute = |unknown: &UnknownPackets, at| {
+        let minute = |unknown: &UnknownPacketCounter, at| {
             let report = unknown.report(at).unwrap();
             (report.minute_packets, report.minute_unknown)
         };

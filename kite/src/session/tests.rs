@@ -122,14 +122,20 @@ fn a_refusal_stops_dialling_until_the_credentials_change() {
     dial(&mut session, now);
 }
 
-#[test]
-fn refused_credentials_are_tried_until_kite_answers() {
-    let now = start();
+/// A session that dials with credentials that Kite refused.
+fn retrying(now: Instant) -> Session {
     let mut session = dialling(now);
     session.on_dial_failed(Failure::Refused, now);
     session.set_credentials(false);
     session.retry_refused(now);
     assert_eq!(session.poll_action(now), Some(Action::Dial));
+    session
+}
+
+#[test]
+fn refused_credentials_are_tried_until_kite_answers() {
+    let now = start();
+    let mut session = retrying(now);
     session.on_dial_failed(Failure::Lost, now);
     let again = session.deadline().unwrap();
     session.on_timeout(again);
@@ -150,11 +156,7 @@ fn refused_credentials_are_tried_until_kite_answers() {
 #[test]
 fn new_credentials_end_the_wait_for_another_try_of_the_refused_ones() {
     let now = start();
-    let mut session = dialling(now);
-    session.on_dial_failed(Failure::Refused, now);
-    session.set_credentials(false);
-    session.retry_refused(now);
-    assert_eq!(session.poll_action(now), Some(Action::Dial));
+    let mut session = retrying(now);
     session.on_dial_failed(Failure::Lost, now);
     assert_eq!(session.poll_action(now), None);
     session.set_credentials(true);

@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::days::Overnight;
 use super::numbering::{Numbering, number};
-use super::terms::{ContractTerms, Expiry, Strikes, Venue, end, raw};
+use super::terms::{ContractTerms, Expiry, StrikeGrid, Venue, end, raw};
 use super::{Contract, Listing, Right, Underlying, Universe, symbols};
 
 /// A contradiction in the built-in tables.
@@ -186,7 +186,7 @@ impl Builder {
         name: &str,
         expiry: Expiry,
         terms: ContractTerms,
-        strikes: Strikes,
+        strikes: StrikeGrid,
     ) -> Result<(), UniverseError> {
         let ends = end(venue, expiry.date)?;
         let middle = (self.close_of(underlying) / strikes.step).round();

@@ -3,7 +3,7 @@
 use super::builder::{Builder, UniverseError};
 use super::expiries;
 use super::terms::Named;
-use super::terms::{ContractTerms, Expiry, MCX, Strikes};
+use super::terms::{ContractTerms, Expiry, MCX, StrikeGrid};
 
 /// One commodity.
 struct Commodity {
@@ -185,7 +185,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
             tick: options.tick,
             lot: commodity.lot,
         };
-        let strikes = Strikes {
+        let strikes = StrikeGrid {
             step: options.step,
             each_side: EACH_SIDE,
         };

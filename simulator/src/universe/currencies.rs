@@ -5,7 +5,7 @@ use jiff::civil::Weekday;
 use super::builder::{Builder, UniverseError};
 use super::expiries;
 use super::terms::Named;
-use super::terms::{BCD, CDS, ContractTerms, Expiry, Strikes, Venue};
+use super::terms::{BCD, CDS, ContractTerms, Expiry, StrikeGrid, Venue};
 
 /// Name, rupees per unit (of 100 yen), annual volatility. Seven decimals in 31 bits end at 214
 /// rupees.
@@ -54,7 +54,7 @@ fn list_pair(
         named: Named::Day,
         ..week
     });
-    let strikes = Strikes {
+    let strikes = StrikeGrid {
         step: 0.25,
         each_side,
     };

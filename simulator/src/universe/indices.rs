@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::builder::{Builder, UniverseError};
 use super::expiries;
 use super::terms::Named;
-use super::terms::{BFO, ContractTerms, Expiry, NFO, Strikes, Venue};
+use super::terms::{BFO, ContractTerms, Expiry, NFO, StrikeGrid, Venue};
 
 const TABLE: &str = include_str!("indices.csv");
 
@@ -46,7 +46,7 @@ struct Family {
     months: usize,
     quarters: usize,
     half_years: usize,
-    strikes: Strikes,
+    strikes: StrikeGrid,
 }
 
 const FAMILIES: [Family; 7] = [
@@ -89,7 +89,7 @@ const fn nse(
         months: 3,
         quarters: 0,
         half_years: 0,
-        strikes: Strikes { step, each_side },
+        strikes: StrikeGrid { step, each_side },
     }
 }
 
@@ -158,11 +158,11 @@ impl Family {
     }
 
     /// Far expiries list fewer strikes, wider apart.
-    fn strikes_on(&self, date: Date, today: Date) -> Strikes {
+    fn strikes_on(&self, date: Date, today: Date) -> StrikeGrid {
         let days = (date - today).get_days();
         match days {
             ..=100 => self.strikes,
-            _ => Strikes {
+            _ => StrikeGrid {
                 step: self.strikes.step * 10.0,
                 each_side: 10,
             },

@@ -3,7 +3,7 @@
 use jiff::civil::Weekday;
 
 use super::builder::{Builder, UniverseError};
-use super::terms::{ContractTerms, NFO, Strikes};
+use super::terms::{ContractTerms, NFO, StrikeGrid};
 use super::{cash, expiries};
 
 /// Strikes on each side of the money, by month.
@@ -25,7 +25,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
             builder.future(NFO, underlying, &company.symbol, *expiry, terms)?;
         }
         for (expiry, each_side) in months.iter().zip(EACH_SIDE) {
-            let strikes = Strikes {
+            let strikes = StrikeGrid {
                 step: step(price),
                 each_side,
             };

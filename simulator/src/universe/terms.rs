@@ -77,7 +77,7 @@ pub(super) struct ContractTerms {
 
 /// Strikes around the money.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Strikes {
+pub(super) struct StrikeGrid {
     /// Rupees between two.
     pub(super) step: f64,
     /// How many on each side of the one at the money.

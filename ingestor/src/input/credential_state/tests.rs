@@ -39,8 +39,8 @@ impl Case {
         self.state.on_read(files, time)
     }
 
-    fn now(&self) -> Moment {
-        Moment {
+    fn now(&self) -> ObservedAt {
+        ObservedAt {
             at: self.start + Duration::from_secs(self.seconds),
             us: self.seconds as i64 * 1_000_000,
             random: 0.5,

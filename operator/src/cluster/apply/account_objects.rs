@@ -1,7 +1,7 @@
 //! Writes what an account owns: its assignment, Service and StatefulSet. A pod whose files changed
 //! is annotated by [`poke`].
 
-use super::assignment::{AssignmentCache, content};
+use super::assignment::{AssignmentWrites, content};
 use super::object::{Applied, PlannedAccount, owner};
 use super::poke::{self, Poke};
 use super::repair::Repair;
@@ -15,7 +15,7 @@ use crate::plan::{AssignmentChange, Key, Workload};
 pub(super) struct ApplyCache {
     /// The account's identity: a new account of this name starts empty.
     pub(super) uid: String,
-    assignment: AssignmentCache,
+    assignment: AssignmentWrites,
     service: Applied,
     stateful_set: Applied,
     pub(super) poke: Option<Poke>,

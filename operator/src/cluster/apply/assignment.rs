@@ -14,7 +14,7 @@ use crate::cluster::workload;
 
 /// What was written for one account, so that it is not written again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AssignmentCache {
+pub(super) struct AssignmentWrites {
     written: Option<WrittenAssignment>,
     /// The hash of the assignment that was sent last: it may be stored although no answer came.
     tried: Option<String>,
@@ -32,7 +32,7 @@ struct WrittenAssignment {
     at: Instant,
 }
 
-impl AssignmentCache {
+impl AssignmentWrites {
     /// Notes what is stored, and returns whether it may be written over now.
     pub(super) fn note_stored(&mut self, owned: &AccountObjects, now: Instant) -> bool {
         let Some(change) = by_another_operator(owned, self) else {
@@ -48,7 +48,7 @@ impl Applier {
         &self,
         account: PlannedAccount<'_>,
         assignment: &Assignment,
-        cache: &mut AssignmentCache,
+        cache: &mut AssignmentWrites,
     ) -> Result<String, ApplyError> {
         let PlannedAccount { plan, owned, now } = account;
         let fresh = |file: &&WrittenAssignment| now.saturating_duration_since(file.at) < WATCH_LAG;
@@ -93,7 +93,7 @@ impl Applier {
 
 /// The generation of the assignment in the ConfigMap if another operator wrote it: nobody else counts
 /// generations upwards.
-fn by_another_operator(owned: &AccountObjects, cache: &AssignmentCache) -> Option<u64> {
+fn by_another_operator(owned: &AccountObjects, cache: &AssignmentWrites) -> Option<u64> {
     let written = cache.written.as_ref()?;
     let (shown, sha256) = owned.assignment.as_ref()?;
     let ours = cache.tried.as_ref() == Some(sha256);
@@ -101,7 +101,7 @@ fn by_another_operator(owned: &AccountObjects, cache: &AssignmentCache) -> Optio
 }
 
 /// Generation and hash of the assignment in the ConfigMap, or of the one just written to it.
-pub(super) fn content(owned: &AccountObjects, cache: &AssignmentCache) -> Option<(u64, String)> {
+pub(super) fn content(owned: &AccountObjects, cache: &AssignmentWrites) -> Option<(u64, String)> {
     let written = cache.written.as_ref();
     let written = written.map(|file| (file.generation, file.sha256.clone()));
     [written, owned.assignment.clone()]

@@ -7,7 +7,7 @@
 /// The exchanges round an adjusted strike to the tick of five paise; both sides may be rounded.
 const ROUNDING: f64 = 5.0;
 
-/// Strikes of the lists are multiples of it, unless they were adjusted. Hundredths.
+/// StrikeChanges of the lists are multiples of it, unless they were adjusted. Hundredths.
 const GRID: i64 = 50;
 
 /// A factor that fits two strikes may be chance.
@@ -18,14 +18,14 @@ pub(super) type Change = (i64, i64);
 
 /// What became of the options of one underlying.
 #[derive(Debug, Default)]
-pub(super) struct Strikes {
+pub(super) struct StrikeChanges {
     /// Changed strikes of contracts that are otherwise the same.
     changes: Vec<Change>,
     /// A token has the strike that it had, or belongs to another contract: no adjustment.
     mixed: bool,
 }
 
-impl Strikes {
+impl StrikeChanges {
     /// A contract whose strike is another.
     pub(super) fn changed(&mut self, change: Change) {
         self.changes.push(change);
@@ -82,9 +82,9 @@ impl Strikes {
 mod tests {
     use super::*;
 
-    fn strikes(changes: &[(f64, f64)]) -> Strikes {
+    fn strikes(changes: &[(f64, f64)]) -> StrikeChanges {
         let hundredths = |strike: &f64| (strike * 100.0).round() as i64;
-        let mut strikes = Strikes::default();
+        let mut strikes = StrikeChanges::default();
         for (before, now) in changes {
             strikes.changed((hundredths(before), hundredths(now)));
         }

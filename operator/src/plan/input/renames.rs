@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use kite::{Instrument, Token};
 use rustc_hash::FxHashMap;
 
-use super::adjustment::{Change, Strikes};
+use super::adjustment::{Change, StrikeChanges};
 use crate::instruments::InstrumentTable;
 
 /// By a name that sets may ask for, as `EXCHANGE:TRADINGSYMBOL`: the token of the contract that it meant in the last
@@ -34,7 +34,7 @@ impl Renames {
     pub(super) fn find(base: &Assignment, table: &InstrumentTable, today: Date) -> Self {
         let mut renames = Self::default();
         let mut kept = false;
-        let mut underlyings: FxHashMap<(&str, &str), Strikes> = FxHashMap::default();
+        let mut underlyings: FxHashMap<(&str, &str), StrikeChanges> = FxHashMap::default();
         let mut struck = Vec::new();
         let expired = |row: &Row| row.expiry.is_some_and(|expiry| expiry < today);
         for row in base.instruments.iter().filter(|row| !expired(row)) {

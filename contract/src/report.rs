@@ -17,8 +17,14 @@ pub const FEATURE_EGRESS: &str = "egress";
 /// The process publishes no events where `events` and `quiet_prefixes` of its assignment say so.
 pub const FEATURE_EVENTS: &str = "events";
 
+/// The process reports the prices of rows with `reference`.
+pub const FEATURE_REFERENCES: &str = "references";
+
 /// Members of the assignment that came after its version 1 and that this build obeys.
 pub const FEATURES: &[&str] = &[FEATURE_EGRESS, FEATURE_EVENTS];
+
+/// The maximum number of entries in [`Report::references`].
+pub const MOST_REFERENCES: usize = 1_000;
 
 /// The state of one ingest process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +67,34 @@ pub struct Report {
     /// Packets that the process cannot read, once one has arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_packets: Option<UnknownPackets>,
+    /// The newest price of each row with `reference`, by token; at most [`MOST_REFERENCES`]. A row is listed from its first
+    /// packet on, or once it is silent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<ReferencePrice>,
+}
+
+/// The newest price of one instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReferencePrice {
+    /// Its token.
+    pub token: u32,
+    /// The last price in rupees, as decimal text. Missing: the process subscribed more than ten seconds ago, and no packet
+    /// has arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<String>,
+    /// The close of the day before in rupees, if a packet had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close: Option<String>,
+    /// How long before this report the newest tick arrived, by the process's own clock, in milliseconds. Missing: no tick has
+    /// arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
+    /// The exchange's time of it, epoch seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange_ts: Option<i64>,
+    /// Whether the price is of a first packet that does not say when it was made, or of an older day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
 }
 
 /// Packets of a length that the process does not know: a change of Kite's protocol.
@@ -334,6 +368,16 @@ mod tests {
                     3
                 ],
             }),
+            references: (0..MOST_REFERENCES as u32)
+                .map(|at| ReferencePrice {
+                    token: u32::MAX - at,
+                    price: Some("21474836.47".to_owned()),
+                    close: Some("21474836.47".to_owned()),
+                    age_ms: Some(u64::from(u32::MAX)),
+                    exchange_ts: Some(i64::from(u32::MAX)),
+                    first: true,
+                })
+                .collect(),
         }
     }
 
@@ -344,6 +388,7 @@ mod tests {
         report.connections.truncate(1);
         report.sets.truncate(1);
         report.silent_samples.truncate(1);
+        report.references.truncate(1);
         let unknown = report.unknown_packets.as_mut();
         unknown.unwrap().samples.truncate(1);
         insta::assert_json_snapshot!(report);

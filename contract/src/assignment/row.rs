@@ -48,6 +48,11 @@ pub struct Row {
     pub sets: Vec<u16>,
     /// The outputs of its ticks; one message each.
     pub outputs: Vec<Output>,
+    /// Whether its price is reported to the operator, which needs it to choose other instruments. A row that nothing else
+    /// needs has no sets and no outputs. A process that does not know this member reports nothing: its report lacks
+    /// [`FEATURE_REFERENCES`](crate::report::FEATURE_REFERENCES).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reference: bool,
     /// What it was called, where that still matters. For the operator; ingest processes do not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Box<Former>>,

@@ -55,6 +55,7 @@ pub(crate) fn sample() -> Assignment {
                     depth: false,
                     keep: None,
                 }],
+                reference: false,
                 former: None,
             },
             Row {
@@ -76,6 +77,7 @@ pub(crate) fn sample() -> Assignment {
                     depth: true,
                     keep: Some(0),
                 }],
+                reference: false,
                 former: None,
             },
         ],

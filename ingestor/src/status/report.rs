@@ -123,6 +123,7 @@ pub(crate) fn snapshot(
         last_tick_us: received(stats.last_tick_us),
         silent_samples: silent.map(|row| row.token.0).take(SAMPLES).collect(),
         unknown_packets: pipeline.unknown_packets.report(now),
+        references: Vec::new(),
     };
     let subscribed = |one: &Connection| if one.is_live() { one.desired() } else { 0 } as u32;
     StatusSnapshot {

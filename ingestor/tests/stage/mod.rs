@@ -172,6 +172,7 @@ pub fn option(number: u32) -> Row {
             depth: false,
             keep: None,
         }],
+        reference: false,
         former: None,
     }
 }

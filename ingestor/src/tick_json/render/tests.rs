@@ -25,6 +25,7 @@ fn row(token: u32, kind: InstrumentType) -> contract::Row {
         tick_size: Some(0.05),
         sets: Vec::new(),
         outputs: Vec::new(),
+        reference: false,
         former: None,
     }
 }

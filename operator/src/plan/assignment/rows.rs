@@ -303,6 +303,7 @@ fn from_table(instrument: &Instrument, table: &InstrumentTable) -> Row {
         tick_size: (instrument.tick_size > 0.0).then_some(instrument.tick_size),
         sets: Vec::new(),
         outputs: Vec::new(),
+        reference: false,
         former: None,
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn sample() -> Assignment {
         tick_size: None,
         sets: vec![0],
         outputs,
+        reference: false,
         former: None,
     };
     let output = |channel, shape| contract::Output {

@@ -164,6 +164,7 @@ fn row(dice: &mut Dice, at: u32) -> Row {
             depth: dice.percent(50),
             keep: dice.percent(30).then_some(0),
         }],
+        reference: false,
         former: None,
     }
 }

@@ -91,6 +91,8 @@ words! {
         AllResolved,
         /// The set selects more than 20,000 instruments: what it has stays, and nothing is added.
         TooManyInstruments,
+        /// The set selects strikes around the money, and no price of the underlying has come yet: what it has stays.
+        WaitingForPrice,
         /// Some instruments wait for an account with room.
         PartiallyScheduled,
         /// Every instrument has an account.

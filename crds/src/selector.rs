@@ -100,6 +100,15 @@ pub struct Expiries {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = one_way_to_strikes())]
 pub struct Strikes {
+    /// The strike at the money and so many strikes on each side of it, as far as they are listed: 10 selects 21. It follows
+    /// the price of the expiry's future, or else of the underlying.
+    #[serde(rename = "aroundATM", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 200))]
+    pub around_atm: Option<u32>,
+    /// Strikes at most so many percent from the strike at the money: 5 selects 23750 to 26250 around 25000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.1, max = 50))]
+    pub within_percent: Option<Number>,
     /// From one strike to another, both included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<StrikeRange>,
@@ -117,6 +126,14 @@ pub struct StrikeRange {
     pub min: Number,
     /// The highest.
     pub max: Number,
+}
+
+impl Strikes {
+    /// Whether the strike at the money decides which.
+    #[must_use]
+    pub const fn follow_money(&self) -> bool {
+        self.around_atm.is_some() || self.within_percent.is_some()
+    }
 }
 
 macro_rules! exchanges {
@@ -220,8 +237,9 @@ fn one_way_to_expiries() -> Rule {
 
 fn one_way_to_strikes() -> Rule {
     rule(
-        "has(self.range) != (has(self.all) && self.all)",
-        "set exactly one of range (such as {min: 24000, max: 26000}) and all (true)",
+        "[has(self.aroundATM), has(self.withinPercent), has(self.range), has(self.all) && self.all].filter(it, it).size() == 1",
+        "set exactly one of aroundATM (such as 10), withinPercent (such as 5), range (such as {min: 24000, max: 26000}) and \
+         all (true)",
     )
 }
 

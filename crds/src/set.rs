@@ -11,6 +11,7 @@ use kube::core::{Duration, Rule};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
 /// Most entries of `instruments.tokens`.
 pub const MAX_TOKENS: usize = 20_000;
@@ -28,6 +29,8 @@ pub const LAST_VALUE_TTL: std::time::Duration = std::time::Duration::from_secs(2
 pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
 /// Most entries of `status.renamed`.
 pub const MAX_RENAMED: usize = 10;
+/// Most entries of `status.atm`.
+pub const MAX_ATM: usize = 10;
 
 /// The instruments to stream, and where their ticks go.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -284,6 +287,18 @@ pub struct InstrumentSetStatus {
     #[schemars(length(max = MAX_RENAMED))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub renamed: Vec<RenamedInstrument>,
+    /// The strike at the money of some of the chains that the set selects by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_ATM))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub atm: Vec<AtmStrike>,
+    /// How many such chains there are, one for each expiry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub atm_count: Option<u32>,
+    /// How many instruments are subscribed to for their price, which says where the money is. They take places on accounts;
+    /// nothing is published for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<u32>,
     /// The accounts that carry the set: `acct-a,acct-c`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts: Option<String>,
@@ -309,6 +324,44 @@ pub struct RenamedInstrument {
     /// Its symbol in the instruments list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+}
+
+/// The strike at the money of one chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AtmStrike {
+    /// The underlying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub underlying: Option<String>,
+    /// The exchange of the options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<String>,
+    /// The day of expiry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<String>,
+    /// The strike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strike: Option<Number>,
+    /// The price that it was chosen by, as it was when this status was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Number>,
+    /// What that is the price of: `future` of this expiry, `spot` (the underlying), or `close`, one of before the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<PriceSource>,
+}
+
+/// What a price is the price of.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum PriceSource {
+    /// The future of the chain.
+    Future,
+    /// The underlying.
+    Spot,
+    /// Either of them before the session.
+    Close,
 }
 
 /// An account's share of a set.

@@ -35,3 +35,4 @@ pub use planner::plan;
 pub(crate) use readiness::BAD_SCRAPES;
 pub(crate) use report::LONGEST_MESSAGE;
 pub use report::{AccountPlan, Change, Event, Kind, Plan, SetPlan};
+pub use selection::PriceBands;

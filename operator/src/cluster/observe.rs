@@ -19,7 +19,7 @@ use super::secrets::Secrets;
 use super::stores::Stores;
 use super::workload;
 use crate::plan::{
-    Key, LastAssignment, Now, Observed, ObservedAccount, Process, Secret, Settings, Table,
+    Key, LastAssignment, Now, Observed, ObservedAccount, Plan, Process, Secret, Settings, Table,
 };
 
 /// All sources.
@@ -97,9 +97,10 @@ impl Observer {
         }
     }
 
-    /// Sets the pods whose reports are requested: those with an address. The accounts of the last
-    /// plan whose next report is awaited are polled more often.
-    pub(crate) fn set_report_targets(&self, seen: &ObservedCluster, expecting: &BTreeSet<Key>) {
+    /// Sets the pods whose reports are requested: those with an address. The accounts of the plan
+    /// whose next report is awaited are polled more often.
+    pub(crate) fn set_report_targets(&self, seen: &ObservedCluster, plan: &Plan) {
+        let planned: BTreeMap<_, _> = plan.accounts.iter().map(|it| (&it.key, it)).collect();
         let targets = seen.observed.accounts.iter().filter_map(|account| {
             let meta = &account.object.meta;
             let Process::Present {
@@ -109,13 +110,14 @@ impl Observer {
             else {
                 return None;
             };
-            let expecting = expecting.contains(&meta.key);
+            let planned = planned.get(&meta.key);
             Some((
                 meta.key.clone(),
                 ScrapeTarget {
                     uid: meta.uid.clone(),
                     address: *address,
-                    expecting,
+                    expecting: planned.is_some_and(|it| it.expecting),
+                    bands: planned.map(|it| it.bands.clone()).unwrap_or_default(),
                 },
             ))
         });

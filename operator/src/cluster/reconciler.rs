@@ -3,7 +3,7 @@
 //! Owns the timing only. There is one loop for everything, because placement concerns all accounts
 //! at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -91,13 +91,7 @@ impl Reconciler {
         let now = self.clock.now();
         let next = self.applier.apply(&seen, &plan, now).await;
         self.tables.set_lists(&plan.lists);
-        let expecting: BTreeSet<_> = plan
-            .accounts
-            .iter()
-            .filter(|it| it.expecting)
-            .map(|it| it.key.clone())
-            .collect();
-        self.observer.set_report_targets(&seen, &expecting);
+        self.observer.set_report_targets(&seen, &plan);
         self.memory = plan.memory;
         [next, plan.next].into_iter().flatten().min()
     }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::plan::{BAD_SCRAPES, Key, Scrape};
+use crate::plan::{BAD_SCRAPES, Key, PriceBands, Scrape};
 use crate::poll_schedule::{Intervals, PollLimits, PollSchedule, sleep_until};
 use crate::scrape::{ScrapeError, Scraper, TIMEOUT};
 
@@ -32,6 +32,9 @@ const LIMITS: PollLimits = PollLimits {
     jitter: 0.1,
 };
 
+/// Prices alone wake the planner at most this often.
+const PRICE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// If the newest tick gets this old, or a new one follows after that, a plan may change.
 const STALE_MS: u64 = crds::set::STALE_AFTER.as_millis() as u64;
 
@@ -44,6 +47,17 @@ pub(crate) struct ScrapeTarget {
     pub(crate) address: SocketAddr,
     /// Whether its next answer is awaited.
     pub(crate) expecting: bool,
+    /// The prices in it that change nothing.
+    pub(crate) bands: PriceBands,
+}
+
+/// Whether a plan may change with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    None,
+    /// By a price alone.
+    Price,
+    Other,
 }
 
 /// The newest answers, shared between the polling task and its readers.
@@ -78,14 +92,14 @@ impl Reports {
             .unwrap_or_default()
     }
 
-    /// Stores an answer; returns whether a plan may change with it.
+    /// Stores an answer.
     fn record(
         &self,
         key: &Key,
         target: &ScrapeTarget,
         result: Result<Report, String>,
         now: Instant,
-    ) -> bool {
+    ) -> News {
         let mut answers = self.answers();
         let answer = answers.entry(key.clone()).or_default();
         if answer.uid != target.uid {
@@ -94,8 +108,8 @@ impl Reports {
                 ..LatestScrape::default()
             };
         }
-        let news = update(&mut answer.scrape, result, now);
-        if news {
+        let news = update(&mut answer.scrape, result, &target.bands, now);
+        if news == News::Other {
             answer.changed = Some(now);
         }
         news
@@ -119,19 +133,29 @@ impl Reports {
     }
 }
 
-/// Records the result of an attempt; returns whether anything changed that a plan may depend on.
-fn update(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bool {
+/// Records the result of an attempt.
+fn update(
+    scrape: &mut Scrape,
+    result: Result<Report, String>,
+    bands: &PriceBands,
+    now: Instant,
+) -> News {
     let before = std::mem::take(scrape);
     *scrape = before.clone().after(result, now);
-    match (&before.failing, &scrape.failing) {
+    let changed = match (&before.failing, &scrape.failing) {
         (None, None) => match (&before.report, &scrape.report) {
-            (Some(old), Some(new)) => without_counters(old) != without_counters(new),
+            (Some(old), Some(new)) if without_counters(old) == without_counters(new) => {
+                let left = bands.are_left(old, new);
+                return if left { News::Price } else { News::None };
+            }
+            (Some(_), Some(_)) => true,
             (old, new) => old.is_some() != new.is_some(),
         },
         // The second consecutive failure distinguishes an outage from a lost packet.
         (Some(old), Some(new)) => old.why != new.why || new.attempts == BAD_SCRAPES,
         (None, Some(_)) | (Some(_), None) => true,
-    }
+    };
+    if changed { News::Other } else { News::None }
 }
 
 /// A report without the values that change with every tick.
@@ -140,6 +164,7 @@ fn without_counters(report: &Report) -> Report {
     steady.ticks_total = 0;
     steady.ticks_per_second = 0;
     steady.last_tick_us = steady.last_tick_us.map(|_| 0);
+    steady.references.clear();
     steady.redis.published = 0;
     steady.redis.conflated = 0;
     steady.redis.unknown = 0;
@@ -170,6 +195,7 @@ impl ReportPoller {
         let mut targets_changed = self.reports.targets.subscribe();
         let mut running = JoinSet::new();
         let mut schedule = PollSchedule::new(LIMITS);
+        let mut prices = PriceNews::default();
         loop {
             let targets = targets_changed.borrow_and_update().clone();
             self.reports.retain(&targets);
@@ -191,7 +217,15 @@ impl ReportPoller {
                 Some(Ok((key, target, result))) = running.join_next() => {
                     let now = self.clock.now();
                     schedule.ended(&key, now, fastrand::f64());
-                    self.finish(&key, &target, result, now);
+                    match self.finish(&key, &target, result, now) {
+                        News::None => {}
+                        News::Price => prices.note(now),
+                        News::Other => self.dirty.notify_one(),
+                    }
+                }
+                () = sleep_until(prices.due), if prices.due.is_some() => {
+                    prices.told(self.clock.now());
+                    self.dirty.notify_one();
                 }
                 () = sleep_until(next), if next.is_some() => {}
             }
@@ -204,7 +238,7 @@ impl ReportPoller {
         target: &ScrapeTarget,
         result: Result<Report, ScrapeError>,
         now: Instant,
-    ) {
+    ) -> News {
         let result = result.map_err(|error| {
             self.failures.inc();
             service::exit::chain(&error).to_string()
@@ -215,15 +249,38 @@ impl ReportPoller {
             .targets
             .borrow()
             .get(key)
-            .is_some_and(|it| it.uid == target.uid && it.address == target.address);
-        if current && self.reports.record(key, target, result, now) {
-            self.dirty.notify_one();
-        }
+            .filter(|it| it.uid == target.uid && it.address == target.address)
+            .cloned();
+        current.map_or(News::None, |target| {
+            self.reports.record(key, &target, result, now)
+        })
+    }
+}
+
+/// When prices wake the planner.
+#[derive(Debug, Default)]
+struct PriceNews {
+    last: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl PriceNews {
+    /// Notes that a price is news.
+    fn note(&mut self, now: Instant) {
+        let next = self.last.map_or(now, |last| last + PRICE_INTERVAL);
+        self.due.get_or_insert(next.max(now));
+    }
+
+    /// Notes that the planner is woken.
+    fn told(&mut self, now: Instant) {
+        (self.last, self.due) = (Some(now), None);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::report::ReferencePrice;
+
     use super::*;
 
     fn report(assigned: u32, ticks_total: u64) -> Report {
@@ -240,7 +297,57 @@ mod tests {
             uid: uid.to_owned(),
             address: ([127, 0, 0, 1], 1).into(),
             expecting: false,
+            bands: PriceBands::default(),
         }
+    }
+
+    fn update(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bool {
+        super::update(scrape, result, &PriceBands::default(), now) == News::Other
+    }
+
+    fn price(price: &str, assigned: u32) -> Report {
+        let reference = ReferencePrice {
+            token: 1,
+            price: Some(price.to_owned()),
+            close: None,
+            age_ms: Some(7),
+            exchange_ts: None,
+            first: false,
+        };
+        Report {
+            references: vec![reference],
+            assigned,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn a_price_is_news_only_outside_its_band() {
+        let now = Clock::system().now();
+        let bands = PriceBands::sample(1, 100.0, 110.0);
+        let mut scrape = Scrape::default();
+        let mut next = |report| super::update(&mut scrape, Ok(report), &bands, now);
+        assert_eq!(next(price("105", 1)), News::Other);
+        assert_eq!(next(price("109.95", 1)), News::None);
+        assert_eq!(next(price("110.05", 1)), News::Price);
+        assert_eq!(next(price("110.05", 2)), News::Other);
+    }
+
+    #[test]
+    fn prices_wake_the_planner_at_most_once_a_second_and_the_last_one_always() {
+        let start = Clock::system().now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut news = PriceNews::default();
+        news.note(at(0));
+        assert_eq!(news.due, Some(at(0)), "the first at once");
+        news.told(at(0));
+        news.note(at(300));
+        news.note(at(600));
+        assert_eq!(news.due, Some(at(1_000)));
+        news.told(at(1_000));
+        assert_eq!(news.due, None);
+        news.note(at(5_000));
+        assert_eq!(news.due, Some(at(5_000)));
     }
 
     #[test]

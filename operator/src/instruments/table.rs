@@ -183,6 +183,18 @@ impl InstrumentTable {
         self.chains.underlyings()
     }
 
+    /// The index or share on `exchange` that derivatives of this name, in capital letters, rest on.
+    pub(crate) fn spot(&self, exchange: &str, underlying: &str) -> Option<RowIx> {
+        let is_here = |row: &RowIx| self.get(*row).is_some_and(|it| *it.exchange == *exchange);
+        let indices = self.underlyings.indices(underlying);
+        let mut indices = indices.filter_map(|token| self.row_of_token(token));
+        indices.find(is_here).or_else(|| {
+            let row = self.row_of_symbol(&format!("{exchange}:{underlying}"))?;
+            let share = self.get(row)?;
+            (share.instrument_type == InstrumentType::Equity).then_some(row)
+        })
+    }
+
     /// Whether any future or option has this underlying, in capital letters.
     #[must_use]
     pub fn has_derivatives(&self, underlying: &str) -> bool {

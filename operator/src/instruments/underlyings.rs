@@ -149,6 +149,13 @@ impl Underlyings {
         self.of_derivatives.contains(underlying)
     }
 
+    /// The indices that are an underlying of this name, in no order.
+    pub(super) fn indices(&self, underlying: &str) -> impl Iterator<Item = Token> {
+        let named = self.of_indices.iter();
+        let named = named.filter(move |(_, name)| ***name == *underlying);
+        named.map(|(token, _)| *token)
+    }
+
     /// What the derivatives of an index are called.
     pub(super) fn of_index(&self, index: Token) -> Option<&Arc<str>> {
         self.of_indices.get(&index)

@@ -19,7 +19,7 @@ use contract::Assignment;
 
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Reissue};
-use crate::plan::placement::{PlacedAccount, PlacedSet, RetainedAccount};
+use crate::plan::placement::{AccountReferences, PlacedAccount, PlacedSet, RetainedAccount};
 
 /// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
@@ -27,6 +27,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) change: AssignmentChange,
     /// How many of its instruments belong to sets that may use no other account.
     pub(crate) tied: usize,
+    /// The instruments that it subscribes to for their prices.
+    pub(crate) references: Arc<AccountReferences>,
     /// The new generation that its process made necessary.
     pub(crate) reissue: Option<Reissue>,
 }
@@ -54,7 +56,11 @@ pub(crate) fn build<'a>(
     }
     let accounts = accounts.into_iter().zip(sets_of).enumerate();
     let assigned = accounts.map(|(at, (placed, sets_of))| {
-        let PlacedAccount { retained, tied } = placed;
+        let PlacedAccount {
+            retained,
+            tied,
+            references,
+        } = placed;
         let mut reissue = None;
         let change = match &retained.account.spec {
             Ok(spec) if !retained.account.eligibility.is_frozen() => {
@@ -62,10 +68,10 @@ pub(crate) fn build<'a>(
                 let build = || {
                     let at = AccountIx::new(at);
                     let mut document = document::document(account, spec);
-                    rows::write(&mut document, at, &retained, &sets_of, sets);
+                    rows::write(&mut document, at, (&retained, &references), &sets_of, sets);
                     document
                 };
-                let basis = basis(&retained, spec, &sets_of, sets);
+                let basis = basis((&retained, &references), spec, &sets_of, sets);
                 let key = &account.observed.object.meta.key;
                 let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
                 let (change, same, made) = generation::change(account, known, build, now);
@@ -81,6 +87,7 @@ pub(crate) fn build<'a>(
             account: retained.account,
             change,
             tied,
+            references,
             reissue,
         }
     });
@@ -90,14 +97,15 @@ pub(crate) fn build<'a>(
 /// Everything that an account's assignment depends on, with the base that may already say it.
 /// `None` without a base, or with retained rows.
 fn basis(
-    retained: &RetainedAccount<'_>,
+    (retained, references): (&RetainedAccount<'_>, &Arc<AccountReferences>),
     spec: &AccountSpec,
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) -> Option<Basis> {
     let account = &retained.account;
     let base = account.base.filter(|_| retained.rows.is_empty())?;
-    let mut basis = Basis::default().shared(base).value((
+    let basis = Basis::default().shared(base).shared(references);
+    let mut basis = basis.value((
         account.uid(),
         document::version_of(account),
         (spec.connections, spec.tokens_per_connection),

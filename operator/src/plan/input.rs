@@ -11,6 +11,7 @@ mod list_guard;
 mod memo;
 mod memory;
 mod observed;
+mod prices;
 mod renames;
 mod set;
 mod suspension;
@@ -31,6 +32,7 @@ pub(crate) use memo::{Basis, Memo, Results};
 pub(crate) use memory::{
     AccountMemory, EventState, Mark, ObjectMemory, Reissue, Remembered, SetMemory, SuspectLists,
 };
+pub(crate) use prices::{Market, Price, Quote, Quotes, market};
 pub(crate) use renames::Renames;
 pub(crate) use set::SetInput;
 #[cfg(test)]

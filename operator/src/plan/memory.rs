@@ -2,15 +2,17 @@
 //!
 //! Owns no decision. Without the results of its steps the planner returns the very same plan. With an
 //! empty memory it reaches the same assignments from what was observed, except that an instruments
-//! list that was accepted after an hour of suspicion is suspected again, and that the API key of an
-//! account whose Secret cannot be read at present is unknown.
+//! list that was accepted after an hour of suspicion is suspected again, that the API key of an
+//! account whose Secret cannot be read at present is unknown, and that a price has to be a whole strike away from the money
+//! for half a minute once more; of a set with more such chains than its status shows, the money of the others is where the
+//! first price says.
 
 use std::sync::Arc;
 
 use super::input::{ListComparison, Remembered, Results};
 use super::placement::GroupPlacement;
 use super::report::{SetCounts, SetResult};
-use super::selection::Lookup;
+use super::selection::{Lookup, MoneyChains};
 
 /// What one pass leaves to the next; start with the default.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,8 @@ pub struct Memory {
 pub(crate) struct StepResults {
     /// By account: what the instruments list says about its assignment.
     pub(crate) comparisons: Results<ListComparison>,
+    /// By set: the chains that it selects by the money.
+    pub(crate) money_chains: Results<Arc<MoneyChains>>,
     /// By set: the instruments that its selectors select.
     pub(crate) lookups: Results<Arc<Lookup>>,
     /// By the first account of a group: the placement of the group.

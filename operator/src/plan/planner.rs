@@ -4,11 +4,11 @@
 //! not decide anything itself.
 
 use super::assignment;
-use super::input::{Memo, Now, Observed, PlanningInput};
+use super::input::{Memo, Now, Observed, PlanningInput, Quotes};
 use super::memory::{Memory, StepResults};
 use super::placement;
 use super::report::{self, Plan};
-use super::selection;
+use super::selection::{Money, Resolver, TradingDays};
 
 /// Decides what every account streams, and the status of every object.
 ///
@@ -23,9 +23,14 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
     let input = PlanningInput::new(observed, &memory.remembered, comparisons, now);
 
     // What each set asks for.
-    let lookups = Memo::new(&last.lookups, &mut next.lookups);
-    let days = selection::TradingDays::at(now.wall);
-    let sets = selection::resolve(input.sets, &input.accounts, days, lookups);
+    let quotes = Quotes::of(&input.accounts, now.monotonic);
+    let resolver = Resolver {
+        days: TradingDays::at(now.wall),
+        money: Money::new(quotes, &memory.remembered.money, now.wall),
+        chains: Memo::new(&last.money_chains, &mut next.money_chains),
+        lookups: Memo::new(&last.lookups, &mut next.lookups),
+    };
+    let (sets, money) = resolver.resolve(input.sets, &input.accounts);
 
     // What each account retains whatever is asked for.
     let accounts = placement::retain(input.accounts, &sets);
@@ -44,7 +49,7 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
         &accounts,
         &sets,
         poke,
-        input.suspect_lists,
+        (input.suspect_lists, money),
         (last, next),
         now,
     )

@@ -1,11 +1,13 @@
 //! The request of each set: from selectors to instruments and their channels.
 //!
-//! Owns the lookup of names, and which accounts a set may use. Must not know the placement.
+//! Owns the lookup of names, which accounts a set may use, and where the money is. Must not know the placement.
 
+mod accounts;
 mod chain;
 mod channel;
 mod expiry;
 mod lookup;
+mod money;
 mod request;
 mod routes;
 mod select;
@@ -13,7 +15,9 @@ mod select;
 pub(crate) use channel::{ChannelRoute, Slug, symbol};
 pub(crate) use expiry::TradingDays;
 pub(crate) use lookup::Lookup;
-pub(crate) use request::{Request, RequestedSet, Resolved, resolve};
+pub use money::PriceBands;
+pub(crate) use money::{Money, MoneyChains, MoneyFindings, MoneyMemory, Reference};
+pub(crate) use request::{NeededReferences, Request, RequestedSet, Resolved, Resolver};
 pub(crate) use routes::RoutedInstrument;
 pub(crate) use select::ReusedName;
 #[cfg(test)]

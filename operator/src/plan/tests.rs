@@ -2,6 +2,7 @@
 
 mod empty_memory;
 mod matching;
+mod money;
 mod off;
 mod properties;
 mod renames;

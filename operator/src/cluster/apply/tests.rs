@@ -17,7 +17,7 @@ use super::*;
 use crate::cluster::api_error::FailureReason;
 use crate::cluster::apply::repair::Repair;
 use crate::cluster::metrics::ReasonLabel;
-use crate::plan::{Change, Workload};
+use crate::plan::{Change, PriceBands, Workload};
 
 /// The answers to come, and the requests that were made.
 #[derive(Default)]
@@ -98,6 +98,7 @@ fn applied(kind: OwnedKind, version: i64) -> Value {
 
 fn planned() -> AccountPlan {
     AccountPlan {
+        bands: PriceBands::default(),
         key: account(),
         uid: "uid".to_owned(),
         assignment: AssignmentChange::None,

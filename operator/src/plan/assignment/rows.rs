@@ -14,8 +14,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::former;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::placement::{Outcome, PlacedSet, RetainedAccount};
-use crate::plan::selection::{ChannelRoute, symbol};
+use crate::plan::placement::{AccountReferences, Outcome, PlacedSet, RetainedAccount};
+use crate::plan::selection::{ChannelRoute, Reference, symbol};
+
+/// The mode that has the close of the day before.
+const REFERENCE_MODE: Mode = Mode::Quote;
 
 /// The demand of one set on one instrument.
 struct Part<'a> {
@@ -46,6 +49,8 @@ struct Base<'a> {
     quiet: FxHashSet<&'a str>,
     /// Which of its sets cannot be resolved now.
     pending: &'a [bool],
+    /// Whether prices that were needed are still needed.
+    keeps_references: bool,
 }
 
 #[derive(Default)]
@@ -58,7 +63,7 @@ struct List<T> {
 pub(super) fn write(
     document: &mut Assignment,
     at: AccountIx,
-    account: &RetainedAccount<'_>,
+    (account, references): (&RetainedAccount<'_>, &AccountReferences),
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) {
@@ -71,6 +76,7 @@ pub(super) fn write(
             assignment: base,
             quiet: base.quiet_prefixes.iter().map(String::as_str).collect(),
             pending: &account.pending,
+            keeps_references: account.keeps_references,
         };
         retained.extend(rows.map(|row| (row.token, lists.retained(&base, row))));
     }
@@ -91,6 +97,7 @@ pub(super) fn write(
         rows.extend(retained.into_values());
         rows.sort_unstable_by_key(|row| row.token);
     }
+    note_references(&mut rows, references);
     let lookups = sets_of
         .iter()
         .filter_map(|set| sets[set.at()].request.resolved());
@@ -107,6 +114,7 @@ impl<'a> Lists<'a> {
             assignment: base,
             quiet,
             pending,
+            keeps_references,
         } = base;
         let sets = row.sets.iter().map(|set| usize::from(*set));
         let sets = sets.filter(|set| pending.get(*set) == Some(&true));
@@ -131,6 +139,7 @@ impl<'a> Lists<'a> {
         Row {
             outputs: row.outputs.iter().filter_map(output).collect(),
             sets,
+            reference: row.reference && *keeps_references,
             ..row.clone()
         }
     }
@@ -176,7 +185,7 @@ impl<'a> Lists<'a> {
         match retained {
             Some(old) => {
                 (row.mode, row.sets, row.outputs) = (old.mode, old.sets, old.outputs);
-                row.former = old.former;
+                (row.former, row.reference) = (old.former, old.reference);
                 self.add(&mut row, part);
             }
             None => {
@@ -277,6 +286,31 @@ impl<T: Copy + Eq + Hash + Ord> List<T> {
             ranks[usize::from(*at)] = rank;
         }
         (order.into_iter().map(|(one, _)| one).collect(), ranks)
+    }
+}
+
+/// Marks the rows whose prices are needed, and adds those that nothing else needs.
+fn note_references(rows: &mut Vec<Row>, references: &AccountReferences) {
+    let Some(table) = &references.table else {
+        return;
+    };
+    let mut more = Vec::new();
+    for Reference { token, row } in &references.instruments {
+        match rows.binary_search_by_key(token, |row| row.token) {
+            Ok(at) => {
+                let row = &mut rows[at];
+                (row.reference, row.mode) = (true, row.mode.max(REFERENCE_MODE));
+            }
+            Err(_) => more.extend(table.get(*row).map(|row| Row {
+                mode: REFERENCE_MODE,
+                reference: true,
+                ..from_table(row, table)
+            })),
+        }
+    }
+    if !more.is_empty() {
+        rows.extend(more);
+        rows.sort_unstable_by_key(|row| row.token);
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use contract::report::{AppliedAssignment, ConnectionState};
-use contract::{Assignment, Report};
+use contract::{Assignment, Report, Row};
 use jiff::Timestamp;
 
 use super::checked::AccountSpec;
@@ -123,6 +123,18 @@ impl<'a> AccountInput<'a> {
     /// The assignment that its process runs, as far as it has reported it.
     pub(crate) fn applied(&self) -> Option<&AppliedAssignment> {
         self.report()?.assignment.as_ref()
+    }
+
+    /// Whether the token of this row still means the same instrument, as far as is known: Kite gives tokens to other
+    /// instruments over time.
+    pub(crate) fn is_current(&self, row: &Row) -> bool {
+        let (Some(Table::Loaded(table)), None) = (self.table, &self.suspect_list) else {
+            return true;
+        };
+        let now = table.by_token(row.token);
+        now.is_some_and(|now| {
+            now.exchange == row.exchange && now.tradingsymbol == row.tradingsymbol
+        })
     }
 
     /// Its API key's fingerprint, as far as it is known.

@@ -105,6 +105,14 @@ pub(crate) enum Selector<'a> {
 }
 
 impl Selector<'_> {
+    /// Whether prices decide what it selects.
+    pub(crate) const fn follows_money(&self) -> bool {
+        match self {
+            Self::Options(_, options) => options.strikes.follow_money(),
+            _ => false,
+        }
+    }
+
     /// Whether the time decides what it selects.
     pub(crate) const fn rolls(&self) -> bool {
         matches!(self, Self::Options(..) | Self::Futures(..))

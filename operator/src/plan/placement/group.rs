@@ -11,6 +11,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::channels::{ChannelRegister, SetChannels};
 use super::problem::{AccountSlot, Item, Outcome, SetRequest};
+use super::references::{AccountReferences, ReferenceRequests};
 use super::retained::RetainedAccount;
 use super::solver;
 use crate::instruments::RowIx;
@@ -22,7 +23,10 @@ use crate::plan::selection::{RequestedSet, Resolved, RoutedInstrument};
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) accounts: Vec<AccountIx>,
+    /// Those that are resolved.
     pub(super) sets: Vec<SetIx>,
+    /// Those that need prices, resolved or not.
+    pub(super) need_prices: Vec<SetIx>,
 }
 
 /// The placement of a group.
@@ -32,19 +36,28 @@ pub(crate) struct GroupPlacement {
     pub(super) sets: Vec<(Key, Arc<SetPlacement>)>,
     /// By account of the group: how many of its tokens belong to sets that may use no other.
     pub(super) tied: Vec<usize>,
+    /// By account of the group: the instruments that it subscribes to for their prices.
+    pub(super) references: Vec<Arc<AccountReferences>>,
+    /// Those of them that find no room.
+    pub(super) waiting_references: FxHashSet<Token>,
 }
 
 impl GroupPlacement {
     /// Reuses the unchanged sets of an earlier placement, so that results that depend on them stay
     /// valid.
     pub(super) fn share(&mut self, before: &Self) {
-        let before: HashMap<&Key, &Arc<SetPlacement>> =
+        let sets: HashMap<&Key, &Arc<SetPlacement>> =
             before.sets.iter().map(|(key, set)| (key, set)).collect();
         for (key, placement) in &mut self.sets {
-            if let Some(known) = before.get(key)
+            if let Some(known) = sets.get(key)
                 && ***known == **placement
             {
                 *placement = Arc::clone(known);
+            }
+        }
+        for (references, known) in self.references.iter_mut().zip(&before.references) {
+            if references.is_same(known) {
+                *references = Arc::clone(known);
             }
         }
     }
@@ -80,11 +93,11 @@ impl Tokens {
 pub(super) fn place_group(
     group: &Group,
     accounts: &[RetainedAccount<'_>],
-    sets: &[RequestedSet<'_>],
+    all_sets: &[RequestedSet<'_>],
 ) -> GroupPlacement {
     let accounts: Vec<&RetainedAccount<'_>> =
         group.accounts.iter().map(|at| &accounts[at.at()]).collect();
-    let sets = group.sets.iter().map(|at| &sets[at.at()]);
+    let sets = group.sets.iter().map(|at| &all_sets[at.at()]);
     let sets: Vec<(&Key, &Resolved)> = sets
         .filter_map(|it| Some((&it.set.observed.meta.key, it.request.resolved()?)))
         .collect();
@@ -94,14 +107,19 @@ pub(super) fn place_group(
         .map(|(_, it)| it.lookup.routes.instruments.len());
     let all = FxHashMap::with_capacity_and_hasher(asked_for.sum(), FxBuildHasher);
     let mut tokens = Tokens(all);
-    let numbers = sets.iter().enumerate();
+    let local = |at: &AccountIx| group.accounts.binary_search(at).ok().map(AccountIx::new);
+    let needed = group.need_prices.iter();
+    let needed = needed.filter_map(|at| all_sets[at.at()].references.as_ref());
+    let references = ReferenceRequests::new(needed, local);
+    let mut requests = references.requests(|token| tokens.number(token));
+    let first_set = requests.len();
+    let numbers = (first_set..).zip(&sets);
     let numbers = numbers.map(|(at, (key, _))| (*key, SetIx::new(at)));
     let numbers: HashMap<&Key, SetIx> = numbers.collect();
     let slots: Vec<AccountSlot> = accounts
         .iter()
         .map(|account| slot(account, &numbers, &mut register, &mut tokens))
         .collect();
-    let local = |at: &AccountIx| group.accounts.binary_search(at).ok().map(AccountIx::new);
     let request = |(_, resolved): &(&Key, &Resolved)| {
         let allowed: Vec<AccountIx> = resolved.allowed.iter().filter_map(local).collect();
         let targets = allowed.iter().filter_map(|at| slots[at.at()].target);
@@ -115,12 +133,17 @@ pub(super) fn place_group(
         };
         (request, channels)
     };
-    let (requests, channels): (Vec<SetRequest>, Vec<SetChannels>) =
-        sets.iter().map(request).unzip();
-    let outcomes = solver::place(&slots, &requests);
+    let (of_sets, channels): (Vec<SetRequest>, Vec<SetChannels>) = sets.iter().map(request).unzip();
+    requests.extend(of_sets);
+    let mut outcomes = solver::place(&slots, &requests);
     let tied = tied(&requests, &outcomes, accounts.len());
-    let placed = sets.iter().zip(channels).zip(outcomes);
+    let of_sets = outcomes.split_off(first_set);
+    let references = references.placed(&outcomes, accounts.len());
+    let placed = sets.iter().zip(channels).zip(of_sets);
+    let placed_references = references.accounts.into_iter().map(Arc::new);
     GroupPlacement {
+        references: placed_references.collect(),
+        waiting_references: references.waiting,
         sets: placed
             .map(|(((key, resolved), channels), outcomes)| {
                 let placement = placement(resolved, channels, outcomes, &group.accounts);
@@ -148,7 +171,7 @@ fn tied(requests: &[SetRequest], outcomes: &[Vec<Outcome>], accounts: usize) -> 
 fn items(resolved: &Resolved, channels: &SetChannels, tokens: &mut Tokens) -> Vec<Item> {
     let item = |routed: &RoutedInstrument| {
         Some(Item {
-            channel: channels.id(routed)?,
+            channel: Some(channels.id(routed)?),
             token: tokens.number(routed.token),
         })
     };

@@ -6,34 +6,44 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crds::condition::Reason;
+use kite::Token;
+use rustc_hash::FxHashSet;
+
 use super::channels::redis_url;
 use super::group::{Group, GroupPlacement, SetPlacement, place_group};
+use super::references::AccountReferences;
 use super::retained::RetainedAccount;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{Basis, Memo, SetInput};
-use crate::plan::selection::{Request, RequestedSet};
+use crate::plan::selection::{MoneyChains, Request, RequestedSet};
 
 /// An account once every set is placed.
 pub(crate) struct PlacedAccount<'a> {
     pub(crate) retained: RetainedAccount<'a>,
     /// How many of its instruments belong to sets that may use no other.
     pub(crate) tied: usize,
+    /// The instruments that it subscribes to for their prices.
+    pub(crate) references: Arc<AccountReferences>,
 }
 
 /// A set, its request and its placement.
 pub(crate) struct PlacedSet<'a> {
     pub(crate) set: SetInput<'a>,
     pub(crate) request: Request,
+    /// The chains that it selects by the money, if there are any and they are known.
+    pub(crate) chains: Option<Arc<MoneyChains>>,
     pub(crate) placement: Arc<SetPlacement>,
 }
 
 /// Places the instruments of every set; groups in which nothing changed keep their placement.
 pub(crate) fn place<'a>(
     accounts: Vec<RetainedAccount<'a>>,
-    sets: Vec<RequestedSet<'a>>,
+    mut sets: Vec<RequestedSet<'a>>,
     mut memo: Memo<'_, Arc<GroupPlacement>>,
 ) -> (Vec<PlacedAccount<'a>>, Vec<PlacedSet<'a>>) {
     let mut tied = vec![0; accounts.len()];
+    let mut references = vec![Arc::default(); accounts.len()];
     let mut placements = vec![Arc::default(); sets.len()];
     for group in groups(&accounts, &sets) {
         let Some(first) = group.accounts.first() else {
@@ -52,19 +62,47 @@ pub(crate) fn place<'a>(
         for (at, tokens) in group.accounts.iter().zip(&placed.tied) {
             tied[at.at()] = *tokens;
         }
+        for (at, of_account) in group.accounts.iter().zip(&placed.references) {
+            references[at.at()] = Arc::clone(of_account);
+        }
+        for at in &group.need_prices {
+            say_what_waits(&mut sets[at.at()], &placed.waiting_references);
+        }
         for (at, (_, placement)) in group.sets.iter().zip(&placed.sets) {
             placements[at.at()] = Arc::clone(placement);
         }
     }
-    let accounts = accounts.into_iter().zip(tied);
-    let accounts = accounts.map(|(retained, tied)| PlacedAccount { retained, tied });
+    let accounts = accounts.into_iter().zip(tied).zip(references);
+    let accounts = accounts.map(|((retained, tied), references)| PlacedAccount {
+        retained,
+        tied,
+        references,
+    });
     let sets = sets.into_iter().zip(placements);
-    let sets = sets.map(|(RequestedSet { set, request }, placement)| PlacedSet {
-        set,
-        request,
+    let sets = sets.map(|(requested, placement)| PlacedSet {
+        set: requested.set,
+        request: requested.request,
+        chains: requested.references.map(|it| it.chains),
         placement,
     });
     (accounts.collect(), sets.collect())
+}
+
+/// A set that waits for a price waits for room if the instrument has none.
+fn say_what_waits(set: &mut RequestedSet<'_>, waiting: &FxHashSet<Token>) {
+    let (Request::Pending { reason, message }, Some(needed)) = (&mut set.request, &set.references)
+    else {
+        return;
+    };
+    let mut references = needed.chains.references.iter();
+    let first = references.find(|it| waiting.contains(&it.token));
+    let first = first.and_then(|it| needed.table.get(it.row));
+    if let (Reason::WaitingForPrice, Some(first)) = (*reason, first) {
+        *message = format!(
+            "{message}; no account has room for {}:{}: add an account or remove instruments",
+            first.exchange, first.tradingsymbol
+        );
+    }
 }
 
 /// Everything that the placement of a group depends on.
@@ -76,6 +114,11 @@ fn basis(group: &Group, accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'
         basis = basis.value((at, account.capacity(), frozen, redis_url(account), rows));
         if let Some(base) = account.base {
             basis = basis.shared(base);
+        }
+    }
+    for at in &group.need_prices {
+        if let Some(needed) = &sets[at.at()].references {
+            basis = basis.shared(&needed.chains).value(&needed.allowed);
         }
     }
     for at in &group.sets {
@@ -111,8 +154,13 @@ fn groups(accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'_>]) -> Vec<Gr
     }
     for (at, it) in sets.iter().enumerate() {
         let of = by_namespace.get(it.set.namespace());
-        if let (Some(of), Some(_)) = (of, it.request.resolved()) {
-            groups[first(&group_of, *of)].sets.push(SetIx::new(at));
+        let Some(of) = of else { continue };
+        let group = &mut groups[first(&group_of, *of)];
+        if it.request.resolved().is_some() {
+            group.sets.push(SetIx::new(at));
+        }
+        if it.references.is_some() {
+            group.need_prices.push(SetIx::new(at));
         }
     }
     groups.retain(|group| !group.accounts.is_empty());

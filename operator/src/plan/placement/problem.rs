@@ -35,8 +35,8 @@ pub(crate) struct SetRequest {
 pub(crate) struct Item {
     /// The token.
     pub(crate) token: TokenIx,
-    /// The channel.
-    pub(crate) channel: ChannelId,
+    /// The channel; `None` if nothing is published.
+    pub(crate) channel: Option<ChannelId>,
 }
 
 /// The result for an item.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use contract::{Assignment, Row};
 
-use crate::plan::input::{AccountInput, Table};
+use crate::plan::input::AccountInput;
 use crate::plan::selection::RequestedSet;
 
 /// An account and the rows that it retains whatever the sets select.
@@ -15,6 +15,8 @@ pub(crate) struct RetainedAccount<'a> {
     pub(crate) account: AccountInput<'a>,
     /// Which sets of its base are pending.
     pub(crate) pending: Vec<bool>,
+    /// Whether a set of its namespace may need prices although it is not known of which instruments.
+    pub(crate) keeps_references: bool,
     /// Positions of the retained rows in its base.
     pub(crate) rows: Vec<usize>,
 }
@@ -28,20 +30,24 @@ pub(crate) fn retain<'a>(
     let pending: HashSet<_> = pending
         .map(|it| (it.set.namespace(), it.set.name()))
         .collect();
+    let unknown = sets.iter().filter(|it| it.may_need_references());
+    let unknown: HashSet<&str> = unknown.map(|it| it.set.namespace()).collect();
     let retain = |account: AccountInput<'a>| {
+        let keeps_references = unknown.contains(account.namespace());
         let names = account.base.iter().flat_map(|base| &base.sets);
         let pending = names.map(|set| pending.contains(&(account.namespace(), set.as_str())));
         let pending: Vec<bool> = pending.collect();
         RetainedAccount {
-            rows: rows(&account, &pending),
+            rows: rows(&account, &pending, keeps_references),
             pending,
+            keeps_references,
             account,
         }
     };
     accounts.into_iter().map(retain).collect()
 }
 
-fn rows(account: &AccountInput<'_>, pending: &[bool]) -> Vec<usize> {
+fn rows(account: &AccountInput<'_>, pending: &[bool], keeps_references: bool) -> Vec<usize> {
     let frozen = account.eligibility.is_frozen();
     let goes_on = |base: &&Arc<Assignment>| {
         account.eligibility.suspension().is_none() && is_same_market(account, base)
@@ -49,17 +55,18 @@ fn rows(account: &AccountInput<'_>, pending: &[bool]) -> Vec<usize> {
     let Some(base) = account.base.filter(|base| frozen || goes_on(base)) else {
         return Vec::new();
     };
-    if !frozen && !pending.contains(&true) {
+    if !frozen && !pending.contains(&true) && !keeps_references {
         return Vec::new();
     }
     let is_pending = |row: &Row| {
         let mut sets = row.sets.iter();
-        sets.any(|set| pending.get(usize::from(*set)) == Some(&true))
+        let is_of_pending = sets.any(|set| pending.get(usize::from(*set)) == Some(&true));
+        is_of_pending || (keeps_references && row.reference)
     };
     base.instruments
         .iter()
         .enumerate()
-        .filter(|(_, row)| frozen || (is_pending(row) && is_current(account, row)))
+        .filter(|(_, row)| frozen || (is_pending(row) && account.is_current(row)))
         .map(|(at, _)| at)
         .take(room(account, base))
         .collect()
@@ -79,15 +86,4 @@ fn is_same_market(account: &AccountInput<'_>, base: &Assignment) -> bool {
         .spec
         .as_ref()
         .is_ok_and(|spec| (&spec.websocket, spec.mock) == (&base.websocket, base.account.mock))
-}
-
-/// Whether the row's token still means the same instrument, as far as is known: Kite gives tokens
-/// to other instruments over time.
-fn is_current(account: &AccountInput<'_>, row: &Row) -> bool {
-    let (Some(Table::Loaded(table)), None) = (account.table, &account.suspect_list) else {
-        return true;
-    };
-    table
-        .by_token(row.token)
-        .is_some_and(|now| now.exchange == row.exchange && now.tradingsymbol == row.tradingsymbol)
 }

@@ -95,7 +95,8 @@ impl<'a> Round<'a> {
             *free = free.saturating_sub(1);
             self.holders.push(*token, account);
             for channel in channels {
-                self.publish(account, *token, *channel);
+                let (token, channel) = (*token, Some(*channel));
+                self.publish(account, &Item { token, channel });
             }
         }
     }
@@ -252,20 +253,20 @@ impl<'a> Round<'a> {
                 *free = free.saturating_sub(1);
             }
         }
-        self.publish(account, item.token, item.channel);
+        self.publish(account, item);
     }
 
     /// The account publishes the token on the channel, unless another does in its Redis.
-    fn publish(&mut self, account: AccountIx, token: TokenIx, channel: ChannelId) {
-        if self.publisher(account, &Item { token, channel }).is_none() {
+    fn publish(&mut self, account: AccountIx, item: &Item) {
+        if let (Some(channel), None) = (item.channel, self.publisher(account, item)) {
             let target = self.slots[account.at()].target;
-            self.claims.push(token, (target, channel, account));
+            self.claims.push(item.token, (target, channel, account));
         }
     }
 
     /// Which account publishes the item to this account's Redis.
     fn publisher(&self, account: AccountIx, item: &Item) -> Option<AccountIx> {
-        let (target, channel) = (self.slots[account.at()].target, item.channel);
+        let (target, channel) = (self.slots[account.at()].target, item.channel?);
         let mut claims = self.claims.of(item.token);
         let claim = claims.find(|claim| (claim.0, claim.1) == (target, channel))?;
         Some(claim.2)

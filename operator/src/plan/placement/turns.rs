@@ -14,7 +14,7 @@ pub(super) struct Turns {
     pub(super) order: Vec<SetIx>,
     /// What is served by age after everything else: a younger set of a higher priority would take its channel from an
     /// older one, which may use other accounts or has the instrument on another one.
-    contested: FxHashSet<(TokenIx, ChannelId)>,
+    contested: FxHashSet<(TokenIx, Option<ChannelId>)>,
 }
 
 impl Turns {
@@ -32,7 +32,10 @@ impl Turns {
     }
 }
 
-fn contested(slots: &[AccountSlot], requests: &[SetRequest]) -> FxHashSet<(TokenIx, ChannelId)> {
+fn contested(
+    slots: &[AccountSlot],
+    requests: &[SetRequest],
+) -> FxHashSet<(TokenIx, Option<ChannelId>)> {
     let mut contested = FxHashSet::default();
     let mut pairs = requests.iter().enumerate();
     if !pairs.any(|(at, younger)| requests[..at].iter().any(|it| overtakes(younger, it))) {

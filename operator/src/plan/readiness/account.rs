@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use contract::Report;
-use contract::report::{CredentialsReport, FEATURE_EGRESS, FEATURE_EVENTS};
+use contract::report::{CredentialsReport, FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES};
 use crds::condition::Reason;
 
 use super::condition::GRACE;
@@ -17,7 +17,7 @@ use crate::plan::input::{AccountInput, Immutable, Process, Scrape, Secret, live_
 pub(crate) const BAD_SCRAPES: u32 = 2;
 
 /// What is known of an account that can be used.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AccountFacts<'a> {
     /// Name of its Secret.
     pub(crate) secret_name: &'a str,
@@ -36,10 +36,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
     /// What does not reach its process, and why.
     pub(crate) unwritten: Option<&'a str>,
-    /// Whether its assignment names a proxy or authorities.
-    pub(crate) egress: bool,
-    /// Whether its assignment keeps events off a channel.
-    pub(crate) quiet: bool,
+    /// Features that its process must have to obey its assignment.
+    pub(crate) needs: Vec<&'static str>,
     /// The image that its spec names.
     pub(crate) image: Option<&'a str>,
 }
@@ -155,7 +153,9 @@ fn interrupted(facts: &AccountFacts<'_>, report: &Report) -> Observation {
     let unassigned = obstacle::assignment(report).filter(|_| report.assignment.is_none());
     let (reason, message) = if let Some(why) = unassigned {
         (Reason::Connecting, why)
-    } else if let Some(why) = egress(facts, report).filter(|_| report.redis.connected) {
+    } else if let Some(why) =
+        lacks(facts, report, FEATURE_EGRESS).filter(|_| report.redis.connected)
+    {
         let sockets = obstacle::sockets(report, facts.needed);
         (Reason::Connecting, format!("{why}; {sockets}"))
     } else if report.redis.connected {
@@ -192,20 +192,11 @@ fn with_remark(message: String, remark: Option<String>) -> String {
     }
 }
 
-/// The message about a process that dials directly although it should not.
-fn egress(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
-    let lacks = facts.egress && !obeys(report, FEATURE_EGRESS);
-    lacks.then(|| obstacle::no_egress(facts.image))
-}
-
-/// The message about a process that publishes events although it should not.
-fn not_quiet(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
-    let lacks = facts.quiet && !obeys(report, FEATURE_EVENTS);
-    lacks.then(|| obstacle::no_quiet(facts.image))
-}
-
-fn obeys(report: &Report, feature: &str) -> bool {
-    report.features.iter().any(|it| it == feature)
+/// The message about a process that is too old for a part of its assignment.
+fn lacks(facts: &AccountFacts<'_>, report: &Report, feature: &str) -> Option<String> {
+    let has = report.features.iter().any(|it| it == feature);
+    let lacks = !has && facts.needs.contains(&feature);
+    lacks.then(|| obstacle::too_old(feature, facts.image))
 }
 
 /// The message about sockets that have to close.
@@ -224,8 +215,9 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     // It still streams its last assignment.
     let told_before = [
         obstacle::assignment(report),
-        egress(facts, report),
-        not_quiet(facts, report),
+        lacks(facts, report, FEATURE_EGRESS),
+        lacks(facts, report, FEATURE_EVENTS),
+        lacks(facts, report, FEATURE_REFERENCES),
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),
         obstacle::unknown_packets(report),

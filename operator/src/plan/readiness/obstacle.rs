@@ -3,7 +3,7 @@
 //! Owns texts for people that say what to do. Must not decide how serious a problem is.
 
 use contract::Report;
-use contract::report::ConnectionState;
+use contract::report::{ConnectionState, FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES};
 
 use crate::plan::input::live_sockets;
 
@@ -27,21 +27,16 @@ pub(crate) fn assignment(report: &Report) -> Option<String> {
     })
 }
 
-/// The message that an ingest image is too old for a proxy or for authorities. `image`: the one that
-/// the account names.
-pub(crate) fn no_egress(image: Option<&str>) -> String {
-    too_old(image, "spec.endpoint.proxy and ca, and dials directly")
-}
-
-/// The message that an ingest image is too old to keep events to itself.
-pub(crate) fn no_quiet(image: Option<&str>) -> String {
-    too_old(
-        image,
-        "spec.events and spec.publish.events, and publishes all events",
-    )
-}
-
-fn too_old(image: Option<&str>, what: &str) -> String {
+/// The message that an ingest image is too old for a feature of its assignment. `image`: the one that the account names.
+pub(crate) fn too_old(feature: &str, image: Option<&str>) -> String {
+    let what = match feature {
+        FEATURE_EGRESS => "spec.endpoint.proxy and ca, and dials directly",
+        FEATURE_EVENTS => "spec.events and spec.publish.events, and publishes all events",
+        FEATURE_REFERENCES => {
+            "strikes around the money, and reports no price: the money stands still"
+        }
+        other => other,
+    };
     let (image, field) = match image {
         Some(image) => (format!("the image {image}"), "spec.pod.image"),
         None => (

@@ -80,6 +80,12 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
                 reason @ (Reason::AccountsDisagree | Reason::Invalid | Reason::TooManyInstruments),
             message,
         } => return fails(*reason, message),
+        Request::Pending {
+            reason: reason @ Reason::WaitingForPrice,
+            message,
+        } if facts.scheduled == 0 => {
+            return Some(Observation::degraded(*reason, message.clone()));
+        }
         Request::Pending { reason, message } => {
             let nothing = facts.scheduled == 0;
             return nothing.then(|| Observation::Unknown(*reason, message.clone()));

@@ -13,8 +13,9 @@ use super::outcome::{AccountPlan, Event, Kind};
 use super::results::SetCounts;
 use super::status;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
-use crate::plan::input::{AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
+use crate::plan::input::{self, AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
 use crate::plan::readiness::{ConditionOutcome, answers};
+use crate::plan::selection::{MoneyFindings, PriceBands};
 
 /// An account and its report.
 pub(super) struct ReportedAccount<'w> {
@@ -34,6 +35,7 @@ pub(super) struct ReportedAccount<'w> {
 /// other account would have room for.
 pub(super) fn report<'w>(
     assigned: &'w AssignedAccount<'w>,
+    money: &MoneyFindings,
     poke: bool,
     stranded: usize,
     counts: &mut Memo<'_, SetCounts>,
@@ -60,6 +62,7 @@ pub(super) fn report<'w>(
         expecting: awaiting || ready.state == State::Unknown,
         awaiting,
         assignment: delivery,
+        bands: bands(assigned, money),
         workload: workload
             .ok()
             .filter(|_| account.observed.foreign.is_empty() && !meta.deleting),
@@ -87,6 +90,15 @@ pub(super) fn report<'w>(
         ready,
         unasked,
         counts: counts.unwrap_or_default(),
+    }
+}
+
+/// The bands of the prices that its process reports.
+fn bands(assigned: &AssignedAccount<'_>, money: &MoneyFindings) -> PriceBands {
+    let references = assigned.references.instruments.iter().map(|it| it.token);
+    match &assigned.account.spec {
+        Ok(spec) if references.len() > 0 => money.bands(&input::market(spec), references),
+        Ok(_) | Err(_) => PriceBands::default(),
     }
 }
 

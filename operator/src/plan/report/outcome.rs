@@ -12,6 +12,7 @@ use crate::instruments::schedule::Findings;
 use crate::plan::assignment::AssignmentChange;
 use crate::plan::input::{Key, Workload};
 use crate::plan::memory::Memory;
+use crate::plan::selection::PriceBands;
 
 /// The decisions of one pass.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,8 @@ pub struct AccountPlan {
     /// Whether its next report will decide what is not known now, of the account or of a set: it is
     /// then requested often, because what stays unknown becomes a failure within seconds.
     pub expecting: bool,
+    /// The prices in its reports that change nothing.
+    pub bands: PriceBands,
     /// The whole desired status.
     pub status: Arc<TickerAccountStatus>,
     /// What is wrong although it is ready: the end of that condition's message.

@@ -90,6 +90,11 @@ fn basis(placed: &PlacedSet<'_>, holders: &[&ReportedAccount<'_>]) -> Option<Bas
         .shared(&placed.placement)
         .value((observed.meta.generation, resolved.allowed.len()))
         .value(&resolved.matching);
+    // Prices are written when something else is.
+    let chains = placed.chains.iter();
+    let basis = chains.fold(basis, Basis::shared);
+    let money = resolved.money.iter();
+    let basis = money.fold(basis, |basis, it| basis.value((it.atm, it.source)));
     let holders = holders.iter();
     Some(holders.fold(basis, |basis, holder| basis.with(&holder.basis)))
 }

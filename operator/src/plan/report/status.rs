@@ -4,6 +4,7 @@
 //! decide whether an object is ready.
 
 pub(crate) mod account;
+mod money;
 mod names;
 pub(crate) mod set;
 
@@ -167,6 +168,7 @@ impl Status for InstrumentSetStatus {
 
     fn without_flow(mut self) -> Self {
         self.last_tick_time = None;
+        self.atm.clear();
         self
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crds::condition::State;
+use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
 use super::account::{self, ReportedAccount};
@@ -19,14 +20,14 @@ use crate::plan::input::{Memo, Now, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::GRACE;
-use crate::plan::selection::TradingDays;
+use crate::plan::selection::{MoneyFindings, TradingDays};
 
 /// Makes the plan. `results`: those of the steps in the last pass, and those for the next.
 pub(crate) fn report(
     accounts: &[AssignedAccount<'_>],
     placed: &[PlacedSet<'_>],
     poke: bool,
-    suspect_lists: SuspectLists,
+    (suspect_lists, money): (SuspectLists, MoneyFindings),
     results: (&StepResults, StepResults),
     now: Now,
 ) -> Plan {
@@ -34,7 +35,7 @@ pub(crate) fn report(
     let mut counts = Memo::new(&last.set_counts, &mut next.set_counts);
     let reports = accounts.iter().zip(stranded(&taken(accounts)));
     let reports =
-        reports.map(|(it, stranded)| account::report(it, poke, stranded, &mut counts, now));
+        reports.map(|(it, stranded)| account::report(it, &money, poke, stranded, &mut counts, now));
     let mut accounts: Vec<ReportedAccount<'_>> = reports.collect();
 
     let holders = Holders::new(&accounts);
@@ -55,9 +56,12 @@ pub(crate) fn report(
         accounts[at].plan.expecting = true;
     }
     let lists = lists(&accounts, placed, &suspect_lists);
-    let mut plan = assemble(accounts, sets, next, next_expiry(placed, now), now);
+    let due = [next_expiry(placed, now), money.due];
+    let due = due.into_iter().flatten().filter_map(|due| after(due, now));
+    let mut plan = assemble(accounts, sets, next, due.min(), now);
     plan.lists = lists;
     plan.memory.remembered.suspect_lists = suspect_lists;
+    plan.memory.remembered.money = money.memory;
     plan
 }
 
@@ -112,13 +116,15 @@ fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
 }
 
 /// When contracts expire next that a set selects by their expiry.
-fn next_expiry(placed: &[PlacedSet<'_>], now: Now) -> Option<Instant> {
+fn next_expiry(placed: &[PlacedSet<'_>], now: Now) -> Option<Timestamp> {
     let mut specs = placed.iter().filter_map(|it| it.set.spec.as_ref().ok());
     let rolls = specs.any(|spec| spec.selectors.iter().any(Selector::rolls));
-    let wait = TradingDays::at(now.wall)
-        .next_expiry()
-        .duration_since(now.wall);
-    let wait = Duration::try_from(wait).ok().filter(|_| rolls)?;
+    rolls.then(|| TradingDays::at(now.wall).next_expiry())
+}
+
+/// The monotonic time of a wall time to come.
+fn after(time: Timestamp, now: Now) -> Option<Instant> {
+    let wait = Duration::try_from(time.duration_since(now.wall)).ok()?;
     now.monotonic.checked_add(wait)
 }
 
@@ -127,7 +133,7 @@ fn assemble(
     accounts: Vec<ReportedAccount<'_>>,
     sets: Vec<ReportedSet>,
     results: StepResults,
-    expiry: Option<Instant>,
+    time_of_day: Option<Instant>,
     now: Now,
 ) -> Plan {
     let mut plan = Plan::default();
@@ -150,7 +156,7 @@ fn assemble(
         remembered.sets.insert(key, report.memory);
         plan.sets.push(report.plan);
     }
-    due.extend(expiry);
+    due.extend(time_of_day);
     plan.sets.sort_by(|a, b| a.key.cmp(&b.key));
     plan.next = due.into_iter().filter(|due| *due > now.monotonic).min();
     plan

@@ -3,18 +3,25 @@
 //! Pure. Owns which expiries and strikes are meant, and what is said if there are none. Must not know names of
 //! contracts.
 
+mod priced;
+
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crds::selector::{
-    DerivativesExchange, Expiries, FutureSelector, OptionKind, OptionSelector, Strikes,
+    DerivativesExchange, Expiries, FutureSelector, OptionKind, OptionSelector, StrikeRange, Strikes,
 };
 use jiff::civil::Date;
 use kite::{Instrument, InstrumentType};
 
 use super::expiry::TradingDays;
+use super::money::MoneyOf;
 use crate::instruments::similar::nearest;
 use crate::instruments::{InstrumentTable, RowIx};
+use crate::plan::input::Price;
 use crate::plan::samples::list;
+
+pub(super) use priced::around_money;
 
 /// What a selector selects, and what it does not find.
 #[derive(Debug, Default)]
@@ -39,10 +46,12 @@ struct Chain<'t> {
     contracts: Vec<(RowIx, Date, &'t Instrument)>,
 }
 
+/// The options that a selector selects. `money`: where the money is, for strikes that depend on it.
 pub(super) fn options(
     selector: &OptionSelector,
     table: &InstrumentTable,
     days: TradingDays,
+    money: MoneyOf<'_>,
 ) -> Found {
     let underlying = (selector.exchange, selector.underlying.as_str());
     let mut chain = match Chain::find(underlying, Kind::Options, table, days) {
@@ -50,6 +59,7 @@ pub(super) fn options(
         Err(missing) => return Found::none(missing),
     };
     let mut missing = chain.keep_expiries(&selector.expiries, days);
+    missing.extend(chain.keep_strikes(&selector.strikes, money));
     let wanted = |kind| match kind {
         InstrumentType::Call => selector.types.contains(&OptionKind::Call),
         InstrumentType::Put => selector.types.contains(&OptionKind::Put),
@@ -59,7 +69,6 @@ pub(super) fn options(
         let contracts = &mut chain.contracts;
         contracts.retain(|(_, _, contract)| wanted(contract.instrument_type));
     }
-    missing.extend(chain.keep_strikes(&selector.strikes));
     chain.found(missing)
 }
 
@@ -197,8 +206,19 @@ impl<'t> Chain<'t> {
     }
 
     /// Keeps the contracts of these strikes. Returns what is missing.
-    fn keep_strikes(&mut self, strikes: &Strikes) -> Option<String> {
-        let range = strikes.range.as_ref()?;
+    fn keep_strikes(&mut self, strikes: &Strikes, money: MoneyOf<'_>) -> Option<String> {
+        if let Some(count) = strikes.around_atm {
+            self.keep_between(|expiry| money.around(expiry, count as usize));
+        } else if let Some(percent) = &strikes.within_percent {
+            let percent = percent.as_f64()?;
+            self.keep_between(|expiry| money.within(expiry, percent));
+        } else if let Some(range) = &strikes.range {
+            return self.keep_range(range);
+        }
+        None
+    }
+
+    fn keep_range(&mut self, range: &StrikeRange) -> Option<String> {
         let (min, max) = (range.min.as_f64()?, range.max.as_f64()?);
         if self.contracts.is_empty() {
             return None;
@@ -207,6 +227,21 @@ impl<'t> Chain<'t> {
         contracts.retain(|(_, _, contract)| (min..=max).contains(&contract.strike));
         let none = self.contracts.is_empty();
         none.then(|| format!("{} has no strikes from {min} to {max}", self.name))
+    }
+
+    /// Keeps the strikes of each expiry that are within its bounds.
+    fn keep_between(&mut self, bounds: impl Fn(Date) -> Option<RangeInclusive<Price>>) {
+        let mut known: Option<(Date, Option<RangeInclusive<Price>>)> = None;
+        self.contracts.retain(|(_, expiry, contract)| {
+            if known.as_ref().is_none_or(|(known, _)| known != expiry) {
+                known = Some((*expiry, bounds(*expiry)));
+            }
+            let bounds = known.as_ref().and_then(|(_, bounds)| bounds.as_ref());
+            let strike = Price::new(contract.strike);
+            bounds
+                .zip(strike)
+                .is_some_and(|(bounds, strike)| bounds.contains(&strike))
+        });
     }
 
     fn found(self, missing: Vec<String>) -> Found {

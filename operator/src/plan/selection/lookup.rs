@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use crds::InstrumentSetSpec;
 
+use super::chain;
 use super::expiry::TradingDays;
+use super::money::MoneyChains;
 use super::routes::{self, Routes};
 use super::select::{self, Lists, Selection, Wanted};
 use crate::instruments::InstrumentTable;
-use crate::plan::input::{Basis, Key, Memo, Renames, Selector, Set};
+use crate::plan::input::{Basis, Key, Memo, Selector, Set};
 
 /// The instruments that a set's selectors select.
 #[derive(Debug)]
@@ -25,24 +27,26 @@ pub(crate) struct Lookup {
     spec: Arc<InstrumentSetSpec>,
 }
 
-/// What `set` selects in `table`; looked up again only if the spec, the table or the names that its accounts'
-/// instruments had before have changed.
+/// What `set` selects; looked up again only if the spec, the table, the names that its accounts' instruments had before,
+/// or where the money is have changed.
 pub(super) fn look_up(
     key: &Key,
     set: &Set<'_>,
-    table: &Arc<InstrumentTable>,
-    renames: &[&Arc<Renames>],
-    days: TradingDays,
+    lists: Lists<'_>,
     memo: &mut Memo<'_, Arc<Lookup>>,
 ) -> Arc<Lookup> {
+    let Lists { table, days, .. } = lists;
     let basis = Basis::default().shared(table);
-    let basis = renames.iter().fold(basis, |basis, it| basis.shared(it));
+    let renames = lists.renames.iter();
+    let basis = renames.fold(basis, |basis, it| basis.shared(it));
     let rolls = set.selectors.iter().any(Selector::rolls);
     let basis = if rolls {
         basis.value(days.all())
     } else {
         basis
     };
+    let money = lists.money.money.iter();
+    let basis = money.fold(basis, |basis, it| basis.value(it.atm));
     // An object that was read again has an equal spec at another address.
     let known = memo
         .get(key, &basis)
@@ -51,11 +55,6 @@ pub(super) fn look_up(
         let wanted = Wanted {
             selectors: &set.selectors,
             exclude: set.exclude,
-        };
-        let lists = Lists {
-            table,
-            renames,
-            days,
         };
         let selection = select::select(&wanted, lists);
         Arc::new(Lookup {
@@ -67,6 +66,35 @@ pub(super) fn look_up(
     });
     memo.put(key, basis, Arc::clone(&lookup));
     lookup
+}
+
+/// The chains that `set` selects by the money, with the same care.
+pub(super) fn money_chains(
+    key: &Key,
+    set: &Set<'_>,
+    table: &Arc<InstrumentTable>,
+    days: TradingDays,
+    memo: &mut Memo<'_, Arc<MoneyChains>>,
+) -> Arc<MoneyChains> {
+    if !set.selectors.iter().any(Selector::follows_money) {
+        return Arc::default();
+    }
+    let basis = Basis::default().shared(table).value(days.all());
+    let known = memo.get(key, &basis);
+    let known = known.filter(|known| known.spec.as_ref() == Some(set.source));
+    let chains = known.cloned().unwrap_or_else(|| {
+        let selectors = set.selectors.iter();
+        let chains = selectors.flat_map(|selector| match selector {
+            Selector::Options(place, options) => {
+                let chains = chain::around_money(options, table, days).into_iter();
+                chains.map(|chain| (*place, chain)).collect()
+            }
+            _ => Vec::new(),
+        });
+        Arc::new(MoneyChains::new(chains.collect(), set.source))
+    });
+    memo.put(key, basis, Arc::clone(&chains));
+    chains
 }
 
 #[cfg(test)]

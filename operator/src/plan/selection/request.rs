@@ -1,24 +1,43 @@
 //! The request of each set, before anything is placed.
 //!
-//! Owns which accounts a set may use, and why a set that cannot be looked up gets nothing new or
-//! nothing at all.
+//! Owns the order of questions: the accounts, the money, the instruments. Must not answer them.
 
 use std::sync::Arc;
 
 use crds::condition::Reason;
 use crds::selector::MAX_SELECTED;
 
+use super::accounts::{from_accounts, names};
 use super::expiry::TradingDays;
 use super::lookup::{self, Lookup};
+use super::money::{ChainMoney, Money, MoneyAt, MoneyChains, MoneyFindings};
+use super::select::Lists;
 use crate::instruments::InstrumentTable;
 use crate::plan::ids::AccountIx;
-use crate::plan::input::{AccountInput, AccountSpec, Choice, Memo, Secret, Set, SetInput, Table};
-use crate::plan::samples::{SHOWN, list};
+use crate::plan::input::{self, AccountInput, AccountSpec, Memo, SetInput};
 
 /// A set and its request.
 pub(crate) struct RequestedSet<'a> {
     pub(crate) set: SetInput<'a>,
     pub(crate) request: Request,
+    /// The instruments whose prices it needs, if it needs any and they are known.
+    pub(crate) references: Option<NeededReferences>,
+}
+
+/// Instruments whose prices a set needs, and where they may be subscribed to.
+#[derive(Debug)]
+pub(crate) struct NeededReferences {
+    pub(crate) chains: Arc<MoneyChains>,
+    pub(crate) table: Arc<InstrumentTable>,
+    /// The accounts that the set may use, ascending.
+    pub(crate) allowed: Vec<AccountIx>,
+}
+
+impl RequestedSet<'_> {
+    /// Whether it may need prices although it is not known of which instruments.
+    pub(crate) fn may_need_references(&self) -> bool {
+        self.request.is_pending() && self.references.is_none()
+    }
 }
 
 /// The request of a set.
@@ -45,6 +64,8 @@ pub(crate) struct Resolved {
     pub(crate) allowed: Vec<AccountIx>,
     /// Names of some matching accounts, if it may use none of them.
     pub(crate) matching: String,
+    /// Where the money is, of each chain that it selects by it.
+    pub(crate) money: Vec<ChainMoney>,
 }
 
 impl Resolved {
@@ -69,46 +90,111 @@ impl Request {
     }
 }
 
-/// Resolves the request of each set.
-pub(crate) fn resolve<'a>(
-    sets: Vec<SetInput<'a>>,
-    accounts: &[AccountInput<'a>],
-    days: TradingDays,
-    mut memo: Memo<'_, Arc<Lookup>>,
-) -> Vec<RequestedSet<'a>> {
-    let request = |set| request(set, accounts, days, &mut memo);
-    sets.into_iter().map(request).collect()
+/// Resolves the requests of sets, one after the other.
+pub(crate) struct Resolver<'m, 'a> {
+    pub(crate) days: TradingDays,
+    pub(crate) money: Money<'a>,
+    pub(crate) chains: Memo<'m, Arc<MoneyChains>>,
+    pub(crate) lookups: Memo<'m, Arc<Lookup>>,
 }
 
-fn request<'a>(
-    set: SetInput<'a>,
-    accounts: &[AccountInput<'a>],
-    days: TradingDays,
-    memo: &mut Memo<'_, Arc<Lookup>>,
-) -> RequestedSet<'a> {
-    let request = match from_accounts(&set, accounts) {
-        Err(request) => request,
-        Ok((spec, table, first)) => {
-            let mut allowed = set.matched.clone();
-            allowed.retain(|at| accounts[at.at()].eligibility.is_active());
-            let none = allowed.is_empty().then(|| names(&set, accounts));
-            let renames = set.matched.iter().map(|at| &accounts[at.at()].renames);
-            let renames: Vec<_> = renames.filter(|renames| !renames.is_empty()).collect();
-            let key = &set.observed.meta.key;
-            let lookup = lookup::look_up(key, spec, table, &renames, days, memo);
-            match lookup.selection.instruments.len() {
-                count if count > MAX_SELECTED => too_many(count),
-                _ => Request::Resolved(Box::new(Resolved {
-                    lookup,
-                    mock: first.mock,
-                    priority: spec.priority,
-                    allowed,
-                    matching: none.unwrap_or_default(),
-                })),
-            }
+impl Resolver<'_, '_> {
+    /// Resolves the request of each set. Also returns what was found out about the money.
+    pub(crate) fn resolve<'a>(
+        mut self,
+        sets: Vec<SetInput<'a>>,
+        accounts: &[AccountInput<'a>],
+    ) -> (Vec<RequestedSet<'a>>, MoneyFindings) {
+        let sets = sets.into_iter();
+        let sets: Vec<RequestedSet<'a>> = sets
+            .map(|set| {
+                let (request, references) = self.request(&set, accounts);
+                RequestedSet {
+                    set,
+                    request,
+                    references,
+                }
+            })
+            .collect();
+        let all_asked = !sets.iter().any(RequestedSet::may_need_references);
+        (sets, self.money.finish(all_asked))
+    }
+
+    fn request(
+        &mut self,
+        set: &SetInput<'_>,
+        accounts: &[AccountInput<'_>],
+    ) -> (Request, Option<NeededReferences>) {
+        let (spec, table, first) = match from_accounts(set, accounts) {
+            Err(request) => return (request, None),
+            Ok(found) => found,
+        };
+        let mut allowed = set.matched.clone();
+        allowed.retain(|at| accounts[at.at()].eligibility.is_active());
+        let key = &set.observed.meta.key;
+        let chains = lookup::money_chains(key, spec, table, self.days, &mut self.chains);
+        let references = (!chains.references.is_empty()).then(|| NeededReferences {
+            chains: Arc::clone(&chains),
+            table: Arc::clone(table),
+            allowed: allowed.clone(),
+        });
+        let money = match self.money_of(set, first, &chains, table) {
+            Err(request) => return (request, references),
+            Ok(money) => money,
+        };
+        let renames = set.matched.iter().map(|at| &accounts[at.at()].renames);
+        let renames: Vec<_> = renames.filter(|renames| !renames.is_empty()).collect();
+        let lists = Lists {
+            table,
+            renames: &renames,
+            days: self.days,
+            money: MoneyAt {
+                chains: &chains,
+                money: &money,
+            },
+        };
+        let lookup = lookup::look_up(key, spec, lists, &mut self.lookups);
+        let count = lookup.selection.instruments.len();
+        if count > MAX_SELECTED {
+            return (too_many(count), references);
         }
-    };
-    RequestedSet { set, request }
+        let none = allowed.is_empty().then(|| names(set, accounts));
+        let resolved = Resolved {
+            lookup,
+            mock: first.mock,
+            priority: spec.priority,
+            allowed,
+            matching: none.unwrap_or_default(),
+            money,
+        };
+        (Request::Resolved(Box::new(resolved)), references)
+    }
+
+    /// Where the money of each of the set's chains is, or what it waits for.
+    fn money_of(
+        &mut self,
+        set: &SetInput<'_>,
+        account: &AccountSpec,
+        chains: &MoneyChains,
+        table: &InstrumentTable,
+    ) -> Result<Vec<ChainMoney>, Request> {
+        if chains.chains.is_empty() {
+            return Ok(Vec::new());
+        }
+        let market = input::market(account);
+        let status = set.observed.status.as_deref();
+        let known = status.map_or(&[][..], |status| &status.atm);
+        // Every chain is asked, whatever the others answer: each of them wakes the planner when its price comes.
+        let asked = chains.chains.iter();
+        let asked =
+            asked.map(|(place, chain)| (*place, chain, self.money.at(&market, chain, known)));
+        let asked: Vec<_> = asked.collect();
+        let money = asked.into_iter().map(|(place, chain, money)| {
+            let waits = || pending(Reason::WaitingForPrice, chain.waits_for(place, table));
+            money.ok_or_else(waits)
+        });
+        money.collect()
+    }
 }
 
 fn too_many(count: usize) -> Request {
@@ -121,135 +207,11 @@ fn too_many(count: usize) -> Request {
     )
 }
 
-/// The table in which a set is looked up, and an account whose settings hold for all accounts that
-/// it may use.
-fn from_accounts<'w, 'a>(
-    set: &'w SetInput<'a>,
-    accounts: &'w [AccountInput<'a>],
-) -> Result<(&'w Set<'a>, &'a Arc<InstrumentTable>, &'w AccountSpec), Request> {
-    let spec = enabled(set)?;
-    let (named, first) = agreed(set, accounts)?;
-    if let Some(unread) = unread(set, accounts) {
-        return Err(pending(
-            Reason::Pending,
-            format!("the Secret of account {unread} has not been read yet"),
-        ));
-    }
-    if let Some(why) = &named.suspect_list {
-        return Err(without_table(&first.api, why));
-    }
-    match named.table {
-        Some(Table::Loaded(table)) => Ok((spec, table, first)),
-        Some(Table::Missing { why }) => Err(without_table(&first.api, why)),
-        None => Err(without_table(&first.api, "not fetched yet")),
-    }
-}
-
-/// The spec of a set that may stream and that accounts match.
-fn enabled<'w, 'a>(set: &'w SetInput<'a>) -> Result<&'w Set<'a>, Request> {
-    let spec = set
-        .spec
-        .as_ref()
-        .map_err(|problem| pending(Reason::Invalid, problem.to_string()))?;
-    if set.observed.meta.deleting {
-        return Err(denied(
-            Reason::Terminating,
-            "the set is being deleted, and a finalizer holds it: its instruments are no longer streamed for it",
-        ));
-    }
-    if spec.paused {
-        return Err(denied(
-            Reason::Paused,
-            "spec.paused is true: nothing is streamed for this set",
-        ));
-    }
-    if set.matched.is_empty() {
-        return Err(denied(Reason::NoAccount, no_account(spec.accounts)));
-    }
-    Ok(spec)
-}
-
-/// An account that matches, with its spec: all accounts that the set may use agree with it.
-fn agreed<'w, 'a>(
-    set: &SetInput<'_>,
-    accounts: &'w [AccountInput<'a>],
-) -> Result<(&'w AccountInput<'a>, &'w AccountSpec), Request> {
-    let matched = set.matched.iter().map(|at| &accounts[at.at()]);
-    let mut valid = matched.filter_map(|it| Some((it, it.spec.as_ref().ok()?)));
-    // Suspended accounts come last and need not agree.
-    let active = valid.clone();
-    let mut active = active.filter(|(account, _)| account.eligibility.suspension().is_none());
-    let Some((named, first)) = active.next().or_else(|| valid.next()) else {
-        return Err(pending(
-            Reason::NoAccount,
-            format!(
-                "none of the matching accounts ({}) can be read: see the Ready condition of each",
-                names(set, accounts)
-            ),
-        ));
-    };
-    let market = |spec: &'w AccountSpec| (&spec.api, &spec.websocket, spec.mock);
-    if let Some((other, _)) = active.find(|(_, spec)| market(spec) != market(first)) {
-        // A new account that differs must not stop what streams.
-        return Err(pending(
-            Reason::AccountsDisagree,
-            format!(
-                "accounts {} and {} differ in endpoint or mock: choose accounts that agree, by accountRef \
-                 or accountSelector",
-                named.name(),
-                other.name()
-            ),
-        ));
-    }
-    Ok((named, first))
-}
-
-/// The message why no account matches, and what to do.
-fn no_account(choice: Choice<'_>) -> String {
-    match choice {
-        Choice::Named(name) => {
-            format!(
-                "there is no TickerAccount {name} in this namespace: create it, or name another one in spec.accountRef"
-            )
-        }
-        Choice::Labelled(_) => "no TickerAccount in this namespace matches \
-                                spec.accountSelector: label one, or change the selector"
-            .to_owned(),
-        Choice::Any => "there is no TickerAccount in this namespace: create one".to_owned(),
-    }
-}
-
-/// The accounts that match, for people: the first few.
-fn names(set: &SetInput<'_>, accounts: &[AccountInput<'_>]) -> String {
-    let names = set.matched.iter().take(SHOWN + 1);
-    let names = names.map(|at| accounts[at.at()].name());
-    list(&names.collect::<Vec<_>>())
-}
-
-/// An account whose API key will be known in a moment: until then it may turn out to be a
-/// duplicate.
-fn unread<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'w str> {
-    let matched = set.matched.iter().map(|at| &accounts[at.at()]);
-    let mut usable = matched
-        .filter(|account| account.spec.is_ok() && account.eligibility.suspension().is_none());
-    usable.find_map(|account| {
-        let own = (account.observed.secret == Secret::Unknown).then(|| account.name());
-        own.or(account.possible_duplicate_of)
-    })
-}
-
-fn without_table(api: &str, why: &str) -> Request {
-    let message = format!(
-        "the instruments list of {api} is not available ({why}): new instruments wait, those that stream go on"
-    );
-    pending(Reason::InstrumentsUnavailable, message)
-}
-
-fn denied(reason: Reason, message: impl Into<String>) -> Request {
+pub(super) fn denied(reason: Reason, message: impl Into<String>) -> Request {
     let message = message.into();
     Request::Denied { reason, message }
 }
 
-fn pending(reason: Reason, message: String) -> Request {
+pub(super) fn pending(reason: Reason, message: String) -> Request {
     Request::Pending { reason, message }
 }

@@ -14,6 +14,7 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::chain::{self, Found};
 use super::expiry::TradingDays;
+use super::money::MoneyAt;
 use crate::instruments::similar::similar;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::input::{Renames, Selector};
@@ -61,10 +62,12 @@ pub(super) struct Wanted<'s> {
 /// Where it is looked up.
 #[derive(Clone, Copy)]
 pub(super) struct Lists<'t> {
-    pub(super) table: &'t InstrumentTable,
+    pub(super) table: &'t Arc<InstrumentTable>,
     /// Those of the accounts that the set may use.
     pub(super) renames: &'t [&'t Arc<Renames>],
     pub(super) days: TradingDays,
+    /// Where the money of the set's chains is.
+    pub(super) money: MoneyAt<'t>,
 }
 
 /// Something that is not in the list.
@@ -146,7 +149,7 @@ impl Selection {
                 self.instruments.extend(shares);
             }
             Selector::Options(at, options) => {
-                let found = chain::options(options, table, lists.days);
+                let found = chain::options(options, table, lists.days, lists.money.of(at));
                 missing.extend(self.found(&format!("options[{at}]"), found));
             }
             Selector::Futures(at, futures) => {
@@ -255,9 +258,10 @@ fn cut(mut text: String) -> String {
 mod tests {
     use super::*;
     use crate::plan::input::ObservedSet;
+    use crate::plan::selection::money::MoneyChains;
     use crate::plan::{fixture, input};
 
-    fn selected(set: &ObservedSet, table: &InstrumentTable) -> Selection {
+    fn selected(set: &ObservedSet, table: &Arc<InstrumentTable>) -> Selection {
         let spec = input::set_spec(set).unwrap();
         let wanted = Wanted {
             selectors: &spec.selectors,
@@ -267,13 +271,17 @@ mod tests {
             table,
             renames: &[],
             days: TradingDays::at(fixture::start().wall),
+            money: MoneyAt {
+                chains: &MoneyChains::default(),
+                money: &[],
+            },
         };
         select(&wanted, lists)
     }
 
     #[test]
     fn an_instrument_named_twice_counts_once() {
-        let table = fixture::table();
+        let table = Arc::new(fixture::table());
         let set = fixture::set(
             "s",
             &[256_265, 408_065, 408_065],
@@ -290,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_counted_and_sampled() {
-        let table = fixture::table();
+        let table = Arc::new(fixture::table());
         let symbols: Vec<String> = (0..12).map(|n| format!("NSE:NONE{n:02}")).collect();
         let names: Vec<&str> = symbols
             .iter()

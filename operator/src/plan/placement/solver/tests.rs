@@ -18,7 +18,7 @@ fn items(tokens: impl IntoIterator<Item = u32>, channel: u32) -> Vec<Item> {
         .into_iter()
         .map(|token| Item {
             token: TokenIx::new(token as usize),
-            channel: ChannelId::new(channel as usize),
+            channel: Some(ChannelId::new(channel as usize)),
         })
         .collect()
 }
@@ -330,7 +330,7 @@ proptest! {
         let grown = (gone + 1) % requests.len();
         if grown != gone {
             let first = requests[grown].items.first();
-            let channel = first.map_or(ChannelId::new(0), |item| item.channel);
+            let channel = first.map_or(Some(ChannelId::new(0)), |item| item.channel);
             let more = more.into_iter().map(|token| TokenIx::new(token as usize));
             let more = more.map(|token| Item { token, channel });
             changed[grown].items.extend(more);

@@ -75,8 +75,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         poked: true,
         redis_secret: None,
         unwritten: None,
-        egress: false,
-        quiet: false,
+        needs: Vec::new(),
         image: None,
     };
     flow(&facts, start().monotonic)
@@ -138,8 +137,7 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         poked: true,
         redis_secret: None,
         unwritten: Some("StatefulSet n/kt-a cannot be applied: exceeded quota"),
-        egress: false,
-        quiet: false,
+        needs: Vec::new(),
         image: None,
     };
     let message = |facts: &AccountFacts<'_>| match flow(facts, start().monotonic) {
@@ -182,8 +180,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
         poked: true,
         redis_secret: None,
         unwritten: Some("ConfigMap n/kt-a-assignment cannot be applied: exceeded quota"),
-        egress: false,
-        quiet: false,
+        needs: Vec::new(),
         image: None,
     };
     let Observation::Degraded { message, .. } = flow(&facts, start().monotonic) else {
@@ -232,8 +229,7 @@ fn nothing_assigned() {
         poked: true,
         redis_secret: None,
         unwritten: None,
-        egress: false,
-        quiet: false,
+        needs: Vec::new(),
         image: None,
         needed: 0,
     };

@@ -31,6 +31,7 @@ fn wanted(selected: u32, samples: &[String], unresolved: u32, allowed: usize) ->
     };
     let spec = fixture::set("s", &[], &[]).spec.unwrap();
     Request::Resolved(Box::new(Resolved {
+        money: Vec::new(),
         lookup: Arc::new(Lookup::sample(selection, &TABLE, &spec)),
         mock: true,
         priority: 0,

@@ -1,7 +1,9 @@
 //! The status of an account.
 
 use contract::Report;
-use contract::report::{ConnectionState, CredentialsReport};
+use contract::report::{
+    ConnectionState, CredentialsReport, FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES,
+};
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
@@ -75,6 +77,7 @@ fn facts<'w>(
         .reissue
         .filter(|it| it.repeated)
         .map(|_| CONTRADICTED);
+    let needs = needs(assigned);
     let assigned = current.map(|current| current.instruments.len());
     AccountFacts {
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
@@ -87,12 +90,26 @@ fn facts<'w>(
         poked,
         redis_secret: redis_secret(account),
         unwritten: observed.unwritten.as_deref().or(contradicted),
-        egress: current.is_some_and(|current| !current.egress.is_direct()),
-        quiet: current.is_some_and(|it| !it.events || !it.quiet_prefixes.is_empty()),
+        needs,
         image: spec
             .ok()
             .and_then(|spec| spec.workload.pod.image.as_deref()),
     }
+}
+
+/// The features that a process must have to obey the assignment.
+fn needs(assigned: &AssignedAccount<'_>) -> Vec<&'static str> {
+    let current = assigned.current();
+    let egress = current.is_some_and(|it| !it.egress.is_direct());
+    let events = current.is_some_and(|it| !it.events || !it.quiet_prefixes.is_empty());
+    let references = !assigned.references.instruments.is_empty();
+    let all = [
+        (FEATURE_EGRESS, egress),
+        (FEATURE_EVENTS, events),
+        (FEATURE_REFERENCES, references),
+    ];
+    let needed = all.into_iter().filter(|(_, needed)| *needed);
+    needed.map(|(feature, _)| feature).collect()
 }
 
 fn undated_conditions(

@@ -6,7 +6,7 @@ use crds::InstrumentSetStatus;
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::set::AccountShare;
 
-use super::{condition, conditions, count, names, seconds};
+use super::{condition, conditions, count, money, names, seconds};
 use crate::plan::input::{Now, SetInput};
 use crate::plan::placement::PlacedSet;
 use crate::plan::readiness::{
@@ -74,6 +74,7 @@ pub(crate) fn status(
     let newest = ticks.filter_map(|us| seconds(us, now.wall)).max();
     let names: Vec<&str> = holders.iter().map(|holder| holder.name).collect();
     let names = names.join(",");
+    let money = money::of(placed, before);
     let known = |before: Option<u32>, now| Some(if unasked { before.unwrap_or(0) } else { now });
     let status = InstrumentSetStatus {
         observed_generation: generation,
@@ -97,6 +98,9 @@ pub(crate) fn status(
         unresolved: samples,
         unresolved_count: Some(counts.unresolved),
         renamed: names::renamed(request, before),
+        atm: money.atm,
+        atm_count: money.atm_count,
+        references: money.references,
         accounts: (!names.is_empty()).then_some(names),
         assignments: holders.iter().map(share).collect(),
         last_tick_time: newest.max(before.last_tick_time.clone()),

@@ -82,10 +82,9 @@ fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
         assignment.check().map_err(|why| format!("{key}: {why}"))?;
         let own = assignment.account.uid == account.uid && assignment.account.name == key.name;
         ensure(own, || format!("{key} has another's assignment"))?;
-        let useless = assignment
-            .instruments
-            .iter()
-            .find(|row| row.outputs.is_empty() || row.sets.is_empty());
+        let useless = assignment.instruments.iter().find(|row| {
+            row.outputs.is_empty() != row.sets.is_empty() || !row.reference && row.sets.is_empty()
+        });
         ensure(useless.is_none(), || format!("{key} streams {useless:?}"))?;
         let there = lying_there(pass.observed, key);
         if let (AssignmentChange::Write(new), Some(there)) = (&account.assignment, there) {
@@ -139,7 +138,8 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
     let Some((observed, plan)) = pass.before else {
         return Ok(());
     };
-    if !pass.remembers || has_cause(observed, pass.observed, plan) {
+    let prices_decide = follows_money(pass.observed);
+    if !pass.remembers || prices_decide || has_cause(observed, pass.observed, plan) {
         return Ok(());
     }
     for (old, new) in plan.accounts.iter().zip(&pass.plan.accounts) {
@@ -155,6 +155,16 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
         })?;
     }
     Ok(())
+}
+
+/// Whether prices and the time decide what a set selects.
+fn follows_money(observed: &Observed) -> bool {
+    let specs = observed
+        .sets
+        .iter()
+        .filter_map(|set| set.spec.as_ref().ok());
+    let mut options = specs.flat_map(|spec| &spec.options);
+    options.any(|options| options.strikes.follow_money())
 }
 
 /// Whether anything changed except statuses, time, and the state of processes.

@@ -90,6 +90,7 @@ fn describe(spec: &mut InstrumentSetSpec) {
             true => json!({"all": true}),
             false => json!({"range": {"min": 24_000, "max": dice.one(&[24_300, 24_000, 1])}}),
         };
+        let strikes = around_money(seed).unwrap_or(strikes);
         let underlying = dice.one(&["NIFTY", "M&M", "NIFTYY"]);
         let chain = json!({
             "underlying": underlying, "expiries": expiries(dice), "strikes": strikes, "types": dice.one(&[&[][..], &["CE"]]),
@@ -119,6 +120,16 @@ fn describe(spec: &mut InstrumentSetSpec) {
     }
     if dice.percent(10) {
         spec.instruments = Instruments::default();
+    }
+}
+
+/// Strikes that follow the money, in some sets; with numbers of their own once more.
+fn around_money(seed: u64) -> Option<serde_json::Value> {
+    let mut own = Dice::new(seed ^ 0x5eed);
+    match own.weighted(&[60, 30, 10]) {
+        0 => None,
+        1 => Some(json!({"aroundATM": own.number(0, 3)})),
+        _ => Some(json!({"withinPercent": own.one(&[0.5, 1.0, 50.0])})),
     }
 }
 

@@ -71,7 +71,7 @@ fn an_immutable_secret_is_named_before_and_after_its_values_are_old() {
 
 /// An image from before proxies dials directly, and says nothing of it.
 #[test]
-fn an_image_that_knows_no_proxy_or_no_quiet_channel_is_named() {
+fn an_image_that_is_too_old_for_its_assignment_is_named() {
     let (secret, process) = (Secret::Unknown, running());
     let of = |report: Report, image| {
         let scrape = Scrape {
@@ -89,8 +89,7 @@ fn an_image_that_knows_no_proxy_or_no_quiet_channel_is_named() {
             poked: true,
             redis_secret: None,
             unwritten: None,
-            egress: true,
-            quiet: true,
+            needs: vec![FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES],
             image,
         };
         flow(&facts, start().monotonic)
@@ -107,13 +106,16 @@ fn an_image_that_knows_no_proxy_or_no_quiet_channel_is_named() {
     };
     assert!(warning.contains("the chart's ingestor.image"), "{warning}");
     assert!(warning.contains("publishes all events"), "{warning}");
+    assert!(warning.contains("the money stands still"), "{warning}");
     old.connections = vec![socket(ConnectionState::Waiting)];
     let Observation::Degraded { message, .. } = of(old, Some("mine:1")) else {
         panic!("must be trouble")
     };
     assert!(message.contains("the image mine:1"), "{message}");
     let mut new = good();
-    new.features = [FEATURE_EGRESS, FEATURE_EVENTS].map(str::to_owned).into();
+    new.features = [FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES]
+        .map(str::to_owned)
+        .into();
     let streaming = of(new, None);
     assert!(
         matches!(streaming, Observation::Ready { warning: None, .. }),

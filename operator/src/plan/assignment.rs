@@ -19,7 +19,7 @@ use contract::Assignment;
 
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Reissue};
-use crate::plan::placement::{AccountReferences, PlacedAccount, PlacedSet, RetainedAccount};
+use crate::plan::placement::{AccountReferences, HeldOver, PlacedAccount, PlacedSet};
 
 /// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
@@ -57,21 +57,21 @@ pub(crate) fn build<'a>(
     let accounts = accounts.into_iter().zip(sets_of).enumerate();
     let assigned = accounts.map(|(at, (placed, sets_of))| {
         let PlacedAccount {
-            retained,
+            held_over,
             tied,
             references,
         } = placed;
         let mut reissue = None;
-        let change = match &retained.account.spec {
-            Ok(spec) if !retained.account.eligibility.is_frozen() => {
-                let account = &retained.account;
+        let change = match &held_over.account.spec {
+            Ok(spec) if !held_over.account.eligibility.is_frozen() => {
+                let account = &held_over.account;
                 let build = || {
                     let at = AccountIx::new(at);
                     let mut document = document::document(account, spec);
-                    rows::write(&mut document, at, (&retained, &references), &sets_of, sets);
+                    rows::write(&mut document, at, (&held_over, &references), &sets_of, sets);
                     document
                 };
-                let basis = basis((&retained, &references), spec, &sets_of, sets);
+                let basis = basis((&held_over, &references), spec, &sets_of, sets);
                 let key = &account.observed.object.meta.key;
                 let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
                 let (change, same, made) = generation::change(account, known, build, now);
@@ -84,7 +84,7 @@ pub(crate) fn build<'a>(
             Ok(_) | Err(_) => AssignmentChange::None,
         };
         AssignedAccount {
-            account: retained.account,
+            account: held_over.account,
             change,
             tied,
             references,
@@ -95,15 +95,15 @@ pub(crate) fn build<'a>(
 }
 
 /// Everything that an account's assignment depends on, with the base that may already say it.
-/// `None` without a base, or with retained rows.
+/// `None` without a base, or with held over rows.
 fn basis(
-    (retained, references): (&RetainedAccount<'_>, &Arc<AccountReferences>),
+    (held_over, references): (&HeldOver<'_>, &Arc<AccountReferences>),
     spec: &AccountSpec,
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) -> Option<Basis> {
-    let account = &retained.account;
-    let base = account.base.filter(|_| retained.rows.is_empty())?;
+    let account = &held_over.account;
+    let base = account.base.filter(|_| held_over.rows.is_empty())?;
     let basis = Basis::default().shared(base).shared(references);
     let mut basis = basis.value((
         account.uid(),

@@ -33,7 +33,7 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
     let (sets, money) = resolver.resolve(input.sets, &input.accounts);
 
     // What each account retains whatever is asked for.
-    let accounts = placement::retain(input.accounts, &sets);
+    let accounts = placement::hold_over(input.accounts, &sets);
 
     // An account for each instrument of each set, or a reason why it has none.
     let placements = Memo::new(&last.placements, &mut next.placements);

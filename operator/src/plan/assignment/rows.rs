@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::former;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::placement::{AccountReferences, Outcome, PlacedSet, RetainedAccount};
+use crate::plan::placement::{AccountReferences, HeldOver, Outcome, PlacedSet};
 use crate::plan::selection::{ChannelRoute, Reference, symbol};
 
 /// The mode that has the close of the day before.
@@ -42,7 +42,7 @@ struct Lists<'a> {
     told: BTreeSet<u16>,
 }
 
-/// The assignment of which rows are retained.
+/// The assignment of which rows are held over.
 struct Base<'a> {
     assignment: &'a Assignment,
     /// Its prefixes without events.
@@ -59,16 +59,16 @@ struct List<T> {
     positions: FxHashMap<T, u16>,
 }
 
-/// Merges the retained rows of an account with the demands of its sets, as rows of `document`.
+/// Merges the held over rows of an account with the demands of its sets, as rows of `document`.
 pub(super) fn write(
     document: &mut Assignment,
     at: AccountIx,
-    (account, references): (&RetainedAccount<'_>, &AccountReferences),
+    (account, references): (&HeldOver<'_>, &AccountReferences),
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) {
     let mut lists = Lists::default();
-    let mut retained = BTreeMap::new();
+    let mut held_over = BTreeMap::new();
     if let Some(base) = account.account.base {
         let rows = account.rows.iter();
         let rows = rows.filter_map(|at| base.instruments.get(*at));
@@ -78,7 +78,7 @@ pub(super) fn write(
             pending: &account.pending,
             keeps_references: account.keeps_references,
         };
-        retained.extend(rows.map(|row| (row.token, lists.retained(&base, row))));
+        held_over.extend(rows.map(|row| (row.token, lists.held_over(&base, row))));
     }
     let mut parts = Vec::new();
     for set in sets_of {
@@ -86,15 +86,15 @@ pub(super) fn write(
     }
     // A stable sort: the sets of a token keep their order.
     parts.sort_by_key(|part| part.token);
-    let mut rows: Vec<Row> = Vec::with_capacity(parts.len() + retained.len());
+    let mut rows: Vec<Row> = Vec::with_capacity(parts.len() + held_over.len());
     for part in parts {
         match rows.last_mut() {
             Some(row) if row.token == part.token => lists.add(row, &part),
-            _ => rows.extend(lists.row(&part, retained.remove(&part.token))),
+            _ => rows.extend(lists.row(&part, held_over.remove(&part.token))),
         }
     }
-    if !retained.is_empty() {
-        rows.extend(retained.into_values());
+    if !held_over.is_empty() {
+        rows.extend(held_over.into_values());
         rows.sort_unstable_by_key(|row| row.token);
     }
     note_references(&mut rows, references);
@@ -108,8 +108,8 @@ pub(super) fn write(
 }
 
 impl<'a> Lists<'a> {
-    /// A retained row: everything that is published for it goes on.
-    fn retained(&mut self, base: &Base<'a>, row: &Row) -> Row {
+    /// A held over row: everything that is published for it goes on.
+    fn held_over(&mut self, base: &Base<'a>, row: &Row) -> Row {
         let Base {
             assignment: base,
             quiet,
@@ -179,10 +179,10 @@ impl<'a> Lists<'a> {
         }));
     }
 
-    /// The row of a first part, with what is retained of it.
-    fn row(&mut self, part: &Part<'_>, retained: Option<Row>) -> Option<Row> {
+    /// The row of a first part, with what is held over of it.
+    fn row(&mut self, part: &Part<'_>, held_over: Option<Row>) -> Option<Row> {
         let mut row = from_table(part.table.get(part.row)?, part.table);
-        match retained {
+        match held_over {
             Some(old) => {
                 (row.mode, row.sets, row.outputs) = (old.mode, old.sets, old.outputs);
                 (row.former, row.reference) = (old.former, old.reference);

@@ -35,8 +35,8 @@ impl SetChannels {
 }
 
 impl ChannelRegister {
-    /// Takes the channel of a retained row. To be called before the sets take theirs.
-    pub(super) fn retain(&mut self, target: TargetId, channel: ChannelId, mock: bool) {
+    /// Takes the channel of a held over row. To be called before the sets take theirs.
+    pub(super) fn hold_over(&mut self, target: TargetId, channel: ChannelId, mock: bool) {
         self.mock.entry((target, channel)).or_insert(mock);
     }
 

@@ -10,9 +10,9 @@ use kite::Token;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::channels::{ChannelRegister, SetChannels};
+use super::held_over::HeldOver;
 use super::problem::{AccountSlot, Item, Outcome, SetRequest};
 use super::references::{AccountReferences, ReferenceRequests};
-use super::retained::RetainedAccount;
 use super::solver;
 use crate::instruments::RowIx;
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TokenIx};
@@ -92,11 +92,10 @@ impl Tokens {
 /// Places what every set of a group asks for.
 pub(super) fn place_group(
     group: &Group,
-    accounts: &[RetainedAccount<'_>],
+    accounts: &[HeldOver<'_>],
     all_sets: &[RequestedSet<'_>],
 ) -> GroupPlacement {
-    let accounts: Vec<&RetainedAccount<'_>> =
-        group.accounts.iter().map(|at| &accounts[at.at()]).collect();
+    let accounts: Vec<&HeldOver<'_>> = group.accounts.iter().map(|at| &accounts[at.at()]).collect();
     let sets = group.sets.iter().map(|at| &all_sets[at.at()]);
     let sets: Vec<(&Key, &Resolved)> = sets
         .filter_map(|it| Some((&it.set.observed.meta.key, it.request.resolved()?)))
@@ -220,12 +219,12 @@ fn placement(
 }
 
 fn slot(
-    retained: &RetainedAccount<'_>,
+    held_over: &HeldOver<'_>,
     sets: &HashMap<&Key, SetIx>,
     register: &mut ChannelRegister,
     tokens: &mut Tokens,
 ) -> AccountSlot {
-    let account = &retained.account;
+    let account = &held_over.account;
     let mut slot = AccountSlot {
         capacity: account.capacity(),
         target: register.target(account),
@@ -253,16 +252,16 @@ fn slot(
     let channels = base.channels.iter();
     let channels: Vec<ChannelId> = channels.map(|name| register.channel(name)).collect();
     let channel = |output: &Output| channels.get(usize::from(output.channel)).copied();
-    let retained = retained.rows.iter().filter_map(|at| {
+    let held_over = held_over.rows.iter().filter_map(|at| {
         let row = base.instruments.get(*at)?;
         let channels: Vec<ChannelId> = row.outputs.iter().filter_map(channel).collect();
         if let Some(target) = slot.target {
             for channel in &channels {
-                register.retain(target, *channel, base.account.mock);
+                register.hold_over(target, *channel, base.account.mock);
             }
         }
         Some((tokens.number(row.token), channels))
     });
-    slot.retained = retained.collect();
+    slot.held_over = held_over.collect();
     slot
 }

@@ -12,15 +12,15 @@ use rustc_hash::FxHashSet;
 
 use super::channels::redis_url;
 use super::group::{Group, GroupPlacement, SetPlacement, place_group};
+use super::held_over::HeldOver;
 use super::references::AccountReferences;
-use super::retained::RetainedAccount;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{Basis, Memo, SetInput};
 use crate::plan::selection::{MoneyChains, Request, RequestedSet};
 
 /// An account once every set is placed.
 pub(crate) struct PlacedAccount<'a> {
-    pub(crate) retained: RetainedAccount<'a>,
+    pub(crate) held_over: HeldOver<'a>,
     /// How many of its instruments belong to sets that may use no other.
     pub(crate) tied: usize,
     /// The instruments that it subscribes to for their prices.
@@ -38,7 +38,7 @@ pub(crate) struct PlacedSet<'a> {
 
 /// Places the instruments of every set; groups in which nothing changed keep their placement.
 pub(crate) fn place<'a>(
-    accounts: Vec<RetainedAccount<'a>>,
+    accounts: Vec<HeldOver<'a>>,
     mut sets: Vec<RequestedSet<'a>>,
     mut memo: Memo<'_, Arc<GroupPlacement>>,
 ) -> (Vec<PlacedAccount<'a>>, Vec<PlacedSet<'a>>) {
@@ -73,8 +73,8 @@ pub(crate) fn place<'a>(
         }
     }
     let accounts = accounts.into_iter().zip(tied).zip(references);
-    let accounts = accounts.map(|((retained, tied), references)| PlacedAccount {
-        retained,
+    let accounts = accounts.map(|((held_over, tied), references)| PlacedAccount {
+        held_over,
         tied,
         references,
     });
@@ -106,10 +106,10 @@ fn say_what_waits(set: &mut RequestedSet<'_>, waiting: &FxHashSet<Token>) {
 }
 
 /// Everything that the placement of a group depends on.
-fn basis(group: &Group, accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'_>]) -> Basis {
+fn basis(group: &Group, accounts: &[HeldOver<'_>], sets: &[RequestedSet<'_>]) -> Basis {
     let mut basis = Basis::default();
     for at in &group.accounts {
-        let RetainedAccount { account, rows, .. } = &accounts[at.at()];
+        let HeldOver { account, rows, .. } = &accounts[at.at()];
         let frozen = account.eligibility.is_frozen();
         basis = basis.value((at, account.capacity(), frozen, redis_url(account), rows));
         if let Some(base) = account.base {
@@ -132,15 +132,15 @@ fn basis(group: &Group, accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'
 }
 
 /// The groups, each with its resolved sets.
-fn groups(accounts: &[RetainedAccount<'_>], sets: &[RequestedSet<'_>]) -> Vec<Group> {
+fn groups(accounts: &[HeldOver<'_>], sets: &[RequestedSet<'_>]) -> Vec<Group> {
     let mut group_of: Vec<usize> = (0..accounts.len()).collect();
     let mut by_namespace: HashMap<&str, usize> = HashMap::new();
     let mut by_redis: HashMap<Option<&str>, usize> = HashMap::new();
-    for (at, retained) in accounts.iter().enumerate() {
+    for (at, held_over) in accounts.iter().enumerate() {
         let namespace = *by_namespace
-            .entry(retained.account.namespace())
+            .entry(held_over.account.namespace())
             .or_insert(at);
-        let redis = *by_redis.entry(redis_url(&retained.account)).or_insert(at);
+        let redis = *by_redis.entry(redis_url(&held_over.account)).or_insert(at);
         for other in [namespace, redis] {
             let (a, b) = (first(&group_of, at), first(&group_of, other));
             group_of[a.max(b)] = a.min(b);

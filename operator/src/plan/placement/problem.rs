@@ -15,8 +15,8 @@ pub(crate) struct AccountSlot {
     pub(crate) frozen: bool,
     /// The tokens it streams so far: once for each set that has it, once for none.
     pub(crate) current: Vec<(TokenIx, Option<SetIx>)>,
-    /// Those of them that are retained whatever is asked for, with the channels they are published on.
-    pub(crate) retained: Vec<(TokenIx, Vec<ChannelId>)>,
+    /// Those of them that are held over whatever is asked for, with the channels they are published on.
+    pub(crate) held_over: Vec<(TokenIx, Vec<ChannelId>)>,
 }
 
 /// The request of a set, by [`SetIx`]: the oldest first.
@@ -71,12 +71,12 @@ pub(super) fn settled(
 }
 
 impl AccountSlot {
-    /// With only the tokens that are retained whatever the sets select.
+    /// With only the tokens that are held over whatever the sets select.
     fn without_sets(&self) -> Self {
         let mut slot = self.clone();
         if !self.frozen {
             slot.current = self
-                .retained
+                .held_over
                 .iter()
                 .map(|(token, _)| (*token, None))
                 .collect();

@@ -90,7 +90,7 @@ impl<'a> Round<'a> {
             };
             self.before.push(*token, before);
         }
-        for (token, channels) in &slot.retained {
+        for (token, channels) in &slot.held_over {
             let free = &mut self.free[account.at()];
             *free = free.saturating_sub(1);
             self.holders.push(*token, account);

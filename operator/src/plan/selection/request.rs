@@ -45,7 +45,7 @@ impl RequestedSet<'_> {
 pub(crate) enum Request {
     /// Nothing may stream: its instruments are removed.
     Denied { reason: Reason, message: String },
-    /// It cannot be read or looked up now: its instruments are retained.
+    /// It cannot be read or looked up now: its instruments are held over.
     Pending { reason: Reason, message: String },
     /// Looked up.
     Resolved(Box<Resolved>),
@@ -76,7 +76,7 @@ impl Resolved {
 }
 
 impl Request {
-    /// Whether the set's instruments are retained because it cannot be looked up.
+    /// Whether the set's instruments are held over because it cannot be looked up.
     pub(crate) fn is_pending(&self) -> bool {
         matches!(self, Self::Pending { .. })
     }

@@ -210,7 +210,7 @@ fn nothing_comes_to_or_goes_from_a_frozen_account() {
     let frozen = AccountSlot {
         frozen: true,
         current: vec![(TokenIx::new(1), Some(SetIx::new(0)))],
-        retained: vec![(TokenIx::new(1), vec![ChannelId::new(0)])],
+        held_over: vec![(TokenIx::new(1), vec![ChannelId::new(0)])],
         ..slot(5)
     };
     let outcomes = place(&[frozen, slot(5)], &[request(&[1], [1, 2])]);

@@ -1,4 +1,4 @@
-//! Rows that are retained: their set cannot be resolved now, or their account is frozen.
+//! Rows that are held over: their set cannot be resolved now, or their account is frozen.
 //!
 //! Owns which rows these are. Must not choose accounts.
 
@@ -11,40 +11,40 @@ use crate::plan::input::AccountInput;
 use crate::plan::selection::RequestedSet;
 
 /// An account and the rows that it retains whatever the sets select.
-pub(crate) struct RetainedAccount<'a> {
+pub(crate) struct HeldOver<'a> {
     pub(crate) account: AccountInput<'a>,
     /// Which sets of its base are pending.
     pub(crate) pending: Vec<bool>,
     /// Whether a set of its namespace may need prices although it is not known of which instruments.
     pub(crate) keeps_references: bool,
-    /// Positions of the retained rows in its base.
+    /// Positions of the held over rows in its base.
     pub(crate) rows: Vec<usize>,
 }
 
 /// Finds the rows that each account retains.
-pub(crate) fn retain<'a>(
+pub(crate) fn hold_over<'a>(
     accounts: Vec<AccountInput<'a>>,
     sets: &[RequestedSet<'_>],
-) -> Vec<RetainedAccount<'a>> {
+) -> Vec<HeldOver<'a>> {
     let pending = sets.iter().filter(|it| it.request.is_pending());
     let pending: HashSet<_> = pending
         .map(|it| (it.set.namespace(), it.set.name()))
         .collect();
     let unknown = sets.iter().filter(|it| it.may_need_references());
     let unknown: HashSet<&str> = unknown.map(|it| it.set.namespace()).collect();
-    let retain = |account: AccountInput<'a>| {
+    let hold = |account: AccountInput<'a>| {
         let keeps_references = unknown.contains(account.namespace());
         let names = account.base.iter().flat_map(|base| &base.sets);
         let pending = names.map(|set| pending.contains(&(account.namespace(), set.as_str())));
         let pending: Vec<bool> = pending.collect();
-        RetainedAccount {
+        HeldOver {
             rows: rows(&account, &pending, keeps_references),
             pending,
             keeps_references,
             account,
         }
     };
-    accounts.into_iter().map(retain).collect()
+    accounts.into_iter().map(hold).collect()
 }
 
 fn rows(account: &AccountInput<'_>, pending: &[bool], keeps_references: bool) -> Vec<usize> {

@@ -53,6 +53,10 @@ pub struct Row {
     /// [`FEATURE_REFERENCES`](crate::report::FEATURE_REFERENCES).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reference: bool,
+    /// The trading day on which the money left it behind, if a set has it for that alone. For the operator; ingest processes do
+    /// not use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained: Option<Date>,
     /// What it was called, where that still matters. For the operator; ingest processes do not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Box<Former>>,

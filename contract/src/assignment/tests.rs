@@ -56,6 +56,7 @@ pub(crate) fn sample() -> Assignment {
                     keep: None,
                 }],
                 reference: false,
+                retained: None,
                 former: None,
             },
             Row {
@@ -78,6 +79,7 @@ pub(crate) fn sample() -> Assignment {
                     keep: Some(0),
                 }],
                 reference: false,
+                retained: None,
                 former: None,
             },
         ],

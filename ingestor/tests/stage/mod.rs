@@ -173,6 +173,7 @@ pub fn option(number: u32) -> Row {
             keep: None,
         }],
         reference: false,
+        retained: None,
         former: None,
     }
 }

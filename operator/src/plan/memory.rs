@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::input::{ListComparison, Remembered, Results};
 use super::placement::GroupPlacement;
 use super::report::{SetCounts, SetResult};
-use super::selection::{Lookup, MoneyChains};
+use super::selection::{KnownSelection, Lookup, MoneyChains, RetainedInstrument};
 
 /// What one pass leaves to the next; start with the default.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,10 @@ pub(crate) struct StepResults {
     /// By set: the chains that it selects by the money.
     pub(crate) money_chains: Results<Arc<MoneyChains>>,
     /// By set: the instruments that its selectors select.
+    pub(crate) selections: Results<KnownSelection>,
+    /// By set: those that the money has left behind.
+    pub(crate) retained: Results<Arc<[RetainedInstrument]>>,
+    /// By set: all of them, and where their ticks go.
     pub(crate) lookups: Results<Arc<Lookup>>,
     /// By the first account of a group: the placement of the group.
     pub(crate) placements: Results<Arc<GroupPlacement>>,

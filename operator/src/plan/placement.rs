@@ -11,6 +11,8 @@ mod groups;
 mod held_over;
 mod problem;
 mod references;
+mod retention;
+mod set_placement;
 mod solver;
 mod turns;
 

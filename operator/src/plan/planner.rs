@@ -8,7 +8,7 @@ use super::input::{Memo, Now, Observed, PlanningInput, Quotes};
 use super::memory::{Memory, StepResults};
 use super::placement;
 use super::report::{self, Plan};
-use super::selection::{Money, Resolver, TradingDays};
+use super::selection::Resolver;
 
 /// Decides what every account streams, and the status of every object.
 ///
@@ -24,15 +24,11 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
 
     // What each set asks for.
     let quotes = Quotes::of(&input.accounts, now.monotonic);
-    let resolver = Resolver {
-        days: TradingDays::at(now.wall),
-        money: Money::new(quotes, &memory.remembered.money, now.wall),
-        chains: Memo::new(&last.money_chains, &mut next.money_chains),
-        lookups: Memo::new(&last.lookups, &mut next.lookups),
-    };
+    let money = &memory.remembered.money;
+    let resolver = Resolver::new(quotes, money, (last, &mut next), now.wall);
     let (sets, money) = resolver.resolve(input.sets, &input.accounts);
 
-    // What each account retains whatever is asked for.
+    // What each account holds over whatever is asked for.
     let accounts = placement::hold_over(input.accounts, &sets);
 
     // An account for each instrument of each set, or a reason why it has none.

@@ -9,15 +9,17 @@ mod expiry;
 mod lookup;
 mod money;
 mod request;
+mod retention;
 mod routes;
 mod select;
 
 pub(crate) use channel::{ChannelRoute, Slug, symbol};
 pub(crate) use expiry::TradingDays;
-pub(crate) use lookup::Lookup;
+pub(crate) use lookup::{KnownSelection, Lookup};
 pub use money::PriceBands;
-pub(crate) use money::{Money, MoneyChains, MoneyFindings, MoneyMemory, Reference};
+pub(crate) use money::{MoneyChains, MoneyFindings, MoneyMemory, Reference};
 pub(crate) use request::{NeededReferences, Request, RequestedSet, Resolved, Resolver};
+pub(crate) use retention::RetainedInstrument;
 pub(crate) use routes::RoutedInstrument;
 pub(crate) use select::ReusedName;
 #[cfg(test)]

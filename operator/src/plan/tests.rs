@@ -6,6 +6,7 @@ mod money;
 mod off;
 mod properties;
 mod renames;
+mod retention;
 mod selectors;
 mod sequences;
 mod unknown;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use contract::assignment::prefix_of;
 use contract::{Assignment, Output, Persistence, Row, Shape};
+use jiff::civil::Date;
 use kite::{Instrument, Mode, Token};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -30,6 +31,8 @@ struct Part<'a> {
     output: Output,
     /// Whether the set wants events on the channels of its prefix.
     events: bool,
+    /// The trading day on which the money left it behind.
+    retained: Option<Date>,
 }
 
 /// The lists that rows refer to, in the order in which they came; some may turn out not to be used.
@@ -118,9 +121,15 @@ impl<'a> Lists<'a> {
         } = base;
         let sets = row.sets.iter().map(|set| usize::from(*set));
         let sets = sets.filter(|set| pending.get(*set) == Some(&true));
-        let sets = sets
+        let sets: Vec<u16> = sets
             .filter_map(|set| self.sets.position(base.sets.get(set)?))
             .collect();
+        // A row that stays for its price alone is published for nobody.
+        let outputs = if sets.is_empty() {
+            &[][..]
+        } else {
+            &row.outputs
+        };
         let output = |output: &Output| {
             let keep = output
                 .keep
@@ -137,7 +146,7 @@ impl<'a> Lists<'a> {
             })
         };
         Row {
-            outputs: row.outputs.iter().filter_map(output).collect(),
+            outputs: outputs.iter().filter_map(output).collect(),
             sets,
             reference: row.reference && *keeps_references,
             ..row.clone()
@@ -175,6 +184,7 @@ impl<'a> Lists<'a> {
                 set,
                 output: (*outputs.get(routed.route.at())?)?,
                 events: spec.events,
+                retained: routed.retained.map(|_| resolved.lookup.day),
             })
         }));
     }
@@ -186,10 +196,12 @@ impl<'a> Lists<'a> {
             Some(old) => {
                 (row.mode, row.sets, row.outputs) = (old.mode, old.sets, old.outputs);
                 (row.former, row.reference) = (old.former, old.reference);
+                row.retained = old.retained;
                 self.add(&mut row, part);
             }
             None => {
                 (row.mode, row.sets, row.outputs) = (part.mode, vec![part.set], vec![part.output]);
+                row.retained = part.retained;
                 self.tell(part);
             }
         }
@@ -200,6 +212,7 @@ impl<'a> Lists<'a> {
     fn add(&mut self, row: &mut Row, part: &Part<'_>) {
         row.mode = row.mode.max(part.mode);
         row.sets.push(part.set);
+        row.retained = row.retained.max(part.retained);
         self.tell(part);
         let mut known = row.outputs.iter_mut();
         match known.find(|known| known.channel == part.output.channel) {
@@ -338,6 +351,7 @@ fn from_table(instrument: &Instrument, table: &InstrumentTable) -> Row {
         sets: Vec::new(),
         outputs: Vec::new(),
         reference: false,
+        retained: None,
         former: None,
     }
 }

@@ -13,11 +13,11 @@ use super::channels::{ChannelRegister, SetChannels};
 use super::held_over::HeldOver;
 use super::problem::{AccountSlot, Item, Outcome, SetRequest};
 use super::references::{AccountReferences, ReferenceRequests};
-use super::solver;
-use crate::instruments::RowIx;
+use super::set_placement::{SetPlacement, placement};
+use super::{retention, solver};
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TokenIx};
 use crate::plan::input::Key;
-use crate::plan::selection::{RequestedSet, Resolved, RoutedInstrument};
+use crate::plan::selection::{RequestedSet, Resolved};
 
 /// The accounts and sets of a group, ascending.
 #[derive(Default)]
@@ -61,22 +61,6 @@ impl GroupPlacement {
             }
         }
     }
-}
-
-/// The placement of a set's instruments.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct SetPlacement {
-    /// By the position of an instrument in the set's routes: nothing where an older set excludes it
-    /// from its channel, whoever streams it.
-    pub(crate) outcomes: Vec<Option<Outcome>>,
-    /// How many these are, and why the first of them is, for people.
-    pub(crate) clashes: (u32, Option<String>),
-    /// How many instruments find no room.
-    pub(crate) waiting: u32,
-    /// How many instruments another account publishes for an older set, and the first of them.
-    pub(crate) conflicts: (u32, Option<RowIx>),
-    /// The accounts that stream some of them, ascending.
-    pub(crate) accounts: Vec<AccountIx>,
 }
 
 /// Numbers the tokens of a group.
@@ -123,21 +107,24 @@ pub(super) fn place_group(
         let allowed: Vec<AccountIx> = resolved.allowed.iter().filter_map(local).collect();
         let targets = allowed.iter().filter_map(|at| slots[at.at()].target);
         let channels = register.ask(resolved, targets.collect());
-        let items = items(resolved, &channels, &mut tokens);
+        let (items, retained) = items(resolved, &channels, &mut tokens);
         let priority = resolved.priority;
         let request = SetRequest {
             priority,
             allowed,
             items,
+            retained,
         };
         (request, channels)
     };
     let (of_sets, channels): (Vec<SetRequest>, Vec<SetChannels>) = sets.iter().map(request).unzip();
     requests.extend(of_sets);
     let mut outcomes = solver::place(&slots, &requests);
+    let mut kept = retention::keep(&slots, &requests, &outcomes);
     let tied = tied(&requests, &outcomes, accounts.len());
     let of_sets = outcomes.split_off(first_set);
     let references = references.placed(&outcomes, accounts.len());
+    let of_sets = of_sets.into_iter().zip(kept.split_off(first_set));
     let placed = sets.iter().zip(channels).zip(of_sets);
     let placed_references = references.accounts.into_iter().map(Arc::new);
     GroupPlacement {
@@ -167,55 +154,27 @@ fn tied(requests: &[SetRequest], outcomes: &[Vec<Outcome>], accounts: usize) -> 
     tied.iter().map(FxHashSet::len).collect()
 }
 
-fn items(resolved: &Resolved, channels: &SetChannels, tokens: &mut Tokens) -> Vec<Item> {
-    let item = |routed: &RoutedInstrument| {
-        Some(Item {
-            channel: Some(channels.id(routed)?),
-            token: tokens.number(routed.token),
-        })
-    };
-    let instruments = resolved.lookup.routes.instruments.iter();
-    instruments.filter_map(item).collect()
-}
-
-/// The placement of a set; `accounts` are those of the group, by their positions among all.
-fn placement(
+/// The items that a set selects, and those that the money has left behind, each with its distance.
+fn items(
     resolved: &Resolved,
-    channels: SetChannels,
-    outcomes: Vec<Outcome>,
-    accounts: &[AccountIx],
-) -> SetPlacement {
-    let all = &resolved.lookup.routes.instruments;
-    let mut placement = SetPlacement::default();
-    let clashes = all.len() - outcomes.len();
-    let mut outcomes = outcomes.into_iter();
-    let outcome = |routed: &RoutedInstrument| {
-        channels.id(routed)?;
-        let outcome = outcomes.next()?;
-        Some(match outcome {
-            Outcome::Placed(at) => {
-                let account = accounts[at.at()];
-                if placement.accounts.last() != Some(&account) {
-                    placement.accounts.push(account);
-                }
-                Outcome::Placed(account)
-            }
-            Outcome::Waiting => {
-                placement.waiting += 1;
-                outcome
-            }
-            Outcome::Conflict => {
-                placement.conflicts.0 += 1;
-                placement.conflicts.1.get_or_insert(routed.row);
-                outcome
-            }
-        })
-    };
-    placement.outcomes = all.iter().map(outcome).collect();
-    placement.accounts.sort_unstable();
-    placement.accounts.dedup();
-    placement.clashes = (u32::try_from(clashes).unwrap_or(u32::MAX), channels.clash);
-    placement
+    channels: &SetChannels,
+    tokens: &mut Tokens,
+) -> (Vec<Item>, Vec<(Item, u32)>) {
+    let (mut items, mut retained) = (Vec::new(), Vec::new());
+    for routed in &resolved.lookup.routes.instruments {
+        let Some(channel) = channels.id(routed) else {
+            continue;
+        };
+        let item = Item {
+            channel: Some(channel),
+            token: tokens.number(routed.token),
+        };
+        match routed.retained {
+            Some(distance) => retained.push((item, distance)),
+            None => items.push(item),
+        }
+    }
+    (items, retained)
 }
 
 fn slot(
@@ -252,9 +211,10 @@ fn slot(
     let channels = base.channels.iter();
     let channels: Vec<ChannelId> = channels.map(|name| register.channel(name)).collect();
     let channel = |output: &Output| channels.get(usize::from(output.channel)).copied();
-    let held_over = held_over.rows.iter().filter_map(|at| {
+    let rows = held_over.rows.iter().filter_map(|at| {
         let row = base.instruments.get(*at)?;
-        let channels: Vec<ChannelId> = row.outputs.iter().filter_map(channel).collect();
+        let outputs = row.outputs.iter().filter(|_| held_over.publishes(row));
+        let channels: Vec<ChannelId> = outputs.filter_map(channel).collect();
         if let Some(target) = slot.target {
             for channel in &channels {
                 register.hold_over(target, *channel, base.account.mock);
@@ -262,6 +222,6 @@ fn slot(
         }
         Some((tokens.number(row.token), channels))
     });
-    slot.held_over = held_over.collect();
+    slot.held_over = rows.collect();
     slot
 }

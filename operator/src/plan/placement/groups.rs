@@ -11,9 +11,10 @@ use kite::Token;
 use rustc_hash::FxHashSet;
 
 use super::channels::redis_url;
-use super::group::{Group, GroupPlacement, SetPlacement, place_group};
+use super::group::{Group, GroupPlacement, place_group};
 use super::held_over::HeldOver;
 use super::references::AccountReferences;
+use super::set_placement::SetPlacement;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{Basis, Memo, SetInput};
 use crate::plan::selection::{MoneyChains, Request, RequestedSet};

@@ -10,7 +10,7 @@ use contract::{Assignment, Row};
 use crate::plan::input::AccountInput;
 use crate::plan::selection::RequestedSet;
 
-/// An account and the rows that it retains whatever the sets select.
+/// An account and the rows that it holds over whatever the sets select.
 pub(crate) struct HeldOver<'a> {
     pub(crate) account: AccountInput<'a>,
     /// Which sets of its base are pending.
@@ -21,7 +21,16 @@ pub(crate) struct HeldOver<'a> {
     pub(crate) rows: Vec<usize>,
 }
 
-/// Finds the rows that each account retains.
+impl HeldOver<'_> {
+    /// Whether a held over row goes on being published; else it stays for its price alone.
+    pub(super) fn publishes(&self, row: &Row) -> bool {
+        let mut sets = row.sets.iter();
+        let frozen = self.account.eligibility.is_frozen();
+        frozen || sets.any(|set| self.pending.get(usize::from(*set)) == Some(&true))
+    }
+}
+
+/// Finds the rows that each account holds over.
 pub(crate) fn hold_over<'a>(
     accounts: Vec<AccountInput<'a>>,
     sets: &[RequestedSet<'_>],

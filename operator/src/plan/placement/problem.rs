@@ -28,6 +28,8 @@ pub(crate) struct SetRequest {
     pub(crate) allowed: Vec<AccountIx>,
     /// The items that it requests, each token once.
     pub(crate) items: Vec<Item>,
+    /// Items that stay if nobody else wants their places, each with its distance from the money.
+    pub(crate) retained: Vec<(Item, u32)>,
 }
 
 /// A token and its channel.

@@ -79,6 +79,7 @@ impl<'w> ReferenceRequests<'w> {
                 priority: PRIORITY,
                 allowed: allowed.clone(),
                 items: items.collect(),
+                retained: Vec::new(),
             }
         });
         requests.collect()

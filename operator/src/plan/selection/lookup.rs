@@ -5,36 +5,47 @@
 use std::sync::Arc;
 
 use crds::InstrumentSetSpec;
+use jiff::civil::Date;
 
 use super::chain;
 use super::expiry::TradingDays;
 use super::money::MoneyChains;
+use super::retention::RetainedInstrument;
 use super::routes::{self, Routes};
 use super::select::{self, Lists, Selection, Wanted};
 use crate::instruments::InstrumentTable;
 use crate::plan::input::{Basis, Key, Memo, Selector, Set};
 
-/// The instruments that a set's selectors select.
+/// The instruments of a set, and where their ticks go.
 #[derive(Debug)]
 pub(crate) struct Lookup {
     /// What it selects.
-    pub(crate) selection: Selection,
-    /// The channels of its instruments.
+    pub(crate) selection: Arc<Selection>,
+    /// The channels of its instruments, with those that the money has left behind.
     pub(crate) routes: Routes,
     /// The table in which they were looked up.
     pub(crate) table: Arc<InstrumentTable>,
+    /// The trading day on which the money has left some behind.
+    pub(crate) day: Date,
     /// The spec that was looked up.
     spec: Arc<InstrumentSetSpec>,
 }
 
+/// A selection, and the spec that it was made for.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownSelection {
+    spec: Arc<InstrumentSetSpec>,
+    selection: Arc<Selection>,
+}
+
 /// What `set` selects; looked up again only if the spec, the table, the names that its accounts' instruments had before,
 /// or where the money is have changed.
-pub(super) fn look_up(
+pub(super) fn select(
     key: &Key,
     set: &Set<'_>,
     lists: Lists<'_>,
-    memo: &mut Memo<'_, Arc<Lookup>>,
-) -> Arc<Lookup> {
+    memo: &mut Memo<'_, KnownSelection>,
+) -> Arc<Selection> {
     let Lists { table, days, .. } = lists;
     let basis = Basis::default().shared(table);
     let renames = lists.renames.iter();
@@ -51,16 +62,44 @@ pub(super) fn look_up(
     let known = memo
         .get(key, &basis)
         .filter(|known| known.spec == *set.source);
-    let lookup = known.cloned().unwrap_or_else(|| {
+    let known = known.cloned().unwrap_or_else(|| {
         let wanted = Wanted {
             selectors: &set.selectors,
             exclude: set.exclude,
         };
-        let selection = select::select(&wanted, lists);
+        KnownSelection {
+            spec: Arc::clone(set.source),
+            selection: Arc::new(select::select(&wanted, lists)),
+        }
+    });
+    let selection = Arc::clone(&known.selection);
+    memo.put(key, basis, known);
+    selection
+}
+
+/// The instruments of `set`: what it selects, and what the money has left behind on this `day`.
+pub(super) fn look_up(
+    key: &Key,
+    set: &Set<'_>,
+    (selection, retained, day): (&Arc<Selection>, &[RetainedInstrument], Date),
+    table: &Arc<InstrumentTable>,
+    memo: &mut Memo<'_, Arc<Lookup>>,
+) -> Arc<Lookup> {
+    let basis = Basis::default().shared(selection);
+    let basis = if retained.is_empty() {
+        basis
+    } else {
+        basis.value((retained, day))
+    };
+    let known = memo
+        .get(key, &basis)
+        .filter(|known| known.spec == *set.source);
+    let lookup = known.cloned().unwrap_or_else(|| {
         Arc::new(Lookup {
-            routes: routes::route(&selection.instruments, table, set.naming),
-            selection,
+            routes: routes::route(&selection.instruments, retained, table, set.naming),
+            selection: Arc::clone(selection),
             table: Arc::clone(table),
+            day,
             spec: Arc::clone(set.source),
         })
     });
@@ -106,9 +145,10 @@ impl Lookup {
         spec: &Arc<InstrumentSetSpec>,
     ) -> Self {
         Self {
-            selection,
+            selection: Arc::new(selection),
             routes: Routes::default(),
             table: Arc::clone(table),
+            day: Date::ZERO,
             spec: Arc::clone(spec),
         }
     }

@@ -157,7 +157,7 @@ impl MoneyOf<'_> {
 }
 
 impl<'a> Money<'a> {
-    pub(crate) fn new(quotes: Quotes, last: &'a MoneyMemory, now: Timestamp) -> Self {
+    pub(super) fn new(quotes: Quotes, last: &'a MoneyMemory, now: Timestamp) -> Self {
         Self {
             quotes,
             last,
@@ -207,8 +207,9 @@ impl<'a> Money<'a> {
         decision.money
     }
 
-    /// What was found out. `all_asked`: whether every set has asked; else what is known of other chains is kept.
-    pub(crate) fn finish(self, all_asked: bool) -> MoneyFindings {
+    /// What was found out. `all_asked`: whether every set has asked; else what is known of other chains is kept. `roll`: when
+    /// what the money has left behind goes.
+    pub(super) fn finish(self, all_asked: bool, roll: Option<Timestamp>) -> MoneyFindings {
         let decided = self.decided.iter();
         let decided = decided.filter_map(|(key, money)| Some((key.clone(), (*money)?)));
         let mut memory: MoneyMemory = decided.collect();
@@ -220,7 +221,7 @@ impl<'a> Money<'a> {
         MoneyFindings {
             memory,
             bands: self.bands,
-            due: self.due,
+            due: [self.due, roll].into_iter().flatten().min(),
         }
     }
 }

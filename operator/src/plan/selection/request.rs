@@ -6,15 +6,21 @@ use std::sync::Arc;
 
 use crds::condition::Reason;
 use crds::selector::MAX_SELECTED;
+use crds::set::Retain;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rustc_hash::FxHashMap;
 
 use super::accounts::{from_accounts, names};
 use super::expiry::TradingDays;
-use super::lookup::{self, Lookup};
-use super::money::{ChainMoney, Money, MoneyAt, MoneyChains, MoneyFindings};
+use super::lookup::{self, KnownSelection, Lookup};
+use super::money::{ChainMoney, Money, MoneyAt, MoneyChains, MoneyFindings, MoneyMemory};
+use super::retention::{self, RetainedInstrument, Selected, SetRows};
 use super::select::Lists;
 use crate::instruments::InstrumentTable;
 use crate::plan::ids::AccountIx;
-use crate::plan::input::{self, AccountInput, AccountSpec, Memo, SetInput};
+use crate::plan::input::{self, AccountInput, AccountSpec, Basis, Memo, Quotes, SetInput};
+use crate::plan::memory::StepResults;
 
 /// A set and its request.
 pub(crate) struct RequestedSet<'a> {
@@ -92,21 +98,46 @@ impl Request {
 
 /// Resolves the requests of sets, one after the other.
 pub(crate) struct Resolver<'m, 'a> {
-    pub(crate) days: TradingDays,
-    pub(crate) money: Money<'a>,
-    pub(crate) chains: Memo<'m, Arc<MoneyChains>>,
-    pub(crate) lookups: Memo<'m, Arc<Lookup>>,
+    now: Timestamp,
+    money: Money<'a>,
+    chains: Memo<'m, Arc<MoneyChains>>,
+    selections: Memo<'m, KnownSelection>,
+    retained: Memo<'m, Arc<[RetainedInstrument]>>,
+    lookups: Memo<'m, Arc<Lookup>>,
+    /// The rows of sets in the assignments of accounts, as far as they were needed.
+    rows: FxHashMap<AccountIx, Arc<SetRows>>,
+    /// Whether any instrument is retained.
+    retains: bool,
 }
 
-impl Resolver<'_, '_> {
+impl<'m, 'a> Resolver<'m, 'a> {
+    /// With the results of the last pass, and those for the next.
+    pub(crate) fn new(
+        quotes: Quotes,
+        money: &'a MoneyMemory,
+        (last, next): (&'m StepResults, &'m mut StepResults),
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            now,
+            money: Money::new(quotes, money, now),
+            chains: Memo::new(&last.money_chains, &mut next.money_chains),
+            selections: Memo::new(&last.selections, &mut next.selections),
+            retained: Memo::new(&last.retained, &mut next.retained),
+            lookups: Memo::new(&last.lookups, &mut next.lookups),
+            rows: FxHashMap::default(),
+            retains: false,
+        }
+    }
+
     /// Resolves the request of each set. Also returns what was found out about the money.
-    pub(crate) fn resolve<'a>(
+    pub(crate) fn resolve<'w>(
         mut self,
-        sets: Vec<SetInput<'a>>,
-        accounts: &[AccountInput<'a>],
-    ) -> (Vec<RequestedSet<'a>>, MoneyFindings) {
+        sets: Vec<SetInput<'w>>,
+        accounts: &[AccountInput<'w>],
+    ) -> (Vec<RequestedSet<'w>>, MoneyFindings) {
         let sets = sets.into_iter();
-        let sets: Vec<RequestedSet<'a>> = sets
+        let sets: Vec<RequestedSet<'w>> = sets
             .map(|set| {
                 let (request, references) = self.request(&set, accounts);
                 RequestedSet {
@@ -117,7 +148,8 @@ impl Resolver<'_, '_> {
             })
             .collect();
         let all_asked = !sets.iter().any(RequestedSet::may_need_references);
-        (sets, self.money.finish(all_asked))
+        let roll = self.retains.then(|| retention::next_roll(self.now));
+        (sets, self.money.finish(all_asked, roll))
     }
 
     fn request(
@@ -132,7 +164,8 @@ impl Resolver<'_, '_> {
         let mut allowed = set.matched.clone();
         allowed.retain(|at| accounts[at.at()].eligibility.is_active());
         let key = &set.observed.meta.key;
-        let chains = lookup::money_chains(key, spec, table, self.days, &mut self.chains);
+        let days = TradingDays::at(self.now);
+        let chains = lookup::money_chains(key, spec, table, days, &mut self.chains);
         let references = (!chains.references.is_empty()).then(|| NeededReferences {
             chains: Arc::clone(&chains),
             table: Arc::clone(table),
@@ -147,17 +180,32 @@ impl Resolver<'_, '_> {
         let lists = Lists {
             table,
             renames: &renames,
-            days: self.days,
+            days,
             money: MoneyAt {
                 chains: &chains,
                 money: &money,
             },
         };
-        let lookup = lookup::look_up(key, spec, lists, &mut self.lookups);
-        let count = lookup.selection.instruments.len();
+        let selection = lookup::select(key, spec, lists, &mut self.selections);
+        let count = selection.instruments.len();
         if count > MAX_SELECTED {
             return (too_many(count), references);
         }
+        let day = retention::trading_day(table, self.now);
+        let retained = match references {
+            Some(_) if spec.source.retain == Retain::Day => {
+                let selected = Selected {
+                    selection: &selection,
+                    options: &spec.source.options,
+                    chains: &chains,
+                    money: &money,
+                };
+                self.retained((set, accounts), &selected, table, day)
+            }
+            _ => Arc::default(),
+        };
+        let what = (&selection, &*retained, day);
+        let lookup = lookup::look_up(key, spec, what, table, &mut self.lookups);
         let none = allowed.is_empty().then(|| names(set, accounts));
         let resolved = Resolved {
             lookup,
@@ -168,6 +216,34 @@ impl Resolver<'_, '_> {
             money,
         };
         (Request::Resolved(Box::new(resolved)), references)
+    }
+
+    /// What the money has left behind of what the set has on its accounts.
+    fn retained(
+        &mut self,
+        (set, accounts): (&SetInput<'_>, &[AccountInput<'_>]),
+        selected: &Selected<'_>,
+        table: &InstrumentTable,
+        day: Date,
+    ) -> Arc<[RetainedInstrument]> {
+        let bases = set.matched.iter();
+        let bases = bases.filter_map(|at| Some((*at, accounts[at.at()].base?)));
+        let basis = Basis::default().shared(selected.selection).value(day);
+        let basis = bases
+            .clone()
+            .fold(basis, |basis, (_, base)| basis.shared(base));
+        let rows = &mut self.rows;
+        let key = &set.observed.meta.key;
+        let retained = self.retained.get_or(key, basis, || {
+            let assignments = bases.map(|(at, base)| {
+                let rows = rows.entry(at);
+                let rows = rows.or_insert_with(|| Arc::new(SetRows::of(base)));
+                (&**base, Arc::clone(rows))
+            });
+            retention::retained(set.name(), selected, assignments, table, day).into()
+        });
+        self.retains |= !retained.is_empty();
+        retained
     }
 
     /// Where the money of each of the set's chains is, or what it waits for.

@@ -8,6 +8,7 @@ use kite::Token;
 use rustc_hash::FxHashMap;
 
 use super::channel::{self, ChannelRoute};
+use super::retention::RetainedInstrument;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::RouteIx;
 use crate::plan::input::ChannelNaming;
@@ -28,19 +29,24 @@ pub(crate) struct RoutedInstrument {
     pub(crate) token: Token,
     pub(crate) row: RowIx,
     pub(crate) route: RouteIx,
+    /// Its distance from the money, if that has left it behind.
+    pub(crate) retained: Option<u32>,
 }
 
-/// Finds the channel of each of `instruments`, which are ordered by token.
+/// Finds the channel of each of `instruments`, which are ordered by token, and of those that the money has left behind.
 pub(crate) fn route(
     instruments: &[RowIx],
+    retained: &[RetainedInstrument],
     table: &InstrumentTable,
     naming: ChannelNaming<'_>,
 ) -> Routes {
     let mut channels = Vec::new();
     let mut known: FxHashMap<_, RouteIx> = FxHashMap::default();
     let mut routed: Vec<(Cow<'_, str>, RoutedInstrument)> = Vec::with_capacity(instruments.len());
-    for row in instruments {
-        let Some(instrument) = table.get(*row) else {
+    let selected = instruments.iter().map(|row| (*row, None));
+    let retained = retained.iter().map(|it| (it.row, Some(it.distance)));
+    for (row, retained) in selected.chain(retained) {
+        let Some(instrument) = table.get(row) else {
             continue;
         };
         let symbol = channel::symbol(instrument, table);
@@ -57,8 +63,13 @@ pub(crate) fn route(
             route
         });
         let token = instrument.token;
-        let row = *row;
-        routed.push((symbol, RoutedInstrument { token, row, route }));
+        let instrument = RoutedInstrument {
+            token,
+            row,
+            route,
+            retained,
+        };
+        routed.push((symbol, instrument));
     }
     routed.sort_unstable_by(|(a, one), (b, other)| (a, one.token).cmp(&(b, other.token)));
     Routes {

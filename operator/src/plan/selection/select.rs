@@ -28,6 +28,8 @@ const LONGEST_SAMPLE: usize = 120;
 pub(crate) struct Selection {
     /// The instruments, each once, by token.
     pub(crate) instruments: Vec<RowIx>,
+    /// Instruments that must not be among them, by token.
+    pub(crate) excluded: Vec<RowIx>,
     /// How many names are not in the table.
     pub(crate) unresolved: u32,
     /// The first few of them, sorted.
@@ -88,6 +90,8 @@ pub(super) fn select(wanted: &Wanted<'_>, lists: Lists<'_>) -> Selection {
     let excluded = wanted.exclude.iter();
     let excluded: FxHashSet<RowIx> = excluded.filter_map(|name| lists.meaning(name)).collect();
     selection.leave_out(&excluded);
+    selection.excluded = excluded.into_iter().collect();
+    selection.excluded.sort_unstable();
     selection.finish(missing, lists.table)
 }
 

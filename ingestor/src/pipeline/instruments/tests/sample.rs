@@ -23,6 +23,7 @@ pub(crate) fn sample() -> Assignment {
         sets: vec![0],
         outputs,
         reference: false,
+        retained: None,
         former: None,
     };
     let output = |channel, shape| contract::Output {

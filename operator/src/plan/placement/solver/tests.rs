@@ -28,6 +28,7 @@ fn request(allowed: &[usize], tokens: impl IntoIterator<Item = u32>) -> SetReque
         priority: 0,
         allowed: accounts(allowed.iter().copied()),
         items: items(tokens, 0),
+        retained: Vec::new(),
     }
 }
 
@@ -170,6 +171,7 @@ fn one_token_on_one_channel_has_one_publisher() {
         priority: 0,
         allowed: accounts([1]),
         items: items(0..2, 1),
+        retained: Vec::new(),
     };
     assert_eq!(
         place(&[slot(9), slot(9)], &[request(&[0], 0..2), other])[1],
@@ -232,7 +234,7 @@ prop_compose! {
         channel in 0_u32..2,
         priority in 0..3,
     ) -> SetRequest {
-        SetRequest { priority, allowed: accounts(allowed), items: items(tokens, channel) }
+        SetRequest { priority, allowed: accounts(allowed), items: items(tokens, channel), ..SetRequest::default() }
     }
 }
 

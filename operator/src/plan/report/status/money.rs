@@ -16,6 +16,7 @@ use crate::plan::selection::Request;
 pub(super) struct MoneyStatus {
     pub(super) atm: Vec<AtmStrike>,
     pub(super) atm_count: Option<u32>,
+    pub(super) retained: Option<u32>,
     pub(super) references: Option<u32>,
 }
 
@@ -28,6 +29,7 @@ pub(super) fn of(placed: &PlacedSet<'_>, before: &InstrumentSetStatus) -> MoneyS
         Request::Pending { .. } => MoneyStatus {
             atm: before.atm.clone(),
             atm_count: before.atm_count,
+            retained: before.retained,
             references: references.or(before.references),
         },
         Request::Resolved(resolved) => {
@@ -49,6 +51,7 @@ pub(super) fn of(placed: &PlacedSet<'_>, before: &InstrumentSetStatus) -> MoneyS
             MoneyStatus {
                 atm_count: references.map(|_| count(atm.len())),
                 atm: atm.into_values().take(MAX_ATM).collect(),
+                retained: references.map(|_| placed.placement.retained),
                 references,
             }
         }

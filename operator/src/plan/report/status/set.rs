@@ -100,6 +100,7 @@ pub(crate) fn status(
         renamed: names::renamed(request, before),
         atm: money.atm,
         atm_count: money.atm_count,
+        retained: money.retained,
         references: money.references,
         accounts: (!names.is_empty()).then_some(names),
         assignments: holders.iter().map(share).collect(),
@@ -212,7 +213,12 @@ fn counts(placed: &PlacedSet<'_>, holders: &[Holder<'_>], before: &InstrumentSet
     let sum = |of: fn(&Holder<'_>) -> u32| holders.iter().map(of).fold(0, u32::saturating_add);
     let scheduled = sum(|holder| holder.instruments);
     let (selected, unresolved) = match &placed.request {
-        Request::Resolved(resolved) => (resolved.selected(), resolved.lookup.selection.unresolved),
+        Request::Resolved(resolved) => (
+            resolved
+                .selected()
+                .saturating_add(placed.placement.retained),
+            resolved.lookup.selection.unresolved,
+        ),
         Request::Denied { .. } => (names(&placed.set), 0),
         Request::Pending { .. } => (
             before.selected.unwrap_or(0).max(scheduled),

@@ -165,6 +165,7 @@ fn row(dice: &mut Dice, at: u32) -> Row {
             keep: dice.percent(30).then_some(0),
         }],
         reference: false,
+        retained: None,
         former: None,
     }
 }

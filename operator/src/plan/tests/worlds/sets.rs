@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crds::InstrumentSetSpec;
 use crds::account_selector::{AccountSelector, LabelOperator, LabelRequirement, LabelValue};
-use crds::set::{AccountRef, FuturesChannel, Instruments, Publish, SetMode};
+use crds::set::{AccountRef, FuturesChannel, Instruments, Publish, Retain, SetMode};
 
 use serde_json::json;
 
@@ -91,6 +91,9 @@ fn describe(spec: &mut InstrumentSetSpec) {
             false => json!({"range": {"min": 24_000, "max": dice.one(&[24_300, 24_000, 1])}}),
         };
         let strikes = around_money(seed).unwrap_or(strikes);
+        if seed % 3 == 0 {
+            spec.retain = Retain::None;
+        }
         let underlying = dice.one(&["NIFTY", "M&M", "NIFTYY"]);
         let chain = json!({
             "underlying": underlying, "expiries": expiries(dice), "strikes": strikes, "types": dice.one(&[&[][..], &["CE"]]),

@@ -1,14 +1,17 @@
 //! `TickerAccount`: one Kite account, its capacity, and what its ingest pod reports.
 
 use crate::pod::PodSettings;
-use crate::rule::{self, OBJECT_NAME};
+use crate::rule::{self, OBJECT_NAME, rule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::core::Rule;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Sockets Kite allows per API key.
 pub const MAX_CONNECTIONS: u8 = 3;
+/// Most sockets that may stay free.
+pub const MAX_HEADROOM: u8 = MAX_CONNECTIONS - 1;
 /// Tokens Kite allows per socket.
 pub const MAX_TOKENS_PER_CONNECTION: u16 = 3000;
 /// Kite's streaming endpoint.
@@ -31,6 +34,7 @@ pub const KITE_API: &str = "https://api.kite.trade";
     doc = "One Kite account: credentials, capacity, and where its ticks go. One ingest pod runs per account.",
     validation = rule::object_name("a TickerAccount")
 )]
+#[x_kube(validation = headroom_leaves_something())]
 pub struct TickerAccountSpec {
     /// The Secret in the same namespace that holds the keys `api_key` and `access_token`.
     pub credentials_secret_ref: SecretRef,
@@ -38,6 +42,11 @@ pub struct TickerAccountSpec {
     #[serde(default = "max_connections")]
     #[schemars(range(min = 1, max = MAX_CONNECTIONS))]
     pub connections: u8,
+    /// How many of these sockets stay free for other programs that use the API key, 0 to 2; fewer than `connections`. Nothing is
+    /// placed on them, not even when another account fails. Default: 0.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    #[schemars(range(min = 0, max = MAX_HEADROOM))]
+    pub headroom_connections: u8,
     /// Instruments that one socket may carry. Kite allows 3,000.
     #[serde(default = "max_tokens_per_connection")]
     #[schemars(range(min = 1, max = MAX_TOKENS_PER_CONNECTION))]
@@ -271,6 +280,13 @@ impl Default for Endpoint {
 
 fn with_events() -> bool {
     true
+}
+
+fn headroom_leaves_something() -> Rule {
+    rule(
+        "!has(self.headroomConnections) || self.headroomConnections < self.connections",
+        "headroomConnections must be less than connections: one socket must remain to stream with",
+    )
 }
 
 fn max_connections() -> u8 {

@@ -254,3 +254,23 @@ fn full_size() {
     }
     assert_eq!(placed(&world)["a"].len(), 9000);
 }
+
+#[test]
+fn headroom_is_no_room_for_anybody() {
+    let mut world = observed(vec![small("a", 4)], vec![set("s", &equities(0..9), &[])]);
+    change(&mut world.accounts[0], |spec| {
+        (spec.connections, spec.headroom_connections) = (3, 2);
+    });
+    let memory = run(&mut world, start());
+    assert_eq!(placed(&world)["a"].len(), 4);
+    let plan = plan(&world, &memory, start());
+    let status = &plan.accounts[0].status;
+    assert_eq!(
+        (status.capacity, reason(&plan, "s").1.as_str()),
+        (Some(4), "PartiallyScheduled")
+    );
+    let LastAssignment::Readable { assignment, .. } = &world.accounts[0].assignment else {
+        panic!("nothing was written")
+    };
+    assert_eq!(assignment.connections, 1, "the process opens no more");
+}

@@ -15,7 +15,7 @@ use kite::Mode;
 /// An account that can be used.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AccountSpec {
-    /// 1–3.
+    /// 1–3, without those that stay free.
     pub(crate) connections: u8,
     /// 1–3000.
     pub(crate) tokens_per_connection: u16,

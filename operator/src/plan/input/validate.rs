@@ -31,6 +31,13 @@ pub(crate) fn account(
             "must be from 1 to 3, Kite's limit per API key",
         ));
     }
+    let connections = spec.connections.saturating_sub(spec.headroom_connections);
+    if connections == 0 {
+        return Err(invalid(
+            "spec.headroomConnections",
+            "must be less than spec.connections: one socket must remain to stream with",
+        ));
+    }
     if !(1..=kite::limits::TOKENS_PER_CONNECTION).contains(&spec.tokens_per_connection) {
         return Err(invalid(
             "spec.tokensPerConnection",
@@ -55,7 +62,7 @@ pub(crate) fn account(
     pod::check(&spec.pod)?;
     let redis_url = redis::url(&spec.redis)?.unwrap_or_else(|| settings.redis_url.clone());
     Ok(AccountSpec {
-        connections: spec.connections,
+        connections,
         tokens_per_connection: spec.tokens_per_connection,
         egress: egress::of(&spec.endpoint, websocket, settings.proxy.as_ref())?,
         websocket: websocket.to_owned(),

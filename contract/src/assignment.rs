@@ -51,6 +51,11 @@ pub struct Assignment {
     /// Whether updates of the account's orders are published.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub order_updates: bool,
+    /// Whether one connection is kept although there are no instruments, dialled ever more rarely while it is not accepted: the
+    /// account is known to work again as soon as it is. A process that does not know this member opens none: its report
+    /// lacks [`FEATURE_STANDBY`](crate::report::FEATURE_STANDBY).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub standby: bool,
     /// Whether the account's events are published on `ticker:events` and added to its log.
     #[serde(default = "told", skip_serializing_if = "is_told")]
     pub events: bool,
@@ -230,6 +235,7 @@ impl Assignment {
             connections,
             tokens_per_connection,
             order_updates,
+            standby,
             events,
             quiet_prefixes,
             sets,
@@ -245,6 +251,7 @@ impl Assignment {
             && *connections == other.connections
             && *tokens_per_connection == other.tokens_per_connection
             && *order_updates == other.order_updates
+            && *standby == other.standby
             && *events == other.events
             && *quiet_prefixes == other.quiet_prefixes
             && *sets == other.sets

@@ -20,6 +20,10 @@ pub const FEATURE_EVENTS: &str = "events";
 /// The process reports the prices of rows with `reference`.
 pub const FEATURE_REFERENCES: &str = "references";
 
+/// The process keeps a connection without instruments where `standby` of its assignment says so, and lists the instruments
+/// of a connection.
+pub const FEATURE_STANDBY: &str = "standby";
+
 /// Members of the assignment that came after its version 1 and that this build obeys.
 pub const FEATURES: &[&str] = &[FEATURE_EGRESS, FEATURE_EVENTS];
 
@@ -227,12 +231,29 @@ pub struct ConnectionReport {
     pub streaming: u32,
     /// Sockets opened after the first.
     pub reconnects: u64,
+    /// For how long it has had no socket although it needs one, by the process's own clock, in milliseconds. Missing while the
+    /// socket is up, or none is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down_ms: Option<u64>,
     /// Receive time of its newest tick, microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_us: Option<i64>,
     /// Why the last dial or socket ended, without secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+}
+
+/// The instruments of one connection: the answer to a request for the report with `?connection=INDEX`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionInstruments {
+    /// Position of the connection, from 0.
+    pub index: u8,
+    /// The process's start, as in the report.
+    pub epoch: String,
+    /// The generation of the assignment in force.
+    pub generation: u64,
+    /// The tokens that it should carry, ascending; at most 3,000.
+    pub tokens: Vec<u32>,
 }
 
 /// The state of a connection.
@@ -335,6 +356,7 @@ mod tests {
                     instruments: 3000,
                     streaming: 3000,
                     reconnects: u64::MAX,
+                    down_ms: Some(u64::from(u32::MAX)),
                     last_tick_us: Some(i64::MAX),
                     last_error: Some(text.clone()),
                 })

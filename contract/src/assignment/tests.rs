@@ -21,6 +21,7 @@ pub(crate) fn sample() -> Assignment {
         connections: 1,
         tokens_per_connection: 2,
         order_updates: true,
+        standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
         sets: vec!["nifty".to_owned()],

@@ -122,6 +122,7 @@ mod tests {
                     instruments: 442,
                     streaming: 442,
                     reconnects: 0,
+                    down_ms: None,
                     last_tick_us: None,
                     last_error: None,
                 }],

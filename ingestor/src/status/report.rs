@@ -155,6 +155,7 @@ fn connection_report(
         instruments: connection.desired() as u32,
         streaming: rows.filter(|row| row.state.seen).count() as u32,
         reconnects: reconnects(connection),
+        down_ms: None,
         last_tick_us: newest.map(|newest| newest.us),
         last_error: connection.last_error().map(cut),
     }

@@ -137,6 +137,7 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
         channels: vec!["ticker:test:options".to_owned()],
         keeps: Vec::new(),
         order_updates: false,
+        standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
         instruments: Vec::new(),

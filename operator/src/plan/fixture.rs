@@ -314,6 +314,7 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
                 instruments: all,
                 streaming: all,
                 reconnects: 0,
+                down_ms: None,
                 last_tick_us,
                 last_error: None,
             })

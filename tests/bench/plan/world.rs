@@ -205,6 +205,7 @@ fn report(assignment: &Assignment, sha256: &str, now: Now) -> Report {
         instruments: all / 3,
         streaming: all / 3,
         reconnects: 0,
+        down_ms: None,
         last_tick_us,
         last_error: None,
     };

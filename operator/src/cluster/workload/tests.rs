@@ -53,6 +53,7 @@ fn nothing_to_stream() -> Assignment {
         channels: Vec::new(),
         keeps: Vec::new(),
         order_updates: false,
+        standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
         instruments: Vec::new(),

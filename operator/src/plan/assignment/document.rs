@@ -24,6 +24,7 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
         connections: spec.connections,
         tokens_per_connection: spec.tokens_per_connection,
         order_updates: spec.order_updates,
+        standby: false,
         events: spec.events,
         quiet_prefixes: Vec::new(),
         sets: Vec::new(),

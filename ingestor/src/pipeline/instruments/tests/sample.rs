@@ -50,6 +50,7 @@ pub(crate) fn sample() -> Assignment {
         channels: vec!["a".to_owned(), "b".to_owned()],
         keeps: Vec::new(),
         order_updates: false,
+        standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
         instruments: vec![

@@ -36,6 +36,7 @@ fn socket(state: ConnectionState) -> ConnectionReport {
         instruments: 5,
         streaming: 5,
         reconnects: 0,
+        down_ms: None,
         last_tick_us: None,
         last_error: None,
     }

@@ -129,6 +129,7 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
         connections: 1,
         tokens_per_connection: 30,
         order_updates: false,
+        standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
         sets,

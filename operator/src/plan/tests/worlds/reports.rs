@@ -138,6 +138,7 @@ fn spoil_sockets(dice: &mut Dice, report: &mut Report) {
                     instruments: dice.number(0, 2),
                     streaming: 0,
                     reconnects: 0,
+                    down_ms: None,
                     last_tick_us: None,
                     last_error: None,
                 });

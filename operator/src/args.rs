@@ -1,5 +1,6 @@
 //! The command line: every setting, its environment variable and its default. Read once, by `main`.
 
+mod failover;
 mod proxy;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use service::clock::WallClock;
 use service::telemetry::LogArgs;
 
+pub use failover::FailoverAfter;
 pub use proxy::ProxyArgs;
 
 use crate::instruments::IndexNames;
@@ -48,6 +50,15 @@ pub struct KiteArgs {
         value_name = "INDEX=UNDERLYING"
     )]
     pub index_names: IndexNames,
+    /// After which time the instruments of an account that is known to be down move to others, from
+    /// 10s to 1h; 0: never
+    #[arg(
+        long,
+        env = "FAILOVER_AFTER",
+        default_value = "30s",
+        value_name = "TIME"
+    )]
+    pub failover_after: FailoverAfter,
     /// The proxy
     #[command(flatten)]
     pub proxy: ProxyArgs,

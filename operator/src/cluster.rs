@@ -75,6 +75,8 @@ pub struct ClusterSettings {
     pub redis_url: String,
     /// What the derivatives of indices are called.
     pub index_names: IndexNames,
+    /// After which time instruments move away from an account that is known to be down; `None`: never.
+    pub failover_after: Option<Duration>,
     /// The proxy to Kite of accounts that name none.
     pub proxy: Option<plan::DefaultProxy>,
     /// Whether pods are annotated when their files change.
@@ -154,6 +156,7 @@ pub async fn run(
                 redis_url: settings.redis_url,
                 poke: settings.poke,
                 proxy: settings.proxy,
+                failover_after: settings.failover_after,
                 simulated_time: false,
             },
             assignments: AssignmentCache::default(),

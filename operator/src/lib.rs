@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod cluster;
+mod failover_log;
 pub mod instruments;
 mod key_fingerprint;
 pub mod local;

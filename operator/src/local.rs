@@ -40,6 +40,7 @@ use self::printer::Printer;
 use self::state::StateFolder;
 use self::table::TableRow;
 use self::watcher::watch_folder;
+use crate::failover_log;
 use crate::instruments::refresher::TablesByOrigin;
 use crate::instruments::{IndexNames, TableRefresher, fetch};
 use crate::plan::{self, Memory};
@@ -66,6 +67,8 @@ pub struct LocalSettings {
     pub redis_url: String,
     /// What the derivatives of indices are called.
     pub index_names: IndexNames,
+    /// After which time instruments move away from an account that is known to be down; `None`: never.
+    pub failover_after: Option<Duration>,
     /// The proxy to Kite of accounts that name none.
     pub proxy: Option<plan::DefaultProxy>,
     /// Whether to stop once everything is Ready.
@@ -135,6 +138,7 @@ pub async fn run(
         redis_url: settings.redis_url,
         poke: true,
         proxy: settings.proxy,
+        failover_after: settings.failover_after,
         simulated_time: settings.wall_clock.is_some(),
     };
     let mut run = Run {
@@ -255,6 +259,7 @@ impl Run {
         self.host.hold_state().map_err(StateFolderError)?;
         let observed = self.host.observe().map_err(LocalError::Observe)?;
         let plan = plan::plan(&observed, &self.memory, self.clock.times());
+        failover_log::tell(&plan);
         self.host.apply(&plan).await;
         self.tables.set_lists(&plan.lists);
         let loaded =

@@ -26,13 +26,13 @@ mod tests;
 
 pub use assignment::AssignmentChange;
 pub use input::{
-    DefaultProxy, Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now,
-    Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
-    Workload,
+    Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment,
+    Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings,
+    Table, Workload,
 };
 pub use memory::Memory;
 pub use planner::plan;
 pub(crate) use readiness::BAD_SCRAPES;
 pub(crate) use report::LONGEST_MESSAGE;
-pub use report::{AccountPlan, Change, Event, Kind, Plan, SetPlan};
+pub use report::{AccountPlan, Change, Event, EventReason, Failover, Kind, Plan, SetPlan};
 pub use selection::PriceBands;

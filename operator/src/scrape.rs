@@ -3,13 +3,18 @@
 //! Owns one bounded request. Must not decide when to request or what the answer means.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use contract::report::LARGEST_REPORT;
+use contract::report::{ConnectionInstruments, ConnectionState, LARGEST_REPORT};
 use contract::{REPORT_PATH, Report};
+use serde::de::DeserializeOwned;
 
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A connection that is down for so long may be given up soon.
+const LISTED_AFTER_MS: u64 = 5_000;
 
 /// Requests reports of ingest processes.
 #[derive(Clone, Debug)]
@@ -34,6 +39,35 @@ pub enum ScrapeError {
     Json(#[from] serde_json::Error),
 }
 
+/// What a process answers.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// Its report.
+    pub report: Report,
+    /// The instruments of connections that are down while others are up.
+    pub lost: Vec<Arc<ConnectionInstruments>>,
+}
+
+impl From<Report> for Answer {
+    fn from(report: Report) -> Self {
+        Self {
+            report,
+            lost: Vec::new(),
+        }
+    }
+}
+
+/// Connections that have been down for a while, if others are up.
+fn down(report: &Report) -> Vec<u8> {
+    let connections = report.connections.iter();
+    let mut states = connections.clone().map(|it| it.state);
+    if !states.any(|state| state == ConnectionState::Live) {
+        return Vec::new();
+    }
+    let down = connections.filter(|it| it.instruments > 0 && it.down_ms >= Some(LISTED_AFTER_MS));
+    down.map(|it| it.index).collect()
+}
+
 impl Scraper {
     /// Makes a client that follows no redirect and no proxy.
     ///
@@ -49,12 +83,32 @@ impl Scraper {
         Ok(Self { client })
     }
 
+    /// Requests the report at `address`, and the instruments of connections that are down while others are up.
+    ///
+    /// # Errors
+    /// When the report cannot be read. Without a list of instruments it is complete.
+    pub async fn answer(&self, address: SocketAddr) -> Result<Answer, ScrapeError> {
+        let mut answer = Answer::from(self.report(address).await?);
+        for index in down(&answer.report) {
+            let url = format!("http://{address}{REPORT_PATH}?connection={index}");
+            match self.get::<ConnectionInstruments>(&url).await {
+                Ok(list) => answer.lost.push(Arc::new(list)),
+                // An older process answers with its report.
+                Err(error) => tracing::debug!(%address, index, "no list of instruments: {error}"),
+            }
+        }
+        Ok(answer)
+    }
+
     /// Requests the report at `address`.
     ///
     /// # Errors
     /// When the report cannot be read.
     pub async fn report(&self, address: SocketAddr) -> Result<Report, ScrapeError> {
-        let url = format!("http://{address}{REPORT_PATH}");
+        self.get(&format!("http://{address}{REPORT_PATH}")).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, ScrapeError> {
         let mut answer = self
             .client
             .get(url)

@@ -11,7 +11,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::api_error::FailureReason;
 use super::owned_kind::OwnedKind;
-use crate::plan::Kind;
+use crate::plan::{Cause, Kind};
 
 /// Every counter; clones share them.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     pub(crate) scrape_failures: Counter,
     /// Instruments that moved from one account to another.
     pub(crate) placements_moved: Counter,
+    /// Failovers: lost instruments of one account that moved to another.
+    pub(crate) failovers: Family<ReasonLabel, Counter>,
     /// Watches that started over with a list.
     pub(crate) watch_restarts: Family<KindLabel, Counter>,
     /// Watches that were restarted after a long silence.
@@ -89,6 +91,10 @@ impl Metrics {
             };
             drop(metrics.apply_failures.get_or_create(&label));
         }
+        for cause in Cause::ALL {
+            let reason = cause.as_str();
+            drop(metrics.failovers.get_or_create(&ReasonLabel { reason }));
+        }
         for kind in Kind::ALL {
             let kind = kind.as_str();
             drop(metrics.status_writes.get_or_create(&KindLabel { kind }));
@@ -118,6 +124,11 @@ impl Metrics {
                 "Successful writes of statuses, by kind",
             ),
             scrape_failures: add(registry, "scrape_failures", "Report requests that failed"),
+            failovers: add(
+                registry,
+                "failovers",
+                "Failovers from one account to another, by the reason of the loss",
+            ),
             placements_moved: add(
                 registry,
                 "placements_moved",

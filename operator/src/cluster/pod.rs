@@ -39,6 +39,7 @@ pub(crate) fn process(pod: Option<&Pod>, now: Timestamp) -> Process {
         name: pod.metadata.name.clone().unwrap_or_default(),
         address,
         ready: pod.metadata.deletion_timestamp.is_none() && is(pod, "Ready", "True"),
+        stopped: is_stopped(pod),
         trouble: not_running_reason(pod, now),
     }
 }
@@ -56,6 +57,15 @@ pub(crate) fn never_ready(pod: &Pod) -> bool {
         _ => false,
     };
     ready.status != "True" && !turned_late
+}
+
+/// Whether the ingest process is known not to run: its container does not, or its node does not answer.
+fn is_stopped(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let containers = status.and_then(|it| it.container_statuses.as_deref());
+    let mut states = containers.into_iter().flatten();
+    let runs = states.any(|it| it.state.as_ref().is_some_and(|it| it.running.is_some()));
+    !runs || silent_node(pod).is_some()
 }
 
 fn is_running(pod: &Pod) -> bool {

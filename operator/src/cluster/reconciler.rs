@@ -14,8 +14,9 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Applier;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, ReasonLabel};
 use super::observe::{ObservedCluster, Observer};
+use crate::failover_log;
 use crate::instruments::TableRefresher;
 use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Plan, Table};
 
@@ -88,6 +89,12 @@ impl Reconciler {
         self.metrics
             .placements_moved
             .inc_by(count_moved(&seen, &plan));
+        failover_log::tell(&plan);
+        for failover in &plan.failovers {
+            let reason = failover.cause.as_str();
+            let label = ReasonLabel { reason };
+            self.metrics.failovers.get_or_create(&label).inc();
+        }
         let now = self.clock.now();
         let next = self.applier.apply(&seen, &plan, now).await;
         self.tables.set_lists(&plan.lists);

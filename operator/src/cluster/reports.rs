@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::plan::{BAD_SCRAPES, Key, PriceBands, Scrape};
 use crate::poll_schedule::{Intervals, PollLimits, PollSchedule, sleep_until};
-use crate::scrape::{ScrapeError, Scraper, TIMEOUT};
+use crate::scrape::{Answer, ScrapeError, Scraper, TIMEOUT};
 
 /// How often a pod is polled.
 const INTERVALS: Intervals = Intervals {
@@ -97,7 +97,7 @@ impl Reports {
         &self,
         key: &Key,
         target: &ScrapeTarget,
-        result: Result<Report, String>,
+        result: Result<Answer, String>,
         now: Instant,
     ) -> News {
         let mut answers = self.answers();
@@ -136,7 +136,7 @@ impl Reports {
 /// Records the result of an attempt.
 fn update(
     scrape: &mut Scrape,
-    result: Result<Report, String>,
+    result: Result<Answer, String>,
     bands: &PriceBands,
     now: Instant,
 ) -> News {
@@ -144,7 +144,10 @@ fn update(
     *scrape = before.clone().after(result, now);
     let changed = match (&before.failing, &scrape.failing) {
         (None, None) => match (&before.report, &scrape.report) {
-            (Some(old), Some(new)) if without_counters(old) == without_counters(new) => {
+            (Some(old), Some(new))
+                if without_counters(old) == without_counters(new)
+                    && before.lost.len() == scrape.lost.len() =>
+            {
                 let left = bands.are_left(old, new);
                 return if left { News::Price } else { News::None };
             }
@@ -171,6 +174,7 @@ fn without_counters(report: &Report) -> Report {
     steady.redis.clock_ahead_ms = None;
     for connection in &mut steady.connections {
         connection.last_tick_us = connection.last_tick_us.map(|_| 0);
+        connection.down_ms = connection.down_ms.map(|_| 0);
     }
     for set in &mut steady.sets {
         set.last_tick_us = set.last_tick_us.map(|_| 0);
@@ -207,7 +211,7 @@ impl ReportPoller {
             for key in due {
                 let (target, scraper) = (targets[&key].clone(), self.scraper.clone());
                 running.spawn(async move {
-                    let result = scraper.report(target.address).await;
+                    let result = scraper.answer(target.address).await;
                     (key, target, result)
                 });
             }
@@ -236,7 +240,7 @@ impl ReportPoller {
         &self,
         key: &Key,
         target: &ScrapeTarget,
-        result: Result<Report, ScrapeError>,
+        result: Result<Answer, ScrapeError>,
         now: Instant,
     ) -> News {
         let result = result.map_err(|error| {
@@ -283,13 +287,13 @@ mod tests {
 
     use super::*;
 
-    fn report(assigned: u32, ticks_total: u64) -> Report {
-        Report {
+    fn answer(assigned: u32, ticks_total: u64) -> Answer {
+        Answer::from(Report {
             assigned,
             ticks_total,
             last_tick_us: Some(ticks_total.cast_signed()),
             ..Report::default()
-        }
+        })
     }
 
     fn target(uid: &str) -> ScrapeTarget {
@@ -301,7 +305,7 @@ mod tests {
         }
     }
 
-    fn update(scrape: &mut Scrape, result: Result<Report, String>, now: Instant) -> bool {
+    fn update(scrape: &mut Scrape, result: Result<Answer, String>, now: Instant) -> bool {
         super::update(scrape, result, &PriceBands::default(), now) == News::Other
     }
 
@@ -326,7 +330,7 @@ mod tests {
         let now = Clock::system().now();
         let bands = PriceBands::sample(1, 100.0, 110.0);
         let mut scrape = Scrape::default();
-        let mut next = |report| super::update(&mut scrape, Ok(report), &bands, now);
+        let mut next = |report| super::update(&mut scrape, Ok(Answer::from(report)), &bands, now);
         assert_eq!(next(price("105", 1)), News::Other);
         assert_eq!(next(price("109.95", 1)), News::None);
         assert_eq!(next(price("110.05", 1)), News::Price);
@@ -354,17 +358,17 @@ mod tests {
     fn further_ticks_are_no_news_and_everything_else_is() {
         let now = Clock::system().now();
         let mut scrape = Scrape::default();
-        assert!(update(&mut scrape, Ok(report(1, 5)), now));
-        assert!(!update(&mut scrape, Ok(report(1, 9)), now));
+        assert!(update(&mut scrape, Ok(answer(1, 5)), now));
+        assert!(!update(&mut scrape, Ok(answer(1, 9)), now));
         assert_eq!(scrape.report.as_ref().unwrap().ticks_total, 9);
-        assert!(update(&mut scrape, Ok(report(2, 9)), now));
+        assert!(update(&mut scrape, Ok(answer(2, 9)), now));
     }
 
     #[test]
     fn a_failure_is_news_twice_and_its_end_once() {
         let now = Clock::system().now();
         let mut scrape = Scrape::default();
-        update(&mut scrape, Ok(report(1, 1)), now);
+        update(&mut scrape, Ok(answer(1, 1)), now);
         let fail = |scrape: &mut Scrape, seconds| {
             let now = now + Duration::from_secs(seconds);
             update(scrape, Err("no answer".to_owned()), now)
@@ -377,7 +381,7 @@ mod tests {
             1,
             "the last report is kept"
         );
-        assert!(update(&mut scrape, Ok(report(1, 1)), now));
+        assert!(update(&mut scrape, Ok(answer(1, 1)), now));
         assert!(scrape.failing.is_none());
     }
 
@@ -385,7 +389,7 @@ mod tests {
     fn a_new_account_of_an_old_name_inherits_nothing() {
         let now = Clock::system().now();
         let (reports, key) = (Reports::default(), Key::new("n", "a"));
-        reports.record(&key, &target("old"), Ok(report(7, 1)), now);
+        reports.record(&key, &target("old"), Ok(answer(7, 1)), now);
         assert!(reports.of(&key, "new").report.is_none());
         assert!(reports.of(&key, "old").report.is_some());
         reports.retain(&[(key.clone(), target("new"))].into());
@@ -397,7 +401,7 @@ mod tests {
         let now = Clock::system().now();
         let (reports, key, mut target) = (Reports::default(), Key::new("n", "a"), target("u"));
         assert_eq!(reports.interval(&key, &target, now), INTERVALS.idle);
-        reports.record(&key, &target, Ok(report(7, 1)), now);
+        reports.record(&key, &target, Ok(answer(7, 1)), now);
         assert_eq!(reports.interval(&key, &target, now), INTERVALS.active);
         target.expecting = true;
         assert_eq!(reports.interval(&key, &target, now), INTERVALS.expecting);

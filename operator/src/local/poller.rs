@@ -4,7 +4,6 @@
 
 use std::time::{Duration, Instant};
 
-use contract::Report;
 use service::clock::Clock;
 use service::exit::chain;
 use tokio::sync::{mpsc, watch};
@@ -12,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::supervisor::ChildState;
 use crate::plan::{Process, Scrape};
 use crate::poll_schedule::Intervals;
-use crate::scrape::Scraper;
+use crate::scrape::{Answer, Scraper};
 
 /// How often a process is polled: there are few, on this machine.
 const INTERVALS: Intervals = Intervals {
@@ -95,12 +94,12 @@ impl Silence {
     }
 }
 
-async fn ask(scraper: &Scraper, state: &ChildState) -> Result<Report, String> {
+async fn ask(scraper: &Scraper, state: &ChildState) -> Result<Answer, String> {
     let Some(address) = state.address else {
         let trouble = state.trouble.clone();
         return Err(trouble.unwrap_or_else(|| "the ingest process is starting".to_owned()));
     };
-    let report = scraper.report(address).await;
+    let report = scraper.answer(address).await;
     report.map_err(|error| chain(&error).to_string())
 }
 
@@ -110,6 +109,7 @@ fn process(state: &ChildState, ready: bool) -> Process {
             name: format!("process {pid}"),
             address: state.address,
             ready,
+            stopped: false,
             trouble: None,
         },
         None => match &state.trouble {
@@ -117,6 +117,7 @@ fn process(state: &ChildState, ready: bool) -> Process {
                 name: "the ingest process".to_owned(),
                 address: None,
                 ready: false,
+                stopped: true,
                 trouble: Some(trouble.clone()),
             },
             None => Process::Absent,

@@ -29,6 +29,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) tied: usize,
     /// The instruments that it subscribes to for their prices.
     pub(crate) references: Arc<AccountReferences>,
+    /// Where how many of its instruments move that no socket carried.
+    pub(crate) failed_over: Vec<(AccountIx, u32)>,
     /// The new generation that its process made necessary.
     pub(crate) reissue: Option<Reissue>,
 }
@@ -60,18 +62,23 @@ pub(crate) fn build<'a>(
             held_over,
             tied,
             references,
+            failed_over,
         } = placed;
         let mut reissue = None;
         let change = match &held_over.account.spec {
             Ok(spec) if !held_over.account.eligibility.is_frozen() => {
                 let account = &held_over.account;
+                let stands_by = stands_by(account, &failed_over);
                 let build = || {
                     let at = AccountIx::new(at);
                     let mut document = document::document(account, spec);
                     rows::write(&mut document, at, (&held_over, &references), &sets_of, sets);
+                    document.standby = document.instruments.is_empty() && stands_by;
                     document
                 };
                 let basis = basis((&held_over, &references), spec, &sets_of, sets);
+                // What moves away changes the content.
+                let basis = basis.filter(|_| failed_over.is_empty());
                 let key = &account.observed.object.meta.key;
                 let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
                 let (change, same, made) = generation::change(account, known, build, now);
@@ -88,10 +95,18 @@ pub(crate) fn build<'a>(
             change,
             tied,
             references,
+            failed_over,
             reissue,
         }
     });
     assigned.collect()
+}
+
+/// Whether an account without instruments keeps a connection: it lost what it had, and nothing else would show that it
+/// works again.
+fn stands_by(account: &AccountInput<'_>, failed_over: &[(AccountIx, u32)]) -> bool {
+    let stood_by = account.base.is_some_and(|base| base.standby);
+    account.eligibility.is_active() && (stood_by || !failed_over.is_empty())
 }
 
 /// Everything that an account's assignment depends on, with the base that may already say it.
@@ -111,6 +126,7 @@ fn basis(
         (spec.connections, spec.tokens_per_connection),
         (&spec.websocket, &spec.redis_url, &spec.egress),
         (spec.mock, spec.order_updates, spec.events),
+        account.eligibility.is_active(),
     ));
     for at in sets_of {
         let placed = &sets[at.at()];

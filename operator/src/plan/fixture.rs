@@ -49,6 +49,7 @@ pub(crate) fn settings() -> Settings {
         redis_url: "redis://127.0.0.1:6379".to_owned(),
         poke: true,
         proxy: None,
+        failover_after: None,
         simulated_time: false,
     }
 }
@@ -279,12 +280,14 @@ pub(crate) fn stream(observed: &mut Observed) {
             name: crds::names::pod(&account.object.meta.key.name),
             address: None,
             ready: true,
+            stopped: false,
             trouble: None,
         };
         account.scrape = Scrape {
             report: Some(Arc::new(good(assignment, sha256))),
             at: Some(start().monotonic),
             failing: None,
+            lost: Vec::new(),
         };
     }
 }

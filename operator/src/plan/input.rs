@@ -11,8 +11,10 @@ mod list_guard;
 mod memo;
 mod memory;
 mod observed;
+mod outage;
 mod prices;
 mod renames;
+mod scrape;
 mod set;
 mod suspension;
 mod validate;
@@ -32,6 +34,8 @@ pub(crate) use memo::{Basis, Memo, Results};
 pub(crate) use memory::{
     AccountMemory, EventState, Mark, ObjectMemory, Reissue, Remembered, SetMemory, SuspectLists,
 };
+pub use outage::Cause;
+pub(crate) use outage::{Lost, Standing};
 pub(crate) use prices::{Market, Price, Quote, Quotes, market};
 pub(crate) use renames::Renames;
 pub(crate) use set::SetInput;
@@ -66,6 +70,8 @@ impl<'a> PlanningInput<'a> {
         let since = &memory.suspect_lists;
         let suspect_lists = list_guard::check(&mut accounts, since, comparisons, now);
         suspension::check(&mut accounts);
+        let after = observed.settings.failover_after;
+        outage::check(&mut accounts, after, now.monotonic);
         for set in &mut sets {
             set.find_accounts(&accounts);
         }

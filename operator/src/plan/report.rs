@@ -12,7 +12,7 @@ mod set;
 mod status;
 mod summary;
 
-pub use outcome::{AccountPlan, Event, Kind, Plan, SetPlan};
+pub use outcome::{AccountPlan, Event, EventReason, Failover, Kind, Plan, SetPlan};
 pub use status::Change;
 
 pub(crate) use results::{SetCounts, SetResult};

@@ -1,6 +1,7 @@
 //! The whole planner on small worlds.
 
 mod empty_memory;
+mod failover;
 mod matching;
 mod money;
 mod off;

@@ -73,6 +73,7 @@ pub(super) fn world(table: &Arc<InstrumentTable>, size: &Size) -> Observed {
             redis_url: "redis://127.0.0.1:6379".to_owned(),
             poke: true,
             proxy: None,
+            failover_after: None,
             simulated_time: false,
         },
         accounts,
@@ -175,12 +176,14 @@ pub(super) fn carry_out(world: &mut Observed, plan: &Plan, now: Now) {
             name: format!("kt-{}-0", account.object.meta.key.name),
             address: None,
             ready: true,
+            stopped: false,
             trouble: None,
         };
         account.scrape = Scrape {
             report: Some(Arc::new(report(assignment, &sha256, now))),
             at: Some(now.monotonic),
             failing: None,
+            lost: Vec::new(),
         };
         account.assignment = LastAssignment::Readable {
             assignment: Arc::clone(assignment),

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crds::condition::Reason;
 use crds::{InstrumentSet, TickerAccount, names};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::TIMEOUT;
 use crate::cluster::api_error::within;
-use crate::plan::{Event, Kind};
+use crate::plan::{Event, EventReason, Kind};
 
 /// Events that may wait for the API server. Further ones are dropped: the status says the same.
 const WAITING: usize = 1_000;
@@ -32,7 +31,7 @@ const LONGEST_NOTE: usize = 1000;
 /// Decides which events are due, and queues them without waiting.
 pub(in crate::cluster) struct EventSender {
     due: mpsc::Sender<Event>,
-    sent: BTreeMap<(String, Reason), Instant>,
+    sent: BTreeMap<(String, EventReason), Instant>,
 }
 
 /// Sends queued events: an API server that is slow with events delays nothing else.

@@ -17,7 +17,9 @@ fn a_running_pod_has_an_address_before_it_is_ready() {
     let starting = pod(json!({
         "metadata": {"name": "kt-a-0"},
         "status": {"phase": "Running", "podIP": "10.0.0.7",
-            "conditions": [{"type": "Ready", "status": "False"}]},
+            "conditions": [{"type": "Ready", "status": "False"}],
+            "containerStatuses": [{"name": "ingestor", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "state": {"running": {}}}]},
     }));
     assert_eq!(
         process(Some(&starting), now()),
@@ -25,10 +27,40 @@ fn a_running_pod_has_an_address_before_it_is_ready() {
             name: "kt-a-0".to_owned(),
             address: Some("10.0.0.7:9400".parse().unwrap()),
             ready: false,
+            stopped: false,
             trouble: None,
         }
     );
     assert_eq!(process(None, now()), Process::Absent);
+}
+
+#[test]
+fn a_process_is_known_not_to_run_by_its_container_or_its_node() {
+    let stopped = |status: serde_json::Value| {
+        let pod = pod(
+            json!({"metadata": {}, "spec": {"nodeName": "n1", "containers": []}, "status": status}),
+        );
+        is_stopped(&pod)
+    };
+    let container = |state: serde_json::Value| json!([{"name": "ingestor", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state}]);
+    let running = || container(json!({"running": {}}));
+    assert!(!stopped(
+        json!({"phase": "Running", "containerStatuses": running()})
+    ));
+    assert!(stopped(json!({"phase": "Pending"})));
+    for state in [
+        json!({"waiting": {"reason": "CrashLoopBackOff"}}),
+        json!({"terminated": {"exitCode": 1}}),
+    ] {
+        assert!(stopped(
+            json!({"phase": "Running", "containerStatuses": container(state)})
+        ));
+    }
+    // What the node controller sets when a node no longer answers.
+    let lost = json!([{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]);
+    assert!(stopped(
+        json!({"phase": "Running", "containerStatuses": running(), "conditions": lost})
+    ));
 }
 
 #[test]

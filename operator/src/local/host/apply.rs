@@ -187,6 +187,7 @@ mod tests {
             redis_url: "redis://127.0.0.1:1".to_owned(),
             poke: true,
             proxy: None,
+            failover_after: None,
             simulated_time: false,
         };
         let state = StateFolder::open(&manifests, Some(&state)).unwrap();

@@ -14,6 +14,7 @@ use super::memory::{AccountMemory, Remembered};
 use super::observed::{
     InvalidSpec, Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table,
 };
+use super::outage::Outage;
 use super::renames::Renames;
 use super::validate;
 
@@ -32,6 +33,8 @@ pub(crate) struct AccountInput<'a> {
     /// last.
     pub(crate) base: Option<&'a Arc<Assignment>>,
     pub(crate) eligibility: Eligibility,
+    /// What is known of its sockets.
+    pub(crate) outage: Outage,
     /// An older account whose key is not known yet and may be the same.
     pub(crate) possible_duplicate_of: Option<&'a str>,
 }
@@ -70,6 +73,7 @@ impl<'a> AccountInput<'a> {
             } else {
                 Eligibility::Active
             },
+            outage: Outage::default(),
             suspect_list: None,
             renames: Arc::default(),
             possible_duplicate_of: None,

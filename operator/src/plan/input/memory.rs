@@ -51,6 +51,8 @@ pub(crate) struct AccountMemory {
     pub(crate) assignment: Option<Arc<Assignment>>,
     /// Fingerprint of its API key.
     pub(crate) key: Option<KeyFingerprint>,
+    /// Since when its process is known not to run.
+    pub(crate) stopped_since: Option<Instant>,
     /// The new generation that its process made necessary.
     pub(crate) reissue: Option<Reissue>,
     /// By name of a set: since which generation its rows are unchanged.

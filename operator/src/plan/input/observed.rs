@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
+use contract::Assignment;
 use contract::mount::{REDIS_FILES, SENTINEL_FILES};
-use contract::{Assignment, Report};
 use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 use jiff::Timestamp;
 use service::proxy::{NoProxy, Proxy};
 use service::text::printable;
 
+pub use super::scrape::{Failing, Scrape};
 pub use service::clock::Now;
 
 pub use crate::instruments::Table;
@@ -74,6 +75,8 @@ pub struct Settings {
     pub poke: bool,
     /// The proxy to Kite of accounts that name none.
     pub proxy: Option<DefaultProxy>,
+    /// After which time the instruments of an account that is known to be down move to others; `None`: never.
+    pub failover_after: Option<Duration>,
     /// Whether the wall clock is a simulator's: no account may use a real Kite.
     pub simulated_time: bool,
 }
@@ -205,60 +208,11 @@ pub enum Process {
         address: Option<SocketAddr>,
         /// Whether it is running and answers its readiness probe.
         ready: bool,
+        /// Whether it is known not to run: it has ended or never started, or its node does not answer.
+        stopped: bool,
         /// Why it is not running, such as `ImagePullBackOff`.
         trouble: Option<String>,
     },
-}
-
-/// The result of requesting the report of a process. Both empty: not requested yet.
-#[derive(Clone, Debug, Default)]
-pub struct Scrape {
-    /// The newest report of this account's process.
-    pub report: Option<Arc<Report>>,
-    /// When it arrived.
-    pub at: Option<Instant>,
-    /// Set from the first failed attempt until the next answer.
-    pub failing: Option<Failing>,
-}
-
-impl Scrape {
-    /// The result after an attempt that ended at `now` with a report, or with the reason why there
-    /// is none.
-    #[must_use]
-    pub fn after(self, result: Result<Report, String>, now: Instant) -> Self {
-        match result {
-            Ok(report) => Self {
-                report: Some(Arc::new(report)),
-                at: Some(now),
-                failing: None,
-            },
-            Err(why) => {
-                let (since, attempts) = match &self.failing {
-                    Some(failing) => (failing.since, failing.attempts.saturating_add(1)),
-                    None => (now, 1),
-                };
-                Self {
-                    failing: Some(Failing {
-                        since,
-                        attempts,
-                        why,
-                    }),
-                    ..self
-                }
-            }
-        }
-    }
-}
-
-/// Consecutive attempts without an answer.
-#[derive(Clone, Debug)]
-pub struct Failing {
-    /// When the first attempt was made.
-    pub since: Instant,
-    /// The number of attempts.
-    pub attempts: u32,
-    /// Why the last attempt failed, for people.
-    pub why: String,
 }
 
 /// What is known of the Secret with an account's credentials; never its values.

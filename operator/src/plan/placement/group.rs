@@ -2,7 +2,7 @@
 //!
 //! Must not choose accounts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use contract::Output;
@@ -11,12 +11,12 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::channels::{ChannelRegister, SetChannels};
 use super::held_over::HeldOver;
-use super::problem::{AccountSlot, Item, Outcome, SetRequest};
+use super::problem::{AccountSlot, Item, LostTokens, Outcome, Refuge, SetRequest};
 use super::references::{AccountReferences, ReferenceRequests};
 use super::set_placement::{SetPlacement, placement};
 use super::{retention, solver};
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TokenIx};
-use crate::plan::input::Key;
+use crate::plan::input::{AccountInput, Key, Lost, Standing};
 use crate::plan::selection::{RequestedSet, Resolved};
 
 /// The accounts and sets of a group, ascending.
@@ -40,6 +40,8 @@ pub(crate) struct GroupPlacement {
     pub(super) references: Vec<Arc<AccountReferences>>,
     /// Those of them that find no room.
     pub(super) waiting_references: FxHashSet<Token>,
+    /// How many instruments that no socket carried move from one account to another.
+    pub(super) failed_over: Vec<(AccountIx, AccountIx, u32)>,
 }
 
 impl GroupPlacement {
@@ -122,6 +124,7 @@ pub(super) fn place_group(
     let mut outcomes = solver::place(&slots, &requests);
     let mut kept = retention::keep(&slots, &requests, &outcomes);
     let tied = tied(&requests, &outcomes, accounts.len());
+    let failed_over = failed_over(&slots, &requests, &outcomes, &group.accounts);
     let of_sets = outcomes.split_off(first_set);
     let references = references.placed(&outcomes, accounts.len());
     let of_sets = of_sets.into_iter().zip(kept.split_off(first_set));
@@ -130,6 +133,7 @@ pub(super) fn place_group(
     GroupPlacement {
         references: placed_references.collect(),
         waiting_references: references.waiting,
+        failed_over,
         sets: placed
             .map(|(((key, resolved), channels), outcomes)| {
                 let placement = placement(resolved, channels, outcomes, &group.accounts);
@@ -152,6 +156,41 @@ fn tied(requests: &[SetRequest], outcomes: &[Vec<Outcome>], accounts: usize) -> 
         }
     }
     tied.iter().map(FxHashSet::len).collect()
+}
+
+/// What moves away from accounts that lost it, each token once; `accounts` are those of the group.
+fn failed_over(
+    slots: &[AccountSlot],
+    requests: &[SetRequest],
+    outcomes: &[Vec<Outcome>],
+    accounts: &[AccountIx],
+) -> Vec<(AccountIx, AccountIx, u32)> {
+    let mut from: FxHashMap<TokenIx, AccountIx> = FxHashMap::default();
+    for (at, slot) in slots.iter().enumerate() {
+        let lost = slot.current.iter().map(|(token, _)| *token);
+        let lost = lost.filter(|token| slot.lost.has(*token));
+        from.extend(lost.map(|token| (token, AccountIx::new(at))));
+    }
+    let mut moved: BTreeMap<(AccountIx, AccountIx), FxHashSet<TokenIx>> = BTreeMap::new();
+    if from.is_empty() {
+        return Vec::new();
+    }
+    for (request, outcomes) in requests.iter().zip(outcomes) {
+        for (item, outcome) in request.items.iter().zip(outcomes) {
+            let (Outcome::Placed(to), Some(from)) = (outcome, from.get(&item.token)) else {
+                continue;
+            };
+            if to != from {
+                let moved = moved.entry((accounts[from.at()], accounts[to.at()]));
+                moved.or_default().insert(item.token);
+            }
+        }
+    }
+    let moved = moved.into_iter();
+    let count = |tokens: &FxHashSet<_>| u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+    moved
+        .map(|((from, to), tokens)| (from, to, count(&tokens)))
+        .collect()
 }
 
 /// The items that a set selects, and those that the money has left behind, each with its distance.
@@ -177,6 +216,18 @@ fn items(
     (items, retained)
 }
 
+/// An account that was never tried takes over what others lost only until it has so many instruments.
+const TRIALS: usize = 100;
+
+fn refuge(account: &AccountInput<'_>) -> Refuge {
+    match (&account.outage.lost, account.outage.standing) {
+        (Lost::Everything | Lost::Tokens(_), _) => Refuge::Down,
+        (Lost::Nothing, Standing::Proven) => Refuge::Proven,
+        (Lost::Nothing, Standing::Untried) => Refuge::Untried(TRIALS),
+        (Lost::Nothing, Standing::Doubtful) => Refuge::None,
+    }
+}
+
 fn slot(
     held_over: &HeldOver<'_>,
     sets: &HashMap<&Key, SetIx>,
@@ -188,6 +239,7 @@ fn slot(
         capacity: account.capacity(),
         target: register.target(account),
         frozen: account.eligibility.is_frozen(),
+        refuge: refuge(account),
         ..AccountSlot::default()
     };
     let Some(base) = account.base else {
@@ -208,6 +260,14 @@ fn slot(
             slot.current.push((token, None));
         }
     }
+    slot.lost = match &account.outage.lost {
+        Lost::Nothing => LostTokens::None,
+        Lost::Tokens(lost) => {
+            let lost = lost.iter().map(|token| tokens.number(Token(*token)));
+            LostTokens::Some(lost.collect())
+        }
+        Lost::Everything => LostTokens::All,
+    };
     let channels = base.channels.iter();
     let channels: Vec<ChannelId> = channels.map(|name| register.channel(name)).collect();
     let channel = |output: &Output| channels.get(usize::from(output.channel)).copied();

@@ -26,6 +26,8 @@ pub(crate) struct PlacedAccount<'a> {
     pub(crate) tied: usize,
     /// The instruments that it subscribes to for their prices.
     pub(crate) references: Arc<AccountReferences>,
+    /// Where how many of its instruments move that no socket carried.
+    pub(crate) failed_over: Vec<(AccountIx, u32)>,
 }
 
 /// A set, its request and its placement.
@@ -45,6 +47,7 @@ pub(crate) fn place<'a>(
 ) -> (Vec<PlacedAccount<'a>>, Vec<PlacedSet<'a>>) {
     let mut tied = vec![0; accounts.len()];
     let mut references = vec![Arc::default(); accounts.len()];
+    let mut failed_over: Vec<Vec<(AccountIx, u32)>> = vec![Vec::new(); accounts.len()];
     let mut placements = vec![Arc::default(); sets.len()];
     for group in groups(&accounts, &sets) {
         let Some(first) = group.accounts.first() else {
@@ -66,6 +69,9 @@ pub(crate) fn place<'a>(
         for (at, of_account) in group.accounts.iter().zip(&placed.references) {
             references[at.at()] = Arc::clone(of_account);
         }
+        for (from, to, count) in &placed.failed_over {
+            failed_over[from.at()].push((*to, *count));
+        }
         for at in &group.need_prices {
             say_what_waits(&mut sets[at.at()], &placed.waiting_references);
         }
@@ -73,12 +79,16 @@ pub(crate) fn place<'a>(
             placements[at.at()] = Arc::clone(placement);
         }
     }
-    let accounts = accounts.into_iter().zip(tied).zip(references);
-    let accounts = accounts.map(|((held_over, tied), references)| PlacedAccount {
-        held_over,
-        tied,
-        references,
-    });
+    let placed = tied.into_iter().zip(references).zip(failed_over);
+    let accounts = accounts.into_iter().zip(placed);
+    let accounts = accounts.map(
+        |(held_over, ((tied, references), failed_over))| PlacedAccount {
+            held_over,
+            tied,
+            references,
+            failed_over,
+        },
+    );
     let sets = sets.into_iter().zip(placements);
     let sets = sets.map(|(requested, placement)| PlacedSet {
         set: requested.set,
@@ -113,6 +123,7 @@ fn basis(group: &Group, accounts: &[HeldOver<'_>], sets: &[RequestedSet<'_>]) ->
         let HeldOver { account, rows, .. } = &accounts[at.at()];
         let frozen = account.eligibility.is_frozen();
         basis = basis.value((at, account.capacity(), frozen, redis_url(account), rows));
+        basis = basis.value((&account.outage.lost, account.outage.standing));
         if let Some(base) = account.base {
             basis = basis.shared(base);
         }

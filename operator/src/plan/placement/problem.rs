@@ -2,6 +2,8 @@
 //!
 //! Must not decide anything.
 
+use rustc_hash::FxHashSet;
+
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId, TokenIx};
 
 /// An account, by [`AccountIx`].
@@ -13,10 +15,50 @@ pub(crate) struct AccountSlot {
     pub(crate) target: Option<TargetId>,
     /// Whether its tokens must stay as they are.
     pub(crate) frozen: bool,
+    /// Which tokens of others it may take over.
+    pub(crate) refuge: Refuge,
+    /// Those of its tokens that no socket carries.
+    pub(crate) lost: LostTokens,
     /// The tokens it streams so far: once for each set that has it, once for none.
     pub(crate) current: Vec<(TokenIx, Option<SetIx>)>,
     /// Those of them that are held over whatever is asked for, with the channels they are published on.
     pub(crate) held_over: Vec<(TokenIx, Vec<ChannelId>)>,
+}
+
+/// Whether an account takes over tokens that others lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Refuge {
+    /// It does.
+    #[default]
+    Proven,
+    /// It does after all others, and only until it has so many.
+    Untried(usize),
+    /// It does not.
+    None,
+    /// It does not, and gets new tokens only if nobody else has room.
+    Down,
+}
+
+/// Tokens that no socket carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LostTokens {
+    /// None.
+    #[default]
+    None,
+    /// These.
+    Some(FxHashSet<TokenIx>),
+    /// All of the account.
+    All,
+}
+
+impl LostTokens {
+    pub(super) fn has(&self, token: TokenIx) -> bool {
+        match self {
+            Self::None => false,
+            Self::Some(tokens) => tokens.contains(&token),
+            Self::All => true,
+        }
+    }
 }
 
 /// The request of a set, by [`SetIx`]: the oldest first.
@@ -73,6 +115,17 @@ pub(super) fn settled(
 }
 
 impl AccountSlot {
+    /// How many tokens it may take over to be tried.
+    pub(super) fn trials(&self) -> usize {
+        match self.refuge {
+            Refuge::Untried(most) => {
+                let current = self.current.iter().map(|(token, _)| *token);
+                most.saturating_sub(current.collect::<FxHashSet<_>>().len())
+            }
+            Refuge::Proven | Refuge::None | Refuge::Down => 0,
+        }
+    }
+
     /// With only the tokens that are held over whatever the sets select.
     fn without_sets(&self) -> Self {
         let mut slot = self.clone();

@@ -4,6 +4,8 @@
 //! as numbers. A placed token stays on its account as long as it may; a new one goes to an account
 //! of its set, else to the one where it fits best; a token without room waits.
 
+mod spread;
+
 use super::by_token::ByToken;
 use super::problem::{AccountSlot, Item, Outcome, SetRequest, settled};
 use super::turns::Turns;
@@ -36,6 +38,8 @@ struct Round<'a> {
     turns: &'a Turns,
     /// Free places per account, without those reserved for tokens that remain.
     free: Vec<usize>,
+    /// How many tokens that others lost an account may still take over that was never tried.
+    trials: Vec<usize>,
     /// Where each token was before, by account.
     before: ByToken<Before>,
     /// How many of them are reserved.
@@ -65,6 +69,7 @@ impl<'a> Round<'a> {
             slots,
             turns,
             free: slots.iter().map(|slot| slot.capacity).collect(),
+            trials: slots.iter().map(AccountSlot::trials).collect(),
             before: ByToken::new(tokens),
             reserved: 0,
             holders: ByToken::new(tokens),
@@ -153,15 +158,25 @@ impl<'a> Round<'a> {
         mut positions: Vec<usize>,
         outcomes: &mut [Outcome],
     ) {
+        let mut lost = Vec::new();
         positions.retain(|position| {
             let item = &request.items[*position];
             let present = self.present(set, request, item);
-            if let Some(account) = present {
-                self.take(account, item);
-                outcomes[*position] = Outcome::Placed(account);
+            match present {
+                Some(account) if self.slots[account.at()].lost.has(item.token) => {
+                    lost.push((*position, account));
+                }
+                Some(account) => {
+                    self.take(account, item);
+                    outcomes[*position] = Outcome::Placed(account);
+                }
+                None => {}
             }
             present.is_none()
         });
+        if !lost.is_empty() {
+            self.fail_over(request, lost, outcomes);
+        }
         if !positions.is_empty() {
             self.spread(request, positions, outcomes);
         }
@@ -185,60 +200,6 @@ impl<'a> Round<'a> {
                 let publisher = self.publisher(*account, item);
                 publisher.is_none_or(|publisher| publisher == *account)
             })
-    }
-
-    /// Places new tokens: with the rest of their set, else where they fit best.
-    fn spread(&mut self, request: &SetRequest, mut fresh: Vec<usize>, outcomes: &mut [Outcome]) {
-        let mut open = request.allowed.clone();
-        while !fresh.is_empty() {
-            open.retain(|account| self.free[account.at()] > 0 && !self.slots[account.at()].frozen);
-            let Some(best) = self.best(&open, outcomes, fresh.len()) else {
-                break;
-            };
-            open.retain(|account| *account != best);
-            fresh.retain(|position| {
-                let item = &request.items[*position];
-                let fits = self.free[best.at()] > 0 && self.publisher(best, item).is_none();
-                if fits {
-                    self.take(best, item);
-                    outcomes[*position] = Outcome::Placed(best);
-                }
-                !fits
-            });
-        }
-        for position in fresh {
-            outcomes[position] = self.refusal(request, &request.items[position]);
-        }
-    }
-
-    /// The account with most of the set; else the fullest one that has room for `needed`; else the
-    /// one with most room.
-    fn best(&self, open: &[AccountIx], outcomes: &[Outcome], needed: usize) -> Option<AccountIx> {
-        let mut shares = vec![0; self.slots.len()];
-        for outcome in outcomes {
-            if let Outcome::Placed(account) = outcome {
-                shares[account.at()] += 1;
-            }
-        }
-        open.iter().copied().min_by_key(|account| {
-            let free = self.free[account.at()];
-            let fit = if free >= needed {
-                (0, free)
-            } else {
-                (1, usize::MAX - free)
-            };
-            (usize::MAX - shares[account.at()], fit, *account)
-        })
-    }
-
-    /// Why an item is waiting.
-    fn refusal(&self, request: &SetRequest, item: &Item) -> Outcome {
-        let published = |account: &AccountIx| self.publisher(*account, item).is_some();
-        if !request.allowed.is_empty() && request.allowed.iter().all(published) {
-            Outcome::Conflict
-        } else {
-            Outcome::Waiting
-        }
     }
 
     fn take(&mut self, account: AccountIx, item: &Item) {

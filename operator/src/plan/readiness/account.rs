@@ -5,7 +5,9 @@
 use std::time::Instant;
 
 use contract::Report;
-use contract::report::{CredentialsReport, FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES};
+use contract::report::{
+    CredentialsReport, FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES, FEATURE_STANDBY,
+};
 use crds::condition::Reason;
 
 use super::condition::GRACE;
@@ -36,6 +38,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
     /// What does not reach its process, and why.
     pub(crate) unwritten: Option<&'a str>,
+    /// Whether it keeps a connection although it has no instruments.
+    pub(crate) standby: bool,
     /// Features that its process must have to obey its assignment.
     pub(crate) needs: Vec<&'static str>,
     /// The image that its spec names.
@@ -119,7 +123,12 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
 /// Rules for an account without instruments, by the report of its process.
 fn idle(facts: &AccountFacts<'_>, report: &Report) -> Observation {
     let open = live_sockets(report);
-    if open > 0 {
+    if facts.standby && open == 0 {
+        let sockets = obstacle::sockets(report, facts.needed);
+        let message = format!("its instruments moved to other accounts, and {sockets}");
+        return Observation::degraded(Reason::Connecting, message);
+    }
+    if open > u32::from(facts.standby) {
         return Observation::degraded(Reason::Connecting, still_open(facts, open));
     }
     // Until its process has read the Secret, it is not known whether the Secret is complete.
@@ -132,7 +141,12 @@ fn idle(facts: &AccountFacts<'_>, report: &Report) -> Observation {
     }
     Observation::Ready {
         reason: Reason::Idle,
-        message: "no instrument is assigned to this account: no socket is open".to_owned(),
+        message: if facts.standby {
+            "no instrument is assigned to this account; one socket is open, since it was down"
+                .to_owned()
+        } else {
+            "no instrument is assigned to this account: no socket is open".to_owned()
+        },
         warning: joined(
             &warned_of_immutable(facts)
                 .chain(remark(facts, report))
@@ -218,6 +232,7 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
         lacks(facts, report, FEATURE_EGRESS),
         lacks(facts, report, FEATURE_EVENTS),
         lacks(facts, report, FEATURE_REFERENCES),
+        lacks(facts, report, FEATURE_STANDBY),
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),
         obstacle::unknown_packets(report),

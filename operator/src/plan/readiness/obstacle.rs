@@ -3,7 +3,9 @@
 //! Owns texts for people that say what to do. Must not decide how serious a problem is.
 
 use contract::Report;
-use contract::report::{ConnectionState, FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES};
+use contract::report::{
+    ConnectionState, FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES, FEATURE_STANDBY,
+};
 
 use crate::plan::input::live_sockets;
 
@@ -34,6 +36,9 @@ pub(crate) fn too_old(feature: &str, image: Option<&str>) -> String {
         FEATURE_EVENTS => "spec.events and spec.publish.events, and publishes all events",
         FEATURE_REFERENCES => {
             "strikes around the money, and reports no price: the money stands still"
+        }
+        FEATURE_STANDBY => {
+            "failover, and does not find out whether this account works again before instruments come"
         }
         other => other,
     };

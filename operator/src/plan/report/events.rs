@@ -6,8 +6,8 @@
 use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::outcome::{Event, Kind};
-use crate::plan::input::{EventState, Meta};
+use super::outcome::{Event, EventReason, Failover, Kind};
+use crate::plan::input::{EventState, Key, Meta};
 use crate::plan::readiness::ConditionOutcome;
 
 /// The event, if the state or reason of `Ready` is not that of the last one. A change to Unknown
@@ -25,9 +25,37 @@ pub(super) fn event(
         key: meta.key.clone(),
         uid: meta.uid.clone(),
         warning: outcome.state == State::False,
-        reason: outcome.reason,
+        reason: EventReason::Ready(outcome.reason),
         message: outcome.message.clone(),
     })
+}
+
+/// The events of a failover, on both accounts.
+pub(super) fn of_failover(failover: &Failover, uids: [&str; 2]) -> [Event; 2] {
+    let event = |key: &Key, uid: &str, message| Event {
+        kind: Kind::Account,
+        key: key.clone(),
+        uid: uid.to_owned(),
+        warning: *key == failover.from,
+        reason: EventReason::FailedOver,
+        message,
+    };
+    let Failover {
+        from,
+        to,
+        instruments,
+        cause,
+    } = failover;
+    let why = cause.message();
+    let leave = format!(
+        "{instruments} instruments move to account {}: {why}",
+        to.name
+    );
+    let come = format!(
+        "{instruments} instruments come from account {}: {why}",
+        from.name
+    );
+    [event(from, uids[0], leave), event(to, uids[1], come)]
 }
 
 /// State and reason of a condition that is not Unknown.

@@ -1,6 +1,7 @@
 //! What the planner decides. The code that applies it has nothing left to choose.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use crds::{InstrumentSetStatus, TickerAccountStatus};
 use super::status::Change;
 use crate::instruments::schedule::Findings;
 use crate::plan::assignment::AssignmentChange;
-use crate::plan::input::{Key, Workload};
+use crate::plan::input::{Cause, Key, Workload};
 use crate::plan::memory::Memory;
 use crate::plan::selection::PriceBands;
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub sets: Vec<SetPlan>,
     /// Transitions to send as events; the sender limits how often.
     pub events: Vec<Event>,
+    /// What moves away from accounts that lost it.
+    pub failovers: Vec<Failover>,
     /// The API origins whose instruments list is needed, and what was found in it.
     pub lists: BTreeMap<String, Findings>,
     /// The memory for the next pass.
@@ -94,7 +97,7 @@ impl Kind {
     }
 }
 
-/// A transition of `Ready` that becomes an event.
+/// A transition that becomes an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Kind of the object.
@@ -105,8 +108,47 @@ pub struct Event {
     pub uid: String,
     /// Whether it is a warning.
     pub warning: bool,
-    /// The new reason.
-    pub reason: Reason,
-    /// The new message.
+    /// What it is about.
+    pub reason: EventReason,
+    /// For people.
     pub message: String,
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventReason {
+    /// The new reason of `Ready`.
+    Ready(Reason),
+    /// Instruments that no socket carried moved from one account to another.
+    FailedOver,
+}
+
+impl fmt::Display for EventReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl EventReason {
+    /// The word in the event.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready(reason) => reason.as_str(),
+            Self::FailedOver => "FailedOver",
+        }
+    }
+}
+
+/// Instruments that no socket carried, and that move from one account to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failover {
+    /// The account that lost them.
+    pub from: Key,
+    /// The account that takes them over.
+    pub to: Key,
+    /// How many they are.
+    pub instruments: u32,
+    /// Why they were lost.
+    pub cause: Cause,
 }

@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
 use super::account::{self, ReportedAccount};
+use super::events;
 use super::holders::Holders;
-use super::outcome::Plan;
+use super::outcome::{Failover, Plan};
 use super::set::{self, ReportedSet};
 use crate::instruments::schedule::{Findings, UnknownNames};
 use crate::plan::assignment::AssignedAccount;
-use crate::plan::input::{Memo, Now, Selector, SuspectLists, Table};
+use crate::plan::input::{Key, Memo, Now, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::GRACE;
@@ -24,7 +25,7 @@ use crate::plan::selection::{MoneyFindings, TradingDays};
 
 /// Makes the plan. `results`: those of the steps in the last pass, and those for the next.
 pub(crate) fn report(
-    accounts: &[AssignedAccount<'_>],
+    all: &[AssignedAccount<'_>],
     placed: &[PlacedSet<'_>],
     poke: bool,
     (suspect_lists, money): (SuspectLists, MoneyFindings),
@@ -33,10 +34,11 @@ pub(crate) fn report(
 ) -> Plan {
     let (last, mut next) = results;
     let mut counts = Memo::new(&last.set_counts, &mut next.set_counts);
-    let reports = accounts.iter().zip(stranded(&taken(accounts)));
+    let reports = all.iter().zip(stranded(&taken(all)));
     let reports =
         reports.map(|(it, stranded)| account::report(it, &money, poke, stranded, &mut counts, now));
     let mut accounts: Vec<ReportedAccount<'_>> = reports.collect();
+    let failovers = failovers(all);
 
     let holders = Holders::new(&accounts);
     let mut results = Memo::new(&last.set_results, &mut next.set_results);
@@ -60,9 +62,38 @@ pub(crate) fn report(
     let due = due.into_iter().flatten().filter_map(|due| after(due, now));
     let mut plan = assemble(accounts, sets, next, due.min(), now);
     plan.lists = lists;
+    for failover in &failovers {
+        let uid = |key: &Key| {
+            plan.accounts
+                .iter()
+                .find(|it| it.key == *key)
+                .map(|it| it.uid.as_str())
+        };
+        let uids = [&failover.from, &failover.to].map(|key| uid(key).unwrap_or_default());
+        plan.events.extend(events::of_failover(failover, uids));
+    }
+    plan.failovers = failovers;
     plan.memory.remembered.suspect_lists = suspect_lists;
     plan.memory.remembered.money = money.memory;
     plan
+}
+
+/// What moves away from accounts that lost it.
+fn failovers(accounts: &[AssignedAccount<'_>]) -> Vec<Failover> {
+    let key = |assigned: &AssignedAccount<'_>| assigned.account.observed.object.meta.key.clone();
+    let failovers = accounts.iter().flat_map(|from| {
+        let cause = from.account.outage.cause;
+        let moved = from.failed_over.iter();
+        moved.filter_map(move |(to, instruments)| {
+            Some(Failover {
+                from: key(from),
+                to: key(accounts.get(to.at())?),
+                instruments: *instruments,
+                cause: cause?,
+            })
+        })
+    });
+    failovers.collect()
 }
 
 /// What the needed instruments lists were found to be.
@@ -144,6 +175,7 @@ fn assemble(
         let failing = report.account.observed.scrape.failing.as_ref();
         due.extend(failing.map(|failing| failing.since + GRACE));
         due.extend(report.memory.object.due);
+        due.extend(report.account.outage.due);
         plan.events.extend(report.event);
         let key = report.plan.key.clone();
         remembered.accounts.insert(key, report.memory);

@@ -112,6 +112,10 @@ impl World {
             set_specs: BTreeMap::new(),
         };
         world.observed.settings.poke = world.dice.percent(85);
+        // With numbers of its own, so that a seed plays what it played before there was failover.
+        if Dice::new(seed ^ 0xfa11).percent(50) {
+            world.observed.settings.failover_after = Some(Duration::from_secs(30));
+        }
         world.observed.tables = lists::first(&mut world.dice);
         let accounts = [0, 1, 2, 3, 4, 5, 6][world.dice.weighted(&[1, 14, 27, 26, 16, 10, 6])];
         for _ in 0..accounts {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::placement::problem::{LostTokens, Refuge};
 
 fn slot(capacity: usize) -> AccountSlot {
     AccountSlot {
@@ -238,9 +239,25 @@ prop_compose! {
     }
 }
 
+fn any_health() -> impl Strategy<Value = (Refuge, LostTokens)> {
+    let tokens = (0_usize..60)
+        .map(TokenIx::new)
+        .filter(|token| token.at() % 3 == 0);
+    let some = LostTokens::Some(tokens.collect());
+    prop_oneof![
+        6 => Just((Refuge::Proven, LostTokens::None)),
+        1 => (0_usize..9).prop_map(|trials| (Refuge::Untried(trials), LostTokens::None)),
+        1 => Just((Refuge::None, LostTokens::None)),
+        2 => Just((Refuge::Down, LostTokens::All)),
+        1 => Just((Refuge::Down, some)),
+    ]
+}
+
 prop_compose! {
-    fn any_slots()(capacities in proptest::collection::vec((0_usize..40, 0_usize..2), ACCOUNTS)) -> Vec<AccountSlot> {
-        capacities.into_iter().map(|(capacity, target)| AccountSlot { capacity, target: Some(TargetId::new(target)), ..AccountSlot::default() }).collect()
+    fn any_slots()(slots in proptest::collection::vec((0_usize..40, 0_usize..2, any_health()), ACCOUNTS)) -> Vec<AccountSlot> {
+        slots.into_iter().map(|(capacity, target, (refuge, lost))| AccountSlot {
+            capacity, target: Some(TargetId::new(target)), refuge, lost, ..AccountSlot::default()
+        }).collect()
     }
 }
 
@@ -305,13 +322,19 @@ proptest! {
     ) {
         let outcomes = place(&slots, &requests);
         check(&slots, &requests, &outcomes)?;
-        // Carried out, the same is decided again.
+        // Carried out, the same is decided again, but for what a lost place may leave for one that was new.
         let after = settled(&slots, &requests, &outcomes);
         let again = place(&after, &requests);
-        for (was, is) in outcomes.iter().flatten().zip(again.iter().flatten()) {
-            prop_assert_eq!(was, is);
-        }
         prop_assert_eq!(again.len(), outcomes.len());
+        let items = requests.iter().flat_map(|request| &request.items);
+        for ((was, is), item) in outcomes.iter().flatten().zip(again.iter().flatten()).zip(items) {
+            let loses = |outcome: &Outcome| {
+                account(outcome).is_some_and(|at| slots[at.at()].lost.has(item.token))
+            };
+            prop_assert!(was == is || loses(was) && !loses(is), "{was:?} {is:?}");
+        }
+        let after = settled(&after, &requests, &again);
+        prop_assert_eq!(place(&after, &requests), again);
     }
 
     #[test]
@@ -350,7 +373,8 @@ proptest! {
                             && matches!(outcome, Outcome::Placed(at) if slots[at.at()].target == slots[site.at()].target)
                     })
                 });
-                if !yields {
+                let is_lost = slots[site.at()].lost.has(want.token);
+                if !yields && !is_lost {
                     prop_assert_eq!(account(&outcomes[at][position]), Some(*site));
                 }
             }

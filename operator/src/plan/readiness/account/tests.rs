@@ -47,6 +47,7 @@ fn running() -> Process {
         name: "kt-a-0".to_owned(),
         address: None,
         ready: true,
+        stopped: false,
         trouble: None,
     }
 }
@@ -76,6 +77,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
         poked: true,
         redis_secret: None,
         unwritten: None,
+        standby: false,
         needs: Vec::new(),
         image: None,
     };
@@ -138,6 +140,7 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         poked: true,
         redis_secret: None,
         unwritten: Some("StatefulSet n/kt-a cannot be applied: exceeded quota"),
+        standby: false,
         needs: Vec::new(),
         image: None,
     };
@@ -152,6 +155,7 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
         name: "kt-a-0".to_owned(),
         address: None,
         ready: false,
+        stopped: false,
         trouble: Some("ImagePullBackOff".to_owned()),
     };
     facts.process = &stuck;
@@ -181,6 +185,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
         poked: true,
         redis_secret: None,
         unwritten: Some("ConfigMap n/kt-a-assignment cannot be applied: exceeded quota"),
+        standby: false,
         needs: Vec::new(),
         image: None,
     };
@@ -230,6 +235,7 @@ fn nothing_assigned() {
         poked: true,
         redis_secret: None,
         unwritten: None,
+        standby: false,
         needs: Vec::new(),
         image: None,
         needed: 0,
@@ -289,6 +295,7 @@ fn sockets_pod_or_redis_not_up() {
             name: "kt-a-0".to_owned(),
             address: None,
             ready: false,
+            stopped: false,
             trouble,
         };
     });
@@ -322,6 +329,7 @@ fn one_bad_attempt_is_forgiven_two_are_not() {
     let scrape = Scrape {
         report: Some(good().into()),
         at: None,
+        lost: Vec::new(),
         failing: Some(Failing {
             since: start().monotonic,
             attempts: 1,
@@ -331,6 +339,7 @@ fn one_bad_attempt_is_forgiven_two_are_not() {
     let now = start();
     assert!(!answers(
         &Scrape {
+            lost: Vec::new(),
             failing: scrape.failing,
             report: scrape.report,
             at: None,

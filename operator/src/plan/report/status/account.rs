@@ -3,6 +3,7 @@
 use contract::Report;
 use contract::report::{
     ConnectionState, CredentialsReport, FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES,
+    FEATURE_STANDBY,
 };
 use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus};
@@ -78,6 +79,7 @@ fn facts<'w>(
         .filter(|it| it.repeated)
         .map(|_| CONTRADICTED);
     let needs = needs(assigned);
+    let standby = current.is_some_and(|current| current.standby);
     let assigned = current.map(|current| current.instruments.len());
     AccountFacts {
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
@@ -86,7 +88,10 @@ fn facts<'w>(
         scrape: &observed.scrape,
         report: account.report(),
         assigned,
-        needed: spec.map_or(0, |spec| needed(spec, assigned, answer)),
+        needed: spec
+            .map_or(0, |spec| needed(spec, assigned, answer))
+            .max(u32::from(standby)),
+        standby,
         poked,
         redis_secret: redis_secret(account),
         unwritten: observed.unwritten.as_deref().or(contradicted),
@@ -107,6 +112,7 @@ fn needs(assigned: &AssignedAccount<'_>) -> Vec<&'static str> {
         (FEATURE_EGRESS, egress),
         (FEATURE_EVENTS, events),
         (FEATURE_REFERENCES, references),
+        (FEATURE_STANDBY, current.is_some_and(|it| it.standby)),
     ];
     let needed = all.into_iter().filter(|(_, needed)| *needed);
     needed.map(|(feature, _)| feature).collect()
@@ -247,7 +253,10 @@ fn connected(
     outcome: &ConditionOutcome,
 ) -> UndatedCondition {
     let condition = condition(ConditionType::Connected);
-    if facts.assigned == Some(0) && answer.is_none_or(|report| live_sockets(report) == 0) {
+    if facts.needed == 0
+        && facts.assigned == Some(0)
+        && answer.is_none_or(|report| live_sockets(report) == 0)
+    {
         return condition(State::True, Reason::Idle, "no socket is needed");
     }
     let Some(report) = answer else {

@@ -140,8 +140,9 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
     let Some((observed, plan)) = pass.before else {
         return Ok(());
     };
-    let prices_decide = follows_money(pass.observed);
-    if !pass.remembers || prices_decide || has_cause(observed, pass.observed, plan) {
+    let processes_decide = pass.observed.settings.failover_after.is_some();
+    let decides = processes_decide || follows_money(pass.observed);
+    if !pass.remembers || decides || has_cause(observed, pass.observed, plan) {
         return Ok(());
     }
     for (old, new) in plan.accounts.iter().zip(&pass.plan.accounts) {

@@ -15,7 +15,7 @@ use crate::plan::*;
 type Places<'a> = BTreeMap<(&'a str, &'a str, Token), BTreeSet<&'a Key>>;
 
 /// Nothing of a set that did not change leaves an account that did not change either for another
-/// one, unless that account streams nothing any more, an older set has its channel, or the other one
+/// one, unless that account is known to be down or streams nothing any more, an older set has its channel, or the other one
 /// was found to have it.
 pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
     for (set, token, from) in moved(pass) {
@@ -26,8 +26,14 @@ pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
             continue;
         };
         let same = account_is_same(pass, from, old) && set_is_same(pass, &set);
-        let elsewhere =
-            is_taken(pass, from, token, old, new) || is_found(pass, from, &set.name, token);
+        let fails = pass
+            .plan
+            .failovers
+            .iter()
+            .any(|failover| failover.from == *from);
+        let elsewhere = fails
+            || is_taken(pass, from, token, old, new)
+            || is_found(pass, from, &set.name, token);
         if same && !streams_nothing(account) && !elsewhere {
             return Err(format!("{token:?} of {set} moves away from {from}"));
         }

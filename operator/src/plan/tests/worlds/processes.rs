@@ -41,6 +41,7 @@ fn present(account: &ObservedAccount, ready: bool, trouble: Option<&str>) -> Pro
         name: crds::names::pod(&account.object.meta.key.name),
         address: None,
         ready,
+        stopped: trouble.is_some(),
         trouble: trouble.map(str::to_owned),
     }
 }
@@ -79,6 +80,7 @@ fn heal(dice: &mut Dice, account: &mut ObservedAccount, now: Now) {
         report: Some(Arc::new(good(dice, assignment, sha256, now))),
         at: Some(ago(now, u64::from(dice.number(0, 4_000)))),
         failing: None,
+        lost: Vec::new(),
     };
     account.process = present(account, true, None);
 }

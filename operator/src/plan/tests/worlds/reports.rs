@@ -60,6 +60,18 @@ fn references(assignment: &Assignment, now: Now) -> Vec<ReferencePrice> {
 
 /// Makes one thing fail.
 pub(super) fn spoil(dice: &mut Dice, report: &mut Report) {
+    spoil_one(dice, report);
+    for connection in &mut report.connections {
+        let down = match connection.state {
+            ConnectionState::Live => None,
+            _ if report.ticks_per_second > 10 => Some(60_000),
+            _ => Some(29_000),
+        };
+        connection.down_ms = down;
+    }
+}
+
+fn spoil_one(dice: &mut Dice, report: &mut Report) {
     match dice.below(5) {
         0 => spoil_credentials(dice, report),
         1 => spoil_redis(dice, report),

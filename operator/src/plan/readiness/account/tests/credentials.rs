@@ -89,6 +89,7 @@ fn an_image_that_is_too_old_for_its_assignment_is_named() {
             poked: true,
             redis_secret: None,
             unwritten: None,
+            standby: false,
             needs: vec![FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES],
             image,
         };

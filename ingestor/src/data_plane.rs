@@ -205,7 +205,7 @@ impl DataPlane {
                         let (us, index) = (self.pipeline.stats.last_tick_us, index as u8);
                         let instruments = &self.pipeline.instruments;
                         self.detector
-                            .on_ticks(index, us, || instruments.tokens_of(index));
+                            .on_ticks(index, us, || instruments.published_tokens(index));
                     }
                 }
                 Frame::Text(text) => self.on_text(index, &text, now),
@@ -252,10 +252,11 @@ impl DataPlane {
     fn alive(&self, now: Instant) -> AliveState {
         let connections = self.connections.iter();
         let last_tick_us = self.pipeline.stats.last_tick_us;
+        let rows = self.pipeline.instruments.rows().iter();
         AliveState {
             live: connections.clone().filter(|one| one.is_live()).count(),
             needed: connections.filter(|one| one.desired() > 0).count(),
-            assigned: self.pipeline.instruments.rows().len(),
+            assigned: rows.filter(|row| row.is_published()).count(),
             // Zero before the first.
             last_tick_ts: (last_tick_us != 0).then(|| last_tick_us.div_euclid(1_000_000)),
             at: now,

@@ -93,7 +93,8 @@ impl Pipeline {
         let held: Vec<Packet> = held.map(|(_, packet)| packet).collect();
         self.backlog.reset(self.instruments.rows().len());
         for packet in held {
-            match self.instruments.find(packet.token) {
+            let row = self.instruments.find(packet.token);
+            match row.filter(|row| self.instruments.messages(*row) > 0) {
                 Some(row) => {
                     self.instruments.sequence_held(row);
                     self.backlog.hold(row, &packet);
@@ -251,14 +252,50 @@ mod tests {
         frame.finish()
     }
 
-    #[test]
-    fn an_old_snapshot_makes_nothing_look_fresh() {
+    /// A pipeline without a Redis, at noon.
+    fn pipeline() -> (Pipeline, Clock) {
         service::tls::install();
         let access = Access::new(None, Roots::of_machine()).unwrap();
         let clock = Clock::manual("2025-12-01T06:30:00Z".parse().unwrap());
         let redis = RedisClient::new(access, "test".to_owned(), 1);
         let mut pipeline = Pipeline::new(redis, clock.clone());
         pipeline.replace(AssignedInstruments::build(&sample(), "1", false));
+        (pipeline, clock)
+    }
+
+    /// A tick that nobody reads must not come when its instrument is published later.
+    #[test]
+    fn only_what_is_published_waits_for_redis() {
+        let (mut pipeline, clock) = pipeline();
+        let (share, option) = (Token(408_065), Token(12_192_002));
+        let assign = |pipeline: &mut Pipeline, unread: &[Token]| {
+            let mut assignment = sample();
+            let rows = assignment.instruments.iter_mut();
+            for row in rows.filter(|row| unread.contains(&row.token)) {
+                row.outputs.clear();
+            }
+            pipeline.replace(AssignedInstruments::build(&assignment, "1", false));
+        };
+        assign(&mut pipeline, &[share]);
+        for token in [share, option, share] {
+            pipeline.on_frame(&frame(&full(token.0, 5, NOON)), clock.now());
+        }
+        assign(&mut pipeline, &[]);
+        assert_eq!((pipeline.stats.ticks, pipeline.stats.conflated), (3, 0));
+        let held = pipeline.backlog.take_oldest();
+        assert_eq!(held.map(|(_, packet)| packet.token), Some(option));
+        assert!(pipeline.backlog.is_empty());
+
+        // It waits, and meanwhile nobody reads it any more.
+        pipeline.on_frame(&frame(&full(option.0, 6, NOON)), clock.now());
+        assign(&mut pipeline, &[option]);
+        assert!(pipeline.backlog.is_empty());
+        assert_eq!(pipeline.stats.conflated, 1);
+    }
+
+    #[test]
+    fn an_old_snapshot_makes_nothing_look_fresh() {
+        let (mut pipeline, clock) = pipeline();
         let token = Token(12_192_002);
         pipeline.instruments.on_subscribe(token, clock.now());
 

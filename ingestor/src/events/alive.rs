@@ -30,7 +30,7 @@ pub(crate) struct AliveState {
     pub(crate) live: usize,
     /// Sockets that its instruments need.
     pub(crate) needed: usize,
-    /// Instruments assigned.
+    /// Instruments assigned of which readers get ticks.
     pub(crate) assigned: usize,
     /// When the newest tick arrived, epoch seconds, if one has.
     pub(crate) last_tick_ts: Option<i64>,

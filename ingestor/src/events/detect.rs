@@ -69,7 +69,7 @@ impl EventDetector {
         }
     }
 
-    /// Ticks other than first packets arrived; `tokens` are those of the connection.
+    /// Ticks other than first packets arrived; `tokens` are those of the connection that readers know.
     #[inline]
     pub(crate) fn on_ticks(
         &mut self,
@@ -90,12 +90,15 @@ impl EventDetector {
         if mute {
             self.push(now_us, EventKind::Fresh { connection });
         }
-        if let Some(from) = gap {
+        // What no reader gets leaves no gap.
+        if let Some((from, tokens)) = gap.map(|from| (from, tokens()))
+            && !tokens.is_empty()
+        {
             let gap = EventKind::Gap {
                 connection,
                 from,
                 to: now_us.div_euclid(MICROS) + 1,
-                tokens: tokens(),
+                tokens,
             };
             self.push(now_us, gap);
         }
@@ -188,6 +191,22 @@ mod tests {
                 count("Disconnected")
             ),
             (1, 1, 1, 3)
+        );
+    }
+
+    #[test]
+    fn a_connection_of_which_readers_get_nothing_leaves_no_gap() {
+        let mut detector = EventDetector::default();
+        detector.on_opened(0, 0);
+        detector.on_ticks(0, MICROS, Vec::new);
+        detector.on_ended(0, "lost", true, 2 * MICROS);
+        detector.on_opened(0, 3 * MICROS);
+        detector.on_ticks(0, 4 * MICROS, Vec::new);
+        // It is over, also if a tick comes that readers get.
+        detector.on_ticks(0, 5 * MICROS, tokens);
+        assert_eq!(
+            kinds(&mut detector),
+            ["Connected", "Disconnected", "Connected"]
         );
     }
 

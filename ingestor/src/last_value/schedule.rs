@@ -33,6 +33,19 @@ pub(crate) struct TickMeta {
     pub(crate) current: bool,
 }
 
+impl TickMeta {
+    /// The same for a tick that no reader got: the volume before it is not known to them, and it may be
+    /// of another day when it is written.
+    #[must_use]
+    pub(crate) const fn unpublished(self) -> Self {
+        Self {
+            volume_delta: None,
+            current: false,
+            ..self
+        }
+    }
+}
+
 /// The newest ticks, and one queue of writes per interval. Places are outputs by their position
 /// among those of all instruments.
 #[derive(Debug, Default)]

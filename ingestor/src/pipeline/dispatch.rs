@@ -31,10 +31,12 @@ impl Pipeline {
                 .is_some_and(|since| now.saturating_duration_since(since) >= BATCH_TIME)
     }
 
-    /// Renders a numbered tick, or holds it back while the links accept none or older ones wait.
+    /// Renders a numbered tick, or holds it back while the links accept none or older ones wait. One
+    /// without messages has nothing to wait for.
     #[inline]
     pub(super) fn dispatch(&mut self, row: u32, packet: &Packet, now: Instant) {
-        if self.backlog.is_empty() && self.redis.can_take() {
+        let can_send = self.backlog.is_empty() && self.redis.can_take();
+        if can_send || self.instruments.messages(row) == 0 {
             self.render(row, packet, now);
         } else if self.backlog.hold(row, packet) {
             self.stats.conflated += self.instruments.messages(row) as u64;

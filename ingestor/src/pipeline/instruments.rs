@@ -74,6 +74,10 @@ impl AssignedInstruments {
                     output.seq = before.map_or(0, |before| before.seq);
                 }
                 row.state = previous.state;
+                if !previous.is_published() {
+                    // Readers have seen none of its ticks.
+                    row.state.volume = None;
+                }
             }
         }
         self.retired = old.retired;
@@ -200,10 +204,12 @@ impl AssignedInstruments {
         }
     }
 
-    /// Tokens that `connection` carries.
+    /// Tokens that `connection` carries and readers get ticks of.
     #[must_use]
-    pub(crate) fn tokens_of(&self, connection: u8) -> Vec<u32> {
-        self.carried_by(connection).map(|row| row.token.0).collect()
+    pub(crate) fn published_tokens(&self, connection: u8) -> Vec<u32> {
+        let rows = self.carried_by(connection);
+        let published = rows.filter(|row| row.is_published());
+        published.map(|row| row.token.0).collect()
     }
 
     /// Tokens of `connection` that have not confirmed the last command.

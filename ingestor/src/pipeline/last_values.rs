@@ -49,7 +49,9 @@ struct PendingWrite {
 }
 
 impl LastValueWriter {
-    /// Stores the newest tick of a row.
+    /// Stores the newest tick of a row. That of a row that is not published is stored too, because a
+    /// later assignment may publish it and the instrument may be quiet then: its price, like that of a
+    /// first packet, is written with its next tick.
     #[inline]
     pub(crate) fn note(
         &mut self,
@@ -59,9 +61,12 @@ impl LastValueWriter {
         meta: TickMeta,
         now: Instant,
     ) {
+        let outputs = instruments.stored_outputs(row);
         if instruments.row(row).is_stored() {
-            self.schedule
-                .note(row, packet, meta, instruments.stored_outputs(row), now);
+            self.schedule.note(row, packet, meta, outputs, now);
+        } else if !instruments.row(row).is_published() {
+            let meta = meta.unpublished();
+            self.schedule.note(row, packet, meta, outputs, now);
         }
     }
 
@@ -102,7 +107,10 @@ impl LastValueWriter {
         self.schedule
             .reset(rows, instruments.outputs(), instruments.intervals());
         for (token, newest) in before.iter().zip(known) {
-            if let (Some(row), Some(newest)) = (instruments.find(*token), newest) {
+            if let (Some(row), Some(mut newest)) = (instruments.find(*token), newest) {
+                if !instruments.row(row).is_published() {
+                    newest.meta = newest.meta.unpublished();
+                }
                 self.schedule.restore(row, newest);
             }
         }

@@ -108,6 +108,13 @@ impl AssignedInstrument {
         self.state.seen && self.state.first.owes_mode()
     }
 
+    /// Whether its ticks go to readers: an instrument whose price alone is wanted has no outputs.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn is_published(&self) -> bool {
+        self.outputs.start < self.outputs.end
+    }
+
     /// Whether its newest tick is stored in Redis.
     #[inline]
     #[must_use]

@@ -110,6 +110,29 @@ fn a_first_packet_says_so_and_volume_counts_from_it() {
     assert_eq!(reset[0]["volume_delta"], Value::Null, "a new day");
 }
 
+/// An instrument that nobody read so far has no volume before its first message.
+#[test]
+fn volume_counts_from_the_first_tick_that_is_published() {
+    let published = sample();
+    let mut unread = published.clone();
+    for row in &mut unread.instruments {
+        row.outputs.clear();
+    }
+    let mut instruments = AssignedInstruments::build(&unread, "1", false);
+    assert!(tick(&mut instruments, &full(12_192_002, 100, NOON)).is_empty());
+    for volume in [110, 120] {
+        let mut next = AssignedInstruments::build(&published, "1", false);
+        next.succeed(std::mem::take(&mut instruments));
+        let first = tick(&mut next, &full(12_192_002, volume, NOON));
+        assert_eq!(first[0]["volume_delta"], Value::Null);
+        let second = tick(&mut next, &full(12_192_002, volume + 3, NOON));
+        assert_eq!(second[0]["volume_delta"], 3);
+        instruments = AssignedInstruments::build(&unread, "1", false);
+        instruments.succeed(next);
+        assert!(tick(&mut instruments, &full(12_192_002, volume + 5, NOON)).is_empty());
+    }
+}
+
 #[test]
 fn volume_counts_from_the_last_tick_that_was_rendered() {
     let mut instruments = AssignedInstruments::build(&sample(), "1", false);

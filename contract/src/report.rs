@@ -25,7 +25,7 @@ pub const FEATURE_REFERENCES: &str = "references";
 pub const FEATURE_STANDBY: &str = "standby";
 
 /// Members of the assignment that came after its version 1 and that this build obeys.
-pub const FEATURES: &[&str] = &[FEATURE_EGRESS, FEATURE_EVENTS];
+pub const FEATURES: &[&str] = &[FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES];
 
 /// The maximum number of entries in [`Report::references`].
 pub const MOST_REFERENCES: usize = 1_000;
@@ -72,7 +72,7 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_packets: Option<UnknownPackets>,
     /// The newest price of each row with `reference`, by token; at most [`MOST_REFERENCES`]. A row is listed from its first
-    /// packet on, or once it is silent.
+    /// packet on, or once it is silent. What is known of it stays known on a new socket, and gets older.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<ReferencePrice>,
 }
@@ -82,21 +82,24 @@ pub struct Report {
 pub struct ReferencePrice {
     /// Its token.
     pub token: u32,
-    /// The last price in rupees, as decimal text. Missing: the process subscribed more than ten seconds ago, and no packet
-    /// has arrived.
+    /// The last traded price in rupees, as decimal text. Missing: no packet has ever arrived, although the process
+    /// subscribed more than ten seconds ago; or the instrument was never traded, so that its packets have a price of zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<String>,
-    /// The close of the day before in rupees, if a packet had it.
+    /// The close of the day before in rupees, as the newest packet that has one says. Missing: none of the day of the newest
+    /// packet had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close: Option<String>,
-    /// How long before this report the newest tick arrived, by the process's own clock, in milliseconds. Missing: no tick has
-    /// arrived.
+    /// How long before this report the newest tick arrived, by the process's own clock, in milliseconds. A first packet, which
+    /// answers a subscription, is such a tick only if it is known to be of the day and is the first one at all, or newer by
+    /// the exchange's time. Missing: no tick has arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<u64>,
-    /// The exchange's time of it, epoch seconds.
+    /// The exchange's time of it, epoch seconds. Missing: only full mode has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange_ts: Option<i64>,
-    /// Whether the price is of a first packet that does not say when it was made, or of an older day.
+    /// Whether the price is not known to be of the running day in India: it is of a first packet that does not say when it
+    /// was made, or of an older day. Ticks may arrive all the same, if the book alone changes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first: bool,
 }

@@ -8,5 +8,7 @@ pub(crate) mod http;
 pub(crate) mod intervals;
 pub(crate) mod metrics;
 mod redis;
+mod references;
 pub(crate) mod report;
+mod silence;
 mod text;

@@ -40,8 +40,9 @@ impl AssignedInstruments {
         let row = &mut self.rows[row as usize];
         row.state.seen = true;
         let first = row.state.first.take(packet.mode(), row.mode);
-        let newest = NewestPacket::new(packet, received.us);
-        let before = row.state.newest.replace(newest);
+        let before = row.state.newest;
+        let newest = NewestPacket::new(packet, received.us).after(before.as_ref());
+        row.state.newest = Some(newest);
         if first {
             match first_packet_age(packet, received.us, &newest, before.as_ref()) {
                 FirstPacketAge::Today | FirstPacketAge::Newer => {}

@@ -13,18 +13,17 @@ use contract::report::{
 
 use super::intervals::SetIntervals;
 use super::redis::{self, Conflation};
+use super::references;
+use super::silence::is_silent;
 use super::text::cut;
 use crate::connection::Connection;
 use crate::directory::refusal::DirectoryHealth;
 use crate::input::credential_state::CredentialState;
 use crate::pipeline::Pipeline;
 use crate::pipeline::accept::rules::ReceiveTime;
-use crate::pipeline::instruments::{AssignedInstrument, AssignedInstruments};
+use crate::pipeline::instruments::AssignedInstruments;
 use crate::pipeline::stats::Stats;
 use redis_link::counts::LinkCounts;
-
-/// A token that was subscribed to and not seen for this long is silent.
-const SILENT_AFTER: Duration = Duration::from_secs(10);
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -123,7 +122,7 @@ pub(crate) fn snapshot(
         last_tick_us: received(stats.last_tick_us),
         silent_samples: silent.map(|row| row.token.0).take(SAMPLES).collect(),
         unknown_packets: pipeline.unknown_packets.report(now),
-        references: Vec::new(),
+        references: references::prices(rows, (now, wall_us)),
     };
     let subscribed = |one: &Connection| if one.is_live() { one.desired() } else { 0 } as u32;
     StatusSnapshot {
@@ -187,12 +186,6 @@ fn sets(instruments: &AssignedInstruments, now: Instant) -> Vec<(SetReport, Opti
         }
     }
     sets
-}
-
-fn is_silent(row: &AssignedInstrument, now: Instant) -> bool {
-    let subscribed = row.state.subscribed;
-    !row.state.seen
-        && subscribed.is_some_and(|since| now.saturating_duration_since(since) >= SILENT_AFTER)
 }
 
 /// Receive times are zero before the first.

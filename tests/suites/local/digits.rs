@@ -11,7 +11,7 @@ use tests::{Local, RedisServer, Simulator, Ticks, eventually};
 
 /// A decimal number as its text, so that no binary float stands between the two sides: 2 decimals
 /// for most segments, 4 for BCD, up to 7 without trailing zeros for CDS.
-fn rupees(raw: i32, segment: Segment) -> String {
+pub(crate) fn rupees(raw: i32, segment: Segment) -> String {
     let decimals = usize::from(segment.decimals());
     let digits = format!("{:0>width$}", raw.unsigned_abs(), width = decimals + 1);
     let (whole, fraction) = digits.split_at(digits.len() - decimals);
@@ -168,7 +168,8 @@ async fn every_digit_of_every_segment_in_every_mode() -> Result<()> {
     Ok(())
 }
 
-async fn recorded(simulator: &Simulator) -> Result<BTreeMap<u64, VecDeque<Packet>>> {
+/// What the simulator has sent since it was told to record it, by token.
+pub(crate) async fn recorded(simulator: &Simulator) -> Result<BTreeMap<u64, VecDeque<Packet>>> {
     let page = simulator.read("record").await?;
     assert_eq!(page["dropped"], 0);
     let mut sent: BTreeMap<u64, VecDeque<Packet>> = BTreeMap::new();

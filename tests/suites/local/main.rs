@@ -15,6 +15,7 @@ mod messages;
 mod proxy;
 mod reader;
 mod recording;
+mod references;
 mod refusals;
 mod secrets;
 mod selectors;

@@ -14,6 +14,9 @@ pub(crate) struct NewestPacket {
     /// The day in India on which it arrived.
     day: i64,
     last_price: i32,
+    /// The close of the day before as an earlier packet of the day had it, if this one has none; zero
+    /// is none.
+    earlier_close: i32,
     trades: Trades,
 }
 
@@ -33,12 +36,49 @@ impl NewestPacket {
         Self {
             day: day_of(received_us),
             last_price: packet.last_price,
+            earlier_close: 0,
             trades: match packet.detail {
                 Detail::Ltp => Trades::None,
                 Detail::IndexQuote(quote) | Detail::IndexFull(quote, _) => Trades::Index(quote),
                 Detail::Quote(quote) | Detail::Full(quote, _) => Trades::Quote(quote),
             },
         }
+    }
+
+    /// Keeps from the packet before what only quote and full mode have: the first packet after a
+    /// subscription is in quote mode, whatever mode follows.
+    #[inline]
+    #[must_use]
+    pub(crate) fn after(mut self, before: Option<&Self>) -> Self {
+        if matches!(self.trades, Trades::None)
+            && let Some(before) = before.filter(|before| before.is_of_the_day_of(&self))
+        {
+            self.earlier_close = before.close().unwrap_or_default();
+        }
+        self
+    }
+
+    /// The last traded price; `None` for an instrument that was never traded.
+    #[must_use]
+    pub(crate) fn price(&self) -> Option<i32> {
+        (self.last_price != 0).then_some(self.last_price)
+    }
+
+    /// The close of the day before, as far as the packets of the day say it.
+    #[must_use]
+    pub(crate) fn close(&self) -> Option<i32> {
+        let close = match self.trades {
+            Trades::None => self.earlier_close,
+            Trades::Index(quote) => quote.close,
+            Trades::Quote(quote) => quote.close,
+        };
+        (close != 0).then_some(close)
+    }
+
+    /// Whether it arrived on the day of `now_us`.
+    #[must_use]
+    pub(crate) const fn is_of_the_day(&self, now_us: i64) -> bool {
+        self.day == day_of(now_us)
     }
 
     /// Whether `other` arrived on the same day.

@@ -72,6 +72,7 @@ impl AssignedInstruments {
             mode: row.mode,
             class: InstrumentClass::of(row),
             decimals: Decimals::new(row.token.segment().decimals()),
+            reference: row.reference,
             outputs,
             sets: Span::since(sets, &self.row_sets),
             prices,

@@ -60,7 +60,10 @@ pub(crate) struct AssignedInstrument {
     pub(crate) mode: Mode,
     /// Its kind.
     pub(crate) class: InstrumentClass,
-    pub(in crate::pipeline) decimals: Decimals,
+    /// How its prices are spelled.
+    pub(crate) decimals: Decimals,
+    /// Whether its price is reported.
+    pub(crate) reference: bool,
     pub(in crate::pipeline) outputs: Span,
     pub(in crate::pipeline) sets: Span,
     /// The part before its price in each of the two commands that store it, and the slot of the
@@ -85,17 +88,17 @@ pub(crate) struct InstrumentState {
     /// When its newest packet arrived, epoch microseconds.
     pub(in crate::pipeline) came_us: i64,
     /// The newest time of the exchange in its ticks.
-    pub(in crate::pipeline) exchange_time: Option<i64>,
+    pub(crate) exchange_time: Option<i64>,
     /// The usual time between two of its ticks.
     pub(crate) interval: TickInterval,
     pub(in crate::pipeline) first: FirstPackets,
     pub(in crate::pipeline) snapshot: bool,
     /// What its newest packet held.
-    pub(in crate::pipeline) newest: Option<NewestPacket>,
+    pub(crate) newest: Option<NewestPacket>,
     /// Why the price of its newest tick is of an older day.
     pub(in crate::pipeline) old_price: Option<OldPrice>,
     /// Whether the newest price is of today, as far as can be seen.
-    pub(in crate::pipeline) price_is_current: bool,
+    pub(crate) price_is_current: bool,
     pub(in crate::pipeline) ts: i64,
     /// Volume in the last tick that was rendered.
     pub(in crate::pipeline) volume: Option<u32>,

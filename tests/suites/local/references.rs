@@ -41,6 +41,7 @@ async fn rows(simulator: &Simulator) -> Result<Vec<Row>> {
         sets: Vec::new(),
         outputs: Vec::new(),
         reference: true,
+        retained: None,
         former: None,
     });
     let mut rows: Vec<Row> = rows.collect();
@@ -64,6 +65,7 @@ fn write(folder: &Path, simulator: &Simulator, redis: &RedisServer, rows: Vec<Ro
         connections: 1,
         tokens_per_connection: 3_000,
         order_updates: false,
+        standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
         sets: Vec::new(),

@@ -77,3 +77,43 @@ async fn a_chain_is_streamed_and_edited_on_its_open_socket() -> Result<()> {
     .await;
     local.stop().await
 }
+
+/// Nothing but the strikes is named: the price comes from an index that nobody publishes.
+#[tokio::test]
+async fn strikes_around_the_money_come_by_the_price_of_an_index_that_is_not_published() -> Result<()>
+{
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let rows = simulator.instruments().await?.instruments;
+    let expiry = last_expiry(&rows).context("the simulator lists no options of NIFTY")?;
+    let ticks = Ticks::subscribe(&redis.url(), "*").await?;
+    let mut local = Local::new(&redis)?;
+    local.write_account("demo", &simulator, "")?;
+    write(
+        &local,
+        &format!(
+            "  options:\n    - {{underlying: NIFTY, expiries: {{dates: [\"{expiry}\"]}}, strikes: {{aroundATM: 2}}, types: [PE]}}\n"
+        ),
+    )?;
+    local.start()?;
+    local.shows("chain", "True", "Streaming").await;
+    let row = |local: &Local| {
+        let row = local.row("chain");
+        row.filter(|row| row.contains(&"5/5".to_owned()))
+            .ok_or_else(|| local.printed())
+    };
+    eventually("five stream", async || row(&local)).await;
+    let report = local.report("demo").await?;
+    let prices: Vec<&contract::report::ReferencePrice> = report.references.iter().collect();
+    let index = rows.iter().find(|row| &*row.tradingsymbol == "NIFTY 50");
+    let index = index.context("no index")?;
+    anyhow::ensure!(
+        prices.iter().any(|it| it.token == index.token.0),
+        "{prices:?}"
+    );
+    ticks.next(20).await;
+    anyhow::ensure!(
+        ticks.count_of(u64::from(index.token.0)) == 0,
+        "the index is published"
+    );
+    local.stop().await
+}

@@ -22,24 +22,30 @@ pub(super) struct Contest {
     newest: Option<(u64, Instant)>,
     /// How many took something from us, none of them long after the change before.
     put_back: u32,
-    /// Whether the newest stays for now.
-    stays: bool,
+    /// Since when changes stay, while the newest does.
+    staying: Option<Instant>,
 }
 
 impl Contest {
     /// Notes a change that is seen at `now`, and returns whether it may be written over now. `change`
-    /// identifies it: it is seen in every pass until then.
+    /// identifies it: it is seen in every pass until then. One that replaces a change that stays does not
+    /// begin the wait anew: who changes the object all the time would never be written over, and never named.
     pub(super) fn note_change(&mut self, change: u64, now: Instant) -> bool {
-        let since = |(_, at): (u64, Instant)| now.saturating_duration_since(at);
-        if self.newest.is_none_or(|(newest, _)| newest != change) {
-            if self.newest.is_some_and(|newest| since(newest) >= FORGOTTEN) {
-                self.put_back = 0;
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let seen = match self.newest {
+            Some((newest, seen)) if newest == change => seen,
+            before => {
+                if before.is_some_and(|(_, seen)| since(seen) >= FORGOTTEN) {
+                    self.put_back = 0;
+                }
+                self.newest = Some((change, now));
+                now
             }
-            self.newest = Some((change, now));
-        }
-        let waited = self.newest.map(since).unwrap_or_default();
-        self.stays = self.put_back > 0 && waited < WAITS.delay(self.put_back, 0.5);
-        !self.stays
+        };
+        let start = self.staying.unwrap_or(seen);
+        let stays = self.put_back > 0 && since(start) < WAITS.delay(self.put_back, 0.5);
+        self.staying = stays.then_some(start);
+        !stays
     }
 
     /// Notes that the change was written over, and that it had taken something from us: one that only
@@ -50,12 +56,12 @@ impl Contest {
 
     /// Notes that nothing differs any more.
     pub(super) fn end(&mut self) {
-        self.stays = false;
+        self.staying = None;
     }
 
     /// Whether another program keeps changing the object: the first time may be a mistake by hand.
     pub(super) fn lasts(&self) -> bool {
-        self.stays && self.put_back > 1
+        self.staying.is_some() && self.put_back > 1
     }
 }
 
@@ -66,14 +72,16 @@ mod tests {
 
     use super::*;
 
-    /// The seconds after which each of so many changes is written over; each is made as soon as the one
-    /// before is gone.
-    fn waits(contest: &mut Contest, changes: u64, now: &mut Instant) -> Vec<u64> {
-        (0..changes)
+    /// The seconds after which it is written over so many times; it is changed as soon as that is done, and
+    /// from then on whenever it is looked at if that is `restless`.
+    fn waits(contest: &mut Contest, times: u64, restless: bool, now: &mut Instant) -> Vec<u64> {
+        (0..times)
             .map(|_| {
-                let (start, change) = (*now, fastrand::u64(..));
+                let (start, mut change) = (*now, fastrand::u64(..));
                 while !contest.note_change(change, *now) {
                     *now += Duration::from_millis(500);
+                    assert!(*now - start < FORGOTTEN, "it is never written over");
+                    change = change.wrapping_add(u64::from(restless));
                 }
                 contest.note_put_back();
                 (*now - start).as_secs()
@@ -84,11 +92,25 @@ mod tests {
     #[test]
     fn who_goes_on_changing_it_is_written_over_ever_more_rarely() {
         let (mut contest, mut now) = (Contest::default(), Clock::system().now());
-        let seen = waits(&mut contest, 11, &mut now);
+        let seen = waits(&mut contest, 11, false, &mut now);
         assert_eq!(seen, [0, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         // One that stays away is forgotten.
         now += FORGOTTEN;
-        assert_eq!(waits(&mut contest, 2, &mut now), [0, 2]);
+        assert_eq!(waits(&mut contest, 2, false, &mut now), [0, 2]);
+    }
+
+    #[test]
+    fn who_changes_it_all_the_time_is_written_over_and_named_all_the_same() {
+        let (mut contest, mut now) = (Contest::default(), Clock::system().now());
+        assert_eq!(waits(&mut contest, 4, true, &mut now), [0, 2, 4, 8]);
+        assert!(!contest.note_change(1, now) && contest.lasts());
+        // A change that ends by itself took nothing: the next one stays for the whole time.
+        contest.end();
+        now += Duration::from_secs(15);
+        assert!(!contest.lasts() && !contest.note_change(2, now));
+        now += Duration::from_secs(15);
+        assert!(!contest.note_change(3, now));
+        assert!(contest.note_change(4, now + Duration::from_secs(1)));
     }
 
     proptest! {

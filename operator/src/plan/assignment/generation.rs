@@ -66,11 +66,11 @@ pub(super) fn change(
 }
 
 /// The change that puts the base in force, whatever its process reports; `None` if that needs a new
-/// generation.
+/// generation. The status has no part in it: a later generation there that is neither stored nor reported
+/// was only announced, as by another operator whose write has to wait. An answer to each of these would
+/// replace what that one waits for.
 fn in_force(account: &AccountInput<'_>, base: &Arc<Assignment>) -> Option<AssignmentChange> {
-    if Some(base.generation) != newest_written(account) {
-        return None;
-    }
+    in_range(base.generation)?;
     match stored(account) {
         Some((assignment, _)) if assignment.generation == base.generation => {
             let same = Arc::ptr_eq(assignment, base) || assignment.same_content(base);
@@ -96,22 +96,17 @@ fn stored<'a>(account: &AccountInput<'a>) -> Option<(&'a Arc<Assignment>, &'a st
     readable.filter(|(assignment, _)| assignment.account.uid == account.uid())
 }
 
-/// The newest generation that was written, as far as storage, memory and status show.
-fn newest_written(account: &AccountInput<'_>) -> Option<u64> {
+/// The newest generation in any source.
+fn newest(account: &AccountInput<'_>) -> Option<u64> {
     let status = account.observed.object.status.as_deref();
     let status = status.and_then(|status| status.assignment_generation);
-    let written = [
+    let named = [
         account.base.map(|base| base.generation),
         stored(account).map(|(assignment, _)| assignment.generation),
         status.and_then(|generation| generation.desired),
+        account.applied().map(|applied| applied.generation),
     ];
-    written.into_iter().flatten().filter_map(in_range).max()
-}
-
-/// The newest generation in any source, the report included.
-fn newest(account: &AccountInput<'_>) -> Option<u64> {
-    let applied = account.applied().map(|applied| applied.generation);
-    newest_written(account).max(applied.and_then(in_range))
+    named.into_iter().flatten().filter_map(in_range).max()
 }
 
 /// Since which generation the rows of each set are unchanged.

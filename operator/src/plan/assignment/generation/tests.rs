@@ -83,6 +83,40 @@ fn a_lost_or_restored_assignment_is_brought_back() {
     );
 }
 
+/// Of two operators with one namespace, the other's assignment waits, and its status announces it.
+#[test]
+fn a_generation_that_is_only_announced_makes_no_other() {
+    let mut world = world();
+    let mut memory = run(&mut world, start());
+    let mut other = Memory::default();
+    let mut elsewhere = world.settings.clone();
+    elsewhere.redis_url.push_str("/1");
+    for second in 0..5 {
+        let now = fixture::later(start(), second);
+        let ours = std::mem::replace(&mut world.settings, elsewhere.clone());
+        let waits = plan(&world, &other, now);
+        world.settings = ours;
+        assert_eq!(written(&waits).generation, 2);
+        world.accounts[0].object.status = Some(Arc::clone(&waits.accounts[0].status));
+        for known in [&memory, &Memory::default()] {
+            let change = &plan(&world, known, now).accounts[0].assignment;
+            assert!(
+                matches!(change, AssignmentChange::AlreadyWritten(same) if same.generation == 1),
+                "{change:?}"
+            );
+        }
+        memory = plan(&world, &memory, now).memory;
+        other = waits.memory;
+    }
+    // It still counts where nothing else is known.
+    world.accounts[0].assignment = LastAssignment::Absent;
+    world.accounts[0].scrape.report = None;
+    assert_eq!(
+        written(&plan(&world, &Memory::default(), start())).generation,
+        3
+    );
+}
+
 #[test]
 fn a_process_that_runs_something_else_under_the_same_number_gets_a_new_one() {
     let mut world = world();

@@ -10,13 +10,29 @@ use tokio::process::Command;
 use crate::process::binary;
 use crate::{ApiProxy, Program};
 
-/// An operator that can be killed and started again.
+/// So many lines of its log say why a test failed.
+const LAST_LINES: usize = 40;
+
+/// An operator that can be killed and started again. If a test panics, it prints the end of its log.
 #[derive(Debug)]
 pub struct Operator {
     folder: TempDir,
     arguments: Vec<String>,
     program: Option<Program>,
     starts: u32,
+}
+
+impl Drop for Operator {
+    #[expect(clippy::print_stdout, reason = "beside the message of a panic")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!(
+                "--- the operator beside the cluster, start {}\n{}",
+                self.starts,
+                self.log_end()
+            );
+        }
+    }
 }
 
 impl Operator {
@@ -87,6 +103,15 @@ impl Operator {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file(self.starts)).unwrap_or_default()
+    }
+
+    /// The end of that.
+    #[must_use]
+    pub fn log_end(&self) -> String {
+        let log = self.log();
+        let skipped = log.lines().count().saturating_sub(LAST_LINES);
+        let end: Vec<&str> = log.lines().skip(skipped).collect();
+        end.join("\n")
     }
 
     fn log_file(&self, start: u32) -> PathBuf {

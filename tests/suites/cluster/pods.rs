@@ -36,8 +36,8 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
     Ok(repaired)
 }
 
-/// The message of the account's Ready.
-async fn said(stage: &Stage, account: &str) -> Result<(String, String), String> {
+/// Reason and message of the account's Ready.
+pub(crate) async fn said(stage: &Stage, account: &str) -> Result<(String, String), String> {
     let object = stage.cluster().get(&["tka", account]).await;
     let object = object.map_err(|error| format!("{error:#}"))?;
     let conditions = object["status"]["conditions"].as_array();

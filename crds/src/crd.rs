@@ -297,6 +297,21 @@ mod tests {
         assert!(rules >= 10, "{rules} rules found");
     }
 
+    /// The API server compares whole numbers with bounds whose fraction it has cut off, so that 0 passes a
+    /// minimum of 0.1.
+    #[test]
+    fn every_bound_is_whole() {
+        let mut bounds = 0;
+        every_schema(|path, schema| {
+            let fields = ["minimum", "maximum"].map(|field| schema[field].as_f64());
+            for bound in fields.into_iter().flatten() {
+                bounds += 1;
+                assert!(bound.fract() == 0.0, "{path}: {bound}");
+            }
+        });
+        assert!(bounds >= 10, "{bounds} bounds found");
+    }
+
     #[test]
     fn columns_are_those_of_kubectl_get() {
         let header = |crd: CustomResourceDefinition, most: i32| {

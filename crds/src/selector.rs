@@ -107,7 +107,8 @@ pub struct Strikes {
     pub around_atm: Option<u32>,
     /// Strikes at most so many percent from the strike at the money: 5 selects 23750 to 26250 around 25000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.1, max = 50))]
+    #[schemars(range(min = 0, max = 50))]
+    #[x_kube(validation = not_only_the_money())]
     pub within_percent: Option<Number>,
     /// From one strike to another, both included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,6 +241,14 @@ fn one_way_to_strikes() -> Rule {
         "[has(self.aroundATM), has(self.withinPercent), has(self.range), has(self.all) && self.all].filter(it, it).size() == 1",
         "set exactly one of aroundATM (such as 10), withinPercent (such as 5), range (such as {min: 24000, max: 26000}) and \
          all (true)",
+    )
+}
+
+/// Not a bound of the schema: see the test of whole bounds in `crd`.
+fn not_only_the_money() -> Rule {
+    rule(
+        "self >= 0.1",
+        "must be at least 0.1: for the strike at the money alone, set aroundATM to 0",
     )
 }
 

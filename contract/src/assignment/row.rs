@@ -53,6 +53,10 @@ pub struct Row {
     /// [`FEATURE_REFERENCES`](crate::report::FEATURE_REFERENCES).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reference: bool,
+    /// Whether another account takes it over: its ticks say `handover: true`, and its keys and its entry of the directory are
+    /// the other's. A process that does not know this member publishes it as any other row.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handover: bool,
     /// The trading day on which the money left it behind, if a set has it for that alone. For the operator; ingest processes do
     /// not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -154,6 +154,7 @@ fn format<'a>(
         option: row.class == InstrumentClass::Option,
         index: row.class == InstrumentClass::Underlying,
         depth: output.depth,
+        handover: row.handover,
     }
 }
 

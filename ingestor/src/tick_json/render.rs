@@ -56,6 +56,8 @@ pub(crate) struct OutputFormat<'a> {
     pub(crate) index: bool,
     /// Whether ticks in full mode carry the book.
     pub(crate) depth: bool,
+    /// Whether another account takes the instrument over, so that its ticks come twice for a while.
+    pub(crate) handover: bool,
 }
 
 /// The maximum length of a tick in bytes, for a head of this length.
@@ -81,6 +83,9 @@ pub(crate) fn write(out: &mut [u8], format: &OutputFormat<'_>, tick: &Tick<'_>) 
     }
     if tick.snapshot {
         json.raw(b",\"snapshot\":true");
+    }
+    if format.handover {
+        json.raw(b",\"handover\":true");
     }
     json.raw(&format.template.tail);
     json.writer.len()

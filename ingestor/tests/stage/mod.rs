@@ -174,6 +174,7 @@ pub fn option(number: u32) -> Row {
             keep: None,
         }],
         reference: false,
+        handover: false,
         retained: None,
         former: None,
     }

@@ -6,11 +6,13 @@ mod change;
 mod document;
 mod former;
 mod generation;
+mod handover;
 mod rows;
 
 pub use change::AssignmentChange;
 
 pub(crate) use generation::{in_range, marks};
+pub(crate) use handover::LONGEST_HANDOVER;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +22,7 @@ use contract::Assignment;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Reissue};
 use crate::plan::placement::{AccountReferences, HeldOver, PlacedAccount, PlacedSet};
+use handover::Handover;
 
 /// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
@@ -33,6 +36,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) failed_over: Vec<(AccountIx, u32)>,
     /// The new generation that its process made necessary.
     pub(crate) reissue: Option<Reissue>,
+    /// Since when it goes on with instruments that others take over.
+    pub(crate) handover_since: Option<Instant>,
 }
 
 impl AssignedAccount<'_> {
@@ -46,10 +51,11 @@ impl AssignedAccount<'_> {
 /// built again.
 pub(crate) fn build<'a>(
     accounts: Vec<PlacedAccount<'a>>,
-    sets: &[PlacedSet<'_>],
+    sets: &[PlacedSet<'a>],
     mut memo: Memo<'_, ()>,
     now: Instant,
 ) -> Vec<AssignedAccount<'a>> {
+    let handover = Handover::new(&accounts, sets, now);
     let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
     for (at, placed) in sets.iter().enumerate() {
         for account in &placed.placement.accounts {
@@ -65,6 +71,7 @@ pub(crate) fn build<'a>(
             failed_over,
         } = placed;
         let mut reissue = None;
+        let mut handover_since = None;
         let change = match &held_over.account.spec {
             Ok(spec) if !held_over.account.eligibility.is_frozen() => {
                 let account = &held_over.account;
@@ -73,17 +80,22 @@ pub(crate) fn build<'a>(
                     let at = AccountIx::new(at);
                     let mut document = document::document(account, spec);
                     rows::write(&mut document, at, (&held_over, &references), &sets_of, sets);
+                    let room = spec.capacity().saturating_sub(document.instruments.len());
+                    rows::hand_over(&mut document, account, handover.leaving(account, room));
                     document.standby = document.instruments.is_empty() && stands_by;
                     document
                 };
                 let basis = basis((&held_over, &references), spec, &sets_of, sets);
-                // What moves away changes the content.
-                let basis = basis.filter(|_| failed_over.is_empty());
+                // What moves away changes the content, and so do reports of others while it hands something over.
+                let since = account.remembered.and_then(|it| it.handover_since);
+                let basis = basis.filter(|_| failed_over.is_empty() && since.is_none());
                 let key = &account.observed.object.meta.key;
                 let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
                 let (change, same, made) = generation::change(account, known, build, now);
                 reissue = made;
-                if let Some(basis) = basis.filter(|_| same) {
+                let goes_on = change.assignment().is_some_and(|it| hands_over(it));
+                handover_since = goes_on.then(|| since.unwrap_or(now));
+                if let Some(basis) = basis.filter(|_| same && !goes_on) {
                     memo.put(key, basis, ());
                 }
                 change
@@ -97,9 +109,14 @@ pub(crate) fn build<'a>(
             references,
             failed_over,
             reissue,
+            handover_since,
         }
     });
     assigned.collect()
+}
+
+fn hands_over(assignment: &Assignment) -> bool {
+    assignment.instruments.iter().any(|row| row.handover)
 }
 
 /// Whether an account without instruments keeps a connection: it lost what it had, and nothing else would show that it

@@ -41,6 +41,7 @@ async fn rows(simulator: &Simulator) -> Result<Vec<Row>> {
         sets: Vec::new(),
         outputs: Vec::new(),
         reference: true,
+        handover: false,
         retained: None,
         former: None,
     });

@@ -73,6 +73,7 @@ impl AssignedInstruments {
             class: InstrumentClass::of(row),
             decimals: Decimals::new(row.token.segment().decimals()),
             reference: row.reference,
+            handover: row.handover,
             outputs,
             sets: Span::since(sets, &self.row_sets),
             prices,

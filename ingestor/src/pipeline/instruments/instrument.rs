@@ -64,6 +64,8 @@ pub(crate) struct AssignedInstrument {
     pub(crate) decimals: Decimals,
     /// Whether its price is reported.
     pub(crate) reference: bool,
+    /// Whether another account takes it over.
+    pub(crate) handover: bool,
     pub(in crate::pipeline) outputs: Span,
     pub(in crate::pipeline) sets: Span,
     /// The part before its price in each of the two commands that store it, and the slot of the

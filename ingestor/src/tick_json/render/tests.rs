@@ -26,6 +26,7 @@ fn row(token: u32, kind: InstrumentType) -> contract::Row {
         sets: Vec::new(),
         outputs: Vec::new(),
         reference: false,
+        handover: false,
         retained: None,
         former: None,
     }
@@ -153,6 +154,7 @@ impl Scene {
             option: self.row.instrument_type.is_option(),
             index: self.row.token.segment() == kite::Segment::Indices,
             depth: self.depth,
+            handover: self.row.handover,
         };
         let tick = Tick {
             packet: &packet,
@@ -215,4 +217,19 @@ fn the_longest_tick_has_room() {
         longest = longest.max(scene.text(i32::MIN, Detail::Full(quote, full)).len());
     }
     assert!(longest < LONGEST_BODY, "{longest}");
+}
+
+#[test]
+fn what_another_account_takes_over_says_so_and_nothing_else_does() {
+    let plain = Scene::of(option(), Shape::Contract);
+    let text = plain.text(100, Detail::Ltp);
+    let row = contract::Row {
+        handover: true,
+        ..option()
+    };
+    let leaving = Scene::of(row, Shape::Contract);
+    let marked = leaving.text(100, Detail::Ltp);
+    assert!(!text.contains("handover"), "{text}");
+    let same = marked.replace(",\"handover\":true", "");
+    assert_eq!((same, marked.len()), (text.clone(), text.len() + 16));
 }

@@ -51,6 +51,8 @@ pub(crate) struct AccountMemory {
     pub(crate) assignment: Option<Arc<Assignment>>,
     /// Fingerprint of its API key.
     pub(crate) key: Option<KeyFingerprint>,
+    /// Since when it goes on with instruments that others take over.
+    pub(crate) handover_since: Option<Instant>,
     /// Since when its process is known not to run.
     pub(crate) stopped_since: Option<Instant>,
     /// The new generation that its process made necessary.

@@ -84,8 +84,12 @@ pub(crate) fn account(
     if let Some(why) = account.eligibility.suspension() {
         let open = facts.report.map_or(0, live_sockets);
         let mut message = why.message();
-        if open > 0 {
-            message = format!("{message}; {}", still_open(facts, open));
+        match facts.assigned {
+            Some(left @ 1..) => {
+                message = format!("{message}; {left} stream on until others have them");
+            }
+            _ if open > 0 => message = format!("{message}; {}", still_open(facts, open)),
+            _ => {}
         }
         return Observation::Failed(why.reason(), message);
     }

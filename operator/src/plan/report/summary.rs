@@ -16,7 +16,7 @@ use super::holders::Holders;
 use super::outcome::{Failover, Plan};
 use super::set::{self, ReportedSet};
 use crate::instruments::schedule::{Findings, UnknownNames};
-use crate::plan::assignment::AssignedAccount;
+use crate::plan::assignment::{AssignedAccount, LONGEST_HANDOVER};
 use crate::plan::input::{Key, Memo, Now, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
@@ -176,6 +176,12 @@ fn assemble(
         due.extend(failing.map(|failing| failing.since + GRACE));
         due.extend(report.memory.object.due);
         due.extend(report.account.outage.due);
+        due.extend(
+            report
+                .memory
+                .handover_since
+                .map(|since| since + LONGEST_HANDOVER),
+        );
         plan.events.extend(report.event);
         let key = report.plan.key.clone();
         remembered.accounts.insert(key, report.memory);

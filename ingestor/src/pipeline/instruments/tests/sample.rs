@@ -23,6 +23,7 @@ pub(crate) fn sample() -> Assignment {
         sets: vec![0],
         outputs,
         reference: false,
+        handover: false,
         retained: None,
         former: None,
     };

@@ -85,7 +85,11 @@ fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
         let own = assignment.account.uid == account.uid && assignment.account.name == key.name;
         ensure(own, || format!("{key} has another's assignment"))?;
         let useless = assignment.instruments.iter().find(|row| {
-            row.outputs.is_empty() != row.sets.is_empty() || !row.reference && row.sets.is_empty()
+            let (published, wanted) = (!row.outputs.is_empty(), !row.sets.is_empty());
+            match row.handover {
+                true => !published || wanted,
+                false => published != wanted || !row.reference && !wanted,
+            }
         });
         ensure(useless.is_none(), || format!("{key} streams {useless:?}"))?;
         let there = lying_there(pass.observed, key);
@@ -126,7 +130,8 @@ fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
 }
 
 fn note<'a>(to: &mut Publishers<'a>, key: &'a Key, assignment: &'a Assignment, target: &'a str) {
-    for row in &assignment.instruments {
+    // What is handed over comes twice for a while, and says so.
+    for row in assignment.instruments.iter().filter(|row| !row.handover) {
         for output in &row.outputs {
             let channel = assignment.channels[usize::from(output.channel)].as_str();
             let what = (target, channel, row.token);
@@ -141,7 +146,14 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
         return Ok(());
     };
     let processes_decide = pass.observed.settings.failover_after.is_some();
-    let decides = processes_decide || follows_money(pass.observed);
+    let hands_over = plan
+        .accounts
+        .iter()
+        .filter_map(|it| it.assignment.assignment());
+    let hands_over = hands_over
+        .flat_map(|it| &it.instruments)
+        .any(|row| row.handover);
+    let decides = processes_decide || hands_over || follows_money(pass.observed);
     if !pass.remembers || decides || has_cause(observed, pass.observed, plan) {
         return Ok(());
     }

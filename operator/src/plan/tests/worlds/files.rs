@@ -166,6 +166,7 @@ fn row(dice: &mut Dice, at: u32) -> Row {
             keep: dice.percent(30).then_some(0),
         }],
         reference: false,
+        handover: false,
         retained: None,
         former: None,
     }

@@ -1,0 +1,128 @@
+//! Instruments that move from one account to another, as a reader of Redis sees it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tests::ticks::Message;
+use tests::{Local, RedisServer, Simulator, Ticks, eventually};
+
+const SHARES: [&str; 4] = ["NSE:INFY", "NSE:TCS", "NSE:RELIANCE", "NSE:SBIN"];
+
+/// Writes the set of the shares, which may use these accounts.
+fn write_shares(local: &Local, more: &str) -> Result<()> {
+    local.write_set("shares", "full", &SHARES, more)
+}
+
+fn source(message: &Message) -> &str {
+    message.tick["src"].as_str().unwrap_or_default()
+}
+
+/// The newest tick of each share is of this account.
+async fn all_from(ticks: &Ticks, account: &str) {
+    eventually(&format!("all ticks are of {account}"), async || {
+        let all = ticks.all();
+        let newest: BTreeMap<u64, &str> = all
+            .iter()
+            .filter_map(|it| Some((it.tick["token"].as_u64()?, source(it))))
+            .collect();
+        let done = newest.len() == SHARES.len() && newest.values().all(|it| *it == account);
+        done.then_some(()).ok_or_else(|| format!("{newest:?}"))
+    })
+    .await;
+}
+
+/// A set that its user gives to another account: the old one goes on until the new one has everything, and says so.
+#[tokio::test]
+async fn a_set_that_changes_its_account_is_never_without_one() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:equity").await?;
+    let mut local = Local::new(&redis)?;
+    local.write_account("first", &simulator, "")?;
+    local.write_account("second", &simulator, "")?;
+    write_shares(&local, "  accountRef: {name: first}\n")?;
+    local.start()?;
+    local.shows("shares", "True", "Streaming").await;
+    all_from(&ticks, "first").await;
+
+    write_shares(&local, "  accountRef: {name: second}\n")?;
+    all_from(&ticks, "second").await;
+    simulator.subscribed(SHARES.len() as u64).await;
+    let all = ticks.all();
+    for token in ticks_by_token(&all).values() {
+        let last = token.iter().rposition(|it| source(it) == "first");
+        let last = last.context("nothing of the first")?;
+        let first = token.iter().position(|it| source(it) == "second");
+        let first = first.context("nothing of the second")?;
+        ensure!(first < last, "a gap between the two: {first} {last}");
+    }
+    let marked = all.iter().filter(|it| it.tick["handover"] == true);
+    let marked: Vec<&str> = marked.map(source).collect();
+    ensure!(
+        !marked.is_empty() && marked.iter().all(|it| *it == "first"),
+        "{marked:?}"
+    );
+    ticks.assert_gapless();
+    local.stop().await
+}
+
+fn ticks_by_token(all: &[Message]) -> BTreeMap<u64, Vec<&Message>> {
+    let mut by_token: BTreeMap<u64, Vec<&Message>> = BTreeMap::new();
+    for message in all {
+        if let Some(token) = message.tick["token"].as_u64() {
+            by_token.entry(token).or_default().push(message);
+        }
+    }
+    by_token
+}
+
+/// A token that Kite refuses from one moment to the next, with its sockets cut.
+#[tokio::test]
+async fn what_a_refused_account_lost_is_streamed_by_another_and_does_not_come_back() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:equity").await?;
+    let mut local = Local::new(&redis)?;
+    for name in ["first", "second", "third"] {
+        local.write_account(name, &simulator, "")?;
+    }
+    write_shares(&local, "")?;
+    // Each of the others streams something, so that it is known to work.
+    for (set, symbol, account) in [
+        ("one", "NSE:HDFCBANK", "second"),
+        ("two", "NSE:ITC", "third"),
+    ] {
+        let prefix =
+            format!("  publish: {{channelPrefix: {set}}}\n  accountRef: {{name: {account}}}\n");
+        local.write_set(set, "full", &[symbol], &prefix)?;
+    }
+    local.start_with(&["--failover-after", "10s"])?;
+    local.shows("shares", "True", "Streaming").await;
+    all_from(&ticks, "first").await;
+
+    simulator
+        .control(
+            "/tokens/revoke",
+            json!({"access_token": "first-fake-token"}),
+        )
+        .await?;
+    simulator
+        .control("/connections/drop", json!({"api_key": "first-fake-key"}))
+        .await?;
+    local.shows("first", "False", "TokenExpired").await;
+    let moved = eventually("another account streams the shares", async || {
+        let all = ticks.all();
+        let newest = all.last().map(source).unwrap_or_default().to_owned();
+        (newest != "first").then_some(newest.clone()).ok_or(newest)
+    })
+    .await;
+    all_from(&ticks, &moved).await;
+    local.shows("shares", "True", "Streaming").await;
+
+    // It works again, is known to, and gets nothing back.
+    local.write_secret("first", "another-fake-token")?;
+    local.shows("first", "True", "Idle").await;
+    ticks.clear();
+    ticks.next(2 * SHARES.len()).await;
+    all_from(&ticks, &moved).await;
+    local.stop().await
+}

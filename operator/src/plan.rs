@@ -25,6 +25,7 @@ mod fixture;
 mod tests;
 
 pub use assignment::AssignmentChange;
+pub(crate) use input::BAD_SCRAPES;
 pub use input::{
     Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment,
     Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings,
@@ -32,7 +33,6 @@ pub use input::{
 };
 pub use memory::Memory;
 pub use planner::plan;
-pub(crate) use readiness::BAD_SCRAPES;
 pub(crate) use report::LONGEST_MESSAGE;
 pub use report::{AccountPlan, Change, Event, EventReason, Failover, Kind, Plan, SetPlan};
 pub use selection::PriceBands;

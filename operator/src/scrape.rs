@@ -41,14 +41,14 @@ pub enum ScrapeError {
 
 /// What a process answers.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
+pub struct ProcessAnswer {
     /// Its report.
     pub report: Report,
     /// The instruments of connections that are down while others are up.
     pub lost: Vec<Arc<ConnectionInstruments>>,
 }
 
-impl From<Report> for Answer {
+impl From<Report> for ProcessAnswer {
     fn from(report: Report) -> Self {
         Self {
             report,
@@ -87,8 +87,8 @@ impl Scraper {
     ///
     /// # Errors
     /// When the report cannot be read. Without a list of instruments it is complete.
-    pub async fn answer(&self, address: SocketAddr) -> Result<Answer, ScrapeError> {
-        let mut answer = Answer::from(self.report(address).await?);
+    pub async fn answer(&self, address: SocketAddr) -> Result<ProcessAnswer, ScrapeError> {
+        let mut answer = ProcessAnswer::from(self.report(address).await?);
         for index in down(&answer.report) {
             let url = format!("http://{address}{REPORT_PATH}?connection={index}");
             match self.get::<ConnectionInstruments>(&url).await {

@@ -2,6 +2,7 @@
 //!
 //! Owns which passes are measured. Must not measure how the input is made.
 
+mod money;
 mod world;
 
 use std::sync::Arc;
@@ -52,7 +53,7 @@ pub(crate) fn measure(figures: &mut Figures) -> Result<()> {
         "MiB",
         "",
     );
-    Ok(())
+    money::measure(figures)
 }
 
 impl Size {

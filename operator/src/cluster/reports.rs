@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::plan::{BAD_SCRAPES, Key, PriceBands, Scrape};
 use crate::poll_schedule::{Intervals, PollLimits, PollSchedule, sleep_until};
-use crate::scrape::{Answer, ScrapeError, Scraper, TIMEOUT};
+use crate::scrape::{ProcessAnswer, ScrapeError, Scraper, TIMEOUT};
 
 /// How often a pod is polled.
 const INTERVALS: Intervals = Intervals {
@@ -97,7 +97,7 @@ impl Reports {
         &self,
         key: &Key,
         target: &ScrapeTarget,
-        result: Result<Answer, String>,
+        result: Result<ProcessAnswer, String>,
         now: Instant,
     ) -> News {
         let mut answers = self.answers();
@@ -136,7 +136,7 @@ impl Reports {
 /// Records the result of an attempt.
 fn update(
     scrape: &mut Scrape,
-    result: Result<Answer, String>,
+    result: Result<ProcessAnswer, String>,
     bands: &PriceBands,
     now: Instant,
 ) -> News {
@@ -240,7 +240,7 @@ impl ReportPoller {
         &self,
         key: &Key,
         target: &ScrapeTarget,
-        result: Result<Answer, ScrapeError>,
+        result: Result<ProcessAnswer, ScrapeError>,
         now: Instant,
     ) -> News {
         let result = result.map_err(|error| {
@@ -287,8 +287,8 @@ mod tests {
 
     use super::*;
 
-    fn answer(assigned: u32, ticks_total: u64) -> Answer {
-        Answer::from(Report {
+    fn answer(assigned: u32, ticks_total: u64) -> ProcessAnswer {
+        ProcessAnswer::from(Report {
             assigned,
             ticks_total,
             last_tick_us: Some(ticks_total.cast_signed()),
@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    fn update(scrape: &mut Scrape, result: Result<Answer, String>, now: Instant) -> bool {
+    fn update(scrape: &mut Scrape, result: Result<ProcessAnswer, String>, now: Instant) -> bool {
         super::update(scrape, result, &PriceBands::default(), now) == News::Other
     }
 
@@ -330,7 +330,8 @@ mod tests {
         let now = Clock::system().now();
         let bands = PriceBands::sample(1, 100.0, 110.0);
         let mut scrape = Scrape::default();
-        let mut next = |report| super::update(&mut scrape, Ok(Answer::from(report)), &bands, now);
+        let mut next =
+            |report| super::update(&mut scrape, Ok(ProcessAnswer::from(report)), &bands, now);
         assert_eq!(next(price("105", 1)), News::Other);
         assert_eq!(next(price("109.95", 1)), News::None);
         assert_eq!(next(price("110.05", 1)), News::Price);

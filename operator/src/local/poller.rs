@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::supervisor::ChildState;
 use crate::plan::{Process, Scrape};
 use crate::poll_schedule::Intervals;
-use crate::scrape::{Answer, Scraper};
+use crate::scrape::{ProcessAnswer, Scraper};
 
 /// How often a process is polled: there are few, on this machine.
 const INTERVALS: Intervals = Intervals {
@@ -94,7 +94,7 @@ impl Silence {
     }
 }
 
-async fn ask(scraper: &Scraper, state: &ChildState) -> Result<Answer, String> {
+async fn ask(scraper: &Scraper, state: &ChildState) -> Result<ProcessAnswer, String> {
     let Some(address) = state.address else {
         let trouble = state.trouble.clone();
         return Err(trouble.unwrap_or_else(|| "the ingest process is starting".to_owned()));

@@ -93,7 +93,8 @@ pub(crate) fn build<'a>(
                 let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
                 let (change, same, made) = generation::change(account, known, build, now);
                 reissue = made;
-                let goes_on = change.assignment().is_some_and(|it| hands_over(it));
+                // What is known to be unchanged hands nothing over.
+                let goes_on = !known && change.assignment().is_some_and(|it| hands_over(it));
                 handover_since = goes_on.then(|| since.unwrap_or(now));
                 if let Some(basis) = basis.filter(|_| same && !goes_on) {
                     memo.put(key, basis, ());

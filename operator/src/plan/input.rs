@@ -12,6 +12,7 @@ mod memo;
 mod memory;
 mod observed;
 mod outage;
+mod outages;
 mod prices;
 mod renames;
 mod scrape;
@@ -39,6 +40,7 @@ pub use outage::Cause;
 pub(crate) use outage::{Lost, Standing};
 pub(crate) use prices::{Market, Price, Quote, Quotes, market};
 pub(crate) use renames::Renames;
+pub(crate) use scrape::BAD_SCRAPES;
 pub(crate) use set::SetInput;
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
@@ -72,7 +74,7 @@ impl<'a> PlanningInput<'a> {
         let suspect_lists = list_guard::check(&mut accounts, since, comparisons, now);
         suspension::check(&mut accounts);
         let after = observed.settings.failover_after;
-        outage::check(&mut accounts, after, now.monotonic);
+        outages::check(&mut accounts, after, now.monotonic);
         for set in &mut sets {
             set.find_accounts(&accounts);
         }

@@ -12,12 +12,14 @@ use std::sync::Arc;
 use super::input::{ListComparison, Remembered, Results};
 use super::placement::GroupPlacement;
 use super::report::{SetCounts, SetResult};
-use super::selection::{KnownSelection, Lookup, MoneyChains, RetainedInstrument};
+use super::selection::{KnownSelection, Lookup, MoneyChains, MoneyMemory, RetainedInstrument};
 
 /// What one pass leaves to the next; start with the default.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     pub(crate) remembered: Remembered,
+    /// Where the money of each chain was.
+    pub(crate) money: MoneyMemory,
     pub(crate) results: StepResults,
 }
 

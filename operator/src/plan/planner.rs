@@ -8,7 +8,7 @@ use super::input::{Memo, Now, Observed, PlanningInput, Quotes};
 use super::memory::{Memory, StepResults};
 use super::placement;
 use super::report::{self, Plan};
-use super::selection::Resolver;
+use super::selection::{Resolver, SelectionMemos};
 
 /// Decides what every account streams, and the status of every object.
 ///
@@ -24,8 +24,13 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
 
     // What each set asks for.
     let quotes = Quotes::of(&input.accounts, now.monotonic);
-    let money = &memory.remembered.money;
-    let resolver = Resolver::new(quotes, money, (last, &mut next), now.wall);
+    let memos = SelectionMemos {
+        chains: Memo::new(&last.money_chains, &mut next.money_chains),
+        selections: Memo::new(&last.selections, &mut next.selections),
+        retained: Memo::new(&last.retained, &mut next.retained),
+        lookups: Memo::new(&last.lookups, &mut next.lookups),
+    };
+    let resolver = Resolver::new(quotes, &memory.money, memos, now.wall);
     let (sets, money) = resolver.resolve(input.sets, &input.accounts);
 
     // What each account holds over whatever is asked for.

@@ -11,7 +11,7 @@ mod obstacle;
 mod secret;
 mod set;
 
-pub(crate) use account::{AccountFacts, BAD_SCRAPES, account, answers, credentials};
+pub(crate) use account::{AccountFacts, account, credentials};
 pub(crate) use condition::{ConditionOutcome, GRACE, History, outcome};
 pub(crate) use names::remarks;
 pub(crate) use observation::Observation;

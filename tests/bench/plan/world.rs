@@ -28,10 +28,18 @@ const API: &str = "http://127.0.0.1:7070";
 const LIST: u32 = 110_000;
 
 /// Options of one underlying, each with its number as strike.
-const CHAIN: u32 = 500;
+pub(super) const CHAIN: u32 = 500;
 
 /// As many instruments as Kite has.
 pub(super) fn list() -> InstrumentTable {
+    let dump = Dump {
+        instruments: rows().collect(),
+        ..Dump::default()
+    };
+    InstrumentTable::new(dump, Timestamp::UNIX_EPOCH, &IndexNames::default())
+}
+
+pub(super) fn rows() -> impl Iterator<Item = Instrument> {
     let row = |number: u32| Instrument {
         token: Token(100_000 + number * 256),
         exchange_token: number,
@@ -45,11 +53,7 @@ pub(super) fn list() -> InstrumentTable {
         segment: "NFO-OPT".into(),
         exchange: "NFO".into(),
     };
-    let dump = Dump {
-        instruments: (0..LIST).map(row).collect(),
-        ..Dump::default()
-    };
-    InstrumentTable::new(dump, Timestamp::UNIX_EPOCH, &IndexNames::default())
+    (0..LIST).map(row)
 }
 
 fn symbol(number: u32) -> String {
@@ -68,6 +72,14 @@ pub(super) fn world(table: &Arc<InstrumentTable>, size: &Size) -> Observed {
             sets.push(set(namespace, at, at * each..(at + 1) * each));
         }
     }
+    observed(accounts, sets, table)
+}
+
+pub(super) fn observed(
+    accounts: Vec<ObservedAccount>,
+    sets: Vec<ObservedSet>,
+    table: &Arc<InstrumentTable>,
+) -> Observed {
     Observed {
         settings: Settings {
             redis_url: "redis://127.0.0.1:6379".to_owned(),
@@ -82,7 +94,7 @@ pub(super) fn world(table: &Arc<InstrumentTable>, size: &Size) -> Observed {
     }
 }
 
-fn meta(namespace: u32, name: String) -> Meta {
+pub(super) fn meta(namespace: u32, name: String) -> Meta {
     Meta {
         uid: format!("uid-{namespace}-{name}"),
         key: Key::new(format!("namespace-{namespace}"), name),
@@ -93,7 +105,7 @@ fn meta(namespace: u32, name: String) -> Meta {
     }
 }
 
-fn account(namespace: u32, at: u32) -> ObservedAccount {
+pub(super) fn account(namespace: u32, at: u32) -> ObservedAccount {
     let spec = json!({
         "credentialsSecretRef": {"name": "kite"},
         "endpoint": {"websocket": "ws://127.0.0.1:7070", "api": API},
@@ -155,7 +167,7 @@ fn chains(numbers: &std::ops::Range<u32>) -> Vec<serde_json::Value> {
     underlyings.map(chain).collect()
 }
 
-fn spec_of<Spec: serde::de::DeserializeOwned>(json: serde_json::Value) -> Spec {
+pub(super) fn spec_of<Spec: serde::de::DeserializeOwned>(json: serde_json::Value) -> Spec {
     serde_json::from_value(json).unwrap_or_else(|why| panic!("a spec of this bench: {why}"))
 }
 

@@ -13,7 +13,6 @@ use rustc_hash::FxHashMap;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, Lost, Suspension};
 use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
-use crate::plan::readiness::answers;
 
 /// A paused account goes on for at most so long: who pauses it wants it to stop.
 pub(crate) const LONGEST_HANDOVER: Duration = Duration::from_secs(60);
@@ -45,7 +44,7 @@ impl<'w, 'a> Handover<'w, 'a> {
         let carrier = |placed: &PlacedAccount<'a>| {
             let account = &placed.held_over.account;
             let scrape = &account.observed.scrape;
-            let report = scrape.report.as_deref().filter(|_| answers(scrape, now));
+            let report = scrape.report.as_deref().filter(|_| scrape.answers(now));
             Carrier {
                 base: account.base.map(|base| &**base),
                 report: report.filter(|_| account.report().is_some()),
@@ -190,7 +189,7 @@ mod tests {
     fn refer(set: &mut ObservedSet, account: &str) {
         let account = json!({"name": account});
         edit(set, |spec| {
-            spec.account_ref = Some(serde_json::from_value(account).unwrap())
+            spec.account_ref = Some(serde_json::from_value(account).unwrap());
         });
     }
 
@@ -292,7 +291,7 @@ mod tests {
         assert_eq!(rows(&deleted), [(0, 0), (5, 0)]);
         world.accounts[0].object.meta.deleting = false;
         edit(&mut world.sets[0], |spec| {
-            spec.instruments.tokens.truncate(2)
+            spec.instruments.tokens.truncate(2);
         });
         step(&mut world, &memory, start());
         assert_eq!(rows(&world), [(2, 0), (0, 0)]);

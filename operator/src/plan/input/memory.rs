@@ -11,7 +11,6 @@ use crds::{InstrumentSetStatus, TickerAccountStatus};
 use rustc_hash::FxHashMap;
 
 use super::observed::{Key, KeyFingerprint};
-use crate::plan::selection::MoneyMemory;
 
 /// What one pass knows that cannot be observed.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +18,6 @@ pub(crate) struct Remembered {
     pub(crate) accounts: FxHashMap<Key, AccountMemory>,
     pub(crate) sets: FxHashMap<Key, SetMemory>,
     pub(crate) suspect_lists: SuspectLists,
-    /// Where the money of each chain was.
-    pub(crate) money: MoneyMemory,
 }
 
 /// Origins whose instruments list cannot be whole, and since when.

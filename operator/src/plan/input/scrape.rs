@@ -3,12 +3,12 @@
 //! Owns types, and what an attempt changes. Must not decide what a report means.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use contract::Report;
 use contract::report::ConnectionInstruments;
 
-use crate::scrape::Answer;
+use crate::scrape::ProcessAnswer;
 
 /// The result of requesting the report of a process. Both empty: not requested yet.
 #[derive(Clone, Debug, Default)]
@@ -23,13 +23,28 @@ pub struct Scrape {
     pub failing: Option<Failing>,
 }
 
+/// Attempts without an answer after which a process counts as not answering.
+pub(crate) const BAD_SCRAPES: u32 = 2;
+
+/// A process that has not answered for this long does not answer.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+
 impl Scrape {
+    /// Whether the process answers; a single failed attempt does not count.
+    pub(crate) fn answers(&self, now: Instant) -> bool {
+        let gone = self.failing.as_ref().is_some_and(|failing| {
+            let silent = now.saturating_duration_since(failing.since);
+            failing.attempts >= BAD_SCRAPES || silent >= LONGEST_SILENCE
+        });
+        self.report.is_some() && !gone
+    }
+
     /// The result after an attempt that ended at `now` with a report, or with the reason why there
     /// is none.
     #[must_use]
-    pub fn after(self, result: Result<Answer, String>, now: Instant) -> Self {
+    pub fn after(self, result: Result<ProcessAnswer, String>, now: Instant) -> Self {
         match result {
-            Ok(Answer { report, lost }) => Self {
+            Ok(ProcessAnswer { report, lost }) => Self {
                 report: Some(Arc::new(report)),
                 lost,
                 at: Some(now),

@@ -10,13 +10,9 @@ use contract::report::{
 };
 use crds::condition::Reason;
 
-use super::condition::GRACE;
 use super::observation::Observation;
 use super::{obstacle, secret};
 use crate::plan::input::{AccountInput, Immutable, Process, Scrape, Secret, live_sockets};
-
-/// Attempts without an answer after which a process counts as not answering.
-pub(crate) const BAD_SCRAPES: u32 = 2;
 
 /// What is known of an account that can be used.
 #[derive(Clone, Debug)]
@@ -58,14 +54,6 @@ const CHECK_REDIS: &str =
 const SLOW_PATH: &str =
     "changes arrive in about a minute, with the kubelet's next sync, because poke.enabled is false";
 
-/// Whether the process answers; a single failed attempt does not count.
-pub(crate) fn answers(scrape: &Scrape, now: Instant) -> bool {
-    let gone = scrape.failing.as_ref().is_some_and(|failing| {
-        failing.attempts >= BAD_SCRAPES || now.saturating_duration_since(failing.since) >= GRACE
-    });
-    scrape.report.is_some() && !gone
-}
-
 /// The rules for an account.
 pub(crate) fn account(
     account: &AccountInput<'_>,
@@ -98,7 +86,7 @@ pub(crate) fn account(
 
 /// Rules for an account that may stream, and its process.
 fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
-    let report = facts.report.filter(|_| answers(facts.scrape, now));
+    let report = facts.report.filter(|_| facts.scrape.answers(now));
     if let Some(report) = report
         && facts.assigned != Some(0)
         && streams(report, facts.needed)

@@ -14,7 +14,7 @@ use super::results::SetCounts;
 use super::status;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{self, AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
-use crate::plan::readiness::{ConditionOutcome, answers};
+use crate::plan::readiness::ConditionOutcome;
 use crate::plan::selection::{MoneyFindings, PriceBands};
 
 /// An account and its report.
@@ -152,7 +152,7 @@ fn basis(
     let (meta, scrape) = (&observed.object.meta, &observed.scrape);
     let mut basis = Basis::default()
         .value((&meta.key, &meta.uid, ready, unasked))
-        .value((scrape.at, answers(scrape, now.monotonic)))
+        .value((scrape.at, scrape.answers(now.monotonic)))
         .shared(&memory.marks);
     if let Some(report) = &scrape.report {
         basis = basis.shared(report);

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::account::ReportedAccount;
 use crate::plan::input::{Key, Now};
-use crate::plan::readiness::{Holder, answers};
+use crate::plan::readiness::Holder;
 
 /// Positions of the accounts that stream instruments of each set, by its namespace and name.
 pub(super) struct Holders<'w>(FxHashMap<(&'w str, &'w str), Vec<usize>>);
@@ -45,7 +45,7 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
     let account = of.account;
     let answer = account
         .report()
-        .filter(|_| answers(&account.observed.scrape, now.monotonic));
+        .filter(|_| account.observed.scrape.answers(now.monotonic));
     let applied = account.applied();
     let since = of.memory.marks.get(set).map_or(0, |mark| mark.generation);
     // A later one was never written.

@@ -74,7 +74,7 @@ pub(crate) fn report(
     }
     plan.failovers = failovers;
     plan.memory.remembered.suspect_lists = suspect_lists;
-    plan.memory.remembered.money = money.memory;
+    plan.memory.money = money.memory;
     plan
 }
 

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::*;
 use crate::plan::Failing;
 use crate::plan::fixture::{later, start};
+use crate::plan::readiness::GRACE;
 use crate::plan::readiness::{History, outcome};
 
 /// A process with one of one sockets up and five instruments streaming.
@@ -336,16 +337,7 @@ fn one_bad_attempt_is_forgiven_two_are_not() {
             why: String::new(),
         }),
     };
-    let now = start();
-    assert!(!answers(
-        &Scrape {
-            lost: Vec::new(),
-            failing: scrape.failing,
-            report: scrape.report,
-            at: None,
-        },
-        later(now, 11).monotonic
-    ));
+    assert!(!scrape.answers(later(start(), 11).monotonic));
 }
 
 #[test]

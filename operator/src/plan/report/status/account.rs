@@ -30,7 +30,7 @@ pub(crate) fn status(
 ) -> (TickerAccountStatus, ConditionOutcome, bool) {
     let account = &assigned.account;
     let report = account.report();
-    let answer = report.filter(|_| readiness::answers(&account.observed.scrape, now.monotonic));
+    let answer = report.filter(|_| account.observed.scrape.answers(now.monotonic));
     let facts = facts(assigned, answer, poked);
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;

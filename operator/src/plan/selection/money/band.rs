@@ -3,13 +3,16 @@
 //! Pure. Owns when a report of prices is news. Must not decide where the money is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::Report;
 use contract::report::ReferencePrice;
 use kite::Token;
 
-use super::decide::FRESH;
 use crate::plan::input::Price;
+
+/// During the session an older price is none.
+pub(super) const FRESH: Duration = Duration::from_secs(60);
 
 /// The lowest and the highest price of one instrument that changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

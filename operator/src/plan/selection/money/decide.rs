@@ -3,17 +3,12 @@
 //! Pure. Owns which price is taken for the forward, when it is not believed, and how long it must differ before the strike
 //! follows. Must not know sets or accounts.
 
-use std::time::Duration;
-
 use crds::set::PriceSource;
 use jiff::{SignedDuration, Timestamp};
 
-use super::band::PriceBand;
+use super::band::{FRESH, PriceBand};
 use super::hours::TradingPhase;
 use crate::plan::input::{Price, Quote};
-
-/// During the session an older price is none.
-pub(super) const FRESH: Duration = Duration::from_secs(60);
 
 /// For so long the forward must be a whole step away.
 const AWAY: SignedDuration = SignedDuration::from_secs(30);

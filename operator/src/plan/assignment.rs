@@ -12,7 +12,7 @@ mod rows;
 pub use change::AssignmentChange;
 
 pub(crate) use generation::{in_range, marks};
-pub(crate) use handover::LONGEST_HANDOVER;
+pub(crate) use handover::longest_handover;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,9 +53,10 @@ pub(crate) fn build<'a>(
     accounts: Vec<PlacedAccount<'a>>,
     sets: &[PlacedSet<'a>],
     mut memo: Memo<'_, ()>,
+    poke: bool,
     now: Instant,
 ) -> Vec<AssignedAccount<'a>> {
-    let handover = Handover::new(&accounts, sets, now);
+    let handover = Handover::new(&accounts, sets, poke, now);
     let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
     for (at, placed) in sets.iter().enumerate() {
         for account in &placed.placement.accounts {

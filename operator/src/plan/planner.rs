@@ -17,6 +17,7 @@ use super::selection::{Resolver, SelectionMemos};
 #[must_use]
 pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
     let (last, mut next) = (&memory.results, StepResults::default());
+    let poke = observed.settings.poke;
 
     // What was observed, checked.
     let comparisons = Memo::new(&last.comparisons, &mut next.comparisons);
@@ -42,10 +43,9 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
 
     // What each account should stream, and whether it must be written.
     let unchanged = Memo::new(&last.unchanged, &mut next.unchanged);
-    let accounts = assignment::build(accounts, &sets, unchanged, now.monotonic);
+    let accounts = assignment::build(accounts, &sets, unchanged, poke, now.monotonic);
 
     // How everything fares.
-    let poke = observed.settings.poke;
     report::report(
         &accounts,
         &sets,

@@ -14,8 +14,11 @@ use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, Lost, Suspension};
 use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
 
-/// A paused account goes on for at most so long: who pauses it wants it to stop.
-pub(crate) const LONGEST_HANDOVER: Duration = Duration::from_secs(60);
+/// For how long a paused account goes on at most: who pauses it wants it to stop. Without `poke` an assignment takes up to
+/// a minute and a half to reach the other account.
+pub(crate) const fn longest_handover(poke: bool) -> Duration {
+    Duration::from_secs(if poke { 60 } else { 180 })
+}
 
 /// What is known of every account and set, to find what leaves one of them.
 pub(super) struct Handover<'w, 'a> {
@@ -26,6 +29,7 @@ pub(super) struct Handover<'w, 'a> {
     placed: RefCell<FxHashMap<SetIx, FxHashMap<Token, AccountIx>>>,
     /// Whether an account has all of a set that is placed there.
     arrived: RefCell<FxHashMap<(SetIx, AccountIx), bool>>,
+    longest: Duration,
     now: Instant,
 }
 
@@ -39,6 +43,7 @@ impl<'w, 'a> Handover<'w, 'a> {
     pub(super) fn new(
         accounts: &[PlacedAccount<'a>],
         sets: &'w [PlacedSet<'a>],
+        poke: bool,
         now: Instant,
     ) -> Self {
         let carrier = |placed: &PlacedAccount<'a>| {
@@ -61,6 +66,7 @@ impl<'w, 'a> Handover<'w, 'a> {
             names: names.collect(),
             placed: RefCell::default(),
             arrived: RefCell::default(),
+            longest: longest_handover(poke),
             now,
         }
     }
@@ -101,9 +107,7 @@ impl<'w, 'a> Handover<'w, 'a> {
             None => true,
             Some(Suspension::Paused) => {
                 let since = account.remembered.and_then(|it| it.handover_since);
-                since.is_none_or(|since| {
-                    self.now.saturating_duration_since(since) < LONGEST_HANDOVER
-                })
+                since.is_none_or(|since| self.now.saturating_duration_since(since) < self.longest)
             }
             Some(Suspension::Terminating | Suspension::Duplicate(_)) => false,
         };

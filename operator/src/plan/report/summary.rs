@@ -16,7 +16,7 @@ use super::holders::Holders;
 use super::outcome::{Failover, Plan};
 use super::set::{self, ReportedSet};
 use crate::instruments::schedule::{Findings, UnknownNames};
-use crate::plan::assignment::{AssignedAccount, LONGEST_HANDOVER};
+use crate::plan::assignment::{AssignedAccount, longest_handover};
 use crate::plan::input::{Key, Memo, Now, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
@@ -60,7 +60,7 @@ pub(crate) fn report(
     let lists = lists(&accounts, placed, &suspect_lists);
     let due = [next_expiry(placed, now), money.due];
     let due = due.into_iter().flatten().filter_map(|due| after(due, now));
-    let mut plan = assemble(accounts, sets, next, due.min(), now);
+    let mut plan = assemble(accounts, sets, next, due.min(), (poke, now));
     plan.lists = lists;
     for failover in &failovers {
         let uid = |key: &Key| {
@@ -165,8 +165,9 @@ fn assemble(
     sets: Vec<ReportedSet>,
     results: StepResults,
     time_of_day: Option<Instant>,
-    now: Now,
+    (poke, now): (bool, Now),
 ) -> Plan {
+    let longest = longest_handover(poke);
     let mut plan = Plan::default();
     plan.memory.results = results;
     let remembered = &mut plan.memory.remembered;
@@ -176,12 +177,7 @@ fn assemble(
         due.extend(failing.map(|failing| failing.since + GRACE));
         due.extend(report.memory.object.due);
         due.extend(report.account.outage.due);
-        due.extend(
-            report
-                .memory
-                .handover_since
-                .map(|since| since + LONGEST_HANDOVER),
-        );
+        due.extend(report.memory.handover_since.map(|since| since + longest));
         plan.events.extend(report.event);
         let key = report.plan.key.clone();
         remembered.accounts.insert(key, report.memory);

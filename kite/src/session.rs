@@ -6,6 +6,7 @@
 
 pub mod backoff;
 mod credentials;
+pub mod downtime;
 pub mod phase;
 pub mod subscriptions;
 pub mod timeouts;
@@ -17,17 +18,14 @@ pub use backoff::Failure;
 pub use phase::{Action, Phase};
 use subscriptions::Subscriptions;
 pub use subscriptions::Unconfirmed;
-use timeouts::MuteTimeout;
 pub use timeouts::{DIAL_TIMEOUT, PING_EVERY, SILENCE_LIMIT};
+use timeouts::{MuteTimeout, STABLE_AFTER};
 
 use crate::{Mode, Token};
 
 /// A first dial waits a random part of this, so that many processes that start together do not dial
 /// together. Later dials wait by their back-off.
 pub const FIRST_DIAL_SPREAD: Duration = Duration::from_millis(200);
-
-/// If a connection lasted this long, its back-off starts from the beginning.
-const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// One connection.
 #[derive(Clone, Debug)]

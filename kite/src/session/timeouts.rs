@@ -16,6 +16,9 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 /// How often a live socket is pinged, so that proxies in between keep an idle connection open.
 pub const PING_EVERY: Duration = Duration::from_secs(10);
 
+/// If a connection lasted this long, its back-off starts from the beginning, and its outage is over.
+pub const STABLE_AFTER: Duration = Duration::from_secs(10);
+
 /// No socket is mute before this, however often its tokens tick.
 pub const MUTE_MIN: Duration = Duration::from_secs(5);
 

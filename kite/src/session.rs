@@ -7,21 +7,23 @@
 pub mod backoff;
 mod credentials;
 pub mod downtime;
+mod need;
 pub mod phase;
+mod standby;
 pub mod subscriptions;
 pub mod timeouts;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use backoff::Failure;
 pub use phase::{Action, Phase};
+use standby::StandbyPace;
 use subscriptions::Subscriptions;
 pub use subscriptions::Unconfirmed;
 pub use timeouts::{DIAL_TIMEOUT, PING_EVERY, SILENCE_LIMIT};
 use timeouts::{MuteTimeout, STABLE_AFTER};
 
-use crate::{Mode, Token};
+use crate::Command;
 
 /// A first dial waits a random part of this, so that many processes that start together do not dial
 /// together. Later dials wait by their back-off.
@@ -32,6 +34,8 @@ pub const FIRST_DIAL_SPREAD: Duration = Duration::from_millis(200);
 pub struct Session {
     phase: Phase,
     subscriptions: Subscriptions,
+    /// Whether a socket is needed although there is nothing to stream, and how rarely it is dialled.
+    standby: Option<StandbyPace>,
     mute_timeout: MuteTimeout,
     ping_at: Option<Instant>,
     has_credentials: bool,
@@ -51,6 +55,7 @@ impl Session {
         Self {
             phase: Phase::Idle,
             subscriptions: Subscriptions::default(),
+            standby: None,
             mute_timeout: MuteTimeout::default(),
             ping_at: None,
             has_credentials: false,
@@ -72,21 +77,6 @@ impl Session {
     #[must_use]
     pub const fn failures(&self) -> u32 {
         self.failures
-    }
-
-    /// What should be streamed.
-    #[must_use]
-    pub const fn desired(&self) -> &BTreeMap<Token, Mode> {
-        self.subscriptions.desired()
-    }
-
-    /// Replaces what should be streamed. A live socket gets the difference as commands; without
-    /// anything to stream it is closed.
-    pub fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
-        self.subscriptions.set_desired(desired);
-        if self.subscriptions.desired().is_empty() {
-            self.stop();
-        }
     }
 
     /// The dial succeeded.
@@ -155,6 +145,7 @@ impl Session {
         if let Phase::Live { since, .. } = self.phase {
             if now.saturating_duration_since(since) >= STABLE_AFTER {
                 self.failures = 0;
+                self.standby = self.standby.map(|_| StandbyPace::default());
             }
             self.fail(Failure::Lost, now);
         }
@@ -187,11 +178,7 @@ impl Session {
         if now >= last_frame + SILENCE_LIMIT {
             self.pending = Some(Action::Abandon);
             self.on_lost(now);
-        } else if self
-            .mute_timeout
-            .deadline(last_tick)
-            .is_some_and(|end| now >= end)
-        {
+        } else if self.mute_at(last_tick).is_some_and(|end| now >= end) {
             self.mute_timeout.on_replaced();
             self.pending = Some(Action::Replace(now.saturating_duration_since(last_tick)));
             self.on_lost(now);
@@ -212,7 +199,7 @@ impl Session {
                 ..
             } => [
                 Some(last_frame + SILENCE_LIMIT),
-                self.mute_timeout.deadline(last_tick),
+                self.mute_at(last_tick),
                 self.ping_at,
                 self.subscriptions.check_at(),
             ]
@@ -244,36 +231,49 @@ impl Session {
                 if self.subscriptions.take_check(now) {
                     return Some(Action::Confirm);
                 }
-                self.subscriptions.next_command(now).map(Action::Send)
+                self.next_command(now).map(Action::Send)
             }
             Phase::Idle | Phase::Dialling { .. } | Phase::Waiting { .. } | Phase::Refused => None,
         }
     }
 
-    fn can_dial(&self) -> bool {
-        (self.has_credentials || self.retries_refused) && !self.desired().is_empty()
+    /// When the socket counts as mute. One without subscriptions has nothing to say.
+    fn mute_at(&self, last_tick: Instant) -> Option<Instant> {
+        let streams = self.subscriptions.are_sent() && !self.desired().is_empty();
+        self.mute_timeout.deadline(last_tick).filter(|_| streams)
     }
 
-    fn stop(&mut self) {
-        self.retries_refused = false;
-        match self.phase {
-            Phase::Live { .. } | Phase::Dialling { .. } => self.pending = Some(Action::Close),
-            // A refusal and a wait survive a new assignment: they concern the key, not the tokens.
-            Phase::Idle | Phase::Waiting { .. } | Phase::Refused => return,
+    fn next_command(&mut self, now: Instant) -> Option<Command> {
+        let subscribed_before = self.subscriptions.are_sent();
+        let command = self.subscriptions.next_command(now)?;
+        if let Phase::Live { last_tick, .. } = &mut self.phase
+            && !subscribed_before
+        {
+            // It may have been up for hours, without anything that could tick.
+            *last_tick = now;
         }
-        self.failures = 0;
-        self.phase = Phase::Idle;
+        Some(command)
+    }
+
+    fn can_dial(&self) -> bool {
+        (self.has_credentials || self.retries_refused) && self.is_needed()
     }
 
     fn fail(&mut self, failure: Failure, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.retries_refused &= failure != Failure::Refused;
-        self.phase = match backoff::delay(failure, self.failures, self.jitter.f64()) {
-            Some(wait) => Phase::Waiting {
-                until: now + wait,
-                after: failure,
-            },
-            None => Phase::Refused,
+        let Some(wait) = backoff::delay(failure, self.failures, self.jitter.f64()) else {
+            self.phase = Phase::Refused;
+            return;
+        };
+        let usual = now + wait;
+        let until = match &mut self.standby {
+            Some(pace) => pace.on_failed(usual, now, self.jitter.f64()),
+            None => usual,
+        };
+        self.phase = Phase::Waiting {
+            until,
+            after: failure,
         };
     }
 }

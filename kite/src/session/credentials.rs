@@ -20,6 +20,12 @@ impl Session {
         }
     }
 
+    /// There are other credentials than before, and they may be used: a wait that standby has made longer ends with the
+    /// usual one.
+    pub fn on_credentials_changed(&mut self) {
+        self.end_longer_wait();
+    }
+
     /// Tries the credentials that Kite refused once more: dials until Kite answers. Only one
     /// connection of an account does so, after [`after_refusal`](super::backoff::after_refusal).
     pub fn retry_refused(&mut self, now: Instant) {
@@ -30,10 +36,10 @@ impl Session {
         }
     }
 
-    /// Whether it has something to stream, and neither a socket nor a dial nor a wait for one.
+    /// Whether it needs a socket, and has neither one nor a dial nor a wait for one.
     #[must_use]
     pub fn can_retry_refused(&self) -> bool {
-        matches!(self.phase, Phase::Idle | Phase::Refused) && !self.desired().is_empty()
+        matches!(self.phase, Phase::Idle | Phase::Refused) && self.is_needed()
     }
 
     /// Whether it tries credentials that Kite refused, and Kite has not answered yet.

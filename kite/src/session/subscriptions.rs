@@ -70,6 +70,12 @@ impl Subscriptions {
         &self.desired
     }
 
+    /// Whether the present socket was told to stream anything.
+    #[must_use]
+    pub fn are_sent(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     /// Forgets what was sent, for a new socket.
     pub fn reset_sent(&mut self) {
         self.sent.clear();

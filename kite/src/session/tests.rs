@@ -1,9 +1,13 @@
 //! Tests of the session: every transition, with time as a number.
 
+mod standby;
+
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::Command;
+use crate::{Mode, Token};
 
 fn start() -> Instant {
     // The only instant a test can get without reading the clock twice.
@@ -383,7 +387,9 @@ enum Step {
     Ticks,
     Usual(u64),
     Desired(BTreeMap<Token, Mode>),
+    StandBy,
     Credentials(bool),
+    OtherCredentials,
     Retry,
     Poll,
     Wait(u64),
@@ -404,7 +410,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         Just(Step::Ticks),
         (0_u64..100).prop_map(Step::Usual),
         proptest::collection::vec(1_u32..5, 0..3).prop_map(|tokens| Step::Desired(full(&tokens))),
+        Just(Step::StandBy),
         any::<bool>().prop_map(Step::Credentials),
+        Just(Step::OtherCredentials),
         Just(Step::Retry),
         Just(Step::Poll),
         (0_u64..70_000).prop_map(Step::Wait),
@@ -432,6 +440,8 @@ proptest! {
                 }
                 Step::Timeout => session.on_timeout(now),
                 Step::Desired(desired) => session.set_desired(desired),
+                Step::StandBy => session.stand_by(),
+                Step::OtherCredentials => session.on_credentials_changed(),
                 Step::Credentials(present) => session.set_credentials(present),
                 Step::Retry => session.retry_refused(now),
                 Step::Wait(millis) => now += Duration::from_millis(millis),

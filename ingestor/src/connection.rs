@@ -3,19 +3,20 @@
 //! Owns the socket and the dial. Must not decide when to dial or what to subscribe to.
 
 pub(crate) mod allocation;
+mod control;
 mod dial;
 mod event;
 pub(crate) mod mute_limit;
 pub(crate) mod socket;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::BoxFuture;
-use kite::session::{Action, Failure, Session, Unconfirmed};
-use kite::{Command, Mode, Token};
+use kite::Command;
+use kite::session::{Action, Failure, Session};
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
 pub(crate) use dial::Dialler;
@@ -75,23 +76,6 @@ impl Connection {
         }
     }
 
-    /// Replaces what should be streamed.
-    pub(crate) fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
-        if *self.session.desired() != desired {
-            self.session.set_desired(desired);
-        }
-    }
-
-    /// Sets whether there are credentials that may be used.
-    pub(crate) fn set_credentials(&mut self, present: bool) {
-        self.session.set_credentials(present);
-    }
-
-    /// Tries the credentials that Kite refused once more; see [`Session::retry_refused`].
-    pub(crate) fn retry_refused(&mut self, now: Instant) {
-        self.session.retry_refused(now);
-    }
-
     /// Drops session and socket, to start again with another endpoint.
     pub(crate) fn restart(&mut self, seed: u64) {
         self.session = Session::new(seed);
@@ -115,21 +99,6 @@ impl Connection {
     /// What happened since the last call, oldest first.
     pub(crate) fn take_event(&mut self) -> Option<ConnectionEvent> {
         self.events.pop_front()
-    }
-
-    /// Ticks arrived that are not first packets.
-    pub(crate) fn on_ticks(&mut self, now: Instant) {
-        self.session.on_ticks(now);
-    }
-
-    /// Answers [`ConnectionEvent::Confirm`].
-    pub(crate) fn on_unconfirmed(&mut self, tokens: &Unconfirmed, now: Instant) {
-        self.session.on_unconfirmed(tokens, now);
-    }
-
-    /// Sets how long its tokens together may be without a tick before the socket is mute.
-    pub(crate) fn set_mute_limit(&mut self, limit: Option<Duration>) {
-        self.session.set_mute_limit(limit);
     }
 
     /// The server sent an error on a live socket, which stays open.

@@ -1,8 +1,11 @@
 //! Tests of a connection on a real socket.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::time::Duration;
 
 use kite::session::{DIAL_TIMEOUT, FIRST_DIAL_SPREAD};
+use kite::{Mode, Token};
 use tokio::net::TcpListener;
 
 use super::*;

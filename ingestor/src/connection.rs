@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use futures::future::BoxFuture;
 use kite::Command;
+use kite::session::downtime::Downtime;
 use kite::session::{Action, Failure, Session};
 use service::text::{LONGEST_REASON, LineQuota, printable};
 
@@ -30,6 +31,8 @@ use crate::input::credentials::Credentials;
 pub(crate) struct Connection {
     index: u8,
     session: Session,
+    /// Outlives the session: another endpoint is no end of an outage.
+    downtime: Downtime,
     socket: SocketState,
     opened: u64,
     /// With which the last dial went out.
@@ -67,6 +70,7 @@ impl Connection {
         Self {
             index,
             session: Session::new(seed),
+            downtime: Downtime::default(),
             socket: SocketState::Disconnected,
             opened: 0,
             credentials: None,
@@ -163,6 +167,9 @@ impl Connection {
             self.poll_socket(cx, now, dialler);
         }
         self.write(now, |socket| socket.poll_flush(cx));
+        let up_since = self.session.live().map(|(since, _last_tick)| since);
+        self.downtime
+            .observe(self.session.is_needed(), up_since, now);
     }
 
     fn abandon(&mut self, dialler: Option<&Dialler>, now: Instant) {

@@ -1,6 +1,6 @@
 //! The readable state of a connection.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use contract::report::ConnectionState;
 use kite::session::{Failure, Phase};
@@ -12,6 +12,12 @@ impl Connection {
     #[must_use]
     pub(crate) fn desired(&self) -> usize {
         self.session.desired().len()
+    }
+
+    /// For how long it has been down although it needs a socket.
+    #[must_use]
+    pub(crate) fn down_for(&self, now: Instant) -> Option<Duration> {
+        self.downtime.lasted(now)
     }
 
     /// Since when the socket is up, and when its last tick arrived.

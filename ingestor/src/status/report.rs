@@ -111,7 +111,7 @@ pub(crate) fn snapshot(
         connections: connections
             .iter()
             .filter(|connection| connection.desired() > 0 || connection.is_live())
-            .map(|connection| connection_report(connection, instruments, &credentials))
+            .map(|connection| connection_report(connection, instruments, &credentials, now))
             .collect(),
         credentials,
         sets: state.intervals.observe(sets(instruments, now), now),
@@ -140,6 +140,7 @@ fn connection_report(
     connection: &Connection,
     instruments: &AssignedInstruments,
     credentials: &CredentialsReport,
+    now: Instant,
 ) -> ConnectionReport {
     let rows = instruments.carried_by(connection.index());
     let newest = rows.clone().filter_map(|row| row.state.received).max();
@@ -154,7 +155,7 @@ fn connection_report(
         instruments: connection.desired() as u32,
         streaming: rows.filter(|row| row.state.seen).count() as u32,
         reconnects: reconnects(connection),
-        down_ms: None,
+        down_ms: connection.down_for(now).map(|down| down.as_millis() as u64),
         last_tick_us: newest.map(|newest| newest.us),
         last_error: connection.last_error().map(cut),
     }

@@ -1,0 +1,72 @@
+//! What an operator needs to move the instruments of an account that does not work: for how long its connections are down.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set up fails its test"
+)]
+
+mod stage;
+
+use contract::Report;
+use contract::report::{ConnectionReport, ConnectionState};
+use stage::kite_server::KiteServer;
+use stage::scene::Scene;
+use stage::{ACCESS_TOKEN, Folders, assignment, option, servers};
+
+const TODAY: &str = "fake-token-of-today";
+
+/// For so long a connection is down in these tests before it matters.
+const A_WHILE_MS: u64 = 1_500;
+
+/// The only connection of a report, if it has just one.
+fn only(report: &Report) -> Option<&ConnectionReport> {
+    match &report.connections[..] {
+        [one] => Some(one),
+        _ => None,
+    }
+}
+
+fn is(state: ConnectionState) -> impl Fn(&Report) -> bool {
+    move |report| only(report).is_some_and(|one| one.state == state)
+}
+
+fn down(report: &Report) -> Option<u64> {
+    only(report)?.down_ms
+}
+
+/// Credentials that are missing, refused, and refused by another endpoint are one outage.
+#[tokio::test]
+async fn an_outage_is_counted_from_the_first_need_until_a_socket_is_up() {
+    let (kite, redis, _) = servers().await;
+    let other = KiteServer::start().await;
+    kite.accept_only(TODAY);
+    other.accept_only(TODAY);
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.instruments = vec![option(1)];
+    let mut scene = Scene::between(kite, redis, Folders::new(), assigned).await;
+    let mut before = A_WHILE_MS;
+    let missing = |report: &Report| down(report) > Some(before);
+    let report = scene.ingestor.until("an outage", missing).await;
+    assert!(is(ConnectionState::Idle)(&report), "{report:#?}");
+    // Not waited for: a new outage would have to grow first.
+    let mut still = async |scene: &Scene, generation| {
+        let so = |report: &Report| {
+            let applied = report.assignment.as_ref().map(|it| it.generation);
+            applied == Some(generation) && is(ConnectionState::Refused)(report)
+        };
+        let report = scene.ingestor.until("a refusal", so).await;
+        let longer = down(&report).unwrap();
+        assert!(longer >= before, "{before} ms, then {report:#?}");
+        before = longer;
+    };
+    scene.folders.credentials_of(ACCESS_TOKEN);
+    still(&scene, 1).await;
+    scene.reassign(|assigned| assigned.instruments = vec![option(2), option(3)]);
+    still(&scene, 2).await;
+    scene.reassign(|assigned| assigned.websocket = other.origin());
+    still(&scene, 3).await;
+
+    scene.folders.credentials_of(TODAY);
+    let live = scene.ingestor.until("live", is(ConnectionState::Live));
+    assert_eq!(down(&live.await), None);
+}

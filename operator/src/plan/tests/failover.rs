@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contract::report::{ConnectionReport, ConnectionState, CredentialsReport};
+use contract::report::{ConnectionReport, ConnectionState, CredentialsReport, FEATURE_STANDBY};
 
 use super::*;
 
@@ -162,7 +162,9 @@ fn what_a_refused_account_lost_moves_after_half_a_minute_and_comes_back_only_if_
     assert_eq!(placed(&world), after);
     stream(&mut world);
     let report = account_of(&mut world, "a").scrape.report.as_mut().unwrap();
-    Arc::make_mut(report).connections = vec![connection(ConnectionState::Live)];
+    let report = Arc::make_mut(report);
+    report.connections = vec![connection(ConnectionState::Live)];
+    report.features = vec![FEATURE_STANDBY.to_owned()];
     let healed = step(&mut world, &again.memory, later(now, 60));
     assert_eq!(
         (account_is(&healed, "a"), standby(&world)),

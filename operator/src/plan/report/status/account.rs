@@ -79,7 +79,9 @@ fn facts<'w>(
         .filter(|it| it.repeated)
         .map(|_| CONTRADICTED);
     let needs = needs(assigned);
-    let standby = current.is_some_and(|current| current.standby);
+    // An older process opens no connection without instruments.
+    let stands_by = |report: &Report| report.features.iter().any(|it| it == FEATURE_STANDBY);
+    let standby = current.is_some_and(|it| it.standby) && account.report().is_none_or(stands_by);
     let assigned = current.map(|current| current.instruments.len());
     AccountFacts {
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),

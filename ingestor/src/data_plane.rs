@@ -56,7 +56,7 @@ pub(crate) struct DataPlane {
     pipeline: Pipeline,
     connections: Vec<Connection>,
     /// Which connection carries which token.
-    allocation: BTreeMap<Token, u8>,
+    allocation: Arc<BTreeMap<Token, u8>>,
     dialler: Option<Dialler>,
     /// Whether order updates are published.
     order_updates: bool,
@@ -86,7 +86,7 @@ impl DataPlane {
         Self {
             pipeline: Pipeline::new(redis, setup.clock.clone()),
             connections,
-            allocation: BTreeMap::new(),
+            allocation: Arc::default(),
             dialler: None,
             order_updates: false,
             credential_state: CredentialState::default(),

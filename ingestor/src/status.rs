@@ -3,6 +3,7 @@
 //! Owns how it is counted and served, from copies. Must not change the state, and no request may
 //! reach the data plane.
 
+mod carried;
 pub(crate) mod health;
 pub(crate) mod http;
 pub(crate) mod intervals;

@@ -1,4 +1,5 @@
-//! What an operator needs to move the instruments of an account that does not work: for how long its connections are down.
+//! What an operator needs to move the instruments of an account that does not work: for how long its connections are down,
+//! and what each of them carries.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,10 +9,10 @@
 mod stage;
 
 use contract::Report;
-use contract::report::{ConnectionReport, ConnectionState};
+use contract::report::{ConnectionInstruments, ConnectionReport, ConnectionState};
 use stage::kite_server::KiteServer;
 use stage::scene::Scene;
-use stage::{ACCESS_TOKEN, Folders, assignment, option, servers};
+use stage::{ACCESS_TOKEN, Folders, assignment, option, servers, token};
 
 const TODAY: &str = "fake-token-of-today";
 
@@ -69,4 +70,54 @@ async fn an_outage_is_counted_from_the_first_need_until_a_socket_is_up() {
     scene.folders.credentials_of(TODAY);
     let live = scene.ingestor.until("live", is(ConnectionState::Live));
     assert_eq!(down(&live.await), None);
+}
+
+#[tokio::test]
+async fn the_lists_of_all_connections_add_up_to_the_assignment() {
+    let mut scene = Scene::with(1..=5, |assigned| assigned.tokens_per_connection = 3).await;
+    let report = scene
+        .ingestor
+        .until("both", |report| report.connections.len() == 2)
+        .await;
+    let list = async |scene: &Scene, index: u8| -> ConnectionInstruments {
+        let path = format!("/v1/report?connection={index}");
+        let (status, text) = scene.ingestor.get(&path).await;
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    let lists = [list(&scene, 0).await, list(&scene, 1).await];
+    let tokens = |numbers: &[u32]| -> Vec<u32> { numbers.iter().map(|it| token(*it).0).collect() };
+    assert_eq!(lists[0].tokens, tokens(&[1, 2, 3]));
+    assert_eq!(lists[1].tokens, tokens(&[4, 5]));
+    for (index, list) in lists.iter().enumerate() {
+        let counted = report.connections[index].instruments as usize;
+        assert_eq!(
+            (usize::from(list.index), list.tokens.len()),
+            (index, counted)
+        );
+        assert_eq!((&list.epoch, list.generation), (&report.epoch, 1));
+    }
+    assert_eq!(list(&scene, 2).await.tokens, Vec::<u32>::new());
+
+    // One leaves the first connection, and one that is new takes its place.
+    scene.reassign(|assigned| {
+        assigned.instruments.remove(0);
+        assigned.instruments.push(option(6));
+    });
+    let second = |report: &Report| report.assignment.as_ref().map(|it| it.generation) == Some(2);
+    scene.ingestor.until("the change", second).await;
+    let changed = list(&scene, 0).await;
+    assert_eq!(
+        (changed.generation, changed.tokens),
+        (2, tokens(&[2, 3, 6]))
+    );
+    assert_eq!(list(&scene, 1).await.tokens, tokens(&[4, 5]));
+
+    let (status, text) = scene.ingestor.get("/v1/report?connection=3").await;
+    assert_eq!((status, text.as_str()), (404, "there is no connection 3"));
+    for wrong in ["x", "-1", "", "1.5"] {
+        let path = format!("/v1/report?connection={wrong}");
+        let (status, text) = scene.ingestor.get(&path).await;
+        assert_eq!((status, text.lines().count()), (400, 1), "{wrong}: {text}");
+    }
 }

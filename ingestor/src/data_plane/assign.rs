@@ -37,12 +37,12 @@ impl DataPlane {
             tls,
             proxy: assigned.proxy,
         });
-        self.allocation = allocation::allocate(
+        self.allocation = Arc::new(allocation::allocate(
             &self.allocation,
             self.pipeline.instruments.rows().iter().map(|row| row.token),
             assigned.connections,
             assigned.tokens_per_connection,
-        );
+        ));
         self.pipeline.instruments.set_allocation(&self.allocation);
         let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
         for row in self.pipeline.instruments.rows() {
@@ -51,6 +51,7 @@ impl DataPlane {
         for (connection, desired) in self.connections.iter_mut().zip(desired) {
             connection.set_desired(desired);
         }
+        self.report_state.allocation = Arc::clone(&self.allocation);
         self.report_state.applied = Some(assigned.applied);
         self.report_state.account = Some(assigned.account);
         self.report_state.limit = u32::from(assigned.tokens_per_connection);

@@ -3,6 +3,8 @@
 //! Owns how rows are counted into a report. Reads state and changes only its own; must not hold
 //! secrets.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contract::assignment::Account;
@@ -10,6 +12,7 @@ use contract::report::{
     AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, FEATURES, Report,
     SAMPLES, SetReport,
 };
+use kite::Token;
 
 use super::intervals::SetIntervals;
 use super::redis::{self, Conflation};
@@ -36,6 +39,8 @@ pub(crate) struct StatusSnapshot {
     pub(crate) account: Option<String>,
     /// Tokens that one connection may carry.
     pub(crate) limit: u32,
+    /// Which connection carries which token. Shared: it changes with the assignment alone.
+    pub(crate) allocation: Arc<BTreeMap<Token, u8>>,
     /// Tokens subscribed to on live sockets, by connection.
     pub(crate) subscribed: Vec<u32>,
     /// Sockets opened after the first, by connection.
@@ -55,6 +60,8 @@ pub(crate) struct ReportState {
     pub(crate) account: Option<Account>,
     /// Tokens that one connection may carry.
     pub(crate) limit: u32,
+    /// Which connection carries which token.
+    pub(crate) allocation: Arc<BTreeMap<Token, u8>>,
     /// Why the file in the folder is not in force.
     pub(crate) assignment_error: Option<String>,
     epoch: String,
@@ -129,6 +136,7 @@ pub(crate) fn snapshot(
         report,
         account: state.account.as_ref().map(|account| account.name.clone()),
         limit: state.limit,
+        allocation: Arc::clone(&state.allocation),
         subscribed: connections.iter().map(subscribed).collect(),
         reconnects: connections.iter().map(reconnects).collect(),
         stats: stats.clone(),

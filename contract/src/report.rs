@@ -25,7 +25,12 @@ pub const FEATURE_REFERENCES: &str = "references";
 pub const FEATURE_STANDBY: &str = "standby";
 
 /// Members of the assignment that came after its version 1 and that this build obeys.
-pub const FEATURES: &[&str] = &[FEATURE_EGRESS, FEATURE_EVENTS, FEATURE_REFERENCES];
+pub const FEATURES: &[&str] = &[
+    FEATURE_EGRESS,
+    FEATURE_EVENTS,
+    FEATURE_REFERENCES,
+    FEATURE_STANDBY,
+];
 
 /// The maximum number of entries in [`Report::references`].
 pub const MOST_REFERENCES: usize = 1_000;

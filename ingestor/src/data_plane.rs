@@ -179,6 +179,10 @@ impl DataPlane {
                     let time = self.observed_at(self.setup.clock.now());
                     let worthwhile = self.credential_state.on_read(found, time);
                     self.set_credentials(worthwhile);
+                    if worthwhile {
+                        let connections = self.connections.iter_mut();
+                        connections.for_each(Connection::on_credentials_changed);
+                    }
                 }
             }
         }

@@ -1,5 +1,5 @@
 //! What an operator needs to move the instruments of an account that does not work: for how long its connections are down,
-//! and what each of them carries.
+//! what each of them carries, and a connection in standby that finds out when the account works again.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,10 +9,13 @@
 mod stage;
 
 use contract::Report;
-use contract::report::{ConnectionInstruments, ConnectionReport, ConnectionState};
-use stage::kite_server::KiteServer;
+use contract::report::{ConnectionInstruments, ConnectionReport, ConnectionState, FEATURE_STANDBY};
+use kite::Command;
+use serde_json::Value;
+use stage::kite_server::{KiteServer, Seen, frame, full};
+use stage::redis_server::Subscriber;
 use stage::scene::Scene;
-use stage::{ACCESS_TOKEN, Folders, assignment, option, servers, token};
+use stage::{ACCESS_TOKEN, Folders, LOOK, assignment, option, servers, token, within};
 
 const TODAY: &str = "fake-token-of-today";
 
@@ -33,6 +36,151 @@ fn is(state: ConnectionState) -> impl Fn(&Report) -> bool {
 
 fn down(report: &Report) -> Option<u64> {
     only(report)?.down_ms
+}
+
+/// An account without instruments that stands by, with yesterday's access token.
+async fn in_standby() -> Scene {
+    let (kite, redis, folders) = servers().await;
+    kite.accept_only(TODAY);
+    let mut assigned = assignment(&kite, redis.port());
+    assigned.standby = true;
+    Scene::between(kite, redis, folders, assigned).await
+}
+
+#[tokio::test]
+async fn a_refused_account_stands_by_and_streams_on_the_same_socket_once_it_is_accepted() {
+    let mut scene = in_standby().await;
+    assert_eq!(scene.kite.seen().await, Seen::Refused);
+    let refused = scene
+        .ingestor
+        .until("a refusal", is(ConnectionState::Refused));
+    let report = refused.await;
+    assert!(report.features.contains(&FEATURE_STANDBY.to_owned()));
+    let connection = only(&report).unwrap();
+    assert_eq!((connection.index, connection.instruments), (0, 0));
+    assert!(connection.last_error.as_deref().unwrap().contains("403"));
+    let a_while = |report: &Report| down(report) >= Some(A_WHILE_MS);
+    scene.ingestor.until("an outage", a_while).await;
+    assert!(scene.kite.nothing_seen(), "dialled once");
+    let health = scene.ingestor.get("/health").await.1;
+    assert!(health.contains("kite refused the credentials"), "{health}");
+    assert!(!health.contains("connection 0"), "{health}");
+
+    scene.folders.credentials_of(TODAY);
+    let socket = scene.kite.socket().await;
+    assert_eq!(scene.kite.seen().await, Seen::Opened);
+    let live = scene.ingestor.until("live", is(ConnectionState::Live));
+    assert_eq!(down(&live.await), None);
+    // By then a silent socket would have been given up, and commands would have been sent.
+    let mut look = tokio::time::interval(LOOK);
+    let pinged = async {
+        while scene.kite.pings() == 0 {
+            look.tick().await;
+        }
+    };
+    within("a ping", pinged).await;
+    assert!(scene.kite.nothing_seen(), "no command and no other socket");
+    assert!(scene.ingestor.get("/health").await.1.contains("\"ok\""));
+
+    // With instruments it does not matter whether it should stand by without any.
+    scene.reassign(|assigned| assigned.instruments = vec![option(1)]);
+    scene.kite.sees_subscription(&[1]).await;
+    socket.send(frame(&[full(token(1), 1)])).unwrap();
+    let report = scene
+        .ingestor
+        .until("ticks", |report| report.streaming == 1)
+        .await;
+    assert_eq!(only(&report).unwrap().reconnects, 0);
+    assert!(scene.kite.nothing_seen(), "the same socket");
+}
+
+#[tokio::test]
+async fn a_connection_goes_into_standby_and_out_of_it_without_another_dial() {
+    let mut scene = Scene::with(1..=2, |assigned| assigned.tokens_per_connection = 1).await;
+    let both = |report: &Report| {
+        let live = |one: &ConnectionReport| one.state == ConnectionState::Live;
+        report.connections.len() == 2 && report.connections.iter().all(live)
+    };
+    scene.ingestor.until("two sockets", both).await;
+    scene.reassign(|assigned| (assigned.standby, assigned.instruments) = (true, Vec::new()));
+    // The other one is closed as ever.
+    let report = scene
+        .ingestor
+        .until("one socket", is(ConnectionState::Live))
+        .await;
+    let connection = only(&report).unwrap();
+    assert_eq!((connection.index, connection.instruments), (0, 0));
+    assert_eq!((connection.reconnects, connection.down_ms), (0, None));
+    let mut seen = Vec::new();
+    while !seen.contains(&Seen::CloseFrame) || !seen.contains(&unsubscribed(1)) {
+        seen.push(scene.kite.seen().await);
+    }
+    let opened = seen.iter().filter(|it| **it == Seen::Opened).count();
+    assert_eq!(opened, 2, "{seen:?}");
+
+    scene.reassign(|assigned| assigned.standby = false);
+    while scene.kite.seen().await != Seen::CloseFrame {}
+    let idle = |report: &Report| report.connections.is_empty();
+    scene.ingestor.until("no socket", idle).await;
+}
+
+fn unsubscribed(number: u32) -> Seen {
+    Seen::Command(Command::Unsubscribe(vec![token(number)]))
+}
+
+/// The events of sockets and their gaps, up to the second one that ends a socket.
+async fn until_two_are_lost(messages: &mut Subscriber) -> Vec<Value> {
+    let (mut events, mut lost) = (Vec::new(), 0);
+    while lost < 2 {
+        let (channel, json) = messages.any_message().await;
+        let kind = json["event_type"].as_str().unwrap_or_default();
+        if channel == "mock:ticker:events" && ["connected", "disconnected", "gap"].contains(&kind) {
+            lost += usize::from(kind == "disconnected");
+            events.push(json);
+        }
+    }
+    events
+}
+
+/// Its instruments streamed elsewhere meanwhile: a socket that is lost in standby is no gap of theirs.
+#[tokio::test]
+async fn a_socket_that_is_lost_in_standby_is_an_event_without_a_gap() {
+    let mut scene = Scene::of([1]).await;
+    let mut messages = scene.redis.subscribe().await;
+    let socket = scene.live_socket().await;
+    // The second one is no first packet.
+    for price in 1..=2 {
+        socket.send(frame(&[full(token(1), price)])).unwrap();
+    }
+    let two = |report: &Report| report.ticks_total == 2;
+    scene.ingestor.until("ticks", two).await;
+    scene.reassign(|assigned| (assigned.standby, assigned.instruments) = (true, Vec::new()));
+    let empty = |report: &Report| only(report).is_some_and(|one| one.instruments == 0);
+    scene.ingestor.until("standby", empty).await;
+    // The server drops the socket.
+    drop(socket);
+    let lost = is(ConnectionState::Waiting);
+    let report = scene.ingestor.until("the loss", lost).await;
+    let reason = only(&report).unwrap().last_error.clone().unwrap();
+
+    scene.reassign(|assigned| {
+        (assigned.standby, assigned.instruments) = (false, vec![option(1)]);
+    });
+    let socket = scene.kite.socket().await;
+    for price in 3..=4 {
+        socket.send(frame(&[full(token(1), price)])).unwrap();
+    }
+    let four = |report: &Report| report.ticks_total == 4;
+    scene.ingestor.until("ticks again", four).await;
+    drop(socket);
+    let events = until_two_are_lost(&mut messages).await;
+    let first = events
+        .iter()
+        .position(|it| it["event_type"] == "disconnected");
+    let events = &events[first.unwrap()..];
+    let kinds: Vec<_> = events.iter().map(|it| &it["event_type"]).collect();
+    assert_eq!(kinds, ["disconnected", "connected", "disconnected"]);
+    assert_eq!(events[0]["reason"], reason.as_str());
 }
 
 /// Credentials that are missing, refused, and refused by another endpoint are one outage.
@@ -66,6 +214,8 @@ async fn an_outage_is_counted_from_the_first_need_until_a_socket_is_up() {
     still(&scene, 2).await;
     scene.reassign(|assigned| assigned.websocket = other.origin());
     still(&scene, 3).await;
+    scene.reassign(|assigned| (assigned.standby, assigned.instruments) = (true, Vec::new()));
+    still(&scene, 4).await;
 
     scene.folders.credentials_of(TODAY);
     let live = scene.ingestor.until("live", is(ConnectionState::Live));

@@ -11,16 +11,26 @@ use kite::{Mode, Token};
 use super::Connection;
 
 impl Connection {
-    /// Replaces what should be streamed.
+    /// Replaces what should be streamed, and ends standby.
     pub(crate) fn set_desired(&mut self, desired: BTreeMap<Token, Mode>) {
-        if *self.session.desired() != desired {
+        if *self.session.desired() != desired || self.session.is_standby() {
             self.session.set_desired(desired);
         }
+    }
+
+    /// Streams nothing, and keeps a socket; see [`stand_by`](kite::session::Session::stand_by).
+    pub(crate) fn stand_by(&mut self) {
+        self.session.stand_by();
     }
 
     /// Sets whether there are credentials that may be used.
     pub(crate) fn set_credentials(&mut self, present: bool) {
         self.session.set_credentials(present);
+    }
+
+    /// There are other credentials than before, and they may be used.
+    pub(crate) fn on_credentials_changed(&mut self) {
+        self.session.on_credentials_changed();
     }
 
     /// Tries the credentials that Kite refused once more; see [`retry_refused`](kite::session::Session::retry_refused).

@@ -14,6 +14,12 @@ impl Connection {
         self.session.desired().len()
     }
 
+    /// Whether it needs a socket: for tokens, or in standby.
+    #[must_use]
+    pub(crate) fn is_needed(&self) -> bool {
+        self.session.is_needed()
+    }
+
     /// For how long it has been down although it needs a socket.
     #[must_use]
     pub(crate) fn down_for(&self, now: Instant) -> Option<Duration> {

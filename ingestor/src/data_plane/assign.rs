@@ -44,18 +44,32 @@ impl DataPlane {
             assigned.tokens_per_connection,
         ));
         self.pipeline.instruments.set_allocation(&self.allocation);
-        let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
-        for row in self.pipeline.instruments.rows() {
-            desired[usize::from(row.state.connection)].insert(row.token, row.mode);
-        }
-        for (connection, desired) in self.connections.iter_mut().zip(desired) {
-            connection.set_desired(desired);
-        }
+        self.set_desired(assigned.standby);
         self.report_state.allocation = Arc::clone(&self.allocation);
         self.report_state.applied = Some(assigned.applied);
         self.report_state.account = Some(assigned.account);
         self.report_state.limit = u32::from(assigned.tokens_per_connection);
         self.report_state.assignment_error = None;
+    }
+
+    /// Tells every connection what it carries. Without any instruments the first one stands by, if that is asked for.
+    fn set_desired(&mut self, standby: bool) {
+        let rows = self.pipeline.instruments.rows();
+        let mut desired = vec![BTreeMap::<Token, Mode>::new(); self.connections.len()];
+        for row in rows {
+            desired[usize::from(row.state.connection)].insert(row.token, row.mode);
+        }
+        let stands_by = |index: u8| standby && rows.is_empty() && index == 0;
+        for (connection, desired) in self.connections.iter_mut().zip(desired) {
+            if desired.is_empty() {
+                self.detector.on_emptied(connection.index());
+            }
+            if stands_by(connection.index()) {
+                connection.stand_by();
+            } else {
+                connection.set_desired(desired);
+            }
+        }
     }
 
     /// Dials so from now on; sockets to another origin are closed, those that were opened in another

@@ -73,10 +73,10 @@ impl DataPlane {
             ConnectionEvent::Ended => {
                 instruments.on_socket_end(index);
                 let connection = &self.connections[usize::from(index)];
-                let wanted = connection.desired() > 0;
-                let reason = connection.last_error().filter(|_| wanted);
+                let reason = connection.last_error().filter(|_| connection.is_needed());
                 let reason = reason.unwrap_or("closed on purpose");
-                self.detector.on_ended(index, reason, wanted, now_us);
+                let streams = connection.desired() > 0;
+                self.detector.on_ended(index, reason, streams, now_us);
             }
             ConnectionEvent::Mute => self.detector.on_mute(index, now_us),
             ConnectionEvent::Checked(credentials, accepted) => {

@@ -42,19 +42,25 @@ impl EventDetector {
         self.push(now_us, EventKind::Connected { connection });
     }
 
-    /// A socket or a dial ended. `wanted`: whether the connection has anything to stream.
-    pub(crate) fn on_ended(&mut self, connection: u8, reason: &str, wanted: bool, now_us: i64) {
+    /// The connection has nothing to stream any more: what ticks later did not tick on it before.
+    pub(crate) fn on_emptied(&mut self, connection: u8) {
         let history = &mut self.connections[usize::from(connection)];
-        if !wanted {
-            *history = ConnectionHistory {
-                up: history.up,
-                ..ConnectionHistory::default()
-            };
+        *history = ConnectionHistory {
+            up: history.up,
+            ..ConnectionHistory::default()
+        };
+    }
+
+    /// A socket or a dial ended. `streams`: whether the connection has anything to stream.
+    pub(crate) fn on_ended(&mut self, connection: u8, reason: &str, streams: bool, now_us: i64) {
+        if !streams {
+            self.on_emptied(connection);
         }
+        let history = &mut self.connections[usize::from(connection)];
         if !std::mem::take(&mut history.up) {
             return;
         }
-        if let Some(last) = history.last_tick_us.filter(|_| wanted) {
+        if let Some(last) = history.last_tick_us {
             history.gap_from.get_or_insert(last.div_euclid(MICROS));
         }
         let reason = reason.to_owned();
@@ -222,6 +228,25 @@ mod tests {
             kinds(&mut detector),
             ["Connected", "Disconnected", "Connected"]
         );
+    }
+
+    /// They stream elsewhere meanwhile, and come back to the same socket, or to the next one.
+    #[test]
+    fn instruments_that_left_and_came_back_have_no_gap() {
+        let mut detector = EventDetector::default();
+        detector.on_opened(0, 0);
+        detector.on_ticks(0, MICROS, tokens);
+        detector.on_emptied(0);
+        detector.on_ended(0, "lost", true, 60 * MICROS);
+        detector.on_opened(0, 61 * MICROS);
+        detector.on_ticks(0, 62 * MICROS, tokens);
+        let reconnect = ["Connected", "Disconnected", "Connected"];
+        assert_eq!(kinds(&mut detector), reconnect);
+        detector.on_ended(0, "lost", true, 63 * MICROS);
+        detector.on_emptied(0);
+        detector.on_opened(0, 120 * MICROS);
+        detector.on_ticks(0, 121 * MICROS, tokens);
+        assert_eq!(kinds(&mut detector), ["Disconnected", "Connected"]);
     }
 
     #[test]

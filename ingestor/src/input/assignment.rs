@@ -38,6 +38,8 @@ pub(crate) struct PreparedAssignment {
     pub(crate) tokens_per_connection: u16,
     /// Whether updates of the account's orders are published.
     pub(crate) order_updates: bool,
+    /// Whether one connection is kept although there are no instruments.
+    pub(crate) standby: bool,
     /// The instruments.
     pub(crate) instruments: AssignedInstruments,
     /// Their rows of the directory.
@@ -92,6 +94,7 @@ pub(crate) fn prepare(
         },
         listing: Arc::new(DirectoryListing::new(&assignment, target.clone())),
         order_updates: assignment.order_updates,
+        standby: assignment.standby,
         instruments: AssignedInstruments::build(&assignment, epoch, target.is_sharded()),
         account: assignment.account,
         websocket: assignment.websocket,

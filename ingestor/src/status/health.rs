@@ -81,7 +81,9 @@ fn reasons(report: &Report) -> Vec<String> {
         | CredentialsReport::Present { .. }
         | CredentialsReport::Accepted => {}
     }
-    for connection in report.connections.iter().filter(|one| !is_live(one)) {
+    // One in standby carries nothing that could be missing.
+    let needed = report.connections.iter().filter(|one| one.instruments > 0);
+    for connection in needed.filter(|one| !is_live(one)) {
         let why = connection.last_error.as_deref().unwrap_or("not open yet");
         let state = connection.state.as_str();
         reasons.push(format!("connection {} is {state}: {why}", connection.index));
@@ -153,6 +155,19 @@ mod tests {
             "dependencies": {"redis": "ok"}
         });
         assert_eq!(health, expected);
+    }
+
+    #[test]
+    fn a_connection_in_standby_is_no_trouble_and_refused_credentials_are() {
+        let mut snapshot = snapshot();
+        snapshot.report.connections[0].instruments = 0;
+        snapshot.report.connections[0].state = ConnectionState::Waiting;
+        assert_eq!(assess(&snapshot).status, "ok");
+        snapshot.report.credentials = CredentialsReport::Refused {
+            next_try: None,
+            remark: None,
+        };
+        assert_eq!(assess(&snapshot).reasons, ["kite refused the credentials"]);
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub(crate) fn snapshot(
         redis: redis::report(pipeline, directory, &mut state.conflation, (now, wall_us)),
         connections: connections
             .iter()
-            .filter(|connection| connection.desired() > 0 || connection.is_live())
+            .filter(|connection| connection.is_needed() || connection.is_live())
             .map(|connection| connection_report(connection, instruments, &credentials, now))
             .collect(),
         credentials,

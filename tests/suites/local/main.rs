@@ -20,6 +20,7 @@ mod references;
 mod refusals;
 mod secrets;
 mod selectors;
+mod standby;
 mod streaming;
 mod two_sets;
 mod versions;

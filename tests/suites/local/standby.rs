@@ -129,6 +129,7 @@ fn row(listed: &Instrument) -> Row {
             keep: None,
         }],
         reference: false,
+        handover: false,
         retained: None,
         former: None,
     }

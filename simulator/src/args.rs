@@ -200,6 +200,8 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
   POST /sim/pause               {\"paused\": bool}
   POST /sim/rate                {\"rate\": TICKS_PER_SECOND, \"tokens\"?}
   POST /sim/tick                {\"tokens\"}: each trades once, at another price, also while paused
+  POST /sim/prices              {\"prices\": [{\"token\", \"price\": RUPEES}], \"hold\"?: bool}: each trades once at its
+                                 price and moves on from there, or stays until it is set again
   POST /sim/packets/raw         {\"hex\", \"api_key\"?, \"conn\"?}: a binary frame as it is
   POST /sim/text                {\"text\", \"api_key\"?, \"conn\"?}: a text frame as it is
   POST /sim/record              {\"tokens\"?}: forget and record packets written; {\"stop\": true} ends

@@ -23,6 +23,7 @@ pub mod credentials;
 mod daily;
 mod days;
 pub mod faults;
+pub mod prices;
 pub mod rates;
 pub mod recorder;
 mod report;
@@ -352,8 +353,13 @@ impl Exchange {
     /// Changes one instrument and adds its packet to the frames of its subscribers.
     fn publish(&mut self, position: usize, trade: bool, now: SimulationTime) {
         let changed = self.market.advance(position, trade, now);
+        self.send_packets(position, |mode| changed.concerns(mode));
+    }
+
+    /// Adds the packet of one instrument to the frames of its subscribers in some modes.
+    fn send_packets(&mut self, position: usize, concerns: impl Fn(Mode) -> bool) {
         for watcher in &self.watchers[position] {
-            if changed.concerns(watcher.mode)
+            if concerns(watcher.mode)
                 && let Some(connection) = self.connections.get_mut(&watcher.connection)
             {
                 connection.push(&self.market.packet(position, watcher.mode));

@@ -34,10 +34,19 @@
 //! | `POST /sim/pause` | `paused` | stops or resumes the market; snapshots still work |
 //! | `POST /sim/rate` | `rate`, `tokens?` | ticks per second, of all or of some |
 //! | `POST /sim/tick` | `tokens` | each trades once, at another price, also while paused |
+//! | `POST /sim/prices` | `prices`: list of `token` and `price`, `hold?` | see below |
 //! | `POST /sim/packets/raw` | `hex`, `api_key?`, `conn?` | sends a raw binary frame |
 //! | `POST /sim/text` | `text`, `api_key?`, `conn?` | sends a raw text frame |
 //! | `POST /sim/record` | `tokens?` or `stop` | records packets written; see [`exchange::recorder`] |
 //! | `GET /sim/record?conn=&after=&limit=` | | the recording |
+//!
+//! `POST /sim/prices` makes each of these instruments trade once at a price in rupees, rounded to its tick, and sends the
+//! packet, also while paused; the answer is `{"set": COUNT}`. The price then moves on from there. With `"hold": true` it
+//! stays, but for what keeps the instrument ticking: an index moves by a hundredth of a rupee and back, everything else
+//! trades at its best bid and offer. It stays until it is set without `hold`, or until the next day's list. The price of an
+//! index or a share is that of all that depends on it: futures, options, and the share on another exchange follow with
+//! their next ticks. A token that is not listed, or a price that is not above zero or does not fit into a packet, is an
+//! error, and then no price is set.
 //!
 //! # What it must not do
 //! Be linked into another binary, or know anything of its clients beyond Kite's protocol.

@@ -11,13 +11,16 @@ use std::time::Duration;
 use kite::{Mode, Packet};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rustc_hash::FxHashMap;
 
 use crate::universe::{Contract, Listing, Universe};
 
+mod anchor;
 mod book;
 pub mod pricing;
 mod walk;
 
+use anchor::PriceAnchor;
 pub use book::Changed;
 use book::{Book, OrderTerms};
 use walk::Walk;
@@ -38,6 +41,10 @@ pub struct Market {
     rng: ChaCha8Rng,
     factor: Walk,
     own: Vec<Walk>,
+    /// Prices of underlyings that were set.
+    set_underlyings: FxHashMap<usize, PriceAnchor>,
+    /// Prices of contracts that were set, by their position.
+    set_contracts: FxHashMap<usize, PriceAnchor>,
     books: Vec<Option<Box<Book>>>,
 }
 
@@ -49,6 +56,8 @@ impl Market {
             rng: ChaCha8Rng::seed_from_u64(seed.wrapping_add(1)),
             factor: Walk::default(),
             own: vec![Walk::default(); universe.underlyings.len()],
+            set_underlyings: FxHashMap::default(),
+            set_contracts: FxHashMap::default(),
             books: vec![None; universe.listings.len()],
             universe,
         }
@@ -70,8 +79,11 @@ impl Market {
     /// `trade`, the last price does.
     pub fn advance(&mut self, position: usize, trade: bool, now: SimulationTime) -> Changed {
         self.open(position, now);
-        let spot = self.spot(position, now);
-        let fair = self.fair(position, spot, now.unix);
+        let spot = self.spot(self.universe.listings[position].underlying, now);
+        let model = self.model(position, spot, now.unix);
+        let anchor = self.set_contracts.get(&position);
+        let rupees = anchor.map_or(model, |anchor| anchor.price(model));
+        let fair = rupees * self.universe.listings[position].divisor();
         let seconds = wire_seconds(now.unix);
         match &mut self.books[position] {
             Some(book) => book.advance(fair, trade, seconds, &mut self.rng),
@@ -79,6 +91,33 @@ impl Market {
                 price: false,
                 quote: false,
             },
+        }
+    }
+
+    /// Trades the instrument at `position` at a price, rounded to its grid, which continues from there, or with `hold`
+    /// stays. The price of an index or a share is that of its underlying: what depends on it follows.
+    pub fn set_price(&mut self, position: usize, rupees: f64, hold: bool, now: SimulationTime) {
+        self.open(position, now);
+        let (of, contract, raw) = {
+            let listing = &self.universe.listings[position];
+            let raw = book::on_grid(rupees * listing.divisor(), listing.tick);
+            (listing.underlying, listing.contract, raw)
+        };
+        match contract {
+            Contract::Index | Contract::Share => {
+                let walked = self.walked(of, now);
+                let anchor = PriceAnchor::of_underlying(rupees, walked, hold);
+                self.set_underlyings.insert(of, anchor);
+            }
+            Contract::Future { .. } | Contract::Option { .. } => {
+                let spot = self.spot(of, now);
+                let model = self.model(position, spot, now.unix);
+                let anchor = PriceAnchor::of_contract(rupees, model, hold);
+                self.set_contracts.insert(position, anchor);
+            }
+        }
+        if let Some(book) = &mut self.books[position] {
+            book.trade_at(raw, wire_seconds(now.unix), &mut self.rng);
         }
     }
 
@@ -96,14 +135,8 @@ impl Market {
 
     /// The prices of the underlyings, in their order.
     pub fn closes(&mut self, now: SimulationTime) -> Vec<f64> {
-        let at = now.elapsed.as_secs_f64();
-        let factor = walk::market(&mut self.factor, at, &mut self.rng);
-        let underlyings = self.universe.underlyings.iter().zip(&mut self.own);
-        let prices = underlyings.map(|(underlying, own)| {
-            let own = own.advance(at, underlying.volatility, &mut self.rng);
-            walk::price(underlying, factor, own)
-        });
-        prices.collect()
+        let underlyings = 0..self.universe.underlyings.len();
+        underlyings.map(|of| self.spot(of, now)).collect()
     }
 
     /// Whether the contract at `position` has not ended.
@@ -122,12 +155,11 @@ impl Market {
         }
         let listing = &self.universe.listings[position];
         let underlying = &self.universe.underlyings[listing.underlying];
-        let close = self.fair(position, underlying.close, now.unix);
-        let open = self.fair(position, walk::price(underlying, 0.0, 0.0), now.unix);
-        let (close, open) = (
-            book::on_grid(close, listing.tick),
-            book::on_grid(open, listing.tick),
-        );
+        let of_day = [underlying.close, walk::price(underlying, 0.0, 0.0)];
+        let [close, open] = of_day.map(|spot| {
+            let fair = self.model(position, spot, now.unix) * listing.divisor();
+            book::on_grid(fair, listing.tick)
+        });
         let token = listing.instrument.token;
         let seconds = wire_seconds(now.unix);
         let book = match terms(listing) {
@@ -138,20 +170,26 @@ impl Market {
         self.advance(position, false, now);
     }
 
-    /// Price of the instrument's underlying, in rupees.
-    fn spot(&mut self, position: usize, now: SimulationTime) -> f64 {
+    /// Price of an underlying, in rupees.
+    fn spot(&mut self, of: usize, now: SimulationTime) -> f64 {
+        let walked = self.walked(of, now);
+        let anchor = self.set_underlyings.get(&of);
+        anchor.map_or(walked, |anchor| anchor.price(walked))
+    }
+
+    /// What it would be if nobody had set it.
+    fn walked(&mut self, of: usize, now: SimulationTime) -> f64 {
         let at = now.elapsed.as_secs_f64();
-        let of = self.universe.listings[position].underlying;
         let underlying = &self.universe.underlyings[of];
         let factor = walk::market(&mut self.factor, at, &mut self.rng);
         let own = self.own[of].advance(at, underlying.volatility, &mut self.rng);
         walk::price(underlying, factor, own)
     }
 
-    /// Value of the instrument if its underlying costs `spot`, in units of the wire.
-    fn fair(&self, position: usize, spot: f64, now: i64) -> f64 {
+    /// Value of the instrument if its underlying costs `spot`, in rupees.
+    fn model(&self, position: usize, spot: f64, now: i64) -> f64 {
         let listing = &self.universe.listings[position];
-        let rupees = match listing.contract {
+        match listing.contract {
             Contract::Index | Contract::Share => spot,
             Contract::Future { expiry } => pricing::forward(spot, pricing::years(now, expiry)),
             Contract::Option {
@@ -165,8 +203,7 @@ impl Market {
                 let volatility = pricing::smile(implied, forward, strike, years);
                 pricing::black76(forward, strike, years, volatility, right)
             }
-        };
-        rupees * listing.divisor()
+        }
     }
 }
 

@@ -137,6 +137,16 @@ impl Book {
         }
     }
 
+    /// A trade at this price, which is on the grid, and orders around it. An index has that value.
+    pub(super) fn trade_at(&mut self, price: i32, now: u32, rng: &mut impl Rng) {
+        self.full.exchange_time = now;
+        let Some(terms) = self.terms else {
+            return self.set_last(price);
+        };
+        self.full.depth = depth(terms, f64::from(price), rng);
+        self.trade(terms, price, now, rng);
+    }
+
     /// The packet of the instrument's present state.
     pub(super) fn packet(&self, mode: Mode) -> Packet {
         let detail = match (mode, self.terms) {

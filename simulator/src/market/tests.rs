@@ -133,6 +133,78 @@ fn a_forced_trade_moves_the_price_whatever_it_is() {
     }
 }
 
+/// Lets the instrument trade once a minute for so many hours, and returns the lowest and the highest price of it.
+fn range(market: &mut Market, symbol: &str, hours: u32) -> (i32, i32) {
+    let position = position(market, symbol);
+    let minutes = (0..hours * 60).map(|minute| at(f64::from(minute) * 60.0));
+    let prices: Vec<i32> = minutes
+        .map(|now| {
+            market.advance(position, true, now);
+            market.packet(position, Mode::Ltp).last_price
+        })
+        .collect();
+    (*prices.iter().min().unwrap(), *prices.iter().max().unwrap())
+}
+
+#[test]
+fn a_set_price_is_that_of_the_next_packet_whatever_it_is() {
+    let mut market = market(6);
+    for symbol in KINDS {
+        let position = position(&market, symbol);
+        let listing = &market.universe().listings[position];
+        let (tick, divisor) = (listing.tick, listing.divisor());
+        for (factor, hold) in [(0.5, false), (3.0, true), (1.0, false)] {
+            let before = market.snapshot(position, Mode::Full, at(1.0)).last_price;
+            let wanted = book::on_grid(f64::from(before) * factor, tick);
+            market.set_price(position, f64::from(wanted) / divisor, hold, at(2.0));
+            let packet = market.packet(position, Mode::Full);
+            assert_eq!(packet.last_price, wanted, "{symbol} times {factor}");
+            check(&packet, tick, None);
+        }
+    }
+}
+
+#[test]
+fn a_price_that_is_held_stays_while_all_others_move() {
+    let mut market = market(6);
+    let (nifty, future) = (
+        position(&market, "NSE:NIFTY 50"),
+        position(&market, "NFO:NIFTY26DECFUT"),
+    );
+    market.set_price(nifty, 25_123.45, true, at(0.0));
+    assert_eq!(
+        range(&mut market, "NSE:NIFTY 50", 6),
+        (2_512_344, 2_512_346)
+    );
+    // The future follows by carry, and can be held as well: at its best bid or offer.
+    let (low, high) = range(&mut market, "NFO:NIFTY26DECFUT", 6);
+    assert!(2_520_000 < low && high < 2_535_000, "{low} {high}");
+    market.set_price(future, 25_000.0, true, at(0.0));
+    let (low, high) = range(&mut market, "NFO:NIFTY26DECFUT", 6);
+    assert!(low == 2_500_000 && high <= 2_500_050, "{low} {high}");
+    // The close of the day is that price, too, and the share next to it is as before.
+    let closes = market.closes(at(0.0));
+    assert!(closes.contains(&25_123.45));
+    let (low, high) = range(&mut market, "NSE:INFY", 6);
+    assert!(high - low > 100, "{low} {high}");
+}
+
+#[test]
+fn a_price_that_was_set_moves_on_from_there() {
+    let mut market = market(6);
+    let nifty = position(&market, "NSE:NIFTY 50");
+    for hold in [true, false] {
+        market.set_price(nifty, 12_000.0, hold, at(0.0));
+    }
+    let (low, high) = range(&mut market, "NSE:NIFTY 50", 1);
+    assert!(
+        1_180_000 < low && low < high && high < 1_220_000,
+        "{low} {high}"
+    );
+    let (low, high) = range(&mut market, "NFO:NIFTY26DECFUT", 1);
+    assert!(1_190_000 < low && high < 1_230_000, "{low} {high}");
+}
+
 /// Correlation of the returns of two instruments over a day.
 fn correlation(market: &mut Market, one: &str, other: &str) -> f64 {
     let (one, other) = (position(market, one), position(market, other));

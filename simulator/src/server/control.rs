@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::App;
 use crate::exchange::credentials::TooManyRevoked;
 use crate::exchange::faults::{FaultChange, FaultError};
+use crate::exchange::prices::{PriceChange, PriceError};
 use crate::exchange::recorder::MAX_ENTRIES;
 use crate::exchange::{ConnectionFilter, Outgoing, rates};
 
@@ -34,6 +35,8 @@ enum ControlError {
     Rate(#[from] rates::RateError),
     #[error(transparent)]
     Fault(#[from] FaultError),
+    #[error(transparent)]
+    Price(#[from] PriceError),
     #[error(transparent)]
     Revoked(#[from] TooManyRevoked),
 }
@@ -63,6 +66,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/pause", post(pause))
         .route("/rate", post(set_rate))
         .route("/tick", post(tick))
+        .route("/prices", post(set_prices))
         .route("/packets/raw", post(send_raw))
         .route("/text", post(send_text))
         .route("/record", get(recording).post(record))
@@ -174,6 +178,13 @@ async fn tick(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     let now = app.now();
     let ticked = app.exchange().tick(&tokens, now);
     Ok(Json(json!({"ticked": ticked})))
+}
+
+async fn set_prices(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    let change: PriceChange = parse(&body)?;
+    let now = app.now();
+    let set = app.exchange().set_prices(&change, now)?;
+    Ok(Json(json!({"set": set})))
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! Faults and frames on demand.
 
 use futures::SinkExt;
-use kite::{Command, Token};
+use kite::{Command, Mode, Token};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
@@ -173,7 +173,7 @@ async fn connections_are_listed_with_what_they_subscribed_to() {
         .command(&Command::Subscribe(vec![INFY, Token(1)]))
         .await;
     client
-        .command(&Command::SetMode(kite::Mode::Full, vec![INFY]))
+        .command(&Command::SetMode(Mode::Full, vec![INFY]))
         .await;
     client.packets(2).await;
     let open: Value = simulator
@@ -190,6 +190,24 @@ async fn connections_are_listed_with_what_they_subscribed_to() {
 }
 
 #[tokio::test]
+async fn a_set_price_is_sent_at_once_in_every_mode() {
+    let simulator = Simulator::start(&["--rate", "0"]).await;
+    let mut client = simulator.connect("api_key=a&access_token=t").await;
+    client.command(&Command::Subscribe(vec![INFY])).await;
+    client.packets(1).await;
+    for (mode, price) in [(Mode::Ltp, 1_234.5), (Mode::Full, 1_500.0)] {
+        client.command(&Command::SetMode(mode, vec![INFY])).await;
+        client.packets(1).await;
+        let body = json!({"prices": [{"token": INFY, "price": price}], "hold": true});
+        let answer = simulator.control("/sim/prices", body).await;
+        assert_eq!(answer, json!({"set": 1}));
+        let packets = client.packets(1).await;
+        let sent = f64::from(packets[0].last_price) / 100.0;
+        assert_eq!(sent, price, "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn nonsense_is_refused() {
     let simulator = Simulator::start(&[]).await;
     for (path, body) in [
@@ -198,6 +216,20 @@ async fn nonsense_is_refused() {
         ("/sim/pause", "{}"),
         ("/sim/rate", r#"{"rate": -1}"#),
         ("/sim/tick", "tokens"),
+        ("/sim/prices", "{}"),
+        ("/sim/prices", r#"{"prices": [{"token": 7, "price": 100}]}"#),
+        (
+            "/sim/prices",
+            r#"{"prices": [{"token": 408065, "price": -1}]}"#,
+        ),
+        (
+            "/sim/prices",
+            r#"{"prices": [{"token": 408065, "price": 1e999}]}"#,
+        ),
+        (
+            "/sim/prices",
+            r#"{"prices": [{"token": 408065}], "hold": true}"#,
+        ),
         ("/sim/tokens/revoke", "{}"),
     ] {
         let answer = simulator.post(path).body(body).send().await.unwrap();

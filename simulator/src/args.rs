@@ -120,7 +120,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Packets have 32 bits for seconds; a time outside their range would be sent as 0.
-fn wall_clock(text: &str) -> Result<WallClock, String> {
+pub(crate) fn wall_clock(text: &str) -> Result<WallClock, String> {
     let clock: WallClock = text.parse().map_err(|error| format!("{error}"))?;
     if (EARLIEST..LATEST).contains(&clock.start.as_second()) {
         return Ok(clock);
@@ -202,6 +202,7 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
   POST /sim/tick                {\"tokens\"}: each trades once, at another price, also while paused
   POST /sim/prices              {\"prices\": [{\"token\", \"price\": RUPEES}], \"hold\"?: bool}: each trades once at its
                                  price and moves on from there, or stays until it is set again
+  POST /sim/clock               {\"wall_clock\": \"START,RATE\"}: another wall clock, which is not behind
   POST /sim/packets/raw         {\"hex\", \"api_key\"?, \"conn\"?}: a binary frame as it is
   POST /sim/text                {\"text\", \"api_key\"?, \"conn\"?}: a text frame as it is
   POST /sim/record              {\"tokens\"?}: forget and record packets written; {\"stop\": true} ends

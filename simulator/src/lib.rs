@@ -35,6 +35,7 @@
 //! | `POST /sim/rate` | `rate`, `tokens?` | ticks per second, of all or of some |
 //! | `POST /sim/tick` | `tokens` | each trades once, at another price, also while paused |
 //! | `POST /sim/prices` | `prices`: list of `token` and `price`, `hold?` | see below |
+//! | `POST /sim/clock` | `wall_clock` | another wall clock, as in `--wall-clock`, which is not behind the present one |
 //! | `POST /sim/packets/raw` | `hex`, `api_key?`, `conn?` | sends a raw binary frame |
 //! | `POST /sim/text` | `text`, `api_key?`, `conn?` | sends a raw text frame |
 //! | `POST /sim/record` | `tokens?` or `stop` | records packets written; see [`exchange::recorder`] |

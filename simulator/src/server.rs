@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::{get, post};
+use jiff::Timestamp;
 use service::clock::Clock;
 use service::exit::chain;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::args::wall_clock;
 use crate::exchange::recorder::PacketRecorder;
 use crate::exchange::{DayChange, Exchange};
 use crate::market::SimulationTime;
@@ -35,6 +37,15 @@ enum DayError {
     Dump(#[from] DumpBodiesError),
 }
 
+/// A wall clock that cannot be set.
+#[derive(Debug, thiserror::Error)]
+enum ClockError {
+    #[error("wall_clock {0}")]
+    Invalid(String),
+    #[error("the clock cannot go back: it shows {0}")]
+    Back(Timestamp),
+}
+
 /// State shared by requests.
 #[derive(Debug)]
 pub struct App {
@@ -42,7 +53,7 @@ pub struct App {
     recorder: PacketRecorder,
     /// Those of today.
     dump: Mutex<Arc<DumpBodies>>,
-    clock: Clock,
+    clock: Mutex<Clock>,
     start: Instant,
     shutdown: CancellationToken,
 }
@@ -62,7 +73,7 @@ impl App {
             exchange,
             recorder: PacketRecorder::default(),
             dump: Mutex::new(Arc::new(dump)),
-            clock,
+            clock: Mutex::new(clock),
             start,
             shutdown,
         }
@@ -96,10 +107,27 @@ impl App {
         Ok(())
     }
 
+    fn clock(&self) -> MutexGuard<'_, Clock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the wall clock by that of `text`. Returns what it shows.
+    fn set_clock(&self, text: &str) -> Result<Timestamp, ClockError> {
+        let set = Clock::accelerated(wall_clock(text).map_err(ClockError::Invalid)?);
+        let mut clock = self.clock();
+        let (before, now) = (clock.wall(), set.wall());
+        if now < before {
+            return Err(ClockError::Back(before));
+        }
+        *clock = set;
+        Ok(now)
+    }
+
     fn now(&self) -> SimulationTime {
+        let now = self.clock().times();
         SimulationTime {
-            elapsed: self.clock.now() - self.start,
-            unix: self.clock.wall().as_second(),
+            elapsed: now.monotonic - self.start,
+            unix: now.wall.as_second(),
         }
     }
 }

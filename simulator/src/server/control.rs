@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::App;
+use super::{App, ClockError};
 use crate::exchange::credentials::TooManyRevoked;
 use crate::exchange::faults::{FaultChange, FaultError};
 use crate::exchange::prices::{PriceChange, PriceError};
@@ -37,6 +37,8 @@ enum ControlError {
     Fault(#[from] FaultError),
     #[error(transparent)]
     Price(#[from] PriceError),
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     #[error(transparent)]
     Revoked(#[from] TooManyRevoked),
 }
@@ -67,6 +69,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/rate", post(set_rate))
         .route("/tick", post(tick))
         .route("/prices", post(set_prices))
+        .route("/clock", post(set_clock))
         .route("/packets/raw", post(send_raw))
         .route("/text", post(send_text))
         .route("/record", get(recording).post(record))
@@ -185,6 +188,18 @@ async fn set_prices(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     let now = app.now();
     let set = app.exchange().set_prices(&change, now)?;
     Ok(Json(json!({"set": set})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetClock {
+    wall_clock: String,
+}
+
+async fn set_clock(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    let SetClock { wall_clock } = parse(&body)?;
+    let now = app.set_clock(&wall_clock)?;
+    Ok(Json(json!({"now": now})))
 }
 
 #[derive(Deserialize)]

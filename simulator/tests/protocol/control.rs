@@ -230,6 +230,8 @@ async fn nonsense_is_refused() {
             "/sim/prices",
             r#"{"prices": [{"token": 408065}], "hold": true}"#,
         ),
+        ("/sim/clock", r#"{"wall_clock": "tomorrow"}"#),
+        ("/sim/clock", r#"{"wall_clock": "2020-01-01T00:00:00Z,1"}"#),
         ("/sim/tokens/revoke", "{}"),
     ] {
         let answer = simulator.post(path).body(body).send().await.unwrap();

@@ -92,6 +92,36 @@ async fn what_is_measured_in_seconds_is_never_accelerated() {
     assert_eq!(simulator.refusal(query).await, 429);
 }
 
+#[tokio::test]
+async fn a_clock_that_is_set_forward_brings_the_list_of_its_day() {
+    let simulator =
+        Simulator::start(&["--wall-clock", "2026-11-24T15:00:00+05:30,0", "--rate", "0"]).await;
+    let listed = async || {
+        let dump = simulator.get("/instruments").send().await.unwrap();
+        let dump = kite::instruments::read(&dump.bytes().await.unwrap()[..]).unwrap();
+        dump.instruments.iter().filter_map(|row| row.expiry).min()
+    };
+    assert_eq!(listed().await, Some(date(2026, 11, 24)));
+    let next_morning = json!({"wall_clock": "2026-11-25T08:00:00+05:30,0"});
+    let answer = simulator.control("/sim/clock", next_morning).await;
+    assert_eq!(answer, json!({"now": "2026-11-25T02:30:00Z"}));
+    within(async { while listed().await == Some(date(2026, 11, 24)) {} }).await;
+    let mut client = simulator.connect("api_key=a&access_token=t").await;
+    client.command(&Command::Subscribe(vec![NIFTY])).await;
+    client
+        .command(&Command::SetMode(Mode::Full, vec![NIFTY]))
+        .await;
+    // `date -d 2026-11-25T08:00:00+05:30 +%s`
+    assert_eq!(shown(&mut client).await, 1_795_573_800);
+    let back = simulator.post("/sim/clock");
+    let back = back.json(&json!({"wall_clock": "2026-11-25T07:00:00+05:30,0"}));
+    let refused = back.send().await.unwrap();
+    assert_eq!(refused.status(), 400);
+    let refused: Value = refused.json().await.unwrap();
+    let expected = "the clock cannot go back: it shows 2026-11-25T02:30:00Z";
+    assert_eq!(refused["error"], expected);
+}
+
 /// Half past midnight in India is the day before in UTC.
 #[tokio::test]
 async fn lists_and_sessions_are_dated_by_the_wall_clock() {

@@ -66,18 +66,26 @@ impl Local {
         Ok(std::fs::remove_file(self.manifests().join(name))?)
     }
 
-    /// Writes an account of `simulator` with its Secret, both called `name`.
+    /// Writes a mock account of `simulator` with its Secret, both called `name`.
     ///
     /// # Errors
     /// Errors of the file system.
     pub fn write_account(&self, name: &str, simulator: &Simulator, more: &str) -> Result<()> {
+        self.write_real_account(name, simulator, &format!("  mock: true\n{more}"))
+    }
+
+    /// Writes an account that is no mock account: its keys and events have the names that readers know.
+    ///
+    /// # Errors
+    /// Errors of the file system.
+    pub fn write_real_account(&self, name: &str, simulator: &Simulator, more: &str) -> Result<()> {
         let address = simulator.address();
         self.write_secret(name, &format!("{name}-fake-token"))?;
         self.write(
             &format!("account-{name}.yaml"),
             &format!(
                 "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\nmetadata: {{name: {name}}}\n\
-                 spec:\n  credentialsSecretRef: {{name: {name}}}\n  mock: true\n  endpoint:\n    \
+                 spec:\n  credentialsSecretRef: {{name: {name}}}\n  endpoint:\n    \
                  websocket: ws://{address}\n    api: http://{address}\n{more}"
             ),
         )

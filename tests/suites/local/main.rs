@@ -12,6 +12,7 @@ mod events;
 mod fail_static;
 mod fleet;
 mod messages;
+mod money;
 mod moves;
 mod proxy;
 mod reader;

@@ -17,20 +17,6 @@ const READING: &str = "docs/reading-ticks.md";
 /// What only the plain Python reader holds.
 const PLAIN: &str = "\nimport redis\n";
 
-/// A real account: events of mock accounts have a channel that readers of `ticker:*` do not see.
-fn write_real_account(local: &Local, kite: &Simulator) -> Result<()> {
-    local.write_secret("demo", "demo-fake-token")?;
-    let address = kite.address();
-    local.write(
-        "account-demo.yaml",
-        &format!(
-            "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\nmetadata: {{name: demo}}\n\
-             spec:\n  credentialsSecretRef: {{name: demo}}\n  endpoint:\n    \
-             websocket: ws://{address}\n    api: http://{address}\n"
-        ),
-    )
-}
-
 /// A documented reader, whose way to Redis can be cut.
 struct Reader {
     program: Program,
@@ -175,7 +161,8 @@ async fn the_readers_of_the_documents_survive_a_night() -> Result<()> {
     let (redis, kite) = (RedisServer::start().await?, Simulator::start().await?);
     let alive = count_alive(&redis).await?;
     let mut local = Local::new(&redis)?;
-    write_real_account(&local, &kite)?;
+    // Events of mock accounts have a channel that readers of `ticker:*` do not see.
+    local.write_real_account("demo", &kite, "")?;
     local.start()?;
     heard(&alive, 1).await;
     let folder = tempfile::tempdir()?;
@@ -230,7 +217,7 @@ fn the_readme_shows_the_same_reader() -> Result<()> {
 async fn the_sample_of_a_sign_of_life_has_its_keys() -> Result<()> {
     let (redis, kite) = (RedisServer::start().await?, Simulator::start().await?);
     let mut local = Local::new(&redis)?;
-    write_real_account(&local, &kite)?;
+    local.write_real_account("demo", &kite, "")?;
     local.write_set("mixed", "full", &["NSE:INFY"], "")?;
     local.start()?;
     let mut connection = redis.connection().await?;

@@ -115,10 +115,10 @@ impl Day {
     /// Until 09:20 the money stands still, and then it follows: six strikes up, and back by three at a time.
     async fn walk(&mut self) -> Result<()> {
         let open = at(EXPIRY_DAY, "09:20:00")?;
-        self.stage.play_from(at(EXPIRY_DAY, "09:17:00")?).await?;
+        self.stage.play_from(at(EXPIRY_DAY, "09:18:00")?).await?;
         let opening = "at the opening";
         self.stage.becomes(opening, &self.expected, open).await?;
-        for steps in [2, 3, 4, 5, 6, 3, 0] {
+        for steps in [2, 3, 4, 6, 3, 0] {
             let price = self.price(steps);
             let set = self.stage.set_price(self.index, price).await?;
             self.expected.money_at(price);
@@ -141,7 +141,7 @@ impl Day {
     async fn expiry(&mut self) -> Result<()> {
         let price = self.price(0);
         self.stage.set_price(self.index, price).await?;
-        self.stage.play_from(at(EXPIRY_DAY, "15:39:00")?).await?;
+        self.stage.play_from(at(EXPIRY_DAY, "15:39:20")?).await?;
         self.expected.roll(self.today, self.next, price);
         self.expected.references.remove(&self.future);
         let (what, close) = ("the next expiry", at(EXPIRY_DAY, "15:40:00")?);
@@ -161,7 +161,7 @@ impl Day {
         self.stage.set_price(self.index, self.price(0)).await?;
         self.expected.list = list;
         self.expected.begin_day(NEXT_DAY.parse()?);
-        self.stage.play_from(at(NEXT_DAY, "08:29:00")?).await?;
+        self.stage.play_from(at(NEXT_DAY, "08:29:20")?).await?;
         let (what, morning) = ("the next morning", at(NEXT_DAY, "08:30:00")?);
         self.stage.becomes(what, &self.expected, morning).await?;
         self.goes_on(self.next).await?;
@@ -171,7 +171,7 @@ impl Day {
 
 #[tokio::test]
 async fn a_day_of_the_money_from_its_list_to_that_of_the_next_morning() -> Result<()> {
-    let morning = at(EXPIRY_DAY, "08:29:00")?;
+    let morning = at(EXPIRY_DAY, "08:29:20")?;
     let mut day = Day::new(morning).await?;
     day.write_sets()?;
     day.morning(morning).await?;

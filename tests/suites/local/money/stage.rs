@@ -17,8 +17,9 @@ use super::seen::{Seen, subscription_events};
 
 const ACCOUNT: &str = "demo";
 
-/// Simulated seconds in a real one: half a minute, which a price has to stay away, is a second.
-const RATE: f64 = 30.0;
+/// Simulated seconds in a real one: half a minute, which a price has to stay away, is longer than the second between two
+/// reports of prices, so that a price that is followed at once shows.
+const RATE: f64 = 20.0;
 
 pub(super) struct Stage {
     pub(super) simulator: Simulator,

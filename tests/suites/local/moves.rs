@@ -1,11 +1,13 @@
 //! Instruments that move from one account to another, as a reader of Redis sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tests::ticks::Message;
 use tests::{Local, RedisServer, Simulator, Ticks, eventually};
+
+use crate::digits::recorded;
 
 const SHARES: [&str; 4] = ["NSE:INFY", "NSE:TCS", "NSE:RELIANCE", "NSE:SBIN"];
 
@@ -32,48 +34,70 @@ async fn all_from(ticks: &Ticks, account: &str) {
     .await;
 }
 
-/// A set that its user gives to another account: the old one goes on until the new one has everything, and says so.
+/// A set that its user gives to another account: the old one goes on until the new one has everything. What a third account
+/// gets of the same shares on its own channel tells what there was to publish.
 #[tokio::test]
 async fn a_set_that_changes_its_account_is_never_without_one() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    simulator.control("record", json!({})).await?;
     let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:equity").await?;
     let mut local = Local::new(&redis)?;
-    local.write_account("first", &simulator, "")?;
-    local.write_account("second", &simulator, "")?;
+    for name in ["first", "second", "witness"] {
+        local.write_account(name, &simulator, "")?;
+    }
+    let witness = "  publish: {channelPrefix: witness}\n  accountRef: {name: witness}\n";
+    local.write_set("witness", "full", &SHARES, witness)?;
     write_shares(&local, "  accountRef: {name: first}\n")?;
     local.start()?;
     local.shows("shares", "True", "Streaming").await;
+    local.shows("witness", "True", "Streaming").await;
     all_from(&ticks, "first").await;
 
     write_shares(&local, "  accountRef: {name: second}\n")?;
     all_from(&ticks, "second").await;
-    simulator.subscribed(SHARES.len() as u64).await;
+    simulator.subscribed(2 * SHARES.len() as u64).await;
+    simulator.pause(true).await?;
+    let sent = times_sent(&simulator).await?;
+    eventually("whatever was sent is published", async || {
+        let published = times_published(&ticks.all());
+        for (token, sent) in &sent {
+            let published = published.get(token).context("nothing of a share")?;
+            let began = published.first().context("nothing")?;
+            let lost: Vec<&i64> = sent
+                .range(began..)
+                .filter(|it| !published.contains(it))
+                .collect();
+            ensure!(lost.is_empty(), "{token}: {lost:?} of {sent:?}");
+        }
+        Ok(())
+    })
+    .await;
     let all = ticks.all();
-    for token in ticks_by_token(&all).values() {
-        let last = token.iter().rposition(|it| source(it) == "first");
-        let last = last.context("nothing of the first")?;
-        let first = token.iter().position(|it| source(it) == "second");
-        let first = first.context("nothing of the second")?;
-        ensure!(first < last, "a gap between the two: {first} {last}");
-    }
-    let marked = all.iter().filter(|it| it.tick["handover"] == true);
-    let marked: Vec<&str> = marked.map(source).collect();
-    ensure!(
-        !marked.is_empty() && marked.iter().all(|it| *it == "first"),
-        "{marked:?}"
-    );
+    let mut marked = all.iter().filter(|it| it.tick["handover"] == true);
+    ensure!(marked.all(|it| source(it) == "first"), "a mark on another");
     ticks.assert_gapless();
     local.stop().await
 }
 
-fn ticks_by_token(all: &[Message]) -> BTreeMap<u64, Vec<&Message>> {
-    let mut by_token: BTreeMap<u64, Vec<&Message>> = BTreeMap::new();
+/// The exchange's times of what the simulator sent, by token.
+async fn times_sent(simulator: &Simulator) -> Result<BTreeMap<u64, BTreeSet<i64>>> {
+    let sent = recorded(simulator).await?.into_iter();
+    let times = sent.map(|(token, packets)| {
+        let times = packets.iter().filter_map(kite::Packet::exchange_time);
+        (token, times.collect())
+    });
+    Ok(times.collect())
+}
+
+fn times_published(all: &[Message]) -> BTreeMap<u64, BTreeSet<i64>> {
+    let mut times: BTreeMap<u64, BTreeSet<i64>> = BTreeMap::new();
     for message in all {
-        if let Some(token) = message.tick["token"].as_u64() {
-            by_token.entry(token).or_default().push(message);
+        let (token, time) = (&message.tick["token"], &message.tick["exchange_ts"]);
+        if let (Some(token), Some(time)) = (token.as_u64(), time.as_i64()) {
+            times.entry(token).or_default().insert(time);
         }
     }
-    by_token
+    times
 }
 
 /// A token that Kite refuses from one moment to the next, with its sockets cut.

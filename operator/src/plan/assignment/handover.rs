@@ -148,7 +148,7 @@ impl<'w, 'a> Handover<'w, 'a> {
     }
 
     /// Whether the account's process has all that is placed there of the set, and has heard of each instrument or waited
-    /// for it in vain.
+    /// for it in vain, and can publish it.
     fn has_arrived(&self, set: SetIx, account: AccountIx) -> bool {
         if let Some(known) = self.arrived.borrow().get(&(set, account)) {
             return *known;
@@ -172,7 +172,7 @@ impl<'w, 'a> Handover<'w, 'a> {
         let runs = report.assignment.as_ref()?.generation == base.generation;
         let heard = report.sets.iter().find(|it| it.name == name)?;
         let heard = heard.streaming.saturating_add(heard.silent) as usize;
-        Some(runs && has == placed && heard >= placed)
+        Some(report.redis.connected && runs && has == placed && heard >= placed)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
+use kite::Detail;
 use serde_json::json;
 use tests::ticks::Message;
 use tests::{Local, RedisServer, Simulator, Ticks, eventually};
@@ -53,17 +54,19 @@ async fn a_set_that_changes_its_account_is_never_without_one() -> Result<()> {
     local.shows("witness", "True", "Streaming").await;
     all_from(&ticks, "first").await;
 
+    // A gap of a twentieth of a second shows.
+    simulator.control("rate", json!({"rate": 20})).await?;
     write_shares(&local, "  accountRef: {name: second}\n")?;
     all_from(&ticks, "second").await;
     simulator.subscribed(2 * SHARES.len() as u64).await;
     simulator.pause(true).await?;
-    let sent = times_sent(&simulator).await?;
+    let sent = volumes_sent(&simulator).await?;
     eventually("whatever was sent is published", async || {
-        let published = times_published(&ticks.all());
+        let published = volumes_published(&ticks.all());
         for (token, sent) in &sent {
             let published = published.get(token).context("nothing of a share")?;
             let began = published.first().context("nothing")?;
-            let lost: Vec<&i64> = sent
+            let lost: Vec<&u64> = sent
                 .range(began..)
                 .filter(|it| !published.contains(it))
                 .collect();
@@ -79,25 +82,28 @@ async fn a_set_that_changes_its_account_is_never_without_one() -> Result<()> {
     local.stop().await
 }
 
-/// The exchange's times of what the simulator sent, by token.
-async fn times_sent(simulator: &Simulator) -> Result<BTreeMap<u64, BTreeSet<i64>>> {
+/// The volumes of the full packets that the simulator sent, by token: each trade of the day has its own.
+async fn volumes_sent(simulator: &Simulator) -> Result<BTreeMap<u64, BTreeSet<u64>>> {
     let sent = recorded(simulator).await?.into_iter();
-    let times = sent.map(|(token, packets)| {
-        let times = packets.iter().filter_map(kite::Packet::exchange_time);
-        (token, times.collect())
+    let volumes = sent.map(|(token, packets)| {
+        let volumes = packets.iter().filter_map(|packet| match &packet.detail {
+            Detail::Full(quote, _) => Some(u64::from(quote.volume)),
+            _ => None,
+        });
+        (token, volumes.collect())
     });
-    Ok(times.collect())
+    Ok(volumes.collect())
 }
 
-fn times_published(all: &[Message]) -> BTreeMap<u64, BTreeSet<i64>> {
-    let mut times: BTreeMap<u64, BTreeSet<i64>> = BTreeMap::new();
+fn volumes_published(all: &[Message]) -> BTreeMap<u64, BTreeSet<u64>> {
+    let mut volumes: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
     for message in all {
-        let (token, time) = (&message.tick["token"], &message.tick["exchange_ts"]);
-        if let (Some(token), Some(time)) = (token.as_u64(), time.as_i64()) {
-            times.entry(token).or_default().insert(time);
+        let (token, volume) = (&message.tick["token"], &message.tick["volume"]);
+        if let (Some(token), Some(volume)) = (token.as_u64(), volume.as_u64()) {
+            volumes.entry(token).or_default().insert(volume);
         }
     }
-    times
+    volumes
 }
 
 /// A token that Kite refuses from one moment to the next, with its sockets cut.

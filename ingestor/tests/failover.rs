@@ -15,7 +15,7 @@ use serde_json::Value;
 use stage::kite_server::{KiteServer, Seen, frame, full};
 use stage::redis_server::Subscriber;
 use stage::scene::Scene;
-use stage::{ACCESS_TOKEN, Folders, LOOK, assignment, option, servers, token, within};
+use stage::{ACCESS_TOKEN, Folders, assignment, option, servers, token};
 
 const TODAY: &str = "fake-token-of-today";
 
@@ -72,15 +72,11 @@ async fn a_refused_account_stands_by_and_streams_on_the_same_socket_once_it_is_a
     let live = scene.ingestor.until("live", is(ConnectionState::Live));
     assert_eq!(down(&live.await), None);
     // By then a silent socket would have been given up, and commands would have been sent.
-    let mut look = tokio::time::interval(LOOK);
-    let pinged = async {
-        while scene.kite.pings() == 0 {
-            look.tick().await;
-        }
-    };
-    within("a ping", pinged).await;
+    let pinged = |_report: &Report| scene.kite.pings() > 0;
+    scene.ingestor.until("a ping", pinged).await;
     assert!(scene.kite.nothing_seen(), "no command and no other socket");
-    assert!(scene.ingestor.get("/health").await.1.contains("\"ok\""));
+    let health = scene.ingestor.get("/health").await.1;
+    assert!(health.contains(r#""status":"ok""#), "{health}");
 
     // With instruments it does not matter whether it should stand by without any.
     scene.reassign(|assigned| assigned.instruments = vec![option(1)]);
@@ -128,10 +124,10 @@ fn unsubscribed(number: u32) -> Seen {
     Seen::Command(Command::Unsubscribe(vec![token(number)]))
 }
 
-/// The events of sockets and their gaps, up to the second one that ends a socket.
-async fn until_two_are_lost(messages: &mut Subscriber) -> Vec<Value> {
+/// The events of sockets and their gaps, up to the third one that ends a socket.
+async fn until_three_are_lost(messages: &mut Subscriber) -> Vec<Value> {
     let (mut events, mut lost) = (Vec::new(), 0);
-    while lost < 2 {
+    while lost < 3 {
         let (channel, json) = messages.any_message().await;
         let kind = json["event_type"].as_str().unwrap_or_default();
         if channel == "mock:ticker:events" && ["connected", "disconnected", "gap"].contains(&kind) {
@@ -142,44 +138,66 @@ async fn until_two_are_lost(messages: &mut Subscriber) -> Vec<Value> {
     events
 }
 
-/// Its instruments streamed elsewhere meanwhile: a socket that is lost in standby is no gap of theirs.
+/// Takes the next socket, and sends ticks of `number` through it until they are counted, and drops it.
+async fn tick_and_lose(scene: &mut Scene, number: u32) {
+    let socket = scene.kite.socket().await;
+    let before = scene
+        .ingestor
+        .until("a socket", is(ConnectionState::Live))
+        .await;
+    // The first one may be a first packet.
+    for price in 1..=2 {
+        let packet = full(token(number), price);
+        socket.send(frame(&[packet])).unwrap();
+    }
+    let counted = |report: &Report| report.ticks_total == before.ticks_total + 2;
+    scene.ingestor.until("ticks", counted).await;
+    drop(socket);
+    let reconnects = |report: &Report| only(report).map(|one| one.reconnects);
+    let lost = |report: &Report| {
+        !is(ConnectionState::Live)(report) || reconnects(report) > reconnects(&before)
+    };
+    scene.ingestor.until("the loss", lost).await;
+}
+
+/// Assigns nothing, and to stand by; then this instrument.
+async fn leave_for(scene: &mut Scene, number: u32) {
+    scene.reassign(|assigned| (assigned.standby, assigned.instruments) = (true, Vec::new()));
+    let empty = |report: &Report| report.assigned == 0;
+    scene.ingestor.until("standby", empty).await;
+    scene.reassign(|assigned| assigned.instruments = vec![option(number)]);
+}
+
+/// Instruments that left streamed elsewhere meanwhile, whether their socket was lost before that or not.
 #[tokio::test]
 async fn a_socket_that_is_lost_in_standby_is_an_event_without_a_gap() {
     let mut scene = Scene::of([1]).await;
     let mut messages = scene.redis.subscribe().await;
     let socket = scene.live_socket().await;
-    // The second one is no first packet.
-    for price in 1..=2 {
-        socket.send(frame(&[full(token(1), price)])).unwrap();
-    }
+    socket.send(frame(&[full(token(1), 1)])).unwrap();
+    socket.send(frame(&[full(token(1), 2)])).unwrap();
     let two = |report: &Report| report.ticks_total == 2;
     scene.ingestor.until("ticks", two).await;
     scene.reassign(|assigned| (assigned.standby, assigned.instruments) = (true, Vec::new()));
-    let empty = |report: &Report| only(report).is_some_and(|one| one.instruments == 0);
+    let empty = |report: &Report| report.assigned == 0;
     scene.ingestor.until("standby", empty).await;
-    // The server drops the socket.
     drop(socket);
     let lost = is(ConnectionState::Waiting);
     let report = scene.ingestor.until("the loss", lost).await;
     let reason = only(&report).unwrap().last_error.clone().unwrap();
 
-    scene.reassign(|assigned| {
-        (assigned.standby, assigned.instruments) = (false, vec![option(1)]);
-    });
-    let socket = scene.kite.socket().await;
-    for price in 3..=4 {
-        socket.send(frame(&[full(token(1), price)])).unwrap();
-    }
-    let four = |report: &Report| report.ticks_total == 4;
-    scene.ingestor.until("ticks again", four).await;
-    drop(socket);
-    let events = until_two_are_lost(&mut messages).await;
+    scene.reassign(|assigned| assigned.instruments = vec![option(1)]);
+    tick_and_lose(&mut scene, 1).await;
+    leave_for(&mut scene, 2).await;
+    tick_and_lose(&mut scene, 2).await;
+    let events = until_three_are_lost(&mut messages).await;
     let first = events
         .iter()
         .position(|it| it["event_type"] == "disconnected");
     let events = &events[first.unwrap()..];
     let kinds: Vec<_> = events.iter().map(|it| &it["event_type"]).collect();
-    assert_eq!(kinds, ["disconnected", "connected", "disconnected"]);
+    let (lost, opened) = ("disconnected", "connected");
+    assert_eq!(kinds, [lost, opened, lost, opened, lost]);
     assert_eq!(events[0]["reason"], reason.as_str());
 }
 

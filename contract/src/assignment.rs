@@ -3,6 +3,7 @@
 //! Owns the document and its checks. Rows carry everything that is published about an instrument,
 //! so that a process needs neither the instruments list nor the operator to go on.
 
+mod moves;
 mod output;
 mod row;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use std::collections::HashSet;
 use kite::Token;
 use serde::{Deserialize, Serialize};
 
+pub use self::moves::{Boundary, MOST_MOVES, Move, MovePart};
 pub use self::output::{LastValuePersistence, Output, Persistence, Shape, StreamLength, prefix_of};
 pub use self::row::{Former, Row};
 
@@ -72,6 +74,9 @@ pub struct Assignment {
     /// What is stored in Redis beside the messages; outputs refer to it by position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keeps: Vec<Persistence>,
+    /// The moves that rows refer to by position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
     /// The instruments, each token once, ordered by token.
     pub instruments: Vec<Row>,
 }
@@ -141,8 +146,11 @@ pub enum InvalidAssignment {
     /// A time or length of zero.
     #[error("the times and lengths in keeps must be at least 1")]
     Persistence,
-    /// A row that refers to a set, channel or entry of `keeps` that does not exist.
-    #[error("token {0} refers to a set, channel or entry of keeps that does not exist")]
+    /// More moves than a report can tell of.
+    #[error("there are {0} moves, more than {MOST_MOVES}")]
+    Moves(usize),
+    /// A row that refers to a set, channel, move or entry of `keeps` that does not exist.
+    #[error("token {0} refers to a set, channel, move or entry of keeps that does not exist")]
     Reference(Token),
     /// An endpoint that cannot be dialled.
     #[error("the endpoint of the assignment cannot be dialled")]
@@ -195,6 +203,9 @@ impl Assignment {
         if !self.keeps.iter().all(Persistence::is_valid) {
             return Err(InvalidAssignment::Persistence);
         }
+        if self.moves.len() > MOST_MOVES {
+            return Err(InvalidAssignment::Moves(self.moves.len()));
+        }
         self.check_rows()
     }
 
@@ -214,11 +225,27 @@ impl Assignment {
                 .all(|output| usize::from(output.channel) < self.channels.len());
             let mut kept = row.outputs.iter().filter_map(|output| output.keep);
             let keeps = kept.all(|keep| usize::from(keep) < self.keeps.len());
-            if !sets || !channels || !keeps {
+            let moves = row
+                .move_at
+                .is_none_or(|at| usize::from(at) < self.moves.len());
+            if !sets || !channels || !keeps || !moves {
                 return Err(InvalidAssignment::Reference(row.token));
             }
         }
         Ok(())
+    }
+
+    /// The move by which a row goes to another account or comes from it.
+    #[must_use]
+    pub fn move_of(&self, row: &Row) -> Option<&Move> {
+        self.moves.get(usize::from(row.move_at?))
+    }
+
+    /// Whether nothing of a row is published: the account that it comes from still has it.
+    #[must_use]
+    pub fn withholds(&self, row: &Row) -> bool {
+        let found = self.move_of(row);
+        found.is_some_and(|it| it.part == MovePart::To && it.boundary.is_none())
     }
 
     /// Whether the two are equal, except for their generation.
@@ -241,6 +268,7 @@ impl Assignment {
             sets,
             channels,
             keeps,
+            moves,
             instruments,
         } = self;
         *version == other.version
@@ -257,6 +285,7 @@ impl Assignment {
             && *sets == other.sets
             && *channels == other.channels
             && *keeps == other.keeps
+            && *moves == other.moves
             && *instruments == other.instruments
     }
 }

@@ -14,8 +14,8 @@ mod text;
 mod version;
 
 pub use assignment::{
-    ASSIGNMENT_VERSIONS, Account, Assignment, Egress, Former, LastValuePersistence, Output,
-    Persistence, Row, Shape, StreamLength,
+    ASSIGNMENT_VERSIONS, Account, Assignment, Boundary, Egress, Former, LastValuePersistence, Move,
+    MovePart, Output, Persistence, Row, Shape, StreamLength,
 };
 pub use report::Report;
 pub use sealed::Sealed;

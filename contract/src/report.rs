@@ -24,10 +24,14 @@ pub const FEATURE_REFERENCES: &str = "references";
 /// of a connection.
 pub const FEATURE_STANDBY: &str = "standby";
 
+/// The process publishes rows with `move` as [`Move`](crate::assignment::Move) says.
+pub const FEATURE_MOVES: &str = "moves";
+
 /// Members of the assignment that came after its version 1 and that this build obeys.
 pub const FEATURES: &[&str] = &[
     FEATURE_EGRESS,
     FEATURE_EVENTS,
+    FEATURE_MOVES,
     FEATURE_REFERENCES,
     FEATURE_STANDBY,
 ];
@@ -80,6 +84,29 @@ pub struct Report {
     /// packet on, or once it is silent. What is known of it stays known on a new socket, and gets older.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<ReferencePrice>,
+    /// The moves of the assignment, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<MoveReport>,
+}
+
+/// How far one move is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveReport {
+    /// Its id.
+    pub id: String,
+    /// Its instruments.
+    pub instruments: u32,
+    /// Those of which the present socket has received a packet.
+    pub seen: u32,
+    /// Those of which it has received none for more than ten seconds.
+    pub silent: u32,
+    /// The exchange's second at the time of this report, as told by the newest packets of all instruments and the time since.
+    /// Missing while no packet had a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<i64>,
+    /// Whether an account that gives publishes nothing of it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub done: bool,
 }
 
 /// The newest price of one instrument.
@@ -322,6 +349,7 @@ pub struct SetReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assignment::MOST_MOVES;
 
     #[test]
     fn a_remark_of_a_later_version_is_read() {
@@ -408,6 +436,16 @@ mod tests {
                     first: true,
                 })
                 .collect(),
+            moves: (0..MOST_MOVES)
+                .map(|at| MoveReport {
+                    id: format!("{}:{}", "n".repeat(40), u64::MAX - at as u64),
+                    instruments: 9000,
+                    seen: 9000,
+                    silent: 9000,
+                    second: Some(i64::from(u32::MAX)),
+                    done: true,
+                })
+                .collect(),
         }
     }
 
@@ -419,6 +457,7 @@ mod tests {
         report.sets.truncate(1);
         report.silent_samples.truncate(1);
         report.references.truncate(1);
+        report.moves.truncate(1);
         let unknown = report.unknown_packets.as_mut();
         unknown.unwrap().samples.truncate(1);
         insta::assert_json_snapshot!(report);

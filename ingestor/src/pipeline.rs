@@ -1,4 +1,4 @@
-//! From a frame to the links, through the stages `accept`, `sequence` and `dispatch`.
+//! From a frame to the links, through the stages `accept`, `moves`, `sequence` and `dispatch`.
 //!
 //! Owns the instruments, the links, the backlog and the counters. Handles every packet at once and
 //! never waits: while the links accept nothing, the latest packet of each token is held back. Must
@@ -11,6 +11,7 @@ pub mod instruments;
 pub(crate) mod interval;
 mod last_values;
 mod messages;
+pub(crate) mod moves;
 mod sequence;
 pub(crate) mod stats;
 mod unknown_packets;
@@ -28,6 +29,7 @@ use accept::rules::ReceiveTime;
 use backlog::Backlog;
 use instruments::{AssignedInstruments, InstrumentClass};
 use last_values::LastValueWriter;
+use moves::Overlap;
 use redis_link::client::RedisClient;
 use redis_link::target::Target;
 use stats::{AGE_BOUNDS, Stats};
@@ -49,6 +51,7 @@ pub struct Pipeline {
     clock: Clock,
     batch: usize,
     batch_since: Option<Instant>,
+    overlaps: Vec<Overlap>,
     /// Messages that are known to be lost.
     lost: u64,
     /// When the newest packet arrived, epoch microseconds.
@@ -73,6 +76,7 @@ impl Pipeline {
             clock,
             batch: 0,
             batch_since: None,
+            overlaps: Vec::new(),
             lost: 0,
             newest_us: 0,
             stamp: 0,
@@ -87,7 +91,8 @@ impl Pipeline {
         let now = self.clock.now();
         let (old, redis) = (&mut self.instruments, &mut self.redis);
         self.last_values.finish(old, &instruments, redis, now);
-        instruments.succeed(std::mem::take(&mut self.instruments));
+        self.overlaps.extend(instruments.overlaps(&self.instruments));
+        instruments.succeed(std::mem::take(&mut self.instruments), now);
         self.instruments = instruments;
         let held = std::iter::from_fn(|| self.backlog.take_oldest());
         let held: Vec<Packet> = held.map(|(_, packet)| packet).collect();
@@ -104,6 +109,11 @@ impl Pipeline {
         }
         self.last_values.replace(&before, &self.instruments, now);
         self.redis.reset_key_rejections();
+    }
+
+    /// What was published of instruments after another account had begun to, since the last call.
+    pub(crate) fn take_overlaps(&mut self) -> Vec<Overlap> {
+        std::mem::take(&mut self.overlaps)
     }
 
     /// Switches to `target`. Messages that an old link leaves unanswered are lost for readers of
@@ -204,6 +214,7 @@ impl Pipeline {
         };
         let class = self.instruments.row(row).class as usize;
         let kind = self.instruments.accept(row, packet, received);
+        let passes = self.instruments.passes(row, packet, received.at);
         if !kind.is_tick() {
             let undated = kind == TickKind::UndatedSnapshot;
             let counts = if undated {
@@ -213,8 +224,12 @@ impl Pipeline {
             };
             counts[class] += 1;
             let meta = self.instruments.stored_snapshot(row, received);
-            self.last_values
-                .note(&self.instruments, row, packet, meta, received.at);
+            if passes {
+                self.last_values
+                    .note(&self.instruments, row, packet, meta, received.at);
+            } else {
+                self.last_values.note_unpublished(row, packet, meta);
+            }
             return false;
         }
         if let Some(why) = self.instruments.row(row).state.old_price {
@@ -231,14 +246,20 @@ impl Pipeline {
             let age = (received.us / 1_000_000 - time) as f64;
             self.stats.exchange_age.observe(&AGE_BOUNDS, age, 1);
         }
-        self.instruments.sequence(row);
-        self.dispatch(row, packet, received.at);
+        if passes {
+            self.instruments.sequence(row);
+            self.dispatch(row, packet, received.at);
+        } else {
+            let meta = self.instruments.newest_meta(row);
+            self.last_values.note_unpublished(row, packet, meta);
+        }
         kind == TickKind::Tick
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::{Boundary, Move, MovePart};
     use kite::{FrameBuilder, Token};
     use service::tls::Roots;
 
@@ -312,5 +333,51 @@ mod tests {
         assert_eq!((stats.ticks, stats.last_tick_us), (1, now));
         let received = pipeline.instruments.row(row).state.received;
         assert_eq!(received.map(|received| received.us), Some(now));
+    }
+
+    /// The one account gives an instrument away and the other one takes it over: each packet is numbered by one of them.
+    #[test]
+    fn a_boundary_divides_the_packets_of_two_accounts() {
+        let token = Token(12_192_002);
+        let moving = |part: MovePart, second: Option<i64>| {
+            let mut assignment = sample();
+            let boundary = second.map(|second| Boundary {
+                second,
+                within_s: 10,
+            });
+            let id = "a:1".to_owned();
+            assignment.moves.push(Move { id, part, boundary });
+            let rows = assignment.instruments.iter_mut();
+            for row in rows.filter(|row| row.token == token) {
+                row.move_at = Some(0);
+            }
+            AssignedInstruments::build(&assignment, "1", false)
+        };
+        let come = |pipeline: &mut Pipeline, clock: &Clock, seconds: std::ops::Range<u32>| {
+            for second in seconds {
+                let packet = full(token.0, 5 + second, NOON + second);
+                pipeline.on_frame(&frame(&packet), clock.now());
+            }
+            let channels = pipeline.instruments.channels.iter();
+            channels.map(|channel| channel.seq).sum::<u64>()
+        };
+        let boundary = i64::from(NOON) + 3;
+        for (part, numbers) in [(MovePart::From, [3, 5]), (MovePart::To, [0, 2])] {
+            let (mut pipeline, clock) = pipeline();
+            pipeline.replace(moving(part, None));
+            assert_eq!(come(&mut pipeline, &clock, 0..3), numbers[0], "{part:?}");
+            pipeline.replace(moving(part, Some(boundary)));
+            assert_eq!(come(&mut pipeline, &clock, 1..5), numbers[1], "{part:?}");
+            assert_eq!(pipeline.take_overlaps(), []);
+        }
+
+        // The file with the boundary comes too late.
+        let (mut late, clock) = pipeline();
+        late.replace(moving(MovePart::From, None));
+        come(&mut late, &clock, 0..6);
+        late.replace(moving(MovePart::From, Some(boundary)));
+        let (from, to) = (boundary, boundary + 2);
+        let tokens = vec![token.0];
+        assert_eq!(late.take_overlaps(), [Overlap { from, to, tokens }]);
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod http;
 pub(crate) mod intervals;
 pub(crate) mod metrics;
+mod moves;
 mod redis;
 mod references;
 pub(crate) mod report;

@@ -57,6 +57,10 @@ pub struct Row {
     /// the other's. A process that does not know this member publishes it as any other row.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handover: bool,
+    /// The move by which it goes to another account or comes from it, as a position in
+    /// [`Assignment::moves`](super::Assignment::moves).
+    #[serde(rename = "move", default, skip_serializing_if = "Option::is_none")]
+    pub move_at: Option<u16>,
     /// The trading day on which the money left it behind, if a set has it for that alone. For the operator; ingest processes do
     /// not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,7 @@ pub(crate) fn sample() -> Assignment {
             }),
             stream: Some(StreamLength::Seconds(60)),
         }],
+        moves: Vec::new(),
         instruments: vec![
             Row {
                 token: Token(256_265),
@@ -58,6 +59,7 @@ pub(crate) fn sample() -> Assignment {
                 }],
                 reference: false,
                 handover: false,
+                move_at: None,
                 retained: None,
                 former: None,
             },
@@ -82,6 +84,7 @@ pub(crate) fn sample() -> Assignment {
                 }],
                 reference: false,
                 handover: false,
+                move_at: None,
                 retained: None,
                 former: None,
             },
@@ -216,4 +219,37 @@ fn only_the_generation_does_not_count_as_content() {
     assert!(sample().same_content(&other));
     other.instruments[0].mode = Mode::Ltp;
     assert!(!sample().same_content(&other));
+}
+
+/// Two processes of different builds may have a part in one move.
+#[test]
+fn a_move_is_spelled_as_agreed() {
+    let mut assignment = sample();
+    let plain = serde_json::to_value(&assignment).unwrap();
+    assert!(plain.get("moves").is_none() && plain["instruments"][0].get("move").is_none());
+    let boundary = Boundary {
+        second: 1_764_570_600,
+        within_s: 10,
+    };
+    let (id, part) = ("acct-b:7".to_owned(), MovePart::To);
+    assignment.moves.push(Move {
+        id,
+        part,
+        boundary: Some(boundary),
+    });
+    assignment.instruments[0].move_at = Some(0);
+    assert_eq!(assignment.check(), Ok(()));
+    assert!(!assignment.same_content(&sample()));
+    let document = serde_json::to_value(&assignment).unwrap();
+    let boundary = serde_json::json!({"second": 1_764_570_600, "within_s": 10});
+    let spelled = serde_json::json!([{"id": "acct-b:7", "part": "to", "boundary": boundary}]);
+    assert_eq!(document["moves"], spelled);
+    assert_eq!(document["instruments"][0]["move"], 0);
+
+    assignment.instruments[0].move_at = Some(1);
+    let refused = InvalidAssignment::Reference(Token(256_265));
+    assert_eq!(assignment.check(), Err(refused));
+    assignment.moves = vec![assignment.moves[0].clone(); MOST_MOVES + 1];
+    let refused = InvalidAssignment::Moves(MOST_MOVES + 1);
+    assert_eq!(assignment.check(), Err(refused));
 }

@@ -26,7 +26,11 @@ impl DataPlane {
             instruments = assigned.instruments.rows().len(),
             "assignment is in force"
         );
+        let now_us = self.setup.clock.wall_micros();
         self.pipeline.replace(assigned.instruments);
+        for overlap in self.pipeline.take_overlaps() {
+            self.detector.on_overlap(overlap, now_us);
+        }
         self.pipeline.set_target(&assigned.target);
         self.order_updates = assigned.order_updates;
         self.setup.listing.send_replace(Some(assigned.listing));

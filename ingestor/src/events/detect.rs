@@ -8,6 +8,7 @@ use contract::report::CredentialsReport as State;
 use kite::limits::CONNECTIONS_PER_API_KEY;
 
 use super::event::{AccountEvent, EventKind};
+use crate::pipeline::moves::Overlap;
 
 const MICROS: i64 = 1_000_000;
 
@@ -125,6 +126,12 @@ impl EventDetector {
             State::Accepted if others => self.push(now_us, EventKind::TokenRotated),
             _ => {}
         }
+    }
+
+    /// Instruments left for another account that already published them.
+    pub(crate) fn on_overlap(&mut self, overlap: Overlap, now_us: i64) {
+        let Overlap { from, to, tokens } = overlap;
+        self.push(now_us, EventKind::Overlap { from, to, tokens });
     }
 
     /// An order of the account changed.

@@ -43,6 +43,16 @@ pub(crate) enum EventKind {
         /// The instruments.
         tokens: Vec<u32>,
     },
+    /// Ticks of instruments that another account took over may be there twice, once of each account: it published from the
+    /// first time on, and this one until the second.
+    Overlap {
+        /// The first second of the exchange that the other account published, epoch seconds.
+        from: i64,
+        /// The last one that this account published, epoch seconds.
+        to: i64,
+        /// The instruments.
+        tokens: Vec<u32>,
+    },
     /// A socket sends heartbeats and no ticks. Readers know it as `stale`.
     Mute {
         /// Its connection.
@@ -65,7 +75,7 @@ impl AccountEvent {
     /// The instruments that it is about; none if it concerns all of the account.
     #[must_use]
     pub(crate) fn tokens(&self) -> &[u32] {
-        if let EventKind::Gap { tokens, .. } = &self.kind {
+        if let EventKind::Gap { tokens, .. } | EventKind::Overlap { tokens, .. } = &self.kind {
             tokens
         } else {
             &[]
@@ -94,6 +104,10 @@ impl AccountEvent {
             } => of(
                 "gap",
                 json!({"conn": connection, "from_ts": from, "to_ts": to, "tokens": tokens}),
+            ),
+            EventKind::Overlap { from, to, tokens } => of(
+                "overlap",
+                json!({"from_ts": from, "to_ts": to, "tokens": tokens}),
             ),
             EventKind::Order(_) => None,
         }

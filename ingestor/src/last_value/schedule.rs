@@ -83,12 +83,18 @@ impl WriteSchedule {
         outputs: impl Iterator<Item = (u32, u16)>,
         now: Instant,
     ) {
+        self.remember(row, packet, meta);
+        self.mark(outputs, now);
+    }
+
+    /// Stores the newest tick of a row, without marking anything as due.
+    #[inline]
+    pub(crate) fn remember(&mut self, row: u32, packet: &Packet, meta: TickMeta) {
         let packet = *packet;
         match &mut self.newest[row as usize] {
             Some(known) => **known = LastTick { packet, meta },
             unknown => *unknown = Some(Box::new(LastTick { packet, meta })),
         }
-        self.mark(outputs, now);
     }
 
     /// Restores the newest tick of a row.

@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 
 use crate::last_value::keys::{LastValueKeys, OutputKeys};
 use crate::tick_json::decimal;
+use crate::pipeline::moves::MoveGate;
 use crate::tick_json::template::JsonTemplate;
 use instrument::Span;
 pub(crate) use instrument::{AssignedInstrument, InstrumentClass};
@@ -49,6 +50,7 @@ pub struct AssignedInstruments {
     pub(super) channels: Vec<Channel>,
     pub(super) keys: Vec<OutputKeys>,
     pub(super) intervals: Vec<Duration>,
+    pub(super) moves: Vec<MoveGate>,
     pub(super) template: JsonTemplate,
     /// Last numbers of channels that are not in use now: a channel that comes back goes on from
     /// there.
@@ -60,8 +62,12 @@ pub struct AssignedInstruments {
 }
 
 impl AssignedInstruments {
-    /// Takes over from `old`: instruments in both keep their state, and channels their numbers.
-    pub(crate) fn succeed(&mut self, old: Self) {
+    /// Takes over from `old` at `now`: instruments in both keep their state, channels their numbers, and moves their time.
+    pub(crate) fn succeed(&mut self, old: Self, now: Instant) {
+        for gate in &mut self.moves {
+            let before = old.moves.iter().find(|before| before.id == gate.id);
+            gate.succeed(before, now);
+        }
         for row in &mut self.rows {
             if let Some(previous) = old.find(row.token).map(|found| &old.rows[found as usize]) {
                 // A tick that is held back keeps its numbers.
@@ -107,6 +113,16 @@ impl AssignedInstruments {
     #[must_use]
     pub(crate) fn row(&self, row: u32) -> &AssignedInstrument {
         &self.rows[row as usize]
+    }
+
+    /// The moves by which instruments go to another account or come from it, each with its instruments.
+    pub(crate) fn moves(
+        &self,
+    ) -> impl Iterator<Item = (&MoveGate, impl Iterator<Item = &AssignedInstrument> + Clone)> {
+        (0_u16..).zip(&self.moves).map(|(at, gate)| {
+            let rows = self.rows.iter();
+            (gate, rows.filter(move |row| row.move_at == Some(at)))
+        })
     }
 
     /// Names of the sets.

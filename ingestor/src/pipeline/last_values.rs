@@ -70,6 +70,12 @@ impl LastValueWriter {
         }
     }
 
+    /// Remembers the newest tick of a row that another account publishes: it is written once this account has the row, and
+    /// may be old then.
+    pub(crate) fn note_unpublished(&mut self, row: u32, packet: &Packet, meta: TickMeta) {
+        self.schedule.remember(row, packet, meta.unpublished());
+    }
+
     /// Writes prices that are still due of instruments without keys in `next`: nothing else would
     /// correct them until they expire. Their newest ticks are removed soon.
     pub(crate) fn finish(
@@ -191,7 +197,7 @@ impl LastValueWriter {
 
     fn mark_all(&mut self, instruments: &AssignedInstruments, now: Instant) {
         for row in 0..instruments.rows().len() as u32 {
-            if self.schedule.newest(row).is_some() {
+            if self.schedule.newest(row).is_some() && !instruments.is_awaiting(row, now) {
                 self.schedule.mark(instruments.stored_outputs(row), now);
             }
         }

@@ -61,22 +61,20 @@ impl AssignedInstruments {
         published_us: i64,
         mut push: impl FnMut(TickMessage<'_>),
     ) -> TickMeta {
+        let meta = self.newest_meta(row);
         let row = &mut self.rows[row as usize];
         let volume = packet.volume();
         let meta = TickMeta {
-            received_us: row.state.came_us,
-            ts: row.state.ts,
             volume_delta: volume
                 .zip(row.state.volume)
                 .and_then(|(now, before)| now.checked_sub(before)),
-            snapshot: row.state.snapshot,
-            current: row.state.price_is_current,
+            ..meta
         };
         row.state.volume = volume.or(row.state.volume);
         for output in &self.outputs[row.outputs.range()] {
             let keys = output.keys.map(|at| &self.keys[usize::from(at)]);
             let head = &self.heads[output.head.range()];
-            let format = format(head, &self.template, row, output);
+            let format = format(head, &self.template, (row, packet), output);
             let tick = tick(row, output, packet, meta, published_us);
             let len = render::write(&mut self.scratch, &format, &tick);
             let channel = &self.channels[usize::from(output.channel)];
@@ -88,6 +86,19 @@ impl AssignedInstruments {
             });
         }
         meta
+    }
+
+    /// What was decided about the newest tick of `row`, but for its volume since the tick before.
+    #[inline]
+    pub(crate) fn newest_meta(&self, row: u32) -> TickMeta {
+        let state = &self.rows[row as usize].state;
+        TickMeta {
+            received_us: state.came_us,
+            ts: state.ts,
+            volume_delta: None,
+            snapshot: state.snapshot,
+            current: state.price_is_current,
+        }
     }
 
     /// What is stored of a first packet of `row` that is not a tick.
@@ -114,7 +125,7 @@ impl AssignedInstruments {
         let row = &self.rows[output.row as usize];
         let last = self.keys[usize::from(output.keys?)].last.as_ref()?;
         let head = &self.heads[output.head.range()];
-        let format = format(head, &self.template, row, output);
+        let format = format(head, &self.template, (row, &newest.packet), output);
         let tick = tick(row, output, &newest.packet, newest.meta, published_us);
         let len = render::write(&mut self.scratch, &format, &tick);
         let mut writer = ByteWriter::new(&mut self.price);
@@ -143,7 +154,7 @@ impl AssignedInstruments {
 fn format<'a>(
     head: &'a [u8],
     template: &'a JsonTemplate,
-    row: &AssignedInstrument,
+    (row, packet): (&AssignedInstrument, &Packet),
     output: &AssignedOutput,
 ) -> OutputFormat<'a> {
     OutputFormat {
@@ -154,7 +165,8 @@ fn format<'a>(
         option: row.class == InstrumentClass::Option,
         index: row.class == InstrumentClass::Underlying,
         depth: output.depth,
-        handover: row.handover,
+        // A boundary divides what has a time; the rest may come twice.
+        handover: row.handover || (row.is_given && packet.exchange_time().is_none()),
     }
 }
 

@@ -280,7 +280,7 @@ mod tests {
         world.take(0, 100, full(100, 0));
         assert!(world.price(0).unwrap().exchange_ts.is_some());
         let mut lowered = World::of(256_265, Mode::Quote).instruments;
-        lowered.succeed(std::mem::take(&mut world.instruments));
+        lowered.succeed(std::mem::take(&mut world.instruments), world.start);
         world.instruments = lowered;
         world.take(1, 101, Detail::Quote(quote(101)));
         assert_eq!(world.price(1).unwrap().exchange_ts, None);

@@ -15,6 +15,7 @@ use contract::report::{
 use kite::Token;
 
 use super::intervals::SetIntervals;
+use super::moves;
 use super::redis::{self, Conflation};
 use super::references;
 use super::silence::is_silent;
@@ -130,6 +131,7 @@ pub(crate) fn snapshot(
         silent_samples: silent.map(|row| row.token.0).take(SAMPLES).collect(),
         unknown_packets: pipeline.unknown_packets.report(now),
         references: references::prices(rows, (now, wall_us)),
+        moves: moves::report(instruments, now),
     };
     let subscribed = |one: &Connection| if one.is_live() { one.desired() } else { 0 } as u32;
     StatusSnapshot {

@@ -140,6 +140,7 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
         standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
+        moves: Vec::new(),
         instruments: Vec::new(),
     }
 }
@@ -175,6 +176,7 @@ pub fn option(number: u32) -> Row {
         }],
         reference: false,
         handover: false,
+        move_at: None,
         retained: None,
         former: None,
     }

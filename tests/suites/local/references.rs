@@ -42,6 +42,7 @@ async fn rows(simulator: &Simulator) -> Result<Vec<Row>> {
         outputs: Vec::new(),
         reference: true,
         handover: false,
+        move_at: None,
         retained: None,
         former: None,
     });
@@ -69,6 +70,7 @@ fn write(folder: &Path, simulator: &Simulator, redis: &RedisServer, rows: Vec<Ro
         standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
+        moves: Vec::new(),
         sets: Vec::new(),
         channels: Vec::new(),
         keeps: Vec::new(),

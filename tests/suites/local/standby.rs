@@ -101,6 +101,7 @@ fn in_standby(simulator: &Simulator, redis: &RedisServer) -> Assignment {
         standby: true,
         events: true,
         quiet_prefixes: Vec::new(),
+        moves: Vec::new(),
         sets: vec!["shares".to_owned()],
         channels: vec!["ticker:shares:equities".to_owned()],
         keeps: Vec::new(),
@@ -130,6 +131,7 @@ fn row(listed: &Instrument) -> Row {
         }],
         reference: false,
         handover: false,
+        move_at: None,
         retained: None,
         former: None,
     }

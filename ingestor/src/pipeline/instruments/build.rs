@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Assignment, Persistence};
+use contract::{Assignment, MovePart, Persistence};
 use rustc_hash::FxHashMap;
 
 use super::instrument::{AssignedInstrument, InstrumentClass, InstrumentState, Span};
 use super::{AssignedInstruments, AssignedOutput, Channel};
 use crate::last_value::keys::{OutputKeys, price_fronts};
+use crate::pipeline::moves::MoveGate;
 use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
 use crate::tick_json::template::{JsonTemplate, write_head};
@@ -31,6 +32,7 @@ impl AssignedInstruments {
             index: FxHashMap::with_capacity_and_hasher(rows, Default::default()),
             sets: assignment.sets.clone(),
             channels: channels.map(|name| Channel::new(name, sharded)).collect(),
+            moves: assignment.moves.iter().map(MoveGate::new).collect(),
             template: JsonTemplate::new(&assignment.account, epoch),
             ..Self::default()
         };
@@ -48,7 +50,12 @@ impl AssignedInstruments {
 
     fn push(&mut self, row: &contract::Row, assignment: &Assignment, numbers: &mut Numbers) {
         let outputs = self.outputs.len() as u32;
-        for output in &row.outputs {
+        let outputs_here = if assignment.withholds(row) {
+            &[][..]
+        } else {
+            &row.outputs
+        };
+        for output in outputs_here {
             self.push_output(output, row, assignment, numbers);
         }
         let outputs = Span::since(outputs, &self.outputs);
@@ -74,6 +81,10 @@ impl AssignedInstruments {
             decimals: Decimals::new(row.token.segment().decimals()),
             reference: row.reference,
             handover: row.handover,
+            move_at: row.move_at,
+            is_given: assignment
+                .move_of(row)
+                .is_some_and(|it| it.part == MovePart::From),
             outputs,
             sets: Span::since(sets, &self.row_sets),
             prices,

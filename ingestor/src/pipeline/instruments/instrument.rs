@@ -64,8 +64,13 @@ pub(crate) struct AssignedInstrument {
     pub(crate) decimals: Decimals,
     /// Whether its price is reported.
     pub(crate) reference: bool,
-    /// Whether another account takes it over.
+    /// Whether another account takes it over, and both publish it.
     pub(crate) handover: bool,
+    /// Position of its move in [`AssignedInstruments`](super::AssignedInstruments), if it goes to another account or comes
+    /// from it.
+    pub(in crate::pipeline) move_at: Option<u16>,
+    /// Whether that move gives it away.
+    pub(in crate::pipeline) is_given: bool,
     pub(in crate::pipeline) outputs: Span,
     pub(in crate::pipeline) sets: Span,
     /// The part before its price in each of the two commands that store it, and the slot of the

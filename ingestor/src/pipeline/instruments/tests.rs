@@ -122,13 +122,13 @@ fn volume_counts_from_the_first_tick_that_is_published() {
     assert!(tick(&mut instruments, &full(12_192_002, 100, NOON)).is_empty());
     for volume in [110, 120] {
         let mut next = AssignedInstruments::build(&published, "1", false);
-        next.succeed(std::mem::take(&mut instruments));
+        next.succeed(std::mem::take(&mut instruments), noon().at);
         let first = tick(&mut next, &full(12_192_002, volume, NOON));
         assert_eq!(first[0]["volume_delta"], Value::Null);
         let second = tick(&mut next, &full(12_192_002, volume + 3, NOON));
         assert_eq!(second[0]["volume_delta"], 3);
         instruments = AssignedInstruments::build(&unread, "1", false);
-        instruments.succeed(next);
+        instruments.succeed(next, noon().at);
         assert!(tick(&mut instruments, &full(12_192_002, volume + 5, NOON)).is_empty());
     }
 }
@@ -160,11 +160,11 @@ fn a_new_table_goes_on_where_the_old_one_was() {
     less.instruments.remove(1);
     less.instruments[0].outputs[0].channel = 0;
     let mut next = AssignedInstruments::build(&less, "1", false);
-    next.succeed(instruments);
+    next.succeed(instruments, noon().at);
     assert_eq!(next.row(0).state.subscribed, Some(now));
 
     let mut last = AssignedInstruments::build(&sample(), "1", false);
-    last.succeed(next);
+    last.succeed(next, noon().at);
     let option = tick(&mut last, &full(12_192_002, 200, NOON));
     assert_eq!(option[0]["seq"], 2, "a channel that comes back goes on");
     assert_eq!(
@@ -201,7 +201,7 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
         keep: None,
     });
     let mut instruments = AssignedInstruments::build(&changed, "1", false);
-    instruments.succeed(old);
+    instruments.succeed(old, noon().at);
     let row = instruments.find(packet.token).unwrap();
     instruments.sequence_held(row);
     let mut numbers = Vec::new();

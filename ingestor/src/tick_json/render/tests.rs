@@ -27,6 +27,7 @@ fn row(token: u32, kind: InstrumentType) -> contract::Row {
         outputs: Vec::new(),
         reference: false,
         handover: false,
+        move_at: None,
         retained: None,
         former: None,
     }

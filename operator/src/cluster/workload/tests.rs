@@ -56,6 +56,7 @@ fn nothing_to_stream() -> Assignment {
         standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
+        moves: Vec::new(),
         instruments: Vec::new(),
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
         standby: false,
         events: spec.events,
         quiet_prefixes: Vec::new(),
+        moves: Vec::new(),
         sets: Vec::new(),
         channels: Vec::new(),
         keeps: Vec::new(),

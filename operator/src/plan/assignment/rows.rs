@@ -405,6 +405,7 @@ fn from_table(instrument: &Instrument, table: &InstrumentTable) -> Row {
         outputs: Vec::new(),
         reference: false,
         handover: false,
+        move_at: None,
         retained: None,
         former: None,
     }

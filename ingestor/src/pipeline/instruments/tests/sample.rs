@@ -24,6 +24,7 @@ pub(crate) fn sample() -> Assignment {
         outputs,
         reference: false,
         handover: false,
+        move_at: None,
         retained: None,
         former: None,
     };
@@ -54,6 +55,7 @@ pub(crate) fn sample() -> Assignment {
         standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
+        moves: Vec::new(),
         instruments: vec![
             row(
                 256_265,

@@ -132,6 +132,7 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
         standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
+        moves: Vec::new(),
         sets,
         channels: channels.map(str::to_owned).to_vec(),
         keeps: vec![Persistence {
@@ -167,6 +168,7 @@ fn row(dice: &mut Dice, at: u32) -> Row {
         }],
         reference: false,
         handover: false,
+        move_at: None,
         retained: None,
         former: None,
     }

@@ -91,7 +91,8 @@ impl Pipeline {
         let now = self.clock.now();
         let (old, redis) = (&mut self.instruments, &mut self.redis);
         self.last_values.finish(old, &instruments, redis, now);
-        self.overlaps.extend(instruments.overlaps(&self.instruments));
+        self.overlaps
+            .extend(instruments.overlaps(&self.instruments));
         instruments.succeed(std::mem::take(&mut self.instruments), now);
         self.instruments = instruments;
         let held = std::iter::from_fn(|| self.backlog.take_oldest());

@@ -16,8 +16,8 @@ use kite::session::Unconfirmed;
 use rustc_hash::FxHashMap;
 
 use crate::last_value::keys::{LastValueKeys, OutputKeys};
-use crate::tick_json::decimal;
 use crate::pipeline::moves::MoveGate;
+use crate::tick_json::decimal;
 use crate::tick_json::template::JsonTemplate;
 use instrument::Span;
 pub(crate) use instrument::{AssignedInstrument, InstrumentClass};

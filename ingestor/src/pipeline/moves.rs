@@ -159,7 +159,10 @@ impl AssignedInstruments {
             let rows = self.rows.iter().filter(|row| row.move_at == Some(at));
             let late = rows.filter_map(|row| {
                 let before = old.find(row.token).map(|found| old.row(found))?;
-                let second = before.state.exchange_time.filter(|_| before.is_published())?;
+                let second = before
+                    .state
+                    .exchange_time
+                    .filter(|_| before.is_published())?;
                 (second >= boundary.second).then_some((row.token.0, second))
             });
             let late: Vec<(u32, i64)> = late.collect();

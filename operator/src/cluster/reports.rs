@@ -172,6 +172,9 @@ fn without_counters(report: &Report) -> Report {
     steady.redis.conflated = 0;
     steady.redis.unknown = 0;
     steady.redis.clock_ahead_ms = None;
+    for reported in &mut steady.moves {
+        reported.second = None;
+    }
     for connection in &mut steady.connections {
         connection.last_tick_us = connection.last_tick_us.map(|_| 0);
         connection.down_ms = connection.down_ms.map(|_| 0);

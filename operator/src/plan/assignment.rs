@@ -7,6 +7,8 @@ mod document;
 mod former;
 mod generation;
 mod handover;
+mod handover_rows;
+mod moves;
 mod rows;
 
 pub use change::AssignmentChange;
@@ -17,12 +19,11 @@ pub(crate) use handover::longest_handover;
 use std::sync::Arc;
 use std::time::Instant;
 
-use contract::Assignment;
+use contract::{Assignment, MovePart};
 
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Reissue};
-use crate::plan::placement::{AccountReferences, HeldOver, PlacedAccount, PlacedSet};
-use handover::Handover;
+use crate::plan::placement::{AccountReferences, PlacedAccount, PlacedSet};
 
 /// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
@@ -56,54 +57,68 @@ pub(crate) fn build<'a>(
     poke: bool,
     now: Instant,
 ) -> Vec<AssignedAccount<'a>> {
-    let handover = Handover::new(&accounts, sets, poke, now);
     let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
     for (at, placed) in sets.iter().enumerate() {
         for account in &placed.placement.accounts {
             sets_of[account.at()].push(SetIx::new(at));
         }
     }
-    let accounts = accounts.into_iter().zip(sets_of).enumerate();
-    let assigned = accounts.map(|(at, (placed, sets_of))| {
+    let document = |at: usize, placed: &PlacedAccount<'_>, spec: &AccountSpec| {
+        let account = &placed.held_over.account;
+        let mut document = document::document(account, spec);
+        let (account, references) = (&placed.held_over, &placed.references);
+        let own = AccountIx::new(at);
+        rows::write(
+            &mut document,
+            own,
+            (account, references),
+            &sets_of[at],
+            sets,
+        );
+        document
+    };
+    let (mut bases, mut documents) = (Vec::new(), Vec::new());
+    for (at, placed) in accounts.iter().enumerate() {
+        let account = &placed.held_over.account;
+        let spec = writable(account);
+        let basis = spec.and_then(|spec| basis(placed, spec, &sets_of[at], sets));
+        let key = &account.observed.object.meta.key;
+        let is_known = |basis: &Basis| memo.get(key, basis).is_some();
+        let spec = spec.filter(|_| !basis.as_ref().is_some_and(is_known));
+        documents.push(spec.map(|spec| document(at, placed, spec)));
+        bases.push(basis);
+    }
+    handover::hand_over(&mut documents, &accounts, sets, poke, now);
+
+    let accounts = accounts.into_iter().zip(bases).zip(documents).enumerate();
+    let assigned = accounts.map(|(at, ((placed, basis), built))| {
+        let account = &placed.held_over.account;
+        let mut handover_since = None;
+        let (mut change, mut reissue) = (AssignmentChange::None, None);
+        if let Some(spec) = writable(account) {
+            let stands_by = stands_by(account, &placed.failed_over);
+            let finish = |mut document: Assignment| {
+                document.standby = document.instruments.is_empty() && stands_by;
+                document
+            };
+            // What is known to be unchanged has no part in a handover.
+            let gives = built.as_ref().is_some_and(gives);
+            let moves = built.as_ref().is_some_and(|it| !it.moves.is_empty());
+            let since = account.remembered.and_then(|it| it.handover_since);
+            handover_since = gives.then(|| since.unwrap_or(now));
+            let build = || finish(document(at, &placed, spec));
+            let same;
+            (change, same, reissue) = generation::change(account, built.map(finish), build, now);
+            if let Some(basis) = basis.filter(|_| same && !gives && !moves) {
+                memo.put(&account.observed.object.meta.key, basis, ());
+            }
+        }
         let PlacedAccount {
             held_over,
             tied,
             references,
             failed_over,
         } = placed;
-        let mut reissue = None;
-        let mut handover_since = None;
-        let change = match &held_over.account.spec {
-            Ok(spec) if !held_over.account.eligibility.is_frozen() => {
-                let account = &held_over.account;
-                let stands_by = stands_by(account, &failed_over);
-                let build = || {
-                    let at = AccountIx::new(at);
-                    let mut document = document::document(account, spec);
-                    rows::write(&mut document, at, (&held_over, &references), &sets_of, sets);
-                    let room = spec.capacity().saturating_sub(document.instruments.len());
-                    rows::hand_over(&mut document, account, handover.leaving(account, room));
-                    document.standby = document.instruments.is_empty() && stands_by;
-                    document
-                };
-                let basis = basis((&held_over, &references), spec, &sets_of, sets);
-                // What moves away changes the content, and so do reports of others while it hands something over.
-                let since = account.remembered.and_then(|it| it.handover_since);
-                let basis = basis.filter(|_| failed_over.is_empty() && since.is_none());
-                let key = &account.observed.object.meta.key;
-                let known = basis.as_ref().is_some_and(|it| memo.get(key, it).is_some());
-                let (change, same, made) = generation::change(account, known, build, now);
-                reissue = made;
-                // What is known to be unchanged hands nothing over.
-                let goes_on = !known && change.assignment().is_some_and(|it| hands_over(it));
-                handover_since = goes_on.then(|| since.unwrap_or(now));
-                if let Some(basis) = basis.filter(|_| same && !goes_on) {
-                    memo.put(key, basis, ());
-                }
-                change
-            }
-            Ok(_) | Err(_) => AssignmentChange::None,
-        };
         AssignedAccount {
             account: held_over.account,
             change,
@@ -117,8 +132,17 @@ pub(crate) fn build<'a>(
     assigned.collect()
 }
 
-fn hands_over(assignment: &Assignment) -> bool {
-    assignment.instruments.iter().any(|row| row.handover)
+/// What the account should be, if its assignment may be written.
+fn writable<'p>(account: &'p AccountInput<'_>) -> Option<&'p AccountSpec> {
+    let spec = account.spec.as_ref().ok();
+    spec.filter(|_| !account.eligibility.is_frozen())
+}
+
+/// Whether an account goes on with instruments that others take over.
+fn gives(assignment: &Assignment) -> bool {
+    let mut moves = assignment.moves.iter();
+    let gives = moves.any(|it| it.part == MovePart::From);
+    gives || assignment.instruments.iter().any(|row| row.handover)
 }
 
 /// Whether an account without instruments keeps a connection: it lost what it had, and nothing else would show that it
@@ -129,16 +153,22 @@ fn stands_by(account: &AccountInput<'_>, failed_over: &[(AccountIx, u32)]) -> bo
 }
 
 /// Everything that an account's assignment depends on, with the base that may already say it.
-/// `None` without a base, or with held over rows.
+/// `None` without a base, with held over rows, and while instruments move from or to it: then reports decide too.
 fn basis(
-    (held_over, references): (&HeldOver<'_>, &Arc<AccountReferences>),
+    placed: &PlacedAccount<'_>,
     spec: &AccountSpec,
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) -> Option<Basis> {
-    let account = &held_over.account;
-    let base = account.base.filter(|_| held_over.rows.is_empty())?;
-    let basis = Basis::default().shared(base).shared(references);
+    let account = &placed.held_over.account;
+    let base = account
+        .base
+        .filter(|base| placed.held_over.rows.is_empty() && base.moves.is_empty())?;
+    let since = account.remembered.and_then(|it| it.handover_since);
+    if since.is_some() || !placed.failed_over.is_empty() {
+        return None;
+    }
+    let basis = Basis::default().shared(base).shared(&placed.references);
     let mut basis = basis.value((
         account.uid(),
         document::version_of(account),

@@ -26,17 +26,16 @@ pub(crate) fn in_range(generation: u64) -> Option<u64> {
 /// A process that contradicts what was written for it gets it under a new generation at most this often.
 const REISSUE_PAUSE: Duration = Duration::from_secs(15);
 
-/// The change that puts the result of `build` in force: a new generation if its content is new, or
-/// if the process would refuse the old one because it has seen a later or a different one. Also
-/// returns whether the base says the same, which may be `known` without building anything, and the
+/// The change that puts what was `built` in force: a new generation if its content is new, or if the process would refuse
+/// the old one because it has seen a later or a different one. Without it the base is known to say the same as the result
+/// of `build`, which is asked for only if it has to be written again. Also returns whether the base says the same, and the
 /// reissue to remember.
 pub(super) fn change(
     account: &AccountInput<'_>,
-    known: bool,
-    build: impl Fn() -> Assignment,
+    built: Option<Assignment>,
+    build: impl FnOnce() -> Assignment,
     now: Instant,
 ) -> (AssignmentChange, bool, Option<Reissue>) {
-    let built = (!known).then(&build);
     let is_new = |base: &Assignment| built.as_ref().is_some_and(|it| !base.same_content(it));
     let same = account.base.filter(|base| !is_new(base));
     let in_force = same.and_then(|base| in_force(account, base));

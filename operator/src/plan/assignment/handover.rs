@@ -1,15 +1,18 @@
 //! Instruments that leave an account that works, for another one: the account goes on with them until the other has them.
 //!
-//! Pure. Owns which rows these are. Until then both publish them, and the leaving account says so in each tick: nothing is
-//! lost, and a reader can tell what comes twice. Must not choose accounts.
+//! Pure. Owns which rows these are, and what the files of both accounts say of them. Nothing is lost: the two publish in
+//! turn, as [`super::moves`] says, or both for a while, and then the leaving account says so in each tick. Must not choose
+//! accounts.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use contract::{Assignment, Report, Row};
+use contract::{Assignment, MovePart, Report, Row};
 use kite::Token;
 use rustc_hash::FxHashMap;
 
+use super::handover_rows::{self, LeavingRow};
+use super::moves::{MoveStages, Stage};
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, Lost, Suspension};
 use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
@@ -21,10 +24,14 @@ pub(crate) const fn longest_handover(poke: bool) -> Duration {
 }
 
 /// What is known of every account and set, to find what leaves one of them.
-pub(super) struct Handover<'w, 'a> {
-    accounts: Vec<Carrier<'a>>,
+struct Handover<'w, 'a> {
+    accounts: &'w [PlacedAccount<'a>],
+    /// What each account runs, as far as its process reports it.
+    reports: Vec<Option<&'a Report>>,
     sets: &'w [PlacedSet<'a>],
     names: FxHashMap<(&'w str, &'w str), SetIx>,
+    /// The account that takes over, by the id of a move.
+    takers: FxHashMap<&'a str, AccountIx>,
     /// By set: where each of its tokens is placed.
     placed: RefCell<FxHashMap<SetIx, FxHashMap<Token, AccountIx>>>,
     /// Whether an account has all of a set that is placed there.
@@ -33,37 +40,93 @@ pub(super) struct Handover<'w, 'a> {
     now: Instant,
 }
 
-/// What an account runs, as far as its process reports it.
-struct Carrier<'a> {
-    base: Option<&'a Assignment>,
-    report: Option<&'a Report>,
+/// Where an instrument goes that leaves an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Destination {
+    /// To this account, of which a set wants it.
+    Of(SetIx, AccountIx),
+    /// To this account, by a move that was begun.
+    Begun(AccountIx),
+    /// Not known while a set cannot be resolved.
+    Unknown,
+}
+
+/// Adds to the documents what accounts go on with until others have it. `documents`: those that are built in this pass, each
+/// with its rows.
+pub(super) fn hand_over<'a>(
+    documents: &mut [Option<Assignment>],
+    accounts: &[PlacedAccount<'a>],
+    sets: &[PlacedSet<'a>],
+    poke: bool,
+    now: Instant,
+) {
+    let handover = Handover::new(accounts, sets, poke, now);
+    let mut stages = MoveStages::new(accounts, &handover.reports, poke, now);
+    let mut taken = Vec::new();
+    for at in (0..documents.len()).map(AccountIx::new) {
+        let leaving = handover.leaving(at, documents);
+        let base = accounts[at.at()].held_over.account.base;
+        let (Some(document), Some(base)) = (&documents[at.at()], base) else {
+            continue;
+        };
+        let room = document
+            .capacity()
+            .saturating_sub(document.instruments.len());
+        let mut rows = Vec::new();
+        for (row, to) in leaving {
+            if rows.len() == room {
+                break;
+            }
+            match handover.stage(at, row, to, &mut stages, documents) {
+                Stage::Given => {}
+                Stage::Overlap => rows.push(LeavingRow { row, by: None }),
+                Stage::Move(id, to, boundaries) => {
+                    taken.push((to, row.token, (id.clone(), boundaries.taking)));
+                    let by = Some((id, boundaries.giving));
+                    rows.push(LeavingRow { row, by });
+                }
+            }
+        }
+        if let Some(document) = &mut documents[at.at()] {
+            handover_rows::go_on(document, base, rows);
+        }
+    }
+    for (to, token, by) in taken {
+        if let Some(document) = &mut documents[to.at()] {
+            handover_rows::take(document, token, by);
+        }
+    }
 }
 
 impl<'w, 'a> Handover<'w, 'a> {
-    pub(super) fn new(
-        accounts: &[PlacedAccount<'a>],
+    fn new(
+        accounts: &'w [PlacedAccount<'a>],
         sets: &'w [PlacedSet<'a>],
         poke: bool,
         now: Instant,
     ) -> Self {
-        let carrier = |placed: &PlacedAccount<'a>| {
-            let account = &placed.held_over.account;
+        let inputs = || accounts.iter().map(|placed| &placed.held_over.account);
+        let report = |account: &AccountInput<'a>| {
             let scrape = &account.observed.scrape;
             let report = scrape.report.as_deref().filter(|_| scrape.answers(now));
-            Carrier {
-                base: account.base.map(|base| &**base),
-                report: report.filter(|_| account.report().is_some()),
-            }
+            report.filter(|_| account.report().is_some())
         };
         let names = sets.iter().enumerate();
         let names = names.map(|(at, placed)| {
             let set = &placed.set;
             ((set.namespace(), set.name()), SetIx::new(at))
         });
+        let takers = inputs().enumerate().flat_map(|(at, account)| {
+            let moves = account.base.into_iter().flat_map(|base| &base.moves);
+            let taken = moves.filter(|it| it.part == MovePart::To);
+            taken.map(move |it| (it.id.as_str(), AccountIx::new(at)))
+        });
         Self {
-            accounts: accounts.iter().map(carrier).collect(),
+            accounts,
+            reports: inputs().map(report).collect(),
             sets,
             names: names.collect(),
+            takers: takers.collect(),
             placed: RefCell::default(),
             arrived: RefCell::default(),
             longest: longest_handover(poke),
@@ -71,34 +134,107 @@ impl<'w, 'a> Handover<'w, 'a> {
         }
     }
 
-    /// The rows of the account's base that it goes on with, although they are placed on others; at most `room`.
-    pub(super) fn leaving(&self, account: &AccountInput<'a>, room: usize) -> Vec<&'a Row> {
-        let Some(base) = account.base.filter(|_| self.may_go_on(account)) else {
+    /// What happens to a row that leaves.
+    fn stage(
+        &self,
+        from: AccountIx,
+        row: &Row,
+        to: Destination,
+        stages: &mut MoveStages<'_>,
+        documents: &[Option<Assignment>],
+    ) -> Stage {
+        let (set, to) = match to {
+            Destination::Of(set, to) => (Some(set), to),
+            Destination::Begun(to) => (None, to),
+            Destination::Unknown => return Stage::Overlap,
+        };
+        match stages.of(from, to, row, documents) {
+            Stage::Overlap if set.is_some_and(|set| self.has_arrived(set, to)) => Stage::Given,
+            stage => stage,
+        }
+    }
+
+    /// The rows of the account's base that are not in its new document, although they go on elsewhere.
+    fn leaving(
+        &self,
+        at: AccountIx,
+        documents: &[Option<Assignment>],
+    ) -> Vec<(&'a Row, Destination)> {
+        let account = &self.accounts[at.at()].held_over.account;
+        let document = documents[at.at()].as_ref();
+        let base = account.base.filter(|_| self.may_go_on(account));
+        let (Some(base), Some(document)) = (base, document) else {
             return Vec::new();
         };
-        let namespace = account.namespace();
         let sets = base.sets.iter();
         let sets: Vec<Option<SetIx>> = sets
-            .map(|name| self.names.get(&(namespace, name.as_str())).copied())
+            .map(|name| {
+                let names = &self.names;
+                names.get(&(account.namespace(), name.as_str())).copied()
+            })
             .collect();
-        let leaves = |row: &&Row| {
-            let mut sets = row
-                .sets
-                .iter()
-                .filter_map(|set| *sets.get(usize::from(*set))?);
-            sets.any(|set| self.is_awaited(set, row.token))
-        };
-        // A row that was leaving already belongs to no set any more.
-        let still = |row: &&Row| row.handover && self.is_awaited_by_any(namespace, row.token);
         // What no socket carries is of no use to anybody.
         let lost = match &account.outage.lost {
             Lost::Tokens(tokens) => tokens.as_slice(),
             Lost::Nothing | Lost::Everything => &[],
         };
-        let carried = |row: &&Row| !row.outputs.is_empty() && !lost.contains(&row.token.0);
+        let stays = |row: &Row| {
+            let rows = &document.instruments;
+            rows.binary_search_by_key(&row.token, |row| row.token)
+                .is_ok()
+        };
         let rows = base.instruments.iter();
-        let rows = rows.filter(|row| carried(row) && (leaves(row) || still(row)));
-        rows.take(room).collect()
+        let rows = rows.filter(|row| {
+            let published = !row.outputs.is_empty() && !base.withholds(row);
+            published && !lost.contains(&row.token.0) && !stays(row)
+        });
+        let leaving = rows.filter_map(|row| {
+            let to = self.destination(at, base, &sets, row)?;
+            Some((row, to))
+        });
+        leaving.collect()
+    }
+
+    /// Where a row goes: to another account where any of its sets is placed with it. A row that was leaving already has no
+    /// sets any more.
+    fn destination(
+        &self,
+        from: AccountIx,
+        base: &Assignment,
+        sets: &[Option<SetIx>],
+        row: &Row,
+    ) -> Option<Destination> {
+        let elsewhere = |set: SetIx| {
+            let to = self.placed_on(set, row.token).filter(|to| *to != from)?;
+            Some(Destination::Of(set, to))
+        };
+        let mut own = row
+            .sets
+            .iter()
+            .filter_map(|set| *sets.get(usize::from(*set))?);
+        if let Some(to) = own.find_map(elsewhere) {
+            return Some(to);
+        }
+        let given = base.move_of(row).filter(|it| it.part == MovePart::From);
+        if !row.handover && given.is_none() {
+            return None;
+        }
+        let namespace = self.accounts[from.at()].held_over.account.namespace();
+        let all = || {
+            let all = self.names.iter();
+            let all = all.filter(|((of, _), _)| *of == namespace);
+            all.map(|(_, set)| *set)
+        };
+        let known = all().filter_map(elsewhere).min_by_key(|to| match to {
+            Destination::Of(set, _) => Some(*set),
+            Destination::Begun(_) | Destination::Unknown => None,
+        });
+        let begun = given.and_then(|it| self.takers.get(it.id.as_str()));
+        let begun = begun.map(|to| Destination::Begun(*to));
+        let pending = || all().any(|set| self.sets[set.at()].request.is_pending());
+        known
+            .or(begun)
+            .or_else(|| pending().then_some(Destination::Unknown))
     }
 
     /// Whether the account works, and is not to stop at once.
@@ -120,12 +256,10 @@ impl<'w, 'a> Handover<'w, 'a> {
             })
     }
 
-    /// Whether a set has the token on another account, which has not got all of the set yet.
-    fn is_awaited(&self, set: SetIx, token: Token) -> bool {
+    /// The account on which a set has the token.
+    fn placed_on(&self, set: SetIx, token: Token) -> Option<AccountIx> {
         let placed = &self.sets[set.at()];
-        let Some(resolved) = placed.request.resolved() else {
-            return false;
-        };
+        let resolved = placed.request.resolved()?;
         let mut known = self.placed.borrow_mut();
         let tokens = known.entry(set).or_insert_with(|| {
             let routed = resolved.lookup.routes.instruments.iter();
@@ -136,15 +270,7 @@ impl<'w, 'a> Handover<'w, 'a> {
             });
             placed.collect()
         });
-        let to = tokens.get(&token).copied();
-        drop(known);
-        to.is_some_and(|to| !self.has_arrived(set, to))
-    }
-
-    fn is_awaited_by_any(&self, namespace: &str, token: Token) -> bool {
-        let sets = self.names.iter();
-        let mut sets = sets.filter(|((of, _), _)| *of == namespace);
-        sets.any(|(_, set)| self.is_awaited(*set, token))
+        tokens.get(&token).copied()
     }
 
     /// Whether the account's process has all that is placed there of the set, and has heard of each instrument or waited
@@ -159,8 +285,8 @@ impl<'w, 'a> Handover<'w, 'a> {
     }
 
     fn arrives(&self, set: SetIx, account: AccountIx) -> Option<bool> {
-        let Carrier { base, report } = &self.accounts[account.at()];
-        let (base, report) = ((*base)?, (*report)?);
+        let base = self.accounts[account.at()].held_over.account.base?;
+        let report = self.reports[account.at()]?;
         let name = self.sets[set.at()].set.name();
         let position = base.sets.iter().position(|known| known == name)?;
         let position = u16::try_from(position).ok()?;

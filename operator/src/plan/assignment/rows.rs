@@ -15,7 +15,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::former;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::input::AccountInput;
 use crate::plan::placement::{AccountReferences, HeldOver, Outcome, PlacedSet};
 use crate::plan::selection::{ChannelRoute, Reference, symbol};
 
@@ -150,6 +149,8 @@ impl<'a> Lists<'a> {
             outputs: outputs.iter().filter_map(output).collect(),
             sets,
             reference: row.reference && *keeps_references,
+            // What it takes over it has, unless the account that gives still goes on.
+            move_at: None,
             ..row.clone()
         }
     }
@@ -301,58 +302,6 @@ impl<T: Copy + Eq + Hash + Ord> List<T> {
         }
         (order.into_iter().map(|(one, _)| one).collect(), ranks)
     }
-}
-
-/// Adds rows of the account's base that it goes on with until others have them.
-pub(super) fn hand_over(document: &mut Assignment, account: &AccountInput<'_>, leaving: Vec<&Row>) {
-    let here: FxHashSet<Token> = document.instruments.iter().map(|row| row.token).collect();
-    let leaving: Vec<&Row> = leaving
-        .into_iter()
-        .filter(|row| !here.contains(&row.token))
-        .collect();
-    let (Some(base), false) = (account.base, leaving.is_empty()) else {
-        return;
-    };
-    let told = document.channels.iter();
-    let told: BTreeSet<String> = told.map(|name| prefix_of(name).to_owned()).collect();
-    for row in leaving {
-        let outputs = row.outputs.iter().filter_map(|output| {
-            let name = base.channels.get(usize::from(output.channel))?;
-            Some(Output {
-                channel: position(&mut document.channels, name)?,
-                keep: None,
-                ..*output
-            })
-        });
-        let row = Row {
-            outputs: outputs.collect(),
-            sets: Vec::new(),
-            handover: true,
-            reference: false,
-            retained: None,
-            ..row.clone()
-        };
-        document.instruments.push(row);
-    }
-    document.instruments.sort_unstable_by_key(|row| row.token);
-    // Prefixes that nothing else uses here keep their events to themselves as before.
-    let used = document.channels.iter().map(|name| prefix_of(name));
-    let used: BTreeSet<&str> = used.filter(|prefix| !told.contains(*prefix)).collect();
-    let quiet = base.quiet_prefixes.iter();
-    let quiet = quiet.filter(|prefix| used.contains(prefix.as_str()));
-    document.quiet_prefixes.extend(quiet.cloned());
-    document.quiet_prefixes.sort_unstable();
-    document.quiet_prefixes.dedup();
-}
-
-/// The position of a channel, which is added if it is not there.
-fn position(channels: &mut Vec<String>, name: &String) -> Option<u16> {
-    let known = channels.iter().position(|known| known == name);
-    let at = known.unwrap_or_else(|| {
-        channels.push(name.clone());
-        channels.len() - 1
-    });
-    u16::try_from(at).ok()
 }
 
 /// Marks the rows whose prices are needed, and adds those that nothing else needs.

@@ -75,6 +75,16 @@ impl Seen {
         if !moves::moved(pass).is_empty() {
             self.note("moved");
         }
+        let assignments = plan.accounts.iter();
+        for assignment in assignments.filter_map(|it| it.assignment.assignment()) {
+            for it in &assignment.moves {
+                let bounded = it.boundary.is_some();
+                self.note(format!("move {:?}, boundary {bounded}", it.part));
+            }
+            if assignment.instruments.iter().any(|row| row.handover) {
+                self.note("handover");
+            }
+        }
     }
 
     fn conditions(&mut self, kind: &str, conditions: &[Condition]) {
@@ -111,6 +121,11 @@ fn sequences_reach_everything_that_the_planner_can_say() {
 
 /// States, decisions and what happens, as [`Seen`] calls them.
 const WORDS: &[&str] = &[
+    "move From, boundary false",
+    "move From, boundary true",
+    "move To, boundary false",
+    "move To, boundary true",
+    "handover",
     "account Ready: True Streaming",
     "account Ready: True Idle",
     "account Ready: Unknown Pending",

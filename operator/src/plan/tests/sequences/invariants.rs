@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use contract::Assignment;
+use contract::{Assignment, MovePart, Row};
 use kite::Token;
 
 use super::render::render;
@@ -43,6 +43,7 @@ fn check(pass: &Pass<'_>) -> Result<(), String> {
     is_whole(pass)?;
     is_valid(pass)?;
     one_publisher(pass)?;
+    moves::keep_every_tick(pass)?;
     nothing_changes_without_a_cause(pass)?;
     moves::have_causes(pass)?;
     order_does_not_matter(pass)
@@ -86,7 +87,10 @@ fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
         ensure(own, || format!("{key} has another's assignment"))?;
         let useless = assignment.instruments.iter().find(|row| {
             let (published, wanted) = (!row.outputs.is_empty(), !row.sets.is_empty());
-            match row.handover {
+            let gives = assignment
+                .move_of(row)
+                .is_some_and(|it| it.part == MovePart::From);
+            match row.handover || gives {
                 true => !published || wanted,
                 false => published != wanted || !row.reference && !wanted,
             }
@@ -130,8 +134,9 @@ fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
 }
 
 fn note<'a>(to: &mut Publishers<'a>, key: &'a Key, assignment: &'a Assignment, target: &'a str) {
-    // What is handed over comes twice for a while, and says so.
-    for row in assignment.instruments.iter().filter(|row| !row.handover) {
+    // What is handed over comes twice for a while, and says so; a boundary divides what moves.
+    let alone = |row: &&Row| !row.handover && row.move_at.is_none();
+    for row in assignment.instruments.iter().filter(alone) {
         for output in &row.outputs {
             let channel = assignment.channels[usize::from(output.channel)].as_str();
             let what = (target, channel, row.token);
@@ -152,7 +157,7 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
         .filter_map(|it| it.assignment.assignment());
     let hands_over = hands_over
         .flat_map(|it| &it.instruments)
-        .any(|row| row.handover);
+        .any(|row| row.handover || row.move_at.is_some());
     let decides = processes_decide || hands_over || follows_money(pass.observed);
     if !pass.remembers || decides || has_cause(observed, pass.observed, plan) {
         return Ok(());

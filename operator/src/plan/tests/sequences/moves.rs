@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use contract::Assignment;
+use contract::{Assignment, Boundary, MovePart};
 use crds::condition::{ConditionType, Reason, State};
 use kite::Token;
 
@@ -36,6 +36,41 @@ pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
             || is_found(pass, from, &set.name, token);
         if same && !streams_nothing(account) && !elsewhere {
             return Err(format!("{token:?} of {set} moves away from {from}"));
+        }
+    }
+    Ok(())
+}
+
+/// What is withheld on one account is given by another one, which gets no other boundary.
+pub(super) fn keep_every_tick(pass: &Pass<'_>) -> Result<(), String> {
+    let mut given: BTreeMap<(&str, Token), Option<Boundary>> = BTreeMap::new();
+    let all = || {
+        let accounts = pass.plan.accounts.iter();
+        accounts.filter_map(|it| {
+            let found = it.assignment.assignment();
+            found
+                .map(|it| &**it)
+                .or_else(|| lying_there(pass.observed, &it.key))
+        })
+    };
+    let of = |part: MovePart| {
+        all().flat_map(move |assignment| {
+            let rows = assignment.instruments.iter();
+            let moving = rows.filter_map(|row| Some((row, assignment.move_of(row)?)));
+            moving.filter(move |(_, it)| it.part == part)
+        })
+    };
+    for (row, it) in of(MovePart::From) {
+        given.insert((&it.id, row.token), it.boundary);
+    }
+    for (row, it) in of(MovePart::To) {
+        let frozen = pass.plan.accounts.iter();
+        let mut frozen = frozen.filter(|it| it.assignment.assignment().is_none());
+        match given.get(&(it.id.as_str(), row.token)) {
+            Some(given) if given.is_none() || *given == it.boundary => {}
+            // Nothing may be changed there.
+            _ if frozen.next().is_some() => {}
+            given => return Err(format!("{:?} of {it:?} is given as {given:?}", row.token)),
         }
     }
     Ok(())

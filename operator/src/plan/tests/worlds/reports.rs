@@ -1,9 +1,10 @@
 //! Reports of ingest processes.
 
 use contract::report::{
-    ConnectionReport, ConnectionState, CredentialRemark, CredentialsReport, ReferencePrice, Report,
+    ConnectionReport, ConnectionState, CredentialRemark, CredentialsReport, FEATURES, MoveReport,
+    ReferencePrice, Report,
 };
-use contract::{ASSIGNMENT_VERSIONS, Assignment};
+use contract::{ASSIGNMENT_VERSIONS, Assignment, MovePart};
 
 use super::Dice;
 use crate::plan::{Now, fixture};
@@ -35,7 +36,36 @@ pub(super) fn good(dice: &mut Dice, assignment: &Assignment, sha256: &str, now: 
         report.last_tick_us = None;
     }
     report.references = references(assignment, now);
+    let account = assignment.account.name.bytes().map(u64::from).sum();
+    let mut own = Dice::new(account);
+    if own.percent(70) {
+        report.features = FEATURES.iter().map(|it| (*it).to_owned()).collect();
+        report.moves = moves(assignment, now);
+    }
     report
+}
+
+/// How far moves are, with numbers of their own.
+fn moves(assignment: &Assignment, now: Now) -> Vec<MoveReport> {
+    let mut own = Dice::new(now.wall.as_second().unsigned_abs() / 10 + assignment.generation);
+    let second = now.wall.as_second();
+    let moves = (0_u16..).zip(&assignment.moves);
+    let moves = moves.map(|(at, it)| {
+        let rows = assignment.instruments.iter();
+        let rows = rows.filter(|row| row.move_at == Some(at)).count();
+        let instruments = u32::try_from(rows).unwrap();
+        let silent = own.number(0, instruments);
+        let all = own.percent(70);
+        MoveReport {
+            id: it.id.clone(),
+            instruments,
+            seen: if all { instruments - silent } else { 0 },
+            silent,
+            second: own.percent(90).then_some(second),
+            done: it.part == MovePart::From && it.boundary.is_some() && own.percent(60),
+        }
+    });
+    moves.collect()
 }
 
 /// Prices that walk with the time; with numbers of their own, so that a seed plays what it played before there were any.

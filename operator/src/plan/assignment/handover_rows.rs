@@ -1,0 +1,89 @@
+//! The rows of instruments that are handed over, in the documents of both accounts.
+//!
+//! Must not decide which these are.
+
+use std::collections::BTreeSet;
+
+use contract::assignment::prefix_of;
+use contract::{Assignment, Boundary, Move, MovePart, Output, Row};
+use kite::Token;
+
+/// A row of an account's base that it goes on with.
+pub(super) struct LeavingRow<'a> {
+    pub(super) row: &'a Row,
+    /// The move by which it leaves, with its boundary; `None` if both accounts publish it for a while.
+    pub(super) by: Option<(String, Option<Boundary>)>,
+}
+
+/// Adds rows of the account's base that it goes on with until others have them.
+pub(super) fn go_on(document: &mut Assignment, base: &Assignment, leaving: Vec<LeavingRow<'_>>) {
+    if leaving.is_empty() {
+        return;
+    }
+    let told = document.channels.iter();
+    let told: BTreeSet<String> = told.map(|name| prefix_of(name).to_owned()).collect();
+    for LeavingRow { row, by } in leaving {
+        // Until the other account publishes, this one also has its keys.
+        let keeps = matches!(by, Some((_, None)));
+        let outputs = row.outputs.iter().filter_map(|output| {
+            let name = base.channels.get(usize::from(output.channel))?;
+            let keep = output.keep.filter(|_| keeps);
+            let keep = keep.and_then(|keep| base.keeps.get(usize::from(keep)));
+            Some(Output {
+                channel: position(&mut document.channels, name)?,
+                keep: keep.and_then(|keep| position(&mut document.keeps, keep)),
+                ..*output
+            })
+        });
+        let row = Row {
+            outputs: outputs.collect(),
+            sets: Vec::new(),
+            handover: by.is_none(),
+            move_at: by.and_then(|(id, boundary)| {
+                let part = MovePart::From;
+                position_of_move(document, Move { id, part, boundary })
+            }),
+            reference: false,
+            retained: None,
+            ..row.clone()
+        };
+        document.instruments.push(row);
+    }
+    document.instruments.sort_unstable_by_key(|row| row.token);
+    // Prefixes that nothing else uses here keep their events to themselves as before.
+    let used = document.channels.iter().map(|name| prefix_of(name));
+    let used: BTreeSet<&str> = used.filter(|prefix| !told.contains(*prefix)).collect();
+    let quiet = base.quiet_prefixes.iter();
+    let quiet = quiet.filter(|prefix| used.contains(prefix.as_str()));
+    document.quiet_prefixes.extend(quiet.cloned());
+    document.quiet_prefixes.sort_unstable();
+    document.quiet_prefixes.dedup();
+}
+
+/// Names the move by which a row of the document comes from another account.
+pub(super) fn take(
+    document: &mut Assignment,
+    token: Token,
+    (id, boundary): (String, Option<Boundary>),
+) {
+    let part = MovePart::To;
+    let at = position_of_move(document, Move { id, part, boundary });
+    let rows = &mut document.instruments;
+    if let Ok(row) = rows.binary_search_by_key(&token, |row| row.token) {
+        rows[row].move_at = at;
+    }
+}
+
+fn position_of_move(document: &mut Assignment, wanted: Move) -> Option<u16> {
+    position(&mut document.moves, &wanted)
+}
+
+/// The position of an entry, which is added if it is not there.
+fn position<T: Clone + PartialEq>(all: &mut Vec<T>, wanted: &T) -> Option<u16> {
+    let known = all.iter().position(|known| known == wanted);
+    let at = known.unwrap_or_else(|| {
+        all.push(wanted.clone());
+        all.len() - 1
+    });
+    u16::try_from(at).ok()
+}

@@ -1,0 +1,316 @@
+//! Moves, step by step: what the files of both accounts say, and who publishes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::assignment::Persistence;
+use contract::report::{FEATURE_MOVES, MoveReport};
+use contract::{Assignment, Boundary, MovePart, Report, Row};
+use kite::Token;
+
+use crate::plan::fixture::*;
+use crate::plan::*;
+
+const SECOND: i64 = 1_764_000_000;
+
+fn assignment<'a>(world: &'a Observed, account: &str) -> &'a Assignment {
+    let mut accounts = world.accounts.iter();
+    let account = accounts.find(|it| it.object.meta.key.name == account);
+    account.unwrap().assignment.readable().unwrap().0
+}
+
+fn report<'a>(world: &'a mut Observed, account: &str) -> &'a mut Report {
+    let mut accounts = world.accounts.iter_mut();
+    let account = accounts.find(|it| it.object.meta.key.name == account);
+    Arc::make_mut(account.unwrap().scrape.report.as_mut().unwrap())
+}
+
+fn refer(set: &mut ObservedSet, account: &str) {
+    edit(set, |spec| {
+        spec.account_ref =
+            Some(serde_json::from_value(serde_json::json!({"name": account})).unwrap());
+    });
+}
+
+/// The part of an account in its moves: how many rows of it, and the boundary.
+fn moves(world: &Observed, account: &str) -> Vec<(MovePart, usize, Option<i64>)> {
+    let assignment = assignment(world, account);
+    let rows = |at| {
+        let rows = assignment.instruments.iter();
+        rows.filter(|row| row.move_at == Some(at)).count()
+    };
+    let moves = (0..).zip(&assignment.moves);
+    moves
+        .map(|(at, it)| (it.part, rows(at), it.boundary.map(|it| it.second)))
+        .collect()
+}
+
+/// Lets every process run its file, with every instrument there; it knows moves, and that the exchange is at `second`.
+fn run_files(world: &mut Observed, second: i64) {
+    stream(world);
+    for account in &mut world.accounts {
+        let Some((assignment, _)) = account.assignment.readable() else {
+            continue;
+        };
+        let moves = (0..).zip(&assignment.moves).map(|(at, it)| {
+            let rows = assignment.instruments.iter();
+            let rows = rows.filter(|row| row.move_at == Some(at)).count() as u32;
+            let past = |boundary: Boundary| boundary.second + 2 <= second;
+            MoveReport {
+                id: it.id.clone(),
+                instruments: rows,
+                seen: rows,
+                silent: 0,
+                second: Some(second),
+                done: it.part == MovePart::From && it.boundary.is_some_and(past),
+            }
+        });
+        let moves: Vec<MoveReport> = moves.collect();
+        let report = Arc::make_mut(account.scrape.report.as_mut().unwrap());
+        report.features = vec![FEATURE_MOVES.to_owned()];
+        report.moves = moves;
+    }
+}
+
+/// A pass of a new operator each time: nothing of a move is remembered.
+fn step(world: &mut Observed) {
+    let plan = plan(world, &Memory::default(), start());
+    apply(world, &plan);
+    check(world);
+}
+
+/// What is withheld has an account that gives it, under the same move and not yet without it.
+fn check(world: &Observed) {
+    let mut giving: BTreeMap<(String, Token), Option<Boundary>> = BTreeMap::new();
+    let all = || {
+        world
+            .accounts
+            .iter()
+            .filter_map(|it| it.assignment.readable())
+    };
+    for (assignment, _) in all() {
+        for row in &assignment.instruments {
+            if let Some(it) = assignment
+                .move_of(row)
+                .filter(|it| it.part == MovePart::From)
+            {
+                giving.insert((it.id.clone(), row.token), it.boundary);
+            }
+        }
+    }
+    for (assignment, _) in all() {
+        for row in &assignment.instruments {
+            let Some(it) = assignment.move_of(row).filter(|it| it.part == MovePart::To) else {
+                continue;
+            };
+            let given = giving.get(&(it.id.clone(), row.token));
+            let given = given.unwrap_or_else(|| panic!("nobody gives {row:?}"));
+            assert!(given.is_none() || *given == it.boundary);
+        }
+    }
+}
+
+/// Five shares that stream on `a` and are to go to `b`.
+fn world() -> Observed {
+    let mut set = set("s", &equities(0..5), &[]);
+    edit(&mut set, |spec| {
+        spec.publish =
+            serde_json::from_value(serde_json::json!({"lastValue": {"enabled": true}})).unwrap();
+    });
+    refer(&mut set, "a");
+    let mut world = observed(vec![account("a"), account("b")], vec![set]);
+    run(&mut world, start());
+    run_files(&mut world, SECOND);
+    refer(&mut world.sets[0], "b");
+    world
+}
+
+fn keeps(row: &Row) -> bool {
+    row.outputs.iter().any(|output| output.keep.is_some())
+}
+
+#[test]
+fn a_move_goes_on_by_what_files_and_processes_say_alone() {
+    use MovePart::{From, To};
+    let mut world = world();
+    step(&mut world);
+    assert_eq!(moves(&world, "a"), [(From, 5, None)]);
+    assert_eq!(moves(&world, "b"), [(To, 5, None)]);
+    let row = &assignment(&world, "a").instruments[0];
+    assert!(
+        keeps(row) && row.sets.is_empty() && !row.handover,
+        "{row:?}"
+    );
+    let kept: Option<&Persistence> = assignment(&world, "a").keeps.first();
+    assert!(kept.is_some_and(|keep| keep.last.is_some()));
+    let id = &assignment(&world, "a").moves[0].id;
+    assert_eq!(*id, assignment(&world, "b").moves[0].id);
+
+    // Nothing goes on before each instrument has come, and can be published.
+    run_files(&mut world, SECOND);
+    for spoil in [
+        (|report| report.moves[0].seen = 4) as fn(&mut Report),
+        |report| report.moves[0].instruments = 4,
+        |report| report.moves.clear(),
+        |report| report.redis.connected = false,
+        |report| report.assignment.as_mut().unwrap().generation -= 1,
+    ] {
+        let mut world = world.clone();
+        spoil(report(&mut world, "b"));
+        step(&mut world);
+        assert_eq!(moves(&world, "b"), [(To, 5, None)]);
+    }
+    report(&mut world, "b").moves[0].seen = 3;
+    report(&mut world, "b").moves[0].silent = 2;
+    step(&mut world);
+    let boundary = Some(SECOND + 3);
+    assert_eq!(moves(&world, "b"), [(To, 5, boundary)]);
+    assert_eq!(
+        moves(&world, "a"),
+        [(From, 5, None)],
+        "not before the other has it"
+    );
+    step(&mut world);
+    assert_eq!(moves(&world, "a"), [(From, 5, None)]);
+
+    run_files(&mut world, SECOND + 1);
+    step(&mut world);
+    assert_eq!(moves(&world, "a"), [(From, 5, boundary)]);
+    assert!(
+        !keeps(&assignment(&world, "a").instruments[0]),
+        "they are the other's"
+    );
+    run_files(&mut world, SECOND + 4);
+    step(&mut world);
+    assert_eq!(
+        moves(&world, "a"),
+        [(From, 5, boundary)],
+        "it is not past it"
+    );
+    run_files(&mut world, SECOND + 5);
+    step(&mut world);
+    assert_eq!((moves(&world, "a").len(), moves(&world, "b").len()), (0, 0));
+    let rows = ["a", "b"].map(|account| assignment(&world, account).instruments.len());
+    assert_eq!(rows, [0, 5]);
+}
+
+#[test]
+fn without_a_time_in_any_packet_the_taking_account_has_everything_at_once() {
+    let mut world = world();
+    step(&mut world);
+    run_files(&mut world, SECOND);
+    report(&mut world, "b").moves[0].second = None;
+    step(&mut world);
+    assert_eq!(moves(&world, "b"), [(MovePart::To, 5, Some(3))]);
+}
+
+/// What is begun goes on while nobody answers: an operator that starts has asked nobody, and has no list.
+#[test]
+fn a_report_or_a_list_that_is_missing_ends_no_move() {
+    let mut world = world();
+    step(&mut world);
+    for second in [SECOND, SECOND + 1] {
+        let before: Vec<_> = ["a", "b"].map(|it| moves(&world, it)).into();
+        let mut blind = world.clone();
+        for account in &mut blind.accounts {
+            account.scrape = Scrape::default();
+        }
+        let mut without_list = blind.clone();
+        let missing = Table::Missing {
+            why: "not fetched yet".to_owned(),
+        };
+        without_list.tables.insert(API.to_owned(), missing);
+        for world in [&mut blind, &mut without_list] {
+            step(world);
+            let after: Vec<_> = ["a", "b"].map(|it| moves(world, it)).into();
+            assert_eq!(before, after);
+        }
+        run_files(&mut world, second);
+        step(&mut world);
+    }
+}
+
+/// Each side old: the new account publishes at once, and the old one until it is there.
+#[test]
+fn a_process_that_knows_no_moves_hands_over_with_ticks_twice() {
+    for old in ["a", "b"] {
+        let mut world = world();
+        report(&mut world, old).features.clear();
+        step(&mut world);
+        assert!(moves(&world, "a").is_empty() && moves(&world, "b").is_empty());
+        let rows = &assignment(&world, "a").instruments;
+        assert!(rows.len() == 5 && rows.iter().all(|row| row.handover));
+        run_files(&mut world, SECOND);
+        step(&mut world);
+        assert_eq!(assignment(&world, "a").instruments.len(), 0);
+    }
+}
+
+/// The process of one side is replaced by an older one in the middle.
+#[test]
+fn a_process_that_forgets_moves_loses_nothing() {
+    for old in ["a", "b"] {
+        let mut world = world();
+        step(&mut world);
+        run_files(&mut world, SECOND);
+        report(&mut world, old).features.clear();
+        step(&mut world);
+        assert!(moves(&world, "b").is_empty(), "it publishes at once");
+    }
+}
+
+/// The account that gives has no socket any more, or is deleted: there is nothing to wait for.
+#[test]
+fn an_account_that_cannot_give_is_not_waited_for() {
+    let mut world = world();
+    step(&mut world);
+    run_files(&mut world, SECOND);
+    world.accounts[0].object.meta.deleting = true;
+    step(&mut world);
+    assert!(moves(&world, "b").is_empty());
+    assert_eq!(assignment(&world, "b").instruments.len(), 5);
+}
+
+/// Who changes his mind in the middle gets everything from the account that still has it.
+#[test]
+fn a_move_that_is_not_wanted_any_more_is_undone() {
+    for steps in 0..4 {
+        let mut world = world();
+        step(&mut world);
+        for second in 0..steps {
+            run_files(&mut world, SECOND + second);
+            step(&mut world);
+        }
+        refer(&mut world.sets[0], "a");
+        for second in 10..14 {
+            step(&mut world);
+            let rows = &assignment(&world, "a").instruments;
+            assert_eq!(rows.len(), 5, "{steps}");
+            assert!(rows.iter().all(|row| row.move_at.is_none()), "{steps}");
+            run_files(&mut world, SECOND + second);
+        }
+        step(&mut world);
+        assert_eq!(assignment(&world, "b").instruments.len(), 0, "{steps}");
+    }
+}
+
+#[test]
+fn what_joins_later_is_a_move_of_its_own() {
+    let mut world = world();
+    refer(&mut world.sets[0], "a");
+    world.sets.push(aged("t", 1, &equities(10..12), &[]));
+    refer(&mut world.sets[1], "a");
+    step(&mut world);
+    run_files(&mut world, SECOND);
+    refer(&mut world.sets[0], "b");
+    step(&mut world);
+    run_files(&mut world, SECOND);
+    refer(&mut world.sets[1], "b");
+    step(&mut world);
+    use MovePart::{From, To};
+    assert_eq!(
+        moves(&world, "b"),
+        [(To, 5, Some(SECOND + 3)), (To, 2, None)]
+    );
+    assert_eq!(moves(&world, "a"), [(From, 5, None), (From, 2, None)]);
+}

@@ -11,6 +11,7 @@ pub mod instruments;
 pub(crate) mod interval;
 mod last_values;
 mod messages;
+pub(crate) mod move_gate;
 pub(crate) mod moves;
 mod sequence;
 pub(crate) mod stats;

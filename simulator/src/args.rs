@@ -196,7 +196,8 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
   GET  /sim/faults
   POST /sim/faults              {\"api_key\"?, \"refuse\"?: 403|429|..|null, \"count\"?,
                                  \"instruments\"?: \"html502\"|null, \"mute\"?: bool, \"freeze\"?: bool,
-                                 \"linger\"?: seconds that an ended connection keeps its place}
+                                 \"linger\"?: seconds that an ended connection keeps its place,
+                                 \"conflate\"?: ticks of a hundred that a socket does not get}
   POST /sim/pause               {\"paused\": bool}
   POST /sim/rate                {\"rate\": TICKS_PER_SECOND, \"tokens\"?}
   POST /sim/tick                {\"tokens\"}: each trades once, at another price, also while paused

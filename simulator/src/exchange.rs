@@ -139,7 +139,9 @@ impl Exchange {
         let id = self.next_id;
         self.next_id += 1;
         let (muted, frozen) = (self.faults.mutes(api_key), self.faults.freezes(api_key));
-        let (connection, queue) = ClientConnection::new(id, api_key.into(), muted, frozen);
+        let conflated = self.faults.conflates(api_key);
+        let (connection, queue) =
+            ClientConnection::new(id, api_key.into(), (muted, frozen), conflated);
         let handle = Arc::clone(&connection.handle);
         self.connections.insert(id, connection);
         Ok((handle, queue))
@@ -277,6 +279,7 @@ impl Exchange {
         for connection in self.connections.values_mut() {
             let key = &connection.handle.api_key;
             connection.muted = self.faults.mutes(key);
+            connection.conflated = self.faults.conflates(key);
             connection
                 .handle
                 .frozen
@@ -362,7 +365,7 @@ impl Exchange {
             if concerns(watcher.mode)
                 && let Some(connection) = self.connections.get_mut(&watcher.connection)
             {
-                connection.push(&self.market.packet(position, watcher.mode));
+                connection.push_tick(&self.market.packet(position, watcher.mode));
             }
         }
     }

@@ -16,7 +16,7 @@ use kite::session::Unconfirmed;
 use rustc_hash::FxHashMap;
 
 use crate::last_value::keys::{LastValueKeys, OutputKeys};
-use crate::pipeline::moves::MoveGate;
+use crate::pipeline::move_gate::MoveGate;
 use crate::tick_json::decimal;
 use crate::tick_json::template::JsonTemplate;
 use instrument::Span;

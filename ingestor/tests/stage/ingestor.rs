@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contract::Report;
+use service::clock::Clock;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -34,6 +35,15 @@ impl Ingestor {
     /// Starts it at this address of the machine, and waits until it listens.
     pub async fn start_at(host: &str, folders: &Folders) -> Self {
         Self::start_as(Command::new(PROGRAM), host, folders).await
+    }
+
+    /// Starts it with a wall clock that is so many seconds ahead, or behind.
+    pub async fn start_ahead(seconds: i64, folders: &Folders) -> Self {
+        let origin = Clock::system().wall();
+        let start = origin.saturating_add(jiff::SignedDuration::from_secs(seconds));
+        let mut command = Command::new(PROGRAM);
+        command.args(["--wall-clock", &format!("{},1,{origin}", start.unwrap())]);
+        Self::start_as(command, "127.0.0.1", folders).await
     }
 
     /// Starts it behind a network that can fail.

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use bytes::Bytes;
 use kite::limits::TOKENS_PER_CONNECTION;
 use kite::{FrameBuilder, Mode, Packet, Token};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
@@ -148,6 +150,9 @@ pub(super) struct Subscription {
 pub(super) struct ClientConnection {
     pub(super) handle: Arc<ConnectionHandle>,
     pub(super) muted: bool,
+    /// Ticks of a hundred that it does not get, and what decides which.
+    pub(super) conflated: u8,
+    chance: ChaCha8Rng,
     sender: mpsc::Sender<Outgoing>,
     pub(super) subscriptions: FxHashMap<Token, Subscription>,
     counted: usize,
@@ -162,13 +167,15 @@ impl ClientConnection {
     pub(super) fn new(
         id: u64,
         api_key: Arc<str>,
-        muted: bool,
-        frozen: bool,
+        (muted, frozen): (bool, bool),
+        conflated: u8,
     ) -> (Self, mpsc::Receiver<Outgoing>) {
         let (sender, queue) = mpsc::channel(MAX_FRAMES);
         let connection = Self {
             handle: Arc::new(ConnectionHandle::new(id, api_key, frozen)),
             muted,
+            conflated,
+            chance: ChaCha8Rng::seed_from_u64(id),
             sender,
             subscriptions: FxHashMap::default(),
             counted: 0,
@@ -212,6 +219,13 @@ impl ClientConnection {
                 true
             }
             Some(_) | None => false,
+        }
+    }
+
+    /// Adds a tick to the frame that is being filled, unless this connection is not to get it.
+    pub(super) fn push_tick(&mut self, packet: &Packet) {
+        if self.conflated == 0 || self.chance.random_range(0..100) >= self.conflated {
+            self.push(packet);
         }
     }
 

@@ -34,6 +34,9 @@ pub struct FaultChange {
     /// Seconds for which a connection that has ended keeps its place; null or 0 ends the fault.
     #[serde(default, deserialize_with = "present")]
     linger: Option<Option<u32>>,
+    /// Ticks of a hundred that a socket does not get, each socket others, as from a server that conflates.
+    #[serde(default)]
+    conflate: Option<u8>,
 }
 
 /// A fault of the instruments dump.
@@ -50,6 +53,9 @@ pub enum FaultError {
     /// Not a status of a failure.
     #[error("refuse must be a status from 400 to 599, such as 403 or 429, or null")]
     Status,
+    /// Nothing would be left.
+    #[error("conflate must be below 100")]
+    Conflation,
     /// Too many API keys.
     #[error("{MAX_KEYS} API keys already have faults: end some first")]
     TooMany,
@@ -66,6 +72,7 @@ struct Scope {
     freeze: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     linger: Option<u32>,
+    conflate: u8,
 }
 
 /// The active faults.
@@ -87,6 +94,9 @@ impl Faults {
         {
             return Err(FaultError::Status);
         }
+        if change.conflate.is_some_and(|share| share >= 100) {
+            return Err(FaultError::Conflation);
+        }
         if let Some(instruments) = change.instruments {
             self.instruments = instruments;
         }
@@ -105,6 +115,7 @@ impl Faults {
         }
         scope.mute = change.mute.unwrap_or(scope.mute);
         scope.freeze = change.freeze.unwrap_or(scope.freeze);
+        scope.conflate = change.conflate.unwrap_or(scope.conflate);
         if let Some(linger) = change.linger {
             scope.linger = linger.filter(|seconds| *seconds > 0);
         }
@@ -138,6 +149,13 @@ impl Faults {
     pub fn linger(&self, api_key: &str) -> Duration {
         let seconds = self.scopes(api_key).filter_map(|scope| scope.linger).max();
         Duration::from_secs(u64::from(seconds.unwrap_or(0)))
+    }
+
+    /// How many ticks of a hundred each connection of `api_key` does not get.
+    #[must_use]
+    pub fn conflates(&self, api_key: &str) -> u8 {
+        let shares = self.scopes(api_key).map(|scope| scope.conflate);
+        shares.max().unwrap_or_default()
     }
 
     /// The fault of the instruments list.
@@ -223,5 +241,16 @@ mod tests {
             change(&mut faults, r#"{"refuse": 200}"#),
             Err(FaultError::Status)
         );
+    }
+
+    #[test]
+    fn some_ticks_always_come() {
+        let mut faults = Faults::default();
+        assert_eq!(
+            change(&mut faults, r#"{"conflate": 100}"#),
+            Err(FaultError::Conflation)
+        );
+        change(&mut faults, r#"{"conflate": 40, "api_key": "a"}"#).unwrap();
+        assert_eq!((faults.conflates("a"), faults.conflates("b")), (40, 0));
     }
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod bad_input;
+mod boundary;
 mod day;
 mod demo;
 mod digits;

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::instrument::{AssignedInstrument, InstrumentClass, InstrumentState, Span};
 use super::{AssignedInstruments, AssignedOutput, Channel};
 use crate::last_value::keys::{OutputKeys, price_fronts};
-use crate::pipeline::moves::MoveGate;
+use crate::pipeline::move_gate::MoveGate;
 use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
 use crate::tick_json::template::{JsonTemplate, write_head};

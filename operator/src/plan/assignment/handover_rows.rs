@@ -41,7 +41,7 @@ pub(super) fn go_on(document: &mut Assignment, base: &Assignment, leaving: Vec<L
             handover: by.is_none(),
             move_at: by.and_then(|(id, boundary)| {
                 let part = MovePart::From;
-                position_of_move(document, Move { id, part, boundary })
+                position(&mut document.moves, &Move { id, part, boundary })
             }),
             reference: false,
             retained: None,
@@ -67,15 +67,11 @@ pub(super) fn take(
     (id, boundary): (String, Option<Boundary>),
 ) {
     let part = MovePart::To;
-    let at = position_of_move(document, Move { id, part, boundary });
+    let at = position(&mut document.moves, &Move { id, part, boundary });
     let rows = &mut document.instruments;
     if let Ok(row) = rows.binary_search_by_key(&token, |row| row.token) {
         rows[row].move_at = at;
     }
-}
-
-fn position_of_move(document: &mut Assignment, wanted: Move) -> Option<u16> {
-    position(&mut document.moves, &wanted)
 }
 
 /// The position of an entry, which is added if it is not there.

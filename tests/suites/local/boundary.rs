@@ -1,0 +1,200 @@
+//! A move of many instruments between two accounts whose sockets get different ticks: each packet is published by one of
+//! them, and which one the exchange's second in it says.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use kite::{Detail, Packet};
+use serde_json::{Value, json};
+use tests::simulator::from_hex;
+use tests::{Local, RedisServer, Simulator, Ticks, eventually};
+
+/// So many instruments move.
+const INSTRUMENTS: usize = 1_000;
+
+/// How many ticks of a hundred a socket does not get.
+const CONFLATED: u8 = 40;
+
+/// What distinguishes the packets of an instrument: its token, the exchange's second, volume, and both sides of the book.
+type Content = (u64, i64, u64, u64, u64);
+
+/// How often each packet came.
+type Counts = BTreeMap<Content, usize>;
+
+fn sent(packet: &Packet) -> Option<Content> {
+    let Detail::Full(quote, _) = &packet.detail else {
+        return None;
+    };
+    let totals = (quote.total_buy, quote.total_sell);
+    let token = u64::from(packet.token.0);
+    let [volume, buy, sell] = [quote.volume, totals.0, totals.1].map(u64::from);
+    Some((token, packet.exchange_time()?, volume, buy, sell))
+}
+
+fn published(tick: &Value) -> Option<Content> {
+    let number = |name: &str| tick[name].as_u64();
+    Some((
+        number("token")?,
+        tick["exchange_ts"].as_i64()?,
+        number("volume")?,
+        number("total_buy_quantity")?,
+        number("total_sell_quantity")?,
+    ))
+}
+
+/// What was written to the sockets of each API key.
+async fn sent_to(
+    simulator: &Simulator,
+    keys: &BTreeMap<u64, String>,
+) -> Result<BTreeMap<String, Counts>> {
+    let page = simulator.read("record").await?;
+    ensure!(page["dropped"] == 0, "the recording is full");
+    let mut all: BTreeMap<String, Counts> = BTreeMap::new();
+    for entry in page["entries"].as_array().context("no entries")? {
+        let conn = entry["conn"].as_u64().context("no connection")?;
+        let key = keys.get(&conn).context("an unknown connection")?;
+        let packet = Packet::decode(&from_hex(entry["hex"].as_str().context("no hex")?))?;
+        if let Some(content) = sent(&packet) {
+            *all.entry(key.clone())
+                .or_default()
+                .entry(content)
+                .or_default() += 1;
+        }
+    }
+    Ok(all)
+}
+
+fn published_by(ticks: &Ticks, account: &str) -> Counts {
+    let mut counts = Counts::new();
+    for message in ticks.all() {
+        if message.tick["src"] == account
+            && let Some(content) = published(&message.tick)
+        {
+            *counts.entry(content).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Those of `sent` that were not published, or less often.
+fn lost(sent: &Counts, published: &Counts, counts: impl Fn(i64) -> bool) -> Vec<Content> {
+    let sent = sent.iter().filter(|((_, second, ..), _)| counts(*second));
+    let lost = sent.filter(|(content, times)| published.get(content) < Some(times));
+    lost.map(|(content, _)| *content).collect()
+}
+
+/// The boundary, as the file of the taking account has it.
+async fn boundary(local: &Local) -> i64 {
+    eventually("a boundary", async || {
+        let assignment = local.sealed("second")?.open()?;
+        let found = assignment.moves.first().context("no move")?;
+        Ok::<_, anyhow::Error>(found.boundary.context("no boundary")?.second)
+    })
+    .await
+}
+
+/// The API key of each connection.
+async fn keys(simulator: &Simulator) -> Result<BTreeMap<u64, String>> {
+    let open = simulator.connections().await?;
+    let keys = open.iter().filter_map(|it| {
+        let key = it["api_key"].as_str()?.to_owned();
+        Some((it["id"].as_u64()?, key))
+    });
+    Ok(keys.collect())
+}
+
+#[tokio::test]
+async fn each_packet_of_a_move_is_published_by_the_account_whose_second_it_is() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let set = Simulator::symbols(INSTRUMENTS, "option").await?;
+    let write_set = |local: &Local, account: &str| {
+        local.write(
+            "set.yaml",
+            &format!("{set}  accountRef: {{name: {account}}}\n"),
+        )
+    };
+    simulator
+        .control("faults", json!({"conflate": CONFLATED}))
+        .await?;
+    let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:*:options").await?;
+    let events = Ticks::subscribe_and_keep(&redis.url(), "*ticker:events").await?;
+    let mut local = Local::new(&redis)?;
+    for name in ["first", "second"] {
+        local.write_account(name, &simulator, "")?;
+    }
+    write_set(&local, "first")?;
+    local.start()?;
+    local.shows("symbols-1", "True", "Streaming").await;
+
+    // Of the burst at the start some may be replaced by newer ones.
+    ticks.forget_published().await;
+    simulator.control("record", json!({})).await?;
+    write_set(&local, "second")?;
+    let boundary = boundary(&local).await;
+    let keys = keys(&simulator).await?;
+    eventually("the move is over", async || {
+        let (first, second) = (local.report("first").await?, local.report("second").await?);
+        let over = first.assigned == 0 && second.moves.is_empty();
+        ensure!(over, "{} and {:?}", first.assigned, second.moves);
+        Ok(())
+    })
+    .await;
+    simulator.pause(true).await?;
+    let sent = sent_to(&simulator, &keys).await?;
+    let of = |account: &str| {
+        let key = format!("{account}-fake-key");
+        sent.get(&key).with_context(|| format!("nothing for {key}"))
+    };
+    let (to_first, to_second) = (of("first")?, of("second")?);
+    ensure!(to_first != to_second, "both sockets got the same");
+    let before = to_first.keys().filter(|(_, second, ..)| *second < boundary);
+    let after = to_second
+        .keys()
+        .filter(|(_, second, ..)| *second >= boundary);
+    let counts = (before.count(), after.count());
+    ensure!(
+        counts.0 > INSTRUMENTS && counts.1 > INSTRUMENTS,
+        "{counts:?}"
+    );
+    eventually("everything is published", async || {
+        let (first, second) = (
+            published_by(&ticks, "first"),
+            published_by(&ticks, "second"),
+        );
+        let before = lost(to_first, &first, |second| second < boundary);
+        let after = lost(to_second, &second, |second| second >= boundary);
+        if !before.is_empty() || !after.is_empty() {
+            bail!("{boundary}: lost {before:?} and {after:?}");
+        }
+        Ok(())
+    })
+    .await;
+
+    // On a slow machine the giving account may get the boundary late, and says so.
+    let said = events.all().into_iter();
+    let said = said.filter(|it| it.tick["event_type"] == "overlap");
+    let said: Vec<Value> = said.map(|it| it.tick).collect();
+    let is_said = |(token, second, ..): &Content| {
+        said.iter().any(|overlap| {
+            let tokens = overlap["tokens"].as_array().into_iter().flatten();
+            let within = Some(*second) <= overlap["to_ts"].as_i64();
+            within && tokens.into_iter().any(|it| it.as_u64() == Some(*token))
+        })
+    };
+    let first = published_by(&ticks, "first");
+    let mut late = first.keys().filter(|(_, second, ..)| *second >= boundary);
+    if let Some(unsaid) = late.find(|content| !is_said(content)) {
+        bail!("{unsaid:?} is published by the account that gave it away: {boundary}, {said:?}");
+    }
+    let second = published_by(&ticks, "second");
+    let early = second.keys().find(|(_, second, ..)| *second < boundary);
+    ensure!(early.is_none(), "{early:?} before {boundary}");
+    for message in ticks.all() {
+        let tick = &message.tick;
+        ensure!(tick["handover"].is_null(), "{tick}");
+        let early = tick["src"] == "second" && tick["ts"].as_i64() < Some(boundary);
+        ensure!(!early, "{boundary}: {tick}");
+    }
+    ticks.assert_gapless();
+    local.stop().await
+}

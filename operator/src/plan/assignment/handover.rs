@@ -17,8 +17,8 @@ use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, Lost, Suspension};
 use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
 
-/// For how long a paused account goes on at most: who pauses it wants it to stop. Without `poke` an assignment takes up to
-/// a minute and a half to reach the other account.
+/// For how long an account goes on at most that is paused, or has less room than it had: who wants that waits for it.
+/// Without `poke` an assignment takes up to a minute and a half to reach the other account.
 pub(crate) const fn longest_handover(poke: bool) -> Duration {
     Duration::from_secs(if poke { 60 } else { 180 })
 }
@@ -65,13 +65,13 @@ pub(super) fn hand_over<'a>(
     let mut taken = Vec::new();
     for at in (0..documents.len()).map(AccountIx::new) {
         let leaving = handover.leaving(at, documents);
-        let base = accounts[at.at()].held_over.account.base;
-        let (Some(document), Some(base)) = (&documents[at.at()], base) else {
+        let account = &accounts[at.at()].held_over.account;
+        let (Some(document), Some(base)) = (&documents[at.at()], account.base) else {
             continue;
         };
-        let room = document
-            .capacity()
-            .saturating_sub(document.instruments.len());
+        let former = Some(base.capacity()).filter(|_| handover.may_last(account));
+        let capacity = document.capacity().max(former.unwrap_or_default());
+        let room = capacity.saturating_sub(document.instruments.len());
         let mut rows = Vec::new();
         for (row, to) in leaving {
             if rows.len() == room {
@@ -89,6 +89,11 @@ pub(super) fn hand_over<'a>(
         }
         if let Some(document) = &mut documents[at.at()] {
             handover_rows::go_on(document, base, rows);
+            if document.instruments.len() > document.capacity() {
+                // It becomes smaller when the others have what has no room in it.
+                document.connections = base.connections;
+                document.tokens_per_connection = base.tokens_per_connection;
+            }
         }
     }
     for (to, token, by) in taken {
@@ -241,10 +246,7 @@ impl<'w, 'a> Handover<'w, 'a> {
     fn may_go_on(&self, account: &AccountInput<'_>) -> bool {
         let may = match account.eligibility.suspension() {
             None => true,
-            Some(Suspension::Paused) => {
-                let since = account.remembered.and_then(|it| it.handover_since);
-                since.is_none_or(|since| self.now.saturating_duration_since(since) < self.longest)
-            }
+            Some(Suspension::Paused) => self.may_last(account),
             Some(Suspension::Terminating | Suspension::Duplicate(_)) => false,
         };
         may && account.outage.lost != Lost::Everything
@@ -254,6 +256,12 @@ impl<'w, 'a> Handover<'w, 'a> {
                         == (&base.websocket, &base.redis_url, base.account.mock)
                 })
             })
+    }
+
+    /// Whether its user has not waited too long for it to stop, or to become smaller.
+    fn may_last(&self, account: &AccountInput<'_>) -> bool {
+        let since = account.remembered.and_then(|it| it.handover_since);
+        since.is_none_or(|since| self.now.saturating_duration_since(since) < self.longest)
     }
 
     /// The account on which a set has the token.
@@ -305,6 +313,7 @@ impl<'w, 'a> Handover<'w, 'a> {
 #[cfg(test)]
 mod tests {
     use contract::Assignment;
+    use crds::TickerAccountSpec;
     use serde_json::json;
 
     use crate::plan::fixture::*;
@@ -408,6 +417,28 @@ mod tests {
         assert!(plan.next <= Some(later(start(), 60).monotonic));
         step(&mut world, &plan.memory, later(start(), 60));
         assert_eq!(rows(&world), [(0, 0), (5, 0)]);
+    }
+
+    #[test]
+    fn an_account_that_becomes_smaller_waits_until_the_others_have_the_rest() {
+        let sets = vec![set("s", &equities(0..5), &[])];
+        let mut world = observed(vec![small("a", 5), small("b", 5)], sets);
+        let memory = run(&mut world, start());
+        let shrink = |spec: &mut TickerAccountSpec| spec.tokens_per_connection = 2;
+        change(&mut world.accounts[0], shrink);
+        let mut late = world.clone();
+        let plan = step(&mut world, &memory, start());
+        assert_eq!(rows(&world), [(5, 3), (3, 0)]);
+        assert_eq!(assignment(&world, 0).tokens_per_connection, 5);
+        stream(&mut world);
+        step(&mut world, &plan.memory, start());
+        assert_eq!(rows(&world), [(2, 0), (3, 0)]);
+        assert_eq!(assignment(&world, 0).tokens_per_connection, 2);
+
+        let plan = step(&mut late, &memory, start());
+        assert_eq!(rows(&late), [(5, 3), (3, 0)]);
+        step(&mut late, &plan.memory, later(start(), 60));
+        assert_eq!(rows(&late), [(2, 0), (3, 0)], "not for ever");
     }
 
     #[test]

@@ -155,6 +155,17 @@ impl Ticks {
         self.lock().tokens.get(&token).map_or(0, |of| of.0)
     }
 
+    /// From which account the newest tick of each instrument is: how many of each.
+    #[must_use]
+    pub fn newest_sources(&self) -> BTreeMap<String, usize> {
+        let mut sources = BTreeMap::new();
+        for (_, newest) in self.lock().tokens.values() {
+            let source = newest.tick["src"].as_str().unwrap_or_default();
+            *sources.entry(source.to_owned()).or_default() += 1;
+        }
+        sources
+    }
+
     /// The newest tick of one instrument.
     #[must_use]
     pub fn newest(&self, token: u64) -> Option<Message> {

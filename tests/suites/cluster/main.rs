@@ -10,6 +10,7 @@ mod images;
 mod kubectl;
 mod lost_node;
 mod manifests;
+mod many_accounts;
 mod pods;
 mod reasons;
 mod rights;
@@ -80,6 +81,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     stage.check_secrets().await?;
     let repaired = pods::check(stage).await?;
     let rights = stage.check_rights().await?;
+    let many = many_accounts::check(stage).await?;
     reasons::check(stage).await?;
     let scale = scale::check(stage).await?;
     let outage = fail_static::no_api_server(stage, &ticks).await?;
@@ -90,7 +92,10 @@ async fn play(stage: &mut Stage) -> Result<String> {
         stage.nothing_is_owned().await
     })
     .await;
-    Ok([rights, faults, outage, scale, added, renewed, repaired].join("\n"))
+    Ok([
+        rights, faults, outage, scale, added, renewed, repaired, many,
+    ]
+    .join("\n"))
 }
 
 async fn from_nothing_to_ticks(stage: &Stage, ticks: &Ticks) -> Result<()> {

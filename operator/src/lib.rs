@@ -6,10 +6,10 @@
 
 pub mod args;
 pub mod cluster;
-mod failover_log;
 pub mod instruments;
 mod key_fingerprint;
 pub mod local;
+mod placement_log;
 pub mod plan;
 mod poll_schedule;
 pub mod scrape;

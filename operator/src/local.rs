@@ -40,9 +40,9 @@ use self::printer::Printer;
 use self::state::StateFolder;
 use self::table::TableRow;
 use self::watcher::watch_folder;
-use crate::failover_log;
 use crate::instruments::refresher::TablesByOrigin;
 use crate::instruments::{IndexNames, TableRefresher, fetch};
+use crate::placement_log;
 use crate::plan::{self, Memory};
 use crate::scrape::Scraper;
 
@@ -259,7 +259,7 @@ impl Run {
         self.host.hold_state().map_err(StateFolderError)?;
         let observed = self.host.observe().map_err(LocalError::Observe)?;
         let plan = plan::plan(&observed, &self.memory, self.clock.times());
-        failover_log::tell(&plan);
+        placement_log::tell(&plan);
         self.host.apply(&plan).await;
         self.tables.set_lists(&plan.lists);
         let loaded =

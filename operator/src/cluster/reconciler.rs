@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::apply::Applier;
 use super::metrics::{Metrics, ReasonLabel};
 use super::observe::{ObservedCluster, Observer};
-use crate::failover_log;
 use crate::instruments::TableRefresher;
+use crate::placement_log;
 use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Plan, Table};
 
 /// Changes come in bursts: the loop waits until nothing changes for this long.
@@ -89,7 +89,7 @@ impl Reconciler {
         self.metrics
             .placements_moved
             .inc_by(count_moved(&seen, &plan));
-        failover_log::tell(&plan);
+        placement_log::tell(&plan);
         for failover in &plan.failovers {
             let reason = failover.cause.as_str();
             let label = ReasonLabel { reason };

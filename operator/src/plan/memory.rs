@@ -5,13 +5,13 @@
 //! list that was accepted after an hour of suspicion is suspected again, that the API key of an
 //! account whose Secret cannot be read at present is unknown, and that a price has to be a whole strike away from the money
 //! for half a minute once more; of a set with more such chains than its status shows, the money of the others is where the
-//! first price says.
+//! first price says. Events of moves and expiries may come twice within a minute.
 
 use std::sync::Arc;
 
 use super::input::{ListComparison, Remembered, Results};
 use super::placement::GroupPlacement;
-use super::report::{SetCounts, SetResult};
+use super::report::{SetCounts, SetEventMemory, SetResult};
 use super::selection::{KnownSelection, Lookup, MoneyChains, MoneyMemory, RetainedInstrument};
 
 /// What one pass leaves to the next; start with the default.
@@ -20,6 +20,8 @@ pub struct Memory {
     pub(crate) remembered: Remembered,
     /// Where the money of each chain was.
     pub(crate) money: MoneyMemory,
+    /// What events of sets said lately.
+    pub(crate) set_events: SetEventMemory,
     pub(crate) results: StepResults,
 }
 

@@ -51,6 +51,7 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
         &sets,
         poke,
         (input.suspect_lists, money),
+        &memory.set_events,
         (last, next),
         now,
     )

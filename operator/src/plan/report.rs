@@ -9,6 +9,7 @@ mod object;
 mod outcome;
 mod results;
 mod set;
+mod set_events;
 mod status;
 mod summary;
 
@@ -16,6 +17,7 @@ pub use outcome::{AccountPlan, Event, EventReason, Failover, Kind, Plan, SetPlan
 pub use status::Change;
 
 pub(crate) use results::{SetCounts, SetResult};
+pub(crate) use set_events::SetEventMemory;
 pub(crate) use status::LONGEST_MESSAGE;
 #[cfg(test)]
 pub(crate) use status::find;

@@ -10,6 +10,7 @@ mod renames;
 mod retention;
 mod selectors;
 mod sequences;
+mod set_events;
 mod unknown;
 mod worlds;
 

@@ -22,7 +22,7 @@ const WAITING: usize = 1_000;
 /// Concurrent requests.
 const IN_FLIGHT: usize = 4;
 
-/// The least time between two events of one object for one reason.
+/// The least time between two events of one object for one reason, unless the planner paces them.
 const REPEAT_GAP: Duration = Duration::from_secs(300);
 
 /// The longest note that Kubernetes accepts.
@@ -65,10 +65,12 @@ impl EventSender {
             .retain(|_, at| now.saturating_duration_since(*at) < REPEAT_GAP);
         for event in events {
             let sent = (event.uid.clone(), event.reason);
-            if self.sent.contains_key(&sent) {
-                continue;
+            if !event.reason.is_paced() {
+                if self.sent.contains_key(&sent) {
+                    continue;
+                }
+                self.sent.insert(sent, now);
             }
-            self.sent.insert(sent, now);
             if self.due.try_send(event.clone()).is_err() {
                 tracing::debug!(object = %event.key, reason = %event.reason, "event dropped");
             }
@@ -133,7 +135,39 @@ fn reference(event: &Event) -> ObjectReference {
 
 #[cfg(test)]
 mod tests {
+    use service::clock::Clock;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_event_is_repeated_after_a_while_unless_the_planner_paces_it() {
+        let (due, mut queued) = mpsc::channel(WAITING);
+        let sent = BTreeMap::new();
+        let mut sender = EventSender { due, sent };
+        let event = |reason| Event {
+            kind: Kind::Set,
+            key: crate::plan::Key::new("desk", "s"),
+            uid: "1".to_owned(),
+            warning: false,
+            reason,
+            message: String::new(),
+        };
+        let start = Clock::system().now();
+        for seconds in [0, 60, 299, 300] {
+            let now = start + Duration::from_secs(seconds);
+            let reasons = [EventReason::FailedOver, EventReason::Moved];
+            sender.send(&reasons.map(event), now);
+        }
+        let mut reasons = Vec::new();
+        while let Ok(event) = queued.try_recv() {
+            reasons.push(event.reason);
+        }
+        let times = |reason| reasons.iter().filter(|it| **it == reason).count();
+        assert_eq!(
+            (times(EventReason::FailedOver), times(EventReason::Moved)),
+            (2, 4)
+        );
+    }
 
     #[test]
     fn long_notes_are_cut_between_characters() {

@@ -11,6 +11,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::channels::{ChannelRegister, SetChannels};
 use super::held_over::HeldOver;
+use super::moves::{SetMove, moves};
 use super::problem::{AccountSlot, Item, LostTokens, Outcome, Refuge, SetRequest};
 use super::references::{AccountReferences, ReferenceRequests};
 use super::set_placement::{SetPlacement, placement};
@@ -42,6 +43,8 @@ pub(crate) struct GroupPlacement {
     pub(super) waiting_references: FxHashSet<Token>,
     /// How many instruments that no socket carried move from one account to another.
     pub(super) failed_over: Vec<(AccountIx, AccountIx, u32)>,
+    /// By set of the group: what of it moves.
+    pub(super) moves: Vec<Vec<SetMove>>,
 }
 
 impl GroupPlacement {
@@ -125,6 +128,13 @@ pub(super) fn place_group(
     let mut kept = retention::keep(&slots, &requests, &outcomes);
     let tied = tied(&requests, &outcomes, accounts.len());
     let failed_over = failed_over(&slots, &requests, &outcomes, &group.accounts);
+    let suspended = accounts.iter();
+    let suspended = suspended.map(|it| Some(it.account.eligibility.suspension()?.reason()));
+    let suspended: Vec<_> = suspended.collect();
+    let moves = moves(&slots, &requests, &outcomes, &suspended).split_off(first_set);
+    let moves = moves
+        .into_iter()
+        .map(|moves| everywhere(moves, &group.accounts));
     let of_sets = outcomes.split_off(first_set);
     let references = references.placed(&outcomes, accounts.len());
     let of_sets = of_sets.into_iter().zip(kept.split_off(first_set));
@@ -134,6 +144,7 @@ pub(super) fn place_group(
         references: placed_references.collect(),
         waiting_references: references.waiting,
         failed_over,
+        moves: moves.collect(),
         sets: placed
             .map(|(((key, resolved), channels), outcomes)| {
                 let placement = placement(resolved, channels, outcomes, &group.accounts);
@@ -142,6 +153,17 @@ pub(super) fn place_group(
             .collect(),
         tied,
     }
+}
+
+/// The same moves, between accounts by their positions among all.
+fn everywhere(moves: Vec<SetMove>, accounts: &[AccountIx]) -> Vec<SetMove> {
+    let moves = moves.into_iter();
+    let moves = moves.map(|it| SetMove {
+        from: accounts[it.from.at()],
+        to: accounts[it.to.at()],
+        ..it
+    });
+    moves.collect()
 }
 
 /// The tokens on each account of sets that may use no other.

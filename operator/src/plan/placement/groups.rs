@@ -13,6 +13,7 @@ use rustc_hash::FxHashSet;
 use super::channels::redis_url;
 use super::group::{Group, GroupPlacement, place_group};
 use super::held_over::HeldOver;
+use super::moves::SetMove;
 use super::references::AccountReferences;
 use super::set_placement::SetPlacement;
 use crate::plan::ids::{AccountIx, SetIx};
@@ -37,6 +38,8 @@ pub(crate) struct PlacedSet<'a> {
     /// The chains that it selects by the money, if there are any and they are known.
     pub(crate) chains: Option<Arc<MoneyChains>>,
     pub(crate) placement: Arc<SetPlacement>,
+    /// What of it moves from one account to another.
+    pub(crate) moves: Vec<SetMove>,
 }
 
 /// Places the instruments of every set; groups in which nothing changed keep their placement.
@@ -48,7 +51,7 @@ pub(crate) fn place<'a>(
     let mut tied = vec![0; accounts.len()];
     let mut references = vec![Arc::default(); accounts.len()];
     let mut failed_over: Vec<Vec<(AccountIx, u32)>> = vec![Vec::new(); accounts.len()];
-    let mut placements = vec![Arc::default(); sets.len()];
+    let mut placements = vec![(Arc::default(), Vec::new()); sets.len()];
     for group in groups(&accounts, &sets) {
         let Some(first) = group.accounts.first() else {
             continue;
@@ -75,8 +78,9 @@ pub(crate) fn place<'a>(
         for at in &group.need_prices {
             say_what_waits(&mut sets[at.at()], &placed.waiting_references);
         }
-        for (at, (_, placement)) in group.sets.iter().zip(&placed.sets) {
-            placements[at.at()] = Arc::clone(placement);
+        let of_sets = placed.sets.iter().zip(&placed.moves);
+        for (at, ((_, placement), moves)) in group.sets.iter().zip(of_sets) {
+            placements[at.at()] = (Arc::clone(placement), moves.clone());
         }
     }
     let placed = tied.into_iter().zip(references).zip(failed_over);
@@ -90,11 +94,12 @@ pub(crate) fn place<'a>(
         },
     );
     let sets = sets.into_iter().zip(placements);
-    let sets = sets.map(|(requested, placement)| PlacedSet {
+    let sets = sets.map(|(requested, (placement, moves))| PlacedSet {
         set: requested.set,
         request: requested.request,
         chains: requested.references.map(|it| it.chains),
         placement,
+        moves,
     });
     (accounts.collect(), sets.collect())
 }

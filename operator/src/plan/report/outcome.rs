@@ -121,6 +121,10 @@ pub enum EventReason {
     Ready(Reason),
     /// Instruments that no socket carried moved from one account to another.
     FailedOver,
+    /// Instruments of a set move from one account to another although the first one works.
+    Moved,
+    /// Contracts of a set have expired, and others came in their place.
+    Rolled,
 }
 
 impl fmt::Display for EventReason {
@@ -130,12 +134,23 @@ impl fmt::Display for EventReason {
 }
 
 impl EventReason {
+    /// Whether the planner itself decides how often such events come: each tells what happened since the last one.
+    #[must_use]
+    pub(crate) const fn is_paced(self) -> bool {
+        match self {
+            Self::Ready(_) | Self::FailedOver => false,
+            Self::Moved | Self::Rolled => true,
+        }
+    }
+
     /// The word in the event.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready(reason) => reason.as_str(),
             Self::FailedOver => "FailedOver",
+            Self::Moved => "Moved",
+            Self::Rolled => "Rolled",
         }
     }
 }

@@ -15,6 +15,7 @@ use super::events;
 use super::holders::Holders;
 use super::outcome::{Failover, Plan};
 use super::set::{self, ReportedSet};
+use super::set_events::{self, SetEventMemory};
 use crate::instruments::schedule::{Findings, UnknownNames};
 use crate::plan::assignment::{AssignedAccount, longest_handover};
 use crate::plan::input::{Key, Memo, Now, Selector, SuspectLists, Table};
@@ -23,12 +24,14 @@ use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::GRACE;
 use crate::plan::selection::{MoneyFindings, TradingDays};
 
-/// Makes the plan. `results`: those of the steps in the last pass, and those for the next.
+/// Makes the plan. `told`: what events of sets said lately; `results`: those of the steps in the last pass, and those for
+/// the next.
 pub(crate) fn report(
     all: &[AssignedAccount<'_>],
     placed: &[PlacedSet<'_>],
     poke: bool,
     (suspect_lists, money): (SuspectLists, MoneyFindings),
+    told: &SetEventMemory,
     results: (&StepResults, StepResults),
     now: Now,
 ) -> Plan {
@@ -60,7 +63,11 @@ pub(crate) fn report(
     let lists = lists(&accounts, placed, &suspect_lists);
     let due = [next_expiry(placed, now), money.due];
     let due = due.into_iter().flatten().filter_map(|due| after(due, now));
-    let mut plan = assemble(accounts, sets, next, due.min(), (poke, now));
+    let of_sets = set_events::of_sets(all, placed, told, now);
+    let due = due.chain(of_sets.due).min();
+    let mut plan = assemble(accounts, sets, next, due, (poke, now));
+    plan.events.extend(of_sets.events);
+    plan.memory.set_events = of_sets.memory;
     plan.lists = lists;
     for failover in &failovers {
         let uid = |key: &Key| {

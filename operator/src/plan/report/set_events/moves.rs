@@ -1,0 +1,107 @@
+//! What a set's event says about instruments that move.
+//!
+//! Pure. Owns the words for each cause. A failover has an event of its own, on the accounts.
+
+use std::collections::BTreeMap;
+
+use crds::condition::Reason;
+
+use super::paced::Accumulate;
+use crate::plan::assignment::AssignedAccount;
+use crate::plan::ids::AccountIx;
+use crate::plan::placement::{MoveCause, PlacedSet};
+
+/// How many instruments move, by the names of both accounts and the cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moves(BTreeMap<(String, String, MoveCause), u32>);
+
+/// The most that a message names one by one.
+const MOST: usize = 4;
+
+/// What moves of a set, unless it is nothing.
+pub(super) fn of_set(placed: &PlacedSet<'_>, accounts: &[AssignedAccount<'_>]) -> Option<Moves> {
+    let name = |at: AccountIx| accounts.get(at.at()).map(|it| it.account.name().to_owned());
+    let moves = placed.moves.iter();
+    let moves = moves.filter(|it| it.cause != MoveCause::Lost);
+    let moves = moves.filter_map(|it| {
+        let accounts = (name(it.from)?, name(it.to)?);
+        Some(((accounts.0, accounts.1, it.cause), it.instruments))
+    });
+    let moves: BTreeMap<_, _> = moves.collect();
+    (!moves.is_empty()).then_some(Moves(moves))
+}
+
+impl Accumulate for Moves {
+    fn add(&mut self, later: Self) {
+        for (what, instruments) in later.0 {
+            let known = self.0.entry(what).or_default();
+            *known = known.saturating_add(instruments);
+        }
+    }
+}
+
+impl Moves {
+    /// For people.
+    pub(super) fn message(&self) -> String {
+        let shown = self.0.iter().take(MOST);
+        let shown = shown.map(|((from, to, cause), instruments)| {
+            let why = why(*cause, from);
+            format!("{instruments} instruments move from account {from} to account {to}: {why}")
+        });
+        let rest: u32 = self.0.values().skip(MOST).sum();
+        let rest = (rest > 0).then(|| format!("{rest} more move between other accounts"));
+        shown.chain(rest).collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn why(cause: MoveCause, from: &str) -> String {
+    match cause {
+        MoveCause::Lost => format!("no socket of {from} carries them"),
+        MoveCause::Suspended(Reason::Paused) => format!("{from} is paused"),
+        MoveCause::Suspended(Reason::Terminating) => format!("{from} is being deleted"),
+        MoveCause::Suspended(Reason::DuplicateApiKey) => {
+            format!("{from} has the API key of an older account")
+        }
+        MoveCause::Suspended(reason) => format!("{from} is suspended ({})", reason.as_str()),
+        MoveCause::NotAllowed => format!("the set may not use {from} any more"),
+        MoveCause::LessCapacity => format!("the capacity of {from} was lowered"),
+        MoveCause::OlderSet => "another account publishes them for an older set".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moves(all: &[(&str, MoveCause, u32)]) -> Moves {
+        let all = all.iter();
+        let all =
+            all.map(|(from, cause, count)| (((*from).to_owned(), "z".to_owned(), *cause), *count));
+        Moves(all.collect())
+    }
+
+    #[test]
+    fn counts_of_one_cause_are_added_up() {
+        let mut all = moves(&[("a", MoveCause::LessCapacity, 3)]);
+        all.add(moves(&[
+            ("a", MoveCause::LessCapacity, 4),
+            ("b", MoveCause::NotAllowed, 1),
+        ]));
+        assert_eq!(
+            all.message(),
+            "7 instruments move from account a to account z: the capacity of a was lowered; 1 instruments move from \
+             account b to account z: the set may not use b any more"
+        );
+    }
+
+    #[test]
+    fn a_message_is_short() {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let all = names.map(|name| (name, MoveCause::Suspended(Reason::Paused), 2));
+        let message = moves(&all).message();
+        assert!(
+            message.ends_with("; 4 more move between other accounts"),
+            "{message}"
+        );
+    }
+}

@@ -108,7 +108,10 @@ pub async fn run(
     service::metrics::register_build(own, "kite-operator", env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(own);
     let tables = TableRefresher::new(fetch::client(&tls)?, settings.index_names, clock.clone());
-    own.register_collector(Box::new(ListCollector(tables.watch())));
+    own.register_collector(Box::new(ListCollector {
+        tables: tables.watch(),
+        clock: clock.clone(),
+    }));
 
     let dirty = Arc::new(Notify::new());
     let mut tasks = Tasks::new(shutdown.clone());

@@ -8,6 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
+use service::clock::Clock;
 use tokio::sync::watch;
 
 use crate::instruments::refresher::TablesByOrigin;
@@ -15,12 +16,16 @@ use crate::instruments::{InstrumentTable, Table};
 
 /// Reads the newest tables.
 #[derive(Debug)]
-pub(crate) struct ListCollector(pub(crate) watch::Receiver<TablesByOrigin>);
+pub(crate) struct ListCollector {
+    pub(crate) tables: watch::Receiver<TablesByOrigin>,
+    pub(crate) clock: Clock,
+}
 
 impl Collector for ListCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let tables = self.0.borrow().clone();
-        let mut add = |name, help, value: fn(&InstrumentTable) -> f64| {
+        let tables = self.tables.borrow().clone();
+        let now = self.clock.wall();
+        let mut add = |name, help, value: &dyn Fn(&InstrumentTable) -> f64| {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (origin, table) in &tables {
                 if let Table::Loaded(table) = table {
@@ -34,17 +39,22 @@ impl Collector for ListCollector {
         add(
             "instruments",
             "Instruments of the list in use, by API origin",
-            |table| table.len() as f64,
+            &|table| table.len() as f64,
         )?;
         add(
             "instruments_rejected",
             "Rows of the list in use that cannot be read and are left out, by API origin",
-            |table| table.rejected().count as f64,
+            &|table| table.rejected().count as f64,
         )?;
         add(
             "instruments_fetched_timestamp_seconds",
             "When the list in use was fetched, in seconds since 1970, by API origin",
-            |table| table.fetched().as_second() as f64,
+            &|table| table.fetched().as_second() as f64,
+        )?;
+        add(
+            "instruments_age_seconds",
+            "How long ago the list in use was fetched, by API origin",
+            &|table| now.duration_since(table.fetched()).as_secs().max(0) as f64,
         )
     }
 }
@@ -84,7 +94,10 @@ mod tests {
         ]);
         let (known, watch) = watch::channel(tables);
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(ListCollector(watch)));
+        registry.register_collector(Box::new(ListCollector {
+            tables: watch,
+            clock: Clock::manual(Timestamp::from_second(1_764_000_090).unwrap()),
+        }));
         let render = || {
             let mut text = String::new();
             encode(&mut text, &registry).unwrap();
@@ -95,6 +108,7 @@ mod tests {
             "instruments{origin=\"https://api.kite.trade\"} 1",
             "instruments_rejected{origin=\"https://api.kite.trade\"} 1",
             "instruments_fetched_timestamp_seconds{origin=\"https://api.kite.trade\"} 1764000000",
+            "instruments_age_seconds{origin=\"https://api.kite.trade\"} 90",
         ] {
             assert!(
                 text.lines().any(|it| it.trim_end_matches(".0") == line),

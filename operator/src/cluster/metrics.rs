@@ -1,4 +1,5 @@
-//! The metrics of the operator. Labels are reasons and kinds, never names.
+//! The metrics of the operator. Labels are reasons and kinds, never names: numbers of all sets are sums, and the status of
+//! each set has its own.
 //!
 //! Every counter exists at 0 from the start, for every label that it can have: an alert on its
 //! growth would not see its first value otherwise.
@@ -6,12 +7,13 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::api_error::FailureReason;
 use super::owned_kind::OwnedKind;
-use crate::plan::{Cause, Kind};
+use crate::plan::{Cause, Kind, Plan};
 
 /// Every counter; clones share them.
 #[derive(Clone, Debug)]
@@ -31,7 +33,13 @@ pub(crate) struct Metrics {
     /// Instruments that moved from one account to another.
     pub(crate) placements_moved: Counter,
     /// Failovers: lost instruments of one account that moved to another.
-    pub(crate) failovers: Family<ReasonLabel, Counter>,
+    failovers: Family<ReasonLabel, Counter>,
+    /// Strikes at the money that changed.
+    money_moves: Counter,
+    /// Instruments that wait for room.
+    instruments_waiting: Gauge,
+    /// Instruments that stay although the money has left them behind.
+    instruments_retained: Gauge,
     /// Watches that started over with a list.
     pub(crate) watch_restarts: Family<KindLabel, Counter>,
     /// Watches that were restarted after a long silence.
@@ -134,6 +142,21 @@ impl Metrics {
                 "placements_moved",
                 "Instruments that moved from one account to another",
             ),
+            money_moves: add(
+                registry,
+                "money_moves",
+                "Changes of the strike at the money, each chain that a set follows by itself",
+            ),
+            instruments_waiting: add(
+                registry,
+                "instruments_waiting",
+                "Instruments of all sets that wait for room",
+            ),
+            instruments_retained: add(
+                registry,
+                "instruments_retained",
+                "Instruments of all sets that the money has left behind and that stay",
+            ),
             watch_restarts: add(
                 registry,
                 "watch_restarts",
@@ -145,6 +168,22 @@ impl Metrics {
                 "Watches restarted after ten minutes without a message",
             ),
         }
+    }
+
+    /// Counts what a plan decides.
+    pub(crate) fn planned(&self, plan: &Plan) {
+        for failover in &plan.failovers {
+            let reason = failover.cause.as_str();
+            self.failovers.get_or_create(&ReasonLabel { reason }).inc();
+        }
+        self.money_moves.inc_by(plan.money_moves.into());
+        let (mut waiting, mut retained) = (0_i64, 0_i64);
+        for set in &plan.sets {
+            waiting += i64::from(set.status.waiting.unwrap_or(0));
+            retained += i64::from(set.status.retained.unwrap_or(0));
+        }
+        self.instruments_waiting.set(waiting);
+        self.instruments_retained.set(retained);
     }
 
     /// Counts a write of an owned object.
@@ -191,9 +230,13 @@ fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use crds::InstrumentSetStatus;
     use prometheus_client::encoding::text::encode;
 
     use super::*;
+    use crate::plan::Key;
 
     /// Prometheus computes a growth from two values: a counter that begins at 1 has not grown.
     #[test]
@@ -217,6 +260,9 @@ mod tests {
             "plans_total 0",
             "scrape_failures_total 0",
             "placements_moved_total 0",
+            "money_moves_total 0",
+            "instruments_waiting 0",
+            "instruments_retained 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
@@ -225,6 +271,39 @@ mod tests {
         for counter in counters.filter_map(|line| line.split(' ').nth(2)) {
             let start = format!("{counter}_total");
             assert!(text.lines().any(|line| line.starts_with(&start)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_waits_and_what_stays_is_summed_over_sets() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let set = |waiting, retained| crate::plan::SetPlan {
+            key: Key::new("desk", "s"),
+            uid: String::new(),
+            status: Arc::new(InstrumentSetStatus {
+                waiting,
+                retained,
+                ..InstrumentSetStatus::default()
+            }),
+            warning: None,
+            change: crate::plan::Change::None,
+        };
+        let plan = Plan {
+            sets: vec![set(Some(3), None), set(Some(4), Some(5)), set(None, None)],
+            money_moves: 2,
+            ..Plan::default()
+        };
+        metrics.planned(&plan);
+        metrics.planned(&plan);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for line in [
+            "instruments_waiting 7",
+            "instruments_retained 5",
+            "money_moves_total 4",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
     }
 }

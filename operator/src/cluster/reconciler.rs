@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Applier;
-use super::metrics::{Metrics, ReasonLabel};
+use super::metrics::Metrics;
 use super::observe::{ObservedCluster, Observer};
 use crate::instruments::TableRefresher;
 use crate::placement_log;
@@ -89,12 +89,8 @@ impl Reconciler {
         self.metrics
             .placements_moved
             .inc_by(count_moved(&seen, &plan));
+        self.metrics.planned(&plan);
         placement_log::tell(&plan);
-        for failover in &plan.failovers {
-            let reason = failover.cause.as_str();
-            let label = ReasonLabel { reason };
-            self.metrics.failovers.get_or_create(&label).inc();
-        }
         let now = self.clock.now();
         let next = self.applier.apply(&seen, &plan, now).await;
         self.tables.set_lists(&plan.lists);

@@ -26,6 +26,8 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// What moves away from accounts that lost it.
     pub failovers: Vec<Failover>,
+    /// Of how many chains the strike at the money has changed.
+    pub money_moves: u32,
     /// The API origins whose instruments list is needed, and what was found in it.
     pub lists: BTreeMap<String, Findings>,
     /// The memory for the next pass.

@@ -82,6 +82,7 @@ pub(crate) fn report(
     plan.failovers = failovers;
     plan.memory.remembered.suspect_lists = suspect_lists;
     plan.memory.money = money.memory;
+    plan.money_moves = money.moves;
     plan
 }
 

@@ -93,6 +93,7 @@ pub(crate) struct Money<'a> {
     decided: FxHashMap<ChainKey, Option<ChainMoney>>,
     bands: FxHashMap<(Market, Token), PriceBand>,
     due: Option<Timestamp>,
+    moves: u32,
 }
 
 /// What a pass found out about the money, once every set has asked.
@@ -103,6 +104,8 @@ pub(crate) struct MoneyFindings {
     bands: FxHashMap<(Market, Token), PriceBand>,
     /// When to look again even if no price changes.
     pub(crate) due: Option<Timestamp>,
+    /// Of how many chains the strike at the money is another one than before.
+    pub(crate) moves: u32,
 }
 
 impl MoneyChains {
@@ -165,6 +168,7 @@ impl<'a> Money<'a> {
             decided: FxHashMap::default(),
             bands: FxHashMap::default(),
             due: None,
+            moves: 0,
         }
     }
 
@@ -203,6 +207,8 @@ impl<'a> Money<'a> {
             }
         }
         self.due = Some(self.due.map_or(decision.due, |due| due.min(decision.due)));
+        let strikes = before.zip(decision.money);
+        self.moves += u32::from(strikes.is_some_and(|(before, now)| before.atm != now.atm));
         self.decided.insert(key, decision.money);
         decision.money
     }
@@ -222,6 +228,7 @@ impl<'a> Money<'a> {
             memory,
             bands: self.bands,
             due: [self.due, roll].into_iter().flatten().min(),
+            moves: self.moves,
         }
     }
 }

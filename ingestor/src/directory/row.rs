@@ -2,8 +2,8 @@
 //!
 //! Owns its JSON. Pure.
 
-use contract::Assignment;
 use contract::assignment::prefix_of;
+use contract::{Assignment, Shape};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -30,7 +30,10 @@ pub(crate) struct DirectoryRow {
 
 impl DirectoryRow {
     pub(super) fn new(row: &contract::Row, assignment: &Assignment) -> Self {
-        let channel = row.outputs.first();
+        // A share has its own channel, and may be on that of a chain too.
+        let mut outputs = row.outputs.iter();
+        let own = outputs.find(|output| output.shape == Shape::Contract);
+        let channel = own.or(row.outputs.first());
         let channel = channel.map(|output| &assignment.channels[usize::from(output.channel)]);
         let set = row.sets.first();
         let set = set.map(|set| &assignment.sets[usize::from(*set)]);

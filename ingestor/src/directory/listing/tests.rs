@@ -62,6 +62,23 @@ fn a_row_says_what_streams_and_for_whom() {
 }
 
 #[test]
+fn a_row_names_the_channel_of_its_own_and_not_that_of_a_chain() {
+    let mut assignment = assignment();
+    assignment.channels[0] = "ticker:abb:underlying".to_owned();
+    let mut rows = assignment.instruments.iter_mut();
+    let row = rows.find(|row| row.token.0 == OPTION).unwrap();
+    let own = row.outputs[0];
+    let chain = contract::Output {
+        channel: 0,
+        shape: contract::Shape::Underlying,
+        ..own
+    };
+    row.outputs = vec![chain, contract::Output { channel: 1, ..own }];
+    let row: Value = serde_json::from_str(&listing(&assignment).entries[&OPTION].json).unwrap();
+    assert_eq!(row["channel"], "ticker:nifty:options");
+}
+
+#[test]
 fn a_restart_is_no_news() {
     let listing = listing(&assignment());
     assert!(listing.difference(&found(&listing)).is_empty());

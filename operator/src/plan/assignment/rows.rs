@@ -14,14 +14,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::former;
 use crate::instruments::{InstrumentTable, RowIx};
-use crate::plan::ids::{AccountIx, SetIx};
+use crate::plan::ids::{AccountIx, RouteIx, SetIx};
 use crate::plan::placement::{AccountReferences, HeldOver, Outcome, PlacedSet};
 use crate::plan::selection::{ChannelRoute, Reference, symbol};
 
 /// The mode that has the close of the day before.
 const REFERENCE_MODE: Mode = Mode::Quote;
 
-/// The demand of one set on one instrument.
+/// The demand of one set on one instrument, for one channel.
 struct Part<'a> {
     token: Token,
     table: &'a InstrumentTable,
@@ -177,17 +177,30 @@ impl<'a> Lists<'a> {
         let here = all.filter(
             |(_, outcome)| matches!(outcome, Some(Outcome::Placed(account)) if *account == at),
         );
-        parts.extend(here.filter_map(|(routed, _)| {
-            Some(Part {
-                token: routed.token,
-                table: &resolved.lookup.table,
-                row: routed.row,
-                mode: spec.mode,
-                set,
-                output: (*outputs.get(routed.route.at())?)?,
-                events: spec.events,
-                retained: routed.retained.map(|_| resolved.lookup.day),
-            })
+        let prefix = |route: RouteIx| {
+            let route = routes.channels.get(route.at());
+            route.map(|route| prefix_of(&route.channel))
+        };
+        parts.extend(here.flat_map(|(routed, _)| {
+            let part = |route: RouteIx| {
+                let mut output = (*outputs.get(route.at())?)?;
+                // Keys are by prefix and token: they hold what is on the instrument's own channel.
+                if route != routed.route && prefix(route) == prefix(routed.route) {
+                    output.keep = None;
+                }
+                Some(Part {
+                    token: routed.token,
+                    table: &resolved.lookup.table,
+                    row: routed.row,
+                    mode: spec.mode,
+                    set,
+                    output,
+                    events: spec.events,
+                    retained: routed.retained.map(|_| resolved.lookup.day),
+                })
+            };
+            let routes = [Some(routed.route), routed.underlying];
+            routes.map(|route| part(route?)).into_iter().flatten()
         }));
     }
 

@@ -4,7 +4,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::plan::ids::{ChannelId, TargetId};
+use crate::plan::ids::{ChannelId, RouteIx, TargetId};
 use crate::plan::input::AccountInput;
 use crate::plan::selection::{ChannelRoute, Resolved, RoutedInstrument, Slug};
 
@@ -28,9 +28,14 @@ pub(crate) struct SetChannels {
 }
 
 impl SetChannels {
-    /// The channel of an instrument, if the set may publish on it.
-    pub(super) fn id(&self, routed: &RoutedInstrument) -> Option<ChannelId> {
-        self.ids.get(routed.route.at()).copied()?
+    /// The channel of an instrument, and that of a chain that rests on it; `None` unless the set may publish on all.
+    pub(super) fn of(&self, routed: &RoutedInstrument) -> Option<(ChannelId, Option<ChannelId>)> {
+        let id = |route: RouteIx| self.ids.get(route.at()).copied()?;
+        let own = id(routed.route)?;
+        match routed.underlying {
+            Some(route) => Some((own, Some(id(route)?))),
+            None => Some((own, None)),
+        }
     }
 }
 

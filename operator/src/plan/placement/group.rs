@@ -223,11 +223,12 @@ fn items(
 ) -> (Vec<Item>, Vec<(Item, u32)>) {
     let (mut items, mut retained) = (Vec::new(), Vec::new());
     for routed in &resolved.lookup.routes.instruments {
-        let Some(channel) = channels.id(routed) else {
+        let Some((channel, underlying)) = channels.of(routed) else {
             continue;
         };
         let item = Item {
             channel: Some(channel),
+            underlying,
             token: tokens.number(routed.token),
         };
         match routed.retained {

@@ -139,10 +139,7 @@ mod tests {
     }
 
     fn request(allowed: &[usize], tokens: &[usize]) -> SetRequest {
-        let item = |token: &usize| Item {
-            token: TokenIx::new(*token),
-            channel: None,
-        };
+        let item = |token: &usize| Item::new(TokenIx::new(*token), None);
         SetRequest {
             allowed: allowed.iter().map(|account| at(*account)).collect(),
             items: tokens.iter().map(item).collect(),

@@ -74,13 +74,15 @@ pub(crate) struct SetRequest {
     pub(crate) retained: Vec<(Item, u32)>,
 }
 
-/// A token and its channel.
+/// A token and its channels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Item {
     /// The token.
     pub(crate) token: TokenIx,
     /// The channel; `None` if nothing is published.
     pub(crate) channel: Option<ChannelId>,
+    /// The channel of a chain that rests on it, if it is published there too.
+    pub(crate) underlying: Option<ChannelId>,
 }
 
 /// The result for an item.
@@ -137,6 +139,22 @@ impl AccountSlot {
                 .collect();
         }
         slot
+    }
+}
+
+impl Item {
+    /// On one channel at most.
+    pub(super) const fn new(token: TokenIx, channel: Option<ChannelId>) -> Self {
+        Self {
+            token,
+            channel,
+            underlying: None,
+        }
+    }
+
+    /// The channels that it is published on.
+    pub(super) fn channels(&self) -> impl Iterator<Item = ChannelId> + Clone + use<> {
+        [self.channel, self.underlying].into_iter().flatten()
     }
 }
 

@@ -73,6 +73,7 @@ impl<'w> ReferenceRequests<'w> {
         let requests = self.by_accounts.iter().map(|(allowed, (instruments, _))| {
             let items = instruments.iter().map(|it| Item {
                 channel: None,
+                underlying: None,
                 token: number(it.token),
             });
             SetRequest {

@@ -75,9 +75,8 @@ impl<'a> Taken<'a> {
         for (at, slot) in slots.iter().enumerate() {
             let account = AccountIx::new(at);
             for (token, channels) in &slot.held_over {
-                let token = *token;
                 let channels = channels.iter().map(|it| Some(*it)).chain([None]);
-                channels.for_each(|channel| taken.note(account, &Item { token, channel }));
+                channels.for_each(|channel| taken.note(account, &Item::new(*token, channel)));
             }
         }
         for (request, outcomes) in requests.iter().zip(outcomes) {
@@ -92,7 +91,7 @@ impl<'a> Taken<'a> {
 
     fn note(&mut self, account: AccountIx, item: &Item) {
         self.tokens[account.at()].insert(item.token);
-        if let Some(channel) = item.channel {
+        for channel in item.channels() {
             let key = (item.token, self.slots[account.at()].target, channel);
             self.publishers.entry(key).or_insert(account);
         }
@@ -120,10 +119,7 @@ mod tests {
     use super::*;
 
     fn item(token: usize) -> Item {
-        Item {
-            token: TokenIx::new(token),
-            channel: Some(ChannelId::new(0)),
-        }
+        Item::new(TokenIx::new(token), Some(ChannelId::new(0)))
     }
 
     fn request(allowed: &[usize], items: &[usize], retained: &[(usize, u32)]) -> SetRequest {

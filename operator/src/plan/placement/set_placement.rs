@@ -38,7 +38,7 @@ pub(super) fn placement(
     let (mut outcomes, mut kept) = (outcomes.into_iter(), kept.into_iter());
     let outcome = |routed: &RoutedInstrument| {
         let is_retained = routed.retained.is_some();
-        if channels.id(routed).is_none() {
+        if channels.of(routed).is_none() {
             placement.clashes.0 += u32::from(!is_retained);
             return None;
         }

@@ -100,8 +100,7 @@ impl<'a> Round<'a> {
             *free = free.saturating_sub(1);
             self.holders.push(*token, account);
             for channel in channels {
-                let (token, channel) = (*token, Some(*channel));
-                self.publish(account, &Item { token, channel });
+                self.publish(account, &Item::new(*token, Some(*channel)));
             }
         }
     }
@@ -217,18 +216,34 @@ impl<'a> Round<'a> {
         self.publish(account, item);
     }
 
-    /// The account publishes the token on the channel, unless another does in its Redis.
+    /// The account publishes the token on its channels, unless another does in its Redis.
     fn publish(&mut self, account: AccountIx, item: &Item) {
-        if let (Some(channel), None) = (item.channel, self.publisher(account, item)) {
-            let target = self.slots[account.at()].target;
-            self.claims.push(item.token, (target, channel, account));
+        let target = self.slots[account.at()].target;
+        for channel in item.channels() {
+            if self.publisher_on(channel, account, item.token).is_none() {
+                self.claims.push(item.token, (target, channel, account));
+            }
         }
     }
 
-    /// Which account publishes the item to this account's Redis.
+    /// Which account publishes the item to this account's Redis; another one, if there is one.
     fn publisher(&self, account: AccountIx, item: &Item) -> Option<AccountIx> {
-        let (target, channel) = (self.slots[account.at()].target, item.channel?);
-        let mut claims = self.claims.of(item.token);
+        let channels = item.channels();
+        let mut publishers =
+            channels.filter_map(|channel| self.publisher_on(channel, account, item.token));
+        let other = publishers.clone().find(|publisher| *publisher != account);
+        other.or_else(|| publishers.next())
+    }
+
+    /// Which account publishes the token on a channel of this account's Redis.
+    fn publisher_on(
+        &self,
+        channel: ChannelId,
+        account: AccountIx,
+        token: TokenIx,
+    ) -> Option<AccountIx> {
+        let target = self.slots[account.at()].target;
+        let mut claims = self.claims.of(token);
         let claim = claims.find(|claim| (claim.0, claim.1) == (target, channel))?;
         Some(claim.2)
     }

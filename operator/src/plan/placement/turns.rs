@@ -14,7 +14,7 @@ pub(super) struct Turns {
     pub(super) order: Vec<SetIx>,
     /// What is served by age after everything else: a younger set of a higher priority would take its channel from an
     /// older one, which may use other accounts or has the instrument on another one.
-    contested: FxHashSet<(TokenIx, Option<ChannelId>)>,
+    contested: FxHashSet<(TokenIx, ChannelId)>,
 }
 
 impl Turns {
@@ -28,14 +28,12 @@ impl Turns {
     }
 
     pub(super) fn is_contested(&self, item: &Item) -> bool {
-        self.contested.contains(&(item.token, item.channel))
+        let mut channels = item.channels();
+        channels.any(|channel| self.contested.contains(&(item.token, channel)))
     }
 }
 
-fn contested(
-    slots: &[AccountSlot],
-    requests: &[SetRequest],
-) -> FxHashSet<(TokenIx, Option<ChannelId>)> {
+fn contested(slots: &[AccountSlot], requests: &[SetRequest]) -> FxHashSet<(TokenIx, ChannelId)> {
     let mut contested = FxHashSet::default();
     let mut pairs = requests.iter().enumerate();
     if !pairs.any(|(at, younger)| requests[..at].iter().any(|it| overtakes(younger, it))) {
@@ -45,10 +43,12 @@ fn contested(
     let streaming: FxHashSet<TokenIx> = current.map(|(token, _)| *token).collect();
     let mut askers: FxHashMap<_, Vec<&SetRequest>> = FxHashMap::default();
     for younger in requests {
-        for item in &younger.items {
-            let key = (item.token, item.channel);
+        let items = younger.items.iter();
+        let keys = items.flat_map(|item| item.channels().map(|channel| (item.token, channel)));
+        for key in keys {
+            let (token, _) = key;
             let older = askers.entry(key).or_default();
-            let streams = streaming.contains(&item.token);
+            let streams = streaming.contains(&token);
             let yields = |older: &&SetRequest| {
                 overtakes(younger, older) && (streams || older.allowed != younger.allowed)
             };

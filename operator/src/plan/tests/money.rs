@@ -407,3 +407,53 @@ fn an_underlying_without_any_price_is_named() {
         "{message}"
     );
 }
+
+/// Where the row of a token is published, in which shape, and whether keys hold it.
+fn outputs(world: &Observed, token: u32) -> Vec<(String, contract::Shape, bool)> {
+    let assignment = assignment(world, "a");
+    let row = assignment
+        .instruments
+        .iter()
+        .find(|row| row.token.0 == token);
+    let outputs = row.unwrap().outputs.iter();
+    let outputs = outputs.map(|output| {
+        let channel = &assignment.channels[usize::from(output.channel)];
+        (channel.clone(), output.shape, output.keep.is_some())
+    });
+    outputs.collect()
+}
+
+#[test]
+fn a_reference_is_on_the_channel_of_its_chain_if_the_set_names_it() {
+    use contract::Shape::{Contract, Underlying};
+
+    let options = json!([{"underlying": "RELIANCE", "expiries": {"nearest": 1}, "strikes": {"aroundATM": 0}}]);
+    let mut world = world(vec![account("a")], &options);
+    let mut memory = Memory::default();
+    let mut pass = |world: &mut Observed| {
+        report(world, &[(RELIANCE, 1_250.0)], morning());
+        memory = step(world, &memory, morning()).memory;
+    };
+    (0..3).for_each(|_| pass(&mut world));
+    assert_eq!(outputs(&world, RELIANCE), []);
+    edit(&mut world.sets[0], |spec| {
+        spec.pin = vec!["NSE:RELIANCE".to_owned()];
+    });
+    pass(&mut world);
+    let expected = [
+        ("ticker:equity".to_owned(), Contract, true),
+        ("ticker:reliance:underlying".to_owned(), Underlying, true),
+    ];
+    assert_eq!(outputs(&world, RELIANCE), expected);
+
+    // One hash holds the newest ticks of a prefix, each in the shape of its own channel.
+    edit(&mut world.sets[0], |spec| {
+        spec.publish.channel_prefix = Some("x".to_owned());
+    });
+    pass(&mut world);
+    let expected = [
+        ("x:equity".to_owned(), Contract, true),
+        ("x:underlying".to_owned(), Underlying, false),
+    ];
+    assert_eq!(outputs(&world, RELIANCE), expected);
+}

@@ -17,9 +17,9 @@ fn accounts(at: impl IntoIterator<Item = usize>) -> Vec<AccountIx> {
 fn items(tokens: impl IntoIterator<Item = u32>, channel: u32) -> Vec<Item> {
     tokens
         .into_iter()
-        .map(|token| Item {
-            token: TokenIx::new(token as usize),
-            channel: Some(ChannelId::new(channel as usize)),
+        .map(|token| {
+            let channel = ChannelId::new(channel as usize);
+            Item::new(TokenIx::new(token as usize), Some(channel))
         })
         .collect()
 }
@@ -209,6 +209,28 @@ fn a_slot_that_a_conflict_frees_serves_who_waits() {
 }
 
 #[test]
+fn the_channel_of_a_chain_has_one_publisher_too() {
+    // Both sets have an account and a channel of their own, and one chain.
+    let chain = Some(ChannelId::new(9));
+    let mut requests = [request(&[0], [1]), request(&[1], [1])];
+    requests[1].items[0].channel = Some(ChannelId::new(1));
+    let slots = [slot(9), slot(9)];
+    let placed = |requests: &[SetRequest]| place(&slots, requests).concat();
+    let both = [0, 1].map(|at| Outcome::Placed(AccountIx::new(at)));
+    assert_eq!(placed(&requests), both);
+    for request in &mut requests {
+        request.items[0].underlying = chain;
+    }
+    assert_eq!(placed(&requests), [both[0], Outcome::Conflict]);
+    requests[1].allowed = accounts([0, 1]);
+    assert_eq!(placed(&requests), [both[0], both[0]]);
+    // The older set has its turn whatever the priority of the younger one, where that would take the channel.
+    requests[1].allowed = accounts([1]);
+    requests[1].priority = 5;
+    assert_eq!(placed(&requests), [both[0], Outcome::Conflict]);
+}
+
+#[test]
 fn nothing_comes_to_or_goes_from_a_frozen_account() {
     let frozen = AccountSlot {
         frozen: true,
@@ -357,7 +379,7 @@ proptest! {
             let first = requests[grown].items.first();
             let channel = first.map_or(Some(ChannelId::new(0)), |item| item.channel);
             let more = more.into_iter().map(|token| TokenIx::new(token as usize));
-            let more = more.map(|token| Item { token, channel });
+            let more = more.map(|token| Item::new(token, channel));
             changed[grown].items.extend(more);
         }
         let outcomes = place(&after, &changed);

@@ -1,6 +1,6 @@
 //! The chains that a selector selects by the money, and the instruments whose prices say where it is.
 //!
-//! Pure. Owns which future and which underlying belong to an expiry. Must not know prices.
+//! Pure. Owns which future and which underlying belong to an expiry, also of options that are named. Must not know prices.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use kite::InstrumentType;
 use super::super::expiry::TradingDays;
 use super::super::money::{ChainPrices, Reference};
 use super::{Chain, Kind};
-use crate::instruments::InstrumentTable;
+use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::input::Price;
 
 /// The chains of a selector whose strikes depend on the money, by expiry.
@@ -67,6 +67,20 @@ fn future_of(
         token: contract.token,
         row,
     })
+}
+
+/// What the price of options of an expiry rests on: the index or share, or the future that they are settled by.
+pub(in crate::plan::selection) fn rests_on(
+    exchange: &str,
+    underlying: &str,
+    expiry: Date,
+    table: &InstrumentTable,
+) -> Option<RowIx> {
+    let reference = match spot_exchange(exchange) {
+        Some(_) => spot_of(exchange, underlying, table),
+        None => future_of(exchange, underlying, expiry, table),
+    };
+    Some(reference?.row)
 }
 
 fn spot_of(exchange: &str, underlying: &str, table: &InstrumentTable) -> Option<Reference> {

@@ -125,6 +125,7 @@ fn rows(morning: Morning) -> Vec<Instrument> {
         },
         future(12_192_258, "NIFTY26DECFUT", "NIFTY"),
         future(12_193_026, "BANKNIFTY26DECFUT", "BANKNIFTY"),
+        equity(519_937, "M&M"),
         derivative(12_192_514, "M&M26DEC3000PE", "M&M", InstrumentType::Put),
         derivative(12_192_770, "MM26DEC3000PE", "MM", InstrumentType::Put),
         // No letter and no digit for a channel name.

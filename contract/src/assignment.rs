@@ -248,6 +248,13 @@ impl Assignment {
         found.is_some_and(|it| it.part == MovePart::To && it.boundary.is_none())
     }
 
+    /// Whether another account takes a row over.
+    #[must_use]
+    pub fn gives(&self, row: &Row) -> bool {
+        let given = self.move_of(row);
+        row.handover || given.is_some_and(|it| it.part == MovePart::From)
+    }
+
     /// Whether the two are equal, except for their generation.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {

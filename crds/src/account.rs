@@ -1,6 +1,7 @@
 //! `TickerAccount`: one Kite account, its capacity, and what its ingest pod reports.
 
 use crate::pod::PodSettings;
+use crate::rebalance::RebalanceStatus;
 use crate::rule::{self, OBJECT_NAME, rule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::core::Rule;
@@ -222,6 +223,9 @@ pub struct TickerAccountStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub connection_status: Vec<ConnectionStatus>,
+    /// What the annotation `kiteticker.dev/rebalance` asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<RebalanceStatus>,
 }
 
 /// Two generations of an assignment; equal when the pod has caught up.

@@ -16,6 +16,7 @@ pub mod crd;
 pub mod names;
 pub mod pod;
 pub mod quantity;
+pub mod rebalance;
 pub mod reference;
 mod rule;
 pub mod selector;

@@ -37,6 +37,10 @@ pub const ANNOTATION_POKE: &str = "kiteticker.dev/poke";
 /// starts its generations from the beginning.
 pub const ANNOTATION_ACCOUNT_UID: &str = "kiteticker.dev/account-uid";
 
+/// Annotation of an account or a set: each new value asks once for its instruments to be placed anew. It is the user's, and
+/// the operator never writes it.
+pub const ANNOTATION_REBALANCE: &str = "kiteticker.dev/rebalance";
+
 /// Key of the Secret that holds the Kite API key.
 pub const SECRET_API_KEY: &str = "api_key";
 /// Key of the Secret that holds the access token of the day.

@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
+use crate::rebalance::RebalanceStatus;
+
 /// Most entries of `status.unresolved`.
 pub const MAX_UNRESOLVED_SAMPLES: usize = 10;
 /// Most entries of `status.renamed`.
@@ -87,6 +89,9 @@ pub struct InstrumentSetStatus {
     /// When the result of looking up the names last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Time>,
+    /// What the annotation `kiteticker.dev/rebalance` asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<RebalanceStatus>,
 }
 
 /// An instrument that has another name than the set says.

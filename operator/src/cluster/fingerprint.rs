@@ -4,6 +4,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crds::names::ANNOTATION_REBALANCE;
 use kube::api::ObjectMeta;
 
 /// The fingerprint of what is compared.
@@ -11,6 +12,11 @@ pub(crate) fn fingerprint(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// The only annotation that asks for something.
+pub(crate) fn rebalance(metadata: &ObjectMeta) -> Option<&String> {
+    metadata.annotations.as_ref()?.get(ANNOTATION_REBALANCE)
 }
 
 /// What of an object's owners is compared: who they are, and who of them is in charge.

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::fingerprint;
 use crate::plan::{InvalidSpec, Key, Meta, Object};
 
 /// An object of kind `K`, at least the metadata of which could be read.
@@ -42,6 +43,7 @@ impl<K: HasSpec + HasStatus> ParsedOrRaw<K> {
                     .unwrap_or_default(),
                 labels: metadata.labels.clone().unwrap_or_default(),
                 deleting: metadata.deletion_timestamp.is_some(),
+                rebalance: fingerprint::rebalance(metadata).cloned(),
             },
             spec: self.spec.clone(),
             status: self.status.clone(),

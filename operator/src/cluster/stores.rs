@@ -27,7 +27,7 @@ use service::text::LineQuota;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::fingerprint::{fingerprint, owners};
+use super::fingerprint::{fingerprint, owners, rebalance};
 use super::metrics::Metrics;
 use super::parsed_or_raw::{self, ParsedOrRaw};
 use super::watch_backoff::{self, WatchBackoff};
@@ -199,7 +199,8 @@ impl<K: Resource> WatchTask<K> {
     }
 }
 
-/// Changes with the spec, not with the status, which is mostly written by this operator.
+/// Changes with the spec and with what an annotation asks for, not with the status, which is mostly written by this
+/// operator.
 fn spec_fingerprint<K: Resource>(object: &K) -> u64 {
     let metadata = object.meta();
     fingerprint(&(
@@ -208,6 +209,7 @@ fn spec_fingerprint<K: Resource>(object: &K) -> u64 {
         &metadata.labels,
         metadata.deletion_timestamp.is_some(),
         owners(metadata),
+        rebalance(metadata),
     ))
 }
 
@@ -286,6 +288,14 @@ mod tests {
         assert!(task.is_change(&Event::InitDone));
         assert!(!task.is_change(&Event::Apply(pod(1, "2"))));
         assert!(task.is_change(&Event::Apply(pod(2, "3"))));
+        let mut annotated = pod(2, "4");
+        let annotations = annotated.metadata.annotations.get_or_insert_default();
+        annotations.insert("other".to_owned(), "monday".to_owned());
+        assert!(!task.is_change(&Event::Apply(annotated.clone())));
+        let annotations = annotated.metadata.annotations.get_or_insert_default();
+        annotations.insert("kiteticker.dev/rebalance".to_owned(), "monday".to_owned());
+        assert!(task.is_change(&Event::Apply(annotated.clone())));
+        assert!(!task.is_change(&Event::Apply(annotated)));
         assert!(task.is_change(&Event::Delete(pod(2, "4"))));
         assert!(task.is_change(&Event::Apply(pod(2, "5"))));
         assert!(version_fingerprint(&pod(1, "1")) != version_fingerprint(&pod(1, "2")));

@@ -7,7 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crds::names::ANNOTATION_REBALANCE;
 use crds::{InstrumentSetSpec, Resource, TickerAccountSpec, Violation};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::secret::{self, SecretError, SecretValues};
@@ -24,6 +26,8 @@ pub(super) const MAX_DOCUMENTS: usize = 10_000;
 pub(crate) struct ManifestObject<Spec> {
     /// Its labels.
     pub(crate) labels: BTreeMap<String, String>,
+    /// The annotation that asks for a rebalance.
+    pub(crate) rebalance: Option<String>,
     /// Its spec, or why it cannot be used.
     pub(crate) spec: Result<Arc<Spec>, InvalidSpec>,
 }
@@ -158,11 +162,11 @@ fn resource(manifest: &Value, name: &str) -> Document {
     match crds::check(manifest) {
         Ok(Resource::TickerAccount(account)) => {
             let spec = Ok(Arc::new(account.spec));
-            Document::Account(name.to_owned(), object(account.metadata.labels, spec))
+            Document::Account(name.to_owned(), object(account.metadata, spec))
         }
         Ok(Resource::InstrumentSet(set)) => {
             let spec = Ok(Arc::new(set.spec));
-            Document::Set(name.to_owned(), object(set.metadata.labels, spec))
+            Document::Set(name.to_owned(), object(set.metadata, spec))
         }
         Err(violations) => invalid(manifest, name, &violations),
     }
@@ -173,21 +177,22 @@ fn invalid(manifest: &Value, name: &str, violations: &[Violation]) -> Document {
     let kind = manifest.get("kind").and_then(Value::as_str);
     match kind.unwrap_or_default() {
         "TickerAccount" if !name.is_empty() => {
-            Document::Account(name.to_owned(), object(None, Err(why)))
+            Document::Account(name.to_owned(), object(ObjectMeta::default(), Err(why)))
         }
         "InstrumentSet" if !name.is_empty() => {
-            Document::Set(name.to_owned(), object(None, Err(why)))
+            Document::Set(name.to_owned(), object(ObjectMeta::default(), Err(why)))
         }
         kind => Document::Unusable(format!("kind {kind:?}: {why}")),
     }
 }
 
-fn object<S>(
-    labels: Option<BTreeMap<String, String>>,
-    spec: Result<Arc<S>, InvalidSpec>,
-) -> ManifestObject<S> {
-    let labels = labels.unwrap_or_default();
-    ManifestObject { labels, spec }
+fn object<S>(metadata: ObjectMeta, spec: Result<Arc<S>, InvalidSpec>) -> ManifestObject<S> {
+    let mut annotations = metadata.annotations.unwrap_or_default();
+    ManifestObject {
+        labels: metadata.labels.unwrap_or_default(),
+        rebalance: annotations.remove(ANNOTATION_REBALANCE),
+        spec,
+    }
 }
 
 /// The maximum number of violations in a message.

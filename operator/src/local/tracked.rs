@@ -75,6 +75,7 @@ pub(super) fn observed_object<Spec, Status>(
     Object {
         meta: Meta {
             created: tracked.since,
+            rebalance: tracked.manifest.rebalance.clone(),
             ..meta(name, tracked.manifest.labels.clone(), tracked.generation)
         },
         spec: tracked.manifest.spec.clone(),
@@ -91,5 +92,6 @@ pub(super) fn meta(name: &str, labels: BTreeMap<String, String>, generation: i64
         created: Timestamp::UNIX_EPOCH,
         labels,
         deleting: false,
+        rebalance: None,
     }
 }

@@ -19,7 +19,8 @@ pub(crate) use handover::longest_handover;
 use std::sync::Arc;
 use std::time::Instant;
 
-use contract::{Assignment, MovePart};
+use contract::Assignment;
+use crds::rebalance::RebalanceStatus;
 
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Reissue};
@@ -35,6 +36,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) references: Arc<AccountReferences>,
     /// Where how many of its instruments move that no socket carried.
     pub(crate) failed_over: Vec<(AccountIx, u32)>,
+    /// What its status says of a rebalance.
+    pub(crate) rebalance: Option<RebalanceStatus>,
     /// The new generation that its process made necessary.
     pub(crate) reissue: Option<Reissue>,
     /// Since when it goes on with instruments that others take over.
@@ -118,6 +121,7 @@ pub(crate) fn build<'a>(
             tied,
             references,
             failed_over,
+            rebalance,
         } = placed;
         AssignedAccount {
             account: held_over.account,
@@ -125,6 +129,7 @@ pub(crate) fn build<'a>(
             tied,
             references,
             failed_over,
+            rebalance,
             reissue,
             handover_since,
         }
@@ -140,9 +145,8 @@ fn writable<'p>(account: &'p AccountInput<'_>) -> Option<&'p AccountSpec> {
 
 /// Whether an account goes on with instruments that others take over.
 fn gives(assignment: &Assignment) -> bool {
-    let mut moves = assignment.moves.iter();
-    let gives = moves.any(|it| it.part == MovePart::From);
-    gives || assignment.instruments.iter().any(|row| row.handover)
+    let mut rows = assignment.instruments.iter();
+    rows.any(|row| assignment.gives(row))
 }
 
 /// Whether an account without instruments keeps a connection: it lost what it had, and nothing else would show that it

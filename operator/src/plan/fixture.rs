@@ -71,6 +71,7 @@ fn meta(name: &str, age: i64) -> Meta {
         created: Timestamp::constant(1_700_000_000 + age, 0),
         labels: [("name".to_owned(), name.to_owned())].into(),
         deleting: false,
+        rebalance: None,
     }
 }
 

@@ -14,6 +14,7 @@ mod observed;
 mod outage;
 mod outages;
 mod prices;
+mod rebalance;
 mod renames;
 mod scrape;
 mod set;

@@ -11,6 +11,7 @@ mod groups;
 mod held_over;
 mod moves;
 mod problem;
+mod rebalance;
 mod references;
 mod retention;
 mod set_placement;

@@ -6,6 +6,7 @@ mod matching;
 mod money;
 mod off;
 mod properties;
+mod rebalance;
 mod renames;
 mod retention;
 mod selectors;

@@ -102,6 +102,7 @@ pub(super) fn meta(namespace: u32, name: String) -> Meta {
         created: Timestamp::constant(1_700_000_000, 0),
         labels: [].into(),
         deleting: false,
+        rebalance: None,
     }
 }
 

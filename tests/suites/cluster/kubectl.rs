@@ -167,6 +167,23 @@ async fn documented(stage: &Stage) -> Result<()> {
     let explain = documents::command(operations, "kubectl explain ")?;
     let explained = cluster.documented(&explain).await?;
     ensure!(explained.contains("ltp"), "{explained}");
+    rebalanced(stage, operations).await
+}
+
+/// An annotation is no change of the spec, and wakes the operator all the same. With one account nothing can move.
+async fn rebalanced(stage: &Stage, document: &str) -> Result<()> {
+    let cluster = stage.cluster();
+    let annotate = documents::command(document, "kubectl --namespace ticker annotate ")?;
+    cluster.documented(&annotate).await?;
+    let expected = serde_json::json!({"request": "2026-11-30", "state": "Done", "moves": 0});
+    within(LONG, "the request is done", async || {
+        let account = cluster.get(&["tka", ACCOUNT]).await;
+        let status = &account.map_err(|error| error.to_string())?["status"];
+        (status["rebalance"] == expected)
+            .then_some(())
+            .ok_or_else(|| status.to_string())
+    })
+    .await;
     Ok(())
 }
 

@@ -77,6 +77,7 @@ const COMMANDS: &[(&str, Proof)] = &[
         Runs(KUBECTL),
     ),
     ("kubectl explain ", Runs(KUBECTL)),
+    ("kubectl --namespace ticker annotate ", Runs(KUBECTL)),
     ("redis-cli CONFIG SET ", Runs(DOCUMENTED)),
     (
         "target/release/kite-operator local -f FOLDER --redis-url ",

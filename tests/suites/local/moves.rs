@@ -155,3 +155,47 @@ async fn what_a_refused_account_lost_is_streamed_by_another_and_does_not_come_ba
     all_from(&ticks, &moved).await;
     local.stop().await
 }
+
+/// A second account, and an annotation that spreads the sets of the first one.
+#[tokio::test]
+async fn an_annotation_spreads_the_sets_of_an_account() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:equity").await?;
+    let mut local = Local::new(&redis)?;
+    local.write_account("first", &simulator, "")?;
+    local.write_set("one", "full", &SHARES[..2], "")?;
+    local.write_set("two", "full", &SHARES[2..], "")?;
+    local.start()?;
+    local.shows("one", "True", "Streaming").await;
+    local.shows("two", "True", "Streaming").await;
+    local.write_account("second", &simulator, "")?;
+    local.shows("second", "True", "Idle").await;
+    all_from(&ticks, "first").await;
+
+    let manifest = local.manifests().join("account-first.yaml");
+    let text = std::fs::read_to_string(&manifest)?;
+    let annotated = text.replace(
+        "metadata: {name: first}",
+        "metadata: {name: first, annotations: {kiteticker.dev/rebalance: \"the second came\"}}",
+    );
+    ensure!(annotated != text, "{text}");
+    local.write("account-first.yaml", &annotated)?;
+    let sources = async || {
+        let all = ticks.all();
+        let newest: BTreeMap<u64, &str> = all
+            .iter()
+            .filter_map(|it| Some((it.tick["token"].as_u64()?, source(it))))
+            .collect();
+        let of = |name| newest.values().filter(|it| **it == name).count();
+        let spread = (of("first"), of("second")) == (2, 2);
+        spread.then_some(()).ok_or_else(|| format!("{newest:?}"))
+    };
+    eventually("each account has a set", sources).await;
+    let said = "2 instruments move from account first to account second: the annotation kiteticker.dev/rebalance asks for it";
+    eventually("the log says why", async || {
+        let printed = local.printed();
+        printed.contains(said).then_some(()).ok_or(printed)
+    })
+    .await;
+    local.stop().await
+}

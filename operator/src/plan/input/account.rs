@@ -15,6 +15,7 @@ use super::observed::{
     InvalidSpec, Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table,
 };
 use super::outage::Outage;
+use super::rebalance::Rebalance;
 use super::renames::Renames;
 use super::validate;
 
@@ -35,6 +36,8 @@ pub(crate) struct AccountInput<'a> {
     pub(crate) eligibility: Eligibility,
     /// What is known of its sockets.
     pub(crate) outage: Outage,
+    /// What its annotation asks for.
+    pub(crate) rebalance: Rebalance,
     /// An older account whose key is not known yet and may be the same.
     pub(crate) possible_duplicate_of: Option<&'a str>,
 }
@@ -62,6 +65,9 @@ impl<'a> AccountInput<'a> {
         let unknown = base.is_none()
             && streams_something(observed)
             && (!matches!(table, Some(Table::Loaded(_))) || invalid_set);
+        let status = remembered.map(|known| &known.object.status);
+        let status = status.or(observed.object.status.as_ref());
+        let rebalance = status.and_then(|it| it.rebalance.as_ref());
         let frozen = spec.is_err() || !observed.foreign.is_empty() || unknown;
         Self {
             observed,
@@ -76,6 +82,7 @@ impl<'a> AccountInput<'a> {
             outage: Outage::default(),
             suspect_list: None,
             renames: Arc::default(),
+            rebalance: Rebalance::new(meta.rebalance.as_deref(), rebalance),
             possible_duplicate_of: None,
             spec,
         }

@@ -116,6 +116,8 @@ pub struct Meta {
     pub labels: BTreeMap<String, String>,
     /// Whether it is being deleted, and a finalizer holds it.
     pub deleting: bool,
+    /// The annotation that asks for a rebalance.
+    pub rebalance: Option<String>,
 }
 
 /// A spec that cannot be used.

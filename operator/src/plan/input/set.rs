@@ -8,6 +8,7 @@ use super::account::AccountInput;
 use super::checked::{Choice, Set};
 use super::memory::{Remembered, SetMemory};
 use super::observed::{InvalidSpec, Key, ObservedSet};
+use super::rebalance::Rebalance;
 use super::validate;
 use crate::plan::ids::AccountIx;
 
@@ -16,6 +17,8 @@ pub(crate) struct SetInput<'a> {
     pub(crate) observed: &'a ObservedSet,
     pub(crate) remembered: Option<&'a SetMemory>,
     pub(crate) spec: Result<Set<'a>, InvalidSpec>,
+    /// What its annotation asks for.
+    pub(crate) rebalance: Rebalance,
     /// The accounts that match it, ascending.
     pub(crate) matched: Vec<AccountIx>,
 }
@@ -23,12 +26,15 @@ pub(crate) struct SetInput<'a> {
 impl<'a> SetInput<'a> {
     /// Checks a set by itself; no account matches yet.
     pub(super) fn new(observed: &'a ObservedSet, memory: &'a Remembered) -> Self {
+        let remembered = memory.sets.get(&observed.meta.key);
+        let remembered = remembered.filter(|known| known.uid == observed.meta.uid);
+        let status = remembered.map(|known| &known.status);
+        let status = status.or(observed.status.as_ref());
+        let rebalance = status.and_then(|it| it.rebalance.as_ref());
         Self {
             observed,
-            remembered: memory
-                .sets
-                .get(&observed.meta.key)
-                .filter(|known| known.uid == observed.meta.uid),
+            remembered,
+            rebalance: Rebalance::new(observed.meta.rebalance.as_deref(), rebalance),
             spec: validate::set(observed),
             matched: Vec::new(),
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use contract::Output;
+use crds::rebalance::RebalanceState;
 use kite::Token;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
@@ -13,6 +14,7 @@ use super::channels::{ChannelRegister, SetChannels};
 use super::held_over::HeldOver;
 use super::moves::{SetMove, moves};
 use super::problem::{AccountSlot, Item, LostTokens, Outcome, Refuge, SetRequest};
+use super::rebalance::{Placed, Rebalanced, Subject, rebalance};
 use super::references::{AccountReferences, ReferenceRequests};
 use super::set_placement::{SetPlacement, placement};
 use super::{retention, solver};
@@ -45,7 +47,13 @@ pub(crate) struct GroupPlacement {
     pub(super) failed_over: Vec<(AccountIx, AccountIx, u32)>,
     /// By set of the group: what of it moves.
     pub(super) moves: Vec<Vec<SetMove>>,
+    /// By account and by set of the group: how far the rebalance is that is asked for, and how many instruments move for it
+    /// now, or would.
+    pub(super) rebalances: (Vec<Option<Rebalancing>>, Vec<Option<Rebalancing>>),
 }
+
+/// How far a rebalance is, and how many instruments move.
+pub(super) type Rebalancing = (RebalanceState, u32);
 
 impl GroupPlacement {
     /// Reuses the unchanged sets of an earlier placement, so that results that depend on them stay
@@ -119,19 +127,41 @@ pub(super) fn place_group(
             allowed,
             items,
             retained,
+            spreads: false,
         };
         (request, channels)
     };
     let (of_sets, channels): (Vec<SetRequest>, Vec<SetChannels>) = sets.iter().map(request).unzip();
     requests.extend(of_sets);
-    let mut outcomes = solver::place(&slots, &requests);
+    let outcomes = solver::place(&slots, &requests);
     let mut kept = retention::keep(&slots, &requests, &outcomes);
+    let asked = asked(&accounts, group, all_sets, first_set);
+    let placed = Placed {
+        slots: &slots,
+        requests: &requests,
+        first_set,
+        outcomes,
+        kept: &kept,
+        leaving: accounts.iter().map(|it| leaving(it)).collect(),
+    };
+    let Rebalanced {
+        mut outcomes,
+        progress,
+        moved,
+    } = rebalance(placed, &asked);
+    let mut rebalances = (vec![None; accounts.len()], vec![None; sets.len()]);
+    for ((subject, _), progress) in asked.iter().zip(progress) {
+        match subject {
+            Subject::Account(at) => rebalances.0[at.at()] = Some(progress),
+            Subject::Set(at) => rebalances.1[at.at() - first_set] = Some(progress),
+        }
+    }
     let tied = tied(&requests, &outcomes, accounts.len());
     let failed_over = failed_over(&slots, &requests, &outcomes, &group.accounts);
     let suspended = accounts.iter();
     let suspended = suspended.map(|it| Some(it.account.eligibility.suspension()?.reason()));
     let suspended: Vec<_> = suspended.collect();
-    let moves = moves(&slots, &requests, &outcomes, &suspended).split_off(first_set);
+    let moves = moves(&slots, &requests, &outcomes, &suspended, &moved).split_off(first_set);
     let moves = moves
         .into_iter()
         .map(|moves| everywhere(moves, &group.accounts));
@@ -145,6 +175,7 @@ pub(super) fn place_group(
         waiting_references: references.waiting,
         failed_over,
         moves: moves.collect(),
+        rebalances,
         sets: placed
             .map(|(((key, resolved), channels), outcomes)| {
                 let placement = placement(resolved, channels, outcomes, &group.accounts);
@@ -153,6 +184,36 @@ pub(super) fn place_group(
             .collect(),
         tied,
     }
+}
+
+/// Whose instruments are to be placed anew, sets first, and whether nothing may move.
+fn asked(
+    accounts: &[&HeldOver<'_>],
+    group: &Group,
+    all_sets: &[RequestedSet<'_>],
+    first_set: usize,
+) -> Vec<(Subject, bool)> {
+    let sets = (first_set..).zip(&group.sets);
+    let sets = sets.filter_map(|(at, set)| {
+        let is_dry_run = all_sets[set.at()].set.rebalance.asked()?;
+        Some((Subject::Set(SetIx::new(at)), is_dry_run))
+    });
+    let accounts = accounts.iter().enumerate();
+    let accounts = accounts.filter(|(_, it)| !it.account.eligibility.is_frozen());
+    let accounts = accounts.filter_map(|(at, it)| {
+        let is_dry_run = it.account.rebalance.asked()?;
+        Some((Subject::Account(AccountIx::new(at)), is_dry_run))
+    });
+    sets.chain(accounts).collect()
+}
+
+/// How many instruments an account goes on with until others have them.
+fn leaving(account: &HeldOver<'_>) -> usize {
+    let base = account.account.base;
+    base.map_or(0, |base| {
+        let rows = base.instruments.iter();
+        rows.filter(|row| base.gives(row)).count()
+    })
 }
 
 /// The same moves, between accounts by their positions among all.

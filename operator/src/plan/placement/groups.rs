@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crds::condition::Reason;
+use crds::rebalance::RebalanceStatus;
 use kite::Token;
 use rustc_hash::FxHashSet;
 
@@ -29,6 +30,8 @@ pub(crate) struct PlacedAccount<'a> {
     pub(crate) references: Arc<AccountReferences>,
     /// Where how many of its instruments move that no socket carried.
     pub(crate) failed_over: Vec<(AccountIx, u32)>,
+    /// What its status says of a rebalance.
+    pub(crate) rebalance: Option<RebalanceStatus>,
 }
 
 /// A set, its request and its placement.
@@ -40,6 +43,8 @@ pub(crate) struct PlacedSet<'a> {
     pub(crate) placement: Arc<SetPlacement>,
     /// What of it moves from one account to another.
     pub(crate) moves: Vec<SetMove>,
+    /// What its status says of a rebalance.
+    pub(crate) rebalance: Option<RebalanceStatus>,
 }
 
 /// Places the instruments of every set; groups in which nothing changed keep their placement.
@@ -52,6 +57,7 @@ pub(crate) fn place<'a>(
     let mut references = vec![Arc::default(); accounts.len()];
     let mut failed_over: Vec<Vec<(AccountIx, u32)>> = vec![Vec::new(); accounts.len()];
     let mut placements = vec![(Arc::default(), Vec::new()); sets.len()];
+    let mut rebalances = (vec![None; accounts.len()], vec![None; sets.len()]);
     for group in groups(&accounts, &sets) {
         let Some(first) = group.accounts.first() else {
             continue;
@@ -82,19 +88,27 @@ pub(crate) fn place<'a>(
         for (at, ((_, placement), moves)) in group.sets.iter().zip(of_sets) {
             placements[at.at()] = (Arc::clone(placement), moves.clone());
         }
+        for (at, decided) in group.accounts.iter().zip(&placed.rebalances.0) {
+            rebalances.0[at.at()] = *decided;
+        }
+        for (at, decided) in group.sets.iter().zip(&placed.rebalances.1) {
+            rebalances.1[at.at()] = *decided;
+        }
     }
     let placed = tied.into_iter().zip(references).zip(failed_over);
-    let accounts = accounts.into_iter().zip(placed);
+    let accounts = accounts.into_iter().zip(placed).zip(rebalances.0);
     let accounts = accounts.map(
-        |(held_over, ((tied, references), failed_over))| PlacedAccount {
+        |((held_over, ((tied, references), failed_over)), decided)| PlacedAccount {
+            rebalance: held_over.account.rebalance.status(decided),
             held_over,
             tied,
             references,
             failed_over,
         },
     );
-    let sets = sets.into_iter().zip(placements);
-    let sets = sets.map(|(requested, (placement, moves))| PlacedSet {
+    let sets = sets.into_iter().zip(placements).zip(rebalances.1);
+    let sets = sets.map(|((requested, (placement, moves)), decided)| PlacedSet {
+        rebalance: requested.set.rebalance.status(decided),
         set: requested.set,
         request: requested.request,
         chains: requested.references.map(|it| it.chains),
@@ -129,6 +143,7 @@ fn basis(group: &Group, accounts: &[HeldOver<'_>], sets: &[RequestedSet<'_>]) ->
         let frozen = account.eligibility.is_frozen();
         basis = basis.value((at, account.capacity(), frozen, redis_url(account), rows));
         basis = basis.value((&account.outage.lost, account.outage.standing));
+        basis = basis.value(account.rebalance.asked());
         if let Some(base) = account.base {
             basis = basis.shared(base);
         }
@@ -143,6 +158,7 @@ fn basis(group: &Group, accounts: &[HeldOver<'_>], sets: &[RequestedSet<'_>]) ->
         if let Some(resolved) = it.request.resolved() {
             basis = basis.shared(&resolved.lookup);
             basis = basis.value((&it.set.observed.meta.key, resolved.mock, &resolved.allowed));
+            basis = basis.value(it.set.rebalance.asked());
         }
     }
     basis

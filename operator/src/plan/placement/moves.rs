@@ -24,6 +24,8 @@ pub(crate) enum MoveCause {
     LessCapacity,
     /// Another account publishes them on the set's channel for an older set.
     OlderSet,
+    /// An annotation asks for it.
+    Rebalance,
 }
 
 /// Instruments of one set that move.
@@ -36,12 +38,13 @@ pub(crate) struct SetMove {
 }
 
 /// By request what moves, between accounts by their positions in `slots`. `suspended`: by account, why it must stream
-/// nothing.
+/// nothing; `rebalanced`: what an annotation moves.
 pub(super) fn moves(
     slots: &[AccountSlot],
     requests: &[SetRequest],
     outcomes: &[Vec<Outcome>],
     suspended: &[Option<Reason>],
+    rebalanced: &FxHashSet<(TokenIx, SetIx)>,
 ) -> Vec<Vec<SetMove>> {
     let mut counts: Vec<BTreeMap<(AccountIx, AccountIx, MoveCause), u32>> =
         vec![BTreeMap::new(); requests.len()];
@@ -50,6 +53,7 @@ pub(super) fn moves(
         let slot = &slots[from.at()];
         let cause = match suspended.get(from.at()).copied().flatten() {
             _ if slot.lost.has(token) => MoveCause::Lost,
+            _ if rebalanced.contains(&(token, set)) => MoveCause::Rebalance,
             Some(reason) => MoveCause::Suspended(reason),
             None if !requests[set.at()].allows(from) => MoveCause::NotAllowed,
             None if full[from.at()] => MoveCause::LessCapacity,
@@ -152,7 +156,14 @@ mod tests {
         let slots = [first.clone(), second.clone()];
         let requests = [request(allowed, &[0, 1])];
         let outcomes = [vec![Outcome::Placed(at(1)); 2]];
-        moves(&slots, &requests, &outcomes, &[None, None]).remove(0)
+        moves(
+            &slots,
+            &requests,
+            &outcomes,
+            &[None, None],
+            &FxHashSet::default(),
+        )
+        .remove(0)
     }
 
     #[test]
@@ -183,8 +194,13 @@ mod tests {
         let outcomes = [vec![Outcome::Placed(at(1)); 2]];
         let slots = [slot(0, &[0, 1]), empty.clone()];
         let paused = [Some(Reason::Paused), None];
-        let found = moves(&slots, &requests, &outcomes, &paused).remove(0);
+        let found = moves(&slots, &requests, &outcomes, &paused, &FxHashSet::default()).remove(0);
         assert_eq!(found[0].cause, MoveCause::Suspended(Reason::Paused));
+        let slots = [both, empty];
+        let asked = [0, 1].map(|token| (TokenIx::new(token), SetIx::new(0)));
+        let asked = FxHashSet::from_iter(asked);
+        let found = moves(&slots, &requests, &outcomes, &[None, None], &asked).remove(0);
+        assert_eq!(found[0].cause, MoveCause::Rebalance);
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(crate) struct SetRequest {
     pub(crate) allowed: Vec<AccountIx>,
     /// The items that it requests, each token once.
     pub(crate) items: Vec<Item>,
+    /// Whether new items go to the account with most room instead of the one where they fit best.
+    pub(crate) spreads: bool,
     /// Items that stay if nobody else wants their places, each with its distance from the money.
     pub(crate) retained: Vec<(Item, u32)>,
 }

@@ -80,7 +80,7 @@ impl<'w> ReferenceRequests<'w> {
                 priority: PRIORITY,
                 allowed: allowed.clone(),
                 items: items.collect(),
-                retained: Vec::new(),
+                ..SetRequest::default()
             }
         });
         requests.collect()

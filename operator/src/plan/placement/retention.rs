@@ -124,13 +124,13 @@ mod tests {
 
     fn request(allowed: &[usize], items: &[usize], retained: &[(usize, u32)]) -> SetRequest {
         SetRequest {
-            priority: 0,
             allowed: allowed.iter().map(|at| AccountIx::new(*at)).collect(),
             items: items.iter().map(|token| item(*token)).collect(),
             retained: retained
                 .iter()
                 .map(|(token, distance)| (item(*token), *distance))
                 .collect(),
+            ..SetRequest::default()
         }
     }
 

@@ -89,7 +89,7 @@ fn basis(placed: &PlacedSet<'_>, holders: &[&ReportedAccount<'_>]) -> Option<Bas
         .shared(&resolved.lookup)
         .shared(&placed.placement)
         .value((observed.meta.generation, resolved.allowed.len()))
-        .value(&resolved.matching);
+        .value((&resolved.matching, &placed.rebalance));
     // Prices are written when something else is.
     let chains = placed.chains.iter();
     let basis = chains.fold(basis, Basis::shared);

@@ -72,6 +72,8 @@ pub(super) fn fingerprint(bytes: &[u8]) -> u128 {
 /// A world that is observed again and again.
 pub(super) struct World {
     pub(super) dice: Dice,
+    /// For what came later, so that a seed plays what it played before.
+    own_dice: Dice,
     pub(super) observed: Observed,
     pub(super) now: Now,
     /// Whether it has states that no cluster should have.
@@ -104,6 +106,7 @@ impl World {
             cluster: !dice.percent(8),
             wild,
             dice,
+            own_dice: Dice::new(seed ^ 0xba1a),
             made: 0,
             pending: BTreeMap::new(),
             history: Vec::new(),
@@ -143,6 +146,7 @@ impl World {
         for _ in 0..edits {
             self.edit();
         }
+        self.ask_for_rebalance();
         // The order of lists means nothing.
         for _ in 0..self.dice.below(4) {
             rotate(&mut self.observed.accounts);
@@ -197,6 +201,7 @@ impl World {
             created: jiff::Timestamp::from_second(1_700_000_000 + age).unwrap(),
             labels,
             deleting: self.dice.percent(1),
+            rebalance: None,
         }
     }
 }

@@ -56,7 +56,7 @@ impl Round<'_> {
         open.retain(|account| which.has(self.slots[account.at()].refuge));
         while !fresh.is_empty() {
             open.retain(|account| self.free[account.at()] > 0 && !self.slots[account.at()].frozen);
-            let Some(best) = self.best(&open, outcomes, fresh.len()) else {
+            let Some(best) = self.best(&open, request, outcomes, fresh.len()) else {
                 break;
             };
             open.retain(|account| *account != best);
@@ -77,9 +77,15 @@ impl Round<'_> {
         fresh
     }
 
-    /// The account with most of the set; else the fullest one that has room for `needed`; else the
+    /// The account with most of the set; else the fullest one that has room for `needed`, unless the set spreads; else the
     /// one with most room.
-    fn best(&self, open: &[AccountIx], outcomes: &[Outcome], needed: usize) -> Option<AccountIx> {
+    fn best(
+        &self,
+        open: &[AccountIx],
+        request: &SetRequest,
+        outcomes: &[Outcome],
+        needed: usize,
+    ) -> Option<AccountIx> {
         let mut shares = vec![0; self.slots.len()];
         for outcome in outcomes {
             if let Outcome::Placed(account) = outcome {
@@ -88,7 +94,7 @@ impl Round<'_> {
         }
         open.iter().copied().min_by_key(|account| {
             let free = self.free[account.at()];
-            let fit = if free >= needed {
+            let fit = if free >= needed && !request.spreads {
                 (0, free)
             } else {
                 (1, usize::MAX - free)

@@ -26,10 +26,9 @@ fn items(tokens: impl IntoIterator<Item = u32>, channel: u32) -> Vec<Item> {
 
 fn request(allowed: &[usize], tokens: impl IntoIterator<Item = u32>) -> SetRequest {
     SetRequest {
-        priority: 0,
         allowed: accounts(allowed.iter().copied()),
         items: items(tokens, 0),
-        retained: Vec::new(),
+        ..SetRequest::default()
     }
 }
 
@@ -169,10 +168,9 @@ fn one_token_on_one_channel_has_one_publisher() {
     assert_eq!(outcomes[2], [Outcome::Placed(AccountIx::new(0)); 2]);
     // On another channel, or in another Redis, there is nothing to share.
     let other = SetRequest {
-        priority: 0,
         allowed: accounts([1]),
         items: items(0..2, 1),
-        retained: Vec::new(),
+        ..SetRequest::default()
     };
     assert_eq!(
         place(&[slot(9), slot(9)], &[request(&[0], 0..2), other])[1],

@@ -65,6 +65,7 @@ fn why(cause: MoveCause, from: &str) -> String {
         MoveCause::Suspended(reason) => format!("{from} is suspended ({})", reason.as_str()),
         MoveCause::NotAllowed => format!("the set may not use {from} any more"),
         MoveCause::LessCapacity => format!("the capacity of {from} was lowered"),
+        MoveCause::Rebalance => "the annotation kiteticker.dev/rebalance asks for it".to_owned(),
         MoveCause::OlderSet => "another account publishes them for an older set".to_owned(),
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn status(
             acknowledged: applied.and_then(|applied| in_range(applied.generation)),
         }),
         connection_status: connection_status(answer, before, now.wall),
+        rebalance: assigned.rebalance.clone(),
     };
     (status, outcome, unasked)
 }

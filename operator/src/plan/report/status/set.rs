@@ -105,6 +105,7 @@ pub(crate) fn status(
         accounts: (!names.is_empty()).then_some(names),
         assignments: holders.iter().map(share).collect(),
         last_tick_time: newest.max(before.last_tick_time.clone()),
+        rebalance: placed.rebalance.clone(),
     };
     (status, outcome, validity(&facts, now))
 }

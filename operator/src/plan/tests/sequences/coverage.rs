@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crds::condition::Reason;
+use crds::names::ANNOTATION_REBALANCE;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::render::{change, delivery};
@@ -67,6 +68,15 @@ impl Seen {
         }
         for event in &plan.events {
             self.note(format!("event: {:?} {}", event.kind, event.warning));
+            self.note(format!("event: {}", event.reason));
+            if event.message.contains(ANNOTATION_REBALANCE) {
+                self.note("rebalanced");
+            }
+        }
+        let of_accounts = plan.accounts.iter().map(|it| &it.status.rebalance);
+        let of_sets = plan.sets.iter().map(|it| &it.status.rebalance);
+        for rebalance in of_accounts.chain(of_sets).flatten() {
+            self.note(format!("rebalance: {:?}", rebalance.state));
         }
         if plan.lists.values().any(|list| list.suspect) {
             self.note("doubted");
@@ -126,6 +136,13 @@ const WORDS: &[&str] = &[
     "move To, boundary false",
     "move To, boundary true",
     "handover",
+    "event: FailedOver",
+    "event: Moved",
+    "event: Rolled",
+    "rebalance: Some(Planned)",
+    "rebalance: Some(Moving)",
+    "rebalance: Some(Done)",
+    "rebalanced",
     "account Ready: True Streaming",
     "account Ready: True Idle",
     "account Ready: Unknown Pending",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use contract::{Assignment, MovePart, Row};
+use contract::{Assignment, Row};
 use kite::Token;
 
 use super::render::render;
@@ -87,10 +87,7 @@ fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
         ensure(own, || format!("{key} has another's assignment"))?;
         let useless = assignment.instruments.iter().find(|row| {
             let (published, wanted) = (!row.outputs.is_empty(), !row.sets.is_empty());
-            let gives = assignment
-                .move_of(row)
-                .is_some_and(|it| it.part == MovePart::From);
-            match row.handover || gives {
+            match assignment.gives(row) {
                 true => !published || wanted,
                 false => published != wanted || !row.reference && !wanted,
             }
@@ -158,7 +155,9 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
     let hands_over = hands_over
         .flat_map(|it| &it.instruments)
         .any(|row| row.handover || row.move_at.is_some());
-    let decides = processes_decide || hands_over || follows_money(pass.observed);
+    let mut plans = [plan, pass.plan].into_iter();
+    let rebalances = plans.any(|plan| moves::is_rebalancing(plan, None, None));
+    let decides = processes_decide || hands_over || rebalances || follows_money(pass.observed);
     if !pass.remembers || decides || has_cause(observed, pass.observed, plan) {
         return Ok(());
     }

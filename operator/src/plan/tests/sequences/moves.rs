@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use contract::{Assignment, Boundary, MovePart};
 use crds::condition::{ConditionType, Reason, State};
+use crds::rebalance::{RebalanceState, RebalanceStatus};
 use kite::Token;
 
 use super::Pass;
@@ -15,8 +16,8 @@ use crate::plan::*;
 type Places<'a> = BTreeMap<(&'a str, &'a str, Token), BTreeSet<&'a Key>>;
 
 /// Nothing of a set that did not change leaves an account that did not change either for another
-/// one, unless that account is known to be down or streams nothing any more, an older set has its channel, or the other one
-/// was found to have it.
+/// one, unless that account is known to be down or streams nothing any more, an older set has its channel, a rebalance was
+/// asked for, or the other one was found to have it.
 pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
     for (set, token, from) in moved(pass) {
         let Some(account) = find(pass.plan, from) else {
@@ -32,6 +33,7 @@ pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
             .iter()
             .any(|failover| failover.from == *from);
         let elsewhere = fails
+            || is_rebalancing(pass.plan, Some(&set), Some(from))
             || is_taken(pass, from, token, old, new)
             || is_found(pass, from, &set.name, token);
         if same && !streams_nothing(account) && !elsewhere {
@@ -172,6 +174,20 @@ fn set_is_same(pass: &Pass<'_>, key: &Key) -> bool {
             })
     });
     asked && seen(observed).is_some() && seen(observed) == seen(pass.observed)
+}
+
+/// Whether instruments of this set, of this account, or of any that is not said move because an annotation asks for it.
+pub(super) fn is_rebalancing(plan: &Plan, set: Option<&Key>, account: Option<&Key>) -> bool {
+    let moves = |status: &Option<RebalanceStatus>| {
+        let state = status.as_ref().and_then(|it| it.state);
+        state == Some(RebalanceState::Moving)
+    };
+    let mut sets = plan.sets.iter();
+    let mut accounts = plan.accounts.iter();
+    sets.any(|it| set.is_none_or(|set| *set == it.key) && moves(&it.status.rebalance))
+        || accounts.any(|it| {
+            account.is_none_or(|account| *account == it.key) && moves(&it.status.rebalance)
+        })
 }
 
 /// Whether the account must stream nothing.

@@ -58,6 +58,25 @@ impl World {
         }
     }
 
+    /// Asks for a rebalance, or no longer.
+    pub(super) fn ask_for_rebalance(&mut self) {
+        const TEXTS: [&str; 5] = ["", "monday", "tuesday", "wednesday", "dry-run:monday"];
+        let dice = &mut self.own_dice;
+        if !dice.percent(20) {
+            return;
+        }
+        let text = Some(dice.one(&TEXTS)).filter(|text| !text.is_empty());
+        let accounts = self.observed.accounts.iter_mut();
+        let accounts = accounts.map(|it| &mut it.object.meta);
+        let sets = self.observed.sets.iter_mut().map(|it| &mut it.meta);
+        let mut all: Vec<&mut Meta> = accounts.chain(sets).collect();
+        all.sort_by(|a, b| (&a.key, &a.uid).cmp(&(&b.key, &b.uid)));
+        if !all.is_empty() {
+            let at = dice.below(all.len());
+            all[at].rebalance = text.map(str::to_owned);
+        }
+    }
+
     fn edit_account(&mut self) {
         if self.observed.accounts.is_empty() || self.dice.percent(10) {
             return self.add_account();

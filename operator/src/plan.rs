@@ -34,5 +34,7 @@ pub use input::{
 pub use memory::Memory;
 pub use planner::plan;
 pub(crate) use report::LONGEST_MESSAGE;
-pub use report::{AccountPlan, Change, Event, EventReason, Failover, Kind, Plan, SetPlan};
+pub use report::{
+    AccountPlan, Change, Event, EventReason, Failover, Kind, MoveCounts, Plan, SetPlan,
+};
 pub use selection::PriceBands;

@@ -82,6 +82,9 @@ pub struct InstrumentSetStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub assignments: Vec<AccountShare>,
+    /// How many of its instruments go from one account to another just now; none of their ticks is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<u32>,
     /// When the newest tick of the set arrived, in whole seconds. Times are written every max(10, objects ÷ 5) seconds, and
     /// up to a fifth later; objects are all accounts and sets of the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]

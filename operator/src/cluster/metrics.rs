@@ -36,6 +36,8 @@ pub(crate) struct Metrics {
     failovers: Family<ReasonLabel, Counter>,
     /// Strikes at the money that changed.
     money_moves: Counter,
+    /// Instruments that go from one account to another, by stage.
+    instruments_moving: Family<StageLabel, Gauge>,
     /// Instruments that wait for room.
     instruments_waiting: Gauge,
     /// Instruments that stay although the money has left them behind.
@@ -51,6 +53,12 @@ pub(crate) struct Metrics {
 pub(crate) struct KindLabel {
     /// The kind, such as `StatefulSet`.
     pub(crate) kind: &'static str,
+}
+
+/// A stage of a move.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabel {
+    stage: &'static str,
 }
 
 /// A class of failures.
@@ -147,6 +155,11 @@ impl Metrics {
                 "money_moves",
                 "Changes of the strike at the money, each chain that a set follows by itself",
             ),
+            instruments_moving: add(
+                registry,
+                "instruments_moving",
+                "Instruments that go from one account to another, by the stage of their move",
+            ),
             instruments_waiting: add(
                 registry,
                 "instruments_waiting",
@@ -181,6 +194,16 @@ impl Metrics {
         for set in &plan.sets {
             waiting += i64::from(set.status.waiting.unwrap_or(0));
             retained += i64::from(set.status.retained.unwrap_or(0));
+        }
+        for (stage, count) in [
+            ("subscribing", plan.moves.subscribing),
+            ("dividing", plan.moves.dividing),
+            ("overlapping", plan.moves.overlapping),
+        ] {
+            let stage = StageLabel { stage };
+            self.instruments_moving
+                .get_or_create(&stage)
+                .set(count.into());
         }
         self.instruments_waiting.set(waiting);
         self.instruments_retained.set(retained);
@@ -236,7 +259,7 @@ mod tests {
     use prometheus_client::encoding::text::encode;
 
     use super::*;
-    use crate::plan::Key;
+    use crate::plan::{Key, MoveCounts};
 
     /// Prometheus computes a growth from two values: a counter that begins at 1 has not grown.
     #[test]
@@ -292,6 +315,10 @@ mod tests {
         let plan = Plan {
             sets: vec![set(Some(3), None), set(Some(4), Some(5)), set(None, None)],
             money_moves: 2,
+            moves: MoveCounts {
+                dividing: 6,
+                ..MoveCounts::default()
+            },
             ..Plan::default()
         };
         metrics.planned(&plan);
@@ -301,6 +328,8 @@ mod tests {
         for line in [
             "instruments_waiting 7",
             "instruments_retained 5",
+            "instruments_moving{stage=\"dividing\"} 6",
+            "instruments_moving{stage=\"subscribing\"} 0",
             "money_moves_total 4",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::input::{ListComparison, Remembered, Results};
 use super::placement::GroupPlacement;
-use super::report::{SetCounts, SetEventMemory, SetResult};
+use super::report::{AssignmentCounts, SetEventMemory, SetResult};
 use super::selection::{KnownSelection, Lookup, MoneyChains, MoneyMemory, RetainedInstrument};
 
 /// What one pass leaves to the next; start with the default.
@@ -43,7 +43,7 @@ pub(crate) struct StepResults {
     /// The accounts whose base already is what they should stream.
     pub(crate) unchanged: Results<()>,
     /// By account: how many instruments of each set it has.
-    pub(crate) set_counts: Results<SetCounts>,
+    pub(crate) set_counts: Results<Arc<AssignmentCounts>>,
     /// By set: the part of its report that is not remembered otherwise.
     pub(crate) set_results: Results<SetResult>,
 }

@@ -16,7 +16,8 @@ mod summary;
 pub use outcome::{AccountPlan, Event, EventReason, Failover, Kind, Plan, SetPlan};
 pub use status::Change;
 
-pub(crate) use results::{SetCounts, SetResult};
+pub use results::MoveCounts;
+pub(crate) use results::{AssignmentCounts, SetResult};
 pub(crate) use set_events::SetEventMemory;
 pub(crate) use status::LONGEST_MESSAGE;
 #[cfg(test)]

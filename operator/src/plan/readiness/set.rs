@@ -57,6 +57,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) flows: bool,
     /// Instruments of the set placed on it.
     pub(crate) instruments: u32,
+    /// Those of them that come from another account, which still has them.
+    pub(crate) moving: u32,
     /// The report of its process about the set, if it answers, and its time.
     pub(crate) report: Option<&'a report::SetReport>,
     pub(crate) at: Option<Instant>,

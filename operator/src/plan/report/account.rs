@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use contract::Assignment;
 use crds::condition::State;
 
 use super::object::Previous;
 use super::outcome::{AccountPlan, Event, Kind};
-use super::results::SetCounts;
+use super::results::AssignmentCounts;
 use super::status;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{self, AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
@@ -26,7 +25,7 @@ pub(super) struct ReportedAccount<'w> {
     pub(super) ready: ConditionOutcome,
     /// Whether its first report has not been requested yet.
     pub(super) unasked: bool,
-    pub(super) counts: SetCounts,
+    pub(super) counts: Arc<AssignmentCounts>,
     /// Everything in it that the reports of sets depend on.
     pub(super) basis: Arc<Basis>,
 }
@@ -38,7 +37,7 @@ pub(super) fn report<'w>(
     money: &MoneyFindings,
     poke: bool,
     stranded: usize,
-    counts: &mut Memo<'_, SetCounts>,
+    counts: &mut Memo<'_, Arc<AssignmentCounts>>,
     now: Now,
 ) -> ReportedAccount<'w> {
     let (account, current) = (&assigned.account, assigned.current());
@@ -81,7 +80,7 @@ pub(super) fn report<'w>(
     };
     let counts = current.map(|current| {
         let basis = Basis::default().shared(current);
-        counts.get_or(&meta.key, basis, || per_set(current))
+        counts.get_or(&meta.key, basis, || AssignmentCounts::of(current))
     });
     ReportedAccount {
         basis: Arc::new(basis(assigned, &memory, &ready, unasked, now)),
@@ -129,16 +128,6 @@ fn awaits(account: &AccountInput<'_>, delivery: &AssignmentChange) -> bool {
             applied.is_none_or(|applied| applied.generation != assignment.generation)
         }
     }
-}
-
-fn per_set(assignment: &Assignment) -> SetCounts {
-    let mut counts = vec![0_u32; assignment.sets.len()];
-    for set in assignment.instruments.iter().flat_map(|row| &row.sets) {
-        if let Some(count) = counts.get_mut(usize::from(*set)) {
-            *count += 1;
-        }
-    }
-    Arc::new(assignment.sets.iter().cloned().zip(counts).collect())
 }
 
 fn basis(

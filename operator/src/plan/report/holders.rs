@@ -16,7 +16,8 @@ impl<'w> Holders<'w> {
     pub(super) fn new(accounts: &'w [ReportedAccount<'_>]) -> Self {
         let mut holders: FxHashMap<(&str, &str), Vec<usize>> = FxHashMap::default();
         for (at, report) in accounts.iter().enumerate() {
-            for (set, _) in report.counts.iter().filter(|(_, count)| **count > 0) {
+            let sets = report.counts.sets.iter();
+            for (set, _) in sets.filter(|(_, count)| count.instruments > 0) {
                 let of = holders.entry((report.account.namespace(), set));
                 of.or_default().push(at);
             }
@@ -51,7 +52,8 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
     // A later one was never written.
     let written = of.memory.assignment.as_ref().map_or(0, |it| it.generation);
     let report = answer.and_then(|report| report.sets.iter().find(|known| known.name == set));
-    let instruments = of.counts.get(set).copied().unwrap_or(0);
+    let count = of.counts.sets.get(set).copied().unwrap_or_default();
+    let instruments = count.instruments;
     let redis = answer.is_some_and(|report| report.redis.connected);
     let flows = report.is_some_and(|report| {
         let heard = report.streaming.saturating_add(report.silent);
@@ -66,6 +68,7 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
         silent: report.map_or(0, |report| report.silent),
         flows,
         instruments,
+        moving: count.moving,
         report,
         at: account.observed.scrape.at,
     }

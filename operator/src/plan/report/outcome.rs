@@ -8,6 +8,7 @@ use std::time::Instant;
 use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
+use super::results::MoveCounts;
 use super::status::Change;
 use crate::instruments::schedule::Findings;
 use crate::plan::assignment::AssignmentChange;
@@ -26,6 +27,8 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// What moves away from accounts that lost it.
     pub failovers: Vec<Failover>,
+    /// Instruments that go from one account to another.
+    pub moves: MoveCounts,
     /// Of how many chains the strike at the money has changed.
     pub money_moves: u32,
     /// The API origins whose instruments list is needed, and what was found in it.

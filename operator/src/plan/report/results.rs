@@ -5,13 +5,75 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use contract::{Assignment, MovePart};
 use crds::condition::State;
 
 use super::status::Change;
 use super::status::set::Validity;
 
-/// The number of instruments of each set in an assignment.
-pub(crate) type SetCounts = Arc<BTreeMap<String, u32>>;
+/// The instruments of an assignment, counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AssignmentCounts {
+    /// Of each set.
+    pub(super) sets: BTreeMap<String, SetCount>,
+    /// By the stage of their move.
+    pub(super) moves: MoveCounts,
+}
+
+/// The instruments of a set in an assignment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SetCount {
+    pub(super) instruments: u32,
+    /// Those of them that come from another account, which still has them.
+    pub(super) moving: u32,
+}
+
+/// Instruments that go from one account to another, by the stage of their move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MoveCounts {
+    /// The new account subscribes to them and publishes nothing.
+    pub subscribing: u32,
+    /// A second of the exchange divides them between the two.
+    pub dividing: u32,
+    /// Both accounts publish them.
+    pub overlapping: u32,
+}
+
+impl AssignmentCounts {
+    pub(super) fn of(assignment: &Assignment) -> Arc<Self> {
+        let mut moves = MoveCounts::default();
+        let mut counts = vec![SetCount::default(); assignment.sets.len()];
+        for row in &assignment.instruments {
+            let taken = assignment.move_of(row);
+            let taken = taken.filter(|it| it.part == MovePart::To);
+            match taken {
+                Some(taken) if taken.boundary.is_some() => moves.dividing += 1,
+                Some(_) => moves.subscribing += 1,
+                None => moves.overlapping += u32::from(row.handover),
+            }
+            for set in &row.sets {
+                if let Some(count) = counts.get_mut(usize::from(*set)) {
+                    count.instruments += 1;
+                    count.moving += u32::from(taken.is_some());
+                }
+            }
+        }
+        Arc::new(Self {
+            sets: assignment.sets.iter().cloned().zip(counts).collect(),
+            moves,
+        })
+    }
+}
+
+impl MoveCounts {
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            subscribing: self.subscribing.saturating_add(other.subscribing),
+            dividing: self.dividing.saturating_add(other.dividing),
+            overlapping: self.overlapping.saturating_add(other.overlapping),
+        }
+    }
+}
 
 /// The part of a set's report that is neither in its status nor remembered of it.
 #[derive(Clone, Copy, Debug)]

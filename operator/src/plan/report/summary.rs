@@ -14,6 +14,7 @@ use super::account::{self, ReportedAccount};
 use super::events;
 use super::holders::Holders;
 use super::outcome::{Failover, Plan};
+use super::results::MoveCounts;
 use super::set::{self, ReportedSet};
 use super::set_events::{self, SetEventMemory};
 use crate::instruments::schedule::{Findings, UnknownNames};
@@ -65,6 +66,8 @@ pub(crate) fn report(
     let due = due.into_iter().flatten().filter_map(|due| after(due, now));
     let of_sets = set_events::of_sets(all, placed, told, now);
     let due = due.chain(of_sets.due).min();
+    let moves = accounts.iter().map(|it| it.counts.moves);
+    let moves = moves.fold(MoveCounts::default(), MoveCounts::plus);
     let mut plan = assemble(accounts, sets, next, due, (poke, now));
     plan.events.extend(of_sets.events);
     plan.memory.set_events = of_sets.memory;
@@ -83,6 +86,7 @@ pub(crate) fn report(
     plan.memory.remembered.suspect_lists = suspect_lists;
     plan.memory.money = money.memory;
     plan.money_moves = money.moves;
+    plan.moves = moves;
     plan
 }
 

@@ -77,6 +77,16 @@ fn step(world: &mut Observed) {
     let plan = plan(world, &Memory::default(), start());
     apply(world, &plan);
     check(world);
+    let taken = |part: Option<i64>, bounded: bool| part.is_some() == bounded;
+    let count = |bounded: bool| -> u32 {
+        let moves = moves(world, "b").into_iter();
+        let moves = moves.filter(|(part, _, at)| *part == MovePart::To && taken(*at, bounded));
+        moves.map(|(_, rows, _)| rows as u32).sum()
+    };
+    let counted = (plan.moves.subscribing, plan.moves.dividing);
+    assert_eq!(counted, (count(false), count(true)));
+    let moving: u32 = plan.sets.iter().filter_map(|it| it.status.moving).sum();
+    assert_eq!(moving, counted.0 + counted.1);
 }
 
 /// What is withheld has an account that gives it, under the same move and not yet without it.

@@ -61,6 +61,7 @@ fn found_with<'f>(
         silent: 0,
         flows: false,
         instruments: 5,
+        moving: 0,
         report: None,
         at: None,
     };

@@ -104,6 +104,7 @@ pub(crate) fn status(
         references: money.references,
         accounts: (!names.is_empty()).then_some(names),
         assignments: holders.iter().map(share).collect(),
+        moving: Some(holders.iter().map(|it| it.moving).sum()).filter(|moving| *moving > 0),
         last_tick_time: newest.max(before.last_tick_time.clone()),
         rebalance: placed.rebalance.clone(),
     };

@@ -1,8 +1,10 @@
-//! Measures the time of a plan: only the planner, without reading, sealing or writing.
+//! Measures the time of a plan: only the planner, without reading or writing; sealing by itself.
 //!
 //! Owns which passes are measured. Must not measure how the input is made.
 
+mod curves;
 mod money;
+mod seal;
 mod world;
 
 use std::sync::Arc;
@@ -53,7 +55,17 @@ pub(crate) fn measure(figures: &mut Figures) -> Result<()> {
         "MiB",
         "",
     );
-    money::measure(figures)
+    let now = now();
+    seal::measure(figures, &world(&table, &ONE), now)?;
+    money::measure(figures)?;
+    curves::measure(figures, &table, now)
+}
+
+fn now() -> Now {
+    Now {
+        wall: Timestamp::constant(1_764_000_000, 0),
+        monotonic: Clock::system().now(),
+    }
 }
 
 impl Size {
@@ -74,10 +86,7 @@ fn passes(
     size: &Size,
     runs: usize,
 ) -> Result<()> {
-    let now = Now {
-        wall: Timestamp::constant(1_764_000_000, 0),
-        monotonic: Clock::system().now(),
-    };
+    let now = now();
     let mut world = world(table, size);
     let mut add = |what: &str, time: Duration| {
         let name = format!("plan of {}, {what}", size.name());

@@ -342,4 +342,18 @@ impl Local {
         }
         Ok(children)
     }
+
+    /// Process id of the ingest process of an account.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn child_of(&mut self, account: &str) -> Result<u32> {
+        let folder = format!("/accounts/{account}/");
+        let is_of = |pid: &u32| {
+            let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.contains(&folder)
+        };
+        let found = self.children()?.into_iter().find(is_of);
+        found.with_context(|| format!("{account} has no process"))
+    }
 }

@@ -281,6 +281,17 @@ fn an_account_that_cannot_give_is_not_waited_for() {
     assert_eq!(assignment(&world, "b").instruments.len(), 5);
 }
 
+/// It may be dead; then waiting for it would only make a gap longer.
+#[test]
+fn an_account_that_never_answered_is_not_waited_for() {
+    let mut world = world();
+    world.accounts[0].scrape = Scrape::default();
+    step(&mut world);
+    assert!(moves(&world, "b").is_empty());
+    let row = &assignment(&world, "b").instruments[0];
+    assert!(keeps(row) && !row.sets.is_empty(), "{row:?}");
+}
+
 /// Who changes his mind in the middle gets everything from the account that still has it.
 #[test]
 fn a_move_that_is_not_wanted_any_more_is_undone() {

@@ -1,0 +1,113 @@
+//! How the time of a plan grows with the number of sets and of accounts.
+//!
+//! Owns the sizes of the curves. Each point is divided by the one before: nothing may grow faster than its size.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use operator::instruments::InstrumentTable;
+use operator::plan::{Memory, Now, Observed, plan};
+use serde_json::json;
+
+use super::world::{account, carry_out, meta, observed, spec_of};
+use super::{ACCOUNT, median};
+use crate::figure::Figures;
+
+const SETS: [u32; 4] = [10, 100, 1_000, 10_000];
+const ACCOUNTS: [u32; 3] = [1, 10, 100];
+
+/// Instruments of a set, of as many as ten accounts share.
+const EACH: u32 = 6;
+const SHARED: u32 = 60_000;
+
+/// Accounts of a namespace; more are in further ones.
+const NAMESPACE: u32 = 10;
+
+/// By how much a point may exceed what is linear: caches of the processor, and a busy machine.
+const TOLERANCE: f64 = 2.0;
+
+pub(super) fn measure(figures: &mut Figures, table: &Arc<InstrumentTable>, now: Now) -> Result<()> {
+    let sets = SETS.map(|sets| (sets, of_sets(table, sets)));
+    curve(figures, "sets of 6 on 10 accounts", sets.into(), now)?;
+    let accounts = ACCOUNTS.map(|accounts| (accounts, of_accounts(table, accounts)));
+    curve(figures, "full accounts", accounts.into(), now)
+}
+
+fn curve(figures: &mut Figures, name: &str, worlds: Vec<(u32, Observed)>, now: Now) -> Result<()> {
+    let mut before: Option<(u32, [Duration; 3])> = None;
+    for (size, mut world) in worlds {
+        let nothing = median(3, &world, &Memory::default(), now);
+        let mut memory = Memory::default();
+        for _ in 0..3 {
+            let decided = plan(&world, &memory, now);
+            carry_out(&mut world, &decided, now);
+            memory = decided.memory;
+        }
+        let same = median(5, &world, &memory, now);
+        if let Some(set) = world.sets.first_mut()
+            && let Ok(spec) = &set.spec
+        {
+            let mut spec = (**spec).clone();
+            spec.instruments.tokens.pop();
+            set.spec = Ok(Arc::new(spec));
+        }
+        let changed = median(5, &world, &memory, now);
+        let times = [nothing, changed, same];
+        let labels = ["from nothing", "one set changed", "nothing changed"];
+        for (time, label) in times.iter().zip(labels) {
+            let name = format!("plan of {size} {name}, {label}");
+            figures.add(&name, time.as_secs_f64() * 1e3, "ms", "");
+        }
+        if let Some((smaller, former)) = before {
+            let growth = f64::from(size) / f64::from(smaller);
+            for ((time, former), label) in times.iter().zip(former).zip(labels) {
+                // What takes no time at all may take more.
+                let least = former.max(Duration::from_micros(500)).as_secs_f64();
+                let ratio = time.as_secs_f64() / least;
+                ensure!(
+                    ratio <= growth * TOLERANCE,
+                    "{size} {name}, {label}: {ratio:.1} times as long as {smaller}"
+                );
+            }
+        }
+        before = Some((size, times));
+    }
+    Ok(())
+}
+
+fn of_sets(table: &Arc<InstrumentTable>, sets: u32) -> Observed {
+    let accounts = (0..NAMESPACE).map(|at| account(0, at)).collect();
+    let set = |at: u32| {
+        let first = (at * EACH) % SHARED;
+        set(0, at, first..first + EACH)
+    };
+    observed(accounts, (0..sets).map(set).collect(), table)
+}
+
+/// Each with ten sets that fill it.
+fn of_accounts(table: &Arc<InstrumentTable>, accounts: u32) -> Observed {
+    let (mut all, mut sets) = (Vec::new(), Vec::new());
+    let each = ACCOUNT / 10;
+    for at in 0..accounts {
+        let (namespace, own) = (at / NAMESPACE, at % NAMESPACE);
+        all.push(account(namespace, own));
+        for number in own * 10..(own + 1) * 10 {
+            sets.push(set(namespace, number, number * each..(number + 1) * each));
+        }
+    }
+    observed(all, sets, table)
+}
+
+fn set(namespace: u32, at: u32, numbers: std::ops::Range<u32>) -> operator::plan::ObservedSet {
+    let tokens: Vec<u32> = numbers.map(|number| 100_000 + number * 256).collect();
+    let spec = json!({
+        "instruments": {"tokens": tokens},
+        "publish": {"channelPrefix": format!("set-{at}")},
+    });
+    operator::plan::Object {
+        meta: meta(namespace, format!("set-{at}")),
+        spec: Ok(Arc::new(spec_of(spec))),
+        status: None,
+    }
+}

@@ -29,7 +29,7 @@ use self::account_objects::ApplyCache;
 use self::budget::Budgets;
 use self::events::EventSender;
 use self::object::PlannedAccount;
-use self::status::WrittenStatus;
+use self::status::{UnwrittenObjects, WrittenStatus};
 use super::api_error::{ApiError, within};
 use super::metrics::Metrics;
 use super::observe::ObservedCluster;
@@ -120,6 +120,8 @@ pub(crate) struct Applier {
     write_errors: BTreeMap<WriteTarget, String>,
     caches: BTreeMap<Key, ApplyCache>,
     statuses: BTreeMap<(Kind, Key), WrittenStatus>,
+    /// Objects without a status that have nothing to say yet.
+    unwritten: UnwrittenObjects,
     budgets: Budgets,
 }
 
@@ -133,6 +135,7 @@ impl Applier {
             write_errors: BTreeMap::new(),
             caches: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            unwritten: UnwrittenObjects::default(),
             budgets: Budgets::default(),
         }
     }

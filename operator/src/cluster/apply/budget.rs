@@ -11,8 +11,12 @@ use crate::plan::Change;
 /// The least time between two writes to one object.
 pub(super) const TRANSITION_GAP: Duration = Duration::from_secs(1);
 
+/// A first status that says nothing yet waits for so long: most objects have something to say by then, and each of ten
+/// thousand new ones is written once instead of twice.
+pub(super) const FIRST_STATUS: Duration = Duration::from_secs(5);
+
 /// Transitions per second in all, and as a burst: at the start every object has one.
-const TRANSITIONS: f64 = 100.0;
+const TRANSITIONS: f64 = 200.0;
 const TRANSITION_BURST: f64 = 500.0;
 
 /// The least time between two writes that only update times and rates.
@@ -83,7 +87,7 @@ impl Budgets {
         match change {
             Change::None => Ok(()),
             Change::Refresh => self.refreshes.take(now),
-            Change::Transition => self.transitions.take(now),
+            Change::First | Change::Transition => self.transitions.take(now),
         }
     }
 }
@@ -91,7 +95,7 @@ impl Budgets {
 /// When an object that was last written at `last` may be written again. With many `objects` the
 /// interval is longer; it is shifted by `uid`, so that objects are not all due at once.
 pub(super) fn due_at(change: Change, last: Instant, objects: usize, uid: &str) -> Instant {
-    if change == Change::Transition {
+    if matches!(change, Change::First | Change::Transition) {
         return last + TRANSITION_GAP;
     }
     let turn = Duration::from_secs_f64(objects as f64 / REFRESHES);
@@ -105,7 +109,7 @@ pub(super) fn due_at(change: Change, last: Instant, objects: usize, uid: &str) -
 pub(super) fn recheck_at(change: Change, at: Instant, now: Instant) -> Instant {
     match change {
         Change::Refresh => at.max(now + REFRESH_BATCH),
-        Change::Transition | Change::None => at,
+        Change::First | Change::Transition | Change::None => at,
     }
 }
 
@@ -131,8 +135,8 @@ mod tests {
 
     #[test]
     fn transitions_have_a_burst_and_refreshes_next_to_none() {
-        assert_eq!(written(Change::Transition, 1) / 10, 59);
-        assert_eq!(written(Change::Transition, 10) / 10, 149);
+        assert_eq!(written(Change::Transition, 1) / 10, 69);
+        assert_eq!(written(Change::Transition, 10) / 10, 249);
         assert_eq!(written(Change::Refresh, 60) / 10, 30);
     }
 

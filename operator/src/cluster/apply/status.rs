@@ -1,6 +1,8 @@
 //! Writes statuses, within two budgets: changes that users may be waiting for at once, values that
 //! only move while ticks flow when there is time.
 
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::time::Instant;
 
 use crds::{InstrumentSet, TickerAccount, names};
@@ -8,6 +10,7 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, PatchOperation, TestOperation};
 use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Resource};
+use rustc_hash::FxBuildHasher;
 use serde_json::{Value, json};
 
 use super::{Applier, ApplyError, PHASE_LIMIT, TIMEOUT, WriteTarget, budget, run_bounded};
@@ -18,9 +21,13 @@ use crate::plan::{Change, Key, Kind, Plan};
 #[derive(Clone, Debug)]
 pub(super) struct WrittenStatus {
     uid: String,
-    status: Value,
+    /// Of its text: ten thousand statuses take much memory.
+    hash: u64,
     at: Instant,
 }
+
+/// Since when objects have no status and nothing to say, by uid.
+pub(super) type UnwrittenObjects = BTreeMap<String, Instant>;
 
 /// A status to write.
 struct StatusWrite<'a> {
@@ -28,6 +35,7 @@ struct StatusWrite<'a> {
     key: &'a Key,
     uid: &'a str,
     status: Value,
+    hash: u64,
 }
 
 impl Applier {
@@ -51,7 +59,7 @@ impl Applier {
             if done.result.is_ok() {
                 let written = WrittenStatus {
                     uid: write.uid.to_owned(),
-                    status: write.status,
+                    hash: write.hash,
                     at: done.at,
                 };
                 self.statuses
@@ -74,13 +82,19 @@ impl Applier {
             postponed = Some(postponed.map_or(at, |other| other.min(at)));
         };
         let mut candidates = Vec::new();
+        let mut unwritten = UnwrittenObjects::new();
         for (kind, key, uid, change, status) in status_writes(plan) {
             let last = self
                 .statuses
                 .get(&(kind, key.clone()))
                 .filter(|last| last.uid == uid);
             let at = last.map(|last| budget::due_at(change, last.at, objects, uid));
-            match at {
+            let waits = (change == Change::First).then(|| {
+                let since = self.unwritten.get(uid).copied().unwrap_or(now);
+                unwritten.insert(uid.to_owned(), since);
+                since + budget::FIRST_STATUS
+            });
+            match waits.max(at) {
                 _ if change == Change::None => {}
                 Some(at) if at > now => postpone(budget::recheck_at(change, at, now)),
                 Some(_) | None => {
@@ -88,6 +102,7 @@ impl Applier {
                 }
             }
         }
+        self.unwritten = unwritten;
         // The longest waiting first, so that each gets its turn.
         candidates.sort_by_key(|(_, last, ..)| *last);
         let mut due = Vec::new();
@@ -105,6 +120,7 @@ impl Applier {
                 kind,
                 key,
                 uid,
+                hash: FxBuildHasher.hash_one(status.to_string()),
                 status,
             };
             if !self.was_just_written(&write, now) {
@@ -118,7 +134,7 @@ impl Applier {
     fn was_just_written(&self, write: &StatusWrite<'_>, now: Instant) -> bool {
         let last = self.statuses.get(&(write.kind, write.key.clone()));
         last.is_some_and(|last| {
-            (last.uid.as_str(), &last.status) == (write.uid, &write.status)
+            (last.uid.as_str(), last.hash) == (write.uid, write.hash)
                 && now.saturating_duration_since(last.at) < 2 * budget::TRANSITION_GAP
         })
     }

@@ -98,6 +98,8 @@ pub enum Change {
     None,
     /// Only in values that move while ticks flow (times, rates): written when there is time.
     Refresh,
+    /// The object has no status, and there is nothing to say yet: written if that lasts.
+    First,
     /// In values that users may be waiting for: written at once.
     Transition,
 }
@@ -123,7 +125,13 @@ pub(crate) trait Status: Clone + PartialEq {
 /// How `new` differs from the status in the object.
 pub(crate) fn change<S: Status>(old: Option<&S>, new: &S) -> Change {
     let Some(old) = old else {
-        return Change::Transition;
+        let ready = find(new.conditions(), ConditionType::Ready);
+        let unknown = ready.is_some_and(|it| it.status == State::Unknown.as_str());
+        return if unknown {
+            Change::First
+        } else {
+            Change::Transition
+        };
     };
     if old == new {
         return Change::None;

@@ -14,6 +14,15 @@ fn status(message: &str) -> TickerAccountStatus {
 fn times_and_rates_are_a_refresh_and_all_else_a_transition() {
     let old = status("a");
     assert_eq!(change(None, &old), Change::Transition);
+    let unknown = condition(ConditionType::Ready)(State::Unknown, Reason::Connecting, "");
+    let mut unknown = TickerAccountStatus {
+        conditions: conditions(vec![unknown], &[], Some(1), start().wall),
+        ..old.clone()
+    };
+    assert_eq!(change(None, &unknown), Change::First);
+    assert_eq!(change(Some(&old), &unknown), Change::Transition);
+    unknown.conditions.clear();
+    assert_eq!(change(None, &unknown), Change::Transition);
     assert_eq!(change(Some(&old), &old), Change::None);
     let faster = TickerAccountStatus {
         ticks_per_second: Some(9),

@@ -70,6 +70,7 @@ pub(super) fn delivery(delivery: &AssignmentChange) -> (&'static str, Option<&As
 pub(super) fn change(change: Change) -> &'static str {
     match change {
         Change::None => "unchanged",
+        Change::First => "first",
         Change::Refresh => "refresh",
         Change::Transition => "transition",
     }

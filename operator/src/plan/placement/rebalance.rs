@@ -49,6 +49,7 @@ pub(super) struct Rebalanced {
 /// All uses of a token on one account that would move together.
 struct Unit {
     token: TokenIx,
+    from: AccountIx,
     to: AccountIx,
     /// Requests, and positions among their items.
     uses: Vec<(usize, usize)>,
@@ -131,6 +132,7 @@ impl Placed<'_> {
             let moves = to != from && uses.iter().all(|it| it.2 == to);
             (moves && !stays.contains(&(token, from))).then(|| Unit {
                 token,
+                from,
                 to,
                 uses: uses.iter().map(|(set, at, _)| (*set, *at)).collect(),
             })
@@ -138,7 +140,7 @@ impl Placed<'_> {
         let mut units: Vec<Unit> = units.collect();
         // In the order of sets, so that one is complete before the next begins.
         units.sort_by_key(|unit| unit.uses[0]);
-        units
+        without_exchanges(units)
     }
 
     /// Nothing leaves an account that may not change, and what no socket carries has its own way.
@@ -203,34 +205,96 @@ impl Placed<'_> {
         stays
     }
 
-    /// Those that find a place now, at most so many. Places that others leave meanwhile are not free yet.
+    /// Those that find a place now, at most so many. Places that others leave meanwhile are not free yet, and a channel on
+    /// which another account publishes the instrument is not either.
     fn possible(&self, wanted: Vec<Unit>, most: usize) -> Vec<Unit> {
         let mut tokens: FxHashMap<AccountIx, FxHashSet<TokenIx>> = FxHashMap::default();
-        for (token, account) in self.stays() {
-            tokens.entry(account).or_default().insert(token);
-        }
-        for (request, outcomes) in self.requests.iter().zip(&self.outcomes) {
-            for (item, outcome) in request.items.iter().zip(outcomes) {
-                if let Outcome::Placed(account) = outcome {
-                    tokens.entry(*account).or_default().insert(item.token);
-                }
+        let mut publishers: FxHashMap<_, Vec<AccountIx>> = FxHashMap::default();
+        for (account, item) in self.uses() {
+            tokens.entry(account).or_default().insert(item.token);
+            for channel in item.channels() {
+                let target = self.slots[account.at()].target;
+                let of_channel = publishers.entry((item.token, target, channel));
+                of_channel.or_default().push(account);
             }
         }
         let mut units = wanted;
         let mut left = most;
         units.retain(|unit| {
             let slot = &self.slots[unit.to.at()];
+            let uses = unit.uses.iter();
+            let items = uses.map(|(set, at)| &self.requests[*set].items[*at]);
+            let channels = items.flat_map(Item::channels);
+            let channels = channels.map(|channel| (unit.token, slot.target, channel));
+            let is_taken = channels.clone().any(|channel| {
+                let mut known = publishers.get(&channel).into_iter().flatten();
+                known.any(|publisher| ![unit.from, unit.to].contains(publisher))
+            });
             let there = tokens.entry(unit.to).or_default();
             let taken = there.len() + self.leaving[unit.to.at()];
-            let fits = left > 0 && (there.contains(&unit.token) || taken < slot.capacity);
+            let has_room = there.contains(&unit.token) || taken < slot.capacity;
+            let fits = left > 0 && has_room && !is_taken;
             if fits {
                 left -= 1;
                 there.insert(unit.token);
+                for channel in channels {
+                    publishers.entry(channel).or_default().push(unit.to);
+                }
             }
             fits
         });
         units
     }
+
+    /// Everything that accounts publish or subscribe to.
+    fn uses(&self) -> impl Iterator<Item = (AccountIx, Item)> {
+        let held_over = self.slots.iter().enumerate().flat_map(|(at, slot)| {
+            let held_over = slot.held_over.iter();
+            held_over.flat_map(move |(token, channels)| {
+                let channels = channels.iter().map(|channel| Some(*channel));
+                let items = channels.chain([None]);
+                items.map(move |channel| (AccountIx::new(at), Item::new(*token, channel)))
+            })
+        });
+        let requests = self.requests.iter();
+        let kept = requests.clone().zip(self.kept).flat_map(|(request, kept)| {
+            let retained = request.retained.iter().zip(kept);
+            retained.filter_map(|((item, _), account)| Some(((*account)?, *item)))
+        });
+        let placed = requests
+            .zip(&self.outcomes)
+            .flat_map(|(request, outcomes)| {
+                let items = request.items.iter().zip(outcomes);
+                items.filter_map(|(item, outcome)| match outcome {
+                    Outcome::Placed(account) => Some((*account, *item)),
+                    Outcome::Waiting | Outcome::Conflict => None,
+                })
+            });
+        held_over.chain(kept).chain(placed)
+    }
+}
+
+/// Leaves out what would only change places with others of the same requests.
+fn without_exchanges(mut units: Vec<Unit>) -> Vec<Unit> {
+    let mut flows: FxHashMap<(AccountIx, AccountIx), usize> = FxHashMap::default();
+    for unit in &units {
+        *flows.entry((unit.from, unit.to)).or_default() += 1;
+    }
+    let both = |unit: &Unit| {
+        let flow = |from, to| flows.get(&(from, to)).copied().unwrap_or(0);
+        flow(unit.from, unit.to).min(flow(unit.to, unit.from))
+    };
+    let mut left: FxHashMap<(AccountIx, AccountIx), usize> = FxHashMap::default();
+    for unit in &units {
+        left.entry((unit.from, unit.to)).or_insert(both(unit));
+    }
+    units.retain(|unit| {
+        let exchanged = left.entry((unit.from, unit.to)).or_default();
+        let goes = *exchanged == 0;
+        *exchanged = exchanged.saturating_sub(1);
+        goes
+    });
+    units
 }
 
 #[cfg(test)]

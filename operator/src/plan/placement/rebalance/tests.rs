@@ -2,7 +2,7 @@ use RebalanceState::{Done, Moving, Planned};
 
 use super::super::problem::LostTokens;
 use super::*;
-use crate::plan::ids::ChannelId;
+use crate::plan::ids::{ChannelId, TargetId};
 
 fn at(account: usize) -> AccountIx {
     AccountIx::new(account)
@@ -203,6 +203,30 @@ fn every_use_of_an_instrument_moves_together_or_none() {
     placing.slots[0].current = vec![(item.token, Some(SetIx::new(1)))];
     placing.ask(&[account(0)]);
     assert_eq!(placing.places[0], [0]);
+}
+
+#[test]
+fn a_channel_that_another_account_has_is_not_free() {
+    // A younger set has the instrument on an account of the same Redis, which the older one may not use.
+    let mut placing = Placing::new(&[9, 9, 9], &[(0..1, 0), (0..1, 2)]);
+    placing.requests[0].allowed = vec![at(0), at(1)];
+    placing.requests[1].allowed = vec![at(2)];
+    for (slot, target) in placing.slots.iter_mut().zip([0, 1, 1]) {
+        slot.target = Some(TargetId::new(target));
+    }
+    // As the fullest one with room, the other account would get it.
+    placing.slots[1].capacity = 1;
+    assert_eq!(placing.ask(&[set(0)]), [(Done, 0)]);
+    placing.requests[1].items[0].channel = Some(ChannelId::new(1));
+    assert_eq!(placing.ask(&[set(0)]), [(Moving, 1)]);
+}
+
+#[test]
+fn nothing_changes_places_only() {
+    let mut placing = Placing::new(&[3, 3], &[(0..4, 0), (4..5, 1)]);
+    placing.places[0] = vec![1, 0, 0, 0];
+    assert_eq!(placing.ask(&[set(0)]), [(Done, 0)]);
+    assert_eq!(placing.places[0], [1, 0, 0, 0]);
 }
 
 #[test]

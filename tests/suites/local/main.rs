@@ -26,3 +26,4 @@ mod standby;
 mod streaming;
 mod two_sets;
 mod versions;
+mod wrong_sets;

@@ -193,15 +193,15 @@ impl<'t> Chain<'t> {
             .contracts
             .first()
             .map(|(_, _, contract)| &*contract.exchange);
-        if date < days.first(exchange.unwrap_or_default()) {
-            return format!("{date} is past");
-        }
         let listed: Vec<String> = listed.iter().map(Date::to_string).collect();
+        let listed = list(&listed);
+        if date < days.first(exchange.unwrap_or_default()) {
+            return format!("{date} is past; the expiries of {} are {listed}", self.name);
+        }
+        let kind = self.kind.as_str();
         format!(
-            "{} has no {} of {date}; the expiries are {}",
-            self.name,
-            self.kind.as_str(),
-            list(&listed)
+            "{} has no {kind} of {date}; the expiries are {listed}",
+            self.name
         )
     }
 
@@ -223,10 +223,21 @@ impl<'t> Chain<'t> {
         if self.contracts.is_empty() {
             return None;
         }
+        let strikes = self
+            .contracts
+            .iter()
+            .map(|(_, _, contract)| contract.strike);
+        let bounds = strikes.fold(None, |bounds, strike| match bounds {
+            None => Some((strike, strike)),
+            Some((low, high)) => Some((strike.min(low), strike.max(high))),
+        });
         let contracts = &mut self.contracts;
         contracts.retain(|(_, _, contract)| (min..=max).contains(&contract.strike));
-        let none = self.contracts.is_empty();
-        none.then(|| format!("{} has no strikes from {min} to {max}", self.name))
+        let (low, high) = bounds.filter(|_| self.contracts.is_empty())?;
+        let name = &self.name;
+        Some(format!(
+            "{name} has no strikes from {min} to {max}; the listed ones are {low} to {high}"
+        ))
     }
 
     /// Keeps the strikes of each expiry that are within its bounds.

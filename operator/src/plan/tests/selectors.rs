@@ -167,11 +167,11 @@ fn what_is_not_found_is_named_by_its_place() {
         ),
         (
             chain("NIFTY", json!({"dates": ["2025-11-24"]}), all),
-            "options[0]: 2025-11-24 is past",
+            "options[0]: 2025-11-24 is past; the expiries of NIFTY are 2025-11-25, 2025-12-02, 2025-12-30, …",
         ),
         (
             chain("NIFTY", nearest, json!({"range": {"min": 1, "max": 2.5}})),
-            "options[0]: NIFTY has no strikes from 1 to 2.5",
+            "options[0]: NIFTY has no strikes from 1 to 2.5; the listed ones are 24900 to 25100",
         ),
     ];
     for (wanted, expected) in cases {

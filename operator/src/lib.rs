@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod instruments;
 mod key_fingerprint;
 pub mod local;
+mod manifest;
 mod placement_log;
 pub mod plan;
 mod poll_schedule;

@@ -13,8 +13,7 @@ use std::time::Duration;
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 
 use super::file_fingerprint::FileFingerprint;
-use super::manifest::{Document, ManifestObject, read_file};
-use super::secret::{SecretError, SecretValues};
+use crate::manifest::{Document, ManifestObject, SecretError, SecretValues, read_file};
 
 /// Only for a file that has not changed for this long is an equal fingerprint trusted.
 const UNCHANGED_FOR: Duration = Duration::from_secs(2);

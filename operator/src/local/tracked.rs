@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::manifest::ManifestObject;
+use crate::manifest::ManifestObject;
 use crate::plan::{Key, Meta, Object};
 
 /// The identity of every object: in a folder it is only the name.

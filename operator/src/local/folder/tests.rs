@@ -1,5 +1,5 @@
 use super::*;
-use crate::local::manifest::MAX_DOCUMENTS;
+use crate::manifest::MAX_DOCUMENTS;
 
 const ACCOUNT: &str = "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\n\
                        metadata: {name: acct-a}\nspec: {credentialsSecretRef: {name: s}}\n";

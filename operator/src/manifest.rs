@@ -1,6 +1,8 @@
-//! One file of manifests, checked as an API server would check them, document by document.
+//! Manifests, checked as an API server would check them, document by document.
 //!
 //! Owns the content of a document and what is wrong with it. Must not know of other files.
+
+mod secret;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,14 +14,14 @@ use crds::{InstrumentSetSpec, Resource, TickerAccountSpec, Violation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
-use super::secret::{self, SecretError, SecretValues};
+pub(crate) use self::secret::{SecretError, SecretValues};
 use crate::plan::InvalidSpec;
 
 /// The largest manifest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// The most documents of one file, and the most objects if some of them are lists.
-pub(super) const MAX_DOCUMENTS: usize = 10_000;
+pub(crate) const MAX_DOCUMENTS: usize = 10_000;
 
 /// One object.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +36,7 @@ pub(crate) struct ManifestObject<Spec> {
 
 /// The content of a document.
 #[derive(Clone, Debug)]
-pub(super) enum Document {
+pub(crate) enum Document {
     Account(String, ManifestObject<TickerAccountSpec>),
     Set(String, ManifestObject<InstrumentSetSpec>),
     Secret(String, Result<SecretValues, SecretError>),
@@ -46,7 +48,7 @@ pub(super) enum Document {
 
 impl Document {
     /// Kind and name, if it is an object.
-    pub(super) fn name(&self) -> Option<(&'static str, &str)> {
+    pub(crate) fn name(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::Account(name, _) => Some(("TickerAccount", name)),
             Self::Set(name, _) => Some(("InstrumentSet", name)),
@@ -60,22 +62,31 @@ impl Document {
 ///
 /// # Errors
 /// When the file as a whole cannot be used; text for people.
-pub(super) fn read_file(path: &Path) -> Result<Vec<Document>, String> {
+pub(crate) fn read_file(path: &Path) -> Result<Vec<Document>, String> {
     let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > LARGEST_FILE {
         return Err(format!("is larger than {LARGEST_FILE} bytes"));
     }
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let values: Vec<Value> = documents(&text)?.into_iter().flat_map(items).collect();
-    if values.len() > MAX_DOCUMENTS {
-        return Err(format!("holds more than {MAX_DOCUMENTS} objects"));
-    }
+    let values = objects(&text)?;
     let has_namespace = |value: &Value| value.pointer("/metadata/namespace").is_some();
     let note = values.iter().any(has_namespace).then(|| {
         let why = "metadata.namespace is ignored: without Kubernetes there is one namespace";
         Document::Foreign(why.to_owned())
     });
     Ok(values.iter().map(document).chain(note).collect())
+}
+
+/// Reads the objects of a text, unchecked.
+///
+/// # Errors
+/// When the text as a whole cannot be used; text for people.
+pub(crate) fn objects(text: &str) -> Result<Vec<Value>, String> {
+    let values: Vec<Value> = documents(text)?.into_iter().flat_map(items).collect();
+    if values.len() > MAX_DOCUMENTS {
+        return Err(format!("holds more than {MAX_DOCUMENTS} objects"));
+    }
+    Ok(values)
 }
 
 /// The objects of a list, as `kubectl get -o yaml` prints one; else the object itself.
@@ -134,7 +145,8 @@ fn split_documents(text: &str) -> Vec<&str> {
         .collect()
 }
 
-fn document(manifest: &Value) -> Document {
+/// Checks one object.
+pub(crate) fn document(manifest: &Value) -> Document {
     let text = |pointer: &str| {
         manifest
             .pointer(pointer)

@@ -270,6 +270,9 @@ pub struct ConnectionReport {
     /// socket is up, or none is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_ms: Option<u64>,
+    /// Ticks that it received in the last whole second, once one has passed. Missing: an older process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks_per_second: Option<u32>,
     /// Receive time of its newest tick, microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_us: Option<i64>,
@@ -334,6 +337,9 @@ pub struct SetReport {
     pub streaming: u32,
     /// Those subscribed to more than ten seconds ago and never seen.
     pub silent: u32,
+    /// Ticks of its instruments in the last whole second, once one has passed. Missing: an older process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks_per_second: Option<u32>,
     /// Receive time of its newest tick, microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tick_us: Option<i64>,
@@ -393,6 +399,7 @@ mod tests {
                     streaming: 3000,
                     reconnects: u64::MAX,
                     down_ms: Some(u64::from(u32::MAX)),
+                    ticks_per_second: Some(u32::MAX),
                     last_tick_us: Some(i64::MAX),
                     last_error: Some(text.clone()),
                 })
@@ -403,6 +410,7 @@ mod tests {
                     assigned: u32::MAX,
                     streaming: u32::MAX,
                     silent: u32::MAX,
+                    ticks_per_second: Some(u32::MAX),
                     last_tick_us: Some(i64::MAX),
                     age_ms: Some(u64::from(u32::MAX)),
                     usual_interval_ms: Some(u64::from(u32::MAX)),

@@ -9,6 +9,7 @@ pub(crate) mod http;
 pub(crate) mod intervals;
 pub(crate) mod metrics;
 mod moves;
+mod rates;
 mod redis;
 mod references;
 pub(crate) mod report;

@@ -73,6 +73,7 @@ impl AssignedInstruments {
         }
         row.state.exchange_time = row.state.exchange_time.max(exchange_time);
         row.state.snapshot = first;
+        row.state.ticks += 1;
         row.state.ts = tick_time(exchange_time, received.us, row.state.ts);
         if first {
             TickKind::Snapshot

@@ -125,6 +125,7 @@ mod tests {
                     streaming: 442,
                     reconnects: 0,
                     down_ms: None,
+                    ticks_per_second: None,
                     last_tick_us: None,
                     last_error: None,
                 }],

@@ -109,6 +109,7 @@ mod tests {
                 assigned: 5,
                 streaming,
                 silent: 0,
+                ticks_per_second: None,
                 last_tick_us: None,
                 age_ms: None,
                 usual_interval_ms: None,

@@ -16,6 +16,7 @@ use kite::Token;
 
 use super::intervals::SetIntervals;
 use super::moves;
+use super::rates::TickRates;
 use super::redis::{self, Conflation};
 use super::references;
 use super::silence::is_silent;
@@ -67,6 +68,7 @@ pub(crate) struct ReportState {
     pub(crate) assignment_error: Option<String>,
     epoch: String,
     rate: TickRate,
+    rates: TickRates,
     conflation: Conflation,
     intervals: SetIntervals,
 }
@@ -100,6 +102,7 @@ pub(crate) fn snapshot(
 ) -> StatusSnapshot {
     let (instruments, stats) = (&pipeline.instruments, &pipeline.stats);
     state.rate.update(stats.ticks, now);
+    state.rates.update(instruments, now);
     let mut credentials = credential_state.report();
     if let CredentialsReport::Refused { next_try, .. } = &mut credentials
         && connections.iter().any(Connection::retries_refused)
@@ -119,10 +122,15 @@ pub(crate) fn snapshot(
         connections: connections
             .iter()
             .filter(|connection| connection.is_needed() || connection.is_live())
-            .map(|connection| connection_report(connection, instruments, &credentials, now))
+            .map(|connection| {
+                let rate = state.rates.of_connection(connection.index());
+                connection_report(connection, instruments, &credentials, (rate, now))
+            })
             .collect(),
         credentials,
-        sets: state.intervals.observe(sets(instruments, now), now),
+        sets: state
+            .intervals
+            .observe(sets(instruments, &state.rates, now), now),
         assigned: rows.len() as u32,
         streaming: rows.iter().filter(|row| row.state.seen).count() as u32,
         ticks_total: stats.ticks,
@@ -150,7 +158,7 @@ fn connection_report(
     connection: &Connection,
     instruments: &AssignedInstruments,
     credentials: &CredentialsReport,
-    now: Instant,
+    (ticks_per_second, now): (Option<u32>, Instant),
 ) -> ConnectionReport {
     let rows = instruments.carried_by(connection.index());
     let newest = rows.clone().filter_map(|row| row.state.received).max();
@@ -166,6 +174,7 @@ fn connection_report(
         streaming: rows.filter(|row| row.state.seen).count() as u32,
         reconnects: reconnects(connection),
         down_ms: connection.down_for(now).map(|down| down.as_millis() as u64),
+        ticks_per_second,
         last_tick_us: newest.map(|newest| newest.us),
         last_error: connection.last_error().map(cut),
     }
@@ -176,12 +185,17 @@ fn reconnects(connection: &Connection) -> u64 {
 }
 
 /// The sets, each with the time of its newest tick.
-fn sets(instruments: &AssignedInstruments, now: Instant) -> Vec<(SetReport, Option<ReceiveTime>)> {
+fn sets(
+    instruments: &AssignedInstruments,
+    rates: &TickRates,
+    now: Instant,
+) -> Vec<(SetReport, Option<ReceiveTime>)> {
     let named = instruments.sets().iter().map(|name| SetReport {
         name: name.clone(),
         assigned: 0,
         streaming: 0,
         silent: 0,
+        ticks_per_second: rates.of_set(name),
         last_tick_us: None,
         age_ms: None,
         usual_interval_ms: None,

@@ -178,11 +178,13 @@ fn without_counters(report: &Report) -> Report {
     for connection in &mut steady.connections {
         connection.last_tick_us = connection.last_tick_us.map(|_| 0);
         connection.down_ms = connection.down_ms.map(|_| 0);
+        connection.ticks_per_second = None;
     }
     for set in &mut steady.sets {
         set.last_tick_us = set.last_tick_us.map(|_| 0);
         set.age_ms = set.age_ms.map(|age| u64::from(age >= STALE_MS));
         set.usual_interval_ms = None;
+        set.ticks_per_second = None;
     }
     steady
 }

@@ -319,6 +319,7 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
                 streaming: all,
                 reconnects: 0,
                 down_ms: None,
+                ticks_per_second: None,
                 last_tick_us,
                 last_error: None,
             })
@@ -337,6 +338,7 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
                     assigned,
                     streaming: assigned,
                     silent: 0,
+                    ticks_per_second: None,
                     last_tick_us,
                     age_ms: Some(200),
                     usual_interval_ms: Some(1_000),

@@ -222,6 +222,7 @@ fn report(assignment: &Assignment, sha256: &str, now: Now) -> Report {
         streaming: all / 3,
         reconnects: 0,
         down_ms: None,
+        ticks_per_second: None,
         last_tick_us,
         last_error: None,
     };
@@ -230,6 +231,7 @@ fn report(assignment: &Assignment, sha256: &str, now: Now) -> Report {
         assigned,
         streaming: assigned,
         silent: 0,
+        ticks_per_second: None,
         last_tick_us,
         age_ms: Some(200),
         usual_interval_ms: Some(1_000),

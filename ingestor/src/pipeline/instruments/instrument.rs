@@ -92,6 +92,8 @@ pub(crate) struct InstrumentState {
     /// When its newest tick arrived, without first packets: an answer to a subscription does not
     /// make it fresh.
     pub(crate) received: Option<ReceiveTime>,
+    /// Its ticks since the process has it.
+    pub(crate) ticks: u64,
     /// When its newest packet arrived, epoch microseconds.
     pub(in crate::pipeline) came_us: i64,
     /// The newest time of the exchange in its ticks.

@@ -49,6 +49,7 @@ fn connection(state: ConnectionState) -> ConnectionReport {
         streaming: 0,
         reconnects: 0,
         down_ms: None,
+        ticks_per_second: None,
         last_tick_us: None,
         last_error: None,
     }

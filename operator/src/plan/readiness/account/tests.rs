@@ -38,6 +38,7 @@ fn socket(state: ConnectionState) -> ConnectionReport {
         streaming: 5,
         reconnects: 0,
         down_ms: None,
+        ticks_per_second: None,
         last_tick_us: None,
         last_error: None,
     }

@@ -181,6 +181,7 @@ fn spoil_sockets(dice: &mut Dice, report: &mut Report) {
                     streaming: 0,
                     reconnects: 0,
                     down_ms: None,
+                    ticks_per_second: None,
                     last_tick_us: None,
                     last_error: None,
                 });

@@ -85,7 +85,7 @@ mod tests {
         let start = Instant::now();
         let mut instruments = AssignedInstruments::build(&sample(), "1", false);
         let (first, set) = (instruments.rows()[0].token, instruments.sets()[0].clone());
-        let mut tick = |instruments: &mut AssignedInstruments, times: u32| {
+        let tick = |instruments: &mut AssignedInstruments, times: u32| {
             for number in 0..times {
                 let row = instruments.find(first).unwrap();
                 let received = ReceiveTime {

@@ -1,11 +1,12 @@
-//! The contract between the operator and its ingest processes.
+//! The contract between the operator, its ingest processes, and the program at which people ask.
 //!
 //! The operator writes what to stream ([`Assignment`], a file in a mounted folder); the process
-//! reports its state ([`Report`], its answer to `GET /v1/report`). This crate owns the two
-//! documents, their versions, hash and limits, and the layout of the folder. It must not open a
+//! reports its state ([`Report`], its answer to `GET /v1/report`). People get an [`answer`] from the
+//! operator. This crate owns the documents, their versions, hash and limits, and the layout of the folder. It must not open a
 //! socket or know Kubernetes. The two sides are upgraded apart: a change of meaning is a new
 //! version, an added member needs a default.
 
+pub mod answer;
 pub mod assignment;
 pub mod mount;
 pub mod report;

@@ -1,8 +1,9 @@
 //! The file in which a process that listens on port 0 writes its address for its parent.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The port file could not be written or read.
@@ -32,7 +33,7 @@ pub enum PortFileError {
     },
 }
 
-/// Writes `addr` (`127.0.0.1:43127` and a line feed) so that a reader sees all of it or nothing.
+/// Writes `addr` (`127.0.0.1:43127` and a line feed) so that a reader sees all of it or nothing, and no other user does.
 ///
 /// # Errors
 /// When the folder is missing or not writable.
@@ -40,12 +41,18 @@ pub fn write_port_file(path: &Path, addr: SocketAddr) -> Result<(), PortFileErro
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);
-    fs::write(&beside, format!("{addr}\n"))
+    write(&beside, addr)
         .and_then(|()| fs::rename(&beside, path))
         .map_err(|source| PortFileError::Write {
             path: path.to_owned(),
             source,
         })
+}
+
+fn write(path: &Path, addr: SocketAddr) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(0o600);
+    writeln!(options.open(path)?, "{addr}")
 }
 
 /// Reads what [`write_port_file`] wrote; `None` while there is no file yet.
@@ -71,6 +78,8 @@ pub fn read_port_file(path: &Path) -> Result<Option<SocketAddr>, PortFileError> 
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -82,6 +91,8 @@ mod tests {
         for addr in ["127.0.0.1:43127", "[::1]:80"] {
             write_port_file(&path, addr.parse().unwrap()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), format!("{addr}\n"));
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
             assert_eq!(read_port_file(&path).unwrap(), Some(addr.parse().unwrap()));
         }
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);

@@ -51,7 +51,8 @@ use self::stores::{Stores, WatchContext};
 use self::workload::PodDefaults;
 use crate::instruments::{IndexNames, TableRefresher, fetch};
 use crate::key_fingerprint::KeyFingerprints;
-use crate::plan::{self, Memory};
+use crate::plan::{self, ObservedAccount};
+use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
 
 /// How long open HTTP requests may take to end.
@@ -144,6 +145,13 @@ pub async fn run(
         fingerprints: KeyFingerprints::default(),
     };
     tasks.spawn("secrets", secret_poller.run(shutdown.token()));
+    let namespace = settings.namespace.clone();
+    let feed = QueryFeed::new(namespace.map_or(Scope::All, Scope::Namespace));
+    let newest = Arc::clone(&reports);
+    let newest = Arc::new(move |account: &ObservedAccount| {
+        newest.of(&account.object.meta.key, &account.object.meta.uid)
+    });
+    let answers = QueryServer::new(feed.snapshots(), newest, clock.clone());
     let (event_sender, event_publisher) = event_channel(client.clone());
     tasks.spawn("events", event_publisher.run(shutdown.token()));
     let heartbeat = probes.heartbeat("reconciler", reconciler::HANG_LIMIT);
@@ -181,7 +189,8 @@ pub async fn run(
         }),
         table_changes: tables.watch(),
         tables,
-        memory: Memory::default(),
+        memory: Arc::default(),
+        feed,
         clock,
         dirty,
         metrics,
@@ -191,7 +200,8 @@ pub async fn run(
     tasks.spawn("reconciler", reconciler.run(shutdown.token()));
     let router = probes
         .router()
-        .merge(service::metrics::router(Arc::new(registry)));
+        .merge(service::metrics::router(Arc::new(registry)))
+        .merge(answers.router());
     let namespace = settings.namespace.as_deref().unwrap_or("all");
     tracing::info!(namespace, address = %server.local_addr(), "operator started");
     tasks.spawn("http", server.serve(router, shutdown.token()));

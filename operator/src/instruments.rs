@@ -1,6 +1,7 @@
 //! Kite's instruments lists: the table in which the planner looks names up, and how it is fetched.
 //!
-//! [`table`], [`chains`], [`underlyings`], [`similar`], [`list_check`] and [`schedule`] are pure; [`fetch`] and
+//! [`table`], [`chains`], [`underlyings`], [`similar`], [`search`], [`list_check`] and [`schedule`]
+//! are pure; [`fetch`] and
 //! [`refresher`] do the I/O and must not decide what a set selects.
 
 mod chains;
@@ -9,6 +10,7 @@ pub mod list_check;
 pub mod refresher;
 mod row;
 pub mod schedule;
+pub mod search;
 pub(crate) mod similar;
 pub mod table;
 mod underlyings;

@@ -13,4 +13,5 @@ mod manifest;
 mod placement_log;
 pub mod plan;
 mod poll_schedule;
+mod query;
 pub mod scrape;

@@ -19,11 +19,14 @@ mod tracked;
 mod watcher;
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use service::clock::{Clock, WallClock};
 use service::folder::ensure_writable;
+use service::http::Server;
 use service::signal::Shutdown;
 use service::text::LineQuota;
 use tokio::sync::{mpsc, watch};
@@ -41,7 +44,8 @@ use self::watcher::watch_folder;
 use crate::instruments::refresher::TablesByOrigin;
 use crate::instruments::{IndexNames, TableRefresher, fetch};
 use crate::placement_log;
-use crate::plan::{self, Memory};
+use crate::plan::{self, Memory, ObservedAccount};
+use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
 
 /// Changes of a folder come in bursts; it is read when nothing changes for this long.
@@ -139,11 +143,15 @@ pub async fn run(
         failover_after: settings.failover_after,
         simulated_time: settings.wall_clock.is_some(),
     };
+    let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).map_err(LocalError::Listen)?;
+    let feed = QueryFeed::new(Scope::Local);
     let mut run = Run {
         folder: Folder::new(manifests.clone()),
         host: Host::new(context, planner, state),
         tables,
-        memory: Memory::default(),
+        memory: Arc::default(),
+        feed,
+        address: server.local_addr(),
         assignments_applied: false,
         clock,
         printer: Printer::start(io::stdout()).map_err(LocalError::Screen)?,
@@ -151,9 +159,17 @@ pub async fn run(
         once: settings.once,
         lines: LineQuota::for_reasons(),
     };
+    // A stale one, of a run that was killed.
+    run.host.withdraw_address();
+    // Each report makes a pass: the newest is always in the snapshot.
+    let reports = Arc::new(|account: &ObservedAccount| account.scrape.clone());
+    let answers = QueryServer::new(run.feed.snapshots(), reports, run.clock.clone());
+    let serving = tokio::spawn(server.serve(answers.router(), shutdown.token()));
     let outcome = run
         .until_done(&manifests, poll_results, table_changes, shutdown)
         .await;
+    serving.abort();
+    run.host.withdraw_address();
     run.host.shut_down().await;
     run.printer.finish(FINAL_PRINT_TIMEOUT);
     outcome
@@ -163,14 +179,18 @@ struct Run {
     folder: Folder,
     host: Host,
     tables: TableRefresher,
-    memory: Memory,
+    memory: Arc<Memory>,
+    /// What is left for those who ask.
+    feed: QueryFeed,
+    /// Where they ask.
+    address: SocketAddr,
     /// Whether every process runs what the plan of this run says.
     assignments_applied: bool,
     clock: Clock,
     printer: Printer,
     printed: Printed,
     once: bool,
-    /// Of a folder that cannot be read.
+    /// Of a folder that cannot be read or written.
     lines: LineQuota,
 }
 
@@ -255,8 +275,14 @@ impl Run {
     /// Observes, plans, applies; returns when to do so again even if nothing happens.
     async fn pass(&mut self) -> Result<Option<Instant>, LocalError> {
         self.host.hold_state().map_err(StateFolderError)?;
+        if let Err(error) = self.host.publish_address(self.address)
+            && let Some(suppressed) = self.lines.take(self.clock.now())
+        {
+            tracing::warn!(%error, suppressed, "kubectl-kiteticker will not find this program");
+        }
         let observed = self.host.observe().map_err(LocalError::Observe)?;
-        let plan = plan::plan(&observed, &self.memory, self.clock.times());
+        let now = self.clock.times();
+        let plan = plan::plan(&observed, &self.memory, now);
         placement_log::tell(&plan);
         self.host.apply(&plan).await;
         self.tables.set_lists(&plan.lists);
@@ -264,7 +290,9 @@ impl Run {
             |api: &String| matches!(self.host.tables.get(api), Some(plan::Table::Loaded(_)));
         self.assignments_applied =
             plan.lists.keys().all(loaded) && plan.accounts.iter().all(|account| !account.awaiting);
-        self.memory = plan.memory;
+        self.feed.note(&plan, now);
+        self.memory = Arc::new(plan.memory);
+        self.feed.leave(observed, &self.memory, now);
         Ok(plan.next)
     }
 

@@ -6,7 +6,7 @@
 //! [`planner`] has the steps in their order, and the folders read in it: [`input`] checks what was
 //! observed, [`selection`] resolves the request of each set, [`placement`] chooses the accounts,
 //! [`assignment`] builds what each should stream, [`readiness`] and [`report`] make conditions and
-//! statuses.
+//! statuses. [`review`] says why, to who asks.
 
 mod assignment;
 mod ids;
@@ -16,11 +16,12 @@ mod placement;
 mod planner;
 mod readiness;
 mod report;
+pub(crate) mod review;
 mod samples;
 mod selection;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -37,4 +38,5 @@ pub(crate) use report::LONGEST_MESSAGE;
 pub use report::{
     AccountPlan, Change, Event, EventReason, Failover, Kind, MoveCounts, Plan, SetPlan,
 };
+pub use review::Journal;
 pub use selection::PriceBands;

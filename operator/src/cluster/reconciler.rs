@@ -18,7 +18,8 @@ use super::metrics::Metrics;
 use super::observe::{ObservedCluster, Observer};
 use crate::instruments::TableRefresher;
 use crate::placement_log;
-use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Plan, Table};
+use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Now, Plan, Table};
+use crate::query::QueryFeed;
 
 /// Changes come in bursts: the loop waits until nothing changes for this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -39,7 +40,9 @@ pub(crate) struct Reconciler {
     pub(crate) applier: Applier,
     pub(crate) tables: TableRefresher,
     pub(crate) table_changes: watch::Receiver<BTreeMap<String, Table>>,
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memory>,
+    /// What is left for those who ask.
+    pub(crate) feed: QueryFeed,
     pub(crate) clock: Clock,
     pub(crate) dirty: Arc<Notify>,
     pub(crate) metrics: Metrics,
@@ -85,7 +88,7 @@ impl Reconciler {
             let error = self.applier.write_error(&account.object.meta.key);
             account.unwritten = error.or(account.unwritten.take());
         }
-        let (seen, plan) = self.plan(seen).await;
+        let (seen, plan, planned) = self.plan(seen).await;
         self.metrics
             .placements_moved
             .inc_by(count_moved(&seen, &plan));
@@ -95,18 +98,20 @@ impl Reconciler {
         let next = self.applier.apply(&seen, &plan, now).await;
         self.tables.set_lists(&plan.lists);
         self.observer.set_report_targets(&seen, &plan);
-        self.memory = plan.memory;
+        self.feed.note(&plan, planned);
+        self.memory = Arc::new(plan.memory);
+        self.feed.leave(seen.observed, &self.memory, planned);
         [next, plan.next].into_iter().flatten().min()
     }
 
     /// Plans on a blocking thread: thousands of instruments take milliseconds.
-    async fn plan(&mut self, seen: ObservedCluster) -> (ObservedCluster, Plan) {
-        let memory = std::mem::take(&mut self.memory);
+    async fn plan(&self, seen: ObservedCluster) -> (ObservedCluster, Plan, Now) {
+        let memory = Arc::clone(&self.memory);
         let now = self.clock.times();
         let start = self.clock.now();
         let planned = tokio::task::spawn_blocking(move || {
             let plan = plan::plan(&seen.observed, &memory, now);
-            (seen, plan)
+            (seen, plan, now)
         });
         let planned = match planned.await {
             Ok(planned) => planned,

@@ -51,6 +51,9 @@ pub enum LocalError {
     /// No HTTP client for instruments.
     #[error(transparent)]
     Fetch(#[from] fetch::FetchError),
+    /// No port for those who ask.
+    #[error("no port of 127.0.0.1 can be had, at which kubectl-kiteticker would ask")]
+    Listen(#[source] service::http::BindError),
     /// The terminal is closed.
     #[error("the table cannot be printed")]
     Screen(#[source] io::Error),

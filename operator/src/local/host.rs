@@ -8,6 +8,7 @@ mod apply;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use contract::{Assignment, mount};
 use crds::account::SecretRef;
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 
+use service::http::{PortFileError, write_port_file};
 use service::text::LineQuota;
 
 use super::file_fingerprint::FileFingerprint;
@@ -91,6 +93,24 @@ impl Host {
     /// When one does, or the folder cannot be used.
     pub(crate) fn hold_state(&mut self) -> Result<(), StateError> {
         self.state.hold()
+    }
+
+    /// Says at which address the operator answers, where the file that says it is missing.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) fn publish_address(&self, address: SocketAddr) -> Result<(), PortFileError> {
+        let file = self.state.address_file();
+        if file.exists() {
+            return Ok(());
+        }
+        write_port_file(&file, address)
+    }
+
+    /// Takes that file away.
+    pub(crate) fn withdraw_address(&self) {
+        // Without it, or with a stale one, nobody answers there.
+        drop(std::fs::remove_file(self.state.address_file()));
     }
 
     /// Takes over the content of the folder.

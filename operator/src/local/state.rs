@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use contract::answer::ADDRESS_FILE;
 use sha2::{Digest, Sha256};
 
 /// The state of one manifest folder, held exclusively until dropped.
@@ -122,6 +123,11 @@ impl StateFolder {
     /// The file to which an account's process writes its address.
     pub(crate) fn port_file(&self, account: &str) -> PathBuf {
         self.account(account).join("port")
+    }
+
+    /// The file with the address at which the operator answers.
+    pub(crate) fn address_file(&self) -> PathBuf {
+        self.path.join(ADDRESS_FILE)
     }
 
     /// Accounts with files in the folder.

@@ -31,7 +31,7 @@ pub use observed::{
 
 pub(crate) use account::{AccountInput, live_sockets};
 pub(crate) use checked::{AccountSpec, ChannelNaming, Choice, Selector, Set};
-pub(crate) use eligibility::Suspension;
+pub(crate) use eligibility::{Eligibility, Suspension};
 pub(crate) use list_guard::ListComparison;
 pub(crate) use memo::{Basis, Memo, Results};
 pub(crate) use memory::{

@@ -9,7 +9,9 @@
 
 use std::sync::Arc;
 
-use super::input::{ListComparison, Remembered, Results};
+use crds::{InstrumentSetStatus, TickerAccountStatus};
+
+use super::input::{Key, ListComparison, Remembered, Results};
 use super::placement::GroupPlacement;
 use super::report::{AssignmentCounts, SetEventMemory, SetResult};
 use super::selection::{KnownSelection, Lookup, MoneyChains, MoneyMemory, RetainedInstrument};
@@ -23,6 +25,19 @@ pub struct Memory {
     /// What events of sets said lately.
     pub(crate) set_events: SetEventMemory,
     pub(crate) results: StepResults,
+}
+
+impl Memory {
+    /// The status last decided on for an account.
+    pub(crate) fn account_status(&self, account: &Key) -> Option<&TickerAccountStatus> {
+        let known = self.remembered.accounts.get(account)?;
+        Some(&known.object.status)
+    }
+
+    /// The status last decided on for a set.
+    pub(crate) fn set_status(&self, set: &Key) -> Option<&InstrumentSetStatus> {
+        Some(&self.remembered.sets.get(set)?.status)
+    }
 }
 
 /// The results of a pass's steps, so that the next pass need not go through every instrument again.

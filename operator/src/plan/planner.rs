@@ -3,12 +3,21 @@
 //! Owns the order, which the types enforce: each step takes the result of the one before it. Must
 //! not decide anything itself.
 
-use super::assignment;
-use super::input::{Memo, Now, Observed, PlanningInput, Quotes};
+use super::assignment::{self, AssignedAccount};
+use super::input::{Memo, Now, Observed, PlanningInput, Quotes, SuspectLists};
 use super::memory::{Memory, StepResults};
-use super::placement;
+use super::placement::{self, PlacedSet};
 use super::report::{self, Plan};
-use super::selection::{Resolver, SelectionMemos};
+use super::selection::{MoneyFindings, Resolver, SelectionMemos};
+
+/// Everything that is decided in a pass, before it is reported.
+pub(super) struct Decisions<'a> {
+    pub(super) accounts: Vec<AssignedAccount<'a>>,
+    pub(super) sets: Vec<PlacedSet<'a>>,
+    suspect_lists: SuspectLists,
+    money: MoneyFindings,
+    results: StepResults,
+}
 
 /// Decides what every account streams, and the status of every object.
 ///
@@ -16,6 +25,27 @@ use super::selection::{Resolver, SelectionMemos};
 /// it panic. `memory` is what the last pass returned, or the default after a start.
 #[must_use]
 pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
+    let Decisions {
+        accounts,
+        sets,
+        suspect_lists,
+        money,
+        results,
+    } = decide(observed, memory, now);
+    // How everything fares.
+    report::report(
+        &accounts,
+        &sets,
+        observed.settings.poke,
+        (suspect_lists, money),
+        &memory.set_events,
+        (&memory.results, results),
+        now,
+    )
+}
+
+/// Makes every decision of a pass.
+pub(super) fn decide<'a>(observed: &'a Observed, memory: &'a Memory, now: Now) -> Decisions<'a> {
     let (last, mut next) = (&memory.results, StepResults::default());
     let poke = observed.settings.poke;
 
@@ -44,15 +74,11 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
     // What each account should stream, and whether it must be written.
     let unchanged = Memo::new(&last.unchanged, &mut next.unchanged);
     let accounts = assignment::build(accounts, &sets, unchanged, poke, now.monotonic);
-
-    // How everything fares.
-    report::report(
-        &accounts,
-        &sets,
-        poke,
-        (input.suspect_lists, money),
-        &memory.set_events,
-        (last, next),
-        now,
-    )
+    Decisions {
+        accounts,
+        sets,
+        suspect_lists: input.suspect_lists,
+        money,
+        results: next,
+    }
 }

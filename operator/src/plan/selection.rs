@@ -3,6 +3,7 @@
 //! Owns the lookup of names, which accounts a set may use, and where the money is. Must not know the placement.
 
 mod accounts;
+mod by_selector;
 mod chain;
 mod channel;
 mod expiry;
@@ -14,11 +15,14 @@ mod retention;
 mod routes;
 mod select;
 
+pub(crate) use by_selector::{SelectorLists, SelectorResult, by_selector};
 pub(crate) use channel::{ChannelRoute, Slug, symbol};
 pub(crate) use expiry::TradingDays;
 pub(crate) use lookup::{KnownSelection, Lookup};
 pub use money::PriceBands;
-pub(crate) use money::{MoneyChains, MoneyFindings, MoneyMemory, Reference};
+pub(crate) use money::{
+    ChainMoney, ChainPrices, MoneyChains, MoneyFindings, MoneyMemory, Reference,
+};
 pub(crate) use request::{NeededReferences, Request, RequestedSet, Resolved};
 pub(crate) use resolver::{Resolver, SelectionMemos};
 pub(crate) use retention::RetainedInstrument;

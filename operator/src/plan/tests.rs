@@ -9,6 +9,7 @@ mod properties;
 mod rebalance;
 mod renames;
 mod retention;
+mod review;
 mod selectors;
 mod sequences;
 mod set_events;

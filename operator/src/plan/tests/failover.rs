@@ -19,7 +19,13 @@ fn account_of<'a>(world: &'a mut Observed, name: &str) -> &'a mut ObservedAccoun
 }
 
 /// Lets the sockets of an account be down for so long at `now`.
-fn cut(world: &mut Observed, name: &str, state: ConnectionState, seconds: u64, now: Now) {
+pub(super) fn cut(
+    world: &mut Observed,
+    name: &str,
+    state: ConnectionState,
+    seconds: u64,
+    now: Now,
+) {
     let account = account_of(world, name);
     let report = account.scrape.report.as_mut().unwrap();
     let report = Arc::make_mut(report);

@@ -1,0 +1,195 @@
+//! When instruments came to their accounts since the operator started, and from which.
+//!
+//! Owns how much of it is kept. Must not decide where anything goes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use contract::Assignment;
+use contract::answer::MoveRecord;
+use jiff::Timestamp;
+use kite::Token;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::plan::input::Key;
+use crate::plan::report::Plan;
+
+/// The most records that are kept.
+const MOST_RECORDS: usize = 500;
+
+/// The most tokens in them together.
+const MOST_TOKENS: usize = 200_000;
+
+/// The most moves in an answer.
+const MOST_SHOWN: usize = 20;
+
+/// What came where, the newest last.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    records: VecDeque<Arrival>,
+    tokens: usize,
+    /// By account: the assignment that was noted last.
+    known: FxHashMap<Key, Arc<Assignment>>,
+}
+
+/// Instruments that came to an account together.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    pub(super) at: Timestamp,
+    /// The account that had them, if one had.
+    pub(super) from: Option<Arc<str>>,
+    /// The account that has them since.
+    to: Key,
+    /// Ascending.
+    tokens: Arc<[Token]>,
+    /// Why they failed over, if they did.
+    pub(super) why: Option<&'static str>,
+}
+
+impl Journal {
+    /// Whether the plan has assignments that are not noted.
+    #[must_use]
+    pub fn is_behind(&self, plan: &Plan) -> bool {
+        let mut accounts = plan.accounts.iter();
+        let changed = accounts.any(|it| {
+            let decided = it.assignment.assignment();
+            decided.is_some_and(|decided| {
+                let known = self.known.get(&it.key);
+                known.is_none_or(|known| !Arc::ptr_eq(known, decided))
+            })
+        });
+        changed || self.known.len() > plan.accounts.len()
+    }
+
+    /// Notes what the assignments of a plan change.
+    pub fn note(&mut self, plan: &Plan, at: Timestamp) {
+        let decided = plan.accounts.iter();
+        let decided = decided.filter_map(|it| Some((&it.key, it.assignment.assignment()?)));
+        let changes = decided.filter_map(|(key, now)| {
+            let before = self.known.get(key);
+            let same = before.is_some_and(|before| Arc::ptr_eq(before, now));
+            (!same).then(|| Step::new(key, before, now))
+        });
+        let changes: Vec<Step<'_>> = changes.collect();
+        let mut left: FxHashMap<(&str, Token), &str> = FxHashMap::default();
+        for step in &changes {
+            let account = step.account;
+            let gone = step.left.iter();
+            left.extend(gone.map(|token| ((&*account.namespace, *token), &*account.name)));
+        }
+        for step in &changes {
+            let mut arrived: FxHashMap<Option<&str>, Vec<Token>> = FxHashMap::default();
+            for token in &step.arrived {
+                let from = left.get(&(&*step.account.namespace, *token)).copied();
+                arrived.entry(from).or_default().push(*token);
+            }
+            for (from, mut tokens) in arrived {
+                tokens.sort_unstable();
+                let failovers = plan.failovers.iter();
+                let mut failovers =
+                    failovers.filter(|it| it.to == *step.account && Some(&*it.from.name) == from);
+                self.push(Arrival {
+                    at,
+                    from: from.map(Arc::from),
+                    to: step.account.clone(),
+                    tokens: tokens.into(),
+                    why: failovers.next().map(|it| it.cause.message()),
+                });
+            }
+        }
+        for step in changes {
+            self.known
+                .insert(step.account.clone(), Arc::clone(step.now));
+        }
+        let there: FxHashSet<&Key> = plan.accounts.iter().map(|it| &it.key).collect();
+        self.known.retain(|key, _| there.contains(key));
+    }
+
+    fn push(&mut self, arrival: Arrival) {
+        self.tokens += arrival.tokens.len();
+        self.records.push_back(arrival);
+        while self.records.len() > MOST_RECORDS || self.tokens > MOST_TOKENS {
+            let Some(oldest) = self.records.pop_front() else {
+                return;
+            };
+            self.tokens -= oldest.tokens.len();
+        }
+    }
+
+    /// How a token came to an account, if that is known.
+    pub(super) fn arrival(&self, account: &Key, token: Token) -> Option<&Arrival> {
+        let mut newest = self.records.iter().rev();
+        newest.find(|it| it.to == *account && it.tokens.binary_search(&token).is_ok())
+    }
+
+    /// Moves of these tokens of a namespace, the newest first.
+    pub(super) fn moves_of(&self, namespace: &str, tokens: &FxHashSet<Token>) -> Vec<MoveRecord> {
+        let newest = self.records.iter().rev();
+        let newest = newest.filter(|it| it.to.namespace == namespace && it.from.is_some());
+        let moves = newest.filter_map(|it| {
+            let count = it.tokens.iter().filter(|token| tokens.contains(token));
+            let count = count.count();
+            (count > 0).then(|| it.record(count))
+        });
+        moves.take(MOST_SHOWN).collect()
+    }
+
+    /// Moves from or to an account, the newest first.
+    pub(super) fn moves_at(&self, account: &Key) -> Vec<MoveRecord> {
+        let newest = self.records.iter().rev();
+        let at = newest.filter(|it| {
+            let from = it.from.as_deref() == Some(&account.name);
+            it.from.is_some()
+                && it.to.namespace == account.namespace
+                && (from || it.to.name == account.name)
+        });
+        at.map(|it| it.record(it.tokens.len()))
+            .take(MOST_SHOWN)
+            .collect()
+    }
+}
+
+/// The change of one account's assignment.
+struct Step<'a> {
+    account: &'a Key,
+    now: &'a Arc<Assignment>,
+    left: Vec<Token>,
+    arrived: Vec<Token>,
+}
+
+impl<'a> Step<'a> {
+    fn new(account: &'a Key, before: Option<&Arc<Assignment>>, now: &'a Arc<Assignment>) -> Self {
+        let (mut left, mut arrived) = (Vec::new(), Vec::new());
+        // What an account had when the operator started came before.
+        if let Some(before) = before {
+            let (before, now) = (streamed(before), streamed(now));
+            left.extend(before.difference(&now));
+            arrived.extend(now.difference(&before));
+        }
+        Self {
+            account,
+            now,
+            left,
+            arrived,
+        }
+    }
+}
+
+impl Arrival {
+    fn record(&self, tokens: usize) -> MoveRecord {
+        MoveRecord {
+            at: self.at.as_second(),
+            from: self.from.as_deref().map(str::to_owned),
+            to: self.to.name.clone(),
+            instruments: super::count(tokens),
+            why: self.why.map(str::to_owned),
+        }
+    }
+}
+
+/// What an assignment streams for itself: neither for a price alone, nor until another account has it.
+fn streamed(assignment: &Assignment) -> FxHashSet<Token> {
+    let rows = assignment.instruments.iter();
+    let rows = rows.filter(|row| !row.sets.is_empty() && !row.handover);
+    rows.map(|row| row.token).collect()
+}

@@ -1,0 +1,101 @@
+//! What the loop leaves after each pass for those who ask.
+//!
+//! Owns nothing else: it is replaced as a whole, and shared.
+
+use std::sync::Arc;
+
+use service::clock::Now;
+use tokio::sync::watch;
+
+use crate::plan::{Journal, Memory, Observed, Plan};
+
+/// The namespaces of an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// There are none: without a cluster.
+    Local,
+    /// This one.
+    Namespace(String),
+    /// All of them.
+    All,
+}
+
+/// Everything that answers are made of.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) scope: Scope,
+    /// What the pass observed.
+    pub(crate) observed: Observed,
+    /// What it remembers.
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) journal: Arc<Journal>,
+    /// The time of the pass.
+    pub(crate) now: Now,
+}
+
+/// Passes snapshots on.
+#[derive(Debug)]
+pub(crate) struct QueryFeed {
+    scope: Scope,
+    journal: Arc<Journal>,
+    sender: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+impl QueryFeed {
+    pub(crate) fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            journal: Arc::default(),
+            sender: watch::Sender::new(None),
+        }
+    }
+
+    /// The newest snapshot, once there is one.
+    pub(crate) fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.sender.subscribe()
+    }
+
+    /// Notes what a plan moves.
+    pub(crate) fn note(&mut self, plan: &Plan, now: Now) {
+        if self.journal.is_behind(plan) {
+            Arc::make_mut(&mut self.journal).note(plan, now.wall);
+        }
+    }
+
+    /// Leaves what a pass observed at `now` and what it remembers.
+    pub(crate) fn leave(&self, observed: Observed, memory: &Arc<Memory>, now: Now) {
+        self.sender.send_replace(Some(Arc::new(Snapshot {
+            scope: self.scope.clone(),
+            observed,
+            memory: Arc::clone(memory),
+            journal: Arc::clone(&self.journal),
+            now,
+        })));
+    }
+}
+
+impl Snapshot {
+    /// The namespace that a question is about, where it names none.
+    pub(crate) fn namespace(&self, asked: Option<&str>) -> Option<String> {
+        match (&self.scope, asked) {
+            (Scope::Local, _) => Some(String::new()),
+            (_, Some(asked)) => Some(asked.to_owned()),
+            (Scope::Namespace(own), None) => Some(own.clone()),
+            (Scope::All, None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Snapshot {
+    /// That of a pass on `observed`, in a cluster.
+    pub(crate) fn sample(observed: Observed, memory: Memory) -> Self {
+        Self {
+            scope: Scope::Namespace(crate::plan::fixture::NAMESPACE.to_owned()),
+            observed,
+            memory: Arc::new(memory),
+            journal: Arc::default(),
+            now: crate::plan::fixture::start(),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The API users see: the kinds `TickerAccount` and `InstrumentSet`, their rules, conditions and names.
 //!
 //! Owns every field, default, bound and rule that users see, and the name of everything that the operator creates. Must
-//! not do I/O, must not read a clock, and is linked into nothing but the operator.
+//! not do I/O, must not read a clock, and is linked into nothing but the operator and the plugin.
 
 #![allow(
     unreachable_pub,

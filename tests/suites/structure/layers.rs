@@ -56,6 +56,11 @@ const LAYERS: &[Layer] = &[
         never: &["ingestor", "redis", "simulator"],
     },
     Layer {
+        package: "plugin",
+        may: &["contract", "crds", "service"],
+        never: &["ingestor", "operator", "redis", "simulator"],
+    },
+    Layer {
         package: "ingestor",
         may: &["contract", "kite", "redis-link", "service"],
         never: &[

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Packages with a `src` folder whose structure is checked.
-pub(crate) const PACKAGES: [&str; 8] = [
+pub(crate) const PACKAGES: [&str; 9] = [
     "contract",
     "crds",
     "ingestor",
     "kite",
     "operator",
+    "plugin",
     "redis-link",
     "service",
     "simulator",

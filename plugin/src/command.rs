@@ -1,0 +1,10 @@
+//! The questions.
+//!
+//! Each file owns one: what is asked, and how its answer reads.
+
+mod cells;
+pub(crate) mod explain;
+pub(crate) mod find;
+pub(crate) mod plan;
+pub(crate) mod status;
+pub(crate) mod top;

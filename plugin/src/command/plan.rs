@@ -1,0 +1,215 @@
+//! `plan --dry-run`: what manifests would change.
+//!
+//! Owns that no Secret leaves this machine: they are taken out of the manifests before these are sent.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use contract::answer::{
+    AccountPreview, LARGEST_QUESTION, PREVIEW_PATH, PreviewAnswer, SetPreview, SetState,
+};
+use serde_json::{Value, json};
+
+use super::cells::name;
+use crate::args::PlanArgs;
+use crate::output::{Cell, Paper, Screen, Table, Tone, count_of};
+use crate::source::Source;
+
+pub(crate) async fn run(source: &Source, screen: &Screen, args: &PlanArgs) -> anyhow::Result<()> {
+    let mut objects = Vec::new();
+    for file in &args.files {
+        let text = read(file)?;
+        let file = file.display();
+        let read = documents(&text).map_err(|why| anyhow::anyhow!("{file} {why}"))?;
+        objects.extend(read);
+    }
+    let body = serde_json::to_vec(&json!({"kind": "List", "items": objects}))?;
+    let answer: PreviewAnswer = source.post(PREVIEW_PATH, body).await?;
+    let namespaces = source.shows_namespaces();
+    screen.print(&answer, |answer, paper| text(answer, namespaces, paper))?;
+    match answer.refused.len() {
+        0 => Ok(()),
+        count => anyhow::bail!(
+            "{} would be refused",
+            count_of(u32::try_from(count).unwrap_or(u32::MAX), "object")
+        ),
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let most = LARGEST_QUESTION as u64;
+    let mut text = String::new();
+    let failed = || format!("{} cannot be read", file.display());
+    if file == Path::new("-") {
+        let mut input = std::io::stdin().lock().take(most + 1);
+        input.read_to_string(&mut text).with_context(failed)?;
+    } else {
+        let opened = std::fs::File::open(file).with_context(failed)?;
+        let mut input = opened.take(most + 1);
+        input.read_to_string(&mut text).with_context(failed)?;
+    }
+    anyhow::ensure!(
+        text.len() as u64 <= most,
+        "{} is larger than {most} bytes",
+        file.display()
+    );
+    Ok(text)
+}
+
+/// The objects of a file, without Secrets.
+fn documents(text: &str) -> Result<Vec<Value>, String> {
+    // Without snippets of the source, which could show a Secret.
+    let options = serde_saphyr::options! { with_snippet: false };
+    let parsed: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| format!("is not valid YAML: {error}"))?;
+    let objects = parsed.into_iter().flat_map(|mut object| {
+        let is_list = object["kind"] == "List";
+        match object.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) if is_list => items,
+            Some(items) => {
+                object["items"] = items;
+                vec![object]
+            }
+            None => vec![object],
+        }
+    });
+    let is_secret = |object: &Value| object["kind"] == "Secret";
+    let objects: Vec<Value> = objects
+        .filter(|it| !it.is_null() && !is_secret(it))
+        .collect();
+    if objects.is_empty() {
+        return Err("holds no manifest other than Secrets".to_owned());
+    }
+    Ok(objects)
+}
+
+fn text(answer: &PreviewAnswer, namespaces: bool, paper: Paper) -> String {
+    let mut sets = Table::new(&["SET", ">SELECTED", ">SCHEDULED", ">WAITING", "PROBLEM"]);
+    for set in &answer.sets {
+        sets.row(of_set(set, namespaces));
+    }
+    let mut accounts = Table::new(&["ACCOUNT", ">INSTRUMENTS", ">CAPACITY", "PROBLEM"]);
+    for account in &answer.accounts {
+        accounts.row(of_account(account, namespaces));
+    }
+    let mut moves = Table::new(&["FROM", "TO", ">INSTRUMENTS"]);
+    for one in &answer.moves {
+        moves.row(vec![
+            name(&one.namespace, &one.from, namespaces).into(),
+            name(&one.namespace, &one.to, namespaces).into(),
+            one.instruments.to_string().into(),
+        ]);
+    }
+    let mut refused = Table::new(&["REFUSED", "WHY"]);
+    for one in &answer.refused {
+        let why = Cell::new(one.why.clone(), Tone::Bad);
+        refused.row(vec![one.object.clone().into(), why]);
+    }
+    let tables = [sets, accounts, moves, refused];
+    let tables = tables.iter().filter(|table| !table.is_empty());
+    let mut text = tables
+        .map(|it| it.render(paper))
+        .collect::<Vec<_>>()
+        .join("\n");
+    if text.is_empty() {
+        text.push_str("nothing would change\n");
+    }
+    for remark in &answer.remarks {
+        let _infallible = writeln!(text, "\n{}", service::text::printable(remark, 2_000));
+    }
+    if answer.truncated {
+        text.push_str("\nsome lines are left out: there are too many\n");
+    }
+    text
+}
+
+fn of_set(set: &SetPreview, namespaces: bool) -> Vec<Cell> {
+    let change = |of: fn(&SetState) -> u32| change(set.before.as_ref().map(of), of(&set.after));
+    let tone = if set.after.waiting > 0 {
+        Tone::Bad
+    } else {
+        Tone::Plain
+    };
+    vec![
+        name(&set.namespace, &set.name, namespaces).into(),
+        change(|it| it.selected).into(),
+        change(|it| it.scheduled).into(),
+        Cell::new(change(|it| it.waiting), tone),
+        set.after.problem.clone().unwrap_or_default().into(),
+    ]
+}
+
+fn of_account(account: &AccountPreview, namespaces: bool) -> Vec<Cell> {
+    vec![
+        name(&account.namespace, &account.name, namespaces).into(),
+        change(account.before, account.after).into(),
+        account.capacity.to_string().into(),
+        account.problem.clone().unwrap_or_default().into(),
+    ]
+}
+
+/// `5`, `5 -> 7`, or `new: 7`.
+fn change(before: Option<u32>, after: u32) -> String {
+    match before {
+        None => format!("new: {after}"),
+        Some(before) if before == after => after.to_string(),
+        Some(before) => format!("{before} -> {after}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_on_this_machine() {
+        let text = "kind: Secret\nmetadata: {name: s}\nstringData: {api_key: hunter2}\n---\n\
+                    kind: List\nitems: [{kind: Secret, data: {access_token: aHVudGVyMg==}}, {kind: InstrumentSet}]\n";
+        let sent = serde_json::to_string(&documents(text).unwrap()).unwrap();
+        assert_eq!(sent, r#"[{"kind":"InstrumentSet"}]"#);
+        let none = documents("kind: Secret\n").unwrap_err();
+        assert_eq!(none, "holds no manifest other than Secrets");
+        let wrong = documents("kind: Secret\nstringData: {api_key: hunter2\n").unwrap_err();
+        assert!(
+            wrong.starts_with("is not valid YAML") && !wrong.contains("hunter2"),
+            "{wrong}"
+        );
+    }
+
+    #[test]
+    fn what_would_change_is_shown_from_and_to() {
+        let state = |selected, scheduled, waiting| SetState {
+            selected,
+            scheduled,
+            waiting,
+            problem: (waiting > 0).then(|| "no room".to_owned()),
+        };
+        let answer = PreviewAnswer {
+            sets: vec![SetPreview {
+                name: "nifty".to_owned(),
+                before: Some(state(2, 2, 0)),
+                after: state(5, 4, 1),
+                ..SetPreview::default()
+            }],
+            accounts: vec![AccountPreview {
+                name: "a".to_owned(),
+                after: 4,
+                capacity: 4,
+                ..AccountPreview::default()
+            }],
+            ..PreviewAnswer::default()
+        };
+        assert_eq!(
+            super::text(&answer, false, Paper::default()),
+            "\
+SET     SELECTED   SCHEDULED   WAITING   PROBLEM
+nifty     2 -> 5      2 -> 4    0 -> 1   no room
+
+ACCOUNT   INSTRUMENTS   CAPACITY   PROBLEM
+a              new: 4          4
+"
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! `kubectl kiteticker`: what a person at a terminal asks of the operator.
+//!
+//! Owns how answers look, and where they come from: the operator's paths through the API server's proxy, or those of
+//! `kite-operator local` on this machine. It changes nothing and reads no Secret. Why something is as it is, the operator
+//! says; this program must not decide it.
+
+pub mod args;
+mod command;
+mod error;
+mod output;
+mod report;
+mod source;
+
+use args::{PluginCli, PluginCommand};
+use output::Screen;
+use source::Source;
+
+/// Answers one question.
+///
+/// # Errors
+/// When there is no answer; the text says why, and what to do.
+pub async fn run(cli: PluginCli) -> anyhow::Result<()> {
+    let screen = Screen::of_stdout(cli.output);
+    let source = Source::open(&cli.place).await?;
+    match cli.command {
+        PluginCommand::Status => command::status::run(&source, &screen).await,
+        PluginCommand::Explain(args) => command::explain::run(&source, &screen, &args).await,
+        PluginCommand::Top => command::top::run(&source, &screen).await,
+        PluginCommand::Plan(args) => command::plan::run(&source, &screen, &args).await,
+        PluginCommand::Find(args) => command::find::run(&source, &screen, &args).await,
+        PluginCommand::Report(args) => report::run(&source, &args).await,
+    }
+}

@@ -1,0 +1,166 @@
+//! Where answers come from: an operator in a cluster, or `kite-operator local` on this machine.
+//!
+//! Owns the questions' paths and the patience with a busy operator. Must not know how answers look.
+
+mod cluster;
+mod local;
+
+use std::time::Duration;
+
+use contract::Report;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+
+use crate::args::PlaceArgs;
+use crate::error::{AskError, refusal, status_message};
+pub(crate) use cluster::ClusterOperator;
+pub(crate) use local::LocalOperator;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often a question is repeated while the operator answers another one.
+const ATTEMPTS: u32 = 10;
+
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// A status and a body.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The place where somebody asks.
+pub(crate) enum Source {
+    Local(LocalOperator),
+    Cluster(Box<ClusterOperator>),
+}
+
+impl Source {
+    /// Finds the place. The operator itself may not be there.
+    pub(crate) async fn open(place: &PlaceArgs) -> Result<Self, AskError> {
+        match &place.local {
+            Some(folder) => Ok(Self::Local(LocalOperator::find(folder)?)),
+            None => Ok(Self::Cluster(Box::new(ClusterOperator::new(place).await?))),
+        }
+    }
+
+    /// The namespace that a question is about; `None`: all of them.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Local(_) => Some(""),
+            Self::Cluster(cluster) => cluster.namespace(),
+        }
+    }
+
+    /// Whether answers may be about several namespaces.
+    pub(crate) fn shows_namespaces(&self) -> bool {
+        self.namespace().is_none()
+    }
+
+    /// Asks the operator.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<T, AskError> {
+        self.answer(path, parameters, None).await
+    }
+
+    /// Asks the operator with a body.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, AskError> {
+        self.answer(path, &[], Some(body)).await
+    }
+
+    /// A page of the operator that is no answer, such as its metrics.
+    pub(crate) async fn page(&self, path: &str) -> Result<String, AskError> {
+        let answer = self.send(path, None).await?;
+        if answer.status == 200 {
+            Ok(String::from_utf8_lossy(&answer.body).into_owned())
+        } else {
+            Err(self.failure(path, &answer))
+        }
+    }
+
+    /// What the process of an account reports at this moment.
+    pub(crate) async fn report(&self, namespace: &str, account: &str) -> Result<Report, AskError> {
+        let answer = match self {
+            Self::Local(local) => local.report(account).await?,
+            Self::Cluster(cluster) => cluster.report(namespace, account).await?,
+        };
+        let path = contract::REPORT_PATH;
+        if answer.status != 200 {
+            return Err(unreadable(path, &answer));
+        }
+        serde_json::from_slice(&answer.body).map_err(|_| unreadable(path, &answer))
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<T, AskError> {
+        let namespace = self.namespace().filter(|it| !it.is_empty());
+        let namespace = namespace.map(|namespace| ("namespace", namespace));
+        let all = parameters.iter().copied().chain(namespace);
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let query = all.map(|(name, value)| format!("{name}={}", encode(value)));
+        let query = query.collect::<Vec<_>>().join("&");
+        let full = format!("{path}?{query}");
+        let mut attempt = 1;
+        loop {
+            let answer = self.send(&full, body.clone()).await?;
+            let busy = answer.status == 503 && refusal(&answer.body).is_some();
+            if busy && attempt < ATTEMPTS {
+                attempt += 1;
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            if answer.status != 200 {
+                return Err(self.failure(path, &answer));
+            }
+            return serde_json::from_slice(&answer.body).map_err(|_| unreadable(path, &answer));
+        }
+    }
+
+    async fn send(&self, path: &str, body: Option<Vec<u8>>) -> Result<Answer, AskError> {
+        match self {
+            Self::Local(local) => local.send(path, body).await,
+            Self::Cluster(cluster) => cluster.send(path, body).await,
+        }
+    }
+
+    /// Why an answer is none.
+    fn failure(&self, path: &str, answer: &Answer) -> AskError {
+        if let Some(text) = refusal(&answer.body) {
+            return AskError::Refused(text);
+        }
+        let message = status_message(&answer.body);
+        match (self, answer.status, message) {
+            (Self::Cluster(cluster), 403, Some(message)) => cluster.forbidden(path, message),
+            (Self::Cluster(cluster), 502..=504, message) => {
+                cluster.away(message.unwrap_or_else(|| "no answer in time".to_owned()))
+            }
+            (Self::Cluster(cluster), 404, Some(_)) => {
+                AskError::NoOperator(cluster.operator_namespace().to_owned())
+            }
+            (_, 404 | 405, None) => AskError::TooOld {
+                path: path.to_owned(),
+            },
+            _ => unreadable(path, answer),
+        }
+    }
+}
+
+fn unreadable(path: &str, answer: &Answer) -> AskError {
+    AskError::Unreadable {
+        path: path.to_owned(),
+        status: answer.status,
+    }
+}

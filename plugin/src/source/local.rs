@@ -1,0 +1,128 @@
+//! `kite-operator local` on this machine, found by its state folder.
+//!
+//! Owns which of several runs is meant. Reads no file with credentials.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use contract::REPORT_PATH;
+use contract::answer::ADDRESS_FILE;
+use service::http::read_port_file;
+
+use super::{Answer, TIMEOUT};
+use crate::error::AskError;
+
+/// One run.
+pub(crate) struct LocalOperator {
+    state: PathBuf,
+    address: SocketAddr,
+    client: reqwest::Client,
+}
+
+impl LocalOperator {
+    /// Finds the run whose state is in `folder`, or in the only folder of it that has one; empty: in the user's state
+    /// directory.
+    pub(crate) fn find(folder: &Path) -> Result<Self, AskError> {
+        let base = if folder.as_os_str().is_empty() {
+            let home = std::env::home_dir().filter(|home| home.is_absolute());
+            home.ok_or(AskError::NoHome)?
+                .join(".local/state/kite-ticker")
+        } else {
+            folder.to_owned()
+        };
+        let state = choose(&base)?;
+        let address = read_port_file(&state.join(ADDRESS_FILE));
+        let Ok(Some(address)) = address else {
+            return Err(AskError::NoLocal(state));
+        };
+        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT);
+        let client = client.build();
+        Ok(Self {
+            client: client.map_err(|_| AskError::NoLocal(state.clone()))?,
+            state,
+            address,
+        })
+    }
+
+    pub(super) async fn send(&self, path: &str, body: Option<Vec<u8>>) -> Result<Answer, AskError> {
+        self.request(self.address, path, body).await
+    }
+
+    pub(super) async fn report(&self, account: &str) -> Result<Answer, AskError> {
+        let file = self.state.join("accounts").join(account).join("port");
+        let Ok(Some(address)) = read_port_file(&file) else {
+            let why = format!("the ingest process of {account} has no address yet");
+            return Err(AskError::Refused(why));
+        };
+        self.request(address, REPORT_PATH, None).await.map_err(|_| {
+            AskError::Refused(format!("the ingest process of {account} does not answer"))
+        })
+    }
+
+    async fn request(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, AskError> {
+        let url = format!("http://{address}{path}");
+        let request = match body {
+            Some(body) => self.client.post(url).body(body),
+            None => self.client.get(url),
+        };
+        let gone = |_| AskError::NoLocal(self.state.clone());
+        let answer = request.send().await.map_err(gone)?;
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            body: answer.bytes().await.map_err(gone)?.to_vec(),
+        })
+    }
+}
+
+/// The folder itself, or the only one in it with an address.
+fn choose(base: &Path) -> Result<PathBuf, AskError> {
+    if base.join(ADDRESS_FILE).exists() {
+        return Ok(base.to_owned());
+    }
+    let Ok(entries) = fs::read_dir(base) else {
+        return Err(AskError::NoLocal(base.to_owned()));
+    };
+    let folders = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut running: Vec<PathBuf> = folders
+        .filter(|folder| folder.join(ADDRESS_FILE).exists())
+        .collect();
+    running.sort();
+    match running.len() {
+        0 => Err(AskError::NoLocal(base.to_owned())),
+        1 => Ok(running.remove(0)),
+        _ => {
+            let names = running.iter().map(|it| it.display().to_string());
+            Err(AskError::SeveralLocal(names.collect::<Vec<_>>().join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_run_is_found_and_of_several_none() {
+        let base = tempfile::tempdir().unwrap();
+        let add = |name: &str| {
+            let folder = base.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(ADDRESS_FILE), "127.0.0.1:9\n").unwrap();
+            folder
+        };
+        assert!(matches!(choose(base.path()), Err(AskError::NoLocal(_))));
+        let one = add("one");
+        assert_eq!(choose(base.path()).unwrap(), one);
+        assert_eq!(choose(&one).unwrap(), one);
+        let other = add("two");
+        let error = choose(base.path()).unwrap_err().to_string();
+        assert!(error.contains(&*one.to_string_lossy()), "{error}");
+        assert_eq!(choose(&other).unwrap(), other);
+    }
+}

@@ -43,3 +43,18 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{- define "kite-ticker.pluginRules" -}}
+- apiGroups: [kiteticker.dev]
+  resources: [tickeraccounts, instrumentsets]
+  verbs: [get, list]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/proxy]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [list]
+{{- end }}

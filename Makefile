@@ -16,7 +16,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 help: ## prints this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
-build: ## builds the three programs, optimised, into target/release
+build: ## builds the programs, optimised, into target/release
 	$(CARGO) build --release --bins
 
 demo: ## streams ticks from the simulator to a Redis, until Ctrl-C

@@ -251,6 +251,9 @@ pub enum PlacementState {
     NotSelected,
     /// The set cannot be resolved: it stays as it is.
     HeldOver,
+    /// One that a later version makes.
+    #[serde(other)]
+    Other,
 }
 
 /// Why an instrument of a set is where it is.

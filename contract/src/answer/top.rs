@@ -9,8 +9,8 @@ use super::{Shorten, halve};
 pub struct TopAnswer {
     /// The operator's version.
     pub operator_version: String,
-    /// When the operator planned last, epoch seconds.
-    pub planned_at: i64,
+    /// How long ago the operator planned last, in milliseconds.
+    pub plan_age_ms: u64,
     /// By namespace and name.
     #[serde(default)]
     pub accounts: Vec<AccountTop>,

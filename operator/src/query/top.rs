@@ -3,7 +3,7 @@
 //! Pure. Owns how the reports of several accounts come to one set.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use contract::Report;
 use contract::answer::{AccountTop, SetTop, TopAnswer};
@@ -25,7 +25,7 @@ pub(super) fn top(
     let scraped: Vec<(&ObservedAccount, Scrape)> = accounts.map(|it| (it, scrape(it))).collect();
     let mut answer = TopAnswer {
         operator_version: env!("CARGO_PKG_VERSION").to_owned(),
-        planned_at: snapshot.now.wall.as_second(),
+        plan_age_ms: milliseconds(now.saturating_duration_since(snapshot.now.monotonic)),
         ..TopAnswer::default()
     };
     let accounts = scraped.iter();
@@ -59,7 +59,7 @@ fn of_account(
     let key = &account.object.meta.key;
     let report = own_report(account, scrape);
     let age = scrape.at.map(|at| now.saturating_duration_since(at));
-    let age = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+    let age = age.map(milliseconds);
     let status = snapshot.memory.account_status(key);
     AccountTop {
         namespace: key.namespace.clone(),
@@ -77,6 +77,10 @@ fn of_account(
             report.connections.iter().map(connection).collect()
         }),
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn sets(
@@ -160,6 +164,7 @@ mod tests {
         };
         let now = later(start(), 3).monotonic;
         let answer = top(&snapshot, None, &scrape, now);
+        assert_eq!(answer.plan_age_ms, 3_000);
         let names: Vec<&str> = answer.accounts.iter().map(|it| &*it.name).collect();
         assert_eq!(names, ["a", "b", "c"]);
         let first = &answer.accounts[0];

@@ -1,12 +1,16 @@
 //! `top`: ticks per second by set, account and connection.
 
 use std::cmp::Reverse;
+use std::fmt::Write as _;
 
 use contract::answer::{AccountTop, ConnectionTop, SetTop, TOP_PATH, TopAnswer};
 
 use super::cells::{name, now_micros, ready_cell, since_micros};
-use crate::output::{Cell, Paper, Screen, Table, Tone, dash, rate};
+use crate::output::{Cell, Paper, Screen, Table, Tone, age_of_seconds, dash, rate};
 use crate::source::Source;
+
+/// The operator plans every ten seconds at least; after so many seconds something is wrong with it.
+const LATE: i64 = 120;
 
 pub(crate) async fn run(source: &Source, screen: &Screen) -> anyhow::Result<()> {
     let mut answer: TopAnswer = source.ask(TOP_PATH, &[]).await?;
@@ -68,6 +72,11 @@ fn text(answer: &TopAnswer, namespaces: bool, now: i64, paper: Paper) -> String 
     if text.is_empty() {
         text.push_str("there is neither an account nor a set\n");
     }
+    let silent = i64::try_from(answer.plan_age_ms / 1_000).unwrap_or(i64::MAX);
+    if silent > LATE {
+        let age = age_of_seconds(silent);
+        let _infallible = writeln!(text, "\nthe operator planned last {age} ago: see its log");
+    }
     if answer.truncated {
         text.push_str("\nsome are left out: there are too many\n");
     }
@@ -127,4 +136,64 @@ fn of_connection(account: &str, connection: &ConnectionTop, now: i64) -> Vec<Cel
         connection.reconnects.to_string().into(),
         connection.last_error.clone().unwrap_or_default().into(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::answer::ReadyState;
+
+    use super::*;
+
+    #[test]
+    fn what_is_quiet_and_what_is_late_is_seen() {
+        let ready = |status: &str| {
+            Some(ReadyState {
+                status: status.to_owned(),
+                ..ReadyState::default()
+            })
+        };
+        let answer = TopAnswer {
+            plan_age_ms: 130_000,
+            sets: vec![SetTop {
+                namespace: "ticker".to_owned(),
+                name: "s".to_owned(),
+                ready: ready("True"),
+                selected: Some(5),
+                streaming: Some(4),
+                ticks_per_second: Some(9),
+                last_tick_us: Some(1_100_000_000),
+                accounts: vec!["a".to_owned(), "b".to_owned()],
+                ..SetTop::default()
+            }],
+            accounts: vec![AccountTop {
+                name: "a".to_owned(),
+                connections: vec![ConnectionTop {
+                    state: "Waiting".to_owned(),
+                    instruments: 5,
+                    reconnects: 3,
+                    last_error: Some("connection refused".to_owned()),
+                    ..ConnectionTop::default()
+                }],
+                ..AccountTop::default()
+            }],
+            ..TopAnswer::default()
+        };
+        assert_eq!(
+            text(&answer, true, 1_130_000_000, Paper::default()),
+            "\
+SET        TICKS/S   READY   STREAMING   LAST-TICK   ACCOUNTS
+ticker/s         9   True          4/5   30s         a,b
+
+ACCOUNT   TICKS/S   READY     STREAMING   LAST-TICK   REPORT-AGE
+a               -   Unknown           -   -                    -
+
+CONNECTION   TICKS/S   STATE     STREAMING   LAST-TICK   REOPENED   LAST-ERROR
+a/0                -   Waiting         0/5   -                  3   connection refused
+
+the operator planned last 2m ago: see its log
+"
+        );
+        let none = text(&TopAnswer::default(), false, 0, Paper::default());
+        assert_eq!(none, "there is neither an account nor a set\n");
+    }
 }

@@ -44,6 +44,8 @@ impl ClusterOperator {
         let mut config = config(place).await?;
         config.connect_timeout = Some(TIMEOUT);
         config.read_timeout = Some(TIMEOUT);
+        // Otherwise a person waits for a minute to hear that the operator does not run.
+        config.default_retry = false;
         let own = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| AskError::Cluster(error.into()))?;
         let namespace = place.namespace.clone().unwrap_or_else(|| own.clone());

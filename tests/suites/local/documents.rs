@@ -21,6 +21,7 @@ use Proof::{Runs, Same, Target};
 
 const DOCUMENTED: &str = "tests/suites/local/documented.rs";
 const IMAGES: &str = "tests/suites/cluster/images.rs";
+const PLUGIN: &str = "tests/suites/local/plugin.rs";
 const KUBECTL: &str = "tests/suites/cluster/kubectl.rs";
 const STAGE: &str = "tests/suites/cluster/stage.rs";
 
@@ -78,6 +79,28 @@ const COMMANDS: &[(&str, Proof)] = &[
     ),
     ("kubectl explain ", Runs(KUBECTL)),
     ("kubectl --namespace ticker annotate ", Runs(KUBECTL)),
+    (
+        "kubectl kiteticker status",
+        Same(PLUGIN, ".says(&[\"status\"])"),
+    ),
+    ("kubectl kiteticker top", Same(PLUGIN, ".says(&[\"top\"])")),
+    (
+        "kubectl kiteticker explain iset/",
+        Same(PLUGIN, ".says(&[\"explain\", \"iset/"),
+    ),
+    (
+        "kubectl kiteticker explain tka/",
+        Same(PLUGIN, ".says(&[\"explain\", \"tka/"),
+    ),
+    (
+        "kubectl kiteticker find ",
+        Same(PLUGIN, ".says(&[\"find\", \"nifty\", strike, \"ce\"])"),
+    ),
+    (
+        "kubectl kiteticker plan --dry-run -f ",
+        Same(PLUGIN, ".says(&[\"plan\", \"--dry-run\", \"-f\""),
+    ),
+    ("kubectl kiteticker report", Same(PLUGIN, "&[\"report\", ")),
     ("redis-cli CONFIG SET ", Runs(DOCUMENTED)),
     (
         "target/release/kite-operator local -f FOLDER --redis-url ",

@@ -15,6 +15,7 @@ mod fleet;
 mod messages;
 mod money;
 mod moves;
+mod plugin;
 mod proxy;
 mod reader;
 mod recording;

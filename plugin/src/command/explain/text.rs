@@ -275,6 +275,7 @@ fn of_instrument(explanation: &InstrumentExplanation) -> String {
         PlacementState::Conflict => "nowhere: its channel is taken".to_owned(),
         PlacementState::Excluded => "nowhere: it is excluded".to_owned(),
         PlacementState::NotSelected => "nowhere: it is not selected".to_owned(),
+        PlacementState::Other => dash(explanation.account.as_deref()),
     };
     lines.add("Where", state);
     lines.add("Why", &explanation.why);

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -18,7 +19,7 @@ use contract::answer::{
 };
 use serde::{Deserialize, Serialize};
 use service::clock::Clock;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::snapshot::Snapshot;
 use super::{find, preview, top};
@@ -27,6 +28,9 @@ use crate::plan::{Key, ObservedAccount, Scrape};
 
 /// How long an answer may take.
 const LONGEST: Duration = Duration::from_secs(1);
+
+/// How long the manifests of a question may take to arrive.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(5);
 
 /// The newest report of an account, which may be newer than the snapshot.
 pub(crate) type ReportSource = Arc<dyn Fn(&ObservedAccount) -> Scrape + Send + Sync>;
@@ -89,14 +93,19 @@ impl QueryServer {
             .route(EXPLAIN_PATH, get(explain))
             .route(FIND_PATH, get(find))
             .route(TOP_PATH, get(top))
-            .route(
-                PREVIEW_PATH,
-                post(preview).layer(DefaultBodyLimit::max(LARGEST_QUESTION)),
-            )
+            .route(PREVIEW_PATH, post(preview))
             .with_state(self)
     }
 
-    /// Computes an answer on a blocking thread, within the limits.
+    /// Takes the turn, unless another question has it.
+    fn turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.turn).try_acquire_owned().map_err(|_| {
+            let why = "another question is being answered: ask again in a second";
+            (StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
+        })
+    }
+
+    /// Answers a question that has come whole.
     async fn answer<T>(
         &self,
         compute: impl FnOnce(&Snapshot) -> Result<T, Refusal> + Send + 'static,
@@ -104,12 +113,23 @@ impl QueryServer {
     where
         T: Serialize + Shorten,
     {
+        match self.turn() {
+            Ok(turn) => self.answer_in(turn, compute).await,
+            Err(refused) => refusal(refused),
+        }
+    }
+
+    /// Computes an answer on a blocking thread, within the limits.
+    async fn answer_in<T>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        compute: impl FnOnce(&Snapshot) -> Result<T, Refusal> + Send + 'static,
+    ) -> Response
+    where
+        T: Serialize + Shorten,
+    {
         let Some(snapshot) = self.snapshots.borrow().clone() else {
             let why = "the operator has not planned yet: ask again in a second";
-            return refusal((StatusCode::SERVICE_UNAVAILABLE, why.to_owned()));
-        };
-        let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else {
-            let why = "another question is being answered: ask again in a second";
             return refusal((StatusCode::SERVICE_UNAVAILABLE, why.to_owned()));
         };
         let computed = tokio::task::spawn_blocking(move || {
@@ -205,21 +225,44 @@ async fn top(
 async fn preview(
     State(server): State<QueryServer>,
     question: Result<Query<NamespaceQuestion>, QueryRejection>,
-    manifests: Result<String, axum::extract::rejection::StringRejection>,
+    manifests: Body,
 ) -> Response {
     let NamespaceQuestion { namespace } = match understood(question) {
         Ok(question) => question,
         Err(refused) => return refusal(refused),
     };
-    let manifests = match manifests {
+    // Before anything is read: the manifests of many would fill the memory.
+    let turn = match server.turn() {
+        Ok(turn) => turn,
+        Err(refused) => return refusal(refused),
+    };
+    let manifests = match read(manifests).await {
         Ok(manifests) => manifests,
-        Err(rejection) => return refusal((rejection.status(), rejection.body_text())),
+        Err(refused) => return refusal(refused),
     };
     let compute = move |snapshot: &Snapshot| {
         preview::preview(snapshot, &manifests, namespace.as_deref())
             .map_err(|why| (StatusCode::BAD_REQUEST, why))
     };
-    server.answer(compute).await
+    server.answer_in(turn, compute).await
+}
+
+/// The text of a body.
+async fn read(body: Body) -> Result<String, Refusal> {
+    let arrived = tokio::time::timeout(LONGEST_UPLOAD, to_bytes(body, LARGEST_QUESTION)).await;
+    let Ok(arrived) = arrived else {
+        let why = format!("the manifests took longer than {LONGEST_UPLOAD:?} to arrive");
+        return Err((StatusCode::REQUEST_TIMEOUT, why));
+    };
+    let bytes = arrived.map_err(|_| {
+        let why = format!("the manifests are larger than {LARGEST_QUESTION} bytes, or incomplete");
+        (StatusCode::PAYLOAD_TOO_LARGE, why)
+    })?;
+    let text = String::from_utf8(bytes.to_vec());
+    text.map_err(|_| {
+        let why = "the manifests are not text".to_owned();
+        (StatusCode::BAD_REQUEST, why)
+    })
 }
 
 fn understood<T>(question: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
@@ -254,137 +297,4 @@ fn refusal((status, error): Refusal) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use axum::body::{Body, to_bytes};
-    use axum::http::Request;
-    use tower::ServiceExt as _;
-
-    use super::*;
-    use crate::plan::fixture::{account, equities, observed, run, set, start};
-
-    fn server(feed: &watch::Sender<Option<Arc<Snapshot>>>) -> QueryServer {
-        let reports: ReportSource = Arc::new(|account: &ObservedAccount| account.scrape.clone());
-        QueryServer::new(feed.subscribe(), reports, Clock::system())
-    }
-
-    fn snapshot() -> Arc<Snapshot> {
-        let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);
-        let memory = run(&mut world, start());
-        Arc::new(Snapshot::sample(world, memory))
-    }
-
-    async fn ask(server: &QueryServer, path: &str) -> (u16, serde_json::Value) {
-        let request = Request::get(path).body(Body::empty()).unwrap();
-        let answer = server.clone().router().oneshot(request).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = to_bytes(answer.into_body(), LARGEST_ANSWER).await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap())
-    }
-
-    #[tokio::test]
-    async fn questions_are_answered_once_there_is_something_to_say() {
-        let feed = watch::Sender::new(None);
-        let server = server(&feed);
-        let (status, answer) = ask(&server, "/v1/top").await;
-        assert_eq!(status, 503);
-        assert!(
-            answer["error"]
-                .as_str()
-                .unwrap()
-                .contains("has not planned yet")
-        );
-
-        feed.send_replace(Some(snapshot()));
-        let (status, answer) = ask(&server, "/v1/top").await;
-        assert_eq!((status, &answer["sets"][0]["name"]), (200, &"s".into()));
-        let (status, answer) = ask(&server, "/v1/explain?kind=set&name=s").await;
-        assert_eq!(
-            (status, &answer["kind"], &answer["selected"]),
-            (200, &"set".into(), &3.into())
-        );
-        let (status, answer) = ask(&server, "/v1/explain?kind=set&name=s&symbol=EQ0").await;
-        assert_eq!((status, &answer["state"]), (200, &"placed".into()));
-        let (status, answer) = ask(&server, "/v1/explain?kind=account&name=b").await;
-        assert_eq!(status, 404);
-        assert_eq!(
-            answer["error"],
-            "there is no TickerAccount trading/b: did you mean a?"
-        );
-        let (status, answer) = ask(&server, "/v1/find?query=nifty%20fut").await;
-        assert_eq!(
-            (status, &answer["instruments"][0]["symbol"]),
-            (200, &"NFO:NIFTY26DECFUT".into())
-        );
-        for wrong in ["/v1/find?query=", "/v1/find", "/v1/explain?kind=pod&name=a"] {
-            let (status, answer) = ask(&server, wrong).await;
-            assert!(
-                status == 400 && answer["error"].is_string(),
-                "{wrong}: {status} {answer}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn one_question_is_answered_at_a_time_and_none_for_longer_than_a_second() {
-        let feed = watch::Sender::new(Some(snapshot()));
-        let server = server(&feed);
-        let (go, goes) = mpsc::channel::<()>();
-        let slow = {
-            let server = server.clone();
-            tokio::spawn(async move {
-                let compute = move |_: &Snapshot| {
-                    let _end: Result<(), _> = goes.recv();
-                    Ok(contract::answer::TopAnswer::default())
-                };
-                server.answer(compute).await.status().as_u16()
-            })
-        };
-        while server.turn.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let (status, answer) = ask(&server, "/v1/top").await;
-        assert_eq!(status, 503);
-        assert!(
-            answer["error"]
-                .as_str()
-                .unwrap()
-                .starts_with("another question")
-        );
-        assert_eq!(slow.await.unwrap(), 504, "it is given up");
-        // Its computing goes on, and the next question waits for its end.
-        assert_eq!(ask(&server, "/v1/top").await.0, 503);
-        go.send(()).unwrap();
-        while server.turn.available_permits() == 0 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(ask(&server, "/v1/top").await.0, 200);
-    }
-
-    #[test]
-    fn an_answer_that_is_too_large_is_cut() {
-        use contract::answer::{SetTop, TopAnswer};
-
-        let set = SetTop {
-            name: "x".repeat(1_000),
-            ..SetTop::default()
-        };
-        let answer = TopAnswer {
-            sets: vec![set; 5_000],
-            ..TopAnswer::default()
-        };
-        let body = bounded(answer).unwrap();
-        assert!(body.len() <= LARGEST_ANSWER && body.len() > LARGEST_ANSWER / 4);
-        let cut: TopAnswer = serde_json::from_slice(&body).unwrap();
-        assert!(cut.truncated && cut.sets.len() < 5_000);
-        let one = TopAnswer {
-            operator_version: "x".repeat(LARGEST_ANSWER),
-            ..TopAnswer::default()
-        };
-        assert_eq!(
-            bounded(one).unwrap_err().0,
-            StatusCode::INTERNAL_SERVER_ERROR
-        );
-    }
-}
+mod tests;

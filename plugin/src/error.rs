@@ -16,15 +16,15 @@ pub(crate) enum AskError {
     Cluster(#[source] Box<kube::Error>),
     /// A right is missing.
     #[error(
-        "{verb} on {resource} in namespace {namespace} is not allowed: the chart's Role kiteticker-plugin grants it ({message})"
+        "{verb} on {resource} in {place} is not allowed: the chart's Role kiteticker-plugin grants it ({message})"
     )]
     Forbidden {
         /// What would have to be allowed.
         verb: &'static str,
         /// On what.
         resource: &'static str,
-        /// Where.
-        namespace: String,
+        /// Where: `namespace x`, or `every namespace`.
+        place: String,
         /// What the API server says.
         message: String,
     },

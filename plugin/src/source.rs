@@ -8,6 +8,7 @@ mod local;
 use std::time::Duration;
 
 use contract::Report;
+use contract::report::ConnectionInstruments;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How often a question is repeated while the operator answers another one.
 const ATTEMPTS: u32 = 10;
+
+/// Kite allows so many connections per API key.
+const MOST_CONNECTIONS: u8 = 3;
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -89,15 +93,43 @@ impl Source {
 
     /// What the process of an account reports at this moment.
     pub(crate) async fn report(&self, namespace: &str, account: &str) -> Result<Report, AskError> {
-        let answer = match self {
-            Self::Local(local) => local.report(account).await?,
-            Self::Cluster(cluster) => cluster.report(namespace, account).await?,
-        };
         let path = contract::REPORT_PATH;
+        let answer = self.of_process(namespace, account, path).await?;
         if answer.status != 200 {
             return Err(unreadable(path, &answer));
         }
         serde_json::from_slice(&answer.body).map_err(|_| unreadable(path, &answer))
+    }
+
+    /// The connection of an account that carries a token, if its process can be asked.
+    pub(crate) async fn connection_of(
+        &self,
+        namespace: &str,
+        account: &str,
+        token: u32,
+    ) -> Option<u8> {
+        for index in 0..MOST_CONNECTIONS {
+            let page = format!("{}?connection={index}", contract::REPORT_PATH);
+            let answer = self.of_process(namespace, account, &page).await.ok()?;
+            let list: ConnectionInstruments = serde_json::from_slice(&answer.body).ok()?;
+            if list.tokens.binary_search(&token).is_ok() {
+                return Some(list.index);
+            }
+        }
+        None
+    }
+
+    /// A page of an account's process.
+    async fn of_process(
+        &self,
+        namespace: &str,
+        account: &str,
+        page: &str,
+    ) -> Result<Answer, AskError> {
+        match self {
+            Self::Local(local) => local.process(account, page).await,
+            Self::Cluster(cluster) => cluster.pod(namespace, account, page).await,
+        }
     }
 
     async fn answer<T: DeserializeOwned>(

@@ -274,6 +274,9 @@ pub struct InstrumentExplanation {
     /// The account that streams it for the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// The connection that carries it, if its process says so. The operator does not ask; who shows the answer does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<u8>,
     /// Why it is there, or why it waits and what to do.
     pub why: String,
     /// Since when it is there, epoch seconds, if that is known.

@@ -8,8 +8,10 @@ use super::{Shorten, halve};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopAnswer {
     /// The operator's version.
+    #[serde(default)]
     pub operator_version: String,
     /// How long ago the operator planned last, in milliseconds.
+    #[serde(default)]
     pub plan_age_ms: u64,
     /// By namespace and name.
     #[serde(default)]

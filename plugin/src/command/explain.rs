@@ -27,6 +27,12 @@ pub(crate) async fn run(
         ("name", object.name.as_str()),
     ];
     parameters.extend(args.symbol.as_deref().map(|symbol| ("symbol", symbol)));
-    let answer: ExplainAnswer = source.ask(EXPLAIN_PATH, &parameters).await?;
+    let mut answer: ExplainAnswer = source.ask(EXPLAIN_PATH, &parameters).await?;
+    if let ExplainAnswer::Instrument(it) = &mut answer
+        && let Some(account) = &it.account
+    {
+        let token = it.instrument.token;
+        it.connection = source.connection_of(&it.namespace, account, token).await;
+    }
     screen.print(&answer, text::of)
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the paths of the API server that are used, and which right each needs. Reads no Secret.
 
-use contract::{INGESTOR_PORT, REPORT_PATH};
+use contract::INGESTOR_PORT;
 use http::{Method, Request};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -100,17 +100,21 @@ impl ClusterOperator {
         }
     }
 
-    /// The report of an account's pod.
-    pub(super) async fn report(&self, namespace: &str, account: &str) -> Result<Answer, AskError> {
+    /// A page of an account's pod.
+    pub(super) async fn pod(
+        &self,
+        namespace: &str,
+        account: &str,
+        page: &str,
+    ) -> Result<Answer, AskError> {
         let pod = crds::names::pod(account);
-        let uri =
-            format!("/api/v1/namespaces/{namespace}/pods/{pod}:{INGESTOR_PORT}/proxy{REPORT_PATH}");
+        let uri = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{INGESTOR_PORT}/proxy{page}");
         let answer = self.get(&uri).await?;
         match (answer.status, status_message(&answer.body)) {
             (403, Some(message)) => Err(AskError::Forbidden {
                 verb: "get",
                 resource: "pods/proxy",
-                namespace: namespace.to_owned(),
+                place: format!("namespace {namespace}"),
                 message,
             }),
             (404, Some(_)) => Err(AskError::Refused(format!("there is no pod {pod}"))),
@@ -165,7 +169,10 @@ impl ClusterOperator {
             (403, message) => Err(AskError::Forbidden {
                 verb: "list",
                 resource,
-                namespace: self.namespace.clone().unwrap_or_else(|| "(all)".to_owned()),
+                place: match &self.namespace {
+                    Some(namespace) => format!("namespace {namespace}"),
+                    None => "every namespace".to_owned(),
+                },
                 message: message.unwrap_or_default(),
             }),
             (404, _) => Err(AskError::NoKinds),
@@ -184,7 +191,7 @@ impl ClusterOperator {
         AskError::Forbidden {
             verb: if post { "create" } else { "get" },
             resource: "services/proxy",
-            namespace: self.operator_namespace.clone(),
+            place: format!("namespace {}", self.operator_namespace),
             message,
         }
     }

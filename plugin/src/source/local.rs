@@ -6,7 +6,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use contract::REPORT_PATH;
 use contract::answer::ADDRESS_FILE;
 use service::http::read_port_file;
 
@@ -49,13 +48,14 @@ impl LocalOperator {
         self.request(self.address, path, body).await
     }
 
-    pub(super) async fn report(&self, account: &str) -> Result<Answer, AskError> {
+    /// A page of an account's ingest process.
+    pub(super) async fn process(&self, account: &str, page: &str) -> Result<Answer, AskError> {
         let file = self.state.join("accounts").join(account).join("port");
         let Ok(Some(address)) = read_port_file(&file) else {
             let why = format!("the ingest process of {account} has no address yet");
             return Err(AskError::Refused(why));
         };
-        self.request(address, REPORT_PATH, None).await.map_err(|_| {
+        self.request(address, page, None).await.map_err(|_| {
             AskError::Refused(format!("the ingest process of {account} does not answer"))
         })
     }

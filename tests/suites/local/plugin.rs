@@ -190,6 +190,9 @@ async fn every_command_answers_as_table_and_as_json() -> Result<()> {
         (&"placed".into(), &"main".into())
     );
     assert_eq!(one["channel"], "mock:ticker:equity");
+    assert_eq!(one["connection"], 0);
+    let text = stage.says(&["explain", "iset/shares", "infy"]).await?;
+    assert!(text.contains("on main, connection 0"), "{text}");
     let text = stage
         .says(&["explain", "iset/shares", "NSE:RELIANCE"])
         .await?;

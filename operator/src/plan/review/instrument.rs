@@ -43,6 +43,7 @@ pub(super) fn explanation(
         selected_by: selected_by.collect(),
         state: PlacementState::NotSelected,
         account: None,
+        connection: None,
         why: "no selector of the set selects it".to_owned(),
         since: None,
         from: None,

@@ -268,9 +268,11 @@ fn of_instrument(explanation: &InstrumentExplanation) -> String {
     };
     lines.add("Selected", selected);
     let account = explanation.account.as_deref().unwrap_or("an account");
+    let connection = explanation.connection;
+    let connection = connection.map_or_else(String::new, |index| format!(", connection {index}"));
     let state = match explanation.state {
-        PlacementState::Placed => format!("on {account}"),
-        PlacementState::HeldOver => format!("held over on {account}"),
+        PlacementState::Placed => format!("on {account}{connection}"),
+        PlacementState::HeldOver => format!("held over on {account}{connection}"),
         PlacementState::Waiting => "nowhere: it waits for room".to_owned(),
         PlacementState::Conflict => "nowhere: its channel is taken".to_owned(),
         PlacementState::Excluded => "nowhere: it is excluded".to_owned(),

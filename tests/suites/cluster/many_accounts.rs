@@ -108,12 +108,12 @@ async fn fails_over(
     .await;
     let took = clock.now().saturating_duration_since(start);
     ensure!(took < FAILED_OVER, "it took {took:?}");
-    // The third account has room for all but what the late set took.
+    // The third account has room for all but what the late set took; the rest stays where it is, of the lowest priority.
     is_placed(stage, first, BIG, 0).await;
-    is_placed(stage, last, BIG - LATE, LATE).await;
+    is_placed(stage, last, BIG - LATE, 0).await;
     undisturbed.assert_gapless();
 
-    // It works again, and gets what waits, and nothing else moves.
+    // It works again, streams what it still has, and nothing comes back.
     let elsewhere = places(stage, &[first.to_owned()]).await?;
     apply_secret(stage, refused, "fake-token-many-again").await?;
     is_placed(stage, last, BIG, 0).await;

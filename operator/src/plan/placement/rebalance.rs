@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crds::rebalance::RebalanceState;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::problem::{AccountSlot, Item, Outcome, SetRequest, settled};
+use super::problem::{AccountSlot, Item, LostTokens, Outcome, Refuge, SetRequest, settled};
 use super::solver;
 use crate::plan::ids::{AccountIx, SetIx, TokenIx};
 
@@ -180,6 +180,10 @@ impl Placed<'_> {
             }
         }
         let mut slots = settled(self.slots, self.requests, &fixed);
+        for slot in &mut slots {
+            // What is lost has its place until it fails over.
+            slot.lost = LostTokens::None;
+        }
         for (request, kept) in self.requests.iter().zip(self.kept) {
             for ((item, _), account) in request.retained.iter().zip(kept) {
                 if let Some(account) = account {
@@ -205,8 +209,8 @@ impl Placed<'_> {
         stays
     }
 
-    /// Those that find a place now, at most so many. Places that others leave meanwhile are not free yet, and a channel on
-    /// which another account publishes the instrument is not either.
+    /// Those that find a place now on an account that is not known to be down, at most so many. Places that others leave
+    /// meanwhile are not free yet, and a channel on which another account publishes the instrument is not either.
     fn possible(&self, wanted: Vec<Unit>, most: usize) -> Vec<Unit> {
         let mut tokens: FxHashMap<AccountIx, FxHashSet<TokenIx>> = FxHashMap::default();
         let mut publishers: FxHashMap<_, Vec<AccountIx>> = FxHashMap::default();
@@ -233,7 +237,8 @@ impl Placed<'_> {
             let there = tokens.entry(unit.to).or_default();
             let taken = there.len() + self.leaving[unit.to.at()];
             let has_room = there.contains(&unit.token) || taken < slot.capacity;
-            let fits = left > 0 && has_room && !is_taken;
+            let is_up = slot.refuge != Refuge::Down;
+            let fits = left > 0 && is_up && has_room && !is_taken;
             if fits {
                 left -= 1;
                 there.insert(unit.token);

@@ -1,6 +1,5 @@
 use RebalanceState::{Done, Moving, Planned};
 
-use super::super::problem::LostTokens;
 use super::*;
 use crate::plan::ids::{ChannelId, TargetId};
 
@@ -242,6 +241,9 @@ fn what_may_not_leave_stays() {
     assert_eq!(placing.ask(&[set(0)]), [(Done, 0)]);
     let mut placing = spread();
     placing.slots[1].frozen = true;
+    assert_eq!(placing.ask(&[account(0)]), [(Done, 0)]);
+    let mut placing = spread();
+    (placing.slots[1].refuge, placing.slots[1].lost) = (Refuge::Down, LostTokens::All);
     assert_eq!(placing.ask(&[account(0)]), [(Done, 0)]);
     let mut placing = spread();
     placing

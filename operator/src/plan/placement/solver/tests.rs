@@ -1,7 +1,9 @@
+use crds::rebalance::RebalanceState;
 use proptest::prelude::*;
 
 use super::*;
 use crate::plan::placement::problem::{LostTokens, Refuge};
+use crate::plan::placement::rebalance::{Placed, Subject, rebalance};
 
 fn slot(capacity: usize) -> AccountSlot {
     AccountSlot {
@@ -399,5 +401,67 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// What must hold of a rebalance: caps, one publisher, and nothing that was placed is not.
+fn is_whole(
+    slots: &[AccountSlot],
+    requests: &[SetRequest],
+    before: &[Vec<Outcome>],
+    after: &[Vec<Outcome>],
+) -> Result<(), TestCaseError> {
+    let mut publishers = std::collections::BTreeMap::new();
+    let all = requests.iter().zip(before.iter().zip(after));
+    for (request, (before, after)) in all {
+        for (item, (before, after)) in request.items.iter().zip(before.iter().zip(after)) {
+            prop_assert_eq!(account(before).is_some(), account(after).is_some());
+            let Outcome::Placed(at) = after else { continue };
+            prop_assert!(request.allows(*at));
+            let channel = (slots[at.at()].target, item.channel, item.token);
+            prop_assert_eq!(*publishers.entry(channel).or_insert(*at), *at);
+        }
+    }
+    for (slot, after) in slots.iter().zip(&settled(slots, requests, after)) {
+        prop_assert!(tokens(after) <= slot.capacity);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn a_rebalance_is_sound_and_ends(
+        slots in any_slots(),
+        requests in proptest::collection::vec(any_request(), 1..6),
+        of_account in any::<bool>(),
+        which in any::<prop::sample::Index>(),
+    ) {
+        let subject = match of_account {
+            true => Subject::Account(AccountIx::new(which.index(ACCOUNTS))),
+            false => Subject::Set(SetIx::new(which.index(requests.len()))),
+        };
+        let kept = vec![Vec::new(); requests.len()];
+        let mut slots = slots;
+        let mut ended = false;
+        for _ in 0..30 {
+            let outcomes = place(&slots, &requests);
+            let placed = Placed {
+                slots: &slots,
+                requests: &requests,
+                first_set: 0,
+                outcomes: outcomes.clone(),
+                kept: &kept,
+                leaving: vec![0; slots.len()],
+            };
+            let found = rebalance(placed, &[(subject, false)]);
+            is_whole(&slots, &requests, &outcomes, &found.outcomes)?;
+            slots = settled(&slots, &requests, &found.outcomes);
+            ended = found.progress[0].0 == RebalanceState::Done;
+            if ended {
+                break;
+            }
+            prop_assert!(!found.moved.is_empty());
+        }
+        prop_assert!(ended);
     }
 }

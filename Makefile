@@ -41,7 +41,7 @@ check: ## format, lints, documentation, spelling, licences, bans, structure of t
 
 unit: ## tests of each package; as root, for networks that fail
 	tests/install suites
-	$(CARGO) test --workspace --exclude tests
+	PLAN_SEQUENCES=10000 $(CARGO) test --workspace --exclude tests
 
 servers: ## tests of the link to Redis again, with Valkey and a later Redis
 	tests/install servers
@@ -89,7 +89,7 @@ crds: ## writes the CRDs into their chart, and docs/reference.md
 	$(CARGO) run --package crds --bin crdgen -- charts/kite-ticker-crds/templates docs/reference.md
 
 soak: ## long runs
-	PROPTEST_CASES=100000 $(CARGO) test --release --workspace --exclude tests --no-fail-fast
+	PROPTEST_CASES=100000 PLAN_SEQUENCES=1000000 $(CARGO) test --release --workspace --exclude tests --no-fail-fast
 	$(CARGO) test --release --package operator --lib -- --ignored --nocapture
 	SOAK_SECONDS=3600 $(CARGO) test --release --package tests --test soak -- --nocapture
 	FUZZ_SECONDS=600 $(CARGO) test --release --package tests --test fuzz -- --test-threads 1

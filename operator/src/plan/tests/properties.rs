@@ -1,10 +1,11 @@
 //! Properties of every plan, for any input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::is;
+use super::worlds::Dice;
 use crate::plan::fixture::*;
 use crate::plan::*;
 
@@ -134,5 +135,58 @@ proptest! {
         let plan = plan(&world, &memory, later(start(), 60));
         apply(&mut world, &plan);
         prop_assert_eq!(placed(&world), before);
+    }
+}
+
+/// Two sets that come at about the same time for the last hundred places.
+#[test]
+fn two_sets_that_race_for_the_last_places_never_get_more() {
+    const PLACES: u16 = 200;
+    let old = set("old", &equities(0..100), &[]);
+    let mut streaming = observed(vec![small("a", PLACES)], vec![old]);
+    let remembered = run(&mut streaming, start());
+    for seed in 0..1_000 {
+        let mut dice = Dice::new(seed);
+        let (mut world, mut memory) = (streaming.clone(), remembered.clone());
+        let mut now = start();
+        let mut all: BTreeSet<u32> = (0..100).collect();
+        let racing = [("x", 100), ("y", if dice.percent(30) { 120 } else { 250 })];
+        for (name, first) in racing {
+            let wanted = first..first + dice.number(51, 150);
+            all.extend(wanted.clone());
+            let age = i64::from(dice.number(0, 2));
+            let mut racing = aged(name, age, &equities(wanted), &[]);
+            edit(&mut racing, |spec| spec.priority = dice.one(&[-5, 0, 0, 5]));
+            world.sets.push(racing);
+            // The plan may be made before the last one is visible, or by an operator that has just started.
+            for _ in 0..dice.below(3) {
+                now = later(now, 1);
+                let plan = plan(&world, &memory, now);
+                is_within(&plan, usize::from(PLACES), seed);
+                memory = plan.memory.clone();
+                if dice.percent(70) {
+                    apply(&mut world, &plan);
+                    if dice.percent(30) {
+                        memory = Memory::default();
+                    }
+                }
+            }
+        }
+        let last = plan(&world, &memory, later(now, 1));
+        is_within(&last, usize::from(PLACES), seed);
+        let rows = last.accounts[0].assignment.assignment().unwrap();
+        let expected = all.len().min(usize::from(PLACES));
+        assert_eq!(rows.instruments.len(), expected, "seed {seed}");
+    }
+}
+
+fn is_within(plan: &Plan, places: usize, seed: u64) {
+    let assignment = plan.accounts[0].assignment.assignment().unwrap();
+    assert!(assignment.instruments.len() <= places, "seed {seed}");
+    assert_eq!(assignment.check(), Ok(()), "seed {seed}");
+    for set in &plan.sets {
+        let status = &set.status;
+        let placed = status.scheduled.unwrap() + status.waiting.unwrap();
+        assert_eq!(Some(placed), status.selected, "seed {seed}, {}", set.key);
     }
 }

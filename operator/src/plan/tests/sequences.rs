@@ -5,6 +5,7 @@ mod coverage;
 mod digest;
 mod invariants;
 mod moves;
+mod places;
 mod render;
 mod results;
 

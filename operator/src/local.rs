@@ -291,8 +291,8 @@ impl Run {
         self.assignments_applied =
             plan.lists.keys().all(loaded) && plan.accounts.iter().all(|account| !account.awaiting);
         self.feed.note(&plan, now);
-        self.memory = Arc::new(plan.memory);
-        self.feed.leave(observed, &self.memory, now);
+        let before = std::mem::replace(&mut self.memory, Arc::new(plan.memory));
+        self.feed.leave(observed, [&before, &self.memory], now);
         Ok(plan.next)
     }
 

@@ -36,7 +36,7 @@ pub struct SetExplanation {
     /// Whether nothing may stream for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
-    /// Instruments that it selects.
+    /// Instruments that it selects, with those of `retained`.
     #[serde(default)]
     pub selected: u32,
     /// What each of its selectors selects.

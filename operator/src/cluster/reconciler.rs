@@ -99,8 +99,9 @@ impl Reconciler {
         self.tables.set_lists(&plan.lists);
         self.observer.set_report_targets(&seen, &plan);
         self.feed.note(&plan, planned);
-        self.memory = Arc::new(plan.memory);
-        self.feed.leave(seen.observed, &self.memory, planned);
+        let before = std::mem::replace(&mut self.memory, Arc::new(plan.memory));
+        self.feed
+            .leave(seen.observed, [&before, &self.memory], planned);
         [next, plan.next].into_iter().flatten().min()
     }
 

@@ -38,6 +38,7 @@ pub(crate) use placements::{AccountOutlook, Outlook, SetOutlook};
 /// The decisions of one pass.
 pub(crate) struct Review<'a> {
     decisions: Decisions<'a>,
+    /// What the pass left.
     memory: &'a Memory,
     journal: &'a Journal,
     now: Now,
@@ -49,16 +50,16 @@ pub(crate) struct Review<'a> {
 pub(crate) struct UnknownName(String);
 
 impl<'a> Review<'a> {
-    /// That of the pass at `now`. `memory`: what it left, or what came before it.
+    /// That of the pass at `now`. `before` and `after`: what the pass before it left, and what it left itself.
     pub(crate) fn new(
         observed: &'a Observed,
-        memory: &'a Memory,
+        (before, after): (&'a Memory, &'a Memory),
         journal: &'a Journal,
         now: Now,
     ) -> Self {
         Self {
-            decisions: planner::decide(observed, memory, now),
-            memory,
+            decisions: planner::decide(observed, before, now),
+            memory: after,
             journal,
             now,
         }

@@ -19,12 +19,7 @@ pub(super) fn find(
     namespace: Option<&str>,
 ) -> Result<FindAnswer, InvalidQuery> {
     let query = InstrumentQuery::parse(query)?;
-    let review = Review::new(
-        &snapshot.observed,
-        &snapshot.memory,
-        &snapshot.journal,
-        snapshot.now,
-    );
+    let review = snapshot.review();
     let mut answer = FindAnswer::default();
     for (api, table) in &snapshot.observed.tables {
         match table {

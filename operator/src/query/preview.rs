@@ -41,8 +41,10 @@ pub(super) fn preview(
     for object in &objects {
         changes.add(object, &snapshot.scope, namespace);
     }
+    // What the next pass would decide, without the manifests and with them.
+    let memories = (&*snapshot.memory, &*snapshot.memory);
     let outlook = |observed: &Observed| {
-        Review::new(observed, &snapshot.memory, &snapshot.journal, snapshot.now).outlook()
+        Review::new(observed, memories, &snapshot.journal, snapshot.now).outlook()
     };
     let (before, after) = (outlook(&snapshot.observed), outlook(&changes.observed));
     Ok(compare(changes, &before, after))

@@ -23,7 +23,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::snapshot::Snapshot;
 use super::{find, preview, top};
-use crate::plan::review::Review;
 use crate::plan::{Key, ObservedAccount, Scrape};
 
 /// How long an answer may take.
@@ -170,12 +169,7 @@ async fn explain(
             return Err((StatusCode::BAD_REQUEST, why.to_owned()));
         };
         let key = Key::new(namespace, &question.name);
-        let review = Review::new(
-            &snapshot.observed,
-            &snapshot.memory,
-            &snapshot.journal,
-            snapshot.now,
-        );
+        let review = snapshot.review();
         let answer = match (question.kind, &question.symbol) {
             (AskedKind::Set, None) => review.set(&key).map(ExplainAnswer::Set),
             (AskedKind::Set, Some(symbol)) => {

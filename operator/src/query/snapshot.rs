@@ -7,6 +7,7 @@ use std::sync::Arc;
 use service::clock::Now;
 use tokio::sync::watch;
 
+use crate::plan::review::Review;
 use crate::plan::{Journal, Memory, Observed, Plan};
 
 /// The namespaces of an operator.
@@ -26,7 +27,9 @@ pub(crate) struct Snapshot {
     pub(crate) scope: Scope,
     /// What the pass observed.
     pub(crate) observed: Observed,
-    /// What it remembers.
+    /// What the pass before it left.
+    pub(crate) before: Arc<Memory>,
+    /// What it left.
     pub(crate) memory: Arc<Memory>,
     pub(crate) journal: Arc<Journal>,
     /// The time of the pass.
@@ -62,12 +65,14 @@ impl QueryFeed {
         }
     }
 
-    /// Leaves what a pass observed at `now` and what it remembers.
-    pub(crate) fn leave(&self, observed: Observed, memory: &Arc<Memory>, now: Now) {
+    /// Leaves what a pass observed at `now`, with what it remembered before and after.
+    pub(crate) fn leave(&self, observed: Observed, memories: [&Arc<Memory>; 2], now: Now) {
+        let [before, memory] = memories.map(Arc::clone);
         self.sender.send_replace(Some(Arc::new(Snapshot {
             scope: self.scope.clone(),
             observed,
-            memory: Arc::clone(memory),
+            before,
+            memory,
             journal: Arc::clone(&self.journal),
             now,
         })));
@@ -75,6 +80,12 @@ impl QueryFeed {
 }
 
 impl Snapshot {
+    /// What the pass decided.
+    pub(crate) fn review(&self) -> Review<'_> {
+        let memories = (&*self.before, &*self.memory);
+        Review::new(&self.observed, memories, &self.journal, self.now)
+    }
+
     /// The namespace that a question is about, where it names none.
     pub(crate) fn namespace(&self, asked: Option<&str>) -> Option<String> {
         match (&self.scope, asked) {
@@ -93,6 +104,7 @@ impl Snapshot {
         Self {
             scope: Scope::Namespace(crate::plan::fixture::NAMESPACE.to_owned()),
             observed,
+            before: Arc::new(memory.clone()),
             memory: Arc::new(memory),
             journal: Arc::default(),
             now: crate::plan::fixture::start(),

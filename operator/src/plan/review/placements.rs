@@ -23,7 +23,7 @@ pub(crate) struct Outlook {
     pub(crate) holders: BTreeMap<(String, Token), String>,
 }
 
-/// What a set comes to.
+/// What a set comes to, with what stays although the money has left it behind.
 #[derive(Debug, Default)]
 pub(crate) struct SetOutlook {
     pub(crate) selected: u32,
@@ -197,9 +197,10 @@ pub(super) fn outlook(review: &Review<'_>) -> Outlook {
                 first.or_else(|| missing(resolved))
             }
         };
+        let selected = placed.request.resolved().map_or(0, Resolved::selected);
         let set = SetOutlook {
-            selected: placed.request.resolved().map_or(0, Resolved::selected),
-            scheduled: scheduled - placed.placement.retained.min(scheduled),
+            selected: selected + placed.placement.retained,
+            scheduled,
             waiting: waiting.iter().map(|it| it.instruments).sum(),
             problem,
         };

@@ -39,7 +39,7 @@ pub(super) fn explanation(review: &Review<'_>, placed: &PlacedSet<'_>) -> SetExp
         ready: remembered.and_then(|it| ready(&it.status.conditions)),
         unresolved_because,
         removed,
-        selected: resolved.map_or(0, Resolved::selected),
+        selected: resolved.map_or(0, Resolved::selected) + placed.placement.retained,
         selectors: selectors(review, placed),
         excluded: selection.map_or(0, |it| count(it.excluded.len())),
         missing: selection.map_or_else(Vec::new, |it| it.samples.clone()),

@@ -13,7 +13,12 @@ use crate::plan::review::Review;
 
 /// Looks at the decisions that were made last.
 fn look<T>(world: &Observed, memory: &Memory, see: impl FnOnce(&Review<'_>) -> T) -> T {
-    see(&Review::new(world, memory, &Journal::default(), start()))
+    see(&Review::new(
+        world,
+        (memory, memory),
+        &Journal::default(),
+        start(),
+    ))
 }
 
 fn key(name: &str) -> Key {
@@ -186,7 +191,8 @@ fn strikes_say_where_the_money_is_and_whose_price_says_so() {
     let first = money::step(&mut world, &Memory::default(), now);
     let journal = Journal::default();
     let waits = {
-        let review = Review::new(&world, &first.memory, &journal, now);
+        let none = Memory::default();
+        let review = Review::new(&world, (&none, &first.memory), &journal, now);
         review.set(&key("s")).unwrap()
     };
     let because = waits.unresolved_because.unwrap();
@@ -205,7 +211,7 @@ fn strikes_say_where_the_money_is_and_whose_price_says_so() {
 
     money::report(&mut world, &[(money::NIFTY, 24_960.0)], now);
     let known = money::step(&mut world, &first.memory, now);
-    let review = Review::new(&world, &known.memory, &journal, now);
+    let review = Review::new(&world, (&first.memory, &known.memory), &journal, now);
     let explained = review.set(&key("s")).unwrap();
     assert_eq!(explained.references[0].price.as_deref(), Some("24960"));
     let selector = &explained.selectors[0];
@@ -262,9 +268,7 @@ fn a_failover_is_remembered_with_its_cause() {
         4
     );
     journal.note(&moved, now.wall);
-    apply(&mut world, &moved);
-
-    let review = Review::new(&world, &moved.memory, &journal, now);
+    let review = Review::new(&world, (&memory, &moved.memory), &journal, now);
     let explained = review.set(&key("s")).unwrap();
     let total: u32 = explained.moves.iter().map(|it| it.instruments).sum();
     assert_eq!(
@@ -298,7 +302,7 @@ fn a_review_makes_the_decisions_of_the_plan() {
     let memory = run(&mut world, start());
     let plan = plan(&world, &memory, start());
     let journal = Journal::default();
-    let outlook = Review::new(&world, &plan.memory, &journal, start()).outlook();
+    let outlook = Review::new(&world, (&memory, &plan.memory), &journal, start()).outlook();
     for set in &plan.sets {
         let seen = &outlook.sets[&set.key];
         let (status, numbers) = (&set.status, (seen.selected, seen.scheduled, seen.waiting));

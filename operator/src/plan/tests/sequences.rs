@@ -8,6 +8,7 @@ mod moves;
 mod places;
 mod render;
 mod results;
+mod reviews;
 
 use super::worlds::{Dice, World, fingerprint};
 use crate::plan::*;

@@ -69,7 +69,7 @@ fn of_set(set: &SetExplanation, paper: Paper) -> String {
     if set.retained > 0 {
         let _infallible = write!(
             selected,
-            ", and {} that the money has left behind",
+            ", {} of which the money has left behind",
             set.retained
         );
     }

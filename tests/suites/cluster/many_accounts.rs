@@ -87,6 +87,8 @@ async fn fails_over(
     let (first, last) = (lost[0], lost[lost.len() - 1]);
     let undisturbed = Ticks::subscribe(&stage.redis_url(), &format!("many:{}:*", stay[0])).await?;
     let moved = Ticks::subscribe(&stage.redis_url(), &format!("many:{first}:*")).await?;
+    // An outage counts from the end of the last socket that was up for ten seconds.
+    undisturbed.next(3 * BIG).await;
     undisturbed.forget_published().await;
     let clock = Clock::system();
     let start = clock.now();

@@ -165,7 +165,10 @@ mod tests {
         let object = json!({
             "apiVersion": "kiteticker.dev/v1alpha1",
             "kind": "TickerAccount",
-            "metadata": {"name": "a", "namespace": "n", "uid": "u", "generation": 3},
+            "metadata": {
+                "name": "a", "namespace": "n", "uid": "u", "generation": 3,
+                "annotations": {"kiteticker.dev/rebalance": "monday", "another": "tuesday"},
+            },
             "spec": spec,
             "status": status,
         });
@@ -182,6 +185,7 @@ mod tests {
         );
         assert_eq!(object.meta.key, Key::new("n", "a"));
         assert_eq!(object.meta.generation, Some(3));
+        assert_eq!(object.meta.rebalance.as_deref(), Some("monday"));
         let invalid = object.spec.unwrap_err();
         assert_eq!(invalid.field, "spec.connections");
         assert!(invalid.problem.contains("three"), "{invalid}");

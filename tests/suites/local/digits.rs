@@ -109,14 +109,16 @@ fn compare_depth(full: &kite::Full, text: &str, segment: Segment) {
     }
 }
 
-async fn symbols_of_every_segment(simulator: &Simulator) -> Result<Vec<String>> {
+/// Options, and what is none: in one set a future would be on the channel of its options too.
+async fn symbols_of_every_segment(simulator: &Simulator) -> Result<[Vec<String>; 2]> {
     let dump = simulator.instruments().await?;
-    let mut chosen: BTreeMap<(u8, String), Vec<String>> = BTreeMap::new();
+    let mut chosen: BTreeMap<(u8, String), Vec<(bool, String)>> = BTreeMap::new();
     for row in &dump.instruments {
         let kind = (row.token.segment().byte(), row.segment.to_string());
         let symbols = chosen.entry(kind).or_default();
         if symbols.len() < 3 {
-            symbols.push(format!("{}:{}", row.exchange, row.tradingsymbol));
+            let symbol = format!("{}:{}", row.exchange, row.tradingsymbol);
+            symbols.push((row.instrument_type.is_option(), symbol));
         }
     }
     let segments: std::collections::BTreeSet<u8> = chosen.keys().map(|kind| kind.0).collect();
@@ -124,27 +126,30 @@ async fn symbols_of_every_segment(simulator: &Simulator) -> Result<Vec<String>> 
         segments.into_iter().collect::<Vec<_>>(),
         [1, 2, 3, 4, 5, 6, 7, 9]
     );
-    Ok(chosen.into_values().flatten().collect())
+    let chosen: Vec<(bool, String)> = chosen.into_values().flatten().collect();
+    Ok([true, false].map(|options| {
+        let of_kind = chosen.iter().filter(|(is_option, _)| *is_option == options);
+        of_kind.map(|(_, symbol)| symbol.clone()).collect()
+    }))
 }
 
 #[tokio::test]
 async fn every_digit_of_every_segment_in_every_mode() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
     let symbols = symbols_of_every_segment(&simulator).await?;
-    let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let count: usize = symbols.iter().map(Vec::len).sum();
     for mode in ["full", "quote", "ltp"] {
         simulator.control("record", json!({})).await?;
         let ticks = Ticks::subscribe_and_keep(&redis.url(), "digits:*").await?;
         let mut local = Local::new(&redis)?;
         local.write_account("demo", &simulator, "")?;
-        local.write_set(
-            "all",
-            mode,
-            &symbols,
-            "  publish: {channelPrefix: digits}\n",
-        )?;
+        for (name, symbols) in ["options", "others"].iter().zip(&symbols) {
+            let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+            let publish = "  publish: {channelPrefix: digits}\n";
+            local.write_set(name, mode, &symbols, publish)?;
+        }
         local.start()?;
-        ticks.next(symbols.len() * 3).await;
+        ticks.next(count * 3).await;
         simulator.pause(true).await?;
         let sent = eventually("all that was sent is published or kept", async || {
             let sent = recorded(&simulator).await;

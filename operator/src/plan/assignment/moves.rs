@@ -194,18 +194,21 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// Whether every instrument of the move has arrived here, or has been waited for in vain; with the exchange's second
-    /// now, if any packet told it.
-    fn arrival(&self, id: &str) -> Option<i64> {
-        let (base, report) = self.report_of(id)?;
+    /// Whether every instrument of the move has arrived here, or has been waited for in vain.
+    fn has_arrived(&self, id: &str) -> bool {
+        let Some((base, report)) = self.report_of(id) else {
+            return false;
+        };
         let rows = base.instruments.iter();
         let of = |row: &&Row| base.move_of(row).is_some_and(|it| it.id == id);
         let instruments = rows.filter(of).count();
         let heard = report.seen.saturating_add(report.silent) as usize;
-        if !self.publishes() || report.instruments as usize != instruments || heard < instruments {
-            return None;
-        }
-        let second = report.second.unwrap_or_default();
+        self.publishes() && report.instruments as usize == instruments && heard >= instruments
+    }
+
+    /// The exchange's second now, if any packet told it.
+    fn second(&self, id: &str) -> Option<i64> {
+        let second = self.report_of(id)?.1.second?;
         Some(second.saturating_add_unsigned(self.age.as_secs()))
     }
 }
@@ -216,12 +219,14 @@ fn boundaries(giving: &Side<'_>, taking: &Side<'_>, id: &str, poke: bool) -> Bou
         return Boundaries::default();
     };
     let Some(boundary) = taken.boundary else {
-        let taking = taking.arrival(id).map(|second| Boundary {
-            second: second.saturating_add(lead(poke)),
+        // Who is further knows more: what comes too late for a second that is past comes twice.
+        let second = taking.second(id).max(giving.second(id));
+        let boundary = Boundary {
+            second: second.unwrap_or_default().saturating_add(lead(poke)),
             within_s: within(poke),
-        });
+        };
         return Boundaries {
-            taking,
+            taking: taking.has_arrived(id).then_some(boundary),
             giving: None,
         };
     };

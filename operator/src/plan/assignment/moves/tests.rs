@@ -210,8 +210,14 @@ fn without_a_time_in_any_packet_the_taking_account_has_everything_at_once() {
     step(&mut world);
     run_files(&mut world, SECOND);
     report(&mut world, "b").moves[0].second = None;
+    let mut closed = world.clone();
+    report(&mut world, "a").moves[0].second = None;
     step(&mut world);
     assert_eq!(moves(&world, "b"), [(MovePart::To, 5, Some(3))]);
+
+    // When the exchange is closed only the account that gives has had ticks of the day.
+    step(&mut closed);
+    assert_eq!(moves(&closed, "b"), [(MovePart::To, 5, Some(SECOND + 3))]);
 }
 
 /// What is begun goes on while nobody answers: an operator that starts has asked nobody, and has no list.

@@ -38,6 +38,8 @@ pub(crate) use placements::{AccountOutlook, Outlook, SetOutlook};
 /// The decisions of one pass.
 pub(crate) struct Review<'a> {
     decisions: Decisions<'a>,
+    /// By account: how many instruments it streams for itself.
+    used: Vec<usize>,
     /// What the pass left.
     memory: &'a Memory,
     journal: &'a Journal,
@@ -57,8 +59,12 @@ impl<'a> Review<'a> {
         journal: &'a Journal,
         now: Now,
     ) -> Self {
+        let decisions = planner::decide(observed, before, now);
+        let used = decisions.accounts.iter();
+        let used = used.map(|account| accounts::streamed(account).count());
         Self {
-            decisions: planner::decide(observed, before, now),
+            used: used.collect(),
+            decisions,
             memory: after,
             journal,
             now,
@@ -103,7 +109,7 @@ impl<'a> Review<'a> {
     }
 
     /// What everything comes to, to be compared with another plan.
-    pub(crate) fn outlook(&self) -> Outlook {
+    pub(crate) fn outlook(&self) -> Outlook<'_> {
         placements::outlook(self)
     }
 

@@ -43,11 +43,10 @@ pub(super) fn preview(
     }
     // What the next pass would decide, without the manifests and with them.
     let memories = (&*snapshot.memory, &*snapshot.memory);
-    let outlook = |observed: &Observed| {
-        Review::new(observed, memories, &snapshot.journal, snapshot.now).outlook()
-    };
-    let (before, after) = (outlook(&snapshot.observed), outlook(&changes.observed));
-    Ok(compare(changes, &before, after))
+    let review = |observed| Review::new(observed, memories, &snapshot.journal, snapshot.now);
+    let (before, after) = (review(&snapshot.observed), review(&changes.observed));
+    let (before, after) = (before.outlook(), after.outlook());
+    Ok(compare(&changes.named, changes.answer, &before, after))
 }
 
 /// What is observed, with some objects replaced.
@@ -199,10 +198,14 @@ fn assumed_secret() -> Secret {
 }
 
 /// What the manifests name, and what else would change.
-fn compare(changes: Changes, before: &Outlook, after: Outlook) -> PreviewAnswer {
-    let mut answer = changes.answer;
+fn compare(
+    all_named: &BTreeSet<(bool, Key)>,
+    mut answer: PreviewAnswer,
+    before: &Outlook<'_>,
+    after: Outlook<'_>,
+) -> PreviewAnswer {
     for (key, set) in after.sets {
-        let named = changes.named.contains(&(false, key.clone()));
+        let named = all_named.contains(&(false, key.clone()));
         let was = before.sets.get(&key).map(state);
         let will = state(&set);
         if named || was.as_ref() != Some(&will) {
@@ -215,7 +218,7 @@ fn compare(changes: Changes, before: &Outlook, after: Outlook) -> PreviewAnswer 
         }
     }
     for (key, account) in after.accounts {
-        let named = changes.named.contains(&(true, key.clone()));
+        let named = all_named.contains(&(true, key.clone()));
         let was = before.accounts.get(&key);
         let same = |was: &AccountOutlook| {
             (was.instruments, was.capacity) == (account.instruments, account.capacity)
@@ -232,10 +235,10 @@ fn compare(changes: Changes, before: &Outlook, after: Outlook) -> PreviewAnswer 
         }
     }
     let mut moves: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
-    for ((namespace, token), to) in &after.holders {
-        let from = before.holders.get(&(namespace.clone(), *token));
+    for (held, to) in after.holders {
+        let from = before.holders.get(&held).copied();
         if let Some(from) = from.filter(|from| *from != to) {
-            *moves.entry((namespace, from, to)).or_default() += 1;
+            *moves.entry((held.0, from, to)).or_default() += 1;
         }
     }
     let moves = moves.into_iter();

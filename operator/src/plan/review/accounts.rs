@@ -36,11 +36,11 @@ pub(super) fn usable(assigned: &AssignedAccount<'_>) -> Result<(), String> {
 
 /// An account of a set's namespace, as a candidate for its instruments.
 pub(super) fn candidate(
-    assigned: &AssignedAccount<'_>,
+    (assigned, used): (&AssignedAccount<'_>, usize),
     set: &SetInput<'_>,
     matched: bool,
 ) -> CandidateAccount {
-    let (used, capacity) = (streamed(assigned).count(), assigned.account.capacity());
+    let capacity = assigned.account.capacity();
     let why = if !matched {
         Err(match &set.spec {
             Ok(spec) => match spec.accounts {

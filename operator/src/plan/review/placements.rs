@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use contract::answer::WaitingInstruments;
 use kite::Token;
+use rustc_hash::FxHashMap;
 
 use super::{Review, accounts, count, name_of};
 use crate::plan::assignment::AssignedAccount;
 use crate::plan::input::Key;
 use crate::plan::placement::{Outcome, PlacedSet};
+use crate::plan::samples::{SHOWN, list};
 use crate::plan::selection::{Request, Resolved, RoutedInstrument};
 
 /// The most names of instruments that wait for one reason.
@@ -16,11 +18,11 @@ const FIRST: usize = 5;
 
 /// What everything comes to.
 #[derive(Debug, Default)]
-pub(crate) struct Outlook {
+pub(crate) struct Outlook<'w> {
     pub(crate) sets: BTreeMap<Key, SetOutlook>,
     pub(crate) accounts: BTreeMap<Key, AccountOutlook>,
     /// By namespace and token: the account that streams it; of several the first.
-    pub(crate) holders: BTreeMap<(String, Token), String>,
+    pub(crate) holders: FxHashMap<(&'w str, Token), &'w str>,
 }
 
 /// What a set comes to, with what stays although the money has left it behind.
@@ -76,33 +78,36 @@ pub(super) fn streamed<'w>(
     by_placement.chain(held_over)
 }
 
-/// The instruments of a set that nobody streams for it, by the reason.
+/// The instruments of a set that nobody streams for it, by the reason. Of those with one outcome the first says why: each
+/// by itself would take too long for thousands.
 pub(super) fn waiting(review: &Review<'_>, placed: &PlacedSet<'_>) -> Vec<WaitingInstruments> {
     let Some(resolved) = placed.request.resolved() else {
         return Vec::new();
     };
-    let mut groups: Vec<WaitingInstruments> = Vec::new();
+    let mut groups: Vec<(Option<Outcome>, WaitingInstruments)> = Vec::new();
     for (routed, outcome) in outcomes(placed) {
-        let Some(why) = why_waiting(review, placed, resolved, routed, outcome) else {
+        let is_missed = outcome.is_some() || routed.retained.is_none();
+        if matches!(outcome, Some(Outcome::Placed(_))) || !is_missed {
             continue;
-        };
-        let at = groups.iter().position(|group| group.why == why);
+        }
+        let at = groups.iter().position(|(of, _)| *of == outcome);
         let at = at.unwrap_or_else(|| {
-            groups.push(WaitingInstruments {
-                why,
+            let why = why_waiting(review, placed, resolved, routed, outcome);
+            let group = WaitingInstruments {
+                why: why.unwrap_or_default(),
                 ..WaitingInstruments::default()
-            });
+            };
+            groups.push((outcome, group));
             groups.len() - 1
         });
-        let group = &mut groups[at];
+        let group = &mut groups[at].1;
         group.instruments += 1;
         if group.first.len() < FIRST {
-            group
-                .first
-                .extend(resolved.lookup.table.get(routed.row).map(name_of));
+            let row = resolved.lookup.table.get(routed.row);
+            group.first.extend(row.map(name_of));
         }
     }
-    groups
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 /// Why nobody streams an instrument for a set; `None` if an account does, or if nobody misses it.
@@ -144,15 +149,15 @@ fn no_room(review: &Review<'_>, resolved: &Resolved) -> String {
         );
     }
     let allowed = resolved.allowed.iter();
-    let allowed = allowed.filter_map(|at| review.accounts().get(at.at()));
-    let rooms = allowed.map(|it| {
-        let (used, capacity) = (accounts::streamed(it).count(), it.account.capacity());
-        format!("{} has {used} of {capacity}", it.account.name())
+    let rooms = allowed.filter_map(|at| {
+        let account = &review.accounts().get(at.at())?.account;
+        let (used, capacity) = (review.used.get(at.at())?, account.capacity());
+        Some(format!("{} has {used} of {capacity}", account.name()))
     });
-    let rooms: Vec<String> = rooms.collect();
+    let rooms: Vec<String> = rooms.take(SHOWN + 1).collect();
     format!(
         "no account that the set may use has room ({}): add an account, or remove instruments",
-        crate::plan::samples::list(&rooms)
+        list(&rooms)
     )
 }
 
@@ -177,15 +182,14 @@ fn publisher<'w>(
     })
 }
 
-pub(super) fn outlook(review: &Review<'_>) -> Outlook {
+pub(super) fn outlook<'w>(review: &'w Review<'_>) -> Outlook<'w> {
     let mut outlook = Outlook::default();
     for placed in review.sets() {
         let mut scheduled = 0;
         for (token, account) in streamed(review, placed) {
             scheduled += 1;
-            let holder = (placed.set.namespace().to_owned(), token);
-            let name = || account.account.name().to_owned();
-            outlook.holders.entry(holder).or_insert_with(name);
+            let holder = outlook.holders.entry((placed.set.namespace(), token));
+            holder.or_insert(account.account.name());
         }
         let waiting = waiting(review, placed);
         let problem = match &placed.request {
@@ -207,9 +211,9 @@ pub(super) fn outlook(review: &Review<'_>) -> Outlook {
         let key = placed.set.observed.meta.key.clone();
         outlook.sets.insert(key, set);
     }
-    for assigned in review.accounts() {
+    for (assigned, used) in review.accounts().iter().zip(&review.used) {
         let account = AccountOutlook {
-            instruments: count(accounts::streamed(assigned).count()),
+            instruments: count(*used),
             capacity: count(assigned.account.capacity()),
             problem: accounts::usable(assigned).err(),
         };
@@ -226,7 +230,7 @@ fn missing(resolved: &Resolved) -> Option<String> {
         format!(
             "not in the instruments list: {} ({})",
             selection.unresolved,
-            crate::plan::samples::list(&selection.samples)
+            list(&selection.samples)
         )
     })
 }

@@ -132,11 +132,11 @@ pub(super) fn table<'w>(
 }
 
 fn candidates(review: &Review<'_>, placed: &PlacedSet<'_>) -> Vec<CandidateAccount> {
-    let accounts = review.accounts().iter().enumerate();
-    let here = accounts.filter(|(_, it)| it.account.namespace() == placed.set.namespace());
-    let candidates = here.map(|(at, it)| {
+    let accounts = review.accounts().iter().zip(&review.used).enumerate();
+    let here = accounts.filter(|(_, (it, _))| it.account.namespace() == placed.set.namespace());
+    let candidates = here.map(|(at, (it, used))| {
         let matched = placed.set.matched.iter().any(|matched| matched.at() == at);
-        accounts::candidate(it, &placed.set, matched)
+        accounts::candidate((it, *used), &placed.set, matched)
     });
     candidates.collect()
 }

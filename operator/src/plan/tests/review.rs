@@ -302,7 +302,8 @@ fn a_review_makes_the_decisions_of_the_plan() {
     let memory = run(&mut world, start());
     let plan = plan(&world, &memory, start());
     let journal = Journal::default();
-    let outlook = Review::new(&world, (&memory, &plan.memory), &journal, start()).outlook();
+    let review = Review::new(&world, (&memory, &plan.memory), &journal, start());
+    let outlook = review.outlook();
     for set in &plan.sets {
         let seen = &outlook.sets[&set.key];
         let (status, numbers) = (&set.status, (seen.selected, seen.scheduled, seen.waiting));

@@ -33,11 +33,8 @@ pub(super) fn explanation(
         used: count(rows.len()),
         references: count(rows.iter().filter(|row| row.sets.is_empty()).count()),
         leaving: count(current.map_or(0, |current| {
-            current
-                .instruments
-                .iter()
-                .filter(|row| row.handover)
-                .count()
+            let rows = current.instruments.iter();
+            rows.filter(|row| accounts::is_leaving(row)).count()
         })),
         standing: accounts::standing(account.outage.standing).to_owned(),
         lost: accounts::lost(assigned),

@@ -12,7 +12,12 @@ use crate::plan::input::{Eligibility, Lost, SetInput, Standing};
 pub(super) fn streamed<'w>(assigned: &'w AssignedAccount<'_>) -> impl Iterator<Item = &'w Row> {
     let rows = assigned.current().into_iter();
     let rows = rows.flat_map(|current| &current.instruments);
-    rows.filter(|row| !row.handover)
+    rows.filter(|row| !is_leaving(row))
+}
+
+/// Whether an account goes on with a row only until another one has it: it belongs to no set any more.
+pub(super) fn is_leaving(row: &Row) -> bool {
+    row.sets.is_empty() && !row.reference
 }
 
 /// Whether an account may be given instruments, and why not.

@@ -185,6 +185,35 @@ fn an_account_says_what_it_has_and_what_may_come() {
 }
 
 #[test]
+fn what_goes_to_another_account_is_counted_apart_until_it_is_there() {
+    let mut asking = set("s", &equities(0..3), &[]);
+    only("s", "a", &mut asking);
+    let mut world = observed(vec![account("a"), account("b")], vec![asking]);
+    let memory = run(&mut world, start());
+    for account in &mut world.accounts {
+        // They know all that this version does.
+        let report = Arc::make_mut(account.scrape.report.as_mut().unwrap());
+        let known = contract::report::FEATURES.iter();
+        report.features = known.map(|it| (*it).to_owned()).collect();
+    }
+    only("s", "b", &mut world.sets[0]);
+    let now = later(start(), 1);
+    let moving = plan(&world, &memory, now);
+    let mut journal = Journal::default();
+    journal.note(&plan(&world, &memory, now), now.wall);
+    let review = Review::new(&world, (&memory, &moving.memory), &journal, now);
+    let of = |name: &str| review.account(&key(name)).unwrap();
+    let numbers = |name: &str| (of(name).used, of(name).leaving, of(name).references);
+    assert_eq!(numbers("a"), (0, 3, 0));
+    assert_eq!(numbers("b"), (3, 0, 0));
+    let explained = review.set(&key("s")).unwrap();
+    assert_eq!(
+        (explained.placed[0].name.as_str(), explained.placed.len()),
+        ("b", 1)
+    );
+}
+
+#[test]
 fn strikes_say_where_the_money_is_and_whose_price_says_so() {
     let mut world = money::world(vec![account("a")], &money::nifty(&json!({"aroundATM": 1})));
     let now = money::morning();

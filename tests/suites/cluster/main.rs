@@ -11,6 +11,7 @@ mod kubectl;
 mod lost_node;
 mod manifests;
 mod many_accounts;
+mod plugin;
 mod pods;
 mod reasons;
 mod rights;
@@ -76,6 +77,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     fail_static::another_account_of_the_name(stage).await?;
     fail_static::kept_by_its_user(stage).await?;
     two_operators::check(stage).await?;
+    plugin::check(stage).await?;
     kubectl::restarted(stage).await?;
     stage.check_operator_log().await?;
     stage.check_secrets().await?;

@@ -156,6 +156,30 @@ impl ApiProxy {
         Ok(())
     }
 
+    /// Changes an object by a JSON patch.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn patch(&self, path: &str, patch: &Value) -> Result<()> {
+        let url = format!("{}{path}", self.inner.server);
+        let request = self.inner.client.patch(url).bearer_auth(&self.inner.token);
+        let request = request
+            .header(CONTENT_TYPE, "application/json-patch+json")
+            .body(patch.to_string());
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// The object or the objects of a path.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn read(&self, path: &str) -> Result<Value> {
+        let url = format!("{}{path}", self.inner.server);
+        let request = self.inner.client.get(url).bearer_auth(&self.inner.token);
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
     /// A kubeconfig that leads to it.
     #[must_use]
     pub fn kubeconfig(&self) -> String {

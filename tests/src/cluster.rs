@@ -179,6 +179,17 @@ impl Cluster {
         Ok(Some(()))
     }
 
+    /// The folder in which the kubelet has an account's assignment, as its pod sees it; only on the cluster that it has started.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub async fn assignment_folder(&self, account: &str) -> Result<PathBuf> {
+        let pod = self.get(&["pod", &format!("kt-{account}-0")]).await?;
+        let uid = pod["metadata"]["uid"].as_str().context("no uid")?;
+        let volumes = format!("kubelet/pods/{uid}/volumes/kubernetes.io~configmap/assignment");
+        Ok(state(&self.root).join(volumes))
+    }
+
     /// The image of one of the programs.
     #[must_use]
     pub fn image(&self, program: &str) -> String {

@@ -11,6 +11,7 @@ mod kubectl;
 mod lost_node;
 mod manifests;
 mod many_accounts;
+mod many_sets;
 mod plugin;
 mod pods;
 mod reasons;
@@ -88,6 +89,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     let scale = scale::check(stage).await?;
     let outage = fail_static::no_api_server(stage, &ticks).await?;
     lost_node::check(stage).await?;
+    let sets = many_sets::check(stage).await?;
     // Gone means gone.
     stage.delete_everything().await?;
     within(LONG, "owned objects are gone", async || {
@@ -95,7 +97,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     })
     .await;
     Ok([
-        rights, faults, outage, scale, added, renewed, repaired, many,
+        rights, faults, outage, scale, added, renewed, repaired, many, sets,
     ]
     .join("\n"))
 }

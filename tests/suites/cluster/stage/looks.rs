@@ -8,7 +8,8 @@ use tests::condition::within;
 use super::{ACCOUNT, Stage};
 use crate::LONG;
 
-/// A page of metrics.
+/// A page of metrics; without any they are all zero.
+#[derive(Default)]
 pub(crate) struct Metrics(pub(super) String);
 
 impl Metrics {

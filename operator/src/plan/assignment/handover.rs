@@ -30,8 +30,8 @@ struct Handover<'w, 'a> {
     reports: Vec<Option<&'a Report>>,
     sets: &'w [PlacedSet<'a>],
     names: FxHashMap<(&'w str, &'w str), SetIx>,
-    /// The account that takes over, by the id of a move.
-    takers: FxHashMap<&'a str, AccountIx>,
+    /// The account that takes over, by namespace and id of a move.
+    takers: FxHashMap<(&'w str, &'a str), AccountIx>,
     /// By set: where each of its tokens is placed.
     placed: RefCell<FxHashMap<SetIx, FxHashMap<Token, AccountIx>>>,
     /// Whether an account has all of a set that is placed there.
@@ -124,7 +124,8 @@ impl<'w, 'a> Handover<'w, 'a> {
         let takers = inputs().enumerate().flat_map(|(at, account)| {
             let moves = account.base.into_iter().flat_map(|base| &base.moves);
             let taken = moves.filter(|it| it.part == MovePart::To);
-            taken.map(move |it| (it.id.as_str(), AccountIx::new(at)))
+            let namespace = account.namespace();
+            taken.map(move |it| ((namespace, it.id.as_str()), AccountIx::new(at)))
         });
         Self {
             accounts,
@@ -234,7 +235,7 @@ impl<'w, 'a> Handover<'w, 'a> {
             Destination::Of(set, _) => Some(*set),
             Destination::Begun(_) | Destination::Unknown => None,
         });
-        let begun = given.and_then(|it| self.takers.get(it.id.as_str()));
+        let begun = given.and_then(|it| self.takers.get(&(namespace, it.id.as_str())));
         let begun = begun.map(|to| Destination::Begun(*to));
         let pending = || all().any(|set| self.sets[set.at()].request.is_pending());
         known

@@ -58,7 +58,8 @@ struct Side<'a> {
 /// Where the moves are, each looked at once.
 pub(super) struct MoveStages<'a> {
     sides: Vec<Side<'a>>,
-    known: BTreeMap<String, Stage>,
+    /// By the two accounts and the id: namespaces have accounts of the same names.
+    known: BTreeMap<(usize, usize, String), Stage>,
     /// By account: in how many moves it has a part.
     parts: Vec<usize>,
     poke: bool,
@@ -117,7 +118,8 @@ impl<'a> MoveStages<'a> {
         if !(knows(giving) && knows(taking)) {
             return Stage::Overlap;
         }
-        if let Some(known) = self.known.get(&id) {
+        let key = (from.at(), to.at(), id.clone());
+        if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
         if [from, to]
@@ -130,8 +132,8 @@ impl<'a> MoveStages<'a> {
             self.parts[side.at()] += 1;
         }
         let boundaries = boundaries(&giving, &taking, &id, self.poke);
-        let stage = Stage::Move(id.clone(), to, boundaries);
-        self.known.insert(id, stage.clone());
+        let stage = Stage::Move(id, to, boundaries);
+        self.known.insert(key, stage.clone());
         stage
     }
 }

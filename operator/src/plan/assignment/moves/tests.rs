@@ -7,6 +7,7 @@ use contract::assignment::Persistence;
 use contract::report::{FEATURE_MOVES, MoveReport};
 use contract::{Assignment, Boundary, MovePart, Report, Row};
 use kite::Token;
+use serde_json::json;
 
 use crate::plan::fixture::*;
 use crate::plan::*;
@@ -340,4 +341,49 @@ fn what_joins_later_is_a_move_of_its_own() {
         [(To, 5, Some(SECOND + 3)), (To, 2, None)]
     );
     assert_eq!(moves(&world, "a"), [(From, 5, None), (From, 2, None)]);
+}
+
+/// An operator of all namespaces: accounts of the same names, with moves of the same generations.
+#[test]
+fn each_namespace_has_moves_of_its_own() {
+    let mut world = world();
+    refer(&mut world.sets[0], "a");
+    for account in world.accounts.clone() {
+        let mut other = account;
+        other.object.meta.key.namespace = "other".to_owned();
+        other.object.meta.uid += "-other";
+        other.object.status = None;
+        other.assignment = LastAssignment::Absent;
+        other.scrape = Scrape::default();
+        world.accounts.push(other);
+    }
+    let mut set = world.sets[0].clone();
+    set.meta.key.namespace = "other".to_owned();
+    set.meta.uid += "-other";
+    edit(&mut set, |spec| {
+        spec.publish = serde_json::from_value(json!({"channelPrefix": "other"})).unwrap();
+    });
+    world.sets.push(set);
+    for _ in 0..3 {
+        let plan = plan(&world, &Memory::default(), start());
+        apply(&mut world, &plan);
+        run_files(&mut world, SECOND);
+    }
+    for set in &mut world.sets {
+        refer(set, "b");
+    }
+    for boundary in [None, Some(SECOND + 3)] {
+        let plan = plan(&world, &Memory::default(), start());
+        apply(&mut world, &plan);
+        let taken = |at: usize| {
+            let assignment = world.accounts[at].assignment.readable().unwrap().0;
+            let rows = assignment.instruments.iter();
+            let rows = rows.filter(|row| assignment.move_of(row).is_some()).count();
+            (rows, assignment.moves[0].boundary.map(|it| it.second))
+        };
+        let takers = (0..4).filter(|at| world.accounts[*at].object.meta.key.name == "b");
+        let takers: Vec<(usize, Option<i64>)> = takers.map(taken).collect();
+        assert_eq!(takers, [(5, boundary); 2]);
+        run_files(&mut world, SECOND);
+    }
 }

@@ -43,36 +43,39 @@ pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// What is withheld on one account is given by another one, which gets no other boundary.
+/// What is withheld on one account is given by another one of the namespace, which gets no other boundary; and what is given
+/// by a move is taken by it.
 pub(super) fn keep_every_tick(pass: &Pass<'_>) -> Result<(), String> {
-    let mut given: BTreeMap<(&str, Token), Option<Boundary>> = BTreeMap::new();
-    let all = || {
-        let accounts = pass.plan.accounts.iter();
-        accounts.filter_map(|it| {
-            let found = it.assignment.assignment();
-            found
-                .map(|it| &**it)
-                .or_else(|| lying_there(pass.observed, &it.key))
-        })
+    type Parts<'a> = BTreeMap<(&'a str, &'a str, Token), Option<Boundary>>;
+    let parts = |part: MovePart, also_frozen: bool| {
+        let mut parts = Parts::new();
+        for account in &pass.plan.accounts {
+            let there = || lying_there(pass.observed, &account.key).filter(|_| also_frozen);
+            let decided = account.assignment.assignment();
+            let Some(assignment) = decided.map(|it| &**it).or_else(there) else {
+                continue;
+            };
+            for row in &assignment.instruments {
+                if let Some(it) = assignment.move_of(row).filter(|it| it.part == part) {
+                    let what = (account.key.namespace.as_str(), it.id.as_str(), row.token);
+                    parts.insert(what, it.boundary);
+                }
+            }
+        }
+        parts
     };
-    let of = |part: MovePart| {
-        all().flat_map(move |assignment| {
-            let rows = assignment.instruments.iter();
-            let moving = rows.filter_map(|row| Some((row, assignment.move_of(row)?)));
-            moving.filter(move |(_, it)| it.part == part)
-        })
-    };
-    for (row, it) in of(MovePart::From) {
-        given.insert((&it.id, row.token), it.boundary);
+    // What may not be changed is as it was.
+    let given = parts(MovePart::From, true);
+    for (what, boundary) in parts(MovePart::To, false) {
+        match given.get(&what) {
+            Some(given) if given.is_none() || *given == boundary => {}
+            given => return Err(format!("{what:?} at {boundary:?} is given as {given:?}")),
+        }
     }
-    for (row, it) in of(MovePart::To) {
-        let frozen = pass.plan.accounts.iter();
-        let mut frozen = frozen.filter(|it| it.assignment.assignment().is_none());
-        match given.get(&(it.id.as_str(), row.token)) {
-            Some(given) if given.is_none() || *given == it.boundary => {}
-            // Nothing may be changed there.
-            _ if frozen.next().is_some() => {}
-            given => return Err(format!("{:?} of {it:?} is given as {given:?}", row.token)),
+    let taken = parts(MovePart::To, true);
+    for (what, boundary) in parts(MovePart::From, false) {
+        if !taken.contains_key(&what) {
+            return Err(format!("{what:?} at {boundary:?} is taken by nobody"));
         }
     }
     Ok(())

@@ -31,7 +31,7 @@ pub(crate) struct Metrics {
     /// Report requests that failed.
     pub(crate) scrape_failures: Counter,
     /// Instruments that moved from one account to another.
-    pub(crate) placements_moved: Counter,
+    placements_moved: Counter,
     /// Failovers: lost instruments of one account that moved to another.
     failovers: Family<ReasonLabel, Counter>,
     /// Strikes at the money that changed.
@@ -189,6 +189,7 @@ impl Metrics {
             let reason = failover.cause.as_str();
             self.failovers.get_or_create(&ReasonLabel { reason }).inc();
         }
+        self.placements_moved.inc_by(plan.moved.into());
         self.money_moves.inc_by(plan.money_moves.into());
         let (mut waiting, mut retained) = (0_i64, 0_i64);
         for set in &plan.sets {
@@ -315,6 +316,7 @@ mod tests {
         let plan = Plan {
             sets: vec![set(Some(3), None), set(Some(4), Some(5)), set(None, None)],
             money_moves: 2,
+            moved: 5,
             moves: MoveCounts {
                 dividing: 6,
                 ..MoveCounts::default()
@@ -331,6 +333,7 @@ mod tests {
             "instruments_moving{stage=\"dividing\"} 6",
             "instruments_moving{stage=\"subscribing\"} 0",
             "money_moves_total 4",
+            "placements_moved_total 10",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

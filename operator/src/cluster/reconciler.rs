@@ -18,7 +18,7 @@ use super::metrics::Metrics;
 use super::observe::{ObservedCluster, Observer};
 use crate::instruments::TableRefresher;
 use crate::placement_log;
-use crate::plan::{self, AssignmentChange, LastAssignment, Memory, Now, Plan, Table};
+use crate::plan::{self, Memory, Now, Plan, Table};
 use crate::query::QueryFeed;
 
 /// Changes come in bursts: the loop waits until nothing changes for this long.
@@ -89,9 +89,6 @@ impl Reconciler {
             account.unwritten = error.or(account.unwritten.take());
         }
         let (seen, plan, planned) = self.plan(seen).await;
-        self.metrics
-            .placements_moved
-            .inc_by(count_moved(&seen, &plan));
         self.metrics.planned(&plan);
         placement_log::tell(&plan);
         let now = self.clock.now();
@@ -148,40 +145,4 @@ impl Reconciler {
             }
         }
     }
-}
-
-/// How many instruments a plan moves from one account to another.
-fn count_moved(seen: &ObservedCluster, plan: &Plan) -> u64 {
-    let written = plan
-        .accounts
-        .iter()
-        .filter_map(|account| match &account.assignment {
-            AssignmentChange::Write(assignment) => Some((&account.key, assignment)),
-            AssignmentChange::None | AssignmentChange::AlreadyWritten(_) => None,
-        });
-    let mut written = written.peekable();
-    if written.peek().is_none() {
-        return 0;
-    }
-    let mut before = BTreeMap::new();
-    for account in &seen.observed.accounts {
-        if let LastAssignment::Readable { assignment, .. } = &account.assignment {
-            let key = &account.object.meta.key;
-            before.extend(
-                assignment
-                    .instruments
-                    .iter()
-                    .map(|row| ((&key.namespace, row.token), &key.name)),
-            );
-        }
-    }
-    let moved = written.map(|(key, assignment)| {
-        let elsewhere = assignment.instruments.iter().filter(|row| {
-            before
-                .get(&(&key.namespace, row.token))
-                .is_some_and(|holder| **holder != key.name)
-        });
-        elsewhere.count() as u64
-    });
-    moved.sum()
 }

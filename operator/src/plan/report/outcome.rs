@@ -27,7 +27,9 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// What moves away from accounts that lost it.
     pub failovers: Vec<Failover>,
-    /// Instruments that go from one account to another.
+    /// How many instruments this plan lets go from one account to another, each once for every set that has it.
+    pub moved: u32,
+    /// Instruments that go from one account to another just now.
     pub moves: MoveCounts,
     /// Of how many chains the strike at the money has changed.
     pub money_moves: u32,

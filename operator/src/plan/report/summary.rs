@@ -87,6 +87,8 @@ pub(crate) fn report(
     plan.memory.money = money.memory;
     plan.money_moves = money.moves;
     plan.moves = moves;
+    let moved = placed.iter().flat_map(|it| &it.moves);
+    plan.moved = moved.map(|it| it.instruments).sum();
     plan
 }
 

@@ -205,6 +205,22 @@ fn a_move_goes_on_by_what_files_and_processes_say_alone() {
     assert_eq!(rows, [0, 5]);
 }
 
+/// A metric adds it up: the files of a move are written several times.
+#[test]
+fn what_moves_is_counted_once() {
+    let (mut world, mut memory) = (world(), Memory::default());
+    let mut counted = Vec::new();
+    for second in SECOND..SECOND + 8 {
+        let plan = plan(&world, &memory, start());
+        apply(&mut world, &plan);
+        run_files(&mut world, second);
+        counted.push(plan.moved);
+        memory = plan.memory;
+    }
+    assert_eq!(counted, [5, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(assignment(&world, "a").instruments.len(), 0);
+}
+
 #[test]
 fn without_a_time_in_any_packet_the_taking_account_has_everything_at_once() {
     let mut world = world();

@@ -166,7 +166,7 @@ fn format<'a>(
         index: row.class == InstrumentClass::Underlying,
         depth: output.depth,
         // A boundary divides what has a time; the rest may come twice.
-        handover: row.handover || (row.is_given && packet.exchange_time().is_none()),
+        handover: row.handover || (row.leaves && packet.exchange_time().is_none()),
     }
 }
 

@@ -104,7 +104,7 @@ impl MoveGate {
 
     /// Whether it publishes nothing of it any more.
     #[must_use]
-    pub(crate) fn is_given(&self, now: Instant) -> bool {
+    pub(crate) fn has_given(&self, now: Instant) -> bool {
         self.gives() && self.boundary.is_some() && self.is_over(now)
     }
 }
@@ -140,7 +140,7 @@ mod tests {
             let passes = sides.each_mut().map(|it| it.passes(Some(second), now));
             assert_eq!(passes, [second < T, second >= T], "{}", second - T);
         }
-        assert!(sides[0].is_given(now) && sides[1].is_over(now));
+        assert!(sides[0].has_given(now) && sides[1].is_over(now));
         // What is late now comes from the account that takes.
         let passes = sides.each_mut().map(|it| it.passes(Some(T - 1), now));
         assert_eq!(passes, [false, true]);
@@ -169,8 +169,8 @@ mod tests {
         let mut giving = gate(MovePart::From, Some(T), now);
         assert!(!giving.passes(Some(T + 9_000), now));
         assert!(giving.passes(Some(T - 1), now));
-        assert!(!giving.passes(Some(T + 9_000), now) && !giving.is_given(now));
-        assert!(!giving.passes(Some(T + 2), now) && giving.is_given(now));
+        assert!(!giving.passes(Some(T + 9_000), now) && !giving.has_given(now));
+        assert!(!giving.passes(Some(T + 2), now) && giving.has_given(now));
     }
 
     /// Instruments that do not tick, a boundary that was wrong, an exchange that is closed.

@@ -20,7 +20,7 @@ pub(super) fn report(instruments: &AssignedInstruments, now: Instant) -> Vec<Mov
         seen: rows.clone().filter(|row| row.state.seen).count() as u32,
         silent: rows.filter(|row| is_silent(row, now)).count() as u32,
         second,
-        done: gate.is_given(now),
+        done: gate.has_given(now),
     });
     report.collect()
 }

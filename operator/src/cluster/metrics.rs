@@ -199,7 +199,7 @@ impl Metrics {
         for (stage, count) in [
             ("subscribing", plan.moves.subscribing),
             ("dividing", plan.moves.dividing),
-            ("overlapping", plan.moves.overlapping),
+            ("handover", plan.moves.handover),
         ] {
             let stage = StageLabel { stage };
             self.instruments_moving

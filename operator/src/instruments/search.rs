@@ -287,8 +287,8 @@ impl WantedKind {
 
 /// Strikes in the order of their numbers.
 fn strike_order(row: &Instrument) -> (u64, InstrumentType, Token) {
-    let hundredths = (row.strike.max(0.0) * 10_000.0).round() as u64;
-    (hundredths, row.instrument_type, row.token)
+    let ten_thousandths = (row.strike.max(0.0) * 10_000.0).round() as u64;
+    (ten_thousandths, row.instrument_type, row.token)
 }
 
 fn starts_with(text: &str, capitals: &str) -> bool {

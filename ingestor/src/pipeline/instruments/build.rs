@@ -82,7 +82,7 @@ impl AssignedInstruments {
             reference: row.reference,
             handover: row.handover,
             move_at: row.move_at,
-            is_given: assignment
+            leaves: assignment
                 .move_of(row)
                 .is_some_and(|it| it.part == MovePart::From),
             outputs,

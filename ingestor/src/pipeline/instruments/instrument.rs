@@ -70,7 +70,7 @@ pub(crate) struct AssignedInstrument {
     /// from it.
     pub(in crate::pipeline) move_at: Option<u16>,
     /// Whether that move gives it away.
-    pub(in crate::pipeline) is_given: bool,
+    pub(in crate::pipeline) leaves: bool,
     pub(in crate::pipeline) outputs: Span,
     pub(in crate::pipeline) sets: Span,
     /// The part before its price in each of the two commands that store it, and the slot of the

@@ -79,7 +79,7 @@ pub(super) fn hand_over<'a>(
             }
             match handover.stage(at, row, to, &mut stages, documents) {
                 Stage::Given => {}
-                Stage::Overlap => rows.push(LeavingRow { row, by: None }),
+                Stage::Handover => rows.push(LeavingRow { row, by: None }),
                 Stage::Move(id, to, boundaries) => {
                     taken.push((to, row.token, (id.clone(), boundaries.taking)));
                     let by = Some((id, boundaries.giving));
@@ -152,10 +152,10 @@ impl<'w, 'a> Handover<'w, 'a> {
         let (set, to) = match to {
             Destination::Of(set, to) => (Some(set), to),
             Destination::Begun(to) => (None, to),
-            Destination::Unknown => return Stage::Overlap,
+            Destination::Unknown => return Stage::Handover,
         };
         match stages.of(from, to, row, documents) {
-            Stage::Overlap if set.is_some_and(|set| self.has_arrived(set, to)) => Stage::Given,
+            Stage::Handover if set.is_some_and(|set| self.has_arrived(set, to)) => Stage::Given,
             stage => stage,
         }
     }

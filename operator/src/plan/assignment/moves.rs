@@ -30,7 +30,7 @@ const fn within(poke: bool) -> u16 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Both accounts publish it until the taking one has it: one of their processes knows no moves.
-    Overlap,
+    Handover,
     /// By the move of this id, to this account.
     Move(String, AccountIx, Boundaries),
     /// The account publishes nothing of it any more.
@@ -110,13 +110,13 @@ impl<'a> MoveStages<'a> {
         });
         let id = taking.move_id(giving.name, row).filter(|_| takes);
         let Some(id) = id else {
-            return Stage::Overlap;
+            return Stage::Handover;
         };
         // What was begun goes on, although a process may not have been asked so far.
         let begun = taking.find(&id, MovePart::To).is_some();
         let knows = |side: Side<'_>| side.knows_moves().unwrap_or(begun);
         if !(knows(giving) && knows(taking)) {
-            return Stage::Overlap;
+            return Stage::Handover;
         }
         let key = (from.at(), to.at(), id.clone());
         if let Some(known) = self.known.get(&key) {
@@ -126,7 +126,7 @@ impl<'a> MoveStages<'a> {
             .iter()
             .any(|it| self.parts[it.at()] == MOST_MOVES)
         {
-            return Stage::Overlap;
+            return Stage::Handover;
         }
         for side in [from, to] {
             self.parts[side.at()] += 1;

@@ -36,7 +36,7 @@ pub struct MoveCounts {
     /// A second of the exchange divides them between the two.
     pub dividing: u32,
     /// Both accounts publish them.
-    pub overlapping: u32,
+    pub handover: u32,
 }
 
 impl AssignmentCounts {
@@ -49,7 +49,7 @@ impl AssignmentCounts {
             match taken {
                 Some(taken) if taken.boundary.is_some() => moves.dividing += 1,
                 Some(_) => moves.subscribing += 1,
-                None => moves.overlapping += u32::from(row.handover),
+                None => moves.handover += u32::from(row.handover),
             }
             for set in &row.sets {
                 if let Some(count) = counts.get_mut(usize::from(*set)) {
@@ -70,7 +70,7 @@ impl MoveCounts {
         Self {
             subscribing: self.subscribing.saturating_add(other.subscribing),
             dividing: self.dividing.saturating_add(other.dividing),
-            overlapping: self.overlapping.saturating_add(other.overlapping),
+            handover: self.handover.saturating_add(other.handover),
         }
     }
 }

@@ -70,7 +70,7 @@ fn a_move_is_told_with_its_cause_once_a_minute() {
     run.places(1, 9);
     refer(&mut run.world.sets[0], "b");
     let expected =
-        "s Moved 1 instruments move from account a to account b: the set may not use a any more";
+        "s Moved 1 instrument moves from account a to account b: the set may not use a any more";
     assert_eq!(run.pass(60), [expected]);
 }
 

@@ -46,7 +46,12 @@ impl Moves {
         let shown = self.0.iter().take(MOST);
         let shown = shown.map(|((from, to, cause), instruments)| {
             let why = why(*cause, from);
-            format!("{instruments} instruments move from account {from} to account {to}: {why}")
+            let noun = if *instruments == 1 {
+                "instrument moves"
+            } else {
+                "instruments move"
+            };
+            format!("{instruments} {noun} from account {from} to account {to}: {why}")
         });
         let rest: u32 = self.0.values().skip(MOST).sum();
         let rest = (rest > 0).then(|| format!("{rest} more move between other accounts"));
@@ -90,7 +95,7 @@ mod tests {
         ]));
         assert_eq!(
             all.message(),
-            "7 instruments move from account a to account z: the capacity of a was lowered; 1 instruments move from \
+            "7 instruments move from account a to account z: the capacity of a was lowered; 1 instrument moves from \
              account b to account z: the set may not use b any more"
         );
     }

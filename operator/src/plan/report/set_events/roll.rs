@@ -15,7 +15,7 @@ use crate::plan::assignment::{AssignedAccount, AssignmentChange};
 use crate::plan::samples::list;
 use crate::plan::selection::TradingDays;
 
-/// ByExpiry of which contracts have left, and those that came for the same underlyings.
+/// Expiries whose contracts have left, and those that came for the same underlyings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Roll {
     ended: ByExpiry,

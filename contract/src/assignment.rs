@@ -248,6 +248,15 @@ impl Assignment {
         found.is_some_and(|it| it.part == MovePart::To && it.boundary.is_none())
     }
 
+    /// Whether a row is this account's in the directory: one that comes from another account is not before its boundary, and
+    /// one that goes to another not from it on.
+    #[must_use]
+    pub fn lists(&self, row: &Row) -> bool {
+        let part = |part: MovePart| self.move_of(row).filter(|it| it.part == part);
+        let given = part(MovePart::From).is_some_and(|it| it.boundary.is_some());
+        !given && !self.withholds(row)
+    }
+
     /// Whether another account takes a row over.
     #[must_use]
     pub fn gives(&self, row: &Row) -> bool {

@@ -57,7 +57,7 @@ impl DirectoryListing {
             keep.is_some_and(|keep| keep.last.is_some())
         };
         let kept = assignment.instruments.iter();
-        let kept = kept.filter(|row| row.outputs.iter().any(is_kept) && !assignment.withholds(row));
+        let kept = kept.filter(|row| row.outputs.iter().any(is_kept) && assignment.lists(row));
         let entries = kept.map(|row| {
             let channels = row.outputs.iter().map(|output| usize::from(output.channel));
             let own: BTreeSet<Arc<str>> = channels

@@ -6,12 +6,8 @@ use std::time::{Duration, Instant};
 
 use contract::{Boundary, Move, MovePart};
 
-/// The account that gives stops once its socket is so many seconds past the boundary: what is late by less is published.
+/// The account that gives has done so once its socket is so many seconds past the boundary.
 const GIVEN_AFTER: i64 = 2;
-
-/// The account that takes publishes whatever comes once its socket is so many seconds past the boundary. The other one,
-/// whose socket may be slower, has stopped then.
-const TAKEN_AFTER: i64 = 4;
 
 /// So many packets in a row must be past the boundary: a single time that is wrong ends nothing.
 const CONFIRMED_BY: u8 = 2;
@@ -71,7 +67,7 @@ impl MoveGate {
             return self.gives();
         };
         if let Some(second) = second {
-            let is_past = second >= boundary.second.saturating_add(self.margin());
+            let is_past = second >= boundary.second.saturating_add(GIVEN_AFTER);
             self.past = match is_past || self.past >= CONFIRMED_BY {
                 true => self.past.saturating_add(1),
                 false => 0,
@@ -84,14 +80,7 @@ impl MoveGate {
         }
     }
 
-    const fn margin(&self) -> i64 {
-        match self.part {
-            MovePart::From => GIVEN_AFTER,
-            MovePart::To => TAKEN_AFTER,
-        }
-    }
-
-    /// Whether the boundary no longer matters: this account publishes nothing, or everything.
+    /// Whether the boundary no longer matters, because it has had its time: this account publishes nothing, or everything.
     #[must_use]
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         let passed = || {
@@ -99,13 +88,14 @@ impl MoveGate {
             let within = Duration::from_secs(u64::from(boundary.within_s));
             Some(now.saturating_duration_since(since) >= within)
         };
-        self.past >= CONFIRMED_BY || passed().unwrap_or(false)
+        passed().unwrap_or(false)
     }
 
-    /// Whether it publishes nothing of it any more.
+    /// Whether it can be taken from this account. What is late of a slower instrument is published until then.
     #[must_use]
     pub(crate) fn has_given(&self, now: Instant) -> bool {
-        self.gives() && self.boundary.is_some() && self.is_over(now)
+        let is_past = self.past >= CONFIRMED_BY || self.is_over(now);
+        self.gives() && self.boundary.is_some() && is_past
     }
 }
 
@@ -140,10 +130,10 @@ mod tests {
             let passes = sides.each_mut().map(|it| it.passes(Some(second), now));
             assert_eq!(passes, [second < T, second >= T], "{}", second - T);
         }
-        assert!(sides[0].has_given(now) && sides[1].is_over(now));
-        // What is late now comes from the account that takes.
+        assert!(sides[0].has_given(now));
+        // What is late of a slower instrument still comes from the account that gives, as long as it has it.
         let passes = sides.each_mut().map(|it| it.passes(Some(T - 1), now));
-        assert_eq!(passes, [false, true]);
+        assert_eq!(passes, [true, false]);
     }
 
     #[test]

@@ -25,12 +25,21 @@ pub(super) fn report(instruments: &AssignedInstruments, now: Instant) -> Vec<Mov
     report.collect()
 }
 
-/// The exchange's second at `now`: no tick is younger than the time since it came, and the furthest of them tells most.
+/// The exchange's second at `now`: no tick is younger than the time since it came, and the furthest of them tells most. A
+/// single one may be wrong: the second furthest is taken where there are two.
 fn exchange_second(rows: &[AssignedInstrument], now: Instant) -> Option<i64> {
     let told = rows.iter().filter_map(|row| {
         let (second, received) = (row.state.exchange_time?, row.state.received?);
         let since = now.saturating_duration_since(received.at).as_secs();
         Some(second.saturating_add_unsigned(since))
     });
-    told.max()
+    let mut furthest = [None, None];
+    for second in told {
+        if furthest[0] < Some(second) {
+            furthest = [Some(second), furthest[0]];
+        } else {
+            furthest[1] = furthest[1].max(Some(second));
+        }
+    }
+    furthest[1].or(furthest[0])
 }

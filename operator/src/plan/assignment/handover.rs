@@ -18,9 +18,9 @@ use crate::plan::input::{AccountInput, Lost, Suspension};
 use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
 
 /// For how long an account goes on at most that is paused, or has less room than it had: who wants that waits for it.
-/// Without `poke` an assignment takes up to a minute and a half to reach the other account.
+/// Without `poke` an assignment takes up to a minute and a half, and a move takes three of them and a boundary.
 pub(crate) const fn longest_handover(poke: bool) -> Duration {
-    Duration::from_secs(if poke { 60 } else { 180 })
+    Duration::from_secs(if poke { 60 } else { 420 })
 }
 
 /// What is known of every account and set, to find what leaves one of them.
@@ -305,9 +305,10 @@ impl<'w, 'a> Handover<'w, 'a> {
         let here = |outcome: &&Option<Outcome>| **outcome == Some(Outcome::Placed(account));
         let placed = outcomes.filter(here).count();
         let runs = report.assignment.as_ref()?.generation == base.generation;
-        let heard = report.sets.iter().find(|it| it.name == name)?;
-        let heard = heard.streaming.saturating_add(heard.silent) as usize;
-        Some(report.redis.connected && runs && has == placed && heard >= placed)
+        let report_of_set = report.sets.iter().find(|it| it.name == name)?;
+        let heard = report_of_set.streaming.saturating_add(report_of_set.silent) as usize;
+        let is_mute = report_of_set.streaming == 0 && placed > 0;
+        Some(report.redis.connected && runs && has == placed && heard >= placed && !is_mute)
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) fn go_on(document: &mut Assignment, base: &Assignment, leaving: Vec<L
     let told = document.channels.iter();
     let told: BTreeSet<String> = told.map(|name| prefix_of(name).to_owned()).collect();
     for LeavingRow { row, by } in leaving {
-        // Until the other account publishes, this one also has its keys.
-        let keeps = matches!(by, Some((_, None)));
+        // As long as this account publishes, it also writes the keys.
+        let keeps = by.is_some();
         let outputs = row.outputs.iter().filter_map(|output| {
             let name = base.channels.get(usize::from(output.channel))?;
             let keep = output.keep.filter(|_| keeps);

@@ -196,8 +196,9 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// Whether every instrument of the move has arrived here, or has been waited for in vain.
-    fn has_arrived(&self, id: &str) -> bool {
+    /// Whether every instrument of the move has arrived here, or has been waited for in vain. A socket that brings nothing at
+    /// all is not waited for in vain as long as `giving` gets something.
+    fn has_arrived(&self, id: &str, giving: &Self) -> bool {
         let Some((base, report)) = self.report_of(id) else {
             return false;
         };
@@ -205,7 +206,10 @@ impl<'a> Side<'a> {
         let of = |row: &&Row| base.move_of(row).is_some_and(|it| it.id == id);
         let instruments = rows.filter(of).count();
         let heard = report.seen.saturating_add(report.silent) as usize;
-        self.publishes() && report.instruments as usize == instruments && heard >= instruments
+        let others = giving.report_of(id).map_or(0, |(_, report)| report.seen);
+        let is_mute = report.seen == 0 && others > 0;
+        let is_whole = report.instruments as usize == instruments && heard >= instruments;
+        self.publishes() && is_whole && !is_mute
     }
 
     /// The exchange's second now, if any packet told it.
@@ -228,14 +232,15 @@ fn boundaries(giving: &Side<'_>, taking: &Side<'_>, id: &str, poke: bool) -> Bou
             within_s: within(poke),
         };
         return Boundaries {
-            taking: taking.has_arrived(id).then_some(boundary),
+            taking: taking.has_arrived(id, giving).then_some(boundary),
             giving: None,
         };
     };
     let has_it = giving.find(id, MovePart::From);
     let has_it = has_it.is_some_and(|given| given.boundary.is_some());
     Boundaries {
-        giving: (has_it || taking.publishes()).then_some(boundary),
+        // The taking account may have lost its socket meanwhile.
+        giving: (has_it || taking.has_arrived(id, giving)).then_some(boundary),
         taking: Some(boundary),
     }
 }

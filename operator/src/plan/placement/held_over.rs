@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use contract::{Assignment, Row};
+use contract::{Assignment, MovePart, Row};
 
 use crate::plan::input::AccountInput;
 use crate::plan::selection::RequestedSet;
@@ -24,6 +24,14 @@ pub(crate) struct HeldOver<'a> {
 impl HeldOver<'_> {
     /// Whether a held over row goes on being published; else it stays for its price alone.
     pub(super) fn publishes(&self, row: &Row) -> bool {
+        // What it gives by a boundary the other account publishes, and what it takes without one the other still has.
+        let is_of_another = self.account.base.is_some_and(|base| {
+            let given = base.move_of(row).filter(|it| it.part == MovePart::From);
+            base.withholds(row) || given.is_some_and(|it| it.boundary.is_some())
+        });
+        if is_of_another {
+            return false;
+        }
         let mut sets = row.sets.iter();
         let frozen = self.account.eligibility.is_frozen();
         frozen || sets.any(|set| self.pending.get(usize::from(*set)) == Some(&true))

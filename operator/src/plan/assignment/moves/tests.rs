@@ -187,10 +187,8 @@ fn a_move_goes_on_by_what_files_and_processes_say_alone() {
     run_files(&mut world, SECOND + 1);
     step(&mut world);
     assert_eq!(moves(&world, "a"), [(From, 5, boundary)]);
-    assert!(
-        !keeps(&assignment(&world, "a").instruments[0]),
-        "they are the other's"
-    );
+    let row = &assignment(&world, "a").instruments[0];
+    assert!(keeps(row) && !assignment(&world, "a").lists(row), "{row:?}");
     run_files(&mut world, SECOND + 4);
     step(&mut world);
     assert_eq!(

@@ -91,7 +91,7 @@ pub(crate) fn build<'a>(
         documents.push(spec.map(|spec| document(at, placed, spec)));
         bases.push(basis);
     }
-    handover::hand_over(&mut documents, &accounts, sets, poke, now);
+    let goes_on = handover::hand_over(&mut documents, &accounts, sets, poke, now);
 
     let accounts = accounts.into_iter().zip(bases).zip(documents).enumerate();
     let assigned = accounts.map(|(at, ((placed, basis), built))| {
@@ -105,7 +105,7 @@ pub(crate) fn build<'a>(
                 document
             };
             // What is known to be unchanged has no part in a handover.
-            let gives = built.as_ref().is_some_and(gives);
+            let gives = goes_on[at];
             let moves = built.as_ref().is_some_and(|it| !it.moves.is_empty());
             let since = account.remembered.and_then(|it| it.handover_since);
             handover_since = gives.then(|| since.unwrap_or(now));
@@ -141,12 +141,6 @@ pub(crate) fn build<'a>(
 fn writable<'p>(account: &'p AccountInput<'_>) -> Option<&'p AccountSpec> {
     let spec = account.spec.as_ref().ok();
     spec.filter(|_| !account.eligibility.is_frozen())
-}
-
-/// Whether an account goes on with instruments that others take over.
-fn gives(assignment: &Assignment) -> bool {
-    let mut rows = assignment.instruments.iter();
-    rows.any(|row| assignment.gives(row))
 }
 
 /// Whether an account without instruments keeps a connection: it lost what it had, and nothing else would show that it

@@ -41,17 +41,17 @@ struct Handover<'w, 'a> {
 }
 
 /// Where an instrument goes that leaves an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Destination {
-    /// To this account, of which a set wants it.
-    Of(SetIx, AccountIx),
+    /// To these accounts, each for a set.
+    Of(Vec<(SetIx, AccountIx)>),
     /// To this account, by a move that was begun.
     Begun(AccountIx),
     /// Not known while a set cannot be resolved.
     Unknown,
 }
 
-/// Adds to the documents what accounts go on with until others have it. `documents`: those that are built in this pass, each
+/// Adds to the documents what accounts go on with until others have it, and returns which accounts do. `documents`: those that are built in this pass, each
 /// with its rows.
 pub(super) fn hand_over<'a>(
     documents: &mut [Option<Assignment>],
@@ -59,7 +59,8 @@ pub(super) fn hand_over<'a>(
     sets: &[PlacedSet<'a>],
     poke: bool,
     now: Instant,
-) {
+) -> Vec<bool> {
+    let mut goes_on = vec![false; documents.len()];
     let handover = Handover::new(accounts, sets, poke, now);
     let mut stages = MoveStages::new(accounts, &handover.reports, poke, now);
     let mut taken = Vec::new();
@@ -87,7 +88,10 @@ pub(super) fn hand_over<'a>(
                 }
             }
         }
+        let staying = handover.staying(at, document);
+        goes_on[at.at()] = !(rows.is_empty() && staying.is_empty());
         if let Some(document) = &mut documents[at.at()] {
+            handover_rows::keep_outputs(document, base, &staying);
             handover_rows::go_on(document, base, rows);
             if document.instruments.len() > document.capacity() {
                 // It becomes smaller when the others have what has no room in it.
@@ -101,6 +105,7 @@ pub(super) fn hand_over<'a>(
             handover_rows::take(document, token, by);
         }
     }
+    goes_on
 }
 
 impl<'w, 'a> Handover<'w, 'a> {
@@ -149,14 +154,21 @@ impl<'w, 'a> Handover<'w, 'a> {
         stages: &mut MoveStages<'_>,
         documents: &[Option<Assignment>],
     ) -> Stage {
-        let (set, to) = match to {
-            Destination::Of(set, to) => (Some(set), to),
-            Destination::Begun(to) => (None, to),
+        let sets = match to {
+            Destination::Of(sets) => sets,
+            Destination::Begun(to) => return stages.of(from, to, row, documents),
             Destination::Unknown => return Stage::Handover,
         };
-        match stages.of(from, to, row, documents) {
-            Stage::Handover if set.is_some_and(|set| self.has_arrived(set, to)) => Stage::Given,
-            stage => stage,
+        // A boundary divides between two accounts.
+        let one = sets.first().filter(|(_, first)| {
+            let mut others = sets.iter();
+            others.all(|(_, to)| to == first)
+        });
+        let stage = one.map(|(_, to)| stages.of(from, *to, row, documents));
+        match stage {
+            Some(stage) if stage != Stage::Handover => stage,
+            _ if sets.iter().all(|(set, to)| self.has_arrived(*set, *to)) => Stage::Given,
+            _ => Stage::Handover,
         }
     }
 
@@ -210,37 +222,77 @@ impl<'w, 'a> Handover<'w, 'a> {
         sets: &[Option<SetIx>],
         row: &Row,
     ) -> Option<Destination> {
-        let elsewhere = |set: SetIx| {
-            let to = self.placed_on(set, row.token).filter(|to| *to != from)?;
-            Some(Destination::Of(set, to))
-        };
-        let mut own = row
+        let own = row
             .sets
             .iter()
             .filter_map(|set| *sets.get(usize::from(*set))?);
-        if let Some(to) = own.find_map(elsewhere) {
-            return Some(to);
+        let own = self.elsewhere(own, row.token, from);
+        if !own.is_empty() {
+            return Some(Destination::Of(own));
         }
         let given = base.move_of(row).filter(|it| it.part == MovePart::From);
         if !row.handover && given.is_none() {
             return None;
         }
+        let all = self.elsewhere(self.sets_of(from), row.token, from);
+        if !all.is_empty() {
+            return Some(Destination::Of(all));
+        }
         let namespace = self.accounts[from.at()].held_over.account.namespace();
-        let all = || {
-            let all = self.names.iter();
-            let all = all.filter(|((of, _), _)| *of == namespace);
-            all.map(|(_, set)| *set)
-        };
-        let known = all().filter_map(elsewhere).min_by_key(|to| match to {
-            Destination::Of(set, _) => Some(*set),
-            Destination::Begun(_) | Destination::Unknown => None,
-        });
         let begun = given.and_then(|it| self.takers.get(&(namespace, it.id.as_str())));
-        let begun = begun.map(|to| Destination::Begun(*to));
-        let pending = || all().any(|set| self.sets[set.at()].request.is_pending());
-        known
-            .or(begun)
-            .or_else(|| pending().then_some(Destination::Unknown))
+        let pending = |set: SetIx| self.sets[set.at()].request.is_pending();
+        match begun {
+            Some(to) => Some(Destination::Begun(*to)),
+            None => self
+                .sets_of(from)
+                .any(pending)
+                .then_some(Destination::Unknown),
+        }
+    }
+
+    /// The sets of the account's namespace.
+    fn sets_of(&self, account: AccountIx) -> impl Iterator<Item = SetIx> {
+        let namespace = self.accounts[account.at()].held_over.account.namespace();
+        let all = self.names.iter();
+        let all = all.filter(move |((of, _), _)| *of == namespace);
+        all.map(|(_, set)| *set)
+    }
+
+    /// Those of the sets that have the token on another account than `from`, each with it.
+    fn elsewhere(
+        &self,
+        sets: impl Iterator<Item = SetIx>,
+        token: Token,
+        from: AccountIx,
+    ) -> Vec<(SetIx, AccountIx)> {
+        let elsewhere = sets.filter_map(|set| {
+            let to = self.placed_on(set, token).filter(|to| *to != from)?;
+            Some((set, to))
+        });
+        let mut elsewhere: Vec<(SetIx, AccountIx)> = elsewhere.collect();
+        elsewhere.sort_unstable();
+        elsewhere
+    }
+
+    /// The rows of the account's base that stay in its new document for something else, and with fewer outputs, although another
+    /// account has not got the rest yet.
+    fn staying(&self, at: AccountIx, document: &Assignment) -> Vec<&'a Row> {
+        let account = &self.accounts[at.at()].held_over.account;
+        let Some(base) = account.base.filter(|_| self.may_go_on(account)) else {
+            return Vec::new();
+        };
+        let loses = |row: &&Row| {
+            let rows = &document.instruments;
+            let at = rows.binary_search_by_key(&row.token, |row| row.token);
+            at.is_ok_and(|at| rows[at].outputs.len() < row.outputs.len())
+        };
+        let rows = base.instruments.iter();
+        let rows = rows.filter(|row| !base.withholds(row) && base.lists(row));
+        let rows = rows.filter(loses).filter(|row| {
+            let sets = self.elsewhere(self.sets_of(at), row.token, at);
+            sets.iter().any(|(set, to)| !self.has_arrived(*set, *to))
+        });
+        rows.collect()
     }
 
     /// Whether the account works, and is not to stop at once.
@@ -419,6 +471,56 @@ mod tests {
         assert!(plan.next <= Some(later(start(), 60).monotonic));
         step(&mut world, &plan.memory, later(start(), 60));
         assert_eq!(rows(&world), [(0, 0), (5, 0)]);
+    }
+
+    /// Two sets with prefixes of their own, on `a`.
+    fn two() -> (Observed, Memory) {
+        let mut sets = vec![named("s", "a", 0..5), named("t", "a", 0..5)];
+        for set in &mut sets {
+            let prefix = json!({"channelPrefix": set.meta.key.name});
+            edit(set, |spec| {
+                spec.publish = serde_json::from_value(prefix).unwrap();
+            });
+        }
+        let accounts = vec![account("a"), account("b"), account("c")];
+        let mut world = observed(accounts, sets);
+        let memory = run(&mut world, start());
+        (world, memory)
+    }
+
+    fn outputs(world: &Observed, at: usize) -> usize {
+        let rows = &assignment(world, at).instruments;
+        rows.iter().map(|row| row.outputs.len()).sum()
+    }
+
+    /// The account has the instruments for another set, too.
+    #[test]
+    fn what_stays_for_another_set_goes_on_for_the_one_that_leaves() {
+        let (mut world, memory) = two();
+        refer(&mut world.sets[0], "b");
+        let plan = step(&mut world, &memory, start());
+        let again = step(&mut world, &plan.memory, start());
+        assert_eq!((outputs(&world, 0), outputs(&world, 1)), (10, 5));
+        stream(&mut world);
+        step(&mut world, &again.memory, start());
+        assert_eq!((outputs(&world, 0), outputs(&world, 1)), (5, 5));
+    }
+
+    #[test]
+    fn an_account_goes_on_until_each_of_several_others_has_its_part() {
+        let (mut world, memory) = two();
+        refer(&mut world.sets[0], "b");
+        refer(&mut world.sets[1], "c");
+        let plan = step(&mut world, &memory, start());
+        assert_eq!(rows(&world), [(5, 5), (5, 0)]);
+        stream(&mut world);
+        let report = Arc::make_mut(world.accounts[2].scrape.report.as_mut().unwrap());
+        report.redis.connected = false;
+        let plan = step(&mut world, &plan.memory, start());
+        assert_eq!((rows(&world)[0], outputs(&world, 0)), ((5, 5), 10));
+        stream(&mut world);
+        step(&mut world, &plan.memory, start());
+        assert_eq!(rows(&world)[0], (0, 0));
     }
 
     #[test]

@@ -60,6 +60,34 @@ pub(super) fn go_on(document: &mut Assignment, base: &Assignment, leaving: Vec<L
     document.quiet_prefixes.dedup();
 }
 
+/// Leaves outputs to rows that stay for something else, until another account publishes there. Its ticks do not say so if
+/// they go to other readers too.
+pub(super) fn keep_outputs(document: &mut Assignment, base: &Assignment, staying: &[&Row]) {
+    for row in staying {
+        let rows = &document.instruments;
+        let Ok(at) = rows.binary_search_by_key(&row.token, |row| row.token) else {
+            continue;
+        };
+        for output in &row.outputs {
+            let Some(name) = base.channels.get(usize::from(output.channel)) else {
+                continue;
+            };
+            let Some(channel) = position(&mut document.channels, name) else {
+                continue;
+            };
+            let kept = &mut document.instruments[at];
+            if kept.outputs.iter().all(|known| known.channel != channel) {
+                kept.handover |= kept.sets.is_empty();
+                kept.outputs.push(Output {
+                    channel,
+                    keep: None,
+                    ..*output
+                });
+            }
+        }
+    }
+}
+
 /// Names the move by which a row of the document comes from another account.
 pub(super) fn take(
     document: &mut Assignment,

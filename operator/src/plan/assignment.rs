@@ -42,6 +42,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) reissue: Option<Reissue>,
     /// Since when it goes on with instruments that others take over.
     pub(crate) handover_since: Option<Instant>,
+    /// Since when it does so although it is paused, or has less room than it had.
+    pub(crate) restricted_since: Option<Instant>,
 }
 
 impl AssignedAccount<'_> {
@@ -96,7 +98,7 @@ pub(crate) fn build<'a>(
     let accounts = accounts.into_iter().zip(bases).zip(documents).enumerate();
     let assigned = accounts.map(|(at, ((placed, basis), built))| {
         let account = &placed.held_over.account;
-        let mut handover_since = None;
+        let (mut handover_since, mut restricted_since) = (None, None);
         let (mut change, mut reissue) = (AssignmentChange::None, None);
         if let Some(spec) = writable(account) {
             let stands_by = stands_by(account, &placed.failed_over);
@@ -109,6 +111,9 @@ pub(crate) fn build<'a>(
             let moves = built.as_ref().is_some_and(|it| !it.moves.is_empty());
             let since = account.remembered.and_then(|it| it.handover_since);
             handover_since = gives.then(|| since.unwrap_or(now));
+            let since = account.remembered.and_then(|it| it.restricted_since);
+            let restricted = gives && handover::is_restricted(account, spec);
+            restricted_since = restricted.then(|| since.unwrap_or(now));
             let build = || finish(document(at, &placed, spec));
             let same;
             (change, same, reissue) = generation::change(account, built.map(finish), build, now);
@@ -132,6 +137,7 @@ pub(crate) fn build<'a>(
             rebalance,
             reissue,
             handover_since,
+            restricted_since,
         }
     });
     assigned.collect()

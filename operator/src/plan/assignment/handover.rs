@@ -14,13 +14,23 @@ use rustc_hash::FxHashMap;
 use super::handover_rows::{self, LeavingRow};
 use super::moves::{MoveStages, Stage};
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::input::{AccountInput, Lost, Suspension};
+use crate::plan::input::{AccountInput, AccountSpec, Lost, Suspension};
 use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
 
 /// For how long an account goes on at most that is paused, or has less room than it had: who wants that waits for it.
 /// Without `poke` an assignment takes up to a minute and a half, and a move takes three of them and a boundary.
 pub(crate) const fn longest_handover(poke: bool) -> Duration {
     Duration::from_secs(if poke { 60 } else { 420 })
+}
+
+/// Whether the account's user waits for it to stop, or to become smaller.
+pub(super) fn is_restricted(account: &AccountInput<'_>, spec: &AccountSpec) -> bool {
+    let suspension = account.eligibility.suspension();
+    let paused = matches!(suspension, Some(Suspension::Paused));
+    paused
+        || account
+            .base
+            .is_some_and(|base| base.capacity() > spec.capacity())
 }
 
 /// What is known of every account and set, to find what leaves one of them.
@@ -313,7 +323,7 @@ impl<'w, 'a> Handover<'w, 'a> {
 
     /// Whether its user has not waited too long for it to stop, or to become smaller.
     fn may_last(&self, account: &AccountInput<'_>) -> bool {
-        let since = account.remembered.and_then(|it| it.handover_since);
+        let since = account.remembered.and_then(|it| it.restricted_since);
         since.is_none_or(|since| self.now.saturating_duration_since(since) < self.longest)
     }
 
@@ -543,6 +553,21 @@ mod tests {
         assert_eq!(rows(&late), [(5, 3), (3, 0)]);
         step(&mut late, &plan.memory, later(start(), 60));
         assert_eq!(rows(&late), [(2, 0), (3, 0)], "not for ever");
+    }
+
+    /// The minute is that of who waits for it, whatever was handed over before.
+    #[test]
+    fn the_time_counts_from_the_pause() {
+        let (mut world, plan) = moving();
+        let late = later(start(), 300);
+        let plan = step(&mut world, &plan.memory, late);
+        change(&mut world.accounts[0], |spec| spec.paused = true);
+        let plan = step(&mut world, &plan.memory, late);
+        assert_eq!(rows(&world), [(5, 5), (5, 0)]);
+        let plan = step(&mut world, &plan.memory, later(late, 59));
+        assert_eq!(rows(&world)[0], (5, 5));
+        step(&mut world, &plan.memory, later(late, 60));
+        assert_eq!(rows(&world), [(0, 0), (5, 0)]);
     }
 
     #[test]

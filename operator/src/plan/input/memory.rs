@@ -50,6 +50,8 @@ pub(crate) struct AccountMemory {
     pub(crate) key: Option<KeyFingerprint>,
     /// Since when it goes on with instruments that others take over.
     pub(crate) handover_since: Option<Instant>,
+    /// Since when it does so although it is paused, or has less room than it had.
+    pub(crate) restricted_since: Option<Instant>,
     /// Since when its process is known not to run.
     pub(crate) stopped_since: Option<Instant>,
     /// The new generation that its process made necessary.

@@ -73,6 +73,7 @@ pub(super) fn report<'w>(
         reissue: assigned.reissue,
         stopped_since: account.outage.stopped_since,
         handover_since: assigned.handover_since,
+        restricted_since: assigned.restricted_since,
         object: report.memory,
         assignment: current.cloned(),
         key: account.api_key(),

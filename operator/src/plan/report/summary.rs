@@ -191,7 +191,7 @@ fn assemble(
         due.extend(failing.map(|failing| failing.since + GRACE));
         due.extend(report.memory.object.due);
         due.extend(report.account.outage.due);
-        due.extend(report.memory.handover_since.map(|since| since + longest));
+        due.extend(report.memory.restricted_since.map(|since| since + longest));
         plan.events.extend(report.event);
         let key = report.plan.key.clone();
         remembered.accounts.insert(key, report.memory);

@@ -245,10 +245,13 @@ async fn the_operator_is_asked_through_the_proxy_of_its_service() {
         200,
         &json!({"remarks": ["hm"]}).to_string(),
     );
-    let manifests = "kind: Secret\nstringData: {api_key: hunter2}\n---\nkind: InstrumentSet\n";
+    let manifests = "kind: SecretList\nitems: [{stringData: {api_key: hunter2}}]\n---\nkind: InstrumentSet\n---\n\
+                     kind: ConfigMap\nmetadata: {name: c}\ndata: {x: hunter2}\n";
     std::fs::write(stage.folder.path().join("m.yaml"), manifests).unwrap();
     let text = stage.says(&["plan", "--dry-run", "-f", "m.yaml"]).await;
-    assert_eq!(text, "nothing would change\n\nhm\n");
+    let ignored =
+        "not sent, because only TickerAccounts and InstrumentSets are: a Secret, ConfigMap c";
+    assert_eq!(text, format!("nothing would change\n\nhm\n\n{ignored}\n"));
     let asked = stage.asked();
     let plan = asked.iter().find(|it| it.1.contains("/v1/plan")).unwrap();
     assert_eq!(plan.0, "POST");
@@ -257,6 +260,9 @@ async fn the_operator_is_asked_through_the_proxy_of_its_service() {
         sent,
         json!({"kind": "List", "items": [{"kind": "InstrumentSet"}]})
     );
+    std::fs::write(stage.folder.path().join("m.yaml"), "kind: Secret\n").unwrap();
+    let error = stage.fails(&["plan", "--dry-run", "-f", "m.yaml"]).await;
+    assert!(error.contains("neither a TickerAccount nor"), "{error}");
 
     // Of all namespaces, the operator stands in that of the context.
     stage.says(&["top", "-A"]).await;

@@ -1,6 +1,8 @@
 //! `plan --dry-run`: what manifests would change.
 //!
-//! Owns that no Secret leaves this machine: they are taken out of the manifests before these are sent.
+//! Owns how files are read and the answer is shown; `manifests` owns what of them is sent.
+
+mod manifests;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -10,23 +12,32 @@ use anyhow::Context as _;
 use contract::answer::{
     AccountPreview, LARGEST_QUESTION, PREVIEW_PATH, PreviewAnswer, SetPreview, SetState,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::manifests::Manifests;
 use super::cells::name;
 use crate::args::PlanArgs;
 use crate::output::{Cell, Paper, Screen, Table, Tone, count_of};
 use crate::source::Source;
 
+/// The most manifests that are named as not sent.
+const MOST_NAMED: usize = 20;
+
 pub(crate) async fn run(source: &Source, screen: &Screen, args: &PlanArgs) -> anyhow::Result<()> {
-    let mut objects = Vec::new();
+    let mut manifests = Manifests::default();
     for file in &args.files {
-        let text = read(file)?;
-        let file = file.display();
-        let read = documents(&text).map_err(|why| anyhow::anyhow!("{file} {why}"))?;
-        objects.extend(read);
+        let (text, file) = (read(file)?, file.display());
+        let added = manifests.add(&text);
+        added.map_err(|why| anyhow::anyhow!("{file} {why}"))?;
     }
-    let body = serde_json::to_vec(&json!({"kind": "List", "items": objects}))?;
-    let answer: PreviewAnswer = source.post(PREVIEW_PATH, body).await?;
+    let Manifests { sent, ignored } = manifests;
+    anyhow::ensure!(
+        !sent.is_empty(),
+        "there is neither a TickerAccount nor an InstrumentSet in the files: name one with -f"
+    );
+    let body = serde_json::to_vec(&json!({"kind": "List", "items": sent}))?;
+    let mut answer: PreviewAnswer = source.post(PREVIEW_PATH, body).await?;
+    answer.remarks.extend(remark(&ignored));
     let namespaces = source.shows_namespaces();
     screen.print(&answer, |answer, paper| text(answer, namespaces, paper))?;
     match answer.refused.len() {
@@ -58,31 +69,17 @@ fn read(file: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The objects of a file, without Secrets.
-fn documents(text: &str) -> Result<Vec<Value>, String> {
-    // Without snippets of the source, which could show a Secret.
-    let options = serde_saphyr::options! { with_snippet: false };
-    let parsed: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| format!("is not valid YAML: {error}"))?;
-    let objects = parsed.into_iter().flat_map(|mut object| {
-        let is_list = object["kind"] == "List";
-        match object.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) if is_list => items,
-            Some(items) => {
-                object["items"] = items;
-                vec![object]
-            }
-            None => vec![object],
-        }
-    });
-    let is_secret = |object: &Value| object["kind"] == "Secret";
-    let objects: Vec<Value> = objects
-        .filter(|it| !it.is_null() && !is_secret(it))
-        .collect();
-    if objects.is_empty() {
-        return Err("holds no manifest other than Secrets".to_owned());
-    }
-    Ok(objects)
+/// Names what was not sent.
+fn remark(ignored: &[String]) -> Option<String> {
+    let shown = ignored.iter().take(MOST_NAMED).map(String::as_str);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let more = match ignored.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!ignored.is_empty()).then(|| {
+        format!("not sent, because only TickerAccounts and InstrumentSets are: {shown}{more}")
+    })
 }
 
 fn text(answer: &PreviewAnswer, namespaces: bool, paper: Paper) -> String {
@@ -164,18 +161,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_left_on_this_machine() {
-        let text = "kind: Secret\nmetadata: {name: s}\nstringData: {api_key: hunter2}\n---\n\
-                    kind: List\nitems: [{kind: Secret, data: {access_token: aHVudGVyMg==}}, {kind: InstrumentSet}]\n";
-        let sent = serde_json::to_string(&documents(text).unwrap()).unwrap();
-        assert_eq!(sent, r#"[{"kind":"InstrumentSet"}]"#);
-        let none = documents("kind: Secret\n").unwrap_err();
-        assert_eq!(none, "holds no manifest other than Secrets");
-        let wrong = documents("kind: Secret\nstringData: {api_key: hunter2\n").unwrap_err();
-        assert!(
-            wrong.starts_with("is not valid YAML") && !wrong.contains("hunter2"),
-            "{wrong}"
-        );
+    fn what_is_not_sent_is_named() {
+        let names = |count: usize| (0..count).map(|at| format!("Secret {at}"));
+        assert_eq!(remark(&[]), None);
+        let two = remark(&names(2).collect::<Vec<_>>()).unwrap();
+        assert!(two.ends_with("are: Secret 0, Secret 1"), "{two}");
+        let many = remark(&names(23).collect::<Vec<_>>()).unwrap();
+        assert!(many.ends_with("Secret 19 and 3 more"), "{many}");
     }
 
     #[test]

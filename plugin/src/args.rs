@@ -89,7 +89,7 @@ pub enum PluginCommand {
     Plan(PlanArgs),
     /// Instruments by words: exact names, tokens, lots, and who streams them
     Find(FindArgs),
-    /// A file for a bug report, without Secrets, users and API keys
+    /// A file for a bug report; users in URLs, API keys, tokens and passwords are taken out: read it before you send it
     Report(ReportArgs),
 }
 
@@ -126,7 +126,7 @@ pub struct FindArgs {
 /// Arguments of `report`.
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
-    /// The file to write, or - for the standard output; a name with the time in this folder if it is not given
+    /// The file to write, which must not exist, or - for the standard output; a name with the time in this folder if it is not given
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 }

@@ -1,10 +1,11 @@
 //! `report`: one file for a bug report: what runs, what it says, and why things are where they are.
 //!
-//! Owns what is in it. What is secret is taken out by `redact`, of everything, before it is written. No Secret is read.
+//! Owns what is in it. No Secret is read, and what `redact` knows as secret is taken out of everything before it is written:
+//! it cannot know every text, so who sends the file reads it before.
 
 mod redact;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -63,13 +64,20 @@ pub(crate) async fn run(source: &Source, args: &ReportArgs) -> anyhow::Result<()
         return output::write(&text);
     }
     let mut options = std::fs::OpenOptions::new();
-    options.create(true).write(true).truncate(true).mode(0o600);
-    let written = options
-        .open(&file)
-        .and_then(|mut it| it.write_all(text.as_bytes()));
+    // A file that is there may be readable by others, or may be needed.
+    options.create_new(true).write(true).mode(0o600);
+    let opened = options.open(&file);
+    let exists = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    anyhow::ensure!(
+        !opened.as_ref().is_err_and(exists),
+        "{} exists already: name another file, or delete it",
+        file.display()
+    );
+    let written = opened.and_then(|mut it| it.write_all(text.as_bytes()));
     written.with_context(|| format!("{} cannot be written", file.display()))?;
     output::write(&format!(
-        "{} is written. Secrets, users in URLs and API keys are taken out; read it before you send it.\n",
+        "{} is written. No Secret was read. Users in URLs, values that are named like an API key, a token or a password, and \
+         annotations of others are taken out. Other texts are as they were: read it before you send it.\n",
         file.display()
     ))
 }

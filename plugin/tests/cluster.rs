@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
@@ -413,6 +414,14 @@ async fn a_report_holds_what_helps_and_nothing_secret() {
     assert_eq!(report["top"]["operator_version"], "9.9.9");
     // Secrets are not even asked for.
     assert!(!stage.asked().iter().any(|it| it.1.contains("secrets")));
+
+    // What is there stays.
+    let error = stage.fails(&["report", "--file", "out.json"]).await;
+    assert!(error.contains("out.json exists already"), "{error}");
+    let file = stage.folder.path().join("out.json");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 
     // What cannot be read is listed.
     stage.set(

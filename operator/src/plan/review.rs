@@ -167,8 +167,9 @@ fn unknown<'k>(kind: &str, key: &Key, known: impl Iterator<Item = &'k Key>) -> U
     let names: Vec<&str> = here.map(|it| it.name.as_str()).collect();
     let hint = match nearest(&key.name, names.iter().copied()) {
         Some(near) => format!("did you mean {near}?"),
-        None if names.is_empty() => "there is none at all".to_owned(),
-        None => format!("there are {}", super::samples::list(&names)),
+        None if !names.is_empty() => format!("there are {}", super::samples::list(&names)),
+        None if key.namespace.is_empty() => "there is none at all".to_owned(),
+        None => format!("there is none in namespace {}", key.namespace),
     };
     UnknownName(format!("there is no {kind} {key}: {hint}"))
 }

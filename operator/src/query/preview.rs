@@ -63,19 +63,13 @@ impl Changes {
         let said = manifest.pointer("/metadata/namespace");
         let said = said.and_then(Value::as_str);
         let document = manifest::document(manifest);
-        let namespace = match (scope, said.or(default)) {
-            (Scope::Local, _) => String::new(),
-            (Scope::Namespace(own), None) => own.clone(),
-            (Scope::Namespace(own), Some(said)) if own == said => own.clone(),
-            (Scope::Namespace(own), Some(said)) => {
-                let why = format!("this operator manages namespace {own} only, not {said}");
-                return self.refuse(&document, why);
-            }
-            (Scope::All, Some(said)) => said.to_owned(),
-            (Scope::All, None) => {
+        let namespace = match scope.resolve(said.or(default)) {
+            Ok(Some(namespace)) => namespace,
+            Ok(None) => {
                 let why = "it has no namespace: name one in its metadata, or with --namespace";
                 return self.refuse(&document, why.to_owned());
             }
+            Err(unmanaged) => return self.refuse(&document, unmanaged.to_string()),
         };
         match document {
             Document::Account(name, object) => {

@@ -164,7 +164,7 @@ async fn explain(
         Err(refused) => return refusal(refused),
     };
     let compute = move |snapshot: &Snapshot| {
-        let Some(namespace) = snapshot.namespace(question.namespace.as_deref()) else {
+        let Some(namespace) = namespace(snapshot, question.namespace.as_deref())? else {
             let why = "the operator manages every namespace: name one";
             return Err((StatusCode::BAD_REQUEST, why.to_owned()));
         };
@@ -192,7 +192,7 @@ async fn find(
         Err(refused) => return refusal(refused),
     };
     let compute = move |snapshot: &Snapshot| {
-        let namespace = snapshot.namespace(namespace.as_deref());
+        let namespace = self::namespace(snapshot, namespace.as_deref())?;
         find::find(snapshot, &query, namespace.as_deref())
             .map_err(|invalid| (StatusCode::BAD_REQUEST, invalid.to_string()))
     };
@@ -209,7 +209,7 @@ async fn top(
     };
     let (reports, now) = (Arc::clone(&server.reports), server.clock.now());
     let compute = move |snapshot: &Snapshot| {
-        let namespace = snapshot.namespace(namespace.as_deref());
+        let namespace = self::namespace(snapshot, namespace.as_deref())?;
         let scrape = |account: &ObservedAccount| reports(account);
         Ok(top::top(snapshot, namespace.as_deref(), &scrape, now))
     };
@@ -239,6 +239,12 @@ async fn preview(
             .map_err(|why| (StatusCode::BAD_REQUEST, why))
     };
     server.answer_in(turn, compute).await
+}
+
+/// The namespace that a question is about; `None`: all of them.
+fn namespace(snapshot: &Snapshot, asked: Option<&str>) -> Result<Option<String>, Refusal> {
+    let resolved = snapshot.scope.resolve(asked);
+    resolved.map_err(|unmanaged| (StatusCode::NOT_FOUND, unmanaged.to_string()))
 }
 
 /// The text of a body.

@@ -21,6 +21,34 @@ pub(crate) enum Scope {
     All,
 }
 
+/// A namespace whose objects the operator does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this operator manages namespace {own} only, not {asked}: ask the operator of {asked}, or for {own}"
+)]
+pub(crate) struct UnmanagedNamespace {
+    own: String,
+    asked: String,
+}
+
+impl Scope {
+    /// The namespace that is meant; `None`: all of them.
+    pub(crate) fn resolve(
+        &self,
+        asked: Option<&str>,
+    ) -> Result<Option<String>, UnmanagedNamespace> {
+        match (self, asked) {
+            (Self::Local, _) => Ok(Some(String::new())),
+            (Self::Namespace(own), Some(asked)) if own != asked => Err(UnmanagedNamespace {
+                own: own.clone(),
+                asked: asked.to_owned(),
+            }),
+            (Self::Namespace(own), _) => Ok(Some(own.clone())),
+            (Self::All, asked) => Ok(asked.map(str::to_owned)),
+        }
+    }
+}
+
 /// Everything that answers are made of.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
@@ -85,16 +113,6 @@ impl Snapshot {
         let memories = (&*self.before, &*self.memory);
         Review::new(&self.observed, memories, &self.journal, self.now)
     }
-
-    /// The namespace that a question is about, where it names none.
-    pub(crate) fn namespace(&self, asked: Option<&str>) -> Option<String> {
-        match (&self.scope, asked) {
-            (Scope::Local, _) => Some(String::new()),
-            (_, Some(asked)) => Some(asked.to_owned()),
-            (Scope::Namespace(own), None) => Some(own.clone()),
-            (Scope::All, None) => None,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -109,5 +127,26 @@ impl Snapshot {
             journal: Arc::default(),
             now: crate::plan::fixture::start(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_meant_or_is_not_managed() {
+        let one = Scope::Namespace("own".to_owned());
+        let found = |namespace: &str| Ok(Some(namespace.to_owned()));
+        assert_eq!(one.resolve(None), found("own"));
+        assert_eq!(one.resolve(Some("own")), found("own"));
+        let other = one.resolve(Some("other")).unwrap_err().to_string();
+        assert!(
+            other.starts_with("this operator manages namespace own only, not other: "),
+            "{other}"
+        );
+        assert_eq!(Scope::All.resolve(None), Ok(None));
+        assert_eq!(Scope::All.resolve(Some("other")), found("other"));
+        assert_eq!(Scope::Local.resolve(Some("other")), found(""));
     }
 }

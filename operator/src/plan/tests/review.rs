@@ -123,7 +123,9 @@ fn what_does_not_exist_has_a_neighbour() {
         assert!(unknown("quite-different").ends_with("there are nifty"));
         let unknown = review.account(&Key::new("elsewhere", "first")).unwrap_err();
         assert!(
-            unknown.to_string().ends_with("there is none at all"),
+            unknown
+                .to_string()
+                .ends_with("there is none in namespace elsewhere"),
             "{unknown}"
         );
     });

@@ -60,6 +60,21 @@ async fn questions_are_answered_once_there_is_something_to_say() {
         (status, &answer["instruments"][0]["symbol"]),
         (200, &"NFO:NIFTY26DECFUT".into())
     );
+    // Objects of others are not answered as if there were none.
+    for question in [
+        "explain?kind=set&name=s&",
+        "explain?kind=account&name=a&",
+        "find?query=nifty&",
+        "top?",
+    ] {
+        let (status, answer) = ask(&server, &format!("/v1/{question}namespace=elsewhere")).await;
+        assert_eq!(status, 404, "{question}: {answer}");
+        let error = answer["error"].as_str().unwrap();
+        assert!(
+            error.contains("manages namespace trading only, not elsewhere"),
+            "{error}"
+        );
+    }
     for wrong in ["/v1/find?query=", "/v1/find", "/v1/explain?kind=pod&name=a"] {
         let (status, answer) = ask(&server, wrong).await;
         assert!(

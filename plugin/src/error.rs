@@ -64,6 +64,16 @@ pub(crate) enum AskError {
         /// The status of the answer.
         status: u16,
     },
+    /// It is too large to be read.
+    #[error(
+        "the answer to {path} is larger than {most} bytes, and was not read: check who answers there"
+    )]
+    TooLarge {
+        /// What was asked.
+        path: String,
+        /// What would have been read.
+        most: usize,
+    },
     /// The kinds are not installed.
     #[error(
         "the cluster does not know TickerAccounts and InstrumentSets: install the chart kite-ticker-crds"

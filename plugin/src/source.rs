@@ -1,6 +1,7 @@
 //! Where answers come from: an operator in a cluster, or `kite-operator local` on this machine.
 //!
-//! Owns the questions' paths and the patience with a busy operator. Must not know how answers look.
+//! Owns the questions' paths, the patience with a busy operator, and how much of an answer is read: who answers may be
+//! another than it seems, and a pod is not trusted. Must not know how answers look.
 
 mod cluster;
 mod local;
@@ -8,7 +9,8 @@ mod local;
 use std::time::Duration;
 
 use contract::Report;
-use contract::report::ConnectionInstruments;
+use contract::answer::LARGEST_ANSWER;
+use contract::report::{ConnectionInstruments, LARGEST_REPORT};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
@@ -28,6 +30,9 @@ const MOST_CONNECTIONS: u8 = 3;
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// The most of the operator's metrics that is read, in bytes.
+const LARGEST_METRICS: usize = 16 * 1024 * 1024;
 
 /// A status and a body.
 pub(crate) struct Answer {
@@ -83,7 +88,7 @@ impl Source {
 
     /// A page of the operator that is no answer, such as its metrics.
     pub(crate) async fn page(&self, path: &str) -> Result<String, AskError> {
-        let answer = self.send(path, None).await?;
+        let answer = self.send(path, None, LARGEST_METRICS).await?;
         if answer.status == 200 {
             Ok(String::from_utf8_lossy(&answer.body).into_owned())
         } else {
@@ -127,8 +132,8 @@ impl Source {
         page: &str,
     ) -> Result<Answer, AskError> {
         match self {
-            Self::Local(local) => local.process(account, page).await,
-            Self::Cluster(cluster) => cluster.pod(namespace, account, page).await,
+            Self::Local(local) => local.process(account, page, LARGEST_REPORT).await,
+            Self::Cluster(cluster) => cluster.pod(namespace, account, page, LARGEST_REPORT).await,
         }
     }
 
@@ -147,7 +152,7 @@ impl Source {
         let full = format!("{path}?{query}");
         let mut attempt = 1;
         loop {
-            let answer = self.send(&full, body.clone()).await?;
+            let answer = self.send(&full, body.clone(), LARGEST_ANSWER).await?;
             let busy = answer.status == 503 && refusal(&answer.body).is_some();
             if busy && attempt < ATTEMPTS {
                 attempt += 1;
@@ -161,10 +166,15 @@ impl Source {
         }
     }
 
-    async fn send(&self, path: &str, body: Option<Vec<u8>>) -> Result<Answer, AskError> {
+    async fn send(
+        &self,
+        path: &str,
+        body: Option<Vec<u8>>,
+        most: usize,
+    ) -> Result<Answer, AskError> {
         match self {
-            Self::Local(local) => local.send(path, body).await,
-            Self::Cluster(cluster) => cluster.send(path, body).await,
+            Self::Local(local) => local.send(path, body, most).await,
+            Self::Cluster(cluster) => cluster.send(path, body, most).await,
         }
     }
 

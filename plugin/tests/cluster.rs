@@ -349,6 +349,27 @@ async fn what_is_missing_is_named() {
 }
 
 #[tokio::test]
+async fn of_what_a_pod_or_an_operator_says_only_so_much_is_read() {
+    let stage = Stage::new().await;
+    let pod = "/api/v1/namespaces/ticker/pods/kt-a-0:9400/proxy/v1/report";
+    stage.set(pod, 200, &" ".repeat(contract::report::LARGEST_REPORT + 1));
+    let text = stage.says(&["status"]).await;
+    assert!(
+        text.contains("numbers of account a are not live: the answer to"),
+        "{text}"
+    );
+    assert!(
+        text.contains("is larger than 3145728 bytes, and was not read"),
+        "{text}"
+    );
+
+    let large = " ".repeat(contract::answer::LARGEST_ANSWER + 1);
+    stage.set(&format!("{OPERATOR}/v1/top"), 200, &large);
+    let error = stage.fails(&["top"]).await;
+    assert!(error.contains("is larger than 1048576 bytes"), "{error}");
+}
+
+#[tokio::test]
 async fn a_busy_operator_is_asked_again() {
     let stage = Stage::new().await;
     let busy = json!({"error": "another question is being answered"}).to_string();

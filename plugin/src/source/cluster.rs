@@ -4,6 +4,7 @@
 
 use contract::INGESTOR_PORT;
 use http::{Method, Request};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -26,6 +27,9 @@ const PORT: &str = "http";
 /// Objects per page of a list, and the most pages.
 const PAGE: usize = 500;
 const MOST_PAGES: usize = 40;
+
+/// The most of a page of a list that is read, in bytes; etcd keeps objects of up to 1.5 megabytes.
+const LARGEST_PAGE: usize = 128 * 1024 * 1024;
 
 /// An operator in a cluster.
 pub(crate) struct ClusterOperator {
@@ -75,7 +79,7 @@ impl ClusterOperator {
         let namespace = &self.operator_namespace;
         let path =
             format!("/api/v1/namespaces/{namespace}/services?labelSelector={OPERATOR}&limit=2");
-        let answer = self.get(&path).await?;
+        let answer = self.get(&path, LARGEST_PAGE).await?;
         if answer.status != 200 {
             self.unlisted = status_message(&answer.body);
             return Ok(());
@@ -91,12 +95,17 @@ impl ClusterOperator {
     }
 
     /// Asks the operator.
-    pub(super) async fn send(&self, path: &str, body: Option<Vec<u8>>) -> Result<Answer, AskError> {
+    pub(super) async fn send(
+        &self,
+        path: &str,
+        body: Option<Vec<u8>>,
+        most: usize,
+    ) -> Result<Answer, AskError> {
         let (namespace, service) = (&self.operator_namespace, &self.service);
         let uri = format!("/api/v1/namespaces/{namespace}/services/{service}:{PORT}/proxy{path}");
         match body {
-            None => self.get(&uri).await,
-            Some(body) => self.request(Method::POST, &uri, body).await,
+            None => self.get(&uri, most).await,
+            Some(body) => self.request(Method::POST, &uri, body, most).await,
         }
     }
 
@@ -106,10 +115,11 @@ impl ClusterOperator {
         namespace: &str,
         account: &str,
         page: &str,
+        most: usize,
     ) -> Result<Answer, AskError> {
         let pod = crds::names::pod(account);
         let uri = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{INGESTOR_PORT}/proxy{page}");
-        let answer = self.get(&uri).await?;
+        let answer = self.get(&uri, most).await?;
         match (answer.status, status_message(&answer.body)) {
             (403, Some(message)) => Err(AskError::Forbidden {
                 verb: "get",
@@ -146,7 +156,8 @@ impl ClusterOperator {
                 Some(namespace) => format!("{api}/namespaces/{namespace}/{resource}"),
                 None => format!("{api}/{resource}"),
             };
-            let answer = self.get(&format!("{path}?limit={PAGE}{next}")).await?;
+            let page = format!("{path}?limit={PAGE}{next}");
+            let answer = self.get(&page, LARGEST_PAGE).await?;
             let mut list = self.listed(resource, &answer)?;
             if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
                 objects.extend(items);
@@ -208,11 +219,17 @@ impl ClusterOperator {
         }
     }
 
-    async fn get(&self, uri: &str) -> Result<Answer, AskError> {
-        self.request(Method::GET, uri, Vec::new()).await
+    async fn get(&self, uri: &str, most: usize) -> Result<Answer, AskError> {
+        self.request(Method::GET, uri, Vec::new(), most).await
     }
 
-    async fn request(&self, method: Method, uri: &str, body: Vec<u8>) -> Result<Answer, AskError> {
+    async fn request(
+        &self,
+        method: Method,
+        uri: &str,
+        body: Vec<u8>,
+        most: usize,
+    ) -> Result<Answer, AskError> {
         let request = Request::builder().method(method).uri(uri);
         let request = request.header("content-type", "text/plain");
         let unusable = |_| AskError::Refused(format!("{uri} is no path of an API server"));
@@ -220,10 +237,17 @@ impl ClusterOperator {
         let failed = |error: kube::Error| AskError::Cluster(error.into());
         let answer = self.client.send(request).await.map_err(failed)?;
         let status = answer.status().as_u16();
-        let body = answer.into_body().collect_bytes().await.map_err(failed)?;
+        let body = Limited::new(answer.into_body(), most).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                let path = uri.to_owned();
+                return AskError::TooLarge { path, most };
+            }
+            failed(kube::Error::Service(error))
+        })?;
         Ok(Answer {
             status,
-            body: body.to_vec(),
+            body: body.to_bytes().to_vec(),
         })
     }
 }

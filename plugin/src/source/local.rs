@@ -36,6 +36,8 @@ impl LocalOperator {
             return Err(AskError::NoLocal(state));
         };
         let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT);
+        // An ingest process must not lead elsewhere.
+        let client = client.redirect(reqwest::redirect::Policy::none());
         let client = client.build();
         Ok(Self {
             client: client.map_err(|_| AskError::NoLocal(state.clone()))?,
@@ -44,19 +46,33 @@ impl LocalOperator {
         })
     }
 
-    pub(super) async fn send(&self, path: &str, body: Option<Vec<u8>>) -> Result<Answer, AskError> {
-        self.request(self.address, path, body).await
+    pub(super) async fn send(
+        &self,
+        path: &str,
+        body: Option<Vec<u8>>,
+        most: usize,
+    ) -> Result<Answer, AskError> {
+        self.request(self.address, path, body, most).await
     }
 
     /// A page of an account's ingest process.
-    pub(super) async fn process(&self, account: &str, page: &str) -> Result<Answer, AskError> {
+    pub(super) async fn process(
+        &self,
+        account: &str,
+        page: &str,
+        most: usize,
+    ) -> Result<Answer, AskError> {
         let file = self.state.join("accounts").join(account).join("port");
         let Ok(Some(address)) = read_port_file(&file) else {
             let why = format!("the ingest process of {account} has no address yet");
             return Err(AskError::Refused(why));
         };
-        self.request(address, page, None).await.map_err(|_| {
-            AskError::Refused(format!("the ingest process of {account} does not answer"))
+        let answer = self.request(address, page, None, most).await;
+        answer.map_err(|error| match error {
+            AskError::NoLocal(_) => {
+                AskError::Refused(format!("the ingest process of {account} does not answer"))
+            }
+            error => error,
         })
     }
 
@@ -65,6 +81,7 @@ impl LocalOperator {
         address: SocketAddr,
         path: &str,
         body: Option<Vec<u8>>,
+        most: usize,
     ) -> Result<Answer, AskError> {
         let url = format!("http://{address}{path}");
         let request = match body {
@@ -72,10 +89,18 @@ impl LocalOperator {
             None => self.client.get(url),
         };
         let gone = |_| AskError::NoLocal(self.state.clone());
-        let answer = request.send().await.map_err(gone)?;
+        let mut answer = request.send().await.map_err(gone)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(gone)? {
+            if body.len() + chunk.len() > most {
+                let path = path.to_owned();
+                return Err(AskError::TooLarge { path, most });
+            }
+            body.extend_from_slice(&chunk);
+        }
         Ok(Answer {
             status: answer.status().as_u16(),
-            body: answer.bytes().await.map_err(gone)?.to_vec(),
+            body,
         })
     }
 }
@@ -124,5 +149,36 @@ mod tests {
         let error = choose(base.path()).unwrap_err().to_string();
         assert!(error.contains(&*one.to_string_lossy()), "{error}");
         assert_eq!(choose(&other).unwrap(), other);
+    }
+
+    /// An operator and a process of the account `a` that answer with so many bytes.
+    async fn answering(bytes: usize) -> (tempfile::TempDir, LocalOperator) {
+        service::tls::install();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().fallback(async move || vec![b'x'; bytes]);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let state = tempfile::tempdir().unwrap();
+        let account = state.path().join("accounts/a");
+        fs::create_dir_all(&account).unwrap();
+        for file in [state.path().join(ADDRESS_FILE), account.join("port")] {
+            service::http::write_port_file(&file, address).unwrap();
+        }
+        let operator = LocalOperator::find(state.path()).unwrap();
+        (state, operator)
+    }
+
+    #[tokio::test]
+    async fn of_an_answer_that_is_too_large_nothing_is_kept() {
+        let (_state, operator) = answering(100).await;
+        let whole = operator.send("/v1/top", None, 100).await.unwrap();
+        assert_eq!(whole.body.len(), 100);
+        let error = operator.send("/v1/top", None, 99).await.err().unwrap();
+        assert!(
+            error.to_string().contains("larger than 99 bytes"),
+            "{error}"
+        );
+        let error = operator.process("a", "/v1/report", 99).await.err().unwrap();
+        assert!(matches!(error, AskError::TooLarge { .. }), "{error}");
     }
 }

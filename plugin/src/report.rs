@@ -15,8 +15,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::args::{ObjectKind, ReportArgs};
+use crate::error::AskError;
 use crate::output;
-use crate::source::{ClusterOperator, Source};
+use crate::source::{ClusterOperator, ObjectList, Source};
 
 /// The most objects that are explained, and the most reports.
 const MOST: usize = 200;
@@ -45,6 +46,11 @@ pub(crate) async fn run(source: &Source, args: &ReportArgs) -> anyhow::Result<()
         }
     }
     if let Some(top) = top {
+        if top.truncated {
+            let note =
+                "the operator's overview: it leaves accounts and sets out, there are too many";
+            parts.unread.push(note.to_owned());
+        }
         explanations(&mut parts, source, &top).await;
         reports(&mut parts, source, &top).await;
         parts.add("top", serde_json::to_value(&top)?);
@@ -102,18 +108,36 @@ impl Parts {
             }
         }
     }
+
+    /// The objects, with a note if there are more of them.
+    fn listed(&mut self, what: &str, read: Result<ObjectList, AskError>) -> Option<Vec<Value>> {
+        let read = self.note(what, read)?;
+        self.unread.extend(read.cut);
+        Some(read.objects)
+    }
+
+    /// The first of these, with a note if there are more.
+    fn first<T>(&mut self, what: &str, mut all: Vec<T>) -> Vec<T> {
+        if all.len() > MOST {
+            let more = all.len() - MOST;
+            let note = format!("{what}: those of {more} more, only {MOST} are asked for");
+            self.unread.push(note);
+            all.truncate(MOST);
+        }
+        all
+    }
 }
 
 /// Objects, their pods, and events about them.
 async fn objects(parts: &mut Parts, cluster: &ClusterOperator) {
     for resource in ["tickeraccounts", "instrumentsets"] {
-        let objects = cluster.objects(resource).await;
-        if let Some(objects) = parts.note(resource, objects) {
+        let read = cluster.objects(resource).await;
+        if let Some(objects) = parts.listed(resource, read) {
             parts.add(resource, objects);
         }
     }
     let pods = cluster.list("/api/v1", "pods").await;
-    if let Some(pods) = parts.note("pods", pods) {
+    if let Some(pods) = parts.listed("pods", pods) {
         let own = pods.iter().filter(|pod| is_ours(pod));
         let pods = own.map(|pod| {
             json!({
@@ -125,7 +149,7 @@ async fn objects(parts: &mut Parts, cluster: &ClusterOperator) {
         parts.add("pods", pods.collect::<Vec<_>>());
     }
     let events = cluster.list("/apis/events.k8s.io/v1", "events").await;
-    if let Some(mut events) = parts.note("events", events) {
+    if let Some(mut events) = parts.listed("events", events) {
         events.retain(|event| {
             let name = event.pointer("/regarding/name").and_then(Value::as_str);
             let kind = event.pointer("/regarding/kind").and_then(Value::as_str);
@@ -159,7 +183,8 @@ async fn explanations(parts: &mut Parts, source: &Source, top: &TopAnswer) {
     let accounts = top.accounts.iter();
     let accounts = accounts.map(|it| (ObjectKind::Account, &it.namespace, &it.name));
     let mut explanations = Vec::new();
-    for (kind, namespace, name) in accounts.chain(sets).take(MOST) {
+    let asked = parts.first("explanations", accounts.chain(sets).collect());
+    for (kind, namespace, name) in asked {
         let mut parameters = vec![("kind", kind.as_str()), ("name", name.as_str())];
         if source.shows_namespaces() {
             parameters.push(("namespace", namespace));
@@ -174,7 +199,7 @@ async fn explanations(parts: &mut Parts, source: &Source, top: &TopAnswer) {
 /// What each process reports.
 async fn reports(parts: &mut Parts, source: &Source, top: &TopAnswer) {
     let mut reports = Vec::new();
-    for account in top.accounts.iter().take(MOST) {
+    for account in parts.first("reports", top.accounts.iter().collect()) {
         let report = source.report(&account.namespace, &account.name).await;
         let what = format!("the report of account {}", account.name);
         if let Some(report) = parts.note(&what, report) {

@@ -370,6 +370,33 @@ async fn of_what_a_pod_or_an_operator_says_only_so_much_is_read() {
 }
 
 #[tokio::test]
+async fn what_is_left_out_is_said() {
+    let stage = Stage::new().await;
+    let accounts = (0..201).map(|at| json!({"namespace": "ticker", "name": format!("a{at}")}));
+    let accounts: Vec<Value> = accounts.collect();
+    let top = json!({"operator_version": "1", "accounts": accounts, "truncated": true});
+    stage.set(&format!("{OPERATOR}/v1/top"), 200, &top.to_string());
+    // A list that never ends.
+    let endless = json!({"metadata": {"continue": "more"}, "items": [{"metadata": {"name": "p"}}]});
+    let kinds = "/apis/kiteticker.dev/v1alpha1/namespaces/ticker/tickeraccounts";
+    stage.set(kinds, 200, &endless.to_string());
+    let cut = "there are more than 40 tickeraccounts: the others are not read";
+    let text = stage.says(&["status"]).await;
+    assert!(text.contains(cut), "{text}");
+    let report: Value =
+        serde_json::from_str(&stage.says(&["report", "--file", "-"]).await).unwrap();
+    let not_read = report["not_read"].as_array().unwrap();
+    for expected in [
+        cut,
+        "the operator's overview: it leaves accounts and sets out, there are too many",
+        "explanations: those of 1 more, only 200 are asked for",
+        "reports: those of 1 more, only 200 are asked for",
+    ] {
+        assert!(not_read.contains(&expected.into()), "{not_read:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_busy_operator_is_asked_again() {
     let stage = Stage::new().await;
     let busy = json!({"error": "another question is being answered"}).to_string();

@@ -297,6 +297,21 @@ pub struct InstrumentExplanation {
     /// Whether the process says that it is subscribed and has sent nothing so far.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
+    /// Whether sets that select it are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+impl ExplainAnswer {
+    /// Whether something is left out.
+    #[must_use]
+    pub fn truncated(&self) -> bool {
+        match self {
+            Self::Set(set) => set.truncated,
+            Self::Account(account) => account.truncated,
+            Self::Instrument(instrument) => instrument.truncated,
+        }
+    }
 }
 
 impl Shorten for ExplainAnswer {
@@ -316,7 +331,31 @@ impl Shorten for ExplainAnswer {
                 account.truncated |= shorter;
                 shorter
             }
-            Self::Instrument(instrument) => halve(&mut instrument.instrument.used_by),
+            Self::Instrument(instrument) => {
+                let shorter = halve(&mut instrument.instrument.used_by);
+                instrument.truncated |= shorter;
+                shorter
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::find::InstrumentUse;
+    use super::*;
+
+    #[test]
+    fn an_instrument_says_that_sets_are_left_out() {
+        let mut answer: ExplainAnswer = serde_json::from_value(serde_json::json!({
+            "kind": "instrument", "set": "s", "state": "placed", "why": "w",
+            "instrument": {"symbol": "NSE:INFY", "token": 1, "type": "EQ"},
+        }))
+        .unwrap();
+        assert!(!answer.shorten() && !answer.truncated());
+        if let ExplainAnswer::Instrument(it) = &mut answer {
+            it.instrument.used_by = vec![InstrumentUse::default(); 3];
+        }
+        assert!(answer.shorten() && answer.truncated());
     }
 }

@@ -21,7 +21,7 @@ pub struct FindAnswer {
     /// Instruments lists that could not be searched, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_lists: Vec<String>,
-    /// Whether instruments are left out beyond those that `more` counts.
+    /// Whether instruments are left out beyond those that `more` counts, or sets that select one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -77,7 +77,12 @@ pub struct InstrumentUse {
 
 impl Shorten for FindAnswer {
     fn shorten(&mut self) -> bool {
-        let shorter = halve(&mut self.instruments);
+        let mut found = self.instruments.iter_mut();
+        let shorter = match found.len() {
+            // One that very many sets select.
+            1 => found.any(|it| halve(&mut it.used_by)),
+            _ => halve(&mut self.instruments),
+        };
         self.truncated |= shorter;
         shorter
     }

@@ -5,6 +5,9 @@ use jiff::Timestamp;
 
 use crate::output::{Cell, Tone, age_of_seconds};
 
+/// What an answer says that does not hold everything.
+pub(super) const LEFT_OUT: &str = "\nsome lines are left out: there are too many\n";
+
 /// The time of this machine in microseconds since 1970.
 pub(super) fn now_micros() -> i64 {
     #[expect(

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use contract::answer::{FIND_PATH, FindAnswer, FoundInstrument, InstrumentUse};
 
+use super::cells::LEFT_OUT;
 use crate::args::FindArgs;
 use crate::output::{Cell, Paper, Screen, Table, Tone, dash};
 use crate::source::Source;
@@ -51,6 +52,9 @@ fn text(answer: &FindAnswer, words: &str, namespaces: bool, paper: Paper) -> Str
     }
     for missing in &answer.missing_lists {
         let _infallible = writeln!(text, "\nnot searched: {missing}");
+    }
+    if answer.truncated {
+        text.push_str(LEFT_OUT);
     }
     text
 }
@@ -122,6 +126,7 @@ mod tests {
         let answer = FindAnswer {
             instruments: vec![call(), waiting],
             more: 3,
+            truncated: true,
             ..FindAnswer::default()
         };
         assert_eq!(
@@ -132,6 +137,8 @@ NFO:NIFTY26DEC25000CE   12192002   CE      25000   2026-12-29    75   0.05   nif
 NFO:NIFTY26DEC25000CE   12192002   CE      25000   2026-12-29    75   0.05   nifty waits: no room
 
 3 more match \"nifty\": add a word
+
+some lines are left out: there are too many
 "
         );
     }

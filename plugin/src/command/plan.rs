@@ -15,7 +15,7 @@ use contract::answer::{
 use serde_json::json;
 
 use self::manifests::Manifests;
-use super::cells::name;
+use super::cells::{LEFT_OUT, name};
 use crate::args::PlanArgs;
 use crate::output::{Cell, Paper, Screen, Table, Tone, count_of};
 use crate::source::Source;
@@ -117,7 +117,7 @@ fn text(answer: &PreviewAnswer, namespaces: bool, paper: Paper) -> String {
         let _infallible = writeln!(text, "\n{}", service::text::printable(remark, 2_000));
     }
     if answer.truncated {
-        text.push_str("\nsome lines are left out: there are too many\n");
+        text.push_str(LEFT_OUT);
     }
     text
 }

@@ -35,17 +35,23 @@ pub(crate) async fn run(source: &Source, screen: &Screen) -> anyhow::Result<()> 
             view
         }
         Source::Local(_) => {
-            let TopAnswer { accounts, sets, .. } = source.ask(TOP_PATH, &[]).await?;
-            StatusView {
-                accounts,
-                sets,
-                notes: Vec::new(),
-            }
+            let top: TopAnswer = source.ask(TOP_PATH, &[]).await?;
+            of_top(top)
         }
     };
     live::update(source, &mut view).await;
     let (namespaces, now) = (source.shows_namespaces(), now_micros());
     screen.print(&view, |view, paper| text(view, namespaces, now, paper))
+}
+
+/// What the operator without a cluster knows.
+fn of_top(top: TopAnswer) -> StatusView {
+    let note = "some accounts and sets are left out: there are too many for one answer";
+    StatusView {
+        accounts: top.accounts,
+        sets: top.sets,
+        notes: top.truncated.then(|| note.to_owned()).into_iter().collect(),
+    }
 }
 
 fn text(view: &StatusView, namespaces: bool, now: i64, paper: Paper) -> String {
@@ -129,4 +135,22 @@ fn message(ready: Option<&ReadyState>) -> String {
 fn ready_cells(ready: Option<&ReadyState>) -> [Cell; 2] {
     let reason = ready.map(|ready| ready.reason.as_str());
     [ready_cell(ready), dash(reason).into()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_leaves_out_is_noted() {
+        let of = |truncated| {
+            let top = TopAnswer {
+                truncated,
+                ..TopAnswer::default()
+            };
+            text(&of_top(top), false, 0, Paper::default())
+        };
+        assert!(of(true).contains("some accounts and sets are left out"));
+        assert!(!of(false).contains("left out"));
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use contract::answer::{AccountTop, ConnectionTop, SetTop, TOP_PATH, TopAnswer};
 
-use super::cells::{name, now_micros, ready_cell, since_micros};
+use super::cells::{LEFT_OUT, name, now_micros, ready_cell, since_micros};
 use crate::output::{Cell, Paper, Screen, Table, Tone, age_of_seconds, dash, rate};
 use crate::source::Source;
 
@@ -78,7 +78,7 @@ fn text(answer: &TopAnswer, namespaces: bool, now: i64, paper: Paper) -> String 
         let _infallible = writeln!(text, "\nthe operator planned last {age} ago: see its log");
     }
     if answer.truncated {
-        text.push_str("\nsome are left out: there are too many\n");
+        text.push_str(LEFT_OUT);
     }
     text
 }

@@ -31,6 +31,14 @@ const MOST_PAGES: usize = 40;
 /// The most of a page of a list that is read, in bytes; etcd keeps objects of up to 1.5 megabytes.
 const LARGEST_PAGE: usize = 128 * 1024 * 1024;
 
+/// Objects of a resource.
+#[derive(Debug, Default)]
+pub(crate) struct ObjectList {
+    pub(crate) objects: Vec<Value>,
+    /// That there are more, if there are.
+    pub(crate) cut: Option<String>,
+}
+
 /// An operator in a cluster.
 pub(crate) struct ClusterOperator {
     client: Client,
@@ -137,7 +145,7 @@ impl ClusterOperator {
     }
 
     /// The objects of a resource, such as `tickeraccounts`, in the namespace or in all.
-    pub(crate) async fn objects(&self, resource: &'static str) -> Result<Vec<Value>, AskError> {
+    pub(crate) async fn objects(&self, resource: &'static str) -> Result<ObjectList, AskError> {
         let (group, version) = (crds::names::GROUP, crds::names::VERSION);
         self.list(&format!("/apis/{group}/{version}"), resource)
             .await
@@ -148,8 +156,8 @@ impl ClusterOperator {
         &self,
         api: &str,
         resource: &'static str,
-    ) -> Result<Vec<Value>, AskError> {
-        let mut objects = Vec::new();
+    ) -> Result<ObjectList, AskError> {
+        let mut read = ObjectList::default();
         let mut next = String::new();
         for _ in 0..MOST_PAGES {
             let path = match &self.namespace {
@@ -160,14 +168,18 @@ impl ClusterOperator {
             let answer = self.get(&page, LARGEST_PAGE).await?;
             let mut list = self.listed(resource, &answer)?;
             if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
-                objects.extend(items);
+                read.objects.extend(items);
             }
             match list.pointer("/metadata/continue").and_then(Value::as_str) {
                 Some(token) if !token.is_empty() => next = format!("&continue={token}"),
-                _ => break,
+                _ => return Ok(read),
             }
         }
-        Ok(objects)
+        read.cut = Some(format!(
+            "there are more than {} {resource}: the others are not read",
+            read.objects.len()
+        ));
+        Ok(read)
     }
 
     fn listed(&self, resource: &'static str, answer: &Answer) -> Result<Value, AskError> {

@@ -51,6 +51,7 @@ pub(super) fn explanation(
         retained: false,
         acknowledged: None,
         silent: false,
+        truncated: false,
     };
     let uses = uses(review, &[token], table, Some(placed.set.namespace()));
     explanation.instrument.used_by = uses.into_values().flatten().collect();

@@ -11,6 +11,7 @@ use contract::answer::{
 };
 use service::text::printable;
 
+use crate::command::cells::LEFT_OUT;
 use crate::command::find::of_use;
 use crate::output::{Cell, Paper, Table, Tone, age_of_seconds, count_of, dash, date_time, rate};
 
@@ -19,11 +20,15 @@ const LONGEST: usize = 2_000;
 
 /// The text of an explanation.
 pub(super) fn of(answer: &ExplainAnswer, paper: Paper) -> String {
-    match answer {
+    let mut text = match answer {
         ExplainAnswer::Set(set) => of_set(set, paper),
         ExplainAnswer::Account(account) => of_account(account, paper),
         ExplainAnswer::Instrument(instrument) => of_instrument(instrument),
+    };
+    if answer.truncated() {
+        text.push_str(LEFT_OUT);
     }
+    text
 }
 
 /// Lines of which each is a name and a text.
@@ -313,4 +318,27 @@ fn of_contract(instrument: &FoundInstrument) -> String {
         let _infallible = write!(text, ", expires {expiry}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let text_of = |truncated| {
+            let sets = [
+                ExplainAnswer::Set(SetExplanation {
+                    truncated,
+                    ..SetExplanation::default()
+                }),
+                ExplainAnswer::Account(AccountExplanation {
+                    truncated,
+                    ..AccountExplanation::default()
+                }),
+            ];
+            sets.map(|it| of(&it, Paper::default()).contains(LEFT_OUT))
+        };
+        assert_eq!((text_of(true), text_of(false)), ([true; 2], [false; 2]));
+    }
 }

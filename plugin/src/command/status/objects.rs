@@ -18,9 +18,9 @@ pub(super) async fn read(cluster: &ClusterOperator) -> Result<StatusView, AskErr
     let accounts = cluster.objects("tickeraccounts").await?;
     let sets = cluster.objects("instrumentsets").await?;
     Ok(StatusView {
-        accounts: accounts.iter().map(account).collect(),
-        sets: sets.iter().map(set).collect(),
-        notes: Vec::new(),
+        accounts: accounts.objects.iter().map(account).collect(),
+        sets: sets.objects.iter().map(set).collect(),
+        notes: [accounts.cut, sets.cut].into_iter().flatten().collect(),
     })
 }
 

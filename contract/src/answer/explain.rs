@@ -170,7 +170,7 @@ pub struct MoveRecord {
     pub to: String,
     /// How many they are.
     pub instruments: u32,
-    /// Why, if they failed over.
+    /// Why, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }

@@ -13,6 +13,7 @@ mod set_events;
 mod status;
 mod summary;
 
+pub(crate) use outcome::PlannedMove;
 pub use outcome::{AccountPlan, Event, EventReason, Failover, Kind, Plan, SetPlan};
 pub use status::Change;
 

@@ -2,6 +2,7 @@
 
 mod empty_memory;
 mod failover;
+mod journal;
 mod matching;
 mod money;
 mod off;

@@ -1,6 +1,6 @@
 //! What of each set moves from one account to another, and why.
 //!
-//! Pure. Owns the causes of a move. Must not choose accounts.
+//! Pure. Owns the causes of a move, and the words for each. Must not choose accounts.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +26,27 @@ pub(crate) enum MoveCause {
     OlderSet,
     /// An annotation asks for it.
     Rebalance,
+}
+
+impl MoveCause {
+    /// The words in messages, about instruments that leave the account `from`.
+    pub(crate) fn message(self, from: &str) -> String {
+        match self {
+            Self::Lost => format!("the sockets of {from} are down"),
+            Self::Suspended(Reason::Paused) => format!("{from} is paused"),
+            Self::Suspended(Reason::Terminating) => format!("{from} is being deleted"),
+            Self::Suspended(Reason::DuplicateApiKey) => {
+                format!("{from} has the API key of an older account")
+            }
+            Self::Suspended(reason) => format!("{from} is suspended ({})", reason.as_str()),
+            Self::NotAllowed => format!("the set may not use {from} any more"),
+            Self::LessCapacity => format!("the capacity of {from} was lowered"),
+            Self::Rebalance => "the annotation kiteticker.dev/rebalance asks for it".to_owned(),
+            Self::OlderSet => {
+                "another account publishes for an older set on the same channel".to_owned()
+            }
+        }
+    }
 }
 
 /// Instruments of one set that move.

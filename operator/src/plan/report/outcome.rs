@@ -14,6 +14,7 @@ use crate::instruments::schedule::Findings;
 use crate::plan::assignment::AssignmentChange;
 use crate::plan::input::{Cause, Key, Workload};
 use crate::plan::memory::Memory;
+use crate::plan::placement::MoveCause;
 use crate::plan::selection::PriceBands;
 
 /// The decisions of one pass.
@@ -29,6 +30,8 @@ pub struct Plan {
     pub failovers: Vec<Failover>,
     /// How many instruments this plan lets go from one account to another, each once for every set that has it.
     pub moved: u32,
+    /// Which sets have instruments that move from which account to which, and why.
+    pub(crate) planned_moves: Vec<PlannedMove>,
     /// Instruments that go from one account to another just now.
     pub moves: MoveCounts,
     /// Of how many chains the strike at the money has changed.
@@ -160,6 +163,19 @@ impl EventReason {
             Self::Rolled => "Rolled",
         }
     }
+}
+
+/// Instruments of a set that move from one account to another for one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PlannedMove {
+    /// The set.
+    pub(crate) set: Key,
+    /// The account that has them.
+    pub(crate) from: String,
+    /// The account that gets them.
+    pub(crate) to: String,
+    /// Why they move.
+    pub(crate) cause: MoveCause,
 }
 
 /// Instruments that no socket carried, and that move from one account to another.

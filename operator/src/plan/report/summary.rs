@@ -13,12 +13,13 @@ use rustc_hash::FxHashSet;
 use super::account::{self, ReportedAccount};
 use super::events;
 use super::holders::Holders;
-use super::outcome::{Failover, Plan};
+use super::outcome::{Failover, Plan, PlannedMove};
 use super::results::MoveCounts;
 use super::set::{self, ReportedSet};
 use super::set_events::{self, SetEventMemory};
 use crate::instruments::schedule::{Findings, UnknownNames};
 use crate::plan::assignment::{AssignedAccount, longest_handover};
+use crate::plan::ids::AccountIx;
 use crate::plan::input::{Key, Memo, Now, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
@@ -89,7 +90,26 @@ pub(crate) fn report(
     plan.moves = moves;
     let moved = placed.iter().flat_map(|it| &it.moves);
     plan.moved = moved.map(|it| it.instruments).sum();
+    plan.planned_moves = planned_moves(all, placed);
     plan
+}
+
+/// What moves of each set.
+fn planned_moves(accounts: &[AssignedAccount<'_>], placed: &[PlacedSet<'_>]) -> Vec<PlannedMove> {
+    let name = |at: AccountIx| accounts.get(at.at()).map(|it| it.account.name().to_owned());
+    let of_set = |placed: &PlacedSet<'_>| {
+        let set = placed.set.observed.meta.key.clone();
+        let moves = placed.moves.iter().filter_map(|it| {
+            Some(PlannedMove {
+                set: set.clone(),
+                from: name(it.from)?,
+                to: name(it.to)?,
+                cause: it.cause,
+            })
+        });
+        moves.collect::<Vec<_>>()
+    };
+    placed.iter().flat_map(of_set).collect()
 }
 
 /// What moves away from accounts that lost it.

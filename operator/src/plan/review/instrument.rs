@@ -145,9 +145,12 @@ fn why_there(
     let key = &assigned.account.observed.object.meta.key;
     let arrival = review.journal.arrival(key, token);
     let allowed = placed.request.resolved().map_or(&[][..], |it| &it.allowed);
-    let came = match arrival.map(|it| (it.from.as_deref(), it.why)) {
-        Some((Some(from), Some(why))) => format!("it failed over from {from}: {why}"),
-        Some((Some(from), None)) => format!("it came from {from}, which had to give it away"),
+    let came = match arrival.map(|it| (it.from.as_deref(), it.why.as_deref())) {
+        Some((Some(from), Some(why))) if arrival.is_some_and(|it| it.failed_over) => {
+            format!("it failed over from {from}: {why}")
+        }
+        Some((Some(from), Some(why))) => format!("it came from {from}: {why}"),
+        Some((Some(from), None)) => format!("it came from {from}"),
         Some((None, _)) if allowed.len() == 1 => {
             format!("{account} is the only account that the set may use")
         }

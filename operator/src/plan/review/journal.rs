@@ -5,14 +5,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use contract::Assignment;
 use contract::answer::MoveRecord;
+use contract::{Assignment, Row};
 use jiff::Timestamp;
 use kite::Token;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::plan::input::Key;
-use crate::plan::report::Plan;
+use crate::plan::placement::MoveCause;
+use crate::plan::report::{Plan, PlannedMove};
 
 /// The most records that are kept.
 const MOST_RECORDS: usize = 500;
@@ -42,9 +43,14 @@ pub(super) struct Arrival {
     to: Key,
     /// Ascending.
     tokens: Arc<[Token]>,
-    /// Why they failed over, if they did.
-    pub(super) why: Option<&'static str>,
+    /// Whether no socket of `from` carried them.
+    pub(super) failed_over: bool,
+    /// Why they moved, if that is known.
+    pub(super) why: Option<Arc<str>>,
 }
+
+/// Namespace, both accounts and the set of a move.
+type MoveKey<'p> = (&'p str, &'p str, &'p str, &'p str);
 
 impl Journal {
     /// Whether the plan has assignments that are not noted.
@@ -77,23 +83,48 @@ impl Journal {
             let gone = step.left.iter();
             left.extend(gone.map(|token| ((&*account.namespace, *token), &*account.name)));
         }
+        let mut causes: FxHashMap<MoveKey<'_>, Vec<MoveCause>> = FxHashMap::default();
+        for PlannedMove {
+            set,
+            from,
+            to,
+            cause,
+        } in &plan.planned_moves
+        {
+            let key = (&*set.namespace, &**from, &**to, &*set.name);
+            causes.entry(key).or_default().push(*cause);
+        }
         for step in &changes {
-            let mut arrived: FxHashMap<Option<&str>, Vec<Token>> = FxHashMap::default();
-            for token in &step.arrived {
-                let from = left.get(&(&*step.account.namespace, *token)).copied();
-                arrived.entry(from).or_default().push(*token);
+            let to = step.account;
+            let mut arrived: FxHashMap<(Option<&str>, Vec<MoveCause>), Vec<Token>> =
+                FxHashMap::default();
+            for row in &step.arrived {
+                let from = left.get(&(&*to.namespace, row.token)).copied();
+                let sets = row.sets.iter();
+                let sets = sets.filter_map(|set| step.now.sets.get(usize::from(*set)));
+                let of_set = |set| {
+                    let key: MoveKey<'_> = (&to.namespace, from?, &to.name, set);
+                    causes.get(&key)
+                };
+                let mut why: Vec<MoveCause> = sets
+                    .filter_map(|set| of_set(set))
+                    .flatten()
+                    .copied()
+                    .collect();
+                why.sort_unstable();
+                why.dedup();
+                arrived.entry((from, why)).or_default().push(row.token);
             }
-            for (from, mut tokens) in arrived {
+            for ((from, causes), mut tokens) in arrived {
                 tokens.sort_unstable();
-                let failovers = plan.failovers.iter();
-                let mut failovers =
-                    failovers.filter(|it| it.to == *step.account && Some(&*it.from.name) == from);
+                tokens.dedup();
                 self.push(Arrival {
                     at,
                     from: from.map(Arc::from),
-                    to: step.account.clone(),
+                    to: to.clone(),
                     tokens: tokens.into(),
-                    why: failovers.next().map(|it| it.cause.message()),
+                    failed_over: causes == [MoveCause::Lost],
+                    why: from.and_then(|from| why(plan, (from, to), &causes)),
                 });
             }
         }
@@ -149,12 +180,24 @@ impl Journal {
     }
 }
 
+/// Why something moved. If a set moves some for one cause and some for another, it is not known which of it is which.
+fn why(plan: &Plan, (from, to): (&str, &Key), causes: &[MoveCause]) -> Option<Arc<str>> {
+    let mut failovers = plan.failovers.iter();
+    let failover = failovers.find(|it| it.to == *to && it.from.name == from);
+    let texts = causes.iter().map(|cause| match (cause, failover) {
+        (MoveCause::Lost, Some(failover)) => failover.cause.message().to_owned(),
+        (cause, _) => cause.message(from),
+    });
+    let texts = texts.collect::<Vec<_>>().join(", or ");
+    (!texts.is_empty()).then(|| texts.into())
+}
+
 /// The change of one account's assignment.
 struct Step<'a> {
     account: &'a Key,
     now: &'a Arc<Assignment>,
     left: Vec<Token>,
-    arrived: Vec<Token>,
+    arrived: Vec<&'a Row>,
 }
 
 impl<'a> Step<'a> {
@@ -162,9 +205,10 @@ impl<'a> Step<'a> {
         let (mut left, mut arrived) = (Vec::new(), Vec::new());
         // What an account had when the operator started came before.
         if let Some(before) = before {
-            let (before, now) = (streamed(before), streamed(now));
-            left.extend(before.difference(&now));
-            arrived.extend(now.difference(&before));
+            let tokens = |rows| streamed(rows).map(|row| row.token).collect();
+            let [before, after]: [FxHashSet<Token>; 2] = [tokens(before), tokens(now)];
+            left.extend(before.difference(&after));
+            arrived.extend(streamed(now).filter(|row| !before.contains(&row.token)));
         }
         Self {
             account,
@@ -182,14 +226,13 @@ impl Arrival {
             from: self.from.as_deref().map(str::to_owned),
             to: self.to.name.clone(),
             instruments: super::count(tokens),
-            why: self.why.map(str::to_owned),
+            why: self.why.as_deref().map(str::to_owned),
         }
     }
 }
 
 /// What an assignment streams for itself: neither for a price alone, nor until another account has it.
-fn streamed(assignment: &Assignment) -> FxHashSet<Token> {
+fn streamed(assignment: &Assignment) -> impl Iterator<Item = &Row> {
     let rows = assignment.instruments.iter();
-    let rows = rows.filter(|row| !row.sets.is_empty() && !row.handover);
-    rows.map(|row| row.token).collect()
+    rows.filter(|row| !row.sets.is_empty() && !row.handover)
 }

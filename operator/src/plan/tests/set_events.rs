@@ -88,7 +88,7 @@ fn a_paused_account_and_an_older_set_are_causes() {
     change(&mut run.world.accounts[0], |spec| spec.paused = false);
     assert_eq!(run.pass(100), [""; 0]);
     run.world.sets.push(older);
-    let expected = "s Moved 3 instruments move from account b to account a: another account publishes them for an older set";
+    let expected = "s Moved 3 instruments move from account b to account a: another account publishes for an older set on the same channel";
     assert_eq!(run.pass(1), [expected]);
 }
 

@@ -1,10 +1,8 @@
 //! What a set's event says about instruments that move.
 //!
-//! Pure. Owns the words for each cause. A failover has an event of its own, on the accounts.
+//! Pure. A failover has an event of its own, on the accounts.
 
 use std::collections::BTreeMap;
-
-use crds::condition::Reason;
 
 use super::paced::Accumulate;
 use crate::plan::assignment::AssignedAccount;
@@ -45,7 +43,7 @@ impl Moves {
     pub(super) fn message(&self) -> String {
         let shown = self.0.iter().take(MOST);
         let shown = shown.map(|((from, to, cause), instruments)| {
-            let why = why(*cause, from);
+            let why = cause.message(from);
             let noun = if *instruments == 1 {
                 "instrument moves"
             } else {
@@ -59,24 +57,10 @@ impl Moves {
     }
 }
 
-fn why(cause: MoveCause, from: &str) -> String {
-    match cause {
-        MoveCause::Lost => format!("no socket of {from} carries them"),
-        MoveCause::Suspended(Reason::Paused) => format!("{from} is paused"),
-        MoveCause::Suspended(Reason::Terminating) => format!("{from} is being deleted"),
-        MoveCause::Suspended(Reason::DuplicateApiKey) => {
-            format!("{from} has the API key of an older account")
-        }
-        MoveCause::Suspended(reason) => format!("{from} is suspended ({})", reason.as_str()),
-        MoveCause::NotAllowed => format!("the set may not use {from} any more"),
-        MoveCause::LessCapacity => format!("the capacity of {from} was lowered"),
-        MoveCause::Rebalance => "the annotation kiteticker.dev/rebalance asks for it".to_owned(),
-        MoveCause::OlderSet => "another account publishes them for an older set".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use crds::condition::Reason;
+
     use super::*;
 
     fn moves(all: &[(&str, MoveCause, u32)]) -> Moves {

@@ -14,6 +14,9 @@ pub(crate) enum AskError {
     /// The cluster does not answer.
     #[error("the cluster does not answer")]
     Cluster(#[source] Box<kube::Error>),
+    /// Nobody is logged in, or for too long.
+    #[error("the cluster does not know you: log in again, or name another --context ({0})")]
+    Unauthenticated(String),
     /// A right is missing.
     #[error(
         "{verb} on {resource} in {place} is not allowed: the chart's Role kiteticker-plugin grants it ({message})"
@@ -82,6 +85,41 @@ pub(crate) enum AskError {
     /// No operator without a cluster.
     #[error("no `kite-operator local` answers for {}: start it, or name its state folder with --local=FOLDER", .0.display())]
     NoLocal(PathBuf),
+    /// Its state folder cannot be read.
+    #[error("the state folder {} cannot be read: name another with --local=FOLDER", path.display())]
+    StateFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Its address cannot be read.
+    #[error("the address of {who} cannot be read: check who may read the state folder")]
+    Address {
+        /// Who has it.
+        who: String,
+        /// What is wrong with it.
+        source: service::http::PortFileError,
+    },
+    /// There is no HTTP client.
+    #[error("an HTTP client cannot be set up on this machine")]
+    Client(#[source] reqwest::Error),
+    /// It was reached, and did not answer in time.
+    #[error("{who} did not answer within {seconds} s: ask again, or see its log")]
+    Late {
+        /// Who was asked.
+        who: String,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// It was reached, and its answer is not whole.
+    #[error("the answer of {who} broke off: ask again, or see its log")]
+    BrokenOff {
+        /// Who was asked.
+        who: String,
+        /// What is known of it.
+        source: reqwest::Error,
+    },
     /// Several of them.
     #[error("several `kite-operator local` run: choose one with --local=FOLDER ({0})")]
     SeveralLocal(String),

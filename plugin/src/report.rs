@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{ObjectKind, ReportArgs};
 use crate::error::AskError;
 use crate::output;
-use crate::source::{ClusterOperator, ObjectList, Source};
+use crate::source::{ClusterOperator, OWN_KINDS, ObjectList, Source};
 
 /// The most objects that are explained, and the most reports.
 const MOST: usize = 200;
@@ -130,7 +130,7 @@ impl Parts {
 
 /// Objects, their pods, and events about them.
 async fn objects(parts: &mut Parts, cluster: &ClusterOperator) {
-    for resource in ["tickeraccounts", "instrumentsets"] {
+    for resource in OWN_KINDS {
         let read = cluster.objects(resource).await;
         if let Some(objects) = parts.listed(resource, read) {
             parts.add(resource, objects);

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::args::PlaceArgs;
 use crate::error::{AskError, refusal, status_message};
-pub(crate) use cluster::{ClusterOperator, ObjectList};
+pub(crate) use cluster::{ClusterOperator, OWN_KINDS, ObjectList};
 pub(crate) use local::LocalOperator;
 
 /// How long an answer may take.

@@ -332,6 +332,18 @@ async fn what_is_missing_is_named() {
         error.contains("install the chart kite-ticker-crds"),
         "{error}"
     );
+    let report: Value =
+        serde_json::from_str(&stage.says(&["report", "--file", "-"]).await).unwrap();
+    let not_read = report["not_read"].to_string();
+    assert!(
+        not_read.contains("the cluster does not list pods (status 404)"),
+        "{not_read}"
+    );
+
+    // Who has to log in again is not told that versions differ.
+    stage.set(&path, 401, &status(401, "Unauthorized"));
+    let error = stage.fails(&explain).await;
+    assert!(error.contains("does not know you: log in again"), "{error}");
 
     let error = stage.fails(&["status", "--context", "other"]).await;
     assert!(

@@ -17,6 +17,7 @@ use contract::answer::{
     EXPLAIN_PATH, ErrorAnswer, ExplainAnswer, FIND_PATH, LARGEST_ANSWER, LARGEST_QUESTION,
     PREVIEW_PATH, Shorten, TOP_PATH,
 };
+use http_body_util::LengthLimitError;
 use serde::{Deserialize, Serialize};
 use service::clock::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -254,9 +255,13 @@ async fn read(body: Body) -> Result<String, Refusal> {
         let why = format!("the manifests took longer than {LONGEST_UPLOAD:?} to arrive");
         return Err((StatusCode::REQUEST_TIMEOUT, why));
     };
-    let bytes = arrived.map_err(|_| {
-        let why = format!("the manifests are larger than {LARGEST_QUESTION} bytes, or incomplete");
-        (StatusCode::PAYLOAD_TOO_LARGE, why)
+    let bytes = arrived.map_err(|error| {
+        if error.into_inner().is::<LengthLimitError>() {
+            let why = format!("the manifests are larger than {LARGEST_QUESTION} bytes");
+            return (StatusCode::PAYLOAD_TOO_LARGE, why);
+        }
+        let why = "the manifests did not arrive whole: send them again";
+        (StatusCode::BAD_REQUEST, why.to_owned())
     })?;
     let text = String::from_utf8(bytes.to_vec());
     text.map_err(|_| {

@@ -39,6 +39,9 @@ pub(crate) struct ObjectList {
     pub(crate) cut: Option<String>,
 }
 
+/// The resources of our kinds.
+pub(crate) const OWN_KINDS: [&str; 2] = ["tickeraccounts", "instrumentsets"];
+
 /// An operator in a cluster.
 pub(crate) struct ClusterOperator {
     client: Client,
@@ -198,10 +201,7 @@ impl ClusterOperator {
                 },
                 message: message.unwrap_or_default(),
             }),
-            (404, _) => Err(AskError::NoKinds),
-            (401, _) => Err(AskError::Refused(
-                "the cluster does not know you: log in again".to_owned(),
-            )),
+            (404, _) if OWN_KINDS.contains(&resource) => Err(AskError::NoKinds),
             (status, message) => Err(AskError::Refused(format!(
                 "the cluster does not list {resource} (status {status}): {}",
                 message.unwrap_or_default()
@@ -257,10 +257,12 @@ impl ClusterOperator {
             }
             failed(kube::Error::Service(error))
         })?;
-        Ok(Answer {
-            status,
-            body: body.to_bytes().to_vec(),
-        })
+        let body = body.to_bytes().to_vec();
+        // Of the API server, whatever was asked: it lets nobody further whom it does not know.
+        match status_message(&body) {
+            Some(message) if status == 401 => Err(AskError::Unauthenticated(message)),
+            _ => Ok(Answer { status, body }),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns which of several runs is meant. Reads no file with credentials.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,9 @@ use service::http::read_port_file;
 
 use super::{Answer, TIMEOUT};
 use crate::error::AskError;
+
+/// How it is called in messages.
+const OPERATOR: &str = "`kite-operator local`";
 
 /// One run.
 pub(crate) struct LocalOperator {
@@ -31,18 +35,14 @@ impl LocalOperator {
             folder.to_owned()
         };
         let state = choose(&base)?;
-        let address = read_port_file(&state.join(ADDRESS_FILE));
-        let Ok(Some(address)) = address else {
-            return Err(AskError::NoLocal(state));
-        };
+        let address = address(&state.join(ADDRESS_FILE), OPERATOR)?;
         let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT);
         // An ingest process must not lead elsewhere.
         let client = client.redirect(reqwest::redirect::Policy::none());
-        let client = client.build();
         Ok(Self {
-            client: client.map_err(|_| AskError::NoLocal(state.clone()))?,
+            address: address.ok_or_else(|| AskError::NoLocal(state.clone()))?,
+            client: client.build().map_err(AskError::Client)?,
             state,
-            address,
         })
     }
 
@@ -52,7 +52,12 @@ impl LocalOperator {
         body: Option<Vec<u8>>,
         most: usize,
     ) -> Result<Answer, AskError> {
-        self.request(self.address, path, body, most).await
+        let answer = self.request(self.address, path, body, most).await;
+        answer.map_err(|failure| {
+            failure.of(OPERATOR, path, most, || {
+                AskError::NoLocal(self.state.clone())
+            })
+        })
     }
 
     /// A page of an account's ingest process.
@@ -62,18 +67,14 @@ impl LocalOperator {
         page: &str,
         most: usize,
     ) -> Result<Answer, AskError> {
+        let who = format!("the ingest process of {account}");
         let file = self.state.join("accounts").join(account).join("port");
-        let Ok(Some(address)) = read_port_file(&file) else {
-            let why = format!("the ingest process of {account} has no address yet");
-            return Err(AskError::Refused(why));
+        let Some(address) = address(&file, &who)? else {
+            return Err(AskError::Refused(format!("{who} has no address yet")));
         };
         let answer = self.request(address, page, None, most).await;
-        answer.map_err(|error| match error {
-            AskError::NoLocal(_) => {
-                AskError::Refused(format!("the ingest process of {account} does not answer"))
-            }
-            error => error,
-        })
+        let gone = || AskError::Refused(format!("{who} does not run at its address {address}"));
+        answer.map_err(|failure| failure.of(&who, page, most, gone))
     }
 
     async fn request(
@@ -82,19 +83,17 @@ impl LocalOperator {
         path: &str,
         body: Option<Vec<u8>>,
         most: usize,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<Answer, RequestFailure> {
         let url = format!("http://{address}{path}");
         let request = match body {
             Some(body) => self.client.post(url).body(body),
             None => self.client.get(url),
         };
-        let gone = |_| AskError::NoLocal(self.state.clone());
-        let mut answer = request.send().await.map_err(gone)?;
+        let mut answer = request.send().await?;
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(gone)? {
+        while let Some(chunk) = answer.chunk().await? {
             if body.len() + chunk.len() > most {
-                let path = path.to_owned();
-                return Err(AskError::TooLarge { path, most });
+                return Err(RequestFailure::TooLarge);
             }
             body.extend_from_slice(&chunk);
         }
@@ -105,14 +104,58 @@ impl LocalOperator {
     }
 }
 
+/// Why a request has no answer.
+enum RequestFailure {
+    Http(reqwest::Error),
+    TooLarge,
+}
+
+impl From<reqwest::Error> for RequestFailure {
+    fn from(error: reqwest::Error) -> Self {
+        // The address says nothing to a person.
+        Self::Http(error.without_url())
+    }
+}
+
+impl RequestFailure {
+    /// For the person who asked. `gone`: nobody listens there.
+    fn of(self, who: &str, path: &str, most: usize, gone: impl FnOnce() -> AskError) -> AskError {
+        let who = who.to_owned();
+        match self {
+            Self::TooLarge => AskError::TooLarge {
+                path: path.to_owned(),
+                most,
+            },
+            Self::Http(error) if error.is_connect() => gone(),
+            Self::Http(error) if error.is_timeout() => AskError::Late {
+                who,
+                seconds: TIMEOUT.as_secs(),
+            },
+            Self::Http(source) => AskError::BrokenOff { who, source },
+        }
+    }
+}
+
+/// The address in a file, if there is one.
+fn address(file: &Path, who: &str) -> Result<Option<SocketAddr>, AskError> {
+    read_port_file(file).map_err(|source| AskError::Address {
+        who: who.to_owned(),
+        source,
+    })
+}
+
 /// The folder itself, or the only one in it with an address.
 fn choose(base: &Path) -> Result<PathBuf, AskError> {
     if base.join(ADDRESS_FILE).exists() {
         return Ok(base.to_owned());
     }
-    let Ok(entries) = fs::read_dir(base) else {
-        return Err(AskError::NoLocal(base.to_owned()));
-    };
+    let entries = fs::read_dir(base).map_err(|source| {
+        let path = base.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => AskError::NoLocal(path),
+            _ => AskError::StateFolder { path, source },
+        }
+    })?;
     let folders = entries.filter_map(Result::ok).map(|entry| entry.path());
     let mut running: Vec<PathBuf> = folders
         .filter(|folder| folder.join(ADDRESS_FILE).exists())
@@ -130,6 +173,8 @@ fn choose(base: &Path) -> Result<PathBuf, AskError> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -180,5 +225,40 @@ mod tests {
         );
         let error = operator.process("a", "/v1/report", 99).await.err().unwrap();
         assert!(matches!(error, AskError::TooLarge { .. }), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_not_called_an_operator_that_does_not_run() {
+        let state = tempfile::tempdir().unwrap();
+        fs::write(state.path().join(ADDRESS_FILE), "nonsense\n").unwrap();
+        let error = LocalOperator::find(state.path()).err().unwrap();
+        let error = service::exit::chain(&error).to_string();
+        assert!(
+            error.contains("cannot be read") && error.contains("holds no socket address"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_process_that_breaks_off_was_there_and_one_that_is_gone_was_not() {
+        service::tls::install();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = tempfile::tempdir().unwrap();
+        service::http::write_port_file(&state.path().join(ADDRESS_FILE), address).unwrap();
+        let operator = LocalOperator::find(state.path()).unwrap();
+        let closed = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx";
+            let mut asked = [0; 1_024];
+            assert!(socket.read(&mut asked).await.unwrap() > 0);
+            socket.write_all(head).await.unwrap();
+            drop((socket, listener));
+        };
+        let (answer, ()) = tokio::join!(operator.send("/v1/top", None, 99), closed);
+        let error = answer.err().unwrap();
+        assert!(matches!(error, AskError::BrokenOff { .. }), "{error}");
+        let error = operator.send("/v1/top", None, 99).await.err().unwrap();
+        assert!(matches!(error, AskError::NoLocal(_)), "{error}");
     }
 }

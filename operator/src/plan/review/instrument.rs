@@ -11,7 +11,7 @@ use super::{Review, UnknownName, found, set};
 use crate::instruments::similar::similar;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::assignment::AssignedAccount;
-use crate::plan::input::Key;
+use crate::plan::input::{Key, Table};
 use crate::plan::placement::{Outcome, PlacedSet};
 
 pub(super) fn explanation(
@@ -20,11 +20,7 @@ pub(super) fn explanation(
     symbol: &str,
 ) -> Result<InstrumentExplanation, UnknownName> {
     let Some(table) = set::table(review, placed) else {
-        return Err(UnknownName(format!(
-            "the instruments list of set {} is not available: {}",
-            placed.set.name(),
-            pending_because(placed)
-        )));
+        return Err(no_list(review, placed, symbol));
     };
     let row = row_of(symbol, placed, table)?;
     let Some(instrument) = table.get(row) else {
@@ -57,6 +53,26 @@ pub(super) fn explanation(
     explanation.instrument.used_by = uses.into_values().flatten().collect();
     place(&mut explanation, review, placed, (row, token));
     Ok(explanation)
+}
+
+/// Why an instrument cannot be looked up.
+fn no_list(review: &Review<'_>, placed: &PlacedSet<'_>, symbol: &str) -> UnknownName {
+    let set = placed.set.name();
+    let matched = placed.set.matched.iter();
+    let mut accounts = matched.filter_map(|at| review.accounts().get(at.at()));
+    let missing = accounts.find_map(|it| match it.account.table {
+        Some(Table::Missing { why }) => Some((it.account.name(), why)),
+        Some(Table::Loaded(_)) | None => None,
+    });
+    UnknownName(match missing {
+        Some((account, why)) => {
+            format!("the instruments list of account {account} is not available: {why}")
+        }
+        None => format!(
+            "set {set} has no instruments list in which {symbol} could be looked up: {}",
+            pending_because(placed)
+        ),
+    })
 }
 
 /// Says where it is, or why it is nowhere.

@@ -132,6 +132,34 @@ fn what_does_not_exist_has_a_neighbour() {
 }
 
 #[test]
+fn an_instrument_that_cannot_be_looked_up_names_what_is_missing() {
+    let world = observed(vec![account("a")], vec![set("s", &[], &["NSE:INFY"])]);
+    let said = |world: &Observed| {
+        look(world, &Memory::default(), |review| {
+            let unknown = review.instrument(&key("s"), "NSE:INFY").unwrap_err();
+            unknown.to_string()
+        })
+    };
+    let mut unfetched = world.clone();
+    for table in unfetched.tables.values_mut() {
+        let why = "no answer".to_owned();
+        *table = Table::Missing { why };
+    }
+    assert_eq!(
+        said(&unfetched),
+        "the instruments list of account a is not available: no answer"
+    );
+    let mut elsewhere = world;
+    only("s", "b", &mut elsewhere.sets[0]);
+    let error = said(&elsewhere);
+    let start = "set s has no instruments list in which NSE:INFY could be looked up: ";
+    assert!(
+        error.starts_with(start) && error.len() > start.len(),
+        "{error}"
+    );
+}
+
+#[test]
 fn two_publishers_of_one_channel_are_named() {
     let (mut older, mut younger) = (
         aged("older", 1, &equities(0..1), &[]),

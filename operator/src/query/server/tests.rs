@@ -144,6 +144,9 @@ async fn manifests_that_do_not_come_or_are_too_many_are_given_up() {
         "nothing of it is read"
     );
     assert_eq!(slow.await.unwrap(), 408);
+    let broken = Err(std::io::Error::other("reset"));
+    let broken = Body::from_stream(stream::iter([Ok(vec![b'x']), broken]));
+    assert_eq!(post(&server, broken).await, 400);
     let large = Body::from(vec![b'x'; LARGEST_QUESTION + 1]);
     assert_eq!(post(&server, large).await, 413);
     assert_eq!(post(&server, Body::from(vec![0xff, 0xfe])).await, 400);

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::process::binary;
 use tests::{Local, RedisServer, Simulator, eventually};
 use tokio::process::Command;
@@ -273,20 +273,34 @@ async fn a_plan_says_what_would_move_and_changes_nothing() -> Result<()> {
 async fn a_report_of_a_failure_tells_no_secret() -> Result<()> {
     let redis = RedisServer::start().await?;
     let stage = Stage::new(&redis).await?;
-    // An error of Kite's that could repeat them.
-    stage
-        .local
-        .write_secret("main", "main-fake-token-of-yesterday")?;
+    // Kite refuses the sockets, whose URLs hold both, from one moment to the next.
+    let (key, token) = (SECRETS[0], SECRETS[1]);
+    let simulator = &stage.simulator;
+    let refused = json!({"access_token": token});
+    simulator.control("tokens/revoke", refused).await?;
+    let cut = json!({"api_key": key});
+    simulator.control("connections/drop", cut).await?;
+    stage.local.shows("main", "False", "TokenExpired").await;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("report.json");
     stage
         .says(&["report", "--file", &file.to_string_lossy()])
         .await?;
     let text = std::fs::read_to_string(&file)?;
+    let report: Value = serde_json::from_str(&text)?;
+    // What failed stands there, or nothing could have told the secrets.
+    let process = &report["reports"][0]["report"];
+    assert_eq!(process["credentials"]["state"], "refused", "{text}");
+    let said = process["connections"][0]["last_error"].as_str();
+    assert!(said.is_some_and(|said| said.contains("403")), "{text}");
+    assert_eq!(
+        report["top"]["accounts"][0]["ready"]["reason"],
+        "TokenExpired"
+    );
+    assert!(report["explanations"].to_string().contains("TokenExpired"));
     for secret in SECRETS {
         assert!(!text.contains(secret), "{text}");
     }
-    let report: Value = serde_json::from_str(&text)?;
     assert_eq!(report["not_read"], Value::Array(Vec::new()));
     assert_eq!(report["explanations"].as_array().map(Vec::len), Some(3));
     assert_eq!(report["reports"][0]["account"], "main");

@@ -71,6 +71,20 @@ pub(crate) fn conditions(
         .collect()
 }
 
+/// Leaves a condition as it was.
+pub(crate) fn keep(undated: &mut [UndatedCondition], before: &[Condition], kind: ConditionType) {
+    let known = find(before, kind);
+    let state = known.and_then(|it| State::from_word(&it.status));
+    let reason = known.and_then(|it| Reason::from_word(&it.reason));
+    let mut undated = undated.iter_mut();
+    if let (Some(known), Some(state), Some(reason)) = (known, state, reason)
+        && let Some(it) = undated.find(|it| it.kind == kind)
+    {
+        (it.state, it.reason) = (state, reason);
+        it.message.clone_from(&known.message);
+    }
+}
+
 /// The condition of this type.
 pub(crate) fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions

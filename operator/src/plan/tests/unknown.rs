@@ -15,7 +15,7 @@ fn an_operator_that_starts_believes_what_stands_until_it_has_asked() {
     assert!(plan.events.is_empty());
     assert_eq!(
         (plan.sets[0].change, plan.accounts[0].change),
-        (Change::Transition, Change::Transition)
+        (Change::None, Change::None)
     );
 }
 

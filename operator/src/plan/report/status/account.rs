@@ -35,10 +35,18 @@ pub(crate) fn status(
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
-    let undated = undated_conditions(account, &facts, answer, stranded, &outcome);
+    let mut undated = undated_conditions(account, &facts, answer, stranded, &outcome);
     let generation = account.observed.object.meta.generation;
     let none = TickerAccountStatus::default();
     let before = previous.unwrap_or(&none);
+    if unasked {
+        // An operator that starts has nothing new to say of what it has not asked about.
+        for kind in [ConditionType::CredentialsValid, ConditionType::Connected] {
+            super::keep(&mut undated, &before.conditions, kind);
+        }
+    }
+    let acknowledged = before.assignment_generation.filter(|_| unasked);
+    let acknowledged = acknowledged.and_then(|it| it.acknowledged);
     let known = |text: &Option<String>| text.clone().filter(|_| unasked);
     let sockets = || format!("{}/{}", answer.map_or(0, live_sockets), facts.needed);
     let capacity = account.spec.as_ref().map(|spec| count(spec.capacity()));
@@ -49,7 +57,10 @@ pub(crate) fn status(
         connections: known(&before.connections).or_else(|| Some(sockets())),
         instruments: known(&before.instruments).or_else(|| Some(instruments(&facts, answer))),
         capacity: capacity.ok().or(before.capacity),
-        ticks_per_second: Some(answer.map_or(0, |report| report.ticks_per_second)),
+        ticks_per_second: answer
+            .map(|report| report.ticks_per_second)
+            .or(before.ticks_per_second.filter(|_| unasked))
+            .or(Some(0)),
         last_tick_time: report
             .and_then(|report| seconds(report.last_tick_us?, now.wall))
             .max(before.last_tick_time.clone()),
@@ -60,9 +71,14 @@ pub(crate) fn status(
         },
         assignment_generation: Some(AssignmentGeneration {
             desired: assigned.current().and_then(|it| in_range(it.generation)),
-            acknowledged: applied.and_then(|applied| in_range(applied.generation)),
+            acknowledged: applied
+                .and_then(|applied| in_range(applied.generation))
+                .or(acknowledged),
         }),
-        connection_status: connection_status(answer, before, now.wall),
+        connection_status: match unasked {
+            true => before.connection_status.clone(),
+            false => connection_status(answer, before, now.wall),
+        },
         rebalance: assigned.rebalance.clone(),
     };
     (status, outcome, unasked)

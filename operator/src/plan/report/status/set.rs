@@ -67,7 +67,11 @@ pub(crate) fn status(
     };
     let outcome = readiness::outcome(readiness::set(&facts), history, now);
     let unasked = holders.iter().any(|holder| holder.unasked);
-    let undated = undated_conditions(set, &facts, counts, unasked, &outcome);
+    let mut undated = undated_conditions(set, &facts, counts, unasked, &outcome);
+    if unasked {
+        // An operator that starts has nothing new to say of what it has not asked about.
+        super::keep(&mut undated, &before.conditions, ConditionType::Streaming);
+    }
     let generation = set.observed.meta.generation;
     let samples = names::samples(request, before);
     let ticks = holders.iter().filter_map(|it| it.report?.last_tick_us);

@@ -8,8 +8,7 @@ use tests::condition::within;
 use super::{ACCOUNT, Stage};
 use crate::LONG;
 
-/// A page of metrics; without any they are all zero.
-#[derive(Default)]
+/// A page of metrics.
 pub(crate) struct Metrics(pub(super) String);
 
 impl Metrics {

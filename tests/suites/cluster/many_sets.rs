@@ -35,9 +35,10 @@ const CORES: f64 = 0.05;
 const MEMORY: f64 = 256.0 * MEBIBYTE;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
-/// How many changes are timed, and how long all but one in a hundred may take.
+/// How many changes are timed, and how long all but one in a hundred may take: on a machine that measures, and on any.
 const CHANGES: usize = 100;
 const CHANGED: Duration = Duration::from_secs(1);
+const CHANGED_ANYWHERE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn check(stage: &Stage) -> Result<String> {
     let cluster = stage.cluster();
@@ -109,7 +110,12 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
     }
     times.sort_unstable();
     let slowest = times[CHANGES * 99 / 100 - 1];
-    ensure!(slowest < CHANGED, "a change took {slowest:?} of {times:?}");
+    let limit = if wanted.is_some() {
+        CHANGED
+    } else {
+        CHANGED_ANYWHERE
+    };
+    ensure!(slowest < limit, "a change took {slowest:?} of {times:?}");
     stage.simulator().pause(false).await?;
     Ok(format!(
         "cluster: {sets} sets of {EACH} on {ACCOUNTS} accounts: Ready {:.0} s after the last was created; at rest {calm}; after \

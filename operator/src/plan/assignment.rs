@@ -2,6 +2,7 @@
 //!
 //! Must not choose accounts.
 
+mod arrivals;
 mod change;
 mod document;
 mod former;

@@ -4,18 +4,17 @@
 //! turn, as [`super::moves`] says, or both for a while, and then the leaving account says so in each tick. Must not choose
 //! accounts.
 
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use contract::{Assignment, MovePart, Report, Row};
-use kite::Token;
-use rustc_hash::FxHashMap;
+use contract::{Assignment, MovePart, Row};
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::arrivals::Arrivals;
 use super::handover_rows::{self, LeavingRow};
 use super::moves::{MoveStages, Stage};
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, AccountSpec, Lost, Suspension};
-use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
+use crate::plan::placement::{PlacedAccount, PlacedSet};
 
 /// For how long an account goes on at most that is paused, or has less room than it had: who wants that waits for it.
 /// Without `poke` an assignment takes up to a minute and a half, and a move takes three of them and a boundary.
@@ -36,16 +35,9 @@ pub(super) fn is_restricted(account: &AccountInput<'_>, spec: &AccountSpec) -> b
 /// What is known of every account and set, to find what leaves one of them.
 struct Handover<'w, 'a> {
     accounts: &'w [PlacedAccount<'a>],
-    /// What each account runs, as far as its process reports it.
-    reports: Vec<Option<&'a Report>>,
-    sets: &'w [PlacedSet<'a>],
-    names: FxHashMap<(&'w str, &'w str), SetIx>,
+    arrivals: Arrivals<'w, 'a>,
     /// The account that takes over, by namespace and id of a move.
     takers: FxHashMap<(&'w str, &'a str), AccountIx>,
-    /// By set: where each of its tokens is placed.
-    placed: RefCell<FxHashMap<SetIx, FxHashMap<Token, AccountIx>>>,
-    /// Whether an account has all of a set that is placed there.
-    arrived: RefCell<FxHashMap<(SetIx, AccountIx), bool>>,
     longest: Duration,
     now: Instant,
 }
@@ -72,7 +64,7 @@ pub(super) fn hand_over<'a>(
 ) -> Vec<bool> {
     let mut goes_on = vec![false; documents.len()];
     let handover = Handover::new(accounts, sets, poke, now);
-    let mut stages = MoveStages::new(accounts, &handover.reports, poke, now);
+    let mut stages = MoveStages::new(accounts, handover.arrivals.reports(), poke, now);
     let mut taken = Vec::new();
     for at in (0..documents.len()).map(AccountIx::new) {
         let leaving = handover.leaving(at, documents);
@@ -126,16 +118,6 @@ impl<'w, 'a> Handover<'w, 'a> {
         now: Instant,
     ) -> Self {
         let inputs = || accounts.iter().map(|placed| &placed.held_over.account);
-        let report = |account: &AccountInput<'a>| {
-            let scrape = &account.observed.scrape;
-            let report = scrape.report.as_deref().filter(|_| scrape.answers(now));
-            report.filter(|_| account.report().is_some())
-        };
-        let names = sets.iter().enumerate();
-        let names = names.map(|(at, placed)| {
-            let set = &placed.set;
-            ((set.namespace(), set.name()), SetIx::new(at))
-        });
         let takers = inputs().enumerate().flat_map(|(at, account)| {
             let moves = account.base.into_iter().flat_map(|base| &base.moves);
             let taken = moves.filter(|it| it.part == MovePart::To);
@@ -144,12 +126,8 @@ impl<'w, 'a> Handover<'w, 'a> {
         });
         Self {
             accounts,
-            reports: inputs().map(report).collect(),
-            sets,
-            names: names.collect(),
+            arrivals: Arrivals::new(accounts, sets, now),
             takers: takers.collect(),
-            placed: RefCell::default(),
-            arrived: RefCell::default(),
             longest: longest_handover(poke),
             now,
         }
@@ -177,7 +155,12 @@ impl<'w, 'a> Handover<'w, 'a> {
         let stage = one.map(|(_, to)| stages.of(from, *to, row, documents));
         match stage {
             Some(stage) if stage != Stage::Handover => stage,
-            _ if sets.iter().all(|(set, to)| self.has_arrived(*set, *to)) => Stage::Given,
+            _ if sets
+                .iter()
+                .all(|(set, to)| self.arrivals.has_arrived(*set, *to)) =>
+            {
+                Stage::Given
+            }
             _ => Stage::Handover,
         }
     }
@@ -196,15 +179,12 @@ impl<'w, 'a> Handover<'w, 'a> {
         };
         let sets = base.sets.iter();
         let sets: Vec<Option<SetIx>> = sets
-            .map(|name| {
-                let names = &self.names;
-                names.get(&(account.namespace(), name.as_str())).copied()
-            })
+            .map(|name| self.arrivals.set(account.namespace(), name))
             .collect();
         // What no socket carries is of no use to anybody.
-        let lost = match &account.outage.lost {
-            Lost::Tokens(tokens) => tokens.as_slice(),
-            Lost::Nothing | Lost::Everything => &[],
+        let lost: FxHashSet<u32> = match &account.outage.lost {
+            Lost::Tokens(tokens) => tokens.iter().copied().collect(),
+            Lost::Nothing | Lost::Everything => FxHashSet::default(),
         };
         let stays = |row: &Row| {
             let rows = &document.instruments;
@@ -236,7 +216,7 @@ impl<'w, 'a> Handover<'w, 'a> {
             .sets
             .iter()
             .filter_map(|set| *sets.get(usize::from(*set))?);
-        let own = self.elsewhere(own, row.token, from);
+        let own = self.arrivals.elsewhere(own, row.token, from);
         if !own.is_empty() {
             return Some(Destination::Of(own));
         }
@@ -244,44 +224,20 @@ impl<'w, 'a> Handover<'w, 'a> {
         if !row.handover && given.is_none() {
             return None;
         }
-        let all = self.elsewhere(self.sets_of(from), row.token, from);
+        let all = self
+            .arrivals
+            .elsewhere(self.arrivals.sets_of(from), row.token, from);
         if !all.is_empty() {
             return Some(Destination::Of(all));
         }
         let namespace = self.accounts[from.at()].held_over.account.namespace();
         let begun = given.and_then(|it| self.takers.get(&(namespace, it.id.as_str())));
-        let pending = |set: SetIx| self.sets[set.at()].request.is_pending();
-        match begun {
-            Some(to) => Some(Destination::Begun(*to)),
-            None => self
-                .sets_of(from)
-                .any(pending)
-                .then_some(Destination::Unknown),
-        }
-    }
-
-    /// The sets of the account's namespace.
-    fn sets_of(&self, account: AccountIx) -> impl Iterator<Item = SetIx> {
-        let namespace = self.accounts[account.at()].held_over.account.namespace();
-        let all = self.names.iter();
-        let all = all.filter(move |((of, _), _)| *of == namespace);
-        all.map(|(_, set)| *set)
-    }
-
-    /// Those of the sets that have the token on another account than `from`, each with it.
-    fn elsewhere(
-        &self,
-        sets: impl Iterator<Item = SetIx>,
-        token: Token,
-        from: AccountIx,
-    ) -> Vec<(SetIx, AccountIx)> {
-        let elsewhere = sets.filter_map(|set| {
-            let to = self.placed_on(set, token).filter(|to| *to != from)?;
-            Some((set, to))
-        });
-        let mut elsewhere: Vec<(SetIx, AccountIx)> = elsewhere.collect();
-        elsewhere.sort_unstable();
-        elsewhere
+        let pending = || {
+            self.arrivals
+                .awaits_sets(from)
+                .then_some(Destination::Unknown)
+        };
+        begun.map(|to| Destination::Begun(*to)).or_else(pending)
     }
 
     /// The rows of the account's base that stay in its new document for something else, and with fewer outputs, although another
@@ -299,8 +255,11 @@ impl<'w, 'a> Handover<'w, 'a> {
         let rows = base.instruments.iter();
         let rows = rows.filter(|row| !base.withholds(row) && base.lists(row));
         let rows = rows.filter(loses).filter(|row| {
-            let sets = self.elsewhere(self.sets_of(at), row.token, at);
-            sets.iter().any(|(set, to)| !self.has_arrived(*set, *to))
+            let sets = self
+                .arrivals
+                .elsewhere(self.arrivals.sets_of(at), row.token, at);
+            sets.iter()
+                .any(|(set, to)| !self.arrivals.has_arrived(*set, *to))
         });
         rows.collect()
     }
@@ -325,52 +284,6 @@ impl<'w, 'a> Handover<'w, 'a> {
     fn may_last(&self, account: &AccountInput<'_>) -> bool {
         let since = account.remembered.and_then(|it| it.restricted_since);
         since.is_none_or(|since| self.now.saturating_duration_since(since) < self.longest)
-    }
-
-    /// The account on which a set has the token.
-    fn placed_on(&self, set: SetIx, token: Token) -> Option<AccountIx> {
-        let placed = &self.sets[set.at()];
-        let resolved = placed.request.resolved()?;
-        let mut known = self.placed.borrow_mut();
-        let tokens = known.entry(set).or_insert_with(|| {
-            let routed = resolved.lookup.routes.instruments.iter();
-            let placed = routed.zip(&placed.placement.outcomes);
-            let placed = placed.filter_map(|(routed, outcome)| match outcome {
-                Some(Outcome::Placed(account)) => Some((routed.token, *account)),
-                Some(Outcome::Waiting | Outcome::Conflict) | None => None,
-            });
-            placed.collect()
-        });
-        tokens.get(&token).copied()
-    }
-
-    /// Whether the account's process has all that is placed there of the set, and has heard of each instrument or waited
-    /// for it in vain, and can publish it.
-    fn has_arrived(&self, set: SetIx, account: AccountIx) -> bool {
-        if let Some(known) = self.arrived.borrow().get(&(set, account)) {
-            return *known;
-        }
-        let arrived = self.arrives(set, account).unwrap_or(false);
-        self.arrived.borrow_mut().insert((set, account), arrived);
-        arrived
-    }
-
-    fn arrives(&self, set: SetIx, account: AccountIx) -> Option<bool> {
-        let base = self.accounts[account.at()].held_over.account.base?;
-        let report = self.reports[account.at()]?;
-        let name = self.sets[set.at()].set.name();
-        let position = base.sets.iter().position(|known| known == name)?;
-        let position = u16::try_from(position).ok()?;
-        let rows = base.instruments.iter();
-        let has = rows.filter(|row| row.sets.contains(&position)).count();
-        let outcomes = self.sets[set.at()].placement.outcomes.iter();
-        let here = |outcome: &&Option<Outcome>| **outcome == Some(Outcome::Placed(account));
-        let placed = outcomes.filter(here).count();
-        let runs = report.assignment.as_ref()?.generation == base.generation;
-        let report_of_set = report.sets.iter().find(|it| it.name == name)?;
-        let heard = report_of_set.streaming.saturating_add(report_of_set.silent) as usize;
-        let is_mute = report_of_set.streaming == 0 && placed > 0;
-        Some(report.redis.connected && runs && has == placed && heard >= placed && !is_mute)
     }
 }
 

@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 const LARGEST_METRICS: usize = 16 * 1024 * 1024;
 
 /// A status and a body.
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
 }
@@ -130,7 +130,7 @@ impl Source {
         namespace: &str,
         account: &str,
         page: &str,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<HttpAnswer, AskError> {
         match self {
             Self::Local(local) => local.process(account, page, LARGEST_REPORT).await,
             Self::Cluster(cluster) => cluster.pod(namespace, account, page, LARGEST_REPORT).await,
@@ -171,7 +171,7 @@ impl Source {
         path: &str,
         body: Option<Vec<u8>>,
         most: usize,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<HttpAnswer, AskError> {
         match self {
             Self::Local(local) => local.send(path, body, most).await,
             Self::Cluster(cluster) => cluster.send(path, body, most).await,
@@ -179,7 +179,7 @@ impl Source {
     }
 
     /// Why an answer is none.
-    fn failure(&self, path: &str, answer: &Answer) -> AskError {
+    fn failure(&self, path: &str, answer: &HttpAnswer) -> AskError {
         if let Some(text) = refusal(&answer.body) {
             return AskError::Refused(text);
         }
@@ -200,7 +200,7 @@ impl Source {
     }
 }
 
-fn unreadable(path: &str, answer: &Answer) -> AskError {
+fn unreadable(path: &str, answer: &HttpAnswer) -> AskError {
     AskError::Unreadable {
         path: path.to_owned(),
         status: answer.status,

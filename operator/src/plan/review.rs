@@ -10,12 +10,13 @@ mod journal;
 mod placements;
 mod set;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use contract::answer::{
-    AccountExplanation, FoundInstrument, InstrumentExplanation, InstrumentUse, ReadyState,
-    SetExplanation,
+    AccountExplanation, AccountShareExplanation, FoundInstrument, InstrumentExplanation,
+    InstrumentUse, ReadyState, SetExplanation,
 };
 use crds::condition::ConditionType;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -172,6 +173,19 @@ fn unknown<'k>(kind: &str, key: &Key, known: impl Iterator<Item = &'k Key>) -> U
         None => format!("there is none in namespace {}", key.namespace),
     };
     UnknownName(format!("there is no {kind} {key}: {hint}"))
+}
+
+/// Instruments by name, the largest share first.
+fn largest_first(counts: BTreeMap<&str, u32>) -> Vec<AccountShareExplanation> {
+    let shares = counts.into_iter();
+    let mut shares: Vec<AccountShareExplanation> = shares
+        .map(|(name, instruments)| AccountShareExplanation {
+            name: name.to_owned(),
+            instruments,
+        })
+        .collect();
+    shares.sort_by_key(|share| std::cmp::Reverse(share.instruments));
+    shares
 }
 
 /// The condition `Ready` among these.

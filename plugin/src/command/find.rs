@@ -6,7 +6,7 @@ use contract::answer::{FIND_PATH, FindAnswer, FoundInstrument, InstrumentUse};
 
 use super::cells::LEFT_OUT;
 use crate::args::FindArgs;
-use crate::output::{Cell, Paper, Screen, Table, Tone, dash};
+use crate::output::{Cell, Paper, Screen, TextTable, Tone, dash};
 use crate::source::Source;
 
 pub(crate) async fn run(source: &Source, screen: &Screen, args: &FindArgs) -> anyhow::Result<()> {
@@ -39,7 +39,7 @@ fn text(answer: &FindAnswer, words: &str, namespaces: bool, paper: Paper) -> Str
     if answer.instruments.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&[
+    let mut table = TextTable::new(&[
         "SYMBOL", ">TOKEN", "TYPE", ">STRIKE", "EXPIRY", ">LOT", ">TICK", "STREAMED",
     ]);
     for found in &answer.instruments {

@@ -14,23 +14,23 @@ use contract::answer::{
 };
 use serde_json::json;
 
-use self::manifests::Manifests;
+use self::manifests::SentManifests;
 use super::cells::{LEFT_OUT, name};
 use crate::args::PlanArgs;
-use crate::output::{Cell, Paper, Screen, Table, Tone, count_of};
+use crate::output::{Cell, Paper, Screen, TextTable, Tone, count_of};
 use crate::source::Source;
 
 /// The most manifests that are named as not sent.
 const MOST_NAMED: usize = 20;
 
 pub(crate) async fn run(source: &Source, screen: &Screen, args: &PlanArgs) -> anyhow::Result<()> {
-    let mut manifests = Manifests::default();
+    let mut manifests = SentManifests::default();
     for file in &args.files {
         let (text, file) = (read(file)?, file.display());
         let added = manifests.add(&text);
         added.map_err(|why| anyhow::anyhow!("{file} {why}"))?;
     }
-    let Manifests { sent, ignored } = manifests;
+    let SentManifests { sent, ignored } = manifests;
     anyhow::ensure!(
         !sent.is_empty(),
         "there is neither a TickerAccount nor an InstrumentSet in the files: name one with -f"
@@ -83,15 +83,15 @@ fn remark(ignored: &[String]) -> Option<String> {
 }
 
 fn text(answer: &PreviewAnswer, namespaces: bool, paper: Paper) -> String {
-    let mut sets = Table::new(&["SET", ">SELECTED", ">SCHEDULED", ">WAITING", "PROBLEM"]);
+    let mut sets = TextTable::new(&["SET", ">SELECTED", ">SCHEDULED", ">WAITING", "PROBLEM"]);
     for set in &answer.sets {
         sets.row(of_set(set, namespaces));
     }
-    let mut accounts = Table::new(&["ACCOUNT", ">INSTRUMENTS", ">CAPACITY", "PROBLEM"]);
+    let mut accounts = TextTable::new(&["ACCOUNT", ">INSTRUMENTS", ">CAPACITY", "PROBLEM"]);
     for account in &answer.accounts {
         accounts.row(of_account(account, namespaces));
     }
-    let mut moves = Table::new(&["FROM", "TO", ">INSTRUMENTS"]);
+    let mut moves = TextTable::new(&["FROM", "TO", ">INSTRUMENTS"]);
     for one in &answer.moves {
         moves.row(vec![
             name(&one.namespace, &one.from, namespaces).into(),
@@ -99,7 +99,7 @@ fn text(answer: &PreviewAnswer, namespaces: bool, paper: Paper) -> String {
             one.instruments.to_string().into(),
         ]);
     }
-    let mut refused = Table::new(&["REFUSED", "WHY"]);
+    let mut refused = TextTable::new(&["REFUSED", "WHY"]);
     for one in &answer.refused {
         let why = Cell::new(one.why.clone(), Tone::Bad);
         refused.row(vec![one.object.clone().into(), why]);

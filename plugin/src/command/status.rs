@@ -9,7 +9,7 @@ use contract::answer::{AccountTop, ReadyState, SetTop, TOP_PATH, TopAnswer};
 use serde::Serialize;
 
 use super::cells::{name, now_micros, ready_cell, since_micros};
-use crate::output::{Cell, Paper, Screen, Table, dash, rate};
+use crate::output::{Cell, NOTHING, Paper, Screen, TextTable, dash, rate, render_all};
 use crate::source::Source;
 
 /// What is shown.
@@ -55,7 +55,7 @@ fn of_top(top: TopAnswer) -> StatusView {
 }
 
 fn text(view: &StatusView, namespaces: bool, now: i64, paper: Paper) -> String {
-    let mut accounts = Table::new(&[
+    let mut accounts = TextTable::new(&[
         "ACCOUNT",
         "READY",
         "REASON",
@@ -79,7 +79,7 @@ fn text(view: &StatusView, namespaces: bool, now: i64, paper: Paper) -> String {
         ]);
         accounts.row(cells);
     }
-    let mut sets = Table::new(&[
+    let mut sets = TextTable::new(&[
         "SET",
         "READY",
         "REASON",
@@ -101,14 +101,9 @@ fn text(view: &StatusView, namespaces: bool, now: i64, paper: Paper) -> String {
         ]);
         sets.row(cells);
     }
-    let mut text = [accounts, sets]
-        .iter()
-        .filter(|table| !table.is_empty())
-        .map(|table| table.render(paper))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let mut text = render_all(&[accounts, sets], paper);
     if text.is_empty() {
-        text.push_str("there is neither an account nor a set\n");
+        text.push_str(NOTHING);
     }
     for note in &view.notes {
         text.push('\n');

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use contract::answer::{AccountTop, ConnectionTop, SetTop, TOP_PATH, TopAnswer};
 
 use super::cells::{LEFT_OUT, name, now_micros, ready_cell, since_micros};
-use crate::output::{Cell, Paper, Screen, Table, Tone, age_of_seconds, dash, rate};
+use crate::output::{
+    Cell, NOTHING, Paper, Screen, TextTable, Tone, age_of_seconds, dash, rate, render_all,
+};
 use crate::source::Source;
 
 /// The operator plans every ten seconds at least; after so many seconds something is wrong with it.
@@ -28,7 +30,7 @@ pub(crate) async fn run(source: &Source, screen: &Screen) -> anyhow::Result<()> 
 }
 
 fn text(answer: &TopAnswer, namespaces: bool, now: i64, paper: Paper) -> String {
-    let mut sets = Table::new(&[
+    let mut sets = TextTable::new(&[
         "SET",
         ">TICKS/S",
         "READY",
@@ -39,7 +41,7 @@ fn text(answer: &TopAnswer, namespaces: bool, now: i64, paper: Paper) -> String 
     for set in &answer.sets {
         sets.row(of_set(set, namespaces, now));
     }
-    let mut accounts = Table::new(&[
+    let mut accounts = TextTable::new(&[
         "ACCOUNT",
         ">TICKS/S",
         "READY",
@@ -47,7 +49,7 @@ fn text(answer: &TopAnswer, namespaces: bool, now: i64, paper: Paper) -> String 
         "LAST-TICK",
         ">REPORT-AGE",
     ]);
-    let mut connections = Table::new(&[
+    let mut connections = TextTable::new(&[
         "CONNECTION",
         ">TICKS/S",
         "STATE",
@@ -63,14 +65,9 @@ fn text(answer: &TopAnswer, namespaces: bool, now: i64, paper: Paper) -> String 
             connections.row(of_connection(&name, connection, now));
         }
     }
-    let mut text = [sets, accounts, connections]
-        .iter()
-        .filter(|table| !table.is_empty())
-        .map(|table| table.render(paper))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let mut text = render_all(&[sets, accounts, connections], paper);
     if text.is_empty() {
-        text.push_str("there is neither an account nor a set\n");
+        text.push_str(NOTHING);
     }
     let silent = i64::try_from(answer.plan_age_ms / 1_000).unwrap_or(i64::MAX);
     if silent > LATE {

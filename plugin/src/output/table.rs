@@ -47,12 +47,12 @@ impl<T: Into<String>> From<T> for Cell {
 
 /// A table. The names of columns with numbers, which are never cut and end at one line, begin with `>`.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     header: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
-impl Table {
+impl TextTable {
     pub(crate) fn new(header: &[&'static str]) -> Self {
         Self {
             header: header.to_vec(),
@@ -152,12 +152,19 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
+/// The tables that have rows, one below the other.
+pub(crate) fn render_all(tables: &[TextTable], paper: Paper) -> String {
+    let shown = tables.iter().filter(|table| !table.is_empty());
+    let shown = shown.map(|table| table.render(paper));
+    shown.collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sample() -> Table {
-        let mut table = Table::new(&["NAME", ">TICKS/S", "MESSAGE"]);
+    fn sample() -> TextTable {
+        let mut table = TextTable::new(&["NAME", ">TICKS/S", "MESSAGE"]);
         table.row(vec![
             "chain".into(),
             "8".into(),
@@ -210,7 +217,7 @@ equities-of-nse      1234
 
     #[test]
     fn colours_take_no_room_and_control_characters_reach_no_terminal() {
-        let mut table = Table::new(&["A", "B"]);
+        let mut table = TextTable::new(&["A", "B"]);
         table.row(vec![Cell::new("x\u{1b}[2J", Tone::Good), "y".into()]);
         table.row(vec!["longer text".into(), "z".into()]);
         let plain = table.render(Paper::default());

@@ -10,7 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
 
-use super::{Answer, TIMEOUT};
+use super::{HttpAnswer, TIMEOUT};
 use crate::args::PlaceArgs;
 use crate::error::{AskError, status_message};
 
@@ -111,7 +111,7 @@ impl ClusterOperator {
         path: &str,
         body: Option<Vec<u8>>,
         most: usize,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<HttpAnswer, AskError> {
         let (namespace, service) = (&self.operator_namespace, &self.service);
         let uri = format!("/api/v1/namespaces/{namespace}/services/{service}:{PORT}/proxy{path}");
         match body {
@@ -127,7 +127,7 @@ impl ClusterOperator {
         account: &str,
         page: &str,
         most: usize,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<HttpAnswer, AskError> {
         let pod = crds::names::pod(account);
         let uri = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{INGESTOR_PORT}/proxy{page}");
         let answer = self.get(&uri, most).await?;
@@ -185,7 +185,7 @@ impl ClusterOperator {
         Ok(read)
     }
 
-    fn listed(&self, resource: &'static str, answer: &Answer) -> Result<Value, AskError> {
+    fn listed(&self, resource: &'static str, answer: &HttpAnswer) -> Result<Value, AskError> {
         let message = status_message(&answer.body);
         match (answer.status, message) {
             (200, _) => serde_json::from_slice(&answer.body).map_err(|_| AskError::Unreadable {
@@ -231,7 +231,7 @@ impl ClusterOperator {
         }
     }
 
-    async fn get(&self, uri: &str, most: usize) -> Result<Answer, AskError> {
+    async fn get(&self, uri: &str, most: usize) -> Result<HttpAnswer, AskError> {
         self.request(Method::GET, uri, Vec::new(), most).await
     }
 
@@ -241,7 +241,7 @@ impl ClusterOperator {
         uri: &str,
         body: Vec<u8>,
         most: usize,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<HttpAnswer, AskError> {
         let request = Request::builder().method(method).uri(uri);
         let request = request.header("content-type", "text/plain");
         let unusable = |_| AskError::Refused(format!("{uri} is no path of an API server"));
@@ -261,7 +261,7 @@ impl ClusterOperator {
         // Of the API server, whatever was asked: it lets nobody further whom it does not know.
         match status_message(&body) {
             Some(message) if status == 401 => Err(AskError::Unauthenticated(message)),
-            _ => Ok(Answer { status, body }),
+            _ => Ok(HttpAnswer { status, body }),
         }
     }
 }

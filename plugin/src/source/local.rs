@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use contract::answer::ADDRESS_FILE;
 use service::http::read_port_file;
 
-use super::{Answer, TIMEOUT};
+use super::{HttpAnswer, TIMEOUT};
 use crate::error::AskError;
 
 /// How it is called in messages.
@@ -51,7 +51,7 @@ impl LocalOperator {
         path: &str,
         body: Option<Vec<u8>>,
         most: usize,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<HttpAnswer, AskError> {
         let answer = self.request(self.address, path, body, most).await;
         answer.map_err(|failure| {
             failure.of(OPERATOR, path, most, || {
@@ -66,7 +66,7 @@ impl LocalOperator {
         account: &str,
         page: &str,
         most: usize,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<HttpAnswer, AskError> {
         let who = format!("the ingest process of {account}");
         let file = self.state.join("accounts").join(account).join("port");
         let Some(address) = address(&file, &who)? else {
@@ -83,7 +83,7 @@ impl LocalOperator {
         path: &str,
         body: Option<Vec<u8>>,
         most: usize,
-    ) -> Result<Answer, RequestFailure> {
+    ) -> Result<HttpAnswer, RequestFailure> {
         let url = format!("http://{address}{path}");
         let request = match body {
             Some(body) => self.client.post(url).body(body),
@@ -97,7 +97,7 @@ impl LocalOperator {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
+        Ok(HttpAnswer {
             status: answer.status().as_u16(),
             body,
         })

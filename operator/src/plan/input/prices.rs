@@ -69,7 +69,7 @@ impl Price {
 
 /// What is known of the price of one instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Quote {
+pub(crate) struct ReferenceQuote {
     /// The last price, if a packet has come.
     pub(crate) price: Option<Price>,
     /// The close of the day before.
@@ -80,7 +80,7 @@ pub(crate) struct Quote {
     pub(crate) first: bool,
 }
 
-impl Quote {
+impl ReferenceQuote {
     /// The better one comes first: a price of today, then the newest.
     fn rank(&self) -> (bool, bool, Duration) {
         let age = self.age.unwrap_or(Duration::MAX);
@@ -99,7 +99,7 @@ pub(crate) fn market(spec: &AccountSpec) -> Market {
 
 /// The newest quotes, by market.
 #[derive(Debug, Default)]
-pub(crate) struct Quotes(FxHashMap<Market, FxHashMap<Token, Quote>>);
+pub(crate) struct Quotes(FxHashMap<Market, FxHashMap<Token, ReferenceQuote>>);
 
 impl Quotes {
     /// Those that the accounts' processes report.
@@ -128,15 +128,15 @@ impl Quotes {
     }
 
     /// The quote of a token.
-    pub(crate) fn get(&self, market: &str, token: Token) -> Option<&Quote> {
+    pub(crate) fn get(&self, market: &str, token: Token) -> Option<&ReferenceQuote> {
         self.0.get(market)?.get(&token)
     }
 }
 
-fn quote(reference: &ReferencePrice, waited: Duration) -> Quote {
+fn quote(reference: &ReferencePrice, waited: Duration) -> ReferenceQuote {
     let price = |text: &Option<String>| Price::parse(text.as_deref()?);
     let age = reference.age_ms.map(Duration::from_millis);
-    Quote {
+    ReferenceQuote {
         price: price(&reference.price),
         close: price(&reference.close),
         age: age.map(|age| age.saturating_add(waited)),
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_price_of_today_counts_before_another_and_the_newest_of_these() {
-        let quote = |price: Option<f64>, age: Option<u64>, first| Quote {
+        let quote = |price: Option<f64>, age: Option<u64>, first| ReferenceQuote {
             price: price.and_then(Price::new),
             close: None,
             age: age.map(Duration::from_secs),
@@ -201,6 +201,6 @@ mod tests {
             quote(Some(1.0), Some(1), true),
             quote(None, None, false),
         ];
-        assert!(sorted.is_sorted_by_key(Quote::rank));
+        assert!(sorted.is_sorted_by_key(ReferenceQuote::rank));
     }
 }

@@ -80,13 +80,5 @@ fn sets(assigned: &AssignedAccount<'_>) -> Vec<AccountShareExplanation> {
             }
         }
     }
-    let shares = counts.into_iter();
-    let mut shares: Vec<AccountShareExplanation> = shares
-        .map(|(name, instruments)| AccountShareExplanation {
-            name: name.to_owned(),
-            instruments,
-        })
-        .collect();
-    shares.sort_by_key(|share| std::cmp::Reverse(share.instruments));
-    shares
+    super::largest_first(counts)
 }

@@ -147,15 +147,7 @@ fn shares(review: &Review<'_>, placed: &PlacedSet<'_>) -> Vec<AccountShareExplan
     for (_, account) in placements::streamed(review, placed) {
         *counts.entry(account.account.name()).or_default() += 1;
     }
-    let shares = counts.into_iter();
-    let mut shares: Vec<AccountShareExplanation> = shares
-        .map(|(name, instruments)| AccountShareExplanation {
-            name: name.to_owned(),
-            instruments,
-        })
-        .collect();
-    shares.sort_by_key(|share| std::cmp::Reverse(share.instruments));
-    shares
+    super::largest_first(counts)
 }
 
 /// The instruments whose prices it needs, who subscribes to them, and what they cost.

@@ -13,7 +13,9 @@ use service::text::printable;
 
 use crate::command::cells::LEFT_OUT;
 use crate::command::find::of_use;
-use crate::output::{Cell, Paper, Table, Tone, age_of_seconds, count_of, dash, date_time, rate};
+use crate::output::{
+    Cell, Paper, TextTable, Tone, age_of_seconds, count_of, dash, date_time, rate,
+};
 
 /// The longest line.
 const LONGEST: usize = 2_000;
@@ -40,7 +42,7 @@ impl Lines {
         let _infallible = writeln!(self.0, "{:<14}{text}", format!("{name}:"));
     }
 
-    fn table(&mut self, table: &Table, paper: Paper) {
+    fn table(&mut self, table: &TextTable, paper: Paper) {
         if !table.is_empty() {
             self.0.push('\n');
             self.0.push_str(&table.render(paper));
@@ -86,7 +88,7 @@ fn of_set(set: &SetExplanation, paper: Paper) -> String {
     lines.table(&selectors(&set.selectors), paper);
     lines.table(&references(&set.references), paper);
     lines.table(&candidates(set), paper);
-    let mut waiting = Table::new(&[">WAITING", "FIRST", "WHY"]);
+    let mut waiting = TextTable::new(&[">WAITING", "FIRST", "WHY"]);
     for group in &set.waiting {
         let more = if (group.first.len() as u32) < group.instruments {
             ", …"
@@ -104,8 +106,8 @@ fn of_set(set: &SetExplanation, paper: Paper) -> String {
     lines.0
 }
 
-fn selectors(selectors: &[SelectorExplanation]) -> Table {
-    let mut table = Table::new(&["SELECTOR", ">INSTRUMENTS", "MONEY"]);
+fn selectors(selectors: &[SelectorExplanation]) -> TextTable {
+    let mut table = TextTable::new(&["SELECTOR", ">INSTRUMENTS", "MONEY"]);
     for selector in selectors {
         let money = selector.money.iter().map(|money| {
             format!(
@@ -123,8 +125,8 @@ fn selectors(selectors: &[SelectorExplanation]) -> Table {
     table
 }
 
-fn references(references: &[ForwardPrice]) -> Table {
-    let mut table = Table::new(&["PRICE-OF", ">PRICE", ">AGE", "ACCOUNTS"]);
+fn references(references: &[ForwardPrice]) -> TextTable {
+    let mut table = TextTable::new(&["PRICE-OF", ">PRICE", ">AGE", "ACCOUNTS"]);
     for reference in references {
         let age = reference
             .age_ms
@@ -145,8 +147,8 @@ fn references(references: &[ForwardPrice]) -> Table {
     table
 }
 
-fn candidates(set: &SetExplanation) -> Table {
-    let mut table = Table::new(&["ACCOUNT", ">OF-SET", ">USED", ">CAPACITY", "MAY-USE", "WHY"]);
+fn candidates(set: &SetExplanation) -> TextTable {
+    let mut table = TextTable::new(&["ACCOUNT", ">OF-SET", ">USED", ">CAPACITY", "MAY-USE", "WHY"]);
     for account in &set.accounts {
         let CandidateAccount {
             name,
@@ -173,8 +175,8 @@ fn candidates(set: &SetExplanation) -> Table {
     table
 }
 
-fn moves(moves: &[MoveRecord]) -> Table {
-    let mut table = Table::new(&["MOVED", "FROM", "TO", ">INSTRUMENTS", "WHY"]);
+fn moves(moves: &[MoveRecord]) -> TextTable {
+    let mut table = TextTable::new(&["MOVED", "FROM", "TO", ">INSTRUMENTS", "WHY"]);
     for one in moves {
         table.row(vec![
             date_time(one.at).into(),
@@ -232,7 +234,7 @@ fn of_account(account: &AccountExplanation, paper: Paper) -> String {
             format!("generation {generation}, {acknowledged}"),
         );
     }
-    let mut connections = Table::new(&[
+    let mut connections = TextTable::new(&[
         ">CONNECTION",
         "STATE",
         ">STREAMING",
@@ -251,7 +253,7 @@ fn of_account(account: &AccountExplanation, paper: Paper) -> String {
         ]);
     }
     lines.table(&connections, paper);
-    let mut sets = Table::new(&["SET", ">INSTRUMENTS"]);
+    let mut sets = TextTable::new(&["SET", ">INSTRUMENTS"]);
     for set in &account.sets {
         sets.row(vec![
             set.name.clone().into(),

@@ -13,14 +13,14 @@ const OWN_ANNOTATIONS: &str = "kiteticker.dev/";
 
 /// The manifests of some files.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Manifests {
+pub(super) struct SentManifests {
     /// What is sent.
     pub(super) sent: Vec<Value>,
     /// Kinds and names of the others.
     pub(super) ignored: Vec<String>,
 }
 
-impl Manifests {
+impl SentManifests {
     /// Adds the objects of a text.
     pub(super) fn add(&mut self, text: &str) -> Result<(), String> {
         // Without snippets of the source, which could show a Secret.
@@ -105,8 +105,8 @@ mod tests {
 
     use super::*;
 
-    fn of(text: &str) -> Manifests {
-        let mut manifests = Manifests::default();
+    fn of(text: &str) -> SentManifests {
+        let mut manifests = SentManifests::default();
         manifests.add(text).unwrap();
         manifests
     }
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_without_what_stands_there() {
-        let mut manifests = Manifests::default();
+        let mut manifests = SentManifests::default();
         let wrong = manifests.add("kind: Secret\nstringData: {api_key: hunter2\n");
         let wrong = wrong.unwrap_err();
         assert!(

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::band::{FRESH, PriceBand};
 use super::hours::TradingPhase;
-use crate::plan::input::{Price, Quote};
+use crate::plan::input::{Price, ReferenceQuote};
 
 /// For so long the forward must be a whole step away.
 const AWAY: SignedDuration = SignedDuration::from_secs(30);
@@ -40,9 +40,9 @@ pub(super) struct ChainQuotes<'a> {
     /// Its strikes, ascending.
     pub(super) strikes: &'a [Price],
     /// Its future.
-    pub(super) future: Option<&'a Quote>,
+    pub(super) future: Option<&'a ReferenceQuote>,
     /// Its underlying.
-    pub(super) spot: Option<&'a Quote>,
+    pub(super) spot: Option<&'a ReferenceQuote>,
 }
 
 /// What was decided about a chain.
@@ -137,7 +137,7 @@ impl Forward {
 impl ChainQuotes<'_> {
     /// The prices of this session: that of the future counts before that of the underlying.
     fn live(&self, phase: TradingPhase) -> [Option<Forward>; 2] {
-        let live = |quote: Option<&Quote>, source| {
+        let live = |quote: Option<&ReferenceQuote>, source| {
             let quote = quote.filter(|it| !it.first && it.age.is_some_and(|age| age <= FRESH))?;
             Some(Forward {
                 source,
@@ -152,7 +152,7 @@ impl ChainQuotes<'_> {
 
     /// A price of before the session, to begin with.
     fn settled(&self, phase: TradingPhase) -> Option<Price> {
-        let settled = |quote: &Quote| {
+        let settled = |quote: &ReferenceQuote| {
             if phase.is_auction && !quote.first {
                 quote.close.or(quote.price)
             } else {

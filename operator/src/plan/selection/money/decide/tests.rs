@@ -18,8 +18,8 @@ fn at(clock: &str) -> Timestamp {
     format!("2026-12-01T{clock}+05:30").parse().unwrap()
 }
 
-fn quote(rupees: f64) -> Quote {
-    Quote {
+fn quote(rupees: f64) -> ReferenceQuote {
+    ReferenceQuote {
         price: Price::new(rupees),
         close: None,
         age: Some(Duration::from_secs(1)),
@@ -31,8 +31,8 @@ fn quote(rupees: f64) -> Quote {
 #[derive(Default)]
 struct Asked {
     money: Option<ChainMoney>,
-    future: Option<Quote>,
-    spot: Option<Quote>,
+    future: Option<ReferenceQuote>,
+    spot: Option<ReferenceQuote>,
     due: Option<Timestamp>,
 }
 
@@ -151,7 +151,7 @@ fn the_future_of_the_expiry_is_the_forward_and_else_the_underlying() {
     chain.future = Some(quote(104.0));
     assert_eq!(chain.at("10:00:00"), Some((105.0, Future)));
     // Too old.
-    let old = Quote {
+    let old = ReferenceQuote {
         age: Some(Duration::from_secs(61)),
         ..quote(104.0)
     };
@@ -178,7 +178,7 @@ fn in_the_closing_auction_the_underlying_has_no_price() {
 
 #[test]
 fn before_the_session_a_price_of_the_day_before_begins_and_nothing_moves() {
-    let first = Quote {
+    let first = ReferenceQuote {
         first: true,
         close: Some(price(90.0)),
         ..quote(100.0)
@@ -189,7 +189,7 @@ fn before_the_session_a_price_of_the_day_before_begins_and_nothing_moves() {
     };
     assert_eq!(chain.at("08:45:00"), Some((100.0, Close)));
     // In the auction its price is none that anything was traded at.
-    let auction = Quote {
+    let auction = ReferenceQuote {
         close: Some(price(110.0)),
         ..quote(90.0)
     };
@@ -199,7 +199,7 @@ fn before_the_session_a_price_of_the_day_before_begins_and_nothing_moves() {
     };
     assert_eq!(chain.at("09:05:00"), Some((110.0, Close)));
     // Of a token that has never been traded only the close is known.
-    let untraded = Quote {
+    let untraded = ReferenceQuote {
         price: None,
         ..first
     };
@@ -213,7 +213,7 @@ fn before_the_session_a_price_of_the_day_before_begins_and_nothing_moves() {
 
 #[test]
 fn a_jump_is_believed_when_the_future_or_two_minutes_confirm_it() {
-    let with_close = |rupees| Quote {
+    let with_close = |rupees| ReferenceQuote {
         close: Some(price(100.0)),
         ..quote(rupees)
     };
@@ -270,7 +270,7 @@ fn a_strike_that_the_list_has_no_longer_is_replaced_by_the_nearest() {
     assert_eq!(chain.strike("10:00:01"), 105.0);
 }
 
-fn any_quote() -> impl Strategy<Value = Option<Quote>> {
+fn any_quote() -> impl Strategy<Value = Option<ReferenceQuote>> {
     let any_price = || prop::option::of((50_u32..300).prop_map(|it| price(f64::from(it) / 2.0)));
     let quote = (
         any_price(),
@@ -278,7 +278,7 @@ fn any_quote() -> impl Strategy<Value = Option<Quote>> {
         prop::option::of(0_u64..90),
         any::<bool>(),
     );
-    prop::option::of(quote.prop_map(|(price, close, age, first)| Quote {
+    prop::option::of(quote.prop_map(|(price, close, age, first)| ReferenceQuote {
         price,
         close,
         age: age.map(Duration::from_secs),

@@ -6,6 +6,7 @@ mod digest;
 mod invariants;
 mod moves;
 mod places;
+mod publishers;
 mod render;
 mod results;
 mod reviews;

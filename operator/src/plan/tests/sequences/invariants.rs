@@ -1,20 +1,15 @@
 //! Invariants of every plan of every sequence.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use contract::{Assignment, Row};
-use kite::Token;
+use contract::Assignment;
 
 use super::render::render;
-use super::{PASSES, Pass, cases, moves, places, play, setting};
+use super::{PASSES, Pass, cases, moves, places, play, publishers, setting};
 use crate::plan::*;
 
-/// The publisher of a token on a channel of a Redis.
-type Publishers<'a> = BTreeMap<(&'a str, &'a str, Token), BTreeSet<&'a Key>>;
-
 /// Sequences that once violated an invariant.
-const MENDED: [u64; 5] = [
+const MENDED: [u64; 7] = [
     // A slug that was refused at one Redis stayed reserved at another, until a later pass saw the
     // two in the other order.
     65_007,
@@ -27,6 +22,8 @@ const MENDED: [u64; 5] = [
     2_383,
     // What was placed anew for an older set took the channel of a younger one that has the instrument elsewhere.
     2_407,
+    // An account has an instrument for one set and goes on with it for another, whose new account has yet to get it.
+    1_204, 4_577,
 ];
 
 #[test]
@@ -64,7 +61,7 @@ fn check(pass: &Pass<'_>) -> Result<(), String> {
     is_whole(pass)?;
     is_valid(pass)?;
     places::has_room(pass)?;
-    one_publisher(pass)?;
+    publishers::one_publisher(pass)?;
     moves::keep_every_tick(pass)?;
     places::each_is_placed_once_or_waits(pass)?;
     nothing_changes_without_a_cause(pass)?;
@@ -124,44 +121,6 @@ fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// No account becomes the second publisher of a token on a channel. Two earlier publishers, as
-/// after a restored backup, are not caused by this plan.
-fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
-    let mut before = Publishers::new();
-    for account in &pass.plan.accounts {
-        let last = pass.before.and_then(|(_, plan)| decided(plan, account));
-        let there = lying_there(pass.observed, &account.key);
-        let target = account.assignment.assignment();
-        for old in [there, last].into_iter().flatten() {
-            let target = target.map_or(&old.redis_url, |new| &new.redis_url);
-            note(&mut before, &account.key, old, target);
-        }
-    }
-    let mut after = Publishers::new();
-    for account in &pass.plan.accounts {
-        if let Some(new) = account.assignment.assignment() {
-            note(&mut after, &account.key, new, &new.redis_url);
-        }
-    }
-    for (what, publishers) in after.iter().filter(|(_, publishers)| publishers.len() > 1) {
-        let known = before.get(what).is_some_and(|known| known.len() > 1);
-        ensure(known, || format!("{what:?} is published by {publishers:?}"))?;
-    }
-    Ok(())
-}
-
-fn note<'a>(to: &mut Publishers<'a>, key: &'a Key, assignment: &'a Assignment, target: &'a str) {
-    // What is handed over comes twice for a while, and says so; a boundary divides what moves.
-    let alone = |row: &&Row| !row.handover && row.move_at.is_none();
-    for row in assignment.instruments.iter().filter(alone) {
-        for output in &row.outputs {
-            let channel = assignment.channels[usize::from(output.channel)].as_str();
-            let what = (target, channel, row.token);
-            to.entry(what).or_default().insert(key);
-        }
-    }
 }
 
 /// If no input of the decisions changed, the decisions are the same.
@@ -279,12 +238,6 @@ pub(super) fn lying_there<'a>(observed: &'a Observed, key: &Key) -> Option<&'a A
         LastAssignment::Readable { assignment, .. } => Some(assignment),
         LastAssignment::Absent | LastAssignment::Unreadable { .. } => None,
     }
-}
-
-fn decided<'a>(plan: &'a Plan, account: &AccountPlan) -> Option<&'a Assignment> {
-    let mut accounts = plan.accounts.iter();
-    let found = accounts.find(|old| (&old.key, &old.uid) == (&account.key, &account.uid))?;
-    found.assignment.assignment().map(Arc::as_ref)
 }
 
 pub(super) fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {

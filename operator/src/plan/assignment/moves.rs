@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use contract::assignment::MOST_MOVES;
 use contract::report::{FEATURE_MOVES, MoveReport};
 use contract::{Assignment, Boundary, Move, MovePart, Report, Row};
+use kite::Token;
+use rustc_hash::FxHashMap;
 
 use crate::plan::ids::AccountIx;
 use crate::plan::placement::PlacedAccount;
@@ -60,6 +62,8 @@ pub(super) struct MoveStages<'a> {
     sides: Vec<Side<'a>>,
     /// By the two accounts and the id: namespaces have accounts of the same names.
     known: BTreeMap<(usize, usize, String), Stage>,
+    /// By the taking account and the instrument: who gives it.
+    givers: FxHashMap<(AccountIx, Token), AccountIx>,
     /// By account: in how many moves it has a part.
     parts: Vec<usize>,
     poke: bool,
@@ -85,6 +89,7 @@ impl<'a> MoveStages<'a> {
         Self {
             sides: accounts.iter().zip(reports).map(side).collect(),
             known: BTreeMap::new(),
+            givers: FxHashMap::default(),
             parts: vec![0; accounts.len()],
             poke,
         }
@@ -116,6 +121,10 @@ impl<'a> MoveStages<'a> {
         let begun = taking.find(&id, MovePart::To).is_some();
         let knows = |side: Side<'_>| side.knows_moves().unwrap_or(begun);
         if !(knows(giving) && knows(taking)) {
+            return Stage::Handover;
+        }
+        // A boundary divides between two accounts: another one that has the instrument too says in each tick that it does.
+        if *self.givers.entry((to, row.token)).or_insert(from) != from {
             return Stage::Handover;
         }
         let key = (from.at(), to.at(), id.clone());
@@ -180,13 +189,15 @@ impl<'a> Side<'a> {
     }
 
     /// The move by which this account takes the row from `giver`: the one that is under way, or a new one. `None` if it has
-    /// the instrument already.
+    /// the instrument already, or takes it from another account.
     fn move_id(&self, giver: &str, row: &Row) -> Option<String> {
         let rows = self.base.map_or(&[][..], |base| &base.instruments);
         match rows.binary_search_by_key(&row.token, |row| row.token) {
             Ok(at) => {
                 let known = self.move_of(&rows[at])?;
-                (known.part == MovePart::To).then(|| known.id.clone())
+                let giving = known.id.split_once('>').map(|(giver, _)| giver);
+                let takes = known.part == MovePart::To && giving == Some(giver);
+                takes.then(|| known.id.clone())
             }
             Err(_) => {
                 let generation = self.base.map_or(0, |base| base.generation);

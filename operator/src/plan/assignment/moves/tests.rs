@@ -401,3 +401,57 @@ fn each_namespace_has_moves_of_its_own() {
         run_files(&mut world, SECOND);
     }
 }
+
+/// Each second has a publisher that does not say that its ticks come twice, and what comes twice says so.
+fn publishers(world: &Observed, token: Token, second: i64) -> (usize, usize) {
+    let (mut plain, mut marked) = (0, 0);
+    for account in &world.accounts {
+        let Some((assignment, _)) = account.assignment.readable() else {
+            continue;
+        };
+        let mut rows = assignment.instruments.iter();
+        let Some(row) = rows.find(|row| row.token == token && !row.outputs.is_empty()) else {
+            continue;
+        };
+        let publishes = match assignment.move_of(row) {
+            Some(it) => match (it.part, it.boundary) {
+                (MovePart::From, boundary) => boundary.is_none_or(|at| second < at.second),
+                (MovePart::To, boundary) => boundary.is_some_and(|at| second >= at.second),
+            },
+            None => true,
+        };
+        match publishes && row.handover {
+            true => marked += 1,
+            false => plain += usize::from(publishes),
+        }
+    }
+    (plain, marked)
+}
+
+#[test]
+fn a_third_account_in_the_middle_of_a_move_takes_from_one_and_the_other_says_so() {
+    for before in 1..8 {
+        let mut world = world();
+        world.accounts.push(account("c"));
+        let token = assignment(&world, "a").instruments[0].token;
+        for pass in 0..20 {
+            if pass == before {
+                refer(&mut world.sets[0], "c");
+            }
+            let plan = plan(&world, &Memory::default(), start());
+            apply(&mut world, &plan);
+            check(&world);
+            let second = SECOND + pass;
+            let (plain, marked) = publishers(&world, token, second);
+            assert_eq!(
+                plain, 1,
+                "{before}, {pass}: {marked} say that it comes twice"
+            );
+            run_files(&mut world, second);
+        }
+        assert_eq!(assignment(&world, "c").instruments.len(), 5);
+        for others in ["a", "b"] {
+            assert_eq!(assignment(&world, others).instruments, []);
+        }
+    }
+}

@@ -47,7 +47,8 @@ pub(super) fn good(dice: &mut Dice, assignment: &Assignment, sha256: &str, now: 
 
 /// How far moves are, with numbers of their own.
 fn moves(assignment: &Assignment, now: Now) -> Vec<MoveReport> {
-    let mut own = Dice::new(now.wall.as_second().unsigned_abs() / 10 + assignment.generation);
+    let seconds = now.wall.as_second().unsigned_abs();
+    let mut own = Dice::new((seconds / 10).wrapping_add(assignment.generation));
     let second = now.wall.as_second();
     let moves = (0_u16..).zip(&assignment.moves);
     let moves = moves.map(|(at, it)| {

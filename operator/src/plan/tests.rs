@@ -9,6 +9,7 @@ mod off;
 mod properties;
 mod rebalance;
 mod renames;
+mod restart;
 mod retention;
 mod review;
 mod selectors;

@@ -94,7 +94,22 @@ pub(crate) fn outcome(
                 ..done(state, reason, message)
             }
         }
+        Observation::Unread(reason, message) => unread(history, reason, message),
         Observation::Unasked => unasked(history, now),
+    }
+}
+
+/// The condition in the object counts.
+fn unread(history: &History<'_>, reason: Reason, message: String) -> ConditionOutcome {
+    let known = history.known();
+    let warning = known.as_ref().and(history.warning).map(str::to_owned);
+    let (state, reason, message) = known.unwrap_or((State::Unknown, reason, message));
+    ConditionOutcome {
+        state,
+        reason,
+        message,
+        warning,
+        due: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Observation {
         lasting: Reason,
         message: String,
     },
+    /// Something that it needs has not been read yet since the operator's start: what was known before counts.
+    Unread(Reason, String),
     /// No report was requested since the operator's start: what was known before counts for a
     /// while.
     Unasked,

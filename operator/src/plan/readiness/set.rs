@@ -18,6 +18,8 @@ pub(crate) struct SetFacts<'a> {
     pub(crate) request: &'a Request,
     /// Instruments that have an account.
     pub(crate) scheduled: u32,
+    /// Whether these are as many as its status says.
+    pub(crate) stands: bool,
     /// Instruments that wait for an account.
     pub(crate) waiting: u32,
     /// Instruments that an older set excludes from their channel, with an example.
@@ -87,6 +89,9 @@ fn refusal(facts: &SetFacts<'_>) -> Option<Observation> {
             message,
         } if facts.scheduled == 0 => {
             return Some(Observation::degraded(*reason, message.clone()));
+        }
+        Request::Pending { reason, message } if facts.stands && facts.request.is_unread() => {
+            return Some(Observation::Unread(*reason, message.clone()));
         }
         Request::Pending { reason, message } => {
             let nothing = facts.scheduled == 0;

@@ -31,12 +31,12 @@ pub(super) struct ReportedAccount<'w> {
 }
 
 /// Reports an account. `poke`: whether pods are annotated; `stranded`: how many of its instruments no
-/// other account would have room for.
+/// other account would have room for, if that is known.
 pub(super) fn report<'w>(
     assigned: &'w AssignedAccount<'w>,
     money: &MoneyFindings,
     poke: bool,
-    stranded: usize,
+    stranded: Option<usize>,
     counts: &mut Memo<'_, Arc<AssignmentCounts>>,
     now: Now,
 ) -> ReportedAccount<'w> {

@@ -39,7 +39,13 @@ pub(crate) fn report(
 ) -> Plan {
     let (last, mut next) = results;
     let mut counts = Memo::new(&last.set_counts, &mut next.set_counts);
-    let reports = all.iter().zip(stranded(&taken(all)));
+    let unread = placed.iter().filter(|it| it.request.is_unread());
+    let unread: FxHashSet<&str> = unread.map(|it| it.set.namespace()).collect();
+    let stranded = stranded(&taken(all)).into_iter().zip(all);
+    // What sets that are not looked up yet are tied to is not known.
+    let stranded = stranded
+        .map(|(count, it)| Some(count).filter(|_| !unread.contains(it.account.namespace())));
+    let reports = all.iter().zip(stranded);
     let reports =
         reports.map(|(it, stranded)| account::report(it, &money, poke, stranded, &mut counts, now));
     let mut accounts: Vec<ReportedAccount<'_>> = reports.collect();

@@ -20,10 +20,7 @@ pub(super) fn from_accounts<'w, 'a>(
     let spec = enabled(set)?;
     let (named, first) = agreed(set, accounts)?;
     if let Some(unread) = unread(set, accounts) {
-        return Err(pending(
-            Reason::Pending,
-            format!("the Secret of account {unread} has not been read yet"),
-        ));
+        return Err(unread_yet(&format!("the Secret of account {unread}")));
     }
     if let Some(why) = &named.suspect_list {
         return Err(without_table(&first.api, why));
@@ -31,7 +28,10 @@ pub(super) fn from_accounts<'w, 'a>(
     match named.table {
         Some(Table::Loaded(table)) => Ok((spec, table, first)),
         Some(Table::Missing { why }) => Err(without_table(&first.api, why)),
-        None => Err(without_table(&first.api, "not fetched yet")),
+        None => Err(unread_yet(&format!(
+            "the instruments list of {}",
+            first.api
+        ))),
     }
 }
 
@@ -126,6 +126,12 @@ fn unread<'w>(set: &SetInput<'_>, accounts: &'w [AccountInput<'_>]) -> Option<&'
         let own = (account.observed.secret == Secret::Unknown).then(|| account.name());
         own.or(account.possible_duplicate_of)
     })
+}
+
+/// Not read since the operator's start.
+fn unread_yet(what: &str) -> Request {
+    let message = format!("{what} has not been read yet");
+    pending(Reason::Pending, message)
 }
 
 fn without_table(api: &str, why: &str) -> Request {

@@ -77,6 +77,12 @@ impl Request {
         matches!(self, Self::Pending { .. })
     }
 
+    /// Whether something that it needs has not been read yet since the operator's start.
+    pub(crate) fn is_unread(&self) -> bool {
+        let unread = Reason::Pending;
+        matches!(self, Self::Pending { reason, .. } if *reason == unread)
+    }
+
     /// What it selects, if that is known.
     pub(crate) fn resolved(&self) -> Option<&Resolved> {
         match self {

@@ -78,7 +78,7 @@ fn rows_do_not_follow_their_account_to_another_market() {
         spec.endpoint.api = "http://127.0.0.1:7079".to_owned();
     });
     let plan = plan(&world, &memory, later(start(), 1));
-    assert_eq!(is(&plan, "s"), "Unknown InstrumentsUnavailable");
+    assert_eq!(is(&plan, "s"), "Unknown Pending");
     apply(&mut world, &plan);
     assert!(placed(&world)["a"].is_empty());
 }

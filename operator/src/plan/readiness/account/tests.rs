@@ -93,6 +93,7 @@ fn reason(finding: &Observation) -> (&'static str, Reason) {
         Observation::Unknown(reason, _) => ("Unknown", *reason),
         Observation::Degraded { lasting, .. } => ("Trouble", *lasting),
         Observation::Waiting(reason, _) => ("Waits", *reason),
+        Observation::Unread(reason, _) => ("Unread", *reason),
         Observation::Unasked => ("Unasked", Reason::Pending),
     }
 }

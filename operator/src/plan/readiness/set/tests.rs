@@ -67,6 +67,7 @@ fn found_with<'f>(
     };
     static WANTED: LazyLock<Request> = LazyLock::new(|| wanted(5, &[], 0, 1));
     let mut facts = SetFacts {
+        stands: false,
         request: &WANTED,
         scheduled: 5,
         waiting: 0,
@@ -79,6 +80,7 @@ fn found_with<'f>(
     let mut facts: SetFacts<'_> = facts;
     if facts.scheduled > 0 {
         facts = SetFacts {
+            stands: false,
             holders: &holders,
             ..facts
         };
@@ -108,6 +110,7 @@ fn found_with<'f>(
             ("Trouble", lasting, message)
         }
         Observation::Waiting(reason, message) => ("Waits", reason, message),
+        Observation::Unread(reason, message) => ("Unread", reason, message),
         Observation::Unasked => ("Unasked", Reason::Pending, String::new()),
     }
 }
@@ -162,6 +165,7 @@ fn no_name_resolves() {
     let samples = ["NSE:A".to_owned(), "7".to_owned()];
     let asked = wanted(0, &samples, 2, 1);
     let none = SetFacts {
+        stands: false,
         request: &asked,
         scheduled: 0,
         waiting: 0,

@@ -19,11 +19,11 @@ use crate::plan::readiness::{
 
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
 /// `poked`: whether its pod is annotated; `stranded`: how many of its instruments no other account would
-/// have room for.
+/// have room for, if that is known.
 pub(crate) fn status(
     assigned: &AssignedAccount<'_>,
     poked: bool,
-    stranded: usize,
+    stranded: Option<usize>,
     previous: Option<&TickerAccountStatus>,
     history: &History<'_>,
     now: Now,
@@ -35,7 +35,7 @@ pub(crate) fn status(
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
-    let mut undated = undated_conditions(account, &facts, answer, stranded, &outcome);
+    let mut undated = undated_conditions(account, &facts, answer, stranded.unwrap_or(0), &outcome);
     let generation = account.observed.object.meta.generation;
     let none = TickerAccountStatus::default();
     let before = previous.unwrap_or(&none);
@@ -44,6 +44,13 @@ pub(crate) fn status(
         for kind in [ConditionType::CredentialsValid, ConditionType::Connected] {
             super::keep(&mut undated, &before.conditions, kind);
         }
+    }
+    if stranded.is_none() && before.observed_generation == generation {
+        super::keep(
+            &mut undated,
+            &before.conditions,
+            ConditionType::CapacityAvailable,
+        );
     }
     let acknowledged = before.assignment_generation.filter(|_| unasked);
     let acknowledged = acknowledged.and_then(|it| it.acknowledged);

@@ -57,7 +57,9 @@ pub(crate) fn status(
     let (set, request) = (&placed.set, &placed.request);
     let counts = counts(placed, holders, before);
     let (conflicts, example) = conflicts(placed);
+    let stands = before.scheduled == Some(counts.scheduled);
     let facts = SetFacts {
+        stands,
         request,
         scheduled: counts.scheduled,
         waiting: unplaced_count(placed),
@@ -73,6 +75,12 @@ pub(crate) fn status(
         super::keep(&mut undated, &before.conditions, ConditionType::Streaming);
     }
     let generation = set.observed.meta.generation;
+    if stands && request.is_unread() && before.observed_generation == generation {
+        // Nor of what it has not looked up.
+        for kind in [ConditionType::Resolved, ConditionType::Scheduled] {
+            super::keep(&mut undated, &before.conditions, kind);
+        }
+    }
     let samples = names::samples(request, before);
     let ticks = holders.iter().filter_map(|it| it.report?.last_tick_us);
     let newest = ticks.filter_map(|us| seconds(us, now.wall)).max();

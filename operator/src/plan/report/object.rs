@@ -70,8 +70,11 @@ impl<'a, S: Status> Previous<'a, S> {
         };
         let event = events::event(kind, meta, outcome, last_event);
         let sent = event.as_ref().map(|_| (outcome.state, outcome.reason));
-        // An equal status stays the same data, so that results that have it as an input stay valid.
-        let same = self.status.filter(|before| ***before == status).cloned();
+        // An equal status stays the same data, so that results that have it as an input stay valid. That of the object is
+        // there already: of thousands of sets, each kept twice otherwise.
+        let known = [object.status.as_ref(), self.status];
+        let mut known = known.into_iter().flatten();
+        let same = known.find(|known| ***known == status).cloned();
         let memory = ObjectMemory {
             uid: meta.uid.clone(),
             due: outcome.due,

@@ -83,6 +83,18 @@ fn a_restart_writes_no_status() {
     let mut world = observed(vec![account("a"), account("b")], vec![tied, more]);
     run(&mut world, start());
     restarts_quietly(&world, start());
+    // Some wait for room.
+    for account in &mut world.accounts {
+        change(account, |spec| {
+            (spec.connections, spec.tokens_per_connection) = (1, 2)
+        });
+    }
+    run(&mut world, start());
+    assert_eq!(
+        is(&plan(&world, &Memory::default(), start()), "s"),
+        "False PartiallyScheduled"
+    );
+    restarts_quietly(&world, start());
 }
 
 #[test]

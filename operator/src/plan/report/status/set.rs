@@ -75,7 +75,8 @@ pub(crate) fn status(
         super::keep(&mut undated, &before.conditions, ConditionType::Streaming);
     }
     let generation = set.observed.meta.generation;
-    if stands && request.is_unread() && before.observed_generation == generation {
+    let is_kept = stands && request.is_unread() && before.observed_generation == generation;
+    if is_kept {
         // Nor of what it has not looked up.
         for kind in [ConditionType::Resolved, ConditionType::Scheduled] {
             super::keep(&mut undated, &before.conditions, kind);
@@ -98,7 +99,10 @@ pub(crate) fn status(
         selected: Some(counts.selected),
         scheduled: Some(counts.scheduled),
         streaming: known(before.streaming, counts.streaming),
-        waiting: Some(facts.waiting),
+        waiting: match before.waiting {
+            Some(known) if is_kept => Some(known),
+            _ => Some(facts.waiting),
+        },
         silent: known(before.silent, counts.silent),
         resolved_at: names::resolved_at(
             request,

@@ -7,6 +7,7 @@ mod by_token;
 mod channels;
 mod failover_capacity;
 mod group;
+mod group_problem;
 mod groups;
 mod held_over;
 mod moves;

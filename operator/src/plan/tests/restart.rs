@@ -98,6 +98,15 @@ fn a_restart_writes_no_status() {
 }
 
 #[test]
+fn a_restart_writes_no_status_of_an_account_without_instruments() {
+    let mut world = observed(vec![account("a")], vec![set("s", &equities(0..3), &[])]);
+    run(&mut world, start());
+    world.sets.clear();
+    run(&mut world, start());
+    restarts_quietly(&world, start());
+}
+
+#[test]
 fn a_restart_writes_no_status_of_sets_that_follow_the_money() {
     let now = money::morning();
     let options = money::nifty(&serde_json::json!({"aroundATM": 1}));

@@ -63,26 +63,7 @@ pub(crate) fn build<'a>(
     poke: bool,
     now: Instant,
 ) -> Vec<AssignedAccount<'a>> {
-    let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts.len()];
-    for (at, placed) in sets.iter().enumerate() {
-        for account in &placed.placement.accounts {
-            sets_of[account.at()].push(SetIx::new(at));
-        }
-    }
-    let document = |at: usize, placed: &PlacedAccount<'_>, spec: &AccountSpec| {
-        let account = &placed.held_over.account;
-        let mut document = document::document(account, spec);
-        let (account, references) = (&placed.held_over, &placed.references);
-        let own = AccountIx::new(at);
-        rows::write(
-            &mut document,
-            own,
-            (account, references),
-            &sets_of[at],
-            sets,
-        );
-        document
-    };
+    let sets_of = sets_of(sets, accounts.len());
     let (mut bases, mut documents) = (Vec::new(), Vec::new());
     for (at, placed) in accounts.iter().enumerate() {
         let account = &placed.held_over.account;
@@ -91,57 +72,107 @@ pub(crate) fn build<'a>(
         let key = &account.observed.object.meta.key;
         let is_known = |basis: &Basis| memo.get(key, basis).is_some();
         let spec = spec.filter(|_| !basis.as_ref().is_some_and(is_known));
-        documents.push(spec.map(|spec| document(at, placed, spec)));
+        documents.push(spec.map(|spec| document(at, placed, spec, &sets_of[at], sets)));
         bases.push(basis);
     }
     let goes_on = handover::hand_over(&mut documents, &accounts, sets, poke, now);
 
     let accounts = accounts.into_iter().zip(bases).zip(documents).enumerate();
     let assigned = accounts.map(|(at, ((placed, basis), built))| {
-        let account = &placed.held_over.account;
-        let (mut handover_since, mut restricted_since) = (None, None);
-        let (mut change, mut reissue) = (AssignmentChange::None, None);
-        if let Some(spec) = writable(account) {
-            let stands_by = stands_by(account, &placed.failed_over);
-            let finish = |mut document: Assignment| {
-                document.standby = document.instruments.is_empty() && stands_by;
-                document
-            };
-            // What is known to be unchanged has no part in a handover.
-            let gives = goes_on[at];
-            let moves = built.as_ref().is_some_and(|it| !it.moves.is_empty());
-            let since = account.remembered.and_then(|it| it.handover_since);
-            handover_since = gives.then(|| since.unwrap_or(now));
-            let since = account.remembered.and_then(|it| it.restricted_since);
-            let restricted = gives && handover::is_restricted(account, spec);
-            restricted_since = restricted.then(|| since.unwrap_or(now));
-            let build = || finish(document(at, &placed, spec));
-            let same;
-            (change, same, reissue) = generation::change(account, built.map(finish), build, now);
-            if let Some(basis) = basis.filter(|_| same && !gives && !moves) {
-                memo.put(&account.observed.object.meta.key, basis, ());
-            }
+        let moves = built.as_ref().is_some_and(|it| !it.moves.is_empty());
+        let again = |spec: &AccountSpec| document(at, &placed, spec, &sets_of[at], sets);
+        let assigned = assign(&placed, built, again, goes_on[at], now);
+        // What is known to be unchanged has no part in a handover.
+        if let Some(basis) = basis.filter(|_| assigned.same && !goes_on[at] && !moves) {
+            memo.put(
+                &placed.held_over.account.observed.object.meta.key,
+                basis,
+                (),
+            );
         }
-        let PlacedAccount {
-            held_over,
-            tied,
-            references,
-            failed_over,
-            rebalance,
-        } = placed;
         AssignedAccount {
-            account: held_over.account,
-            change,
-            tied,
-            references,
-            failed_over,
-            rebalance,
-            reissue,
-            handover_since,
-            restricted_since,
+            account: placed.held_over.account,
+            change: assigned.change,
+            tied: placed.tied,
+            references: placed.references,
+            failed_over: placed.failed_over,
+            rebalance: placed.rebalance,
+            reissue: assigned.reissue,
+            handover_since: assigned.handover_since,
+            restricted_since: assigned.restricted_since,
         }
     });
     assigned.collect()
+}
+
+/// The sets that each account has instruments of.
+fn sets_of(sets: &[PlacedSet<'_>], accounts: usize) -> Vec<Vec<SetIx>> {
+    let mut sets_of: Vec<Vec<SetIx>> = vec![Vec::new(); accounts];
+    for (at, placed) in sets.iter().enumerate() {
+        for account in &placed.placement.accounts {
+            sets_of[account.at()].push(SetIx::new(at));
+        }
+    }
+    sets_of
+}
+
+/// What the account at this position should stream, handovers apart.
+fn document(
+    at: usize,
+    placed: &PlacedAccount<'_>,
+    spec: &AccountSpec,
+    sets_of: &[SetIx],
+    sets: &[PlacedSet<'_>],
+) -> Assignment {
+    let (account, references) = (&placed.held_over, &placed.references);
+    let mut document = document::document(&account.account, spec);
+    let at = AccountIx::new(at);
+    rows::write(&mut document, at, (account, references), sets_of, sets);
+    document
+}
+
+/// What happens to the assignment of an account.
+#[derive(Default)]
+struct Assigned {
+    change: AssignmentChange,
+    /// Whether it says what its base says.
+    same: bool,
+    reissue: Option<Reissue>,
+    handover_since: Option<Instant>,
+    restricted_since: Option<Instant>,
+}
+
+/// Gives the document of an account its generation. `built`: the document, unless it is known to be unchanged; `again` builds
+/// that too; `goes_on`: whether it has instruments that others take over.
+fn assign(
+    placed: &PlacedAccount<'_>,
+    built: Option<Assignment>,
+    again: impl Fn(&AccountSpec) -> Assignment,
+    goes_on: bool,
+    now: Instant,
+) -> Assigned {
+    let account = &placed.held_over.account;
+    let Some(spec) = writable(account) else {
+        return Assigned::default();
+    };
+    let stands_by = stands_by(account, &placed.failed_over);
+    let finish = |mut document: Assignment| {
+        document.standby = document.instruments.is_empty() && stands_by;
+        document
+    };
+    let build = || finish(again(spec));
+    let (change, same, reissue) = generation::change(account, built.map(finish), build, now);
+    let remembered = account.remembered;
+    let since = remembered.and_then(|it| it.handover_since);
+    let restricted = goes_on && handover::is_restricted(account, spec);
+    let restricted_since = remembered.and_then(|it| it.restricted_since);
+    Assigned {
+        change,
+        same,
+        reissue,
+        handover_since: goes_on.then(|| since.unwrap_or(now)),
+        restricted_since: restricted.then(|| restricted_since.unwrap_or(now)),
+    }
 }
 
 /// What the account should be, if its assignment may be written.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use contract::Assignment;
 
 /// The change of an assignment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum AssignmentChange {
     /// Leave the file unchanged, whatever it holds.
+    #[default]
     None,
     /// The file already has this content.
     AlreadyWritten(Arc<Assignment>),

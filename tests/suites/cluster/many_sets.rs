@@ -1,6 +1,7 @@
 //! Many sets on many accounts of which nothing changes: how long until all are Ready, what a restart writes, what the operator
 //! takes at rest, and how soon one change is in a pod's file.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -100,9 +101,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
     ensure!(ready < SETTLED, "{ready:?} after the last one was created");
 
     let calm = calm(stage, "at rest").await?;
-    stage.scale_operator(0).await?;
-    stage.scale_operator(1).await?;
-    let restarted = after_restart(stage).await?;
+    let restarted = restart(stage, &api, &path).await?;
     let folder = cluster.assignment_folder(&name(0)).await?;
     let mut times = Vec::new();
     for change in 0..CHANGES {
@@ -170,14 +169,36 @@ async fn calm_from(stage: &Stage, before: Metrics, when: &str) -> Result<String>
 }
 
 /// An operator that has just started has nothing to say of what it finds as it was.
-async fn after_restart(stage: &Stage) -> Result<String> {
+async fn restart(stage: &Stage, api: &ApiProxy, path: &str) -> Result<String> {
+    let paths = [path, &path.replace("instrumentsets", "tickeraccounts")];
+    let mut before = Vec::new();
+    for path in paths {
+        before.push(statuses(&api.read(path).await?));
+    }
+    stage.scale_operator(0).await?;
+    stage.scale_operator(1).await?;
     // It has looked at everything by then; that nothing follows cannot be waited for.
     tokio::time::sleep(CALM).await;
+    for (path, before) in paths.into_iter().zip(before) {
+        for (name, now) in statuses(&api.read(path).await?) {
+            let before = &before[&name];
+            ensure!(
+                *before == now,
+                "a restart changes {name} from {before} to {now}"
+            );
+        }
+    }
     let metrics = stage.operator_metrics().await?;
     let written = writes(&metrics);
     ensure!(written == 0.0, "a restart: {written} statuses are written");
     let memory = metrics.sum("process_resident_memory_bytes") / MEBIBYTE;
     Ok(format!("no status written, {memory:.0} MiB"))
+}
+
+fn statuses(list: &Value) -> BTreeMap<String, Value> {
+    let objects = list["items"].as_array().into_iter().flatten();
+    let statuses = objects.map(|it| (it["metadata"]["name"].to_string(), it["status"].clone()));
+    statuses.collect()
 }
 
 fn writes(metrics: &Metrics) -> f64 {

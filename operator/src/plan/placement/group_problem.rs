@@ -171,7 +171,9 @@ fn slot(
             .iter()
             .filter_map(|set| *sets.get(usize::from(*set))?);
         slot.current.extend(sets.map(|set| (token, Some(set))));
-        if slot.current.len() == before {
+        // What leaves is where it goes to.
+        let leaves = base.gives(row);
+        if slot.current.len() == before && !leaves {
             slot.current.push((token, None));
         }
     }

@@ -103,6 +103,11 @@ fn a_restart_writes_no_status_of_an_account_without_instruments() {
     run(&mut world, start());
     world.sets.clear();
     run(&mut world, start());
+    // The rate of its last seconds.
+    let report = world.accounts[0].scrape.report.as_deref().unwrap();
+    assert_eq!((report.connections.len(), report.ticks_per_second), (0, 50));
+    let status = world.accounts[0].object.status.as_deref().unwrap();
+    assert_eq!(status.ticks_per_second, Some(0));
     restarts_quietly(&world, start());
 }
 

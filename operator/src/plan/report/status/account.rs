@@ -65,7 +65,7 @@ pub(crate) fn status(
         instruments: known(&before.instruments).or_else(|| Some(instruments(&facts, answer))),
         capacity: capacity.ok().or(before.capacity),
         ticks_per_second: answer
-            .map(|report| report.ticks_per_second)
+            .map(rate)
             .or(before.ticks_per_second.filter(|_| unasked))
             .or(Some(0)),
         last_tick_time: report
@@ -89,6 +89,14 @@ pub(crate) fn status(
         rebalance: assigned.rebalance.clone(),
     };
     (status, outcome, unasked)
+}
+
+/// The report's rate is of the last seconds: without a socket it would stand, as nothing asks again soon.
+fn rate(report: &Report) -> u32 {
+    match live_sockets(report) {
+        0 => 0,
+        _ => report.ticks_per_second,
+    }
 }
 
 fn facts<'w>(

@@ -42,6 +42,20 @@ pub(super) fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether an account goes on with an output for a set that has the instrument elsewhere.
+pub(super) fn goes_on(observed: &Observed, plan: &Plan) -> bool {
+    plan.accounts.iter().any(|account| {
+        account.assignment.assignment().is_some_and(|assignment| {
+            let rows = assignment.instruments.iter();
+            let mut rows = rows.filter(|row| !row.sets.is_empty());
+            rows.any(|row| {
+                let mut all = channels(assignment, row);
+                all.any(|channel| !is_wanted(observed, account, assignment, row, channel))
+            })
+        })
+    })
+}
+
 /// Notes what an account publishes, unless it `goes_on` with it until another account has it.
 fn note<'a>(
     to: &mut Publishers<'a>,

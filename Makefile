@@ -94,7 +94,7 @@ soak: ## long runs
 	SOAK_SECONDS=3600 $(CARGO) test --release --package tests --test soak -- --nocapture
 	FUZZ_SECONDS=600 $(CARGO) test --release --package tests --test fuzz -- --test-threads 1
 	SILENCE_SECONDS=75 $(CARGO) test --release --package ingestor --test network -- --nocapture --include-ignored
-	OUTAGE_SECONDS=300 CALM_SECONDS=330 SCALE_SETS=10000 $(MAKE) cluster-test
+	OUTAGE_SECONDS=300 CALM_SECONDS=330 SCALE_SETS=10000 MOVE_WITHOUT_POKE=1 $(MAKE) cluster-test
 
 clean: ## removes what builds and tests left here, the cluster included
 	tests/cluster/down --purge || true

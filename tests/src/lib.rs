@@ -14,6 +14,7 @@ pub mod operator;
 pub mod process;
 pub mod proxy_server;
 pub mod redis_server;
+pub mod sent_packets;
 pub mod simulator;
 pub mod tally;
 pub mod ticks;

@@ -301,18 +301,8 @@ impl Local {
     /// # Errors
     /// When there is none.
     pub fn sealed(&self, account: &str) -> Result<Sealed> {
-        let folder = self.assignment_folder(account)?;
-        mount::read_together(&folder, |folder| {
-            let read = |name| mount::read(folder, name, contract::sealed::LARGEST_JSON);
-            Ok((read(ASSIGNMENT_FILE)?, read(SHA256_FILE)?))
-        })
-        .map(|(gzip, sha256)| {
-            Some(Sealed {
-                gzip: gzip?,
-                sha256: String::from_utf8(sha256?).ok()?,
-            })
-        })?
-        .with_context(|| format!("{account} has no assignment"))
+        sealed_in(&self.assignment_folder(account)?)?
+            .with_context(|| format!("{account} has no assignment"))
     }
 
     /// All files of an account.
@@ -356,4 +346,22 @@ impl Local {
         let found = self.children()?.into_iter().find(is_of);
         found.with_context(|| format!("{account} has no process"))
     }
+}
+
+/// The assignment in a folder, as a process reads it.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn sealed_in(folder: &Path) -> Result<Option<Sealed>> {
+    mount::read_together(folder, |folder| {
+        let read = |name| mount::read(folder, name, contract::sealed::LARGEST_JSON);
+        Ok((read(ASSIGNMENT_FILE)?, read(SHA256_FILE)?))
+    })
+    .map(|(gzip, sha256)| {
+        Some(Sealed {
+            gzip: gzip?,
+            sha256: String::from_utf8(sha256?).ok()?,
+        })
+    })
+    .map_err(Into::into)
 }

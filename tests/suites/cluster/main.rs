@@ -12,6 +12,7 @@ mod lost_node;
 mod manifests;
 mod many_accounts;
 mod many_sets;
+mod moves;
 mod plugin;
 mod pods;
 mod reasons;
@@ -85,6 +86,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     let repaired = pods::check(stage).await?;
     let rights = stage.check_rights().await?;
     let many = many_accounts::check(stage).await?;
+    let moved = moves::check(stage).await?;
     reasons::check(stage).await?;
     let scale = scale::check(stage).await?;
     let outage = fail_static::no_api_server(stage, &ticks).await?;
@@ -97,7 +99,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     })
     .await;
     Ok([
-        rights, faults, outage, scale, added, renewed, repaired, many, sets,
+        rights, faults, outage, scale, added, renewed, repaired, many, moved, sets,
     ]
     .join("\n"))
 }

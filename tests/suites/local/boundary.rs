@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use kite::{Detail, Packet};
 use serde_json::{Value, json};
-use tests::simulator::from_hex;
+use tests::sent_packets::{Content, Counts, Keys, keys, lost, published_by, sent_to};
 use tests::{Local, RedisServer, Simulator, Ticks, eventually};
 
 /// So many instruments move.
@@ -14,74 +13,6 @@ const INSTRUMENTS: usize = 1_000;
 
 /// How many ticks of a hundred a socket does not get.
 const CONFLATED: u8 = 40;
-
-/// What distinguishes the packets of an instrument: its token, the exchange's second, volume, and both sides of the book.
-type Content = (u64, i64, u64, u64, u64);
-
-/// How often each packet came.
-type Counts = BTreeMap<Content, usize>;
-
-fn sent(packet: &Packet) -> Option<Content> {
-    let Detail::Full(quote, _) = &packet.detail else {
-        return None;
-    };
-    let totals = (quote.total_buy, quote.total_sell);
-    let token = u64::from(packet.token.0);
-    let [volume, buy, sell] = [quote.volume, totals.0, totals.1].map(u64::from);
-    Some((token, packet.exchange_time()?, volume, buy, sell))
-}
-
-fn published(tick: &Value) -> Option<Content> {
-    let number = |name: &str| tick[name].as_u64();
-    Some((
-        number("token")?,
-        tick["exchange_ts"].as_i64()?,
-        number("volume")?,
-        number("total_buy_quantity")?,
-        number("total_sell_quantity")?,
-    ))
-}
-
-/// What was written to the sockets of each API key.
-async fn sent_to(
-    simulator: &Simulator,
-    keys: &BTreeMap<u64, String>,
-) -> Result<BTreeMap<String, Counts>> {
-    let page = simulator.read("record").await?;
-    ensure!(page["dropped"] == 0, "the recording is full");
-    let mut all: BTreeMap<String, Counts> = BTreeMap::new();
-    for entry in page["entries"].as_array().context("no entries")? {
-        let conn = entry["conn"].as_u64().context("no connection")?;
-        let key = keys.get(&conn).context("an unknown connection")?;
-        let packet = Packet::decode(&from_hex(entry["hex"].as_str().context("no hex")?))?;
-        if let Some(content) = sent(&packet) {
-            *all.entry(key.clone())
-                .or_default()
-                .entry(content)
-                .or_default() += 1;
-        }
-    }
-    Ok(all)
-}
-
-fn published_by(ticks: &Ticks, account: &str) -> Counts {
-    let mut counts = Counts::new();
-    for message in ticks.all() {
-        if message.tick["src"] == account
-            && let Some(content) = published(&message.tick)
-        {
-            *counts.entry(content).or_default() += 1;
-        }
-    }
-    counts
-}
-
-/// Those of `sent` that were not published, or less often.
-fn lost(sent: &Counts, published: &Counts, counts: impl Fn(i64) -> bool) -> Vec<Content> {
-    let sent = sent.iter().filter(|((_, second, ..), _)| counts(*second));
-    let lost = sent.filter(|(content, times)| published.get(content) < Some(times));
-    lost.map(|(content, _)| *content).collect()
-}
 
 /// The boundary, as the file of the taking account has it.
 async fn boundary(local: &Local) -> i64 {
@@ -91,16 +22,6 @@ async fn boundary(local: &Local) -> i64 {
         Ok::<_, anyhow::Error>(found.boundary.context("no boundary")?.second)
     })
     .await
-}
-
-/// The API key of each connection.
-async fn keys(simulator: &Simulator) -> Result<BTreeMap<u64, String>> {
-    let open = simulator.connections().await?;
-    let keys = open.iter().filter_map(|it| {
-        let key = it["api_key"].as_str()?.to_owned();
-        Some((it["id"].as_u64()?, key))
-    });
-    Ok(keys.collect())
 }
 
 /// Two accounts with many instruments on the first one, which are recorded from now on and go to the second one.
@@ -148,7 +69,7 @@ impl Move {
     }
 
     /// Waits until the second account has everything, and stops the market. Returns what was sent by API key.
-    async fn end(&self, keys: &BTreeMap<u64, String>) -> Result<BTreeMap<String, Counts>> {
+    async fn end(&self, keys: &Keys) -> Result<BTreeMap<String, Counts>> {
         let local = &self.local;
         eventually("the move is over", async || {
             let (first, second) = (local.report("first").await?, local.report("second").await?);

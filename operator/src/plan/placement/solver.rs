@@ -62,8 +62,10 @@ struct Before {
 impl<'a> Round<'a> {
     fn new(slots: &'a [AccountSlot], requests: &[SetRequest], turns: &'a Turns) -> Self {
         let current = slots.iter().flat_map(|slot| &slot.current);
+        let held_over = slots.iter().flat_map(|slot| &slot.held_over);
         let asked = requests.iter().flat_map(|request| &request.items);
-        let all = current.map(|it| it.0).chain(asked.map(|item| item.token));
+        let all = current.map(|it| it.0).chain(held_over.map(|it| it.0));
+        let all = all.chain(asked.map(|item| item.token));
         let tokens = all.max().map_or(0, |last| last.at() + 1);
         let mut round = Self {
             slots,

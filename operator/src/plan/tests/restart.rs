@@ -58,7 +58,7 @@ fn restarts_quietly(known: &Observed, now: Now) {
             match what {
                 's' => per_account(&mut world, |it, known| it.secret.clone_from(&known.secret)),
                 'p' => per_account(&mut world, |it, known| {
-                    it.process.clone_from(&known.process)
+                    it.process.clone_from(&known.process);
                 }),
                 'r' => per_account(&mut world, |it, known| it.scrape = known.scrape.clone()),
                 't' => world.tables.clone_from(&known.tables),
@@ -86,7 +86,7 @@ fn a_restart_writes_no_status() {
     // Some wait for room.
     for account in &mut world.accounts {
         change(account, |spec| {
-            (spec.connections, spec.tokens_per_connection) = (1, 2)
+            (spec.connections, spec.tokens_per_connection) = (1, 2);
         });
     }
     run(&mut world, start());

@@ -170,6 +170,18 @@ impl ApiProxy {
         Ok(())
     }
 
+    /// Deletes all objects of a path, by one request.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn delete_all(&self, path: &str) -> Result<()> {
+        let url = format!("{}{path}", self.inner.server);
+        let request = self.inner.client.delete(url);
+        let request = request.bearer_auth(&self.inner.token);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// The object or the objects of a path.
     ///
     /// # Errors

@@ -116,6 +116,8 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
     };
     ensure!(slowest < limit, "a change took {slowest:?} of {times:?}");
     stage.simulator().pause(false).await?;
+    // kubectl deletes one after the other.
+    api.delete_all(&path).await?;
     Ok(format!(
         "cluster: {sets} sets of {EACH} on {ACCOUNTS} accounts: Ready {:.0} s after the last was created; at rest {calm}; after \
          a restart {restarted}; a change is in the pod's file after {} ms (median), {} ms (99 of 100)",

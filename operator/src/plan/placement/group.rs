@@ -46,13 +46,28 @@ pub(crate) struct GroupPlacement {
     pub(super) failed_over: Vec<(AccountIx, AccountIx, u32)>,
     /// By set of the group: what of it moves.
     pub(super) moves: Vec<Vec<SetMove>>,
-    /// By account and by set of the group: how far the rebalance is that is asked for, and how many instruments move for it
-    /// now, or would.
-    pub(super) rebalances: (Vec<Option<Rebalancing>>, Vec<Option<Rebalancing>>),
+    pub(super) rebalances: Rebalances,
 }
 
-/// How far a rebalance is, and how many instruments move.
+/// How far each rebalance is that is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Rebalances {
+    pub(super) accounts: Vec<Option<Rebalancing>>,
+    pub(super) sets: Vec<Option<Rebalancing>>,
+}
+
+/// How far a rebalance is, and how many instruments move for it now, or would.
 pub(super) type Rebalancing = (RebalanceState, u32);
+
+impl Rebalances {
+    /// None, of so many accounts and sets.
+    pub(super) fn none(accounts: usize, sets: usize) -> Self {
+        Self {
+            accounts: vec![None; accounts],
+            sets: vec![None; sets],
+        }
+    }
+}
 
 impl GroupPlacement {
     /// Reuses the unchanged sets of an earlier placement, so that results that depend on them stay
@@ -110,7 +125,13 @@ pub(super) fn place_group(
         .into_iter()
         .map(|moves| everywhere(moves, &group.accounts));
     let moves = moves.collect();
-    let rebalances = rebalances(&asked, progress, (slots.len(), group.sets.len()), first_set);
+    let mut rebalances = Rebalances::none(slots.len(), group.sets.len());
+    for ((subject, _), progress) in asked.iter().zip(progress) {
+        match subject {
+            Subject::Account(at) => rebalances.accounts[at.at()] = Some(progress),
+            Subject::Set(at) => rebalances.sets[at.at() - first_set] = Some(progress),
+        }
+    }
     let of_sets = outcomes.split_off(first_set);
     let references = problem.references.placed(&outcomes, slots.len());
     let of_sets = of_sets.into_iter().zip(kept.split_off(first_set));
@@ -128,23 +149,6 @@ pub(super) fn place_group(
         rebalances,
         tied,
     }
-}
-
-/// How far each rebalance is that is asked for, by account and by set of the group.
-fn rebalances(
-    asked: &[(Subject, bool)],
-    progress: Vec<Rebalancing>,
-    (accounts, sets): (usize, usize),
-    first_set: usize,
-) -> (Vec<Option<Rebalancing>>, Vec<Option<Rebalancing>>) {
-    let (mut of_accounts, mut of_sets) = (vec![None; accounts], vec![None; sets]);
-    for ((subject, _), progress) in asked.iter().zip(progress) {
-        match subject {
-            Subject::Account(at) => of_accounts[at.at()] = Some(progress),
-            Subject::Set(at) => of_sets[at.at() - first_set] = Some(progress),
-        }
-    }
-    (of_accounts, of_sets)
 }
 
 /// Whose instruments are to be placed anew, sets first, and whether nothing may move.

@@ -12,7 +12,7 @@ use kite::Token;
 use rustc_hash::FxHashSet;
 
 use super::channels::redis_url;
-use super::group::{Group, GroupPlacement, place_group};
+use super::group::{Group, GroupPlacement, Rebalances, place_group};
 use super::held_over::HeldOver;
 use super::moves::SetMove;
 use super::references::AccountReferences;
@@ -57,7 +57,7 @@ pub(crate) fn place<'a>(
     let mut references = vec![Arc::default(); accounts.len()];
     let mut failed_over: Vec<Vec<(AccountIx, u32)>> = vec![Vec::new(); accounts.len()];
     let mut placements = vec![(Arc::default(), Vec::new()); sets.len()];
-    let mut rebalances = (vec![None; accounts.len()], vec![None; sets.len()]);
+    let mut rebalances = Rebalances::none(accounts.len(), sets.len());
     for group in groups(&accounts, &sets) {
         let Some(first) = group.accounts.first() else {
             continue;
@@ -88,15 +88,15 @@ pub(crate) fn place<'a>(
         for (at, ((_, placement), moves)) in group.sets.iter().zip(of_sets) {
             placements[at.at()] = (Arc::clone(placement), moves.clone());
         }
-        for (at, decided) in group.accounts.iter().zip(&placed.rebalances.0) {
-            rebalances.0[at.at()] = *decided;
+        for (at, decided) in group.accounts.iter().zip(&placed.rebalances.accounts) {
+            rebalances.accounts[at.at()] = *decided;
         }
-        for (at, decided) in group.sets.iter().zip(&placed.rebalances.1) {
-            rebalances.1[at.at()] = *decided;
+        for (at, decided) in group.sets.iter().zip(&placed.rebalances.sets) {
+            rebalances.sets[at.at()] = *decided;
         }
     }
     let placed = tied.into_iter().zip(references).zip(failed_over);
-    let accounts = accounts.into_iter().zip(placed).zip(rebalances.0);
+    let accounts = accounts.into_iter().zip(placed).zip(rebalances.accounts);
     let accounts = accounts.map(
         |((held_over, ((tied, references), failed_over)), decided)| PlacedAccount {
             rebalance: held_over.account.rebalance.status(decided),
@@ -106,7 +106,7 @@ pub(crate) fn place<'a>(
             failed_over,
         },
     );
-    let sets = sets.into_iter().zip(placements).zip(rebalances.1);
+    let sets = sets.into_iter().zip(placements).zip(rebalances.sets);
     let sets = sets.map(|((requested, (placement, moves)), decided)| PlacedSet {
         rebalance: requested.set.rebalance.status(decided),
         set: requested.set,

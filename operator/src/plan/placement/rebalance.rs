@@ -12,7 +12,7 @@ use super::problem::{AccountSlot, Item, LostTokens, Outcome, Refuge, SetRequest,
 use super::solver;
 use crate::plan::ids::{AccountIx, SetIx, TokenIx};
 
-/// How many instruments move at a time, of all requests together.
+/// How many instruments of a group move at a time, for all its requests together.
 pub(super) const AT_A_TIME: usize = 500;
 
 /// Whose instruments are to be placed anew.

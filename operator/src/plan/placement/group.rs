@@ -9,7 +9,7 @@ use crds::rebalance::RebalanceState;
 use kite::Token;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::group_problem::GroupProblem;
+use super::group_problem::{Group, GroupProblem};
 use super::held_over::HeldOver;
 use super::moves::{SetMove, moves};
 use super::problem::{AccountSlot, Outcome, SetRequest};
@@ -20,16 +20,6 @@ use super::{retention, solver};
 use crate::plan::ids::{AccountIx, SetIx, TokenIx};
 use crate::plan::input::Key;
 use crate::plan::selection::RequestedSet;
-
-/// The accounts and sets of a group, ascending.
-#[derive(Default)]
-pub(super) struct Group {
-    pub(super) accounts: Vec<AccountIx>,
-    /// Those that are resolved.
-    pub(super) sets: Vec<SetIx>,
-    /// Those that need prices, resolved or not.
-    pub(super) need_prices: Vec<SetIx>,
-}
 
 /// The placement of a group.
 #[derive(Debug)]

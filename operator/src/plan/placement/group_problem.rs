@@ -9,7 +9,6 @@ use kite::Token;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::channels::{ChannelRegister, SetChannels};
-use super::group::Group;
 use super::held_over::HeldOver;
 use super::problem::{AccountSlot, Item, LostTokens, Refuge, SetRequest};
 use super::references::ReferenceRequests;
@@ -19,6 +18,16 @@ use crate::plan::selection::{RequestedSet, Resolved};
 
 /// An account that was never tried takes over what others lost only until it has so many instruments.
 const TRIALS: usize = 100;
+
+/// The accounts and sets of a group, ascending.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) accounts: Vec<AccountIx>,
+    /// Those that are resolved.
+    pub(super) sets: Vec<SetIx>,
+    /// Those that need prices, resolved or not.
+    pub(super) need_prices: Vec<SetIx>,
+}
 
 /// What the solver is asked for a group.
 pub(super) struct GroupProblem<'w, 'a> {

@@ -12,7 +12,8 @@ use kite::Token;
 use rustc_hash::FxHashSet;
 
 use super::channels::redis_url;
-use super::group::{Group, GroupPlacement, Rebalances, place_group};
+use super::group::{GroupPlacement, Rebalances, place_group};
+use super::group_problem::Group;
 use super::held_over::HeldOver;
 use super::moves::SetMove;
 use super::references::AccountReferences;

@@ -90,7 +90,7 @@ pub(super) fn hand_over<'a>(
                 }
             }
         }
-        let staying = handover.staying(at, document);
+        let staying = handover.staying(at, documents);
         goes_on[at.at()] = !(rows.is_empty() && staying.is_empty());
         if let Some(document) = &mut documents[at.at()] {
             handover_rows::keep_outputs(document, base, &staying);
@@ -197,20 +197,21 @@ impl<'w, 'a> Handover<'w, 'a> {
             published && !lost.contains(&row.token.0) && !stays(row)
         });
         let leaving = rows.filter_map(|row| {
-            let to = self.destination(at, base, &sets, row)?;
+            let to = self.destination(at, base, &sets, row, documents)?;
             Some((row, to))
         });
         leaving.collect()
     }
 
     /// Where a row goes: to another account where any of its sets is placed with it. A row that was leaving already has no
-    /// sets any more.
+    /// sets any more: it goes where its channels are.
     fn destination(
         &self,
         from: AccountIx,
         base: &Assignment,
         sets: &[Option<SetIx>],
         row: &Row,
+        documents: &[Option<Assignment>],
     ) -> Option<Destination> {
         let own = row
             .sets
@@ -224,27 +225,48 @@ impl<'w, 'a> Handover<'w, 'a> {
         if !row.handover && given.is_none() {
             return None;
         }
-        let all = self
-            .arrivals
-            .elsewhere(self.arrivals.sets_of(from), row.token, from);
-        if !all.is_empty() {
-            return Some(Destination::Of(all));
+        let sets = self.arrivals.sets_of(from);
+        let all = self.arrivals.elsewhere(sets, row.token, from);
+        let same = self.of_its_channels(&all, base, row, documents);
+        if !same.is_empty() {
+            return Some(Destination::Of(same));
         }
         let namespace = self.accounts[from.at()].held_over.account.namespace();
         let begun = given.and_then(|it| self.takers.get(&(namespace, it.id.as_str())));
-        let pending = || {
-            self.arrivals
-                .awaits_sets(from)
-                .then_some(Destination::Unknown)
-        };
-        begun.map(|to| Destination::Begun(*to)).or_else(pending)
+        if let Some(to) = begun {
+            return Some(Destination::Begun(*to));
+        }
+        if !all.is_empty() {
+            return Some(Destination::Of(all));
+        }
+        self.arrivals
+            .awaits_sets(from)
+            .then_some(Destination::Unknown)
+    }
+
+    /// Those of `sets` that publish the row where the account did: others have the instrument elsewhere for channels of their
+    /// own.
+    fn of_its_channels(
+        &self,
+        sets: &[(SetIx, AccountIx)],
+        base: &Assignment,
+        row: &Row,
+        documents: &[Option<Assignment>],
+    ) -> Vec<(SetIx, AccountIx)> {
+        let sets = sets.iter().filter(|(_, to)| {
+            let known = self.accounts[to.at()].held_over.account.base;
+            let there = documents[to.at()].as_ref().or(known.map(|it| &**it));
+            there.is_some_and(|there| handover_rows::share_a_channel(there, base, row))
+        });
+        sets.copied().collect()
     }
 
     /// The rows of the account's base that stay in its new document for something else, and with fewer outputs, although another
     /// account has not got the rest yet.
-    fn staying(&self, at: AccountIx, document: &Assignment) -> Vec<&'a Row> {
+    fn staying(&self, at: AccountIx, documents: &[Option<Assignment>]) -> Vec<&'a Row> {
         let account = &self.accounts[at.at()].held_over.account;
-        let Some(base) = account.base.filter(|_| self.may_go_on(account)) else {
+        let base = account.base.filter(|_| self.may_go_on(account));
+        let (Some(base), Some(document)) = (base, &documents[at.at()]) else {
             return Vec::new();
         };
         let loses = |row: &&Row| {
@@ -255,10 +277,10 @@ impl<'w, 'a> Handover<'w, 'a> {
         let rows = base.instruments.iter();
         let rows = rows.filter(|row| !base.withholds(row) && base.lists(row));
         let rows = rows.filter(loses).filter(|row| {
-            let sets = self
-                .arrivals
-                .elsewhere(self.arrivals.sets_of(at), row.token, at);
-            sets.iter()
+            let sets = self.arrivals.sets_of(at);
+            let sets = self.arrivals.elsewhere(sets, row.token, at);
+            self.of_its_channels(&sets, base, row, documents)
+                .iter()
                 .any(|(set, to)| !self.arrivals.has_arrived(*set, *to))
         });
         rows.collect()

@@ -102,6 +102,24 @@ pub(super) fn take(
     }
 }
 
+/// Whether an assignment publishes the instrument of a row of `base` on any of that row's channels.
+pub(super) fn share_a_channel(assignment: &Assignment, base: &Assignment, row: &Row) -> bool {
+    let rows = &assignment.instruments;
+    let Ok(at) = rows.binary_search_by_key(&row.token, |row| row.token) else {
+        return false;
+    };
+    let mut outputs = row.outputs.iter();
+    outputs.any(|output| {
+        let mut others = rows[at].outputs.iter();
+        let name = channel(base, output);
+        name.is_some() && others.any(|other| channel(assignment, other) == name)
+    })
+}
+
+fn channel<'a>(of: &'a Assignment, output: &Output) -> Option<&'a String> {
+    of.channels.get(usize::from(output.channel))
+}
+
 /// The position of an entry, which is added if it is not there.
 fn position<T: Clone + PartialEq>(all: &mut Vec<T>, wanted: &T) -> Option<u16> {
     let known = all.iter().position(|known| known == wanted);

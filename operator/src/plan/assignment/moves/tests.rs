@@ -359,6 +359,30 @@ fn what_joins_later_is_a_move_of_its_own() {
 
 /// An operator of all namespaces: accounts of the same names, with moves of the same generations.
 #[test]
+fn another_set_with_the_same_instruments_elsewhere_is_not_where_they_go() {
+    use MovePart::{From, To};
+    let mut world = world();
+    world.accounts.push(account("c"));
+    let mut other = aged("other", 1, &equities(0..5), &[]);
+    edit(&mut other, |spec| {
+        spec.publish.channel_prefix = Some("other".to_owned());
+    });
+    refer(&mut other, "c");
+    world.sets.push(other);
+    for _ in 0..3 {
+        step(&mut world);
+        run_files(&mut world, SECOND);
+        assert_eq!(assignment(&world, "c").instruments.len(), 5);
+    }
+    let boundary = Some(SECOND + 3);
+    assert_eq!(moves(&world, "b"), [(To, 5, boundary)]);
+    assert_eq!(moves(&world, "a"), [(From, 5, boundary)]);
+    run_files(&mut world, SECOND + 5);
+    step(&mut world);
+    assert_eq!(assignment(&world, "a").instruments, []);
+}
+
+#[test]
 fn each_namespace_has_moves_of_its_own() {
     let mut world = world();
     refer(&mut world.sets[0], "a");

@@ -151,6 +151,8 @@ impl<'a> Lists<'a> {
             reference: row.reference && *keeps_references,
             // What it takes over it has, unless the account that gives still goes on.
             move_at: None,
+            // And what it gives is added where it still gives it.
+            handover: false,
             ..row.clone()
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use contract::assignment::prefix_of;
 use contract::{Assignment, Row};
-use kite::Token;
+use crds::set::{FuturesChannel, Publish};
+use kite::{InstrumentType, Token};
 
 use super::Pass;
 use super::invariants::{ensure, lying_there};
@@ -104,9 +105,20 @@ fn is_wanted(
     };
     let prefix = prefix_of(channel);
     let prefix = prefix.strip_prefix("mock:").unwrap_or(prefix);
+    let kind = channel.rsplit(':').next();
+    let has_future = |publish: &Publish| match (row.instrument_type, publish.futures_channel) {
+        (InstrumentType::Future, FuturesChannel::Futures) => kind != Some("options"),
+        (InstrumentType::Future, FuturesChannel::Options) => kind != Some("futures"),
+        _ => true,
+    };
     let mut sets = observed.sets.iter().filter(|set| own(&set.meta));
     sets.any(|set| match &set.spec {
-        Ok(spec) => spec.publish.channel_prefix.as_deref().unwrap_or("ticker") == prefix,
+        Ok(spec) => {
+            let own = spec.publish.channel_prefix.as_deref().unwrap_or("ticker");
+            let below = prefix.strip_prefix(own);
+            let below = below.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+            below && has_future(&spec.publish)
+        }
         Err(_) => true,
     })
 }

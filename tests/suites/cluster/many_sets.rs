@@ -22,8 +22,8 @@ const EACH: usize = 6;
 /// Over so many accounts they are spread, each with a pod.
 const ACCOUNTS: usize = 10;
 
-/// Instruments of which sets choose.
-const LISTED: usize = 6_000;
+/// Instruments of which sets choose at most: so many the simulator lists.
+const LISTED: usize = 27_000;
 
 /// From the last set's creation until all are Ready.
 const SETTLED: Duration = Duration::from_secs(120);
@@ -62,7 +62,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
         stage.wait_ready("tka", &name(at)).await?;
     }
 
-    let options = stage.options(LISTED)?;
+    let options = stage.options((sets * EACH).min(LISTED))?;
     let path = format!(
         "/apis/kiteticker.dev/v1alpha1/namespaces/{}/instrumentsets",
         cluster.namespace()
@@ -216,7 +216,7 @@ async fn one_change(
     options: &[Named],
 ) -> Result<Duration> {
     let before = generation(folder)?;
-    let symbol = &options[(number * EACH + EACH) % LISTED].symbol;
+    let symbol = &options[(number * EACH + EACH) % options.len()].symbol;
     let path = format!("{path}/{}", set_name(number));
     let patch = json!([{"op": "add", "path": "/spec/instruments/symbols/-", "value": symbol}]);
     let clock = Clock::system();
@@ -271,7 +271,7 @@ fn set_name(number: usize) -> String {
 }
 
 fn set(number: usize, options: &[Named]) -> Value {
-    let symbols = (0..EACH).map(|at| &*options[(number * EACH + at) % LISTED].symbol);
+    let symbols = (0..EACH).map(|at| &*options[(number * EACH + at) % options.len()].symbol);
     json!({
         "apiVersion": "kiteticker.dev/v1alpha1",
         "kind": "InstrumentSet",

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use contract::Assignment;
 use crds::TickerAccount;
 use k8s_openapi::api::core::v1::ConfigMap;
 
@@ -181,6 +182,27 @@ impl AssignmentCache {
         assignment
     }
 
+    /// Keeps what was planned instead of the same as it was read: both are megabytes.
+    pub(crate) fn share(
+        &mut self,
+        account: &Key,
+        stored: &mut LastAssignment,
+        planned: &Arc<Assignment>,
+    ) {
+        let LastAssignment::Readable { assignment, .. } = stored else {
+            return;
+        };
+        let is_same = assignment.generation == planned.generation && **assignment == **planned;
+        if Arc::ptr_eq(assignment, planned) || !is_same {
+            return;
+        }
+        *assignment = Arc::clone(planned);
+        let key = OwnedKind::ConfigMap.key(account);
+        if let Some((_, known)) = self.0.get_mut(&key) {
+            known.clone_from(stored);
+        }
+    }
+
     fn retain(&mut self, config_maps: &BTreeMap<Key, Arc<ConfigMap>>) {
         self.0.retain(|key, _| config_maps.contains_key(key));
     }
@@ -200,5 +222,46 @@ fn open(object: &ConfigMap) -> LastAssignment {
         Err(error) => LastAssignment::Unreadable {
             why: service::exit::chain(&error).to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::Sealed;
+
+    use super::*;
+    use crate::plan::fixture::{equities, observed, run, set, start};
+
+    #[test]
+    fn what_was_planned_is_kept_once() {
+        let account = crate::plan::fixture::account("a");
+        let mut world = observed(vec![account], vec![set("s", &equities(0..3), &[])]);
+        run(&mut world, start());
+        let key = world.accounts[0].object.meta.key.clone();
+        let planned = Arc::clone(world.accounts[0].assignment.readable().unwrap().0);
+        let opened = |of: &Arc<Assignment>| {
+            let sealed = Sealed::new(of);
+            LastAssignment::Readable {
+                assignment: Arc::new(sealed.open().unwrap()),
+                sha256: sealed.sha256,
+            }
+        };
+        let mut cache = AssignmentCache::default();
+        let is_planned = |it: &LastAssignment| Arc::ptr_eq(it.readable().unwrap().0, &planned);
+        let mut stored = opened(&planned);
+        let entry = (Some("1".to_owned()), stored.clone());
+        cache.0.insert(OwnedKind::ConfigMap.key(&key), entry);
+        cache.share(&key, &mut stored, &planned);
+        assert!(is_planned(&stored));
+        assert!(cache.0.values().all(|(_, it)| is_planned(it)));
+
+        // Another one of the same generation is another one.
+        let other = Assignment {
+            standby: true,
+            ..Assignment::clone(&planned)
+        };
+        let mut stored = opened(&Arc::new(other));
+        cache.share(&key, &mut stored, &planned);
+        assert!(!is_planned(&stored));
     }
 }

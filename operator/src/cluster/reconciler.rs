@@ -87,6 +87,11 @@ impl Reconciler {
         for account in &mut seen.observed.accounts {
             let error = self.applier.write_error(&account.object.meta.key);
             account.unwritten = error.or(account.unwritten.take());
+            let key = &account.object.meta.key;
+            if let Some(planned) = self.memory.assignment(key) {
+                let assignments = &mut self.observer.assignments;
+                assignments.share(key, &mut account.assignment, planned);
+            }
         }
         let (seen, plan, planned) = self.plan(seen).await;
         self.metrics.planned(&plan);

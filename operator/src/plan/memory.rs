@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use contract::Assignment;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
 use super::input::{Key, ListComparison, Remembered, Results};
@@ -28,6 +29,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// The assignment last decided on for an account.
+    pub(crate) fn assignment(&self, account: &Key) -> Option<&Arc<Assignment>> {
+        self.remembered.accounts.get(account)?.assignment.as_ref()
+    }
+
     /// The status last decided on for an account.
     pub(crate) fn account_status(&self, account: &Key) -> Option<&TickerAccountStatus> {
         let known = self.remembered.accounts.get(account)?;

@@ -38,21 +38,18 @@ fn assigned(local: &Local) -> Result<Contracts> {
     Ok(rows.iter().map(|row| (row.token.0, row.expiry)).collect())
 }
 
-/// The account is given exactly these.
-async fn is_given(local: &Local, what: &str, expected: &Contracts) {
-    within(NIGHT, what, async || {
-        let given = assigned(local).map_err(|error| format!("{error:#}"))?;
-        (given == *expected).then_some(()).ok_or_else(|| {
-            let part =
-                |a: &Contracts, b: &Contracts| a.difference(b).take(5).copied().collect::<Vec<_>>();
-            format!(
-                "missing {:?}, needless {:?}",
-                part(expected, &given),
-                part(&given, expected)
-            )
-        })
+/// Whether the account is given exactly these.
+fn compare(local: &Local, expected: &Contracts) -> Result<(), String> {
+    let given = assigned(local).map_err(|error| format!("{error:#}"))?;
+    (given == *expected).then_some(()).ok_or_else(|| {
+        let part =
+            |a: &Contracts, b: &Contracts| a.difference(b).take(5).copied().collect::<Vec<_>>();
+        format!(
+            "missing {:?}, needless {:?}",
+            part(expected, &given),
+            part(&given, expected)
+        )
     })
-    .await;
 }
 
 fn write(local: &Local, underlying: &str) -> Result<()> {
@@ -95,7 +92,10 @@ async fn a_chain_rolls_at_its_expiry_and_follows_the_list_of_the_next_morning() 
     write(&local, "NIFTY")?;
     local.start_with(&[&clock])?;
     let next_week = nearest_calls(&before, "NIFTY", today);
-    is_given(&local, "the week after the expiry", &next_week).await;
+    within(NIGHT, "the week after the expiry", async || {
+        compare(&local, &next_week)
+    })
+    .await;
     simulator.subscribed(next_week.len() as u64).await;
     local.shows("chain", "True", "Streaming").await;
 
@@ -110,9 +110,16 @@ async fn a_chain_rolls_at_its_expiry_and_follows_the_list_of_the_next_morning() 
     .await;
     let share = adjusted(&before, &after).context("no strikes were adjusted")?;
     write(&local, &share)?;
-    let chain = nearest_calls(&after, &share, today);
+    let mut chain = nearest_calls(&after, &share, today);
     anyhow::ensure!(chain != nearest_calls(&before, &share, today));
-    is_given(&local, "the chain of the new list", &chain).await;
+    within(NIGHT, "the chain of the newest list", async || {
+        // A machine that is busy for long sees further mornings.
+        let list = simulator.instruments().await;
+        let rows = list.map_err(|error| format!("{error:#}"))?.instruments;
+        chain = nearest_calls(&rows, &share, today);
+        compare(&local, &chain)
+    })
+    .await;
     simulator.subscribed(chain.len() as u64).await;
     local.stop().await
 }

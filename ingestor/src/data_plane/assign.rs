@@ -9,7 +9,7 @@ use kite::endpoint::is_loopback;
 use kite::{Mode, Token};
 
 use super::DataPlane;
-use crate::connection::{Dialler, allocation};
+use crate::connection::{Connection, Dialler, allocation};
 use crate::input::assignment::PreparedAssignment;
 
 impl DataPlane {
@@ -27,7 +27,9 @@ impl DataPlane {
             "assignment is in force"
         );
         let now_us = self.setup.clock.wall_micros();
+        let with_gap = self.published_with_gap();
         self.pipeline.replace(assigned.instruments);
+        self.note_left(with_gap, now_us);
         for overlap in self.pipeline.take_overlaps() {
             self.detector.on_overlap(overlap, now_us);
         }
@@ -54,6 +56,32 @@ impl DataPlane {
         self.report_state.account = Some(assigned.account);
         self.report_state.limit = u32::from(assigned.tokens_per_connection);
         self.report_state.assignment_error = None;
+    }
+
+    /// What is published by connections of which ticks may be missing.
+    fn published_with_gap(&self) -> Vec<(u8, Vec<u32>)> {
+        let connections = self.connections.iter().map(Connection::index);
+        let with_gap = connections.filter(|index| self.detector.has_gap(*index));
+        let instruments = &self.pipeline.instruments;
+        with_gap
+            .map(|index| (index, instruments.published_tokens(index)))
+            .collect()
+    }
+
+    /// Notes those of them that are not published any more.
+    fn note_left(&mut self, with_gap: Vec<(u8, Vec<u32>)>, now_us: i64) {
+        for (connection, mut tokens) in with_gap {
+            let rows = self.pipeline.instruments.rows();
+            tokens.retain(|token| {
+                let row = rows.binary_search_by_key(token, |row| row.token.0);
+                !row.is_ok_and(|at| rows[at].is_published())
+            });
+            let listing = self.setup.listing.borrow().clone();
+            let prefixes = listing
+                .map(|it| it.prefixes_of(&tokens))
+                .unwrap_or_default();
+            self.detector.on_left(connection, tokens, prefixes, now_us);
+        }
     }
 
     /// Tells every connection what it carries. Without any instruments the first one stands by, if that is asked for.

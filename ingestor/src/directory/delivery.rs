@@ -50,7 +50,11 @@ impl Delivery {
             let channel = format!("{}orders:{}", listing.key_start(), listing.account.name);
             return Self::to(vec![Part::Channel(channel)], order.clone());
         }
-        let body = event.body(&listing.prefixes_of(event.tokens()))?;
+        let prefixes = match event.prefixes.as_slice() {
+            [] => listing.prefixes_of(event.tokens()),
+            known => known.to_vec(),
+        };
+        let body = event.body(&prefixes)?;
         Self::of(body.message(&listing.account, &listing.audience, event.ts))
     }
 

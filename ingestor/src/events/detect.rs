@@ -4,6 +4,8 @@
 //! that is mute and later ticks again, a token that expired or was replaced. Pure; times are
 //! arguments.
 
+use std::sync::Arc;
+
 use contract::report::CredentialsReport as State;
 use kite::limits::CONNECTIONS_PER_API_KEY;
 
@@ -41,6 +43,33 @@ impl EventDetector {
     pub(crate) fn on_opened(&mut self, connection: u8, now_us: i64) {
         self.connections[usize::from(connection)].up = true;
         self.push(now_us, EventKind::Connected { connection });
+    }
+
+    /// Whether ticks of the connection may be missing since its socket was lost.
+    pub(crate) fn has_gap(&self, connection: u8) -> bool {
+        self.connections[usize::from(connection)].gap_from.is_some()
+    }
+
+    /// Instruments left a connection without a tick since its socket was lost: who has them now does not know since when.
+    pub(crate) fn on_left(
+        &mut self,
+        connection: u8,
+        tokens: Vec<u32>,
+        prefixes: Vec<Arc<str>>,
+        now_us: i64,
+    ) {
+        let gap_from = self.connections[usize::from(connection)].gap_from;
+        let Some(from) = gap_from.filter(|_| !tokens.is_empty()) else {
+            return;
+        };
+        let kind = EventKind::Gap {
+            connection,
+            from,
+            to: now_us.div_euclid(MICROS) + 1,
+            tokens,
+        };
+        let ts = now_us.div_euclid(MICROS);
+        self.pending.push(AccountEvent { ts, prefixes, kind });
     }
 
     /// The connection has nothing to stream any more: what ticks later did not tick on it before.
@@ -141,7 +170,8 @@ impl EventDetector {
 
     fn push(&mut self, now_us: i64, kind: EventKind) {
         let ts = now_us.div_euclid(MICROS);
-        self.pending.push(AccountEvent { ts, kind });
+        let prefixes = Vec::new();
+        self.pending.push(AccountEvent { ts, prefixes, kind });
     }
 }
 
@@ -180,7 +210,9 @@ mod tests {
             to: 16,
             tokens: tokens(),
         };
-        assert_eq!(detector.take(), [AccountEvent { ts: 15, kind: gap }]);
+        let (ts, prefixes) = (15, Vec::new());
+        let kind = gap;
+        assert_eq!(detector.take(), [AccountEvent { ts, prefixes, kind }]);
     }
 
     #[test]
@@ -254,6 +286,33 @@ mod tests {
         detector.on_opened(0, 120 * MICROS);
         detector.on_ticks(0, 121 * MICROS, tokens);
         assert_eq!(kinds(&mut detector), ["Disconnected", "Connected"]);
+    }
+
+    /// They are of no use here any more, and readers wait for ticks of another account.
+    #[test]
+    fn what_leaves_without_a_tick_since_its_socket_was_lost_has_a_gap() {
+        let mut detector = EventDetector::default();
+        detector.on_opened(0, 0);
+        detector.on_ticks(0, 5 * MICROS, tokens);
+        let prefixes = || vec![Arc::from("x")];
+        detector.on_left(0, vec![1], prefixes(), 6 * MICROS);
+        detector.on_ended(0, "lost", true, 7 * MICROS);
+        assert!(detector.has_gap(0));
+        detector.take();
+        detector.on_left(0, Vec::new(), prefixes(), 37 * MICROS);
+        detector.on_left(0, vec![1, 2], prefixes(), 37 * MICROS);
+        let kind = EventKind::Gap {
+            connection: 0,
+            from: 5,
+            to: 38,
+            tokens: vec![1, 2],
+        };
+        let (ts, prefixes) = (37, prefixes());
+        assert_eq!(detector.take(), [AccountEvent { ts, prefixes, kind }]);
+        // What stayed has its own, when it ticks again.
+        detector.on_opened(0, 60 * MICROS);
+        detector.on_ticks(0, 61 * MICROS, tokens);
+        assert_eq!(kinds(&mut detector), ["Connected", "Gap"]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use super::message::EventBody;
 pub(crate) struct AccountEvent {
     /// Its time.
     pub(crate) ts: i64,
+    /// The prefixes under which its instruments were published, if they are not any more.
+    pub(crate) prefixes: Vec<Arc<str>>,
     /// Its kind.
     pub(crate) kind: EventKind,
 }
@@ -32,13 +34,14 @@ pub(crate) enum EventKind {
         /// Why.
         reason: String,
     },
-    /// Ticks flow again after a socket was lost: ticks between the two times may be missing.
+    /// Ticks flow again after a socket was lost, or the instruments went to another account: ticks between the two times may
+    /// be missing.
     Gap {
         /// Its connection.
         connection: u8,
         /// The last tick before, epoch seconds.
         from: i64,
-        /// The first tick after, epoch seconds.
+        /// The first tick after, or when they left, epoch seconds.
         to: i64,
         /// The instruments.
         tokens: Vec<u32>,

@@ -40,13 +40,23 @@ pub(crate) async fn run(source: &Source, screen: &Screen, args: &PlanArgs) -> an
     answer.remarks.extend(remark(&ignored));
     let namespaces = source.shows_namespaces();
     screen.print(&answer, |answer, paper| text(answer, namespaces, paper))?;
-    match answer.refused.len() {
-        0 => Ok(()),
-        count => anyhow::bail!(
-            "{} would be refused",
-            count_of(u32::try_from(count).unwrap_or(u32::MAX), "object")
-        ),
-    }
+    let many = |count: usize, what| count_of(u32::try_from(count).unwrap_or(u32::MAX), what);
+    let refused = answer.refused.len();
+    anyhow::ensure!(refused == 0, "{} would be refused", many(refused, "object"));
+    let short = answer.sets.iter().filter(|set| gets_less(set)).count();
+    anyhow::ensure!(
+        short == 0,
+        "{} would not get all that it asks for, and does now or is new",
+        many(short, "set")
+    );
+    Ok(())
+}
+
+/// Whether something of a set waits, or cannot be found or streamed, that is not so now.
+fn gets_less(set: &SetPreview) -> bool {
+    let before = set.before.clone().unwrap_or_default();
+    let has_problem = before.problem.is_none() && set.after.problem.is_some();
+    has_problem || set.after.waiting > before.waiting
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

@@ -111,6 +111,7 @@ fn volumes_published(all: &[Message]) -> BTreeMap<u64, BTreeSet<u64>> {
 async fn what_a_refused_account_lost_is_streamed_by_another_and_does_not_come_back() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
     let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:equity").await?;
+    let events = Ticks::subscribe_and_keep(&redis.url(), "mock:ticker:events").await?;
     let mut local = Local::new(&redis)?;
     for name in ["first", "second", "third"] {
         local.write_account(name, &simulator, "")?;
@@ -146,6 +147,16 @@ async fn what_a_refused_account_lost_is_streamed_by_another_and_does_not_come_ba
     .await;
     all_from(&ticks, &moved).await;
     local.shows("shares", "True", "Streaming").await;
+    eventually("a gap is told", async || {
+        let gaps = events.all().into_iter().map(|it| it.tick);
+        let mut gaps = gaps.filter(|it| it["event_type"] == "gap" && it["account_id"] == "first");
+        let tokens = gaps.next().map(|it| it["tokens"].as_array().map(Vec::len));
+        match tokens.flatten() {
+            Some(count) if count == SHARES.len() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 
     // It works again, is known to, and gets nothing back.
     local.write_secret("first", "another-fake-token")?;

@@ -189,7 +189,7 @@ async fn every_command_answers_as_table_and_as_json() -> Result<()> {
         (&one["state"], &one["account"]),
         (&"placed".into(), &"main".into())
     );
-    assert_eq!(one["channel"], "mock:ticker:equity");
+    assert_eq!(one["channel"], "ticker:equity");
     assert_eq!(one["connection"], 0);
     let text = stage.says(&["explain", "iset/shares", "infy"]).await?;
     assert!(text.contains("on main, connection 0"), "{text}");

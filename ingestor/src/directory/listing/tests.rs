@@ -211,6 +211,7 @@ fn events_of_mock_accounts_have_channels_of_their_own() {
     let listing = listing(&mock);
     assert_eq!(listing.directory(), "mock:ticker:instruments");
     let gap = AccountEvent {
+        prefixes: Vec::new(),
         ts: 1,
         kind: EventKind::Gap {
             connection: 2,
@@ -239,6 +240,7 @@ fn readers_that_do_not_want_events_are_not_told() {
         assignment.quiet_prefixes = quiet.iter().map(|it| (*it).to_owned()).collect();
         let listing = listing(&assignment);
         let gap = AccountEvent {
+            prefixes: Vec::new(),
             ts: 1,
             kind: EventKind::TokenExpired,
         };

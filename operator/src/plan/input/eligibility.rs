@@ -72,10 +72,11 @@ impl Suspension {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Paused => {
-                "spec.paused is true: its instruments move to accounts with room".to_owned()
+                "spec.paused is true: its instruments move where their sets find room, or wait".to_owned()
             }
             Self::Terminating => {
-                "it is being deleted, and a finalizer holds it: its instruments move to accounts with room".to_owned()
+                "it is being deleted, and a finalizer holds it: its instruments move where their sets find room, or wait"
+                    .to_owned()
             }
             Self::Duplicate(older) => format!(
                 "TickerAccount {older} has the same API key and is older: give this account its own API key, or \

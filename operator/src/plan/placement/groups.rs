@@ -130,7 +130,7 @@ fn say_what_waits(set: &mut RequestedSet<'_>, waiting: &FxHashSet<Token>) {
     let first = first.and_then(|it| needed.table.get(it.row));
     if let (Reason::WaitingForPrice, Some(first)) = (*reason, first) {
         *message = format!(
-            "{message}; no account has room for {}:{}: add an account or remove instruments",
+            "{message}; no account that the set may use has room for {}:{}: add one or remove instruments",
             first.exchange, first.tradingsymbol
         );
     }

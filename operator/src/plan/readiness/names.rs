@@ -20,6 +20,13 @@ pub(crate) fn remarks(lookup: &Lookup) -> Option<String> {
             list(&samples(lookup))
         ));
     }
+    if selection.not_excluded > 0 {
+        remarks.push(format!(
+            "in spec.exclude, but not in the instruments list: {} ({})",
+            selection.not_excluded,
+            list(&selection.not_excluded_samples)
+        ));
+    }
     let today = |row: RowIx| {
         let row = lookup.table.get(row);
         row.map_or_else(String::new, |row| {

@@ -27,7 +27,12 @@ pub(super) fn explanation(
         name: key.name.clone(),
         ready: conditions.and_then(|conditions| ready(conditions)),
         usable: usable.is_ok(),
-        why: usable.err(),
+        why: usable.err().or_else(|| {
+            let lost = accounts::lost(assigned);
+            let lost = lost.map(|lost| format!("{lost}: it gets new instruments last"));
+            let full = rows.len() >= account.capacity();
+            lost.or_else(|| full.then(|| "it is full".to_owned()))
+        }),
         capacity: count(account.capacity()),
         headroom_connections: spec.map_or(0, |spec| spec.headroom_connections),
         used: count(rows.len()),

@@ -104,10 +104,7 @@ fn place(
         return;
     };
     let channel = routes.channels.get(routed.route.at());
-    explanation.channel = channel.map(|it| {
-        let mock = if resolved.mock { "mock:" } else { "" };
-        format!("{mock}{}", it.channel)
-    });
+    explanation.channel = channel.map(|it| it.channel.clone());
     explanation.retained = routed.retained.is_some();
     if let Some(Outcome::Placed(at)) = outcome {
         let Some(account) = review.accounts().get(at.at()) else {

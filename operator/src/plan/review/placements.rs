@@ -120,7 +120,7 @@ pub(super) fn why_waiting(
 ) -> Option<String> {
     match outcome {
         Some(Outcome::Placed(_)) => None,
-        Some(Outcome::Waiting) => Some(no_room(review, resolved)),
+        Some(Outcome::Waiting) => Some(no_room(review, placed, resolved)),
         Some(Outcome::Conflict) => {
             let other = publisher(review, placed, routed.token);
             let other = other.map(|(set, account)| format!(": set {set} on {account}"));
@@ -141,11 +141,18 @@ pub(super) fn why_waiting(
     }
 }
 
-fn no_room(review: &Review<'_>, resolved: &Resolved) -> String {
+fn no_room(review: &Review<'_>, placed: &PlacedSet<'_>, resolved: &Resolved) -> String {
     if resolved.allowed.is_empty() {
+        let matched = placed.set.matched.iter();
+        let whys = matched.filter_map(|at| {
+            let assigned = review.accounts().get(at.at())?;
+            let why = accounts::usable(assigned).err()?;
+            Some(format!("{}: {why}", assigned.account.name()))
+        });
+        let whys: Vec<String> = whys.take(SHOWN + 1).collect();
         return format!(
-            "none of the matching accounts ({}) can be used: see why below each of them",
-            resolved.matching
+            "no account that the set may use can be used ({})",
+            list(&whys)
         );
     }
     let allowed = resolved.allowed.iter();

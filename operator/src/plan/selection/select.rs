@@ -30,6 +30,10 @@ pub(crate) struct Selection {
     pub(crate) instruments: Vec<RowIx>,
     /// Instruments that must not be among them, by token.
     pub(crate) excluded: Vec<RowIx>,
+    /// How many names to leave out are not in the table.
+    pub(crate) not_excluded: u32,
+    /// The first few of them, each with a name that may have been meant.
+    pub(crate) not_excluded_samples: Vec<String>,
     /// How many names are not in the table.
     pub(crate) unresolved: u32,
     /// The first few of them, sorted.
@@ -87,8 +91,13 @@ pub(super) fn select(wanted: &Wanted<'_>, lists: Lists<'_>) -> Selection {
     for selector in wanted.selectors {
         selection.select(*selector, lists, &mut missing);
     }
-    let excluded = wanted.exclude.iter();
-    let excluded: FxHashSet<RowIx> = excluded.filter_map(|name| lists.meaning(name)).collect();
+    let mut excluded: FxHashSet<RowIx> = FxHashSet::default();
+    for name in wanted.exclude {
+        match lists.meaning(name) {
+            Some(row) => _ = excluded.insert(row),
+            None => selection.note_not_excluded(name, lists.table),
+        }
+    }
     selection.leave_out(&excluded);
     selection.excluded = excluded.into_iter().collect();
     selection.excluded.sort_unstable();
@@ -187,6 +196,17 @@ impl Selection {
         self.instruments.extend(found.rows);
         let missing = found.missing.into_iter();
         missing.map(move |text| Missing::other(format!("{place}: {text}")))
+    }
+
+    fn note_not_excluded(&mut self, name: &str, table: &InstrumentTable) {
+        self.not_excluded += 1;
+        if self.not_excluded_samples.len() <= SHOWN {
+            let sample = match similar(name, table) {
+                Some(meant) => format!("{name} (perhaps {meant})"),
+                None => name.to_owned(),
+            };
+            self.not_excluded_samples.push(cut(sample));
+        }
     }
 
     fn leave_out(&mut self, excluded: &FxHashSet<RowIx>) {

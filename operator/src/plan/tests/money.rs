@@ -274,7 +274,7 @@ fn a_reference_takes_a_place_before_the_sets_and_the_message_says_if_there_is_no
     assert_eq!(why, "WaitingForPrice");
     assert!(
         message.ends_with(
-            "no account has room for NSE:NIFTY 50: add an account or remove instruments"
+            "no account that the set may use has room for NSE:NIFTY 50: add one or remove instruments"
         ),
         "{message}"
     );

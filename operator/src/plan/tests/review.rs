@@ -88,7 +88,7 @@ fn a_set_says_what_it_selects_where_it_is_and_what_waits() {
             (PlacementState::Placed, Some("a"))
         );
         assert_eq!(there.selected_by, ["instruments.tokens: 4 tokens"]);
-        assert_eq!(there.channel.as_deref(), Some("mock:ticker:equity"));
+        assert_eq!(there.channel.as_deref(), Some("ticker:equity"));
         assert_eq!(there.acknowledged, Some(true));
         assert!(there.why.contains("the only account"), "{}", there.why);
         // By its token, and without the exchange in small letters.

@@ -145,6 +145,19 @@ fn what_is_excluded_is_left_out_and_what_is_pinned_is_added() {
 }
 
 #[test]
+fn a_name_to_leave_out_that_is_not_listed_is_said() {
+    let (tokens, message) = selected(json!({
+        "equities": [{"symbols": ["RELIANCE", "TCS"]}],
+        "exclude": ["NSE:TCSS", "NSE:RELIANCE"],
+    }));
+    assert_eq!(tokens, [3]);
+    assert_eq!(
+        message,
+        "1 of 1 instruments stream; in spec.exclude, but not in the instruments list: 1 (NSE:TCSS (perhaps NSE:TCS))"
+    );
+}
+
+#[test]
 fn what_is_not_found_is_named_by_its_place() {
     let chain = |underlying: &str, expiries: Value, strikes: Value| json!({"underlying": underlying, "expiries": expiries, "strikes": strikes});
     let (nearest, all) = (json!({"nearest": 1}), json!({"all": true}));

@@ -194,6 +194,7 @@ fn of_account(account: &AccountExplanation, paper: Paper) -> String {
     lines.add("Account", &account.name);
     of_ready(&mut lines, account.ready.as_ref());
     let may = match &account.why {
+        Some(why) if account.usable => format!("not now: {why}"),
         Some(why) => format!("no: {why}"),
         None => "yes".to_owned(),
     };

@@ -1,4 +1,4 @@
-//! A plain Redis subscriber, like a back end, that reads ticks and no events.
+//! A plain Redis subscriber, like a back end, that reads either ticks or events.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,7 +79,24 @@ impl Ticks {
         Self::start(redis_url, pattern, Some(Vec::new())).await
     }
 
+    /// Starts a subscriber of a pattern's events that keeps all of them, and reads no ticks.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn subscribe_to_events(redis_url: &str, pattern: &str) -> Result<Self> {
+        Self::start_with(redis_url, pattern, Some(Vec::new()), true).await
+    }
+
     async fn start(redis_url: &str, pattern: &str, all: Option<Vec<Message>>) -> Result<Self> {
+        Self::start_with(redis_url, pattern, all, false).await
+    }
+
+    async fn start_with(
+        redis_url: &str,
+        pattern: &str,
+        all: Option<Vec<Message>>,
+        events: bool,
+    ) -> Result<Self> {
         let mut subscription = redis::Client::open(redis_url)?.get_async_pubsub().await?;
         subscription.psubscribe(pattern).await?;
         let seen = Arc::new(Mutex::new(Seen {
@@ -90,7 +107,7 @@ impl Ticks {
         let task = tokio::spawn(async move {
             let mut stream = subscription.into_on_message();
             while let Some(message) = stream.next().await {
-                if message.get_channel_name().ends_with(":events") {
+                if message.get_channel_name().ends_with(":events") != events {
                     continue;
                 }
                 let text: String = message.get_payload().unwrap_or_default();

@@ -41,7 +41,7 @@ impl Move {
             .control("faults", json!({"conflate": CONFLATED}))
             .await?;
         let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:*:options").await?;
-        let events = Ticks::subscribe_and_keep(&redis.url(), "*ticker:events").await?;
+        let events = Ticks::subscribe_to_events(&redis.url(), "*ticker:events").await?;
         let mut local = Local::new(&redis)?;
         for name in ["first", "second"] {
             local.write_account(name, &simulator, "")?;

@@ -111,7 +111,7 @@ fn volumes_published(all: &[Message]) -> BTreeMap<u64, BTreeSet<u64>> {
 async fn what_a_refused_account_lost_is_streamed_by_another_and_does_not_come_back() -> Result<()> {
     let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
     let ticks = Ticks::subscribe_and_keep(&redis.url(), "ticker:equity").await?;
-    let events = Ticks::subscribe_and_keep(&redis.url(), "mock:ticker:events").await?;
+    let events = Ticks::subscribe_to_events(&redis.url(), "*ticker:events").await?;
     let mut local = Local::new(&redis)?;
     for name in ["first", "second", "third"] {
         local.write_account(name, &simulator, "")?;

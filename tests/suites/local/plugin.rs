@@ -221,7 +221,18 @@ async fn a_plan_says_what_would_move_and_changes_nothing() -> Result<()> {
         ),
     )?;
     let path = file.to_string_lossy();
-    let plan = stage.json(&["plan", "--dry-run", "-f", &path]).await?;
+    // One instrument would wait, which is an error; the answer is printed all the same.
+    let arguments = ["plan", "--dry-run", "-f", &path];
+    let json = stage
+        .run(&[&arguments[..], &["-o", "json"]].concat())
+        .await?;
+    assert_eq!(json.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&json.stderr);
+    assert!(
+        error.contains("1 set would not get all that it asks for"),
+        "{error}"
+    );
+    let plan: Value = serde_json::from_slice(&json.stdout)?;
     let set = &plan["sets"][0];
     assert_eq!(set["name"], "shares");
     assert_eq!(set["before"]["scheduled"], 2);
@@ -237,7 +248,7 @@ async fn a_plan_says_what_would_move_and_changes_nothing() -> Result<()> {
         (from, to, &moves["instruments"]),
         (&"main".into(), &"second".into(), &1.into())
     );
-    let text = stage.says(&["plan", "--dry-run", "-f", &path]).await?;
+    let text = String::from_utf8(stage.run(&arguments).await?.stdout)?;
     assert!(
         text.contains("second has 3 of 3") && text.contains("new: 3"),
         "{text}"

@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use contract::{Assignment, MovePart, Row};
+use contract::{Assignment, Boundary, MovePart, Row};
+use kite::Token;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::arrivals::Arrivals;
@@ -53,6 +54,9 @@ enum Destination {
     Unknown,
 }
 
+/// An account, an instrument, and the move by which it takes it.
+type Taken = (AccountIx, Token, (String, Option<Boundary>));
+
 /// Adds to the documents what accounts go on with until others have it, and returns which accounts do. `documents`: those
 /// that are built in this pass, each with its rows.
 pub(super) fn hand_over<'a>(
@@ -65,7 +69,7 @@ pub(super) fn hand_over<'a>(
     let mut goes_on = vec![false; documents.len()];
     let handover = Handover::new(accounts, sets, poke, now);
     let mut stages = MoveStages::new(accounts, handover.arrivals.reports(), poke, now);
-    let mut taken = Vec::new();
+    let mut taken: Vec<Taken> = Vec::new();
     for at in (0..documents.len()).map(AccountIx::new) {
         let leaving = handover.leaving(at, documents);
         let account = &accounts[at.at()].held_over.account;
@@ -102,6 +106,7 @@ pub(super) fn hand_over<'a>(
             }
         }
     }
+    taken.extend(handover.withheld(documents));
     for (to, token, by) in taken {
         if let Some(document) = &mut documents[to.at()] {
             handover_rows::take(document, token, by);
@@ -284,6 +289,37 @@ impl<'w, 'a> Handover<'w, 'a> {
                 .any(|(set, to)| !self.arrivals.has_arrived(*set, *to))
         });
         rows.collect()
+    }
+
+    /// What accounts still do not publish because others do that were not told of the move: an operator that ended in the
+    /// middle of it may not know yet that it goes on.
+    fn withheld(&self, documents: &[Option<Assignment>]) -> Vec<Taken> {
+        let inputs = || self.accounts.iter().map(|it| &it.held_over.account);
+        let names = inputs().enumerate();
+        let names = names.map(|(at, it)| ((it.namespace(), it.name()), at));
+        let names: FxHashMap<(&str, &str), usize> = names.collect();
+        let of_account = |(at, account): (usize, &AccountInput<'_>)| {
+            let base = account.base.filter(|base| !base.moves.is_empty())?;
+            let document = documents[at].as_ref()?;
+            let rows = base.instruments.iter().filter(|row| base.withholds(row));
+            let withheld = rows.filter_map(|row| {
+                let id = &base.move_of(row)?.id;
+                let (giver, _) = id.split_once('>')?;
+                let from = *names.get(&(account.namespace(), giver))?;
+                let giver = &self.accounts[from].held_over.account;
+                let known = giver.base.filter(|_| self.may_go_on(giver));
+                let giving = known.map(|it| documents[from].as_ref().unwrap_or(it))?;
+                let goes_on = handover_rows::publishes_alone(giving, base, row)
+                    && handover_rows::is_wanted(document, row.token);
+                goes_on.then(|| (AccountIx::new(at), row.token, (id.clone(), None)))
+            });
+            Some(withheld.collect::<Vec<Taken>>())
+        };
+        inputs()
+            .enumerate()
+            .filter_map(of_account)
+            .flatten()
+            .collect()
     }
 
     /// Whether the account works, and is not to stop at once.

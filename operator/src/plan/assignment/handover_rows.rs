@@ -116,6 +116,21 @@ pub(super) fn share_a_channel(assignment: &Assignment, base: &Assignment, row: &
     })
 }
 
+/// The same, and it neither says that another one may do so nor hears of it by a move.
+pub(super) fn publishes_alone(assignment: &Assignment, base: &Assignment, row: &Row) -> bool {
+    let rows = &assignment.instruments;
+    let at = rows.binary_search_by_key(&row.token, |row| row.token);
+    let alone = at.is_ok_and(|at| !rows[at].handover && rows[at].move_at.is_none());
+    alone && share_a_channel(assignment, base, row)
+}
+
+/// Whether an assignment has the instrument for a set, and no move says where it comes from.
+pub(super) fn is_wanted(assignment: &Assignment, token: Token) -> bool {
+    let rows = &assignment.instruments;
+    let at = rows.binary_search_by_key(&token, |row| row.token);
+    at.is_ok_and(|at| !rows[at].sets.is_empty() && rows[at].move_at.is_none())
+}
+
 fn channel<'a>(of: &'a Assignment, output: &Output) -> Option<&'a String> {
     of.channels.get(usize::from(output.channel))
 }

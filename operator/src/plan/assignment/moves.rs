@@ -110,8 +110,9 @@ impl<'a> MoveStages<'a> {
         }
         let takes = documents[to.at()].as_ref().is_some_and(|taker| {
             let rows = &taker.instruments;
-            rows.binary_search_by_key(&row.token, |row| row.token)
-                .is_ok()
+            let at = rows.binary_search_by_key(&row.token, |row| row.token);
+            // What it gives itself has no set.
+            at.is_ok_and(|at| !rows[at].sets.is_empty())
         });
         let id = taking.move_id(giving.name, row).filter(|_| takes);
         let Some(id) = id else {

@@ -69,6 +69,7 @@ pub(super) fn keep_every_tick(pass: &Pass<'_>) -> Result<(), String> {
     for (what, boundary) in parts(MovePart::To, false) {
         match given.get(&what) {
             Some(given) if given.is_none() || *given == boundary => {}
+            None if boundary.is_none() && is_published_by_giver(pass, what) => {}
             given => return Err(format!("{what:?} at {boundary:?} is given as {given:?}")),
         }
     }
@@ -79,6 +80,23 @@ pub(super) fn keep_every_tick(pass: &Pass<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether the account that an instrument comes from publishes it and was not told of the move.
+fn is_published_by_giver(pass: &Pass<'_>, (namespace, id, token): (&str, &str, Token)) -> bool {
+    let giver = id.split_once('>').map(|(giver, _)| giver);
+    pass.plan.accounts.iter().any(|account| {
+        let there = || lying_there(pass.observed, &account.key);
+        let decided = account.assignment.assignment().map(|it| &**it);
+        let is_giver = account.key.namespace == namespace && Some(&*account.key.name) == giver;
+        let rows = decided.or_else(there).into_iter();
+        let mut rows = rows.flat_map(|it| &it.instruments);
+        is_giver
+            && rows.any(|row| {
+                let alone = row.move_at.is_none() && !row.handover;
+                row.token == token && alone && !row.outputs.is_empty()
+            })
+    })
 }
 
 /// What left the one account that it was on, though another one streams it: how many in all.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract::assignment::prefix_of;
-use contract::{Assignment, Row};
+use contract::{Assignment, MovePart, Row};
 use crds::set::{FuturesChannel, Publish};
 use kite::{InstrumentType, Token};
 
@@ -24,6 +24,16 @@ pub(super) fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
         for old in former(pass, account) {
             let target = target.map_or(&old.redis_url, |new| &new.redis_url);
             note(&mut before, &account.key, old, target, |_, _| false);
+            // From its boundary on a taking account publishes.
+            for row in old.instruments.iter().filter(|row| row.move_at.is_some()) {
+                let takes = old.move_of(row).filter(|it| it.part == MovePart::To);
+                if takes.is_some_and(|it| it.boundary.is_some()) {
+                    for channel in channels(old, row) {
+                        let what = (target.as_str(), channel, row.token);
+                        before.entry(what).or_default().insert(&account.key);
+                    }
+                }
+            }
         }
     }
     let mut after = Publishers::new();

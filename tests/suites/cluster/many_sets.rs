@@ -116,15 +116,17 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
     };
     ensure!(slowest < limit, "a change took {slowest:?} of {times:?}");
     stage.simulator().pause(false).await?;
-    // kubectl deletes one after the other.
-    api.delete_all(&path).await?;
-    Ok(format!(
+    let figures = format!(
         "cluster: {sets} sets of {EACH} on {ACCOUNTS} accounts: Ready {:.0} s after the last was created; at rest {calm}; after \
          a restart {restarted}; a change is in the pod's file after {} ms (median), {} ms (99 of 100)",
         ready.as_secs_f64(),
         times[CHANGES / 2].as_millis(),
         slowest.as_millis(),
-    ))
+    );
+    // kubectl deletes one after the other.
+    let deleted = api.delete_all(&path).await;
+    deleted.with_context(|| figures.clone())?;
+    Ok(figures)
 }
 
 /// Waits until nothing is written any more, and says what the operator takes then.

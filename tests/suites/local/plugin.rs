@@ -256,6 +256,14 @@ async fn a_plan_says_what_would_move_and_changes_nothing() -> Result<()> {
 
     std::fs::write(
         &file,
+        "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\nmetadata: {name: more}\nspec:\n  \
+         accountRef: {name: main}\n  instruments: {symbols: ['NSE:ITC']}\n",
+    )?;
+    let text = stage.says(&["plan", "--dry-run", "-f", &path]).await?;
+    assert!(text.contains("more") && text.contains("new: 1"), "{text}");
+
+    std::fs::write(
+        &file,
         "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\nmetadata: {name: bad}\nspec: {mode: fast}\n",
     )?;
     let refused = stage.run(&["plan", "--dry-run", "-f", &path]).await?;

@@ -1,6 +1,6 @@
 //! Detects the events of connections.
 //!
-//! Owns when something is an event: an open socket that ended, the one gap that follows, a socket
+//! Owns when something is an event: an open socket that ended, the one gap of each instrument that follows, a socket
 //! that is mute and later ticks again, a token that expired or was replaced. Pure; times are
 //! arguments.
 
@@ -62,12 +62,7 @@ impl EventDetector {
         let Some(from) = gap_from.filter(|_| !tokens.is_empty()) else {
             return;
         };
-        let kind = EventKind::Gap {
-            connection,
-            from,
-            to: now_us.div_euclid(MICROS) + 1,
-            tokens,
-        };
+        let kind = gap(connection, from, tokens, now_us);
         let ts = now_us.div_euclid(MICROS);
         self.pending.push(AccountEvent { ts, prefixes, kind });
     }
@@ -122,21 +117,15 @@ impl EventDetector {
 
     fn flows_again(&mut self, connection: u8, now_us: i64, tokens: impl FnOnce() -> Vec<u32>) {
         let history = &mut self.connections[usize::from(connection)];
-        let (mute, gap) = (std::mem::take(&mut history.mute), history.gap_from.take());
+        let (mute, since) = (std::mem::take(&mut history.mute), history.gap_from.take());
         if mute {
             self.push(now_us, EventKind::Fresh { connection });
         }
         // What no reader gets leaves no gap.
-        if let Some((from, tokens)) = gap.map(|from| (from, tokens()))
+        if let Some((from, tokens)) = since.map(|from| (from, tokens()))
             && !tokens.is_empty()
         {
-            let gap = EventKind::Gap {
-                connection,
-                from,
-                to: now_us.div_euclid(MICROS) + 1,
-                tokens,
-            };
-            self.push(now_us, gap);
+            self.push(now_us, gap(connection, from, tokens, now_us));
         }
     }
 
@@ -172,6 +161,17 @@ impl EventDetector {
         let ts = now_us.div_euclid(MICROS);
         let prefixes = Vec::new();
         self.pending.push(AccountEvent { ts, prefixes, kind });
+    }
+}
+
+/// A gap that ends now.
+fn gap(connection: u8, from: i64, tokens: Vec<u32>, now_us: i64) -> EventKind {
+    let to = now_us.div_euclid(MICROS) + 1;
+    EventKind::Gap {
+        connection,
+        from,
+        to,
+        tokens,
     }
 }
 

@@ -192,8 +192,9 @@ impl AssignmentCache {
         let LastAssignment::Readable { assignment, .. } = stored else {
             return;
         };
-        let is_same = assignment.generation == planned.generation && **assignment == **planned;
-        if Arc::ptr_eq(assignment, planned) || !is_same {
+        // Thousands of rows are compared once, not in every pass.
+        let is_other = assignment.generation != planned.generation;
+        if Arc::ptr_eq(assignment, planned) || is_other || **assignment != **planned {
             return;
         }
         *assignment = Arc::clone(planned);

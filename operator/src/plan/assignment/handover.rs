@@ -4,6 +4,8 @@
 //! turn, as [`super::moves`] says, or both for a while, and then the leaving account says so in each tick. Must not choose
 //! accounts.
 
+mod withheld;
+
 use std::time::{Duration, Instant};
 
 use contract::{Assignment, Boundary, MovePart, Row};
@@ -289,37 +291,6 @@ impl<'w, 'a> Handover<'w, 'a> {
                 .any(|(set, to)| !self.arrivals.has_arrived(*set, *to))
         });
         rows.collect()
-    }
-
-    /// What accounts still do not publish because others do that were not told of the move: an operator that ended in the
-    /// middle of it may not know yet that it goes on.
-    fn withheld(&self, documents: &[Option<Assignment>]) -> Vec<Taken> {
-        let inputs = || self.accounts.iter().map(|it| &it.held_over.account);
-        let names = inputs().enumerate();
-        let names = names.map(|(at, it)| ((it.namespace(), it.name()), at));
-        let names: FxHashMap<(&str, &str), usize> = names.collect();
-        let of_account = |(at, account): (usize, &AccountInput<'_>)| {
-            let base = account.base.filter(|base| !base.moves.is_empty())?;
-            let document = documents[at].as_ref()?;
-            let rows = base.instruments.iter().filter(|row| base.withholds(row));
-            let withheld = rows.filter_map(|row| {
-                let id = &base.move_of(row)?.id;
-                let (giver, _) = id.split_once('>')?;
-                let from = *names.get(&(account.namespace(), giver))?;
-                let giver = &self.accounts[from].held_over.account;
-                let known = giver.base.filter(|_| self.may_go_on(giver));
-                let giving = known.map(|it| documents[from].as_ref().unwrap_or(it))?;
-                let goes_on = handover_rows::publishes_alone(giving, base, row)
-                    && handover_rows::is_wanted(document, row.token);
-                goes_on.then(|| (AccountIx::new(at), row.token, (id.clone(), None)))
-            });
-            Some(withheld.collect::<Vec<Taken>>())
-        };
-        inputs()
-            .enumerate()
-            .filter_map(of_account)
-            .flatten()
-            .collect()
     }
 
     /// Whether the account works, and is not to stop at once.

@@ -57,6 +57,11 @@ struct Side<'a> {
     age: Duration,
 }
 
+/// The name of the account that gives, which begins the id of its moves.
+pub(super) fn giver(id: &str) -> Option<&str> {
+    id.split_once('>').map(|(giver, _)| giver)
+}
+
 /// Where the moves are, each looked at once.
 pub(super) struct MoveStages<'a> {
     sides: Vec<Side<'a>>,
@@ -196,8 +201,7 @@ impl<'a> Side<'a> {
         match rows.binary_search_by_key(&row.token, |row| row.token) {
             Ok(at) => {
                 let known = self.move_of(&rows[at])?;
-                let giving = known.id.split_once('>').map(|(giver, _)| giver);
-                let takes = known.part == MovePart::To && giving == Some(giver);
+                let takes = known.part == MovePart::To && self::giver(&known.id) == Some(giver);
                 takes.then(|| known.id.clone())
             }
             Err(_) => {

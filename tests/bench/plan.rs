@@ -118,9 +118,21 @@ fn passes(
 
 /// The median time of several equal passes.
 fn median(runs: usize, world: &Observed, memory: &Memory, now: Now) -> Duration {
+    median_after(|| {}, runs, world, memory, now)
+}
+
+/// The same, each pass after what `prepare` does.
+fn median_after(
+    mut prepare: impl FnMut(),
+    runs: usize,
+    world: &Observed,
+    memory: &Memory,
+    now: Now,
+) -> Duration {
     let clock = Clock::system();
     let mut times: Vec<Duration> = (0..runs)
         .map(|_| {
+            prepare();
             let start = clock.now();
             let decided = plan(world, memory, now);
             let time = clock.now() - start;

@@ -72,7 +72,13 @@ pub(crate) fn build<'a>(
         let key = &account.observed.object.meta.key;
         let is_known = |basis: &Basis| memo.get(key, basis).is_some();
         let spec = spec.filter(|_| !basis.as_ref().is_some_and(is_known));
-        documents.push(spec.map(|spec| document(at, placed, spec, &sets_of[at], sets)));
+        let built = spec.map(|spec| document(at, placed, spec, &sets_of[at], sets));
+        // What its base says already has no part in a handover either; a hundred accounts that are planned for the first
+        // time after a start would be kept twice.
+        let says_more = |it: &Assignment| {
+            basis.is_none() || !account.base.is_some_and(|base| base.same_content(it))
+        };
+        documents.push(built.filter(says_more));
         bases.push(basis);
     }
     let goes_on = handover::hand_over(&mut documents, &accounts, sets, poke, now);
@@ -128,6 +134,8 @@ fn document(
     let mut document = document::document(&account.account, spec);
     let at = AccountIx::new(at);
     rows::write(&mut document, at, (account, references), sets_of, sets);
+    document.standby =
+        document.instruments.is_empty() && stands_by(&account.account, &placed.failed_over);
     document
 }
 
@@ -155,13 +163,13 @@ fn assign(
     let Some(spec) = writable(account) else {
         return Assigned::default();
     };
-    let stands_by = stands_by(account, &placed.failed_over);
-    let finish = |mut document: Assignment| {
-        document.standby = document.instruments.is_empty() && stands_by;
+    let build = || again(spec);
+    let built = built.map(|mut document| {
+        // Of a handover it may have instruments.
+        document.standby &= document.instruments.is_empty();
         document
-    };
-    let build = || finish(again(spec));
-    let (change, same, reissue) = generation::change(account, built.map(finish), build, now);
+    });
+    let (change, same, reissue) = generation::change(account, built, build, now);
     let remembered = account.remembered;
     let since = remembered.and_then(|it| it.handover_since);
     let restricted = goes_on && handover::is_restricted(account, spec);

@@ -59,6 +59,10 @@ pub struct KiteArgs {
         value_name = "TIME"
     )]
     pub failover_after: FailoverAfter,
+    /// File with rows over the calendar that is built in: sessions, holidays, special days (see
+    /// docs/calendar.md); read again when it changes
+    #[arg(long, env = "CALENDAR", value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
     /// The proxy
     #[command(flatten)]
     pub proxy: ProxyArgs,

@@ -24,6 +24,7 @@ mod stores;
 mod watch_backoff;
 mod workload;
 
+use crate::calendar_file::CalendarFile;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +63,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// The settings of the operator.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ClusterSettings {
     /// The namespace that it manages; `None`: all of them.
     pub namespace: Option<String>,
@@ -76,6 +77,8 @@ pub struct ClusterSettings {
     pub redis_url: String,
     /// What the derivatives of indices are called.
     pub index_names: IndexNames,
+    /// When instruments trade.
+    pub calendar: CalendarFile,
     /// After which time instruments move away from an account that is known to be down; `None`: never.
     pub failover_after: Option<Duration>,
     /// The proxy to Kite of accounts that name none.
@@ -163,6 +166,7 @@ pub async fn run(
             tables: Default::default(),
             name_ownership: NameOwnership::new(client.clone()),
             refusals: PodRefusals::default(),
+            calendar: settings.calendar.watch(),
             settings: plan::Settings {
                 redis_url: settings.redis_url,
                 poke: settings.poke,
@@ -188,6 +192,7 @@ pub async fn run(
             heartbeat: heartbeat.clone(),
         }),
         table_changes: tables.watch(),
+        calendar_changes: settings.calendar.watch(),
         tables,
         memory: Arc::default(),
         feed,
@@ -198,6 +203,7 @@ pub async fn run(
         gate: probes.gate("first pass"),
     };
     tasks.spawn("reconciler", reconciler.run(shutdown.token()));
+    tasks.spawn("calendar", settings.calendar.run(shutdown.token()));
     let router = probes
         .router()
         .merge(service::metrics::router(Arc::new(registry)))

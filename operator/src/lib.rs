@@ -5,6 +5,7 @@
 //! facts or applies decisions, and must not decide.
 
 pub mod args;
+pub mod calendar_file;
 pub mod cluster;
 pub mod instruments;
 mod key_fingerprint;

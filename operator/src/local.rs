@@ -18,6 +18,8 @@ mod table;
 mod tracked;
 mod watcher;
 
+use crate::calendar_file::CalendarFile;
+use calendar::Calendar;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -61,7 +63,7 @@ const FINAL_PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 const ONCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings of the run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LocalSettings {
     /// The folder of manifests.
     pub manifests: PathBuf,
@@ -69,6 +71,8 @@ pub struct LocalSettings {
     pub redis_url: String,
     /// What the derivatives of indices are called.
     pub index_names: IndexNames,
+    /// When instruments trade.
+    pub calendar: CalendarFile,
     /// After which time instruments move away from an account that is known to be down; `None`: never.
     pub failover_after: Option<Duration>,
     /// The proxy to Kite of accounts that name none.
@@ -147,7 +151,7 @@ pub async fn run(
     let feed = QueryFeed::new(Scope::Local);
     let mut run = Run {
         folder: Folder::new(manifests.clone()),
-        host: Host::new(context, planner, state),
+        host: Host::new(context, planner, settings.calendar.watch(), state),
         tables,
         memory: Arc::default(),
         feed,
@@ -165,10 +169,14 @@ pub async fn run(
     let reports = Arc::new(|account: &ObservedAccount| account.scrape.clone());
     let answers = QueryServer::new(run.feed.snapshots(), reports, run.clock.clone());
     let serving = tokio::spawn(server.serve(answers.router(), shutdown.token()));
+    let calendar_changes = settings.calendar.watch();
+    let following = tokio::spawn(settings.calendar.run(shutdown.token()));
+    let changes = (table_changes, calendar_changes);
     let outcome = run
-        .until_done(&manifests, poll_results, table_changes, shutdown)
+        .until_done(&manifests, poll_results, changes, shutdown)
         .await;
     serving.abort();
+    following.abort();
     run.host.withdraw_address();
     run.host.shut_down().await;
     run.printer.finish(FINAL_PRINT_TIMEOUT);
@@ -205,7 +213,10 @@ impl Run {
         &mut self,
         manifests: &Path,
         mut poll_results: mpsc::Receiver<PollResult>,
-        mut table_changes: watch::Receiver<TablesByOrigin>,
+        (mut table_changes, mut calendar_changes): (
+            watch::Receiver<TablesByOrigin>,
+            watch::Receiver<Arc<Calendar>>,
+        ),
         shutdown: &Shutdown,
     ) -> Result<RunOutcome, LocalError> {
         let (_watcher, mut changes) = watch_folder(manifests);
@@ -245,6 +256,7 @@ impl Run {
                 Ok(()) = table_changes.changed() => {
                     self.host.tables = table_changes.borrow_and_update().clone();
                 }
+                Ok(()) = calendar_changes.changed() => {}
                 Some(()) = changes.recv() => {
                     tokio::time::sleep(DEBOUNCE).await;
                     while changes.try_recv().is_ok() {}

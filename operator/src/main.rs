@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use operator::args::{OperatorCli, OperatorCommand};
+use operator::calendar_file::CalendarFile;
 use operator::{cluster, local};
 use service::clock::{Clock, WallClock};
 use service::signal::Shutdown;
@@ -40,6 +41,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 ingestor_pull_secrets: args.ingestor_pull_secrets,
                 redis_url: args.redis_url,
                 index_names: args.kite.index_names,
+                calendar: CalendarFile::open(args.kite.calendar)?,
                 failover_after: args.kite.failover_after.0,
                 proxy: args.kite.proxy.read()?,
                 poke: args.poke,
@@ -56,6 +58,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 manifests: args.manifests,
                 redis_url: args.redis_url,
                 index_names: args.kite.index_names,
+                calendar: CalendarFile::open(args.kite.calendar)?,
                 failover_after: args.kite.failover_after.0,
                 proxy: args.kite.proxy.read()?,
                 once: args.once,

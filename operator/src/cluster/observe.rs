@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use calendar::Calendar;
 use contract::Assignment;
 use crds::TickerAccount;
 use k8s_openapi::api::core::v1::ConfigMap;
+use tokio::sync::watch;
 
 use super::name_ownership::NameOwnership;
 use super::owned_kind::OwnedKind;
@@ -32,6 +34,7 @@ pub(crate) struct Observer {
     pub(crate) name_ownership: NameOwnership,
     pub(crate) refusals: PodRefusals,
     pub(crate) settings: Settings,
+    pub(crate) calendar: watch::Receiver<Arc<Calendar>>,
     pub(crate) assignments: AssignmentCache,
 }
 
@@ -89,6 +92,7 @@ impl Observer {
         ObservedCluster {
             observed: Observed {
                 settings: self.settings.clone(),
+                calendar: Arc::clone(&self.calendar.borrow()),
                 accounts,
                 sets: sets.iter().map(|set| set.observed()).collect(),
                 tables: self.tables.clone(),

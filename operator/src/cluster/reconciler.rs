@@ -3,6 +3,7 @@
 //! Owns the timing only. There is one loop for everything, because placement concerns all accounts
 //! at once.
 
+use calendar::Calendar;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ pub(crate) struct Reconciler {
     pub(crate) applier: Applier,
     pub(crate) tables: TableRefresher,
     pub(crate) table_changes: watch::Receiver<BTreeMap<String, Table>>,
+    pub(crate) calendar_changes: watch::Receiver<Arc<Calendar>>,
     pub(crate) memory: Arc<Memory>,
     /// What is left for those who ask.
     pub(crate) feed: QueryFeed,
@@ -135,6 +137,7 @@ impl Reconciler {
         tokio::select! {
             () = self.dirty.notified() => self.debounce().await,
             _ = self.table_changes.changed() => {}
+            Ok(()) = self.calendar_changes.changed() => {}
             () = tokio::time::sleep_until(until.into()) => {}
         }
         self.observer.tables = self.table_changes.borrow_and_update().clone();

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use calendar::Calendar;
 use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
 use contract::{Assignment, mount};
 use crds::account::SecretRef;
@@ -19,6 +20,7 @@ use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAcco
 
 use service::http::{PortFileError, write_port_file};
 use service::text::LineQuota;
+use tokio::sync::watch;
 
 use super::file_fingerprint::FileFingerprint;
 use super::folder::Manifests;
@@ -43,6 +45,7 @@ const LOG_EVERY: Duration = Duration::from_secs(300);
 pub(crate) struct Host {
     context: ProcessContext,
     settings: Settings,
+    calendar: watch::Receiver<Arc<Calendar>>,
     state: StateFolder,
     fingerprints: KeyFingerprints,
     manifests: Manifests,
@@ -70,10 +73,16 @@ struct OpenedAssignment {
 
 impl Host {
     /// A host with what an earlier run left in `state`.
-    pub(crate) fn new(context: ProcessContext, settings: Settings, state: StateFolder) -> Self {
+    pub(crate) fn new(
+        context: ProcessContext,
+        settings: Settings,
+        calendar: watch::Receiver<Arc<Calendar>>,
+        state: StateFolder,
+    ) -> Self {
         Self {
             context,
             settings,
+            calendar,
             state,
             fingerprints: KeyFingerprints::default(),
             manifests: Manifests::default(),
@@ -163,8 +172,10 @@ impl Host {
         let accounts = self.accounts.iter();
         let accounts = accounts.map(|(name, known)| observed_object(name, known));
         let accounts: Vec<_> = accounts.collect();
+        let calendar = Arc::clone(&self.calendar.borrow());
         let mut observed = Observed {
             settings: self.settings.clone(),
+            calendar,
             sets: sets.collect(),
             accounts: accounts.into_iter().map(|it| self.account(it)).collect(),
             tables: self.tables.clone(),

@@ -1,5 +1,6 @@
 //! Test data: accounts, sets and a table with every kind of instrument.
 
+use calendar::Calendar;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
@@ -156,6 +157,7 @@ pub(crate) fn observed(accounts: Vec<ObservedAccount>, sets: Vec<ObservedSet>) -
     let table = Table::Loaded(Arc::new(table()));
     Observed {
         settings: settings(),
+        calendar: Arc::new(Calendar::india().clone()),
         accounts,
         sets,
         tables: [(API.to_owned(), table)].into(),

@@ -8,7 +8,7 @@ use super::input::{Memo, Now, Observed, PlanningInput, Quotes, SuspectLists};
 use super::memory::{Memory, StepResults};
 use super::placement::{self, PlacedSet};
 use super::report::{self, Plan};
-use super::selection::{MoneyFindings, Resolver, SelectionMemos};
+use super::selection::{MoneyFindings, Resolver, SelectionMemos, TradingDays};
 
 /// Everything that is decided in a pass, before it is reported.
 pub(super) struct Decisions<'a> {
@@ -16,6 +16,7 @@ pub(super) struct Decisions<'a> {
     pub(super) sets: Vec<PlacedSet<'a>>,
     suspect_lists: SuspectLists,
     money: MoneyFindings,
+    pub(super) days: TradingDays,
     results: StepResults,
 }
 
@@ -30,13 +31,14 @@ pub fn plan(observed: &Observed, memory: &Memory, now: Now) -> Plan {
         sets,
         suspect_lists,
         money,
+        days,
         results,
     } = decide(observed, memory, now);
     // How everything fares.
     report::report(
         &accounts,
         &sets,
-        observed.settings.poke,
+        (observed.settings.poke, &days),
         (suspect_lists, money),
         &memory.set_events,
         (&memory.results, results),
@@ -61,7 +63,8 @@ pub(super) fn decide<'a>(observed: &'a Observed, memory: &'a Memory, now: Now) -
         retained: Memo::new(&last.retained, &mut next.retained),
         lookups: Memo::new(&last.lookups, &mut next.lookups),
     };
-    let resolver = Resolver::new(quotes, &memory.money, memos, now.wall);
+    let days = TradingDays::at(&observed.calendar, now.wall);
+    let resolver = Resolver::new(quotes, &memory.money, memos, (now.wall, &days));
     let (sets, money) = resolver.resolve(input.sets, &input.accounts);
 
     // What each account holds over whatever is asked for.
@@ -79,6 +82,7 @@ pub(super) fn decide<'a>(observed: &'a Observed, memory: &'a Memory, now: Now) -
         sets,
         suspect_lists: input.suspect_lists,
         money,
+        days,
         results: next,
     }
 }

@@ -88,6 +88,7 @@ pub(super) fn observed(
             failover_after: None,
             simulated_time: false,
         },
+        calendar: Arc::new(calendar::Calendar::india().clone()),
         accounts,
         sets,
         tables: [(API.to_owned(), Table::Loaded(Arc::clone(table)))].into(),

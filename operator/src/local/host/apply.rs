@@ -156,6 +156,7 @@ mod tests {
     use service::clock::Clock;
 
     use super::*;
+    use crate::calendar_file::CalendarFile;
     use crate::local::folder::Folder;
     use crate::local::ingest_process::ProcessContext;
     use crate::local::state::StateFolder;
@@ -190,12 +191,13 @@ mod tests {
             failover_after: None,
             simulated_time: false,
         };
+        let calendar = CalendarFile::open(None).unwrap();
         let state = StateFolder::open(&manifests, Some(&state)).unwrap();
         // A file where the folder should be.
         let credentials = state.credentials("a");
         fs::create_dir_all(credentials.parent().unwrap()).unwrap();
         fs::write(&credentials, "").unwrap();
-        let mut host = Host::new(context, settings, state);
+        let mut host = Host::new(context, settings, calendar.watch(), state);
         host.set_manifests(Folder::new(manifests).read().unwrap());
         let mut memory = Memory::default();
         let mut messages = Vec::new();

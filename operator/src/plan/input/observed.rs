@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use calendar::Calendar;
 use contract::Assignment;
 use contract::mount::{REDIS_FILES, SENTINEL_FILES};
 use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
@@ -58,6 +59,8 @@ impl fmt::Display for Key {
 pub struct Observed {
     /// Settings of the operator.
     pub settings: Settings,
+    /// When instruments trade.
+    pub calendar: Arc<Calendar>,
     /// Every account that the operator manages.
     pub accounts: Vec<ObservedAccount>,
     /// Every set that the operator manages.

@@ -8,6 +8,7 @@ mod moves;
 mod paced;
 mod roll;
 
+use crate::plan::selection::TradingDays;
 use std::time::Instant;
 
 pub(crate) use memory::SetEventMemory;
@@ -30,10 +31,10 @@ pub(super) fn of_sets(
     accounts: &[AssignedAccount<'_>],
     sets: &[PlacedSet<'_>],
     memory: &SetEventMemory,
-    now: Now,
+    (days, now): (&TradingDays, Now),
 ) -> SetEventsOfPass {
     let mut pass = SetEventsOfPass::default();
-    let mut rolls = roll::of_sets(accounts, now.wall);
+    let mut rolls = roll::of_sets(accounts, days);
     for placed in sets {
         let meta = &placed.set.observed.meta;
         let roll = rolls.remove(&(placed.set.namespace(), placed.set.name()));

@@ -31,7 +31,7 @@ use crate::plan::selection::{MoneyFindings, TradingDays};
 pub(crate) fn report(
     all: &[AssignedAccount<'_>],
     placed: &[PlacedSet<'_>],
-    poke: bool,
+    (poke, days): (bool, &TradingDays),
     (suspect_lists, money): (SuspectLists, MoneyFindings),
     told: &SetEventMemory,
     results: (&StepResults, StepResults),
@@ -69,9 +69,9 @@ pub(crate) fn report(
         accounts[at].plan.expecting = true;
     }
     let lists = lists(&accounts, placed, &suspect_lists);
-    let due = [next_expiry(placed, now), money.due];
+    let due = [next_expiry(placed, days), money.due];
     let due = due.into_iter().flatten().filter_map(|due| after(due, now));
-    let of_sets = set_events::of_sets(all, placed, told, now);
+    let of_sets = set_events::of_sets(all, placed, told, (days, now));
     let due = due.chain(of_sets.due).min();
     let moves = accounts.iter().map(|it| it.counts.moves);
     let moves = moves.fold(MoveCounts::default(), MoveCounts::plus);
@@ -187,10 +187,10 @@ fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
 }
 
 /// When contracts expire next that a set selects by their expiry.
-fn next_expiry(placed: &[PlacedSet<'_>], now: Now) -> Option<Timestamp> {
+fn next_expiry(placed: &[PlacedSet<'_>], days: &TradingDays) -> Option<Timestamp> {
     let mut specs = placed.iter().filter_map(|it| it.set.spec.as_ref().ok());
     let rolls = specs.any(|spec| spec.selectors.iter().any(Selector::rolls));
-    rolls.then(|| TradingDays::at(now.wall).next_expiry())
+    rolls.then(|| days.next_expiry())
 }
 
 /// The monotonic time of a wall time to come.

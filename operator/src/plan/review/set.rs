@@ -110,7 +110,7 @@ pub(super) fn results(
         renames: &renames,
         chains: placed.chains.as_deref().unwrap_or(&none),
         money: placed.request.resolved().map_or(&[][..], |it| &it.money),
-        now: review.now.wall,
+        days: &review.decisions.days,
     };
     by_selector(spec, &lists)
 }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use crds::selector::{Expiries, FutureSelector, OptionKind, OptionSelector, Strikes};
-use jiff::Timestamp;
 
 use super::expiry::TradingDays;
 use super::money::{ChainMoney, MoneyAt, MoneyChains};
@@ -33,7 +32,7 @@ pub(crate) struct SelectorLists<'t> {
     /// The chains that the set selects by the money, and where it is; nothing where that is not known.
     pub(crate) chains: &'t MoneyChains,
     pub(crate) money: &'t [ChainMoney],
-    pub(crate) now: Timestamp,
+    pub(crate) days: &'t TradingDays,
 }
 
 /// What each selector of `set` selects; those without content are left out.
@@ -73,7 +72,7 @@ fn result(selector: Selector<'_>, text: String, lists: &SelectorLists<'_>) -> Se
         Lists {
             table: lists.table,
             renames: lists.renames,
-            days: TradingDays::at(lists.now),
+            days: lists.days,
             money: MoneyAt {
                 chains: lists.chains,
                 money: lists.money,

@@ -50,7 +50,7 @@ struct Chain<'t> {
 pub(super) fn options(
     selector: &OptionSelector,
     table: &InstrumentTable,
-    days: TradingDays,
+    days: &TradingDays,
     money: MoneyOf<'_>,
 ) -> Found {
     let underlying = (selector.exchange, selector.underlying.as_str());
@@ -75,7 +75,7 @@ pub(super) fn options(
 pub(super) fn futures(
     selector: &FutureSelector,
     table: &InstrumentTable,
-    days: TradingDays,
+    days: &TradingDays,
 ) -> Found {
     let underlying = (selector.exchange, selector.underlying.as_str());
     match Chain::find(underlying, Kind::Futures, table, days) {
@@ -119,7 +119,7 @@ impl<'t> Chain<'t> {
         (exchange, underlying): (Option<DerivativesExchange>, &str),
         kind: Kind,
         table: &'t InstrumentTable,
-        days: TradingDays,
+        days: &TradingDays,
     ) -> Result<Self, String> {
         let said = exchange.map(|it| [it]);
         let exchanges = said.as_ref().map_or(DerivativesExchange::ALL, |it| &it[..]);
@@ -153,7 +153,7 @@ impl<'t> Chain<'t> {
     }
 
     /// Keeps the contracts of these expiries. Returns what is missing.
-    fn keep_expiries(&mut self, wanted: &Expiries, days: TradingDays) -> Vec<String> {
+    fn keep_expiries(&mut self, wanted: &Expiries, days: &TradingDays) -> Vec<String> {
         let mut listed: Vec<Date> = self
             .contracts
             .iter()
@@ -175,7 +175,7 @@ impl<'t> Chain<'t> {
         &self,
         wanted: &[String],
         listed: &[Date],
-        days: TradingDays,
+        days: &TradingDays,
     ) -> (Vec<Date>, Vec<String>) {
         let (mut chosen, mut missing) = (Vec::new(), Vec::new());
         for text in wanted {
@@ -188,7 +188,7 @@ impl<'t> Chain<'t> {
         (chosen, missing)
     }
 
-    fn no_expiry(&self, date: Date, listed: &[Date], days: TradingDays) -> String {
+    fn no_expiry(&self, date: Date, listed: &[Date], days: &TradingDays) -> String {
         let exchange = self
             .contracts
             .first()

@@ -1,59 +1,76 @@
 //! Until when a contract is traded.
 //!
-//! Pure. Owns the end of an exchange's day on which contracts expire, which is later than their last trade: nobody loses
-//! a tick by it. Must not know selectors.
+//! Pure. Owns the end of an exchange's day on which contracts expire, which is that of its class that ends last: nobody
+//! loses a tick by it. Must not know selectors, nor any hour: that is the calendar's.
 
-use jiff::civil::{Date, Time, time};
-use jiff::{SignedDuration, Timestamp};
+use calendar::{Calendar, ClassIx};
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
 
-/// The groups of exchanges whose contracts end together.
-const CLOSES: [(&[&str], Time); 3] = [
-    (&["NFO", "BFO"], time(15, 40, 0, 0)),
-    // Currencies trade until 17:00, but not those that expire.
-    (&["CDS", "BCD"], time(12, 30, 0, 0)),
-    (&["MCX", "NCO"], time(23, 55, 0, 0)),
-];
+/// Contracts end within so many days of each other.
+const LONGEST_WAIT: usize = 8;
 
-/// The trading days at one moment.
-#[derive(Clone, Copy, Debug)]
+/// The trading days of the exchanges that have contracts, at one moment.
+#[derive(Clone, Debug)]
 pub(crate) struct TradingDays {
-    now: Timestamp,
+    today: Date,
+    /// By exchange: the first day whose contracts have not expired.
+    firsts: Vec<(String, Date)>,
+    next: Timestamp,
 }
 
 impl TradingDays {
-    pub(crate) const fn at(now: Timestamp) -> Self {
-        Self { now }
+    pub(crate) fn at(calendar: &Calendar, now: Timestamp) -> Self {
+        let today = kite::ist::date(now);
+        let mut days = Self {
+            today,
+            firsts: Vec::new(),
+            next: Timestamp::MAX,
+        };
+        for (class, _) in calendar.classes() {
+            let exchange = calendar.exchange(class);
+            if days.firsts.iter().any(|(known, _)| known == exchange) {
+                continue;
+            }
+            let mut ends = today.series(1.day()).take(LONGEST_WAIT);
+            let next = ends.find_map(|date| {
+                let end = end(calendar, exchange, date)?;
+                (now < end).then_some((date, end))
+            });
+            if let Some((first, end)) = next {
+                days.firsts.push((exchange.to_owned(), first));
+                days.next = days.next.min(end);
+            }
+        }
+        days
     }
 
     /// The first day whose contracts on `exchange` have not expired.
-    pub(crate) fn first(self, exchange: &str) -> Date {
-        let now = kite::ist::civil(self.now);
-        let group = CLOSES.iter().find(|(group, _)| group.contains(&exchange));
-        let closed = group.is_some_and(|(_, close)| now.time() >= *close);
-        if closed {
-            now.date().tomorrow().unwrap_or(Date::MAX)
-        } else {
-            now.date()
-        }
+    pub(crate) fn first(&self, exchange: &str) -> Date {
+        let known = self.firsts.iter().find(|(known, _)| known == exchange);
+        known.map_or(self.today, |(_, first)| *first)
     }
 
     /// The first days of all exchanges: contracts expire when they change.
-    pub(crate) fn all(self) -> [Date; CLOSES.len()] {
-        CLOSES.map(|(group, _)| self.first(group[0]))
+    pub(crate) fn all(&self) -> impl std::hash::Hash {
+        let firsts = self.firsts.iter().map(|(_, first)| *first);
+        (self.today, firsts.collect::<Vec<_>>())
     }
 
     /// When contracts expire next.
-    pub(crate) fn next_expiry(self) -> Timestamp {
-        let now = self.now.as_second();
-        let midnight = Time::midnight();
-        let next = CLOSES.iter().map(|(_, close)| {
-            let close = close.duration_since(midnight).as_secs();
-            kite::ist::next_at(close, now)
-        });
-        let next = next.min().unwrap_or(now) - now;
-        let next = SignedDuration::from_secs(next);
-        self.now.saturating_add(next).unwrap_or(Timestamp::MAX)
+    pub(crate) const fn next_expiry(&self) -> Timestamp {
+        self.next
     }
+}
+
+/// When the last contracts of an exchange end whose date this is.
+fn end(calendar: &Calendar, exchange: &str, date: Date) -> Option<Timestamp> {
+    let classes = calendar.classes().map(|(class, _)| class);
+    let of_exchange = |class: &ClassIx| calendar.exchange(*class) == exchange;
+    let ends = classes.filter(of_exchange);
+    ends.filter_map(|class| calendar.expiry(class, date))
+        .map(|it| it.ends)
+        .max()
 }
 
 #[cfg(test)]
@@ -64,7 +81,7 @@ mod tests {
 
     fn at(time: &str) -> TradingDays {
         let time = format!("2026-12-29T{time}+05:30");
-        TradingDays::at(time.parse().unwrap())
+        TradingDays::at(Calendar::india(), time.parse().unwrap())
     }
 
     #[test]
@@ -79,7 +96,8 @@ mod tests {
             ("23:55:00", [tomorrow, tomorrow, tomorrow]),
         ];
         for (time, days) in cases {
-            assert_eq!(at(time).all(), days, "{time}");
+            let found = ["NFO", "CDS", "MCX"].map(|exchange| at(time).first(exchange));
+            assert_eq!(found, days, "{time}");
         }
         assert_eq!(at("23:59:00").first("NSE"), today);
     }
@@ -90,5 +108,13 @@ mod tests {
         assert_eq!(next("09:00:00"), "2026-12-29T12:30:00");
         assert_eq!(next("12:30:00"), "2026-12-29T15:40:00");
         assert_eq!(next("23:55:00"), "2026-12-30T12:30:00");
+    }
+
+    /// Before 2026-08-03 contracts ended at 15:30 (NSE/SURV/75524).
+    #[test]
+    fn an_earlier_day_has_its_own_close() {
+        let close = "2026-07-28T15:30:00+05:30".parse().unwrap();
+        let days = TradingDays::at(Calendar::india(), close);
+        assert_eq!(days.first("NFO"), date(2026, 7, 29));
     }
 }

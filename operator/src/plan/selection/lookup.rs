@@ -112,7 +112,7 @@ pub(super) fn money_chains(
     key: &Key,
     set: &Set<'_>,
     table: &Arc<InstrumentTable>,
-    days: TradingDays,
+    days: &TradingDays,
     memo: &mut Memo<'_, Arc<MoneyChains>>,
 ) -> Arc<MoneyChains> {
     if !set.selectors.iter().any(Selector::follows_money) {

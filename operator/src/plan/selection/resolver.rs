@@ -33,6 +33,7 @@ pub(crate) struct SelectionMemos<'m> {
 /// Resolves the requests of sets, one after the other.
 pub(crate) struct Resolver<'m, 'a> {
     now: Timestamp,
+    days: &'a TradingDays,
     money: Money<'a>,
     memos: SelectionMemos<'m>,
     /// The rows of sets in the assignments of accounts, as far as they were needed.
@@ -47,10 +48,11 @@ impl<'m, 'a> Resolver<'m, 'a> {
         quotes: Quotes,
         money: &'a MoneyMemory,
         memos: SelectionMemos<'m>,
-        now: Timestamp,
+        (now, days): (Timestamp, &'a TradingDays),
     ) -> Self {
         Self {
             now,
+            days,
             money: Money::new(quotes, money, now),
             memos,
             rows: FxHashMap::default(),
@@ -92,7 +94,7 @@ impl<'m, 'a> Resolver<'m, 'a> {
         let mut allowed = set.matched.clone();
         allowed.retain(|at| accounts[at.at()].eligibility.is_active());
         let key = &set.observed.meta.key;
-        let days = TradingDays::at(self.now);
+        let days = self.days;
         let chains = lookup::money_chains(key, spec, table, days, &mut self.memos.chains);
         let references = (!chains.references.is_empty()).then(|| NeededReferences {
             chains: Arc::clone(&chains),

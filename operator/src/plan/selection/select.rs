@@ -71,7 +71,7 @@ pub(super) struct Lists<'t> {
     pub(super) table: &'t Arc<InstrumentTable>,
     /// Those of the accounts that the set may use.
     pub(super) renames: &'t [&'t Arc<Renames>],
-    pub(super) days: TradingDays,
+    pub(super) days: &'t TradingDays,
     /// Where the money of the set's chains is.
     pub(super) money: MoneyAt<'t>,
 }
@@ -280,6 +280,8 @@ fn cut(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use calendar::Calendar;
+
     use super::*;
     use crate::plan::input::ObservedSet;
     use crate::plan::selection::money::MoneyChains;
@@ -294,7 +296,7 @@ mod tests {
         let lists = Lists {
             table,
             renames: &[],
-            days: TradingDays::at(fixture::start().wall),
+            days: &TradingDays::at(Calendar::india(), fixture::start().wall),
             money: MoneyAt {
                 chains: &MoneyChains::default(),
                 money: &[],

@@ -202,7 +202,7 @@ fn what_expires_goes_with_its_expiry() {
     let mut day = Day::new(account("a"));
     day.price(25_100.0);
     // 2025-12-02, a second before the exchange closes, and after.
-    let close = "2025-12-02T15:40:00+05:30"
+    let close = "2025-12-02T15:30:00+05:30"
         .parse::<jiff::Timestamp>()
         .unwrap();
     let wait = close.duration_since(day.now.wall).as_secs().unsigned_abs();

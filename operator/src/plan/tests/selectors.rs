@@ -214,8 +214,8 @@ fn the_nearest_expiry_rolls_when_its_exchange_has_closed() {
     }]});
     let mut world = world(wanted);
     let mut memory = run(&mut world, start());
-    // Tuesday, 15:39:59 IST, and a second later.
-    let seconds = (18 * 60 + 9) * 60 + 59;
+    // Tuesday, 15:29:59 IST, and a second later: contracts ended at 15:30 then.
+    let seconds = (17 * 60 + 59) * 60 + 59;
     for (now, expected) in [
         (later(start(), seconds), 1_010),
         (later(start(), seconds + 1), 2_010),

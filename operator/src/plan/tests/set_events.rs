@@ -94,10 +94,10 @@ fn a_paused_account_and_an_older_set_are_causes() {
 
 #[test]
 fn an_expiry_is_told_with_the_one_that_came() {
-    let afternoon = later(start(), 186 * 3_600 + 9 * 60);
+    let afternoon = later(start(), 185 * 3_600 + 59 * 60);
     assert_eq!(
         kite::ist::civil(afternoon.wall).to_string(),
-        "2025-12-02T15:39:00"
+        "2025-12-02T15:29:00"
     );
     let world = world(vec![account("a")], &nifty(&json!({"all": true})));
     let mut run = Run::new(world, afternoon);
@@ -111,7 +111,7 @@ fn an_expiry_is_told_with_the_one_that_came() {
 
 #[test]
 fn what_users_take_away_does_not_roll() {
-    let afternoon = later(start(), 186 * 3_600 + 9 * 60);
+    let afternoon = later(start(), 185 * 3_600 + 59 * 60);
     let world = world(vec![account("a")], &nifty(&json!({"all": true})));
     let mut run = Run::new(world, afternoon);
     edit(&mut run.world.sets[0], |spec| spec.paused = true);

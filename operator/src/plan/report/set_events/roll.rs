@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract::{Assignment, Row};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -34,9 +33,8 @@ type Contracts = BTreeMap<(Arc<str>, Date), (bool, u32)>;
 /// By namespace and name, what ended of which set.
 pub(super) fn of_sets<'w>(
     accounts: &'w [AssignedAccount<'_>],
-    now: Timestamp,
+    days: &TradingDays,
 ) -> FxHashMap<(&'w str, &'w str), Roll> {
-    let days = TradingDays::at(now);
     let mut sets: FxHashSet<(&str, &str)> = FxHashSet::default();
     for account in accounts {
         let (Some(base), AssignmentChange::Write(new)) = (account.account.base, &account.change)
@@ -65,7 +63,7 @@ pub(super) fn of_sets<'w>(
     rolls
 }
 
-fn is_over(row: &Row, days: TradingDays) -> bool {
+fn is_over(row: &Row, days: &TradingDays) -> bool {
     row.expiry
         .is_some_and(|expiry| expiry < days.first(&row.exchange))
 }
@@ -79,7 +77,7 @@ fn sets_of<'w>(assignment: &'w Assignment, row: &'w Row) -> impl Iterator<Item =
 fn contracts<'w>(
     assignments: impl Iterator<Item = &'w Arc<Assignment>>,
     set: &str,
-    days: TradingDays,
+    days: &TradingDays,
 ) -> Contracts {
     let mut contracts = Contracts::new();
     for assignment in assignments {

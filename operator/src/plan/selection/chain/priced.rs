@@ -18,7 +18,7 @@ use crate::plan::input::Price;
 pub(in crate::plan::selection) fn around_money(
     selector: &OptionSelector,
     table: &InstrumentTable,
-    days: TradingDays,
+    days: &TradingDays,
 ) -> Vec<ChainPrices> {
     let underlying = (selector.exchange, selector.underlying.as_str());
     if !selector.strikes.follow_money() {

@@ -14,7 +14,8 @@ use crate::error::CalendarError;
 use crate::expiry::{Expiry, ExpiryRule};
 use crate::file;
 use crate::hours::{Hours, moment};
-use crate::session::{Session, Span};
+use crate::span::Span;
+use kite::MarketSession;
 
 const BUILT_IN: &str = include_str!("../data/india.yaml");
 
@@ -39,13 +40,13 @@ pub struct Calendar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Its session.
-    pub session: Session,
+    pub session: MarketSession,
     /// Since when; `None` if for longer than two weeks.
     pub since: Option<Timestamp>,
     /// Until when; `None` if for longer than two weeks.
     pub until: Option<Timestamp>,
     /// The session after it.
-    pub next: Session,
+    pub next: MarketSession,
 }
 
 /// What is different on a date, for people.
@@ -205,14 +206,14 @@ impl Calendar {
                 until: Some(span.until),
                 next: match rest.first() {
                     Some(next) if next.from == span.until => next.session,
-                    _ => Session::Closed,
+                    _ => MarketSession::Closed,
                 },
             },
             _ => Moment {
-                session: Session::Closed,
+                session: MarketSession::Closed,
                 since: before.last().map(|it| it.until),
                 until: after.first().map(|it| it.from),
-                next: after.first().map_or(Session::Closed, |it| it.session),
+                next: after.first().map_or(MarketSession::Closed, |it| it.session),
             },
         }
     }

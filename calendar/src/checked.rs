@@ -13,7 +13,7 @@ use crate::error::CalendarProblem;
 use crate::expiry::{ExpiryRule, ExpiryTime};
 use crate::file::{CalendarFile, ClosedRow, ExpiryRow, HoursRow, SpecialRow, Text};
 use crate::hours::{Hours, TimeRange};
-use crate::session::Session;
+use kite::MarketSession;
 
 /// The rows of a file.
 #[derive(Debug, Default)]
@@ -150,7 +150,7 @@ impl Check {
         text.value.as_str().into()
     }
 
-    fn sessions(&mut self, key: &str, named: [(Session, Option<&Text>); 4]) -> Option<Hours> {
+    fn sessions(&mut self, key: &str, named: [(MarketSession, Option<&Text>); 4]) -> Option<Hours> {
         let mut sessions = Vec::new();
         let mut first = None;
         for (session, text) in named {
@@ -182,10 +182,10 @@ impl Check {
         let from = self.date(&format!("{key}.from"), &row.from)?;
         self.once(key, &row.class, &format!("{class} from {from}"));
         let sessions = [
-            (Session::PreOpen, row.pre_open.as_ref()),
-            (Session::Open, row.open.as_ref()),
-            (Session::Auction, row.auction.as_ref()),
-            (Session::PostClose, row.post_close.as_ref()),
+            (MarketSession::PreOpen, row.pre_open.as_ref()),
+            (MarketSession::Open, row.open.as_ref()),
+            (MarketSession::Auction, row.auction.as_ref()),
+            (MarketSession::PostClose, row.post_close.as_ref()),
         ];
         let hours = self.sessions(key, sessions)?;
         if row.open.is_none() {
@@ -224,10 +224,10 @@ impl Check {
 
     fn special(&mut self, key: &str, row: &SpecialRow) -> Option<DayRow> {
         let sessions = [
-            (Session::PreOpen, row.pre_open.as_ref()),
-            (Session::Open, row.open.as_ref()),
-            (Session::Auction, row.auction.as_ref()),
-            (Session::PostClose, row.post_close.as_ref()),
+            (MarketSession::PreOpen, row.pre_open.as_ref()),
+            (MarketSession::Open, row.open.as_ref()),
+            (MarketSession::Auction, row.auction.as_ref()),
+            (MarketSession::PostClose, row.post_close.as_ref()),
         ];
         let hours = self.sessions(key, sessions)?;
         let sessions = match &row.like {

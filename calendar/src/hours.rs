@@ -5,7 +5,8 @@
 use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::session::{Session, Span};
+use crate::span::Span;
+use kite::MarketSession;
 
 /// From the first minute to the one after the last, each since midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +43,13 @@ pub(crate) fn minute(text: &str) -> Option<u16> {
 
 /// The sessions of a day, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hours(Vec<(Session, TimeRange)>);
+pub(crate) struct Hours(Vec<(MarketSession, TimeRange)>);
 
 impl Hours {
     /// The sessions in the order of the day, or the two of which the second begins before the first ends.
-    pub(crate) fn new(sessions: Vec<(Session, TimeRange)>) -> Result<Self, (Session, Session)> {
+    pub(crate) fn new(
+        sessions: Vec<(MarketSession, TimeRange)>,
+    ) -> Result<Self, (MarketSession, MarketSession)> {
         for pair in sessions.windows(2) {
             let [(before, range), (after, next)] = pair else {
                 continue;
@@ -75,7 +78,7 @@ impl Hours {
     /// The minute after the last one in which it trades.
     pub(crate) fn end(&self) -> Option<u16> {
         let mut open = self.0.iter().rev();
-        open.find(|(session, _)| *session == Session::Open)
+        open.find(|(session, _)| *session == MarketSession::Open)
             .map(|(_, range)| range.until)
     }
 }

@@ -4,7 +4,7 @@
 //! accounts, sets or Kubernetes.
 //!
 //! What is built in is `data/india.yaml`; a file of the same form may replace rows of it ([`Calendar::with`]). Instruments
-//! that trade at the same hours are of one [class](Calendar::class_of); each class has its [sessions](Session) of a day,
+//! that trade at the same hours are of one [class](Calendar::class_of); each class has its [sessions](MarketSession) of a day,
 //! as [`Span`]s.
 
 mod calendar;
@@ -14,10 +14,11 @@ mod error;
 mod expiry;
 mod file;
 mod hours;
-mod session;
+mod span;
 
 pub use calendar::{Calendar, DayNote, Moment};
 pub use class::{ClassIx, Kind, Traded};
 pub use error::{CalendarError, CalendarProblem};
 pub use expiry::Expiry;
-pub use session::{Session, Span};
+pub use kite::MarketSession;
+pub use span::Span;

@@ -6,6 +6,7 @@
 mod moves;
 mod output;
 mod row;
+mod sessions;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::moves::{Boundary, MOST_MOVES, Move, MovePart};
 pub use self::output::{LastValuePersistence, Output, Persistence, Shape, StreamLength, prefix_of};
 pub use self::row::{Former, Row};
+pub use self::sessions::{ClassSessions, SessionMoment, SessionSpan};
 
 /// The assignment versions that this build reads and writes, oldest first.
 #[cfg(not(feature = "next"))]
@@ -77,6 +79,13 @@ pub struct Assignment {
     /// The moves that rows refer to by position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,
+    /// When the instruments trade; rows refer to them by position. A process that does not know this member takes no market
+    /// for closed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<ClassSessions>,
+    /// Whether every instrument counts as open at any time: that of a simulator which never closes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub always_open: bool,
     /// The instruments, each token once, ordered by token.
     pub instruments: Vec<Row>,
 }
@@ -146,11 +155,16 @@ pub enum InvalidAssignment {
     /// A time or length of zero.
     #[error("the times and lengths in keeps must be at least 1")]
     Persistence,
+    /// Sessions that overlap, or too many of them.
+    #[error("the sessions of class {0:?} overlap, are out of order or too many")]
+    Sessions(String),
     /// More moves than a report can tell of.
     #[error("there are {0} moves, more than {MOST_MOVES}")]
     Moves(usize),
-    /// A row that refers to a set, channel, move or entry of `keeps` that does not exist.
-    #[error("token {0} refers to a set, channel, move or entry of keeps that does not exist")]
+    /// A row that refers to a set, channel, move, class or entry of `keeps` that does not exist.
+    #[error(
+        "token {0} refers to a set, channel, move, class or entry of keeps that does not exist"
+    )]
     Reference(Token),
     /// An endpoint that cannot be dialled.
     #[error("the endpoint of the assignment cannot be dialled")]
@@ -206,6 +220,9 @@ impl Assignment {
         if self.moves.len() > MOST_MOVES {
             return Err(InvalidAssignment::Moves(self.moves.len()));
         }
+        if let Some(wrong) = self.sessions.iter().find(|it| !it.is_valid()) {
+            return Err(InvalidAssignment::Sessions(wrong.class.clone()));
+        }
         self.check_rows()
     }
 
@@ -228,7 +245,9 @@ impl Assignment {
             let moves = row
                 .move_at
                 .is_none_or(|at| usize::from(at) < self.moves.len());
-            if !sets || !channels || !keeps || !moves {
+            let class = row.class;
+            let classes = class.is_none_or(|at| usize::from(at) < self.sessions.len());
+            if !sets || !channels || !keeps || !moves || !classes {
                 return Err(InvalidAssignment::Reference(row.token));
             }
         }
@@ -239,6 +258,12 @@ impl Assignment {
     #[must_use]
     pub fn move_of(&self, row: &Row) -> Option<&Move> {
         self.moves.get(usize::from(row.move_at?))
+    }
+
+    /// When a row's instrument trades, if that is known.
+    #[must_use]
+    pub fn sessions_of(&self, row: &Row) -> Option<&ClassSessions> {
+        self.sessions.get(usize::from(row.class?))
     }
 
     /// Whether nothing of a row is published: the account that it comes from still has it.
@@ -285,6 +310,8 @@ impl Assignment {
             channels,
             keeps,
             moves,
+            sessions,
+            always_open,
             instruments,
         } = self;
         *version == other.version
@@ -302,6 +329,8 @@ impl Assignment {
             && *channels == other.channels
             && *keeps == other.keeps
             && *moves == other.moves
+            && *sessions == other.sessions
+            && *always_open == other.always_open
             && *instruments == other.instruments
     }
 }

@@ -15,8 +15,9 @@ mod text;
 mod version;
 
 pub use assignment::{
-    ASSIGNMENT_VERSIONS, Account, Assignment, Boundary, Egress, Former, LastValuePersistence, Move,
-    MovePart, Output, Persistence, Row, Shape, StreamLength,
+    ASSIGNMENT_VERSIONS, Account, Assignment, Boundary, ClassSessions, Egress, Former,
+    LastValuePersistence, Move, MovePart, Output, Persistence, Row, SessionMoment, SessionSpan,
+    Shape, StreamLength,
 };
 pub use report::Report;
 pub use sealed::Sealed;

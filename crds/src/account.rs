@@ -59,6 +59,10 @@ pub struct TickerAccountSpec {
     /// use. Default: false.
     #[serde(default)]
     pub mock: bool,
+    /// Whether the account's instruments are expected to tick when their exchanges trade, or at any time: with Always nothing
+    /// counts as closed, as suits a simulator that never closes. Default: Exchange; Always for a mock account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub market_hours: Option<MarketHours>,
     /// Closes the account's sockets. Its instruments move to other accounts that have room; the pod stays. Default:
     /// false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
@@ -78,6 +82,27 @@ pub struct TickerAccountSpec {
     /// The ingest pod. Only these fields and `redis.secretRef` restart it; everything else applies to the running pod.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub pod: PodSettings,
+}
+
+/// When the account's instruments are expected to tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum MarketHours {
+    /// When their exchanges trade.
+    Exchange,
+    /// At any time.
+    Always,
+}
+
+impl TickerAccountSpec {
+    /// When its instruments are expected to tick.
+    #[must_use]
+    pub fn hours(&self) -> MarketHours {
+        self.market_hours.unwrap_or(if self.mock {
+            MarketHours::Always
+        } else {
+            MarketHours::Exchange
+        })
+    }
 }
 
 /// Names a Secret in the same namespace.

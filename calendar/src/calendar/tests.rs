@@ -78,19 +78,19 @@ fn a_day_has_its_sessions() {
 #[test]
 fn a_moment_knows_what_comes_next() {
     let nfo = Calendar::india().at(class("NFO"), at("2026-12-01T15:39"));
-    assert_eq!(nfo.session, Session::Open);
+    assert_eq!(nfo.session, MarketSession::Open);
     // 2026-12-01 09:15 and 15:40 IST.
     assert_eq!(nfo.since.unwrap().as_second(), 1_796_096_700);
     assert_eq!(nfo.until.unwrap().as_second(), 1_796_119_800);
-    assert_eq!(nfo.next, Session::Closed);
+    assert_eq!(nfo.next, MarketSession::Closed);
     let auction = Calendar::india().at(class("NSE-INDEX"), at("2026-12-01T15:14"));
-    assert_eq!(auction.next, Session::Auction);
+    assert_eq!(auction.next, MarketSession::Auction);
     // Friday evening: closed until Monday.
     let night = Calendar::india().at(class("NFO"), at("2026-12-04T15:40"));
-    assert_eq!(night.session, Session::Closed);
+    assert_eq!(night.session, MarketSession::Closed);
     assert_eq!(night.since, Some(at("2026-12-04T15:40")));
     assert_eq!(night.until, Some(at("2026-12-07T09:15")));
-    assert_eq!(night.next, Session::Open);
+    assert_eq!(night.next, MarketSession::Open);
 }
 
 #[test]
@@ -285,7 +285,7 @@ proptest! {
             let has: Vec<_> = spans.iter().filter(|it| it.has(now)).collect();
             let moment = india.at(class, now);
             prop_assert!(has.len() <= 1);
-            prop_assert_eq!(has.first().map_or(Session::Closed, |it| it.session), moment.session);
+            prop_assert_eq!(has.first().map_or(MarketSession::Closed, |it| it.session), moment.session);
             prop_assert!(moment.since.is_none_or(|it| it <= now));
             prop_assert!(moment.until.is_none_or(|it| now < it));
         }

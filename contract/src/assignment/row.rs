@@ -44,6 +44,9 @@ pub struct Row {
     /// Smallest price step in rupees, if the list has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick_size: Option<f64>,
+    /// When it trades, as a position in [`Assignment::sessions`](super::Assignment::sessions).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<u16>,
     /// The sets that select it, as positions in [`Assignment::sets`](super::Assignment::sets).
     pub sets: Vec<u16>,
     /// The outputs of its ticks; one message each.

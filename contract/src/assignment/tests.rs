@@ -37,6 +37,8 @@ pub(crate) fn sample() -> Assignment {
             stream: Some(StreamLength::Seconds(60)),
         }],
         moves: Vec::new(),
+        sessions: Vec::new(),
+        always_open: false,
         instruments: vec![
             Row {
                 token: Token(256_265),
@@ -50,6 +52,7 @@ pub(crate) fn sample() -> Assignment {
                 expiry: None,
                 lot_size: None,
                 tick_size: None,
+                class: None,
                 sets: vec![0],
                 outputs: vec![Output {
                     channel: 0,
@@ -75,6 +78,7 @@ pub(crate) fn sample() -> Assignment {
                 expiry: Some(jiff::civil::date(2026, 12, 1)),
                 lot_size: Some(75),
                 tick_size: Some(0.05),
+                class: None,
                 sets: vec![0],
                 outputs: vec![Output {
                     channel: 1,
@@ -252,4 +256,33 @@ fn a_move_is_spelled_as_agreed() {
     assignment.moves = vec![assignment.moves[0].clone(); MOST_MOVES + 1];
     let refused = InvalidAssignment::Moves(MOST_MOVES + 1);
     assert_eq!(assignment.check(), Err(refused));
+}
+
+/// The members of a market day, as operator and process write them.
+#[test]
+fn sessions_are_triples_of_two_seconds_and_a_word() {
+    use kite::MarketSession::Open;
+    let mut document = sample();
+    // 2026-12-01, 09:15 to 15:40 in India.
+    document.sessions = vec![ClassSessions {
+        class: "NFO".to_owned(),
+        previous_day: Some(jiff::civil::date(2026, 11, 30)),
+        spans: vec![SessionSpan(1_796_096_700, 1_796_119_800, Open)],
+    }];
+    document.instruments[0].class = Some(0);
+    let json = serde_json::to_value(&document).unwrap();
+    let expected = serde_json::json!([{
+        "class": "NFO", "previous_day": "2026-11-30", "spans": [[1_796_096_700, 1_796_119_800, "open"]],
+    }]);
+    assert_eq!(json["sessions"], expected);
+    assert_eq!(json["instruments"][0]["class"], 0);
+    assert_eq!(document.check(), Ok(()));
+    document.instruments[0].class = Some(1);
+    let token = document.instruments[0].token;
+    assert_eq!(document.check(), Err(InvalidAssignment::Reference(token)));
+    document.sessions[0]
+        .spans
+        .push(SessionSpan(1_796_119_000, 1_796_120_000, Open));
+    let overlapping = InvalidAssignment::Sessions("NFO".to_owned());
+    assert_eq!(document.check(), Err(overlapping));
 }

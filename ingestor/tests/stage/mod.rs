@@ -141,6 +141,8 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
         events: true,
         quiet_prefixes: Vec::new(),
         moves: Vec::new(),
+        sessions: Vec::new(),
+        always_open: false,
         instruments: Vec::new(),
     }
 }
@@ -167,6 +169,7 @@ pub fn option(number: u32) -> Row {
         expiry: None,
         lot_size: Some(1),
         tick_size: Some(0.05),
+        class: None,
         sets: vec![0],
         outputs: vec![Output {
             channel: 0,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use calendar::{Kind, Traded};
 use jiff::Timestamp;
 use kite::instruments::{Dump, Rejected};
 use kite::{Instrument, InstrumentType, Token};
@@ -99,6 +100,23 @@ impl InstrumentTable {
     #[must_use]
     pub fn fetched(&self) -> Timestamp {
         self.fetched
+    }
+
+    /// What decides when the instrument of a row of this table trades.
+    #[must_use]
+    pub fn traded<'r>(&self, row: &'r Instrument) -> Traded<'r> {
+        let kind = match row.instrument_type {
+            InstrumentType::Equity if row.is_index() => Kind::Index,
+            InstrumentType::Equity => Kind::Share,
+            InstrumentType::Future => Kind::Future,
+            InstrumentType::Call | InstrumentType::Put => Kind::Option,
+        };
+        Traded {
+            exchange: &row.exchange,
+            kind,
+            name: &row.name,
+            derivatives: kind == Kind::Share && self.has_derivatives(&row.tradingsymbol),
+        }
     }
 
     /// All rows, by token.

@@ -11,6 +11,7 @@ mod handover;
 mod handover_rows;
 mod moves;
 mod rows;
+mod sessions;
 
 pub use change::AssignmentChange;
 
@@ -20,12 +21,14 @@ pub(crate) use handover::longest_handover;
 use std::sync::Arc;
 use std::time::Instant;
 
+use calendar::Calendar;
 use contract::Assignment;
 use crds::rebalance::RebalanceStatus;
 
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Reissue};
+use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Now, Reissue};
 use crate::plan::placement::{AccountReferences, PlacedAccount, PlacedSet};
+use sessions::AccountSessions;
 
 /// An account and the change of its assignment.
 pub(crate) struct AssignedAccount<'a> {
@@ -61,13 +64,18 @@ pub(crate) fn build<'a>(
     sets: &[PlacedSet<'a>],
     mut memo: Memo<'_, ()>,
     poke: bool,
-    now: Instant,
+    (calendar, now): (&Arc<Calendar>, Now),
 ) -> Vec<AssignedAccount<'a>> {
     let sets_of = sets_of(sets, accounts.len());
     let (mut bases, mut documents) = (Vec::new(), Vec::new());
+    let sessions = |placed: &PlacedAccount<'_>, spec: &AccountSpec| {
+        AccountSessions::new(&placed.held_over.account, spec, calendar, now.wall)
+    };
     for (at, placed) in accounts.iter().enumerate() {
         let account = &placed.held_over.account;
         let spec = writable(account);
+        let trades = spec.map(|spec| sessions(placed, spec));
+        let spec = spec.zip(trades.as_ref());
         let basis = spec.and_then(|spec| basis(placed, spec, &sets_of[at], sets));
         let key = &account.observed.object.meta.key;
         let is_known = |basis: &Basis| memo.get(key, basis).is_some();
@@ -81,13 +89,16 @@ pub(crate) fn build<'a>(
         documents.push(built.filter(says_more));
         bases.push(basis);
     }
-    let goes_on = handover::hand_over(&mut documents, &accounts, sets, poke, now);
+    let goes_on = handover::hand_over(&mut documents, &accounts, sets, poke, now.monotonic);
 
     let accounts = accounts.into_iter().zip(bases).zip(documents).enumerate();
     let assigned = accounts.map(|(at, ((placed, basis), built))| {
         let moves = built.as_ref().is_some_and(|it| !it.moves.is_empty());
-        let again = |spec: &AccountSpec| document(at, &placed, spec, &sets_of[at], sets);
-        let assigned = assign(&placed, built, again, goes_on[at], now);
+        let again = |spec: &AccountSpec| {
+            let spec = (spec, &sessions(&placed, spec));
+            document(at, &placed, spec, &sets_of[at], sets)
+        };
+        let assigned = assign(&placed, built, again, goes_on[at], now.monotonic);
         // What is known to be unchanged has no part in a handover.
         if let Some(basis) = basis.filter(|_| assigned.same && !goes_on[at] && !moves) {
             memo.put(
@@ -126,14 +137,16 @@ fn sets_of(sets: &[PlacedSet<'_>], accounts: usize) -> Vec<Vec<SetIx>> {
 fn document(
     at: usize,
     placed: &PlacedAccount<'_>,
-    spec: &AccountSpec,
+    (spec, trades): (&AccountSpec, &AccountSessions),
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) -> Assignment {
     let (account, references) = (&placed.held_over, &placed.references);
     let mut document = document::document(&account.account, spec);
     let at = AccountIx::new(at);
-    rows::write(&mut document, at, (account, references), sets_of, sets);
+    document.always_open = trades.always_open();
+    let account_rows = (account, &**references, trades);
+    rows::write(&mut document, at, account_rows, sets_of, sets);
     document.standby =
         document.instruments.is_empty() && stands_by(&account.account, &placed.failed_over);
     document
@@ -200,7 +213,7 @@ fn stands_by(account: &AccountInput<'_>, failed_over: &[(AccountIx, u32)]) -> bo
 /// `None` without a base, with held over rows, and while instruments move from or to it: then reports decide too.
 fn basis(
     placed: &PlacedAccount<'_>,
-    spec: &AccountSpec,
+    (spec, trades): (&AccountSpec, &AccountSessions),
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) -> Option<Basis> {
@@ -212,7 +225,9 @@ fn basis(
     if since.is_some() || !placed.failed_over.is_empty() {
         return None;
     }
+    let (calendar, hours) = trades.basis();
     let basis = Basis::default().shared(base).shared(&placed.references);
+    let basis = basis.shared(calendar).value(hours);
     let mut basis = basis.value((
         account.uid(),
         document::version_of(account),

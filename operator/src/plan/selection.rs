@@ -25,7 +25,7 @@ pub(crate) use money::{
 };
 pub(crate) use request::{NeededReferences, Request, RequestedSet, Resolved};
 pub(crate) use resolver::{Resolver, SelectionMemos};
-pub(crate) use retention::RetainedInstrument;
+pub(crate) use retention::{RetainedInstrument, trading_day};
 pub(crate) use routes::RoutedInstrument;
 pub(crate) use select::ReusedName;
 #[cfg(test)]

@@ -40,6 +40,7 @@ async fn rows(simulator: &Simulator) -> Result<Vec<Row>> {
         tick_size: None,
         sets: Vec::new(),
         outputs: Vec::new(),
+        class: None,
         reference: true,
         handover: false,
         move_at: None,
@@ -74,6 +75,8 @@ fn write(folder: &Path, simulator: &Simulator, redis: &RedisServer, rows: Vec<Ro
         sets: Vec::new(),
         channels: Vec::new(),
         keeps: Vec::new(),
+        sessions: Vec::new(),
+        always_open: false,
         instruments: rows,
     });
     let sha256 = sealed.sha256.into_bytes();

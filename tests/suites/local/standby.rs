@@ -105,6 +105,8 @@ fn in_standby(simulator: &Simulator, redis: &RedisServer) -> Assignment {
         sets: vec!["shares".to_owned()],
         channels: vec!["ticker:shares:equities".to_owned()],
         keeps: Vec::new(),
+        sessions: Vec::new(),
+        always_open: false,
         instruments: Vec::new(),
     }
 }
@@ -129,6 +131,7 @@ fn row(listed: &Instrument) -> Row {
             depth: false,
             keep: None,
         }],
+        class: None,
         reference: false,
         handover: false,
         move_at: None,

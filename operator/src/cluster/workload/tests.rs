@@ -57,6 +57,8 @@ fn nothing_to_stream() -> Assignment {
         events: true,
         quiet_prefixes: Vec::new(),
         moves: Vec::new(),
+        sessions: Vec::new(),
+        always_open: false,
         instruments: Vec::new(),
     }
 }

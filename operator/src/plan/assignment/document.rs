@@ -28,6 +28,8 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
         events: spec.events,
         quiet_prefixes: Vec::new(),
         moves: Vec::new(),
+        sessions: Vec::new(),
+        always_open: false,
         sets: Vec::new(),
         channels: Vec::new(),
         keeps: Vec::new(),

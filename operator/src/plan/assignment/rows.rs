@@ -13,6 +13,7 @@ use kite::{Instrument, Mode, Token};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::former;
+use super::sessions::AccountSessions;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::{AccountIx, RouteIx, SetIx};
 use crate::plan::placement::{AccountReferences, HeldOver, Outcome, PlacedSet};
@@ -41,6 +42,9 @@ struct Lists<'a> {
     sets: List<&'a str>,
     channels: List<&'a str>,
     keeps: List<Persistence>,
+    /// Names of the classes that trade at the same hours.
+    classes: List<&'a str>,
+    trades: Option<&'a AccountSessions>,
     /// Channels that are published on for a set that wants events.
     told: BTreeSet<u16>,
 }
@@ -66,11 +70,14 @@ struct List<T> {
 pub(super) fn write(
     document: &mut Assignment,
     at: AccountIx,
-    (account, references): (&HeldOver<'_>, &AccountReferences),
+    (account, references, trades): (&HeldOver<'_>, &AccountReferences, &AccountSessions),
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
 ) {
-    let mut lists = Lists::default();
+    let mut lists = Lists {
+        trades: Some(trades),
+        ..Lists::default()
+    };
     let mut held_over = BTreeMap::new();
     if let Some(base) = account.account.base {
         let rows = account.rows.iter();
@@ -100,14 +107,14 @@ pub(super) fn write(
         rows.extend(held_over.into_values());
         rows.sort_unstable_by_key(|row| row.token);
     }
-    note_references(&mut rows, references);
+    lists.note_references(&mut rows, references);
     let lookups = sets_of
         .iter()
         .filter_map(|set| sets[set.at()].request.resolved());
     for resolved in lookups {
         former::note(&mut rows, &resolved.lookup);
     }
-    lists.write(rows, document);
+    lists.write(rows, document, account.account.base.map(|it| &**it));
 }
 
 impl<'a> Lists<'a> {
@@ -153,6 +160,9 @@ impl<'a> Lists<'a> {
             move_at: None,
             // And what it gives is added where it still gives it.
             handover: false,
+            class: base
+                .sessions_of(row)
+                .and_then(|it| self.classes.position(&*it.class)),
             ..row.clone()
         }
     }
@@ -208,7 +218,7 @@ impl<'a> Lists<'a> {
 
     /// The row of a first part, with what is held over of it.
     fn row(&mut self, part: &Part<'_>, held_over: Option<Row>) -> Option<Row> {
-        let mut row = from_table(part.table.get(part.row)?, part.table);
+        let mut row = self.from_table(part.table.get(part.row)?, part.table);
         match held_over {
             Some(old) => {
                 (row.mode, row.sets, row.outputs) = (old.mode, old.sets, old.outputs);
@@ -256,8 +266,67 @@ impl<'a> Lists<'a> {
         self.keeps.position(keep?)
     }
 
+    /// Marks the rows whose prices are needed, and adds those that nothing else needs.
+    fn note_references(&mut self, rows: &mut Vec<Row>, references: &AccountReferences) {
+        let Some(table) = &references.table else {
+            return;
+        };
+        let mut more = Vec::new();
+        for Reference { token, row } in &references.instruments {
+            match rows.binary_search_by_key(token, |row| row.token) {
+                Ok(at) => {
+                    let row = &mut rows[at];
+                    (row.reference, row.mode) = (true, row.mode.max(REFERENCE_MODE));
+                }
+                Err(_) => more.extend(table.get(*row).map(|row| Row {
+                    mode: REFERENCE_MODE,
+                    reference: true,
+                    ..self.from_table(row, table)
+                })),
+            }
+        }
+        if !more.is_empty() {
+            rows.extend(more);
+            rows.sort_unstable_by_key(|row| row.token);
+        }
+    }
+
+    fn from_table(&mut self, instrument: &Instrument, table: &InstrumentTable) -> Row {
+        let symbol = symbol(instrument, table);
+        let trades = self.trades.and_then(|it| it.class(instrument, table));
+        let class = trades.and_then(|class| self.classes.position(class));
+        Row {
+            token: instrument.token,
+            mode: Mode::Ltp,
+            // Most are called what the list calls them: its text is shared.
+            symbol: [&instrument.name, &instrument.tradingsymbol]
+                .into_iter()
+                .find(|name| ***name == *symbol)
+                .map_or_else(|| symbol.as_ref().into(), Arc::clone),
+            tradingsymbol: Arc::clone(&instrument.tradingsymbol),
+            exchange: Arc::clone(&instrument.exchange),
+            segment: Arc::clone(&instrument.segment),
+            instrument_type: instrument.instrument_type,
+            strike: instrument
+                .instrument_type
+                .is_option()
+                .then_some(instrument.strike),
+            expiry: instrument.expiry,
+            lot_size: (instrument.lot_size > 0).then_some(instrument.lot_size),
+            tick_size: (instrument.tick_size > 0.0).then_some(instrument.tick_size),
+            class,
+            sets: Vec::new(),
+            outputs: Vec::new(),
+            reference: false,
+            handover: false,
+            move_at: None,
+            retained: None,
+            former: None,
+        }
+    }
+
     /// The rows with what they refer to in order.
-    fn write(self, mut rows: Vec<Row>, document: &mut Assignment) {
+    fn write(self, mut rows: Vec<Row>, document: &mut Assignment, base: Option<&Assignment>) {
         let told = self.told.iter();
         let told = told.map(|at| prefix_of(self.channels.all[usize::from(*at)]));
         let told: BTreeSet<&str> = told.collect();
@@ -270,7 +339,9 @@ impl<'a> Lists<'a> {
         let (keeps, keep_ranks) = self
             .keeps
             .ranked(outputs().filter_map(|output| output.keep));
+        let (classes, class_ranks) = self.classes.ranked(rows.iter().filter_map(|row| row.class));
         for row in &mut rows {
+            row.class = row.class.map(|class| class_ranks[usize::from(class)]);
             for set in &mut row.sets {
                 *set = set_ranks[usize::from(*set)];
             }
@@ -288,6 +359,9 @@ impl<'a> Lists<'a> {
         document.sets = sets.into_iter().map(str::to_owned).collect();
         document.channels = channels.into_iter().map(str::to_owned).collect();
         document.keeps = keeps;
+        document.sessions = self
+            .trades
+            .map_or_else(Vec::new, |it| it.of(&classes, base));
         document.instruments = rows;
     }
 }
@@ -316,62 +390,6 @@ impl<T: Copy + Eq + Hash + Ord> List<T> {
             ranks[usize::from(*at)] = rank;
         }
         (order.into_iter().map(|(one, _)| one).collect(), ranks)
-    }
-}
-
-/// Marks the rows whose prices are needed, and adds those that nothing else needs.
-fn note_references(rows: &mut Vec<Row>, references: &AccountReferences) {
-    let Some(table) = &references.table else {
-        return;
-    };
-    let mut more = Vec::new();
-    for Reference { token, row } in &references.instruments {
-        match rows.binary_search_by_key(token, |row| row.token) {
-            Ok(at) => {
-                let row = &mut rows[at];
-                (row.reference, row.mode) = (true, row.mode.max(REFERENCE_MODE));
-            }
-            Err(_) => more.extend(table.get(*row).map(|row| Row {
-                mode: REFERENCE_MODE,
-                reference: true,
-                ..from_table(row, table)
-            })),
-        }
-    }
-    if !more.is_empty() {
-        rows.extend(more);
-        rows.sort_unstable_by_key(|row| row.token);
-    }
-}
-
-fn from_table(instrument: &Instrument, table: &InstrumentTable) -> Row {
-    let symbol = symbol(instrument, table);
-    Row {
-        token: instrument.token,
-        mode: Mode::Ltp,
-        // Most are called what the list calls them: its text is shared.
-        symbol: [&instrument.name, &instrument.tradingsymbol]
-            .into_iter()
-            .find(|name| ***name == *symbol)
-            .map_or_else(|| symbol.as_ref().into(), Arc::clone),
-        tradingsymbol: Arc::clone(&instrument.tradingsymbol),
-        exchange: Arc::clone(&instrument.exchange),
-        segment: Arc::clone(&instrument.segment),
-        instrument_type: instrument.instrument_type,
-        strike: instrument
-            .instrument_type
-            .is_option()
-            .then_some(instrument.strike),
-        expiry: instrument.expiry,
-        lot_size: (instrument.lot_size > 0).then_some(instrument.lot_size),
-        tick_size: (instrument.tick_size > 0.0).then_some(instrument.tick_size),
-        sets: Vec::new(),
-        outputs: Vec::new(),
-        reference: false,
-        handover: false,
-        move_at: None,
-        retained: None,
-        former: None,
     }
 }
 

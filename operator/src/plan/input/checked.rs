@@ -2,6 +2,7 @@
 //!
 //! Owns types only: what stands in one of them needs no check again.
 
+use crds::account::MarketHours;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct AccountSpec {
     pub(crate) api: String,
     /// Whether its ticks are marked as mock.
     pub(crate) mock: bool,
+    /// When its instruments are expected to tick.
+    pub(crate) market_hours: MarketHours,
     /// Whether it must stream nothing.
     pub(crate) paused: bool,
     /// Whether updates of its orders are published.

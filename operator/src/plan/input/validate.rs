@@ -68,6 +68,7 @@ pub(crate) fn account(
         websocket: websocket.to_owned(),
         api: api.to_owned(),
         mock: spec.mock,
+        market_hours: spec.hours(),
         paused: spec.paused,
         order_updates: spec.order_updates,
         events: spec.events,

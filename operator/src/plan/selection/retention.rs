@@ -65,7 +65,7 @@ impl SetRows {
 }
 
 /// The trading day, which begins with the first list of a morning, or without one a little later.
-pub(super) fn trading_day(table: &InstrumentTable, now: Timestamp) -> Date {
+pub(crate) fn trading_day(table: &InstrumentTable, now: Timestamp) -> Date {
     let (now, fetched) = (kite::ist::civil(now), kite::ist::civil(table.fetched()));
     let has_list = fetched.date() == now.date() && fetched.time() >= MORNING_LIST;
     if has_list || now.time() >= LATEST_ROLL {

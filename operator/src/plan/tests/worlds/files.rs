@@ -139,6 +139,8 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
             last: None,
             stream: Some(StreamLength::Entries(7)),
         }],
+        sessions: Vec::new(),
+        always_open: false,
         instruments,
     }
 }
@@ -166,6 +168,7 @@ fn row(dice: &mut Dice, at: u32) -> Row {
             depth: dice.percent(50),
             keep: dice.percent(30).then_some(0),
         }],
+        class: None,
         reference: false,
         handover: false,
         move_at: None,

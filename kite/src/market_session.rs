@@ -1,10 +1,9 @@
-//! What a market does at a time of the day, and the span of time in which it does so.
+//! What a market does at a time of the day.
 //!
-//! Must not know when that is.
+//! Owns the words for it in ticks, files and tables. Must not know when that is.
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What a market does.
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Session {
+pub enum MarketSession {
     /// Orders are collected for the opening price.
     PreOpen,
     /// It trades.
@@ -26,8 +25,8 @@ pub enum Session {
     Closed,
 }
 
-impl Session {
-    /// The word for it in ticks, files and tables.
+impl MarketSession {
+    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,27 +39,8 @@ impl Session {
     }
 }
 
-impl fmt::Display for Session {
+impl fmt::Display for MarketSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-/// A session that is not closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Its first moment.
-    pub from: Timestamp,
-    /// The first moment after it.
-    pub until: Timestamp,
-    /// What the market does in it.
-    pub session: Session,
-}
-
-impl Span {
-    /// Whether it has this moment.
-    #[must_use]
-    pub fn has(&self, at: Timestamp) -> bool {
-        self.from <= at && at < self.until
     }
 }

@@ -27,6 +27,7 @@ use crate::connection::socket::Frame;
 use crate::connection::{Connection, Dialler};
 use crate::events::alive::AliveState;
 use crate::events::detect::EventDetector;
+use crate::events::market::MarketClasses;
 use crate::input::credential_state::CredentialState;
 use crate::input::watch::FolderChange;
 use crate::pipeline::Pipeline;
@@ -247,10 +248,30 @@ impl DataPlane {
     fn set_mute_limits(&mut self) {
         for connection in &mut self.connections {
             let index = connection.index();
+            let market = &self.pipeline.instruments.market;
             let rows = self.pipeline.instruments.carried_by(index);
-            let limit = self.mute_limits[usize::from(index)].observe(connection.live(), rows);
+            let rows = rows.filter(|row| market.may_tick(row.market_class));
+            let opened = rows
+                .clone()
+                .filter_map(|row| market.since(row.market_class));
+            let opened = opened.max().and_then(|since| self.setup.monotonic(since));
+            let limits = &mut self.mute_limits[usize::from(index)];
+            let limit = limits.observe(connection.live(), rows, opened);
             connection.set_mute_limit(limit);
         }
+    }
+
+    /// Passes on what each class of instruments does, when that has changed.
+    fn tell_market(&self) {
+        let classes = self.pipeline.instruments.market.classes();
+        let classes: MarketClasses = classes.map(|(name, now)| (name.to_owned(), now)).collect();
+        self.setup.market.send_if_modified(|told| {
+            let is_other = *told != classes;
+            if is_other {
+                *told = classes;
+            }
+            is_other
+        });
     }
 
     fn alive(&self, now: Instant) -> AliveState {
@@ -268,7 +289,9 @@ impl DataPlane {
     }
 
     fn publish_snapshot(&mut self, now: Instant) {
+        self.pipeline.look_at_clock(self.setup.clock.wall_micros());
         self.set_mute_limits();
+        self.tell_market();
         let snapshot = report::snapshot(
             &mut self.report_state,
             &self.pipeline,

@@ -7,6 +7,7 @@ pub(crate) mod alive;
 pub(crate) mod audience;
 pub(crate) mod detect;
 pub(crate) mod event;
+pub(crate) mod market;
 pub(crate) mod message;
 
 use std::sync::atomic::AtomicU64;

@@ -10,6 +10,7 @@ mod dispatch;
 pub mod instruments;
 pub(crate) mod interval;
 mod last_values;
+pub(crate) mod market;
 mod messages;
 pub(crate) mod move_gate;
 pub(crate) mod moves;
@@ -30,6 +31,7 @@ use accept::rules::ReceiveTime;
 use backlog::Backlog;
 use instruments::{AssignedInstruments, InstrumentClass};
 use last_values::LastValueWriter;
+use market::SessionChange;
 use moves::Overlap;
 use redis_link::client::RedisClient;
 use redis_link::target::Target;
@@ -53,6 +55,7 @@ pub struct Pipeline {
     batch: usize,
     batch_since: Option<Instant>,
     overlaps: Vec<Overlap>,
+    session_changes: Vec<SessionChange>,
     /// Messages that are known to be lost.
     lost: u64,
     /// When the newest packet arrived, epoch microseconds.
@@ -78,6 +81,7 @@ impl Pipeline {
             batch: 0,
             batch_since: None,
             overlaps: Vec::new(),
+            session_changes: Vec::new(),
             lost: 0,
             newest_us: 0,
             stamp: 0,
@@ -134,6 +138,7 @@ impl Pipeline {
             us: self.clock.wall_micros(),
         };
         let mut ticks = [0; InstrumentClass::ALL.len()];
+        self.look_at_clock(received.us);
         self.stamps_left = 0;
         let (mut packets, mut unknown) = (0, 0);
         for packet in Packets::new(frame) {
@@ -155,6 +160,18 @@ impl Pipeline {
             self.batch_since.get_or_insert(now);
         }
         live
+    }
+
+    /// Notes which sessions have begun by this time, epoch microseconds.
+    #[inline]
+    pub(crate) fn look_at_clock(&mut self, now_us: i64) {
+        let changes = self.instruments.market.look(now_us.div_euclid(1_000_000));
+        self.session_changes.extend(changes);
+    }
+
+    /// The sessions that have begun since the last call.
+    pub(crate) fn take_session_changes(&mut self) -> Vec<SessionChange> {
+        std::mem::take(&mut self.session_changes)
     }
 
     /// Sends as much as possible now. Returns whether the links, or their states, have changed.

@@ -151,6 +151,7 @@ fn prepare(
     let (listing, open) = watch::channel(None);
     let (events, taken) = mpsc::channel(EVENT_QUEUE);
     let (alive, seen) = watch::channel(None);
+    let (market, classes) = watch::channel(Arc::default());
     let files = args.redis_dir.clone().map(redis_files::reader);
     let access = Access::new(files, roots.clone())?;
     let (ticks_at, told) = watch::channel(None);
@@ -163,6 +164,7 @@ fn prepare(
             listing: open,
             events: taken,
             alive: seen,
+            market: classes,
             ticks_at: told,
             counts: Arc::clone(counts),
             health,
@@ -178,6 +180,7 @@ fn prepare(
         listing,
         events,
         alive,
+        market,
         event_counts: Arc::clone(counts),
         ticks_at,
         directory: known,

@@ -24,12 +24,13 @@ pub(crate) struct MuteLimit {
 
 impl MuteLimit {
     /// To be called about once a second, with the time since which the socket is up, the time of
-    /// its last tick, and the connection's rows. Returns how long it may be without a tick before
+    /// its last tick, the connection's rows whose markets are open, and when the last of these opened. Returns how long it may be without a tick before
     /// that cannot be chance; `None` while no token has a known interval.
     pub(crate) fn observe<'a>(
         &mut self,
         live: Option<(Instant, Instant)>,
         rows: impl Iterator<Item = &'a AssignedInstrument> + Clone,
+        opened: Option<Instant>,
     ) -> Option<Duration> {
         let since = live.map(|(since, _)| since);
         let interrupted = since.is_none() || since != self.since;
@@ -52,7 +53,10 @@ impl MuteLimit {
         }
         let by_chance = Duration::try_from_secs_f64(MISSING / a_second).unwrap_or(Duration::MAX);
         let usual = self.interval.usual().unwrap_or_default();
-        Some(by_chance.max(usual.saturating_mul(PAUSES)))
+        let limit = by_chance.max(usual.saturating_mul(PAUSES));
+        // Until then nothing was expected.
+        let closed = opened.map(|opened| opened.saturating_duration_since(last_tick));
+        Some(limit.saturating_add(closed.unwrap_or_default()))
     }
 }
 
@@ -98,7 +102,7 @@ mod tests {
         let limit = |intervals: &[Option<u64>]| {
             let live = Some((start, start + seconds(100)));
             let rows = rows(intervals, start + seconds(100));
-            MuteLimit::default().observe(live, rows.iter())
+            MuteLimit::default().observe(live, rows.iter(), None)
         };
         assert_eq!(limit(&[None, None]), None);
         assert_eq!(limit(&[Some(1); 100]), Some(Duration::from_millis(200)));
@@ -115,8 +119,26 @@ mod tests {
             us: 0,
         });
         let live = Some((start, start + seconds(110)));
-        let limit = MuteLimit::default().observe(live, all.iter()).unwrap();
+        let limit = MuteLimit::default()
+            .observe(live, all.iter(), None)
+            .unwrap();
         assert!(limit > seconds(19) && limit < seconds(20), "{limit:?}");
+    }
+
+    /// The night counts for nothing: at the open each instrument is expected as in the middle of the day.
+    #[test]
+    fn what_opens_is_expected_from_then_on() {
+        let (start, opened) = (start(), start() + seconds(60_000));
+        let rows = rows(&[Some(1); 100], start);
+        let live = Some((start, start));
+        let limit = MuteLimit::default().observe(live, rows.iter(), Some(opened));
+        let limit = limit.unwrap();
+        assert!(
+            limit > seconds(60_000) && limit < seconds(60_001),
+            "{limit:?}"
+        );
+        let nobody = MuteLimit::default().observe(live, [].iter(), None);
+        assert_eq!(nobody, None, "all of them are closed");
     }
 
     /// Five illiquid instruments that tick in the same frame once a minute.
@@ -134,7 +156,7 @@ mod tests {
                     us: 1_764_570_600_000_000,
                 });
             }
-            limit = learned.observe(Some((start, received)), rows.iter());
+            limit = learned.observe(Some((start, received)), rows.iter(), None);
         }
         assert_eq!(limit, Some(seconds(300)));
     }

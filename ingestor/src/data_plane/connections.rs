@@ -118,6 +118,10 @@ impl DataPlane {
     /// Queues events. A full queue means that Redis has been away for long: lost events are
     /// counted.
     pub(super) fn send_events(&mut self) {
+        for change in self.pipeline.take_session_changes() {
+            let now_us = self.setup.clock.wall_micros();
+            self.detector.on_session(change, now_us);
+        }
         for event in self.detector.take() {
             if self.setup.events.try_send(event).is_err() {
                 self.setup.event_counts.lost.fetch_add(1, Ordering::Relaxed);

@@ -1,9 +1,10 @@
 //! The parts that the data plane is built from.
 //!
-//! Owns types only.
+//! Owns types, and how the two times of the clock relate.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use service::address::Address;
@@ -15,6 +16,7 @@ use crate::directory::refusal::DirectoryHealth;
 use crate::events::EventCounts;
 use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
+use crate::events::market::MarketClasses;
 use crate::recorder::Recorder;
 use redis_link::access::Access;
 
@@ -39,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) events: mpsc::Sender<AccountEvent>,
     /// Where the state for signs of life is sent.
     pub(crate) alive: watch::Sender<Option<AliveState>>,
+    /// What each class of instruments does.
+    pub(crate) market: watch::Sender<MarketClasses>,
     /// The counters of events.
     pub(crate) event_counts: Arc<EventCounts>,
     /// Where it is told which server gets the ticks.
@@ -47,4 +51,14 @@ pub(crate) struct Setup {
     pub(crate) directory: watch::Receiver<DirectoryHealth>,
     /// The recorder of frames, if they are recorded.
     pub(crate) recorder: Option<Recorder>,
+}
+
+impl Setup {
+    /// The monotonic time of a past second of the wall clock, epoch seconds.
+    pub(crate) fn monotonic(&self, since: i64) -> Option<Instant> {
+        let now = self.clock.times();
+        let passed = now.wall.as_second().checked_sub(since)?;
+        let passed = Duration::from_secs(u64::try_from(passed).ok()?);
+        now.monotonic.checked_sub(self.clock.real(passed))
+    }
 }

@@ -1,9 +1,11 @@
-//! Writes the sign of life of an account, every ten seconds, for as long as Redis takes it.
+//! Writes the sign of life of an account, and what its markets do, every ten seconds, for as long as Redis takes it.
 //!
 //! Owns when the next one is due. Must not decide what it says.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contract::SessionMoment;
 use redis::RedisError;
 use tokio::sync::watch;
 
@@ -11,6 +13,7 @@ use super::listing::DirectoryListing;
 use super::pool::{ConnectionPool, PoolError};
 use super::refusal;
 use crate::events::alive::{AliveMessage, AliveState, EVERY, TTL_S};
+use crate::events::market::{self, MarketClasses};
 
 /// How soon it is looked again after the data plane had nothing to say.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -19,12 +22,20 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct AliveWriter {
     state: watch::Receiver<Option<AliveState>>,
+    market: watch::Receiver<MarketClasses>,
     due: Option<Instant>,
 }
 
 impl AliveWriter {
-    pub(super) const fn new(state: watch::Receiver<Option<AliveState>>) -> Self {
-        Self { state, due: None }
+    pub(super) const fn new(
+        state: watch::Receiver<Option<AliveState>>,
+        market: watch::Receiver<MarketClasses>,
+    ) -> Self {
+        Self {
+            state,
+            market,
+            due: None,
+        }
     }
 
     /// When [`AliveWriter::write`] has to be called, if that is not at once.
@@ -55,17 +66,20 @@ impl AliveWriter {
         };
         let message = state.message(&listing.account, &listing.audience, ts);
         // After an error it stays due: it is sent as soon as there is a connection again.
-        let written = outcome(send(&message, pool).await?)?;
+        let classes = Arc::clone(&self.market.borrow());
+        let market = (&*market::key(&listing.account), &*classes);
+        let written = outcome(send(&message, market, pool).await?)?;
         self.due = Some(now + EVERY);
         Ok(Some(written))
     }
 }
 
-/// Both commands are sent, whatever the answer to one of them is.
+/// All commands are sent, whatever the answer to one of them is.
 async fn send(
     message: &AliveMessage,
+    (key, classes): (&str, &[(String, SessionMoment)]),
     pool: &mut ConnectionPool,
-) -> Result<[Result<(), RedisError>; 2], PoolError> {
+) -> Result<Vec<Result<(), RedisError>>, PoolError> {
     let redis = pool.to(&message.key).await?;
     let told = match &message.channel {
         None => Ok(()),
@@ -78,14 +92,24 @@ async fn send(
     let mut set = redis::cmd("SET");
     let set = set.arg(&message.key).arg(&message.json);
     let kept = set.arg("EX").arg(TTL_S).query_async(redis).await;
-    Ok([told, kept])
+    let mut answers = vec![told, kept];
+    if !classes.is_empty() {
+        let mut set = redis::cmd("HSET");
+        set.arg(key);
+        for (class, moment) in classes {
+            set.arg(class).arg(market::value(moment));
+        }
+        let redis = pool.to(key).await?;
+        answers.push(set.query_async(redis).await);
+    }
+    Ok(answers)
 }
 
 /// The first text with which one of the commands is refused.
 ///
 /// # Errors
 /// When another connection is needed, whatever the other answer is.
-fn outcome(answers: [Result<(), RedisError>; 2]) -> Result<Result<(), String>, PoolError> {
+fn outcome(answers: Vec<Result<(), RedisError>>) -> Result<Result<(), String>, PoolError> {
     let mut written = Ok(());
     for error in answers.into_iter().filter_map(Result::err) {
         match refusal::text(&error) {
@@ -110,12 +134,12 @@ mod tests {
         let right = "NOPERM no permissions";
         for state in ["READONLY replica", "BUSY script", "LOADING data"] {
             assert!(
-                outcome([refused(right), refused(state)]).is_err(),
+                outcome(vec![refused(right), refused(state)]).is_err(),
                 "{state}"
             );
         }
-        let told = outcome([refused(right), Ok(())]).unwrap();
+        let told = outcome(vec![refused(right), Ok(())]).unwrap();
         assert_eq!(told, Err(right.to_owned()));
-        assert_eq!(outcome([Ok(()), Ok(())]).unwrap(), Ok(()));
+        assert_eq!(outcome(vec![Ok(()), Ok(())]).unwrap(), Ok(()));
     }
 }

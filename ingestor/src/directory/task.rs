@@ -28,6 +28,7 @@ use super::sync::DirectorySync;
 use crate::events::EventCounts;
 use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
+use crate::events::market::MarketClasses;
 use contract::assignment::Account;
 use redis_link::access::Access;
 use redis_link::retry::RETRY;
@@ -55,6 +56,7 @@ pub(crate) struct DirectoryTask {
     ticks_at: watch::Receiver<Option<Address>>,
     counts: Arc<EventCounts>,
     alive: AliveWriter,
+    market: watch::Receiver<MarketClasses>,
     sync: DirectorySync,
     /// The Redis and the account that are worked for.
     place: Option<(Target, Account)>,
@@ -72,6 +74,8 @@ pub(crate) struct DirectoryPorts {
     pub(crate) events: mpsc::Receiver<AccountEvent>,
     /// How the account streams.
     pub(crate) alive: watch::Receiver<Option<AliveState>>,
+    /// What each class of its instruments does.
+    pub(crate) market: watch::Receiver<MarketClasses>,
     /// The server that gets the ticks, where there is only one.
     pub(crate) ticks_at: watch::Receiver<Option<Address>>,
     /// The counters of events.
@@ -94,7 +98,8 @@ impl DirectoryTask {
             access,
             name,
             clock,
-            alive: AliveWriter::new(ports.alive),
+            alive: AliveWriter::new(ports.alive, ports.market.clone()),
+            market: ports.market,
             listing: ports.listing,
             events: ports.events,
             ticks_at: ports.ticks_at,
@@ -215,6 +220,8 @@ impl DirectoryTask {
                         return Ok(Ended::Moved);
                     }
                 }
+                // What a market does is told at once.
+                Ok(()) = self.market.changed() => self.alive.restart(),
                 Some(event) = self.events.recv() => self.unpublished.push_back(event),
                 () = tokio::time::sleep_until(next.into()) => {}
             }

@@ -7,9 +7,11 @@
 use std::sync::Arc;
 
 use contract::report::CredentialsReport as State;
+use kite::MarketSession;
 use kite::limits::CONNECTIONS_PER_API_KEY;
 
 use super::event::{AccountEvent, EventKind};
+use crate::pipeline::market::SessionChange;
 use crate::pipeline::moves::Overlap;
 
 const MICROS: i64 = 1_000_000;
@@ -127,6 +129,21 @@ impl EventDetector {
         {
             self.push(now_us, gap(connection, from, tokens, now_us));
         }
+    }
+
+    /// A session has begun: readers are told when a class begins to trade, and when it ends.
+    pub(crate) fn on_session(&mut self, change: SessionChange, now_us: i64) {
+        let opens = change.now.session == MarketSession::Open;
+        if !opens && change.before != MarketSession::Open {
+            return;
+        }
+        let kind = EventKind::Market {
+            class: change.class,
+            opens,
+            since: change.now.since.unwrap_or(now_us.div_euclid(MICROS)),
+            until: change.now.until,
+        };
+        self.push(now_us, kind);
     }
 
     /// The files hold other credentials than before.

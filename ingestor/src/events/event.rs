@@ -1,4 +1,4 @@
-//! Events of connections, credentials and orders.
+//! Events of connections, credentials, markets and orders.
 //!
 //! Owns the kinds of events and their members. Pure; [`super::detect`] decides what happened when.
 
@@ -66,6 +66,17 @@ pub(crate) enum EventKind {
         /// Its connection.
         connection: u8,
     },
+    /// A class of instruments begins to trade, or ends.
+    Market {
+        /// The class.
+        class: String,
+        /// Whether it trades from now on.
+        opens: bool,
+        /// When that began, epoch seconds.
+        since: i64,
+        /// Until when it stays so, epoch seconds.
+        until: i64,
+    },
     /// Kite refuses the access token.
     TokenExpired,
     /// Kite accepts another access token than before.
@@ -97,6 +108,20 @@ impl AccountEvent {
             ),
             EventKind::Mute { connection } => of("stale", json!({"conn": connection})),
             EventKind::Fresh { connection } => of("fresh", json!({"conn": connection})),
+            EventKind::Market {
+                class,
+                opens,
+                since,
+                until,
+            } => {
+                let kind = if *opens {
+                    "market_open"
+                } else {
+                    "market_close"
+                };
+                let members = json!({"class": class, "since": since, "until": until});
+                Some(EventBody::new(kind, &members, &[]))
+            }
             EventKind::TokenExpired => of("token_expired", json!({})),
             EventKind::TokenRotated => of("token_rotated", json!({})),
             EventKind::Gap {

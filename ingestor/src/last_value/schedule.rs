@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use kite::Packet;
+use kite::{MarketSession, Packet};
 
 use super::queue::WriteQueue;
 
@@ -29,6 +29,8 @@ pub(crate) struct TickMeta {
     pub(crate) volume_delta: Option<u32>,
     /// Whether it is a first packet.
     pub(crate) snapshot: bool,
+    /// The session in which it arrived, if that is known.
+    pub(crate) session: Option<MarketSession>,
     /// Whether it belongs to the current session: only such a price is the last price.
     pub(crate) current: bool,
 }
@@ -184,6 +186,7 @@ mod tests {
         received_us: 0,
         ts: 0,
         volume_delta: None,
+        session: None,
         snapshot: false,
         current: true,
     };

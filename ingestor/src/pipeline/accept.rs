@@ -38,6 +38,7 @@ impl AssignedInstruments {
     #[inline]
     pub(crate) fn accept(&mut self, row: u32, packet: &Packet, received: ReceiveTime) -> TickKind {
         let row = &mut self.rows[row as usize];
+        row.state.session = self.market.session(row.market_class);
         row.state.seen = true;
         let first = row.state.first.take(packet.mode(), row.mode);
         let before = row.state.newest;

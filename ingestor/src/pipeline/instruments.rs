@@ -16,6 +16,7 @@ use kite::session::Unconfirmed;
 use rustc_hash::FxHashMap;
 
 use crate::last_value::keys::{LastValueKeys, OutputKeys};
+use crate::pipeline::market::Market;
 use crate::pipeline::move_gate::MoveGate;
 use crate::tick_json::decimal;
 use crate::tick_json::template::JsonTemplate;
@@ -52,6 +53,7 @@ pub struct AssignedInstruments {
     pub(super) intervals: Vec<Duration>,
     pub(super) moves: Vec<MoveGate>,
     pub(super) template: JsonTemplate,
+    pub(crate) market: Market,
     /// Last numbers of channels that are not in use now: a channel that comes back goes on from
     /// there.
     pub(super) retired: HashMap<String, u64>,
@@ -64,6 +66,7 @@ pub struct AssignedInstruments {
 impl AssignedInstruments {
     /// Takes over from `old` at `now`: instruments in both keep their state, channels their numbers, and moves their time.
     pub(crate) fn succeed(&mut self, old: Self, now: Instant) {
+        self.market.succeed(&old.market);
         for gate in &mut self.moves {
             let before = old.moves.iter().find(|before| before.id == gate.id);
             gate.succeed(before, now);

@@ -97,6 +97,7 @@ impl AssignedInstruments {
             ts: state.ts,
             volume_delta: None,
             snapshot: state.snapshot,
+            session: state.session,
             current: state.price_is_current,
         }
     }
@@ -109,6 +110,7 @@ impl AssignedInstruments {
             ts: tick_time(None, received.us, 0),
             volume_delta: None,
             snapshot: true,
+            session: self.rows[row as usize].state.session,
             current: self.rows[row as usize].state.price_is_current,
         }
     }
@@ -187,5 +189,6 @@ const fn tick<'a>(
         published_us,
         volume_delta: meta.volume_delta,
         snapshot: meta.snapshot,
+        session: meta.session,
     }
 }

@@ -5,7 +5,7 @@
 //! converts a number to a binary fraction.
 
 use contract::Shape;
-use kite::{Depth, Detail, Full, Level, Packet, Quote};
+use kite::{Depth, Detail, Full, Level, MarketSession, Packet, Quote};
 
 use super::decimal::Decimals;
 use super::template::JsonTemplate;
@@ -37,6 +37,8 @@ pub(crate) struct Tick<'a> {
     pub(crate) volume_delta: Option<u32>,
     /// Whether it is a first packet.
     pub(crate) snapshot: bool,
+    /// What its market did when it arrived, if that is known.
+    pub(crate) session: Option<MarketSession>,
 }
 
 /// How ticks of one instrument are rendered for one channel.
@@ -87,6 +89,7 @@ pub(crate) fn write(out: &mut [u8], format: &OutputFormat<'_>, tick: &Tick<'_>) 
     if format.handover {
         json.raw(b",\"handover\":true");
     }
+    json.session(tick.session);
     json.raw(&format.template.tail);
     json.writer.len()
 }
@@ -204,6 +207,17 @@ impl Json<'_> {
             None => {
                 self.raw(key);
                 self.raw(b"null");
+            }
+        }
+    }
+
+    fn session(&mut self, session: Option<MarketSession>) {
+        match session {
+            None => self.raw(b",\"session\":null"),
+            Some(session) => {
+                self.raw(b",\"session\":\"");
+                self.raw(session.as_str().as_bytes());
+                self.raw(b"\"");
             }
         }
     }

@@ -13,6 +13,7 @@ async fn another_redis_is_begun_with_though_there_was_no_connection() {
         listing: watch::channel(None).1,
         events: mpsc::channel(1).1,
         alive: watch::channel(None).1,
+        market: watch::channel(Arc::default()).1,
         ticks_at: watch::channel(None).1,
         counts: Arc::default(),
         health,

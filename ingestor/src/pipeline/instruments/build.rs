@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::instrument::{AssignedInstrument, InstrumentClass, InstrumentState, Span};
 use super::{AssignedInstruments, AssignedOutput, Channel};
 use crate::last_value::keys::{OutputKeys, price_fronts};
+use crate::pipeline::market::Market;
 use crate::pipeline::move_gate::MoveGate;
 use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
@@ -34,6 +35,7 @@ impl AssignedInstruments {
             channels: channels.map(|name| Channel::new(name, sharded)).collect(),
             moves: assignment.moves.iter().map(MoveGate::new).collect(),
             template: JsonTemplate::new(&assignment.account, epoch),
+            market: Market::new(assignment),
             ..Self::default()
         };
         let mut numbers = BTreeMap::new();
@@ -79,6 +81,7 @@ impl AssignedInstruments {
             mode: row.mode,
             class: InstrumentClass::of(row),
             decimals: Decimals::new(row.token.segment().decimals()),
+            market_class: row.class,
             reference: row.reference,
             handover: row.handover,
             move_at: row.move_at,

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use kite::{InstrumentType, Mode, Segment, Token};
+use kite::{InstrumentType, MarketSession, Mode, Segment, Token};
 
 use crate::pipeline::accept::age::{NewestPacket, OldPrice};
 use crate::pipeline::accept::rules::{FirstPackets, ReceiveTime};
@@ -62,6 +62,8 @@ pub(crate) struct AssignedInstrument {
     pub(crate) class: InstrumentClass,
     /// How its prices are spelled.
     pub(crate) decimals: Decimals,
+    /// Position of the class in the market, if it has one.
+    pub(crate) market_class: Option<u16>,
     /// Whether its price is reported.
     pub(crate) reference: bool,
     /// Whether another account takes it over, and both publish it.
@@ -109,6 +111,8 @@ pub(crate) struct InstrumentState {
     /// Whether the newest price is of today, as far as can be seen.
     pub(crate) price_is_current: bool,
     pub(in crate::pipeline) ts: i64,
+    /// The session in which its newest packet arrived, if that is known.
+    pub(in crate::pipeline) session: Option<MarketSession>,
     /// Volume in the last tick that was rendered.
     pub(in crate::pipeline) volume: Option<u32>,
 }

@@ -25,6 +25,7 @@ fn row(token: u32, kind: InstrumentType) -> contract::Row {
         tick_size: Some(0.05),
         sets: Vec::new(),
         outputs: Vec::new(),
+        class: None,
         reference: false,
         handover: false,
         move_at: None,
@@ -165,6 +166,7 @@ impl Scene {
             received_us: 1_762_238_671_000_250,
             published_us: 1_762_238_671_000_300,
             volume_delta: self.volume_delta,
+            session: Some(kite::MarketSession::Open),
             snapshot: self.snapshot,
         };
         let mut out = vec![0; max_len(head.len(), &template)];

@@ -22,6 +22,7 @@ pub(crate) fn sample() -> Assignment {
         tick_size: None,
         sets: vec![0],
         outputs,
+        class: None,
         reference: false,
         handover: false,
         move_at: None,
@@ -56,6 +57,8 @@ pub(crate) fn sample() -> Assignment {
         events: true,
         quiet_prefixes: Vec::new(),
         moves: Vec::new(),
+        sessions: Vec::new(),
+        always_open: false,
         instruments: vec![
             row(
                 256_265,

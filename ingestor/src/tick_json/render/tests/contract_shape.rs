@@ -32,7 +32,7 @@ fn an_option_in_full_mode_with_depth() {
         r#""exchange_ts":1762238671,"last_trade_ts":1762238600,"#,
         r#""recv_us":1762238671000250,"pub_us":1762238671000300,"#,
         r#""last_qty":75,"avg_price":0.95,"open":1.00,"high":1.30,"low":0.65,"prev_close":10.05,"#,
-        r#""oi_high":3000000,"oi_low":2900000,"volume_delta":150}"#,
+        r#""oi_high":3000000,"oi_low":2900000,"volume_delta":150,"session":"open"}"#,
     ];
     assert_eq!(
         scene.text(70, Detail::Full(quote(), full)),
@@ -80,7 +80,7 @@ fn an_option_in_quote_mode() {
         r#""exchange_ts":null,"last_trade_ts":null,"#,
         r#""recv_us":1762238671000250,"pub_us":1762238671000300,"#,
         r#""last_qty":75,"avg_price":0.95,"open":1.00,"high":1.30,"low":0.65,"prev_close":10.05,"#,
-        r#""volume_delta":null,"snapshot":true,"namespace":"trading"}"#,
+        r#""volume_delta":null,"snapshot":true,"session":"open","namespace":"trading"}"#,
     ];
     assert_eq!(scene.text(70, Detail::Quote(quote())), expected.concat());
 }
@@ -94,7 +94,7 @@ fn an_option_in_ltp_mode() {
         r#""iv":null,"delta":null,"gamma":null,"theta":null,"vega":null,"ts":1762238671,"is_mock":false,"#,
         r#""v":1,"seq":18446744073709551615,"epoch":"1762238000000001","src":"acct-a","conn":2,"mode":"ltp","#,
         r#""exchange_ts":null,"last_trade_ts":null,"#,
-        r#""recv_us":1762238671000250,"pub_us":1762238671000300,"volume_delta":null}"#,
+        r#""recv_us":1762238671000250,"pub_us":1762238671000300,"volume_delta":null,"session":"open"}"#,
     ];
     assert_eq!(scene.text(2_515_005, Detail::Ltp), expected.concat());
 }
@@ -129,7 +129,7 @@ fn a_currency_future_has_seven_decimals_trimmed_and_no_greek_keys() {
         r#""v":1,"seq":18446744073709551615,"epoch":"1762238000000001","src":"acct-a","conn":2,"mode":"quote","#,
         r#""exchange_ts":null,"last_trade_ts":null,"recv_us":1762238671000250,"pub_us":1762238671000300,"#,
         r#""last_qty":75,"avg_price":88.7512345,"open":88.75,"high":89.0,"low":88.7,"prev_close":88.6225,"#,
-        r#""volume_delta":null}"#,
+        r#""volume_delta":null,"session":"open"}"#,
     ];
     assert_eq!(
         scene.text(887_525_000, Detail::Quote(quote)),
@@ -174,7 +174,7 @@ fn a_share_has_no_greek_keys_and_no_strike() {
         r#""v":1,"seq":18446744073709551615,"epoch":"1762238000000001","src":"acct-a","conn":2,"mode":"full","#,
         r#""exchange_ts":null,"last_trade_ts":null,"recv_us":1762238671000250,"pub_us":1762238671000300,"#,
         r#""last_qty":75,"avg_price":0.95,"open":1.00,"high":1.30,"low":0.65,"prev_close":10.05,"#,
-        r#""oi_high":0,"oi_low":0,"volume_delta":null}"#,
+        r#""oi_high":0,"oi_low":0,"volume_delta":null,"session":"open"}"#,
     ];
     assert_eq!(
         scene.text(157_370, Detail::Full(quote(), full)),

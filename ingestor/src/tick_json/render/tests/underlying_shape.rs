@@ -17,7 +17,7 @@ fn an_index_in_full_mode() {
         r#""volume":0,"ts":1762238671,"timestamp":1762238671,"is_mock":false,"#,
         r#""v":1,"seq":18446744073709551615,"epoch":"1762238000000001","src":"acct-a","conn":2,"mode":"full","#,
         r#""exchange_ts":1762238671,"last_trade_ts":null,"#,
-        r#""recv_us":1762238671000250,"pub_us":1762238671000300,"volume_delta":null}"#,
+        r#""recv_us":1762238671000250,"pub_us":1762238671000300,"volume_delta":null,"session":"open"}"#,
     ];
     let detail = Detail::IndexFull(index_quote(), 1_762_238_671);
     assert_eq!(scene.text(2_565_905, detail), expected.concat());
@@ -40,7 +40,7 @@ fn an_index_in_ltp_mode() {
         r#""volume":0,"ts":1762238671,"timestamp":1762238671,"is_mock":false,"#,
         r#""v":1,"seq":18446744073709551615,"epoch":"1762238000000001","src":"acct-a","conn":2,"mode":"ltp","#,
         r#""exchange_ts":null,"last_trade_ts":null,"#,
-        r#""recv_us":1762238671000250,"pub_us":1762238671000300,"volume_delta":null}"#,
+        r#""recv_us":1762238671000250,"pub_us":1762238671000300,"volume_delta":null,"session":"open"}"#,
     ];
     let text = Scene::of(index(), Shape::Underlying).text(2_565_905, Detail::Ltp);
     assert_eq!(text, expected.concat());
@@ -61,7 +61,7 @@ fn a_share_in_the_underlying_shape_has_its_volume() {
         r#""v":1,"seq":18446744073709551615,"epoch":"1762238000000001","src":"acct-a","conn":2,"mode":"full","#,
         r#""exchange_ts":1762238671,"last_trade_ts":1762238600,"#,
         r#""recv_us":1762238671000250,"pub_us":1762238671000300,"last_qty":75,"avg_price":0.95,"#,
-        r#""oi_high":3000000,"oi_low":2900000,"volume_delta":0}"#,
+        r#""oi_high":3000000,"oi_low":2900000,"volume_delta":0,"session":"open"}"#,
     ];
     assert_eq!(
         scene.text(157_370, Detail::Full(quote(), full())),

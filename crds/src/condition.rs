@@ -115,6 +115,8 @@ words! {
         Stale,
         /// Ticks flow.
         Streaming,
+        /// Everything is up, and the markets of all instruments are closed: nothing ticks.
+        MarketClosed,
         /// No instrument is assigned to the account: no socket is open, the pod stays.
         Idle,
         /// `spec.paused` is true.

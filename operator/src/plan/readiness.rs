@@ -5,6 +5,7 @@
 
 mod account;
 mod condition;
+mod market;
 mod names;
 mod observation;
 mod obstacle;
@@ -13,6 +14,7 @@ mod set;
 
 pub(crate) use account::{AccountFacts, account, credentials};
 pub(crate) use condition::{ConditionOutcome, GRACE, History, outcome};
+pub(crate) use market::{Classes, MarketNow};
 pub(crate) use names::remarks;
 pub(crate) use observation::Observation;
 pub(crate) use obstacle::{CONTRADICTED, sockets};

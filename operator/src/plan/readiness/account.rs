@@ -10,6 +10,7 @@ use contract::report::{
 };
 use crds::condition::Reason;
 
+use super::market::MarketNow;
 use super::observation::Observation;
 use super::{obstacle, secret};
 use crate::plan::input::{AccountInput, Immutable, Process, Scrape, Secret, live_sockets};
@@ -40,6 +41,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) needs: Vec<&'static str>,
     /// The image that its spec names.
     pub(crate) image: Option<&'a str>,
+    /// What its markets do.
+    pub(crate) market: MarketNow,
 }
 
 /// The fields that name Secrets.
@@ -91,12 +94,19 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
         && facts.assigned != Some(0)
         && streams(report, facts.needed)
     {
+        let count = format!(
+            "{} of {} instruments stream",
+            report.streaming, report.assigned
+        );
+        let (reason, message) = if facts.market.is_closed() {
+            let closed = facts.market.closed_until();
+            (Reason::MarketClosed, format!("{closed}; {count}"))
+        } else {
+            (Reason::Streaming, count)
+        };
         return Observation::Ready {
-            reason: Reason::Streaming,
-            message: format!(
-                "{} of {} instruments stream",
-                report.streaming, report.assigned
-            ),
+            reason,
+            message,
             warning: warning(facts, report),
         };
     }

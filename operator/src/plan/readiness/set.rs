@@ -7,6 +7,7 @@ use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::condition::ConditionOutcome;
+use super::market::MarketNow;
 use super::names;
 use super::observation::Observation;
 use crate::plan::selection::{Request, Resolved};
@@ -28,6 +29,10 @@ pub(crate) struct SetFacts<'a> {
     pub(crate) holders: &'a [Holder<'a>],
     /// The age of its newest tick, if any arrived.
     pub(crate) freshness: Option<Freshness>,
+    /// What its markets do.
+    pub(crate) market: MarketNow,
+    /// The time, Unix seconds.
+    pub(crate) now: i64,
 }
 
 /// The age of a set's newest tick.
@@ -61,6 +66,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) instruments: u32,
     /// Those of them that come from another account, which still has them.
     pub(crate) moving: u32,
+    /// What their markets do.
+    pub(crate) market: MarketNow,
     /// The report of its process about the set, if it answers, and its time.
     pub(crate) report: Option<&'a report::SetReport>,
     pub(crate) at: Option<Instant>,
@@ -162,11 +169,14 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         let message = format!("{count}, the others have not sent a packet yet");
         return Observation::Waiting(Reason::Connecting, message);
     }
+    let closed = facts.market.is_closed();
     let (reason, warning) = match facts.request {
         Request::Resolved(resolved) => {
             let unresolved = resolved.lookup.selection.unresolved > 0;
             let reason = if unresolved {
                 Reason::PartiallyResolved
+            } else if closed {
+                Reason::MarketClosed
             } else {
                 Reason::Streaming
             };
@@ -175,9 +185,14 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         Request::Pending { message, .. } => (Reason::Streaming, Some(message.clone())),
         Request::Denied { .. } => (Reason::Streaming, None),
     };
+    let message = if closed {
+        format!("{}; {count}", facts.market.closed_until())
+    } else {
+        count
+    };
     Observation::Ready {
         reason,
-        message: count,
+        message,
         warning,
     }
 }
@@ -209,6 +224,7 @@ fn accounts(holders: &[Holder<'_>]) -> Option<Observation> {
 
 /// The problem if its newest tick is too old, or if none has arrived.
 fn stale(facts: &SetFacts<'_>, streaming: u32) -> Option<Observation> {
+    let expected = facts.market.expected_for(facts.now)?;
     if streaming == 0 {
         return Some(Observation::Degraded {
             passing: Reason::Connecting,
@@ -216,7 +232,10 @@ fn stale(facts: &SetFacts<'_>, streaming: u32) -> Option<Observation> {
             message: "all sockets are up, but no packet of this set has arrived".to_owned(),
         });
     }
-    let old = facts.freshness.as_ref().filter(|it| it.age > it.limit)?;
+    // A night without ticks is none of them.
+    let expected = Duration::from_secs(expected);
+    let old = facts.freshness.as_ref();
+    let old = old.filter(|it| it.age.min(expected) > it.limit)?;
     // The limit and not the age: a message that changes is written at every pass.
     let limit = old.limit.as_secs();
     let message = match &old.newest {

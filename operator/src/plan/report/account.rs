@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use contract::Assignment;
 use crds::condition::State;
 
 use super::object::Previous;
@@ -13,7 +14,7 @@ use super::results::AssignmentCounts;
 use super::status;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{self, AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
-use crate::plan::readiness::ConditionOutcome;
+use crate::plan::readiness::{Classes, ConditionOutcome, MarketNow};
 use crate::plan::selection::{MoneyFindings, PriceBands};
 
 /// An account and its report.
@@ -26,8 +27,22 @@ pub(super) struct ReportedAccount<'w> {
     /// Whether its first report has not been requested yet.
     pub(super) unasked: bool,
     pub(super) counts: Arc<AssignmentCounts>,
+    /// What its markets do.
+    pub(super) market: MarketNow,
     /// Everything in it that the reports of sets depend on.
     pub(super) basis: Arc<Basis>,
+}
+
+impl ReportedAccount<'_> {
+    /// What markets of its instruments do.
+    pub(super) fn market(&self, classes: Classes, now: Now) -> MarketNow {
+        market(self.memory.assignment.as_ref(), classes, now)
+    }
+}
+
+fn market(current: Option<&Arc<Assignment>>, classes: Classes, now: Now) -> MarketNow {
+    let now = now.wall.as_second();
+    current.map_or_else(MarketNow::default, |it| classes.at(it, now))
 }
 
 /// Reports an account. `poke`: whether pods are annotated; `stranded`: how many of its instruments no
@@ -46,8 +61,14 @@ pub(super) fn report<'w>(
     let previous = Previous::new(object, account.remembered.map(|known| &known.object));
     let history = previous.history(meta.generation);
     let before = previous.status.map(Arc::as_ref);
+    let counts = current.map(|current| {
+        let basis = Basis::default().shared(current);
+        counts.get_or(&meta.key, basis, || AssignmentCounts::of(current))
+    });
+    let counts = counts.unwrap_or_default();
+    let market = market(current, counts.classes, now);
     let (status, ready, unasked) =
-        status::account::status(assigned, poke, stranded, before, &history, now);
+        status::account::status(assigned, (poke, market), stranded, before, &history, now);
     let report = previous.report(Kind::Account, object, status, &ready);
 
     let decided = assigned.change.assignment();
@@ -79,10 +100,6 @@ pub(super) fn report<'w>(
         key: account.api_key(),
         marks: marks.unwrap_or_default(),
     };
-    let counts = current.map(|current| {
-        let basis = Basis::default().shared(current);
-        counts.get_or(&meta.key, basis, || AssignmentCounts::of(current))
-    });
     ReportedAccount {
         basis: Arc::new(basis(assigned, &memory, &ready, unasked, now)),
         account,
@@ -91,7 +108,8 @@ pub(super) fn report<'w>(
         event: report.event,
         ready,
         unasked,
-        counts: counts.unwrap_or_default(),
+        counts,
+        market,
     }
 }
 

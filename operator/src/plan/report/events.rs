@@ -11,7 +11,7 @@ use crate::plan::input::{EventState, Key, Meta};
 use crate::plan::readiness::ConditionOutcome;
 
 /// The event, if the state or reason of `Ready` is not that of the last one. A change to Unknown
-/// gives no event.
+/// gives no event, nor does a market that opens or closes: that happens to all of them every day.
 pub(super) fn event(
     kind: Kind,
     meta: &Meta,
@@ -19,7 +19,12 @@ pub(super) fn event(
     last: Option<EventState>,
 ) -> Option<Event> {
     let new = (outcome.state, outcome.reason);
-    let is_news = outcome.state != State::Unknown && last != Some(new);
+    let flows = |it| {
+        let (state, reason) = it;
+        state == State::True && matches!(reason, Reason::Streaming | Reason::MarketClosed)
+    };
+    let same = last.is_some_and(|last| last == new || flows(last) && flows(new));
+    let is_news = outcome.state != State::Unknown && !same;
     is_news.then(|| Event {
         kind,
         key: meta.key.clone(),

@@ -69,6 +69,7 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
         flows,
         instruments,
         moving: count.moving,
+        market: of.market(count.classes, now),
         report,
         at: account.observed.scrape.at,
     }

@@ -10,6 +10,7 @@ use crds::condition::State;
 
 use super::status::Change;
 use super::status::set::Validity;
+use crate::plan::readiness::Classes;
 
 /// The instruments of an assignment, counted.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub(crate) struct AssignmentCounts {
     pub(super) sets: BTreeMap<String, SetCount>,
     /// By the stage of their move.
     pub(super) moves: MoveCounts,
+    /// Of all rows that are published.
+    pub(super) classes: Classes,
 }
 
 /// The instruments of a set in an assignment.
@@ -26,6 +29,7 @@ pub(crate) struct SetCount {
     pub(super) instruments: u32,
     /// Those of them that come from another account, which still has them.
     pub(super) moving: u32,
+    pub(super) classes: Classes,
 }
 
 /// Instruments that go from one account to another, by the stage of their move.
@@ -55,10 +59,14 @@ impl AssignmentCounts {
                 if let Some(count) = counts.get_mut(usize::from(*set)) {
                     count.instruments += 1;
                     count.moving += u32::from(taken.is_some());
+                    count.classes.add(row.class);
                 }
             }
         }
+        let classes = counts.iter().map(|count| count.classes);
+        let classes = classes.fold(Classes::default(), Classes::plus);
         Arc::new(Self {
+            classes,
             sets: assignment.sets.iter().cloned().zip(counts).collect(),
             moves,
         })

@@ -69,7 +69,9 @@ pub(crate) fn report(
         accounts[at].plan.expecting = true;
     }
     let lists = lists(&accounts, placed, &suspect_lists);
-    let due = [next_expiry(placed, days), money.due];
+    let session = accounts.iter().filter_map(|it| it.market.until()).min();
+    let session = session.and_then(|it| Timestamp::from_second(it).ok());
+    let due = [next_expiry(placed, days), money.due, session];
     let due = due.into_iter().flatten().filter_map(|due| after(due, now));
     let of_sets = set_events::of_sets(all, placed, told, (days, now));
     let due = due.chain(of_sets.due).min();

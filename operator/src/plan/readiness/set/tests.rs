@@ -53,6 +53,7 @@ fn found_with<'f>(
     change: impl FnOnce(&mut SetFacts<'f>, &mut Holder<'_>),
 ) -> (&'static str, Reason, String) {
     let mut holder = Holder {
+        market: MarketNow::default(),
         name: "acct-a",
         ready,
         unasked: false,
@@ -67,6 +68,8 @@ fn found_with<'f>(
     };
     static WANTED: LazyLock<Request> = LazyLock::new(|| wanted(5, &[], 0, 1));
     let mut facts = SetFacts {
+        market: MarketNow::default(),
+        now: 0,
         stands: false,
         request: &WANTED,
         scheduled: 5,
@@ -80,6 +83,8 @@ fn found_with<'f>(
     let mut facts: SetFacts<'_> = facts;
     if facts.scheduled > 0 {
         facts = SetFacts {
+            market: MarketNow::default(),
+            now: 0,
             stands: false,
             holders: &holders,
             ..facts
@@ -165,6 +170,8 @@ fn no_name_resolves() {
     let samples = ["NSE:A".to_owned(), "7".to_owned()];
     let asked = wanted(0, &samples, 2, 1);
     let none = SetFacts {
+        market: MarketNow::default(),
+        now: 0,
         stands: false,
         request: &asked,
         scheduled: 0,

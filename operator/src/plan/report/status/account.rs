@@ -14,15 +14,15 @@ use super::{condition, conditions, count, seconds};
 use crate::plan::assignment::{AssignedAccount, in_range};
 use crate::plan::input::{AccountInput, AccountSpec, Now, Process, Secret, live_sockets};
 use crate::plan::readiness::{
-    self, AccountFacts, CONTRADICTED, ConditionOutcome, History, Observation,
+    self, AccountFacts, CONTRADICTED, ConditionOutcome, History, MarketNow, Observation,
 };
 
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
-/// `poked`: whether its pod is annotated; `stranded`: how many of its instruments no other account would
+/// `poked`: whether its pod is annotated; `market`: what its markets do; `stranded`: how many of its instruments no other account would
 /// have room for, if that is known.
 pub(crate) fn status(
     assigned: &AssignedAccount<'_>,
-    poked: bool,
+    (poked, market): (bool, MarketNow),
     stranded: Option<usize>,
     previous: Option<&TickerAccountStatus>,
     history: &History<'_>,
@@ -31,7 +31,7 @@ pub(crate) fn status(
     let account = &assigned.account;
     let report = account.report();
     let answer = report.filter(|_| account.observed.scrape.answers(now.monotonic));
-    let facts = facts(assigned, answer, poked);
+    let facts = facts(assigned, answer, (poked, market));
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
@@ -102,7 +102,7 @@ fn rate(report: &Report) -> u32 {
 fn facts<'w>(
     assigned: &'w AssignedAccount<'_>,
     answer: Option<&Report>,
-    poked: bool,
+    (poked, market): (bool, MarketNow),
 ) -> AccountFacts<'w> {
     let (account, current) = (&assigned.account, assigned.current());
     let (observed, spec) = (account.observed, account.spec.as_ref());
@@ -133,6 +133,7 @@ fn facts<'w>(
         image: spec
             .ok()
             .and_then(|spec| spec.workload.pod.image.as_deref()),
+        market,
     }
 }
 

@@ -10,7 +10,7 @@ use super::{condition, conditions, count, money, names, seconds};
 use crate::plan::input::{Now, SetInput};
 use crate::plan::placement::PlacedSet;
 use crate::plan::readiness::{
-    self, ConditionOutcome, Freshness, History, Holder, SetFacts, unplaced, waiting,
+    self, ConditionOutcome, Freshness, History, Holder, MarketNow, SetFacts, unplaced, waiting,
 };
 use crate::plan::selection::Request;
 
@@ -66,6 +66,11 @@ pub(crate) fn status(
         conflicts: (conflicts, &example),
         holders,
         freshness: freshness(set, holders, now),
+        market: holders
+            .iter()
+            .map(|it| it.market)
+            .fold(MarketNow::default(), MarketNow::plus),
+        now: now.wall.as_second(),
     };
     let outcome = readiness::outcome(readiness::set(&facts), history, now);
     let unasked = holders.iter().any(|holder| holder.unasked);
@@ -160,14 +165,29 @@ fn share(holder: &Holder<'_>) -> AccountShare {
 fn validity(facts: &SetFacts<'_>, now: Now) -> Validity {
     let holders = facts.holders.iter();
     let from = holders.filter_map(|it| it.report?.last_tick_us).max();
-    let fresh = facts.freshness.as_ref().filter(|it| it.age <= it.limit);
+    let expected = facts.market.expected_for(facts.now);
+    let fresh = facts
+        .freshness
+        .as_ref()
+        .filter(|it| expected.is_some() && it.age <= it.limit);
     let until = if from > Some(now.wall.as_microsecond()) {
         // A tick of a time to come counts as one of now.
         Some(now.monotonic)
     } else {
         fresh.and_then(|it| now.monotonic.checked_add(it.limit - it.age))
     };
+    let session = facts.market.until().and_then(|it| session_end(it, now));
+    let until = until.into_iter().chain(session).min();
     Validity { until, from }
+}
+
+/// The monotonic time before a session ends, epoch seconds.
+fn session_end(until: i64, now: Now) -> Option<Instant> {
+    let left = until
+        .checked_mul(1_000_000)?
+        .checked_sub(now.wall.as_microsecond())?;
+    let left = Duration::from_micros(u64::try_from(left).ok()?.saturating_sub(1));
+    now.monotonic.checked_add(left)
 }
 
 /// How many of a set's instruments wait for room.

@@ -1,6 +1,7 @@
 //! What is found of an account's Secret, and of what its pod says about it.
 
 use super::*;
+use crate::plan::readiness::MarketNow;
 
 #[test]
 fn refused_or_missing_credentials() {
@@ -79,6 +80,7 @@ fn an_image_that_is_too_old_for_its_assignment_is_named() {
             ..Scrape::default()
         };
         let facts = AccountFacts {
+            market: MarketNow::default(),
             secret_name: "kite",
             secret: &secret,
             process: &process,

@@ -1,0 +1,150 @@
+//! Nights, and the open.
+
+use crds::account::MarketHours;
+use crds::condition::{ConditionType, State};
+
+use super::*;
+use crate::plan::fixture::{account, apply, change, later, observed, run, set, start, stream};
+use crate::plan::report::find;
+use crate::plan::{Change, Memory, Now, Observed, plan};
+
+fn at(wall: &str) -> Now {
+    let wall: jiff::Timestamp = format!("{wall}+05:30").parse().unwrap();
+    let passed = wall.duration_since(start().wall).as_secs().unsigned_abs();
+    later(start(), passed)
+}
+
+fn world(hours: MarketHours) -> Observed {
+    let sets = vec![set("s", &[], &["NFO:NIFTY26DEC25000CE"])];
+    let mut world = observed(vec![account("a")], sets);
+    change(&mut world.accounts[0], |spec| {
+        spec.market_hours = Some(hours)
+    });
+    world
+}
+
+/// State and reason of `Ready` of the account and of the set.
+fn ready(world: &Observed) -> [(State, String); 2] {
+    let read = |conditions: &[_]| {
+        let ready = find(conditions, ConditionType::Ready).unwrap();
+        let state = State::from_word(&ready.status).unwrap();
+        (state, ready.reason.clone())
+    };
+    [
+        read(&world.accounts[0].object.status.as_ref().unwrap().conditions),
+        read(&world.sets[0].status.as_ref().unwrap().conditions),
+    ]
+}
+
+/// What a pass says of both, and what it would write. The process answers; its newest tick stays what it is.
+fn pass(world: &mut Observed, memory: &mut Memory, now: Now) -> ([(State, String); 2], bool) {
+    let before = world.accounts[0].scrape.at;
+    let passed = before.map_or(0, |at| {
+        now.monotonic.saturating_duration_since(at).as_millis()
+    });
+    let scrape = &mut world.accounts[0].scrape;
+    scrape.at = Some(now.monotonic);
+    if let Some(report) = &mut scrape.report {
+        for set in &mut std::sync::Arc::make_mut(report).sets {
+            set.age_ms = set.age_ms.map(|age| age + passed as u64);
+        }
+    }
+    let decided = plan(world, memory, now);
+    let accounts = decided.accounts.iter().map(|it| it.change);
+    let mut changes = accounts.chain(decided.sets.iter().map(|it| it.change));
+    let writes = changes.any(|it| it != Change::None);
+    assert_eq!(decided.events, []);
+    apply(world, &decided);
+    *memory = decided.memory;
+    (ready(world), writes)
+}
+
+fn both(state: State, reason: &str) -> [(State, String); 2] {
+    [(state, reason.to_owned()), (state, reason.to_owned())]
+}
+
+#[test]
+fn a_night_is_no_reason_to_be_stale_and_writes_nothing() {
+    let mut world = world(MarketHours::Exchange);
+    // 2025-11-24, a Monday, 21:30 in India: commodities alone trade.
+    let mut memory = run(&mut world, start());
+    stream(&mut world);
+    assert_eq!(ready(&world), both(State::True, "MarketClosed"));
+    let status = world.sets[0].status.as_ref().unwrap();
+    let message = &find(&status.conditions, ConditionType::Ready)
+        .unwrap()
+        .message;
+    assert!(
+        message.starts_with("the market is closed until 2025-11-25 09:15 IST"),
+        "{message}"
+    );
+    pass(&mut world, &mut memory, later(start(), 20));
+    for night in [
+        "2025-11-24T23:59:00",
+        "2025-11-25T03:00:00",
+        "2025-11-25T08:29:00",
+    ] {
+        let (said, writes) = pass(&mut world, &mut memory, at(night));
+        assert_eq!(
+            (said, writes),
+            (both(State::True, "MarketClosed"), false),
+            "{night}"
+        );
+    }
+    // The pass before knew when to look again.
+    let decided = plan(&world, &memory, at("2025-11-25T08:29:30"));
+    let open = at("2025-11-25T09:15:00").monotonic;
+    assert!(
+        decided.next.is_some_and(|next| next <= open),
+        "{:?}",
+        decided.next
+    );
+}
+
+#[test]
+fn what_should_tick_after_the_open_and_does_not_is_stale() {
+    let mut world = world(MarketHours::Exchange);
+    let mut memory = run(&mut world, start());
+    stream(&mut world);
+    pass(&mut world, &mut memory, at("2025-11-25T09:14:50"));
+    let limit = world.sets[0].spec.as_ref().unwrap().stale_after;
+    let limit = std::time::Duration::from(limit).as_secs();
+    let open = at("2025-11-25T09:15:00");
+    for (seconds, state, reason) in [
+        (0, State::True, "Streaming"),
+        (limit, State::True, "Streaming"),
+        (limit + 1, State::False, "Stale"),
+    ] {
+        let now = later(open, seconds);
+        let decided = plan(&world, &memory, now);
+        // Its sockets are up: the account is well.
+        let scrape = &mut world.accounts[0].scrape;
+        scrape.at = Some(now.monotonic);
+        drop(decided);
+        let decided = plan(&world, &memory, now);
+        apply(&mut world, &decided);
+        memory = decided.memory;
+        assert_eq!(ready(&world)[1], (state, reason.to_owned()), "{seconds}");
+    }
+}
+
+#[test]
+fn a_simulator_that_never_closes_is_stale_at_any_time() {
+    let mut world = world(MarketHours::Always);
+    let mut memory = run(&mut world, start());
+    stream(&mut world);
+    assert_eq!(ready(&world), both(State::True, "Streaming"));
+    let decided = plan(&world, &memory, later(start(), 5));
+    apply(&mut world, &decided);
+    memory = decided.memory;
+    let now = later(start(), 3_600);
+    world.accounts[0].scrape.at = Some(now.monotonic);
+    if let Some(report) = &mut world.accounts[0].scrape.report {
+        for set in &mut std::sync::Arc::make_mut(report).sets {
+            set.age_ms = Some(3_600_000);
+        }
+    }
+    let decided = plan(&world, &memory, now);
+    apply(&mut world, &decided);
+    assert_eq!(ready(&world)[1], (State::False, "Stale".to_owned()));
+}

@@ -194,8 +194,12 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
   POST /sim/tokens/restore      {\"access_token\"}
   POST /sim/tokens/flush        revokes every token that was given out or used so far
   GET  /sim/faults
-  POST /sim/faults              {\"api_key\"?, \"refuse\"?: 403|429|..|null, \"count\"?,
-                                 \"instruments\"?: \"html502\"|null, \"mute\"?: bool, \"freeze\"?: bool,
+  POST /sim/faults              {\"api_key\"?, \"refuse\"?: 403|429|..|null,
+                                 \"session\"?, \"profile\"?, \"instruments\"?: \"html502\"|\"hang\"|
+                                 \"network_exception\"|\"too_many_requests\"|null: the answer of POST
+                                 /session/token, /user/profile, /instruments,
+                                 \"count\"?: of these answers, then they end by themselves,
+                                 \"mute\"?: bool, \"freeze\"?: bool,
                                  \"linger\"?: seconds that an ended connection keeps its place,
                                  \"conflate\"?: ticks of a hundred that a socket does not get}
   POST /sim/pause               {\"paused\": bool}

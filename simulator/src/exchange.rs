@@ -270,6 +270,11 @@ impl Exchange {
         &self.faults
     }
 
+    /// The faults, to take one for an answer. Changes go through [`Self::change_faults`].
+    pub const fn faults_mut(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
     /// Changes the faults; mutes and freezes apply to open connections at once.
     ///
     /// # Errors

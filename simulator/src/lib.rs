@@ -30,7 +30,7 @@
 //! | `POST /sim/tokens/restore` | `access_token` | the token is valid again |
 //! | `POST /sim/tokens/flush` | | revokes every token that was issued or used so far |
 //! | `GET /sim/faults` | | the active faults |
-//! | `POST /sim/faults` | `api_key?`, `refuse?`, `count?`, `instruments?`, `mute?`, `freeze?`, `linger?`, `conflate?` | see [`exchange::faults`] |
+//! | `POST /sim/faults` | `api_key?`, `refuse?`, `session?`, `profile?`, `instruments?`, `count?`, `mute?`, `freeze?`, `linger?`, `conflate?` | see [`exchange::faults`] |
 //! | `POST /sim/pause` | `paused` | stops or resumes the market; snapshots still work |
 //! | `POST /sim/rate` | `rate`, `tokens?` | ticks per second, of all or of some |
 //! | `POST /sim/tick` | `tokens` | each trades once, at another price, also while paused |

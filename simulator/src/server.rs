@@ -24,6 +24,7 @@ mod control;
 mod dump;
 mod query;
 mod rest;
+mod session;
 mod ticker;
 
 pub use dump::{DumpBodies, DumpBodiesError};
@@ -138,10 +139,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(ticker::upgrade))
         .route("/instruments", get(rest::instruments))
         .route("/instruments/{exchange}", get(rest::instruments_of))
-        .route("/user/profile", get(rest::profile))
+        .route("/user/profile", get(session::profile))
         .route(
             "/session/token",
-            post(rest::open_session).delete(rest::end_session),
+            post(session::open_session).delete(session::end_session),
         )
         .route("/livez", get(control::health))
         .nest("/sim", control::routes())

@@ -13,18 +13,24 @@ const MAX_KEYS: usize = 1_000;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultChange {
-    /// Only for connections of this API key; absent means all.
+    /// Only for connections and requests of this API key; absent means all. The instruments list knows no API keys.
     #[serde(default)]
     api_key: Option<String>,
     /// Status of answers to upgrades.
     #[serde(default, deserialize_with = "present")]
     refuse: Option<Option<u16>>,
-    /// After this many refusals the fault ends by itself.
-    #[serde(default)]
-    count: Option<u32>,
     /// The answer of `/instruments`.
     #[serde(default, deserialize_with = "present")]
-    instruments: Option<Option<InstrumentsFault>>,
+    instruments: Option<Option<RestFault>>,
+    /// The answer of `POST /session/token`. The request token stays good.
+    #[serde(default, deserialize_with = "present")]
+    session: Option<Option<RestFault>>,
+    /// The answer of `/user/profile`.
+    #[serde(default, deserialize_with = "present")]
+    profile: Option<Option<RestFault>>,
+    /// After this many answers each fault above that the same change begins ends by itself.
+    #[serde(default)]
+    count: Option<u32>,
     /// Heartbeats without ticks.
     #[serde(default)]
     mute: Option<bool>,
@@ -39,12 +45,27 @@ pub struct FaultChange {
     conflate: Option<u8>,
 }
 
-/// A fault of the instruments dump.
+/// A fault of a REST route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InstrumentsFault {
+#[serde(rename_all = "snake_case")]
+pub enum RestFault {
     /// A load balancer's page with status 502.
     Html502,
+    /// No answer for a minute, then a load balancer's page with status 504.
+    Hang,
+    /// 503: Kite cannot reach what is behind it.
+    NetworkException,
+    /// 429: more requests than are allowed.
+    TooManyRequests,
+}
+
+/// What a fault answers, and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct CountedFault<T> {
+    answer: T,
+    /// The fault ends after this many answers; without a number it stays until it is ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
 }
 
 /// A change that is not valid.
@@ -65,9 +86,11 @@ pub enum FaultError {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Scope {
     #[serde(skip_serializing_if = "Option::is_none")]
-    refuse: Option<u16>,
+    refuse: Option<CountedFault<u16>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<u32>,
+    session: Option<CountedFault<RestFault>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<CountedFault<RestFault>>,
     mute: bool,
     freeze: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +101,7 @@ struct Scope {
 /// The active faults.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Faults {
-    instruments: Option<InstrumentsFault>,
+    instruments: Option<CountedFault<RestFault>>,
     all: Scope,
     api_keys: BTreeMap<String, Scope>,
 }
@@ -97,9 +120,6 @@ impl Faults {
         if change.conflate.is_some_and(|share| share >= 100) {
             return Err(FaultError::Conflation);
         }
-        if let Some(instruments) = change.instruments {
-            self.instruments = instruments;
-        }
         let scope = match change.api_key {
             None => &mut self.all,
             Some(key) => {
@@ -109,16 +129,16 @@ impl Faults {
                 self.api_keys.entry(key).or_default()
             }
         };
-        if let Some(refuse) = change.refuse {
-            scope.refuse = refuse;
-            scope.count = change.count;
-        }
+        replace(&mut scope.refuse, change.refuse, change.count);
+        replace(&mut scope.session, change.session, change.count);
+        replace(&mut scope.profile, change.profile, change.count);
         scope.mute = change.mute.unwrap_or(scope.mute);
         scope.freeze = change.freeze.unwrap_or(scope.freeze);
         scope.conflate = change.conflate.unwrap_or(scope.conflate);
         if let Some(linger) = change.linger {
             scope.linger = linger.filter(|seconds| *seconds > 0);
         }
+        replace(&mut self.instruments, change.instruments, change.count);
         self.api_keys.retain(|_, scope| *scope != Scope::default());
         Ok(())
     }
@@ -126,10 +146,22 @@ impl Faults {
     /// The status of the answer to an upgrade of `api_key`, if it is to be refused. Counts the
     /// refusal.
     pub fn refuse(&mut self, api_key: &str) -> Option<u16> {
-        self.api_keys
-            .get_mut(api_key)
-            .and_then(Scope::take_refusal)
-            .or_else(|| self.all.take_refusal())
+        self.take(api_key, |scope| &mut scope.refuse)
+    }
+
+    /// The fault of the answer to a session exchange of `api_key`. Counts the answer.
+    pub fn session(&mut self, api_key: &str) -> Option<RestFault> {
+        self.take(api_key, |scope| &mut scope.session)
+    }
+
+    /// The fault of the answer to a request for the profile with `api_key`. Counts the answer.
+    pub fn profile(&mut self, api_key: &str) -> Option<RestFault> {
+        self.take(api_key, |scope| &mut scope.profile)
+    }
+
+    /// The fault of the answer to a request for the instruments list. Counts the answer.
+    pub fn instruments(&mut self) -> Option<RestFault> {
+        take(&mut self.instruments)
     }
 
     /// Whether connections of `api_key` get no packets.
@@ -158,10 +190,15 @@ impl Faults {
         shares.max().unwrap_or_default()
     }
 
-    /// The fault of the instruments list.
-    #[must_use]
-    pub const fn instruments(&self) -> Option<InstrumentsFault> {
-        self.instruments
+    /// The fault of an API key, or else that of all.
+    fn take<T: Copy>(
+        &mut self,
+        api_key: &str,
+        fault: impl Fn(&mut Scope) -> &mut Option<CountedFault<T>>,
+    ) -> Option<T> {
+        let own = self.api_keys.get_mut(api_key);
+        own.and_then(|scope| take(fault(scope)))
+            .or_else(|| take(fault(&mut self.all)))
     }
 
     fn scopes(&self, api_key: &str) -> impl Iterator<Item = &Scope> {
@@ -169,16 +206,23 @@ impl Faults {
     }
 }
 
-impl Scope {
-    fn take_refusal(&mut self) -> Option<u16> {
-        let status = self.refuse?;
-        match &mut self.count {
-            None => {}
-            Some(left @ 2..) => *left -= 1,
-            Some(_) => (self.refuse, self.count) = (None, None),
-        }
-        Some(status)
+/// Begins or ends a fault that a change names.
+fn replace<T>(fault: &mut Option<CountedFault<T>>, change: Option<Option<T>>, count: Option<u32>) {
+    if let Some(answer) = change {
+        *fault = answer.map(|answer| CountedFault { answer, count });
     }
+}
+
+/// What an active fault answers; after its last answer it ends.
+fn take<T: Copy>(fault: &mut Option<CountedFault<T>>) -> Option<T> {
+    let CountedFault { answer, count } = fault.as_mut()?;
+    let answer = *answer;
+    match count {
+        None => {}
+        Some(left @ 2..) => *left -= 1,
+        Some(_) => *fault = None,
+    }
+    Some(answer)
 }
 
 /// Distinguishes a member that is null from an absent one.
@@ -223,7 +267,7 @@ mod tests {
         assert!(faults.mutes("x") && faults.freezes("x"));
         assert_eq!(
             (faults.refuse("x"), faults.instruments()),
-            (Some(403), Some(InstrumentsFault::Html502))
+            (Some(403), Some(RestFault::Html502))
         );
         change(
             &mut faults,
@@ -232,6 +276,48 @@ mod tests {
         .unwrap();
         assert!(!faults.mutes("x"));
         assert_eq!((faults.refuse("x"), faults.instruments()), (None, None));
+    }
+
+    #[test]
+    fn faults_of_rest_routes_are_counted_by_route_and_api_key() {
+        let mut faults = Faults::default();
+        let once = r#"{"session": "network_exception", "profile": "too_many_requests", "count": 1, "api_key": "a"}"#;
+        change(&mut faults, once).unwrap();
+        change(&mut faults, r#"{"profile": "html502"}"#).unwrap();
+        assert_eq!((faults.session("b"), faults.instruments()), (None, None));
+        let sessions = [(); 2].map(|()| faults.session("a"));
+        assert_eq!(sessions, [Some(RestFault::NetworkException), None]);
+        let profiles = [(); 3].map(|()| faults.profile("a"));
+        let all = Some(RestFault::Html502);
+        assert_eq!(profiles, [Some(RestFault::TooManyRequests), all, all]);
+        change(
+            &mut faults,
+            r#"{"profile": null, "instruments": "hang", "count": 2}"#,
+        )
+        .unwrap();
+        assert_eq!(faults.profile("a"), None);
+        let lists = [(); 3].map(|()| faults.instruments());
+        assert_eq!(lists, [Some(RestFault::Hang), Some(RestFault::Hang), None]);
+    }
+
+    #[test]
+    fn active_faults_are_shown_with_what_is_left_of_them() {
+        let mut faults = Faults::default();
+        change(
+            &mut faults,
+            r#"{"refuse": 429, "session": "hang", "count": 2}"#,
+        )
+        .unwrap();
+        assert_eq!(faults.refuse("a"), Some(429));
+        let shown = serde_json::to_value(&faults).unwrap();
+        assert_eq!(
+            shown["all"]["refuse"],
+            serde_json::json!({"answer": 429, "count": 1})
+        );
+        assert_eq!(
+            shown["all"]["session"],
+            serde_json::json!({"answer": "hang", "count": 2})
+        );
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::io::Read;
 
 use serde_json::{Value, json};
+use tokio::process::Command;
 
-use crate::harness::Simulator;
+use crate::harness::{Simulator, within};
 
 #[tokio::test]
 async fn the_dump_is_csv_and_gzipped_on_demand() {
@@ -71,6 +72,69 @@ async fn the_dump_can_be_a_gateway_error() {
         simulator.get("/instruments").send().await.unwrap().status(),
         200
     );
+}
+
+#[tokio::test]
+async fn rest_routes_fail_on_demand_as_often_as_asked() {
+    let simulator = Simulator::start(&[]).await;
+    let profile = || {
+        let request = simulator.get("/user/profile");
+        request.header("Authorization", "token a:t")
+    };
+    let session = || {
+        let form = [("api_key", "a"), ("request_token", "r"), ("checksum", "c")];
+        simulator.post("/session/token").form(&form)
+    };
+    let faults = json!({"profile": "too_many_requests", "session": "network_exception", "count": 1, "api_key": "a"});
+    simulator.control("/sim/faults", faults).await;
+    let limited = profile().send().await.unwrap();
+    assert_eq!(limited.status(), 429);
+    let limited: Value = limited.json().await.unwrap();
+    assert_eq!(limited["message"], "Too many requests");
+    assert_eq!(profile().send().await.unwrap().status(), 200);
+    let broken = session().send().await.unwrap();
+    assert_eq!(broken.status(), 503);
+    let broken: Value = broken.json().await.unwrap();
+    assert_eq!(broken["error_type"], "NetworkException");
+    assert_eq!(session().send().await.unwrap().status(), 403);
+
+    let faults = json!({"profile": "html502", "session": "html502"});
+    simulator.control("/sim/faults", faults).await;
+    for request in [profile(), profile(), session(), session()] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 502);
+        let kind = answer.headers()["content-type"].to_str().unwrap();
+        assert!(kind.starts_with("text/html"), "{kind}");
+    }
+    let faults = json!({"profile": null, "session": null});
+    simulator.control("/sim/faults", faults).await;
+    assert_eq!(profile().send().await.unwrap().status(), 200);
+}
+
+/// The simulator itself does not hang, and nor does its end.
+#[tokio::test]
+async fn a_route_hangs_on_demand() {
+    let mut simulator = Simulator::start(&[]).await;
+    let faults = json!({"session": "hang", "count": 1});
+    simulator.control("/sim/faults", faults).await;
+    let form = [("api_key", "a"), ("request_token", "r"), ("checksum", "c")];
+    let session = simulator.post("/session/token").form(&form).send();
+    let hanging = tokio::spawn(session);
+    // The fault has ended: its only answer is under way.
+    let began = async || {
+        let faults = simulator.get("/sim/faults").send().await.unwrap();
+        faults.json::<Value>().await.unwrap()["all"]["session"].is_null()
+    };
+    within(async { while !began().await {} }).await;
+    let meanwhile = simulator.post("/session/token").form(&form);
+    assert_eq!(meanwhile.send().await.unwrap().status(), 403);
+    assert!(!hanging.is_finished());
+    let pid = simulator.process.id().unwrap().to_string();
+    let killed = Command::new("kill").args(["-TERM", &pid]).status().await;
+    assert!(killed.unwrap().success());
+    let answer = within(hanging).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 504);
+    assert!(within(simulator.process.wait()).await.unwrap().success());
 }
 
 /// Checksum: `printf 'keyrequestsecret' | sha256sum`.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::Uri;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kite::Mode;
 use service::clock::WallClock;
@@ -58,14 +59,15 @@ pub struct ServeArgs {
     pub step_ms: u64,
     /// Wall clock of the simulator: START,RATE such as 2026-11-24T05:55:00+05:30,60 (a minute per
     /// second). It dates packets, sessions, the token flush and the instruments list, of which there
-    /// is a new one each day at 08:00; heartbeats, rates and faults use real time
+    /// is a new one each day at 08:00; heartbeats, rates, faults and request tokens use real time
     #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
     /// Time of day in India at which all issued or used access tokens become invalid, as at Kite at
     /// about six in the morning; open connections stay
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
     pub token_flush: Option<jiff::civil::Time>,
-    /// Secret that verifies checksums of POST /session/token; without it every checksum is wrong
+    /// Secret that verifies checksums of POST /session/token; without it every checksum is wrong. The request token has
+    /// to come from the login page, /connect/login
     #[arg(
         long,
         env = "KITE_SIMULATOR_API_SECRET",
@@ -73,6 +75,10 @@ pub struct ServeArgs {
         value_name = "SECRET"
     )]
     pub api_secret: Option<String>,
+    /// Where the login page sends its users back to, with a request token: the redirect URL of an
+    /// app at Kite
+    #[arg(long, default_value = "http://127.0.0.1:9402/login/callback", value_name = "URL", value_parser = redirect_url)]
+    pub redirect_url: Uri,
     /// Logs.
     #[command(flatten)]
     pub log: LogArgs,
@@ -126,6 +132,14 @@ pub(crate) fn wall_clock(text: &str) -> Result<WallClock, String> {
         return Ok(clock);
     }
     Err("must start in a year from 2000 to 2099: packets cannot carry other times".to_owned())
+}
+
+/// The URL is sent as it is, with more parameters behind it: a fragment would swallow them.
+fn redirect_url(text: &str) -> Result<Uri, String> {
+    let url: Option<Uri> = text.parse().ok().filter(|_| !text.contains('#'));
+    let is_whole = |url: &Uri| matches!(url.scheme_str(), Some("http" | "https"));
+    url.filter(is_whole)
+        .ok_or_else(|| "must be a URL such as https://HOST/login/callback, without #".to_owned())
 }
 
 /// 2000-01-01 UTC.
@@ -196,9 +210,9 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
   GET  /sim/faults
   POST /sim/faults              {\"api_key\"?, \"refuse\"?: 403|429|..|null,
                                  \"session\"?, \"profile\"?, \"instruments\"?: \"html502\"|\"hang\"|
-                                 \"network_exception\"|\"too_many_requests\"|null: the answer of POST
-                                 /session/token, /user/profile, /instruments,
-                                 \"count\"?: of these answers, then they end by themselves,
+                                 \"network_exception\"|\"too_many_requests\"|null, the answers of
+                                 POST /session/token, GET /user/profile and /instruments,
+                                 \"count\"?: answers after which each of the above ends by itself,
                                  \"mute\"?: bool, \"freeze\"?: bool,
                                  \"linger\"?: seconds that an ended connection keeps its place,
                                  \"conflate\"?: ticks of a hundred that a socket does not get}

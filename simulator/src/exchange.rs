@@ -27,6 +27,7 @@ pub mod prices;
 pub mod rates;
 pub mod recorder;
 mod report;
+mod request_tokens;
 mod schedule;
 
 pub use admission::{ConnectionFilter, Refusal};
@@ -100,7 +101,7 @@ impl Exchange {
         Arc::clone(self.market.universe())
     }
 
-    /// Revoked tokens and the session exchange.
+    /// Logins, sessions and revoked tokens.
     pub fn credentials(&mut self) -> &mut AccessTokens {
         &mut self.credentials
     }
@@ -123,7 +124,7 @@ impl Exchange {
         if let Some(status) = self.faults.refuse(api_key) {
             return Err(Refusal::Fault(status));
         }
-        if !self.credentials.admit(access_token) {
+        if !self.credentials.admit(api_key, access_token) {
             return Err(Refusal::Forbidden);
         }
         let open = self

@@ -12,9 +12,19 @@
 //! # REST
 //! `GET /instruments[/EXCHANGE]`, `GET /user/profile`, `POST` and `DELETE /session/token`.
 //!
+//! # Login
+//! `GET /connect/login?v=3&api_key=K&redirect_params=P` is a page that lets everybody pass. It posts `v`, `api_key`,
+//! `redirect_params`, `user_id`, `password`, `totp` and `decision` (`login` or `cancel`) as a form to `/connect/login`, which
+//! a program may do by itself. The answer is a 302 to `--redirect-url` with `request_token`, `action=login`, `type=login`,
+//! `status=success` and the parameters that the query string P holds; after `cancel` with `status=error` and without
+//! `request_token`. `POST /session/token` accepts request tokens from there only: for two minutes, once, for their API key,
+//! and with a checksum made with `--api-secret`, without which none is right. The minutes are elapsed time: neither
+//! `--wall-clock` nor `/sim/clock` makes a request token older. An access token from there belongs to the user who logged
+//! in and is good for its API key; all others are the token of SIM001 for every key.
+//!
 //! # Clock
 //! `--wall-clock START,RATE` sets the time of packets, sessions, the first day's instruments list
-//! and `--token-flush`. Heartbeats, rates and faults use the machine's clock.
+//! and `--token-flush`. Heartbeats, rates, faults and request tokens use the machine's clock.
 //!
 //! # Control
 //! JSON; `api_key` and `conn` select connections; without them all are selected. Errors are

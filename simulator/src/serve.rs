@@ -84,7 +84,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     if let Some(time) = args.token_flush {
         exchange.flush_tokens_daily(time, clock.wall());
     }
-    let app = App::new(exchange, dump, clock, shutdown.token());
+    let app = App::new(exchange, dump, clock, args.redirect_url, shutdown.token());
     app.list_daily();
     let app = Arc::new(app);
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::http::Uri;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use service::clock::Clock;
@@ -22,6 +23,7 @@ use crate::universe::UniverseError;
 
 mod control;
 mod dump;
+mod login;
 mod query;
 mod rest;
 mod session;
@@ -56,6 +58,8 @@ pub struct App {
     dump: Mutex<Arc<DumpBodies>>,
     clock: Mutex<Clock>,
     start: Instant,
+    /// Where the application's users come back to after their login.
+    redirect_url: Uri,
     shutdown: CancellationToken,
 }
 
@@ -66,6 +70,7 @@ impl App {
         exchange: Exchange,
         dump: DumpBodies,
         clock: Clock,
+        redirect_url: Uri,
         shutdown: CancellationToken,
     ) -> Self {
         let start = clock.now();
@@ -76,6 +81,7 @@ impl App {
             dump: Mutex::new(Arc::new(dump)),
             clock: Mutex::new(clock),
             start,
+            redirect_url,
             shutdown,
         }
     }
@@ -144,6 +150,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/session/token",
             post(session::open_session).delete(session::end_session),
         )
+        .route("/connect/login", get(login::page).post(login::log_in))
         .route("/livez", get(control::health))
         .nest("/sim", control::routes())
         .fallback(rest::unknown_route)

@@ -1,17 +1,34 @@
-//! Credentials: any API key and access token are valid until the token is revoked. Owns the session
-//! exchange. Bounded; nothing here is ever printed.
+//! Credentials: any API key and access token are valid until the token is revoked; one that a session exchange gave out
+//! is valid for its API key only. Owns logins and the session exchange. Bounded; nothing here is ever printed.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 use kite::rest;
+
+use super::request_tokens::RequestTokens;
+
+/// The client whose token is one that no session exchange gave out.
+pub const DEFAULT_USER: &str = "SIM001";
 
 /// Maximum number of remembered tokens, issued or used; later ones are not flushed.
 const MAX_USED: usize = 5_000;
 /// Maximum number of revoked tokens.
 const MAX_REVOKED: usize = 10_000;
-/// Maximum number of used request tokens; the oldest are forgotten first.
-const MAX_SPENT: usize = 1_024;
+/// Maximum number of sessions; the oldest are forgotten first, and their tokens are then like any other.
+const MAX_SESSIONS: usize = 1_024;
+
+/// A session exchange, as the application asks for it.
+#[derive(Clone, Copy)]
+pub(crate) struct SessionRequest<'a> {
+    /// The application.
+    pub(crate) api_key: &'a str,
+    /// What its user's login gave to it.
+    pub(crate) request_token: &'a str,
+    /// Proves that it knows the secret.
+    pub(crate) checksum: &'a str,
+}
 
 /// Why a session exchange was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,9 +36,9 @@ pub enum ExchangeError {
     /// The checksum was made with another secret, or no secret is known.
     #[error("Invalid `checksum`.")]
     Checksum,
-    /// The request token was used before.
+    /// The request token was never given out, is for another API key, was used before, or is too old.
     #[error("Token is invalid or has expired.")]
-    Spent,
+    RequestToken,
 }
 
 /// The table of revoked tokens is full.
@@ -29,13 +46,21 @@ pub enum ExchangeError {
 #[error("{MAX_REVOKED} tokens are already revoked: restore some first")]
 pub struct TooManyRevoked;
 
-/// Revoked tokens and the secret of the application.
+/// A session that a session exchange opened.
+struct Session {
+    access_token: String,
+    api_key: String,
+    user_id: String,
+}
+
+/// Revoked tokens, sessions, and the secret of the application.
 #[derive(Default)]
 pub struct AccessTokens {
     api_secret: Option<String>,
+    request_tokens: RequestTokens,
+    sessions: VecDeque<Session>,
     used: HashSet<String>,
     revoked: HashSet<String>,
-    spent: VecDeque<String>,
 }
 
 impl fmt::Debug for AccessTokens {
@@ -56,18 +81,28 @@ impl AccessTokens {
         }
     }
 
-    /// Whether a token is still valid; it then counts as used.
+    /// Whether a token is still valid, and for this API key; it then counts as used.
     #[must_use]
-    pub fn admit(&mut self, access_token: &str) -> bool {
-        if self.revoked.contains(access_token) {
+    pub fn admit(&mut self, api_key: &str, access_token: &str) -> bool {
+        let session = self.session(access_token);
+        if session.is_some_and(|session| session.api_key != api_key)
+            || self.revoked.contains(access_token)
+        {
             return false;
         }
-        self.issue(access_token);
+        self.record(access_token);
         true
     }
 
-    /// Records an issued token: the next flush revokes it like a used one.
-    pub fn issue(&mut self, access_token: &str) {
+    /// The user whose token it is.
+    #[must_use]
+    pub fn user_of(&self, access_token: &str) -> &str {
+        self.session(access_token)
+            .map_or(DEFAULT_USER, |session| &session.user_id)
+    }
+
+    /// Records an issued or used token: the next flush revokes it.
+    fn record(&mut self, access_token: &str) {
         if self.used.len() < MAX_USED && !self.used.contains(access_token) {
             self.used.insert(access_token.to_owned());
         }
@@ -101,28 +136,57 @@ impl AccessTokens {
         self.revoked.remove(access_token)
     }
 
-    /// Checks a session exchange and marks its request token as used.
+    /// Records a login: its request token can be exchanged from now on.
+    pub fn log_in(
+        &mut self,
+        request_token: String,
+        api_key: &str,
+        user_id: &str,
+        elapsed: Duration,
+    ) {
+        self.request_tokens
+            .give(request_token, api_key, user_id, elapsed);
+    }
+
+    /// Opens a session under this access token and uses the request token up. Returns the user who logged in.
     ///
     /// # Errors
-    /// When the checksum is wrong or the request token was used before.
-    pub fn exchange(
+    /// When the checksum is wrong or the request token is not good.
+    pub(crate) fn open_session(
         &mut self,
-        api_key: &str,
-        request_token: &str,
-        checksum: &str,
-    ) -> Result<(), ExchangeError> {
+        request: SessionRequest<'_>,
+        access_token: &str,
+        elapsed: Duration,
+    ) -> Result<String, ExchangeError> {
+        let SessionRequest {
+            api_key,
+            request_token,
+            checksum,
+        } = request;
         let secret = self.api_secret.as_deref().ok_or(ExchangeError::Checksum)?;
         if checksum != rest::checksum(api_key, request_token, secret) {
             return Err(ExchangeError::Checksum);
         }
-        if self.spent.iter().any(|spent| spent == request_token) {
-            return Err(ExchangeError::Spent);
+        let user_id = self
+            .request_tokens
+            .take(request_token, api_key, elapsed)
+            .ok_or(ExchangeError::RequestToken)?;
+        if self.sessions.len() == MAX_SESSIONS {
+            self.sessions.pop_front();
         }
-        if self.spent.len() == MAX_SPENT {
-            self.spent.pop_front();
-        }
-        self.spent.push_back(request_token.to_owned());
-        Ok(())
+        self.sessions.push_back(Session {
+            access_token: access_token.to_owned(),
+            api_key: api_key.to_owned(),
+            user_id: user_id.clone(),
+        });
+        self.record(access_token);
+        Ok(user_id)
+    }
+
+    fn session(&self, access_token: &str) -> Option<&Session> {
+        self.sessions
+            .iter()
+            .find(|session| session.access_token == access_token)
     }
 }
 
@@ -133,51 +197,99 @@ mod tests {
     #[test]
     fn a_token_is_good_until_it_is_revoked() {
         let mut credentials = AccessTokens::new(None);
-        assert!(credentials.admit("fake"));
+        assert!(credentials.admit("key", "fake"));
         credentials.revoke("fake".to_owned()).unwrap();
-        assert!(!credentials.admit("fake") && credentials.admit("other"));
+        assert!(!credentials.admit("key", "fake") && credentials.admit("key", "other"));
         assert!(credentials.restore("fake") && !credentials.restore("fake"));
-        assert!(credentials.admit("fake"));
+        assert!(credentials.admit("key", "fake"));
     }
 
     /// Checksum: `printf 'keyrequestsecret' | sha256sum`.
-    #[test]
-    fn a_request_token_is_exchanged_once() {
-        let good = "e4465f58be6159d2a7f087f4292515e9d631b4f91e056b53e6f14456222ff709";
+    const CHECKSUM: &str = "e4465f58be6159d2a7f087f4292515e9d631b4f91e056b53e6f14456222ff709";
+
+    const NOW: Duration = Duration::from_secs(5);
+
+    const REQUEST: SessionRequest<'_> = SessionRequest {
+        api_key: "key",
+        request_token: "request",
+        checksum: CHECKSUM,
+    };
+
+    fn logged_in(user_id: &str) -> AccessTokens {
         let mut credentials = AccessTokens::new(Some("secret".to_owned()));
-        assert_eq!(
-            credentials.exchange("key", "request", "x"),
-            Err(ExchangeError::Checksum)
-        );
-        assert_eq!(credentials.exchange("key", "request", good), Ok(()));
-        assert_eq!(
-            credentials.exchange("key", "request", good),
-            Err(ExchangeError::Spent)
-        );
-        let mut nobody = AccessTokens::new(None);
-        assert_eq!(
-            nobody.exchange("key", "request", good),
-            Err(ExchangeError::Checksum)
-        );
+        credentials.log_in("request".to_owned(), "key", user_id, NOW);
+        credentials
     }
 
     #[test]
-    fn a_flush_revokes_what_was_used_and_nothing_else() {
+    fn a_request_token_is_exchanged_once_and_only_if_it_was_given_out() {
+        let mut credentials = AccessTokens::new(Some("secret".to_owned()));
+        let unknown = credentials.open_session(REQUEST, "access", NOW);
+        assert_eq!(unknown, Err(ExchangeError::RequestToken));
+
+        let mut credentials = logged_in("AB1234");
+        let forged = SessionRequest {
+            checksum: "x",
+            ..REQUEST
+        };
+        let refused = credentials.open_session(forged, "access", NOW);
+        assert_eq!(refused, Err(ExchangeError::Checksum));
+        let opened = credentials.open_session(REQUEST, "access", NOW);
+        assert_eq!(opened.as_deref(), Ok("AB1234"));
+        let again = credentials.open_session(REQUEST, "access", NOW);
+        assert_eq!(again, Err(ExchangeError::RequestToken));
+    }
+
+    #[test]
+    fn without_a_secret_every_checksum_is_wrong() {
         let mut credentials = AccessTokens::new(None);
-        assert!(credentials.admit("yesterday"));
-        credentials.issue("never used");
+        credentials.log_in("request".to_owned(), "key", "AB1234", NOW);
+        let refused = credentials.open_session(REQUEST, "access", NOW);
+        assert_eq!(refused, Err(ExchangeError::Checksum));
+    }
+
+    #[test]
+    fn a_token_is_its_users_and_good_for_its_api_key() {
+        let mut credentials = logged_in("AB1234");
+        credentials.open_session(REQUEST, "access", NOW).unwrap();
+        assert!(credentials.admit("key", "access") && !credentials.admit("other", "access"));
+        assert!(credentials.admit("key", "any") && credentials.admit("other", "any"));
+        assert_eq!(credentials.user_of("access"), "AB1234");
+        assert_eq!(credentials.user_of("any"), "SIM001");
+    }
+
+    #[test]
+    fn a_flush_revokes_what_was_issued_or_used_and_nothing_else() {
+        let mut credentials = logged_in("AB1234");
+        assert!(credentials.admit("key", "yesterday"));
+        credentials
+            .open_session(REQUEST, "never used", NOW)
+            .unwrap();
         assert_eq!(credentials.flush(), 2);
-        assert!(!credentials.admit("never used"));
-        assert!(!credentials.admit("yesterday") && credentials.admit("today"));
+        assert!(!credentials.admit("key", "never used"));
+        assert!(!credentials.admit("key", "yesterday") && credentials.admit("key", "today"));
         assert_eq!(credentials.flush(), 1);
-        assert!(!credentials.admit("yesterday") && !credentials.admit("today"));
+        assert!(!credentials.admit("key", "yesterday") && !credentials.admit("key", "today"));
         for number in 0..2 * MAX_REVOKED {
-            assert!(credentials.admit(&format!("{number}")));
+            assert!(credentials.admit("key", &format!("{number}")));
             if number % 1_000 == 0 {
                 credentials.flush();
             }
         }
         assert!(credentials.revoked.len() <= MAX_REVOKED && credentials.used.len() <= MAX_USED);
+    }
+
+    #[test]
+    fn sessions_are_bounded() {
+        let mut credentials = AccessTokens::new(Some("secret".to_owned()));
+        for number in 0..=MAX_SESSIONS {
+            credentials.log_in("request".to_owned(), "key", &number.to_string(), NOW);
+            let token = format!("access {number}");
+            credentials.open_session(REQUEST, &token, NOW).unwrap();
+        }
+        assert_eq!(credentials.sessions.len(), MAX_SESSIONS);
+        assert_eq!(credentials.user_of("access 0"), DEFAULT_USER);
+        assert_eq!(credentials.user_of("access 1"), "1");
     }
 
     #[test]

@@ -16,11 +16,9 @@ use serde_json::{Value, json};
 use super::App;
 use super::query::parameter;
 use super::rest::{error, fail, success};
+use crate::exchange::credentials::SessionRequest;
 
-/// The one client of the broker.
-const USER_ID: &str = "SIM001";
-
-/// Length of Kite's access tokens.
+/// Length of Kite's access and request tokens.
 const TOKEN_LEN: usize = 32;
 
 pub(super) async fn profile(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
@@ -36,16 +34,20 @@ pub(super) async fn profile(State(app): State<Arc<App>>, headers: HeaderMap) -> 
     if let Some(fault) = fault {
         return fail(&app, fault).await;
     }
-    let access_token = credentials.map(|(_, access_token)| access_token);
-    let is_valid = access_token.is_some_and(|token| app.exchange().credentials().admit(token));
-    if !is_valid {
-        return error(
+    let admitted = credentials.and_then(|(api_key, access_token)| {
+        let mut exchange = app.exchange();
+        let tokens = exchange.credentials();
+        let is_valid = tokens.admit(api_key, access_token);
+        is_valid.then(|| tokens.user_of(access_token).to_owned())
+    });
+    match admitted {
+        Some(user_id) => success(user(&app, &user_id)),
+        None => error(
             StatusCode::FORBIDDEN,
             TOKEN_EXCEPTION,
             "Incorrect `api_key` or `access_token`.",
-        );
+        ),
     }
-    success(user(&app))
 }
 
 /// The form of a session exchange.
@@ -71,23 +73,30 @@ pub(super) async fn open_session(
     if let Some(fault) = fault {
         return fail(&app, fault).await;
     }
-    let exchanged =
-        app.exchange()
-            .credentials()
-            .exchange(&form.api_key, &form.request_token, &form.checksum);
-    if let Err(refused) = exchanged {
-        return error(StatusCode::FORBIDDEN, TOKEN_EXCEPTION, &refused.to_string());
-    }
-    let access_token = fresh_token();
-    app.exchange().credentials().issue(&access_token);
-    let mut session = user(&app);
+    let request = SessionRequest {
+        api_key: &form.api_key,
+        request_token: &form.request_token,
+        checksum: &form.checksum,
+    };
+    let (access_token, now) = (fresh_token(), app.now());
+    let opened = app
+        .exchange()
+        .credentials()
+        .open_session(request, &access_token, now.elapsed);
+    let user_id = match opened {
+        Ok(user_id) => user_id,
+        Err(refused) => {
+            return error(StatusCode::FORBIDDEN, TOKEN_EXCEPTION, &refused.to_string());
+        }
+    };
+    let mut session = user(&app, &user_id);
     for (member, value) in [
         ("api_key", form.api_key),
         ("access_token", access_token),
         ("public_token", fresh_token()),
         ("enctoken", fresh_token()),
         ("refresh_token", String::new()),
-        ("login_time", indian_time(app.now().unix)),
+        ("login_time", indian_time(now.unix)),
     ] {
         session[member] = Value::String(value);
     }
@@ -116,10 +125,10 @@ pub(super) async fn end_session(
     }
 }
 
-fn user(app: &App) -> Value {
+fn user(app: &App, user_id: &str) -> Value {
     let universe = app.exchange().universe();
     json!({
-        "user_id": USER_ID,
+        "user_id": user_id,
         "user_type": "individual",
         "email": "simulator@example.com",
         "user_name": "Simulated Trader",
@@ -133,7 +142,7 @@ fn user(app: &App) -> Value {
     })
 }
 
-fn fresh_token() -> String {
+pub(super) fn fresh_token() -> String {
     rand::rng()
         .sample_iter(Alphanumeric)
         .take(TOKEN_LEN)

@@ -1,5 +1,6 @@
 //! One simulator process per test, and clients for it.
 
+use std::collections::HashMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,6 +15,11 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// What any single wait may take; far more than it ever should.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// What users type: any will do.
+pub(crate) const PASSWORD: &str = "fake-password";
+/// What users type: any will do.
+pub(crate) const TOTP: &str = "fake-totp";
 
 pub(crate) struct Simulator {
     pub(crate) process: Child,
@@ -49,6 +55,7 @@ impl Simulator {
         let http = reqwest::Client::builder()
             .no_proxy()
             .no_gzip()
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
         Self {
@@ -78,6 +85,50 @@ impl Simulator {
         answer.json().await.unwrap()
     }
 
+    /// Posts the login page of `key` as its button Login does. Returns the parameters that the browser comes back with.
+    pub(crate) async fn log_in(&self, user_id: &str) -> HashMap<String, String> {
+        let form = [
+            ("v", "3"),
+            ("api_key", "key"),
+            ("redirect_params", "state=of.it"),
+            ("user_id", user_id),
+            ("password", PASSWORD),
+            ("totp", TOTP),
+        ];
+        let answer = self.post("/connect/login").form(&form).send().await;
+        callback(&answer.unwrap()).1
+    }
+
+    /// Exchanges a request token of `key`, whose secret is `secret`.
+    pub(crate) async fn open_session(&self, request_token: &str) -> (u16, Value) {
+        let checksum = kite::rest::checksum("key", request_token, "secret");
+        let form = [
+            ("api_key", "key"),
+            ("request_token", request_token),
+            ("checksum", &checksum),
+        ];
+        let answer = self.post(kite::rest::SESSION_PATH).form(&form).send().await;
+        let answer = answer.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// Logs a user of `key` in. Returns the session.
+    pub(crate) async fn session(&self, user_id: &str) -> Value {
+        let login = self.log_in(user_id).await;
+        let (status, mut answer) = self.open_session(&login["request_token"]).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["data"].take()
+    }
+
+    /// The status and body of the profile that a token of `key` belongs to.
+    pub(crate) async fn profile(&self, access_token: &str) -> (u16, Value) {
+        let authorization = kite::rest::authorization("key", access_token);
+        let request = self.get(kite::rest::PROFILE_PATH);
+        let answer = request.header("Authorization", authorization).send().await;
+        let answer = answer.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
     pub(crate) async fn connect(&self, query: &str) -> Client {
         Client(self.try_connect(query).await.unwrap())
     }
@@ -94,6 +145,19 @@ impl Simulator {
             other => panic!("not refused: {other:?}"),
         }
     }
+}
+
+/// The URL that a browser is sent to, without and with its parameters.
+pub(crate) fn callback(answer: &reqwest::Response) -> (String, HashMap<String, String>) {
+    assert_eq!(answer.status(), 302);
+    let mut url: reqwest::Url = answer.headers()["location"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let parameters = url.query_pairs().into_owned().collect();
+    url.set_query(None);
+    (url.to_string(), parameters)
 }
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;

@@ -9,6 +9,7 @@
 mod control;
 mod handshake;
 mod harness;
+mod login;
 mod morning;
 mod process;
 mod rest;

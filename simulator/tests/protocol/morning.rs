@@ -134,21 +134,12 @@ async fn lists_and_sessions_are_dated_by_the_wall_clock() {
     let expected = universe.listings.iter().map(|row| &row.instrument);
     assert!(listed.instruments.iter().eq(expected));
 
-    let form = [
-        ("api_key", "key"),
-        ("request_token", "request"),
-        (
-            "checksum",
-            "e4465f58be6159d2a7f087f4292515e9d631b4f91e056b53e6f14456222ff709",
-        ),
-    ];
-    let session = simulator.post("/session/token").form(&form).send().await;
-    let session: Value = session.unwrap().json().await.unwrap();
-    assert_eq!(session["data"]["login_time"], "2027-03-01 00:30:00");
+    let session = simulator.session("AB1234").await;
+    assert_eq!(session["login_time"], "2027-03-01 00:30:00");
     // Kite's flush ends a token that nobody has used yet, too.
     let flushed = simulator.control("/sim/tokens/flush", json!({})).await;
     assert_eq!(flushed, json!({"flushed": 1}));
-    let token = session["data"]["access_token"].as_str().unwrap();
+    let token = session["access_token"].as_str().unwrap();
     let query = format!("api_key=key&access_token={token}");
     assert_eq!(simulator.refusal(&query).await, 403);
 }

@@ -61,6 +61,14 @@ async fn settings_that_cannot_be_used_are_named() {
             "2000 to 2099",
         ),
         (["serve", "--token-flush", "25:00"], "such as 06:00"),
+        (
+            ["serve", "--redirect-url", "/login/callback"],
+            "https://HOST",
+        ),
+        (
+            ["serve", "--redirect-url", "http://host/#login"],
+            "without #",
+        ),
         (["symbols", "--count", "9999999"], "9999999"),
     ] {
         let args: Vec<&str> = args.into_iter().chain(["--listen=127.0.0.1:0"]).collect();

@@ -137,65 +137,6 @@ async fn a_route_hangs_on_demand() {
     assert!(within(simulator.process.wait()).await.unwrap().success());
 }
 
-/// Checksum: `printf 'keyrequestsecret' | sha256sum`.
-#[tokio::test]
-async fn a_session_is_opened_once_with_the_right_checksum_and_ended() {
-    let simulator = Simulator::start(&["--api-secret", "secret"]).await;
-    let open = async |checksum: &str| {
-        let form = [
-            ("api_key", "key"),
-            ("request_token", "request"),
-            ("checksum", checksum),
-        ];
-        let answer = simulator
-            .post("/session/token")
-            .form(&form)
-            .send()
-            .await
-            .unwrap();
-        (
-            answer.status().as_u16(),
-            answer.json::<Value>().await.unwrap(),
-        )
-    };
-    let bad = json!({
-        "status": "error",
-        "message": "Invalid `checksum`.",
-        "data": null,
-        "error_type": "TokenException",
-    });
-    assert_eq!(open("0").await, (403, bad));
-    let good = "e4465f58be6159d2a7f087f4292515e9d631b4f91e056b53e6f14456222ff709";
-    let (status, body) = open(good).await;
-    assert_eq!((status, &body["status"]), (200, &json!("success")));
-    assert_eq!(
-        body["data"]["login_time"].as_str().unwrap().len(),
-        "2021-01-01 16:15:14".len()
-    );
-    let token = body["data"]["access_token"].as_str().unwrap();
-    assert_eq!(open(good).await.0, 403, "a request token is good once");
-
-    let authorization = format!("token key:{token}");
-    let profile = async || {
-        let request = simulator
-            .get("/user/profile")
-            .header("Authorization", &authorization);
-        request.send().await.unwrap().status().as_u16()
-    };
-    assert_eq!(profile().await, 200);
-    let path = format!("/session/token?api_key=key&access_token={token}");
-    let ended: Value = simulator
-        .delete(&path)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(ended, json!({"status": "success", "data": true}));
-    assert_eq!(profile().await, 403);
-}
-
 #[tokio::test]
 async fn what_is_missing_is_said_in_kites_envelope() {
     let simulator = Simulator::start(&[]).await;

@@ -20,7 +20,8 @@
 //! `request_token`. `POST /session/token` accepts request tokens from there only: for two minutes, once, for their API key,
 //! and with a checksum made with `--api-secret`, without which none is right. The minutes are elapsed time: neither
 //! `--wall-clock` nor `/sim/clock` makes a request token older. An access token from there belongs to the user who logged
-//! in and is good for its API key; all others are the token of SIM001 for every key.
+//! in and is good for its API key; all others are the token of SIM001 for every key. It ends the access tokens from there that
+//! its user had for the same API key, as if they were revoked; open sockets stay.
 //!
 //! # Clock
 //! `--wall-clock START,RATE` sets the time of packets, sessions, the first day's instruments list

@@ -39,6 +39,9 @@ pub enum ExchangeError {
     /// The request token was never given out, is for another API key, was used before, or is too old.
     #[error("Token is invalid or has expired.")]
     RequestToken,
+    /// The sessions that this one replaces cannot be ended.
+    #[error(transparent)]
+    Revoked(#[from] TooManyRevoked),
 }
 
 /// The table of revoked tokens is full.
@@ -148,10 +151,11 @@ impl AccessTokens {
             .give(request_token, api_key, user_id, elapsed);
     }
 
-    /// Opens a session under this access token and uses the request token up. Returns the user who logged in.
+    /// Opens a session under this access token and uses the request token up. Ends the sessions that its user has with the
+    /// same API key. Returns the user who logged in.
     ///
     /// # Errors
-    /// When the checksum is wrong or the request token is not good.
+    /// When the checksum is wrong, the request token is not good, or too many tokens are revoked.
     pub(crate) fn open_session(
         &mut self,
         request: SessionRequest<'_>,
@@ -171,6 +175,7 @@ impl AccessTokens {
             .request_tokens
             .take(request_token, api_key, elapsed)
             .ok_or(ExchangeError::RequestToken)?;
+        self.end_sessions(api_key, &user_id)?;
         if self.sessions.len() == MAX_SESSIONS {
             self.sessions.pop_front();
         }
@@ -181,6 +186,18 @@ impl AccessTokens {
         });
         self.record(access_token);
         Ok(user_id)
+    }
+
+    fn end_sessions(&mut self, api_key: &str, user_id: &str) -> Result<(), TooManyRevoked> {
+        let is_theirs =
+            |session: &&Session| session.api_key == api_key && session.user_id == user_id;
+        let theirs = self.sessions.iter().filter(is_theirs);
+        let tokens: Vec<String> = theirs.map(|session| session.access_token.clone()).collect();
+        for token in tokens {
+            self.used.remove(&token);
+            self.revoke(token)?;
+        }
+        Ok(())
     }
 
     fn session(&self, access_token: &str) -> Option<&Session> {
@@ -277,6 +294,44 @@ mod tests {
             }
         }
         assert!(credentials.revoked.len() <= MAX_REVOKED && credentials.used.len() <= MAX_USED);
+    }
+
+    #[test]
+    fn a_new_session_ends_those_of_its_user_with_its_api_key() {
+        let mut credentials = AccessTokens::new(Some("secret".to_owned()));
+        let mut open = |api_key: &str, user_id: &str, access_token: &str| {
+            let request = SessionRequest {
+                api_key,
+                checksum: &rest::checksum(api_key, "request", "secret"),
+                ..REQUEST
+            };
+            credentials.log_in("request".to_owned(), api_key, user_id, NOW);
+            let opened = credentials.open_session(request, access_token, NOW);
+            assert_eq!(opened.as_deref(), Ok(user_id));
+        };
+        open("key", "AB1234", "old");
+        open("other", "AB1234", "of another key");
+        open("key", "CD5678", "of another user");
+        open("key", "AB1234", "new");
+        assert!(credentials.admit("other", "of another key"));
+        assert!(credentials.admit("key", "of another user"));
+        assert!(credentials.admit("key", "never issued"));
+        assert!(credentials.admit("key", "new") && !credentials.admit("key", "old"));
+        assert_eq!(credentials.flush(), 4, "the old one has ended already");
+    }
+
+    #[test]
+    fn a_session_that_cannot_end_others_is_not_opened() {
+        let mut credentials = logged_in("AB1234");
+        credentials.open_session(REQUEST, "old", NOW).unwrap();
+        for number in 0..MAX_REVOKED {
+            credentials.revoke(number.to_string()).unwrap();
+        }
+        credentials.log_in("request".to_owned(), "key", "AB1234", NOW);
+        let refused = credentials.open_session(REQUEST, "new", NOW);
+        assert_eq!(refused, Err(ExchangeError::Revoked(TooManyRevoked)));
+        assert!(credentials.admit("key", "old"));
+        assert_eq!(credentials.user_of("new"), DEFAULT_USER);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::query::parameter;
 use super::rest::{error, fail, success};
-use crate::exchange::credentials::SessionRequest;
+use crate::exchange::credentials::{ExchangeError, SessionRequest};
 
 /// Length of Kite's access and request tokens.
 const TOKEN_LEN: usize = 32;
@@ -86,7 +86,13 @@ pub(super) async fn open_session(
     let user_id = match opened {
         Ok(user_id) => user_id,
         Err(refused) => {
-            return error(StatusCode::FORBIDDEN, TOKEN_EXCEPTION, &refused.to_string());
+            let (status, error_type) = match refused {
+                ExchangeError::Checksum | ExchangeError::RequestToken => {
+                    (StatusCode::FORBIDDEN, TOKEN_EXCEPTION)
+                }
+                ExchangeError::Revoked(_) => (StatusCode::INTERNAL_SERVER_ERROR, GENERAL_EXCEPTION),
+            };
+            return error(status, error_type, &refused.to_string());
         }
     };
     let mut session = user(&app, &user_id);

@@ -195,6 +195,26 @@ async fn a_session_is_opened_once_with_the_right_checksum_and_ended() {
     assert_eq!(simulator.profile(token).await.0, 403);
 }
 
+/// As at Kite, where a bot that logs in again ends the token of another program of the same app.
+#[tokio::test]
+async fn a_new_session_ends_the_tokens_of_the_one_before_and_not_its_sockets() {
+    let simulator = Simulator::start(&[&SECRET[..], &["--rate", "0"]].concat()).await;
+    let token_of = |session: &Value| session["access_token"].as_str().unwrap().to_owned();
+    let old = token_of(&simulator.session("AB1234").await);
+    let stranger = token_of(&simulator.session("CD5678").await);
+    let query = |token: &str| format!("api_key=key&access_token={token}");
+    let mut open = simulator.connect(&query(&old)).await;
+    let new = token_of(&simulator.session("AB1234").await);
+    assert_eq!(simulator.refusal(&query(&old)).await, 403);
+    for (token, status) in [(&old, 403), (&stranger, 200), (&new, 200)] {
+        assert_eq!(simulator.profile(token).await.0, status);
+    }
+    let _new = simulator.connect(&query(&new)).await;
+    let text = json!({"text": "{\"type\": \"message\"}", "conn": 1});
+    simulator.control("/sim/text", text).await;
+    assert_eq!(open.text().await["type"], "message");
+}
+
 #[tokio::test]
 async fn a_failed_exchange_does_not_use_the_request_token_up() {
     let simulator = Simulator::start(&SECRET).await;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use contract::assignment::prefix_of;
-use contract::{Assignment, Boundary, Move, MovePart, Output, Row};
+use contract::{Assignment, Boundary, ClassSessions, Move, MovePart, Output, Row};
 use kite::Token;
 
 /// A row of an account's base that it goes on with.
@@ -43,6 +43,9 @@ pub(super) fn go_on(document: &mut Assignment, base: &Assignment, leaving: Vec<L
                 let part = MovePart::From;
                 position(&mut document.moves, &Move { id, part, boundary })
             }),
+            class: base
+                .sessions_of(row)
+                .and_then(|sessions| class(&mut document.sessions, sessions)),
             reference: false,
             retained: None,
             ..row.clone()
@@ -133,6 +136,12 @@ pub(super) fn is_wanted(assignment: &Assignment, token: Token) -> bool {
 
 fn channel<'a>(of: &'a Assignment, output: &Output) -> Option<&'a String> {
     of.channels.get(usize::from(output.channel))
+}
+
+/// The position of a class, whose sessions are added if none of its name are there.
+fn class(all: &mut Vec<ClassSessions>, wanted: &ClassSessions) -> Option<u16> {
+    let known = all.iter().find(|it| it.class == wanted.class).cloned();
+    position(all, &known.unwrap_or_else(|| wanted.clone()))
 }
 
 /// The position of an entry, which is added if it is not there.

@@ -156,9 +156,11 @@ impl DataPlane {
     /// for another turn soon.
     fn stood_still(&mut self, timer: Pin<&mut Sleep>) -> bool {
         let now = self.setup.clock.now();
-        if now.saturating_duration_since(self.next_report) < STANDSTILL {
+        let late = now.saturating_duration_since(self.next_report);
+        if late < STANDSTILL {
             return false;
         }
+        self.pipeline.instruments.on_standstill(late);
         self.next_report = now + CATCH_UP;
         timer.reset(self.next_report.into());
         true

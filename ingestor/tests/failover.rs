@@ -8,8 +8,8 @@
 
 mod stage;
 
-use contract::Report;
 use contract::report::{ConnectionInstruments, ConnectionReport, ConnectionState, FEATURE_STANDBY};
+use contract::{Output, Report};
 use kite::Command;
 use serde_json::Value;
 use stage::kite_server::{KiteServer, Seen, frame, full};
@@ -290,4 +290,64 @@ async fn the_lists_of_all_connections_add_up_to_the_assignment() {
         let (status, text) = scene.ingestor.get(&path).await;
         assert_eq!((status, text.lines().count()), (400, 1), "{wrong}: {text}");
     }
+}
+
+/// Of a lost socket's instrument one output goes to another account and one stays: the readers of the one that leaves get their gap
+/// then, and the others when ticks flow again.
+#[tokio::test]
+async fn readers_of_what_leaves_a_lost_socket_get_their_gap_though_the_instrument_stays() {
+    let mut scene = Scene::of([1]).await;
+    let socket = scene.live_socket().await;
+    scene.reassign(|assigned| {
+        assigned.channels = ["moved:options", "own:options"].map(str::to_owned).into();
+        let output = assigned.instruments[0].outputs[0];
+        let outputs = [0, 1].map(|channel| Output { channel, ..output });
+        assigned.instruments[0].outputs = outputs.into();
+    });
+    let applied = |report: &Report| {
+        report
+            .assignment
+            .as_ref()
+            .is_some_and(|it| it.generation == 2)
+    };
+    scene.ingestor.until("both outputs", applied).await;
+    let mut messages = scene.redis.subscribe().await;
+    for price in 1..=2 {
+        socket.send(frame(&[full(token(1), price)])).unwrap();
+    }
+    let two = |report: &Report| report.ticks_total >= 2;
+    scene.ingestor.until("ticks", two).await;
+    scene.kite.accept_only("another token");
+    drop(socket);
+    let refused = is(ConnectionState::Refused);
+    scene.ingestor.until("a refusal", refused).await;
+    scene.reassign(|assigned| {
+        assigned.channels.remove(0);
+        assigned.instruments[0].outputs.remove(1);
+    });
+    let channels = |kind: &'static str| {
+        move |(channel, json): &(String, Value)| {
+            let is_own = channel != "mock:ticker:events" && json["event_type"] == kind;
+            is_own.then(|| channel.clone())
+        }
+    };
+    let gap = channels("gap");
+    let first = loop {
+        if let Some(channel) = gap(&messages.any_message().await) {
+            break channel;
+        }
+    };
+    assert_eq!(first, "mock:moved:events");
+    scene.kite.accept_only(ACCESS_TOKEN);
+    scene.folders.credentials_of(ACCESS_TOKEN);
+    let socket = scene.kite.socket().await;
+    for price in 3..=4 {
+        socket.send(frame(&[full(token(1), price)])).unwrap();
+    }
+    let second = loop {
+        if let Some(channel) = gap(&messages.any_message().await) {
+            break channel;
+        }
+    };
+    assert_eq!(second, "mock:own:events");
 }

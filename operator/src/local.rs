@@ -304,6 +304,7 @@ impl Run {
             plan.lists.keys().all(loaded) && plan.accounts.iter().all(|account| !account.awaiting);
         self.feed.note(&plan, now);
         let before = std::mem::replace(&mut self.memory, Arc::new(plan.memory));
+        self.feed.note_problems(self.host.problems());
         self.feed.leave(observed, [&before, &self.memory], now);
         Ok(plan.next)
     }

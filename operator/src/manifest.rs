@@ -165,6 +165,10 @@ pub(crate) fn document(manifest: &Value) -> Document {
         };
     }
     let kind = text("/kind");
+    if kind.is_empty() && !manifest.is_null() {
+        let why = "a document has no kind: TickerAccount, InstrumentSet and Secret are read";
+        return Document::Unusable(why.to_owned());
+    }
     Document::Foreign(format!(
         "kind {kind:?} is ignored: only TickerAccount, InstrumentSet and Secret are read"
     ))

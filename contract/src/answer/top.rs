@@ -19,6 +19,9 @@ pub struct TopAnswer {
     /// By namespace and name.
     #[serde(default)]
     pub sets: Vec<SetTop>,
+    /// Documents that are not used, and why: of an operator without a cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
     /// Whether accounts or sets are left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,

@@ -29,7 +29,6 @@ impl DataPlane {
         let now_us = self.setup.clock.wall_micros();
         let with_gap = self.published_with_gap();
         self.pipeline.replace(assigned.instruments);
-        self.note_left(with_gap, now_us);
         for overlap in self.pipeline.take_overlaps() {
             self.detector.on_overlap(overlap, now_us);
         }
@@ -50,6 +49,7 @@ impl DataPlane {
             assigned.tokens_per_connection,
         ));
         self.pipeline.instruments.set_allocation(&self.allocation);
+        self.note_left(with_gap, now_us);
         self.set_desired(assigned.standby);
         self.report_state.allocation = Arc::clone(&self.allocation);
         self.report_state.applied = Some(assigned.applied);
@@ -58,29 +58,36 @@ impl DataPlane {
         self.report_state.assignment_error = None;
     }
 
-    /// What is published by connections of which ticks may be missing.
-    fn published_with_gap(&self) -> Vec<(u8, Vec<u32>)> {
+    /// What is published by connections of which ticks may be missing, each instrument with its prefixes.
+    fn published_with_gap(&self) -> Vec<(u8, Vec<(u32, Vec<Arc<str>>)>)> {
         let connections = self.connections.iter().map(Connection::index);
         let with_gap = connections.filter(|index| self.detector.has_gap(*index));
         let instruments = &self.pipeline.instruments;
-        with_gap
-            .map(|index| (index, instruments.published_tokens(index)))
-            .collect()
+        let with_gap = with_gap.map(|index| {
+            let tokens = instruments.published_tokens(index).into_iter();
+            let published = tokens.map(|token| (token, instruments.prefixes(token)));
+            (index, published.collect())
+        });
+        with_gap.collect()
     }
 
-    /// Notes those of them that are not published any more.
-    fn note_left(&mut self, with_gap: Vec<(u8, Vec<u32>)>, now_us: i64) {
-        for (connection, mut tokens) in with_gap {
-            let rows = self.pipeline.instruments.rows();
-            tokens.retain(|token| {
-                let row = rows.binary_search_by_key(token, |row| row.token.0);
-                !row.is_ok_and(|at| rows[at].is_published())
-            });
-            let listing = self.setup.listing.borrow().clone();
-            let prefixes = listing
-                .map(|it| it.prefixes_of(&tokens))
-                .unwrap_or_default();
-            self.detector.on_left(connection, tokens, prefixes, now_us);
+    /// Notes those of them that are not published any more, for some readers or for all, and those that another connection
+    /// carries from now on: who has them then does not know since when.
+    fn note_left(&mut self, with_gap: Vec<(u8, Vec<(u32, Vec<Arc<str>>)>)>, now_us: i64) {
+        for (connection, published) in with_gap {
+            let mut left: BTreeMap<Vec<Arc<str>>, Vec<u32>> = BTreeMap::new();
+            for (token, mut prefixes) in published {
+                if self.allocation.get(&Token(token)) == Some(&connection) {
+                    let stay = self.pipeline.instruments.prefixes(token);
+                    prefixes.retain(|prefix| !stay.contains(prefix));
+                }
+                if !prefixes.is_empty() {
+                    left.entry(prefixes).or_default().push(token);
+                }
+            }
+            for (prefixes, tokens) in left {
+                self.detector.on_left(connection, tokens, prefixes, now_us);
+            }
         }
     }
 

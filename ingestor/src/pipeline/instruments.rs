@@ -7,10 +7,12 @@
 mod build;
 pub(crate) mod instrument;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contract::Shape;
+use contract::assignment::prefix_of;
 use kite::Token;
 use kite::session::Unconfirmed;
 use rustc_hash::FxHashMap;
@@ -128,6 +130,13 @@ impl AssignedInstruments {
         })
     }
 
+    /// This process stood still for so long: the time of moves did not pass.
+    pub(crate) fn on_standstill(&mut self, lasted: Duration) {
+        for gate in &mut self.moves {
+            gate.on_standstill(lasted);
+        }
+    }
+
     /// Names of the sets.
     #[must_use]
     pub(crate) fn sets(&self) -> &[String] {
@@ -229,6 +238,18 @@ impl AssignedInstruments {
         let rows = self.carried_by(connection);
         let published = rows.filter(|row| row.is_published());
         published.map(|row| row.token.0).collect()
+    }
+
+    /// The prefixes under which an instrument is published, ascending; none if it is not.
+    #[must_use]
+    pub(crate) fn prefixes(&self, token: u32) -> Vec<Arc<str>> {
+        let row = self.find(Token(token)).map(|row| &self.rows[row as usize]);
+        let outputs = row.map_or(&[][..], |row| &self.outputs[row.outputs.range()]);
+        let names = outputs
+            .iter()
+            .map(|it| &self.channels[usize::from(it.channel)].name);
+        let prefixes: BTreeSet<&str> = names.map(|name| prefix_of(name)).collect();
+        prefixes.into_iter().map(Arc::from).collect()
     }
 
     /// Tokens of `connection` that have not confirmed the last command.

@@ -80,6 +80,11 @@ impl MoveGate {
         }
     }
 
+    /// This process stood still for so long: what arrived meanwhile has not been seen yet.
+    pub(super) fn on_standstill(&mut self, lasted: Duration) {
+        self.since = self.since.and_then(|since| since.checked_add(lasted));
+    }
+
     /// Whether the boundary no longer matters, because it has had its time: this account publishes nothing, or everything.
     #[must_use]
     pub(crate) fn is_over(&self, now: Instant) -> bool {
@@ -189,5 +194,18 @@ mod tests {
         };
         assert!(after(Some(T)));
         assert!(!after(Some(T + 1)) && !after(None));
+    }
+
+    /// After a stop the packets that waited are read, and each is of the account that its second says.
+    #[test]
+    fn a_process_that_stood_still_divides_what_waited_by_its_seconds() {
+        let now = start();
+        let later = now + Duration::from_secs(20);
+        for (part, before, after) in [(MovePart::From, true, false), (MovePart::To, false, true)] {
+            let mut gate = gate(part, Some(T), now);
+            gate.on_standstill(Duration::from_secs(19));
+            assert_eq!(gate.passes(Some(T - 1), later), before);
+            assert_eq!(gate.passes(Some(T), later), after);
+        }
     }
 }

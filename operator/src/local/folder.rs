@@ -103,7 +103,8 @@ impl Folder {
                 }
             });
             match documents {
-                Ok(documents) => {
+                Ok(mut documents) => {
+                    self.keep_former(&path, &mut documents);
                     self.files.insert(path.clone(), documents);
                     self.fingerprints
                         .extend(fingerprint.map(|fingerprint| (path, fingerprint)));
@@ -130,6 +131,29 @@ impl Folder {
             ));
         }
         Ok(manifests)
+    }
+
+    /// Where a document of a file cannot be used, objects of its last valid content may be meant by it: those that are missing
+    /// stay in force.
+    fn keep_former(&self, path: &Path, documents: &mut Vec<Document>) {
+        let unusable = |it: &Document| matches!(it, Document::Unusable(_));
+        if !documents.iter().any(unusable) {
+            return;
+        }
+        let former = self.files.get(path).into_iter().flatten();
+        let former = former.filter(|former| {
+            let is_there = documents.iter().any(|it| it.name() == former.name());
+            former.name().is_some() && !is_there
+        });
+        let former: Vec<Document> = former.cloned().collect();
+        let names = former.iter().filter_map(Document::name);
+        let names: Vec<String> = names.map(|(kind, name)| format!("{kind} {name}")).collect();
+        documents.extend(former);
+        if !names.is_empty() {
+            let names = names.join(", ");
+            let why = format!("a document cannot be used: {names} stays in force as it was");
+            documents.push(Document::Foreign(why));
+        }
     }
 
     /// Takes each object from the file that defined it first. A second file that defines it changes

@@ -179,9 +179,16 @@ async fn explain(
             }
             (AskedKind::Account, _) => review.account(&key).map(ExplainAnswer::Account),
         };
-        answer.map_err(|unknown| (StatusCode::NOT_FOUND, unknown.to_string()))
+        answer.map_err(|unknown| (StatusCode::NOT_FOUND, with_problems(unknown, snapshot)))
     };
     server.answer(compute).await
+}
+
+/// That something does not exist, and what may be the reason: a document that is not used.
+fn with_problems(unknown: impl std::fmt::Display, snapshot: &Snapshot) -> String {
+    let problems = snapshot.problems.iter();
+    let problems: String = problems.map(|it| format!("; not used: {it}")).collect();
+    format!("{unknown}{problems}")
 }
 
 async fn find(

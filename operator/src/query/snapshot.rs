@@ -10,6 +10,9 @@ use tokio::sync::watch;
 use crate::plan::review::Review;
 use crate::plan::{Journal, Memory, Observed, Plan};
 
+/// As many documents are named.
+const MOST_PROBLEMS: usize = 20;
+
 /// The namespaces of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -60,6 +63,8 @@ pub(crate) struct Snapshot {
     /// What it left.
     pub(crate) memory: Arc<Memory>,
     pub(crate) journal: Arc<Journal>,
+    /// Documents that are not used, and why.
+    pub(crate) problems: Arc<[String]>,
     /// The time of the pass.
     pub(crate) now: Now,
 }
@@ -69,6 +74,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct QueryFeed {
     scope: Scope,
     journal: Arc<Journal>,
+    problems: Arc<[String]>,
     sender: watch::Sender<Option<Arc<Snapshot>>>,
 }
 
@@ -77,6 +83,7 @@ impl QueryFeed {
         Self {
             scope,
             journal: Arc::default(),
+            problems: Arc::default(),
             sender: watch::Sender::new(None),
         }
     }
@@ -93,6 +100,13 @@ impl QueryFeed {
         }
     }
 
+    /// Notes which documents are not used, and why.
+    pub(crate) fn note_problems(&mut self, problems: &[String]) {
+        if *self.problems != *problems {
+            self.problems = problems.iter().take(MOST_PROBLEMS).cloned().collect();
+        }
+    }
+
     /// Leaves what a pass observed at `now`, with what it remembered before and after.
     pub(crate) fn leave(&self, observed: Observed, memories: [&Arc<Memory>; 2], now: Now) {
         let [before, memory] = memories.map(Arc::clone);
@@ -102,6 +116,7 @@ impl QueryFeed {
             before,
             memory,
             journal: Arc::clone(&self.journal),
+            problems: Arc::clone(&self.problems),
             now,
         })));
     }
@@ -125,6 +140,7 @@ impl Snapshot {
             before: Arc::new(memory.clone()),
             memory: Arc::new(memory),
             journal: Arc::default(),
+            problems: Arc::default(),
             now: crate::plan::fixture::start(),
         }
     }

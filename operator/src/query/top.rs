@@ -26,6 +26,7 @@ pub(super) fn top(
     let mut answer = TopAnswer {
         operator_version: env!("CARGO_PKG_VERSION").to_owned(),
         plan_age_ms: milliseconds(now.saturating_duration_since(snapshot.now.monotonic)),
+        problems: snapshot.problems.to_vec(),
         ..TopAnswer::default()
     };
     let accounts = scraped.iter();

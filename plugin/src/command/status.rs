@@ -47,10 +47,12 @@ pub(crate) async fn run(source: &Source, screen: &Screen) -> anyhow::Result<()> 
 /// What the operator without a cluster knows.
 fn of_top(top: TopAnswer) -> StatusView {
     let note = "some accounts and sets are left out: there are too many for one answer";
+    let truncated = top.truncated.then(|| note.to_owned()).into_iter();
+    let problems = top.problems.into_iter().map(|it| format!("not used: {it}"));
     StatusView {
         accounts: top.accounts,
         sets: top.sets,
-        notes: top.truncated.then(|| note.to_owned()).into_iter().collect(),
+        notes: truncated.chain(problems).collect(),
     }
 }
 

@@ -209,3 +209,31 @@ fn lists_are_read_and_what_is_not_read_is_said() {
         ]
     );
 }
+
+/// A typing error in the kind or the name of a document does not end what it said before.
+#[test]
+fn a_document_that_cannot_be_used_any_more_keeps_what_it_said() {
+    let both = format!("{SET}---\n{ACCOUNT}");
+    let broken = [
+        both.replace("kind: InstrumentSet", "kind: InstrumentSett"),
+        both.replace("{name: nifty}", "{name: 7}"),
+        both.replace("{name: nifty}", "{}"),
+        format!("- nifty\n---\n{ACCOUNT}"),
+    ];
+    for text in broken {
+        let (fixture, mut folder) = Fixture::new(&[("a.yaml", &both)]);
+        assert!(folder.read().unwrap().sets.contains_key("nifty"));
+        fixture.write("a.yaml", &text);
+        for _ in 0..2 {
+            let manifests = folder.read().unwrap();
+            assert!(manifests.sets.contains_key("nifty"), "{text}");
+            let said = manifests.problems.join("\n");
+            let kept = "InstrumentSet nifty stays in force as it was";
+            assert!(manifests.unused && said.contains(kept), "{said}");
+        }
+        // Another one in its place, without any such document, is meant so.
+        fixture.write("a.yaml", &both.replace("{name: nifty}", "{name: bank}"));
+        let names = folder.read().unwrap().sets.into_keys();
+        assert_eq!(names.collect::<Vec<_>>(), ["bank"], "{text}");
+    }
+}

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::time::Instant;
 
-use contract::Report;
+use contract::{MovePart, Report};
 use kite::Token;
 use rustc_hash::FxHashMap;
 
@@ -111,7 +111,7 @@ impl<'w, 'a> Arrivals<'w, 'a> {
     }
 
     /// Whether the account's process has all that is placed there of the set, and has heard of each instrument or waited
-    /// for it in vain, and can publish it.
+    /// for it in vain, and publishes it.
     pub(super) fn has_arrived(&self, set: SetIx, account: AccountIx) -> bool {
         if let Some(known) = self.arrived.borrow().get(&(set, account)) {
             return *known;
@@ -128,7 +128,13 @@ impl<'w, 'a> Arrivals<'w, 'a> {
         let position = base.sets.iter().position(|known| known == name)?;
         let position = u16::try_from(position).ok()?;
         let rows = base.instruments.iter();
-        let has = rows.filter(|row| row.sets.contains(&position)).count();
+        let rows = rows.filter(|row| row.sets.contains(&position));
+        // What it takes from one account it does not publish before their boundary: another one goes on.
+        let mut taken = rows.clone().filter_map(|row| base.move_of(row));
+        if taken.any(|it| it.part == MovePart::To) {
+            return Some(false);
+        }
+        let has = rows.count();
         let outcomes = self.sets[set.at()].placement.outcomes.iter();
         let here = |outcome: &&Option<Outcome>| **outcome == Some(Outcome::Placed(account));
         let placed = outcomes.filter(here).count();

@@ -113,7 +113,9 @@ impl<'a> MoveStages<'a> {
         if giving.move_of(row).is_some_and(has_given) {
             return Stage::Given;
         }
-        let takes = documents[to.at()].as_ref().is_some_and(|taker| {
+        // An account that may not be changed now goes on with what it was told.
+        let taker = documents[to.at()].as_ref().or(taking.base);
+        let takes = taker.is_some_and(|taker| {
             let rows = &taker.instruments;
             let at = rows.binary_search_by_key(&row.token, |row| row.token);
             // What it gives itself has no set.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use crds::rebalance::RebalanceState;
 use kite::Token;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::group_problem::{Group, GroupProblem};
 use super::held_over::HeldOver;
-use super::moves::{SetMove, moves};
-use super::problem::{AccountSlot, Outcome, SetRequest};
+use super::moves::{self, SetMove, moves};
+use super::problem::{AccountSlot, LostTokens, Outcome, SetRequest};
 use super::rebalance::{Placed, Rebalanced, Subject, rebalance};
 use super::references::AccountReferences;
 use super::set_placement::{SetPlacement, placement};
@@ -196,32 +196,22 @@ fn tied(requests: &[SetRequest], outcomes: &[Vec<Outcome>], accounts: usize) -> 
     tied.iter().map(FxHashSet::len).collect()
 }
 
-/// What moves away from accounts that lost it, each token once; `accounts` are those of the group.
+/// What moves away from accounts that lost it, each token once; `accounts` are those of the group. What stays there for a
+/// set that may use no other account moves nowhere.
 fn failed_over(
     slots: &[AccountSlot],
     requests: &[SetRequest],
     outcomes: &[Vec<Outcome>],
     accounts: &[AccountIx],
 ) -> Vec<(AccountIx, AccountIx, u32)> {
-    let mut from: FxHashMap<TokenIx, AccountIx> = FxHashMap::default();
-    for (at, slot) in slots.iter().enumerate() {
-        let lost = slot.current.iter().map(|(token, _)| *token);
-        let lost = lost.filter(|token| slot.lost.has(*token));
-        from.extend(lost.map(|token| (token, AccountIx::new(at))));
-    }
-    let mut moved: BTreeMap<(AccountIx, AccountIx), FxHashSet<TokenIx>> = BTreeMap::new();
-    if from.is_empty() {
+    if slots.iter().all(|slot| slot.lost == LostTokens::None) {
         return Vec::new();
     }
-    for (request, outcomes) in requests.iter().zip(outcomes) {
-        for (item, outcome) in request.items.iter().zip(outcomes) {
-            let (Outcome::Placed(to), Some(from)) = (outcome, from.get(&item.token)) else {
-                continue;
-            };
-            if to != from {
-                let moved = moved.entry((accounts[from.at()], accounts[to.at()]));
-                moved.or_default().insert(item.token);
-            }
+    let mut moved: BTreeMap<(AccountIx, AccountIx), FxHashSet<TokenIx>> = BTreeMap::new();
+    for ((token, _, to), from) in moves::moved(slots, requests, outcomes) {
+        if slots[from.at()].lost.has(token) {
+            let moved = moved.entry((accounts[from.at()], accounts[to.at()]));
+            moved.or_default().insert(token);
         }
     }
     let moved = moved.into_iter();

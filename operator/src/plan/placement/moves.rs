@@ -96,7 +96,7 @@ pub(super) fn moves(
 }
 
 /// What a set had on another account than the one where it is placed, and not there as well; and where it had it.
-fn moved(
+pub(super) fn moved(
     slots: &[AccountSlot],
     requests: &[SetRequest],
     outcomes: &[Vec<Outcome>],

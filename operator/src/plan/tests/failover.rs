@@ -379,3 +379,28 @@ fn what_one_connection_lost_moves_and_the_rest_stays() {
     step(&mut world, &plan.memory, start());
     assert_eq!(placed(&world)["a"], equities(4..9));
 }
+
+/// A set that may use no other account keeps the account's instruments: those of another set fail over once, and that is all.
+#[test]
+fn what_stays_for_a_set_that_may_use_no_other_account_is_no_failover_of_it() {
+    let (mut world, _) = three();
+    let mut pinned = named("pinned", "a", 0..9);
+    edit(&mut pinned, |spec| {
+        spec.publish.channel_prefix = Some("own".to_owned())
+    });
+    world.sets.push(pinned);
+    let mut memory = run(&mut world, start());
+    cut(&mut world, "a", ConnectionState::Refused, 31, start());
+    let mut told = Vec::new();
+    for second in 0..5 {
+        let now = later(start(), second);
+        for account in &mut world.accounts {
+            account.scrape.at = Some(now.monotonic);
+        }
+        let plan = step(&mut world, &memory, now);
+        let moved = plan.failovers.iter().map(|it| it.instruments);
+        told.push(moved.sum::<u32>());
+        memory = plan.memory;
+    }
+    assert_eq!(told, [9, 0, 0, 0, 0]);
+}

@@ -3,7 +3,6 @@
 use crds::account::MarketHours;
 use crds::condition::{ConditionType, State};
 
-use super::*;
 use crate::plan::fixture::{account, apply, change, later, observed, run, set, start, stream};
 use crate::plan::report::find;
 use crate::plan::{Change, Memory, Now, Observed, plan};

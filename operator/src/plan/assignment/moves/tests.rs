@@ -479,3 +479,97 @@ fn a_third_account_in_the_middle_of_a_move_takes_from_one_and_the_other_says_so(
         }
     }
 }
+
+/// Two accounts give the same instruments, each for a set on channels of its own: the boundary is with one of them, and the other
+/// goes on until it has passed.
+#[test]
+fn an_account_goes_on_until_the_new_one_is_past_its_boundary_with_another() {
+    let mut sets = [
+        set("s", &equities(0..3), &[]),
+        set("t", &equities(0..3), &[]),
+    ];
+    for (set, (account, prefix)) in sets.iter_mut().zip([("a", "one"), ("b", "two")]) {
+        edit(set, |spec| {
+            spec.publish = serde_json::from_value(json!({"channelPrefix": prefix})).unwrap();
+        });
+        refer(set, account);
+    }
+    let accounts = ["a", "b", "c"].map(account);
+    let mut world = observed(accounts.to_vec(), sets.to_vec());
+    run(&mut world, start());
+    run_files(&mut world, SECOND);
+    world.sets.iter_mut().for_each(|set| refer(set, "c"));
+    for pass in 0..16 {
+        let plan = plan(&world, &Memory::default(), start());
+        apply(&mut world, &plan);
+        let second = SECOND + pass;
+        let published = |prefix: &str| {
+            let all = world
+                .accounts
+                .iter()
+                .filter_map(|it| it.assignment.readable());
+            let rows = all.flat_map(|(of, _)| of.instruments.iter().map(move |row| (of, row)));
+            let here = rows.filter(|(of, row)| {
+                let on = |output: &contract::Output| {
+                    of.channels[usize::from(output.channel)].starts_with(prefix)
+                };
+                let publishes = match of.move_of(row) {
+                    Some(it) => match (it.part, it.boundary) {
+                        (MovePart::From, boundary) => boundary.is_none_or(|at| second < at.second),
+                        (MovePart::To, boundary) => boundary.is_some_and(|at| second >= at.second),
+                    },
+                    None => true,
+                };
+                publishes && row.outputs.iter().any(on)
+            });
+            here.count()
+        };
+        for prefix in ["one", "two"] {
+            assert!(
+                published(prefix) >= 3,
+                "{pass}: {prefix} {}",
+                published(prefix)
+            );
+        }
+        run_files(&mut world, second);
+    }
+    for account in ["a", "b"] {
+        assert_eq!(
+            assignment(&world, account).instruments,
+            [],
+            "{account} ends"
+        );
+    }
+}
+
+/// An object that cannot be read any more, or names that were taken: its process goes on with what it was told, and publishes
+/// nothing of a move that has no boundary.
+#[test]
+fn an_account_goes_on_while_the_new_one_may_not_be_changed() {
+    for steps in 1..3 {
+        let mut world = world();
+        step(&mut world);
+        for second in 1..steps {
+            run_files(&mut world, SECOND + second);
+            step(&mut world);
+        }
+        let withheld = moves(&world, "b");
+        if withheld.iter().any(|(_, _, boundary)| boundary.is_some()) {
+            break;
+        }
+        let spec = std::mem::replace(&mut world.accounts[1].object.spec, Err(invalid_spec()));
+        for second in 10..16 {
+            run_files(&mut world, SECOND + second);
+            step(&mut world);
+            let giving = moves(&world, "a");
+            assert_eq!(giving, [(MovePart::From, 5, None)], "{steps}, {second}");
+        }
+        world.accounts[1].object.spec = spec;
+        for second in 20..30 {
+            step(&mut world);
+            run_files(&mut world, SECOND + second);
+        }
+        assert_eq!(assignment(&world, "a").instruments, []);
+        assert_eq!(assignment(&world, "b").instruments.len(), 5);
+    }
+}

@@ -227,9 +227,10 @@ impl Calendar {
     /// The first date from `date` on on which one of these classes trades.
     pub fn trading_day_from(
         &self,
-        classes: impl IntoIterator<Item = ClassIx> + Clone,
+        classes: impl IntoIterator<Item = ClassIx, IntoIter: Clone>,
         date: Date,
     ) -> Option<Date> {
+        let classes = classes.into_iter();
         let mut dates = date.series(1.day()).take(LONGEST_HOLIDAY);
         dates.find(|date| self.any_trades(classes.clone(), *date))
     }
@@ -237,9 +238,10 @@ impl Calendar {
     /// The last date before `date` on which one of these classes trades.
     pub fn trading_day_before(
         &self,
-        classes: impl IntoIterator<Item = ClassIx> + Clone,
+        classes: impl IntoIterator<Item = ClassIx, IntoIter: Clone>,
         date: Date,
     ) -> Option<Date> {
+        let classes = classes.into_iter();
         let mut dates = date.series(-1.day()).skip(1).take(LONGEST_HOLIDAY);
         dates.find(|date| self.any_trades(classes.clone(), *date))
     }

@@ -71,7 +71,7 @@ pub(crate) fn check(
         check.once(
             &format!("classes[{at}].class"),
             &row.class,
-            &*row.class.value,
+            &row.class.value,
         );
         rows.classes.push(ClassRule {
             class: row.class.value.as_str().into(),

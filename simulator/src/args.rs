@@ -57,11 +57,14 @@ pub struct ServeArgs {
     /// Milliseconds between two moves of the market; an instrument ticks at most once per move
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub step_ms: u64,
-    /// Wall clock of the simulator: START,RATE such as 2026-11-24T05:55:00+05:30,60 (a minute per
+    /// Wall clock of the simulator: START,RATE such as 2026-12-01T05:55:00+05:30,60 (a minute per
     /// second). It dates packets, sessions, the token flush and the instruments list, of which there
     /// is a new one each day at 08:00; heartbeats, rates, faults and request tokens use real time
     #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
+    /// Calendar file: its rows replace those built in, for the end of contracts
+    #[arg(long, value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
     /// Time of day in India at which all issued or used access tokens become invalid, as at Kite at
     /// about six in the morning; open connections stay
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
@@ -183,6 +186,9 @@ pub struct SymbolsArgs {
     /// Wall clock of the simulator that will serve them
     #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
+    /// Calendar file of the simulator that will serve them
+    #[arg(long, value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
 }
 
 /// Kinds of instruments.

@@ -64,6 +64,7 @@
 //! Be linked into another binary, or know anything of its clients beyond Kite's protocol.
 
 pub mod args;
+pub mod calendar_file;
 pub mod exchange;
 pub mod market;
 pub mod replay;

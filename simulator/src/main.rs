@@ -8,7 +8,7 @@ use clap::Parser;
 use service::{clock::Clock, exit, telemetry};
 use simulator::args::{SimulatorCli, SimulatorCommand};
 use simulator::universe::{Universe, indian_date};
-use simulator::{replay, serve, symbols};
+use simulator::{calendar_file, replay, serve, symbols};
 
 fn main() -> ExitCode {
     match run(SimulatorCli::parse()) {
@@ -50,7 +50,8 @@ fn run(cli: SimulatorCli) -> anyhow::Result<()> {
                 .wall_clock
                 .map_or_else(Clock::system, Clock::accelerated);
             let date = indian_date(clock.wall().as_second()).context("no date")?;
-            let universe = Universe::generate(args.seed, date)?;
+            let calendar = calendar_file::read(args.calendar.as_deref())?;
+            let universe = Universe::generate(args.seed, date, &calendar)?;
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
             symbols::print(&universe, &args, &mut out)?;
             Ok(out.flush()?)

@@ -11,6 +11,7 @@ use service::signal::{Shutdown, SignalError};
 use service::tasks::{TaskError, Tasks};
 
 use crate::args::ServeArgs;
+use crate::calendar_file::{self, CalendarFileError};
 use crate::exchange::Exchange;
 use crate::exchange::credentials::AccessTokens;
 use crate::exchange::rates::{RateError, Rates};
@@ -30,6 +31,9 @@ pub enum ServeError {
     /// The year of the clock is out of range.
     #[error("today's date is out of range")]
     Date,
+    /// The calendar cannot be used.
+    #[error(transparent)]
+    Calendar(#[from] CalendarFileError),
     /// The universe is inconsistent.
     #[error("cannot make the universe")]
     Universe(#[from] UniverseError),
@@ -66,8 +70,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let wall_clock = args.wall_clock;
     let start_clock = || wall_clock.map_or_else(Clock::system, Clock::accelerated);
     let date = indian_date(start_clock().wall().as_second()).ok_or(ServeError::Date)?;
+    let calendar = calendar_file::read(args.calendar.as_deref())?;
     let server = Server::bind(args.listen)?;
-    let universe = Arc::new(Universe::generate(args.seed, date)?);
+    let universe = Arc::new(Universe::generate(args.seed, date, &calendar)?);
     let dump = DumpBodies::new(&universe)?;
     let rates = rates(&args, &universe)?;
     let listed = universe.listings.len();

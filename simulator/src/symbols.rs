@@ -132,6 +132,7 @@ fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use calendar::Calendar;
     use clap::Parser;
     use jiff::civil::date;
 
@@ -139,7 +140,7 @@ mod tests {
     use crate::args::{SimulatorCli, SimulatorCommand};
 
     fn run(line: &str) -> Result<String, SymbolsError> {
-        let universe = Universe::generate(1, date(2026, 11, 24)).unwrap();
+        let universe = Universe::generate(1, date(2026, 12, 1), Calendar::india()).unwrap();
         let cli = SimulatorCli::parse_from(
             ["kite-simulator", "symbols"]
                 .into_iter()

@@ -3,17 +3,20 @@
 //! Owns the instruments list and nothing that moves. The same seed and day give the same universe.
 //! Names, numbers and steps follow the public dump: indices and well-known shares carry their real
 //! tokens. A universe that follows another keeps the tokens of contracts that live on, and gives some of those of
-//! expired ones to new contracts, as Kite does. There is no holiday calendar: an expiry on a holiday stays where the weekday rule puts
-//! it.
+//! expired ones to new contracts, as Kite does. When contracts
+//! end is the calendar's to say: an expiry on a day without a session is on the trading day before.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use calendar::{Calendar, ClassIx};
 use jiff::civil::Date;
 use kite::{Instrument, InstrumentType, Token};
 use rustc_hash::FxHashMap;
 
 mod builder;
 mod cash;
+mod classes;
 mod commodities;
 mod currencies;
 mod days;
@@ -33,6 +36,8 @@ pub struct Listing {
     pub instrument: Instrument,
     /// Terms of the contract.
     pub contract: Contract,
+    /// Its class in [`Universe::calendar`]; `None`: when it trades is not known.
+    pub class: Option<ClassIx>,
     /// Position of its underlying in [`Universe::underlyings`].
     pub underlying: usize,
     /// Smallest price step as an integer of the wire; 1 for an index.
@@ -79,6 +84,23 @@ pub enum Contract {
     },
 }
 
+impl Contract {
+    /// End of trading, Unix seconds; an index and a share have none.
+    #[must_use]
+    pub const fn end(self) -> Option<i64> {
+        match self {
+            Self::Index | Self::Share => None,
+            Self::Future { expiry } | Self::Option { expiry, .. } => Some(expiry),
+        }
+    }
+
+    /// Whether it is not traded any more.
+    #[must_use]
+    pub fn has_ended(self, now: i64) -> bool {
+        self.end().is_some_and(|end| now >= end)
+    }
+}
+
 /// Which side of the strike an option pays for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
@@ -110,6 +132,8 @@ pub struct Underlying {
 pub struct Universe {
     /// The day, in Indian time.
     pub date: Date,
+    /// When they trade.
+    pub calendar: Arc<Calendar>,
     /// Every instrument, in the dump's order.
     pub listings: Vec<Listing>,
     /// Their underlyings.
@@ -119,22 +143,24 @@ pub struct Universe {
 }
 
 impl Universe {
-    /// Makes the universe of `date`.
+    /// Makes the universe of `date`; `calendar` decides when its contracts end.
     ///
     /// # Errors
     /// When the built-in tables contradict each other.
-    pub fn generate(seed: u64, date: Date) -> Result<Self, UniverseError> {
-        Self::build(builder::Builder::new(seed, date))
+    pub fn generate(seed: u64, date: Date, calendar: &Calendar) -> Result<Self, UniverseError> {
+        let calendar = Arc::new(calendar.clone());
+        Self::build(builder::Builder::new(seed, date, calendar))
     }
 
-    /// Makes the universe of a later day, after one in which the prices of the underlyings were `closes`, in their
-    /// order.
+    /// Makes the universe of a later day by the same calendar, after one in which the prices of the underlyings were
+    /// `closes`, in their order.
     ///
     /// # Errors
     /// As [`Universe::generate`].
     pub fn next(&self, seed: u64, date: Date, closes: &[f64]) -> Result<Self, UniverseError> {
         let overnight = days::Overnight::new(self, closes, date);
-        Self::build(builder::Builder::after(seed, date, overnight))
+        let calendar = Arc::clone(&self.calendar);
+        Self::build(builder::Builder::after(seed, date, calendar, overnight))
     }
 
     fn build(mut builder: builder::Builder) -> Result<Self, UniverseError> {

@@ -95,6 +95,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use calendar::Calendar;
     use jiff::civil::date;
     use kite::Mode;
 
@@ -108,7 +109,8 @@ mod tests {
     const INFY: u32 = 408_065;
 
     fn exchange() -> Exchange {
-        let universe = Arc::new(Universe::generate(1, date(2026, 11, 24)).unwrap());
+        let universe =
+            Arc::new(Universe::generate(1, date(2026, 12, 1), Calendar::india()).unwrap());
         let market = Market::new(universe, 1);
         Exchange::new(market, Rates::uniform(1.0), AccessTokens::default(), 1)
     }
@@ -116,7 +118,7 @@ mod tests {
     fn now() -> SimulationTime {
         SimulationTime {
             elapsed: Duration::ZERO,
-            unix: 1_795_496_400,
+            unix: 1_796_101_200,
         }
     }
 

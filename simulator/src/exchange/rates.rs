@@ -97,13 +97,14 @@ pub fn parse(rate: &str) -> Result<f64, RateError> {
 
 #[cfg(test)]
 mod tests {
+    use calendar::Calendar;
     use jiff::civil::date;
 
     use super::*;
 
     #[test]
     fn single_instruments_have_their_own_rate() {
-        let universe = Universe::generate(1, date(2026, 11, 24)).unwrap();
+        let universe = Universe::generate(1, date(2026, 12, 1), Calendar::india()).unwrap();
         let rates = Rates::uniform(2.0)
             .with(["NSE:NIFTY 50=5", "NSE:INFY = 0"], &universe)
             .unwrap();
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_named() {
-        let universe = Universe::generate(1, date(2026, 11, 24)).unwrap();
+        let universe = Universe::generate(1, date(2026, 12, 1), Calendar::india()).unwrap();
         let error = |line| Rates::uniform(1.0).with([line], &universe).unwrap_err();
         assert!(matches!(error("NSE:INFY"), RateError::Shape(line) if line == "NSE:INFY"));
         assert!(

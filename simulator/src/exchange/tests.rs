@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use jiff::civil::date;
+use calendar::Calendar;
+use jiff::civil::{Date, date};
+
 use kite::{Packet, Packets};
 
 use super::*;
@@ -10,8 +12,12 @@ const INFY: Token = Token(408_065);
 const NOBODY: Token = Token(7);
 
 fn exchange(rate: f64) -> Exchange {
-    let universe = Arc::new(Universe::generate(1, date(2026, 11, 24)).unwrap());
-    let market = Market::new(universe, 1);
+    exchange_of(date(2026, 12, 1), rate)
+}
+
+fn exchange_of(day: Date, rate: f64) -> Exchange {
+    let universe = Universe::generate(1, day, Calendar::india()).unwrap();
+    let market = Market::new(Arc::new(universe), 1);
     Exchange::new(market, Rates::uniform(rate), AccessTokens::default(), 1)
 }
 
@@ -19,7 +25,7 @@ fn at(millis: u64) -> SimulationTime {
     let elapsed = Duration::from_millis(millis);
     SimulationTime {
         elapsed,
-        unix: 1_795_496_400 + elapsed.as_secs() as i64,
+        unix: 1_796_101_200 + elapsed.as_secs() as i64,
     }
 }
 
@@ -292,15 +298,15 @@ fn a_flush_refuses_old_tokens_and_leaves_what_is_open() {
     assert_eq!(open.lengths(), [44]);
 }
 
-/// Hours later.
+/// So many hours after 10:30 of 29 December, on which contracts of a month end.
 fn hours(hours: u64) -> SimulationTime {
-    at(hours * 3_600_000)
+    at((28 * 24 + hours) * 3_600_000)
 }
 
 #[test]
 fn a_new_day_keeps_subscriptions_and_silences_what_has_expired() {
-    let mut exchange = exchange(1.0);
-    exchange.list_daily(at(0));
+    let mut exchange = exchange_of(date(2026, 12, 29), 1.0);
+    exchange.list_daily(hours(0));
     let of = |exchange: &Exchange, expired: bool| {
         let universe = exchange.universe();
         let today = universe.date;
@@ -312,7 +318,11 @@ fn a_new_day_keeps_subscriptions_and_silences_what_has_expired() {
     };
     let (ending, living) = (of(&exchange, true), of(&exchange, false));
     let mut client = connect(&mut exchange, "key");
-    exchange.command(client.id, &Command::Subscribe(vec![ending, living]), at(0));
+    exchange.command(
+        client.id,
+        &Command::Subscribe(vec![ending, living]),
+        hours(0),
+    );
     let mut ticked = |exchange: &mut Exchange, from: SimulationTime| -> Vec<Token> {
         client.packets();
         for later in 1..=4 {
@@ -335,6 +345,6 @@ fn a_new_day_keeps_subscriptions_and_silences_what_has_expired() {
     let change = exchange.take_day_change(hours(22)).unwrap();
     assert!(exchange.take_day_change(hours(22)).is_none(), "once a day");
     exchange.open_day(Arc::new(change.universe().unwrap()), hours(22));
-    assert_eq!(exchange.universe().date, date(2026, 11, 25));
+    assert_eq!(exchange.universe().date, date(2026, 12, 30));
     assert_eq!(ticked(&mut exchange, hours(23)), [living]);
 }

@@ -1,3 +1,4 @@
+use calendar::Calendar;
 use jiff::civil::date;
 use kite::packet::Detail;
 use proptest::prelude::*;
@@ -5,11 +6,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::universe::Underlying;
 
-/// 2026-11-24 05:00 UTC.
-const START: i64 = 1_795_496_400;
+/// 2026-12-01 05:00 UTC.
+const START: i64 = 1_796_101_200;
 
 fn market(seed: u64) -> Market {
-    let universe = Universe::generate(seed, date(2026, 11, 24)).unwrap();
+    let universe = Universe::generate(seed, date(2026, 12, 1), Calendar::india()).unwrap();
     Market::new(Arc::new(universe), seed)
 }
 
@@ -33,7 +34,7 @@ const KINDS: [&str; 12] = [
     "BSE:RELIANCE",
     "NFO:NIFTY26DECFUT",
     "NFO:NIFTY26DEC24000CE",
-    "NFO:NIFTY26NOV27000CE",
+    "NFO:NIFTY26D0127000CE",
     "BFO:SENSEX26D0379300PE",
     "CDS:USDINR26DECFUT",
     "CDS:USDINR26DEC89.25CE",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use calendar::{Calendar, Kind};
 use jiff::civil::Date;
 use kite::{Instrument, InstrumentType, Segment, Token};
 use rand::{Rng, SeedableRng};
@@ -10,9 +11,10 @@ use rand_chacha::ChaCha8Rng;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::days::Overnight;
+use super::expiries::TradingDays;
 use super::numbering::{Numbering, number};
-use super::terms::{ContractTerms, Expiry, StrikeGrid, Venue, end, raw};
-use super::{Contract, Listing, Right, Underlying, Universe, symbols};
+use super::terms::{ContractTerms, Expiry, StrikeGrid, Venue, raw};
+use super::{Contract, Listing, Right, Underlying, Universe, classes, symbols};
 
 /// A contradiction in the built-in tables.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,7 @@ pub enum UniverseError {
 pub(super) struct Builder {
     pub(super) date: Date,
     pub(super) rng: ChaCha8Rng,
+    calendar: Arc<Calendar>,
     listings: Vec<Listing>,
     underlyings: Vec<Underlying>,
     by_name: HashMap<String, usize>,
@@ -47,7 +50,7 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(seed: u64, date: Date) -> Self {
+    pub(super) fn new(seed: u64, date: Date, calendar: Arc<Calendar>) -> Self {
         // Days since year 0 make tomorrow's numbers differ from today's.
         let day = u64::from(date.year().unsigned_abs()) * 366
             + u64::from(date.day_of_year().unsigned_abs());
@@ -56,6 +59,7 @@ impl Builder {
         Self {
             date,
             rng,
+            calendar,
             listings: Vec::new(),
             underlyings: Vec::new(),
             by_name: HashMap::new(),
@@ -67,8 +71,13 @@ impl Builder {
     }
 
     /// The list of a day after another one.
-    pub(super) fn after(seed: u64, date: Date, overnight: Overnight) -> Self {
-        let mut builder = Self::new(seed, date);
+    pub(super) fn after(
+        seed: u64,
+        date: Date,
+        calendar: Arc<Calendar>,
+        overnight: Overnight,
+    ) -> Self {
+        let mut builder = Self::new(seed, date, calendar);
         builder
             .numbering
             .go_on(|segment| overnight.highest(segment));
@@ -105,6 +114,17 @@ impl Builder {
             .get(name)
             .copied()
             .ok_or_else(|| UniverseError::UnknownUnderlying(name.to_owned()))
+    }
+
+    /// The days on which contracts of this name trade.
+    pub(super) fn trading_days(&self, venue: Venue, kind: Kind, name: &str) -> TradingDays<'_> {
+        let class = classes::of_contracts(&self.calendar, venue, kind, name);
+        TradingDays::new(&self.calendar, class)
+    }
+
+    fn end(&self, venue: Venue, kind: Kind, name: &str, date: Date) -> i64 {
+        let class = classes::of_contracts(&self.calendar, venue, kind, name);
+        classes::end(&self.calendar, class, date)
     }
 
     pub(super) fn close_of(&self, underlying: usize) -> f64 {
@@ -169,13 +189,12 @@ impl Builder {
         name: &str,
         expiry: Expiry,
         terms: ContractTerms,
-    ) -> Result<(), UniverseError> {
+    ) {
         let symbol = symbols::future(name, expiry);
         let contract = Contract::Future {
-            expiry: end(venue, expiry.date)?,
+            expiry: self.end(venue, Kind::Future, name, expiry.date),
         };
         self.derivative(venue, underlying, name, &symbol, expiry, terms, contract);
-        Ok(())
     }
 
     /// Adds the calls and puts of one expiry around the money.
@@ -187,8 +206,8 @@ impl Builder {
         expiry: Expiry,
         terms: ContractTerms,
         strikes: StrikeGrid,
-    ) -> Result<(), UniverseError> {
-        let ends = end(venue, expiry.date)?;
+    ) {
+        let ends = self.end(venue, Kind::Option, name, expiry.date);
         let middle = (self.close_of(underlying) / strikes.step).round();
         for offset in -strikes.each_side..=strikes.each_side {
             let strike = (middle + f64::from(offset)) * strikes.step;
@@ -205,7 +224,6 @@ impl Builder {
                 self.derivative(venue, underlying, name, &symbol, expiry, terms, contract);
             }
         }
-        Ok(())
     }
 
     pub(super) fn finish(mut self) -> Result<Universe, UniverseError> {
@@ -213,6 +231,7 @@ impl Builder {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
+        classes::assign(&self.calendar, &mut self.listings);
         let mut by_token = FxHashMap::default();
         let mut by_symbol = FxHashMap::default();
         for (position, listing) in self.listings.iter().enumerate() {
@@ -223,6 +242,7 @@ impl Builder {
         }
         Ok(Universe {
             date: self.date,
+            calendar: self.calendar,
             listings: self.listings,
             underlyings: self.underlyings,
             by_token,
@@ -294,6 +314,7 @@ impl Builder {
         let listing = Listing {
             instrument,
             contract,
+            class: None,
             underlying,
             tick,
         };

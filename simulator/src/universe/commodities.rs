@@ -1,7 +1,11 @@
 //! Commodity futures and options on MCX.
 
+use calendar::Kind;
+use jiff::ToSpan;
+use jiff::civil::Date;
+
 use super::builder::{Builder, UniverseError};
-use super::expiries;
+use super::expiries::{self, TradingDays};
 use super::terms::Named;
 use super::terms::{ContractTerms, Expiry, MCX, StrikeGrid};
 
@@ -166,7 +170,8 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
         }
         let underlying = builder.underlying(commodity.follows)?;
         // A month without a future is skipped, so more months are checked than needed.
-        let mut ends = expiries::on_day(builder.date, commodity.day, FUTURES * 3)?;
+        let days = builder.trading_days(MCX, Kind::Future, commodity.name);
+        let mut ends = expiries::on_day(builder.date, days, commodity.day, FUTURES * 3)?;
         ends.retain(|end| {
             commodity.months.is_empty() || commodity.months.contains(&contract(end).1)
         });
@@ -176,7 +181,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
                 tick: commodity.tick,
                 lot: commodity.lot,
             };
-            builder.future(MCX, underlying, commodity.name, *end, terms)?;
+            builder.future(MCX, underlying, commodity.name, *end, terms);
         }
         let Some(options) = commodity.options else {
             continue;
@@ -189,20 +194,25 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
             step: options.step,
             each_side: EACH_SIDE,
         };
-        for expiry in lead(&ends, options.lead, builder)? {
-            builder.chain(MCX, underlying, commodity.name, expiry, terms, strikes)?;
+        let days = builder.trading_days(MCX, Kind::Option, commodity.name);
+        for expiry in lead(&ends, options.lead, builder.date, days)? {
+            builder.chain(MCX, underlying, commodity.name, expiry, terms, strikes);
         }
     }
     Ok(())
 }
 
 /// Expiries of the options that lead to the given futures.
-fn lead(futures: &[Expiry], days: i32, builder: &Builder) -> Result<Vec<Expiry>, UniverseError> {
+fn lead(
+    futures: &[Expiry],
+    early: i32,
+    today: Date,
+    days: TradingDays<'_>,
+) -> Result<Vec<Expiry>, UniverseError> {
     let mut expiries = Vec::new();
     for future in futures {
-        let early = future.date.checked_sub(jiff::Span::new().days(days))?;
-        let date = expiries::working(early)?;
-        if date >= builder.date && expiries.len() < CHAINS {
+        let date = days.on_or_before(future.date.checked_sub(early.days())?);
+        if date >= today && expiries.len() < CHAINS {
             let (year, month) = contract(future);
             expiries.push(Expiry {
                 date,

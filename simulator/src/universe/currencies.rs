@@ -1,5 +1,6 @@
 //! Currency futures and options on NSE (seven decimals on the wire) and BSE (four).
 
+use calendar::Kind;
 use jiff::civil::Weekday;
 
 use super::builder::{Builder, UniverseError};
@@ -44,10 +45,12 @@ fn list_pair(
     each_side: i32,
 ) -> Result<(), UniverseError> {
     let underlying = builder.underlying(name)?;
-    let monthly = expiries::currency(builder.date, months)?;
+    // One class of the calendar for both kinds.
+    let days = builder.trading_days(venue, Kind::Future, name);
+    let monthly = expiries::currency(builder.date, days, months)?;
     let mut weekly = Vec::new();
     if name == WEEKLY {
-        weekly = expiries::weekly(builder.date, Weekday::Friday, 4)?;
+        weekly = expiries::weekly(builder.date, days, Weekday::Friday, 4)?;
         weekly.retain(|week| monthly.iter().all(|month| month.date != week.date));
     }
     let weekly = weekly.into_iter().map(|week| Expiry {
@@ -59,10 +62,10 @@ fn list_pair(
         each_side,
     };
     for expiry in weekly.chain(monthly.iter().copied().take(3)) {
-        builder.chain(venue, underlying, name, expiry, LOT, strikes)?;
+        builder.chain(venue, underlying, name, expiry, LOT, strikes);
     }
     for expiry in monthly {
-        builder.future(venue, underlying, name, expiry, LOT)?;
+        builder.future(venue, underlying, name, expiry, LOT);
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use calendar::Kind;
 use jiff::civil::{Date, Weekday};
 use kite::Token;
 use serde::Deserialize;
 
 use super::builder::{Builder, UniverseError};
-use super::expiries;
+use super::expiries::{self, TradingDays};
 use super::terms::Named;
 use super::terms::{BFO, ContractTerms, Expiry, NFO, StrikeGrid, Venue};
 
@@ -115,11 +116,13 @@ pub(super) fn list_derivatives(builder: &mut Builder) -> Result<(), UniverseErro
             tick: 0.05,
             lot: family.lot,
         };
-        for expiry in expiries::monthly(builder.date, family.weekday, family.months)? {
+        let days = builder.trading_days(family.venue, Kind::Future, family.name);
+        for expiry in expiries::monthly(builder.date, days, family.weekday, family.months)? {
             let future = ContractTerms { tick: 0.1, ..terms };
-            builder.future(family.venue, underlying, family.name, expiry, future)?;
+            builder.future(family.venue, underlying, family.name, expiry, future);
         }
-        for (date, named) in family.expiries(builder.date)? {
+        let days = builder.trading_days(family.venue, Kind::Option, family.name);
+        for (date, named) in family.expiries(builder.date, days)? {
             let strikes = family.strikes_on(date, builder.date);
             let expiry = Expiry { date, named };
             builder.chain(
@@ -129,24 +132,30 @@ pub(super) fn list_derivatives(builder: &mut Builder) -> Result<(), UniverseErro
                 expiry,
                 terms,
                 strikes,
-            )?;
+            );
         }
     }
     Ok(())
 }
 
 impl Family {
-    fn expiries(&self, today: Date) -> Result<BTreeMap<Date, Named>, UniverseError> {
-        let mut all = expiries::weekly(today, self.weekday, self.weeks)?;
-        all.extend(expiries::monthly(today, self.weekday, self.months)?);
+    fn expiries(
+        &self,
+        today: Date,
+        days: TradingDays<'_>,
+    ) -> Result<BTreeMap<Date, Named>, UniverseError> {
+        let mut all = expiries::weekly(today, days, self.weekday, self.weeks)?;
+        all.extend(expiries::monthly(today, days, self.weekday, self.months)?);
         all.extend(expiries::quarterly(
             today,
+            days,
             self.weekday,
             &[3, 6, 9, 12],
             self.quarters,
         )?);
         all.extend(expiries::quarterly(
             today,
+            days,
             self.weekday,
             &[6, 12],
             self.half_years,

@@ -1,5 +1,6 @@
 //! Futures and options on shares: three months each, named by month.
 
+use calendar::Kind;
 use jiff::civil::Weekday;
 
 use super::builder::{Builder, UniverseError};
@@ -10,7 +11,12 @@ use super::{cash, expiries};
 const EACH_SIDE: [i32; 3] = [12, 9, 5];
 
 pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
-    let months = expiries::monthly(builder.date, Weekday::Tuesday, EACH_SIDE.len())?;
+    let monthly = |builder: &Builder, kind| {
+        let days = builder.trading_days(NFO, kind, "");
+        expiries::monthly(builder.date, days, Weekday::Tuesday, EACH_SIDE.len())
+    };
+    let futures = monthly(builder, Kind::Future)?;
+    let options = monthly(builder, Kind::Option)?;
     for company in cash::companies()?
         .iter()
         .filter(|company| company.options == 1)
@@ -21,15 +27,15 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
             tick: 0.05,
             lot: lot(price),
         };
-        for expiry in &months {
-            builder.future(NFO, underlying, &company.symbol, *expiry, terms)?;
+        for expiry in &futures {
+            builder.future(NFO, underlying, &company.symbol, *expiry, terms);
         }
-        for (expiry, each_side) in months.iter().zip(EACH_SIDE) {
+        for (expiry, each_side) in options.iter().zip(EACH_SIDE) {
             let strikes = StrikeGrid {
                 step: step(price),
                 each_side,
             };
-            builder.chain(NFO, underlying, &company.symbol, *expiry, terms, strikes)?;
+            builder.chain(NFO, underlying, &company.symbol, *expiry, terms, strikes);
         }
     }
     Ok(())

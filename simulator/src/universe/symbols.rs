@@ -1,5 +1,5 @@
 //! Spells trading symbols of derivatives as the public dump does: `NIFTY26DECFUT`,
-//! `NIFTY26DEC24000CE` for a contract named by its month and `NIFTY26N2424000CE` for one named by
+//! `NIFTY26DEC24000CE` for a contract named by its month and `NIFTY26N1724000CE` for one named by
 //! its day (October, November and December are O, N and D).
 
 use jiff::civil::Date;
@@ -62,7 +62,7 @@ mod tests {
             named: Named::Month,
         };
         let weekly = Expiry {
-            date: date(2026, 11, 24),
+            date: date(2026, 11, 17),
             named: Named::Day,
         };
         let early = Expiry {
@@ -76,7 +76,7 @@ mod tests {
         );
         assert_eq!(
             option("NIFTY", weekly, 24_000.0, Right::Put),
-            "NIFTY26N2424000PE"
+            "NIFTY26N1724000PE"
         );
         assert_eq!(
             option("NIFTY", early, 24_000.0, Right::Call),

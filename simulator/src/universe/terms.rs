@@ -1,6 +1,6 @@
 //! Where contracts trade, and their terms.
 
-use jiff::civil::{Date, time};
+use jiff::civil::Date;
 use kite::Segment;
 
 /// Where and how a family of contracts trades.
@@ -8,44 +8,35 @@ use kite::Segment;
 pub(super) struct Venue {
     pub(super) exchange: &'static str,
     pub(super) segment: Segment,
-    /// End of trading on the day of expiry, hours and minutes UTC.
-    pub(super) ends: (i8, i8),
 }
 
 pub(super) const NSE: Venue = Venue {
     exchange: "NSE",
     segment: Segment::Nse,
-    ends: (10, 0),
 };
 pub(super) const BSE: Venue = Venue {
     exchange: "BSE",
     segment: Segment::Bse,
-    ends: (10, 0),
 };
 pub(super) const NFO: Venue = Venue {
     exchange: "NFO",
     segment: Segment::Nfo,
-    ends: (10, 0),
 };
 pub(super) const BFO: Venue = Venue {
     exchange: "BFO",
     segment: Segment::Bfo,
-    ends: (10, 0),
 };
 pub(super) const CDS: Venue = Venue {
     exchange: "CDS",
     segment: Segment::Cds,
-    ends: (7, 0),
 };
 pub(super) const BCD: Venue = Venue {
     exchange: "BCD",
     segment: Segment::Bcd,
-    ends: (7, 0),
 };
 pub(super) const MCX: Venue = Venue {
     exchange: "MCX",
     segment: Segment::Mcx,
-    ends: (18, 0),
 };
 
 /// How a contract's day of expiry is written in its symbol.
@@ -87,11 +78,4 @@ pub(super) struct StrikeGrid {
 /// A price step in rupees as an integer of the wire.
 pub(super) fn raw(tick_size: f64, segment: Segment) -> i32 {
     ((tick_size * f64::from(segment.divisor())).round() as i32).max(1)
-}
-
-/// End of trading of a contract, Unix seconds.
-pub(super) fn end(venue: Venue, date: Date) -> Result<i64, jiff::Error> {
-    let (hour, minute) = venue.ends;
-    let ends = date.to_datetime(time(hour, minute, 0, 0));
-    Ok(jiff::tz::Offset::UTC.to_timestamp(ends)?.as_second())
 }

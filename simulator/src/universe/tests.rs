@@ -1,12 +1,13 @@
 use std::collections::HashSet;
 
+use calendar::Calendar;
 use jiff::civil::date;
 use kite::instruments;
 
 use super::*;
 
 fn universe() -> Universe {
-    Universe::generate(1, date(2026, 11, 24)).unwrap()
+    Universe::generate(1, date(2026, 12, 1), Calendar::india()).unwrap()
 }
 
 fn symbol<'a>(universe: &'a Universe, symbol: &str) -> &'a Instrument {
@@ -97,7 +98,7 @@ fn contracts_of_every_family_are_listed() {
         "MCX:GOLD26DECFUT",
         "MCX:GOLD27FEB124000PE",
         "MCX:SILVER26DECFUT",
-        "MCX:NATURALGAS26NOVFUT",
+        "MCX:NATURALGAS26DECFUT",
     ] {
         let row = symbol(&universe, name);
         assert!(
@@ -137,24 +138,24 @@ fn the_dump_survives_being_written_and_read() {
 #[test]
 fn seed_and_day_decide_everything() {
     let tokens = |seed, day| -> Vec<Token> {
-        let universe = Universe::generate(seed, day).unwrap();
+        let universe = Universe::generate(seed, day, Calendar::india()).unwrap();
         universe
             .listings
             .iter()
             .map(|row| row.instrument.token)
             .collect()
     };
-    let today = date(2026, 11, 24);
+    let today = date(2026, 12, 1);
     assert_eq!(tokens(1, today), tokens(1, today));
     assert_ne!(tokens(1, today), tokens(2, today));
-    assert_ne!(tokens(1, today), tokens(1, date(2026, 11, 25)));
+    assert_ne!(tokens(1, today), tokens(1, date(2026, 12, 2)));
 }
 
 #[test]
 fn every_day_of_a_year_has_a_universe() {
     let mut day = date(2027, 1, 1);
     while day.year() == 2027 {
-        let universe = Universe::generate(7, day).unwrap();
+        let universe = Universe::generate(7, day, Calendar::india()).unwrap();
         assert!(universe.listings.len() >= 20_000, "{day}");
         // A step that shares no factor with a week or a month meets every kind of day.
         day = day.checked_add(jiff::Span::new().days(11)).unwrap();
@@ -177,7 +178,7 @@ fn a_later_day_keeps_the_tokens_of_what_lives_on() {
     let closes: Vec<f64> = closes
         .map(|it| it.close * if it.name == "NIFTY 50" { 0.9 } else { 1.0 })
         .collect();
-    let next = date(2026, 11, 25);
+    let next = date(2026, 12, 2);
     let second = first.next(1, next, &closes).unwrap();
     let of = |universe: &Universe, expired: bool| -> Vec<Instrument> {
         let rows = universe.listings.iter().map(|it| it.instrument.clone());
@@ -185,7 +186,7 @@ fn a_later_day_keeps_the_tokens_of_what_lives_on() {
             .collect()
     };
     let (living, expired) = (of(&first, false), of(&first, true));
-    assert!(!expired.is_empty(), "NIFTY's week ended on the 24th");
+    assert!(!expired.is_empty(), "NIFTY's week ended on the 1st");
     let mut renamed: Vec<&Instrument> = Vec::new();
     for row in &living {
         let today = &second.listings[second.find(row.token).unwrap()].instrument;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use calendar::Calendar;
 use jiff::civil::date;
 use kite::{Command, Mode, Packet, Packets, Token};
 use serde_json::{Value, json};
@@ -12,8 +13,8 @@ use crate::harness::{Client, Simulator, within};
 
 const NIFTY: Token = Token(256_265);
 
-/// `date -d 2026-11-24T05:59:00+05:30 +%s`
-const START: i64 = 1_795_480_140;
+/// `date -d 2026-12-01T05:59:00+05:30 +%s`
+const START: i64 = 1_796_084_940;
 
 #[tokio::test]
 async fn a_morning_passes_in_seconds_and_ends_the_tokens() {
@@ -22,7 +23,7 @@ async fn a_morning_passes_in_seconds_and_ends_the_tokens() {
         "--rate",
         "20",
         "--wall-clock",
-        "2026-11-24T05:59:00+05:30,10000",
+        "2026-12-01T05:59:00+05:30,10000",
         "--token-flush",
         "06:00",
     ])
@@ -61,7 +62,7 @@ async fn what_is_measured_in_seconds_is_never_accelerated() {
         "--rate",
         "20",
         "--wall-clock",
-        "2026-11-24T05:59:00+05:30,3600",
+        "2026-12-01T05:59:00+05:30,3600",
     ])
     .await;
     let linger = json!({"linger": 600, "api_key": "a"});
@@ -95,30 +96,30 @@ async fn what_is_measured_in_seconds_is_never_accelerated() {
 #[tokio::test]
 async fn a_clock_that_is_set_forward_brings_the_list_of_its_day() {
     let simulator =
-        Simulator::start(&["--wall-clock", "2026-11-24T15:00:00+05:30,0", "--rate", "0"]).await;
+        Simulator::start(&["--wall-clock", "2026-12-01T15:00:00+05:30,0", "--rate", "0"]).await;
     let listed = async || {
         let dump = simulator.get("/instruments").send().await.unwrap();
         let dump = kite::instruments::read(&dump.bytes().await.unwrap()[..]).unwrap();
         dump.instruments.iter().filter_map(|row| row.expiry).min()
     };
-    assert_eq!(listed().await, Some(date(2026, 11, 24)));
-    let next_morning = json!({"wall_clock": "2026-11-25T08:00:00+05:30,0"});
+    assert_eq!(listed().await, Some(date(2026, 12, 1)));
+    let next_morning = json!({"wall_clock": "2026-12-02T08:00:00+05:30,0"});
     let answer = simulator.control("/sim/clock", next_morning).await;
-    assert_eq!(answer, json!({"now": "2026-11-25T02:30:00Z"}));
-    within(async { while listed().await == Some(date(2026, 11, 24)) {} }).await;
+    assert_eq!(answer, json!({"now": "2026-12-02T02:30:00Z"}));
+    within(async { while listed().await == Some(date(2026, 12, 1)) {} }).await;
     let mut client = simulator.connect("api_key=a&access_token=t").await;
     client.command(&Command::Subscribe(vec![NIFTY])).await;
     client
         .command(&Command::SetMode(Mode::Full, vec![NIFTY]))
         .await;
-    // `date -d 2026-11-25T08:00:00+05:30 +%s`
-    assert_eq!(shown(&mut client).await, 1_795_573_800);
+    // `date -d 2026-12-02T08:00:00+05:30 +%s`
+    assert_eq!(shown(&mut client).await, 1_796_178_600);
     let back = simulator.post("/sim/clock");
-    let back = back.json(&json!({"wall_clock": "2026-11-25T07:00:00+05:30,0"}));
+    let back = back.json(&json!({"wall_clock": "2026-12-02T07:00:00+05:30,0"}));
     let refused = back.send().await.unwrap();
     assert_eq!(refused.status(), 400);
     let refused: Value = refused.json().await.unwrap();
-    let expected = "the clock cannot go back: it shows 2026-11-25T02:30:00Z";
+    let expected = "the clock cannot go back: it shows 2026-12-02T02:30:00Z";
     assert_eq!(refused["error"], expected);
 }
 
@@ -130,7 +131,7 @@ async fn lists_and_sessions_are_dated_by_the_wall_clock() {
     let simulator = Simulator::start(&[clock, secret].concat()).await;
     let dump = simulator.get("/instruments").send().await.unwrap();
     let listed = kite::instruments::read(&dump.bytes().await.unwrap()[..]).unwrap();
-    let universe = Universe::generate(1, date(2027, 3, 1)).unwrap();
+    let universe = Universe::generate(1, date(2027, 3, 1), Calendar::india()).unwrap();
     let expected = universe.listings.iter().map(|row| &row.instrument);
     assert!(listed.instruments.iter().eq(expected));
 

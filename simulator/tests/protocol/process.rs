@@ -83,6 +83,31 @@ async fn settings_that_cannot_be_used_are_named() {
 }
 
 #[tokio::test]
+async fn a_calendar_that_cannot_be_used_is_named_with_line_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("calendar.yaml");
+    let rows = "version: 1\nhours:\n  - { class: NFO, from: 2026-12-01, open: \"9:15-15:30\" }\n";
+    std::fs::write(&file, rows).unwrap();
+    let file = file.to_str().unwrap();
+    for command in [
+        &["serve", "--listen=127.0.0.1:0"],
+        &["symbols", "--count=1"],
+    ] {
+        let args = [command, &["--calendar", file][..]].concat();
+        let message = failure(&args).await;
+        let part = format!(
+            "cannot use the calendar: {file}:3: hours[0].open: \"9:15-15:30\" must be HH:MM-HH:MM"
+        );
+        assert!(message.contains(&part), "{message}");
+        let message = failure(&[command, &["--calendar", "/nonexistent"][..]].concat()).await;
+        assert!(
+            message.contains("cannot read the calendar /nonexistent"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn symbols_are_those_of_the_dump() {
     let output = Command::new(PROGRAM)
         .args([

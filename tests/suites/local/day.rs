@@ -17,7 +17,7 @@ const RATE: f64 = 1_200.0;
 const NIGHT: Duration = Duration::from_secs(240);
 
 /// A day on which a week of NIFTY's options ends.
-const EXPIRY_DAY: &str = "2026-11-24";
+const EXPIRY_DAY: &str = "2026-12-01";
 
 type Contracts = BTreeSet<(u32, Option<Date>)>;
 

@@ -20,8 +20,8 @@ use expected::{Expected, SelectedSet, call, expiries, of_expiry, strikes, token}
 use stage::Stage;
 
 /// A day on which a month of NIFTY's options and its future end. A week of options without a future follows.
-const EXPIRY_DAY: &str = "2026-11-24";
-const NEXT_DAY: &str = "2026-11-25";
+const EXPIRY_DAY: &str = "2026-12-29";
+const NEXT_DAY: &str = "2026-12-30";
 
 /// For so long a price has to be a whole strike away before the money follows.
 const AWAY: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ impl Day {
         let today = expiries.next().context("no expiry")?;
         let next = expiries.next().context("one expiry")?;
         let index = token(&list, "NSE", "NIFTY 50")?;
-        let future = token(&list, "NFO", "NIFTY26NOVFUT")?;
+        let future = token(&list, "NFO", "NIFTY26DECFUT")?;
         Ok(Self {
             stage,
             today,
@@ -180,7 +180,7 @@ async fn a_day_of_the_money_from_its_list_to_that_of_the_next_morning() -> Resul
     day.next_morning().await?;
     let references = [
         (day.index, "NSE:NIFTY 50"),
-        (day.future, "NFO:NIFTY26NOVFUT"),
+        (day.future, "NFO:NIFTY26DECFUT"),
     ];
     day.stage.never_published(&references).await
 }

@@ -24,6 +24,11 @@ const LAYERS: &[Layer] = &[
         never: &["axum", "kube", "redis", "reqwest", "tokio"],
     },
     Layer {
+        package: "calendar",
+        may: &["kite"],
+        never: &["axum", "kube", "redis", "reqwest", "tokio"],
+    },
+    Layer {
         package: "contract",
         may: &["kite"],
         never: &["axum", "kube", "redis", "reqwest", "tokio"],
@@ -52,12 +57,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "operator",
-        may: &["contract", "crds", "kite", "service"],
+        may: &["calendar", "contract", "crds", "kite", "service"],
         never: &["ingestor", "redis", "simulator"],
     },
     Layer {
         package: "plugin",
-        may: &["contract", "crds", "service"],
+        may: &["calendar", "contract", "crds", "service"],
         never: &["ingestor", "operator", "redis", "simulator"],
     },
     Layer {
@@ -74,7 +79,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "simulator",
-        may: &["kite", "service"],
+        may: &["calendar", "kite", "service"],
         never: &["contract", "crds", "ingestor", "kube", "operator", "redis"],
     },
     Layer {

@@ -20,6 +20,7 @@ mod classes;
 mod commodities;
 mod currencies;
 mod days;
+mod error;
 mod expiries;
 mod indices;
 mod numbering;
@@ -27,7 +28,7 @@ mod stocks;
 mod symbols;
 mod terms;
 
-pub use builder::UniverseError;
+pub use error::UniverseError;
 
 /// One instrument and what its price depends on.
 #[derive(Clone, Debug)]

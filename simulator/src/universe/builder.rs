@@ -14,27 +14,7 @@ use super::days::Overnight;
 use super::expiries::TradingDays;
 use super::numbering::{Numbering, number};
 use super::terms::{ContractTerms, Expiry, StrikeGrid, Venue, raw};
-use super::{Contract, Listing, Right, Underlying, Universe, classes, symbols};
-
-/// A contradiction in the built-in tables.
-#[derive(Debug, thiserror::Error)]
-pub enum UniverseError {
-    /// Two rows with one number.
-    #[error("instrument {0} has the token of another one")]
-    DuplicateToken(String),
-    /// Two rows with one name.
-    #[error("instrument {0} is listed twice")]
-    DuplicateSymbol(String),
-    /// A derivative without its underlying.
-    #[error("nothing called {0:?} is listed, so it has no derivatives")]
-    UnknownUnderlying(String),
-    /// A table that cannot be read.
-    #[error("table of {0} is malformed")]
-    Table(&'static str, #[source] csv::Error),
-    /// A day at the end of the calendar.
-    #[error("no expiry can be computed")]
-    Calendar(#[from] jiff::Error),
-}
+use super::{Contract, Listing, Right, Underlying, Universe, UniverseError, classes, symbols};
 
 pub(super) struct Builder {
     pub(super) date: Date,

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::builder::{Builder, UniverseError};
+use super::UniverseError;
+use super::builder::Builder;
 use super::terms::{BSE, NSE};
 
 const TABLE: &str = include_str!("equities.csv");

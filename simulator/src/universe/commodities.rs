@@ -4,7 +4,8 @@ use calendar::Kind;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::builder::{Builder, UniverseError};
+use super::UniverseError;
+use super::builder::Builder;
 use super::expiries::{self, TradingDays};
 use super::terms::Named;
 use super::terms::{ContractTerms, Expiry, MCX, StrikeGrid};

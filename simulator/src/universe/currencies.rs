@@ -3,7 +3,8 @@
 use calendar::Kind;
 use jiff::civil::Weekday;
 
-use super::builder::{Builder, UniverseError};
+use super::UniverseError;
+use super::builder::Builder;
 use super::expiries;
 use super::terms::Named;
 use super::terms::{BCD, CDS, ContractTerms, Expiry, StrikeGrid, Venue};

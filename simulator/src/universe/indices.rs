@@ -7,7 +7,8 @@ use jiff::civil::{Date, Weekday};
 use kite::Token;
 use serde::Deserialize;
 
-use super::builder::{Builder, UniverseError};
+use super::UniverseError;
+use super::builder::Builder;
 use super::expiries::{self, TradingDays};
 use super::terms::Named;
 use super::terms::{BFO, ContractTerms, Expiry, NFO, StrikeGrid, Venue};

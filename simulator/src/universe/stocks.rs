@@ -3,7 +3,8 @@
 use calendar::Kind;
 use jiff::civil::Weekday;
 
-use super::builder::{Builder, UniverseError};
+use super::UniverseError;
+use super::builder::Builder;
 use super::terms::{ContractTerms, NFO, StrikeGrid};
 use super::{cash, expiries};
 

@@ -62,7 +62,11 @@ pub struct ServeArgs {
     /// is a new one each day at 08:00; heartbeats, rates, faults and request tokens use real time
     #[arg(long, value_name = "START,RATE", value_parser = wall_clock)]
     pub wall_clock: Option<WallClock>,
-    /// Calendar file: its rows replace those built in, for the end of contracts
+    /// When instruments tick: always, as a demonstration or a load test needs it, or in the sessions of
+    /// their exchange, by the calendar and the wall clock
+    #[arg(long, value_enum, default_value_t = TradingHours::Always, value_name = "WHEN")]
+    pub market_hours: TradingHours,
+    /// Calendar file: its rows replace those built in, for sessions and for the end of contracts
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
     /// Time of day in India at which all issued or used access tokens become invalid, as at Kite at
@@ -191,6 +195,15 @@ pub struct SymbolsArgs {
     pub calendar: Option<PathBuf>,
 }
 
+/// When instruments tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TradingHours {
+    /// In the sessions of their exchange alone
+    Exchange,
+    /// At any time
+    Always,
+}
+
 /// Kinds of instruments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum InstrumentKind {
@@ -224,7 +237,7 @@ Control API (JSON; `api_key` and `conn` choose connections, without them all are
                                  \"conflate\"?: ticks of a hundred that a socket does not get}
   POST /sim/pause               {\"paused\": bool}
   POST /sim/rate                {\"rate\": TICKS_PER_SECOND, \"tokens\"?}
-  POST /sim/tick                {\"tokens\"}: each trades once, at another price, also while paused
+  POST /sim/tick                {\"tokens\"}: each trades once, at another price, also while paused or closed
   POST /sim/prices              {\"prices\": [{\"token\", \"price\": RUPEES}], \"hold\"?: bool}: each trades once at its
                                  price and moves on from there, or stays until it is set again
   POST /sim/clock               {\"wall_clock\": \"START,RATE\"}: another wall clock, which is not behind

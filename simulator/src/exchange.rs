@@ -1,7 +1,6 @@
-//! The server's side of the ticker without its sockets: the connections, their subscriptions, and
-//! what is sent to them and when.
+//! The server's side of the ticker without its sockets: the connections, and what is sent to them and when.
 //!
-//! Owns the rules of connections and subscriptions. Time is an argument; frames are sent through
+//! Owns the rules of connections. Time is an argument; frames are sent through
 //! bounded queues. It must not wait for anything.
 
 use std::collections::BTreeMap;
@@ -10,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Time;
-use kite::limits::{CONNECTIONS_PER_API_KEY, TOO_MANY_TOKENS};
-use kite::{Command, Mode, ServerText, Token};
+use kite::limits::CONNECTIONS_PER_API_KEY;
+use kite::{Mode, Token};
 use tokio::sync::mpsc;
 
 use crate::market::{Market, SimulationTime};
@@ -29,6 +28,8 @@ pub mod recorder;
 mod report;
 mod request_tokens;
 mod schedule;
+mod sessions;
+mod subscriptions;
 
 pub use admission::{ConnectionFilter, Refusal};
 use connection::ClientConnection;
@@ -40,6 +41,7 @@ use faults::Faults;
 use rates::Rates;
 pub use report::{ConnectionStatistics, Statistics};
 use schedule::Schedule;
+use sessions::Sessions;
 
 /// API keys whose totals are kept after their connections end.
 const MAX_KEYS: usize = 1_000;
@@ -60,6 +62,8 @@ pub struct Exchange {
     flush: Option<DailyTime>,
     /// When the next list is made.
     days: Option<DailyTime>,
+    /// `None`: the market never closes.
+    sessions: Option<Sessions>,
     seed: u64,
     paused: bool,
     next_id: u64,
@@ -83,6 +87,7 @@ impl Exchange {
             faults: Faults::default(),
             flush: None,
             days: None,
+            sessions: None,
             seed,
             paused: false,
             next_id: 1,
@@ -169,16 +174,6 @@ impl Exchange {
         }
     }
 
-    /// Carries out a client's command. Kite does not answer commands; they only change what is
-    /// streamed.
-    pub fn command(&mut self, id: u64, command: &Command, now: SimulationTime) {
-        match command {
-            Command::Subscribe(tokens) => self.subscribe(id, tokens, now),
-            Command::Unsubscribe(tokens) => self.unsubscribe(id, tokens),
-            Command::SetMode(mode, tokens) => self.set_mode(id, *mode, tokens, now),
-        }
-    }
-
     /// Makes every instrument tick that is due.
     pub fn step(&mut self, now: SimulationTime) {
         if self
@@ -192,10 +187,17 @@ impl Exchange {
         if self.paused {
             return;
         }
+        self.go_on(now);
         let mut due = std::mem::take(&mut self.due);
+        let sessions = self.sessions.as_ref();
+        let listings = &self.market.universe().listings;
         self.schedule.take_due(
             now.elapsed,
-            |position| !self.watchers[position].is_empty() && self.market.trades(position, now),
+            |position| {
+                let ended = listings[position].contract.has_ended(now.unix);
+                !self.watchers[position].is_empty() && !ended
+            },
+            |position| sessions.is_none_or(|it| it.ticks(&listings[position], now.unix)),
             &mut due,
         );
         for position in due.drain(..) {
@@ -294,71 +296,6 @@ impl Exchange {
         Ok(())
     }
 
-    fn subscribe(&mut self, id: u64, tokens: &[Token], now: SimulationTime) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        if connection.subscribe(tokens).is_err() {
-            connection.send(Outgoing::Text(
-                ServerText::Error(TOO_MANY_TOKENS.to_owned()).to_json(),
-            ));
-            return;
-        }
-        for token in unique(tokens) {
-            self.watch(token, id, Mode::Quote, now);
-        }
-        self.flush();
-    }
-
-    fn unsubscribe(&mut self, id: u64, tokens: &[Token]) {
-        for token in tokens {
-            if self
-                .connections
-                .get_mut(&id)
-                .is_some_and(|open| open.unsubscribe(*token))
-            {
-                self.unwatch(*token, id);
-            }
-        }
-    }
-
-    fn set_mode(&mut self, id: u64, mode: Mode, tokens: &[Token], now: SimulationTime) {
-        for token in tokens {
-            if self
-                .connections
-                .get_mut(&id)
-                .is_some_and(|open| open.set_mode(*token, mode))
-            {
-                self.watch(*token, id, mode, now);
-            }
-        }
-        self.flush();
-    }
-
-    /// Begins to stream an instrument, or changes its mode, with a snapshot. Does nothing for a
-    /// token that is not listed.
-    fn watch(&mut self, token: Token, id: u64, mode: Mode, now: SimulationTime) {
-        let Some(position) = self.market.universe().find(token) else {
-            return;
-        };
-        self.watchers[position].retain(|watcher| watcher.connection != id);
-        self.watchers[position].push(Watcher {
-            connection: id,
-            mode,
-        });
-        self.schedule.add(position, now.elapsed);
-        let packet = self.market.snapshot(position, mode, now);
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.push(&packet);
-        }
-    }
-
-    fn unwatch(&mut self, token: Token, id: u64) {
-        if let Some(position) = self.market.universe().find(token) {
-            self.watchers[position].retain(|watcher| watcher.connection != id);
-        }
-    }
-
     /// Changes one instrument and adds its packet to the frames of its subscribers.
     fn publish(&mut self, position: usize, trade: bool, now: SimulationTime) {
         let changed = self.market.advance(position, trade, now);
@@ -381,15 +318,6 @@ impl Exchange {
             connection.flush();
         }
     }
-}
-
-/// Duplicates count toward the limit, but data is sent once.
-fn unique(tokens: &[Token]) -> impl Iterator<Item = Token> {
-    let mut seen = rustc_hash::FxHashSet::default();
-    tokens
-        .iter()
-        .copied()
-        .filter(move |token| seen.insert(*token))
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@
 //! `--wall-clock START,RATE` sets the time of packets, sessions, the first day's instruments list
 //! and `--token-flush`. Heartbeats, rates, faults and request tokens use the machine's clock.
 //!
+//! # Market hours
+//! Instruments tick at any time. With `--market-hours exchange` they do in their sessions alone, by the calendar and the
+//! wall clock: before the open only futures; from 15:15 shares with derivatives and indices stand still. A snapshot of what
+//! stands still is as old as its last session. `POST /sim/tick` and `POST /sim/prices` work at any time.
+//!
 //! # Control
 //! JSON; `api_key` and `conn` select connections; without them all are selected. Errors are
 //! `{"error": TEXT}` with status 400, or 409 if a limit is reached.

@@ -45,6 +45,10 @@ pub struct Market {
     set_underlyings: FxHashMap<usize, PriceAnchor>,
     /// Prices of contracts that were set, by their position.
     set_contracts: FxHashMap<usize, PriceAnchor>,
+    /// Prices of underlyings of which nothing trades at this time of the day.
+    resting: FxHashMap<usize, f64>,
+    /// The underlyings of which something has traded.
+    has_moved: Vec<bool>,
     books: Vec<Option<Box<Book>>>,
 }
 
@@ -58,6 +62,8 @@ impl Market {
             own: vec![Walk::default(); universe.underlyings.len()],
             set_underlyings: FxHashMap::default(),
             set_contracts: FxHashMap::default(),
+            resting: FxHashMap::default(),
+            has_moved: vec![false; universe.underlyings.len()],
             books: vec![None; universe.listings.len()],
             universe,
         }
@@ -72,6 +78,15 @@ impl Market {
     /// The present state of the instrument at `position` of the universe, as a snapshot.
     pub fn snapshot(&mut self, position: usize, mode: Mode, now: SimulationTime) -> Packet {
         self.open(position, now);
+        self.packet(position, mode)
+    }
+
+    /// The state of an instrument that has been standing still since `then`.
+    pub fn still_snapshot(&mut self, position: usize, mode: Mode, then: SimulationTime) -> Packet {
+        self.open(position, then);
+        if let Some(book) = &mut self.books[position] {
+            book.stand_still(wire_seconds(then.unix));
+        }
         self.packet(position, mode)
     }
 
@@ -108,6 +123,7 @@ impl Market {
                 let walked = self.walked(of, now);
                 let anchor = PriceAnchor::of_underlying(rupees, walked, hold);
                 self.set_underlyings.insert(of, anchor);
+                self.resting.entry(of).and_modify(|price| *price = rupees);
             }
             Contract::Future { .. } | Contract::Option { .. } => {
                 let spot = self.spot(of, now);
@@ -139,12 +155,22 @@ impl Market {
         underlyings.map(|of| self.spot(of, now)).collect()
     }
 
-    /// Whether the contract at `position` has not ended.
-    #[must_use]
-    pub fn trades(&self, position: usize, now: SimulationTime) -> bool {
-        match self.universe.listings[position].contract {
-            Contract::Index | Contract::Share => true,
-            Contract::Future { expiry } | Contract::Option { expiry, .. } => now.unix < expiry,
+    /// Lets the price of each underlying rest where it is unless it `moves`. At its first rest nothing of it has traded, and it
+    /// costs what it did the day before.
+    pub fn rest(&mut self, moves: &[bool], now: SimulationTime) {
+        for (of, moves) in moves.iter().enumerate() {
+            if *moves {
+                self.resting.remove(&of);
+                self.has_moved[of] = true;
+            } else if !self.resting.contains_key(&of) {
+                let close = self.universe.underlyings[of].close;
+                let price = if self.has_moved[of] {
+                    self.spot(of, now)
+                } else {
+                    close
+                };
+                self.resting.insert(of, price);
+            }
         }
     }
 
@@ -155,7 +181,9 @@ impl Market {
         }
         let listing = &self.universe.listings[position];
         let underlying = &self.universe.underlyings[listing.underlying];
-        let of_day = [underlying.close, walk::price(underlying, 0.0, 0.0)];
+        let resting = self.resting.get(&listing.underlying).copied();
+        let open = resting.unwrap_or_else(|| walk::price(underlying, 0.0, 0.0));
+        let of_day = [underlying.close, open];
         let [close, open] = of_day.map(|spot| {
             let fair = self.model(position, spot, now.unix) * listing.divisor();
             book::on_grid(fair, listing.tick)
@@ -172,6 +200,9 @@ impl Market {
 
     /// Price of an underlying, in rupees.
     fn spot(&mut self, of: usize, now: SimulationTime) -> f64 {
+        if let Some(price) = self.resting.get(&of) {
+            return *price;
+        }
         let walked = self.walked(of, now);
         let anchor = self.set_underlyings.get(&of);
         anchor.map_or(walked, |anchor| anchor.price(walked))

@@ -10,7 +10,7 @@ use service::http::{self, Limits, Server};
 use service::signal::{Shutdown, SignalError};
 use service::tasks::{TaskError, Tasks};
 
-use crate::args::ServeArgs;
+use crate::args::{ServeArgs, TradingHours};
 use crate::calendar_file::{self, CalendarFileError};
 use crate::exchange::Exchange;
 use crate::exchange::credentials::AccessTokens;
@@ -91,6 +91,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     }
     let app = App::new(exchange, dump, clock, args.redirect_url, shutdown.token());
     app.list_daily();
+    if args.market_hours == TradingHours::Exchange {
+        app.keep_hours();
+    }
     let app = Arc::new(app);
 
     let addr = server.local_addr();

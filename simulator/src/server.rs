@@ -97,6 +97,12 @@ impl App {
         self.exchange().list_daily(now);
     }
 
+    /// Keeps the hours of the exchanges from now on.
+    pub fn keep_hours(&self) {
+        let now = self.now();
+        self.exchange().keep_hours(now);
+    }
+
     fn dump(&self) -> Arc<DumpBodies> {
         Arc::clone(&self.dump.lock().unwrap_or_else(PoisonError::into_inner))
     }

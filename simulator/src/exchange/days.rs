@@ -75,6 +75,7 @@ impl Exchange {
                 }
             }
         }
+        self.rest(now);
     }
 }
 

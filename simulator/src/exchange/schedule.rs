@@ -46,12 +46,12 @@ impl Schedule {
         }
     }
 
-    /// Appends due instruments to `due` and plans their next ticks; removes those without
-    /// subscribers.
+    /// Appends due instruments to `due` that tick now, and plans their next ticks; removes those that are not watched.
     pub(super) fn take_due(
         &mut self,
         now: Duration,
         is_watched: impl Fn(usize) -> bool,
+        ticks: impl Fn(usize) -> bool,
         due: &mut Vec<usize>,
     ) {
         let mut at = 0;
@@ -62,7 +62,10 @@ impl Schedule {
                 continue;
             }
             if entry.due <= now {
-                due.push(entry.position);
+                // One that stands still has its turn all the same: when it ticks again, not all of them are due at once.
+                if ticks(entry.position) {
+                    due.push(entry.position);
+                }
                 self.entries[at].due = self.next(entry, now);
             }
             at += 1;

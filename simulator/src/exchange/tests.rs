@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use calendar::Calendar;
 use jiff::civil::{Date, date};
-
-use kite::{Packet, Packets};
+use kite::limits::TOO_MANY_TOKENS;
+use kite::{Command, Packet, Packets, ServerText};
 
 use super::*;
 

@@ -137,6 +137,11 @@ impl Book {
         }
     }
 
+    /// Nothing happens any more from this time on.
+    pub(super) fn stand_still(&mut self, since: u32) {
+        self.full.exchange_time = self.full.exchange_time.max(since);
+    }
+
     /// A trade at this price, which is on the grid, and orders around it. An index has that value.
     pub(super) fn trade_at(&mut self, price: i32, now: u32, rng: &mut impl Rng) {
         self.full.exchange_time = now;

@@ -9,6 +9,7 @@
 mod control;
 mod handshake;
 mod harness;
+mod hours;
 mod login;
 mod morning;
 mod process;

@@ -206,6 +206,35 @@ fn a_price_that_was_set_moves_on_from_there() {
     assert!(1_190_000 < low && high < 1_230_000, "{low} {high}");
 }
 
+#[test]
+fn a_price_that_rests_is_that_of_the_day_before_or_the_one_that_was_set() {
+    let mut market = market(6);
+    let nifty = position(&market, "NSE:NIFTY 50");
+    let of = market.universe().listings[nifty].underlying;
+    let (still, moving) = {
+        let underlyings = &market.universe().underlyings;
+        (
+            vec![false; underlyings.len()],
+            vec![true; underlyings.len()],
+        )
+    };
+    market.rest(&still, at(0.0));
+    let close = market.universe().underlyings[of].close;
+    assert_eq!(market.closes(at(3_600.0))[of], close);
+    market.set_price(nifty, 12_000.0, false, at(3_600.0));
+    assert_eq!(market.closes(at(7_200.0))[of], 12_000.0);
+    market.rest(&moving, at(7_200.0));
+    let moved = market.closes(at(7_260.0))[of];
+    assert!(
+        moved != 12_000.0 && (11_500.0..12_500.0).contains(&moved),
+        "{moved}"
+    );
+    // The next night it rests where it is by then.
+    market.rest(&still, at(7_320.0));
+    let night = market.closes(at(7_320.0))[of];
+    assert!(night != moved && night == market.closes(at(20_000.0))[of]);
+}
+
 /// Correlation of the returns of two instruments over a day.
 fn correlation(market: &mut Market, one: &str, other: &str) -> f64 {
     let (one, other) = (position(market, one), position(market, other));

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use calendar::{Calendar, ClassIx, Session};
+use calendar::{Calendar, ClassIx, MarketSession};
 use jiff::{Timestamp, ToSpan};
 use kite::ist;
 
@@ -22,7 +22,7 @@ pub(super) struct Sessions {
 /// A session in Unix seconds.
 #[derive(Clone, Copy, Debug)]
 struct ClassSession {
-    session: Session,
+    session: MarketSession,
     from: i64,
     until: i64,
     /// The end of the last session in which the class traded.
@@ -54,9 +54,11 @@ impl Sessions {
     /// Whether an instrument ticks. Futures alone do before the open; one that is in no class always does.
     pub(super) fn ticks(&self, listing: &Listing, now: i64) -> bool {
         let in_session = match self.session(listing).map(|it| it.session) {
-            None | Some(Session::Open) => true,
-            Some(Session::PreOpen) => matches!(listing.contract, Contract::Future { .. }),
-            Some(Session::Auction | Session::PostClose | Session::Closed) => false,
+            None | Some(MarketSession::Open) => true,
+            Some(MarketSession::PreOpen) => matches!(listing.contract, Contract::Future { .. }),
+            Some(MarketSession::Auction | MarketSession::PostClose | MarketSession::Closed) => {
+                false
+            }
         };
         in_session && !listing.contract.has_ended(now)
     }
@@ -67,7 +69,7 @@ impl Sessions {
             return None;
         }
         let traded_until = match self.session(listing) {
-            Some(it) if it.session != Session::Open => it.traded_until,
+            Some(it) if it.session != MarketSession::Open => it.traded_until,
             _ => now,
         };
         let end = listing.contract.end().unwrap_or(i64::MAX);
@@ -130,7 +132,7 @@ fn traded_until(calendar: &Calendar, class: ClassIx, now: Timestamp) -> Timestam
     let mut before = today.saturating_add(1.day());
     while let Some(day) = calendar.trading_day_before([class], before) {
         let sessions = calendar.day(class, day).into_iter().rev();
-        let mut traded = sessions.filter(|it| it.session == Session::Open && it.until <= now);
+        let mut traded = sessions.filter(|it| it.session == MarketSession::Open && it.until <= now);
         if let Some(last) = traded.next() {
             return last.until;
         }

@@ -184,6 +184,13 @@ impl Calendar {
         hours.map_or_else(Vec::new, |hours| hours.on(date).collect())
     }
 
+    /// Those that it would have on a weekday without a row of its own.
+    #[must_use]
+    pub fn usual_day(&self, class: ClassIx, date: Date) -> Vec<Span> {
+        let hours = self.usual(class, date);
+        hours.map_or_else(Vec::new, |hours| hours.on(date).collect())
+    }
+
     /// The sessions of a class on so many days.
     pub fn days(&self, class: ClassIx, from: Date, days: usize) -> impl Iterator<Item = Span> {
         let dates = from.series(1.day()).take(days);

@@ -22,7 +22,7 @@ impl ClassIx {
 /// What an instrument is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum TradedKind {
     /// A share, fund or bond.
     Share,
     /// An index.
@@ -39,7 +39,7 @@ pub struct Traded<'a> {
     /// Its exchange, as in Kite's list.
     pub exchange: &'a str,
     /// What it is.
-    pub kind: Kind,
+    pub kind: TradedKind,
     /// Name of its underlying, or of the commodity; empty where there is none.
     pub name: &'a str,
     /// Whether there are derivatives of it, of a share.
@@ -51,7 +51,7 @@ pub struct Traded<'a> {
 pub(crate) struct ClassRule {
     pub(crate) class: Arc<str>,
     pub(crate) exchange: Arc<str>,
-    pub(crate) kind: Option<Kind>,
+    pub(crate) kind: Option<TradedKind>,
     pub(crate) derivatives: Option<bool>,
     pub(crate) names: BTreeSet<String>,
 }

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use crate::class::Kind;
+use crate::class::TradedKind;
 use crate::error::{CalendarError, CalendarProblem};
 
 /// The form that this build reads.
@@ -41,7 +41,7 @@ pub(crate) struct CalendarFile {
 pub(crate) struct ClassRow {
     pub(crate) class: Text,
     pub(crate) exchange: Text,
-    pub(crate) kind: Option<Kind>,
+    pub(crate) kind: Option<TradedKind>,
     pub(crate) derivatives: Option<bool>,
     #[serde(default)]
     pub(crate) names: Vec<String>,

@@ -17,7 +17,7 @@ mod hours;
 mod span;
 
 pub use calendar::{Calendar, DayNote, Moment};
-pub use class::{ClassIx, Kind, Traded};
+pub use class::{ClassIx, Traded, TradedKind};
 pub use error::{CalendarError, CalendarProblem};
 pub use expiry::Expiry;
 pub use kite::MarketSession;

@@ -6,6 +6,7 @@
 
 mod api_error;
 mod apply;
+mod calendar_metrics;
 mod fingerprint;
 mod list_metrics;
 mod metrics;
@@ -40,6 +41,7 @@ use tokio::sync::Notify;
 
 use self::apply::events::event_channel;
 use self::apply::{Applier, ApplyContext};
+use self::calendar_metrics::CalendarCollector;
 use self::list_metrics::ListCollector;
 use self::metrics::Metrics;
 use self::name_ownership::NameOwnership;
@@ -112,6 +114,10 @@ pub async fn run(
     service::metrics::register_build(own, "kite-operator", env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(own);
     let tables = TableRefresher::new(fetch::client(&tls)?, settings.index_names, clock.clone());
+    own.register_collector(Box::new(CalendarCollector {
+        calendar: settings.calendar.watch(),
+        clock: clock.clone(),
+    }));
     own.register_collector(Box::new(ListCollector {
         tables: tables.watch(),
         clock: clock.clone(),

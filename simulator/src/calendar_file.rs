@@ -9,7 +9,7 @@ use calendar::{Calendar, CalendarError};
 
 /// A calendar that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CalendarFileError {
+pub enum SimulatorCalendarError {
     /// The file cannot be read.
     #[error("cannot read the calendar {0}")]
     Read(PathBuf, #[source] io::Error),
@@ -22,12 +22,12 @@ pub enum CalendarFileError {
 ///
 /// # Errors
 /// When the file cannot be read or is no calendar.
-pub fn read(file: Option<&Path>) -> Result<Calendar, CalendarFileError> {
+pub fn read(file: Option<&Path>) -> Result<Calendar, SimulatorCalendarError> {
     let built_in = Calendar::india();
     let Some(path) = file else {
         return Ok(built_in.clone());
     };
     let text = fs::read_to_string(path);
-    let text = text.map_err(|error| CalendarFileError::Read(path.to_owned(), error))?;
+    let text = text.map_err(|error| SimulatorCalendarError::Read(path.to_owned(), error))?;
     Ok(built_in.with(&text, &path.display().to_string())?)
 }

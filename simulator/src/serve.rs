@@ -11,7 +11,7 @@ use service::signal::{Shutdown, SignalError};
 use service::tasks::{TaskError, Tasks};
 
 use crate::args::{ServeArgs, TradingHours};
-use crate::calendar_file::{self, CalendarFileError};
+use crate::calendar_file::{self, SimulatorCalendarError};
 use crate::exchange::Exchange;
 use crate::exchange::credentials::AccessTokens;
 use crate::exchange::rates::{RateError, Rates};
@@ -33,7 +33,7 @@ pub enum ServeError {
     Date,
     /// The calendar cannot be used.
     #[error(transparent)]
-    Calendar(#[from] CalendarFileError),
+    Calendar(#[from] SimulatorCalendarError),
     /// The universe is inconsistent.
     #[error("cannot make the universe")]
     Universe(#[from] UniverseError),

@@ -4,7 +4,7 @@ use jiff::civil::date;
 use proptest::prelude::*;
 
 use super::*;
-use crate::class::Kind;
+use crate::class::TradedKind;
 
 fn class(name: &str) -> ClassIx {
     Calendar::india().class(name).unwrap()
@@ -28,7 +28,12 @@ fn day(calendar: &Calendar, class: &str, date: Date) -> String {
     spans.collect::<Vec<_>>().join(", ")
 }
 
-fn class_of<'a>(exchange: &'a str, kind: Kind, name: &'a str, derivatives: bool) -> &'static str {
+fn class_of<'a>(
+    exchange: &'a str,
+    kind: TradedKind,
+    name: &'a str,
+    derivatives: bool,
+) -> &'static str {
     let traded = Traded {
         exchange,
         kind,
@@ -41,20 +46,38 @@ fn class_of<'a>(exchange: &'a str, kind: Kind, name: &'a str, derivatives: bool)
 
 #[test]
 fn instruments_are_of_the_class_that_trades_when_they_do() {
-    assert_eq!(class_of("NSE", Kind::Share, "INFY", true), "NSE-AUCTION");
-    assert_eq!(class_of("NSE", Kind::Share, "INFY", false), "NSE");
-    assert_eq!(class_of("BSE", Kind::Index, "SENSEX", true), "BSE-INDEX");
-    assert_eq!(class_of("NFO", Kind::Future, "NIFTY", false), "NFO-FUT");
-    assert_eq!(class_of("BFO", Kind::Option, "SENSEX", false), "BFO");
-    assert_eq!(class_of("CDS", Kind::Option, "USDINR", false), "CDS");
-    assert_eq!(class_of("CDS", Kind::Future, "EURUSD", false), "CDS-CROSS");
-    assert_eq!(class_of("MCX", Kind::Option, "CRUDEOIL", false), "MCX");
     assert_eq!(
-        class_of("MCX", Kind::Future, "MENTHAOIL", false),
+        class_of("NSE", TradedKind::Share, "INFY", true),
+        "NSE-AUCTION"
+    );
+    assert_eq!(class_of("NSE", TradedKind::Share, "INFY", false), "NSE");
+    assert_eq!(
+        class_of("BSE", TradedKind::Index, "SENSEX", true),
+        "BSE-INDEX"
+    );
+    assert_eq!(
+        class_of("NFO", TradedKind::Future, "NIFTY", false),
+        "NFO-FUT"
+    );
+    assert_eq!(class_of("BFO", TradedKind::Option, "SENSEX", false), "BFO");
+    assert_eq!(class_of("CDS", TradedKind::Option, "USDINR", false), "CDS");
+    assert_eq!(
+        class_of("CDS", TradedKind::Future, "EURUSD", false),
+        "CDS-CROSS"
+    );
+    assert_eq!(
+        class_of("MCX", TradedKind::Option, "CRUDEOIL", false),
+        "MCX"
+    );
+    assert_eq!(
+        class_of("MCX", TradedKind::Future, "MENTHAOIL", false),
         "MCX-AGRI"
     );
-    assert_eq!(class_of("NSEIX", Kind::Index, "GIFT NIFTY", false), "none");
-    assert_eq!(class_of("GLOBAL", Kind::Index, "US30", false), "none");
+    assert_eq!(
+        class_of("NSEIX", TradedKind::Index, "GIFT NIFTY", false),
+        "none"
+    );
+    assert_eq!(class_of("GLOBAL", TradedKind::Index, "US30", false), "none");
 }
 
 /// NSE/CMTR/74466, NSE/FAOP/74467: since 2026-08-03.

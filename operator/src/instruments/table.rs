@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use calendar::{Kind, Traded};
+use calendar::{Traded, TradedKind};
 use jiff::Timestamp;
 use kite::instruments::{Dump, Rejected};
 use kite::{Instrument, InstrumentType, Token};
@@ -106,16 +106,16 @@ impl InstrumentTable {
     #[must_use]
     pub fn traded<'r>(&self, row: &'r Instrument) -> Traded<'r> {
         let kind = match row.instrument_type {
-            InstrumentType::Equity if row.is_index() => Kind::Index,
-            InstrumentType::Equity => Kind::Share,
-            InstrumentType::Future => Kind::Future,
-            InstrumentType::Call | InstrumentType::Put => Kind::Option,
+            InstrumentType::Equity if row.is_index() => TradedKind::Index,
+            InstrumentType::Equity => TradedKind::Share,
+            InstrumentType::Future => TradedKind::Future,
+            InstrumentType::Call | InstrumentType::Put => TradedKind::Option,
         };
         Traded {
             exchange: &row.exchange,
             kind,
             name: &row.name,
-            derivatives: kind == Kind::Share && self.has_derivatives(&row.tradingsymbol),
+            derivatives: kind == TradedKind::Share && self.has_derivatives(&row.tradingsymbol),
         }
     }
 

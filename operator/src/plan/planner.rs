@@ -64,7 +64,13 @@ pub(super) fn decide<'a>(observed: &'a Observed, memory: &'a Memory, now: Now) -
         lookups: Memo::new(&last.lookups, &mut next.lookups),
     };
     let days = TradingDays::at(&observed.calendar, now.wall);
-    let resolver = Resolver::new(quotes, &memory.money, memos, (now.wall, &days));
+    let resolver = Resolver::new(
+        quotes,
+        &memory.money,
+        memos,
+        (&observed.calendar, &days),
+        now.wall,
+    );
     let (sets, money) = resolver.resolve(input.sets, &input.accounts);
 
     // What each account holds over whatever is asked for.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use calendar::{Calendar, Kind};
+use calendar::{Calendar, TradedKind};
 use jiff::civil::Date;
 use kite::{Instrument, InstrumentType, Segment, Token};
 use rand::{Rng, SeedableRng};
@@ -97,12 +97,17 @@ impl Builder {
     }
 
     /// The days on which contracts of this name trade.
-    pub(super) fn trading_days(&self, venue: Venue, kind: Kind, name: &str) -> TradingDays<'_> {
+    pub(super) fn trading_days(
+        &self,
+        venue: Venue,
+        kind: TradedKind,
+        name: &str,
+    ) -> TradingDays<'_> {
         let class = classes::of_contracts(&self.calendar, venue, kind, name);
         TradingDays::new(&self.calendar, class)
     }
 
-    fn end(&self, venue: Venue, kind: Kind, name: &str, date: Date) -> i64 {
+    fn end(&self, venue: Venue, kind: TradedKind, name: &str, date: Date) -> i64 {
         let class = classes::of_contracts(&self.calendar, venue, kind, name);
         classes::end(&self.calendar, class, date)
     }
@@ -172,7 +177,7 @@ impl Builder {
     ) {
         let symbol = symbols::future(name, expiry);
         let contract = Contract::Future {
-            expiry: self.end(venue, Kind::Future, name, expiry.date),
+            expiry: self.end(venue, TradedKind::Future, name, expiry.date),
         };
         self.derivative(venue, underlying, name, &symbol, expiry, terms, contract);
     }
@@ -187,7 +192,7 @@ impl Builder {
         terms: ContractTerms,
         strikes: StrikeGrid,
     ) {
-        let ends = self.end(venue, Kind::Option, name, expiry.date);
+        let ends = self.end(venue, TradedKind::Option, name, expiry.date);
         let middle = (self.close_of(underlying) / strikes.step).round();
         for offset in -strikes.each_side..=strikes.each_side {
             let strike = (middle + f64::from(offset)) * strikes.step;

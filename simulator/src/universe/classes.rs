@@ -2,7 +2,7 @@
 //!
 //! Owns what an instrument is for the calendar. Must not know hours.
 
-use calendar::{Calendar, ClassIx, Kind, Traded};
+use calendar::{Calendar, ClassIx, Traded, TradedKind};
 use jiff::ToSpan;
 use jiff::civil::{Date, Time};
 use rustc_hash::FxHashSet;
@@ -14,7 +14,7 @@ use super::{Contract, Listing};
 pub(super) fn of_contracts(
     calendar: &Calendar,
     venue: Venue,
-    kind: Kind,
+    kind: TradedKind,
     name: &str,
 ) -> Option<ClassIx> {
     calendar.class_of(&Traded {
@@ -47,12 +47,12 @@ pub(super) fn assign(calendar: &Calendar, listings: &mut [Listing]) {
     let underlyings: FxHashSet<usize> = contracts.map(|listing| listing.underlying).collect();
     for listing in listings {
         let (kind, name) = match listing.contract {
-            Contract::Index => (Kind::Index, ""),
-            Contract::Share => (Kind::Share, ""),
-            Contract::Future { .. } => (Kind::Future, &*listing.instrument.name),
-            Contract::Option { .. } => (Kind::Option, &*listing.instrument.name),
+            Contract::Index => (TradedKind::Index, ""),
+            Contract::Share => (TradedKind::Share, ""),
+            Contract::Future { .. } => (TradedKind::Future, &*listing.instrument.name),
+            Contract::Option { .. } => (TradedKind::Option, &*listing.instrument.name),
         };
-        let cash = matches!(kind, Kind::Index | Kind::Share);
+        let cash = matches!(kind, TradedKind::Index | TradedKind::Share);
         listing.class = calendar.class_of(&Traded {
             exchange: &listing.instrument.exchange,
             kind,

@@ -1,6 +1,6 @@
 //! Commodity futures and options on MCX.
 
-use calendar::Kind;
+use calendar::TradedKind;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
@@ -171,7 +171,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
         }
         let underlying = builder.underlying(commodity.follows)?;
         // A month without a future is skipped, so more months are checked than needed.
-        let days = builder.trading_days(MCX, Kind::Future, commodity.name);
+        let days = builder.trading_days(MCX, TradedKind::Future, commodity.name);
         let mut ends = expiries::on_day(builder.date, days, commodity.day, FUTURES * 3)?;
         ends.retain(|end| {
             commodity.months.is_empty() || commodity.months.contains(&contract(end).1)
@@ -195,7 +195,7 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
             step: options.step,
             each_side: EACH_SIDE,
         };
-        let days = builder.trading_days(MCX, Kind::Option, commodity.name);
+        let days = builder.trading_days(MCX, TradedKind::Option, commodity.name);
         for expiry in lead(&ends, options.lead, builder.date, days)? {
             builder.chain(MCX, underlying, commodity.name, expiry, terms, strikes);
         }

@@ -1,6 +1,6 @@
 //! Currency futures and options on NSE (seven decimals on the wire) and BSE (four).
 
-use calendar::Kind;
+use calendar::TradedKind;
 use jiff::civil::Weekday;
 
 use super::UniverseError;
@@ -47,7 +47,7 @@ fn list_pair(
 ) -> Result<(), UniverseError> {
     let underlying = builder.underlying(name)?;
     // One class of the calendar for both kinds.
-    let days = builder.trading_days(venue, Kind::Future, name);
+    let days = builder.trading_days(venue, TradedKind::Future, name);
     let monthly = expiries::currency(builder.date, days, months)?;
     let mut weekly = Vec::new();
     if name == WEEKLY {

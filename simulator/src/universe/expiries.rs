@@ -144,7 +144,7 @@ fn monthly_where(
 
 #[cfg(test)]
 mod tests {
-    use calendar::{Kind, Traded};
+    use calendar::{Traded, TradedKind};
     use jiff::civil::date;
 
     use super::*;
@@ -156,7 +156,7 @@ mod tests {
     fn of<'a>(calendar: &'a Calendar, exchange: &'static str) -> TradingDays<'a> {
         let class = calendar.class_of(&Traded {
             exchange,
-            kind: Kind::Future,
+            kind: TradedKind::Future,
             name: "",
             derivatives: false,
         });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calendar::Kind;
+use calendar::TradedKind;
 use jiff::civil::{Date, Weekday};
 use kite::Token;
 use serde::Deserialize;
@@ -117,12 +117,12 @@ pub(super) fn list_derivatives(builder: &mut Builder) -> Result<(), UniverseErro
             tick: 0.05,
             lot: family.lot,
         };
-        let days = builder.trading_days(family.venue, Kind::Future, family.name);
+        let days = builder.trading_days(family.venue, TradedKind::Future, family.name);
         for expiry in expiries::monthly(builder.date, days, family.weekday, family.months)? {
             let future = ContractTerms { tick: 0.1, ..terms };
             builder.future(family.venue, underlying, family.name, expiry, future);
         }
-        let days = builder.trading_days(family.venue, Kind::Option, family.name);
+        let days = builder.trading_days(family.venue, TradedKind::Option, family.name);
         for (date, named) in family.expiries(builder.date, days)? {
             let strikes = family.strikes_on(date, builder.date);
             let expiry = Expiry { date, named };

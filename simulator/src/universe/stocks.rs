@@ -1,6 +1,6 @@
 //! Futures and options on shares: three months each, named by month.
 
-use calendar::Kind;
+use calendar::TradedKind;
 use jiff::civil::Weekday;
 
 use super::UniverseError;
@@ -16,8 +16,8 @@ pub(super) fn list(builder: &mut Builder) -> Result<(), UniverseError> {
         let days = builder.trading_days(NFO, kind, "");
         expiries::monthly(builder.date, days, Weekday::Tuesday, EACH_SIDE.len())
     };
-    let futures = monthly(builder, Kind::Future)?;
-    let options = monthly(builder, Kind::Option)?;
+    let futures = monthly(builder, TradedKind::Future)?;
+    let options = monthly(builder, TradedKind::Option)?;
     for company in cash::companies()?
         .iter()
         .filter(|company| company.options == 1)

@@ -84,7 +84,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "tests",
-        may: &["contract", "kite", "operator", "service"],
+        may: &["calendar", "contract", "kite", "operator", "service"],
         never: &["ingestor", "simulator"],
     },
 ];

@@ -5,6 +5,7 @@
 mod circles;
 mod imports;
 mod layers;
+mod market_hours;
 mod modules;
 mod size;
 mod source;

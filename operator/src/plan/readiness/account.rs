@@ -43,6 +43,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) image: Option<&'a str>,
     /// What its markets do.
     pub(crate) market: MarketNow,
+    /// That the calendar it depends on ends soon.
+    pub(crate) calendar: Option<String>,
 }
 
 /// The fields that name Secrets.
@@ -238,6 +240,7 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
         facts.unwritten.map(str::to_owned),
         report.redis.keys_error.clone(),
         obstacle::unknown_packets(report),
+        facts.calendar.clone(),
     ];
     let told_before = told_before.into_iter().flatten();
     let told_before = told_before.chain(report.redis.remarks.iter().cloned());

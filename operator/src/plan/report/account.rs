@@ -45,12 +45,12 @@ fn market(current: Option<&Arc<Assignment>>, classes: Classes, now: Now) -> Mark
     current.map_or_else(MarketNow::default, |it| classes.at(it, now))
 }
 
-/// Reports an account. `poke`: whether pods are annotated; `stranded`: how many of its instruments no
+/// Reports an account. `poke`: whether pods are annotated; `calendar`: that it ends soon; `stranded`: how many of its instruments no
 /// other account would have room for, if that is known.
 pub(super) fn report<'w>(
     assigned: &'w AssignedAccount<'w>,
     money: &MoneyFindings,
-    poke: bool,
+    (poke, calendar): (bool, Option<&str>),
     stranded: Option<usize>,
     counts: &mut Memo<'_, Arc<AssignmentCounts>>,
     now: Now,
@@ -67,8 +67,14 @@ pub(super) fn report<'w>(
     });
     let counts = counts.unwrap_or_default();
     let market = market(current, counts.classes, now);
-    let (status, ready, unasked) =
-        status::account::status(assigned, (poke, market), stranded, before, &history, now);
+    let (status, ready, unasked) = status::account::status(
+        assigned,
+        (poke, market, calendar),
+        stranded,
+        before,
+        &history,
+        now,
+    );
     let report = previous.report(Kind::Account, object, status, &ready);
 
     let decided = assigned.change.assignment();

@@ -45,9 +45,12 @@ pub(crate) fn report(
     // What sets that are not looked up yet are tied to is not known.
     let stranded = stranded
         .map(|(count, it)| Some(count).filter(|_| !unread.contains(it.account.namespace())));
+    let ends = days.warning();
+    let ends = ends.as_deref();
     let reports = all.iter().zip(stranded);
-    let reports =
-        reports.map(|(it, stranded)| account::report(it, &money, poke, stranded, &mut counts, now));
+    let reports = reports.map(|(it, stranded)| {
+        account::report(it, &money, (poke, ends), stranded, &mut counts, now)
+    });
     let mut accounts: Vec<ReportedAccount<'_>> = reports.collect();
     let failovers = failovers(all);
 

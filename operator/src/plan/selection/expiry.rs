@@ -7,6 +7,9 @@ use calendar::{Calendar, ClassIx};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 
+/// With fewer days left whose holidays are known somebody has to bring a newer calendar.
+const SOON: i32 = 20;
+
 /// Contracts end within so many days of each other.
 const LONGEST_WAIT: usize = 8;
 
@@ -17,6 +20,8 @@ pub(crate) struct TradingDays {
     /// By exchange: the first day whose contracts have not expired.
     firsts: Vec<(String, Date)>,
     next: Timestamp,
+    /// The last day whose holidays are known, if that is soon.
+    ends: Option<Date>,
 }
 
 impl TradingDays {
@@ -26,6 +31,7 @@ impl TradingDays {
             today,
             firsts: Vec::new(),
             next: Timestamp::MAX,
+            ends: Some(calendar.until()).filter(|_| calendar.days_left(today) < SOON),
         };
         for (class, _) in calendar.classes() {
             let exchange = calendar.exchange(class);
@@ -55,6 +61,16 @@ impl TradingDays {
     pub(crate) fn all(&self) -> impl std::hash::Hash {
         let firsts = self.firsts.iter().map(|(_, first)| *first);
         (self.today, firsts.collect::<Vec<_>>())
+    }
+
+    /// That the calendar ends soon, for people.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let ends = self.ends?;
+        let past = if ends < self.today { "ended" } else { "ends" };
+        Some(format!(
+            "the market calendar {past} on {ends}: after that weekdays count as trading days, holidays too; bring a newer one \
+             (--calendar, or a newer release)"
+        ))
     }
 
     /// When contracts expire next.

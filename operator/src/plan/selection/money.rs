@@ -9,7 +9,9 @@ mod hours;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use calendar::Calendar;
 use crds::InstrumentSetSpec;
+use crds::account::MarketHours;
 use crds::set::AtmStrike;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -24,7 +26,7 @@ use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::input::{Market, Price, Quotes};
 use band::PriceBand;
 use decide::{ChainQuotes, decide};
-use hours::TradingPhase;
+use hours::TradingHours;
 
 /// One expiry of an underlying's options, and the instruments whose prices say where its money is.
 #[derive(Debug)]
@@ -87,6 +89,7 @@ pub(crate) type MoneyMemory = FxHashMap<ChainKey, ChainMoney>;
 /// Where the money of every chain is in this pass.
 #[derive(Debug)]
 pub(crate) struct Money<'a> {
+    calendar: &'a Calendar,
     quotes: Quotes,
     last: &'a MoneyMemory,
     now: Timestamp,
@@ -160,10 +163,15 @@ impl MoneyOf<'_> {
 }
 
 impl<'a> Money<'a> {
-    pub(super) fn new(quotes: Quotes, last: &'a MoneyMemory, now: Timestamp) -> Self {
+    pub(super) fn new(
+        quotes: Quotes,
+        last: &'a MoneyMemory,
+        (calendar, now): (&'a Calendar, Timestamp),
+    ) -> Self {
         Self {
             quotes,
             last,
+            calendar,
             now,
             decided: FxHashMap::default(),
             bands: FxHashMap::default(),
@@ -172,11 +180,11 @@ impl<'a> Money<'a> {
         }
     }
 
-    /// Where the money of a chain is; `None` until there is a price. `known`: what the status of a set says of its chains,
+    /// Where the money of a chain is; `None` until there is a price. `hours`: when instruments of the account tick; `known`: what the status of a set says of its chains,
     /// which counts if this process does not know the chain yet.
     pub(super) fn at(
         &mut self,
-        market: &Market,
+        (market, hours): (&Market, MarketHours),
         chain: &ChainPrices,
         known: &[AtmStrike],
     ) -> Option<ChainMoney> {
@@ -196,7 +204,8 @@ impl<'a> Money<'a> {
             future: quote(chain.future),
             spot: quote(chain.spot),
         };
-        let phase = TradingPhase::at(&chain.exchange, self.now);
+        let calendar = self.calendar;
+        let phase = TradingHours { calendar, hours }.at(&chain.exchange, self.now);
         let decision = decide(quotes, phase, before.as_ref(), self.now);
         let sources = [(chain.future, decision.future), (chain.spot, decision.spot)];
         for (reference, band) in sources {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use calendar::Calendar;
 use crds::condition::Reason;
 use crds::selector::MAX_SELECTED;
 use crds::set::Retain;
@@ -48,12 +49,13 @@ impl<'m, 'a> Resolver<'m, 'a> {
         quotes: Quotes,
         money: &'a MoneyMemory,
         memos: SelectionMemos<'m>,
-        (now, days): (Timestamp, &'a TradingDays),
+        (calendar, days): (&'a Calendar, &'a TradingDays),
+        now: Timestamp,
     ) -> Self {
         Self {
             now,
             days,
-            money: Money::new(quotes, money, now),
+            money: Money::new(quotes, money, (calendar, now)),
             memos,
             rows: FxHashMap::default(),
             retains: false,
@@ -192,8 +194,13 @@ impl<'m, 'a> Resolver<'m, 'a> {
         let known = status.map_or(&[][..], |status| &status.atm);
         // Every chain is asked, whatever the others answer: each of them wakes the planner when its price comes.
         let asked = chains.chains.iter();
-        let asked =
-            asked.map(|(place, chain)| (*place, chain, self.money.at(&market, chain, known)));
+        let asked = asked.map(|(place, chain)| {
+            (
+                *place,
+                chain,
+                self.money.at((&market, account.market_hours), chain, known),
+            )
+        });
         let asked: Vec<_> = asked.collect();
         let money = asked.into_iter().map(|(place, chain, money)| {
             let waits = || pending(Reason::WaitingForPrice, chain.waits_for(place, table));

@@ -147,3 +147,19 @@ fn a_simulator_that_never_closes_is_stale_at_any_time() {
     apply(&mut world, &decided);
     assert_eq!(ready(&world)[1], (State::False, "Stale".to_owned()));
 }
+
+#[test]
+fn a_calendar_that_ends_soon_is_said_by_accounts_that_depend_on_it() {
+    for (hours, said) in [(MarketHours::Exchange, true), (MarketHours::Always, false)] {
+        let mut world = world(hours);
+        // Two weeks before the end of what is built in.
+        let now = at("2026-12-17T12:00:00");
+        run(&mut world, now);
+        let status = world.accounts[0].object.status.as_ref().unwrap();
+        let message = &find(&status.conditions, ConditionType::Ready)
+            .unwrap()
+            .message;
+        let warning = "the market calendar ends on 2026-12-31";
+        assert_eq!(message.contains(warning), said, "{message}");
+    }
+}

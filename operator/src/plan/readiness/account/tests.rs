@@ -71,6 +71,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
     change(&mut report, &mut secret, &mut process, &mut scrape);
     let facts = AccountFacts {
         market: MarketNow::default(),
+        calendar: None,
         secret_name: "kite",
         secret: &secret,
         process: &process,
@@ -136,6 +137,7 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
     let (secret, scrape) = (Secret::Unknown, Scrape::default());
     let mut facts = AccountFacts {
         market: MarketNow::default(),
+        calendar: None,
         secret_name: "kite",
         secret: &secret,
         process: &Process::Absent,
@@ -182,6 +184,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
     };
     let facts = AccountFacts {
         market: MarketNow::default(),
+        calendar: None,
         secret_name: "kite",
         secret: &secret,
         process: &process,
@@ -234,6 +237,7 @@ fn nothing_assigned() {
     let (process, scrape) = (Process::Absent, Scrape::default());
     let mut facts = AccountFacts {
         market: MarketNow::default(),
+        calendar: None,
         secret_name: "kite",
         secret: &secret,
         process: &process,

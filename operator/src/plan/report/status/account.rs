@@ -6,7 +6,7 @@ use contract::report::{
     FEATURE_STANDBY,
 };
 use crds::TickerAccountStatus;
-use crds::account::{AssignmentGeneration, ConnectionStatus};
+use crds::account::{AssignmentGeneration, ConnectionStatus, MarketHours};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
@@ -18,11 +18,11 @@ use crate::plan::readiness::{
 };
 
 /// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
-/// `poked`: whether its pod is annotated; `market`: what its markets do; `stranded`: how many of its instruments no other account would
-/// have room for, if that is known.
+/// `poked`: whether its pod is annotated; `market`: what its markets do; `calendar`: that it ends soon;
+/// `stranded`: how many of its instruments no other account would have room for, if that is known.
 pub(crate) fn status(
     assigned: &AssignedAccount<'_>,
-    (poked, market): (bool, MarketNow),
+    (poked, market, calendar): (bool, MarketNow, Option<&str>),
     stranded: Option<usize>,
     previous: Option<&TickerAccountStatus>,
     history: &History<'_>,
@@ -31,7 +31,7 @@ pub(crate) fn status(
     let account = &assigned.account;
     let report = account.report();
     let answer = report.filter(|_| account.observed.scrape.answers(now.monotonic));
-    let facts = facts(assigned, answer, (poked, market));
+    let facts = facts(assigned, answer, (poked, market, calendar));
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
@@ -102,7 +102,7 @@ fn rate(report: &Report) -> u32 {
 fn facts<'w>(
     assigned: &'w AssignedAccount<'_>,
     answer: Option<&Report>,
-    (poked, market): (bool, MarketNow),
+    (poked, market, calendar): (bool, MarketNow, Option<&str>),
 ) -> AccountFacts<'w> {
     let (account, current) = (&assigned.account, assigned.current());
     let (observed, spec) = (account.observed, account.spec.as_ref());
@@ -134,6 +134,9 @@ fn facts<'w>(
             .ok()
             .and_then(|spec| spec.workload.pod.image.as_deref()),
         market,
+        calendar: calendar
+            .filter(|_| spec.is_ok_and(|spec| spec.market_hours == MarketHours::Exchange))
+            .map(str::to_owned),
     }
 }
 

@@ -1,45 +1,30 @@
 //! When prices on the exchanges of derivatives say where the money is.
 //!
-//! Pure. Owns the hours of a trading day. Without a calendar each day is one: on a holiday no price comes, so that nothing
-//! moves either. Must not know prices.
+//! Pure. Owns for how long prices are too wild to follow. Must not know prices, nor any hour: that is the calendar's.
 
-use jiff::civil::{Time, time};
-use jiff::{SignedDuration, Timestamp};
+use calendar::{Calendar, MarketSession, Span, Traded, TradedKind};
+use crds::account::MarketHours;
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
-/// The hours of some exchanges.
-struct Hours {
-    exchanges: &'static [&'static str],
-    /// From when until when they trade.
-    session: (Time, Time),
-    /// When prices are too wild to follow: the opening and what comes before it.
-    quiet: (Time, Time),
-    /// From when until when the underlying is traded, not counting its closing auction.
-    spot: (Time, Time),
+/// Exchanges of derivatives whose underlyings trade elsewhere.
+const UNDERLYINGS: [(&str, &str); 2] = [("NFO", "NSE"), ("BFO", "BSE")];
+
+/// For so long after the open prices are too wild to follow,
+const WILD: SignedDuration = SignedDuration::from_mins(5);
+
+/// and for so long before it, where orders are collected for the opening price.
+const WILD_BEFORE: SignedDuration = SignedDuration::from_mins(8);
+
+/// For so many days it is known when something changes.
+const DAYS: usize = 8;
+
+/// The sessions of an account's instruments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TradingHours<'a> {
+    pub(super) calendar: &'a Calendar,
+    pub(super) hours: MarketHours,
 }
-
-/// Before the session of NSE and BSE there is an auction, whose prices are none that anything was traded at.
-const OPENING_AUCTION: Time = time(9, 0, 0, 0);
-
-const ALL: [Hours; 3] = [
-    Hours {
-        exchanges: &["NFO", "BFO"],
-        session: (time(9, 15, 0, 0), time(15, 40, 0, 0)),
-        quiet: (time(9, 7, 0, 0), time(9, 20, 0, 0)),
-        spot: (time(9, 15, 0, 0), time(15, 15, 0, 0)),
-    },
-    Hours {
-        exchanges: &["CDS", "BCD"],
-        session: (time(9, 0, 0, 0), time(17, 0, 0, 0)),
-        quiet: (time(9, 0, 0, 0), time(9, 5, 0, 0)),
-        spot: (time(9, 0, 0, 0), time(17, 0, 0, 0)),
-    },
-    Hours {
-        exchanges: &["MCX", "NCO"],
-        session: (time(9, 0, 0, 0), time(23, 55, 0, 0)),
-        quiet: (time(9, 0, 0, 0), time(9, 5, 0, 0)),
-        spot: (time(9, 0, 0, 0), time(23, 55, 0, 0)),
-    },
-];
 
 /// What prices say on one exchange at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,33 +41,89 @@ pub(super) struct TradingPhase {
     pub(super) until: Timestamp,
 }
 
-impl TradingPhase {
+/// The sessions of one day on an exchange of derivatives.
+struct TradingDay {
+    options: Vec<Span>,
+    futures: Vec<Span>,
+    spot: Vec<Span>,
+}
+
+impl TradingHours<'_> {
     /// The phase on an exchange of derivatives.
-    pub(super) fn at(exchange: &str, now: Timestamp) -> Self {
-        let known = ALL.iter().find(|it| it.exchanges.contains(&exchange));
-        let Hours {
-            session,
-            quiet,
-            spot,
-            ..
-        } = known.unwrap_or(&ALL[0]);
-        let clock = kite::ist::civil(now).time();
-        let within = |(from, to): (Time, Time)| from <= clock && clock < to;
-        let edges = [session, quiet, spot].into_iter();
-        let edges = edges.flat_map(|(from, to)| [*from, *to]);
-        let edges = edges.chain([OPENING_AUCTION]);
-        let next = edges.map(|edge| {
-            let second = edge.duration_since(Time::midnight()).as_secs();
-            kite::ist::next_at(second, now.as_second()) - now.as_second()
+    pub(super) fn at(self, exchange: &str, now: Timestamp) -> TradingPhase {
+        let today = kite::ist::date(now);
+        let day = self.day(exchange, today);
+        let is = |spans: &[Span], session: MarketSession| {
+            let mut spans = spans.iter();
+            spans.any(|span| span.session == session && span.has(now))
+        };
+        let mut days = today.series(1.day()).take(DAYS);
+        let until = days.find_map(|date| {
+            let edges = self.day(exchange, date).edges();
+            edges.into_iter().filter(|edge| *edge > now).min()
         });
-        let wait = SignedDuration::from_secs(next.min().unwrap_or(0));
-        Self {
-            is_open: within(*session),
-            spot_trades: within(*spot),
-            is_quiet: within(*quiet),
-            is_auction: within((OPENING_AUCTION, session.0)),
-            until: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
+        TradingPhase {
+            is_open: is(&day.options, MarketSession::Open),
+            spot_trades: is(&day.spot, MarketSession::Open),
+            is_quiet: day
+                .quiet()
+                .is_some_and(|(from, to)| from <= now && now < to),
+            is_auction: is(&day.futures, MarketSession::PreOpen),
+            until: until.unwrap_or(Timestamp::MAX),
         }
+    }
+
+    fn day(self, exchange: &str, date: Date) -> TradingDay {
+        let spans = |exchange: &str, kind: TradedKind| {
+            let class = self.calendar.class_of(&Traded {
+                exchange,
+                kind,
+                name: "",
+                derivatives: true,
+            });
+            let spans = class.map(|class| match self.hours {
+                MarketHours::Exchange => self.calendar.day(class, date),
+                // A simulator that never closes has the hours of a weekday on each day.
+                MarketHours::Always => self.calendar.usual_day(class, date),
+            });
+            spans.unwrap_or_default()
+        };
+        let elsewhere = UNDERLYINGS.iter().find(|(of, _)| *of == exchange);
+        let spot = match elsewhere {
+            Some((_, spot)) => spans(spot, TradedKind::Index),
+            None => spans(exchange, TradedKind::Option),
+        };
+        TradingDay {
+            options: spans(exchange, TradedKind::Option),
+            futures: spans(exchange, TradedKind::Future),
+            spot,
+        }
+    }
+}
+
+impl TradingDay {
+    /// When prices are too wild to follow: the opening, and what comes before it.
+    fn quiet(&self) -> Option<(Timestamp, Timestamp)> {
+        let mut open = self.options.iter();
+        let open = open.find(|span| span.session == MarketSession::Open)?.from;
+        let mut futures = self.futures.iter();
+        let collects = futures.any(|span| span.session == MarketSession::PreOpen);
+        let before = if collects {
+            WILD_BEFORE
+        } else {
+            SignedDuration::ZERO
+        };
+        Some((open - before, open + WILD))
+    }
+
+    fn edges(&self) -> Vec<Timestamp> {
+        let spans = [&self.options, &self.futures, &self.spot];
+        let edges = spans.into_iter().flatten();
+        let edges = edges.flat_map(|span| [span.from, span.until]);
+        let quiet = self.quiet().into_iter();
+        edges
+            .chain(quiet.flat_map(|(from, to)| [from, to]))
+            .collect()
     }
 }
 
@@ -90,14 +131,21 @@ impl TradingPhase {
 mod tests {
     use super::*;
 
-    fn at(exchange: &str, clock: &str) -> TradingPhase {
-        let time = format!("2026-12-29T{clock}+05:30");
-        TradingPhase::at(exchange, time.parse().unwrap())
+    fn on(hours: MarketHours, exchange: &str, time: &str) -> TradingPhase {
+        let calendar = Calendar::india();
+        let time = format!("{time}+05:30").parse().unwrap();
+        TradingHours { calendar, hours }.at(exchange, time)
     }
 
-    /// Open, spot, quiet, auction.
-    fn flags(exchange: &str, clock: &str) -> [bool; 4] {
-        let phase = at(exchange, clock);
+    fn at(exchange: &str, clock: &str) -> TradingPhase {
+        on(
+            MarketHours::Exchange,
+            exchange,
+            &format!("2026-12-29T{clock}"),
+        )
+    }
+
+    fn flags(phase: TradingPhase) -> [bool; 4] {
         [
             phase.is_open,
             phase.spot_trades,
@@ -106,6 +154,7 @@ mod tests {
         ]
     }
 
+    /// Open, spot, quiet, auction.
     #[test]
     fn each_exchange_has_its_hours() {
         for (exchange, clock, expected) in [
@@ -123,15 +172,27 @@ mod tests {
             ("CDS", "17:00:00", [false, false, false, false]),
             ("NCO", "08:59:59", [false, false, false, false]),
         ] {
-            assert_eq!(flags(exchange, clock), expected, "{exchange} {clock}");
+            assert_eq!(flags(at(exchange, clock)), expected, "{exchange} {clock}");
         }
+    }
+
+    #[test]
+    fn a_holiday_has_no_prices_but_for_a_simulator_that_never_closes() {
+        let noon = "2026-11-24T12:00:00";
+        let closed = on(MarketHours::Exchange, "NFO", noon);
+        assert_eq!(flags(closed), [false; 4]);
+        let always = on(MarketHours::Always, "NFO", noon);
+        assert_eq!(flags(always), [true, true, false, false]);
+        // Commodities trade in the evening of that day.
+        let evening = on(MarketHours::Exchange, "MCX", "2026-11-24T17:04:00");
+        assert_eq!(flags(evening), [true, true, true, false]);
     }
 
     #[test]
     fn the_next_change_is_known() {
         let next = |exchange, clock| kite::ist::civil(at(exchange, clock).until).to_string();
         assert_eq!(next("NFO", "09:15:00"), "2026-12-29T09:20:00");
-        assert_eq!(next("NFO", "15:20:00"), "2026-12-29T15:40:00");
+        assert_eq!(next("NFO", "15:20:00"), "2026-12-29T15:35:00");
         assert_eq!(next("MCX", "23:55:00"), "2026-12-30T09:00:00");
     }
 }

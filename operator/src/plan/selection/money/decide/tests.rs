@@ -1,8 +1,15 @@
+use crate::plan::selection::money::hours::TradingHours;
+use crds::account::MarketHours;
 use proptest::prelude::*;
 
 use std::time::Duration;
 
 use super::*;
+
+fn phase(now: Timestamp) -> TradingPhase {
+    let (calendar, hours) = (calendar::Calendar::india(), MarketHours::Always);
+    TradingHours { calendar, hours }.at("NFO", now)
+}
 
 fn price(rupees: f64) -> Price {
     Price::new(rupees).unwrap()
@@ -53,12 +60,7 @@ impl Asked {
             future: self.future.as_ref(),
             spot: self.spot.as_ref(),
         };
-        let decision = decide(
-            quotes,
-            TradingPhase::at("NFO", now),
-            self.money.as_ref(),
-            now,
-        );
+        let decision = decide(quotes, phase(now), self.money.as_ref(), now);
         self.money = decision.money;
         self.due = Some(decision.due);
         decision
@@ -296,7 +298,7 @@ proptest! {
         for (future, spot, later) in steps {
             now = now.saturating_add(SignedDuration::from_secs(later / 100)).unwrap();
             let quotes = ChainQuotes { strikes: &strikes, future: future.as_ref(), spot: spot.as_ref() };
-            let phase = TradingPhase::at("NFO", now);
+            let phase = phase(now);
             let decision = decide(quotes, phase, last.as_ref(), now);
             for (quote, band) in [(future, decision.future), (spot, decision.spot)] {
                 let price = quote.and_then(|quote| quote.price);

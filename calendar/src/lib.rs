@@ -22,3 +22,9 @@ pub use error::{CalendarError, CalendarProblem};
 pub use expiry::Expiry;
 pub use kite::MarketSession;
 pub use span::Span;
+
+/// The local time in India.
+#[must_use]
+pub fn in_india(time: jiff::Timestamp) -> jiff::civil::DateTime {
+    kite::ist::civil(time)
+}

@@ -4,6 +4,7 @@
 //! Owns the documents, their paths and their limits. The program that asks may be older or newer than the operator: members
 //! are added with a default, and unknown ones are ignored.
 
+mod calendar;
 mod explain;
 mod find;
 mod preview;
@@ -11,6 +12,7 @@ mod top;
 
 use serde::{Deserialize, Serialize};
 
+pub use calendar::{CalendarAnswer, ClassDay};
 pub use explain::{
     AccountExplanation, AccountShareExplanation, CandidateAccount, ExplainAnswer, ForwardPrice,
     InstrumentExplanation, MoneyExplanation, MoveRecord, PlacementState, SelectorExplanation,
@@ -30,6 +32,9 @@ pub const FIND_PATH: &str = "/v1/find";
 
 /// Lists accounts and sets with what they receive: `?namespace=N`.
 pub const TOP_PATH: &str = "/v1/top";
+
+/// What the market calendar says of a date: `?date=2026-12-25`.
+pub const CALENDAR_PATH: &str = "/v1/calendar";
 
 /// Plans with the posted manifests in place of those in force, and changes nothing: `?namespace=N`.
 pub const PREVIEW_PATH: &str = "/v1/plan";

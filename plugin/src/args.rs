@@ -89,6 +89,8 @@ pub enum PluginCommand {
     Plan(PlanArgs),
     /// Instruments by words: exact names, tokens, lots, and who streams them
     Find(FindArgs),
+    /// When markets trade on a date, as the operator's calendar says; or whether a file is a calendar
+    Calendar(CalendarArgs),
     /// A file for a bug report; users in URLs, API keys, tokens and passwords are taken out: read it before you send it
     Report(ReportArgs),
 }
@@ -121,6 +123,29 @@ pub struct FindArgs {
     /// Words in any order: underlying, strike, expiry (dec, 29dec, 2026-12-29), ce, pe, fut, an exchange
     #[arg(required = true, value_name = "WORDS")]
     pub words: Vec<String>,
+}
+
+/// Arguments of `calendar`.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct CalendarArgs {
+    /// What else to do.
+    #[command(subcommand)]
+    pub command: Option<CalendarCommand>,
+    /// A date such as 2026-12-25; today in India if it is not given
+    #[arg(value_name = "DATE")]
+    pub date: Option<String>,
+}
+
+/// What to do with a calendar.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CalendarCommand {
+    /// Whether a file is a calendar: asks nobody
+    Check {
+        /// The file, as for the operator's --calendar
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// Arguments of `report`.

@@ -2,6 +2,7 @@
 //!
 //! Each file owns one: what is asked, and how its answer reads.
 
+pub(crate) mod calendar;
 mod cells;
 pub(crate) mod explain;
 pub(crate) mod find;

@@ -11,7 +11,7 @@ mod output;
 mod report;
 mod source;
 
-use args::{PluginCli, PluginCommand};
+use args::{CalendarCommand, PluginCli, PluginCommand};
 use output::Screen;
 use source::Source;
 
@@ -21,6 +21,11 @@ use source::Source;
 /// When there is no answer; the text says why, and what to do.
 pub async fn run(cli: PluginCli) -> anyhow::Result<()> {
     let screen = Screen::of_stdout(cli.output);
+    if let PluginCommand::Calendar(args) = &cli.command
+        && let Some(CalendarCommand::Check { file }) = &args.command
+    {
+        return command::calendar::check(&screen, file);
+    }
     let source = Source::open(&cli.place).await?;
     match cli.command {
         PluginCommand::Status => command::status::run(&source, &screen).await,
@@ -28,6 +33,9 @@ pub async fn run(cli: PluginCli) -> anyhow::Result<()> {
         PluginCommand::Top => command::top::run(&source, &screen).await,
         PluginCommand::Plan(args) => command::plan::run(&source, &screen, &args).await,
         PluginCommand::Find(args) => command::find::run(&source, &screen, &args).await,
+        PluginCommand::Calendar(args) => {
+            command::calendar::run(&source, &screen, args.date.as_deref()).await
+        }
         PluginCommand::Report(args) => report::run(&source, &args).await,
     }
 }

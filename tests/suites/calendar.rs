@@ -50,3 +50,35 @@ fn weekday_holidays_are_those_of_exchange_calendars() -> Result<()> {
     }
     Ok(())
 }
+
+/// The file in the documents is one, and a name in it that no class has is said with its line.
+#[test]
+fn the_documented_file_is_a_calendar() -> Result<()> {
+    let blocks = tests::documents::all_blocks()?;
+    let mut blocks = blocks.iter().filter(|it| it.document == "docs/calendar.md");
+    let block = blocks.find(|it| it.language == "yaml").context("no file")?;
+    let folder = tempfile::tempdir()?;
+    let (good, bad) = (
+        folder.path().join("good.yaml"),
+        folder.path().join("bad.yaml"),
+    );
+    std::fs::write(&good, &block.text)?;
+    std::fs::write(&bad, block.text.replace("class: NFO,", "class: NFOO,"))?;
+    let check = |file: &Path| {
+        let mut plugin = Command::new(tests::process::binary("kubectl-kiteticker"));
+        plugin.args(["calendar", "check"]).arg(file).output()
+    };
+    let said = check(&good)?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    ensure!(
+        said.status.success() && text.contains("known until 2027-12-31"),
+        "{said:?}"
+    );
+    let said = check(&bad)?;
+    let text = String::from_utf8_lossy(&said.stderr);
+    ensure!(
+        said.status.code() == Some(1) && text.contains("bad.yaml:7: hours[1].class"),
+        "{text}"
+    );
+    Ok(())
+}

@@ -14,8 +14,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use contract::answer::{
-    EXPLAIN_PATH, ErrorAnswer, ExplainAnswer, FIND_PATH, LARGEST_ANSWER, LARGEST_QUESTION,
-    PREVIEW_PATH, Shorten, TOP_PATH,
+    CALENDAR_PATH, EXPLAIN_PATH, ErrorAnswer, ExplainAnswer, FIND_PATH, LARGEST_ANSWER,
+    LARGEST_QUESTION, PREVIEW_PATH, Shorten, TOP_PATH,
 };
 use http_body_util::LengthLimitError;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub(crate) struct QueryServer {
 }
 
 /// Why there is no answer: the status, and a text for people.
-type Refusal = (StatusCode, String);
+pub(super) type Refusal = (StatusCode, String);
 
 #[derive(Debug, Deserialize)]
 struct ExplainQuestion {
@@ -93,6 +93,7 @@ impl QueryServer {
             .route(EXPLAIN_PATH, get(explain))
             .route(FIND_PATH, get(find))
             .route(TOP_PATH, get(top))
+            .route(CALENDAR_PATH, get(super::calendar::calendar))
             .route(PREVIEW_PATH, post(preview))
             .with_state(self)
     }
@@ -106,7 +107,7 @@ impl QueryServer {
     }
 
     /// Answers a question that has come whole.
-    async fn answer<T>(
+    pub(super) async fn answer<T>(
         &self,
         compute: impl FnOnce(&Snapshot) -> Result<T, Refusal> + Send + 'static,
     ) -> Response
@@ -277,7 +278,7 @@ async fn read(body: Body) -> Result<String, Refusal> {
     })
 }
 
-fn understood<T>(question: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
+pub(super) fn understood<T>(question: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
     let Query(question) =
         question.map_err(|rejection| (rejection.status(), rejection.body_text()))?;
     Ok(question)
@@ -298,7 +299,7 @@ fn bounded<T: Serialize + Shorten>(mut answer: T) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-fn refusal((status, error): Refusal) -> Response {
+pub(super) fn refusal((status, error): Refusal) -> Response {
     let body = serde_json::to_vec(&ErrorAnswer { error }).unwrap_or_default();
     let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -100,6 +100,10 @@ const COMMANDS: &[(&str, Proof)] = &[
         "kubectl kiteticker plan --dry-run -f ",
         Same(PLUGIN, ".says(&[\"plan\", \"--dry-run\", \"-f\""),
     ),
+    (
+        "kubectl kiteticker calendar ",
+        Same(PLUGIN, ".says(&[\"calendar\", \"2026-12-25\"])"),
+    ),
     ("kubectl kiteticker report", Same(PLUGIN, "&[\"report\", ")),
     ("redis-cli CONFIG SET ", Runs(DOCUMENTED)),
     (
@@ -137,6 +141,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "docs/operations.md",
         "apiVersion: v1 kind: ConfigMap metadata: name: argocd-cm",
         "cluster/health.rs evaluates it on objects of the cluster",
+    ),
+    (
+        "docs/calendar.md",
+        "version: 1 until:",
+        "a calendar; suites/calendar.rs reads it",
     ),
     ("docs/architecture.md", "kubectl / GitOps", "a picture"),
     (

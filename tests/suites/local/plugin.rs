@@ -141,6 +141,23 @@ async fn every_command_answers_as_table_and_as_json() -> Result<()> {
     let text = stage.says(&["top"]).await?;
     assert_eq!(row(&text, "main/0")[2], "Live", "{text}");
 
+    let text = stage.says(&["calendar", "2026-12-25"]).await?;
+    assert!(
+        text.contains("a Friday") && text.contains("closed (Christmas)"),
+        "{text}"
+    );
+    assert_eq!(
+        row(&text, "NFO"),
+        ["NFO", "NFO", "-", "-", "-", "-", "-"],
+        "{text}"
+    );
+    let day = stage.json(&["calendar", "2026-12-28"]).await?;
+    let sessions = day["classes"].as_array().map_or(&[][..], Vec::as_slice);
+    let nfo = sessions.iter().find(|it| it["class"] == "NFO");
+    // 09:15 to 15:40 in India.
+    let open = json!([[1_798_429_500, 1_798_452_600, "open"]]);
+    assert_eq!(nfo.map(|it| &it["sessions"]), Some(&open), "{day}");
+
     let text = stage.says(&["explain", "iset/chain"]).await?;
     let selector = "options[0]: NIFTY, the nearest expiry, 2 strikes on each side of the money";
     assert!(

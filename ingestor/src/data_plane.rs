@@ -264,7 +264,7 @@ impl DataPlane {
     }
 
     /// Passes on what each class of instruments does, when that has changed.
-    fn tell_market(&self) {
+    pub(super) fn tell_market(&self) {
         let classes = self.pipeline.instruments.market.classes();
         let classes: MarketClasses = classes.map(|(name, now)| (name.to_owned(), now)).collect();
         self.setup.market.send_if_modified(|told| {

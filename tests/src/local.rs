@@ -80,13 +80,19 @@ impl Local {
     /// Errors of the file system.
     pub fn write_real_account(&self, name: &str, simulator: &Simulator, more: &str) -> Result<()> {
         let address = simulator.address();
+        // Tests run at any time of the day.
+        let hours = if more.contains("marketHours:") {
+            ""
+        } else {
+            "  marketHours: Always\n"
+        };
         self.write_secret(name, &format!("{name}-fake-token"))?;
         self.write(
             &format!("account-{name}.yaml"),
             &format!(
                 "apiVersion: kiteticker.dev/v1alpha1\nkind: TickerAccount\nmetadata: {{name: {name}}}\n\
                  spec:\n  credentialsSecretRef: {{name: {name}}}\n  endpoint:\n    \
-                 websocket: ws://{address}\n    api: http://{address}\n{more}"
+                 websocket: ws://{address}\n    api: http://{address}\n{hours}{more}"
             ),
         )
     }

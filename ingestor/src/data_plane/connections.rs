@@ -118,7 +118,11 @@ impl DataPlane {
     /// Queues events. A full queue means that Redis has been away for long: lost events are
     /// counted.
     pub(super) fn send_events(&mut self) {
-        for change in self.pipeline.take_session_changes() {
+        let changes = self.pipeline.take_session_changes();
+        if !changes.is_empty() {
+            self.tell_market();
+        }
+        for change in changes {
             let now_us = self.setup.clock.wall_micros();
             self.detector.on_session(change, now_us);
         }

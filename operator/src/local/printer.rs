@@ -31,7 +31,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints until closed, or until printing fails.
+    /// Prints until closed, or until nobody reads any more. What a full disk does not take is left out: ticks do not wait
+    /// for it.
     fn print_all(&self, mut out: impl Write) {
         loop {
             let waiting = |state: &mut PrintState| state.newest.is_none() && !state.closed;
@@ -45,13 +46,21 @@ impl Shared {
             let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             let mut state = self.state();
             state.printing = false;
-            state.failed = printed.err();
+            state.failed = printed.err().filter(is_final);
             self.changed.notify_all();
             if state.failed.is_some() {
                 return;
             }
         }
     }
+}
+
+/// Whether nothing can be printed later either.
+fn is_final(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WouldBlock
+    )
 }
 
 impl Printer {
@@ -157,5 +166,18 @@ mod tests {
         printer.finish(Duration::from_secs(10));
         let error = printer.print("more".to_owned()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_full_disk_costs_tables_and_nothing_else() {
+        let ((let_it, lets), (shown, shows)) = (mpsc::channel(), mpsc::channel());
+        let printer = Printer::start(Terminal { lets, shown }).unwrap();
+        let_it.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        printer.print("lost".to_owned()).unwrap();
+        printer.finish(Duration::from_secs(10));
+        let_it.send(Ok(())).unwrap();
+        printer.print("later".to_owned()).unwrap();
+        printer.finish(Duration::from_secs(10));
+        assert_eq!(shows.try_iter().collect::<Vec<_>>(), ["later"]);
     }
 }

@@ -12,6 +12,9 @@ use super::DataPlane;
 use crate::connection::{Connection, Dialler, allocation};
 use crate::input::assignment::PreparedAssignment;
 
+/// An instrument and the prefixes under which it is published.
+type PublishedToken = (u32, Vec<Arc<str>>);
+
 impl DataPlane {
     /// Applies an assignment as a difference: what stays is not disturbed.
     pub(super) fn assign(&mut self, assigned: PreparedAssignment) {
@@ -59,7 +62,7 @@ impl DataPlane {
     }
 
     /// What is published by connections of which ticks may be missing, each instrument with its prefixes.
-    fn published_with_gap(&self) -> Vec<(u8, Vec<(u32, Vec<Arc<str>>)>)> {
+    fn published_with_gap(&self) -> Vec<(u8, Vec<PublishedToken>)> {
         let connections = self.connections.iter().map(Connection::index);
         let with_gap = connections.filter(|index| self.detector.has_gap(*index));
         let instruments = &self.pipeline.instruments;
@@ -73,7 +76,7 @@ impl DataPlane {
 
     /// Notes those of them that are not published any more, for some readers or for all, and those that another connection
     /// carries from now on: who has them then does not know since when.
-    fn note_left(&mut self, with_gap: Vec<(u8, Vec<(u32, Vec<Arc<str>>)>)>, now_us: i64) {
+    fn note_left(&mut self, with_gap: Vec<(u8, Vec<PublishedToken>)>, now_us: i64) {
         for (connection, published) in with_gap {
             let mut left: BTreeMap<Vec<Arc<str>>, Vec<u32>> = BTreeMap::new();
             for (token, mut prefixes) in published {

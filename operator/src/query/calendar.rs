@@ -1,49 +1,13 @@
-//! Answers what the calendar in force says of a date.
+//! What the calendar in force says of a date.
 //!
-//! Must not decide anything by it.
+//! Pure. Must not decide anything by it.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::response::Response;
 use calendar::{Calendar, DayNote};
 use contract::answer::{CalendarAnswer, ClassDay};
 use jiff::civil::Date;
-use serde::Deserialize;
-
-use super::server::{QueryServer, refusal, understood};
-use super::snapshot::Snapshot;
-
-#[derive(Debug, Deserialize)]
-pub(super) struct CalendarQuestion {
-    /// Today in India if there is none.
-    date: Option<String>,
-}
-
-/// Serves the answer.
-pub(super) async fn calendar(
-    State(server): State<QueryServer>,
-    question: Result<Query<CalendarQuestion>, QueryRejection>,
-) -> Response {
-    let date = match understood(question) {
-        Ok(question) => question.date,
-        Err(refused) => return refusal(refused),
-    };
-    let date = date.map(|date| date.parse::<Date>()).transpose();
-    let Ok(date) = date else {
-        let why = "date must be one such as 2026-12-25".to_owned();
-        return refusal((StatusCode::BAD_REQUEST, why));
-    };
-    let compute = move |snapshot: &Snapshot| {
-        let today = || kite::ist::date(snapshot.now.wall);
-        let date = date.unwrap_or_else(today);
-        Ok(answer(&snapshot.observed.calendar, date))
-    };
-    server.answer(compute).await
-}
 
 /// What a calendar says of a date.
-fn answer(calendar: &Calendar, date: Date) -> CalendarAnswer {
+pub(super) fn answer(calendar: &Calendar, date: Date) -> CalendarAnswer {
     let classes = calendar.classes().map(|(class, name)| {
         let sessions = calendar.day(class, date).into_iter();
         let sessions = sessions.map(|it| (it.from.as_second(), it.until.as_second(), it.session));

@@ -18,6 +18,7 @@ use contract::answer::{
     LARGEST_QUESTION, PREVIEW_PATH, Shorten, TOP_PATH,
 };
 use http_body_util::LengthLimitError;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use service::clock::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -45,7 +46,7 @@ pub(crate) struct QueryServer {
 }
 
 /// Why there is no answer: the status, and a text for people.
-pub(super) type Refusal = (StatusCode, String);
+type Refusal = (StatusCode, String);
 
 #[derive(Debug, Deserialize)]
 struct ExplainQuestion {
@@ -66,6 +67,12 @@ enum AskedKind {
 struct FindQuestion {
     query: String,
     namespace: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CalendarQuestion {
+    /// Today in India if there is none.
+    date: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,7 +100,7 @@ impl QueryServer {
             .route(EXPLAIN_PATH, get(explain))
             .route(FIND_PATH, get(find))
             .route(TOP_PATH, get(top))
-            .route(CALENDAR_PATH, get(super::calendar::calendar))
+            .route(CALENDAR_PATH, get(calendar))
             .route(PREVIEW_PATH, post(preview))
             .with_state(self)
     }
@@ -107,7 +114,7 @@ impl QueryServer {
     }
 
     /// Answers a question that has come whole.
-    pub(super) async fn answer<T>(
+    async fn answer<T>(
         &self,
         compute: impl FnOnce(&Snapshot) -> Result<T, Refusal> + Send + 'static,
     ) -> Response
@@ -225,6 +232,26 @@ async fn top(
     server.answer(compute).await
 }
 
+async fn calendar(
+    State(server): State<QueryServer>,
+    question: Result<Query<CalendarQuestion>, QueryRejection>,
+) -> Response {
+    let date = match understood(question) {
+        Ok(question) => question.date.map(|date| date.parse::<Date>()).transpose(),
+        Err(refused) => return refusal(refused),
+    };
+    let Ok(date) = date else {
+        let why = "date must be one such as 2026-12-25".to_owned();
+        return refusal((StatusCode::BAD_REQUEST, why));
+    };
+    let compute = move |snapshot: &Snapshot| {
+        let today = || kite::ist::date(snapshot.now.wall);
+        let date = date.unwrap_or_else(today);
+        Ok(super::calendar::answer(&snapshot.observed.calendar, date))
+    };
+    server.answer(compute).await
+}
+
 async fn preview(
     State(server): State<QueryServer>,
     question: Result<Query<NamespaceQuestion>, QueryRejection>,
@@ -278,7 +305,7 @@ async fn read(body: Body) -> Result<String, Refusal> {
     })
 }
 
-pub(super) fn understood<T>(question: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
+fn understood<T>(question: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
     let Query(question) =
         question.map_err(|rejection| (rejection.status(), rejection.body_text()))?;
     Ok(question)
@@ -299,7 +326,7 @@ fn bounded<T: Serialize + Shorten>(mut answer: T) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-pub(super) fn refusal((status, error): Refusal) -> Response {
+fn refusal((status, error): Refusal) -> Response {
     let body = serde_json::to_vec(&ErrorAnswer { error }).unwrap_or_default();
     let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -218,7 +218,7 @@ impl<'a> Lists<'a> {
 
     /// The row of a first part, with what is held over of it.
     fn row(&mut self, part: &Part<'_>, held_over: Option<Row>) -> Option<Row> {
-        let mut row = self.from_table(part.table.get(part.row)?, part.table);
+        let mut row = self.listed(part.table.get(part.row)?, part.table);
         match held_over {
             Some(old) => {
                 (row.mode, row.sets, row.outputs) = (old.mode, old.sets, old.outputs);
@@ -281,7 +281,7 @@ impl<'a> Lists<'a> {
                 Err(_) => more.extend(table.get(*row).map(|row| Row {
                     mode: REFERENCE_MODE,
                     reference: true,
-                    ..self.from_table(row, table)
+                    ..self.listed(row, table)
                 })),
             }
         }
@@ -291,7 +291,7 @@ impl<'a> Lists<'a> {
         }
     }
 
-    fn from_table(&mut self, instrument: &Instrument, table: &InstrumentTable) -> Row {
+    fn listed(&mut self, instrument: &Instrument, table: &InstrumentTable) -> Row {
         let symbol = symbol(instrument, table);
         let trades = self.trades.and_then(|it| it.class(instrument, table));
         let class = trades.and_then(|class| self.classes.position(class));

@@ -386,7 +386,7 @@ fn what_stays_for_a_set_that_may_use_no_other_account_is_no_failover_of_it() {
     let (mut world, _) = three();
     let mut pinned = named("pinned", "a", 0..9);
     edit(&mut pinned, |spec| {
-        spec.publish.channel_prefix = Some("own".to_owned())
+        spec.publish.channel_prefix = Some("own".to_owned());
     });
     world.sets.push(pinned);
     let mut memory = run(&mut world, start());

@@ -17,7 +17,7 @@ fn world(hours: MarketHours) -> Observed {
     let sets = vec![set("s", &[], &["NFO:NIFTY26DEC25000CE"])];
     let mut world = observed(vec![account("a")], sets);
     change(&mut world.accounts[0], |spec| {
-        spec.market_hours = Some(hours)
+        spec.market_hours = Some(hours);
     });
     world
 }

@@ -75,11 +75,25 @@ pub(super) fn keep_every_tick(pass: &Pass<'_>) -> Result<(), String> {
     }
     let taken = parts(MovePart::To, true);
     for (what, boundary) in parts(MovePart::From, false) {
-        if !taken.contains_key(&what) {
+        // It gives nothing as long as there is no boundary, and there is none while the other account may not be changed.
+        let waits = boundary.is_none() && may_not_be_changed(pass, what);
+        if !taken.contains_key(&what) && !waits {
             return Err(format!("{what:?} at {boundary:?} is taken by nobody"));
         }
     }
     Ok(())
+}
+
+/// Whether nothing is written for the account that a move goes to.
+fn may_not_be_changed(pass: &Pass<'_>, (namespace, id, _): (&str, &str, Token)) -> bool {
+    let taker = id
+        .split_once('>')
+        .and_then(|(_, rest)| rest.split_once(':'));
+    pass.plan.accounts.iter().any(|account| {
+        let is_taker = taker.is_some_and(|(taker, _)| taker == account.key.name);
+        let decided = account.assignment.assignment();
+        account.key.namespace == namespace && is_taker && decided.is_none()
+    })
 }
 
 /// Whether the account that an instrument comes from publishes it and was not told of the move.

@@ -113,7 +113,12 @@ pub async fn run(
     let own = registry.sub_registry_with_prefix("kite_operator");
     service::metrics::register_build(own, "kite-operator", env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(own);
-    let tables = TableRefresher::new(fetch::client(&tls)?, settings.index_names, clock.clone());
+    let tables = TableRefresher::new(
+        fetch::client(&tls)?,
+        settings.index_names,
+        settings.calendar.watch(),
+        clock.clone(),
+    );
     own.register_collector(Box::new(CalendarCollector {
         calendar: settings.calendar.watch(),
         clock: clock.clone(),

@@ -138,7 +138,12 @@ pub async fn run(
         clock: clock.clone(),
         results,
     };
-    let tables = TableRefresher::new(fetch::client(&tls)?, settings.index_names, clock.clone());
+    let tables = TableRefresher::new(
+        fetch::client(&tls)?,
+        settings.index_names,
+        settings.calendar.watch(),
+        clock.clone(),
+    );
     let table_changes = tables.watch();
     let planner = plan::Settings {
         redis_url: settings.redis_url,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
+use calendar::Calendar;
 use kite::instruments::Rejected;
 use reqwest::Client;
 use service::clock::Clock;
@@ -26,6 +27,7 @@ pub struct TableRefresher {
     client: Client,
     clock: Clock,
     index_names: Arc<IndexNames>,
+    calendar: watch::Receiver<Arc<Calendar>>,
     known: watch::Sender<TablesByOrigin>,
     findings: watch::Sender<BTreeMap<String, Findings>>,
     tasks: JoinSet<()>,
@@ -35,12 +37,18 @@ pub struct TableRefresher {
 impl TableRefresher {
     /// Fetches none so far.
     #[must_use]
-    pub fn new(client: Client, index_names: IndexNames, clock: Clock) -> Self {
+    pub fn new(
+        client: Client,
+        index_names: IndexNames,
+        calendar: watch::Receiver<Arc<Calendar>>,
+        clock: Clock,
+    ) -> Self {
         let (known, _) = watch::channel(TablesByOrigin::new());
         Self {
             client,
             clock,
             index_names: Arc::new(index_names),
+            calendar,
             known,
             findings: watch::Sender::default(),
             tasks: JoinSet::new(),
@@ -77,6 +85,7 @@ impl TableRefresher {
                     clock: self.clock.clone(),
                     origin: origin.clone(),
                     index_names: Arc::clone(&self.index_names),
+                    calendar: self.calendar.clone(),
                     known: self.known.clone(),
                 };
                 let task = list.keep_fetched(self.findings.subscribe());
@@ -105,6 +114,7 @@ struct List {
     clock: Clock,
     origin: String,
     index_names: Arc<IndexNames>,
+    calendar: watch::Receiver<Arc<Calendar>>,
     known: watch::Sender<TablesByOrigin>,
 }
 
@@ -115,7 +125,14 @@ impl List {
         loop {
             let found = findings.borrow_and_update().get(&self.origin).cloned();
             let now = self.clock.times();
-            if schedule.take_due(&found.unwrap_or_default(), now) {
+            let calendar = Arc::clone(&self.calendar.borrow());
+            let is_trading_day = |day| {
+                let classes = calendar.classes().map(|(class, _)| class);
+                classes
+                    .into_iter()
+                    .any(|class| calendar.is_trading_day(class, day))
+            };
+            if schedule.take_due(&found.unwrap_or_default(), is_trading_day, now) {
                 self.refresh(&mut schedule, &mut rows).await;
                 continue;
             }
@@ -234,7 +251,8 @@ mod tests {
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
         let client = fetch::client(&service::tls::client_config().unwrap()).unwrap();
-        let mut tables = TableRefresher::new(client, IndexNames::default(), Clock::system());
+        let days = watch::channel(Arc::new(Calendar::india().clone())).1;
+        let mut tables = TableRefresher::new(client, IndexNames::default(), days, Clock::system());
         let mut watch = tables.watch();
         let wanted = BTreeMap::from([(origin.clone(), Findings::default())]);
         tables.set_lists(&wanted);

@@ -45,6 +45,8 @@ const WITH_TABLE: Backoff =
 pub struct Findings {
     /// Whether the list is suspected to be incomplete.
     pub suspect: bool,
+    /// Whether it is made every day: that of a simulator that never closes. Others are made on trading days.
+    pub every_day: bool,
     /// The names of sets that it lacks, if it was loaded.
     pub unknown_names: Option<UnknownNames>,
 }
@@ -111,9 +113,14 @@ impl FetchSchedule {
         self.failures
     }
 
-    /// Takes the fetch that is due now; returns whether there is one. One for names that the list lacks is
+    /// Takes the fetch that is due now; returns whether there is one. On days without a session there is no new list. One for names that the list lacks is
     /// counted.
-    pub fn take_due(&mut self, findings: &Findings, now: Now) -> bool {
+    pub fn take_due(
+        &mut self,
+        findings: &Findings,
+        is_trading_day: impl Fn(Date) -> bool,
+        now: Now,
+    ) -> bool {
         let Some(last) = &mut self.last else {
             return true;
         };
@@ -126,7 +133,9 @@ impl FetchSchedule {
         let names = self.learn(findings);
         retry
             || suspect
-            || self.passed_a_time(last.wall, now.wall)
+            || self.passed_a_time(last.wall, now.wall, |day| {
+                findings.every_day || is_trading_day(day)
+            })
             || (names && self.for_names.take(now))
     }
 
@@ -151,11 +160,20 @@ impl FetchSchedule {
         backoff.delay(self.failures.max(1), self.random)
     }
 
-    /// Whether one of the times of the day is after `last`, up to `now`.
-    fn passed_a_time(&self, last: Timestamp, now: Timestamp) -> bool {
+    /// Whether a list was made after `last`, up to `now`.
+    fn passed_a_time(
+        &self,
+        last: Timestamp,
+        now: Timestamp,
+        is_made: impl Fn(Date) -> bool,
+    ) -> bool {
         let added = (60.0 * self.random) as i64;
         let mut times = TIMES.iter().map(|time| time + added);
-        times.any(|time| ist::next_at(time, last.as_second()) <= now.as_second())
+        times.any(|time| {
+            let newest = ist::next_at(time, now.as_second()) - ist::DAY;
+            let day = Timestamp::from_second(newest).map(ist::date);
+            newest > last.as_second() && day.is_ok_and(&is_made)
+        })
     }
 
     /// Whether sets name something that the list in use lacks, and that they did not name when it came.

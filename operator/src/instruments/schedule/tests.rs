@@ -1,3 +1,5 @@
+use jiff::civil::Weekday;
+
 use super::*;
 
 /// A day before trading: 2026-11-24 is a Tuesday.
@@ -14,6 +16,10 @@ fn at(time: &str) -> Now {
 static START: std::sync::LazyLock<Instant> =
     std::sync::LazyLock::new(|| service::clock::Clock::system().now());
 
+fn every_day(_: Date) -> bool {
+    true
+}
+
 fn nothing() -> Findings {
     Findings::default()
 }
@@ -21,6 +27,7 @@ fn nothing() -> Findings {
 fn names(fetched: Now, hashes: &[u64]) -> Findings {
     Findings {
         suspect: false,
+        every_day: false,
         unknown_names: Some(UnknownNames {
             fetched: fetched.wall,
             hashes: vec![hashes.into()],
@@ -31,7 +38,7 @@ fn names(fetched: Now, hashes: &[u64]) -> Findings {
 /// With a list that was fetched at this time.
 fn fetched(now: Now) -> FetchSchedule {
     let mut schedule = FetchSchedule::new(0.5);
-    assert!(schedule.take_due(&nothing(), now));
+    assert!(schedule.take_due(&nothing(), every_day, now));
     schedule.succeeded(now.wall, now);
     schedule
 }
@@ -59,8 +66,8 @@ fn waits_double_up_to_a_limit() {
         schedule.wait(at("2026-11-24T07:00:01")),
         Duration::from_secs(2)
     );
-    assert!(!schedule.take_due(&nothing(), at("2026-11-24T07:00:02")));
-    assert!(schedule.take_due(&nothing(), at("2026-11-24T07:00:03")));
+    assert!(!schedule.take_due(&nothing(), every_day, at("2026-11-24T07:00:02")));
+    assert!(schedule.take_due(&nothing(), every_day, at("2026-11-24T07:00:03")));
 }
 
 #[test]
@@ -68,22 +75,25 @@ fn a_day_has_two_times() {
     let mut schedule = fetched(at("2026-11-24T08:29:00"));
     assert_eq!(schedule.wait(at("2026-11-24T08:29:00")), LOOK_INTERVAL);
     // Half of the minute that is added at random.
-    assert!(!schedule.take_due(&nothing(), at("2026-11-24T08:30:29")));
+    assert!(!schedule.take_due(&nothing(), every_day, at("2026-11-24T08:30:29")));
     let first = at("2026-11-24T08:30:30");
-    assert!(schedule.take_due(&nothing(), first));
+    assert!(schedule.take_due(&nothing(), every_day, first));
     schedule.succeeded(first.wall, first);
-    assert!(!schedule.take_due(&nothing(), at("2026-11-24T09:05:29")));
+    assert!(!schedule.take_due(&nothing(), every_day, at("2026-11-24T09:05:29")));
     let second = at("2026-11-24T09:05:30");
-    assert!(schedule.take_due(&nothing(), second));
+    assert!(schedule.take_due(&nothing(), every_day, second));
     schedule.succeeded(second.wall, second);
     for same_day in [
         "2026-11-24T09:06:00",
         "2026-11-24T23:59:59",
         "2026-11-25T08:30:29",
     ] {
-        assert!(!schedule.take_due(&nothing(), at(same_day)), "{same_day}");
+        assert!(
+            !schedule.take_due(&nothing(), every_day, at(same_day)),
+            "{same_day}"
+        );
     }
-    assert!(schedule.take_due(&nothing(), at("2026-11-25T08:30:30")));
+    assert!(schedule.take_due(&nothing(), every_day, at("2026-11-25T08:30:30")));
 }
 
 /// A monotonic clock stands still while a machine sleeps.
@@ -94,7 +104,7 @@ fn a_machine_that_slept_over_a_time_catches_up() {
         wall: at("2026-11-25T11:00:00").wall,
         monotonic: at("2026-11-24T20:00:30").monotonic,
     };
-    assert!(schedule.take_due(&nothing(), woken));
+    assert!(schedule.take_due(&nothing(), every_day, woken));
 }
 
 #[test]
@@ -105,8 +115,8 @@ fn after_a_clock_that_was_ahead_the_next_time_counts() {
         monotonic: at("2026-11-24T07:00:00").monotonic,
     };
     schedule.succeeded(ahead.wall, ahead);
-    assert!(!schedule.take_due(&nothing(), at("2026-11-24T07:01:00")));
-    assert!(schedule.take_due(&nothing(), at("2026-11-24T08:30:00")));
+    assert!(!schedule.take_due(&nothing(), every_day, at("2026-11-24T07:01:00")));
+    assert!(schedule.take_due(&nothing(), every_day, at("2026-11-24T08:30:00")));
 }
 
 #[test]
@@ -115,7 +125,7 @@ fn a_time_of_the_day_does_not_wait_for_a_retry() {
     for _ in 0..20 {
         schedule.failed(at("2026-11-24T08:30:00"));
     }
-    assert!(schedule.take_due(&nothing(), at("2026-11-24T08:30:30")));
+    assert!(schedule.take_due(&nothing(), every_day, at("2026-11-24T08:30:30")));
 }
 
 #[test]
@@ -126,8 +136,8 @@ fn a_suspect_list_is_fetched_again_after_a_minute() {
         suspect: true,
         ..nothing()
     };
-    assert!(!schedule.take_due(&suspect, at("2026-11-24T10:00:59")));
-    assert!(schedule.take_due(&suspect, at("2026-11-24T10:01:00")));
+    assert!(!schedule.take_due(&suspect, every_day, at("2026-11-24T10:00:59")));
+    assert!(schedule.take_due(&suspect, every_day, at("2026-11-24T10:01:00")));
 }
 
 #[test]
@@ -136,17 +146,17 @@ fn a_name_that_was_not_unknown_before_is_a_reason_to_look_again() {
     let mut schedule = fetched(first);
     // Unknown when the list came, or in an older list: no reason.
     let older = names(at("2026-11-24T09:05:00"), &[9]);
-    assert!(!schedule.take_due(&older, at("2026-11-24T10:00:01")));
+    assert!(!schedule.take_due(&older, every_day, at("2026-11-24T10:00:01")));
     let [before, with_new] = [&[1, 2][..], &[1, 2, 3]].map(|it| names(first, it));
-    assert!(!schedule.take_due(&before, at("2026-11-24T10:00:02")));
-    assert!(!schedule.take_due(&before, at("2026-11-24T10:20:00")));
+    assert!(!schedule.take_due(&before, every_day, at("2026-11-24T10:00:02")));
+    assert!(!schedule.take_due(&before, every_day, at("2026-11-24T10:20:00")));
     let second = at("2026-11-24T10:20:01");
-    assert!(schedule.take_due(&with_new, second));
+    assert!(schedule.take_due(&with_new, every_day, second));
     schedule.succeeded(second.wall, second);
     // It is not in this list either: a typing error.
     let same = names(second, &[1, 2, 3]);
-    assert!(!schedule.take_due(&same, at("2026-11-24T10:20:02")));
-    assert!(!schedule.take_due(&same, at("2026-11-24T12:00:00")));
+    assert!(!schedule.take_due(&same, every_day, at("2026-11-24T10:20:02")));
+    assert!(!schedule.take_due(&same, every_day, at("2026-11-24T12:00:00")));
 }
 
 #[test]
@@ -155,7 +165,7 @@ fn names_are_looked_for_every_fifteen_minutes_and_three_times_a_day() {
     let mut schedule = fetched(list);
     let mut fetches = Vec::new();
     let mut hashes = vec![0];
-    assert!(!schedule.take_due(&names(list, &hashes), list));
+    assert!(!schedule.take_due(&names(list, &hashes), every_day, list));
     for minute in 1..=24 * 60 {
         let by = Duration::from_secs(60 * minute);
         let now = Now {
@@ -164,11 +174,11 @@ fn names_are_looked_for_every_fifteen_minutes_and_three_times_a_day() {
         };
         // A new typing error each minute.
         hashes.push(minute);
-        if schedule.take_due(&names(list, &hashes), now) {
+        if schedule.take_due(&names(list, &hashes), every_day, now) {
             fetches.push(ist::civil(now.wall).strftime("%d %H:%M").to_string());
             list = now;
             schedule.succeeded(now.wall, now);
-            assert!(!schedule.take_due(&names(list, &hashes), now));
+            assert!(!schedule.take_due(&names(list, &hashes), every_day, now));
         }
     }
     assert_eq!(
@@ -178,4 +188,29 @@ fn names_are_looked_for_every_fifteen_minutes_and_three_times_a_day() {
             "25 09:06"
         ]
     );
+}
+
+#[test]
+fn no_list_is_fetched_on_a_day_without_a_session_unless_one_is_made_every_day() {
+    let weekdays = |day: Date| !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+    let mut schedule = FetchSchedule::new(0.5);
+    let friday = at("2026-11-27T09:06:00");
+    assert!(schedule.take_due(&nothing(), weekdays, friday));
+    schedule.succeeded(friday.wall, friday);
+    for weekend in [
+        "2026-11-28T08:31:00",
+        "2026-11-29T12:00:00",
+        "2026-11-30T08:29:00",
+    ] {
+        assert!(
+            !schedule.take_due(&nothing(), weekdays, at(weekend)),
+            "{weekend}"
+        );
+    }
+    let simulator = Findings {
+        every_day: true,
+        ..Findings::default()
+    };
+    assert!(schedule.take_due(&simulator, weekdays, at("2026-11-28T08:31:00")));
+    assert!(schedule.take_due(&nothing(), weekdays, at("2026-11-30T08:30:30")));
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crds::account::MarketHours;
 use crds::condition::State;
 use jiff::Timestamp;
 use rustc_hash::FxHashSet;
@@ -153,10 +154,12 @@ fn lists(
         let Ok(spec) = &report.account.spec else {
             continue;
         };
-        if lists.contains_key(&spec.api) {
+        let known = lists.contains_key(&spec.api);
+        let findings = lists.entry(spec.api.clone()).or_default();
+        findings.every_day |= spec.market_hours == MarketHours::Always;
+        if known {
             continue;
         }
-        let findings = lists.entry(spec.api.clone()).or_default();
         findings.suspect = suspect.contains_key(&spec.api);
         if let Some(Table::Loaded(table)) = report.account.table {
             findings.unknown_names = Some(UnknownNames {

@@ -98,7 +98,7 @@ pub(super) fn place_group(
         first_set,
         outcomes,
         kept: &kept,
-        leaving: problem.accounts.iter().map(|it| leaving(it)).collect(),
+        leaving: slots.iter().map(|it| it.leaving).collect(),
     };
     let Rebalanced {
         mut outcomes,
@@ -160,15 +160,6 @@ fn asked(
         Some((Subject::Account(AccountIx::new(at)), is_dry_run))
     });
     sets.chain(accounts).collect()
-}
-
-/// How many instruments an account goes on with until others have them.
-fn leaving(account: &HeldOver<'_>) -> usize {
-    let base = account.account.base;
-    base.map_or(0, |base| {
-        let rows = base.instruments.iter();
-        rows.filter(|row| base.gives(row)).count()
-    })
 }
 
 /// The same moves, between accounts by their positions among all.

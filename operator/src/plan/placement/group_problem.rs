@@ -182,6 +182,7 @@ fn slot(
         slot.current.extend(sets.map(|set| (token, Some(set))));
         // What leaves is where it goes to.
         let leaves = base.gives(row);
+        slot.leaving += usize::from(leaves);
         if slot.current.len() == before && !leaves {
             slot.current.push((token, None));
         }

@@ -19,6 +19,8 @@ pub(crate) struct AccountSlot {
     pub(crate) refuge: Refuge,
     /// Those of its tokens that no socket carries.
     pub(crate) lost: LostTokens,
+    /// How many tokens it goes on with until others have them.
+    pub(crate) leaving: usize,
     /// The tokens it streams so far: once for each set that has it, once for none.
     pub(crate) current: Vec<(TokenIx, Option<SetIx>)>,
     /// Those of them that are held over whatever is asked for, with the channels they are published on.

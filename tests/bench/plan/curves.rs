@@ -28,7 +28,7 @@ const NAMESPACE: u32 = 10;
 
 /// By how much a point may exceed what is linear: the allocator first sorts what the pass before has freed, and a machine may
 /// be busy.
-const TOLERANCE: f64 = 3.0;
+const TOLERANCE: f64 = 2.0;
 
 /// Larger than the caches of a processor.
 const EVICTING: usize = 128 << 20;

@@ -11,7 +11,7 @@ use jiff::{Timestamp, ToSpan};
 use crate::checked::{self, DayRow, DaySessions, Rows};
 use crate::class::{ClassIx, ClassRule, Traded};
 use crate::error::CalendarError;
-use crate::expiry::{Expiry, ExpiryRule};
+use crate::expiry::{ContractExpiry, ExpiryRule};
 use crate::file;
 use crate::hours::{Hours, moment};
 use crate::span::Span;
@@ -38,7 +38,7 @@ pub struct Calendar {
 
 /// What a class does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub struct ClassMoment {
     /// Its session.
     pub session: MarketSession,
     /// Since when; `None` if for longer than two weeks.
@@ -199,7 +199,7 @@ impl Calendar {
 
     /// What a class does at a moment.
     #[must_use]
-    pub fn at(&self, class: ClassIx, now: Timestamp) -> Moment {
+    pub fn at(&self, class: ClassIx, now: Timestamp) -> ClassMoment {
         let today = kite::ist::date(now);
         let first = today.saturating_sub(AROUND.days());
         let days = usize::try_from(2 * AROUND).unwrap_or_default();
@@ -207,7 +207,7 @@ impl Calendar {
         let next = spans.iter().position(|span| now < span.until);
         let (before, after) = spans.split_at(next.unwrap_or(spans.len()));
         match after {
-            [span, rest @ ..] if span.has(now) => Moment {
+            [span, rest @ ..] if span.has(now) => ClassMoment {
                 session: span.session,
                 since: Some(span.from),
                 until: Some(span.until),
@@ -216,7 +216,7 @@ impl Calendar {
                     _ => MarketSession::Closed,
                 },
             },
-            _ => Moment {
+            _ => ClassMoment {
                 session: MarketSession::Closed,
                 since: before.last().map(|it| it.until),
                 until: after.first().map(|it| it.from),
@@ -260,12 +260,12 @@ impl Calendar {
 
     /// When contracts of a class end whose date this is.
     #[must_use]
-    pub fn expiry(&self, class: ClassIx, date: Date) -> Option<Expiry> {
+    pub fn expiry(&self, class: ClassIx, date: Date) -> Option<ContractExpiry> {
         let rule = in_force(&self.expiry, &self.classes.get(class.at())?.class, date)?;
         let hours = self.hours(class, date).and_then(Hours::end);
         let usual = || self.usual(class, date)?.end();
         let end = hours.or_else(usual)?;
-        Some(Expiry {
+        Some(ContractExpiry {
             ends: moment(date, rule.at.minute(end)),
             settles: rule.settles.map(|it| moment(date, it.minute(end))),
             is_unusual: hours.is_none(),

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use crate::class::ClassRule;
 use crate::error::CalendarProblem;
 use crate::expiry::{ExpiryRule, ExpiryTime};
-use crate::file::{CalendarFile, ClosedRow, ExpiryRow, HoursRow, SpecialRow, Text};
+use crate::file::{CalendarDocument, ClosedRow, ExpiryRow, HoursRow, SpecialRow, Text};
 use crate::hours::{Hours, TimeRange};
 use kite::MarketSession;
 
@@ -59,7 +59,7 @@ impl DayRow {
 
 /// Checks the values of a file; `known`: classes that it may name besides its own.
 pub(crate) fn check(
-    file: &CalendarFile,
+    file: &CalendarDocument,
     known: &[ClassRule],
 ) -> Result<Rows, Vec<CalendarProblem>> {
     let mut check = Check::default();

@@ -8,7 +8,7 @@ use crate::hours::minute;
 
 /// The end of a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expiry {
+pub struct ContractExpiry {
     /// The first moment at which it is not traded any more.
     pub ends: Timestamp,
     /// From when on its settlement price is being fixed, where that is known.

@@ -20,7 +20,7 @@ pub(crate) type Text = Spanned<String>;
 /// A calendar file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CalendarFile {
+pub(crate) struct CalendarDocument {
     pub(crate) version: Spanned<u32>,
     pub(crate) until: Option<Text>,
     #[serde(default)]
@@ -106,7 +106,7 @@ pub(crate) struct SpecialRow {
 }
 
 /// Reads the form; `name` is the file's for errors.
-pub(crate) fn read(text: &str, name: &str) -> Result<CalendarFile, CalendarError> {
+pub(crate) fn read(text: &str, name: &str) -> Result<CalendarDocument, CalendarError> {
     let wrong = |line, key, problem| CalendarError {
         file: name.to_owned(),
         problems: vec![CalendarProblem { line, key, problem }],
@@ -122,7 +122,7 @@ pub(crate) fn read(text: &str, name: &str) -> Result<CalendarFile, CalendarError
             error.into_inner()
         })
     });
-    let file: CalendarFile = read.map_err(|error| {
+    let file: CalendarDocument = read.map_err(|error| {
         let line = error.location().map_or(0, |it| it.line());
         let key = if key == "." {
             String::new()

@@ -16,10 +16,10 @@ mod file;
 mod hours;
 mod span;
 
-pub use calendar::{Calendar, DayNote, Moment};
+pub use calendar::{Calendar, ClassMoment, DayNote};
 pub use class::{ClassIx, Traded, TradedKind};
 pub use error::{CalendarError, CalendarProblem};
-pub use expiry::Expiry;
+pub use expiry::ContractExpiry;
 pub use kite::MarketSession;
 pub use span::Span;
 

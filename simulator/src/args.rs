@@ -64,8 +64,8 @@ pub struct ServeArgs {
     pub wall_clock: Option<WallClock>,
     /// When instruments tick: always, as a demonstration or a load test needs it, or in the sessions of
     /// their exchange, by the calendar and the wall clock
-    #[arg(long, value_enum, default_value_t = TradingHours::Always, value_name = "WHEN")]
-    pub market_hours: TradingHours,
+    #[arg(long, value_enum, default_value_t = MarketHoursMode::Always, value_name = "WHEN")]
+    pub market_hours: MarketHoursMode,
     /// Calendar file: its rows replace those built in, for sessions and for the end of contracts
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
@@ -197,7 +197,7 @@ pub struct SymbolsArgs {
 
 /// When instruments tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TradingHours {
+pub enum MarketHoursMode {
     /// In the sessions of their exchange alone
     Exchange,
     /// At any time

@@ -10,7 +10,7 @@ use service::http::{self, Limits, Server};
 use service::signal::{Shutdown, SignalError};
 use service::tasks::{TaskError, Tasks};
 
-use crate::args::{ServeArgs, TradingHours};
+use crate::args::{MarketHoursMode, ServeArgs};
 use crate::calendar_file::{self, SimulatorCalendarError};
 use crate::exchange::Exchange;
 use crate::exchange::credentials::AccessTokens;
@@ -91,7 +91,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     }
     let app = App::new(exchange, dump, clock, args.redirect_url, shutdown.token());
     app.list_daily();
-    if args.market_hours == TradingHours::Exchange {
+    if args.market_hours == MarketHoursMode::Exchange {
         app.keep_hours();
     }
     let app = Arc::new(app);

@@ -18,7 +18,7 @@ use kite::session::Unconfirmed;
 use rustc_hash::FxHashMap;
 
 use crate::last_value::keys::{LastValueKeys, OutputKeys};
-use crate::pipeline::market::Market;
+use crate::pipeline::market::MarketSessions;
 use crate::pipeline::move_gate::MoveGate;
 use crate::tick_json::decimal;
 use crate::tick_json::template::JsonTemplate;
@@ -55,7 +55,7 @@ pub struct AssignedInstruments {
     pub(super) intervals: Vec<Duration>,
     pub(super) moves: Vec<MoveGate>,
     pub(super) template: JsonTemplate,
-    pub(crate) market: Market,
+    pub(crate) market: MarketSessions,
     /// Last numbers of channels that are not in use now: a channel that comes back goes on from
     /// there.
     pub(super) retired: HashMap<String, u64>,

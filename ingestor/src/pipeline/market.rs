@@ -8,7 +8,7 @@ use kite::MarketSession;
 
 /// The sessions of an assignment, and which of them it is.
 #[derive(Debug, Default)]
-pub(crate) struct Market {
+pub(crate) struct MarketSessions {
     classes: Vec<MarketClass>,
     /// Whether every instrument counts as open.
     always_open: bool,
@@ -33,7 +33,7 @@ pub(crate) struct SessionChange {
     pub(crate) before: MarketSession,
 }
 
-impl Market {
+impl MarketSessions {
     /// That of an assignment, at which nobody has looked yet.
     pub(crate) fn new(assignment: &Assignment) -> Self {
         let classes = assignment.sessions.iter().map(|sessions| MarketClass {
@@ -125,14 +125,14 @@ mod tests {
     use super::*;
     use crate::pipeline::instruments::tests::sample;
 
-    fn market(spans: &[SessionSpan]) -> Market {
+    fn market(spans: &[SessionSpan]) -> MarketSessions {
         let mut assignment = sample();
         assignment.sessions = vec![ClassSessions {
             class: "NFO".to_owned(),
             previous_day: None,
             spans: spans.to_vec(),
         }];
-        Market::new(&assignment)
+        MarketSessions::new(&assignment)
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!((market.session(None), market.may_tick(None)), (None, true));
         let mut always = sample();
         always.always_open = true;
-        let always = Market::new(&always);
+        let always = MarketSessions::new(&always);
         assert_eq!(always.session(None), Some(MarketSession::Open));
     }
 }

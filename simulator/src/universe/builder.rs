@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::days::Overnight;
-use super::expiries::TradingDays;
+use super::expiries::ExpiryDays;
 use super::numbering::{Numbering, number};
 use super::terms::{ContractTerms, Expiry, StrikeGrid, Venue, raw};
 use super::{Contract, Listing, Right, Underlying, Universe, UniverseError, classes, symbols};
@@ -102,9 +102,9 @@ impl Builder {
         venue: Venue,
         kind: TradedKind,
         name: &str,
-    ) -> TradingDays<'_> {
+    ) -> ExpiryDays<'_> {
         let class = classes::of_contracts(&self.calendar, venue, kind, name);
-        TradingDays::new(&self.calendar, class)
+        ExpiryDays::new(&self.calendar, class)
     }
 
     fn end(&self, venue: Venue, kind: TradedKind, name: &str, date: Date) -> i64 {

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::UniverseError;
 use super::builder::Builder;
-use super::expiries::{self, TradingDays};
+use super::expiries::{self, ExpiryDays};
 use super::terms::Named;
 use super::terms::{ContractTerms, Expiry, MCX, StrikeGrid};
 
@@ -208,7 +208,7 @@ fn lead(
     futures: &[Expiry],
     early: i32,
     today: Date,
-    days: TradingDays<'_>,
+    days: ExpiryDays<'_>,
 ) -> Result<Vec<Expiry>, UniverseError> {
     let mut expiries = Vec::new();
     for future in futures {

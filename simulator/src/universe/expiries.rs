@@ -12,13 +12,13 @@ const FARTHEST: usize = 10;
 
 /// On which days a class trades.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TradingDays<'a> {
+pub(super) struct ExpiryDays<'a> {
     calendar: &'a Calendar,
     /// `None` trades from Monday to Friday.
     class: Option<ClassIx>,
 }
 
-impl<'a> TradingDays<'a> {
+impl<'a> ExpiryDays<'a> {
     pub(super) const fn new(calendar: &'a Calendar, class: Option<ClassIx>) -> Self {
         Self { calendar, class }
     }
@@ -40,7 +40,7 @@ impl<'a> TradingDays<'a> {
 /// The last `weekday` of each of the `count` months from `today` on.
 pub(super) fn monthly(
     today: Date,
-    days: TradingDays<'_>,
+    days: ExpiryDays<'_>,
     weekday: Weekday,
     count: usize,
 ) -> Result<Vec<Expiry>, jiff::Error> {
@@ -52,7 +52,7 @@ pub(super) fn monthly(
 /// The next `count` such weekdays; one that ends a month is named by the month.
 pub(super) fn weekly(
     today: Date,
-    days: TradingDays<'_>,
+    days: ExpiryDays<'_>,
     weekday: Weekday,
     count: usize,
 ) -> Result<Vec<Expiry>, jiff::Error> {
@@ -81,7 +81,7 @@ pub(super) fn weekly(
 /// The last `weekday` of the next `count` months that `months` names.
 pub(super) fn quarterly(
     today: Date,
-    days: TradingDays<'_>,
+    days: ExpiryDays<'_>,
     weekday: Weekday,
     months: &[i8],
     count: usize,
@@ -95,7 +95,7 @@ pub(super) fn quarterly(
 /// Currencies end two trading days before the last one of the month.
 pub(super) fn currency(
     today: Date,
-    days: TradingDays<'_>,
+    days: ExpiryDays<'_>,
     count: usize,
 ) -> Result<Vec<Expiry>, jiff::Error> {
     monthly_where(today, count, |first| {
@@ -110,7 +110,7 @@ pub(super) fn currency(
 /// Commodities end on a day of the month, or the trading day before it.
 pub(super) fn on_day(
     today: Date,
-    days: TradingDays<'_>,
+    days: ExpiryDays<'_>,
     day: i8,
     count: usize,
 ) -> Result<Vec<Expiry>, jiff::Error> {
@@ -153,7 +153,7 @@ mod tests {
         expiries.iter().map(|expiry| expiry.date).collect()
     }
 
-    fn of<'a>(calendar: &'a Calendar, exchange: &'static str) -> TradingDays<'a> {
+    fn of<'a>(calendar: &'a Calendar, exchange: &'static str) -> ExpiryDays<'a> {
         let class = calendar.class_of(&Traded {
             exchange,
             kind: TradedKind::Future,
@@ -161,10 +161,10 @@ mod tests {
             derivatives: false,
         });
         assert!(class.is_some());
-        TradingDays::new(calendar, class)
+        ExpiryDays::new(calendar, class)
     }
 
-    fn days(exchange: &'static str) -> TradingDays<'static> {
+    fn days(exchange: &'static str) -> ExpiryDays<'static> {
         of(Calendar::india(), exchange)
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::UniverseError;
 use super::builder::Builder;
-use super::expiries::{self, TradingDays};
+use super::expiries::{self, ExpiryDays};
 use super::terms::Named;
 use super::terms::{BFO, ContractTerms, Expiry, NFO, StrikeGrid, Venue};
 
@@ -143,7 +143,7 @@ impl Family {
     fn expiries(
         &self,
         today: Date,
-        days: TradingDays<'_>,
+        days: ExpiryDays<'_>,
     ) -> Result<BTreeMap<Date, Named>, UniverseError> {
         let mut all = expiries::weekly(today, days, self.weekday, self.weeks)?;
         all.extend(expiries::monthly(today, days, self.weekday, self.months)?);

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::instrument::{AssignedInstrument, InstrumentClass, InstrumentState, Span};
 use super::{AssignedInstruments, AssignedOutput, Channel};
 use crate::last_value::keys::{OutputKeys, price_fronts};
-use crate::pipeline::market::Market;
+use crate::pipeline::market::MarketSessions;
 use crate::pipeline::move_gate::MoveGate;
 use crate::tick_json::decimal::Decimals;
 use crate::tick_json::render;
@@ -35,7 +35,7 @@ impl AssignedInstruments {
             channels: channels.map(|name| Channel::new(name, sharded)).collect(),
             moves: assignment.moves.iter().map(MoveGate::new).collect(),
             template: JsonTemplate::new(&assignment.account, epoch),
-            market: Market::new(assignment),
+            market: MarketSessions::new(assignment),
             ..Self::default()
         };
         let mut numbers = BTreeMap::new();

@@ -13,12 +13,12 @@ use contract::report::{ConnectionReport, ConnectionState, CredentialsReport};
 use super::account::{AccountInput, live_sockets};
 use super::observed::{Process, Scrape};
 use super::outage::{Cause, Lost, Outage, Standing};
-use super::prices::{Market, market};
+use super::prices::{MarketKey, market};
 
 /// Finds the outage of each account that may stream. `after`: how long one must last; `None` if none counts.
 pub(super) fn check(accounts: &mut [AccountInput<'_>], after: Option<Duration>, now: Instant) {
-    let mut markets: BTreeMap<Market, (usize, usize)> = BTreeMap::new();
-    let mut of: Vec<Option<Market>> = Vec::with_capacity(accounts.len());
+    let mut markets: BTreeMap<MarketKey, (usize, usize)> = BTreeMap::new();
+    let mut of: Vec<Option<MarketKey>> = Vec::with_capacity(accounts.len());
     for account in &mut *accounts {
         let spec = account.spec.as_ref().ok();
         let spec = spec.filter(|_| account.eligibility.is_active());

@@ -89,17 +89,17 @@ impl ReferenceQuote {
 }
 
 /// A market: where instruments and prices come from. Prices of one say nothing about another.
-pub(crate) type Market = Arc<str>;
+pub(crate) type MarketKey = Arc<str>;
 
 /// The market that an account streams from.
-pub(crate) fn market(spec: &AccountSpec) -> Market {
+pub(crate) fn market(spec: &AccountSpec) -> MarketKey {
     let kind = if spec.mock { "mock" } else { "real" };
     format!("{kind} {} {}", spec.websocket, spec.api).into()
 }
 
 /// The newest quotes, by market.
 #[derive(Debug, Default)]
-pub(crate) struct Quotes(FxHashMap<Market, FxHashMap<Token, ReferenceQuote>>);
+pub(crate) struct Quotes(FxHashMap<MarketKey, FxHashMap<Token, ReferenceQuote>>);
 
 impl Quotes {
     /// Those that the accounts' processes report.

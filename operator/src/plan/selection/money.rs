@@ -23,7 +23,7 @@ pub use band::PriceBands;
 pub(crate) use decide::ChainMoney;
 
 use crate::instruments::{InstrumentTable, RowIx};
-use crate::plan::input::{Market, Price, Quotes};
+use crate::plan::input::{MarketKey, Price, Quotes};
 use band::PriceBand;
 use decide::{ChainQuotes, decide};
 use hours::TradingHours;
@@ -77,7 +77,7 @@ pub(super) struct MoneyOf<'s> {
 /// What identifies a chain from pass to pass.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ChainKey {
-    market: Market,
+    market: MarketKey,
     exchange: Arc<str>,
     underlying: Arc<str>,
     expiry: Date,
@@ -94,7 +94,7 @@ pub(crate) struct Money<'a> {
     last: &'a MoneyMemory,
     now: Timestamp,
     decided: FxHashMap<ChainKey, Option<ChainMoney>>,
-    bands: FxHashMap<(Market, Token), PriceBand>,
+    bands: FxHashMap<(MarketKey, Token), PriceBand>,
     due: Option<Timestamp>,
     moves: u32,
 }
@@ -104,7 +104,7 @@ pub(crate) struct Money<'a> {
 pub(crate) struct MoneyFindings {
     /// For the next pass.
     pub(crate) memory: MoneyMemory,
-    bands: FxHashMap<(Market, Token), PriceBand>,
+    bands: FxHashMap<(MarketKey, Token), PriceBand>,
     /// When to look again even if no price changes.
     pub(crate) due: Option<Timestamp>,
     /// Of how many chains the strike at the money is another one than before.
@@ -184,7 +184,7 @@ impl<'a> Money<'a> {
     /// which counts if this process does not know the chain yet.
     pub(super) fn at(
         &mut self,
-        (market, hours): (&Market, MarketHours),
+        (market, hours): (&MarketKey, MarketHours),
         chain: &ChainPrices,
         known: &[AtmStrike],
     ) -> Option<ChainMoney> {
@@ -244,7 +244,11 @@ impl<'a> Money<'a> {
 
 impl MoneyFindings {
     /// The bands of these instruments.
-    pub(crate) fn bands(&self, market: &Market, tokens: impl Iterator<Item = Token>) -> PriceBands {
+    pub(crate) fn bands(
+        &self,
+        market: &MarketKey,
+        tokens: impl Iterator<Item = Token>,
+    ) -> PriceBands {
         let bands = tokens.filter_map(|token| {
             let band = self.bands.get(&(Arc::clone(market), token))?;
             Some((token, *band))

@@ -74,9 +74,11 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Decision {
     let live = chain.live(phase);
+    let known = last.map(|last| last.forward);
+    let known = known.or_else(|| chain.settled(phase));
     let believed = live.iter().flatten().find(|it| {
         let mut others = live.iter().flatten();
-        !it.is_absurd(last) || others.any(|other| it.is_confirmed_by(other))
+        !it.is_absurd(known) || others.any(|other| it.is_confirmed_by(other))
     });
     let first = live.iter().flatten().next();
     let doubted = first.filter(|_| believed.is_none()).map(|it| {
@@ -95,10 +97,7 @@ pub(super) fn decide(
             ..*last
         }),
         (None, Some(forward)) => Some(chain.start(forward.price, forward.source)),
-        (None, None) => {
-            let price = chain.settled(phase);
-            price.map(|price| chain.start(price, PriceSource::Close))
-        }
+        (None, None) => known.map(|price| chain.start(price, PriceSource::Close)),
     };
     let money = money.map(|money| ChainMoney { doubted, ..money });
     let band = |source| {
@@ -121,11 +120,9 @@ pub(super) fn decide(
 }
 
 impl Forward {
-    fn is_absurd(&self, last: Option<&ChainMoney>) -> bool {
-        let mut known = [self.close, last.map(|last| last.forward)]
-            .into_iter()
-            .flatten()
-            .peekable();
+    /// Whether it is far from its own close, and from what is known of the chain.
+    fn is_absurd(&self, known: Option<Price>) -> bool {
+        let mut known = [self.close, known].into_iter().flatten().peekable();
         known.peek().is_some() && known.all(|known| !known.is_within(BELIEVED, self.price))
     }
 
@@ -150,14 +147,15 @@ impl ChainQuotes<'_> {
         [future, spot]
     }
 
-    /// A price of before the session, to begin with.
+    /// A price to begin with: of before the session, or one of the session that is near the close.
     fn settled(&self, phase: TradingPhase) -> Option<Price> {
         let settled = |quote: &ReferenceQuote| {
-            if phase.is_auction && !quote.first {
-                quote.close.or(quote.price)
-            } else {
-                quote.price.or(quote.close)
-            }
+            let near = |price: &Price| {
+                let close = quote.close;
+                close.is_none_or(|close| !phase.is_auction && close.is_within(BELIEVED, *price))
+            };
+            let price = quote.price.filter(|price| quote.first || near(price));
+            price.or(quote.close)
         };
         let spot = self.spot.and_then(settled);
         spot.or_else(|| self.future.and_then(settled))

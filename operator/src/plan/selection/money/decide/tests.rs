@@ -34,6 +34,14 @@ fn quote(rupees: f64) -> ReferenceQuote {
     }
 }
 
+/// After a day that closed at 100.
+fn with_close(rupees: f64) -> ReferenceQuote {
+    ReferenceQuote {
+        close: Some(price(100.0)),
+        ..quote(rupees)
+    }
+}
+
 /// A chain on NFO that is asked at several times.
 #[derive(Default)]
 struct Asked {
@@ -215,10 +223,6 @@ fn before_the_session_a_price_of_the_day_before_begins_and_nothing_moves() {
 
 #[test]
 fn a_jump_is_believed_when_the_future_or_two_minutes_confirm_it() {
-    let with_close = |rupees| ReferenceQuote {
-        close: Some(price(100.0)),
-        ..quote(rupees)
-    };
     let mut chain = Asked {
         spot: Some(with_close(101.0)),
         ..Asked::default()
@@ -258,6 +262,38 @@ fn a_jump_is_believed_when_the_future_or_two_minutes_confirm_it() {
         spot: Some(with_close(101.0)),
         future: Some(with_close(500.0)),
         ..Asked::default()
+    };
+    assert_eq!(chain.at("10:00:00"), Some((100.0, Spot)));
+}
+
+#[test]
+fn an_absurd_price_begins_nothing() {
+    let first = |spot: f64| Asked {
+        spot: Some(with_close(spot)),
+        ..Asked::default()
+    };
+    let mut chain = first(50.0);
+    assert_eq!(
+        chain.at("10:00:00"),
+        Some((100.0, Close)),
+        "of the day before"
+    );
+    assert_eq!(
+        chain.at("10:00:05"),
+        Some((100.0, Close)),
+        "nor a moment later"
+    );
+    assert_eq!(chain.at("10:02:05"), Some((100.0, Spot)), "it is believed");
+    assert_eq!(
+        chain.strike("10:02:35"),
+        90.0,
+        "and half a minute later followed"
+    );
+
+    // An underlying without a close says how absurd the future is.
+    let mut chain = Asked {
+        future: Some(with_close(50.0)),
+        ..Asked::spot(100.0)
     };
     assert_eq!(chain.at("10:00:00"), Some((100.0, Spot)));
 }

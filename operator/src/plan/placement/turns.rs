@@ -35,8 +35,7 @@ impl Turns {
 
 fn contested(slots: &[AccountSlot], requests: &[SetRequest]) -> FxHashSet<(TokenIx, ChannelId)> {
     let mut contested = FxHashSet::default();
-    let mut pairs = requests.iter().enumerate();
-    if !pairs.any(|(at, younger)| requests[..at].iter().any(|it| overtakes(younger, it))) {
+    if requests.is_sorted_by(|older, younger| !overtakes(younger, older)) {
         return contested;
     }
     let current = slots.iter().flat_map(|slot| &slot.current);

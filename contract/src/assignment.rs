@@ -61,7 +61,7 @@ pub struct Assignment {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub standby: bool,
     /// Whether the account's events are published on `ticker:events` and added to its log.
-    #[serde(default = "told", skip_serializing_if = "is_told")]
+    #[serde(default = "events_by_default", skip_serializing_if = "is_by_default")]
     pub events: bool,
     /// Prefixes of [`Assignment::channels`] on whose `PREFIX:events` nothing is published, ascending. A process that
     /// does not know this member and [`Assignment::events`] publishes all events: its report lacks
@@ -171,7 +171,7 @@ pub enum InvalidAssignment {
     Endpoint(#[from] kite::endpoint::InvalidEndpoint),
 }
 
-const fn told() -> bool {
+const fn events_by_default() -> bool {
     true
 }
 
@@ -179,7 +179,7 @@ const fn told() -> bool {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde calls it with a reference"
 )]
-const fn is_told(events: &bool) -> bool {
+const fn is_by_default(events: &bool) -> bool {
     *events
 }
 

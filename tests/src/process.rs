@@ -76,11 +76,6 @@ impl Program {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// Closes its standard input.
-    pub fn close_stdin(&mut self) {
-        drop(self.child.stdin.take());
-    }
-
     /// Waits for the address that it writes to `port_file`.
     ///
     /// # Panics

@@ -38,9 +38,14 @@ pub enum MovePart {
 /// then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boundary {
-    /// Epoch seconds, as the exchange writes them into packets.
+    /// Epoch seconds, as the exchange writes them into packets; [`Self::AT_ONCE`] where none has told it.
     pub second: i64,
     /// So many seconds after it has got the boundary, by its own monotonic clock, the giving account publishes nothing
     /// more and the taking one everything, whatever seconds have come.
     pub within_s: u16,
+}
+
+impl Boundary {
+    /// The second of a boundary that every packet with a time is past.
+    pub const AT_ONCE: i64 = 0;
 }

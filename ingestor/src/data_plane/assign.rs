@@ -20,7 +20,7 @@ impl DataPlane {
     pub(super) fn assign(&mut self, assigned: PreparedAssignment) {
         let simulated = assigned.account.mock || is_loopback(&assigned.websocket);
         if self.setup.clock.is_accelerated() && !simulated {
-            let error = "its times would be wrong: this process runs with --wall-clock, for simulators alone";
+            let error = "this process runs with --wall-clock, which is for simulators alone: start it without, or set mock: true";
             self.report_state.assignment_error = Some(error.to_owned());
             return;
         }

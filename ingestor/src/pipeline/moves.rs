@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use contract::Boundary;
 use kite::Packet;
 
 use super::instruments::AssignedInstruments;
@@ -63,8 +64,14 @@ impl AssignedInstruments {
                 (second >= boundary.second).then_some((row.token.0, second))
             });
             let late: Vec<(u32, i64)> = late.collect();
+            // Where the boundary names no second, it is known of the newest ticks alone.
+            let seconds = late.iter().map(|(_, second)| *second);
+            let from = match boundary.second {
+                Boundary::AT_ONCE => seconds.min()?,
+                second => second,
+            };
             Some(Overlap {
-                from: boundary.second,
+                from,
                 to: late.iter().map(|(_, second)| *second).max()?,
                 tokens: late.iter().map(|(token, _)| *token).collect(),
             })

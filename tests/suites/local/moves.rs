@@ -76,8 +76,9 @@ async fn a_set_that_changes_its_account_is_never_without_one() -> Result<()> {
     })
     .await;
     let all = ticks.all();
-    let mut marked = all.iter().filter(|it| it.tick["handover"] == true);
-    ensure!(marked.all(|it| source(it) == "first"), "a mark on another");
+    // Each of these ticks has a second of the exchange, and both images know moves.
+    let marked = all.iter().filter(|it| it.tick["handover"] == true).count();
+    ensure!(marked == 0, "{marked} ticks that may come twice");
     ticks.assert_gapless();
     local.stop().await
 }

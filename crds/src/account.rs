@@ -248,6 +248,10 @@ pub struct TickerAccountStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub connection_status: Vec<ConnectionStatus>,
+    /// When the access token ends, by Kite's documentation: at the next 06:00 in India after it was seen to be good.
+    /// Nothing acts on it. Absent while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<Time>,
     /// What the annotation `kiteticker.dev/rebalance` asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalance: Option<RebalanceStatus>,

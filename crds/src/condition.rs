@@ -134,6 +134,9 @@ words! {
         /// Kite refused the access token (403). A new one in the Secret is used at once and without a
         /// restart; the same is tried again at intervals of up to five minutes.
         TokenExpired,
+        /// Kite has ended the access token, and the connections that were opened with it stream on; one that is lost
+        /// cannot be reopened. A new token in the Secret is used for the next.
+        RunningOnDeadToken,
         /// The Secret does not exist.
         SecretMissing,
         /// A key is missing in the Secret.

@@ -2,7 +2,7 @@
 //!
 //! Owns its offset and the arithmetic of its days. Pure: every time is an argument.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,6 +32,13 @@ pub fn civil(time: Timestamp) -> DateTime {
         .to_datetime(time)
 }
 
+/// When a day begins in India, in Unix seconds.
+#[must_use]
+pub fn midnight(day: Date) -> i64 {
+    let utc = Offset::UTC.to_timestamp(day.to_datetime(Time::midnight()));
+    utc.map_or(i64::MAX / 2, |utc| utc.as_second() - OFFSET)
+}
+
 /// The first time after `now` (both in Unix seconds) that is this many seconds past midnight in
 /// India.
 #[must_use]
@@ -55,6 +62,8 @@ mod tests {
         assert_eq!(date_of(before), "2026-11-24");
         assert_eq!(date_of(after), "2026-11-25");
         assert_eq!(day(unix("1970-01-01T00:00:00+05:30")), 0);
+        let midnight = midnight(jiff::civil::date(2026, 11, 25));
+        assert_eq!(midnight, unix("2026-11-24T18:30:00Z"));
     }
 
     #[test]

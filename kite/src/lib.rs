@@ -9,6 +9,7 @@
 //! (pykiteconnect 5, gokiteconnect 4, kiteconnectjs 5, javakiteconnect 3); each is named where it
 //! is used.
 
+pub mod access_token;
 pub mod command;
 pub mod endpoint;
 pub mod frame;

@@ -7,6 +7,7 @@
 mod api_error;
 mod apply;
 mod calendar_metrics;
+mod credential_source;
 mod fingerprint;
 mod list_metrics;
 mod metrics;
@@ -42,6 +43,7 @@ use tokio::sync::Notify;
 use self::apply::events::event_channel;
 use self::apply::{Applier, ApplyContext};
 use self::calendar_metrics::CalendarCollector;
+use self::credential_source::ClusterSecrets;
 use self::list_metrics::ListCollector;
 use self::metrics::Metrics;
 use self::name_ownership::NameOwnership;
@@ -57,6 +59,7 @@ use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{self, ObservedAccount};
 use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
+use crate::token_check::{self, TokenChecker, TokenChecks};
 
 /// How long open HTTP requests may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -159,6 +162,16 @@ pub async fn run(
         fingerprints: KeyFingerprints::default(),
     };
     tasks.spawn("secrets", secret_poller.run(shutdown.token()));
+    let tokens = Arc::new(TokenChecks::default());
+    let token_checker = TokenChecker {
+        checks: Arc::clone(&tokens),
+        source: ClusterSecrets(client.clone()),
+        client: token_check::client(&tls)?,
+        clock: clock.clone(),
+        dirty: Arc::clone(&dirty),
+        counter: metrics.token_checks.clone(),
+    };
+    tasks.spawn("token checks", token_checker.run(shutdown.token()));
     let namespace = settings.namespace.clone();
     let feed = QueryFeed::new(namespace.map_or(Scope::All, Scope::Namespace));
     let newest = Arc::clone(&reports);
@@ -174,6 +187,7 @@ pub async fn run(
             stores,
             reports,
             secrets,
+            tokens,
             tables: Default::default(),
             name_ownership: NameOwnership::new(client.clone()),
             refusals: PodRefusals::default(),

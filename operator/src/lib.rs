@@ -16,3 +16,4 @@ pub mod plan;
 mod poll_schedule;
 mod query;
 pub mod scrape;
+mod token_check;

@@ -12,6 +12,7 @@ mod ingest_process;
 mod ingestor_binary;
 mod poller;
 mod printer;
+mod secrets;
 mod state;
 mod supervisor;
 mod table;
@@ -31,7 +32,7 @@ use service::folder::ensure_writable;
 use service::http::Server;
 use service::signal::Shutdown;
 use service::text::LineQuota;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 pub use self::error::{LocalError, StateFolderError};
 use self::folder::Folder;
@@ -49,6 +50,7 @@ use crate::placement_log;
 use crate::plan::{self, Memory, ObservedAccount};
 use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
+use crate::token_check::{self, TokenCheckCounter, TokenChecker};
 
 /// Changes of a folder come in bursts; it is read when nothing changes for this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -174,18 +176,39 @@ pub async fn run(
     let reports = Arc::new(|account: &ObservedAccount| account.scrape.clone());
     let answers = QueryServer::new(run.feed.snapshots(), reports, run.clock.clone());
     let serving = tokio::spawn(server.serve(answers.router(), shutdown.token()));
-    let calendar_changes = settings.calendar.watch();
+    let token_changes = Arc::new(Notify::new());
+    let checker = TokenChecker {
+        checks: Arc::clone(&run.host.tokens),
+        source: run.host.local_secrets.clone(),
+        client: token_check::client(&tls)?,
+        clock: run.clock.clone(),
+        dirty: Arc::clone(&token_changes),
+        counter: TokenCheckCounter::default(),
+    };
+    let checking = tokio::spawn(checker.run(shutdown.token()));
+    let sources = Sources {
+        tables: table_changes,
+        calendar: settings.calendar.watch(),
+        tokens: token_changes,
+    };
     let following = tokio::spawn(settings.calendar.run(shutdown.token()));
-    let changes = (table_changes, calendar_changes);
     let outcome = run
-        .until_done(&manifests, poll_results, changes, shutdown)
+        .until_done(&manifests, poll_results, sources, shutdown)
         .await;
     serving.abort();
     following.abort();
+    checking.abort();
     run.host.withdraw_address();
     run.host.shut_down().await;
     run.printer.finish(FINAL_PRINT_TIMEOUT);
     outcome
+}
+
+/// What changes without a change of the folder.
+struct Sources {
+    tables: watch::Receiver<TablesByOrigin>,
+    calendar: watch::Receiver<Arc<Calendar>>,
+    tokens: Arc<Notify>,
 }
 
 struct Run {
@@ -218,10 +241,7 @@ impl Run {
         &mut self,
         manifests: &Path,
         mut poll_results: mpsc::Receiver<PollResult>,
-        (mut table_changes, mut calendar_changes): (
-            watch::Receiver<TablesByOrigin>,
-            watch::Receiver<Arc<Calendar>>,
-        ),
+        mut sources: Sources,
         shutdown: &Shutdown,
     ) -> Result<RunOutcome, LocalError> {
         let (_watcher, mut changes) = watch_folder(manifests);
@@ -258,10 +278,11 @@ impl Run {
                         self.host.record_poll(result);
                     }
                 }
-                Ok(()) = table_changes.changed() => {
-                    self.host.tables = table_changes.borrow_and_update().clone();
+                Ok(()) = sources.tables.changed() => {
+                    self.host.tables = sources.tables.borrow_and_update().clone();
                 }
-                Ok(()) = calendar_changes.changed() => {}
+                Ok(()) = sources.calendar.changed() => {}
+                () = sources.tokens.notified() => {}
                 Some(()) = changes.recv() => {
                     tokio::time::sleep(DEBOUNCE).await;
                     while changes.try_recv().is_ok() {}
@@ -300,9 +321,10 @@ impl Run {
         let observed = self.host.observe().map_err(LocalError::Observe)?;
         let now = self.clock.times();
         let plan = plan::plan(&observed, &self.memory, now);
-        placement_log::tell(&plan);
+        placement_log::log(&plan);
         self.host.apply(&plan).await;
         self.tables.set_lists(&plan.lists);
+        self.host.tokens.set_targets(&plan.tokens);
         let loaded =
             |api: &String| matches!(self.host.tables.get(api), Some(plan::Table::Loaded(_)));
         self.assignments_applied =

@@ -2,10 +2,10 @@
 //!
 //! Must not decide anything.
 
-use crate::plan::{EventReason, Failover, Plan};
+use crate::plan::{Failover, Plan};
 
 /// Logs what moves away from accounts that lost it, and the events of sets that say why instruments move or go.
-pub(crate) fn tell(plan: &Plan) {
+pub(crate) fn log(plan: &Plan) {
     for failover in &plan.failovers {
         let Failover {
             from,
@@ -18,7 +18,7 @@ pub(crate) fn tell(plan: &Plan) {
     }
     for event in &plan.events {
         let (set, reason, message) = (&event.key, event.reason, &event.message);
-        if matches!(reason, EventReason::Moved | EventReason::Rolled) {
+        if reason.is_paced() {
             tracing::info!(%set, %reason, "{message}");
         }
     }

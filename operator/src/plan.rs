@@ -30,13 +30,13 @@ pub(crate) use input::BAD_SCRAPES;
 pub use input::{
     Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment,
     Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings,
-    Table, Workload,
+    Table, TokenAnswer, TokenCheck, Workload,
 };
 pub use memory::Memory;
 pub use planner::plan;
 pub(crate) use report::LONGEST_MESSAGE;
 pub use report::{
-    AccountPlan, Change, Event, EventReason, Failover, Kind, MoveCounts, Plan, SetPlan,
+    AccountPlan, Change, Event, EventReason, Failover, Kind, MoveCounts, Plan, SetPlan, TokenTarget,
 };
 pub use review::Journal;
 pub use selection::PriceBands;

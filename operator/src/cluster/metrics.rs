@@ -14,6 +14,7 @@ use prometheus_client::registry::{Metric, Registry};
 use super::api_error::FailureReason;
 use super::owned_kind::OwnedKind;
 use crate::plan::{Cause, Kind, Plan};
+use crate::token_check::{CheckResult, ResultLabel, TokenCheckCounter};
 
 /// Every counter; clones share them.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Metrics {
     pub(crate) scrape_failures: Counter,
     /// Instruments that moved from one account to another.
     placements_moved: Counter,
+    /// Checks of access tokens, by result.
+    pub(crate) token_checks: TokenCheckCounter,
     /// Failovers: lost instruments of one account that moved to another.
     failovers: Family<ReasonLabel, Counter>,
     /// Strikes at the money that changed.
@@ -111,6 +114,9 @@ impl Metrics {
             let reason = cause.as_str();
             drop(metrics.failovers.get_or_create(&ReasonLabel { reason }));
         }
+        for result in CheckResult::LABELS {
+            drop(metrics.token_checks.get_or_create(&ResultLabel { result }));
+        }
         for kind in Kind::ALL {
             let kind = kind.as_str();
             drop(metrics.status_writes.get_or_create(&KindLabel { kind }));
@@ -134,6 +140,11 @@ impl Metrics {
                 "Successful writes of owned objects, by kind",
             ),
             apply_failures: add(registry, "apply_failures", "Failed writes, by reason"),
+            token_checks: add(
+                registry,
+                "token_checks",
+                "Requests to Kite that check an access token, by result",
+            ),
             status_writes: add(
                 registry,
                 "status_writes",
@@ -189,17 +200,17 @@ impl Metrics {
             let reason = failover.cause.as_str();
             self.failovers.get_or_create(&ReasonLabel { reason }).inc();
         }
-        self.placements_moved.inc_by(plan.moved.into());
-        self.money_moves.inc_by(plan.money_moves.into());
+        self.placements_moved.inc_by(plan.relocated.into());
+        self.money_moves.inc_by(plan.strikes_changed.into());
         let (mut waiting, mut retained) = (0_i64, 0_i64);
         for set in &plan.sets {
             waiting += i64::from(set.status.waiting.unwrap_or(0));
             retained += i64::from(set.status.retained.unwrap_or(0));
         }
         for (stage, count) in [
-            ("subscribing", plan.moves.subscribing),
-            ("dividing", plan.moves.dividing),
-            ("handover", plan.moves.handover),
+            ("subscribing", plan.move_stages.subscribing),
+            ("dividing", plan.move_stages.dividing),
+            ("handover", plan.move_stages.handover),
         ] {
             let stage = StageLabel { stage };
             self.instruments_moving
@@ -315,9 +326,9 @@ mod tests {
         };
         let plan = Plan {
             sets: vec![set(Some(3), None), set(Some(4), Some(5)), set(None, None)],
-            money_moves: 2,
-            moved: 5,
-            moves: MoveCounts {
+            strikes_changed: 2,
+            relocated: 5,
+            move_stages: MoveCounts {
                 dividing: 6,
                 ..MoveCounts::default()
             },

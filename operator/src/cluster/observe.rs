@@ -24,12 +24,14 @@ use super::workload;
 use crate::plan::{
     Key, LastAssignment, Now, Observed, ObservedAccount, Plan, Process, Secret, Settings, Table,
 };
+use crate::token_check::TokenChecks;
 
 /// All sources.
 pub(crate) struct Observer {
     pub(crate) stores: Stores,
     pub(crate) reports: Arc<Reports>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) tokens: Arc<TokenChecks>,
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) name_ownership: NameOwnership,
     pub(crate) refusals: PodRefusals,
@@ -79,6 +81,7 @@ impl Observer {
                 process: pod::process(pod.map(Arc::as_ref), now.wall),
                 scrape: self.reports.of(key, uid),
                 secret,
+                token: self.tokens.of(key),
                 redis_secret,
                 unwritten: refusal,
                 object,

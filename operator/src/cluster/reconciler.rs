@@ -97,10 +97,11 @@ impl Reconciler {
         }
         let (seen, plan, planned) = self.plan(seen).await;
         self.metrics.planned(&plan);
-        placement_log::tell(&plan);
+        placement_log::log(&plan);
         let now = self.clock.now();
         let next = self.applier.apply(&seen, &plan, now).await;
         self.tables.set_lists(&plan.lists);
+        self.observer.tokens.set_targets(&plan.tokens);
         self.observer.set_report_targets(&seen, &plan);
         self.feed.note(&plan, planned);
         let before = std::mem::replace(&mut self.memory, Arc::new(plan.memory));

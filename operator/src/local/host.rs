@@ -26,6 +26,7 @@ use super::file_fingerprint::FileFingerprint;
 use super::folder::Manifests;
 use super::ingest_process::{IngestProcess, ProcessContext};
 use super::poller::PollResult;
+use super::secrets::LocalSecrets;
 use super::state::{StateError, StateFolder};
 use super::tracked::{Tracked, meta, observed_object, update_tracked};
 use crate::key_fingerprint::KeyFingerprints;
@@ -33,6 +34,7 @@ use crate::plan::{
     Immutable, InvalidSpec, LastAssignment, Object, Observed, ObservedAccount, Process, Secret,
     Settings, Table,
 };
+use crate::token_check::TokenChecks;
 
 type TrackedAccount = Tracked<TickerAccountSpec, TickerAccountStatus>;
 type TrackedSet = Tracked<InstrumentSetSpec, InstrumentSetStatus>;
@@ -58,6 +60,10 @@ pub(crate) struct Host {
     unwritten: BTreeMap<String, String>,
     /// Limits how often that is logged while it stays.
     lines: LineQuota,
+    /// What Kite says of the tokens of accounts.
+    pub(crate) tokens: Arc<TokenChecks>,
+    /// What it is asked with.
+    pub(crate) local_secrets: LocalSecrets,
     /// By API origin.
     pub(crate) tables: BTreeMap<String, Table>,
 }
@@ -92,6 +98,8 @@ impl Host {
             opened: BTreeMap::new(),
             unwritten: BTreeMap::new(),
             lines: LineQuota::new(1, LOG_EVERY),
+            tokens: Arc::default(),
+            local_secrets: LocalSecrets::default(),
             tables: BTreeMap::new(),
         }
     }
@@ -127,6 +135,10 @@ impl Host {
         let now = self.context.clock.wall();
         update_tracked(&mut self.accounts, &manifests.accounts, now);
         update_tracked(&mut self.sets, &manifests.sets, now);
+        let secrets = manifests.secrets.iter();
+        let secrets =
+            secrets.filter_map(|(name, it)| Some((name.clone(), it.as_ref().ok()?.clone())));
+        self.local_secrets.set(secrets.collect());
         self.manifests = manifests;
     }
 
@@ -206,6 +218,7 @@ impl Host {
             secret: self
                 .secret(&object, |spec| Some(&spec.credentials_secret_ref))
                 .unwrap_or_default(),
+            token: self.tokens.of(&object.meta.key),
             redis_secret: self.secret(&object, |spec| spec.redis.secret_ref.as_ref()),
             object,
             assignment,

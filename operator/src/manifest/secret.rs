@@ -43,11 +43,18 @@ impl SecretValues {
         self.names.iter().map(String::as_str)
     }
 
-    /// The API key, for comparison only.
+    /// The API key.
     pub(crate) fn api_key(&self) -> Option<&[u8]> {
-        self.values
-            .get(SECRET_API_KEY)
-            .map(|value| value.as_slice())
+        self.value(SECRET_API_KEY)
+    }
+
+    /// The access token.
+    pub(crate) fn access_token(&self) -> Option<&[u8]> {
+        self.value(SECRET_ACCESS_TOKEN)
+    }
+
+    fn value(&self, name: &str) -> Option<&[u8]> {
+        self.values.get(name).map(|value| value.as_slice())
     }
 
     /// A number that changes with a value and does not reveal it.

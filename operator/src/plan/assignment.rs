@@ -44,8 +44,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) rebalance: Option<RebalanceStatus>,
     /// The new generation that its process made necessary.
     pub(crate) reissue: Option<Reissue>,
-    /// Since when it goes on with instruments that others take over.
-    pub(crate) handover_since: Option<Instant>,
+    /// Whether it goes on with instruments that others take over.
+    pub(crate) goes_on: bool,
     /// Since when it does so although it is paused, or has less room than it had.
     pub(crate) restricted_since: Option<Instant>,
 }
@@ -115,7 +115,7 @@ pub(crate) fn build<'a>(
             failed_over: placed.failed_over,
             rebalance: placed.rebalance,
             reissue: assigned.reissue,
-            handover_since: assigned.handover_since,
+            goes_on: assigned.goes_on,
             restricted_since: assigned.restricted_since,
         }
     });
@@ -159,7 +159,7 @@ struct Assigned {
     /// Whether it says what its base says.
     same: bool,
     reissue: Option<Reissue>,
-    handover_since: Option<Instant>,
+    goes_on: bool,
     restricted_since: Option<Instant>,
 }
 
@@ -184,14 +184,13 @@ fn assign(
     });
     let (change, same, reissue) = generation::change(account, built, build, now);
     let remembered = account.remembered;
-    let since = remembered.and_then(|it| it.handover_since);
     let restricted = goes_on && handover::is_restricted(account, spec);
     let restricted_since = remembered.and_then(|it| it.restricted_since);
     Assigned {
         change,
         same,
         reissue,
-        handover_since: goes_on.then(|| since.unwrap_or(now)),
+        goes_on,
         restricted_since: restricted.then(|| restricted_since.unwrap_or(now)),
     }
 }
@@ -221,8 +220,8 @@ fn basis(
     let base = account
         .base
         .filter(|base| placed.held_over.rows.is_empty() && base.moves.is_empty())?;
-    let since = account.remembered.and_then(|it| it.handover_since);
-    if since.is_some() || !placed.failed_over.is_empty() {
+    let went_on = account.remembered.is_some_and(|it| it.goes_on);
+    if went_on || !placed.failed_over.is_empty() {
         return None;
     }
     let (calendar, hours) = trades.basis();

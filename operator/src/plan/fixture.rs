@@ -95,6 +95,7 @@ pub(crate) fn account(name: &str) -> ObservedAccount {
             names: Vec::new(),
             immutable: Immutable::No,
         },
+        token: None,
         redis_secret: None,
     }
 }

@@ -19,6 +19,7 @@ mod renames;
 mod scrape;
 mod set;
 mod suspension;
+mod token;
 mod validate;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,7 @@ pub(crate) use prices::{MarketKey, Price, Quotes, ReferenceQuote, market};
 pub(crate) use renames::Renames;
 pub(crate) use scrape::BAD_SCRAPES;
 pub(crate) use set::SetInput;
+pub use token::{TokenAnswer, TokenCheck};
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
 

@@ -5,6 +5,8 @@
 
 mod account;
 mod condition;
+mod credentials;
+mod facts;
 mod market;
 mod names;
 mod observation;
@@ -12,8 +14,10 @@ mod obstacle;
 mod secret;
 mod set;
 
-pub(crate) use account::{AccountFacts, account, credentials};
+pub(crate) use account::account;
 pub(crate) use condition::{ConditionOutcome, GRACE, History, outcome};
+pub(crate) use credentials::{credentials, is_dead_token, needs_token};
+pub(crate) use facts::AccountFacts;
 pub(crate) use market::{Classes, MarketNow};
 pub(crate) use names::remarks;
 pub(crate) use observation::Observation;

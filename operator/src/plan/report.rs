@@ -13,8 +13,8 @@ mod set_events;
 mod status;
 mod summary;
 
-pub(crate) use outcome::PlannedMove;
-pub use outcome::{AccountPlan, Event, EventReason, Failover, Kind, Plan, SetPlan};
+pub(crate) use outcome::SetRelocation;
+pub use outcome::{AccountPlan, Event, EventReason, Failover, Kind, Plan, SetPlan, TokenTarget};
 pub use status::Change;
 
 pub use results::MoveCounts;

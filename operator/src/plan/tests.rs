@@ -16,6 +16,7 @@ mod review;
 mod selectors;
 mod sequences;
 mod set_events;
+mod tokens;
 mod unknown;
 mod worlds;
 

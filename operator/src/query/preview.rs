@@ -137,6 +137,7 @@ impl Changes {
             process: Process::Absent,
             scrape: Scrape::default(),
             secret: assumed_secret(),
+            token: None,
             redis_secret: None,
         });
         self.answer.remarks.push(format!(

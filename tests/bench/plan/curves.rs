@@ -23,6 +23,9 @@ const ACCOUNTS: [u32; 3] = [1, 10, 100];
 const EACH: u32 = 6;
 const SHARED: u32 = 60_000;
 
+/// Instruments of the set that moves.
+const MOVING: u32 = 3_000;
+
 /// Accounts of a namespace; more are in further ones.
 const NAMESPACE: u32 = 10;
 
@@ -37,7 +40,55 @@ pub(super) fn measure(figures: &mut Figures, table: &Arc<InstrumentTable>, now: 
     let sets = SETS.map(|sets| (sets, of_sets(table, sets)));
     curve(figures, "sets of 6 on 10 accounts", sets.into(), now)?;
     let accounts = ACCOUNTS.map(|accounts| (accounts, of_accounts(table, accounts)));
-    curve(figures, "full accounts", accounts.into(), now)
+    curve(figures, "full accounts", accounts.into(), now)?;
+    moves(figures, table, now)
+}
+
+/// A set that moves from one account to another, beside others that stay.
+fn moves(figures: &mut Figures, table: &Arc<InstrumentTable>, now: Now) -> Result<()> {
+    let mut before: Option<(u32, Duration)> = None;
+    for sets in &SETS[2..] {
+        let mut world = of_sets(table, *sets);
+        let moving = |account: &str| {
+            let numbers = SHARED..SHARED + MOVING;
+            let mut json = spec(*sets, numbers.clone());
+            json["accountRef"] = json!({"name": account});
+            let mut set = set(0, *sets, numbers);
+            set.spec = Ok(Arc::new(spec_of(json)));
+            set
+        };
+        world.sets.push(moving("account-8"));
+        let (mut memory, mut moves) = (Memory::default(), None);
+        for pass in 0..4 {
+            let decided = plan(&world, &memory, now);
+            carry_out(&mut world, &decided, now);
+            moves = Some(decided.move_stages);
+            memory = decided.memory;
+            if pass == 2 {
+                let after = moving("account-9");
+                let mut all = world.sets.iter_mut();
+                if let Some(set) = all.find(|set| set.meta.key == after.meta.key) {
+                    set.spec = after.spec;
+                }
+            }
+        }
+        // What has arrived is looked up for every row that its old account still has.
+        let begun = moves.map(|it| it.subscribing + it.handover);
+        ensure!(begun == Some(MOVING), "{moves:?}");
+        let time = median_after(|| {}, 5, &world, &memory, now);
+        let name = format!("plan of {sets} sets of 6 while one of {MOVING} moves");
+        figures.add(&name, time.as_secs_f64() * 1e3, "ms", "");
+        if let Some((smaller, former)) = before {
+            let growth = f64::from(*sets) / f64::from(smaller);
+            let ratio = time.as_secs_f64() / former.as_secs_f64();
+            ensure!(
+                ratio <= growth * TOLERANCE,
+                "{name}: {ratio:.1} times as long"
+            );
+        }
+        before = Some((*sets, time));
+    }
+    Ok(())
 }
 
 fn curve(figures: &mut Figures, name: &str, worlds: Vec<(u32, Observed)>, now: Now) -> Result<()> {
@@ -116,14 +167,17 @@ fn of_accounts(table: &Arc<InstrumentTable>, accounts: u32) -> Observed {
 }
 
 fn set(namespace: u32, at: u32, numbers: std::ops::Range<u32>) -> operator::plan::ObservedSet {
-    let tokens: Vec<u32> = numbers.map(|number| 100_000 + number * 256).collect();
-    let spec = json!({
-        "instruments": {"tokens": tokens},
-        "publish": {"channelPrefix": format!("set-{at}")},
-    });
     operator::plan::Object {
         meta: meta(namespace, format!("set-{at}")),
-        spec: Ok(Arc::new(spec_of(spec))),
+        spec: Ok(Arc::new(spec_of(spec(at, numbers)))),
         status: None,
     }
+}
+
+fn spec(at: u32, numbers: std::ops::Range<u32>) -> serde_json::Value {
+    let tokens: Vec<u32> = numbers.map(|number| 100_000 + number * 256).collect();
+    json!({
+        "instruments": {"tokens": tokens},
+        "publish": {"channelPrefix": format!("set-{at}")},
+    })
 }

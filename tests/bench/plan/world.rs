@@ -131,6 +131,7 @@ pub(super) fn account(namespace: u32, at: u32) -> ObservedAccount {
             names: Vec::new(),
             immutable: operator::plan::Immutable::No,
         },
+        token: None,
         redis_secret: None,
     }
 }

@@ -26,6 +26,7 @@ mod secrets;
 mod selectors;
 mod standby;
 mod streaming;
+mod tokens;
 mod two_sets;
 mod versions;
 mod wrong_sets;

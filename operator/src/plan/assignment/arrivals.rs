@@ -3,6 +3,7 @@
 //! Pure; what was looked up once is kept for the pass. Must not decide what leaves an account.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Instant;
 
 use contract::{MovePart, Report};
@@ -13,6 +14,9 @@ use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::AccountInput;
 use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
 
+/// Where the sets of a namespace have instruments, by token.
+type PlacedTokens = Arc<[(Token, SetIx, AccountIx)]>;
+
 /// What is known of where instruments are.
 pub(super) struct Arrivals<'w, 'a> {
     accounts: &'w [PlacedAccount<'a>],
@@ -22,6 +26,8 @@ pub(super) struct Arrivals<'w, 'a> {
     names: FxHashMap<(&'w str, &'w str), SetIx>,
     /// By set: where each of its tokens is placed.
     placed: RefCell<FxHashMap<SetIx, FxHashMap<Token, AccountIx>>>,
+    /// By namespace: where its sets have instruments, by token.
+    by_token: RefCell<FxHashMap<&'w str, PlacedTokens>>,
     /// Whether an account has all of a set that is placed there.
     arrived: RefCell<FxHashMap<(SetIx, AccountIx), bool>>,
 }
@@ -49,6 +55,7 @@ impl<'w, 'a> Arrivals<'w, 'a> {
             sets,
             names: names.collect(),
             placed: RefCell::default(),
+            by_token: RefCell::default(),
             arrived: RefCell::default(),
         }
     }
@@ -65,16 +72,24 @@ impl<'w, 'a> Arrivals<'w, 'a> {
 
     /// Whether a set of the account's namespace cannot be resolved now.
     pub(super) fn awaits_sets(&self, account: AccountIx) -> bool {
-        let mut sets = self.sets_of(account);
-        sets.any(|set| self.sets[set.at()].request.is_pending())
+        let namespace = self.accounts[account.at()].held_over.account.namespace();
+        let mut sets = self.sets.iter();
+        sets.any(|placed| placed.set.namespace() == namespace && placed.request.is_pending())
     }
 
-    /// The sets of the account's namespace.
-    pub(super) fn sets_of(&self, account: AccountIx) -> impl Iterator<Item = SetIx> {
-        let namespace = self.accounts[account.at()].held_over.account.namespace();
-        let all = self.names.iter();
-        let all = all.filter(move |((of, _), _)| *of == namespace);
-        all.map(|(_, set)| *set)
+    /// Those of all sets of the namespace that have the token on another account than `from`, each with it.
+    pub(super) fn anywhere_else(&self, token: Token, from: AccountIx) -> Vec<(SetIx, AccountIx)> {
+        let namespace = self.accounts[from.at()].held_over.account.namespace();
+        let mut known = self.by_token.borrow_mut();
+        let all = known
+            .entry(namespace)
+            .or_insert_with(|| by_token(self.sets, namespace));
+        let first = all.partition_point(|(known, ..)| *known < token);
+        let of_token = all[first..]
+            .iter()
+            .take_while(|(known, ..)| *known == token);
+        let elsewhere = of_token.filter(|(.., to)| *to != from);
+        elsewhere.map(|(_, set, to)| (*set, *to)).collect()
     }
 
     /// Those of the sets that have the token on another account than `from`, each with it.
@@ -95,18 +110,10 @@ impl<'w, 'a> Arrivals<'w, 'a> {
 
     /// The account on which a set has the token.
     fn placed_on(&self, set: SetIx, token: Token) -> Option<AccountIx> {
-        let placed = &self.sets[set.at()];
-        let resolved = placed.request.resolved()?;
         let mut known = self.placed.borrow_mut();
-        let tokens = known.entry(set).or_insert_with(|| {
-            let routed = resolved.lookup.routes.instruments.iter();
-            let placed = routed.zip(&placed.placement.outcomes);
-            let placed = placed.filter_map(|(routed, outcome)| match outcome {
-                Some(Outcome::Placed(account)) => Some((routed.token, *account)),
-                Some(Outcome::Waiting | Outcome::Conflict) | None => None,
-            });
-            placed.collect()
-        });
+        let tokens = known
+            .entry(set)
+            .or_insert_with(|| placed(&self.sets[set.at()]).collect());
         tokens.get(&token).copied()
     }
 
@@ -144,4 +151,27 @@ impl<'w, 'a> Arrivals<'w, 'a> {
         let is_mute = report_of_set.streaming == 0 && placed > 0;
         Some(report.redis.connected && runs && has == placed && heard >= placed && !is_mute)
     }
+}
+
+/// The instruments of a set that have an account, each with it.
+fn placed(set: &PlacedSet<'_>) -> impl Iterator<Item = (Token, AccountIx)> {
+    let resolved = set.request.resolved().into_iter();
+    let routed = resolved.flat_map(|resolved| resolved.lookup.routes.instruments.iter());
+    let outcomes = routed.zip(&set.placement.outcomes);
+    outcomes.filter_map(|(routed, outcome)| match outcome {
+        Some(Outcome::Placed(account)) => Some((routed.token, *account)),
+        Some(Outcome::Waiting | Outcome::Conflict) | None => None,
+    })
+}
+
+/// Those of all sets of a namespace, in the order of their tokens: each row that leaves would go through all sets otherwise.
+fn by_token(sets: &[PlacedSet<'_>], namespace: &str) -> PlacedTokens {
+    let own = sets.iter().enumerate();
+    let own = own.filter(|(_, placed)| placed.set.namespace() == namespace);
+    let all = own.flat_map(|(at, set)| {
+        placed(set).map(move |(token, account)| (token, SetIx::new(at), account))
+    });
+    let mut all: Vec<_> = all.collect();
+    all.sort_unstable();
+    all.into()
 }

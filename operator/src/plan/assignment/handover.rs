@@ -88,7 +88,7 @@ pub(super) fn hand_over<'a>(
             }
             match handover.stage(at, row, to, &mut stages, documents) {
                 Stage::Given => {}
-                Stage::Handover => rows.push(LeavingRow { row, by: None }),
+                Stage::BothPublish => rows.push(LeavingRow { row, by: None }),
                 Stage::Move(id, to, boundaries) => {
                     taken.push((to, row.token, (id.clone(), boundaries.taking)));
                     let by = Some((id, boundaries.giving));
@@ -152,7 +152,7 @@ impl<'w, 'a> Handover<'w, 'a> {
         let sets = match to {
             Destination::Of(sets) => sets,
             Destination::Begun(to) => return stages.of(from, to, row, documents),
-            Destination::Unknown => return Stage::Handover,
+            Destination::Unknown => return Stage::BothPublish,
         };
         // A boundary divides between two accounts.
         let one = sets.first().filter(|(_, first)| {
@@ -161,14 +161,14 @@ impl<'w, 'a> Handover<'w, 'a> {
         });
         let stage = one.map(|(_, to)| stages.of(from, *to, row, documents));
         match stage {
-            Some(stage) if stage != Stage::Handover => stage,
+            Some(stage) if stage != Stage::BothPublish => stage,
             _ if sets
                 .iter()
                 .all(|(set, to)| self.arrivals.has_arrived(*set, *to)) =>
             {
                 Stage::Given
             }
-            _ => Stage::Handover,
+            _ => Stage::BothPublish,
         }
     }
 
@@ -232,8 +232,7 @@ impl<'w, 'a> Handover<'w, 'a> {
         if !row.handover && given.is_none() {
             return None;
         }
-        let sets = self.arrivals.sets_of(from);
-        let all = self.arrivals.elsewhere(sets, row.token, from);
+        let all = self.arrivals.anywhere_else(row.token, from);
         let same = self.of_its_channels(&all, base, row, documents);
         if !same.is_empty() {
             return Some(Destination::Of(same));
@@ -284,8 +283,7 @@ impl<'w, 'a> Handover<'w, 'a> {
         let rows = base.instruments.iter();
         let rows = rows.filter(|row| !base.withholds(row) && base.lists(row));
         let rows = rows.filter(loses).filter(|row| {
-            let sets = self.arrivals.sets_of(at);
-            let sets = self.arrivals.elsewhere(sets, row.token, at);
+            let sets = self.arrivals.anywhere_else(row.token, at);
             self.of_its_channels(&sets, base, row, documents)
                 .iter()
                 .any(|(set, to)| !self.arrivals.has_arrived(*set, *to))

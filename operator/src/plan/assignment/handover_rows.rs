@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::assignment::prefix_of;
+use contract::assignment::{MOST_MOVES, prefix_of};
 use contract::{Assignment, Boundary, ClassSessions, Move, MovePart, Output, Row};
 use kite::Token;
 
@@ -20,8 +20,8 @@ pub(super) fn go_on(document: &mut Assignment, base: &Assignment, leaving: Vec<L
     if leaving.is_empty() {
         return;
     }
-    let told = document.channels.iter();
-    let told: BTreeSet<String> = told.map(|name| prefix_of(name).to_owned()).collect();
+    let own = document.channels.iter();
+    let own: BTreeSet<String> = own.map(|name| prefix_of(name).to_owned()).collect();
     for LeavingRow { row, by } in leaving {
         // As long as this account publishes, it also writes the keys.
         let keeps = by.is_some();
@@ -55,7 +55,7 @@ pub(super) fn go_on(document: &mut Assignment, base: &Assignment, leaving: Vec<L
     document.instruments.sort_unstable_by_key(|row| row.token);
     // Prefixes that nothing else uses here keep their events to themselves as before.
     let used = document.channels.iter().map(|name| prefix_of(name));
-    let used: BTreeSet<&str> = used.filter(|prefix| !told.contains(*prefix)).collect();
+    let used: BTreeSet<&str> = used.filter(|prefix| !own.contains(*prefix)).collect();
     let quiet = base.quiet_prefixes.iter();
     let quiet = quiet.filter(|prefix| used.contains(prefix.as_str()));
     document.quiet_prefixes.extend(quiet.cloned());
@@ -98,7 +98,12 @@ pub(super) fn take(
     (id, boundary): (String, Option<Boundary>),
 ) {
     let part = MovePart::To;
-    let at = position(&mut document.moves, &Move { id, part, boundary });
+    let taken = Move { id, part, boundary };
+    // A process refuses a file with more of them. Without it the row is published at once: ticks come twice, none is lost.
+    if document.moves.len() == MOST_MOVES && !document.moves.contains(&taken) {
+        return;
+    }
+    let at = position(&mut document.moves, &taken);
     let rows = &mut document.instruments;
     if let Ok(row) = rows.binary_search_by_key(&token, |row| row.token) {
         rows[row].move_at = at;

@@ -32,7 +32,7 @@ const fn within(poke: bool) -> u16 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Both accounts publish it until the taking one has it: one of their processes knows no moves.
-    Handover,
+    BothPublish,
     /// By the move of this id, to this account.
     Move(String, AccountIx, Boundaries),
     /// The account publishes nothing of it any more.
@@ -123,17 +123,17 @@ impl<'a> MoveStages<'a> {
         });
         let id = taking.move_id(giving.name, row).filter(|_| takes);
         let Some(id) = id else {
-            return Stage::Handover;
+            return Stage::BothPublish;
         };
         // What was begun goes on, although a process may not have been asked so far.
         let begun = taking.find(&id, MovePart::To).is_some();
         let knows = |side: Side<'_>| side.knows_moves().unwrap_or(begun);
         if !(knows(giving) && knows(taking)) {
-            return Stage::Handover;
+            return Stage::BothPublish;
         }
         // A boundary divides between two accounts: another one that has the instrument too says in each tick that it does.
         if *self.givers.entry((to, row.token)).or_insert(from) != from {
-            return Stage::Handover;
+            return Stage::BothPublish;
         }
         let key = (from.at(), to.at(), id.clone());
         if let Some(known) = self.known.get(&key) {
@@ -143,7 +143,7 @@ impl<'a> MoveStages<'a> {
             .iter()
             .any(|it| self.parts[it.at()] == MOST_MOVES)
         {
-            return Stage::Handover;
+            return Stage::BothPublish;
         }
         for side in [from, to] {
             self.parts[side.at()] += 1;
@@ -246,7 +246,7 @@ fn boundaries(giving: &Side<'_>, taking: &Side<'_>, id: &str, poke: bool) -> Bou
         // Who is further knows more: what comes too late for a second that is past comes twice.
         let second = taking.second(id).max(giving.second(id));
         let boundary = Boundary {
-            second: second.unwrap_or_default().saturating_add(lead(poke)),
+            second: second.map_or(Boundary::AT_ONCE, |it| it.saturating_add(lead(poke))),
             within_s: within(poke),
         };
         return Boundaries {

@@ -37,16 +37,15 @@ struct Part<'a> {
 }
 
 /// The lists that rows refer to, in the order in which they came; some may turn out not to be used.
-#[derive(Default)]
 struct Lists<'a> {
     sets: List<&'a str>,
     channels: List<&'a str>,
     keeps: List<Persistence>,
     /// Names of the classes that trade at the same hours.
     classes: List<&'a str>,
-    trades: Option<&'a AccountSessions>,
+    trades: &'a AccountSessions,
     /// Channels that are published on for a set that wants events.
-    told: BTreeSet<u16>,
+    with_events: BTreeSet<u16>,
 }
 
 /// The assignment of which rows are held over.
@@ -75,8 +74,12 @@ pub(super) fn write(
     sets: &[PlacedSet<'_>],
 ) {
     let mut lists = Lists {
-        trades: Some(trades),
-        ..Lists::default()
+        sets: List::default(),
+        channels: List::default(),
+        keeps: List::default(),
+        classes: List::default(),
+        trades,
+        with_events: BTreeSet::new(),
     };
     let mut held_over = BTreeMap::new();
     if let Some(base) = account.account.base {
@@ -144,7 +147,7 @@ impl<'a> Lists<'a> {
             let name = base.channels.get(usize::from(output.channel))?;
             let channel = self.channels.position(name)?;
             if !quiet.contains(prefix_of(name)) {
-                self.told.insert(channel);
+                self.with_events.insert(channel);
             }
             Some(Output {
                 channel,
@@ -229,7 +232,7 @@ impl<'a> Lists<'a> {
             None => {
                 (row.mode, row.sets, row.outputs) = (part.mode, vec![part.set], vec![part.output]);
                 row.retained = part.retained;
-                self.tell(part);
+                self.note_events(part);
             }
         }
         Some(row)
@@ -240,7 +243,7 @@ impl<'a> Lists<'a> {
         row.mode = row.mode.max(part.mode);
         row.sets.push(part.set);
         row.retained = row.retained.max(part.retained);
-        self.tell(part);
+        self.note_events(part);
         let mut known = row.outputs.iter_mut();
         match known.find(|known| known.channel == part.output.channel) {
             Some(known) => {
@@ -255,9 +258,9 @@ impl<'a> Lists<'a> {
     }
 
     /// Each prefix gets events if any set of it wants them.
-    fn tell(&mut self, part: &Part<'_>) {
+    fn note_events(&mut self, part: &Part<'_>) {
         if part.events {
-            self.told.insert(part.output.channel);
+            self.with_events.insert(part.output.channel);
         }
     }
 
@@ -293,8 +296,8 @@ impl<'a> Lists<'a> {
 
     fn listed(&mut self, instrument: &Instrument, table: &InstrumentTable) -> Row {
         let symbol = symbol(instrument, table);
-        let trades = self.trades.and_then(|it| it.class(instrument, table));
-        let class = trades.and_then(|class| self.classes.position(class));
+        let class = self.trades.class(instrument, table);
+        let class = class.and_then(|class| self.classes.position(class));
         Row {
             token: instrument.token,
             mode: Mode::Ltp,
@@ -327,9 +330,9 @@ impl<'a> Lists<'a> {
 
     /// The rows with what they refer to in order.
     fn write(self, mut rows: Vec<Row>, document: &mut Assignment, base: Option<&Assignment>) {
-        let told = self.told.iter();
-        let told = told.map(|at| prefix_of(self.channels.all[usize::from(*at)]));
-        let told: BTreeSet<&str> = told.collect();
+        let with_events = self.with_events.iter();
+        let with_events = with_events.map(|at| prefix_of(self.channels.all[usize::from(*at)]));
+        let with_events: BTreeSet<&str> = with_events.collect();
         let outputs = || rows.iter().flat_map(|row| &row.outputs);
         let (sets, set_ranks) = self
             .sets
@@ -354,14 +357,12 @@ impl<'a> Lists<'a> {
             row.outputs.sort_unstable_by_key(|output| output.channel);
         }
         let prefixes = channels.iter().map(|channel| prefix_of(channel));
-        let quiet: BTreeSet<&str> = prefixes.filter(|it| !told.contains(it)).collect();
+        let quiet: BTreeSet<&str> = prefixes.filter(|it| !with_events.contains(it)).collect();
         document.quiet_prefixes = quiet.into_iter().map(str::to_owned).collect();
         document.sets = sets.into_iter().map(str::to_owned).collect();
         document.channels = channels.into_iter().map(str::to_owned).collect();
         document.keeps = keeps;
-        document.sessions = self
-            .trades
-            .map_or_else(Vec::new, |it| it.of(&classes, base));
+        document.sessions = self.trades.of(&classes, base);
         document.instruments = rows;
     }
 }

@@ -48,10 +48,12 @@ pub(crate) struct AccountMemory {
     pub(crate) assignment: Option<Arc<Assignment>>,
     /// Fingerprint of its API key.
     pub(crate) key: Option<KeyFingerprint>,
-    /// Since when it goes on with instruments that others take over.
-    pub(crate) handover_since: Option<Instant>,
+    /// Whether it goes on with instruments that others take over.
+    pub(crate) goes_on: bool,
     /// Since when it does so although it is paused, or has less room than it had.
     pub(crate) restricted_since: Option<Instant>,
+    /// Whether an event has said that it streams on a token that has ended.
+    pub(crate) reported_dead_token: bool,
     /// Since when its process is known not to run.
     pub(crate) stopped_since: Option<Instant>,
     /// The new generation that its process made necessary.

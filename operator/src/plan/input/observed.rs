@@ -19,6 +19,7 @@ use service::proxy::{NoProxy, Proxy};
 use service::text::printable;
 
 pub use super::scrape::{Failing, Scrape};
+use super::token::TokenCheck;
 pub use service::clock::Now;
 
 pub use crate::instruments::Table;
@@ -163,6 +164,8 @@ pub struct ObservedAccount {
     pub scrape: Scrape,
     /// Its credentials.
     pub secret: Secret,
+    /// What Kite said of its access token, if it was asked.
+    pub token: Option<TokenCheck>,
     /// The Secret for Redis, if its spec names one.
     pub redis_secret: Option<Secret>,
 }

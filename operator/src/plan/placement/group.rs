@@ -11,10 +11,10 @@ use rustc_hash::FxHashSet;
 
 use super::group_problem::{Group, GroupProblem};
 use super::held_over::HeldOver;
-use super::moves::{self, SetMove, moves};
 use super::problem::{AccountSlot, LostTokens, Outcome, SetRequest};
 use super::rebalance::{Placed, Rebalanced, Subject, rebalance};
 use super::references::AccountReferences;
+use super::relocations::{self, Relocation, relocations};
 use super::set_placement::{SetPlacement, placement};
 use super::{retention, solver};
 use crate::plan::ids::{AccountIx, SetIx, TokenIx};
@@ -34,8 +34,8 @@ pub(crate) struct GroupPlacement {
     pub(super) waiting_references: FxHashSet<Token>,
     /// How many instruments that no socket carried move from one account to another.
     pub(super) failed_over: Vec<(AccountIx, AccountIx, u32)>,
-    /// By set of the group: what of it moves.
-    pub(super) moves: Vec<Vec<SetMove>>,
+    /// By set of the group: what of it goes to other accounts.
+    pub(super) relocations: Vec<Vec<Relocation>>,
     pub(super) rebalances: Rebalances,
 }
 
@@ -110,11 +110,12 @@ pub(super) fn place_group(
     let suspended = problem.accounts.iter();
     let suspended = suspended.map(|it| Some(it.account.eligibility.suspension()?.reason()));
     let suspended: Vec<_> = suspended.collect();
-    let moves = moves(slots, requests, &outcomes, &suspended, &moved).split_off(first_set);
-    let moves = moves
+    let relocations =
+        relocations(slots, requests, &outcomes, &suspended, &moved).split_off(first_set);
+    let relocations = relocations
         .into_iter()
-        .map(|moves| everywhere(moves, &group.accounts));
-    let moves = moves.collect();
+        .map(|relocations| everywhere(relocations, &group.accounts));
+    let relocations = relocations.collect();
     let mut rebalances = Rebalances::none(slots.len(), group.sets.len());
     for ((subject, _), progress) in asked.iter().zip(progress) {
         match subject {
@@ -135,7 +136,7 @@ pub(super) fn place_group(
         references: references.accounts.into_iter().map(Arc::new).collect(),
         waiting_references: references.waiting,
         failed_over,
-        moves,
+        relocations,
         rebalances,
         tied,
     }
@@ -162,15 +163,15 @@ fn asked(
     sets.chain(accounts).collect()
 }
 
-/// The same moves, between accounts by their positions among all.
-fn everywhere(moves: Vec<SetMove>, accounts: &[AccountIx]) -> Vec<SetMove> {
-    let moves = moves.into_iter();
-    let moves = moves.map(|it| SetMove {
+/// The same relocations, between accounts by their positions among all.
+fn everywhere(relocations: Vec<Relocation>, accounts: &[AccountIx]) -> Vec<Relocation> {
+    let relocations = relocations.into_iter();
+    let relocations = relocations.map(|it| Relocation {
         from: accounts[it.from.at()],
         to: accounts[it.to.at()],
         ..it
     });
-    moves.collect()
+    relocations.collect()
 }
 
 /// The tokens on each account of sets that may use no other.
@@ -199,7 +200,7 @@ fn failed_over(
         return Vec::new();
     }
     let mut moved: BTreeMap<(AccountIx, AccountIx), FxHashSet<TokenIx>> = BTreeMap::new();
-    for ((token, _, to), from) in moves::moved(slots, requests, outcomes) {
+    for ((token, _, to), from) in relocations::relocated(slots, requests, outcomes) {
         if slots[from.at()].lost.has(token) {
             let moved = moved.entry((accounts[from.at()], accounts[to.at()]));
             moved.or_default().insert(token);

@@ -15,8 +15,8 @@ use super::channels::redis_url;
 use super::group::{GroupPlacement, Rebalances, place_group};
 use super::group_problem::Group;
 use super::held_over::HeldOver;
-use super::moves::SetMove;
 use super::references::AccountReferences;
+use super::relocations::Relocation;
 use super::set_placement::SetPlacement;
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{Basis, Memo, SetInput};
@@ -43,7 +43,7 @@ pub(crate) struct PlacedSet<'a> {
     pub(crate) chains: Option<Arc<MoneyChains>>,
     pub(crate) placement: Arc<SetPlacement>,
     /// What of it moves from one account to another.
-    pub(crate) moves: Vec<SetMove>,
+    pub(crate) relocations: Vec<Relocation>,
     /// What its status says of a rebalance.
     pub(crate) rebalance: Option<RebalanceStatus>,
 }
@@ -85,9 +85,9 @@ pub(crate) fn place<'a>(
         for at in &group.need_prices {
             say_what_waits(&mut sets[at.at()], &placed.waiting_references);
         }
-        let of_sets = placed.sets.iter().zip(&placed.moves);
-        for (at, ((_, placement), moves)) in group.sets.iter().zip(of_sets) {
-            placements[at.at()] = (Arc::clone(placement), moves.clone());
+        let of_sets = placed.sets.iter().zip(&placed.relocations);
+        for (at, ((_, placement), relocations)) in group.sets.iter().zip(of_sets) {
+            placements[at.at()] = (Arc::clone(placement), relocations.clone());
         }
         for (at, decided) in group.accounts.iter().zip(&placed.rebalances.accounts) {
             rebalances.accounts[at.at()] = *decided;
@@ -108,14 +108,16 @@ pub(crate) fn place<'a>(
         },
     );
     let sets = sets.into_iter().zip(placements).zip(rebalances.sets);
-    let sets = sets.map(|((requested, (placement, moves)), decided)| PlacedSet {
-        rebalance: requested.set.rebalance.status(decided),
-        set: requested.set,
-        request: requested.request,
-        chains: requested.references.map(|it| it.chains),
-        placement,
-        moves,
-    });
+    let sets = sets.map(
+        |((requested, (placement, relocations)), decided)| PlacedSet {
+            rebalance: requested.set.rebalance.status(decided),
+            set: requested.set,
+            request: requested.request,
+            chains: requested.references.map(|it| it.chains),
+            placement,
+            relocations,
+        },
+    );
     (accounts.collect(), sets.collect())
 }
 

@@ -10,45 +10,13 @@ use contract::report::{
 };
 use crds::condition::Reason;
 
-use super::market::MarketNow;
-use super::observation::Observation;
+use super::credentials::{CREDENTIALS, credentials, is_dead_token};
+use super::facts::AccountFacts;
+use super::observation::{Observation, with_remark};
 use super::{obstacle, secret};
-use crate::plan::input::{AccountInput, Immutable, Process, Scrape, Secret, live_sockets};
+use crate::plan::input::{AccountInput, Immutable, Process, Secret, live_sockets};
 
-/// What is known of an account that can be used.
-#[derive(Clone, Debug)]
-pub(crate) struct AccountFacts<'a> {
-    /// Name of its Secret.
-    pub(crate) secret_name: &'a str,
-    pub(crate) secret: &'a Secret,
-    pub(crate) process: &'a Process,
-    pub(crate) scrape: &'a Scrape,
-    /// The report, if it is about this account.
-    pub(crate) report: Option<&'a Report>,
-    /// Instruments that it should stream; `None` if that is not known.
-    pub(crate) assigned: Option<usize>,
-    /// Sockets that are needed for them.
-    pub(crate) needed: u32,
-    /// Whether the pod is annotated when its files change.
-    pub(crate) poked: bool,
-    /// The Secret for Redis and its name, if its spec names one.
-    pub(crate) redis_secret: Option<(&'a str, &'a Secret)>,
-    /// What does not reach its process, and why.
-    pub(crate) unwritten: Option<&'a str>,
-    /// Whether it keeps a connection although it has no instruments.
-    pub(crate) standby: bool,
-    /// Features that its process must have to obey its assignment.
-    pub(crate) needs: Vec<&'static str>,
-    /// The image that its spec names.
-    pub(crate) image: Option<&'a str>,
-    /// What its markets do.
-    pub(crate) market: MarketNow,
-    /// That the calendar it depends on ends soon.
-    pub(crate) calendar: Option<String>,
-}
-
-/// The fields that name Secrets.
-const CREDENTIALS: &str = "spec.credentialsSecretRef";
+/// The field that names the Secret for Redis.
 const REDIS: &str = "spec.redis.secretRef";
 
 /// Where the address of Redis is set.
@@ -112,7 +80,13 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
             warning: warning(facts, report),
         };
     }
-    if let Some((reason, message)) = credentials(facts, report) {
+    // That of sockets which are open is not why nothing streams.
+    let wrong = credentials(facts, report);
+    let wrong = wrong.filter(|(reason, _)| *reason != Reason::RunningOnDeadToken);
+    if let Some((reason, message)) = wrong {
+        if is_dead_token(reason) && !facts.needs_token {
+            return without_token(facts);
+        }
         // The cure may be there, and not have arrived.
         let unwritten = facts.unwritten.map(str::to_owned);
         return Observation::Failed(reason, with_remark(message, unwritten));
@@ -121,6 +95,24 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
         None => process(facts),
         Some(report) if facts.assigned == Some(0) => idle(facts, report),
         Some(report) => interrupted(facts, report),
+    }
+}
+
+/// An account whose token has ended, before a new one is needed.
+fn without_token(facts: &AccountFacts<'_>) -> Observation {
+    const WAITS: &str = "the access token has ended, as all do each morning: a new one is needed before the market opens";
+    if facts.assigned == Some(0) {
+        let message = format!("no instrument is assigned to this account; {WAITS}");
+        return Observation::Ready {
+            reason: Reason::Idle,
+            message,
+            warning: None,
+        };
+    }
+    Observation::Ready {
+        reason: Reason::MarketClosed,
+        message: format!("{}; {WAITS}", facts.market.closed_until()),
+        warning: None,
     }
 }
 
@@ -203,13 +195,6 @@ fn remark(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     Some(format!("Secret {}: {remark}", facts.secret_name))
 }
 
-fn with_remark(message: String, remark: Option<String>) -> String {
-    match remark {
-        Some(remark) => format!("{message}; {remark}"),
-        None => message,
-    }
-}
-
 /// The message about a process that is too old for a part of its assignment.
 fn lacks(facts: &AccountFacts<'_>, report: &Report, feature: &str) -> Option<String> {
     let has = report.features.iter().any(|it| it == feature);
@@ -245,7 +230,9 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
     let told_before = told_before.into_iter().flatten();
     let told_before = told_before.chain(report.redis.remarks.iter().cloned());
     // Open sockets survive a loss of their credentials.
-    let kite = credentials(facts, Some(report)).map(|(_, why)| why);
+    let kite = credentials(facts, Some(report))
+        .filter(|(reason, _)| facts.needs_token || !is_dead_token(*reason))
+        .map(|(_, why)| why);
     let redis = secret::missing_for_redis(facts.redis_secret);
     let kept: Vec<String> = match kite {
         // It is said with that.
@@ -271,38 +258,6 @@ fn joined(all: &[String]) -> Option<String> {
 
 fn streams(report: &Report, needed: u32) -> bool {
     report.redis.connected && live_sockets(report) >= needed.max(1) && report.streaming > 0
-}
-
-/// What is wrong with the credentials, as far as is known.
-pub(crate) fn credentials(
-    facts: &AccountFacts<'_>,
-    report: Option<&Report>,
-) -> Option<(Reason, String)> {
-    let secret = facts.secret_name;
-    let named = (secret, facts.secret);
-    if *facts.secret == Secret::Missing {
-        let message = format!(
-            "Secret {secret} does not exist: create it with the keys api_key and access_token"
-        );
-        return Some((Reason::SecretMissing, message));
-    }
-    match &report?.credentials {
-        CredentialsReport::Missing { files } => {
-            let why = secret::lacking(secret, facts.secret, files);
-            Some((Reason::KeyMissing, with_cure(named, CREDENTIALS, why)))
-        }
-        CredentialsReport::Refused { remark, .. } => {
-            let message = format!(
-                "Kite refused the access token (403): unless it is today's, put today's into Secret {secret}"
-            );
-            let remark = remark.and_then(secret::remark).map(str::to_owned);
-            let message = with_cure(named, CREDENTIALS, with_remark(message, remark));
-            Some((Reason::TokenExpired, message))
-        }
-        CredentialsReport::Unread
-        | CredentialsReport::Present { .. }
-        | CredentialsReport::Accepted => None,
-    }
 }
 
 /// A message about values of a Secret that a kubelet may hold back.

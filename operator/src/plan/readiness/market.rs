@@ -3,7 +3,8 @@
 //! Owns what follows for readiness: nothing ticks while all of them are closed, and what opens is expected from then on.
 //! Pure. Must not know any hour.
 
-use contract::Assignment;
+use contract::ClassSessions;
+use jiff::Timestamp;
 use kite::MarketSession;
 
 /// Of an assignment's classes, those that an object has instruments of.
@@ -49,13 +50,13 @@ impl Classes {
         }
     }
 
-    /// What they do at `now`, Unix seconds.
-    pub(crate) fn at(self, assignment: &Assignment, now: i64) -> MarketNow {
+    /// What they do at `now`, Unix seconds, by the sessions of their assignment.
+    pub(crate) fn at(self, sessions: &[ClassSessions], now: i64) -> MarketNow {
         let mut market = MarketNow {
             any_time: self.others,
             ..MarketNow::default()
         };
-        for (at, class) in assignment.sessions.iter().enumerate() {
+        for (at, class) in sessions.iter().enumerate() {
             let is_one = 1_u64
                 .checked_shl(at as u32)
                 .is_some_and(|bit| self.known & bit != 0);
@@ -109,6 +110,11 @@ impl MarketNow {
         Some(u64::try_from(passed).unwrap_or_default())
     }
 
+    /// When the first of those that are closed begins.
+    pub(crate) fn begins(self) -> Option<Timestamp> {
+        Timestamp::from_second(self.begins?).ok()
+    }
+
     /// When one of them does something else, Unix seconds.
     pub(crate) const fn until(self) -> Option<i64> {
         self.until
@@ -116,10 +122,7 @@ impl MarketNow {
 
     /// That they are closed, and until when, for people.
     pub(crate) fn closed_until(self) -> String {
-        let begins = self
-            .begins
-            .and_then(|it| jiff::Timestamp::from_second(it).ok());
-        begins.map_or_else(
+        self.begins().map_or_else(
             || "the market is closed".to_owned(),
             |begins| {
                 let begins = kite::ist::civil(begins).strftime("%Y-%m-%d %H:%M IST");
@@ -131,25 +134,18 @@ impl MarketNow {
 
 #[cfg(test)]
 mod tests {
-    use contract::{ClassSessions, SessionSpan};
+    use contract::SessionSpan;
     use kite::MarketSession::{Auction, Open};
 
     use super::*;
 
-    fn assignment(spans: &[&[SessionSpan]]) -> Assignment {
-        let json = serde_json::json!({
-            "version": 1, "generation": 1, "account": {"name": "a", "uid": "u", "mock": false},
-            "websocket": "wss://ws.kite.trade", "redis_url": "redis://r", "connections": 1,
-            "tokens_per_connection": 1, "sets": [], "channels": [], "instruments": [],
-        });
-        let mut assignment: Assignment = serde_json::from_value(json).unwrap();
+    fn sessions(spans: &[&[SessionSpan]]) -> Vec<ClassSessions> {
         let classes = spans.iter().map(|spans| ClassSessions {
             class: String::new(),
             previous_day: None,
             spans: spans.to_vec(),
         });
-        assignment.sessions = classes.collect();
-        assignment
+        classes.collect()
     }
 
     fn classes(of: &[Option<u16>]) -> Classes {
@@ -163,8 +159,8 @@ mod tests {
         let shares = [SessionSpan(100, 200, Open), SessionSpan(200, 220, Auction)];
         let shares = [&shares[..], &[SessionSpan(1_000, 1_100, Open)]].concat();
         let commodities = [SessionSpan(90, 400, Open), SessionSpan(990, 1_400, Open)];
-        let assignment = assignment(&[&shares, &commodities]);
-        let at = |of: &[Option<u16>], now| classes(of).at(&assignment, now);
+        let sessions = sessions(&[&shares, &commodities]);
+        let at = |of: &[Option<u16>], now| classes(of).at(&sessions, now);
         let (both, first) = ([Some(0), Some(1)], [Some(0)]);
         assert!(at(&both, 50).is_closed() && at(&both, 500).is_closed());
         assert!(!at(&both, 95).is_closed() && at(&first, 95).is_closed());
@@ -180,8 +176,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_counts_as_open() {
-        let assignment = assignment(&[&[SessionSpan(100, 200, Open)]]);
-        let of = |of: &[Option<u16>], now| classes(of).at(&assignment, now);
+        let sessions = sessions(&[&[SessionSpan(100, 200, Open)]]);
+        let of = |of: &[Option<u16>], now| classes(of).at(&sessions, now);
         assert_eq!(of(&[None], 50).expected_for(50), Some(u64::MAX));
         assert!(!of(&[Some(0), None], 50).is_closed());
         // After the last span.

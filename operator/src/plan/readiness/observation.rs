@@ -43,3 +43,11 @@ impl Observation {
         }
     }
 }
+
+/// A message and what can be added to it.
+pub(super) fn with_remark(message: String, remark: Option<String>) -> String {
+    match remark {
+        Some(remark) => format!("{message}; {remark}"),
+        None => message,
+    }
+}

@@ -53,6 +53,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) ready: &'a ConditionOutcome,
     /// Whether its report has not been requested yet.
     pub(crate) unasked: bool,
+    /// Whether its access token has ended, and it needs none now.
+    pub(crate) lacks_token: bool,
     /// Whether its process has applied the set's rows.
     pub(crate) acknowledged: bool,
     /// Instruments of the set from which its current socket received a packet.
@@ -163,9 +165,17 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         return observation;
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
+    // What lost its connection at night, after its token had ended, comes back in the morning.
+    let resting = sum(|holder| match holder.lacks_token {
+        true => holder
+            .instruments
+            .saturating_sub(holder.streaming.saturating_add(holder.silent)),
+        false => 0,
+    });
+    let heard = streaming.saturating_add(sum(|holder| holder.silent));
     // Each of the others sends its first packet or is counted as silent in a moment: no grace time
     // is needed.
-    if streaming.saturating_add(sum(|holder| holder.silent)) < facts.scheduled {
+    if heard.saturating_add(resting) < facts.scheduled {
         let message = format!("{count}, the others have not sent a packet yet");
         return Observation::Waiting(Reason::Connecting, message);
     }

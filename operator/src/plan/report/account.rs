@@ -8,24 +8,28 @@ use std::sync::Arc;
 use contract::Assignment;
 use crds::condition::State;
 
+use super::events;
 use super::object::Previous;
 use super::outcome::{AccountPlan, Event, Kind};
 use super::results::AssignmentCounts;
 use super::status;
+use super::status::account::AccountStatus;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{self, AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
 use crate::plan::readiness::{Classes, ConditionOutcome, MarketNow};
-use crate::plan::selection::{MoneyFindings, PriceBands};
+use crate::plan::selection::{MoneyFindings, PriceBands, TradingDays};
 
 /// An account and its report.
 pub(super) struct ReportedAccount<'w> {
     pub(super) account: &'w AccountInput<'w>,
     pub(super) plan: AccountPlan,
     pub(super) memory: AccountMemory,
-    pub(super) event: Option<Event>,
+    pub(super) events: Vec<Event>,
     pub(super) ready: ConditionOutcome,
     /// Whether its first report has not been requested yet.
     pub(super) unasked: bool,
+    /// Whether its token has ended, and it needs none now.
+    pub(super) lacks_token: bool,
     pub(super) counts: Arc<AssignmentCounts>,
     /// What its markets do.
     pub(super) market: MarketNow,
@@ -42,15 +46,15 @@ impl ReportedAccount<'_> {
 
 fn market(current: Option<&Arc<Assignment>>, classes: Classes, now: Now) -> MarketNow {
     let now = now.wall.as_second();
-    current.map_or_else(MarketNow::default, |it| classes.at(it, now))
+    current.map_or_else(MarketNow::default, |it| classes.at(&it.sessions, now))
 }
 
-/// Reports an account. `poke`: whether pods are annotated; `calendar`: that it ends soon; `stranded`: how many of its instruments no
-/// other account would have room for, if that is known.
+/// Reports an account. `poke`: whether pods are annotated; `stranded`: how many of its instruments no other account would
+/// have room for, if that is known.
 pub(super) fn report<'w>(
     assigned: &'w AssignedAccount<'w>,
     money: &MoneyFindings,
-    (poke, calendar): (bool, Option<&str>),
+    (poke, days): (bool, &TradingDays),
     stranded: Option<usize>,
     counts: &mut Memo<'_, Arc<AssignmentCounts>>,
     now: Now,
@@ -67,14 +71,27 @@ pub(super) fn report<'w>(
     });
     let counts = counts.unwrap_or_default();
     let market = market(current, counts.classes, now);
-    let (status, ready, unasked) = status::account::status(
+    let AccountStatus {
+        status,
+        ready,
+        unasked,
+        needs_token,
+        lacks_token,
+    } = status::account::status(
         assigned,
-        (poke, market, calendar),
+        (poke, market, days),
         stranded,
         before,
         &history,
         now,
     );
+    let reported = account.remembered.map(|known| known.reported_dead_token);
+    let reported_dead_token = needs_token && events::is_dead_token(&status);
+    // A restart of the operator tells nothing again.
+    let reported =
+        reported.unwrap_or_else(|| needs_token && before.is_some_and(events::is_dead_token));
+    let dead_token =
+        (reported_dead_token && !reported).then(|| events::of_dead_token(meta, &status));
     let report = previous.report(Kind::Account, object, status, &ready);
 
     let decided = assigned.change.assignment();
@@ -99,21 +116,29 @@ pub(super) fn report<'w>(
     let memory = AccountMemory {
         reissue: assigned.reissue,
         stopped_since: account.outage.stopped_since,
-        handover_since: assigned.handover_since,
+        goes_on: assigned.goes_on,
         restricted_since: assigned.restricted_since,
+        reported_dead_token,
         object: report.memory,
         assignment: current.cloned(),
         key: account.api_key(),
         marks: marks.unwrap_or_default(),
     };
     ReportedAccount {
-        basis: Arc::new(basis(assigned, &memory, &ready, unasked, now)),
+        basis: Arc::new(basis(
+            assigned,
+            &memory,
+            &ready,
+            (unasked, lacks_token),
+            now,
+        )),
         account,
         plan,
         memory,
-        event: report.event,
+        events: report.event.into_iter().chain(dead_token).collect(),
         ready,
         unasked,
+        lacks_token,
         counts,
         market,
     }
@@ -159,13 +184,13 @@ fn basis(
     assigned: &AssignedAccount<'_>,
     memory: &AccountMemory,
     ready: &ConditionOutcome,
-    unasked: bool,
+    (unasked, lacks_token): (bool, bool),
     now: Now,
 ) -> Basis {
     let observed = assigned.account.observed;
     let (meta, scrape) = (&observed.object.meta, &observed.scrape);
     let mut basis = Basis::default()
-        .value((&meta.key, &meta.uid, ready, unasked))
+        .value((&meta.key, &meta.uid, ready, unasked, lacks_token))
         .value((scrape.at, scrape.answers(now.monotonic)))
         .shared(&memory.marks);
     if let Some(report) = &scrape.report {

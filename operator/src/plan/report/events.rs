@@ -3,10 +3,12 @@
 //! Owns which changes are events. Must not decide readiness; the sender limits how often events are
 //! sent.
 
-use crds::condition::{Reason, State};
+use crds::TickerAccountStatus;
+use crds::condition::{ConditionType, Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::outcome::{Event, EventReason, Failover, Kind};
+use super::status;
 use crate::plan::input::{EventState, Key, Meta};
 use crate::plan::readiness::ConditionOutcome;
 
@@ -61,6 +63,25 @@ pub(super) fn of_failover(failover: &Failover, uids: [&str; 2]) -> [Event; 2] {
         from.name
     );
     [event(from, uids[0], leave), event(to, uids[1], come)]
+}
+
+/// Whether an account streams on an access token that has ended.
+pub(super) fn is_dead_token(status: &TickerAccountStatus) -> bool {
+    let valid = status::find(&status.conditions, ConditionType::CredentialsValid);
+    valid.is_some_and(|it| it.reason == Reason::RunningOnDeadToken.as_str())
+}
+
+/// The event that says so. `Ready` stays as it was, so that gives none.
+pub(super) fn of_dead_token(meta: &Meta, status: &TickerAccountStatus) -> Event {
+    let valid = status::find(&status.conditions, ConditionType::CredentialsValid);
+    Event {
+        kind: Kind::Account,
+        key: meta.key.clone(),
+        uid: meta.uid.clone(),
+        warning: true,
+        reason: EventReason::RunningOnDeadToken,
+        message: valid.map(|it| it.message.clone()).unwrap_or_default(),
+    }
 }
 
 /// State and reason of a condition that is not Unknown.

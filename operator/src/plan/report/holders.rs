@@ -63,6 +63,7 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
         name: account.name(),
         ready: &of.ready,
         unasked: of.unasked,
+        lacks_token: of.lacks_token,
         acknowledged: applied.is_some_and(|it| (since..=written).contains(&it.generation)),
         streaming: report.map_or(0, |report| report.streaming),
         silent: report.map_or(0, |report| report.silent),

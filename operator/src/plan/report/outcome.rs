@@ -14,7 +14,7 @@ use crate::instruments::schedule::Findings;
 use crate::plan::assignment::AssignmentChange;
 use crate::plan::input::{Cause, Key, Workload};
 use crate::plan::memory::Memory;
-use crate::plan::placement::MoveCause;
+use crate::plan::placement::RelocationCause;
 use crate::plan::selection::PriceBands;
 
 /// The decisions of one pass.
@@ -29,15 +29,17 @@ pub struct Plan {
     /// What moves away from accounts that lost it.
     pub failovers: Vec<Failover>,
     /// How many instruments this plan lets go from one account to another, each once for every set that has it.
-    pub moved: u32,
+    pub relocated: u32,
     /// Which sets have instruments that move from which account to which, and why.
-    pub(crate) planned_moves: Vec<PlannedMove>,
+    pub(crate) relocations: Vec<SetRelocation>,
     /// Instruments that go from one account to another just now.
-    pub moves: MoveCounts,
+    pub move_stages: MoveCounts,
     /// Of how many chains the strike at the money has changed.
-    pub money_moves: u32,
+    pub strikes_changed: u32,
     /// The API origins whose instruments list is needed, and what was found in it.
     pub lists: BTreeMap<String, Findings>,
+    /// The accounts whose access token is checked.
+    pub tokens: BTreeMap<Key, TokenTarget>,
     /// The memory for the next pass.
     pub memory: Memory,
     /// When to plan again even if nothing changes.
@@ -135,6 +137,8 @@ pub enum EventReason {
     Moved,
     /// Contracts of a set have expired, and others came in their place.
     Rolled,
+    /// The access token of an account has ended, while its connections stream on.
+    RunningOnDeadToken,
 }
 
 impl fmt::Display for EventReason {
@@ -148,7 +152,7 @@ impl EventReason {
     #[must_use]
     pub(crate) const fn is_paced(self) -> bool {
         match self {
-            Self::Ready(_) | Self::FailedOver => false,
+            Self::Ready(_) | Self::FailedOver | Self::RunningOnDeadToken => false,
             Self::Moved | Self::Rolled => true,
         }
     }
@@ -161,13 +165,25 @@ impl EventReason {
             Self::FailedOver => "FailedOver",
             Self::Moved => "Moved",
             Self::Rolled => "Rolled",
+            Self::RunningOnDeadToken => Reason::RunningOnDeadToken.as_str(),
         }
     }
 }
 
+/// An account whose token is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenTarget {
+    /// The Secret that holds it.
+    pub secret: Key,
+    /// The version of that Secret: another one is checked at once.
+    pub version: String,
+    /// REST origin, without a slash at its end.
+    pub api: String,
+}
+
 /// Instruments of a set that move from one account to another for one cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PlannedMove {
+pub(crate) struct SetRelocation {
     /// The set.
     pub(crate) set: Key,
     /// The account that has them.
@@ -175,7 +191,7 @@ pub(crate) struct PlannedMove {
     /// The account that gets them.
     pub(crate) to: String,
     /// Why they move.
-    pub(crate) cause: MoveCause,
+    pub(crate) cause: RelocationCause,
 }
 
 /// Instruments that no socket carried, and that move from one account to another.

@@ -4,8 +4,8 @@
 //! Must not decide what moves, nor which contracts a set selects.
 
 mod memory;
-mod moves;
 mod paced;
+mod relocations;
 mod roll;
 
 use crate::plan::selection::TradingDays;
@@ -39,21 +39,21 @@ pub(super) fn of_sets(
         let meta = &placed.set.observed.meta;
         let roll = rolls.remove(&(placed.set.namespace(), placed.set.name()));
         let roll = roll.filter(|_| placed.request.resolved().is_some());
-        let moves = moves::of_set(placed, accounts);
+        let relocations = relocations::of_set(placed, accounts);
         let known = memory.get(&meta.key).filter(|it| it.uid == meta.uid);
-        if known.is_none() && roll.is_none() && moves.is_none() {
+        if known.is_none() && roll.is_none() && relocations.is_none() {
             continue;
         }
         let mut of_set = known.cloned().unwrap_or_default();
         of_set.uid.clone_from(&meta.uid);
-        let moves = of_set.moves.next(moves, now.monotonic);
+        let relocations = of_set.relocations.next(relocations, now.monotonic);
         let roll = of_set.roll.next(roll, now.monotonic);
-        let moves = moves.map(|it| event(meta, EventReason::Moved, it.message()));
+        let relocations = relocations.map(|it| event(meta, EventReason::Moved, it.message()));
         let roll = roll.map(|it| event(meta, EventReason::Rolled, it.message()));
-        pass.events.extend(moves.into_iter().chain(roll));
-        let dues = [of_set.moves.due(), of_set.roll.due()];
+        pass.events.extend(relocations.into_iter().chain(roll));
+        let dues = [of_set.relocations.due(), of_set.roll.due()];
         pass.due = dues.into_iter().chain([pass.due]).flatten().min();
-        if of_set.moves.is_recent() || of_set.roll.is_recent() {
+        if of_set.relocations.is_recent() || of_set.roll.is_recent() {
             pass.memory.insert(meta.key.clone(), of_set);
         }
     }

@@ -14,27 +14,27 @@ use rustc_hash::FxHashSet;
 use super::account::{self, ReportedAccount};
 use super::events;
 use super::holders::Holders;
-use super::outcome::{Failover, Plan, PlannedMove};
+use super::outcome::{Failover, Plan, SetRelocation, TokenTarget};
 use super::results::MoveCounts;
 use super::set::{self, ReportedSet};
 use super::set_events::{self, SetEventMemory};
 use crate::instruments::schedule::{Findings, UnknownNames};
 use crate::plan::assignment::{AssignedAccount, longest_handover};
 use crate::plan::ids::AccountIx;
-use crate::plan::input::{Key, Memo, Now, Selector, SuspectLists, Table};
+use crate::plan::input::{Key, Memo, Now, Secret, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{PlacedSet, Taken, stranded};
 use crate::plan::readiness::GRACE;
 use crate::plan::selection::{MoneyFindings, TradingDays};
 
-/// Makes the plan. `told`: what events of sets said lately; `results`: those of the steps in the last pass, and those for
+/// Makes the plan. `event_memory`: what events of sets said lately; `results`: those of the steps in the last pass, and those for
 /// the next.
 pub(crate) fn report(
     all: &[AssignedAccount<'_>],
     placed: &[PlacedSet<'_>],
     (poke, days): (bool, &TradingDays),
     (suspect_lists, money): (SuspectLists, MoneyFindings),
-    told: &SetEventMemory,
+    event_memory: &SetEventMemory,
     results: (&StepResults, StepResults),
     now: Now,
 ) -> Plan {
@@ -46,11 +46,9 @@ pub(crate) fn report(
     // What sets that are not looked up yet are tied to is not known.
     let stranded = stranded
         .map(|(count, it)| Some(count).filter(|_| !unread.contains(it.account.namespace())));
-    let ends = days.warning();
-    let ends = ends.as_deref();
     let reports = all.iter().zip(stranded);
     let reports = reports.map(|(it, stranded)| {
-        account::report(it, &money, (poke, ends), stranded, &mut counts, now)
+        account::report(it, &money, (poke, days), stranded, &mut counts, now)
     });
     let mut accounts: Vec<ReportedAccount<'_>> = reports.collect();
     let failovers = failovers(all);
@@ -73,18 +71,20 @@ pub(crate) fn report(
         accounts[at].plan.expecting = true;
     }
     let lists = lists(&accounts, placed, &suspect_lists);
+    let tokens = token_targets(&accounts);
     let session = accounts.iter().filter_map(|it| it.market.until()).min();
     let session = session.and_then(|it| Timestamp::from_second(it).ok());
     let due = [next_expiry(placed, days), money.due, session];
     let due = due.into_iter().flatten().filter_map(|due| after(due, now));
-    let of_sets = set_events::of_sets(all, placed, told, (days, now));
+    let of_sets = set_events::of_sets(all, placed, event_memory, (days, now));
     let due = due.chain(of_sets.due).min();
-    let moves = accounts.iter().map(|it| it.counts.moves);
-    let moves = moves.fold(MoveCounts::default(), MoveCounts::plus);
+    let stages = accounts.iter().map(|it| it.counts.moves);
+    let stages = stages.fold(MoveCounts::default(), MoveCounts::plus);
     let mut plan = assemble(accounts, sets, next, due, (poke, now));
     plan.events.extend(of_sets.events);
     plan.memory.set_events = of_sets.memory;
     plan.lists = lists;
+    plan.tokens = tokens;
     for failover in &failovers {
         let uid = |key: &Key| {
             plan.accounts
@@ -98,28 +98,28 @@ pub(crate) fn report(
     plan.failovers = failovers;
     plan.memory.remembered.suspect_lists = suspect_lists;
     plan.memory.money = money.memory;
-    plan.money_moves = money.moves;
-    plan.moves = moves;
-    let moved = placed.iter().flat_map(|it| &it.moves);
-    plan.moved = moved.map(|it| it.instruments).sum();
-    plan.planned_moves = planned_moves(all, placed);
+    plan.strikes_changed = money.moves;
+    plan.move_stages = stages;
+    let relocated = placed.iter().flat_map(|it| &it.relocations);
+    plan.relocated = relocated.map(|it| it.instruments).sum();
+    plan.relocations = relocations(all, placed);
     plan
 }
 
 /// What moves of each set.
-fn planned_moves(accounts: &[AssignedAccount<'_>], placed: &[PlacedSet<'_>]) -> Vec<PlannedMove> {
+fn relocations(accounts: &[AssignedAccount<'_>], placed: &[PlacedSet<'_>]) -> Vec<SetRelocation> {
     let name = |at: AccountIx| accounts.get(at.at()).map(|it| it.account.name().to_owned());
     let of_set = |placed: &PlacedSet<'_>| {
         let set = placed.set.observed.meta.key.clone();
-        let moves = placed.moves.iter().filter_map(|it| {
-            Some(PlannedMove {
+        let of_set = placed.relocations.iter().filter_map(|it| {
+            Some(SetRelocation {
                 set: set.clone(),
                 from: name(it.from)?,
                 to: name(it.to)?,
                 cause: it.cause,
             })
         });
-        moves.collect::<Vec<_>>()
+        of_set.collect::<Vec<_>>()
     };
     placed.iter().flat_map(of_set).collect()
 }
@@ -185,6 +185,26 @@ fn lists(
     lists
 }
 
+/// The accounts whose token is checked: those that may stream.
+fn token_targets(accounts: &[ReportedAccount<'_>]) -> BTreeMap<Key, TokenTarget> {
+    let target = |report: &ReportedAccount<'_>| {
+        let account = report.account;
+        let (Ok(spec), Secret::Present { version, .. }) = (&account.spec, &account.observed.secret)
+        else {
+            return None;
+        };
+        let key = &account.observed.object.meta.key;
+        let target = TokenTarget {
+            secret: Key::new(&key.namespace, &spec.workload.secret),
+            version: version.clone(),
+            api: spec.api.clone(),
+        };
+        let runs = account.eligibility.suspension().is_none();
+        runs.then(|| (key.clone(), target))
+    };
+    accounts.iter().filter_map(target).collect()
+}
+
 fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
     let taken = accounts.iter().map(|it| Taken {
         account: &it.account,
@@ -226,7 +246,7 @@ fn assemble(
         due.extend(report.memory.object.due);
         due.extend(report.account.outage.due);
         due.extend(report.memory.restricted_since.map(|since| since + longest));
-        plan.events.extend(report.event);
+        plan.events.extend(report.events);
         let key = report.plan.key.clone();
         remembered.accounts.insert(key, report.memory);
         plan.accounts.push(report.plan);

@@ -12,8 +12,8 @@ use kite::Token;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::plan::input::Key;
-use crate::plan::placement::MoveCause;
-use crate::plan::report::{Plan, PlannedMove};
+use crate::plan::placement::RelocationCause;
+use crate::plan::report::{Plan, SetRelocation};
 
 /// The most records that are kept.
 const MOST_RECORDS: usize = 500;
@@ -83,20 +83,20 @@ impl Journal {
             let gone = step.left.iter();
             left.extend(gone.map(|token| ((&*account.namespace, *token), &*account.name)));
         }
-        let mut causes: FxHashMap<MoveKey<'_>, Vec<MoveCause>> = FxHashMap::default();
-        for PlannedMove {
+        let mut causes: FxHashMap<MoveKey<'_>, Vec<RelocationCause>> = FxHashMap::default();
+        for SetRelocation {
             set,
             from,
             to,
             cause,
-        } in &plan.planned_moves
+        } in &plan.relocations
         {
             let key = (&*set.namespace, &**from, &**to, &*set.name);
             causes.entry(key).or_default().push(*cause);
         }
         for step in &changes {
             let to = step.account;
-            let mut arrived: FxHashMap<(Option<&str>, Vec<MoveCause>), Vec<Token>> =
+            let mut arrived: FxHashMap<(Option<&str>, Vec<RelocationCause>), Vec<Token>> =
                 FxHashMap::default();
             for row in &step.arrived {
                 let from = left.get(&(&*to.namespace, row.token)).copied();
@@ -106,7 +106,7 @@ impl Journal {
                     let key: MoveKey<'_> = (&to.namespace, from?, &to.name, set);
                     causes.get(&key)
                 };
-                let mut why: Vec<MoveCause> = sets
+                let mut why: Vec<RelocationCause> = sets
                     .filter_map(|set| of_set(set))
                     .flatten()
                     .copied()
@@ -123,7 +123,7 @@ impl Journal {
                     from: from.map(Arc::from),
                     to: to.clone(),
                     tokens: tokens.into(),
-                    failed_over: causes == [MoveCause::Lost],
+                    failed_over: causes == [RelocationCause::Lost],
                     why: from.and_then(|from| why(plan, (from, to), &causes)),
                 });
             }
@@ -181,11 +181,11 @@ impl Journal {
 }
 
 /// Why something moved. If a set moves some for one cause and some for another, it is not known which of it is which.
-fn why(plan: &Plan, (from, to): (&str, &Key), causes: &[MoveCause]) -> Option<Arc<str>> {
+fn why(plan: &Plan, (from, to): (&str, &Key), causes: &[RelocationCause]) -> Option<Arc<str>> {
     let mut failovers = plan.failovers.iter();
     let failover = failovers.find(|it| it.to == *to && it.from.name == from);
     let texts = causes.iter().map(|cause| match (cause, failover) {
-        (MoveCause::Lost, Some(failover)) => failover.cause.message().to_owned(),
+        (RelocationCause::Lost, Some(failover)) => failover.cause.message().to_owned(),
         (cause, _) => cause.message(from),
     });
     let texts = texts.collect::<Vec<_>>().join(", or ");

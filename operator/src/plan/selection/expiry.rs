@@ -22,6 +22,8 @@ pub(crate) struct TradingDays {
     next: Timestamp,
     /// The last day whose holidays are known, if that is soon.
     ends: Option<Date>,
+    /// Whether any market opens today.
+    trades_today: bool,
 }
 
 impl TradingDays {
@@ -32,6 +34,9 @@ impl TradingDays {
             firsts: Vec::new(),
             next: Timestamp::MAX,
             ends: Some(calendar.until()).filter(|_| calendar.days_left(today) < SOON),
+            trades_today: calendar
+                .classes()
+                .any(|(class, _)| calendar.is_trading_day(class, today)),
         };
         for (class, _) in calendar.classes() {
             let exchange = calendar.exchange(class);
@@ -61,6 +66,11 @@ impl TradingDays {
     pub(crate) fn all(&self) -> impl std::hash::Hash {
         let firsts = self.firsts.iter().map(|(_, first)| *first);
         (self.today, firsts.collect::<Vec<_>>())
+    }
+
+    /// Whether any market opens today.
+    pub(crate) const fn trades_today(&self) -> bool {
+        self.trades_today
     }
 
     /// That the calendar ends soon, for people.

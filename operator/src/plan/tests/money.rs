@@ -202,7 +202,7 @@ fn the_money_is_asked_for_and_the_strikes_around_it_come() {
         let plan = step(&mut world, &memory, now);
         let atm = &plan.sets[0].status.atm[0].strike;
         assert_eq!(*atm, Some(expected.into()), "{seconds}");
-        assert_eq!(plan.money_moves, u32::from(seconds == 60), "{seconds}");
+        assert_eq!(plan.strikes_changed, u32::from(seconds == 60), "{seconds}");
         if seconds == 30 {
             assert_eq!(plan.next, Some(later(now, 30).monotonic));
         }

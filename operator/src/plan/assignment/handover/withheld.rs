@@ -25,7 +25,9 @@ impl Handover<'_, '_> {
             let withheld = rows.filter_map(|row| {
                 let id = &base.move_of(row)?.id;
                 let from = *names.get(&(account.namespace(), moves::giver(id)?))?;
-                let giver = &self.accounts[from].held_over.account;
+                // A file that says so of itself was not written by a planner.
+                let giver = Some(from).filter(|from| *from != at)?;
+                let giver = &self.accounts[giver].held_over.account;
                 let known = giver.base.filter(|_| self.may_go_on(giver));
                 let giving = known.map(|it| documents[from].as_ref().unwrap_or(it))?;
                 let goes_on = handover_rows::publishes_alone(giving, base, row)

@@ -87,13 +87,14 @@ fn step(world: &mut Observed) {
         let moves = moves.filter(|(part, _, at)| *part == MovePart::To && taken(*at, bounded));
         moves.map(|(_, rows, _)| rows as u32).sum()
     };
-    let counted = (plan.moves.subscribing, plan.moves.dividing);
+    let counted = (plan.move_stages.subscribing, plan.move_stages.dividing);
     assert_eq!(counted, (count(false), count(true)));
     let moving: u32 = plan.sets.iter().filter_map(|it| it.status.moving).sum();
     assert_eq!(moving, counted.0 + counted.1);
 }
 
-/// What is withheld has an account that gives it, under the same move and not yet without it.
+/// What is withheld has an account that gives it, under the same move and not yet without it. The file of an account that may
+/// not be changed says of a boundary that is past what it said before.
 fn check(world: &Observed) {
     let mut giving: BTreeMap<(String, Token), Option<Boundary>> = BTreeMap::new();
     let all = || {
@@ -112,12 +113,19 @@ fn check(world: &Observed) {
             }
         }
     }
-    for (assignment, _) in all() {
+    for account in &world.accounts {
+        let Some((assignment, _)) = account.assignment.readable() else {
+            continue;
+        };
+        let is_past = |it: &contract::Move| account.object.spec.is_err() && it.boundary.is_some();
         for row in &assignment.instruments {
             let Some(it) = assignment.move_of(row).filter(|it| it.part == MovePart::To) else {
                 continue;
             };
             let given = giving.get(&(it.id.clone(), row.token));
+            if given.is_none() && is_past(it) {
+                continue;
+            }
             let given = given.unwrap_or_else(|| panic!("nobody gives {row:?}"));
             assert!(given.is_none() || *given == it.boundary);
         }
@@ -215,7 +223,7 @@ fn what_moves_is_counted_once() {
         let plan = plan(&world, &memory, start());
         apply(&mut world, &plan);
         run_files(&mut world, second);
-        counted.push(plan.moved);
+        counted.push(plan.relocated);
         memory = plan.memory;
     }
     assert_eq!(counted, [5, 0, 0, 0, 0, 0, 0, 0]);
@@ -266,7 +274,6 @@ fn what_joins_later_is_a_move_of_its_own() {
     assert_eq!(moves(&world, "a"), [(From, 5, None), (From, 2, None)]);
 }
 
-/// An operator of all namespaces: accounts of the same names, with moves of the same generations.
 #[test]
 fn another_set_with_the_same_instruments_elsewhere_is_not_where_they_go() {
     use MovePart::{From, To};

@@ -42,7 +42,7 @@ fn account(outcome: &Outcome) -> Option<AccountIx> {
     }
 }
 
-/// How many of a request's wants each site got, and how many wait.
+/// How many of a request's items each account got, and how many wait.
 fn shares(outcomes: &[Outcome], slots: usize) -> (Vec<usize>, usize) {
     let count = |of| outcomes.iter().filter(|outcome| **outcome == of).count();
     let placed = |at| {

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::*;
-use crate::plan::Failing;
 use crate::plan::fixture::{later, start};
 use crate::plan::readiness::GRACE;
 use crate::plan::readiness::{History, outcome};
+use crate::plan::{Failing, Scrape};
 
 /// A process with one of one sockets up and five instruments streaming.
 fn good() -> Report {
@@ -72,6 +72,8 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
     let facts = AccountFacts {
         market: MarketNow::default(),
         calendar: None,
+        token: None,
+        needs_token: true,
         secret_name: "kite",
         secret: &secret,
         process: &process,
@@ -138,6 +140,8 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
     let mut facts = AccountFacts {
         market: MarketNow::default(),
         calendar: None,
+        token: None,
+        needs_token: true,
         secret_name: "kite",
         secret: &secret,
         process: &Process::Absent,
@@ -185,6 +189,8 @@ fn sockets_that_have_to_close_are_not_called_closed() {
     let facts = AccountFacts {
         market: MarketNow::default(),
         calendar: None,
+        token: None,
+        needs_token: true,
         secret_name: "kite",
         secret: &secret,
         process: &process,
@@ -238,6 +244,8 @@ fn nothing_assigned() {
     let mut facts = AccountFacts {
         market: MarketNow::default(),
         calendar: None,
+        token: None,
+        needs_token: true,
         secret_name: "kite",
         secret: &secret,
         process: &process,

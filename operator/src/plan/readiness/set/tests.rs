@@ -57,6 +57,7 @@ fn found_with<'f>(
         name: "acct-a",
         ready,
         unasked: false,
+        lacks_token: false,
         acknowledged: true,
         streaming: 5,
         silent: 0,

@@ -4,8 +4,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::moves::Moves;
 use super::paced::Paced;
+use super::relocations::Relocations;
 use super::roll::Roll;
 use crate::plan::input::Key;
 
@@ -17,6 +17,6 @@ pub(crate) type SetEventMemory = FxHashMap<Key, SetEvents>;
 pub(crate) struct SetEvents {
     /// Identity of the set.
     pub(super) uid: String,
-    pub(super) moves: Paced<Moves>,
+    pub(super) relocations: Paced<Relocations>,
     pub(super) roll: Paced<Roll>,
 }

@@ -9,29 +9,46 @@ use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus, MarketHours};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kite::access_token;
 
 use super::{condition, conditions, count, seconds};
 use crate::plan::assignment::{AssignedAccount, in_range};
-use crate::plan::input::{AccountInput, AccountSpec, Now, Process, Secret, live_sockets};
+use crate::plan::input::{
+    AccountInput, AccountSpec, Now, Process, Secret, TokenAnswer, TokenCheck, live_sockets,
+};
 use crate::plan::readiness::{
     self, AccountFacts, CONTRADICTED, ConditionOutcome, History, MarketNow, Observation,
 };
+use crate::plan::selection::TradingDays;
 
-/// Returns the status, the outcome for its `Ready`, and whether a first report is still waited for.
-/// `poked`: whether its pod is annotated; `market`: what its markets do; `calendar`: that it ends soon;
+/// The status of an account, and what is known beside it.
+pub(crate) struct AccountStatus {
+    pub(crate) status: TickerAccountStatus,
+    /// The outcome for its `Ready`.
+    pub(crate) ready: ConditionOutcome,
+    /// Whether a first report is still waited for.
+    pub(crate) unasked: bool,
+    /// Whether it needs a good access token now.
+    pub(crate) needs_token: bool,
+    /// Whether its token has ended, and it needs none now.
+    pub(crate) lacks_token: bool,
+}
+
+/// Makes it. `poked`: whether its pod is annotated; `market`: what its markets do;
 /// `stranded`: how many of its instruments no other account would have room for, if that is known.
 pub(crate) fn status(
     assigned: &AssignedAccount<'_>,
-    (poked, market, calendar): (bool, MarketNow, Option<&str>),
+    (poked, market, days): (bool, MarketNow, &TradingDays),
     stranded: Option<usize>,
     previous: Option<&TickerAccountStatus>,
     history: &History<'_>,
     now: Now,
-) -> (TickerAccountStatus, ConditionOutcome, bool) {
+) -> AccountStatus {
     let account = &assigned.account;
     let report = account.report();
     let answer = report.filter(|_| account.observed.scrape.answers(now.monotonic));
-    let facts = facts(assigned, answer, (poked, market, calendar));
+    let facts = facts(assigned, answer, (poked, market, days), now);
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
@@ -87,8 +104,17 @@ pub(crate) fn status(
             false => connection_status(answer, before, now.wall),
         },
         rebalance: assigned.rebalance.clone(),
+        token_expires_at: token_end(facts.token, before.token_expires_at.as_ref()),
     };
-    (status, outcome, unasked)
+    let wrong = readiness::credentials(&facts, answer);
+    let is_dead = wrong.is_some_and(|(reason, _)| readiness::is_dead_token(reason));
+    AccountStatus {
+        status,
+        needs_token: facts.needs_token,
+        lacks_token: is_dead && !facts.needs_token,
+        ready: outcome,
+        unasked,
+    }
 }
 
 /// The report's rate is of the last seconds: without a socket it would stand, as nothing asks again soon.
@@ -102,7 +128,8 @@ fn rate(report: &Report) -> u32 {
 fn facts<'w>(
     assigned: &'w AssignedAccount<'_>,
     answer: Option<&Report>,
-    (poked, market, calendar): (bool, MarketNow, Option<&str>),
+    (poked, market, days): (bool, MarketNow, &TradingDays),
+    now: Now,
 ) -> AccountFacts<'w> {
     let (account, current) = (&assigned.account, assigned.current());
     let (observed, spec) = (account.observed, account.spec.as_ref());
@@ -115,7 +142,11 @@ fn facts<'w>(
     let stands_by = |report: &Report| report.features.iter().any(|it| it == FEATURE_STANDBY);
     let standby = current.is_some_and(|it| it.standby) && account.report().is_none_or(stands_by);
     let assigned = current.map(|current| current.instruments.len());
+    let keeps_hours = spec.is_ok_and(|spec| spec.market_hours == MarketHours::Exchange);
     AccountFacts {
+        token: token(account),
+        needs_token: !keeps_hours
+            || readiness::needs_token(market, (assigned, days.trades_today()), now.wall),
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
         secret: &observed.secret,
         process: &observed.process,
@@ -134,9 +165,31 @@ fn facts<'w>(
             .ok()
             .and_then(|spec| spec.workload.pod.image.as_deref()),
         market,
-        calendar: calendar
-            .filter(|_| spec.is_ok_and(|spec| spec.market_hours == MarketHours::Exchange))
-            .map(str::to_owned),
+        calendar: days.warning().filter(|_| keeps_hours),
+    }
+}
+
+/// What Kite said of the access token that the Secret holds now.
+fn token<'a>(account: &AccountInput<'a>) -> Option<&'a TokenCheck> {
+    let Secret::Present { version, .. } = &account.observed.secret else {
+        return None;
+    };
+    let check = account.observed.token.as_ref();
+    check.filter(|check| check.version == *version)
+}
+
+/// When the access token ends: the next end of all tokens after it was seen to be good, until then what was known. While
+/// tokens end one that is good may be of the day before, so what is known stays.
+fn token_end(check: Option<&TokenCheck>, before: Option<&Time>) -> Option<Time> {
+    let check = check?;
+    let seen = matches!(check.answer, TokenAnswer::Accepted { .. }).then_some(check.at);
+    let end = seen.map(access_token::end_of);
+    match (end, before) {
+        (Some(_), Some(before)) if access_token::is_flushing(check.at.as_second()) => {
+            Some(before.clone())
+        }
+        (Some(end), _) => Some(Time(end)),
+        (None, before) => before.cloned(),
     }
 }
 
@@ -248,6 +301,10 @@ fn credentials(facts: &AccountFacts<'_>, answer: Option<&Report>) -> UndatedCond
             message = format!("{message}; {next}");
         }
         return condition(State::False, reason, &message);
+    }
+    if let Some(TokenAnswer::Accepted { user_id }) = facts.token.map(|token| &token.answer) {
+        let message = format!("Kite accepts the access token of {user_id}");
+        return condition(State::True, Reason::Verified, &message);
     }
     match answer.map(|report| &report.credentials) {
         Some(CredentialsReport::Accepted) => condition(

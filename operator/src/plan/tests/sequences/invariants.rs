@@ -8,37 +8,68 @@ use super::render::render;
 use super::{PASSES, Pass, cases, moves, places, play, publishers, setting};
 use crate::plan::*;
 
-/// Sequences that once violated an invariant.
-const MENDED: [u64; 26] = [
-    // The new account of a move that was never written for it may not be changed any more.
-    8_625, 302_985, // Another one of these, found with them.
-    210_737, // A row that its account goes on with named the class of another document.
-    2_216,
-    // A slug that was refused at one Redis stayed reserved at another, until a later pass saw the
-    // two in the other order.
-    65_007,
-    // The assignment of another account lay where nothing was remembered: what had been there may move.
-    22_750,
-    // An account that may not be changed was found to have another set's instrument: that set stays there, and this one
-    // must publish elsewhere.
-    76_687,
-    // What stayed for its price alone was still published for a set that was gone.
-    2_383,
-    // What was placed anew for an older set took the channel of a younger one that has the instrument elsewhere.
-    2_407,
-    // An account has an instrument for one set and goes on with it for another, whose new account has yet to get it.
-    1_204, 4_577,
-    // Two accounts give the same instrument to a third one, which takes it by one move.
-    2_172, 2_894, 7_284,
-    // What an account publishes for a set that leaves ends by reports.
-    33_725,
-    // What an account still had, because it was leaving, drew a set to it that displaced another one.
-    43_762,
-    // A set's status says what was while it is not read, and an account's rows do not any more.
-    178_901, // Publishers again, of futures among options.
-    183_742, 229_435, // A row that stays for its price said that it is handed over.
-    300_879, // An account that was to take an instrument gives it to a third one.
-    459_781, 954_239, 520_539, 622_077, 728_478, 752_720,
+/// Sequences that once violated an invariant, and how. A change of what is played makes others of them.
+const MENDED: &[(&str, &[u64])] = &[
+    (
+        "the new account of a move that was never written for it may not be changed any more",
+        &[8_625, 302_985, 210_737],
+    ),
+    (
+        "a row that its account goes on with named the class of another document",
+        &[2_216],
+    ),
+    (
+        "a slug that was refused at one Redis stayed reserved at another, until a later pass saw the two in the other order",
+        &[65_007],
+    ),
+    (
+        "the assignment of another account lay where nothing was remembered: what had been there may move",
+        &[22_750],
+    ),
+    (
+        "an account that may not be changed has another set's instrument: that set stays there, and this one publishes elsewhere",
+        &[76_687],
+    ),
+    (
+        "what stayed for its price alone was still published for a set that was gone",
+        &[2_383],
+    ),
+    (
+        "what was placed anew for an older set took the channel of a younger one that has the instrument elsewhere",
+        &[2_407],
+    ),
+    (
+        "an account has an instrument for one set and goes on with it for another, whose new account has yet to get it",
+        &[1_204, 4_577],
+    ),
+    (
+        "two accounts give the same instrument to a third one, which takes it by one move",
+        &[2_172, 2_894, 7_284],
+    ),
+    (
+        "what an account publishes for a set that leaves ends by reports",
+        &[33_725],
+    ),
+    (
+        "what an account still had, because it was leaving, drew a set to it that displaced another one",
+        &[43_762],
+    ),
+    (
+        "a set's status says what was while it is not read, and an account's rows do not any more",
+        &[178_901],
+    ),
+    (
+        "publishers again, of futures among options",
+        &[183_742, 229_435],
+    ),
+    (
+        "a row that stays for its price said that it is handed over",
+        &[300_879],
+    ),
+    (
+        "an account that was to take an instrument gives it to a third one",
+        &[459_781, 954_239, 520_539, 622_077, 728_478, 752_720],
+    ),
 ];
 
 /// So many sequences that fail are looked for in each thread.
@@ -57,7 +88,8 @@ fn every_plan_of_a_sequence_is_sound() {
             scope.spawn(move || seeds.filter(fails).take(MOST_FAILED).collect::<Vec<u64>>())
         });
         let threads: Vec<_> = threads.collect();
-        MENDED.into_iter().for_each(|seed| is_sound(seed, true));
+        let seeds = MENDED.iter().flat_map(|(_, seeds)| *seeds);
+        seeds.for_each(|seed| is_sound(*seed, true));
         let failed = threads.into_iter().map(|it| it.join().unwrap());
         failed.flatten().collect()
     });

@@ -24,14 +24,16 @@ pub(super) fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
         for old in former(pass, account) {
             let target = target.map_or(&old.redis_url, |new| &new.redis_url);
             note(&mut before, &account.key, old, target, |_, _| false);
-            // From its boundary on a taking account publishes.
+            // From its boundary on a taking account publishes; in files that lay there an invented one may be in any stage.
             for row in old.instruments.iter().filter(|row| row.move_at.is_some()) {
                 let takes = old.move_of(row).filter(|it| it.part == MovePart::To);
-                if takes.is_some_and(|it| it.boundary.is_some()) {
-                    for channel in channels(old, row) {
-                        let what = (target.as_str(), channel, row.token);
-                        before.entry(what).or_default().insert(&account.key);
-                    }
+                let is_past = takes.is_some_and(|it| it.boundary.is_some());
+                if !is_past && pass.before.is_some() {
+                    continue;
+                }
+                for channel in channels(old, row) {
+                    let what = (target.as_str(), channel, row.token);
+                    before.entry(what).or_default().insert(&account.key);
                 }
             }
         }

@@ -55,6 +55,7 @@ impl World {
             unwritten: unwritten(dice, 4),
             process: Process::Absent,
             scrape: Scrape::default(),
+            token: token(dice, &secret),
             secret,
             redis_secret,
         }
@@ -190,6 +191,29 @@ pub(super) fn secret(dice: &mut Dice, made: u32) -> Secret {
         2 => Secret::Unreadable,
         _ => Secret::Missing,
     }
+}
+
+/// What Kite said of its token, most often nothing or that it is good.
+pub(super) fn token(dice: &mut Dice, secret: &Secret) -> Option<TokenCheck> {
+    let Secret::Present { version, .. } = secret else {
+        return None;
+    };
+    let answer = match dice.weighted(&[50, 30, 20]) {
+        0 => return None,
+        1 => TokenAnswer::Accepted {
+            user_id: "AB1234".to_owned(),
+        },
+        _ => TokenAnswer::Refused,
+    };
+    let version = match dice.percent(80) {
+        true => version.clone(),
+        false => "0".to_owned(),
+    };
+    Some(TokenCheck {
+        version,
+        answer,
+        at: jiff::Timestamp::constant(1_764_000_000, 0),
+    })
 }
 
 /// The Secret for Redis, if one is named.

@@ -103,7 +103,12 @@ impl World {
             account_part => {
                 let (dice, account) = (&mut self.dice, &mut self.observed.accounts[at]);
                 match account_part {
-                    11 => account.secret = accounts::secret(dice, made),
+                    11 => {
+                        if dice.percent(50) {
+                            account.secret = accounts::secret(dice, made);
+                        }
+                        account.token = accounts::token(dice, &account.secret);
+                    }
                     12 => {
                         let spec = account.object.spec.as_ref().ok();
                         account.redis_secret =

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use contract::{Assignment, Output, Persistence, Row, Shape, StreamLength};
+use contract::{
+    Assignment, Boundary, Move, MovePart, Output, Persistence, Row, Shape, StreamLength,
+};
 use kite::{InstrumentType, Mode, Token};
 
 use super::lists::EQUITIES;
@@ -107,7 +109,8 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
     let channels = ["gone:equity", "ticker:equity", "x:equity"];
     let first = dice.number(0, EQUITIES);
     let rows = first..first + dice.number(0, 30);
-    let instruments = rows.map(|at| row(dice, at)).collect();
+    let moves = moves(dice);
+    let instruments = rows.map(|at| row(dice, at, moves.len())).collect();
     let uid = if dice.percent(85) {
         meta.uid.clone()
     } else {
@@ -132,7 +135,7 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
         standby: false,
         events: true,
         quiet_prefixes: Vec::new(),
-        moves: Vec::new(),
+        moves,
         sets,
         channels: channels.map(str::to_owned).to_vec(),
         keeps: vec![Persistence {
@@ -145,8 +148,22 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
     }
 }
 
+/// Moves of accounts that may not exist, under names that nobody gave.
+fn moves(dice: &mut Dice) -> Vec<Move> {
+    const IDS: &[&str] = &["a>b:1", "b>a:5", "a>a:2", "gone>c:7", "c", ""];
+    let one = |dice: &mut Dice| Move {
+        id: dice.one(IDS).to_owned(),
+        part: dice.one(&[MovePart::From, MovePart::To]),
+        boundary: dice.percent(50).then(|| Boundary {
+            second: dice.one(&[Boundary::AT_ONCE, 1_764_000_000, i64::MAX]),
+            within_s: dice.one(&[0, 10, u16::MAX]),
+        }),
+    };
+    (0..dice.below(3)).map(|_| one(dice)).collect()
+}
+
 /// A row as of the whole list, or of none.
-fn row(dice: &mut Dice, at: u32) -> Row {
+fn row(dice: &mut Dice, at: u32, moves: usize) -> Row {
     let symbol: Arc<str> = format!("EQ{at}").into();
     let set = dice.one(&[0, 1, 2]);
     Row {
@@ -171,7 +188,12 @@ fn row(dice: &mut Dice, at: u32) -> Row {
         class: None,
         reference: false,
         handover: false,
-        move_at: None,
+        move_at: match moves {
+            0 => None,
+            _ => dice
+                .percent(40)
+                .then(|| u16::try_from(dice.below(moves)).unwrap()),
+        },
         retained: None,
         former: None,
     }

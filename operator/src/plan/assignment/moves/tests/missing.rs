@@ -11,7 +11,10 @@ fn without_a_time_in_any_packet_the_taking_account_has_everything_at_once() {
     let mut closed = world.clone();
     report(&mut world, "a").moves[0].second = None;
     step(&mut world);
-    assert_eq!(moves(&world, "b"), [(MovePart::To, 5, Some(3))]);
+    assert_eq!(
+        moves(&world, "b"),
+        [(MovePart::To, 5, Some(Boundary::AT_ONCE))]
+    );
 
     // When the exchange is closed only the account that gives has had ticks of the day.
     step(&mut closed);

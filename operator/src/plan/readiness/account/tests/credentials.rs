@@ -82,6 +82,8 @@ fn an_image_that_is_too_old_for_its_assignment_is_named() {
         let facts = AccountFacts {
             market: MarketNow::default(),
             calendar: None,
+            token: None,
+            needs_token: true,
             secret_name: "kite",
             secret: &secret,
             process: &process,

@@ -7,29 +7,32 @@ use std::collections::BTreeMap;
 use super::paced::Accumulate;
 use crate::plan::assignment::AssignedAccount;
 use crate::plan::ids::AccountIx;
-use crate::plan::placement::{MoveCause, PlacedSet};
+use crate::plan::placement::{PlacedSet, RelocationCause};
 
 /// How many instruments move, by the names of both accounts and the cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Moves(BTreeMap<(String, String, MoveCause), u32>);
+pub(super) struct Relocations(BTreeMap<(String, String, RelocationCause), u32>);
 
 /// The most that a message names one by one.
 const MOST: usize = 4;
 
 /// What moves of a set, unless it is nothing.
-pub(super) fn of_set(placed: &PlacedSet<'_>, accounts: &[AssignedAccount<'_>]) -> Option<Moves> {
+pub(super) fn of_set(
+    placed: &PlacedSet<'_>,
+    accounts: &[AssignedAccount<'_>],
+) -> Option<Relocations> {
     let name = |at: AccountIx| accounts.get(at.at()).map(|it| it.account.name().to_owned());
-    let moves = placed.moves.iter();
-    let moves = moves.filter(|it| it.cause != MoveCause::Lost);
-    let moves = moves.filter_map(|it| {
+    let relocations = placed.relocations.iter();
+    let relocations = relocations.filter(|it| it.cause != RelocationCause::Lost);
+    let relocations = relocations.filter_map(|it| {
         let accounts = (name(it.from)?, name(it.to)?);
         Some(((accounts.0, accounts.1, it.cause), it.instruments))
     });
-    let moves: BTreeMap<_, _> = moves.collect();
-    (!moves.is_empty()).then_some(Moves(moves))
+    let relocations: BTreeMap<_, _> = relocations.collect();
+    (!relocations.is_empty()).then_some(Relocations(relocations))
 }
 
-impl Accumulate for Moves {
+impl Accumulate for Relocations {
     fn add(&mut self, later: Self) {
         for (what, instruments) in later.0 {
             let known = self.0.entry(what).or_default();
@@ -38,7 +41,7 @@ impl Accumulate for Moves {
     }
 }
 
-impl Moves {
+impl Relocations {
     /// For people.
     pub(super) fn message(&self) -> String {
         let shown = self.0.iter().take(MOST);
@@ -63,19 +66,19 @@ mod tests {
 
     use super::*;
 
-    fn moves(all: &[(&str, MoveCause, u32)]) -> Moves {
+    fn moves(all: &[(&str, RelocationCause, u32)]) -> Relocations {
         let all = all.iter();
         let all =
             all.map(|(from, cause, count)| (((*from).to_owned(), "z".to_owned(), *cause), *count));
-        Moves(all.collect())
+        Relocations(all.collect())
     }
 
     #[test]
     fn counts_of_one_cause_are_added_up() {
-        let mut all = moves(&[("a", MoveCause::LessCapacity, 3)]);
+        let mut all = moves(&[("a", RelocationCause::LessCapacity, 3)]);
         all.add(moves(&[
-            ("a", MoveCause::LessCapacity, 4),
-            ("b", MoveCause::NotAllowed, 1),
+            ("a", RelocationCause::LessCapacity, 4),
+            ("b", RelocationCause::NotAllowed, 1),
         ]));
         assert_eq!(
             all.message(),
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn a_message_is_short() {
         let names = ["a", "b", "c", "d", "e", "f"];
-        let all = names.map(|name| (name, MoveCause::Suspended(Reason::Paused), 2));
+        let all = names.map(|name| (name, RelocationCause::Suspended(Reason::Paused), 2));
         let message = moves(&all).message();
         assert!(
             message.ends_with("; 4 more move between other accounts"),

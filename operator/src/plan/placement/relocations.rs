@@ -13,7 +13,7 @@ use crate::plan::ids::{AccountIx, SetIx, TokenIx};
 
 /// Why instruments of a set leave an account for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum MoveCause {
+pub(crate) enum RelocationCause {
     /// No socket of the account carries them: a failover.
     Lost,
     /// The account must stream nothing, for this reason.
@@ -28,7 +28,7 @@ pub(crate) enum MoveCause {
     Rebalance,
 }
 
-impl MoveCause {
+impl RelocationCause {
     /// The words in messages, about instruments that leave the account `from`.
     pub(crate) fn message(self, from: &str) -> String {
         match self {
@@ -51,52 +51,52 @@ impl MoveCause {
 
 /// Instruments of one set that move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SetMove {
+pub(crate) struct Relocation {
     pub(crate) from: AccountIx,
     pub(crate) to: AccountIx,
-    pub(crate) cause: MoveCause,
+    pub(crate) cause: RelocationCause,
     pub(crate) instruments: u32,
 }
 
 /// By request what moves, between accounts by their positions in `slots`. `suspended`: by account, why it must stream
 /// nothing; `rebalanced`: what an annotation moves.
-pub(super) fn moves(
+pub(super) fn relocations(
     slots: &[AccountSlot],
     requests: &[SetRequest],
     outcomes: &[Vec<Outcome>],
     suspended: &[Option<Reason>],
     rebalanced: &FxHashSet<(TokenIx, SetIx)>,
-) -> Vec<Vec<SetMove>> {
-    let mut counts: Vec<BTreeMap<(AccountIx, AccountIx, MoveCause), u32>> =
+) -> Vec<Vec<Relocation>> {
+    let mut counts: Vec<BTreeMap<(AccountIx, AccountIx, RelocationCause), u32>> =
         vec![BTreeMap::new(); requests.len()];
     let full: Vec<bool> = slots.iter().map(has_too_many).collect();
-    for ((token, set, to), from) in moved(slots, requests, outcomes) {
+    for ((token, set, to), from) in relocated(slots, requests, outcomes) {
         let slot = &slots[from.at()];
         let cause = match suspended.get(from.at()).copied().flatten() {
-            _ if slot.lost.has(token) => MoveCause::Lost,
-            _ if rebalanced.contains(&(token, set)) => MoveCause::Rebalance,
-            Some(reason) => MoveCause::Suspended(reason),
-            None if !requests[set.at()].allows(from) => MoveCause::NotAllowed,
-            None if full[from.at()] => MoveCause::LessCapacity,
-            None => MoveCause::OlderSet,
+            _ if slot.lost.has(token) => RelocationCause::Lost,
+            _ if rebalanced.contains(&(token, set)) => RelocationCause::Rebalance,
+            Some(reason) => RelocationCause::Suspended(reason),
+            None if !requests[set.at()].allows(from) => RelocationCause::NotAllowed,
+            None if full[from.at()] => RelocationCause::LessCapacity,
+            None => RelocationCause::OlderSet,
         };
         *counts[set.at()].entry((from, to, cause)).or_default() += 1;
     }
-    let of_set = |counts: BTreeMap<(AccountIx, AccountIx, MoveCause), u32>| {
+    let of_set = |counts: BTreeMap<(AccountIx, AccountIx, RelocationCause), u32>| {
         let counts = counts.into_iter();
-        let moves = counts.map(|((from, to, cause), instruments)| SetMove {
+        let relocations = counts.map(|((from, to, cause), instruments)| Relocation {
             from,
             to,
             cause,
             instruments,
         });
-        moves.collect()
+        relocations.collect()
     };
     counts.into_iter().map(of_set).collect()
 }
 
 /// What a set had on another account than the one where it is placed, and not there as well; and where it had it.
-pub(super) fn moved(
+pub(super) fn relocated(
     slots: &[AccountSlot],
     requests: &[SetRequest],
     outcomes: &[Vec<Outcome>],
@@ -173,11 +173,11 @@ mod tests {
     }
 
     /// What moves of a set of these tokens, all placed on account 1.
-    fn moved(first: &AccountSlot, second: &AccountSlot, allowed: &[usize]) -> Vec<SetMove> {
+    fn relocated(first: &AccountSlot, second: &AccountSlot, allowed: &[usize]) -> Vec<Relocation> {
         let slots = [first.clone(), second.clone()];
         let requests = [request(allowed, &[0, 1])];
         let outcomes = [vec![Outcome::Placed(at(1)); 2]];
-        moves(
+        relocations(
             &slots,
             &requests,
             &outcomes,
@@ -191,45 +191,49 @@ mod tests {
     fn each_move_has_its_cause() {
         let (both, empty) = (slot(9, &[0, 1]), slot(9, &[]));
         let cause = |first: &AccountSlot, allowed: &[usize]| {
-            let moves = moved(first, &empty, allowed);
+            let relocations = relocated(first, &empty, allowed);
             assert_eq!(
                 (
-                    moves.len(),
-                    moves[0].from,
-                    moves[0].to,
-                    moves[0].instruments
+                    relocations.len(),
+                    relocations[0].from,
+                    relocations[0].to,
+                    relocations[0].instruments
                 ),
                 (1, at(0), at(1), 2)
             );
-            moves[0].cause
+            relocations[0].cause
         };
-        assert_eq!(cause(&both, &[0, 1]), MoveCause::OlderSet);
-        assert_eq!(cause(&both, &[1]), MoveCause::NotAllowed);
-        assert_eq!(cause(&slot(1, &[0, 1]), &[0, 1]), MoveCause::LessCapacity);
+        assert_eq!(cause(&both, &[0, 1]), RelocationCause::OlderSet);
+        assert_eq!(cause(&both, &[1]), RelocationCause::NotAllowed);
+        assert_eq!(
+            cause(&slot(1, &[0, 1]), &[0, 1]),
+            RelocationCause::LessCapacity
+        );
         let lost = AccountSlot {
             lost: LostTokens::All,
             ..both.clone()
         };
-        assert_eq!(cause(&lost, &[0, 1]), MoveCause::Lost);
+        assert_eq!(cause(&lost, &[0, 1]), RelocationCause::Lost);
         let requests = [request(&[1], &[0, 1])];
         let outcomes = [vec![Outcome::Placed(at(1)); 2]];
         let slots = [slot(0, &[0, 1]), empty.clone()];
         let paused = [Some(Reason::Paused), None];
-        let found = moves(&slots, &requests, &outcomes, &paused, &FxHashSet::default()).remove(0);
-        assert_eq!(found[0].cause, MoveCause::Suspended(Reason::Paused));
+        let found =
+            relocations(&slots, &requests, &outcomes, &paused, &FxHashSet::default()).remove(0);
+        assert_eq!(found[0].cause, RelocationCause::Suspended(Reason::Paused));
         let slots = [both, empty];
         let asked = [0, 1].map(|token| (TokenIx::new(token), SetIx::new(0)));
         let asked = FxHashSet::from_iter(asked);
-        let found = moves(&slots, &requests, &outcomes, &[None, None], &asked).remove(0);
-        assert_eq!(found[0].cause, MoveCause::Rebalance);
+        let found = relocations(&slots, &requests, &outcomes, &[None, None], &asked).remove(0);
+        assert_eq!(found[0].cause, RelocationCause::Rebalance);
     }
 
     #[test]
     fn what_the_other_account_has_already_does_not_move() {
         let both = slot(9, &[0, 1]);
-        assert_eq!(moved(&slot(9, &[]), &both, &[0, 1]), []);
-        assert_eq!(moved(&both, &both, &[0, 1]), []);
-        let moves = moved(&both, &slot(9, &[1]), &[0, 1]);
-        assert_eq!((moves.len(), moves[0].instruments), (1, 1));
+        assert_eq!(relocated(&slot(9, &[]), &both, &[0, 1]), []);
+        assert_eq!(relocated(&both, &both, &[0, 1]), []);
+        let relocations = relocated(&both, &slot(9, &[1]), &[0, 1]);
+        assert_eq!((relocations.len(), relocations[0].instruments), (1, 1));
     }
 }

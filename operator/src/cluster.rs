@@ -23,6 +23,7 @@ mod reports;
 mod retry;
 mod secrets;
 mod stores;
+mod token_metrics;
 mod watch_backoff;
 mod workload;
 
@@ -53,6 +54,7 @@ use self::reconciler::Reconciler;
 use self::reports::{ReportPoller, Reports};
 use self::secrets::{SecretPoller, Secrets};
 use self::stores::{Stores, WatchContext};
+use self::token_metrics::{TokenCollector, TokenEnds};
 use self::workload::PodDefaults;
 use crate::instruments::{IndexNames, TableRefresher, fetch};
 use crate::key_fingerprint::KeyFingerprints;
@@ -113,6 +115,11 @@ pub async fn run(
     let probes = Probes::with_clock(clock.clone());
     let mut registry = Registry::default();
     service::metrics::register_process(&mut registry);
+    let token_ends = TokenEnds::default();
+    registry.register_collector(Box::new(TokenCollector {
+        ends: token_ends.clone(),
+        clock: clock.clone(),
+    }));
     let own = registry.sub_registry_with_prefix("kite_operator");
     service::metrics::register_build(own, "kite-operator", env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(own);
@@ -220,6 +227,7 @@ pub async fn run(
         calendar_changes: settings.calendar.watch(),
         tables,
         memory: Arc::default(),
+        token_ends,
         feed,
         clock,
         dirty,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply::Applier;
 use super::metrics::Metrics;
 use super::observe::{ObservedCluster, Observer};
+use super::token_metrics::TokenEnds;
 use crate::instruments::TableRefresher;
 use crate::placement_log;
 use crate::plan::{self, Memory, Now, Plan, Table};
@@ -43,6 +44,7 @@ pub(crate) struct Reconciler {
     pub(crate) table_changes: watch::Receiver<BTreeMap<String, Table>>,
     pub(crate) calendar_changes: watch::Receiver<Arc<Calendar>>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) token_ends: TokenEnds,
     /// What is left for those who ask.
     pub(crate) feed: QueryFeed,
     pub(crate) clock: Clock,
@@ -97,6 +99,7 @@ impl Reconciler {
         }
         let (seen, plan, planned) = self.plan(seen).await;
         self.metrics.planned(&plan);
+        self.token_ends.set(&plan);
         placement_log::log(&plan);
         let now = self.clock.now();
         let next = self.applier.apply(&seen, &plan, now).await;

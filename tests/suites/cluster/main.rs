@@ -28,7 +28,7 @@ use anyhow::Result;
 use futures::FutureExt;
 use serde_json::json;
 use service::clock::Clock;
-use tests::condition::within;
+use tests::condition::{eventually, within};
 use tests::{Cluster, Ticks};
 
 use stage::{ACCOUNT, Stage};
@@ -166,7 +166,34 @@ async fn another_token(stage: &Stage) -> Result<String> {
     stage.wait_reason("tka", ACCOUNT, "True", "Streaming").await;
     let took = millis(renewed, clock.now());
     anyhow::ensure!(stage.pod().await? == pod, "the pod was restarted");
+    verified(stage, "Verified").await;
+    // The open sockets do not mind a bad one.
+    let bad = json!({"access_token": "fake-token-bad"});
+    stage.simulator().control("tokens/revoke", bad).await?;
+    stage.apply_secret("fake-token-bad").await?;
+    verified(stage, "RunningOnDeadToken").await;
+    stage.wait_reason("tka", ACCOUNT, "True", "Streaming").await;
+    stage.apply_secret("fake-token-2").await?;
+    verified(stage, "Verified").await;
+    let metrics = stage.operator_metrics().await?;
+    let left = metrics.sum("kite_access_token_expiry_seconds");
+    anyhow::ensure!(left > 0.0, "the token ends in {left} s");
+    anyhow::ensure!(stage.pod().await? == pod, "the pod was restarted");
     Ok(format!("cluster: renewed token to Ready {took} ms"))
+}
+
+/// Waits for this reason of the account's CredentialsValid.
+async fn verified(stage: &Stage, reason: &str) {
+    eventually(&format!("CredentialsValid {reason}"), async || {
+        let account = stage.cluster().get(&["tka", ACCOUNT]).await?;
+        let conditions = account["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        let valid = conditions.find(|it| it["type"] == "CredentialsValid");
+        let found = valid.map(|it| it["reason"].clone()).unwrap_or_default();
+        anyhow::ensure!(found == reason, "{found}");
+        Ok(())
+    })
+    .await;
 }
 
 fn millis(from: Instant, to: Instant) -> u128 {

@@ -13,6 +13,7 @@ pub mod account_selector;
 pub mod check;
 pub mod condition;
 pub mod crd;
+pub mod last_value_ttl;
 pub mod names;
 pub mod pod;
 pub mod quantity;

@@ -31,6 +31,10 @@ pub(crate) const SHORT_DURATION: &str = r"^([0-9]{1,5}m)?([0-9]{1,5}s)?([0-9]{1,
 /// A duration in hours, minutes and seconds, as Go writes it.
 pub(crate) const DURATION: &str = r"^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$";
 
+/// The word Session, or a duration.
+pub(crate) const SESSION_OR_DURATION: &str =
+    r"^(Session|([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?)$";
+
 /// The meaning of a pattern, in words.
 pub(crate) fn hint(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
@@ -41,6 +45,7 @@ pub(crate) fn hint(pattern: &str) -> Option<&'static str> {
         DATE => "write a day like 2026-12-29",
         SHORT_DURATION => "write minutes, seconds and milliseconds, such as 1m30s or 250ms",
         DURATION => "write hours, minutes and seconds, such as 1h30m or 30s",
+        SESSION_OR_DURATION => "write Session, or hours, minutes and seconds, such as 24h or 30m",
         _ => return None,
     })
 }

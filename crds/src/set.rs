@@ -3,7 +3,8 @@
 mod status;
 
 use crate::account_selector::AccountSelector;
-use crate::rule::{self, DURATION, OBJECT_NAME, SHORT_DURATION, SYMBOL, rule};
+use crate::last_value_ttl::LastValueTtl;
+use crate::rule::{self, DURATION, OBJECT_NAME, SESSION_OR_DURATION, SHORT_DURATION, SYMBOL, rule};
 use crate::selector::{
     EquitySelector, FutureSelector, MAX_CHAINS, MAX_EQUITIES, MAX_EXCEPTIONS, MAX_SYMBOL_LENGTH,
     OptionSelector,
@@ -28,8 +29,6 @@ pub const MAX_CHANNEL_PREFIX: usize = 64;
 pub const STALE_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
 /// Default of `publish.lastValue.interval`: a reader that polls sees four prices a second.
 pub const LAST_VALUE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(250);
-/// Default of `publish.lastValue.ttl`: until the next session has begun.
-pub const LAST_VALUE_TTL: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// The instruments to stream, and where their ticks go.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -249,11 +248,12 @@ pub struct LastValue {
     #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = SHORT_DURATION))]
     #[x_kube(validation = last_value_interval_limits())]
     pub interval: Duration,
-    /// How long after the last tick the keys `ltp:…` and `ticker:…:ltp` expire, from 1m to 168h. Default: 24h.
-    #[serde(default = "last_value_ttl")]
-    #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = DURATION))]
+    /// When the keys `ltp:…` and `ticker:…:ltp` expire. Session: half an hour after the last session of the next trading day,
+    /// or after 24 hours where that is not known. A duration from 1m to 168h counts from the last tick. Default: Session.
+    #[serde(default)]
+    #[schemars(with = "String", length(min = 2, max = 16), regex(pattern = SESSION_OR_DURATION))]
     #[x_kube(validation = last_value_ttl_limits())]
-    pub ttl: Duration,
+    pub ttl: LastValueTtl,
 }
 
 /// How ticks are kept in a stream.
@@ -288,7 +288,7 @@ impl Default for LastValue {
         Self {
             enabled: with_last_value(),
             interval: last_value_interval(),
-            ttl: last_value_ttl(),
+            ttl: LastValueTtl::default(),
         }
     }
 }
@@ -301,10 +301,6 @@ fn last_value_interval() -> Duration {
     LAST_VALUE_INTERVAL.into()
 }
 
-fn last_value_ttl() -> Duration {
-    LAST_VALUE_TTL.into()
-}
-
 fn last_value_interval_limits() -> Rule {
     rule(
         "duration(self) >= duration('50ms') && duration(self) <= duration('1m')",
@@ -314,8 +310,8 @@ fn last_value_interval_limits() -> Rule {
 
 fn last_value_ttl_limits() -> Rule {
     rule(
-        "duration(self) >= duration('1m') && duration(self) <= duration('168h')",
-        "ttl must be from 1m to 168h: write it like 30m or 24h",
+        "self == 'Session' || (duration(self) >= duration('1m') && duration(self) <= duration('168h'))",
+        "ttl must be Session, or from 1m to 168h: write it like 30m or 24h",
     )
 }
 

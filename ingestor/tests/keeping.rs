@@ -4,8 +4,8 @@ mod stage;
 
 use std::time::Duration;
 
-use contract::{Assignment, LastValuePersistence, StreamLength};
-use kite::{Detail, Packet};
+use contract::{Assignment, ClassSessions, LastValuePersistence, SessionSpan, StreamLength};
+use kite::{Detail, MarketSession, Packet};
 use serde_json::Value;
 use stage::kite_server::{KiteServer, frame, full};
 use stage::redis_server::RedisServer;
@@ -182,6 +182,7 @@ async fn the_price_of_an_instrument_that_leaves_is_its_last() {
     assigned.keeps[0].last = Some(LastValuePersistence {
         interval_ms: 600_000,
         ttl_s: 6_000,
+        until_session: false,
     });
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;
@@ -250,6 +251,45 @@ async fn refused_keys_are_told_and_hold_up_no_tick() {
     );
 }
 
+/// Its market trades tomorrow too: a reader may want it until that day's close.
+#[tokio::test]
+async fn a_price_stays_until_the_close_of_the_next_trading_day() {
+    let (mut kite, redis, folders) = servers().await;
+    let mut assigned = kept(&kite, &redis);
+    let wall = || service::clock::Clock::system().wall();
+    let today = kite::ist::midnight(kite::ist::date(wall()));
+    let day = |days: i64| {
+        let open = today + days * kite::ist::DAY;
+        SessionSpan(open, open + 60_000, MarketSession::Open)
+    };
+    assigned.sessions = vec![ClassSessions {
+        class: "NFO".to_owned(),
+        previous_day: None,
+        spans: (0..3).map(day).collect(),
+    }];
+    let class = assigned.sessions[0].clone();
+    for row in &mut assigned.instruments {
+        row.class = Some(0);
+    }
+    let last = assigned.keeps[0].last.as_mut().unwrap();
+    (last.ttl_s, last.until_session) = (LastValuePersistence::DAY_S, true);
+    folders.assign(&assigned);
+    let _ingestor = Ingestor::start(&folders).await;
+    let before = wall().as_second();
+    let socket = kite.socket().await;
+    socket.send(frame(&[full(token(1), 11)])).unwrap();
+    redis
+        .answers(&["GET", "ltp:NFO:TEST1CE"], |price| price == "0.11")
+        .await;
+    let ttl = redis.command(&["TTL", "ltp:NFO:TEST1CE"]).await;
+    let ttl: i64 = ttl.trim().parse().unwrap();
+    let after = wall().as_second();
+    // The day may have changed meanwhile.
+    let ends = [before, after].map(|at| class.price_end(at).unwrap());
+    let left = ends[0] - after - 1..=ends[1] - before;
+    assert!(left.contains(&ttl), "{ttl} is not in {left:?}");
+}
+
 /// An unchanged price is written again before its keys expire, and not with every tick.
 #[tokio::test]
 async fn a_price_that_stays_is_not_written_with_every_tick() {
@@ -259,6 +299,7 @@ async fn a_price_that_stays_is_not_written_with_every_tick() {
     assigned.keeps[0].last = Some(LastValuePersistence {
         interval_ms: 50,
         ttl_s: 20,
+        until_session: false,
     });
     folders.assign(&assigned);
     let _ingestor = Ingestor::start(&folders).await;

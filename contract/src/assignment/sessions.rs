@@ -3,7 +3,7 @@
 //! Owns the spans and what follows from them at a moment. Must not know a calendar: after the last span nothing is known.
 
 use jiff::civil::Date;
-use kite::MarketSession;
+use kite::{MarketSession, ist};
 use serde::{Deserialize, Serialize};
 
 /// The sessions of instruments that trade at the same hours, for some days.
@@ -60,6 +60,19 @@ impl ClassSessions {
         })
     }
 
+    /// Until when a price of the time `at` is the last one that readers may want, both in Unix seconds: half an hour after the
+    /// last session of the trading day after it. `None` where the spans do not reach so far.
+    #[must_use]
+    pub fn price_end(&self, at: i64) -> Option<i64> {
+        let day = ist::day(at);
+        let mut later = self.spans.iter().filter(|span| ist::day(span.0) > day);
+        let first = *later.next()?;
+        let next = ist::day(first.0);
+        let same = later.take_while(|span| ist::day(span.0) == next);
+        let last = same.last().unwrap_or(&first);
+        Some(last.1.saturating_add(PRICE_OUTLIVES))
+    }
+
     /// Whether the spans are in their order, and each ends after it begins.
     #[must_use]
     pub(super) fn is_valid(&self) -> bool {
@@ -69,12 +82,61 @@ impl ClassSessions {
     }
 }
 
+/// So many seconds after the last session a price is of no use: whoever closes books by it has done so.
+const PRICE_OUTLIVES: i64 = 30 * 60;
+
 /// A class has at most four sessions on each of eight days, and a special day may have more.
 const MOST_SPANS: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_price_ends_after_the_sessions_of_the_next_trading_day() {
+        use MarketSession::{Open, PostClose};
+        let at = |text: &str| -> i64 {
+            let time: jiff::Timestamp = format!("{text}+05:30").parse().unwrap();
+            time.as_second()
+        };
+        let day = |date: &str| {
+            [
+                SessionSpan(
+                    at(&format!("{date}T09:15:00")),
+                    at(&format!("{date}T15:30:00")),
+                    Open,
+                ),
+                SessionSpan(
+                    at(&format!("{date}T15:50:00")),
+                    at(&format!("{date}T16:00:00")),
+                    PostClose,
+                ),
+            ]
+        };
+        let class = ClassSessions {
+            class: "NSE".to_owned(),
+            previous_day: None,
+            // A Friday and the Monday after it.
+            spans: [day("2026-12-04"), day("2026-12-07")].concat(),
+        };
+        let monday = Some(at("2026-12-07T16:30:00"));
+        for price in [
+            "2026-12-04T09:15:00",
+            "2026-12-04T23:00:00",
+            "2026-12-06T12:00:00",
+        ] {
+            assert_eq!(class.price_end(at(price)), monday, "{price}");
+        }
+        assert_eq!(
+            class.price_end(at("2026-12-03T15:00:00")),
+            Some(at("2026-12-04T16:30:00"))
+        );
+        assert_eq!(
+            class.price_end(at("2026-12-07T10:00:00")),
+            None,
+            "the spans end"
+        );
+    }
 
     #[test]
     fn between_two_spans_it_is_closed_and_after_the_last_nothing_is_known() {

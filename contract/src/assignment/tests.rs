@@ -33,6 +33,7 @@ pub(crate) fn sample() -> Assignment {
             last: Some(LastValuePersistence {
                 interval_ms: 250,
                 ttl_s: 86_400,
+                until_session: false,
             }),
             stream: Some(StreamLength::Seconds(60)),
         }],
@@ -197,7 +198,13 @@ fn each_fault_is_named() {
 
 #[test]
 fn of_two_wishes_both_are_met() {
-    let last = |interval_ms, ttl_s| Some(LastValuePersistence { interval_ms, ttl_s });
+    let last = |interval_ms, ttl_s| {
+        Some(LastValuePersistence {
+            interval_ms,
+            ttl_s,
+            until_session: false,
+        })
+    };
     let (quick, long) = (
         Persistence {
             last: last(100, 60),

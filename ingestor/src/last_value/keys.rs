@@ -29,13 +29,11 @@ pub(crate) struct LastValueKeys {
     /// The interval of writes.
     pub(crate) interval: Duration,
     /// When a price expires.
-    pub(crate) ttl: Duration,
+    pub(crate) persistence: LastValuePersistence,
     /// The slot of the hash.
     pub(crate) slot: u16,
     /// Key of the hash, as an argument.
     key: Vec<u8>,
-    /// The end of the commands that store a price.
-    expiry: Vec<u8>,
 }
 
 /// The stream to which every tick is added.
@@ -77,16 +75,14 @@ impl OutputKeys {
 
 impl LastValueKeys {
     fn new(prefix: &str, last: LastValuePersistence) -> Self {
-        let (mut key, mut expiry) = (Vec::new(), Vec::new());
+        let mut key = Vec::new();
         let hash = format!("{prefix}:last");
         write_bulks(&mut key, &[hash.as_bytes()]);
-        write_bulks(&mut expiry, &[b"EX", last.ttl_s.to_string().as_bytes()]);
         Self {
             interval: Duration::from_millis(u64::from(last.interval_ms)),
-            ttl: Duration::from_secs(u64::from(last.ttl_s)),
+            persistence: last,
             slot: slot_of(hash.as_bytes()),
             key,
-            expiry,
         }
     }
 
@@ -97,13 +93,13 @@ impl LastValueKeys {
         out.extend_from_slice(&self.key);
         out.extend_from_slice(fields);
     }
+}
 
-    /// Appends the command that stores a price; `front` is one of [`price_fronts`].
-    pub(crate) fn write_price(&self, out: &mut Vec<u8>, front: &[u8], price: &[u8]) {
-        out.extend_from_slice(front);
-        write_bulk(out, price);
-        out.extend_from_slice(&self.expiry);
-    }
+/// Appends the command that stores a price for `ttl_s` seconds; `front` is one of [`price_fronts`].
+pub(crate) fn write_price(out: &mut Vec<u8>, front: &[u8], price: &[u8], ttl_s: u32) {
+    out.extend_from_slice(front);
+    write_bulk(out, price);
+    write_bulks(out, &[b"EX", itoa::Buffer::new().format(ttl_s).as_bytes()]);
 }
 
 /// The key of the price of an instrument by its name, `EXCHANGE:TRADINGSYMBOL`.
@@ -207,6 +203,7 @@ mod tests {
             last: Some(LastValuePersistence {
                 interval_ms: 250,
                 ttl_s: 86_400,
+                until_session: false,
             }),
             stream: Some(StreamLength::Entries(1_000)),
         };
@@ -241,17 +238,10 @@ mod tests {
         let mut row = crate::pipeline::instruments::tests::sample()
             .instruments
             .remove(0);
-        let last = LastValueKeys::new(
-            "x",
-            LastValuePersistence {
-                interval_ms: 1,
-                ttl_s: 60,
-            },
-        );
         let kept = |mock| {
             price_fronts(&row, mock).map(|(front, _)| {
                 let mut out = Vec::new();
-                last.write_price(&mut out, &front, b"1.50");
+                write_price(&mut out, &front, b"1.50", 60);
                 words(&out)
             })
         };

@@ -9,6 +9,7 @@ use kite::{Packet, Token};
 
 use super::instruments::AssignedInstruments;
 use super::messages::StoredTick;
+use crate::last_value::keys;
 use crate::last_value::schedule::{LastTick, TickMeta, WriteSchedule};
 use redis_link::client::RedisClient;
 use redis_link::resp::write_bulk;
@@ -261,15 +262,17 @@ fn write_price(
     known: &mut Option<(i32, Instant)>,
     now: Instant,
 ) -> bool {
+    let ttl_s = kept.price.map_or(u32::MAX, |price| price.ttl_s);
+    let renewed = Duration::from_secs(u64::from(ttl_s / RENEWED_IN));
     let is_known = known.is_some_and(|(known, since)| {
-        known == price && now.saturating_duration_since(since) < kept.last.ttl / RENEWED_IN
+        known == price && now.saturating_duration_since(since) < renewed
     });
     let mut whole = true;
     if let Some(stored) = kept.price.filter(|_| !is_known) {
         for (front, slot) in stored.fronts {
             if redis.can_write_key_in(slot) {
                 redis.push(CommandKind::Key, slot, |out| {
-                    kept.last.write_price(out, front, stored.text);
+                    keys::write_price(out, front, stored.text, stored.ttl_s);
                 });
             } else {
                 whole = false;

@@ -107,6 +107,12 @@ impl MarketSessions {
             .is_none_or(|it| it == MarketSession::Open)
     }
 
+    /// Until when a price of a class that came at `received` counts, both in Unix seconds; `None` if that is not known.
+    pub(crate) fn price_end(&self, class: Option<u16>, received: i64) -> Option<i64> {
+        let class = self.classes.get(usize::from(class?))?;
+        class.sessions.price_end(received)
+    }
+
     /// The classes whose session is known, each with it.
     pub(crate) fn classes(&self) -> impl Iterator<Item = (&str, SessionMoment)> {
         let classes = self.classes.iter();

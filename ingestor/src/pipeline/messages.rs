@@ -48,6 +48,8 @@ pub(crate) struct LastPrice<'a> {
     pub(crate) fronts: [(&'a [u8], u16); 2],
     /// The price as text.
     pub(crate) text: &'a [u8],
+    /// After how many seconds it expires.
+    pub(crate) ttl_s: u32,
 }
 
 impl AssignedInstruments {
@@ -141,7 +143,15 @@ impl AssignedInstruments {
                 .prices
                 .map(|(front, slot)| (&self.heads[front.range()], slot));
             let text = &self.price[..price_len];
-            LastPrice { fronts, text }
+            let received = newest.meta.received_us / 1_000_000;
+            let end = self.market.price_end(row.market_class, received);
+            let written = received.max(published_us / 1_000_000);
+            let ttl_s = last.persistence.ttl_at(end, written);
+            LastPrice {
+                fronts,
+                text,
+                ttl_s,
+            }
         });
         Some(StoredTick {
             last,

@@ -89,6 +89,7 @@ pub fn keep_all(assigned: &mut Assignment, stream: Option<StreamLength>) {
     let last = Some(LastValuePersistence {
         interval_ms: 50,
         ttl_s: 600,
+        until_session: false,
     });
     assigned.keeps = vec![Persistence { last, stream }];
     for row in &mut assigned.instruments {

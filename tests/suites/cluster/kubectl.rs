@@ -167,6 +167,10 @@ async fn documented(stage: &Stage) -> Result<()> {
     let explain = documents::command(operations, "kubectl explain ")?;
     let explained = cluster.documented(&explain).await?;
     ensure!(explained.contains("ltp"), "{explained}");
+    let patch = documents::command(operations, "kubectl --namespace ticker patch iset ")?;
+    cluster
+        .documented(&patch.replace("iset nifty", "iset small"))
+        .await?;
     rebalanced(stage, operations).await
 }
 

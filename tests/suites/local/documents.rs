@@ -79,6 +79,7 @@ const COMMANDS: &[(&str, Proof)] = &[
     ),
     ("kubectl explain ", Runs(KUBECTL)),
     ("kubectl --namespace ticker annotate ", Runs(KUBECTL)),
+    ("kubectl --namespace ticker patch iset ", Runs(KUBECTL)),
     (
         "kubectl kiteticker status",
         Same(PLUGIN, ".says(&[\"status\"])"),

@@ -17,6 +17,7 @@ fn assignment() -> Assignment {
         last: Some(LastValuePersistence {
             interval_ms: 250,
             ttl_s: 60,
+            until_session: false,
         }),
         stream: None,
     }];

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract::{LastValuePersistence, Persistence, StreamLength};
+use crds::last_value_ttl::LastValueTtl;
 use crds::set::{FuturesChannel, Publish, SetMode};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
 use kite::Mode;
@@ -164,17 +165,23 @@ const STREAM_SECONDS: u32 = 60;
 fn keep(publish: &Publish) -> Result<Persistence, InvalidSpec> {
     let (last, stream) = (&publish.last_value, &publish.stream);
     let interval: Duration = last.interval.into();
-    let ttl: Duration = last.ttl.into();
+    let day = Duration::from_secs(u64::from(LastValuePersistence::DAY_S));
+    let (ttl, until_session) = match last.ttl {
+        LastValueTtl::Session => (day, true),
+        LastValueTtl::For(ttl) => (ttl.into(), false),
+    };
     let (interval, ttl) = (interval.as_millis().try_into(), ttl.as_secs().try_into());
     let last = match (interval, ttl) {
         _ if !last.enabled => None,
-        (Ok(interval_ms @ 1..), Ok(ttl_s @ 1..)) => {
-            Some(LastValuePersistence { interval_ms, ttl_s })
-        }
+        (Ok(interval_ms @ 1..), Ok(ttl_s @ 1..)) => Some(LastValuePersistence {
+            interval_ms,
+            ttl_s,
+            until_session,
+        }),
         _ => {
             return Err(invalid(
                 "spec.publish.lastValue",
-                "interval must be from 50ms to 1m, and ttl from 1m to 168h",
+                "interval must be from 50ms to 1m, and ttl Session or from 1m to 168h",
             ));
         }
     };

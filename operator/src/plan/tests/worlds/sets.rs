@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crds::InstrumentSetSpec;
 use crds::account_selector::{AccountSelector, LabelOperator, LabelRequirement, LabelValue};
+use crds::last_value_ttl::LastValueTtl;
 use crds::set::{AccountRef, FuturesChannel, Instruments, Publish, Retain, SetMode};
 
 use serde_json::json;
@@ -225,7 +226,10 @@ pub(super) fn publish(dice: &mut Dice, wild: bool) -> Publish {
     publish.last_value.enabled = dice.percent(70);
     if dice.percent(20) {
         publish.last_value.interval = Duration::from_millis(dice.one(&[100, 1_000])).into();
-        publish.last_value.ttl = Duration::from_secs(dice.one(&[60, 86_400])).into();
+        publish.last_value.ttl = match dice.one(&[60, 86_400]) {
+            60 => LastValueTtl::For(Duration::from_secs(60).into()),
+            _ => LastValueTtl::Session,
+        };
     }
     publish.stream.enabled = dice.percent(25);
     publish.stream.max_len = dice.percent(40).then(|| dice.number(1, 3) * 1_000);

@@ -22,19 +22,22 @@ pub(crate) struct HeldOver<'a> {
 }
 
 impl HeldOver<'_> {
-    /// Whether a held over row goes on being published; else it stays for its price alone.
+    /// Whether a held over row has its channels; else it stays for its price alone, or another account publishes it.
     pub(super) fn publishes(&self, row: &Row) -> bool {
-        // What it gives by a boundary the other account publishes, and what it takes without one the other still has.
-        let is_of_another = self.account.base.is_some_and(|base| {
+        if self.account.eligibility.is_frozen() {
+            return !self.is_of_another(row);
+        }
+        // One that is withheld is published as soon as nobody gives it any more.
+        let mut sets = row.sets.iter();
+        sets.any(|set| self.pending.get(usize::from(*set)) == Some(&true))
+    }
+
+    /// Whether another account publishes it: it is given by a boundary, or taken without one so far.
+    fn is_of_another(&self, row: &Row) -> bool {
+        self.account.base.is_some_and(|base| {
             let given = base.move_of(row).filter(|it| it.part == MovePart::From);
             base.withholds(row) || given.is_some_and(|it| it.boundary.is_some())
-        });
-        if is_of_another {
-            return false;
-        }
-        let mut sets = row.sets.iter();
-        let frozen = self.account.eligibility.is_frozen();
-        frozen || sets.any(|set| self.pending.get(usize::from(*set)) == Some(&true))
+        })
     }
 }
 

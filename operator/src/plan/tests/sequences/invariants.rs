@@ -67,6 +67,13 @@ const MENDED: &[(&str, &[u64])] = &[
         &[300_879],
     ),
     (
+        "what is withheld by a move that nobody gives claimed no channel, which another account took",
+        &[
+            152_956, 299_566, 338_907, 342_480, 483_989, 86_283, 242_881, 430_986, 585_667,
+            732_282, 716_865, 868_310,
+        ],
+    ),
+    (
         "an account that was to take an instrument gives it to a third one",
         &[459_781, 954_239, 520_539, 622_077, 728_478, 752_720],
     ),

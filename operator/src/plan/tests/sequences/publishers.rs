@@ -21,14 +21,16 @@ pub(super) fn one_publisher(pass: &Pass<'_>) -> Result<(), String> {
     let mut before = Publishers::new();
     for account in &pass.plan.accounts {
         let target = account.assignment.assignment();
+        let last = pass.before.and_then(|(_, plan)| decided(plan, account));
         for old in former(pass, account) {
             let target = target.map_or(&old.redis_url, |new| &new.redis_url);
             note(&mut before, &account.key, old, target, |_, _| false);
-            // From its boundary on a taking account publishes; in files that lay there an invented one may be in any stage.
+            // From its boundary on a taking account publishes; in a file that nobody planned an invented move may be anywhere.
+            let is_planned = last.is_some_and(|last| last.moves == old.moves);
             for row in old.instruments.iter().filter(|row| row.move_at.is_some()) {
                 let takes = old.move_of(row).filter(|it| it.part == MovePart::To);
                 let is_past = takes.is_some_and(|it| it.boundary.is_some());
-                if !is_past && pass.before.is_some() {
+                if is_planned && !is_past {
                     continue;
                 }
                 for channel in channels(old, row) {

@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
-use service::clock::WallClock;
+use service::clock::{Clock, WallClock};
 use service::telemetry::LogArgs;
 
 pub use failover::FailoverAfter;
@@ -63,9 +63,23 @@ pub struct KiteArgs {
     /// docs/calendar.md); read again when it changes
     #[arg(long, env = "CALENDAR", value_name = "FILE")]
     pub calendar: Option<PathBuf>,
+    /// Wall clock for tests against a simulator that has the same one: START,RATE,ORIGIN; at the real
+    /// time ORIGIN it shows START, and RATE seconds pass in one. Ingest processes get it too; accounts
+    /// of a real Kite are refused
+    #[arg(long, env = "WALL_CLOCK", value_name = "START,RATE,ORIGIN")]
+    pub wall_clock: Option<WallClock>,
     /// The proxy
     #[command(flatten)]
     pub proxy: ProxyArgs,
+}
+
+impl KiteArgs {
+    /// The simulated wall clock, and the one to read: without an origin it begins now.
+    #[must_use]
+    pub fn clock(&self) -> (Option<WallClock>, Clock) {
+        let wall = self.wall_clock.map(WallClock::fixed);
+        (wall, wall.map_or_else(Clock::system, Clock::accelerated))
+    }
 }
 
 /// Settings of `run`.
@@ -148,10 +162,6 @@ pub struct LocalArgs {
     /// Folder for assignments and credentials, readable by you alone
     #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
-    /// Wall clock for tests against a simulator that has the same one: START,RATE,ORIGIN; at the real
-    /// time ORIGIN it shows START, and RATE seconds pass in one. Accounts of a real Kite are refused
-    #[arg(long, value_name = "START,RATE,ORIGIN")]
-    pub wall_clock: Option<WallClock>,
     /// Record every frame from Kite, each account into a folder of its name in this one
     #[arg(long, env = "RECORD_DIR", value_name = "FOLDER")]
     pub record: Option<PathBuf>,

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use service::clock::Clock;
+use service::clock::{Clock, WallClock};
 use service::http::Server;
 use service::metrics::Registry;
 use service::probe::Probes;
@@ -98,6 +98,8 @@ pub struct ClusterSettings {
     pub fixed_ids: bool,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
+    /// The simulated wall clock, of ingest pods too.
+    pub wall_clock: Option<WallClock>,
 }
 
 /// Runs until `shutdown`.
@@ -204,7 +206,7 @@ pub async fn run(
                 poke: settings.poke,
                 proxy: settings.proxy,
                 failover_after: settings.failover_after,
-                simulated_time: false,
+                simulated_time: settings.wall_clock.is_some(),
             },
             assignments: AssignmentCache::default(),
         },
@@ -217,6 +219,7 @@ pub async fn run(
                 pull_policy: settings.ingestor_pull_policy,
                 pull_secrets: settings.ingestor_pull_secrets,
                 fixed_ids: settings.fixed_ids,
+                wall_clock: settings.wall_clock,
             },
             poke: settings.poke,
             repair: settings.repair_pods,

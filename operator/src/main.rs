@@ -6,7 +6,6 @@ use clap::Parser;
 use operator::args::{OperatorCli, OperatorCommand};
 use operator::calendar_file::CalendarFile;
 use operator::{cluster, local};
-use service::clock::{Clock, WallClock};
 use service::signal::Shutdown;
 
 fn main() -> ExitCode {
@@ -34,6 +33,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
     cli.command.check()?;
     match cli.command {
         OperatorCommand::Run(args) => {
+            let (wall_clock, clock) = args.kite.clock();
             let settings = cluster::ClusterSettings {
                 namespace: (!args.all_namespaces).then_some(args.namespace),
                 ingestor_image: args.ingestor_image,
@@ -48,12 +48,13 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 repair_pods: args.repair_pods,
                 fixed_ids: args.fixed_ids,
                 listen: args.listen,
+                wall_clock,
             };
-            cluster::run(settings, Clock::system(), shutdown).await?;
+            cluster::run(settings, clock, shutdown).await?;
             Ok(ExitCode::SUCCESS)
         }
         OperatorCommand::Local(args) => {
-            let wall_clock = args.wall_clock.map(WallClock::fixed);
+            let (wall_clock, clock) = args.kite.clock();
             let settings = local::LocalSettings {
                 manifests: args.manifests,
                 redis_url: args.redis_url,
@@ -68,7 +69,6 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 log_level: cli.log.log_level,
                 wall_clock,
             };
-            let clock = wall_clock.map_or_else(Clock::system, Clock::accelerated);
             match local::run(settings, clock, &shutdown).await? {
                 local::RunOutcome::Done => Ok(ExitCode::SUCCESS),
                 local::RunOutcome::NotReady => Ok(ExitCode::FAILURE),

@@ -19,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReferen
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Resource;
 use kube::api::ObjectMeta;
+use service::clock::WallClock;
 
 use pod_template::HTTP;
 
@@ -47,6 +48,8 @@ pub(crate) struct PodDefaults {
     /// Whether the pod names its user and groups. OpenShift chooses them per namespace, and admits
     /// no others.
     pub(crate) fixed_ids: bool,
+    /// The simulated wall clock.
+    pub(crate) wall_clock: Option<WallClock>,
 }
 
 /// Selects everything the operator made, in a list or watch.

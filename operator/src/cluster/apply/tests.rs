@@ -47,6 +47,7 @@ impl FakeServer {
             client,
             metrics: Metrics::register(&mut Registry::default()),
             defaults: PodDefaults {
+                wall_clock: None,
                 image: "i".to_owned(),
                 pull_policy: "Never".to_owned(),
                 pull_secrets: Vec::new(),

@@ -102,6 +102,8 @@ fn pull_secrets(defaults: &PodDefaults) -> Option<Vec<LocalObjectReference>> {
 fn container(workload: &plan::Workload, defaults: &PodDefaults) -> Container {
     let image = workload.pod.image.as_ref().unwrap_or(&defaults.image);
     let listen = format!("--listen=0.0.0.0:{INGESTOR_PORT}");
+    let clock = defaults.wall_clock.map(|it| format!("--wall-clock={it}"));
+    let own = [Some(listen), clock].into_iter().flatten().collect();
     let resources = workload
         .pod
         .resources
@@ -111,7 +113,7 @@ fn container(workload: &plan::Workload, defaults: &PodDefaults) -> Container {
         name: INGESTOR.to_owned(),
         image: Some(image.clone()),
         image_pull_policy: Some(defaults.pull_policy.clone()),
-        args: Some([vec![listen], files::arguments(workload)].concat()),
+        args: Some([own, files::arguments(workload)].concat()),
         env: Some(vec![EnvVar {
             name: INGESTOR_ENVIRONMENT.0.to_owned(),
             value: Some(INGESTOR_ENVIRONMENT.1.to_owned()),

@@ -18,6 +18,7 @@ const OWNER: Owner<'_> = Owner {
 
 fn defaults() -> PodDefaults {
     PodDefaults {
+        wall_clock: None,
         image: "kite-ingestor:1".to_owned(),
         pull_policy: "IfNotPresent".to_owned(),
         pull_secrets: vec!["registry".to_owned()],
@@ -226,6 +227,23 @@ fn without_fixed_ids_the_pod_names_none_and_any_user_reads_its_secrets() {
         *mode = 0o440.into();
     }
     assert_eq!(free, fixed, "and nothing else changes");
+}
+
+#[test]
+fn a_simulated_clock_is_that_of_the_pods_too() {
+    let clock = "2026-12-01T09:00:00+05:30,60,2026-11-30T00:00:00Z";
+    let arguments = |wall_clock: Option<&str>| {
+        let defaults = PodDefaults {
+            wall_clock: wall_clock.map(|text| text.parse().unwrap()),
+            ..defaults()
+        };
+        let set = stateful_set(OWNER, &workload(), &defaults);
+        let pod = set.spec.unwrap().template.spec.unwrap();
+        pod.containers[0].args.clone().unwrap()
+    };
+    let expected = "--wall-clock=2026-12-01T03:30:00Z,60,2026-11-30T00:00:00Z";
+    assert_eq!(arguments(Some(clock))[1], expected);
+    assert!(!arguments(None).iter().any(|it| it.contains("clock")));
 }
 
 #[test]

@@ -113,8 +113,8 @@ impl FetchSchedule {
         self.failures
     }
 
-    /// Takes the fetch that is due now; returns whether there is one. On days without a session there is no new list. One for names that the list lacks is
-    /// counted.
+    /// Takes the fetch that is due now; returns whether there is one. On days without a session there is no new list. One
+    /// for names that the list lacks is counted.
     pub fn take_due(
         &mut self,
         findings: &Findings,

@@ -11,6 +11,8 @@ use tests::condition::within;
 use tests::ticks::Message;
 use tests::{Local, RedisServer, Simulator, Ticks, eventually};
 
+use crate::messages;
+
 /// Four hundred seconds in one: from the list of the morning to the night in seventy.
 const RATE: f64 = 400.0;
 
@@ -120,6 +122,14 @@ async fn a_day_has_its_sessions_and_no_alarm() -> Result<()> {
         .iter()
         .filter_map(|it| Some(it.tick["event_type"].as_str()?.to_owned()))
         .collect();
+    // As the documented schema says; the first of the day and the last are among them.
+    ensure!(
+        kinds.contains("market_open") && kinds.contains("market_close"),
+        "{kinds:?}"
+    );
+    let lines = told.all().into_iter();
+    let lines = lines.map(|it| json!({"kind": "event", "json": it.tick.to_string()}));
+    messages::check(&lines.collect::<Vec<Value>>()).await?;
     for alarm in ["stale", "disconnected", "gap"] {
         ensure!(!kinds.contains(alarm), "{kinds:?}");
     }

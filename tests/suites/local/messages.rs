@@ -40,7 +40,7 @@ async fn gather(redis: &RedisServer) -> Result<Arc<Mutex<Vec<Value>>>> {
 }
 
 /// What the checker says of these lines.
-async fn check(lines: &[Value]) -> Result<String> {
+pub(crate) async fn check(lines: &[Value]) -> Result<String> {
     let mut checker = Command::new(root().join(".state/python/bin/python"))
         .arg(root().join("tests/clients/check_messages.py"))
         .arg(root().join("docs/messages.schema.json"))

@@ -3,6 +3,7 @@
 //! Owns the document and its checks. Rows carry everything that is published about an instrument,
 //! so that a process needs neither the instruments list nor the operator to go on.
 
+mod credentials;
 mod moves;
 mod output;
 mod row;
@@ -15,6 +16,7 @@ use std::collections::HashSet;
 use kite::Token;
 use serde::{Deserialize, Serialize};
 
+pub use self::credentials::{CredentialChoice, TokenSource, session_key_hash};
 pub use self::moves::{Boundary, MOST_MOVES, Move, MovePart};
 pub use self::output::{LastValuePersistence, Output, Persistence, Shape, StreamLength, prefix_of};
 pub use self::row::{Former, Row};
@@ -46,6 +48,9 @@ pub struct Assignment {
     /// How it is dialled.
     #[serde(default, skip_serializing_if = "Egress::is_direct")]
     pub egress: Egress,
+    /// Which access token it is dialled with.
+    #[serde(default, skip_serializing_if = "CredentialChoice::is_default")]
+    pub credentials: CredentialChoice,
     /// The Redis to which ticks are published, without user or password.
     pub redis_url: String,
     /// Connections that may be open at a time, 1–3.
@@ -298,6 +303,7 @@ impl Assignment {
             generation: _,
             account,
             websocket,
+            credentials,
             egress,
             redis_url,
             connections,
@@ -317,6 +323,7 @@ impl Assignment {
         *version == other.version
             && *account == other.account
             && *websocket == other.websocket
+            && *credentials == other.credentials
             && *egress == other.egress
             && *redis_url == other.redis_url
             && *connections == other.connections

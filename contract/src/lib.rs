@@ -15,9 +15,9 @@ mod text;
 mod version;
 
 pub use assignment::{
-    ASSIGNMENT_VERSIONS, Account, Assignment, Boundary, ClassSessions, Egress, Former,
-    LastValuePersistence, Move, MovePart, Output, Persistence, Row, SessionMoment, SessionSpan,
-    Shape, StreamLength,
+    ASSIGNMENT_VERSIONS, Account, Assignment, Boundary, ClassSessions, CredentialChoice, Egress,
+    Former, LastValuePersistence, Move, MovePart, Output, Persistence, Row, SessionMoment,
+    SessionSpan, Shape, StreamLength, TokenSource, session_key_hash,
 };
 pub use report::Report;
 pub use sealed::Sealed;

@@ -16,6 +16,12 @@ pub const API_KEY_FILE: &str = "api_key";
 /// File of the access token in the credentials folder.
 pub const ACCESS_TOKEN_FILE: &str = "access_token";
 
+/// File of the access token of a login, in the credentials folder.
+pub const SESSION_TOKEN_FILE: &str = "session_token";
+
+/// File of the mark of that login: [`session_key_hash`](crate::session_key_hash).
+pub const SESSION_KEY_HASH_FILE: &str = "session_key_hash";
+
 /// File of the user in the redis folder. Its files are named as the keys of the Secret.
 pub const REDIS_USERNAME_FILE: &str = "username";
 

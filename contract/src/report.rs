@@ -2,6 +2,7 @@
 //!
 //! Owns the document and its size limits. It holds counts and samples, never a list per token.
 
+use crate::TokenSource;
 use serde::{Deserialize, Serialize};
 
 /// The largest report that is served or read, in bytes. A usual one takes a few kilobytes; this
@@ -57,6 +58,9 @@ pub struct Report {
     pub assignment_error: Option<String>,
     /// The state of its credentials.
     pub credentials: CredentialsReport,
+    /// Whose access token they hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_source: Option<TokenSource>,
     /// The link to Redis.
     pub redis: RedisReport,
     /// Every connection that is open or should be, by index.
@@ -384,6 +388,7 @@ mod tests {
                 sha256: "f".repeat(64),
             }),
             assignment_error: Some(text.clone()),
+            token_source: None,
             credentials: CredentialsReport::Missing {
                 files: vec!["api_key".to_owned()],
             },

@@ -298,7 +298,7 @@ impl DataPlane {
             &mut self.report_state,
             &self.pipeline,
             &self.connections,
-            &self.credential_state,
+            (&self.credential_state, self.setup.credentials.source()),
             &self.setup.directory.borrow(),
             (now, self.setup.clock.wall_micros()),
         );

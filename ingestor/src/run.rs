@@ -23,6 +23,7 @@ use crate::data_plane::{DataPlane, Setup};
 use crate::directory::refusal::DirectoryHealth;
 use crate::directory::task::{DirectoryPorts, DirectoryTask};
 use crate::events::{EVENT_QUEUE, EventCounts};
+use crate::input::credential_reader::CredentialReader;
 use crate::input::redis_files;
 use crate::input::watch::{FolderChange, MountedFolders};
 use crate::recorder::{self, RecordError, Recorder};
@@ -89,10 +90,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<(), RunError> {
     let counts = Arc::new(EventCounts::default());
     let (recorder, writer) = record(&args)?;
     let recorded = recorder.as_ref().map(Recorder::counts);
-    let (setup, directory) = prepare(&args, &clock, &epoch, recorder, &counts)?;
+    let credentials = CredentialReader::new(args.credentials_dir.clone());
+    let (setup, directory) = prepare(&args, &credentials, (&clock, &epoch), recorder, &counts)?;
     let plane = start_plane(DataPlane::new(setup, taken, snapshots), shutdown.token())
         .map_err(RunError::Thread)?;
-    let folders = MountedFolders::new(args.assignment_dir, args.credentials_dir, epoch);
+    let folders = MountedFolders::new(args.assignment_dir, credentials, epoch);
     let probes = Probes::with_clock(clock.clone());
     let heartbeat = probes.heartbeat("data-plane", HEARTBEAT);
     let router = http::router(
@@ -142,8 +144,8 @@ async fn complete_recording(writer: JoinHandle<()>) {
 /// What the data plane is built from, and the task that it sends listings and events to.
 fn prepare(
     args: &Args,
-    clock: &Clock,
-    epoch: &str,
+    credentials: &CredentialReader,
+    (clock, epoch): (&Clock, &str),
     recorder: Option<Recorder>,
     counts: &Arc<EventCounts>,
 ) -> Result<(Setup, DirectoryTask), RunError> {
@@ -173,7 +175,7 @@ fn prepare(
     let setup = Setup {
         clock: clock.clone(),
         tls: roots.client_config(None)?,
-        credentials: args.credentials_dir.clone(),
+        credentials: credentials.clone(),
         redis: access,
         epoch: epoch.to_owned(),
         seed: fastrand::u64(..),

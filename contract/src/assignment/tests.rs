@@ -16,6 +16,7 @@ pub(crate) fn sample() -> Assignment {
             mock: true,
         },
         websocket: "ws://127.0.0.1:7070".to_owned(),
+        credentials: CredentialChoice::default(),
         egress: Egress::default(),
         redis_url: "redis://127.0.0.1:6379".to_owned(),
         connections: 1,

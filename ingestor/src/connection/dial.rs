@@ -2,7 +2,6 @@
 //!
 //! Must not decide when to dial.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use kite::session::{DIAL_TIMEOUT, Failure};
@@ -10,15 +9,16 @@ use rustls::ClientConfig;
 use service::proxy::Proxy;
 
 use crate::connection::socket::{Socket, SocketError, Way};
-use crate::input::credentials::{self, CredentialFiles, Credentials};
+use crate::input::credential_reader::CredentialReader;
+use crate::input::credentials::{CredentialFiles, Credentials};
 
 /// What every dial needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialler {
     /// The endpoint.
     pub(crate) origin: String,
-    /// The folder of the credentials.
-    pub(crate) credentials: PathBuf,
+    /// What it reads the credentials with.
+    pub(crate) credentials: CredentialReader,
     /// The TLS configuration.
     pub(crate) tls: Arc<ClientConfig>,
     /// The proxy to dial through.
@@ -82,9 +82,9 @@ impl DialError {
 
 /// Reads the credentials, and dials with them.
 pub(super) async fn dial(dialler: Dialler) -> DialOutcome {
-    let folder = dialler.credentials;
+    let reader = dialler.credentials;
     // Reading files may block, and this thread carries ticks.
-    let read = tokio::task::spawn_blocking(move || credentials::read(&folder)).await;
+    let read = tokio::task::spawn_blocking(move || reader.read()).await;
     let failed = |error| DialOutcome {
         credentials: None,
         socket: Err(error),

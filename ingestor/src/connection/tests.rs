@@ -9,6 +9,7 @@ use kite::{Mode, Token};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::input::credential_reader::CredentialReader;
 
 fn one_token() -> BTreeMap<Token, Mode> {
     BTreeMap::from([(Token(258), Mode::Full)])
@@ -32,7 +33,7 @@ async fn a_server_that_does_not_answer_a_dial_is_named() {
     let folder = credentials();
     let dialler = Dialler {
         origin: format!("ws://{}", silent.local_addr().unwrap()),
-        credentials: folder.path().to_owned(),
+        credentials: CredentialReader::new(folder.path().to_owned()),
         tls: service::tls::client_config().unwrap(),
         proxy: None,
     };
@@ -61,7 +62,7 @@ async fn a_dial_waits_until_the_old_socket_has_said_goodbye() {
     let folder = credentials();
     let dialler = Dialler {
         origin: format!("ws://{}", listener.local_addr().unwrap()),
-        credentials: folder.path().to_owned(),
+        credentials: CredentialReader::new(folder.path().to_owned()),
         tls: service::tls::client_config().unwrap(),
         proxy: None,
     };

@@ -38,6 +38,8 @@ impl DataPlane {
         self.pipeline.set_target(&assigned.target);
         self.order_updates = assigned.order_updates;
         self.setup.listing.send_replace(Some(assigned.listing));
+        let uid = &assigned.account.uid;
+        self.setup.credentials.assign(uid, assigned.token_source);
         let tls = assigned.tls.unwrap_or_else(|| Arc::clone(&self.setup.tls));
         self.go_to(Dialler {
             origin: assigned.websocket,

@@ -80,6 +80,9 @@ impl DataPlane {
             }
             ConnectionEvent::Mute => self.detector.on_mute(index, now_us),
             ConnectionEvent::Checked(credentials, accepted) => {
+                if !accepted {
+                    self.setup.credentials.on_refused(&credentials);
+                }
                 let others = self.credential_state.has_checked_others(&credentials);
                 let time = self.observed_at(now);
                 let worthwhile = self

@@ -2,7 +2,6 @@
 //!
 //! Owns types, and how the two times of the clock relate.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use crate::events::EventCounts;
 use crate::events::alive::AliveState;
 use crate::events::event::AccountEvent;
 use crate::events::market::MarketClasses;
+use crate::input::credential_reader::CredentialReader;
 use crate::recorder::Recorder;
 use redis_link::access::Access;
 
@@ -27,8 +27,8 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     /// The TLS configuration.
     pub(crate) tls: Arc<ClientConfig>,
-    /// The folder of the credentials.
-    pub(crate) credentials: PathBuf,
+    /// What credentials are read with.
+    pub(crate) credentials: CredentialReader,
     /// The login and certificates for Redis.
     pub(crate) redis: Access,
     /// The start of this process in microseconds, as text.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use contract::assignment::Account;
 use contract::report::AppliedAssignment;
 use contract::sealed::UnsealError;
-use contract::{Assignment, Egress, Sealed};
+use contract::{Assignment, Egress, Sealed, TokenSource};
 use rustls::ClientConfig;
 use service::proxy::{InvalidProxy, Proxy};
 use service::tls::{Roots, TlsError};
@@ -30,6 +30,8 @@ pub(crate) struct PreparedAssignment {
     pub(crate) proxy: Option<Proxy>,
     /// The TLS configuration for it, if it is not that of the process.
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// Whose access token is used.
+    pub(crate) token_source: TokenSource,
     /// The Redis to which ticks are published.
     pub(crate) target: Target,
     /// Connections that may be open.
@@ -96,6 +98,7 @@ pub(crate) fn prepare(
         order_updates: assignment.order_updates,
         standby: assignment.standby,
         instruments: AssignedInstruments::build(&assignment, epoch, target.is_sharded()),
+        token_source: assignment.credentials.source,
         account: assignment.account,
         websocket: assignment.websocket,
         proxy,

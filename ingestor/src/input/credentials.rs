@@ -5,7 +5,9 @@
 use std::io;
 use std::path::Path;
 
-use contract::mount::{self, ACCESS_TOKEN_FILE, API_KEY_FILE};
+use contract::mount::{
+    self, ACCESS_TOKEN_FILE, API_KEY_FILE, SESSION_KEY_HASH_FILE, SESSION_TOKEN_FILE,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 /// Longer contents are not a key or token.
@@ -35,7 +37,7 @@ impl PartialEq for Credentials {
     }
 }
 
-/// The two files of the folder, as they were read.
+/// The key and the token that are used.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum CredentialFiles {
     /// Both files, with content.
@@ -45,26 +47,80 @@ pub(crate) enum CredentialFiles {
     Missing(Vec<String>),
 }
 
+/// What the files of the folder hold: two tokens may be there.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenFiles {
+    /// The key, or what is missing.
+    pub(crate) api_key: Result<SecretString, String>,
+    /// The token of the Secret, or what is missing.
+    pub(crate) access_token: Result<SecretString, String>,
+    /// The token of a login, if there is one.
+    pub(crate) session: Option<SessionToken>,
+}
+
+/// The token of a login.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionToken {
+    /// The token.
+    pub(crate) token: SecretString,
+    /// Whose it is, as [`contract::session_key_hash`] says.
+    pub(crate) key_hash: String,
+}
+
+impl Default for TokenFiles {
+    fn default() -> Self {
+        let missing = |name: &str| Err(name.to_owned());
+        Self {
+            api_key: missing(API_KEY_FILE),
+            access_token: missing(ACCESS_TOKEN_FILE),
+            session: None,
+        }
+    }
+}
+
+impl PartialEq for TokenFiles {
+    fn eq(&self, other: &Self) -> bool {
+        fn text(value: &Result<SecretString, String>) -> Result<&str, &String> {
+            value.as_ref().map(SecretString::expose_secret)
+        }
+        let session = |it: &Self| {
+            let session = it.session.as_ref();
+            session.map(|it| (it.token.expose_secret().to_owned(), it.key_hash.clone()))
+        };
+        text(&self.api_key) == text(&other.api_key)
+            && text(&self.access_token) == text(&other.access_token)
+            && session(self) == session(other)
+    }
+}
+
+impl TokenFiles {
+    /// What is missing for a dial with the token of the Secret.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let missing = [&self.api_key, &self.access_token];
+        let missing = missing.into_iter().filter_map(|it| it.as_ref().err());
+        missing.cloned().collect()
+    }
+}
+
 /// Reads the files of `folder`. White space around the values is removed.
 ///
 /// # Errors
 /// Errors of the file system, except that a file does not exist.
-pub(crate) fn read(folder: &Path) -> io::Result<CredentialFiles> {
+pub(crate) fn read(folder: &Path) -> io::Result<TokenFiles> {
     mount::read_together(folder, read_files)
 }
 
-fn read_files(folder: &Path) -> io::Result<CredentialFiles> {
-    let api_key = read_file(folder, API_KEY_FILE)?;
-    let access_token = read_file(folder, ACCESS_TOKEN_FILE)?;
-    Ok(match (api_key, access_token) {
-        (Ok(api_key), Ok(access_token)) => CredentialFiles::Complete(Credentials {
-            api_key,
-            access_token,
+fn read_files(folder: &Path) -> io::Result<TokenFiles> {
+    let session_token = read_file(folder, SESSION_TOKEN_FILE)?;
+    let key_hash = read_file(folder, SESSION_KEY_HASH_FILE)?;
+    let session = session_token.ok().zip(key_hash.ok());
+    Ok(TokenFiles {
+        api_key: read_file(folder, API_KEY_FILE)?,
+        access_token: read_file(folder, ACCESS_TOKEN_FILE)?,
+        session: session.map(|(token, key_hash)| SessionToken {
+            token,
+            key_hash: key_hash.expose_secret().to_owned(),
         }),
-        (api_key, access_token) => {
-            let missing = [api_key.err(), access_token.err()];
-            CredentialFiles::Missing(missing.into_iter().flatten().collect())
-        }
     })
 }
 
@@ -105,10 +161,14 @@ mod tests {
         folder
     }
 
+    fn used(folder: &Path) -> CredentialFiles {
+        super::super::token_choice::TokenChoice::default().choose(read(folder).unwrap())
+    }
+
     #[test]
     fn both_are_read_without_line_ends_and_never_shown() {
         let folder = folder(&[(API_KEY_FILE, "key-one\n"), (ACCESS_TOKEN_FILE, " tok ")]);
-        let CredentialFiles::Complete(credentials) = read(folder.path()).unwrap() else {
+        let CredentialFiles::Complete(credentials) = used(folder.path()) else {
             panic!("both files are there");
         };
         assert_eq!(credentials.api_key.expose_secret(), "key-one");
@@ -135,7 +195,7 @@ mod tests {
     #[test]
     fn missing_and_empty_files_are_named() {
         let folder = folder(&[(API_KEY_FILE, "\n")]);
-        let CredentialFiles::Missing(names) = read(folder.path()).unwrap() else {
+        let CredentialFiles::Missing(names) = used(folder.path()) else {
             panic!("one file is empty, the other is not there");
         };
         assert_eq!(names, [API_KEY_FILE, ACCESS_TOKEN_FILE]);
@@ -149,7 +209,7 @@ mod tests {
         ]);
         let folder = tempfile::tempdir().unwrap();
         mount::publish(folder.path(), &files).unwrap();
-        let CredentialFiles::Missing(names) = read(folder.path()).unwrap() else {
+        let CredentialFiles::Missing(names) = used(folder.path()) else {
             panic!("neither is usable");
         };
         assert_eq!(

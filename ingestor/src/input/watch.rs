@@ -10,11 +10,12 @@ use std::time::Duration;
 use contract::report::AppliedAssignment;
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
 use contract::{Sealed, mount};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::input::assignment::{self, PreparedAssignment};
-use crate::input::credentials::{self, CredentialFiles};
+use crate::input::credential_reader::CredentialReader;
+use crate::input::credentials::CredentialFiles;
 use crate::input::notifications::FolderNotifications;
 
 /// How often the folders are read without a notification.
@@ -37,10 +38,10 @@ pub(crate) enum FolderChange {
 }
 
 /// Watches both folders.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct MountedFolders {
     assignment: PathBuf,
-    credentials: PathBuf,
+    credentials: CredentialReader,
     epoch: String,
     in_force: Option<AppliedAssignment>,
     sealed: Option<Sealed>,
@@ -51,12 +52,15 @@ pub(crate) struct MountedFolders {
 impl MountedFolders {
     /// Folders that were not read yet. `epoch` identifies this process in every tick.
     #[must_use]
-    pub(crate) fn new(assignment: PathBuf, credentials: PathBuf, epoch: String) -> Self {
+    pub(crate) fn new(assignment: PathBuf, credentials: CredentialReader, epoch: String) -> Self {
         Self {
             assignment,
             credentials,
             epoch,
-            ..Self::default()
+            in_force: None,
+            sealed: None,
+            error: None,
+            found: None,
         }
     }
 
@@ -67,10 +71,10 @@ impl MountedFolders {
         changes: mpsc::Sender<FolderChange>,
         shutdown: CancellationToken,
     ) {
-        let changed = Arc::new(Notify::new());
+        let changed = Arc::clone(self.credentials.changed());
         let mut notifications = FolderNotifications::new(&changed);
         loop {
-            notifications.watch([&self.assignment, &self.credentials]);
+            notifications.watch([&self.assignment, self.credentials.folder()]);
             // Opening and preparing may take a while, and blocks nothing else.
             let read = tokio::task::spawn_blocking(move || {
                 let found = self.read();
@@ -101,7 +105,9 @@ impl MountedFolders {
 
     fn read_credentials(&mut self) -> Option<FolderChange> {
         // The last credentials stay; the next reading may succeed.
-        let found = credentials::read(&self.credentials)
+        let found = self
+            .credentials
+            .read()
             .inspect_err(|error| tracing::warn!(%error, "credentials cannot be read"));
         let found = found
             .ok()
@@ -166,7 +172,7 @@ mod tests {
     fn folders(root: &Path) -> MountedFolders {
         MountedFolders::new(
             root.join("assignment"),
-            root.join("credentials"),
+            CredentialReader::new(root.join("credentials")),
             "1".into(),
         )
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contract::TokenSource;
 use contract::assignment::Account;
 use contract::report::{
     AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, FEATURES, Report,
@@ -96,7 +97,7 @@ pub(crate) fn snapshot(
     state: &mut ReportState,
     pipeline: &Pipeline,
     connections: &[Connection],
-    credential_state: &CredentialState,
+    (credential_state, token_source): (&CredentialState, Option<TokenSource>),
     directory: &DirectoryHealth,
     (now, wall_us): (Instant, i64),
 ) -> StatusSnapshot {
@@ -128,6 +129,7 @@ pub(crate) fn snapshot(
             })
             .collect(),
         credentials,
+        token_source,
         sets: state
             .intervals
             .observe(sets(instruments, &state.rates, now), now),

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use contract::mount::{self, ACCESS_TOKEN_FILE, API_KEY_FILE};
+use contract::mount::{
+    self, ACCESS_TOKEN_FILE, API_KEY_FILE, SESSION_KEY_HASH_FILE, SESSION_TOKEN_FILE,
+};
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE};
-use contract::{Assignment, Sealed};
+use contract::{Assignment, Sealed, session_key_hash};
 
 use super::API_KEY;
 use super::redis_server::{PASSWORD_OF_PUBLISHER, PUBLISHER};
@@ -61,10 +63,20 @@ impl Folders {
     }
 
     pub fn credentials_of(&self, access_token: &str) {
-        let files = BTreeMap::from([
+        self.tokens_of(access_token, None);
+    }
+
+    /// The token of the Secret, and that of a login to the account with this UID.
+    pub fn tokens_of(&self, access_token: &str, session: Option<(&str, &str)>) {
+        let mut files = BTreeMap::from([
             (API_KEY_FILE, API_KEY.as_bytes().to_vec()),
             (ACCESS_TOKEN_FILE, access_token.as_bytes().to_vec()),
         ]);
+        if let Some((token, uid)) = session {
+            let hash = session_key_hash(uid, API_KEY);
+            files.insert(SESSION_TOKEN_FILE, token.as_bytes().to_vec());
+            files.insert(SESSION_KEY_HASH_FILE, hash.into_bytes());
+        }
         mount::publish(&self.credentials(), &files).unwrap();
     }
 }

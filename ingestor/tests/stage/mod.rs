@@ -130,6 +130,7 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
             mock: true,
         },
         websocket: kite.origin(),
+        credentials: contract::CredentialChoice::default(),
         egress: contract::Egress::default(),
         redis_url: format!("redis://127.0.0.1:{redis_port}"),
         connections: 3,

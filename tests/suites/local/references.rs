@@ -63,6 +63,7 @@ fn write(folder: &Path, simulator: &Simulator, redis: &RedisServer, rows: Vec<Ro
             mock: true,
         },
         websocket: format!("ws://{}", simulator.address()),
+        credentials: contract::CredentialChoice::default(),
         egress: Egress::default(),
         redis_url: redis.url(),
         connections: 1,

@@ -93,6 +93,7 @@ fn in_standby(simulator: &Simulator, redis: &RedisServer) -> Assignment {
             mock: true,
         },
         websocket: format!("ws://{}", simulator.address()),
+        credentials: contract::CredentialChoice::default(),
         egress: Egress::default(),
         redis_url: redis.url(),
         connections: 3,

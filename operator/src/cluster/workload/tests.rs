@@ -46,6 +46,7 @@ fn nothing_to_stream() -> Assignment {
             mock: false,
         },
         websocket: "wss://ws.kite.trade".to_owned(),
+        credentials: contract::CredentialChoice::default(),
         egress: contract::Egress::default(),
         redis_url: "redis://redis:6379".to_owned(),
         connections: 3,

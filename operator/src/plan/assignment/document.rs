@@ -19,6 +19,7 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
             mock: spec.mock,
         },
         websocket: spec.websocket.clone(),
+        credentials: contract::CredentialChoice::default(),
         egress: spec.egress.clone(),
         redis_url: spec.redis_url.clone(),
         connections: spec.connections,

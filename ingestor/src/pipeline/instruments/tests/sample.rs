@@ -45,6 +45,7 @@ pub(crate) fn sample() -> Assignment {
             mock: false,
         },
         websocket: "ws://127.0.0.1:7070".to_owned(),
+        credentials: contract::CredentialChoice::default(),
         egress: contract::Egress::default(),
         redis_url: "redis://127.0.0.1:6379".to_owned(),
         connections: 3,

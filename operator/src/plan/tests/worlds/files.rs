@@ -127,6 +127,7 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
             mock: dice.percent(92),
         },
         websocket: "ws://127.0.0.1:7070".to_owned(),
+        credentials: contract::CredentialChoice::default(),
         egress: contract::Egress::default(),
         redis_url: "redis://127.0.0.1:6379".to_owned(),
         connections: 1,

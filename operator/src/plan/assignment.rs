@@ -9,6 +9,7 @@ mod former;
 mod generation;
 mod handover;
 mod handover_rows;
+mod move_times;
 mod moves;
 mod rows;
 mod sessions;
@@ -16,7 +17,7 @@ mod sessions;
 pub use change::AssignmentChange;
 
 pub(crate) use generation::{in_range, marks};
-pub(crate) use handover::longest_handover;
+pub(crate) use move_times::MoveTimes;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -89,7 +90,13 @@ pub(crate) fn build<'a>(
         documents.push(built.filter(says_more));
         bases.push(basis);
     }
-    let goes_on = handover::hand_over(&mut documents, &accounts, sets, poke, now.monotonic);
+    let goes_on = handover::hand_over(
+        &mut documents,
+        &accounts,
+        sets,
+        MoveTimes::of(poke),
+        now.monotonic,
+    );
 
     let accounts = accounts.into_iter().zip(bases).zip(documents).enumerate();
     let assigned = accounts.map(|(at, ((placed, basis), built))| {

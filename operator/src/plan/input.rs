@@ -41,6 +41,7 @@ pub(crate) use memory::{
 pub use outage::Cause;
 pub(crate) use outage::{Lost, Standing};
 pub(crate) use prices::{MarketKey, Price, Quotes, ReferenceQuote, market};
+pub(crate) use rebalance::RebalanceMode;
 pub(crate) use renames::Renames;
 pub(crate) use scrape::BAD_SCRAPES;
 pub(crate) use set::SetInput;

@@ -19,7 +19,7 @@ mod set_placement;
 mod solver;
 mod turns;
 
-pub(crate) use failover_capacity::{Taken, stranded};
+pub(crate) use failover_capacity::{AccountLoad, stranded};
 pub(crate) use group::GroupPlacement;
 pub(crate) use groups::{PlacedAccount, PlacedSet, place};
 pub(crate) use held_over::{HeldOver, hold_over};

@@ -14,16 +14,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::arrivals::Arrivals;
 use super::handover_rows::{self, LeavingRow};
+use super::move_times::MoveTimes;
 use super::moves::{MoveStages, Stage};
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::{AccountInput, AccountSpec, Lost, Suspension};
 use crate::plan::placement::{PlacedAccount, PlacedSet};
-
-/// For how long an account goes on at most that is paused, or has less room than it had: who wants that waits for it.
-/// Without `poke` an assignment takes up to a minute and a half, and a move takes three of them and a boundary.
-pub(crate) const fn longest_handover(poke: bool) -> Duration {
-    Duration::from_secs(if poke { 60 } else { 420 })
-}
 
 /// Whether the account's user waits for it to stop, or to become smaller.
 pub(super) fn is_restricted(account: &AccountInput<'_>, spec: &AccountSpec) -> bool {
@@ -57,7 +52,7 @@ enum Destination {
 }
 
 /// An account, an instrument, and the move by which it takes it.
-type Taken = (AccountIx, Token, (String, Option<Boundary>));
+type IncomingMove = (AccountIx, Token, (String, Option<Boundary>));
 
 /// Adds to the documents what accounts go on with until others have it, and returns which accounts do. `documents`: those
 /// that are built in this pass, each with its rows.
@@ -65,13 +60,13 @@ pub(super) fn hand_over<'a>(
     documents: &mut [Option<Assignment>],
     accounts: &[PlacedAccount<'a>],
     sets: &[PlacedSet<'a>],
-    poke: bool,
+    times: MoveTimes,
     now: Instant,
 ) -> Vec<bool> {
     let mut goes_on = vec![false; documents.len()];
-    let handover = Handover::new(accounts, sets, poke, now);
-    let mut stages = MoveStages::new(accounts, handover.arrivals.reports(), poke, now);
-    let mut taken: Vec<Taken> = Vec::new();
+    let handover = Handover::new(accounts, sets, times, now);
+    let mut stages = MoveStages::new(accounts, handover.arrivals.reports(), times, now);
+    let mut taken: Vec<IncomingMove> = Vec::new();
     for at in (0..documents.len()).map(AccountIx::new) {
         let leaving = handover.leaving(at, documents);
         let account = &accounts[at.at()].held_over.account;
@@ -121,7 +116,7 @@ impl<'w, 'a> Handover<'w, 'a> {
     fn new(
         accounts: &'w [PlacedAccount<'a>],
         sets: &'w [PlacedSet<'a>],
-        poke: bool,
+        times: MoveTimes,
         now: Instant,
     ) -> Self {
         let inputs = || accounts.iter().map(|placed| &placed.held_over.account);
@@ -135,7 +130,7 @@ impl<'w, 'a> Handover<'w, 'a> {
             accounts,
             arrivals: Arrivals::new(accounts, sets, now),
             takers: takers.collect(),
-            longest: longest_handover(poke),
+            longest: times.longest,
             now,
         }
     }

@@ -14,19 +14,9 @@ use contract::{Assignment, Boundary, Move, MovePart, Report, Row};
 use kite::Token;
 use rustc_hash::FxHashMap;
 
+use super::move_times::MoveTimes;
 use crate::plan::ids::AccountIx;
 use crate::plan::placement::PlacedAccount;
-
-/// How far a boundary is ahead of the exchange: two files must arrive until then, one after the other. Without `poke` each
-/// takes up to a minute and a half.
-const fn lead(poke: bool) -> i64 {
-    if poke { 3 } else { 200 }
-}
-
-/// After so many seconds a boundary that no packet has reached is over: nothing ticks, or a time was wrong.
-const fn within(poke: bool) -> u16 {
-    if poke { 10 } else { 220 }
-}
 
 /// What is published of a row that leaves an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +47,8 @@ struct Side<'a> {
     age: Duration,
 }
 
-/// The name of the account that gives, which begins the id of its moves.
+/// The name of the account that gives. The id of a move is `GIVER>TAKER:GENERATION`, of the taking account's file that has it
+/// first: names of accounts have no `>`, and two moves of one pair of accounts differ by the generation.
 pub(super) fn giver(id: &str) -> Option<&str> {
     id.split_once('>').map(|(giver, _)| giver)
 }
@@ -71,14 +62,14 @@ pub(super) struct MoveStages<'a> {
     givers: FxHashMap<(AccountIx, Token), AccountIx>,
     /// By account: in how many moves it has a part.
     parts: Vec<usize>,
-    poke: bool,
+    times: MoveTimes,
 }
 
 impl<'a> MoveStages<'a> {
     pub(super) fn new(
         accounts: &[PlacedAccount<'a>],
         reports: &[Option<&'a Report>],
-        poke: bool,
+        times: MoveTimes,
         now: Instant,
     ) -> Self {
         let side = |(placed, report): (&PlacedAccount<'a>, &Option<&'a Report>)| {
@@ -96,7 +87,7 @@ impl<'a> MoveStages<'a> {
             known: BTreeMap::new(),
             givers: FxHashMap::default(),
             parts: vec![0; accounts.len()],
-            poke,
+            times,
         }
     }
 
@@ -148,7 +139,7 @@ impl<'a> MoveStages<'a> {
         for side in [from, to] {
             self.parts[side.at()] += 1;
         }
-        let boundaries = boundaries(&giving, &taking, &id, self.poke);
+        let boundaries = boundaries(&giving, &taking, &id, self.times);
         let stage = Stage::Move(id, to, boundaries);
         self.known.insert(key, stage.clone());
         stage
@@ -238,7 +229,7 @@ impl<'a> Side<'a> {
 }
 
 /// What the two files say next.
-fn boundaries(giving: &Side<'_>, taking: &Side<'_>, id: &str, poke: bool) -> Boundaries {
+fn boundaries(giving: &Side<'_>, taking: &Side<'_>, id: &str, times: MoveTimes) -> Boundaries {
     let Some(taken) = taking.find(id, MovePart::To) else {
         return Boundaries::default();
     };
@@ -246,8 +237,8 @@ fn boundaries(giving: &Side<'_>, taking: &Side<'_>, id: &str, poke: bool) -> Bou
         // Who is further knows more: what comes too late for a second that is past comes twice.
         let second = taking.second(id).max(giving.second(id));
         let boundary = Boundary {
-            second: second.map_or(Boundary::AT_ONCE, |it| it.saturating_add(lead(poke))),
-            within_s: within(poke),
+            second: second.map_or(Boundary::AT_ONCE, |it| it.saturating_add(times.lead_s)),
+            within_s: times.within_s,
         };
         return Boundaries {
             taking: taking.has_arrived(id, giving).then_some(boundary),

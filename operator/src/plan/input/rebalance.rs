@@ -14,6 +14,15 @@ pub(crate) struct Rebalance {
     asked: bool,
 }
 
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RebalanceMode {
+    /// To place instruments anew.
+    Move,
+    /// To say how many would move.
+    DryRun,
+}
+
 impl Rebalance {
     /// The rebalance of an object with this annotation, whose status says `known`.
     pub(super) fn new(annotation: Option<&str>, known: Option<&RebalanceStatus>) -> Self {
@@ -45,10 +54,13 @@ impl Rebalance {
         }
     }
 
-    /// Whether something is to be decided, and then whether nothing may move.
-    pub(crate) fn asked(&self) -> Option<bool> {
+    /// What is to be decided, if anything is.
+    pub(crate) fn asked(&self) -> Option<RebalanceMode> {
         let request = self.known.as_ref()?.request.as_deref()?;
-        self.asked.then(|| is_dry_run(request))
+        self.asked.then(|| match is_dry_run(request) {
+            true => RebalanceMode::DryRun,
+            false => RebalanceMode::Move,
+        })
     }
 
     /// What the status says once so many more instruments move, or would.
@@ -88,19 +100,19 @@ mod tests {
         let moving = status("monday", Moving, 500);
         for (annotation, known, asked) in [
             (None, None, None),
-            (Some("monday"), None, Some(false)),
-            (Some("monday"), Some(&moving), Some(false)),
+            (Some("monday"), None, Some(RebalanceMode::Move)),
+            (Some("monday"), Some(&moving), Some(RebalanceMode::Move)),
             (Some("monday"), Some(&status("monday", Done, 700)), None),
             (Some(" monday\n"), Some(&status("monday", Done, 700)), None),
             (
                 Some("tuesday"),
                 Some(&status("monday", Done, 700)),
-                Some(false),
+                Some(RebalanceMode::Move),
             ),
             (
                 Some("dry-run:monday"),
                 Some(&status("monday", Done, 700)),
-                Some(true),
+                Some(RebalanceMode::DryRun),
             ),
             (
                 Some("dry-run:monday"),
@@ -110,7 +122,7 @@ mod tests {
             (
                 Some("monday"),
                 Some(&status("monday", Planned, 0)),
-                Some(false),
+                Some(RebalanceMode::Move),
             ),
             (None, Some(&moving), None),
             (Some("  "), Some(&moving), None),
@@ -127,7 +139,7 @@ mod tests {
     fn a_dry_run_is_decided_once_and_not_before_it_can_be() {
         let waiting = Rebalance::new(Some("dry-run:x"), None).status(None);
         let later = Rebalance::new(Some("dry-run:x"), waiting.as_ref());
-        assert_eq!(later.asked(), Some(true));
+        assert_eq!(later.asked(), Some(RebalanceMode::DryRun));
         let decided = later.status(Some((Planned, 0)));
         let after = Rebalance::new(Some("dry-run:x"), decided.as_ref());
         assert_eq!((after.asked(), after.status(None)), (None, decided));

@@ -3,7 +3,7 @@
 use crate::plan::input::AccountInput;
 
 /// An account and its load.
-pub(crate) struct Taken<'a> {
+pub(crate) struct AccountLoad<'a> {
     pub(crate) account: &'a AccountInput<'a>,
     /// Instruments in all.
     pub(crate) instruments: usize,
@@ -12,8 +12,8 @@ pub(crate) struct Taken<'a> {
 }
 
 /// For each account, how many of its instruments would have no room on other accounts.
-pub(crate) fn stranded(accounts: &[Taken<'_>]) -> Vec<usize> {
-    let lost = |(at, lost): (usize, &Taken<'_>)| {
+pub(crate) fn stranded(accounts: &[AccountLoad<'_>]) -> Vec<usize> {
+    let lost = |(at, lost): (usize, &AccountLoad<'_>)| {
         let others = accounts
             .iter()
             .enumerate()
@@ -28,7 +28,7 @@ pub(crate) fn stranded(accounts: &[Taken<'_>]) -> Vec<usize> {
     accounts.iter().enumerate().map(lost).collect()
 }
 
-impl Taken<'_> {
+impl AccountLoad<'_> {
     fn free(&self) -> usize {
         if self.account.eligibility.is_frozen() {
             0

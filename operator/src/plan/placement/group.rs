@@ -18,7 +18,7 @@ use super::relocations::{self, Relocation, relocations};
 use super::set_placement::{SetPlacement, placement};
 use super::{retention, solver};
 use crate::plan::ids::{AccountIx, SetIx, TokenIx};
-use crate::plan::input::Key;
+use crate::plan::input::{Key, RebalanceMode};
 use crate::plan::selection::RequestedSet;
 
 /// The placement of a group.
@@ -142,23 +142,23 @@ pub(super) fn place_group(
     }
 }
 
-/// Whose instruments are to be placed anew, sets first, and whether nothing may move.
+/// Whose instruments are to be placed anew, sets first.
 fn asked(
     accounts: &[&HeldOver<'_>],
     group: &Group,
     all_sets: &[RequestedSet<'_>],
     first_set: usize,
-) -> Vec<(Subject, bool)> {
+) -> Vec<(Subject, RebalanceMode)> {
     let sets = (first_set..).zip(&group.sets);
     let sets = sets.filter_map(|(at, set)| {
-        let is_dry_run = all_sets[set.at()].set.rebalance.asked()?;
-        Some((Subject::Set(SetIx::new(at)), is_dry_run))
+        let mode = all_sets[set.at()].set.rebalance.asked()?;
+        Some((Subject::Set(SetIx::new(at)), mode))
     });
     let accounts = accounts.iter().enumerate();
     let accounts = accounts.filter(|(_, it)| !it.account.eligibility.is_frozen());
     let accounts = accounts.filter_map(|(at, it)| {
-        let is_dry_run = it.account.rebalance.asked()?;
-        Some((Subject::Account(AccountIx::new(at)), is_dry_run))
+        let mode = it.account.rebalance.asked()?;
+        Some((Subject::Account(AccountIx::new(at)), mode))
     });
     sets.chain(accounts).collect()
 }

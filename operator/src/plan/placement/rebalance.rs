@@ -11,6 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::problem::{AccountSlot, Item, LostTokens, Outcome, Refuge, SetRequest, settled};
 use super::solver;
 use crate::plan::ids::{AccountIx, SetIx, TokenIx};
+use crate::plan::input::RebalanceMode;
 
 /// How many instruments of a group move at a time, for all its requests together.
 pub(super) const AT_A_TIME: usize = 500;
@@ -56,12 +57,12 @@ struct Unit {
 }
 
 /// Decides on each request; of those that are no dry run only the first that is not done moves anything.
-pub(super) fn rebalance(placed: Placed<'_>, asked: &[(Subject, bool)]) -> Rebalanced {
+pub(super) fn rebalance(placed: Placed<'_>, asked: &[(Subject, RebalanceMode)]) -> Rebalanced {
     let moving: usize = placed.leaving.iter().sum();
     let mut progress = Vec::with_capacity(asked.len());
     let mut now: Option<Vec<Unit>> = None;
-    for (subject, is_dry_run) in asked {
-        if *is_dry_run {
+    for (subject, mode) in asked {
+        if *mode == RebalanceMode::DryRun {
             let wanted = placed.wanted(*subject).len();
             progress.push((RebalanceState::Planned, count(wanted)));
         } else if now.is_some() {

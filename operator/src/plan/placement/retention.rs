@@ -9,7 +9,7 @@ use super::problem::{AccountSlot, Item, Outcome, SetRequest};
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId, TokenIx};
 
 /// The places that are taken.
-struct Taken<'a> {
+struct OccupiedPlaces<'a> {
     slots: &'a [AccountSlot],
     tokens: Vec<FxHashSet<TokenIx>>,
     publishers: FxHashMap<(TokenIx, Option<TargetId>, ChannelId), AccountIx>,
@@ -38,7 +38,7 @@ pub(super) fn keep(
         slots,
         &order.iter().map(|it| (it.4, SetIx::new(it.2))).collect(),
     );
-    let mut taken = Taken::new(slots, requests, outcomes);
+    let mut taken = OccupiedPlaces::new(slots, requests, outcomes);
     for (_, _, set, at, token) in order {
         let accounts = before.get(&(token, SetIx::new(set)));
         let mut accounts = accounts.into_iter().flatten().copied();
@@ -65,7 +65,7 @@ fn before(
     before
 }
 
-impl<'a> Taken<'a> {
+impl<'a> OccupiedPlaces<'a> {
     fn new(slots: &'a [AccountSlot], requests: &[SetRequest], outcomes: &[Vec<Outcome>]) -> Self {
         let mut taken = Self {
             slots,

@@ -19,11 +19,11 @@ use super::results::MoveCounts;
 use super::set::{self, ReportedSet};
 use super::set_events::{self, SetEventMemory};
 use crate::instruments::schedule::{Findings, UnknownNames};
-use crate::plan::assignment::{AssignedAccount, longest_handover};
+use crate::plan::assignment::{AssignedAccount, MoveTimes};
 use crate::plan::ids::AccountIx;
 use crate::plan::input::{Key, Memo, Now, Secret, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
-use crate::plan::placement::{PlacedSet, Taken, stranded};
+use crate::plan::placement::{AccountLoad, PlacedSet, stranded};
 use crate::plan::readiness::GRACE;
 use crate::plan::selection::{MoneyFindings, TradingDays};
 
@@ -205,8 +205,8 @@ fn token_targets(accounts: &[ReportedAccount<'_>]) -> BTreeMap<Key, TokenTarget>
     accounts.iter().filter_map(target).collect()
 }
 
-fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<Taken<'w>> {
-    let taken = accounts.iter().map(|it| Taken {
+fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<AccountLoad<'w>> {
+    let taken = accounts.iter().map(|it| AccountLoad {
         account: &it.account,
         instruments: it.current().map_or(0, |it| it.instruments.len()),
         tied: it.tied,
@@ -235,7 +235,7 @@ fn assemble(
     time_of_day: Option<Instant>,
     (poke, now): (bool, Now),
 ) -> Plan {
-    let longest = longest_handover(poke);
+    let longest = MoveTimes::of(poke).longest;
     let mut plan = Plan::default();
     plan.memory.results = results;
     let remembered = &mut plan.memory.remembered;

@@ -6,14 +6,14 @@ use contract::Assignment;
 use rustc_hash::FxHashMap;
 
 use super::super::{handover_rows, moves};
-use super::{Handover, Taken};
+use super::{Handover, IncomingMove};
 use crate::plan::ids::AccountIx;
 use crate::plan::input::AccountInput;
 
 impl Handover<'_, '_> {
     /// What accounts still do not publish because others do that were not told of the move: an operator that ended in the
     /// middle of it may not know yet that it goes on.
-    pub(super) fn withheld(&self, documents: &[Option<Assignment>]) -> Vec<Taken> {
+    pub(super) fn withheld(&self, documents: &[Option<Assignment>]) -> Vec<IncomingMove> {
         let inputs = || self.accounts.iter().map(|it| &it.held_over.account);
         let names = inputs().enumerate();
         let names = names.map(|(at, it)| ((it.namespace(), it.name()), at));
@@ -34,7 +34,7 @@ impl Handover<'_, '_> {
                     && handover_rows::is_wanted(document, row.token);
                 goes_on.then(|| (AccountIx::new(at), row.token, (id.clone(), None)))
             });
-            Some(withheld.collect::<Vec<Taken>>())
+            Some(withheld.collect::<Vec<IncomingMove>>())
         };
         inputs()
             .enumerate()

@@ -7,12 +7,12 @@ fn at(account: usize) -> AccountIx {
     AccountIx::new(account)
 }
 
-fn set(at: usize) -> (Subject, bool) {
-    (Subject::Set(SetIx::new(at)), false)
+fn set(at: usize) -> (Subject, RebalanceMode) {
+    (Subject::Set(SetIx::new(at)), RebalanceMode::Move)
 }
 
-fn account(place: usize) -> (Subject, bool) {
-    (Subject::Account(at(place)), false)
+fn account(place: usize) -> (Subject, RebalanceMode) {
+    (Subject::Account(at(place)), RebalanceMode::Move)
 }
 
 fn slot(capacity: usize) -> AccountSlot {
@@ -61,7 +61,7 @@ impl Placing {
     }
 
     /// Carries out what comes of the requests; returns how far each is.
-    fn ask(&mut self, asked: &[(Subject, bool)]) -> Vec<(RebalanceState, u32)> {
+    fn ask(&mut self, asked: &[(Subject, RebalanceMode)]) -> Vec<(RebalanceState, u32)> {
         let outcomes: Vec<Vec<Outcome>> = self
             .places
             .iter()
@@ -127,7 +127,7 @@ fn a_set_that_is_spread_comes_together_where_a_new_one_would_go() {
 fn a_dry_run_moves_nothing() {
     let mut placing = Placing::new(&[3, 2, 9], &[(0..5, 0)]);
     placing.places[0] = vec![0, 0, 0, 1, 1];
-    let dry_run = (Subject::Set(SetIx::new(0)), true);
+    let dry_run = (Subject::Set(SetIx::new(0)), RebalanceMode::DryRun);
     assert_eq!(placing.ask(&[dry_run]), [(Planned, 5)]);
     assert_eq!(placing.counts(), [[3, 2, 0]]);
 }

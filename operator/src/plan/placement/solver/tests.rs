@@ -453,7 +453,7 @@ proptest! {
                 kept: &kept,
                 leaving: vec![0; slots.len()],
             };
-            let found = rebalance(placed, &[(subject, false)]);
+            let found = rebalance(placed, &[(subject, crate::plan::input::RebalanceMode::Move)]);
             is_whole(&slots, &requests, &outcomes, &found.outcomes)?;
             slots = settled(&slots, &requests, &found.outcomes);
             ended = found.progress[0].0 == RebalanceState::Done;

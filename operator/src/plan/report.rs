@@ -10,6 +10,7 @@ mod outcome;
 mod results;
 mod set;
 mod set_events;
+mod silent_markets;
 mod status;
 mod summary;
 

@@ -50,19 +50,38 @@ impl Classes {
         }
     }
 
+    /// Those of them that trade at `now`, Unix seconds, each with the second since when.
+    pub(crate) fn open(
+        self,
+        sessions: &[ClassSessions],
+        now: i64,
+    ) -> impl Iterator<Item = (&str, i64)> {
+        self.of(sessions).filter_map(move |class| {
+            let moment = class.at(now)?;
+            let since = moment
+                .since
+                .filter(|_| moment.session == MarketSession::Open)?;
+            Some((class.class.as_str(), since))
+        })
+    }
+
+    fn of(self, sessions: &[ClassSessions]) -> impl Iterator<Item = &ClassSessions> {
+        let is_one = move |at: usize| {
+            let bit = u32::try_from(at).ok().and_then(|at| 1_u64.checked_shl(at));
+            bit.is_some_and(|bit| self.known & bit != 0)
+        };
+        let all = sessions.iter().enumerate();
+        all.filter(move |(at, _)| is_one(*at))
+            .map(|(_, class)| class)
+    }
+
     /// What they do at `now`, Unix seconds, by the sessions of their assignment.
     pub(crate) fn at(self, sessions: &[ClassSessions], now: i64) -> MarketNow {
         let mut market = MarketNow {
             any_time: self.others,
             ..MarketNow::default()
         };
-        for (at, class) in sessions.iter().enumerate() {
-            let is_one = 1_u64
-                .checked_shl(at as u32)
-                .is_some_and(|bit| self.known & bit != 0);
-            if !is_one {
-                continue;
-            }
+        for class in self.of(sessions) {
             let Some(moment) = class.at(now) else {
                 market.any_time = true;
                 continue;

@@ -31,6 +31,8 @@ pub(crate) struct SetFacts<'a> {
     pub(crate) freshness: Option<Freshness>,
     /// What its markets do.
     pub(crate) market: MarketNow,
+    /// Whether none of them has ticked on any account since it opened.
+    pub(crate) silent_market: bool,
     /// The time, Unix seconds.
     pub(crate) now: i64,
 }
@@ -239,7 +241,10 @@ fn stale(facts: &SetFacts<'_>, streaming: u32) -> Option<Observation> {
         return Some(Observation::Degraded {
             passing: Reason::Connecting,
             lasting: Reason::Stale,
-            message: "all sockets are up, but no packet of this set has arrived".to_owned(),
+            message: with_holiday(
+                "all sockets are up, but no packet of this set has arrived".to_owned(),
+                facts,
+            ),
         });
     }
     // A night without ticks is none of them.
@@ -255,7 +260,19 @@ fn stale(facts: &SetFacts<'_>, streaming: u32) -> Option<Observation> {
         ),
         None => format!("all sockets are up, but no tick has arrived for more than {limit} s"),
     };
-    Some(Observation::Failed(Reason::Stale, message))
+    Some(Observation::Failed(
+        Reason::Stale,
+        with_holiday(message, facts),
+    ))
+}
+
+/// The message, and what explains it if the calendar lacks a day.
+fn with_holiday(message: String, facts: &SetFacts<'_>) -> String {
+    const HINT: &str = "nothing of its market has ticked on any account since it opened: is it a holiday? See --calendar";
+    match facts.silent_market {
+        true => format!("{message}; {HINT}"),
+        false => message,
+    }
 }
 
 #[cfg(test)]

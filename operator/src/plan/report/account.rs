@@ -38,6 +38,16 @@ pub(super) struct ReportedAccount<'w> {
 }
 
 impl ReportedAccount<'_> {
+    /// Those of these classes that trade, each with the second since when.
+    pub(super) fn open(&self, classes: Classes, now: Now) -> impl Iterator<Item = (&str, i64)> {
+        let sessions = self
+            .memory
+            .assignment
+            .iter()
+            .map(|it| it.sessions.as_slice());
+        sessions.flat_map(move |sessions| classes.open(sessions, now.wall.as_second()))
+    }
+
     /// What markets of its instruments do.
     pub(super) fn market(&self, classes: Classes, now: Now) -> MarketNow {
         market(self.memory.assignment.as_ref(), classes, now)

@@ -24,21 +24,21 @@ pub(super) struct ReportedSet {
     pub(super) state: State,
 }
 
-/// Reports a set that these accounts stream; the last report is used again while nothing in it has
+/// Reports a set that these accounts stream, and of whose markets nothing may have ticked anywhere; the last report is used again while nothing in it has
 /// changed.
 pub(super) fn report(
     placed: &PlacedSet<'_>,
-    holders: &[&ReportedAccount<'_>],
+    (holders, silent_market): (&[&ReportedAccount<'_>], bool),
     memo: &mut Memo<'_, SetResult>,
     now: Now,
 ) -> ReportedSet {
     let key = &placed.set.observed.meta.key;
-    let basis = basis(placed, holders);
+    let basis = basis(placed, holders).map(|basis| basis.value(silent_market));
     let known = basis.as_ref().and_then(|basis| memo.get(key, basis));
     let known = known.filter(|it| it.validity.holds(now));
     let (memory, event, result) = match (known, placed.set.remembered) {
         (Some(known), Some(memory)) => (memory.clone(), None, *known),
-        _ => compute(placed, holders, now),
+        _ => compute(placed, (holders, silent_market), now),
     };
     if let Some(basis) = basis {
         memo.put(key, basis, result);
@@ -59,7 +59,7 @@ pub(super) fn report(
 
 fn compute(
     placed: &PlacedSet<'_>,
-    holders: &[&ReportedAccount<'_>],
+    (holders, silent_market): (&[&ReportedAccount<'_>], bool),
     now: Now,
 ) -> (SetMemory, Option<Event>, SetResult) {
     let set = &placed.set;
@@ -67,7 +67,8 @@ fn compute(
     let previous = Previous::new(set.observed, set.remembered);
     let history = previous.history(set.observed.meta.generation);
     let before = previous.status.map(Arc::as_ref);
-    let (status, outcome, validity) = status::set::status(placed, &holders, before, &history, now);
+    let (status, outcome, validity) =
+        status::set::status(placed, (&holders, silent_market), before, &history, now);
     let report = previous.report(Kind::Set, set.observed, status, &outcome);
     let result = SetResult {
         state: outcome.state,

@@ -18,6 +18,7 @@ use super::outcome::{Failover, Plan, SetRelocation, TokenTarget};
 use super::results::MoveCounts;
 use super::set::{self, ReportedSet};
 use super::set_events::{self, SetEventMemory};
+use super::silent_markets::SilentMarkets;
 use crate::instruments::schedule::{Findings, UnknownNames};
 use crate::plan::assignment::{AssignedAccount, MoveTimes};
 use crate::plan::ids::AccountIx;
@@ -54,11 +55,13 @@ pub(crate) fn report(
     let failovers = failovers(all);
 
     let holders = Holders::new(&accounts);
+    let silent = SilentMarkets::of(&accounts, now);
     let mut results = Memo::new(&last.set_results, &mut next.set_results);
     let reports = placed.iter().map(|placed| {
         let at = holders.of(&placed.set.observed.meta.key).iter();
         let of_set: Vec<&ReportedAccount<'_>> = at.map(|at| &accounts[*at]).collect();
-        set::report(placed, &of_set, &mut results, now)
+        let silent = silent.has(placed.set.name(), &of_set, now);
+        set::report(placed, (&of_set, silent), &mut results, now)
     });
     let sets: Vec<ReportedSet> = reports.collect();
 

@@ -3,7 +3,9 @@
 use crds::account::MarketHours;
 use crds::condition::{ConditionType, State};
 
-use crate::plan::fixture::{account, apply, change, later, observed, run, set, start, stream};
+use crate::plan::fixture::{
+    account, apply, change, edit, later, observed, run, set, start, stream,
+};
 use crate::plan::report::find;
 use crate::plan::{Change, Memory, Now, Observed, plan};
 
@@ -125,6 +127,50 @@ fn what_should_tick_after_the_open_and_does_not_is_stale() {
         memory = decided.memory;
         assert_eq!(ready(&world)[1], (state, reason.to_owned()), "{seconds}");
     }
+}
+
+/// A holiday that the calendar lacks: nothing ticks on any account.
+#[test]
+fn a_market_that_is_silent_everywhere_may_have_a_holiday() {
+    let sets = vec![
+        set("s", &[], &["NFO:NIFTY26DEC25000CE"]),
+        set("t", &[], &["NFO:NIFTY26DEC25000CE"]),
+    ];
+    let mut world = observed(vec![account("a"), account("b")], sets);
+    for (at, name) in [(0, "a"), (1, "b")] {
+        change(&mut world.accounts[at], |spec| {
+            spec.market_hours = Some(MarketHours::Exchange);
+        });
+        edit(&mut world.sets[at], |spec| {
+            spec.account_ref = serde_json::from_value(serde_json::json!({"name": name})).unwrap();
+            spec.publish.channel_prefix = Some(format!("of-{name}"));
+        });
+    }
+    let mut memory = run(&mut world, start());
+    stream(&mut world);
+    let late = at("2025-11-25T09:20:00");
+    let mut says = |ticked: bool| {
+        let open = at("2025-11-25T09:15:00").wall.as_microsecond();
+        for account in &mut world.accounts {
+            account.scrape.at = Some(late.monotonic);
+            let report = account.scrape.report.as_mut().unwrap();
+            for set in &mut std::sync::Arc::make_mut(report).sets {
+                let ticks = ticked && set.name == "t";
+                set.age_ms = Some(if ticks { 100 } else { 40_000_000 });
+                set.last_tick_us = Some(if ticks { open + 1 } else { open - 1 });
+            }
+        }
+        let decided = plan(&world, &memory, late);
+        apply(&mut world, &decided);
+        memory = decided.memory;
+        let status = world.sets[0].status.as_ref().unwrap();
+        let ready = find(&status.conditions, ConditionType::Ready).unwrap();
+        assert_eq!(ready.reason, "Stale");
+        ready.message.contains("is it a holiday? See --calendar")
+    };
+    assert!(says(false), "nothing ticks");
+    assert!(!says(true), "options tick on another account");
+    assert!(says(false), "and no more");
 }
 
 #[test]

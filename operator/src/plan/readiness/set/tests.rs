@@ -70,6 +70,7 @@ fn found_with<'f>(
     static WANTED: LazyLock<Request> = LazyLock::new(|| wanted(5, &[], 0, 1));
     let mut facts = SetFacts {
         market: MarketNow::default(),
+        silent_market: false,
         now: 0,
         stands: false,
         request: &WANTED,
@@ -172,6 +173,7 @@ fn no_name_resolves() {
     let asked = wanted(0, &samples, 2, 1);
     let none = SetFacts {
         market: MarketNow::default(),
+        silent_market: false,
         now: 0,
         stands: false,
         request: &asked,

@@ -47,7 +47,7 @@ impl Validity {
 /// The status, the outcome behind its `Ready`, and when both hold without any news.
 pub(crate) fn status(
     placed: &PlacedSet<'_>,
-    holders: &[Holder<'_>],
+    (holders, silent_market): (&[Holder<'_>], bool),
     previous: Option<&InstrumentSetStatus>,
     history: &History<'_>,
     now: Now,
@@ -70,6 +70,7 @@ pub(crate) fn status(
             .iter()
             .map(|it| it.market)
             .fold(MarketNow::default(), MarketNow::plus),
+        silent_market,
         now: now.wall.as_second(),
     };
     let outcome = readiness::outcome(readiness::set(&facts), history, now);

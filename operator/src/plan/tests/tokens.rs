@@ -8,7 +8,9 @@ use crds::condition::{ConditionType, Reason};
 
 use crate::plan::fixture::{account, apply, change, later, observed, run, set, start, stream};
 use crate::plan::report::find;
-use crate::plan::{EventReason, Memory, Now, Observed, Secret, TokenAnswer, TokenCheck, plan};
+use crate::plan::{
+    Change, EventReason, Memory, Now, Observed, Secret, TokenAnswer, TokenCheck, plan,
+};
 
 fn at(wall: &str) -> Now {
     let wall: jiff::Timestamp = format!("{wall}+05:30").parse().unwrap();
@@ -222,4 +224,23 @@ fn accounts_that_may_stream_are_checked() {
     change(&mut world.accounts[0], |spec| spec.paused = false);
     world.accounts[0].secret = Secret::Missing;
     assert!(plan(&world, &memory, start()).tokens.is_empty());
+}
+
+#[test]
+fn a_restart_of_the_operator_writes_nothing_before_kite_has_answered() {
+    let day = at("2025-11-25T10:00:00");
+    for answer in [accepted(), TokenAnswer::Refused] {
+        let (mut world, mut memory) = streaming();
+        answered(&mut world, answer, day);
+        pass(&mut world, &mut memory, day);
+        let known = world.accounts[0].token.take();
+        world.accounts[0].scrape.at = Some(later(day, 5).monotonic);
+        let restarted = plan(&world, &Memory::default(), later(day, 5));
+        assert_eq!(restarted.accounts[0].change, Change::None, "{known:?}");
+        assert_eq!(restarted.events, []);
+        world.accounts[0].token = known;
+        let answered = plan(&world, &restarted.memory, later(day, 6));
+        assert_eq!(answered.accounts[0].change, Change::None);
+        assert_eq!(answered.events, []);
+    }
 }

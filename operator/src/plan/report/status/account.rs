@@ -48,7 +48,7 @@ pub(crate) fn status(
     let account = &assigned.account;
     let report = account.report();
     let answer = report.filter(|_| account.observed.scrape.answers(now.monotonic));
-    let facts = facts(assigned, answer, (poked, market, days), now);
+    let facts = facts(assigned, answer, (poked, market, days), previous, now);
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
     let outcome = readiness::outcome(observation, history, now);
@@ -60,6 +60,18 @@ pub(crate) fn status(
         // An operator that starts has nothing new to say of what it has not asked about.
         for kind in [ConditionType::CredentialsValid, ConditionType::Connected] {
             super::keep(&mut undated, &before.conditions, kind);
+        }
+    }
+    let is_verified = undated.iter().any(|it| it.reason == Reason::Verified);
+    if is_verified && account.observed.token.is_none() {
+        // Nor of whose token it is, until Kite has answered.
+        let was_verified = credentials_before(before) == Some(Reason::Verified);
+        if was_verified {
+            super::keep(
+                &mut undated,
+                &before.conditions,
+                ConditionType::CredentialsValid,
+            );
         }
     }
     if stranded.is_none() && before.observed_generation == generation {
@@ -104,7 +116,7 @@ pub(crate) fn status(
             false => connection_status(answer, before, now.wall),
         },
         rebalance: assigned.rebalance.clone(),
-        token_expires_at: token_end(facts.token, before.token_expires_at.as_ref()),
+        token_expires_at: token_end(facts.secret, facts.token, before.token_expires_at.as_ref()),
     };
     let wrong = readiness::credentials(&facts, answer);
     let is_dead = wrong.is_some_and(|(reason, _)| readiness::is_dead_token(reason));
@@ -129,6 +141,7 @@ fn facts<'w>(
     assigned: &'w AssignedAccount<'_>,
     answer: Option<&Report>,
     (poked, market, days): (bool, MarketNow, &TradingDays),
+    previous: Option<&TickerAccountStatus>,
     now: Now,
 ) -> AccountFacts<'w> {
     let (account, current) = (&assigned.account, assigned.current());
@@ -144,7 +157,7 @@ fn facts<'w>(
     let assigned = current.map(|current| current.instruments.len());
     let keeps_hours = spec.is_ok_and(|spec| spec.market_hours == MarketHours::Exchange);
     AccountFacts {
-        token: token(account),
+        token: token(account, previous),
         needs_token: !keeps_hours
             || readiness::needs_token(market, (assigned, days.trades_today()), now.wall),
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
@@ -169,26 +182,50 @@ fn facts<'w>(
     }
 }
 
-/// What Kite said of the access token that the Secret holds now.
-fn token<'a>(account: &AccountInput<'a>) -> Option<&'a TokenCheck> {
-    let Secret::Present { version, .. } = &account.observed.secret else {
+/// A token that Kite refused before the operator was started.
+static REFUSED_BEFORE: TokenCheck = TokenCheck {
+    version: String::new(),
+    answer: TokenAnswer::Refused,
+    at: Timestamp::UNIX_EPOCH,
+};
+
+/// What Kite said of the access token that the Secret holds now. An operator that has not asked since its start believes the
+/// status: it would take a refusal back for a moment otherwise.
+fn token<'a>(
+    account: &AccountInput<'a>,
+    previous: Option<&TickerAccountStatus>,
+) -> Option<&'a TokenCheck> {
+    if account.observed.secret == Secret::Missing {
         return None;
+    }
+    let Some(check) = &account.observed.token else {
+        let known = previous.and_then(credentials_before)?;
+        return readiness::is_dead_token(known).then_some(&REFUSED_BEFORE);
     };
-    let check = account.observed.token.as_ref();
-    check.filter(|check| check.version == *version)
+    match &account.observed.secret {
+        Secret::Present { version, .. } => Some(check).filter(|it| it.version == *version),
+        Secret::Unknown | Secret::Unreadable | Secret::Missing => None,
+    }
+}
+
+/// The reason of `CredentialsValid` so far.
+fn credentials_before(status: &TickerAccountStatus) -> Option<Reason> {
+    let known = super::find(&status.conditions, ConditionType::CredentialsValid)?;
+    Reason::from_word(&known.reason)
 }
 
 /// When the access token ends: the next end of all tokens after it was seen to be good, until then what was known. While
 /// tokens end one that is good may be of the day before, so what is known stays.
-fn token_end(check: Option<&TokenCheck>, before: Option<&Time>) -> Option<Time> {
-    let check = check?;
-    let seen = matches!(check.answer, TokenAnswer::Accepted { .. }).then_some(check.at);
-    let end = seen.map(access_token::end_of);
-    match (end, before) {
-        (Some(_), Some(before)) if access_token::is_flushing(check.at.as_second()) => {
+fn token_end(secret: &Secret, check: Option<&TokenCheck>, before: Option<&Time>) -> Option<Time> {
+    if *secret == Secret::Missing {
+        return None;
+    }
+    let good = check.filter(|check| matches!(check.answer, TokenAnswer::Accepted { .. }));
+    match (good, before) {
+        (Some(good), Some(before)) if access_token::is_flushing(good.at.as_second()) => {
             Some(before.clone())
         }
-        (Some(end), _) => Some(Time(end)),
+        (Some(good), _) => Some(Time(access_token::end_of(good.at))),
         (None, before) => before.cloned(),
     }
 }

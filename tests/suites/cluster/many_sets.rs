@@ -55,7 +55,7 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
     stage.simulator().pause(true).await?;
     for at in 0..ACCOUNTS {
         stage
-            .apply_idle(&name(at), &format!("fake-token-{at}"))
+            .apply_idle(&name(at), &format!("fake-token-{}", name(at)))
             .await?;
     }
     for at in 0..ACCOUNTS {

@@ -75,8 +75,9 @@ pub(super) fn keep_every_tick(pass: &Pass<'_>) -> Result<(), String> {
     }
     let taken = parts(MovePart::To, true);
     for (what, boundary) in parts(MovePart::From, false) {
-        // It gives nothing as long as there is no boundary, and there is none while the other account may not be changed.
-        let waits = boundary.is_none() && may_not_be_changed(pass, what);
+        // It gives nothing as long as there is no boundary, and there is none while the other account may not be changed. With
+        // one, the other's file had it first: somebody else has written over that file.
+        let waits = may_not_be_changed(pass, what);
         if !taken.contains_key(&what) && !waits {
             return Err(format!("{what:?} at {boundary:?} is taken by nobody"));
         }

@@ -74,6 +74,14 @@ const MENDED: &[(&str, &[u64])] = &[
         ],
     ),
     (
+        "an older set took a channel, and a rebalance moved it on in the same pass",
+        &[902_988],
+    ),
+    (
+        "a file that somebody has written over in the middle of a move",
+        &[995_264],
+    ),
+    (
         "an account that was to take an instrument gives it to a third one",
         &[459_781, 954_239, 520_539, 622_077, 728_478, 752_720],
     ),

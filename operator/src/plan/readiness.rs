@@ -16,7 +16,7 @@ mod set;
 
 pub(crate) use account::account;
 pub(crate) use condition::{ConditionOutcome, GRACE, History, outcome};
-pub(crate) use credentials::{credentials, is_dead_token, needs_token};
+pub(crate) use credentials::{credentials, is_dead_token, needs_token, only_lacks_token};
 pub(crate) use facts::AccountFacts;
 pub(crate) use market::{Classes, MarketNow};
 pub(crate) use names::remarks;

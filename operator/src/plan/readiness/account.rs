@@ -10,7 +10,7 @@ use contract::report::{
 };
 use crds::condition::Reason;
 
-use super::credentials::{CREDENTIALS, credentials, is_dead_token};
+use super::credentials::{CREDENTIALS, credentials, is_dead_token, only_lacks_token};
 use super::facts::AccountFacts;
 use super::observation::{Observation, with_remark};
 use super::{obstacle, secret};
@@ -84,12 +84,14 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
     let wrong = credentials(facts, report);
     let wrong = wrong.filter(|(reason, _)| *reason != Reason::RunningOnDeadToken);
     if let Some((reason, message)) = wrong {
-        if is_dead_token(reason) && !facts.needs_token {
+        if only_lacks_token(facts, report) {
             return without_token(facts);
         }
-        // The cure may be there, and not have arrived.
-        let unwritten = facts.unwritten.map(str::to_owned);
-        return Observation::Failed(reason, with_remark(message, unwritten));
+        if facts.needs_token || !is_dead_token(reason) {
+            // The cure may be there, and not have arrived.
+            let unwritten = facts.unwritten.map(str::to_owned);
+            return Observation::Failed(reason, with_remark(message, unwritten));
+        }
     }
     match report {
         None => process(facts),

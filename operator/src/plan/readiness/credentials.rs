@@ -78,6 +78,13 @@ pub(crate) const fn is_dead_token(reason: Reason) -> bool {
     matches!(reason, Reason::TokenExpired | Reason::RunningOnDeadToken)
 }
 
+/// Whether all that an account lacks is a token, and it needs none now. What else is wrong with its process or Redis counts.
+pub(crate) fn only_lacks_token(facts: &AccountFacts<'_>, report: Option<&Report>) -> bool {
+    let works = report.is_some_and(|it| it.redis.connected || facts.assigned == Some(0));
+    let wrong = credentials(facts, report);
+    works && !facts.needs_token && wrong.is_some_and(|(reason, _)| is_dead_token(reason))
+}
+
 /// Whether an account needs a good token at `now`: nobody is told at night that one has ended, as all do. It does from the
 /// hour on at which those of the day before have ended, on a day on which its markets open. `trades_today`: whether any
 /// market does, which counts for an account without instruments.

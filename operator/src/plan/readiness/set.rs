@@ -55,7 +55,7 @@ pub(crate) struct Holder<'a> {
     pub(crate) ready: &'a ConditionOutcome,
     /// Whether its report has not been requested yet.
     pub(crate) unasked: bool,
-    /// Whether its access token has ended, and it needs none now.
+    /// Whether all that it lacks is a token, and it needs none now.
     pub(crate) lacks_token: bool,
     /// Whether its process has applied the set's rows.
     pub(crate) acknowledged: bool,

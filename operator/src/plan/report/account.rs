@@ -28,7 +28,7 @@ pub(super) struct ReportedAccount<'w> {
     pub(super) ready: ConditionOutcome,
     /// Whether its first report has not been requested yet.
     pub(super) unasked: bool,
-    /// Whether its token has ended, and it needs none now.
+    /// Whether all that it lacks is a token, and it needs none now.
     pub(super) lacks_token: bool,
     pub(super) counts: Arc<AssignmentCounts>,
     /// What its markets do.

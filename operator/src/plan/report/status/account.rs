@@ -31,7 +31,7 @@ pub(crate) struct AccountStatus {
     pub(crate) unasked: bool,
     /// Whether it needs a good access token now.
     pub(crate) needs_token: bool,
-    /// Whether its token has ended, and it needs none now.
+    /// Whether all that it lacks is a token, and it needs none now.
     pub(crate) lacks_token: bool,
 }
 
@@ -118,12 +118,10 @@ pub(crate) fn status(
         rebalance: assigned.rebalance.clone(),
         token_expires_at: token_end(facts.secret, facts.token, before.token_expires_at.as_ref()),
     };
-    let wrong = readiness::credentials(&facts, answer);
-    let is_dead = wrong.is_some_and(|(reason, _)| readiness::is_dead_token(reason));
     AccountStatus {
         status,
         needs_token: facts.needs_token,
-        lacks_token: is_dead && !facts.needs_token,
+        lacks_token: readiness::only_lacks_token(&facts, answer),
         ready: outcome,
         unasked,
     }

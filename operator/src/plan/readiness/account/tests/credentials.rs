@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::readiness::MarketNow;
+use crate::plan::{TokenAnswer, TokenCheck};
 
 #[test]
 fn refused_or_missing_credentials() {
@@ -68,6 +69,53 @@ fn an_immutable_secret_is_named_before_and_after_its_values_are_old() {
         };
         assert!(message.contains("a Secret of another name"), "{message}");
     }
+}
+
+/// At night a token that has ended hides nothing else that is wrong.
+#[test]
+fn a_pod_that_is_down_and_a_redis_that_is_gone_are_told_although_the_token_is_dead_too() {
+    let secret = Secret::Unknown;
+    let token = TokenCheck {
+        version: String::new(),
+        answer: TokenAnswer::Refused,
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let of = |report: Option<Report>, process: &Process| {
+        let scrape = Scrape {
+            report: report.map(Into::into),
+            ..Scrape::default()
+        };
+        let facts = AccountFacts {
+            market: MarketNow::default(),
+            calendar: None,
+            token: Some(&token),
+            needs_token: false,
+            secret_name: "kite",
+            secret: &secret,
+            process,
+            report: scrape.report.as_deref(),
+            scrape: &scrape,
+            assigned: Some(5),
+            needed: 1,
+            poked: true,
+            redis_secret: None,
+            unwritten: None,
+            standby: false,
+            needs: Vec::new(),
+            image: None,
+        };
+        reason(&flow(&facts, start().monotonic))
+    };
+    let mut lost = good();
+    lost.connections[0].state = ConnectionState::Refused;
+    lost.streaming = 0;
+    let rests = ("True", Reason::MarketClosed);
+    assert_eq!(of(Some(lost.clone()), &running()), rests);
+    lost.redis.connected = false;
+    let unavailable = ("Trouble", Reason::RedisUnavailable);
+    assert_eq!(of(Some(lost), &running()), unavailable);
+    let down = ("Trouble", Reason::PodNotReady);
+    assert_eq!(of(None, &Process::Absent), down);
 }
 
 /// An image from before proxies dials directly, and says nothing of it.

@@ -56,12 +56,13 @@ use self::secrets::{SecretPoller, Secrets};
 use self::stores::{Stores, WatchContext};
 use self::token_metrics::{TokenCollector, TokenEnds};
 use self::workload::PodDefaults;
-use crate::instruments::{IndexNames, TableRefresher, fetch};
+use crate::instruments::{IndexNames, TableRefresher};
 use crate::key_fingerprint::KeyFingerprints;
+use crate::kite_client;
 use crate::plan::{self, ObservedAccount};
 use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
-use crate::token_check::{self, TokenChecker, TokenChecks};
+use crate::token_check::{TokenChecker, TokenChecks};
 
 /// How long open HTTP requests may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -125,8 +126,9 @@ pub async fn run(
     let own = registry.sub_registry_with_prefix("kite_operator");
     service::metrics::register_build(own, "kite-operator", env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(own);
+    let rest = kite_client::client(&tls)?;
     let tables = TableRefresher::new(
-        fetch::client(&tls)?,
+        rest.clone(),
         settings.index_names,
         settings.calendar.watch(),
         clock.clone(),
@@ -175,7 +177,7 @@ pub async fn run(
     let token_checker = TokenChecker {
         checks: Arc::clone(&tokens),
         source: ClusterSecrets(client.clone()),
-        client: token_check::client(&tls)?,
+        client: rest,
         clock: clock.clone(),
         dirty: Arc::clone(&dirty),
         counter: metrics.token_checks.clone(),

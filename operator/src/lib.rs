@@ -9,6 +9,7 @@ pub mod calendar_file;
 pub mod cluster;
 pub mod instruments;
 mod key_fingerprint;
+mod kite_client;
 pub mod local;
 mod manifest;
 mod placement_log;

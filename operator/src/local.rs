@@ -45,12 +45,13 @@ use self::state::StateFolder;
 use self::table::TableRow;
 use self::watcher::watch_folder;
 use crate::instruments::refresher::TablesByOrigin;
-use crate::instruments::{IndexNames, TableRefresher, fetch};
+use crate::instruments::{IndexNames, TableRefresher};
+use crate::kite_client;
 use crate::placement_log;
 use crate::plan::{self, Memory, ObservedAccount};
 use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
-use crate::token_check::{self, TokenCheckCounter, TokenChecker};
+use crate::token_check::{TokenCheckCounter, TokenChecker};
 
 /// Changes of a folder come in bursts; it is read when nothing changes for this long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -140,8 +141,9 @@ pub async fn run(
         clock: clock.clone(),
         results,
     };
+    let client = kite_client::client(&tls)?;
     let tables = TableRefresher::new(
-        fetch::client(&tls)?,
+        client.clone(),
         settings.index_names,
         settings.calendar.watch(),
         clock.clone(),
@@ -180,7 +182,7 @@ pub async fn run(
     let checker = TokenChecker {
         checks: Arc::clone(&run.host.tokens),
         source: run.host.local_secrets.clone(),
-        client: token_check::client(&tls)?,
+        client,
         clock: run.clock.clone(),
         dirty: Arc::clone(&token_changes),
         counter: TokenCheckCounter::default(),

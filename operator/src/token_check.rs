@@ -9,6 +9,5 @@ mod profile;
 mod schedule;
 
 pub(crate) use checker::{ResultLabel, TokenCheckCounter, TokenChecker, TokenChecks};
-pub(crate) use credentials::{CredentialSource, Credentials};
-pub(crate) use profile::client;
+pub(crate) use credentials::{CredentialSource, CredentialValues};
 pub(crate) use schedule::CheckResult;

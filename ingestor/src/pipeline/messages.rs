@@ -144,9 +144,10 @@ impl AssignedInstruments {
                 .map(|(front, slot)| (&self.heads[front.range()], slot));
             let text = &self.price[..price_len];
             let received = newest.meta.received_us / 1_000_000;
-            let end = self.market.price_end(row.market_class, received);
+            let ends = last.persistence.until_session;
+            let end = ends.then(|| self.market.price_end(row.market_class, received));
             let written = received.max(published_us / 1_000_000);
-            let ttl_s = last.persistence.ttl_at(end, written);
+            let ttl_s = last.persistence.ttl_at(end.flatten(), written);
             LastPrice {
                 fronts,
                 text,

@@ -9,13 +9,13 @@ use zeroize::Zeroize;
 
 use super::api_error::ApiError;
 use crate::plan::Key;
-use crate::token_check::{CredentialSource, Credentials};
+use crate::token_check::{CredentialSource, CredentialValues};
 
 /// The Secrets of the cluster.
 pub(crate) struct ClusterSecrets(pub(crate) Client);
 
 impl CredentialSource for ClusterSecrets {
-    async fn read(&self, secret: &Key) -> Result<Option<Credentials>, String> {
+    async fn read(&self, secret: &Key) -> Result<Option<CredentialValues>, String> {
         let api: Api<Secret> = Api::namespaced(self.0.clone(), &secret.namespace);
         let found = api.get_opt(&secret.name).await;
         let found = found.map_err(|error| ApiError::from(error).to_string())?;
@@ -26,7 +26,7 @@ impl CredentialSource for ClusterSecrets {
         let mut data = found.data.unwrap_or_default();
         let value = |name| data.get(name).map(|value| value.0.as_slice());
         let (api_key, access_token) = (value(SECRET_API_KEY), value(SECRET_ACCESS_TOKEN));
-        let credentials = Credentials::new(version, api_key, access_token);
+        let credentials = CredentialValues::new(version, api_key, access_token);
         data.values_mut().for_each(|value| value.0.zeroize());
         Ok(credentials)
     }

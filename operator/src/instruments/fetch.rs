@@ -15,18 +15,12 @@ use super::{IndexNames, InstrumentTable};
 /// Time limit for the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time limit to reach the server.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The largest list that is read, decompressed. 150,000 rows take about 15 MB.
 pub const LARGEST_DUMP: usize = 64 * 1024 * 1024;
 
 /// Why a list could not be fetched. Messages hold no address: the caller adds it.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The client could not be created.
-    #[error("the HTTP client could not be created")]
-    Client(#[source] reqwest::Error),
     /// No answer, or an incomplete one.
     #[error(
         "the instruments list could not be fetched, check spec.endpoint.api and the network to it"
@@ -49,21 +43,6 @@ pub enum FetchError {
     Reader(#[source] tokio::task::JoinError),
 }
 
-/// Makes the client for [`fetch`]: no redirects, bounded times, gzip.
-///
-/// # Errors
-/// When the TLS configuration cannot be used.
-pub fn client(tls: &rustls::ClientConfig) -> Result<Client, FetchError> {
-    Client::builder()
-        .tls_backend_preconfigured(tls.clone())
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
-        .user_agent(concat!("kite-ticker/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(FetchError::Client)
-}
-
 /// Fetches the list of the API at `origin`, such as `https://api.kite.trade`.
 ///
 /// # Errors
@@ -78,7 +57,8 @@ pub async fn fetch(
     let transport = |error: reqwest::Error| FetchError::Transport(error.without_url());
     let request = client
         .get(format!("{origin}/instruments"))
-        .header(name, value);
+        .header(name, value)
+        .timeout(TIMEOUT);
     let response = request.send().await.map_err(transport)?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));
@@ -147,7 +127,7 @@ mod tests {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().route("/instruments", get(handler));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
-        let client = client(&service::tls::client_config().unwrap()).unwrap();
+        let client = crate::kite_client::client(&service::tls::client_config().unwrap()).unwrap();
         let table = fetch(&client, &origin, &Arc::default(), &Clock::default()).await;
         server.abort();
         table

@@ -250,7 +250,7 @@ mod tests {
         let router = Router::new().route("/instruments", get(answer));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
-        let client = fetch::client(&service::tls::client_config().unwrap()).unwrap();
+        let client = crate::kite_client::client(&service::tls::client_config().unwrap()).unwrap();
         let days = watch::channel(Arc::new(Calendar::india().clone())).1;
         let mut tables = TableRefresher::new(client, IndexNames::default(), days, Clock::system());
         let mut watch = tables.watch();

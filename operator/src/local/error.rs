@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use super::state::StateError;
-use crate::instruments::fetch;
 
 /// A run that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +44,9 @@ pub enum LocalError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[from] service::tls::TlsError),
-    /// No HTTP client for reports.
+    /// No HTTP client for reports or for Kite.
     #[error("the HTTP client cannot be created")]
     Http(#[from] reqwest::Error),
-    /// No HTTP client for instruments.
-    #[error(transparent)]
-    Fetch(#[from] fetch::FetchError),
     /// No port for those who ask.
     #[error("no port of 127.0.0.1 can be had, at which kubectl-kiteticker would ask")]
     Listen(#[source] service::http::BindError),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::manifest::SecretValues;
 use crate::plan::Key;
-use crate::token_check::{CredentialSource, Credentials};
+use crate::token_check::{CredentialSource, CredentialValues};
 
 /// Those that can be read, by name; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -21,9 +21,10 @@ impl LocalSecrets {
 }
 
 impl CredentialSource for LocalSecrets {
-    async fn read(&self, secret: &Key) -> Result<Option<Credentials>, String> {
+    async fn read(&self, secret: &Key) -> Result<Option<CredentialValues>, String> {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = secrets.get(&secret.name);
-        Ok(found.and_then(|it| Credentials::new(it.version(), it.api_key(), it.access_token())))
+        Ok(found
+            .and_then(|it| CredentialValues::new(it.version(), it.api_key(), it.access_token())))
     }
 }

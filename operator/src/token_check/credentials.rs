@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::plan::Key;
 
 /// The credentials in a Secret; wiped from memory when dropped.
-pub(crate) struct Credentials {
+pub(crate) struct CredentialValues {
     /// The version of the Secret.
     pub(crate) version: String,
     /// The application.
@@ -18,15 +18,15 @@ pub(crate) struct Credentials {
     pub(crate) access_token: Zeroizing<String>,
 }
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for CredentialValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
+        f.debug_struct("CredentialValues")
             .field("version", &self.version)
             .finish_non_exhaustive()
     }
 }
 
-impl Credentials {
+impl CredentialValues {
     /// Those of a Secret; `None` if one of them is missing or cannot be sent. White space around a value is not part of it,
     /// as for an ingest process.
     pub(crate) fn new(
@@ -56,7 +56,7 @@ pub(crate) trait CredentialSource: Send + Sync + 'static {
     fn read(
         &self,
         secret: &Key,
-    ) -> impl Future<Output = Result<Option<Credentials>, String>> + Send;
+    ) -> impl Future<Output = Result<Option<CredentialValues>, String>> + Send;
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_line_end_is_no_part_of_a_value_and_nothing_is_printed() {
         let of = |key: &'static [u8], token: &'static [u8]| {
-            Credentials::new("7".to_owned(), Some(key), Some(token))
+            CredentialValues::new("7".to_owned(), Some(key), Some(token))
         };
         let good = of(b"fake-key\n", b" fake-token\r\n").unwrap();
         assert_eq!(
@@ -77,6 +77,6 @@ mod tests {
         assert!(
             of(b"", b"t").is_none() && of(b"k", b"a\nb").is_none() && of(b"k", b"\xff").is_none()
         );
-        assert!(Credentials::new(String::new(), Some(b"k"), None).is_none());
+        assert!(CredentialValues::new(String::new(), Some(b"k"), None).is_none());
     }
 }

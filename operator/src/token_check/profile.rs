@@ -10,14 +10,11 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Response, StatusCode};
 use service::text::printable;
 
-use super::Credentials;
+use super::CredentialValues;
 use crate::plan::TokenAnswer;
 
 /// Time limit for the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Time limit to reach the server.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest answer that is read. Kite's has less than 1 KB.
 const LARGEST: usize = 64 * 1024;
@@ -42,20 +39,6 @@ pub(super) enum ProfileError {
     Body(StatusCode),
 }
 
-/// Makes the client for [`ask`]: no redirects, bounded times.
-///
-/// # Errors
-/// When the TLS configuration cannot be used.
-pub(crate) fn client(tls: &rustls::ClientConfig) -> reqwest::Result<Client> {
-    Client::builder()
-        .tls_backend_preconfigured(tls.clone())
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
-        .user_agent(concat!("kite-ticker/", env!("CARGO_PKG_VERSION")))
-        .build()
-}
-
 /// Asks the API at `origin`, such as `https://api.kite.trade`.
 ///
 /// # Errors
@@ -63,7 +46,7 @@ pub(crate) fn client(tls: &rustls::ClientConfig) -> reqwest::Result<Client> {
 pub(super) async fn ask(
     client: &Client,
     origin: &str,
-    credentials: &Credentials,
+    credentials: &CredentialValues,
 ) -> Result<TokenAnswer, ProfileError> {
     let (name, value) = kite::endpoint::VERSION_HEADER;
     let transport = |error: reqwest::Error| ProfileError::Transport(error.without_url());
@@ -71,7 +54,8 @@ pub(super) async fn ask(
     let request = client
         .get(format!("{origin}{PROFILE_PATH}"))
         .header(name, value)
-        .header(AUTHORIZATION, authorization);
+        .header(AUTHORIZATION, authorization)
+        .timeout(TIMEOUT);
     let response = request.send().await.map_err(transport)?;
     let status = response.status();
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -133,9 +117,9 @@ mod tests {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().route("/user/profile", get(handler));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
-        let client = client(&service::tls::client_config().unwrap()).unwrap();
+        let client = crate::kite_client::client(&service::tls::client_config().unwrap()).unwrap();
         let (key, token) = (b"fake-key", b"fake-token");
-        let credentials = Credentials::new(String::new(), Some(key), Some(token)).unwrap();
+        let credentials = CredentialValues::new(String::new(), Some(key), Some(token)).unwrap();
         let answer = ask(&client, &origin, &credentials).await;
         server.abort();
         answer
@@ -179,8 +163,9 @@ mod tests {
     async fn an_error_shows_neither_token_nor_address() {
         let error = asked(500, "fake-token").await.unwrap_err();
         assert!(!service::exit::chain(&error).to_string().contains("fake"));
-        let client = client(&service::tls::client_config().unwrap()).unwrap();
-        let credentials = Credentials::new(String::new(), Some(b"fake-key"), Some(b"fake-token"));
+        let client = crate::kite_client::client(&service::tls::client_config().unwrap()).unwrap();
+        let credentials =
+            CredentialValues::new(String::new(), Some(b"fake-key"), Some(b"fake-token"));
         let nobody = "http://127.0.0.1:1";
         let error = ask(&client, nobody, &credentials.unwrap())
             .await

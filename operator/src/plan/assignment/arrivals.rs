@@ -3,19 +3,18 @@
 //! Pure; what was looked up once is kept for the pass. Must not decide what leaves an account.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::time::Instant;
 
 use contract::{MovePart, Report};
 use kite::Token;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::plan::ids::{AccountIx, SetIx};
 use crate::plan::input::AccountInput;
 use crate::plan::placement::{Outcome, PlacedAccount, PlacedSet};
 
 /// Where the sets of a namespace have instruments, by token.
-type PlacedTokens = Arc<[(Token, SetIx, AccountIx)]>;
+type PlacedTokens = Vec<(Token, SetIx, AccountIx)>;
 
 /// What is known of where instruments are.
 pub(super) struct Arrivals<'w, 'a> {
@@ -24,6 +23,8 @@ pub(super) struct Arrivals<'w, 'a> {
     reports: Vec<Option<&'a Report>>,
     sets: &'w [PlacedSet<'a>],
     names: FxHashMap<(&'w str, &'w str), SetIx>,
+    /// Namespaces of which a set cannot be resolved now.
+    pending: FxHashSet<&'w str>,
     /// By set: where each of its tokens is placed.
     placed: RefCell<FxHashMap<SetIx, FxHashMap<Token, AccountIx>>>,
     /// By namespace: where its sets have instruments, by token.
@@ -49,11 +50,13 @@ impl<'w, 'a> Arrivals<'w, 'a> {
             let set = &placed.set;
             ((set.namespace(), set.name()), SetIx::new(at))
         });
+        let pending = sets.iter().filter(|placed| placed.request.is_pending());
         Self {
             accounts,
             reports: inputs.map(report).collect(),
             sets,
             names: names.collect(),
+            pending: pending.map(|placed| placed.set.namespace()).collect(),
             placed: RefCell::default(),
             by_token: RefCell::default(),
             arrived: RefCell::default(),
@@ -73,8 +76,7 @@ impl<'w, 'a> Arrivals<'w, 'a> {
     /// Whether a set of the account's namespace cannot be resolved now.
     pub(super) fn awaits_sets(&self, account: AccountIx) -> bool {
         let namespace = self.accounts[account.at()].held_over.account.namespace();
-        let mut sets = self.sets.iter();
-        sets.any(|placed| placed.set.namespace() == namespace && placed.request.is_pending())
+        self.pending.contains(namespace)
     }
 
     /// Those of all sets of the namespace that have the token on another account than `from`, each with it.
@@ -171,7 +173,7 @@ fn by_token(sets: &[PlacedSet<'_>], namespace: &str) -> PlacedTokens {
     let all = own.flat_map(|(at, set)| {
         placed(set).map(move |(token, account)| (token, SetIx::new(at), account))
     });
-    let mut all: Vec<_> = all.collect();
+    let mut all: PlacedTokens = all.collect();
     all.sort_unstable();
-    all.into()
+    all
 }

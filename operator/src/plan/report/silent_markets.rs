@@ -37,13 +37,13 @@ impl<'w> SilentMarkets<'w> {
         if self.0.is_empty() {
             return false;
         }
-        let mut open = holders.iter().flat_map(|account| {
+        let open = holders.iter().flat_map(|account| {
             let count = account.counts.sets.get(set);
             let classes = count.into_iter().map(|it| it.classes);
             let open = classes.flat_map(|classes| account.open(classes, now));
             open.map(|(class, _)| (is_mock(account), class))
         });
-        let mut open = open.by_ref().peekable();
+        let mut open = open.peekable();
         open.peek().is_some() && open.all(|class| self.0.contains(&class))
     }
 }

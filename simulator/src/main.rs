@@ -51,7 +51,7 @@ fn run(cli: SimulatorCli) -> anyhow::Result<()> {
                 .map_or_else(Clock::system, Clock::accelerated);
             let date = indian_date(clock.wall().as_second()).context("no date")?;
             let calendar = calendar_file::read(args.calendar.as_deref())?;
-            let universe = Universe::generate(args.seed, date, &calendar)?;
+            let universe = Universe::with_strikes(args.seed, date, &calendar, args.strikes)?;
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
             symbols::print(&universe, &args, &mut out)?;
             Ok(out.flush()?)

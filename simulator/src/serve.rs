@@ -72,7 +72,12 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let date = indian_date(start_clock().wall().as_second()).ok_or(ServeError::Date)?;
     let calendar = calendar_file::read(args.calendar.as_deref())?;
     let server = Server::bind(args.listen)?;
-    let universe = Arc::new(Universe::generate(args.seed, date, &calendar)?);
+    let universe = Arc::new(Universe::with_strikes(
+        args.seed,
+        date,
+        &calendar,
+        args.strikes,
+    )?);
     let dump = DumpBodies::new(&universe)?;
     let rates = rates(&args, &universe)?;
     let listed = universe.listings.len();

@@ -135,6 +135,8 @@ pub struct Universe {
     pub date: Date,
     /// When they trade.
     pub calendar: Arc<Calendar>,
+    /// Strikes on each side of the money that every option chain has at least.
+    pub strikes: u16,
     /// Every instrument, in the dump's order.
     pub listings: Vec<Listing>,
     /// Their underlyings.
@@ -149,8 +151,22 @@ impl Universe {
     /// # Errors
     /// When the built-in tables contradict each other.
     pub fn generate(seed: u64, date: Date, calendar: &Calendar) -> Result<Self, UniverseError> {
+        Self::with_strikes(seed, date, calendar, 0)
+    }
+
+    /// As [`Universe::generate`], with at least `strikes` strikes on each side of the money in every option chain,
+    /// so far as they are above zero.
+    ///
+    /// # Errors
+    /// As [`Universe::generate`].
+    pub fn with_strikes(
+        seed: u64,
+        date: Date,
+        calendar: &Calendar,
+        strikes: u16,
+    ) -> Result<Self, UniverseError> {
         let calendar = Arc::new(calendar.clone());
-        Self::build(builder::Builder::new(seed, date, calendar))
+        Self::build(builder::Builder::new(seed, date, calendar, strikes))
     }
 
     /// Makes the universe of a later day by the same calendar, after one in which the prices of the underlyings were
@@ -161,7 +177,10 @@ impl Universe {
     pub fn next(&self, seed: u64, date: Date, closes: &[f64]) -> Result<Self, UniverseError> {
         let overnight = days::Overnight::new(self, closes, date);
         let calendar = Arc::clone(&self.calendar);
-        Self::build(builder::Builder::after(seed, date, calendar, overnight))
+        let strikes = self.strikes;
+        Self::build(builder::Builder::after(
+            seed, date, calendar, strikes, overnight,
+        ))
     }
 
     fn build(mut builder: builder::Builder) -> Result<Self, UniverseError> {

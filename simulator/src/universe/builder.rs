@@ -20,6 +20,7 @@ pub(super) struct Builder {
     pub(super) date: Date,
     pub(super) rng: ChaCha8Rng,
     calendar: Arc<Calendar>,
+    strikes: u16,
     listings: Vec<Listing>,
     underlyings: Vec<Underlying>,
     by_name: HashMap<String, usize>,
@@ -30,7 +31,7 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(seed: u64, date: Date, calendar: Arc<Calendar>) -> Self {
+    pub(super) fn new(seed: u64, date: Date, calendar: Arc<Calendar>, strikes: u16) -> Self {
         // Days since year 0 make tomorrow's numbers differ from today's.
         let day = u64::from(date.year().unsigned_abs()) * 366
             + u64::from(date.day_of_year().unsigned_abs());
@@ -40,6 +41,7 @@ impl Builder {
             date,
             rng,
             calendar,
+            strikes,
             listings: Vec::new(),
             underlyings: Vec::new(),
             by_name: HashMap::new(),
@@ -55,9 +57,10 @@ impl Builder {
         seed: u64,
         date: Date,
         calendar: Arc<Calendar>,
+        strikes: u16,
         overnight: Overnight,
     ) -> Self {
-        let mut builder = Self::new(seed, date, calendar);
+        let mut builder = Self::new(seed, date, calendar, strikes);
         builder
             .numbering
             .go_on(|segment| overnight.highest(segment));
@@ -194,7 +197,8 @@ impl Builder {
     ) {
         let ends = self.end(venue, TradedKind::Option, name, expiry.date);
         let middle = (self.close_of(underlying) / strikes.step).round();
-        for offset in -strikes.each_side..=strikes.each_side {
+        let each_side = strikes.each_side.max(i32::from(self.strikes));
+        for offset in -each_side..=each_side {
             let strike = (middle + f64::from(offset)) * strikes.step;
             if strike <= 0.0 {
                 continue;
@@ -228,6 +232,7 @@ impl Builder {
         Ok(Universe {
             date: self.date,
             calendar: self.calendar,
+            strikes: self.strikes,
             listings: self.listings,
             underlyings: self.underlyings,
             by_token,

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use calendar::Calendar;
 use jiff::civil::date;
@@ -229,4 +229,31 @@ fn a_later_day_keeps_the_tokens_of_what_lives_on() {
         after.0 < before.0 && after.1 >= before.1,
         "{before:?} {after:?}"
     );
+}
+
+#[test]
+fn every_chain_has_the_strikes_that_were_asked_for_on_the_next_day_too() {
+    let first = Universe::with_strikes(1, date(2026, 12, 1), Calendar::india(), 80).unwrap();
+    let closes: Vec<f64> = first.underlyings.iter().map(|it| it.close * 1.01).collect();
+    let second = first.next(1, date(2026, 12, 2), &closes).unwrap();
+    for universe in [first, second] {
+        let mut above: BTreeMap<(&str, &str, Date), usize> = BTreeMap::new();
+        for Listing {
+            instrument,
+            underlying,
+            ..
+        } in &universe.listings
+        {
+            let Some(expiry) = instrument.expiry.filter(|_| instrument.strike > 0.0) else {
+                continue;
+            };
+            let strikes = above.entry((&instrument.exchange, &instrument.name, expiry));
+            let close = universe.underlyings[*underlying].close;
+            *strikes.or_default() += usize::from(instrument.strike > close);
+        }
+        assert!(above.len() > 500, "{}", above.len());
+        for (chain, options) in above {
+            assert!(options >= 2 * 79, "{chain:?}: {options} above the money");
+        }
+    }
 }

@@ -11,6 +11,8 @@ use kite::instruments::Dump;
 use serde_json::{Value, json};
 use tests::{Cluster, Simulator, documents};
 
+use crate::many_sets;
+
 pub(crate) use looks::Metrics;
 
 /// The account under test.
@@ -75,7 +77,8 @@ impl Stage {
         ));
         values.push("simulator.enabled=true".to_owned());
         // A real market trades less than once a second and instrument; this test counts, it does not load.
-        values.push("simulator.args={--rate=0.2}".to_owned());
+        let strikes = many_sets::strikes();
+        values.push(format!("simulator.args={{--rate=0.2,--strikes={strikes}}}"));
         let values = values.join(",");
         let install = documents::command(INSTALL, "helm upgrade --install kite-ticker ")?;
         let line = format!("{install} --set '{values}' --wait --timeout=180s");

@@ -69,8 +69,12 @@ pub(super) fn rebalance(placed: Placed<'_>, asked: &[(Subject, RebalanceMode)]) 
             progress.push((RebalanceState::Planned, 0));
         } else {
             let wanted = placed.wanted(*subject);
+            let unsettled = placed.unsettled();
+            let (wanted, put_off): (Vec<_>, Vec<_>) = wanted
+                .into_iter()
+                .partition(|unit| !unsettled.contains(&unit.token));
             let units = placed.possible(wanted, AT_A_TIME.saturating_sub(moving));
-            if units.is_empty() && moving == 0 {
+            if units.is_empty() && put_off.is_empty() && moving == 0 {
                 progress.push((RebalanceState::Done, 0));
             } else {
                 progress.push((RebalanceState::Moving, count(units.len())));
@@ -194,6 +198,32 @@ impl Placed<'_> {
             }
         }
         (slots, requests, positions)
+    }
+
+    /// Instruments that a set loses where it had them, for another cause. They wait for the next pass: if what a set lost its
+    /// channel to moved on at once, the set would have left for nothing, and nobody could see why.
+    fn unsettled(&self) -> FxHashSet<TokenIx> {
+        let slots = self.slots.iter().enumerate();
+        let current = slots
+            .filter(|(_, slot)| !slot.frozen)
+            .flat_map(|(at, slot)| {
+                let current = slot.current.iter();
+                current
+                    .filter_map(move |(token, set)| Some(((*token, (*set)?), AccountIx::new(at))))
+            });
+        let mut lost: FxHashSet<((TokenIx, SetIx), AccountIx)> = current.collect();
+        let mut wanted = FxHashSet::default();
+        for (set, (request, outcomes)) in self.requests.iter().zip(&self.outcomes).enumerate() {
+            for (item, outcome) in request.items.iter().zip(outcomes) {
+                let use_ = (item.token, SetIx::new(set));
+                wanted.insert(use_);
+                if let Outcome::Placed(account) = outcome {
+                    lost.remove(&(use_, *account));
+                }
+            }
+        }
+        let lost = lost.into_iter().filter(|(use_, _)| wanted.contains(use_));
+        lost.map(|((token, _), _)| token).collect()
     }
 
     /// What stays on an account whatever sets ask for.

@@ -62,6 +62,16 @@ impl Placing {
 
     /// Carries out what comes of the requests; returns how far each is.
     fn ask(&mut self, asked: &[(Subject, RebalanceMode)]) -> Vec<(RebalanceState, u32)> {
+        let before = self.places.clone();
+        self.ask_after(&before, asked)
+    }
+
+    /// As `ask`, in a pass before which the items were in these places.
+    fn ask_after(
+        &mut self,
+        before: &[Vec<usize>],
+        asked: &[(Subject, RebalanceMode)],
+    ) -> Vec<(RebalanceState, u32)> {
         let outcomes: Vec<Vec<Outcome>> = self
             .places
             .iter()
@@ -70,7 +80,12 @@ impl Placing {
                 places.map(|place| Outcome::Placed(at(*place))).collect()
             })
             .collect();
-        let slots = settled(&self.slots, &self.requests, &outcomes);
+        let were = before.iter().map(|places| {
+            let places = places.iter();
+            places.map(|place| Outcome::Placed(at(*place))).collect()
+        });
+        let were: Vec<Vec<Outcome>> = were.collect();
+        let slots = settled(&self.slots, &self.requests, &were);
         let kept = self.requests.iter();
         let kept: Vec<Vec<Option<AccountIx>>> = kept
             .map(|request| vec![Some(at(0)); request.retained.len()])
@@ -120,6 +135,18 @@ fn a_set_that_is_spread_comes_together_where_a_new_one_would_go() {
     placing.places[0] = vec![0, 0, 0, 1, 1];
     assert_eq!(placing.ask(&[set(0)]), [(Moving, 5)]);
     assert_eq!(placing.counts(), [[0, 0, 5]]);
+    assert_eq!(placing.ask(&[set(0)]), [(Done, 0)]);
+}
+
+#[test]
+fn what_a_set_has_just_lost_its_place_for_waits_for_the_next_pass() {
+    let mut placing = Placing::new(&[3, 2, 9, 9], &[(0..5, 0), (0..1, 3)]);
+    placing.places[0] = vec![0, 0, 0, 1, 1];
+    // The second set had its token on the second account, and lost it there.
+    let before = [placing.places[0].clone(), vec![1]];
+    assert_eq!(placing.ask_after(&before, &[set(0)]), [(Moving, 4)]);
+    assert_eq!(placing.counts()[0], [1, 0, 0, 4]);
+    assert_eq!(placing.ask(&[set(0)]), [(Moving, 1)]);
     assert_eq!(placing.ask(&[set(0)]), [(Done, 0)]);
 }
 

@@ -10,7 +10,6 @@ use kite::Token;
 
 use super::Pass;
 use super::invariants::lying_there;
-use crate::plan::placement::RelocationCause;
 use crate::plan::*;
 
 /// Which accounts stream a token for a set, both in the set's namespace.
@@ -36,8 +35,7 @@ pub(super) fn have_causes(pass: &Pass<'_>) -> Result<(), String> {
         let elsewhere = fails
             || is_rebalancing(pass.plan, Some(&set), Some(from))
             || is_taken(pass, from, token, old, new)
-            || is_found(pass, from, &set.name, token)
-            || has_lost_channel(pass.plan, &set, from);
+            || is_found(pass, from, &set.name, token);
         if same && !streams_nothing(account) && !elsewhere {
             return Err(format!("{token:?} of {set} moves away from {from}"));
         }
@@ -255,16 +253,6 @@ fn is_taken(pass: &Pass<'_>, from: &Key, token: Token, old: &Assignment, new: &A
             other.redis_url == new.redis_url && !channels(other, token).is_disjoint(&had)
         })
     })
-}
-
-/// Whether an older set took its channel, and a rebalance moved that one on in the same pass: nothing of it is left to see.
-fn has_lost_channel(plan: &Plan, set: &Key, from: &Key) -> bool {
-    let mut all = plan.relocations.iter();
-    let is_rebalanced = all.clone().any(|it| it.cause == RelocationCause::Rebalance);
-    is_rebalanced
-        && all.any(|it| {
-            it.set == *set && it.from == from.name && it.cause == RelocationCause::OlderSet
-        })
 }
 
 /// Whether another account of the namespace was found to stream the token for the set already, or for any if nothing may

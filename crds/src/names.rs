@@ -46,6 +46,15 @@ pub const SECRET_API_KEY: &str = "api_key";
 /// Key of the Secret that holds the access token of the day.
 pub const SECRET_ACCESS_TOKEN: &str = "access_token";
 
+/// Key of a session's Secret: its mark, the hash of the account's UID and the API key.
+pub const SESSION_KEY_HASH: &str = "key_hash";
+/// Key of a session's Secret: who has logged in.
+pub const SESSION_USER_ID: &str = "user_id";
+/// Key of a session's Secret: when, in RFC 3339.
+pub const SESSION_LOGIN_TIME: &str = "login_time";
+/// Key of a session's Secret: how its token came there, `login` or `token-set`.
+pub const SESSION_SOURCE: &str = "source";
+
 /// Name of the StatefulSet that runs an account's ingest pod.
 #[must_use]
 pub fn stateful_set(account: &str) -> String {
@@ -70,6 +79,12 @@ pub fn assignment_config_map(account: &str) -> String {
     format!("kt-{account}-assignment")
 }
 
+/// Name of the Secret with the token of an account's last login.
+#[must_use]
+pub fn session_secret(account: &str) -> String {
+    format!("kt-{account}-session")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +97,7 @@ mod tests {
             service(&account),
             pod(&account),
             assignment_config_map(&account),
+            session_secret(&account),
         ] {
             assert!(name.len() <= 63, "{name} is no DNS label");
         }

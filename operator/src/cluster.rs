@@ -57,12 +57,12 @@ use self::stores::{Stores, WatchContext};
 use self::token_metrics::{TokenCollector, TokenEnds};
 use self::workload::PodDefaults;
 use crate::instruments::{IndexNames, TableRefresher};
-use crate::key_fingerprint::KeyFingerprints;
 use crate::kite_client;
 use crate::plan::{self, ObservedAccount};
 use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
 use crate::token_check::{TokenChecker, TokenChecks};
+use crate::value_fingerprint::ValueFingerprints;
 
 /// How long open HTTP requests may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -170,7 +170,7 @@ pub async fn run(
         client: client.clone(),
         clock: clock.clone(),
         dirty: Arc::clone(&dirty),
-        fingerprints: KeyFingerprints::default(),
+        fingerprints: ValueFingerprints::default(),
     };
     tasks.spawn("secrets", secret_poller.run(shutdown.token()));
     let tokens = Arc::new(TokenChecks::default());

@@ -13,6 +13,7 @@ mod ingestor_binary;
 mod poller;
 mod printer;
 mod secrets;
+mod session;
 mod state;
 mod supervisor;
 mod table;

@@ -26,17 +26,18 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use assignment::AssignmentChange;
-pub(crate) use input::BAD_SCRAPES;
+pub(crate) use input::{BAD_SCRAPES, session_version};
 pub use input::{
-    Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment,
-    Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings,
-    Table, TokenAnswer, TokenCheck, Workload,
+    Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, Login, Meta, Now,
+    Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
+    TokenAnswer, TokenCheck, ValueFingerprint, Workload,
 };
 pub use memory::Memory;
 pub use planner::plan;
 pub(crate) use report::LONGEST_MESSAGE;
 pub use report::{
-    AccountPlan, Change, Event, EventReason, Failover, Kind, MoveCounts, Plan, SetPlan, TokenTarget,
+    AccountPlan, Change, Event, EventReason, Failover, Kind, MoveCounts, Plan, SessionTarget,
+    SetPlan, TokenOwner, TokenTarget,
 };
 pub use review::Journal;
 pub use selection::PriceBands;

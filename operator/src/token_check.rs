@@ -9,5 +9,5 @@ mod profile;
 mod schedule;
 
 pub(crate) use checker::{ResultLabel, TokenCheckCounter, TokenChecker, TokenChecks};
-pub(crate) use credentials::{CredentialSource, CredentialValues};
+pub(crate) use credentials::{CredentialSource, CredentialValues, TokenValues};
 pub(crate) use schedule::CheckResult;

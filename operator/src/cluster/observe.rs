@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use calendar::Calendar;
-use contract::Assignment;
+use contract::{Assignment, TokenSource};
 use crds::TickerAccount;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::sync::watch;
@@ -68,7 +68,9 @@ impl Observer {
             own.names_are_ours = names.foreign.is_empty() && !names.uncertain;
             let secret = self.secret(account, key);
             let redis_secret = self.redis_secret(account, key);
-            own.secret_versions = versions([Some(&secret), redis_secret.as_ref()]);
+            let session = self.secrets.of(&owned_objects::session_key(key));
+            let mounted = [Some(&secret), redis_secret.as_ref(), Some(&session)];
+            own.secret_versions = versions(mounted);
             let assignment = self.assignment(&live, key, uid);
             let pod = live.pods.get(&owned_objects::pod_key(key));
             let refusal = self.refusal(key, &own).filter(|_| pod.is_none());
@@ -81,7 +83,9 @@ impl Observer {
                 process: pod::process(pod.map(Arc::as_ref), now.wall),
                 scrape: self.reports.of(key, uid),
                 secret,
-                token: self.tokens.of(key),
+                token: self.tokens.of(key, TokenSource::Secret),
+                session_token: self.tokens.of(key, TokenSource::Session),
+                session,
                 redis_secret,
                 unwritten: refusal,
                 object,
@@ -161,7 +165,7 @@ impl Observer {
 }
 
 /// The versions of those that exist, once all are known.
-fn versions(secrets: [Option<&Secret>; 2]) -> Option<Vec<String>> {
+fn versions(secrets: [Option<&Secret>; 3]) -> Option<Vec<String>> {
     let known = secrets.into_iter().flatten();
     let versions = known.filter_map(|secret| match secret {
         Secret::Unknown => Some(None),

@@ -12,6 +12,7 @@ use kube::api::{ObjectMeta, PartialObjectMeta};
 use super::owned_kind::OwnedKind;
 use super::parsed_or_raw::ParsedOrRaw;
 use super::pod;
+use super::secrets::SecretUse;
 use super::stores::{self, Stores};
 use super::workload;
 use crate::plan::Key;
@@ -78,19 +79,20 @@ impl OwnedObjects {
         }
     }
 
-    /// The Secrets that accounts refer to.
-    pub(crate) fn secrets(&self) -> BTreeSet<Key> {
-        self.accounts
-            .iter()
-            .filter_map(|(key, account)| Some((&key.namespace, account.spec()?)))
-            .flat_map(|(namespace, spec)| {
-                let redis = spec.redis.secret_ref.iter();
-                [&spec.credentials_secret_ref]
-                    .into_iter()
-                    .chain(redis)
-                    .map(move |secret| Key::new(namespace, &secret.name))
-            })
-            .collect()
+    /// The Secrets that accounts refer to, and those with their sessions.
+    pub(crate) fn secrets(&self) -> BTreeMap<Key, SecretUse> {
+        let sessions = self.accounts.keys();
+        let sessions = sessions.map(|key| (session_key(key), SecretUse::Session));
+        let named = self.accounts.iter().flat_map(|(key, account)| {
+            let spec = account.spec().into_iter();
+            let refs = spec.flat_map(|spec| {
+                let credentials = [&spec.credentials_secret_ref].into_iter();
+                credentials.chain(&spec.redis.secret_ref)
+            });
+            refs.map(|secret| (Key::new(&key.namespace, &secret.name), SecretUse::Named))
+        });
+        // One that is named counts as such.
+        sessions.chain(named).collect()
     }
 
     /// The names that an account needs, each with the object with our labels that has it.
@@ -167,6 +169,11 @@ fn of_kind<K: Resource>(
 ) -> impl Iterator<Item = (OwnedKind, &Key, &ObjectMeta)> {
     let objects = objects.iter();
     objects.map(move |(key, object)| (kind, key, object.meta()))
+}
+
+/// The Secret with an account's session.
+pub(crate) fn session_key(account: &Key) -> Key {
+    Key::new(&account.namespace, names::session_secret(&account.name))
 }
 
 /// The pod of an account.

@@ -1,14 +1,14 @@
 //! Whether the Secrets of accounts exist, when they change, and whose API key is whose: read by
 //! name, the metadata only unless it has changed.
 //!
-//! Of their content it keeps only a salted fingerprint of the API key, and names of keys. It never
+//! Of their content it keeps only salted fingerprints of API key and access token, who has logged in, and names of keys. It never
 //! lists: the right to list Secrets is the right to read them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crds::names::SECRET_API_KEY;
+use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY, SESSION_LOGIN_TIME, SESSION_USER_ID};
 use k8s_openapi::api::core::v1 as core;
 use kube::{Api, Client};
 use service::clock::Clock;
@@ -18,12 +18,15 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
 use super::api_error::{ApiError, within};
-use crate::key_fingerprint::KeyFingerprints;
-use crate::plan::{Immutable, Key, Secret};
+use crate::plan::{Immutable, Key, Login, Secret};
 use crate::poll_schedule::{PollLimits, PollSchedule, sleep_until};
+use crate::value_fingerprint::ValueFingerprints;
 
 /// How often each Secret is read, before jitter.
 const INTERVAL: Duration = Duration::from_secs(3);
+
+/// A session that the operator may not read is asked about this often: nobody has allowed it, most often.
+const FORBIDDEN_SESSION_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,10 +37,19 @@ const LIMITS: PollLimits = PollLimits {
     jitter: 0.2,
 };
 
+/// What a Secret is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecretUse {
+    /// A spec names it.
+    Named,
+    /// The session of an account is in it, if there is one.
+    Session,
+}
+
 /// The Secrets that accounts refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Secrets {
-    referenced: watch::Sender<BTreeSet<Key>>,
+    referenced: watch::Sender<BTreeMap<Key, SecretUse>>,
     seen: Mutex<BTreeMap<Key, Secret>>,
     /// Names under which an immutable Secret was seen.
     immutable: Mutex<BTreeSet<Key>>,
@@ -47,7 +59,7 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// Sets the Secrets to watch from now on; new ones are read without delay.
-    pub(crate) fn set_referenced(&self, referenced: BTreeSet<Key>) {
+    pub(crate) fn set_referenced(&self, referenced: BTreeMap<Key, SecretUse>) {
         if *self.referenced.borrow() != referenced {
             self.referenced.send_replace(referenced);
         }
@@ -75,8 +87,22 @@ impl Secrets {
         }
     }
 
-    /// Logs why a Secret cannot be read, once and not every three seconds.
-    fn log_failure(&self, key: &Key, why: String) {
+    /// How often this one is read.
+    fn interval(&self, key: &Key, for_: SecretUse) -> Duration {
+        match (for_, self.of(key)) {
+            (SecretUse::Session, Secret::Unreadable) => FORBIDDEN_SESSION_INTERVAL,
+            _ => INTERVAL,
+        }
+    }
+
+    /// Logs why a Secret cannot be read, once and not every three seconds. That it may not read a session is no news: its
+    /// rights are of who installs it.
+    fn log_failure(&self, key: &Key, error: &ApiError) {
+        let is_session = self.referenced.borrow().get(key) == Some(&SecretUse::Session);
+        if is_session && error.is_forbidden() {
+            return;
+        }
+        let why = error.to_string();
         let mut logged = lock(&self.logged);
         if logged.get(key) != Some(&why) {
             tracing::warn!(secret = %key, "the Secret cannot be read: {why}");
@@ -88,10 +114,10 @@ impl Secrets {
         lock(&self.seen)
     }
 
-    fn retain(&self, referenced: &BTreeSet<Key>) {
-        self.seen().retain(|key, _| referenced.contains(key));
-        lock(&self.logged).retain(|key, _| referenced.contains(key));
-        lock(&self.immutable).retain(|key| referenced.contains(key));
+    fn retain(&self, referenced: &BTreeMap<Key, SecretUse>) {
+        self.seen().retain(|key, _| referenced.contains_key(key));
+        lock(&self.logged).retain(|key, _| referenced.contains_key(key));
+        lock(&self.immutable).retain(|key| referenced.contains_key(key));
     }
 }
 
@@ -115,7 +141,7 @@ pub(crate) struct SecretPoller {
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) dirty: Arc<Notify>,
-    pub(crate) fingerprints: KeyFingerprints,
+    pub(crate) fingerprints: ValueFingerprints,
 }
 
 impl SecretPoller {
@@ -128,7 +154,11 @@ impl SecretPoller {
         loop {
             let keys = referenced.borrow_and_update().clone();
             this.secrets.retain(&keys);
-            let targets = keys.into_iter().map(|key| (key, INTERVAL)).collect();
+            let targets = keys.into_iter().map(|(key, for_)| {
+                let interval = this.secrets.interval(&key, for_);
+                (key, interval)
+            });
+            let targets = targets.collect();
             let (due, next) = schedule.start_due(&targets, this.clock.now());
             for key in due {
                 let this = Arc::clone(&this);
@@ -153,7 +183,7 @@ impl SecretPoller {
                 secret
             }
             Err(error) => {
-                self.secrets.log_failure(&key, error.to_string());
+                self.secrets.log_failure(&key, &error);
                 after_failure(&error, known)
             }
         };
@@ -179,14 +209,18 @@ impl SecretPoller {
         let version = whole.metadata.resource_version.unwrap_or_default();
         let immutable = self.secrets.immutable(key, whole.immutable == Some(true));
         let mut data = whole.data.unwrap_or_default();
-        let api_key = data.get(SECRET_API_KEY);
-        let print = api_key.and_then(|api_key| self.fingerprints.of(&api_key.0));
+        let value = |name| data.get(name).map(|value| value.0.as_slice());
+        let print = |name| self.fingerprints.of(value(name)?);
+        let (api_key, token) = (print(SECRET_API_KEY), print(SECRET_ACCESS_TOKEN));
+        let login = Login::read(value(SESSION_USER_ID), value(SESSION_LOGIN_TIME));
         data.values_mut().for_each(|value| value.0.zeroize());
         Ok(Secret::Present {
             version,
-            key: print,
+            key: api_key,
+            token,
             names: Secret::key_names(data.keys().map(String::as_str)),
             immutable,
+            login,
         })
     }
 }
@@ -222,7 +256,7 @@ mod tests {
         let (secrets, key) = (Secrets::default(), Key::new("n", "s"));
         let seen = [false, true, false].map(|now| secrets.immutable(&key, now));
         assert_eq!(seen, [Immutable::No, Immutable::Yes, Immutable::Before]);
-        secrets.retain(&BTreeSet::new());
+        secrets.retain(&BTreeMap::new());
         assert_eq!(secrets.immutable(&key, false), Immutable::No);
     }
 
@@ -234,7 +268,9 @@ mod tests {
             version: version.to_owned(),
             key: None,
             names: Vec::new(),
+            token: None,
             immutable: Immutable::No,
+            login: None,
         };
         assert!(secrets.record(key.clone(), version("1")));
         assert!(!secrets.record(key.clone(), version("1")));

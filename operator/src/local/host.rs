@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use calendar::Calendar;
 use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
-use contract::{Assignment, mount};
+use contract::{Assignment, TokenSource, mount};
 use crds::account::SecretRef;
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 
@@ -27,14 +27,15 @@ use super::folder::Manifests;
 use super::ingest_process::{IngestProcess, ProcessContext};
 use super::poller::PollResult;
 use super::secrets::LocalSecrets;
+use super::session;
 use super::state::{StateError, StateFolder};
 use super::tracked::{Tracked, meta, observed_object, update_tracked};
-use crate::key_fingerprint::KeyFingerprints;
 use crate::plan::{
     Immutable, InvalidSpec, LastAssignment, Object, Observed, ObservedAccount, Process, Secret,
     Settings, Table,
 };
 use crate::token_check::TokenChecks;
+use crate::value_fingerprint::ValueFingerprints;
 
 type TrackedAccount = Tracked<TickerAccountSpec, TickerAccountStatus>;
 type TrackedSet = Tracked<InstrumentSetSpec, InstrumentSetStatus>;
@@ -49,7 +50,7 @@ pub(crate) struct Host {
     settings: Settings,
     calendar: watch::Receiver<Arc<Calendar>>,
     state: StateFolder,
-    fingerprints: KeyFingerprints,
+    fingerprints: ValueFingerprints,
     manifests: Manifests,
     accounts: BTreeMap<String, TrackedAccount>,
     sets: BTreeMap<String, TrackedSet>,
@@ -90,7 +91,7 @@ impl Host {
             settings,
             calendar,
             state,
-            fingerprints: KeyFingerprints::default(),
+            fingerprints: ValueFingerprints::default(),
             manifests: Manifests::default(),
             accounts: BTreeMap::new(),
             sets: BTreeMap::new(),
@@ -218,7 +219,9 @@ impl Host {
             secret: self
                 .secret(&object, |spec| Some(&spec.credentials_secret_ref))
                 .unwrap_or_default(),
-            token: self.tokens.of(&object.meta.key),
+            token: self.tokens.of(&object.meta.key, TokenSource::Secret),
+            session: self.session(name),
+            session_token: self.tokens.of(&object.meta.key, TokenSource::Session),
             redis_secret: self.secret(&object, |spec| spec.redis.secret_ref.as_ref()),
             object,
             assignment,
@@ -244,13 +247,38 @@ impl Host {
                 key: credentials
                     .api_key()
                     .and_then(|key| self.fingerprints.of(key)),
+                token: credentials
+                    .access_token()
+                    .and_then(|token| self.fingerprints.of(token)),
                 names: Secret::key_names(credentials.names()),
                 // There is no kubelet.
                 immutable: Immutable::No,
+                login: None,
             },
             None if !self.manifests.incomplete => Secret::Missing,
             Some(Err(_)) | None => Secret::Unreadable,
         })
+    }
+
+    /// The session that the state folder holds of an account. One that cannot be read is as one in a Secret out of reach.
+    fn session(&self, account: &str) -> Secret {
+        let read = session::read(&self.state.session(account));
+        let found = match &read {
+            Ok(Some(session)) => Secret::Present {
+                version: session.version(),
+                key: None,
+                token: session
+                    .access_token()
+                    .and_then(|token| self.fingerprints.of(token)),
+                names: Vec::new(),
+                immutable: Immutable::No,
+                login: session.login(),
+            },
+            Ok(None) => Secret::Missing,
+            Err(_) => Secret::Unreadable,
+        };
+        self.local_secrets.set_session(account, read.ok().flatten());
+        found
     }
 
     fn last_assignment(&mut self, account: &str) -> LastAssignment {

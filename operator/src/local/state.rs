@@ -115,6 +115,11 @@ impl StateFolder {
         self.account(account).join("credentials")
     }
 
+    /// The folder of an account's session.
+    pub(crate) fn session(&self, account: &str) -> PathBuf {
+        self.account(account).join("session")
+    }
+
     /// The folder of an account's files for Redis.
     pub(crate) fn redis(&self, account: &str) -> PathBuf {
         self.account(account).join("redis")

@@ -9,10 +9,14 @@ use std::fmt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use contract::mount::{REDIS_FILES, SENTINEL_FILES};
-use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
+use crds::names::{
+    SECRET_ACCESS_TOKEN, SECRET_API_KEY, SESSION_KEY_HASH, SESSION_LOGIN_TIME, SESSION_USER_ID,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use crate::plan::Login;
 
 /// The keys of a Secret that an ingest process may read, with their values.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -29,6 +33,17 @@ impl fmt::Debug for SecretValues {
 }
 
 impl SecretValues {
+    /// These values.
+    pub(crate) fn new(values: BTreeMap<&'static str, Vec<u8>>) -> Self {
+        let names = values.keys().map(|name| (*name).to_owned()).collect();
+        let values = values.into_iter();
+        let values = values.map(|(name, value)| (name, Zeroizing::new(value)));
+        Self {
+            values: values.collect(),
+            names,
+        }
+    }
+
     /// The values of these keys, as files of a mounted folder.
     pub(crate) fn files(&self, keys: &[&str]) -> BTreeMap<&str, Vec<u8>> {
         self.values
@@ -51,6 +66,16 @@ impl SecretValues {
     /// The access token.
     pub(crate) fn access_token(&self) -> Option<&[u8]> {
         self.value(SECRET_ACCESS_TOKEN)
+    }
+
+    /// The mark of a session.
+    pub(crate) fn key_hash(&self) -> Option<&[u8]> {
+        self.value(SESSION_KEY_HASH)
+    }
+
+    /// Whose session it is.
+    pub(crate) fn login(&self) -> Option<Login> {
+        Login::read(self.value(SESSION_USER_ID), self.value(SESSION_LOGIN_TIME))
     }
 
     fn value(&self, name: &str) -> Option<&[u8]> {

@@ -240,7 +240,7 @@ fn basis(
         (spec.connections, spec.tokens_per_connection),
         (&spec.websocket, &spec.redis_url, &spec.egress),
         (spec.mock, spec.order_updates, spec.events),
-        account.eligibility.is_active(),
+        (account.eligibility.is_active(), account.token_use.source),
     ));
     for at in sets_of {
         let placed = &sets[at.at()];

@@ -93,9 +93,13 @@ pub(crate) fn account(name: &str) -> ObservedAccount {
             version: "1".to_owned(),
             key: None,
             names: Vec::new(),
+            token: None,
             immutable: Immutable::No,
+            login: None,
         },
         token: None,
+        session: Secret::Missing,
+        session_token: None,
         redis_secret: None,
     }
 }

@@ -20,14 +20,16 @@ mod scrape;
 mod set;
 mod suspension;
 mod token;
+mod token_use;
 mod validate;
 
 use std::collections::BTreeSet;
 
 pub use checked::Workload;
 pub use observed::{
-    DefaultProxy, Failing, Immutable, InvalidSpec, Key, KeyFingerprint, LastAssignment, Meta, Now,
-    Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
+    DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, Login, Meta, Now, Object,
+    Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
+    ValueFingerprint,
 };
 
 pub(crate) use account::{AccountInput, live_sockets};
@@ -46,6 +48,7 @@ pub(crate) use renames::Renames;
 pub(crate) use scrape::BAD_SCRAPES;
 pub(crate) use set::SetInput;
 pub use token::{TokenAnswer, TokenCheck};
+pub(crate) use token_use::{check as token_check, session_version, version as token_version};
 #[cfg(test)]
 pub(crate) use validate::set as set_spec;
 
@@ -73,7 +76,7 @@ impl<'a> PlanningInput<'a> {
             .map(|set| SetInput::new(set, memory))
             .collect();
         sets.sort_by(|a, b| a.age().cmp(&b.age()));
-        let mut accounts = accounts(observed, memory, &sets);
+        let mut accounts = accounts(observed, memory, &sets, now);
         let since = &memory.suspect_lists;
         let suspect_lists = list_guard::check(&mut accounts, since, comparisons, now);
         suspension::check(&mut accounts);
@@ -94,6 +97,7 @@ fn accounts<'a>(
     observed: &'a Observed,
     memory: &'a Remembered,
     sets: &[SetInput<'_>],
+    now: Now,
 ) -> Vec<AccountInput<'a>> {
     let invalid: BTreeSet<&str> = sets
         .iter()
@@ -105,7 +109,7 @@ fn accounts<'a>(
         .iter()
         .map(|account| {
             let namespace = account.object.meta.key.namespace.as_str();
-            AccountInput::new(account, observed, memory, invalid.contains(namespace))
+            AccountInput::new(account, observed, memory, invalid.contains(namespace), now)
         })
         .collect();
     accounts.sort_by(|a, b| {

@@ -13,9 +13,13 @@ mod set_events;
 mod silent_markets;
 mod status;
 mod summary;
+mod token_targets;
 
 pub(crate) use outcome::SetRelocation;
-pub use outcome::{AccountPlan, Event, EventReason, Failover, Kind, Plan, SetPlan, TokenTarget};
+pub use outcome::{
+    AccountPlan, Event, EventReason, Failover, Kind, Plan, SessionTarget, SetPlan, TokenOwner,
+    TokenTarget,
+};
 pub use status::Change;
 
 pub use results::MoveCounts;

@@ -138,6 +138,8 @@ impl Changes {
             scrape: Scrape::default(),
             secret: assumed_secret(),
             token: None,
+            session: Secret::Missing,
+            session_token: None,
             redis_secret: None,
         });
         self.answer.remarks.push(format!(
@@ -188,7 +190,9 @@ fn assumed_secret() -> Secret {
         version: NEW_UID.to_owned(),
         key: None,
         names: Vec::new(),
+        token: None,
         immutable: Immutable::No,
+        login: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use contract::TokenSource;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::CredentialSource;
 use super::profile;
 use super::schedule::{CheckResult, CheckSchedule, LOOK_INTERVAL};
-use crate::plan::{Key, TokenAnswer, TokenCheck, TokenTarget};
+use crate::plan::{Key, TokenAnswer, TokenCheck, TokenOwner, TokenTarget};
 
-/// Checks in flight at a time. Of each account it is one: accounts differ in their API keys, so Kite's limits per key are far.
+/// Checks in flight at a time. Of each account they are two: accounts differ in their API keys, so Kite's limits per key are far.
 const MOST_IN_FLIGHT: usize = 8;
 
 /// How long a Secret may take to be read.
@@ -29,13 +30,13 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is checked, and the newest answers.
 #[derive(Debug, Default)]
 pub(crate) struct TokenChecks {
-    targets: watch::Sender<BTreeMap<Key, TokenTarget>>,
-    known: Mutex<BTreeMap<Key, TokenCheck>>,
+    targets: watch::Sender<BTreeMap<TokenOwner, TokenTarget>>,
+    known: Mutex<BTreeMap<TokenOwner, TokenCheck>>,
 }
 
 impl TokenChecks {
-    /// Checks exactly these accounts from now on.
-    pub(crate) fn set_targets(&self, targets: &BTreeMap<Key, TokenTarget>) {
+    /// Checks exactly these tokens from now on.
+    pub(crate) fn set_targets(&self, targets: &BTreeMap<TokenOwner, TokenTarget>) {
         self.known().retain(|key, _| targets.contains_key(key));
         self.targets.send_if_modified(|known| {
             let new = known != targets;
@@ -46,22 +47,22 @@ impl TokenChecks {
         });
     }
 
-    /// The newest answer about an account's token.
-    pub(crate) fn of(&self, account: &Key) -> Option<TokenCheck> {
-        self.known().get(account).cloned()
+    /// The newest answer about a token of an account.
+    pub(crate) fn of(&self, account: &Key, source: TokenSource) -> Option<TokenCheck> {
+        self.known().get(&(account.clone(), source)).cloned()
     }
 
     /// Returns whether that is news.
-    fn record(&self, account: &Key, check: TokenCheck) -> bool {
+    fn record(&self, owner: &TokenOwner, check: TokenCheck) -> bool {
         let is_news =
             |known: &TokenCheck| (&known.version, &known.answer) != (&check.version, &check.answer);
         let mut known = self.known();
-        let news = known.get(account).is_none_or(is_news);
-        known.insert(account.clone(), check);
+        let news = known.get(owner).is_none_or(is_news);
+        known.insert(owner.clone(), check);
         news
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<Key, TokenCheck>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<TokenOwner, TokenCheck>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,7 +90,7 @@ pub(crate) struct TokenChecker<S> {
 
 /// A check that has ended.
 struct Ended {
-    account: Key,
+    owner: TokenOwner,
     /// The version that was known when it was started.
     started: String,
     outcome: Outcome,
@@ -107,47 +108,45 @@ impl<S: CredentialSource> TokenChecker<S> {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
         let mut targets = this.checks.targets.subscribe();
-        let mut accounts = Accounts::default();
+        let mut schedules = Schedules::default();
         let mut running = JoinSet::new();
         loop {
             let known = targets.borrow_and_update().clone();
             let room = MOST_IN_FLIGHT.saturating_sub(running.len());
-            let (due, wait) = accounts.start_due(&known, room, this.clock.times());
-            for (account, target) in due {
+            let (due, wait) = schedules.start_due(&known, room, this.clock.times());
+            for (owner, target) in due {
                 let this = Arc::clone(&this);
-                running.spawn(async move { this.check(account, target).await });
+                running.spawn(async move { this.check(owner, target).await });
             }
             let wait = wait.min(this.clock.real(LOOK_INTERVAL));
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = targets.changed() => if changed.is_err() { return },
                 Some(ended) = running.join_next() => match ended {
-                    Ok(ended) => this.end(&mut accounts, ended),
-                    // Its account is checked again once it is no longer taken for running.
-                    Err(_) => accounts.running.clear(),
+                    Ok(ended) => this.end(&mut schedules, ended),
+                    // It is checked again once it is no longer taken for running.
+                    Err(_) => schedules.running.clear(),
                 },
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    async fn check(&self, account: Key, target: TokenTarget) -> Ended {
+    async fn check(&self, owner: TokenOwner, target: TokenTarget) -> Ended {
         let outcome = self.outcome(&target).await;
         Ended {
-            account,
+            owner,
             started: target.version,
             outcome,
         }
     }
 
     async fn outcome(&self, target: &TokenTarget) -> Outcome {
-        let read = tokio::time::timeout(READ_TIMEOUT, self.source.read(&target.secret));
+        let read = tokio::time::timeout(READ_TIMEOUT, self.source.read(target));
         let credentials = match read.await {
             Ok(Ok(Some(credentials))) => credentials,
             Ok(Ok(None)) => return Outcome::Nothing,
-            Ok(Err(why)) => {
-                return Outcome::Failed(None, format!("Secret {}: {why}", target.secret));
-            }
+            Ok(Err(why)) => return Outcome::Failed(None, why),
             Err(_) => {
                 let why = format!("Secret {}: no answer for {READ_TIMEOUT:?}", target.secret);
                 return Outcome::Failed(None, why);
@@ -164,9 +163,9 @@ impl<S: CredentialSource> TokenChecker<S> {
         }
     }
 
-    fn end(&self, accounts: &mut Accounts, ended: Ended) {
+    fn end(&self, schedules: &mut Schedules, ended: Ended) {
         let Ended {
-            account,
+            owner,
             started,
             outcome,
         } = ended;
@@ -182,21 +181,21 @@ impl<S: CredentialSource> TokenChecker<S> {
                     answer,
                     at: now.wall,
                 };
-                accounts.logged.remove(&account);
-                if self.checks.record(&account, check) {
+                schedules.logged.remove(&owner);
+                if self.checks.record(&owner, check) {
                     self.dirty.notify_one();
                 }
                 (Some(version), result)
             }
             Outcome::Nothing => (None, CheckResult::Nothing),
             Outcome::Failed(version, why) => {
-                accounts.log(&account, why);
+                schedules.log(&owner, why);
                 (version, CheckResult::Failed)
             }
         };
         self.count(result);
         let versions = [started.clone(), read.unwrap_or(started)];
-        accounts.ended(&account, versions, result, now);
+        schedules.ended(&owner, versions, result, now);
     }
 
     fn count(&self, result: CheckResult) {
@@ -206,23 +205,23 @@ impl<S: CredentialSource> TokenChecker<S> {
     }
 }
 
-/// The schedules of all accounts.
+/// The schedules of all tokens.
 #[derive(Debug, Default)]
-struct Accounts {
-    schedules: BTreeMap<Key, CheckSchedule>,
-    running: BTreeSet<Key>,
+struct Schedules {
+    schedules: BTreeMap<TokenOwner, CheckSchedule>,
+    running: BTreeSet<TokenOwner>,
     /// Why a token could not be checked, as last logged.
-    logged: BTreeMap<Key, String>,
+    logged: BTreeMap<TokenOwner, String>,
 }
 
-impl Accounts {
+impl Schedules {
     /// Takes at most `room` checks that are due at `now`; returns them, and how long no other one is due.
     fn start_due(
         &mut self,
-        targets: &BTreeMap<Key, TokenTarget>,
+        targets: &BTreeMap<TokenOwner, TokenTarget>,
         room: usize,
         now: Now,
-    ) -> (Vec<(Key, TokenTarget)>, Duration) {
+    ) -> (Vec<(TokenOwner, TokenTarget)>, Duration) {
         self.schedules.retain(|key, _| targets.contains_key(key));
         self.logged.retain(|key, _| targets.contains_key(key));
         let (mut due, mut longest) = (Vec::new(), LOOK_INTERVAL);
@@ -243,18 +242,22 @@ impl Accounts {
         (due, longest)
     }
 
-    fn ended(&mut self, account: &Key, versions: [String; 2], result: CheckResult, now: Now) {
-        self.running.remove(account);
-        if let Some(schedule) = self.schedules.get_mut(account) {
+    fn ended(&mut self, owner: &TokenOwner, versions: [String; 2], result: CheckResult, now: Now) {
+        self.running.remove(owner);
+        if let Some(schedule) = self.schedules.get_mut(owner) {
             schedule.ended(versions, result, now);
         }
     }
 
     /// Logs why a token could not be checked, once and not at every attempt.
-    fn log(&mut self, account: &Key, why: String) {
-        if self.logged.get(account) != Some(&why) {
-            tracing::warn!(%account, "the access token could not be checked: {why}");
-            self.logged.insert(account.clone(), why);
+    fn log(&mut self, owner: &TokenOwner, why: String) {
+        if self.logged.get(owner) != Some(&why) {
+            let token = match owner.1 {
+                TokenSource::Secret => "the access token",
+                TokenSource::Session => "the access token of the login",
+            };
+            tracing::warn!(account = %owner.0, "{token} could not be checked: {why}");
+            self.logged.insert(owner.clone(), why);
         }
     }
 }

@@ -4,9 +4,10 @@
 
 use std::fmt;
 
+use contract::session_key_hash;
 use zeroize::Zeroizing;
 
-use crate::plan::Key;
+use crate::plan::TokenTarget;
 
 /// The credentials in a Secret; wiped from memory when dropped.
 pub(crate) struct CredentialValues {
@@ -27,35 +28,55 @@ impl fmt::Debug for CredentialValues {
 }
 
 impl CredentialValues {
-    /// Those of a Secret; `None` if one of them is missing or cannot be sent. White space around a value is not part of it,
-    /// as for an ingest process.
+    /// Those of a Secret and, if its token is meant, of a session; `None` if one of them is missing or cannot be sent, or if
+    /// the session is not of this account and API key. White space around a value is not part of it, as for an ingest
+    /// process.
     pub(crate) fn new(
         version: String,
-        api_key: Option<&[u8]>,
-        access_token: Option<&[u8]>,
+        secret: &TokenValues<'_>,
+        session: Option<(&TokenValues<'_>, &str)>,
     ) -> Option<Self> {
-        let value = |bytes: Option<&[u8]>| {
-            let value = std::str::from_utf8(bytes?).ok()?.trim();
-            let fits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
-            fits.then(|| Zeroizing::new(value.to_owned()))
+        let api_key = value(secret.api_key)?;
+        let access_token = match session {
+            None => value(secret.access_token)?,
+            Some((session, account_uid)) => {
+                let mark = value(session.key_hash)?;
+                let is_ours = *mark == session_key_hash(account_uid, &api_key);
+                value(session.access_token).filter(|_| is_ours)?
+            }
         };
         Some(Self {
             version,
-            api_key: value(api_key)?,
-            access_token: value(access_token)?,
+            api_key,
+            access_token,
         })
     }
 }
 
+/// The values of a Secret that matter for a token, as they are.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct TokenValues<'a> {
+    pub(crate) api_key: Option<&'a [u8]>,
+    pub(crate) access_token: Option<&'a [u8]>,
+    /// The mark of a session.
+    pub(crate) key_hash: Option<&'a [u8]>,
+}
+
+fn value(bytes: Option<&[u8]>) -> Option<Zeroizing<String>> {
+    let value = std::str::from_utf8(bytes?).ok()?.trim();
+    let fits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| Zeroizing::new(value.to_owned()))
+}
+
 /// Where the Secrets of accounts are.
 pub(crate) trait CredentialSource: Send + Sync + 'static {
-    /// Reads those of a Secret now; `None` if it does not hold them.
+    /// Reads what a target needs now; `None` if that is not there.
     ///
     /// # Errors
-    /// Why the Secret cannot be read.
+    /// Which Secret cannot be read, and why.
     fn read(
         &self,
-        secret: &Key,
+        target: &TokenTarget,
     ) -> impl Future<Output = Result<Option<CredentialValues>, String>> + Send;
 }
 
@@ -65,8 +86,13 @@ mod tests {
 
     #[test]
     fn a_line_end_is_no_part_of_a_value_and_nothing_is_printed() {
-        let of = |key: &'static [u8], token: &'static [u8]| {
-            CredentialValues::new("7".to_owned(), Some(key), Some(token))
+        let of = |api_key: &'static [u8], access_token: &'static [u8]| {
+            let secret = TokenValues {
+                api_key: Some(api_key),
+                access_token: Some(access_token),
+                key_hash: None,
+            };
+            CredentialValues::new("7".to_owned(), &secret, None)
         };
         let good = of(b"fake-key\n", b" fake-token\r\n").unwrap();
         assert_eq!(
@@ -77,6 +103,29 @@ mod tests {
         assert!(
             of(b"", b"t").is_none() && of(b"k", b"a\nb").is_none() && of(b"k", b"\xff").is_none()
         );
-        assert!(CredentialValues::new(String::new(), Some(b"k"), None).is_none());
+        assert!(of(b"k", b"").is_none());
+    }
+
+    #[test]
+    fn a_session_counts_for_its_account_and_key_alone() {
+        let hash = session_key_hash("uid-1", "fake-key");
+        let of = |api_key: &'static [u8], uid: &str| {
+            let secret = TokenValues {
+                api_key: Some(api_key),
+                ..TokenValues::default()
+            };
+            let session = TokenValues {
+                access_token: Some(b"fake-session"),
+                key_hash: Some(hash.as_bytes()),
+                ..TokenValues::default()
+            };
+            let found = CredentialValues::new("7".to_owned(), &secret, Some((&session, uid)));
+            found.map(|it| it.access_token.to_string())
+        };
+        assert_eq!(of(b"fake-key", "uid-1").as_deref(), Some("fake-session"));
+        assert_eq!(
+            (of(b"fake-key", "uid-2"), of(b"other", "uid-1")),
+            (None, None)
+        );
     }
 }

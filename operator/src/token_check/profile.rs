@@ -99,6 +99,16 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
+    use crate::token_check::TokenValues;
+
+    fn credentials() -> CredentialValues {
+        let secret = TokenValues {
+            api_key: Some(b"fake-key"),
+            access_token: Some(b"fake-token"),
+            ..TokenValues::default()
+        };
+        CredentialValues::new(String::new(), &secret, None).unwrap()
+    }
 
     /// What is learnt of a token to whose check this is the answer.
     async fn asked(status: u16, body: &'static str) -> Result<TokenAnswer, ProfileError> {
@@ -118,9 +128,7 @@ mod tests {
         let router = Router::new().route("/user/profile", get(handler));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         let client = crate::kite_client::client(&service::tls::client_config().unwrap()).unwrap();
-        let (key, token) = (b"fake-key", b"fake-token");
-        let credentials = CredentialValues::new(String::new(), Some(key), Some(token)).unwrap();
-        let answer = ask(&client, &origin, &credentials).await;
+        let answer = ask(&client, &origin, &credentials()).await;
         server.abort();
         answer
     }
@@ -164,12 +172,8 @@ mod tests {
         let error = asked(500, "fake-token").await.unwrap_err();
         assert!(!service::exit::chain(&error).to_string().contains("fake"));
         let client = crate::kite_client::client(&service::tls::client_config().unwrap()).unwrap();
-        let credentials =
-            CredentialValues::new(String::new(), Some(b"fake-key"), Some(b"fake-token"));
         let nobody = "http://127.0.0.1:1";
-        let error = ask(&client, nobody, &credentials.unwrap())
-            .await
-            .unwrap_err();
+        let error = ask(&client, nobody, &credentials()).await.unwrap_err();
         let text = service::exit::chain(&error).to_string();
         assert!(
             !text.contains("fake") && text.contains("spec.endpoint.api"),

@@ -72,22 +72,15 @@ const BY_ANY_USER: i32 = 0o444;
 /// The volumes. `fixed_ids`: whether the pod has an `fsGroup`.
 pub(super) fn volumes(account: &str, workload: &plan::Workload, fixed_ids: bool) -> Vec<Volume> {
     let mode = if fixed_ids { BY_GROUP } else { BY_ANY_USER };
-    let mut volumes = vec![
-        assignment(account),
-        secret(
-            &CREDENTIALS,
-            &workload.secret,
-            &[mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE],
-            mode,
-        ),
-    ];
+    let mut volumes = vec![assignment(account), credentials(account, workload, mode)];
     if let Some(name) = &workload.redis_secret {
         // The pod template of an account without Sentinels must not change with them.
         let mut files = mount::REDIS_FILES.to_vec();
         if workload.sentinel {
             files.extend(mount::SENTINEL_FILES);
         }
-        volumes.push(secret(&REDIS, name, &files, mode));
+        let files = files.iter().map(|file| source(name, file, file));
+        volumes.push(projected(&REDIS, files.collect(), mode));
     }
     volumes
 }
@@ -104,26 +97,48 @@ fn assignment(account: &str) -> Volume {
     }
 }
 
-/// Only these keys of a Secret, as files of the same names. One source per key: in a source with
-/// two keys, a missing key would remove the other too.
-fn secret(folder: &Folder, secret: &str, keys: &[&str], mode: i32) -> Volume {
-    let source = |key: &&str| VolumeProjection {
+/// Those of the Secret that the account names, and of its session.
+fn credentials(account: &str, workload: &plan::Workload, mode: i32) -> Volume {
+    let (secret, session) = (&workload.secret, &names::session_secret(account));
+    let sources = vec![
+        source(secret, names::SECRET_API_KEY, mount::API_KEY_FILE),
+        source(secret, names::SECRET_ACCESS_TOKEN, mount::ACCESS_TOKEN_FILE),
+        source(
+            session,
+            names::SECRET_ACCESS_TOKEN,
+            mount::SESSION_TOKEN_FILE,
+        ),
+        source(
+            session,
+            names::SESSION_KEY_HASH,
+            mount::SESSION_KEY_HASH_FILE,
+        ),
+    ];
+    projected(&CREDENTIALS, sources, mode)
+}
+
+/// One key of a Secret as a file. One source per key: in a source with two keys, a missing key would remove the other too.
+fn source(secret: &str, key: &str, file: &str) -> VolumeProjection {
+    VolumeProjection {
         secret: Some(SecretProjection {
             name: secret.to_owned(),
             items: Some(vec![KeyToPath {
-                key: (*key).to_owned(),
-                path: (*key).to_owned(),
+                key: key.to_owned(),
+                path: file.to_owned(),
                 mode: None,
             }]),
             optional: Some(true),
         }),
         ..VolumeProjection::default()
-    };
+    }
+}
+
+fn projected(folder: &Folder, sources: Vec<VolumeProjection>, mode: i32) -> Volume {
     Volume {
         name: folder.name.to_owned(),
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(mode),
-            sources: Some(keys.iter().map(source).collect()),
+            sources: Some(sources),
         }),
         ..Volume::default()
     }

@@ -14,6 +14,7 @@ use service::text::printable;
 
 use super::Host;
 use crate::local::ingest_process::IngestProcess;
+use crate::local::session;
 use crate::plan::{AccountPlan, AssignmentChange, LONGEST_MESSAGE, Plan};
 
 /// The largest Secret that Kubernetes allows.
@@ -76,9 +77,8 @@ impl Host {
         let Some(workload) = &account.workload else {
             return Ok(());
         };
-        let keys = [mount::API_KEY_FILE, mount::ACCESS_TOKEN_FILE];
         let folder = self.state.credentials(name);
-        self.publish_secret(&folder, Some(&workload.secret), &keys)
+        self.publish_credentials(&folder, name, &workload.secret)
             .map_err(unwritten(&format!("Secret {}", workload.secret), &folder))?;
         let folder = self.state.redis(name);
         let mut keys = REDIS_FILES.to_vec();
@@ -103,12 +103,28 @@ impl Host {
             None if secret.is_none() || !self.manifests.incomplete => BTreeMap::new(),
             Some(Err(_)) | None => return Ok(()),
         };
-        for name in keys {
-            if mount::read(folder, name, LARGEST_SECRET)?.as_ref() != files.get(name) {
-                return mount::publish(folder, &files);
-            }
+        publish_if_different(folder, keys, &files)
+    }
+
+    /// The same of the Secret with an account's credentials, with the session of the account.
+    fn publish_credentials(&self, folder: &Path, account: &str, secret: &str) -> io::Result<()> {
+        const KEYS: [&str; 4] = [
+            mount::API_KEY_FILE,
+            mount::ACCESS_TOKEN_FILE,
+            mount::SESSION_TOKEN_FILE,
+            mount::SESSION_KEY_HASH_FILE,
+        ];
+        let mut files = match self.manifests.secrets.get(secret) {
+            Some(Ok(credentials)) => credentials.files(&KEYS[..2]),
+            None if !self.manifests.incomplete => BTreeMap::new(),
+            Some(Err(_)) | None => return Ok(()),
+        };
+        if let Some(session) = session::read(&self.state.session(account))? {
+            let values = [session.access_token(), session.key_hash()];
+            let values = KEYS[2..].iter().zip(values);
+            files.extend(values.filter_map(|(name, value)| Some((*name, value?.to_vec()))));
         }
-        Ok(())
+        publish_if_different(folder, &KEYS, &files)
     }
 
     /// Ends and forgets accounts that are known to be deleted.
@@ -147,6 +163,20 @@ fn unwritten(what: &str, folder: &Path) -> impl FnOnce(io::Error) -> String {
              process goes on with what it has"
         )
     }
+}
+
+/// Writes the files of these names unless they are as they should be.
+fn publish_if_different(
+    folder: &Path,
+    names: &[&str],
+    files: &BTreeMap<&str, Vec<u8>>,
+) -> io::Result<()> {
+    for name in names {
+        if mount::read(folder, name, LARGEST_SECRET)?.as_ref() != files.get(name) {
+            return mount::publish(folder, files);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

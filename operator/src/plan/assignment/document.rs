@@ -2,7 +2,7 @@
 //!
 //! Owns everything in it except its rows, and the version that is written.
 
-use contract::{Account, Assignment};
+use contract::{Account, Assignment, CredentialChoice};
 
 use crate::plan::input::{AccountInput, AccountSpec};
 
@@ -19,7 +19,9 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
             mock: spec.mock,
         },
         websocket: spec.websocket.clone(),
-        credentials: contract::CredentialChoice::default(),
+        credentials: CredentialChoice {
+            source: account.token_use.source,
+        },
         egress: spec.egress.clone(),
         redis_url: spec.redis_url.clone(),
         connections: spec.connections,

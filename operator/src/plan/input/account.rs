@@ -12,11 +12,13 @@ use super::checked::AccountSpec;
 use super::eligibility::Eligibility;
 use super::memory::{AccountMemory, Remembered};
 use super::observed::{
-    InvalidSpec, Key, KeyFingerprint, LastAssignment, Observed, ObservedAccount, Secret, Table,
+    InvalidSpec, Key, LastAssignment, Now, Observed, ObservedAccount, Secret, Table,
+    ValueFingerprint,
 };
 use super::outage::Outage;
 use super::rebalance::Rebalance;
 use super::renames::Renames;
+use super::token_use::TokenUse;
 use super::validate;
 
 /// An account with what is known of it.
@@ -34,6 +36,8 @@ pub(crate) struct AccountInput<'a> {
     /// last.
     pub(crate) base: Option<&'a Arc<Assignment>>,
     pub(crate) eligibility: Eligibility,
+    /// Which access token its process uses.
+    pub(crate) token_use: TokenUse,
     /// What is known of its sockets.
     pub(crate) outage: Outage,
     /// What its annotation asks for.
@@ -49,6 +53,7 @@ impl<'a> AccountInput<'a> {
         all: &'a Observed,
         memory: &'a Remembered,
         invalid_set: bool,
+        now: Now,
     ) -> Self {
         let meta = &observed.object.meta;
         let remembered = memory
@@ -61,6 +66,8 @@ impl<'a> AccountInput<'a> {
             .ok()
             .and_then(|spec| all.tables.get(&spec.api));
         let base = base(observed, remembered);
+        let used = base.map(|base| base.credentials.source).unwrap_or_default();
+        let tokens = remembered.map(|known| &known.tokens);
         // What it streams is not known, and cannot be computed again either.
         let unknown = base.is_none()
             && streams_something(observed)
@@ -79,6 +86,7 @@ impl<'a> AccountInput<'a> {
             } else {
                 Eligibility::Active
             },
+            token_use: TokenUse::new(observed, used, tokens, now.monotonic),
             outage: Outage::default(),
             suspect_list: None,
             renames: Arc::default(),
@@ -149,7 +157,7 @@ impl<'a> AccountInput<'a> {
     }
 
     /// Its API key's fingerprint, as far as it is known.
-    pub(crate) fn api_key(&self) -> Option<KeyFingerprint> {
+    pub(crate) fn api_key(&self) -> Option<ValueFingerprint> {
         match self.observed.secret {
             Secret::Present { key, .. } => key,
             // Its last key counts until another one is known.

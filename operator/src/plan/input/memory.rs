@@ -10,7 +10,8 @@ use crds::condition::{Reason, State};
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 use rustc_hash::FxHashMap;
 
-use super::observed::{Key, KeyFingerprint};
+use super::observed::{Key, ValueFingerprint};
+use super::token_use::TokenMemory;
 
 /// What one pass knows that cannot be observed.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +48,9 @@ pub(crate) struct AccountMemory {
     /// The assignment last decided on, which may not be visible yet.
     pub(crate) assignment: Option<Arc<Assignment>>,
     /// Fingerprint of its API key.
-    pub(crate) key: Option<KeyFingerprint>,
+    pub(crate) key: Option<ValueFingerprint>,
+    /// Its access tokens.
+    pub(crate) tokens: TokenMemory,
     /// Whether it goes on with instruments that others take over.
     pub(crate) goes_on: bool,
     /// Since when it does so although it is paused, or has less room than it had.

@@ -23,7 +23,7 @@ use super::token::TokenCheck;
 pub use service::clock::Now;
 
 pub use crate::instruments::Table;
-pub use crate::key_fingerprint::KeyFingerprint;
+pub use crate::value_fingerprint::ValueFingerprint;
 
 /// Namespace and name of an account or a set. The namespace is empty outside a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,8 +164,12 @@ pub struct ObservedAccount {
     pub scrape: Scrape,
     /// Its credentials.
     pub secret: Secret,
-    /// What Kite said of its access token, if it was asked.
+    /// What Kite said of the access token in it, if it was asked.
     pub token: Option<TokenCheck>,
+    /// The Secret with the token of its last login.
+    pub session: Secret,
+    /// What Kite said of that token, if it was asked.
+    pub session_token: Option<TokenCheck>,
     /// The Secret for Redis, if its spec names one.
     pub redis_secret: Option<Secret>,
 }
@@ -238,12 +242,39 @@ pub enum Secret {
         /// A version that changes with the Secret.
         version: String,
         /// Fingerprint of its API key, if it has one that may be read.
-        key: Option<KeyFingerprint>,
+        key: Option<ValueFingerprint>,
+        /// Fingerprint of its access token, if it has one that may be read.
+        token: Option<ValueFingerprint>,
         /// Some names of its keys, to show a mistyped one; keys with a meaning come first.
         names: Vec<String>,
         /// Whether kubelets keep what they read of it.
         immutable: Immutable,
+        /// Whose session it is, if it is one.
+        login: Option<Login>,
     },
+}
+
+/// Who has logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The user, as Kite names them.
+    pub user_id: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Login {
+    /// What the keys `user_id` and `login_time` of a session say; `None` if they say nothing.
+    #[must_use]
+    pub fn read(user_id: Option<&[u8]>, at: Option<&[u8]>) -> Option<Self> {
+        const LONGEST: usize = 20;
+        let text = |bytes| Some(std::str::from_utf8(bytes?).ok()?.trim());
+        let user_id = text(user_id).filter(|it: &&str| !it.is_empty())?;
+        Some(Self {
+            user_id: printable(user_id, LONGEST),
+            at: text(at)?.parse().ok()?,
+        })
+    }
 }
 
 /// Whether a Secret has `immutable: true`. A kubelet never reads such a one again, not even when

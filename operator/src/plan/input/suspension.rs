@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::account::{AccountInput, live_sockets};
 use super::eligibility::Suspension;
-use super::observed::{KeyFingerprint, Process, Secret};
+use super::observed::{Process, Secret, ValueFingerprint};
 
 /// Suspends accounts that must stream nothing, and marks those that may have the key of an older
 /// one.
@@ -91,7 +91,7 @@ fn oldest<'w, 'a, Id: Ord>(
 }
 
 /// How Kite identifies the account: another endpoint, such as a simulator, may have the same key.
-fn identity<'a>(account: &'a AccountInput<'_>) -> Option<(&'a str, KeyFingerprint)> {
+fn identity<'a>(account: &'a AccountInput<'_>) -> Option<(&'a str, ValueFingerprint)> {
     match (&account.spec, account.base) {
         (Ok(spec), _) => Some((&spec.websocket, account.api_key()?)),
         // It keeps the key that it had, because the name of its Secret can no longer be read.

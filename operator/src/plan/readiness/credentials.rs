@@ -2,8 +2,8 @@
 //!
 //! Owns these rules and their texts; never a value of a Secret. What is wrong with a Secret itself is said in [`super::secret`].
 
-use contract::Report;
 use contract::report::CredentialsReport;
+use contract::{Report, TokenSource};
 use crds::condition::Reason;
 use jiff::Timestamp;
 use kite::{access_token, ist};
@@ -42,9 +42,12 @@ pub(crate) fn credentials(
                      about to work again, or the app's subscription has no live data"
                         .to_owned()
                 }
-                Some(TokenAnswer::Refused) | None => format!(
-                    "Kite refused the access token (403): unless it is today's, put today's into Secret {name}"
-                ),
+                Some(TokenAnswer::Refused) | None => {
+                    let token = token(facts);
+                    format!(
+                        "Kite refused the access token{token} (403): unless it is today's, put today's into Secret {name}"
+                    )
+                }
             };
             let remark = remark.and_then(secret::remark).map(str::to_owned);
             let message = with_cure(facts, with_remark(refused, remark));
@@ -52,16 +55,26 @@ pub(crate) fn credentials(
         }
         _ if answer != Some(&TokenAnswer::Refused) => None,
         _ if report.is_some_and(|report| live_sockets(report) > 0) => {
+            let token = token(facts);
             let message = format!(
-                "Kite refuses the access token in Secret {name}, and the open connections stream on: put today's there"
+                "Kite refuses the access token{token}, and the open connections stream on: put today's into Secret {name}"
             );
             Some((Reason::RunningOnDeadToken, with_cure(facts, message)))
         }
         _ => {
+            let token = token(facts);
             let message =
-                format!("Kite refuses the access token in Secret {name}: put today's there");
+                format!("Kite refuses the access token{token}: put today's into Secret {name}");
             Some((Reason::TokenExpired, with_cure(facts, message)))
         }
+    }
+}
+
+/// What to say of an access token that is not the one of the Secret.
+const fn token(facts: &AccountFacts<'_>) -> &'static str {
+    match facts.token_source {
+        TokenSource::Secret => "",
+        TokenSource::Session => " of the last login",
     }
 }
 

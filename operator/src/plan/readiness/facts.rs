@@ -2,7 +2,7 @@
 //!
 //! Owns types only.
 
-use contract::Report;
+use contract::{Report, TokenSource};
 
 use super::market::MarketNow;
 use crate::plan::input::{Process, Scrape, Secret, TokenCheck};
@@ -13,7 +13,9 @@ pub(crate) struct AccountFacts<'a> {
     /// Name of its Secret.
     pub(crate) secret_name: &'a str,
     pub(crate) secret: &'a Secret,
-    /// What Kite said of the access token that is in it.
+    /// Which of its two access tokens is used.
+    pub(crate) token_source: TokenSource,
+    /// What Kite said of it.
     pub(crate) token: Option<&'a TokenCheck>,
     /// Whether a good one is needed now.
     pub(crate) needs_token: bool,

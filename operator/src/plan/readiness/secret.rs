@@ -152,7 +152,9 @@ mod tests {
             version: "1".to_owned(),
             key: None,
             names: Secret::key_names(names.iter().copied()),
+            token: None,
             immutable: Immutable::No,
+            login: None,
         }
     }
 
@@ -209,7 +211,9 @@ mod tests {
                 version: "1".to_owned(),
                 key: None,
                 names: Vec::new(),
+                token: None,
                 immutable,
+                login: None,
             };
             super::immutable("kite", &secret, "spec.credentialsSecretRef")
         };

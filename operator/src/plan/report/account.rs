@@ -132,6 +132,7 @@ pub(super) fn report<'w>(
         object: report.memory,
         assignment: current.cloned(),
         key: account.api_key(),
+        tokens: account.token_use.memory.clone(),
         marks: marks.unwrap_or_default(),
     };
     ReportedAccount {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use contract::TokenSource;
 use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
 
@@ -39,7 +40,7 @@ pub struct Plan {
     /// The API origins whose instruments list is needed, and what was found in it.
     pub lists: BTreeMap<String, Findings>,
     /// The accounts whose access token is checked.
-    pub tokens: BTreeMap<Key, TokenTarget>,
+    pub tokens: BTreeMap<TokenOwner, TokenTarget>,
     /// The memory for the next pass.
     pub memory: Memory,
     /// When to plan again even if nothing changes.
@@ -170,15 +171,29 @@ impl EventReason {
     }
 }
 
-/// An account whose token is checked.
+/// One of the two access tokens of an account.
+pub type TokenOwner = (Key, TokenSource);
+
+/// A token that is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenTarget {
-    /// The Secret that holds it.
+    /// The Secret with the API key, and with the token unless that is a session's.
     pub secret: Key,
-    /// The version of that Secret: another one is checked at once.
+    /// The session, if its token is checked.
+    pub session: Option<SessionTarget>,
+    /// The version of what is checked: another one is checked at once.
     pub version: String,
     /// REST origin, without a slash at its end.
     pub api: String,
+}
+
+/// A session whose token is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionTarget {
+    /// Its Secret.
+    pub secret: Key,
+    /// The UID of the account that it has to be of.
+    pub account_uid: String,
 }
 
 /// Instruments of a set that move from one account to another for one cause.

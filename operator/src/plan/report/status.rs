@@ -7,6 +7,7 @@ pub(crate) mod account;
 mod money;
 mod names;
 pub(crate) mod set;
+mod token;
 
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::{InstrumentSetStatus, TickerAccountStatus};

@@ -14,15 +14,16 @@ use rustc_hash::FxHashSet;
 use super::account::{self, ReportedAccount};
 use super::events;
 use super::holders::Holders;
-use super::outcome::{Failover, Plan, SetRelocation, TokenTarget};
+use super::outcome::{Failover, Plan, SetRelocation};
 use super::results::MoveCounts;
 use super::set::{self, ReportedSet};
 use super::set_events::{self, SetEventMemory};
 use super::silent_markets::SilentMarkets;
+use super::token_targets;
 use crate::instruments::schedule::{Findings, UnknownNames};
 use crate::plan::assignment::{AssignedAccount, MoveTimes};
 use crate::plan::ids::AccountIx;
-use crate::plan::input::{Key, Memo, Now, Secret, Selector, SuspectLists, Table};
+use crate::plan::input::{Key, Memo, Now, Selector, SuspectLists, Table};
 use crate::plan::memory::StepResults;
 use crate::plan::placement::{AccountLoad, PlacedSet, stranded};
 use crate::plan::readiness::GRACE;
@@ -74,7 +75,7 @@ pub(crate) fn report(
         accounts[at].plan.expecting = true;
     }
     let lists = lists(&accounts, placed, &suspect_lists);
-    let tokens = token_targets(&accounts);
+    let tokens = token_targets::of(&accounts);
     let session = accounts.iter().filter_map(|it| it.market.until()).min();
     let session = session.and_then(|it| Timestamp::from_second(it).ok());
     let due = [next_expiry(placed, days), money.due, session];
@@ -186,26 +187,6 @@ fn lists(
         }
     }
     lists
-}
-
-/// The accounts whose token is checked: those that may stream.
-fn token_targets(accounts: &[ReportedAccount<'_>]) -> BTreeMap<Key, TokenTarget> {
-    let target = |report: &ReportedAccount<'_>| {
-        let account = report.account;
-        let (Ok(spec), Secret::Present { version, .. }) = (&account.spec, &account.observed.secret)
-        else {
-            return None;
-        };
-        let key = &account.observed.object.meta.key;
-        let target = TokenTarget {
-            secret: Key::new(&key.namespace, &spec.workload.secret),
-            version: version.clone(),
-            api: spec.api.clone(),
-        };
-        let runs = account.eligibility.suspension().is_none();
-        runs.then(|| (key.clone(), target))
-    };
-    accounts.iter().filter_map(target).collect()
 }
 
 fn taken<'w>(accounts: &'w [AssignedAccount<'w>]) -> Vec<AccountLoad<'w>> {

@@ -9,9 +9,11 @@ pub(super) fn with_key(
 ) -> ObservedAccount {
     account.secret = Secret::Present {
         version: "1".to_owned(),
-        key: key.map(KeyFingerprint::sample),
+        key: key.map(ValueFingerprint::sample),
         names: Vec::new(),
+        token: None,
         immutable: Immutable::No,
+        login: None,
     };
     account.object.meta.created = jiff::Timestamp::constant(created, 0);
     account

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use contract::TokenSource;
 use contract::report::{ConnectionState, CredentialsReport};
 use crds::account::MarketHours;
 use crds::condition::{ConditionType, Reason};
@@ -214,6 +215,7 @@ fn an_answer_about_another_secret_says_nothing() {
 fn accounts_that_may_stream_are_checked() {
     let (mut world, memory) = streaming();
     let key = world.accounts[0].object.meta.key.clone();
+    let key = (key, TokenSource::Secret);
     let target = &plan(&world, &memory, start()).tokens[&key];
     assert_eq!(
         (target.secret.name.as_str(), target.version.as_str()),

@@ -63,7 +63,9 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
             version: "1".to_owned(),
             key: None,
             names: vec!["api_kye".to_owned(), "token".to_owned()],
+            token: None,
             immutable: Immutable::No,
+            login: None,
         },
     );
     let (mut process, mut scrape) = (running(), Scrape::default());
@@ -72,6 +74,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
     let facts = AccountFacts {
         market: MarketNow::default(),
         calendar: None,
+        token_source: contract::TokenSource::Secret,
         token: None,
         needs_token: true,
         secret_name: "kite",
@@ -140,6 +143,7 @@ fn what_cannot_be_written_is_why_there_is_no_pod() {
     let mut facts = AccountFacts {
         market: MarketNow::default(),
         calendar: None,
+        token_source: contract::TokenSource::Secret,
         token: None,
         needs_token: true,
         secret_name: "kite",
@@ -189,6 +193,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
     let facts = AccountFacts {
         market: MarketNow::default(),
         calendar: None,
+        token_source: contract::TokenSource::Secret,
         token: None,
         needs_token: true,
         secret_name: "kite",
@@ -244,6 +249,7 @@ fn nothing_assigned() {
     let mut facts = AccountFacts {
         market: MarketNow::default(),
         calendar: None,
+        token_source: contract::TokenSource::Secret,
         token: None,
         needs_token: true,
         secret_name: "kite",

@@ -9,13 +9,11 @@ use crds::TickerAccountStatus;
 use crds::account::{AssignmentGeneration, ConnectionStatus, MarketHours};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kite::access_token;
 
-use super::{condition, conditions, count, seconds};
+use super::{condition, conditions, count, seconds, token};
 use crate::plan::assignment::{AssignedAccount, in_range};
 use crate::plan::input::{
-    AccountInput, AccountSpec, Now, Process, Secret, TokenAnswer, TokenCheck, live_sockets,
+    AccountInput, AccountSpec, Now, Process, Secret, TokenAnswer, live_sockets,
 };
 use crate::plan::readiness::{
     self, AccountFacts, CONTRADICTED, ConditionOutcome, History, MarketNow, Observation,
@@ -63,9 +61,9 @@ pub(crate) fn status(
         }
     }
     let is_verified = undated.iter().any(|it| it.reason == Reason::Verified);
-    if is_verified && account.observed.token.is_none() {
+    if is_verified && !token::is_asked(account) {
         // Nor of whose token it is, until Kite has answered.
-        let was_verified = credentials_before(before) == Some(Reason::Verified);
+        let was_verified = token::credentials_before(before) == Some(Reason::Verified);
         if was_verified {
             super::keep(
                 &mut undated,
@@ -116,7 +114,7 @@ pub(crate) fn status(
             false => connection_status(answer, before, now.wall),
         },
         rebalance: assigned.rebalance.clone(),
-        token_expires_at: token_end(facts.secret, facts.token, before.token_expires_at.as_ref()),
+        token_expires_at: token::end(facts.secret, facts.token, before.token_expires_at.as_ref()),
     };
     AccountStatus {
         status,
@@ -155,11 +153,12 @@ fn facts<'w>(
     let assigned = current.map(|current| current.instruments.len());
     let keeps_hours = spec.is_ok_and(|spec| spec.market_hours == MarketHours::Exchange);
     AccountFacts {
-        token: token(account, previous),
+        token: token::checked(account, previous),
         needs_token: !keeps_hours
             || readiness::needs_token(market, (assigned, days.trades_today()), now.wall),
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
         secret: &observed.secret,
+        token_source: token::source(account),
         process: &observed.process,
         scrape: &observed.scrape,
         report: account.report(),
@@ -177,54 +176,6 @@ fn facts<'w>(
             .and_then(|spec| spec.workload.pod.image.as_deref()),
         market,
         calendar: days.warning().filter(|_| keeps_hours),
-    }
-}
-
-/// A token that Kite refused before the operator was started.
-static REFUSED_BEFORE: TokenCheck = TokenCheck {
-    version: String::new(),
-    answer: TokenAnswer::Refused,
-    at: Timestamp::UNIX_EPOCH,
-};
-
-/// What Kite said of the access token that the Secret holds now. An operator that has not asked since its start believes the
-/// status: it would take a refusal back for a moment otherwise.
-fn token<'a>(
-    account: &AccountInput<'a>,
-    previous: Option<&TickerAccountStatus>,
-) -> Option<&'a TokenCheck> {
-    if account.observed.secret == Secret::Missing {
-        return None;
-    }
-    let Some(check) = &account.observed.token else {
-        let known = previous.and_then(credentials_before)?;
-        return readiness::is_dead_token(known).then_some(&REFUSED_BEFORE);
-    };
-    match &account.observed.secret {
-        Secret::Present { version, .. } => Some(check).filter(|it| it.version == *version),
-        Secret::Unknown | Secret::Unreadable | Secret::Missing => None,
-    }
-}
-
-/// The reason of `CredentialsValid` so far.
-fn credentials_before(status: &TickerAccountStatus) -> Option<Reason> {
-    let known = super::find(&status.conditions, ConditionType::CredentialsValid)?;
-    Reason::from_word(&known.reason)
-}
-
-/// When the access token ends: the next end of all tokens after it was seen to be good, until then what was known. While
-/// tokens end one that is good may be of the day before, so what is known stays.
-fn token_end(secret: &Secret, check: Option<&TokenCheck>, before: Option<&Time>) -> Option<Time> {
-    if *secret == Secret::Missing {
-        return None;
-    }
-    let good = check.filter(|check| matches!(check.answer, TokenAnswer::Accepted { .. }));
-    match (good, before) {
-        (Some(good), Some(before)) if access_token::is_flushing(good.at.as_second()) => {
-            Some(before.clone())
-        }
-        (Some(good), _) => Some(Time(access_token::end_of(good.at))),
-        (None, before) => before.cloned(),
     }
 }
 

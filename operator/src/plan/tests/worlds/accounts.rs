@@ -56,6 +56,8 @@ impl World {
             process: Process::Absent,
             scrape: Scrape::default(),
             token: token(dice, &secret),
+            session: Secret::Missing,
+            session_token: None,
             secret,
             redis_secret,
         }
@@ -182,9 +184,11 @@ pub(super) fn secret(dice: &mut Dice, made: u32) -> Secret {
             };
             Secret::Present {
                 version: dice.number(1, 9).to_string(),
-                key: key.map(KeyFingerprint::sample),
+                key: key.map(ValueFingerprint::sample),
                 names: Secret::key_names(names.iter().copied()),
+                token: None,
                 immutable: Immutable::No,
+                login: None,
             }
         }
         1 => Secret::Unknown,

@@ -38,7 +38,9 @@ fn an_immutable_secret_is_named_before_and_after_its_values_are_old() {
             version: "1".to_owned(),
             key: None,
             names: vec!["api_key".to_owned(), "access_token".to_owned()],
+            token: None,
             immutable,
+            login: None,
         };
     };
     let well = found(|_, secret, _, _| make(secret, Immutable::Yes));
@@ -88,6 +90,7 @@ fn a_pod_that_is_down_and_a_redis_that_is_gone_are_told_although_the_token_is_de
         let facts = AccountFacts {
             market: MarketNow::default(),
             calendar: None,
+            token_source: contract::TokenSource::Secret,
             token: Some(&token),
             needs_token: false,
             secret_name: "kite",
@@ -130,6 +133,7 @@ fn an_image_that_is_too_old_for_its_assignment_is_named() {
         let facts = AccountFacts {
             market: MarketNow::default(),
             calendar: None,
+            token_source: contract::TokenSource::Secret,
             token: None,
             needs_token: true,
             secret_name: "kite",

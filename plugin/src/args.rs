@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Shows what streams, why it is where it is, and what a change would do. Changes nothing.
+/// Shows what streams, why it is where it is, and what a change would do. Changes nothing but access tokens.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kubectl-kiteticker", bin_name = "kubectl kiteticker", version)]
 pub struct PluginCli {
@@ -91,6 +91,12 @@ pub enum PluginCommand {
     Find(FindArgs),
     /// When markets trade on a date, as the operator's calendar says; or whether a file is a calendar
     Calendar(CalendarArgs),
+    /// Today's access token of an account
+    Token {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// A file for a bug report; users in URLs, API keys, tokens and passwords are taken out: read it before you send it
     Report(ReportArgs),
 }
@@ -146,6 +152,22 @@ pub enum CalendarCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+/// What to do with an access token.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Reads it from the standard input and puts it into the Secret kt-NAME-session, as a login would; the account's own Secret
+    /// stays. Needs get on the account's Secret, and create and patch on that one
+    Set(TokenSetArgs),
+}
+
+/// Arguments of `token set`.
+#[derive(Args, Clone, Debug)]
+pub struct TokenSetArgs {
+    /// The account: tka/NAME
+    #[arg(value_name = "TYPE/NAME")]
+    pub account: ObjectName,
 }
 
 /// Arguments of `report`.

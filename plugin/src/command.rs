@@ -8,4 +8,5 @@ pub(crate) mod explain;
 pub(crate) mod find;
 pub(crate) mod plan;
 pub(crate) mod status;
+pub(crate) mod token;
 pub(crate) mod top;

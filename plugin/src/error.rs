@@ -31,6 +31,20 @@ pub(crate) enum AskError {
         /// What the API server says.
         message: String,
     },
+    /// A right is missing that no Role of the chart grants.
+    #[error(
+        "{verb} on {resource} in {place} is not allowed: ask who looks after the cluster ({message})"
+    )]
+    NotAllowed {
+        /// What would have to be allowed.
+        verb: &'static str,
+        /// On what.
+        resource: &'static str,
+        /// Where.
+        place: String,
+        /// What the API server says.
+        message: String,
+    },
     /// Nothing that could be the operator.
     #[error(
         "there is no operator in namespace {0}: name its namespace with --operator-namespace, or install the chart"

@@ -1,8 +1,8 @@
 //! `kubectl kiteticker`: what a person at a terminal asks of the operator.
 //!
 //! Owns how answers look, and where they come from: the operator's paths through the API server's proxy, or those of
-//! `kite-operator local` on this machine. It changes nothing and reads no Secret. Why something is as it is, the operator
-//! says; this program must not decide it.
+//! `kite-operator local` on this machine. It changes nothing and reads no Secret, but for `token set`, which writes the session
+//! of an account. Why something is as it is, the operator says; this program must not decide it.
 
 pub mod args;
 mod command;
@@ -11,7 +11,7 @@ mod output;
 mod report;
 mod source;
 
-use args::{CalendarCommand, PluginCli, PluginCommand};
+use args::{CalendarCommand, PluginCli, PluginCommand, TokenCommand};
 use output::Screen;
 use source::Source;
 
@@ -35,6 +35,10 @@ pub async fn run(cli: PluginCli) -> anyhow::Result<()> {
         PluginCommand::Find(args) => command::find::run(&source, &screen, &args).await,
         PluginCommand::Calendar(args) => {
             command::calendar::run(&source, &screen, args.date.as_deref()).await
+        }
+        PluginCommand::Token { command } => {
+            let TokenCommand::Set(args) = command;
+            command::token::set(&source, &screen, &args).await
         }
         PluginCommand::Report(args) => report::run(&source, &args).await,
     }

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod local;
+mod session;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::args::PlaceArgs;
 use crate::error::{AskError, refusal, status_message};
 pub(crate) use cluster::{ClusterOperator, OWN_KINDS, ObjectList};
 pub(crate) use local::LocalOperator;
+pub(crate) use session::SessionPlace;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -122,6 +124,20 @@ impl Source {
             }
         }
         None
+    }
+
+    /// The place of an account's session.
+    pub(crate) async fn session(
+        &self,
+        namespace: &str,
+        account: &str,
+    ) -> Result<SessionPlace, AskError> {
+        match self {
+            Self::Local(local) => SessionPlace::in_files(&local.account(account), account),
+            Self::Cluster(cluster) => {
+                SessionPlace::in_cluster(cluster.client(), namespace, account).await
+            }
+        }
     }
 
     /// A page of an account's process.

@@ -77,6 +77,10 @@ impl ClusterOperator {
         Ok(cluster)
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(super) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }

@@ -46,6 +46,11 @@ impl LocalOperator {
         })
     }
 
+    /// The folder of an account.
+    pub(super) fn account(&self, name: &str) -> PathBuf {
+        self.state.join("accounts").join(name)
+    }
+
     pub(super) async fn send(
         &self,
         path: &str,

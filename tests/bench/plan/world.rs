@@ -129,9 +129,13 @@ pub(super) fn account(namespace: u32, at: u32) -> ObservedAccount {
             version: "1".to_owned(),
             key: None,
             names: Vec::new(),
+            token: None,
+            login: None,
             immutable: operator::plan::Immutable::No,
         },
         token: None,
+        session: Secret::Missing,
+        session_token: None,
         redis_secret: None,
     }
 }

@@ -1,12 +1,17 @@
 //! Access tokens: a morning on which one ends, and a Secret that gets a bad one.
 
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use contract::TokenSource;
 use serde_json::json;
 use service::clock::{Clock, WallClock};
 use tests::condition::within;
+use tests::process::binary;
 use tests::{Local, RedisServer, Simulator, eventually};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 /// So many seconds in one.
 const RATE: f64 = 250.0;
@@ -128,5 +133,94 @@ async fn a_bad_token_in_the_secret_is_noticed_while_the_sockets_stream() -> Resu
     })
     .await;
     local.shows("main", "True", "Streaming").await;
+    local.stop().await
+}
+
+/// `kubectl kiteticker token set tka/ACCOUNT` with this on its standard input.
+async fn set_token(local: &Local, account: &str, input: &str) -> Result<Output> {
+    let mut command = Command::new(binary("kubectl-kiteticker"));
+    command
+        .arg(format!("--local={}", local.state_folder().display()))
+        .args(["token", "set", account])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = command.spawn()?;
+    let mut stdin = running.stdin.take().context("no standard input")?;
+    stdin.write_all(input.as_bytes()).await?;
+    drop(stdin);
+    Ok(running.wait_with_output().await?)
+}
+
+/// Waits until the process uses the token of this source, as it is told.
+async fn uses(local: &Local, source: TokenSource) {
+    eventually(&format!("the token of {source:?}"), async || {
+        let failed = |error: anyhow::Error| error.to_string();
+        let report = local.report("main").await.map_err(failed)?;
+        let assignment = local.sealed("main").map_err(failed)?.open();
+        let told = assignment.map_err(|error| error.to_string())?.credentials;
+        let is_used = report.token_source == Some(source) && report.streaming > 0;
+        match is_used && told.source == source {
+            true => Ok(()),
+            false => Err(format!("{told:?}: {report:?}")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_set_is_used_until_the_secret_gets_a_newer_one() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let mut local = Local::new(&redis)?;
+    local.write_real_account("main", &simulator, "")?;
+    local.write_set("shares", "full", &["NSE:INFY"], "")?;
+    local.start()?;
+    local.shows("shares", "True", "Streaming").await;
+    uses(&local, TokenSource::Secret).await;
+
+    for (account, input, said) in [
+        ("tka/main", " \n", "the standard input is empty"),
+        ("tka/main", "fake token", "more than one word"),
+        ("tka/mian", "fake-token", "there is no TickerAccount mian"),
+        ("iset/shares", "fake-token", "tokens are of accounts"),
+    ] {
+        let refused = set_token(&local, account, input).await?;
+        let error = String::from_utf8(refused.stderr)?;
+        ensure!(refused.status.code() == Some(1), "{error}");
+        ensure!(error.contains(said) && !error.contains("fake"), "{error}");
+    }
+    let set = set_token(&local, "tka/main", "main-fake-session-token\n").await?;
+    ensure!(set.status.success(), "{set:?}");
+    let said = String::from_utf8(set.stdout)?;
+    ensure!(said.contains("session") && !said.contains("fake"), "{said}");
+    uses(&local, TokenSource::Session).await;
+    let report = local.report("main").await?;
+    ensure!(report.connections[0].reconnects == 0, "{report:?}");
+
+    // Who starts again has no reason to change.
+    local.stop().await?;
+    local.start()?;
+    local.shows("shares", "True", "Streaming").await;
+    uses(&local, TokenSource::Session).await;
+
+    // Kite refuses it: the token of the Secret is still good.
+    let ended = json!({"access_token": "main-fake-session-token"});
+    simulator.control("tokens/revoke", ended).await?;
+    simulator.control("connections/drop", json!({})).await?;
+    eventually("the token of the Secret", async || {
+        let report = local.report("main").await;
+        let report = report.map_err(|error| error.to_string())?;
+        match (report.token_source, report.streaming) {
+            (Some(TokenSource::Secret), 1..) => Ok(()),
+            _ => Err(format!("{report:?}")),
+        }
+    })
+    .await;
+
+    set_token(&local, "tka/main", "main-fake-second-session").await?;
+    uses(&local, TokenSource::Session).await;
+    local.write_secret("main", "main-fake-newest-token")?;
+    uses(&local, TokenSource::Secret).await;
+    ensure!(!local.printed().contains("fake-session"));
     local.stop().await
 }

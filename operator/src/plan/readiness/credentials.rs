@@ -43,10 +43,8 @@ pub(crate) fn credentials(
                         .to_owned()
                 }
                 Some(TokenAnswer::Refused) | None => {
-                    let token = token(facts);
-                    format!(
-                        "Kite refused the access token{token} (403): unless it is today's, put today's into Secret {name}"
-                    )
+                    let Token { what, cure } = token(facts);
+                    format!("Kite refused {what} (403): unless it is today's, {cure}")
                 }
             };
             let remark = remark.and_then(secret::remark).map(str::to_owned);
@@ -55,26 +53,36 @@ pub(crate) fn credentials(
         }
         _ if answer != Some(&TokenAnswer::Refused) => None,
         _ if report.is_some_and(|report| live_sockets(report) > 0) => {
-            let token = token(facts);
-            let message = format!(
-                "Kite refuses the access token{token}, and the open connections stream on: put today's into Secret {name}"
-            );
+            let Token { what, cure } = token(facts);
+            let message =
+                format!("Kite refuses {what}, and the open connections stream on: {cure}");
             Some((Reason::RunningOnDeadToken, with_cure(facts, message)))
         }
         _ => {
-            let token = token(facts);
-            let message =
-                format!("Kite refuses the access token{token}: put today's into Secret {name}");
+            let Token { what, cure } = token(facts);
+            let message = format!("Kite refuses {what}: {cure}");
             Some((Reason::TokenExpired, with_cure(facts, message)))
         }
     }
 }
 
-/// What to say of an access token that is not the one of the Secret.
-const fn token(facts: &AccountFacts<'_>) -> &'static str {
+/// The words for the access token that is used.
+struct Token {
+    what: String,
+    cure: String,
+}
+
+fn token(facts: &AccountFacts<'_>) -> Token {
+    let name = facts.secret_name;
     match facts.token_source {
-        TokenSource::Secret => "",
-        TokenSource::Session => " of the last login",
+        TokenSource::Secret => Token {
+            what: format!("the access token in Secret {name}"),
+            cure: "put today's there".to_owned(),
+        },
+        TokenSource::Session => Token {
+            what: "the access token of the last login".to_owned(),
+            cure: format!("log in again, or put today's into Secret {name}"),
+        },
     }
 }
 

@@ -42,6 +42,12 @@ pub const PREVIEW_PATH: &str = "/v1/plan";
 /// The file in the state folder of `kite-operator local` that holds the address of these paths.
 pub const ADDRESS_FILE: &str = "operator-port";
 
+/// Folder with the login link of an account, while one is offered: in the account's folder of the state folder of an operator
+/// without a cluster.
+pub const LOGIN_FOLDER: &str = "login";
+/// Its file.
+pub const LOGIN_FILE: &str = "url";
+
 /// The largest answer, in bytes; what is cut says so.
 pub const LARGEST_ANSWER: usize = 1024 * 1024;
 

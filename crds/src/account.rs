@@ -17,6 +17,8 @@ pub const MAX_HEADROOM: u8 = MAX_CONNECTIONS - 1;
 pub const MAX_TOKENS_PER_CONNECTION: u16 = 3000;
 /// Kite's streaming endpoint.
 pub const KITE_WEBSOCKET: &str = "wss://ws.kite.trade";
+/// Kite's login.
+pub const KITE_LOGIN: &str = "https://kite.zerodha.com";
 /// Kite's REST endpoint.
 pub const KITE_API: &str = "https://api.kite.trade";
 
@@ -37,7 +39,8 @@ pub const KITE_API: &str = "https://api.kite.trade";
 )]
 #[x_kube(validation = headroom_leaves_something())]
 pub struct TickerAccountSpec {
-    /// The Secret in the same namespace that holds the keys `api_key` and `access_token`.
+    /// The Secret in the same namespace that holds the keys `api_key` and `access_token`; with `api_secret`, the operator
+    /// offers a login each morning, and `access_token` may be left out.
     pub credentials_secret_ref: SecretRef,
     /// Sockets that the account may open. Kite allows 3 per API key. The next one is opened when the last one is full.
     #[serde(default = "max_connections")]
@@ -76,6 +79,9 @@ pub struct TickerAccountSpec {
     /// The key `ticker:alive:…` is written in any case. Default: true.
     #[serde(default = "with_events")]
     pub events: bool,
+    /// The login, for an account whose Secret has an `api_secret`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub login: Login,
     /// The Redis to which the account's ticks are published.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub redis: Redis,
@@ -113,7 +119,25 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// Kite's two endpoints.
+/// The login to Kite.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Login {
+    /// The user who must log in, as Kite names them: `AB1234`. Default: who logged in last.
+    #[serde(default, rename = "userID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 20))]
+    #[x_kube(validation = rule::rule(
+        "self.matches('^[A-Za-z0-9]+$')",
+        "a user ID has only letters and digits, such as AB1234"
+    ))]
+    pub user_id: Option<String>,
+    /// A Secret in the same namespace whose key `url` is the address of a webhook. It is called when a login is needed, and
+    /// again half an hour before the first session of the day if nobody has logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_secret_ref: Option<SecretRef>,
+}
+
+/// Kite's endpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Endpoint {
     /// The streaming endpoint: ws:// or wss://, host and port.
@@ -126,6 +150,12 @@ pub struct Endpoint {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rule::scheme("http", "https"), validation = rule::no_user_info(), validation = rule::host_only())]
     pub api: String,
+    /// Where users log in: http:// or https://, host and port. Default: https://kite.zerodha.com; for another `api` than
+    /// Kite's, that address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rule::scheme("http", "https"), validation = rule::no_user_info(), validation = rule::host_only())]
+    pub login: Option<String>,
     /// An HTTP proxy through which the ingest pod reaches the streaming endpoint (CONNECT): http://, host and port. Default:
     /// the operator's HTTPS_PROXY, unless its NO_PROXY names the host. It applies at the next dial; it may differ between
     /// accounts.
@@ -252,9 +282,28 @@ pub struct TickerAccountStatus {
     /// Nothing acts on it. Absent while that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expires_at: Option<Time>,
+    /// Kite's login page for this account, while a login is needed. It holds the API key, as every such link does, and is good
+    /// until the next 06:00 in India.
+    #[serde(default, rename = "loginURL", skip_serializing_if = "Option::is_none")]
+    pub login_url: Option<String>,
+    /// The last login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionStatus>,
     /// What the annotation `kiteticker.dev/rebalance` asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalance: Option<RebalanceStatus>,
+}
+
+/// A login.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionStatus {
+    /// Who has logged in.
+    #[serde(default, rename = "userID", skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// When they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// Two generations of an assignment; equal when the pod has caught up.
@@ -305,6 +354,7 @@ impl Default for Endpoint {
         Self {
             websocket: kite_websocket(),
             api: kite_api(),
+            login: None,
             proxy: None,
             ca: None,
         }

@@ -134,6 +134,9 @@ words! {
         /// Kite refused the access token (403). A new one in the Secret is used at once and without a
         /// restart; the same is tried again at intervals of up to five minutes.
         TokenExpired,
+        /// The access token has ended, and the Secret has an `api_secret`: log in with the link in `status.loginURL`, or put
+        /// today's access token into the Secret.
+        LoginRequired,
         /// Kite has ended the access token, and the connections that were opened with it stream on; one that is lost
         /// cannot be reopened. A new token in the Secret is used for the next.
         RunningOnDeadToken,

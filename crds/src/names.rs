@@ -46,6 +46,15 @@ pub const SECRET_API_KEY: &str = "api_key";
 /// Key of the Secret that holds the access token of the day.
 pub const SECRET_ACCESS_TOKEN: &str = "access_token";
 
+/// Key of the Secret that holds the API secret, with which a login is exchanged for an access token.
+pub const SECRET_API_SECRET: &str = "api_secret";
+/// Key of the Secret with the address of a webhook.
+pub const SECRET_WEBHOOK_URL: &str = "url";
+/// The operator's Secret with the key that signs login links.
+pub const LOGIN_KEY_SECRET: &str = "kt-login-key";
+/// Key of that Secret.
+pub const LOGIN_KEY: &str = "key";
+
 /// Key of a session's Secret: its mark, the hash of the account's UID and the API key.
 pub const SESSION_KEY_HASH: &str = "key_hash";
 /// Key of a session's Secret: who has logged in.

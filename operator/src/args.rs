@@ -1,6 +1,7 @@
 //! The command line: every setting, its environment variable and its default. Read once, by `main`.
 
 mod failover;
+mod login;
 mod proxy;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use service::clock::{Clock, WallClock};
 use service::telemetry::LogArgs;
 
 pub use failover::FailoverAfter;
+pub use login::LoginListen;
 pub use proxy::ProxyArgs;
 
 use crate::instruments::IndexNames;
@@ -134,6 +136,15 @@ pub struct RunArgs {
         value_name = "ADDRESS"
     )]
     pub listen: SocketAddr,
+    /// Address that browsers come back to after a login at Kite, over a proxy with TLS or a port-forward; off: there
+    /// is no login. Needs the rights to read and write the Secrets of sessions
+    #[arg(
+        long,
+        env = "LOGIN_LISTEN",
+        default_value = "[::]:9402",
+        value_name = "ADDRESS"
+    )]
+    pub login_listen: LoginListen,
 }
 
 /// Settings of `local`.
@@ -162,6 +173,10 @@ pub struct LocalArgs {
     /// Folder for assignments and credentials, readable by you alone
     #[arg(long, env = "STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
+    /// Address that browsers come back to after a login at Kite; off: there is no login. Where the address is taken by another
+    /// program, there is none either unless it was named
+    #[arg(long, env = "LOGIN_LISTEN", value_name = "ADDRESS")]
+    pub login_listen: Option<LoginListen>,
     /// Record every frame from Kite, each account into a folder of its name in this one
     #[arg(long, env = "RECORD_DIR", value_name = "FOLDER")]
     pub record: Option<PathBuf>,

@@ -10,6 +10,7 @@ mod calendar_metrics;
 mod credential_source;
 mod fingerprint;
 mod list_metrics;
+mod login_store;
 mod metrics;
 mod name_ownership;
 mod observe;
@@ -46,6 +47,7 @@ use self::apply::{Applier, ApplyContext};
 use self::calendar_metrics::CalendarCollector;
 use self::credential_source::ClusterSecrets;
 use self::list_metrics::ListCollector;
+use self::login_store::ClusterLogins;
 use self::metrics::Metrics;
 use self::name_ownership::NameOwnership;
 use self::observe::{AssignmentCache, Observer};
@@ -58,6 +60,7 @@ use self::token_metrics::{TokenCollector, TokenEnds};
 use self::workload::PodDefaults;
 use crate::instruments::{IndexNames, TableRefresher};
 use crate::kite_client;
+use crate::login::{self, LinkMaker, LoginLinks, LoginParts, Webhooks};
 use crate::plan::{self, ObservedAccount};
 use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
@@ -99,6 +102,8 @@ pub struct ClusterSettings {
     pub fixed_ids: bool,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
+    /// Where browsers come back to after a login; `None`: there is no login.
+    pub login_listen: Option<SocketAddr>,
     /// The simulated wall clock, of ingest pods too.
     pub wall_clock: Option<WallClock>,
 }
@@ -114,6 +119,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let tls = service::tls::client_config()?;
     let server = Server::bind(settings.listen)?;
+    let login_server = settings.login_listen.map(Server::bind).transpose()?;
     let client = client().await?;
     let probes = Probes::with_clock(clock.clone());
     let mut registry = Registry::default();
@@ -177,12 +183,17 @@ pub async fn run(
     let token_checker = TokenChecker {
         checks: Arc::clone(&tokens),
         source: ClusterSecrets(client.clone()),
-        client: rest,
+        client: rest.clone(),
         clock: clock.clone(),
         dirty: Arc::clone(&dirty),
         counter: metrics.token_checks.clone(),
     };
     tasks.spawn("token checks", token_checker.run(shutdown.token()));
+    let links = Arc::new(LoginLinks::default());
+    let logins = Arc::new(ClusterLogins::new(client.clone()));
+    let (webhooks, webhook_sender) =
+        Webhooks::new(Arc::clone(&logins), rest.clone(), metrics.webhooks.clone());
+    tasks.spawn("webhooks", webhook_sender.run(shutdown.token()));
     let namespace = settings.namespace.clone();
     let feed = QueryFeed::new(namespace.map_or(Scope::All, Scope::Namespace));
     let newest = Arc::clone(&reports);
@@ -190,6 +201,25 @@ pub async fn run(
         newest.of(&account.object.meta.key, &account.object.meta.uid)
     });
     let answers = QueryServer::new(feed.snapshots(), newest, clock.clone());
+    if let Some(server) = login_server {
+        let link_maker = LinkMaker {
+            links: Arc::clone(&links),
+            store: Arc::clone(&logins),
+            clock: clock.clone(),
+            dirty: Arc::clone(&dirty),
+        };
+        tasks.spawn("login links", link_maker.run(shutdown.token()));
+        let router = login::router(LoginParts {
+            store: logins,
+            client: rest,
+            clock: clock.clone(),
+            snapshots: feed.snapshots(),
+            counter: metrics.logins.clone(),
+            written: Arc::clone(&dirty),
+        });
+        tracing::info!(address = %server.local_addr(), "logins are taken");
+        tasks.spawn("login", server.serve(router, shutdown.token()));
+    }
     let (event_sender, event_publisher) = event_channel(client.clone());
     tasks.spawn("events", event_publisher.run(shutdown.token()));
     let heartbeat = probes.heartbeat("reconciler", reconciler::HANG_LIMIT);
@@ -199,6 +229,7 @@ pub async fn run(
             reports,
             secrets,
             tokens,
+            links,
             tables: Default::default(),
             name_ownership: NameOwnership::new(client.clone()),
             refusals: PodRefusals::default(),
@@ -209,6 +240,7 @@ pub async fn run(
                 proxy: settings.proxy,
                 failover_after: settings.failover_after,
                 simulated_time: settings.wall_clock.is_some(),
+                login: settings.login_listen.is_some(),
             },
             assignments: AssignmentCache::default(),
         },
@@ -233,6 +265,7 @@ pub async fn run(
         tables,
         memory: Arc::default(),
         token_ends,
+        webhooks,
         feed,
         clock,
         dirty,

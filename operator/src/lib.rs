@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod instruments;
 mod kite_client;
 pub mod local;
+mod login;
 mod manifest;
 mod placement_log;
 pub mod plan;

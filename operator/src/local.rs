@@ -10,6 +10,8 @@ mod folder;
 mod host;
 mod ingest_process;
 mod ingestor_binary;
+mod login_store;
+mod logins;
 mod poller;
 mod printer;
 mod secrets;
@@ -40,14 +42,17 @@ use self::folder::Folder;
 use self::host::Host;
 use self::ingest_process::ProcessContext;
 use self::ingestor_binary::find_ingestor;
+use self::logins::Logins;
 use self::poller::PollResult;
 use self::printer::Printer;
 use self::state::StateFolder;
 use self::table::TableRow;
 use self::watcher::watch_folder;
+use crate::args::LoginListen;
 use crate::instruments::refresher::TablesByOrigin;
 use crate::instruments::{IndexNames, TableRefresher};
 use crate::kite_client;
+use crate::login::Webhooks;
 use crate::placement_log;
 use crate::plan::{self, Memory, ObservedAccount};
 use crate::query::{QueryFeed, QueryServer, Scope};
@@ -89,6 +94,8 @@ pub struct LocalSettings {
     pub record: Option<PathBuf>,
     /// The state folder, if one was named.
     pub state: Option<PathBuf>,
+    /// Where browsers come back to after a login; `None`: at the usual address, if that is free.
+    pub login_listen: Option<LoginListen>,
     /// The log filter of ingest processes.
     pub log_level: String,
     /// The simulated wall clock, of ingest processes too.
@@ -150,12 +157,14 @@ pub async fn run(
         clock.clone(),
     );
     let table_changes = tables.watch();
+    let login_server = logins::server(settings.login_listen).map_err(LocalError::Listen)?;
     let planner = plan::Settings {
         redis_url: settings.redis_url,
         poke: true,
         proxy: settings.proxy,
         failover_after: settings.failover_after,
         simulated_time: settings.wall_clock.is_some(),
+        login: login_server.is_some(),
     };
     let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).map_err(LocalError::Listen)?;
     let feed = QueryFeed::new(Scope::Local);
@@ -171,6 +180,7 @@ pub async fn run(
         printer: Printer::start(io::stdout()).map_err(LocalError::Screen)?,
         printed: Printed::default(),
         once: settings.once,
+        webhooks: None,
         lines: LineQuota::for_reasons(),
     };
     // A stale one, of a run that was killed.
@@ -183,12 +193,14 @@ pub async fn run(
     let checker = TokenChecker {
         checks: Arc::clone(&run.host.tokens),
         source: run.host.local_secrets.clone(),
-        client,
+        client: client.clone(),
         clock: run.clock.clone(),
         dirty: Arc::clone(&token_changes),
         counter: TokenCheckCounter::default(),
     };
     let checking = tokio::spawn(checker.run(shutdown.token()));
+    let logins = Logins::start(&run, login_server, client, &token_changes, shutdown);
+    run.webhooks = Some(logins.webhooks.clone());
     let sources = Sources {
         tables: table_changes,
         calendar: settings.calendar.watch(),
@@ -201,6 +213,7 @@ pub async fn run(
     serving.abort();
     following.abort();
     checking.abort();
+    logins.tasks.into_iter().for_each(|task| task.abort());
     run.host.withdraw_address();
     run.host.shut_down().await;
     run.printer.finish(FINAL_PRINT_TIMEOUT);
@@ -229,6 +242,8 @@ struct Run {
     printer: Printer,
     printed: Printed,
     once: bool,
+    /// Where calls of webhooks are handed over.
+    webhooks: Option<Webhooks>,
     /// Of a folder that cannot be read or written.
     lines: LineQuota,
 }
@@ -328,6 +343,10 @@ impl Run {
         self.host.apply(&plan).await;
         self.tables.set_lists(&plan.lists);
         self.host.tokens.set_targets(&plan.tokens);
+        self.host.links.set_targets(&plan.logins);
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.call(&plan.webhooks);
+        }
         let loaded =
             |api: &String| matches!(self.host.tables.get(api), Some(plan::Table::Loaded(_)));
         self.assignments_applied =
@@ -375,8 +394,12 @@ impl Run {
         });
         let sets: Vec<_> = sets.collect();
         let problems = self.host.problems();
+        let links = table::login_links(self.host.accounts().iter().filter_map(|(name, it)| {
+            let link = it.status.as_deref()?.login_url.as_deref()?;
+            Some((name.as_str(), link))
+        }));
         let summary = format!(
-            "{}{}",
+            "{}{}{links}",
             table::summary(&accounts, &sets),
             problems.join("\n")
         );
@@ -391,6 +414,7 @@ impl Run {
             text.push_str(problem);
             text.push('\n');
         }
+        text.push_str(&links);
         self.printed = Printed {
             summary,
             at: Some(now),

@@ -48,6 +48,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 repair_pods: args.repair_pods,
                 fixed_ids: args.fixed_ids,
                 listen: args.listen,
+                login_listen: args.login_listen.0,
                 wall_clock,
             };
             cluster::run(settings, clock, shutdown).await?;
@@ -66,6 +67,7 @@ async fn run(cli: OperatorCli) -> anyhow::Result<ExitCode> {
                 ingestor: args.ingestor_bin,
                 record: args.record,
                 state: args.state_dir,
+                login_listen: args.login_listen,
                 log_level: cli.log.log_level,
                 wall_clock,
             };

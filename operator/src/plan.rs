@@ -28,16 +28,16 @@ mod tests;
 pub use assignment::AssignmentChange;
 pub(crate) use input::{BAD_SCRAPES, session_version};
 pub use input::{
-    Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, Login, Meta, Now,
-    Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
-    TokenAnswer, TokenCheck, ValueFingerprint, Workload,
+    Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, Login, LoginLink,
+    Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings,
+    Table, TokenAnswer, TokenCheck, ValueFingerprint, Workload,
 };
 pub use memory::Memory;
 pub use planner::plan;
 pub(crate) use report::LONGEST_MESSAGE;
 pub use report::{
-    AccountPlan, Change, Event, EventReason, Failover, Kind, MoveCounts, Plan, SessionTarget,
-    SetPlan, TokenOwner, TokenTarget,
+    AccountPlan, Change, Event, EventReason, Failover, Kind, LoginTarget, MoveCounts, Plan,
+    SessionTarget, SetPlan, TokenOwner, TokenTarget, WebhookCall, WebhookReason,
 };
 pub use review::Journal;
 pub use selection::PriceBands;

@@ -11,4 +11,4 @@ mod snapshot;
 mod top;
 
 pub(crate) use server::QueryServer;
-pub(crate) use snapshot::{QueryFeed, Scope};
+pub(crate) use snapshot::{QueryFeed, Scope, Snapshot};

@@ -91,6 +91,8 @@ pub enum PluginCommand {
     Find(FindArgs),
     /// When markets trade on a date, as the operator's calendar says; or whether a file is a calendar
     Calendar(CalendarArgs),
+    /// The link with which the user of an account logs in at Kite, and the wait until the account is ready
+    Login(LoginArgs),
     /// Today's access token of an account
     Token {
         /// What to do with it.
@@ -152,6 +154,20 @@ pub enum CalendarCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+/// Arguments of `login`.
+#[derive(Args, Clone, Debug)]
+pub struct LoginArgs {
+    /// The account: tka/NAME
+    #[arg(value_name = "TYPE/NAME")]
+    pub account: ObjectName,
+    /// Open the link in the browser of this desktop
+    #[arg(long)]
+    pub open: bool,
+    /// Do not run `kubectl port-forward` from 127.0.0.1:9402 to the operator, as for a redirect URL behind an Ingress
+    #[arg(long)]
+    pub no_port_forward: bool,
 }
 
 /// What to do with an access token.

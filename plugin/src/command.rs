@@ -6,6 +6,7 @@ pub(crate) mod calendar;
 mod cells;
 pub(crate) mod explain;
 pub(crate) mod find;
+pub(crate) mod login;
 pub(crate) mod plan;
 pub(crate) mod status;
 pub(crate) mod token;

@@ -36,6 +36,9 @@ pub async fn run(cli: PluginCli) -> anyhow::Result<()> {
         PluginCommand::Calendar(args) => {
             command::calendar::run(&source, &screen, args.date.as_deref()).await
         }
+        PluginCommand::Login(args) => {
+            command::login::run(&source, &screen, &cli.place, &args).await
+        }
         PluginCommand::Token { command } => {
             let TokenCommand::Set(args) = command;
             command::token::set(&source, &screen, &args).await

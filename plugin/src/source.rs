@@ -10,7 +10,7 @@ mod session;
 use std::time::Duration;
 
 use contract::Report;
-use contract::answer::LARGEST_ANSWER;
+use contract::answer::{LARGEST_ANSWER, TOP_PATH, TopAnswer};
 use contract::report::{ConnectionInstruments, LARGEST_REPORT};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use crate::args::PlaceArgs;
 use crate::error::{AskError, refusal, status_message};
 pub(crate) use cluster::{ClusterOperator, OWN_KINDS, ObjectList};
 pub(crate) use local::LocalOperator;
-pub(crate) use session::SessionPlace;
+pub(crate) use session::{LoginView, SessionPlace};
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -137,6 +137,34 @@ impl Source {
             Self::Cluster(cluster) => {
                 SessionPlace::in_cluster(cluster.client(), namespace, account).await
             }
+        }
+    }
+
+    /// How the login of an account is.
+    pub(crate) async fn login(
+        &self,
+        namespace: &str,
+        account: &str,
+    ) -> Result<LoginView, AskError> {
+        match self {
+            Self::Cluster(cluster) => {
+                LoginView::in_cluster(cluster.client(), namespace, account).await
+            }
+            Self::Local(local) => {
+                let top: TopAnswer = self.ask(TOP_PATH, &[]).await?;
+                let found = top.accounts.into_iter().find(|it| it.name == account);
+                let missing = || AskError::Refused(format!("there is no TickerAccount {account}"));
+                let found = found.ok_or_else(missing)?;
+                LoginView::in_files(&local.account(account), found.ready)
+            }
+        }
+    }
+
+    /// Namespace and name of the Service that browsers come back to; `None` without a cluster.
+    pub(crate) async fn login_service(&self) -> Result<Option<(String, String)>, AskError> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Cluster(cluster) => cluster.login_service().await.map(Some),
         }
     }
 

@@ -13,6 +13,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::api_error::FailureReason;
 use super::owned_kind::OwnedKind;
+use crate::login::{LoginCounter, LoginLabel, WebhookCounter, WebhookLabel};
 use crate::plan::{Cause, Kind, Plan};
 use crate::token_check::{CheckResult, ResultLabel, TokenCheckCounter};
 
@@ -35,6 +36,8 @@ pub(crate) struct Metrics {
     placements_moved: Counter,
     /// Checks of access tokens, by result.
     pub(crate) token_checks: TokenCheckCounter,
+    pub(crate) logins: LoginCounter,
+    pub(crate) webhooks: WebhookCounter,
     /// Failovers: lost instruments of one account that moved to another.
     failovers: Family<ReasonLabel, Counter>,
     /// Strikes at the money that changed.
@@ -117,6 +120,12 @@ impl Metrics {
         for result in CheckResult::LABELS {
             drop(metrics.token_checks.get_or_create(&ResultLabel { result }));
         }
+        for result in LoginLabel::ALL {
+            drop(metrics.logins.get_or_create(&LoginLabel { result }));
+        }
+        for result in WebhookLabel::ALL {
+            drop(metrics.webhooks.get_or_create(&WebhookLabel { result }));
+        }
         for kind in Kind::ALL {
             let kind = kind.as_str();
             drop(metrics.status_writes.get_or_create(&KindLabel { kind }));
@@ -144,6 +153,16 @@ impl Metrics {
                 registry,
                 "token_checks",
                 "Requests to Kite that check an access token, by result",
+            ),
+            logins: add(
+                registry,
+                "logins",
+                "Browsers that came back from Kite's login, by result",
+            ),
+            webhooks: add(
+                registry,
+                "webhooks",
+                "Calls of webhooks about a login, by result",
             ),
             status_writes: add(
                 registry,

@@ -21,6 +21,7 @@ use super::reports::{Reports, ScrapeTarget};
 use super::secrets::Secrets;
 use super::stores::Stores;
 use super::workload;
+use crate::login::LoginLinks;
 use crate::plan::{
     Key, LastAssignment, Now, Observed, ObservedAccount, Plan, Process, Secret, Settings, Table,
 };
@@ -32,6 +33,7 @@ pub(crate) struct Observer {
     pub(crate) reports: Arc<Reports>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) tokens: Arc<TokenChecks>,
+    pub(crate) links: Arc<LoginLinks>,
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) name_ownership: NameOwnership,
     pub(crate) refusals: PodRefusals,
@@ -86,6 +88,7 @@ impl Observer {
                 token: self.tokens.of(key, TokenSource::Secret),
                 session_token: self.tokens.of(key, TokenSource::Session),
                 session,
+                login_link: self.links.of(key),
                 redis_secret,
                 unwritten: refusal,
                 object,

@@ -19,6 +19,7 @@ use super::metrics::Metrics;
 use super::observe::{ObservedCluster, Observer};
 use super::token_metrics::TokenEnds;
 use crate::instruments::TableRefresher;
+use crate::login::Webhooks;
 use crate::placement_log;
 use crate::plan::{self, Memory, Now, Plan, Table};
 use crate::query::QueryFeed;
@@ -45,6 +46,7 @@ pub(crate) struct Reconciler {
     pub(crate) calendar_changes: watch::Receiver<Arc<Calendar>>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) token_ends: TokenEnds,
+    pub(crate) webhooks: Webhooks,
     /// What is left for those who ask.
     pub(crate) feed: QueryFeed,
     pub(crate) clock: Clock,
@@ -105,6 +107,8 @@ impl Reconciler {
         let next = self.applier.apply(&seen, &plan, now).await;
         self.tables.set_lists(&plan.lists);
         self.observer.tokens.set_targets(&plan.tokens);
+        self.observer.links.set_targets(&plan.logins);
+        self.webhooks.call(&plan.webhooks);
         self.observer.set_report_targets(&seen, &plan);
         self.feed.note(&plan, planned);
         let before = std::mem::replace(&mut self.memory, Arc::new(plan.memory));

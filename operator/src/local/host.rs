@@ -9,6 +9,7 @@ mod apply;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use super::secrets::LocalSecrets;
 use super::session;
 use super::state::{StateError, StateFolder};
 use super::tracked::{Tracked, meta, observed_object, update_tracked};
+use crate::login::LoginLinks;
 use crate::plan::{
     Immutable, InvalidSpec, LastAssignment, Object, Observed, ObservedAccount, Process, Secret,
     Settings, Table,
@@ -63,6 +65,8 @@ pub(crate) struct Host {
     lines: LineQuota,
     /// What Kite says of the tokens of accounts.
     pub(crate) tokens: Arc<TokenChecks>,
+    /// The links with which their users log in.
+    pub(crate) links: Arc<LoginLinks>,
     /// What it is asked with.
     pub(crate) local_secrets: LocalSecrets,
     /// By API origin.
@@ -100,9 +104,20 @@ impl Host {
             unwritten: BTreeMap::new(),
             lines: LineQuota::new(1, LOG_EVERY),
             tokens: Arc::default(),
+            links: Arc::default(),
             local_secrets: LocalSecrets::default(),
             tables: BTreeMap::new(),
         }
+    }
+
+    /// The folder with the key that signs login links.
+    pub(crate) fn login_key(&self) -> PathBuf {
+        self.state.login_key()
+    }
+
+    /// The folder of the session of an account, by its name.
+    pub(crate) fn sessions(&self) -> impl Fn(&str) -> PathBuf + Send + Sync + use<> {
+        self.state.sessions()
     }
 
     /// Makes sure that no other instance can run on the same manifests.
@@ -221,6 +236,7 @@ impl Host {
                 .unwrap_or_default(),
             token: self.tokens.of(&object.meta.key, TokenSource::Secret),
             session: self.session(name),
+            login_link: self.links.of(&object.meta.key),
             session_token: self.tokens.of(&object.meta.key, TokenSource::Session),
             redis_secret: self.secret(&object, |spec| spec.redis.secret_ref.as_ref()),
             object,

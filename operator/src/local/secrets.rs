@@ -37,6 +37,11 @@ impl LocalSecrets {
         };
     }
 
+    /// What `read` makes of a Secret of the folder; `None` if it does not exist.
+    pub(crate) fn with<T>(&self, name: &str, read: impl FnOnce(&SecretValues) -> T) -> Option<T> {
+        self.values().secrets.get(name).map(read)
+    }
+
     fn values(&self) -> MutexGuard<'_, Values> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

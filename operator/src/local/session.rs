@@ -11,6 +11,7 @@ use crds::names::{
     SECRET_ACCESS_TOKEN, SESSION_KEY_HASH, SESSION_LOGIN_TIME, SESSION_SOURCE, SESSION_USER_ID,
 };
 
+use crate::login::{SOURCE, SessionValues};
 use crate::manifest::SecretValues;
 
 /// The files, named as the keys of the Secret.
@@ -40,4 +41,22 @@ pub(super) fn read(folder: &Path) -> io::Result<Option<SecretValues>> {
         Ok(files)
     })?;
     Ok((!files.is_empty()).then(|| SecretValues::new(files)))
+}
+
+/// Writes a session that a login has led to.
+///
+/// # Errors
+/// Errors of the file system.
+pub(super) fn write(folder: &Path, session: &SessionValues) -> io::Result<()> {
+    let files = BTreeMap::from([
+        (
+            SECRET_ACCESS_TOKEN,
+            session.access_token.as_bytes().to_vec(),
+        ),
+        (SESSION_KEY_HASH, session.key_hash.as_bytes().to_vec()),
+        (SESSION_USER_ID, session.user_id.as_bytes().to_vec()),
+        (SESSION_LOGIN_TIME, session.login_time.as_bytes().to_vec()),
+        (SESSION_SOURCE, SOURCE.as_bytes().to_vec()),
+    ]);
+    mount::publish(folder, &files)
 }

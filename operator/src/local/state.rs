@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use contract::answer::ADDRESS_FILE;
+use contract::answer::{ADDRESS_FILE, LOGIN_FOLDER};
 use sha2::{Digest, Sha256};
 
 /// The state of one manifest folder, held exclusively until dropped.
@@ -117,7 +117,23 @@ impl StateFolder {
 
     /// The folder of an account's session.
     pub(crate) fn session(&self, account: &str) -> PathBuf {
-        self.account(account).join("session")
+        self.sessions()(account)
+    }
+
+    /// The same, for who outlives this.
+    pub(crate) fn sessions(&self) -> impl Fn(&str) -> PathBuf + Send + Sync + use<> {
+        let accounts = self.path.join("accounts");
+        move |account| accounts.join(account).join("session")
+    }
+
+    /// The folder with the login link of an account.
+    pub(crate) fn login_link(&self, account: &str) -> PathBuf {
+        self.account(account).join(LOGIN_FOLDER)
+    }
+
+    /// The folder with the key that signs login links.
+    pub(crate) fn login_key(&self) -> PathBuf {
+        self.path.join("login")
     }
 
     /// The folder of an account's files for Redis.

@@ -17,6 +17,15 @@ pub(crate) const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 /// Longer messages are cut.
 const LONGEST_LINE: usize = 2_000;
 
+/// Where the users of accounts log in, by name.
+pub(crate) fn login_links<'a>(links: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    links.fold(String::new(), |mut text, (account, link)| {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "log in to {account}: {link}");
+        text
+    })
+}
+
 /// One object's row.
 #[derive(Clone, Debug)]
 pub(crate) struct TableRow<'a> {

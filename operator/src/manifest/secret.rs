@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use contract::mount::{REDIS_FILES, SENTINEL_FILES};
 use crds::names::{
-    SECRET_ACCESS_TOKEN, SECRET_API_KEY, SESSION_KEY_HASH, SESSION_LOGIN_TIME, SESSION_USER_ID,
+    SECRET_ACCESS_TOKEN, SECRET_API_KEY, SECRET_API_SECRET, SECRET_WEBHOOK_URL, SESSION_KEY_HASH,
+    SESSION_LOGIN_TIME, SESSION_USER_ID,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::plan::Login;
 
-/// The keys of a Secret that an ingest process may read, with their values.
+/// The keys of a Secret that an ingest process or a login may read, with their values.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct SecretValues {
     values: BTreeMap<&'static str, Zeroizing<Vec<u8>>>,
@@ -78,7 +79,8 @@ impl SecretValues {
         Login::read(self.value(SESSION_USER_ID), self.value(SESSION_LOGIN_TIME))
     }
 
-    fn value(&self, name: &str) -> Option<&[u8]> {
+    /// The value of a key.
+    pub(crate) fn value(&self, name: &str) -> Option<&[u8]> {
         self.values.get(name).map(|value| value.as_slice())
     }
 
@@ -112,10 +114,15 @@ pub(crate) enum SecretError {
 /// Reads the keys that a process may need and ignores others.
 pub(crate) fn read(manifest: &Value) -> Result<SecretValues, SecretError> {
     let mut credentials = SecretValues::default();
-    let keys = [SECRET_API_KEY, SECRET_ACCESS_TOKEN]
-        .into_iter()
-        .chain(REDIS_FILES)
-        .chain(SENTINEL_FILES);
+    let keys = [
+        SECRET_API_KEY,
+        SECRET_ACCESS_TOKEN,
+        SECRET_API_SECRET,
+        SECRET_WEBHOOK_URL,
+    ]
+    .into_iter()
+    .chain(REDIS_FILES)
+    .chain(SENTINEL_FILES);
     for key in keys {
         let value = match (
             field(manifest, "stringData", key)?,

@@ -52,6 +52,7 @@ pub(crate) fn settings() -> Settings {
         proxy: None,
         failover_after: None,
         simulated_time: false,
+        login: false,
     }
 }
 
@@ -100,6 +101,7 @@ pub(crate) fn account(name: &str) -> ObservedAccount {
         token: None,
         session: Secret::Missing,
         session_token: None,
+        login_link: None,
         redis_secret: None,
     }
 }

@@ -27,8 +27,8 @@ use std::collections::BTreeSet;
 
 pub use checked::Workload;
 pub use observed::{
-    DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, Login, Meta, Now, Object,
-    Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
+    DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, Login, LoginLink, Meta,
+    Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
     ValueFingerprint,
 };
 

@@ -14,11 +14,12 @@ mod silent_markets;
 mod status;
 mod summary;
 mod token_targets;
+mod webhooks;
 
 pub(crate) use outcome::SetRelocation;
 pub use outcome::{
-    AccountPlan, Event, EventReason, Failover, Kind, Plan, SessionTarget, SetPlan, TokenOwner,
-    TokenTarget,
+    AccountPlan, Event, EventReason, Failover, Kind, LoginTarget, Plan, SessionTarget, SetPlan,
+    TokenOwner, TokenTarget, WebhookCall, WebhookReason,
 };
 pub use status::Change;
 
@@ -29,3 +30,4 @@ pub(crate) use status::LONGEST_MESSAGE;
 #[cfg(test)]
 pub(crate) use status::find;
 pub(crate) use summary::report;
+pub(crate) use webhooks::WebhookMemory;

@@ -140,6 +140,7 @@ impl Changes {
             token: None,
             session: Secret::Missing,
             session_token: None,
+            login_link: None,
             redis_secret: None,
         });
         self.answer.remarks.push(format!(

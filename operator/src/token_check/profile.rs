@@ -9,6 +9,7 @@ use kite::rest::{Answer, PROFILE_PATH, Profile, TOKEN_EXCEPTION, authorization};
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Response, StatusCode};
 use service::text::printable;
+use zeroize::Zeroizing;
 
 use super::CredentialValues;
 use crate::plan::TokenAnswer;
@@ -24,7 +25,7 @@ const LONGEST_USER: usize = 20;
 
 /// Why it is not known whether a token is good.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ProfileError {
+pub(crate) enum ProfileError {
     /// No answer, or an incomplete one.
     #[error("no answer, check spec.endpoint.api and the network to it")]
     Transport(#[source] reqwest::Error),
@@ -77,6 +78,27 @@ pub(super) async fn ask(
             Ok(TokenAnswer::Refused)
         }
         Answer::Success { .. } | Answer::Error { .. } => Err(ProfileError::Status(status)),
+    }
+}
+
+/// Whose a token is that was given out just now; `None` if it is refused.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn whose(
+    client: &Client,
+    origin: &str,
+    api_key: &str,
+    access_token: &str,
+) -> Result<Option<String>, ProfileError> {
+    let credentials = CredentialValues {
+        version: String::new(),
+        api_key: Zeroizing::new(api_key.to_owned()),
+        access_token: Zeroizing::new(access_token.to_owned()),
+    };
+    match ask(client, origin, &credentials).await? {
+        TokenAnswer::Accepted { user_id } => Ok(Some(user_id)),
+        TokenAnswer::Refused => Ok(None),
     }
 }
 

@@ -30,6 +30,14 @@ impl Screen {
         }
     }
 
+    /// Prints something on the way to the answer, for people alone.
+    pub(crate) fn say(&self, text: &str) -> anyhow::Result<()> {
+        match self.kind {
+            OutputKind::Json => Ok(()),
+            OutputKind::Table => write(text),
+        }
+    }
+
     /// Prints the answer as it is, or `text` of it for people, made for this width and with colours or without.
     pub(crate) fn print<T: Serialize>(
         &self,

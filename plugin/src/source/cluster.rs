@@ -18,6 +18,13 @@ use crate::error::{AskError, status_message};
 const OPERATOR: &str =
     "app.kubernetes.io%2Fname%3Dkite-ticker%2Capp.kubernetes.io%2Fcomponent%3Doperator";
 
+/// The labels of the Service that browsers come back to, as the chart writes them.
+const LOGIN: &str =
+    "app.kubernetes.io%2Fname%3Dkite-ticker%2Capp.kubernetes.io%2Fcomponent%3Dlogin";
+
+/// Its name in a release called `kite-ticker`.
+const USUAL_LOGIN_SERVICE: &str = "kite-ticker-login";
+
 /// The name of the operator's Service in a release called `kite-ticker`.
 const USUAL_SERVICE: &str = "kite-ticker-operator";
 
@@ -107,6 +114,19 @@ impl ClusterOperator {
             self.service = name.to_owned();
         }
         Ok(())
+    }
+
+    /// Namespace and name of the Service that browsers come back to after a login.
+    pub(super) async fn login_service(&self) -> Result<(String, String), AskError> {
+        let namespace = &self.operator_namespace;
+        let path = format!("/api/v1/namespaces/{namespace}/services?labelSelector={LOGIN}&limit=2");
+        let answer = self.get(&path, LARGEST_PAGE).await?;
+        let list: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let name = list
+            .pointer("/items/0/metadata/name")
+            .and_then(Value::as_str);
+        let name = name.unwrap_or(USUAL_LOGIN_SERVICE);
+        Ok((namespace.clone(), name.to_owned()))
     }
 
     /// Asks the operator.

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use contract::answer::{LOGIN_FILE, LOGIN_FOLDER, ReadyState};
 use contract::{mount, session_key_hash};
 use crds::TickerAccount;
+use crds::condition::{ConditionType, Reason};
 use crds::names::{
     APP, LABEL_ACCOUNT, LABEL_APP, SECRET_ACCESS_TOKEN, SECRET_API_KEY, SESSION_KEY_HASH,
     SESSION_LOGIN_TIME, SESSION_SOURCE, SESSION_USER_ID, session_secret,
@@ -48,19 +50,75 @@ pub(crate) enum SessionPlace {
     },
 }
 
+/// How the login of an account is.
+pub(crate) struct LoginView {
+    /// The link, while one is offered.
+    pub(crate) url: Option<String>,
+    /// Whether the access token has ended.
+    pub(crate) needs_login: bool,
+    /// Its condition `Ready`.
+    pub(crate) ready: Option<ReadyState>,
+}
+
+impl LoginView {
+    pub(super) async fn in_cluster(
+        client: &Client,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Self, AskError> {
+        let account = account(client, namespace, name).await?;
+        let status = account.status.unwrap_or_default();
+        let find = |kind: ConditionType| {
+            let mut conditions = status.conditions.iter();
+            conditions.find(|it| it.type_ == kind.as_str())
+        };
+        let valid = find(ConditionType::CredentialsValid);
+        let ready = find(ConditionType::Ready).map(|ready| ReadyState {
+            status: ready.status.clone(),
+            reason: ready.reason.clone(),
+            message: ready.message.clone(),
+        });
+        Ok(Self {
+            needs_login: valid.is_some_and(|it| it.status == "False"),
+            url: status.login_url,
+            ready,
+        })
+    }
+
+    pub(super) fn in_files(account: &Path, ready: Option<ReadyState>) -> Result<Self, AskError> {
+        let folder = account.join(LOGIN_FOLDER);
+        let unreadable = |source| AskError::StateFolder {
+            path: folder.clone(),
+            source,
+        };
+        let url = mount::read(&folder, LOGIN_FILE, LARGEST).map_err(unreadable)?;
+        let url = url.and_then(|url| String::from_utf8(url).ok());
+        let reason = Reason::LoginRequired.as_str();
+        Ok(Self {
+            needs_login: url.is_some() || ready.as_ref().is_some_and(|it| it.reason == reason),
+            url,
+            ready,
+        })
+    }
+}
+
+async fn account(client: &Client, namespace: &str, name: &str) -> Result<TickerAccount, AskError> {
+    let accounts: Api<TickerAccount> = Api::namespaced(client.clone(), namespace);
+    let account = accounts.get_opt(name).await;
+    account
+        .map_err(|error| failed(error, "get", "tickeraccounts", namespace))?
+        .ok_or_else(|| {
+            AskError::Refused(format!("there is no TickerAccount {name} in {namespace}"))
+        })
+}
+
 impl SessionPlace {
     pub(super) async fn in_cluster(
         client: &Client,
         namespace: &str,
         name: &str,
     ) -> Result<Self, AskError> {
-        let accounts: Api<TickerAccount> = Api::namespaced(client.clone(), namespace);
-        let account = accounts.get_opt(name).await;
-        let account = account
-            .map_err(|error| failed(error, "get", "tickeraccounts", namespace))?
-            .ok_or_else(|| {
-                AskError::Refused(format!("there is no TickerAccount {name} in {namespace}"))
-            })?;
+        let account = account(client, namespace, name).await?;
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let of_account = &account.spec.credentials_secret_ref.name;
         let secret = secrets.get_opt(of_account).await;

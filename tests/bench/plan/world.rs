@@ -87,6 +87,7 @@ pub(super) fn observed(
             proxy: None,
             failover_after: None,
             simulated_time: false,
+            login: false,
         },
         calendar: Arc::new(calendar::Calendar::india().clone()),
         accounts,
@@ -136,6 +137,7 @@ pub(super) fn account(namespace: u32, at: u32) -> ObservedAccount {
         token: None,
         session: Secret::Missing,
         session_token: None,
+        login_link: None,
         redis_secret: None,
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use contract::answer::LOGIN_FILE;
 use contract::mount::{self, REDIS_FILES, SENTINEL_FILES};
 use contract::sealed::{ASSIGNMENT_FILE, SHA256_FILE, Sealed};
 
@@ -74,6 +75,11 @@ impl Host {
             let folder = self.state.assignment(name);
             mount::publish(&folder, &files).map_err(unwritten("the assignment", &folder))?;
         }
+        let folder = self.state.login_link(name);
+        let link = account.status.login_url.iter();
+        let link = link.map(|link| (LOGIN_FILE, link.clone().into_bytes()));
+        publish_if_different(&folder, &[LOGIN_FILE], &link.collect())
+            .map_err(unwritten("the login link", &folder))?;
         let Some(workload) = &account.workload else {
             return Ok(());
         };
@@ -220,6 +226,7 @@ mod tests {
             proxy: None,
             failover_after: None,
             simulated_time: false,
+            login: false,
         };
         let calendar = CalendarFile::open(None).unwrap();
         let state = StateFolder::open(&manifests, Some(&state)).unwrap();

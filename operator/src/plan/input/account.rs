@@ -36,6 +36,8 @@ pub(crate) struct AccountInput<'a> {
     /// last.
     pub(crate) base: Option<&'a Arc<Assignment>>,
     pub(crate) eligibility: Eligibility,
+    /// Whether users can log in at this operator.
+    pub(crate) offers_login: bool,
     /// Which access token its process uses.
     pub(crate) token_use: TokenUse,
     /// What is known of its sockets.
@@ -86,6 +88,7 @@ impl<'a> AccountInput<'a> {
             } else {
                 Eligibility::Active
             },
+            offers_login: all.settings.login,
             token_use: TokenUse::new(observed, used, tokens, now.monotonic),
             outage: Outage::default(),
             suspect_list: None,

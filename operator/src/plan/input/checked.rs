@@ -26,6 +26,12 @@ pub(crate) struct AccountSpec {
     pub(crate) egress: Egress,
     /// REST origin, without a slash at its end.
     pub(crate) api: String,
+    /// Origin of the login page, without a slash at its end.
+    pub(crate) login: String,
+    /// The user who must log in; `None`: who did last.
+    pub(crate) login_user: Option<String>,
+    /// The Secret with the address of a webhook.
+    pub(crate) webhook_secret: Option<String>,
     /// Whether its ticks are marked as mock.
     pub(crate) mock: bool,
     /// When its instruments are expected to tick.

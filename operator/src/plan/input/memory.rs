@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::observed::{Key, ValueFingerprint};
 use super::token_use::TokenMemory;
+use crate::plan::report::WebhookMemory;
 
 /// What one pass knows that cannot be observed.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +52,10 @@ pub(crate) struct AccountMemory {
     pub(crate) key: Option<ValueFingerprint>,
     /// Its access tokens.
     pub(crate) tokens: TokenMemory,
+    /// The version of the Secret with the API key of the login link that its status has.
+    pub(crate) login_secret: Option<String>,
+    /// What its webhook was told.
+    pub(crate) webhook: Option<WebhookMemory>,
     /// Whether it goes on with instruments that others take over.
     pub(crate) goes_on: bool,
     /// Since when it does so although it is paused, or has less room than it had.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use calendar::Calendar;
 use contract::Assignment;
 use contract::mount::{REDIS_FILES, SENTINEL_FILES};
-use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY};
+use crds::names::{SECRET_ACCESS_TOKEN, SECRET_API_KEY, SECRET_API_SECRET};
 use crds::{InstrumentSetSpec, InstrumentSetStatus, TickerAccountSpec, TickerAccountStatus};
 use jiff::Timestamp;
 use service::proxy::{NoProxy, Proxy};
@@ -83,6 +83,8 @@ pub struct Settings {
     pub failover_after: Option<Duration>,
     /// Whether the wall clock is a simulator's: no account may use a real Kite.
     pub simulated_time: bool,
+    /// Whether users can log in here.
+    pub login: bool,
 }
 
 /// The proxy of accounts that name none.
@@ -170,6 +172,8 @@ pub struct ObservedAccount {
     pub session: Secret,
     /// What Kite said of that token, if it was asked.
     pub session_token: Option<TokenCheck>,
+    /// The link with which its user logs in, once it was made for the Secret as it is.
+    pub login_link: Option<LoginLink>,
     /// The Secret for Redis, if its spec names one.
     pub redis_secret: Option<Secret>,
 }
@@ -254,6 +258,15 @@ pub enum Secret {
     },
 }
 
+/// Kite's login page with a signed state, for one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginLink {
+    /// The address, with the API key.
+    pub url: String,
+    /// The version of the Secret that the API key is from.
+    pub version: String,
+}
+
 /// Who has logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
@@ -297,7 +310,7 @@ impl Secret {
         const MOST: usize = 8;
         const LONGEST: usize = 40;
         let known = |name: &str| {
-            [SECRET_API_KEY, SECRET_ACCESS_TOKEN].contains(&name)
+            [SECRET_API_KEY, SECRET_ACCESS_TOKEN, SECRET_API_SECRET].contains(&name)
                 || REDIS_FILES.contains(&name)
                 || SENTINEL_FILES.contains(&name)
         };

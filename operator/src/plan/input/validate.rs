@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract::{LastValuePersistence, Persistence, StreamLength};
+use crds::account::{KITE_API, KITE_LOGIN};
 use crds::last_value_ttl::LastValueTtl;
 use crds::set::{FuturesChannel, Publish, SetMode};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
@@ -51,9 +52,20 @@ pub(crate) fn account(
             "must not be empty: name the Secret that holds the API key",
         ));
     }
-    let crds::account::Endpoint { websocket, api, .. } = &spec.endpoint;
+    let crds::account::Endpoint {
+        websocket,
+        api,
+        login,
+        ..
+    } = &spec.endpoint;
     let websocket = origin(websocket, ["ws://", "wss://"], "spec.endpoint.websocket")?;
     let api = origin(api, ["http://", "https://"], "spec.endpoint.api")?;
+    let login = match login {
+        Some(login) => origin(login, ["http://", "https://"], "spec.endpoint.login")?,
+        None if api == KITE_API => KITE_LOGIN,
+        // Nobody should log in to the real Kite for a simulator.
+        None => api,
+    };
     if settings.simulated_time && !spec.mock && !kite::endpoint::is_loopback(websocket) {
         return Err(invalid(
             "spec.endpoint.websocket",
@@ -68,6 +80,13 @@ pub(crate) fn account(
         egress: egress::of(&spec.endpoint, websocket, settings.proxy.as_ref())?,
         websocket: websocket.to_owned(),
         api: api.to_owned(),
+        login: login.to_owned(),
+        login_user: spec.login.user_id.clone(),
+        webhook_secret: spec
+            .login
+            .webhook_secret_ref
+            .as_ref()
+            .map(|it| it.name.clone()),
         mock: spec.mock,
         market_hours: spec.hours(),
         paused: spec.paused,

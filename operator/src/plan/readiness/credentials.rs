@@ -2,6 +2,7 @@
 //!
 //! Owns these rules and their texts; never a value of a Secret. What is wrong with a Secret itself is said in [`super::secret`].
 
+use contract::mount::ACCESS_TOKEN_FILE;
 use contract::report::CredentialsReport;
 use contract::{Report, TokenSource};
 use crds::condition::Reason;
@@ -31,6 +32,15 @@ pub(crate) fn credentials(
     }
     let answer = facts.token.map(|token| &token.answer);
     match report.map(|report| &report.credentials) {
+        Some(CredentialsReport::Missing { files })
+            if facts.offers_login && *files == [ACCESS_TOKEN_FILE] =>
+        {
+            let cure = login(facts);
+            Some((
+                Reason::LoginRequired,
+                format!("there is no access token yet: {cure}"),
+            ))
+        }
         Some(CredentialsReport::Missing { files }) => {
             let why = secret::lacking(name, facts.secret, files);
             Some((Reason::KeyMissing, with_cure(facts, why)))
@@ -49,7 +59,7 @@ pub(crate) fn credentials(
             };
             let remark = remark.and_then(secret::remark).map(str::to_owned);
             let message = with_cure(facts, with_remark(refused, remark));
-            Some((Reason::TokenExpired, message))
+            Some((ended(facts), message))
         }
         _ if answer != Some(&TokenAnswer::Refused) => None,
         _ if report.is_some_and(|report| live_sockets(report) > 0) => {
@@ -61,7 +71,7 @@ pub(crate) fn credentials(
         _ => {
             let Token { what, cure } = token(facts);
             let message = format!("Kite refuses {what}: {cure}");
-            Some((Reason::TokenExpired, with_cure(facts, message)))
+            Some((ended(facts), with_cure(facts, message)))
         }
     }
 }
@@ -74,15 +84,32 @@ struct Token {
 
 fn token(facts: &AccountFacts<'_>) -> Token {
     let name = facts.secret_name;
-    match facts.token_source {
-        TokenSource::Secret => Token {
-            what: format!("the access token in Secret {name}"),
-            cure: "put today's there".to_owned(),
-        },
-        TokenSource::Session => Token {
-            what: "the access token of the last login".to_owned(),
-            cure: format!("log in again, or put today's into Secret {name}"),
-        },
+    let cure = match facts.token_source {
+        _ if facts.offers_login => login(facts),
+        TokenSource::Secret => "put today's there".to_owned(),
+        TokenSource::Session => format!("put today's into Secret {name}"),
+    };
+    let what = match facts.token_source {
+        TokenSource::Secret => format!("the access token in Secret {name}"),
+        TokenSource::Session => "the access token of the last login".to_owned(),
+    };
+    Token { what, cure }
+}
+
+/// How to get another token where users can log in.
+fn login(facts: &AccountFacts<'_>) -> String {
+    let (account, secret) = (facts.account, facts.secret_name);
+    format!(
+        "log in with `kubectl kiteticker login tka/{account}`, or put today's into Secret {secret}"
+    )
+}
+
+/// The reason for an access token that has ended.
+const fn ended(facts: &AccountFacts<'_>) -> Reason {
+    if facts.offers_login {
+        Reason::LoginRequired
+    } else {
+        Reason::TokenExpired
     }
 }
 
@@ -96,7 +123,10 @@ fn with_cure(facts: &AccountFacts<'_>, message: String) -> String {
 
 /// Whether this is about an access token that has ended.
 pub(crate) const fn is_dead_token(reason: Reason) -> bool {
-    matches!(reason, Reason::TokenExpired | Reason::RunningOnDeadToken)
+    matches!(
+        reason,
+        Reason::TokenExpired | Reason::LoginRequired | Reason::RunningOnDeadToken
+    )
 }
 
 /// Whether all that an account lacks is a token, and it needs none now. What else is wrong with its process or Redis counts.

@@ -10,6 +10,8 @@ use crate::plan::input::{Process, Scrape, Secret, TokenCheck};
 /// What is known of an account that can be used.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountFacts<'a> {
+    /// Its name.
+    pub(crate) account: &'a str,
     /// Name of its Secret.
     pub(crate) secret_name: &'a str,
     pub(crate) secret: &'a Secret,
@@ -17,6 +19,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) token_source: TokenSource,
     /// What Kite said of it.
     pub(crate) token: Option<&'a TokenCheck>,
+    /// Whether its user can log in for another one.
+    pub(crate) offers_login: bool,
     /// Whether a good one is needed now.
     pub(crate) needs_token: bool,
     pub(crate) process: &'a Process,

@@ -5,15 +5,16 @@
 
 use std::sync::Arc;
 
-use contract::Assignment;
+use contract::{Assignment, TokenSource};
 use crds::condition::State;
 
 use super::events;
 use super::object::Previous;
-use super::outcome::{AccountPlan, Event, Kind};
+use super::outcome::{AccountPlan, Event, Kind, LoginTarget, WebhookCall};
 use super::results::AssignmentCounts;
 use super::status;
 use super::status::account::AccountStatus;
+use super::webhooks;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
 use crate::plan::input::{self, AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
 use crate::plan::readiness::{Classes, ConditionOutcome, MarketNow};
@@ -25,6 +26,10 @@ pub(super) struct ReportedAccount<'w> {
     pub(super) plan: AccountPlan,
     pub(super) memory: AccountMemory,
     pub(super) events: Vec<Event>,
+    /// What a link for its login has to be made of.
+    pub(super) login: Option<LoginTarget>,
+    /// The call of its webhook.
+    pub(super) webhook: Option<WebhookCall>,
     pub(super) ready: ConditionOutcome,
     /// Whether its first report has not been requested yet.
     pub(super) unasked: bool,
@@ -87,6 +92,7 @@ pub(super) fn report<'w>(
         unasked,
         needs_token,
         lacks_token,
+        login,
     } = status::account::status(
         assigned,
         (poke, market, days),
@@ -102,6 +108,9 @@ pub(super) fn report<'w>(
         reported.unwrap_or_else(|| needs_token && before.is_some_and(events::is_dead_token));
     let dead_token =
         (reported_dead_token && !reported).then(|| events::of_dead_token(meta, &status));
+    let told = before.is_some_and(|it| it.login_url.is_some() && it.login_url == login.url);
+    let (webhook, webhook_memory) =
+        webhooks::call(account, &login, told, market.begins(), now.wall);
     let report = previous.report(Kind::Account, object, status, &ready);
 
     let decided = assigned.change.assignment();
@@ -133,6 +142,12 @@ pub(super) fn report<'w>(
         assignment: current.cloned(),
         key: account.api_key(),
         tokens: account.token_use.memory.clone(),
+        login_secret: login
+            .url
+            .is_some()
+            .then(|| secret_version(account))
+            .flatten(),
+        webhook: webhook_memory,
         marks: marks.unwrap_or_default(),
     };
     ReportedAccount {
@@ -146,6 +161,8 @@ pub(super) fn report<'w>(
         account,
         plan,
         memory,
+        login: login.target,
+        webhook,
         events: report.event.into_iter().chain(dead_token).collect(),
         ready,
         unasked,
@@ -153,6 +170,11 @@ pub(super) fn report<'w>(
         counts,
         market,
     }
+}
+
+/// The version of the Secret with its API key, if that is known.
+fn secret_version(account: &AccountInput<'_>) -> Option<String> {
+    input::token_version(account.observed, TokenSource::Secret)
 }
 
 /// The bands of the prices that its process reports.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use contract::TokenSource;
 use crds::condition::Reason;
 use crds::{InstrumentSetStatus, TickerAccountStatus};
+use jiff::Timestamp;
 
 use super::results::MoveCounts;
 use super::status::Change;
@@ -41,6 +42,10 @@ pub struct Plan {
     pub lists: BTreeMap<String, Findings>,
     /// The accounts whose access token is checked.
     pub tokens: BTreeMap<TokenOwner, TokenTarget>,
+    /// The accounts that need a link with which their users log in.
+    pub logins: BTreeMap<Key, LoginTarget>,
+    /// The webhooks to call.
+    pub webhooks: Vec<WebhookCall>,
     /// The memory for the next pass.
     pub memory: Memory,
     /// When to plan again even if nothing changes.
@@ -194,6 +199,45 @@ pub struct SessionTarget {
     pub secret: Key,
     /// The UID of the account that it has to be of.
     pub account_uid: String,
+}
+
+/// What a login link is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginTarget {
+    /// The Secret with the API key.
+    pub secret: Key,
+    /// The version of that Secret.
+    pub version: String,
+    /// The UID of the account.
+    pub account_uid: String,
+    /// Origin of the login page.
+    pub login: String,
+    /// Until when the link is good.
+    pub expires: Timestamp,
+}
+
+/// A call of the webhook of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookCall {
+    /// The account.
+    pub account: Key,
+    /// The Secret with the address.
+    pub secret: Key,
+    /// Why.
+    pub reason: WebhookReason,
+    /// The link with which its user logs in.
+    pub login_url: String,
+    /// Until when that is good.
+    pub expires: Timestamp,
+}
+
+/// Why a webhook is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookReason {
+    /// A login is needed.
+    LoginRequired,
+    /// It still is, half an hour before the first session.
+    Reminder,
 }
 
 /// Instruments of a set that move from one account to another for one cause.

@@ -4,10 +4,13 @@
 //! decide whether an object is ready.
 
 pub(crate) mod account;
+mod login;
 mod money;
 mod names;
 pub(crate) mod set;
 mod token;
+
+pub(crate) use login::LoginOffer;
 
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::{InstrumentSetStatus, TickerAccountStatus};

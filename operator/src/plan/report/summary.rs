@@ -76,6 +76,13 @@ pub(crate) fn report(
     }
     let lists = lists(&accounts, placed, &suspect_lists);
     let tokens = token_targets::of(&accounts);
+    let logins = accounts.iter_mut().filter_map(|it| {
+        let key = it.plan.key.clone();
+        Some((key, it.login.take()?))
+    });
+    let logins = logins.collect();
+    let webhooks = accounts.iter_mut().filter_map(|it| it.webhook.take());
+    let webhooks = webhooks.collect();
     let session = accounts.iter().filter_map(|it| it.market.until()).min();
     let session = session.and_then(|it| Timestamp::from_second(it).ok());
     let due = [next_expiry(placed, days), money.due, session];
@@ -89,6 +96,8 @@ pub(crate) fn report(
     plan.memory.set_events = of_sets.memory;
     plan.lists = lists;
     plan.tokens = tokens;
+    plan.logins = logins;
+    plan.webhooks = webhooks;
     for failover in &failovers {
         let uid = |key: &Key| {
             plan.accounts

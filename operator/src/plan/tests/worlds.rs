@@ -114,6 +114,7 @@ impl World {
             account_specs: BTreeMap::new(),
             set_specs: BTreeMap::new(),
         };
+        world.observed.settings.login = true;
         world.observed.settings.poke = world.dice.percent(85);
         // With numbers of its own, so that a seed plays what it played before there was failover.
         if Dice::new(seed ^ 0xfa11).percent(50) {

@@ -10,6 +10,7 @@ use crds::account::{AssignmentGeneration, ConnectionStatus, MarketHours};
 use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use jiff::Timestamp;
 
+use super::login::{self, LoginOffer};
 use super::{condition, conditions, count, seconds, token};
 use crate::plan::assignment::{AssignedAccount, in_range};
 use crate::plan::input::{
@@ -27,6 +28,8 @@ pub(crate) struct AccountStatus {
     pub(crate) ready: ConditionOutcome,
     /// Whether a first report is still waited for.
     pub(crate) unasked: bool,
+    /// The login that is needed, if one is.
+    pub(crate) login: LoginOffer,
     /// Whether it needs a good access token now.
     pub(crate) needs_token: bool,
     /// Whether all that it lacks is a token, and it needs none now.
@@ -85,6 +88,11 @@ pub(crate) fn status(
     let sockets = || format!("{}/{}", answer.map_or(0, live_sockets), facts.needed);
     let capacity = account.spec.as_ref().map(|spec| count(spec.capacity()));
     let applied = account.applied();
+    let wrong = match unasked {
+        true => token::credentials_before(before),
+        false => readiness::credentials(&facts, answer).map(|it| it.0),
+    };
+    let login = login::offer(account, &facts, wrong, before, now.wall);
     let status = TickerAccountStatus {
         observed_generation: generation,
         conditions: conditions(undated, &before.conditions, generation, now.wall),
@@ -114,10 +122,13 @@ pub(crate) fn status(
             false => connection_status(answer, before, now.wall),
         },
         rebalance: assigned.rebalance.clone(),
+        login_url: login.url.clone(),
+        session: login::session(account, before),
         token_expires_at: token::end(facts.secret, facts.token, before.token_expires_at.as_ref()),
     };
     AccountStatus {
         status,
+        login,
         needs_token: facts.needs_token,
         lacks_token: readiness::only_lacks_token(&facts, answer),
         ready: outcome,
@@ -156,9 +167,11 @@ fn facts<'w>(
         token: token::checked(account, previous),
         needs_token: !keeps_hours
             || readiness::needs_token(market, (assigned, days.trades_today()), now.wall),
+        account: account.name(),
         secret_name: spec.map_or("", |spec| spec.workload.secret.as_str()),
         secret: &observed.secret,
         token_source: token::source(account),
+        offers_login: login::is_offered(account, previous),
         process: &observed.process,
         scrape: &observed.scrape,
         report: account.report(),

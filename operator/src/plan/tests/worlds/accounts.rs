@@ -56,8 +56,9 @@ impl World {
             process: Process::Absent,
             scrape: Scrape::default(),
             token: token(dice, &secret),
-            session: Secret::Missing,
-            session_token: None,
+            session: session(&secret).0,
+            session_token: session(&secret).1,
+            login_link: None,
             secret,
             redis_secret,
         }
@@ -182,11 +183,13 @@ pub(super) fn secret(dice: &mut Dice, made: u32) -> Secret {
                 1 => TYPO,
                 _ => &[],
             };
+            let version = dice.number(1, 9);
+            let for_login = (version >= 7).then_some("api_secret");
             Secret::Present {
-                version: dice.number(1, 9).to_string(),
+                version: version.to_string(),
                 key: key.map(ValueFingerprint::sample),
-                names: Secret::key_names(names.iter().copied()),
-                token: None,
+                names: Secret::key_names(names.iter().copied().chain(for_login)),
+                token: Some(ValueFingerprint::sample(version.into())),
                 immutable: Immutable::No,
                 login: None,
             }
@@ -218,6 +221,36 @@ pub(super) fn token(dice: &mut Dice, secret: &Secret) -> Option<TokenCheck> {
         answer,
         at: jiff::Timestamp::constant(1_764_000_000, 0),
     })
+}
+
+/// What a login has left, which needs no luck: of some Secrets a good session, of some a bad one.
+pub(super) fn session(secret: &Secret) -> (Secret, Option<TokenCheck>) {
+    let Secret::Present { version, .. } = secret else {
+        return (Secret::Missing, None);
+    };
+    let user_id = "AB1234".to_owned();
+    let answer = match version.as_str() {
+        "8" => TokenAnswer::Refused,
+        "9" => TokenAnswer::Accepted {
+            user_id: user_id.clone(),
+        },
+        _ => return (Secret::Missing, None),
+    };
+    let at = jiff::Timestamp::constant(1_764_000_000, 0);
+    let check = TokenCheck {
+        version: crate::plan::session_version("1", version),
+        answer,
+        at,
+    };
+    let session = Secret::Present {
+        version: "1".to_owned(),
+        key: None,
+        names: Vec::new(),
+        token: Some(ValueFingerprint::sample(99)),
+        immutable: Immutable::No,
+        login: Some(Login { user_id, at }),
+    };
+    (session, Some(check))
 }
 
 /// The Secret for Redis, if one is named.

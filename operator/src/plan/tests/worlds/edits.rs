@@ -106,6 +106,8 @@ impl World {
                     11 => {
                         if dice.percent(50) {
                             account.secret = accounts::secret(dice, made);
+                            (account.session, account.session_token) =
+                                accounts::session(&account.secret);
                         }
                         account.token = accounts::token(dice, &account.secret);
                     }

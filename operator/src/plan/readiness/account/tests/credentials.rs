@@ -90,9 +90,11 @@ fn a_pod_that_is_down_and_a_redis_that_is_gone_are_told_although_the_token_is_de
         let facts = AccountFacts {
             market: MarketNow::default(),
             calendar: None,
+            offers_login: false,
             token_source: contract::TokenSource::Secret,
             token: Some(&token),
             needs_token: false,
+            account: "a",
             secret_name: "kite",
             secret: &secret,
             process,
@@ -133,9 +135,11 @@ fn an_image_that_is_too_old_for_its_assignment_is_named() {
         let facts = AccountFacts {
             market: MarketNow::default(),
             calendar: None,
+            offers_login: false,
             token_source: contract::TokenSource::Secret,
             token: None,
             needs_token: true,
+            account: "a",
             secret_name: "kite",
             secret: &secret,
             process: &process,

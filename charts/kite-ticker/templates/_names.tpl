@@ -58,3 +58,10 @@ capabilities:
   resources: [events]
   verbs: [list]
 {{- end }}
+
+{{- define "kite-ticker.loginSecrets" -}}
+- kt-login-key
+{{- range .Values.login.accounts }}
+- kt-{{ . }}-session
+{{- end }}
+{{- end }}

@@ -19,5 +19,7 @@ pub(crate) use flow::{LoginCounter, LoginLabel};
 pub(crate) use links::{LinkMaker, LoginLinks};
 pub(crate) use server::{LoginParts, router};
 pub(crate) use state::new_key as new_state_key;
+#[cfg(test)]
+pub(crate) use state::sample as sample_state;
 pub(crate) use store::{AppCredentials, LoginStore, SOURCE, SessionOwner, SessionValues, text};
 pub(crate) use webhook::{WebhookCounter, WebhookLabel, Webhooks};

@@ -143,6 +143,20 @@ fn split(state: &str) -> Option<(&str, &str)> {
     state.split_once('.').filter(|_| state.len() <= LONGEST)
 }
 
+/// A state outside a cluster, signed by nobody of importance.
+#[cfg(test)]
+pub(crate) fn sample(account: &str, uid: &str, issued: Timestamp, expires: Timestamp) -> String {
+    let state = LoginState {
+        namespace: String::new(),
+        account: account.to_owned(),
+        account_uid: uid.to_owned(),
+        issued,
+        expires,
+    };
+    let key = StateKey::new(&[1; StateKey::LEN]);
+    key.map(|key| state.sign(&key)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

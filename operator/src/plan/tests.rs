@@ -3,6 +3,7 @@
 mod empty_memory;
 mod failover;
 mod journal;
+mod logins;
 mod market;
 mod matching;
 mod money;

@@ -1,13 +1,18 @@
 //! Logging in: the link, Kite's page, and what happens when the browser comes back, without one.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use contract::TokenSource;
 use reqwest::header::LOCATION;
 use reqwest::{Client, Response, StatusCode, redirect};
-use serde_json::json;
+use serde_json::{Value, json};
+use tests::documents::root;
+use tests::process::binary;
 use tests::{Local, RedisServer, Simulator, eventually};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
 
 const API_SECRET: &str = "main-fake-api-secret";
 
@@ -236,6 +241,71 @@ fn parameter(url: &str, name: &str) -> Result<String> {
     let pairs = serde_urlencoded_pairs(url.split_once('?').context("no query")?.1);
     let found = pairs.into_iter().find(|(known, _)| known == name);
     Ok(found.with_context(|| format!("no {name} in {url}"))?.1)
+}
+
+/// Logs in with a browser; returns what it saw in the end.
+async fn with_browser(link: &str, user: &str) -> Result<Value> {
+    let folder = tempfile::tempdir()?;
+    let script = folder.path().join("login.js");
+    std::fs::copy(root().join("tests/clients/login.js"), &script)?;
+    let modules = std::path::absolute(root().join(".state/node/node_modules"))?;
+    std::os::unix::fs::symlink(modules, folder.path().join("node_modules"))?;
+    let mut node = Command::new("node");
+    // It has a proxy in its environment on some machines, and everything is on this one.
+    node.arg(script).args([link, user]).env("NO_PROXY", "*");
+    let output = node.kill_on_drop(true).output().await?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// What a person does: the link of `kubectl kiteticker login`, Kite's page in a browser, and the page that says it worked.
+#[tokio::test]
+async fn a_person_logs_in_with_a_browser_while_kubectl_waits() -> Result<()> {
+    let mut stage = Stage::new("").await?;
+    let mut command = Command::new(binary("kubectl-kiteticker"));
+    let state = stage.local.state_folder();
+    command
+        .arg(format!("--local={}", state.display()))
+        .args(["login", "tka/main"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut waiting = command.spawn()?;
+    let mut lines = BufReader::new(waiting.stdout.take().context("no output")?).lines();
+    ensure!(lines.next_line().await?.as_deref() == Some("log in at"));
+    let link = lines.next_line().await?.context("no link")?;
+    ensure!(link == stage.link().await, "{link}");
+
+    let seen = with_browser(&link, "AB1234").await?;
+    let text = seen["text"].as_str().unwrap_or_default();
+    ensure!(text.contains("main is ready: Streaming"), "{seen}");
+    ensure!(seen["problems"] == json!([]), "{seen}");
+    // The style is allowed by its hash alone, and neither address nor referrer tell anything of the login.
+    ensure!(seen["width"] == "544px", "{seen}");
+    ensure!(seen["query"] == "" && seen["referrer"] == "", "{seen}");
+    let address = seen["address"].as_str().unwrap_or_default();
+    ensure!(address.starts_with("/login/done/"), "{seen}");
+
+    let mut rest = String::new();
+    while let Some(line) = lines.next_line().await? {
+        rest.push_str(&line);
+        rest.push('\n');
+    }
+    ensure!(waiting.wait().await?.success(), "{rest}");
+    ensure!(rest.contains("main is logged in: Streaming"), "{rest}");
+    // A second one has nothing to do.
+    let again = Command::new(binary("kubectl-kiteticker"))
+        .arg(format!("--local={}", state.display()))
+        .args(["login", "tka/main"])
+        .output()
+        .await?;
+    let said = String::from_utf8(again.stdout)?;
+    ensure!(
+        again.status.success() && said.contains("main needs no login"),
+        "{said}"
+    );
+    stage.local.stop().await
 }
 
 #[tokio::test]

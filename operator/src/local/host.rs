@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calendar::Calendar;
+use contract::answer::LOGIN_FILE;
 use contract::sealed::{ASSIGNMENT_FILE, LARGEST_JSON, SHA256_FILE, Sealed};
 use contract::{Assignment, TokenSource, mount};
 use crds::account::SecretRef;
@@ -41,6 +42,9 @@ use crate::value_fingerprint::ValueFingerprints;
 
 type TrackedAccount = Tracked<TickerAccountSpec, TickerAccountStatus>;
 type TrackedSet = Tracked<InstrumentSetSpec, InstrumentSetStatus>;
+
+/// No login link is longer, in bytes.
+const LARGEST_LINK: u64 = 4_096;
 
 /// An error that stays is logged this often.
 const LOG_EVERY: Duration = Duration::from_secs(300);
@@ -224,8 +228,11 @@ impl Host {
 
     fn account(
         &mut self,
-        object: Object<TickerAccountSpec, TickerAccountStatus>,
+        mut object: Object<TickerAccountSpec, TickerAccountStatus>,
     ) -> ObservedAccount {
+        if object.status.is_none() {
+            object.status = self.former_status(&object.meta.key.name);
+        }
         let name = &object.meta.key.name;
         let assignment = self.last_assignment(name);
         let last = self.processes.get(name).map(|running| &running.last);
@@ -274,6 +281,18 @@ impl Host {
             None if !self.manifests.incomplete => Secret::Missing,
             Some(Err(_)) | None => Secret::Unreadable,
         })
+    }
+
+    /// What is left of a status of an earlier run: the login link, so that nobody is told of another one.
+    fn former_status(&self, account: &str) -> Option<Arc<TickerAccountStatus>> {
+        let folder = self.state.login_link(account);
+        let link = mount::read(&folder, LOGIN_FILE, LARGEST_LINK)
+            .ok()
+            .flatten()?;
+        Some(Arc::new(TickerAccountStatus {
+            login_url: Some(String::from_utf8(link).ok()?),
+            ..TickerAccountStatus::default()
+        }))
     }
 
     /// The session that the state folder holds of an account. One that cannot be read is as one in a Secret out of reach.

@@ -145,24 +145,28 @@ async fn send<S: LoginStore>(
     client: &Client,
     call: &WebhookCall,
 ) -> Result<(), WebhookError> {
-    let secret = &call.secret;
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        let sent = match target(store, &call.secret).await {
+            Ok(url) => post(client, url, call).await,
+            Err(error) => Err(error),
+        };
+        match (sent, pauses.next()) {
+            (Err(_), Some(pause)) => tokio::time::sleep(pause).await,
+            (sent, _) => return sent,
+        }
+    }
+}
+
+/// The address, as it is now.
+async fn target<S: LoginStore>(store: &S, secret: &Key) -> Result<Url, WebhookError> {
     let found = store.webhook(secret).await;
     let found = found.map_err(|why| WebhookError::Unreadable {
         secret: secret.clone(),
         why,
     })?;
     let text = found.ok_or_else(|| WebhookError::NoAddress(secret.clone()))?;
-    let url = address(&text).ok_or_else(|| WebhookError::Address(secret.clone()))?;
-    let mut pauses = PAUSES.into_iter();
-    loop {
-        match post(client, url.clone(), call).await {
-            Ok(()) => return Ok(()),
-            Err(error) => match pauses.next() {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
-            },
-        }
-    }
+    address(&text).ok_or_else(|| WebhookError::Address(secret.clone()))
 }
 
 async fn post(client: &Client, url: Url, call: &WebhookCall) -> Result<(), WebhookError> {

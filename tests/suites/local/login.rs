@@ -2,8 +2,12 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use axum::routing::post;
+use axum::{Json, Router};
 use contract::TokenSource;
 use reqwest::header::LOCATION;
 use reqwest::{Client, Response, StatusCode, redirect};
@@ -13,6 +17,7 @@ use tests::process::binary;
 use tests::{Local, RedisServer, Simulator, eventually};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
+use tokio::sync::mpsc;
 
 const API_SECRET: &str = "main-fake-api-secret";
 
@@ -28,6 +33,11 @@ struct Stage {
 impl Stage {
     /// The account `main` has an API key and secret, and no access token.
     async fn new(more: &str) -> Result<Self> {
+        Self::with(more, "").await
+    }
+
+    /// The same beside another manifest.
+    async fn with(more: &str, manifest: &str) -> Result<Self> {
         let redis = RedisServer::start().await?;
         let mut local = Local::new(&redis)?;
         local.start_with(&["--login-listen", "127.0.0.1:0"])?;
@@ -35,6 +45,9 @@ impl Stage {
         let redirect = format!("http://{callback}/login/callback");
         let arguments = ["--api-secret", API_SECRET, "--redirect-url", &redirect];
         let simulator = Simulator::start_with(&arguments).await?;
+        if !manifest.is_empty() {
+            local.write("another.yaml", manifest)?;
+        }
         local.write_real_account("main", &simulator, more)?;
         write_app(&local)?;
         local.write_set("shares", "full", &["NSE:INFY"], "")?;
@@ -428,5 +441,72 @@ async fn a_good_session_is_replaced_only_by_a_button() -> Result<()> {
     // A button works once.
     let again = stage.browser.post(stage.url(action)).send().await?;
     ensure!(again.status() == StatusCode::BAD_REQUEST, "{again:?}");
+    stage.local.stop().await
+}
+
+/// A webhook that fails twice before it works, and keeps what it was told.
+async fn webhook() -> Result<(SocketAddr, mpsc::Receiver<Value>)> {
+    let (sender, told) = mpsc::channel(8);
+    let calls = Arc::new(AtomicU32::new(0));
+    let handler = move |Json(body): Json<Value>| {
+        let (sender, calls) = (sender.clone(), Arc::clone(&calls));
+        async move {
+            if calls.fetch_add(1, Ordering::SeqCst) < 2 {
+                return axum::http::StatusCode::SERVICE_UNAVAILABLE;
+            }
+            drop(sender.send(body).await);
+            axum::http::StatusCode::NO_CONTENT
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let router = Router::new().route("/hook/fake-path", post(handler));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok((address, told))
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_once_that_a_login_is_needed() -> Result<()> {
+    let (address, mut told) = webhook().await?;
+    let hook = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: hook}}\nstringData: {{url: 'http://{address}/hook/fake-path'}}\n"
+    );
+    let mut stage = Stage::with("  login: {webhookSecretRef: {name: hook}}\n", &hook).await?;
+    let mut body = Value::Null;
+    eventually("a call", async || {
+        body = told.try_recv().map_err(|error| error.to_string())?;
+        Ok::<(), String>(())
+    })
+    .await;
+    let link = stage.link().await;
+    ensure!(body["login_url"] == link.as_str(), "{body}");
+    ensure!(
+        body["account"] == "main" && body["reason"] == "LoginRequired",
+        "{body}"
+    );
+    let text = body["text"].as_str().unwrap_or_default();
+    ensure!(
+        text.contains("main needs a login") && text.contains(&link),
+        "{body}"
+    );
+    ensure!(
+        body["expires_at"]
+            .as_str()
+            .is_some_and(|it| it.ends_with("00:30:00Z")),
+        "{body}"
+    );
+
+    // Neither a restart nor the login is a reason to tell it again.
+    stage.local.stop().await?;
+    stage
+        .local
+        .start_with(&["--login-listen", &stage.callback.to_string()])?;
+    let link = stage.link().await;
+    let back = stage.log_in(&link, "AB1234").await?;
+    let done = location(&stage.answer(&back).await?)?;
+    stage.becomes_ready(&done).await;
+    ensure!(told.try_recv().is_err(), "told twice");
+    let printed = stage.local.printed();
+    ensure!(!printed.contains("fake-path"), "{printed}");
     stage.local.stop().await
 }

@@ -55,11 +55,14 @@ pub(super) fn offer(
     let is_needed = facts.offers_login
         && wrong.is_some_and(readiness::is_dead_token)
         && (facts.needs_token || has_no_token(facts));
-    if !is_needed {
-        return LoginOffer::default();
-    }
+    // Who has just started knows nothing yet, and takes nothing back.
+    let is_unknown = wrong.is_none() && facts.report.is_none() && facts.token.is_none();
     let said = before.login_url.as_deref();
     let said = said.and_then(|url| Some((url, expiry(account, url, now)?)));
+    let is_kept = is_unknown && said.is_some() && account.offers_login;
+    if !(is_needed || is_kept) {
+        return LoginOffer::default();
+    }
     let Secret::Present { version, .. } = &account.observed.secret else {
         return LoginOffer {
             url: said.map(|it| it.0.to_owned()),

@@ -81,7 +81,7 @@ pub struct TickerAccountSpec {
     pub events: bool,
     /// The login, for an account whose Secret has an `api_secret`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
-    pub login: Login,
+    pub login: LoginSettings,
     /// The Redis to which the account's ticks are published.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub redis: Redis,
@@ -122,7 +122,7 @@ pub struct SecretRef {
 /// The login to Kite.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Login {
+pub struct LoginSettings {
     /// The user who must log in, as Kite names them: `AB1234`. Default: who logged in last.
     #[serde(default, rename = "userID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 20))]

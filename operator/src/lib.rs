@@ -11,6 +11,7 @@ pub mod instruments;
 mod kite_client;
 pub mod local;
 mod login;
+mod login_link;
 mod manifest;
 mod placement_log;
 pub mod plan;

@@ -7,19 +7,14 @@ mod attempts;
 mod candidate;
 mod exchange;
 mod flow;
-pub(crate) mod link;
 mod links;
 mod pages;
 mod server;
-mod state;
 mod store;
 mod webhook;
 
 pub(crate) use flow::{LoginCounter, LoginLabel};
 pub(crate) use links::{LinkMaker, LoginLinks};
 pub(crate) use server::{LoginParts, router};
-pub(crate) use state::new_key as new_state_key;
-#[cfg(test)]
-pub(crate) use state::sample as sample_state;
 pub(crate) use store::{AppCredentials, LoginStore, SOURCE, SessionOwner, SessionValues, text};
 pub(crate) use webhook::{WebhookCounter, WebhookLabel, Webhooks};

@@ -28,9 +28,9 @@ mod tests;
 pub use assignment::AssignmentChange;
 pub(crate) use input::{BAD_SCRAPES, session_version};
 pub use input::{
-    Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, Login, LoginLink,
-    Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings,
-    Table, TokenAnswer, TokenCheck, ValueFingerprint, Workload,
+    Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, LastLogin,
+    LoginLink, Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret,
+    Settings, Table, TokenAnswer, TokenCheck, ValueFingerprint, Workload,
 };
 pub use memory::Memory;
 pub use planner::plan;

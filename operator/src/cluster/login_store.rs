@@ -20,6 +20,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::api_error::ApiError;
 use crate::login::{self, AppCredentials, LoginStore, SOURCE, SessionOwner, SessionValues};
+use crate::login_link;
 use crate::plan::Key;
 
 /// The Secrets of the cluster.
@@ -78,7 +79,7 @@ impl LoginStore for ClusterLogins {
         let key = match self.stored_key(&secret).await? {
             Some(key) => key,
             None => {
-                let fresh = login::new_state_key()?;
+                let fresh = login_link::new_key()?;
                 let mut content = named(&secret, &BTreeMap::from([(LOGIN_KEY, &fresh[..])]));
                 let applied = self.apply(&secret, &content).await;
                 wipe(&mut content);

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
 use super::api_error::{ApiError, within};
-use crate::plan::{Immutable, Key, Login, Secret};
+use crate::plan::{Immutable, Key, LastLogin, Secret};
 use crate::poll_schedule::{PollLimits, PollSchedule, sleep_until};
 use crate::value_fingerprint::ValueFingerprints;
 
@@ -212,7 +212,7 @@ impl SecretPoller {
         let value = |name| data.get(name).map(|value| value.0.as_slice());
         let print = |name| self.fingerprints.of(value(name)?);
         let (api_key, token) = (print(SECRET_API_KEY), print(SECRET_ACCESS_TOKEN));
-        let login = Login::read(value(SESSION_USER_ID), value(SESSION_LOGIN_TIME));
+        let login = LastLogin::read(value(SESSION_USER_ID), value(SESSION_LOGIN_TIME));
         data.values_mut().for_each(|value| value.0.zeroize());
         Ok(Secret::Present {
             version,

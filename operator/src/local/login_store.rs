@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::secrets::LocalSecrets;
 use super::session;
 use crate::login::{self, AppCredentials, LoginStore, SessionOwner, SessionValues};
+use crate::login_link;
 use crate::plan::Key;
 
 /// The largest key that is read.
@@ -32,7 +33,7 @@ impl LoginStore for LocalLogins {
         if let Some(key) = read(&self.key).map_err(failed)? {
             return Ok(key);
         }
-        let fresh = login::new_state_key()?;
+        let fresh = login_link::new_key()?;
         let files = BTreeMap::from([(KEY_FILE, fresh.to_vec())]);
         contract::mount::publish(&self.key, &files).map_err(failed)?;
         Ok(fresh)

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use service::text::LineQuota;
 use zeroize::Zeroizing;
 
-use super::state::LoginState;
+use crate::login_link::LoginState;
 use crate::plan::Key;
 use crate::value_fingerprint::{ValueFingerprint, ValueFingerprints};
 

@@ -7,8 +7,8 @@ use crds::{TickerAccountSpec, TickerAccountStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::state::LoginState;
 use super::store::SessionOwner;
+use crate::login_link::LoginState;
 use crate::plan::{Key, Memory, ObservedAccount, Secret};
 use crate::query::Snapshot;
 

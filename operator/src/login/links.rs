@@ -11,9 +11,8 @@ use service::text::LineQuota;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::link;
-use super::state::{LoginState, StateKey};
 use super::store::LoginStore;
+use crate::login_link::{LoginState, StateKey, link};
 use crate::plan::{Key, LoginLink, LoginTarget};
 
 /// After a failure, and so often the time is looked at.
@@ -115,7 +114,7 @@ impl<S: LoginStore> LinkMaker<S> {
             expires: target.expires,
         };
         Ok(Some(LoginLink {
-            url: link::link(&target.login, api_key, &state.sign(&key)),
+            url: link(&target.login, api_key, &state.sign(&key)),
             version: app.version,
         }))
     }

@@ -23,8 +23,8 @@ use super::attempts::{Attempts, Done, Pending};
 use super::candidate::{Candidate, Progress, progress};
 use super::flow::{Flow, LoginCounter, LoginError, LoginLabel};
 use super::pages::{Page, private};
-use super::state::{LoginState, StateError, StateKey, random_text};
 use super::store::LoginStore;
+use crate::login_link::{LoginState, StateError, StateKey, random_text};
 use crate::query::Snapshot;
 
 /// The path of the app's redirect URL.

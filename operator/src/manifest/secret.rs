@@ -17,7 +17,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::plan::Login;
+use crate::plan::LastLogin;
 
 /// The keys of a Secret that an ingest process or a login may read, with their values.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -75,8 +75,8 @@ impl SecretValues {
     }
 
     /// Whose session it is.
-    pub(crate) fn login(&self) -> Option<Login> {
-        Login::read(self.value(SESSION_USER_ID), self.value(SESSION_LOGIN_TIME))
+    pub(crate) fn login(&self) -> Option<LastLogin> {
+        LastLogin::read(self.value(SESSION_USER_ID), self.value(SESSION_LOGIN_TIME))
     }
 
     /// The value of a key.

@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 
 pub use checked::Workload;
 pub use observed::{
-    DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, Login, LoginLink, Meta,
+    DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, LastLogin, LoginLink, Meta,
     Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
     ValueFingerprint,
 };
@@ -39,6 +39,7 @@ pub(crate) use list_guard::ListComparison;
 pub(crate) use memo::{Basis, Memo, Results};
 pub(crate) use memory::{
     AccountMemory, EventState, Mark, ObjectMemory, Reissue, Remembered, SetMemory, SuspectLists,
+    WebhookMemory,
 };
 pub use outage::Cause;
 pub(crate) use outage::{Lost, Standing};

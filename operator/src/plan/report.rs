@@ -30,4 +30,3 @@ pub(crate) use status::LONGEST_MESSAGE;
 #[cfg(test)]
 pub(crate) use status::find;
 pub(crate) use summary::report;
-pub(crate) use webhooks::WebhookMemory;

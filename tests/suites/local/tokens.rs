@@ -181,7 +181,7 @@ async fn a_token_that_is_set_is_used_until_the_secret_gets_a_newer_one() -> Resu
     for (account, input, said) in [
         ("tka/main", " \n", "the standard input is empty"),
         ("tka/main", "fake token", "more than one word"),
-        ("tka/mian", "fake-token", "there is no TickerAccount mian"),
+        ("tka/other", "fake-token", "there is no TickerAccount other"),
         ("iset/shares", "fake-token", "tokens are of accounts"),
     ] {
         let refused = set_token(&local, account, input).await?;

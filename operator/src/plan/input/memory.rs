@@ -8,11 +8,11 @@ use std::time::Instant;
 use contract::Assignment;
 use crds::condition::{Reason, State};
 use crds::{InstrumentSetStatus, TickerAccountStatus};
+use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
 use super::observed::{Key, ValueFingerprint};
 use super::token_use::TokenMemory;
-use crate::plan::report::WebhookMemory;
 
 /// What one pass knows that cannot be observed.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +68,15 @@ pub(crate) struct AccountMemory {
     pub(crate) reissue: Option<Reissue>,
     /// By name of a set: since which generation its rows are unchanged.
     pub(crate) marks: Arc<BTreeMap<String, Mark>>,
+}
+
+/// What was told about the login that is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WebhookMemory {
+    /// Until when the link is good that was told.
+    pub(crate) expires: Timestamp,
+    /// Whether it was told once more.
+    pub(crate) reminded: bool,
 }
 
 /// The last new generation that was written because of what a process reports.

@@ -254,7 +254,7 @@ pub enum Secret {
         /// Whether kubelets keep what they read of it.
         immutable: Immutable,
         /// Whose session it is, if it is one.
-        login: Option<Login>,
+        login: Option<LastLogin>,
     },
 }
 
@@ -269,14 +269,14 @@ pub struct LoginLink {
 
 /// Who has logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Login {
+pub struct LastLogin {
     /// The user, as Kite names them.
     pub user_id: String,
     /// When.
     pub at: Timestamp,
 }
 
-impl Login {
+impl LastLogin {
     /// What the keys `user_id` and `login_time` of a session say; `None` if they say nothing.
     #[must_use]
     pub fn read(user_id: Option<&[u8]>, at: Option<&[u8]>) -> Option<Self> {

@@ -7,18 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::outcome::{WebhookCall, WebhookReason};
 use super::status::LoginOffer;
-use crate::plan::input::{AccountInput, Key};
+use crate::plan::input::{AccountInput, Key, WebhookMemory};
 
 /// How long before the first session somebody is told again.
 const REMINDER: SignedDuration = SignedDuration::from_mins(30);
-
-/// What was told about the login that is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WebhookMemory {
-    /// Until when the link is good that was told.
-    expires: Timestamp,
-    reminded: bool,
-}
 
 /// The call that is due, and what to remember. `told`: whether the status said this offer before this operator was started;
 /// `begins`: when the first session of the day does.

@@ -7,8 +7,7 @@ use crds::account::{MarketHours, SecretRef};
 use crds::condition::ConditionType;
 use jiff::Timestamp;
 
-use crate::login::link;
-use crate::login::sample_state;
+use crate::login_link::{link, sample};
 use crate::plan::fixture::{account, apply, change, later, observed, run, set, start, stream};
 use crate::plan::report::find;
 use crate::plan::{
@@ -87,10 +86,10 @@ fn told(decided: &Plan) -> Vec<WebhookReason> {
 /// Makes the link that is asked for.
 fn make(world: &mut Observed, target: &LoginTarget, now: Now) -> String {
     let uid = &target.account_uid;
-    let url = link::link(
+    let url = link(
         &target.login,
         "fake-key",
-        &sample_state("a", uid, now.wall, target.expires),
+        &sample("a", uid, now.wall, target.expires),
     );
     world.accounts[0].login_link = Some(LoginLink {
         url: url.clone(),

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kite::access_token;
 
 use super::token;
-use crate::login::link;
+use crate::login_link;
 use crate::plan::input::{AccountInput, Key, Secret};
 use crate::plan::readiness::{self, AccountFacts};
 use crate::plan::report::outcome::LoginTarget;
@@ -104,7 +104,7 @@ fn has_no_token(facts: &AccountFacts<'_>) -> bool {
 
 /// Until when a link is good; `None` if it is not, or is of another account.
 fn expiry(account: &AccountInput<'_>, url: &str, now: Timestamp) -> Option<Timestamp> {
-    let offer = link::offer(url)?;
+    let offer = login_link::offer(url)?;
     let is_good = offer.account_uid == account.uid() && offer.expires > now;
     is_good.then_some(offer.expires)
 }

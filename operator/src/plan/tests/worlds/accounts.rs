@@ -248,7 +248,7 @@ pub(super) fn session(secret: &Secret) -> (Secret, Option<TokenCheck>) {
         names: Vec::new(),
         token: Some(ValueFingerprint::sample(99)),
         immutable: Immutable::No,
-        login: Some(Login { user_id, at }),
+        login: Some(LastLogin { user_id, at }),
     };
     (session, Some(check))
 }

@@ -10,6 +10,7 @@ pub mod condition;
 pub mod documents;
 pub mod half_open;
 pub mod local;
+pub mod login_page;
 pub mod operator;
 pub mod process;
 pub mod proxy_server;

@@ -8,6 +8,7 @@ mod faults;
 mod health;
 mod images;
 mod kubectl;
+mod login;
 mod lost_node;
 mod manifests;
 mod many_accounts;
@@ -92,14 +93,16 @@ async fn play(stage: &mut Stage) -> Result<String> {
     let outage = fail_static::no_api_server(stage, &ticks).await?;
     lost_node::check(stage).await?;
     let sets = many_sets::check(stage).await?;
+    let login = login::check(stage).await?;
     // Gone means gone.
     stage.delete_everything().await?;
     within(LONG, "owned objects are gone", async || {
         stage.nothing_is_owned().await
     })
     .await;
+    login::gone(stage).await?;
     Ok([
-        rights, faults, outage, scale, added, renewed, repaired, many, moved, sets,
+        rights, faults, outage, scale, added, renewed, repaired, many, moved, sets, login,
     ]
     .join("\n"))
 }

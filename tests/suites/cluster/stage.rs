@@ -18,6 +18,9 @@ pub(crate) use looks::Metrics;
 /// The account under test.
 pub(crate) const ACCOUNT: &str = "acct-a";
 
+/// The API secret of the app, for logins.
+pub(crate) const API_SECRET: &str = "fake-api-secret";
+
 /// The document with the commands that install and remove everything.
 const INSTALL: &str = "docs/install.md";
 
@@ -78,7 +81,9 @@ impl Stage {
         values.push("simulator.enabled=true".to_owned());
         // A real market trades less than once a second and instrument; this test counts, it does not load.
         let strikes = many_sets::strikes();
-        values.push(format!("simulator.args={{--rate=0.2,--strikes={strikes}}}"));
+        values.push(format!(
+            "simulator.args={{--rate=0.2,--strikes={strikes},--api-secret={API_SECRET}}}"
+        ));
         let values = values.join(",");
         let install = documents::command(INSTALL, "helm upgrade --install kite-ticker ")?;
         let line = format!("{install} --set '{values}' --wait --timeout=180s");
@@ -149,6 +154,13 @@ impl Stage {
 
     pub(crate) async fn apply_secret(&self, access_token: &str) -> Result<()> {
         let secret = secret(ACCOUNT, "fake-key", access_token);
+        self.cluster.apply(&secret.to_string()).await.map(drop)
+    }
+
+    /// The Secret of an account whose user can log in.
+    pub(crate) async fn apply_app(&self, access_token: &str) -> Result<()> {
+        let mut secret = secret(ACCOUNT, "fake-key", access_token);
+        secret["stringData"]["api_secret"] = API_SECRET.into();
         self.cluster.apply(&secret.to_string()).await.map(drop)
     }
 

@@ -22,6 +22,7 @@ use Proof::{Runs, Same, Target};
 const DOCUMENTED: &str = "tests/suites/local/documented.rs";
 const IMAGES: &str = "tests/suites/cluster/images.rs";
 const PLUGIN: &str = "tests/suites/local/plugin.rs";
+const LOGIN: &str = "tests/suites/cluster/login.rs";
 const KUBECTL: &str = "tests/suites/cluster/kubectl.rs";
 const STAGE: &str = "tests/suites/cluster/stage.rs";
 
@@ -80,6 +81,9 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("kubectl explain ", Runs(KUBECTL)),
     ("kubectl --namespace ticker annotate ", Runs(KUBECTL)),
     ("kubectl --namespace ticker patch iset ", Runs(KUBECTL)),
+    ("helm upgrade kite-ticker ", Runs(LOGIN)),
+    ("kubectl kiteticker login ", Runs(LOGIN)),
+    ("echo TOKEN | kubectl kiteticker token set ", Runs(LOGIN)),
     (
         "kubectl kiteticker status",
         Same(PLUGIN, ".says(&[\"status\"])"),

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, ensure};
 use axum::routing::post;
 use axum::{Json, Router};
 use contract::TokenSource;
-use reqwest::header::LOCATION;
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tests::documents::root;
+use tests::login_page::{self, location, pairs};
 use tests::process::binary;
 use tests::{Local, RedisServer, Simulator, eventually};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -51,11 +51,10 @@ impl Stage {
         local.write_real_account("main", &simulator, more)?;
         write_app(&local)?;
         local.write_set("shares", "full", &["NSE:INFY"], "")?;
-        let browser = Client::builder().redirect(redirect::Policy::none());
         let stage = Self {
             local,
             simulator,
-            browser: browser.no_proxy().build()?,
+            browser: login_page::browser()?,
             callback,
             _redis: redis,
         };
@@ -80,16 +79,7 @@ impl Stage {
 
     /// Logs in at Kite as `user`; returns where the browser is sent back to.
     async fn log_in(&self, link: &str, user: &str) -> Result<String> {
-        let page = self.browser.get(link).send().await?;
-        ensure!(page.status() == StatusCode::OK, "{page:?}");
-        let (_, query) = link.split_once('?').context("a link without a query")?;
-        let mut form: Vec<(String, String)> = serde_urlencoded_pairs(query);
-        for (name, value) in [("user_id", user), ("password", "any"), ("totp", "1")] {
-            form.push((name.to_owned(), value.to_owned()));
-        }
-        let page = link.split('?').next().unwrap_or_default();
-        let answer = self.browser.post(page).form(&form).send().await?;
-        location(&answer)
+        login_page::log_in(&self.browser, link, user).await
     }
 
     async fn get(&self, url: &str) -> Result<Response> {
@@ -176,20 +166,6 @@ async fn login_address(local: &Local) -> SocketAddr {
     address.unwrap_or_else(|| panic!("no address"))
 }
 
-/// Names and values of a query, decoded once as a browser does with a form.
-fn serde_urlencoded_pairs(query: &str) -> Vec<(String, String)> {
-    let url = reqwest::Url::parse(&format!("http://x/?{query}"));
-    let pairs = url.iter().flat_map(|url| url.query_pairs());
-    pairs
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect()
-}
-
-fn location(answer: &Response) -> Result<String> {
-    let location = answer.headers().get(LOCATION).context("no redirect")?;
-    Ok(location.to_str()?.to_owned())
-}
-
 fn check_headers(answer: &Response) -> Result<()> {
     let header = |name: &str| {
         answer
@@ -251,7 +227,7 @@ async fn a_login_makes_the_account_stream_and_cannot_be_replayed() -> Result<()>
 }
 
 fn parameter(url: &str, name: &str) -> Result<String> {
-    let pairs = serde_urlencoded_pairs(url.split_once('?').context("no query")?.1);
+    let pairs = pairs(url.split_once('?').context("no query")?.1);
     let found = pairs.into_iter().find(|(known, _)| known == name);
     Ok(found.with_context(|| format!("no {name} in {url}"))?.1)
 }

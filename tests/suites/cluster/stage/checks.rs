@@ -63,7 +63,14 @@ impl Stage {
             texts.push(self.cluster.kubectl(arguments).await?);
         }
         // As they are, and as a Secret's data: `fake-key` and `fake-token…`.
-        for secret in ["fake-key", "fake-token", "ZmFrZS1rZX", "ZmFrZS10b2tlb"] {
+        for secret in [
+            "fake-key",
+            "fake-token",
+            "fake-api",
+            "ZmFrZS1rZX",
+            "ZmFrZS10b2tlb",
+            "ZmFrZS1hcG",
+        ] {
             for text in &texts {
                 ensure!(!text.contains(secret), "a secret is shown: {text}");
             }

@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-const API_SECRET: &str = "main-fake-api-secret";
+pub(crate) const API_SECRET: &str = "main-fake-api-secret";
 
 /// An operator at which users log in, and the Kite to which it sends them.
 struct Stage {
@@ -151,7 +151,7 @@ fn write_app(local: &Local) -> Result<()> {
     )
 }
 
-async fn login_address(local: &Local) -> SocketAddr {
+pub(crate) async fn login_address(local: &Local) -> SocketAddr {
     let mut address = None;
     eventually("logins are taken", async || {
         let printed = local.printed();

@@ -16,6 +16,7 @@ mod login;
 mod market_day;
 mod messages;
 mod money;
+mod morning;
 mod moves;
 mod plugin;
 mod proxy;

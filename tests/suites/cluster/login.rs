@@ -35,10 +35,17 @@ pub(crate) async fn check(stage: &Stage) -> Result<String> {
     stage.wait_ready("iset", "small").await?;
     let pod = stage.pod().await?;
     rights(stage).await?;
-    stage.revoke("fake-token-evening").await?;
-    stage
-        .wait_reason("tka", ACCOUNT, "False", "LoginRequired")
-        .await;
+    // The pod may dial with the token before it until it has this one.
+    within(LONG, "a login is needed", async || {
+        stage.revoke("fake-token-evening").await?;
+        let account = cluster.get(&["tka", ACCOUNT]).await?;
+        let ready = account["status"]["conditions"].as_array();
+        let mut ready = ready.into_iter().flatten();
+        let is_needed = ready.any(|it| it["type"] == "Ready" && it["reason"] == "LoginRequired");
+        ensure!(is_needed, "{}", account["status"]["conditions"]);
+        Ok::<(), anyhow::Error>(())
+    })
+    .await;
 
     let folder = tempfile::tempdir()?;
     std::os::unix::fs::symlink(

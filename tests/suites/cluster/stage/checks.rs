@@ -57,7 +57,15 @@ impl Stage {
         let mut texts = vec![self.operator_log().await?, self.operator_metrics().await?.0];
         let ingestor = format!("statefulset/kt-{ACCOUNT}");
         for arguments in [
-            &["get", "tka,iset,cm,svc,sts,pod,events", "-o", "yaml"][..],
+            // The simulator has the API secret among its arguments.
+            &[
+                "get",
+                "tka,iset,cm,svc,sts,pod,events",
+                "-o",
+                "yaml",
+                "-l",
+                "app.kubernetes.io/component!=simulator",
+            ][..],
             &["logs", &ingestor, "--tail=-1"],
         ] {
             texts.push(self.cluster.kubectl(arguments).await?);

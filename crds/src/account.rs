@@ -150,7 +150,7 @@ pub struct Endpoint {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rule::scheme("http", "https"), validation = rule::no_user_info(), validation = rule::host_only())]
     pub api: String,
-    /// Where users log in: http:// or https://, host and port. Default: https://kite.zerodha.com; for another `api` than
+    /// Where users log in: http:// or https://, host and port. Default: `https://kite.zerodha.com`; for another `api` than
     /// Kite's, that address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]

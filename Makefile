@@ -91,6 +91,7 @@ crds: ## writes the CRDs into their chart, and docs/reference.md
 soak: ## long runs
 	PROPTEST_CASES=100000 PLAN_SEQUENCES=1000000 $(CARGO) test --release --workspace --exclude tests --no-fail-fast
 	$(CARGO) test --release --package operator --lib -- --ignored --nocapture
+	$(CARGO) build --release --workspace --bins
 	SOAK_SECONDS=3600 $(CARGO) test --release --package tests --test soak -- --nocapture
 	FUZZ_SECONDS=600 $(CARGO) test --release --package tests --test fuzz -- --test-threads 1
 	SILENCE_SECONDS=75 $(CARGO) test --release --package ingestor --test network -- --nocapture --include-ignored

@@ -10,5 +10,5 @@ mod schedule;
 
 pub(crate) use checker::{ResultLabel, TokenCheckCounter, TokenChecker, TokenChecks};
 pub(crate) use credentials::{CredentialSource, CredentialValues, TokenValues};
-pub(crate) use profile::{ProfileError, whose};
+pub(crate) use profile::whose;
 pub(crate) use schedule::CheckResult;

@@ -4,7 +4,6 @@
 //! own namespace. Keeps nothing that it reads but the key that signs links.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use crds::TickerAccount;
 use crds::names::{
@@ -27,14 +26,14 @@ use crate::plan::Key;
 pub(crate) struct ClusterLogins {
     client: Client,
     /// The key that signs links, once it was read.
-    key: Mutex<Option<Zeroizing<Vec<u8>>>>,
+    key: tokio::sync::Mutex<Option<Zeroizing<Vec<u8>>>>,
 }
 
 impl ClusterLogins {
     pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
-            key: Mutex::default(),
+            key: tokio::sync::Mutex::default(),
         }
     }
 
@@ -47,14 +46,20 @@ impl ClusterLogins {
         found.map_err(|error| format!("Secret {secret}: {}", ApiError::from(error)))
     }
 
-    async fn apply(&self, secret: &Key, content: &Secret) -> Result<(), String> {
-        let patch = PatchParams::apply(names::FIELD_MANAGER).force();
+    /// Applies it, or asks whether that could be done.
+    async fn apply(&self, secret: &Key, content: &Secret, dry_run: bool) -> Result<(), String> {
+        let mut patch = PatchParams::apply(names::FIELD_MANAGER).force();
+        patch.dry_run = dry_run;
         let secrets = self.secrets(&secret.namespace);
         let applied = secrets
             .patch(&secret.name, &patch, &Patch::Apply(content))
             .await;
         let failed = |error| format!("Secret {secret}: {}", ApiError::from(error));
         applied.map(drop).map_err(failed)
+    }
+
+    fn key_secret(&self) -> Key {
+        Key::new(self.client.default_namespace(), LOGIN_KEY_SECRET)
     }
 
     /// The key as it is stored, if it is.
@@ -66,30 +71,46 @@ impl ClusterLogins {
 }
 
 impl LoginStore for ClusterLogins {
-    async fn state_key(&self) -> Result<Zeroizing<Vec<u8>>, String> {
-        let known = || {
-            self.key
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-        };
-        if let Some(key) = &*known() {
+    async fn state_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+        let mut known = self.key.lock().await;
+        if known.is_none() {
+            *known = self.stored_key(&self.key_secret()).await?;
+        }
+        Ok(known.clone())
+    }
+
+    async fn make_state_key(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        if let Some(key) = self.state_key().await? {
+            return Ok(key);
+        }
+        // One at a time makes it.
+        let mut known = self.key.lock().await;
+        if let Some(key) = &*known {
             return Ok(key.clone());
         }
-        let secret = Key::new(self.client.default_namespace(), LOGIN_KEY_SECRET);
-        let key = match self.stored_key(&secret).await? {
-            Some(key) => key,
-            None => {
-                let fresh = login_link::new_key()?;
-                let mut content = named(&secret, &BTreeMap::from([(LOGIN_KEY, &fresh[..])]));
-                let applied = self.apply(&secret, &content).await;
-                wipe(&mut content);
-                applied?;
-                // Another operator may have written one at the same time.
-                self.stored_key(&secret).await?.unwrap_or(fresh)
-            }
-        };
-        *known() = Some(key.clone());
+        let secret = self.key_secret();
+        let fresh = login_link::new_key()?;
+        let mut content = named(&secret, &BTreeMap::from([(LOGIN_KEY, &fresh[..])]));
+        let applied = self.apply(&secret, &content, false).await;
+        wipe(&mut content);
+        applied?;
+        // Another operator may have written one at the same time.
+        let key = self.stored_key(&secret).await?.unwrap_or(fresh);
+        *known = Some(key.clone());
         Ok(key)
+    }
+
+    async fn check(&self, owner: &SessionOwner) -> Result<(), String> {
+        let secret = session_key(&owner.account);
+        let content = session(owner, &BTreeMap::new());
+        let written = self.apply(&secret, &content, true).await;
+        written.map_err(|why| {
+            format!(
+                "{why}: the chart's login.accounts has to name {}, and its helm upgrade to run again after the account was made \
+                 anew",
+                owner.account.name
+            )
+        })
     }
 
     async fn app(&self, secret: &Key) -> Result<Option<AppCredentials>, String> {
@@ -114,43 +135,51 @@ impl LoginStore for ClusterLogins {
         Ok(take(&mut data, SECRET_WEBHOOK_URL).and_then(|value| login::text(&value)))
     }
 
-    async fn write(&self, owner: &SessionOwner, session: &SessionValues) -> Result<(), String> {
-        let account = &owner.account;
-        let secret = Key::new(&account.namespace, names::session_secret(&account.name));
+    async fn write(&self, owner: &SessionOwner, values: &SessionValues) -> Result<(), String> {
         let values = BTreeMap::from([
-            (SECRET_ACCESS_TOKEN, session.access_token.as_bytes()),
-            (SESSION_KEY_HASH, session.key_hash.as_bytes()),
-            (SESSION_USER_ID, session.user_id.as_bytes()),
-            (SESSION_LOGIN_TIME, session.login_time.as_bytes()),
+            (SECRET_ACCESS_TOKEN, values.access_token.as_bytes()),
+            (SESSION_KEY_HASH, values.key_hash.as_bytes()),
+            (SESSION_USER_ID, values.user_id.as_bytes()),
+            (SESSION_LOGIN_TIME, values.login_time.as_bytes()),
             (SESSION_SOURCE, SOURCE.as_bytes()),
         ]);
-        let mut content = named(&secret, &values);
-        content
-            .metadata
-            .labels
-            .get_or_insert_default()
-            .extend([(names::LABEL_ACCOUNT.to_owned(), account.name.clone())]);
-        // It goes with its account.
-        content.metadata.owner_references = Some(vec![OwnerReference {
-            api_version: TickerAccount::api_version(&()).into_owned(),
-            kind: TickerAccount::kind(&()).into_owned(),
-            name: account.name.clone(),
-            uid: owner.uid.clone(),
-            ..OwnerReference::default()
-        }]);
-        let applied = self.apply(&secret, &content).await;
+        let mut content = session(owner, &values);
+        let secret = session_key(&owner.account);
+        let applied = self.apply(&secret, &content, false).await;
         wipe(&mut content);
         applied
     }
 }
 
-/// A Secret with our labels and these values.
+/// The Secret of an account's session.
+fn session_key(account: &Key) -> Key {
+    Key::new(&account.namespace, names::session_secret(&account.name))
+}
+
+/// That Secret with these values. It goes with its account.
+fn session(owner: &SessionOwner, values: &BTreeMap<&str, &[u8]>) -> Secret {
+    let account = &owner.account;
+    let mut content = named(&session_key(account), values);
+    let label = (names::LABEL_ACCOUNT.to_owned(), account.name.clone());
+    content
+        .metadata
+        .labels
+        .get_or_insert_default()
+        .extend([label]);
+    content.metadata.owner_references = Some(vec![OwnerReference {
+        api_version: TickerAccount::api_version(&()).into_owned(),
+        kind: TickerAccount::kind(&()).into_owned(),
+        name: account.name.clone(),
+        uid: owner.uid.clone(),
+        ..OwnerReference::default()
+    }]);
+    content
+}
+
+/// A Secret with our label and these values.
 fn named(secret: &Key, values: &BTreeMap<&str, &[u8]>) -> Secret {
-    let labels = [
-        (names::LABEL_APP, names::APP),
-        (names::LABEL_MANAGED_BY, names::FIELD_MANAGER),
-    ];
-    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    // The chart may have made it, and says who manages it.
+    let labels = [(names::LABEL_APP.to_owned(), names::APP.to_owned())];
     let values = values.iter();
     let values = values.map(|(name, value)| ((*name).to_owned(), ByteString(value.to_vec())));
     Secret {

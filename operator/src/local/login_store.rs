@@ -28,15 +28,24 @@ pub(crate) struct LocalLogins {
 }
 
 impl LoginStore for LocalLogins {
-    async fn state_key(&self) -> Result<Zeroizing<Vec<u8>>, String> {
-        let failed = |error: io::Error| format!("{}: {error}", self.key.display());
-        if let Some(key) = read(&self.key).map_err(failed)? {
+    async fn state_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+        read(&self.key).map_err(|error| format!("{}: {error}", self.key.display()))
+    }
+
+    async fn make_state_key(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        if let Some(key) = self.state_key().await? {
             return Ok(key);
         }
         let fresh = login_link::new_key()?;
         let files = BTreeMap::from([(KEY_FILE, fresh.to_vec())]);
-        contract::mount::publish(&self.key, &files).map_err(failed)?;
+        let made = contract::mount::publish(&self.key, &files);
+        made.map_err(|error| format!("{}: {error}", self.key.display()))?;
         Ok(fresh)
+    }
+
+    /// What cannot be written is said for all files of the account.
+    async fn check(&self, _owner: &SessionOwner) -> Result<(), String> {
+        Ok(())
     }
 
     async fn app(&self, secret: &Key) -> Result<Option<AppCredentials>, String> {

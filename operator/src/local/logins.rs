@@ -2,6 +2,7 @@
 //!
 //! Owns the choice of the address. What a login does is in [`crate::login`].
 
+use std::error::Error as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -29,9 +30,9 @@ pub(super) fn server(named: Option<LoginListen>) -> Result<Option<Server>, BindE
         None => match Server::bind(USUAL) {
             Ok(server) => Ok(Some(server)),
             Err(error) => {
-                let why = service::exit::chain(&error);
+                let why = error.source().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(
-                    "there is no login, name another address with --login-listen: {why}"
+                    "there is no login, name another address than {USUAL} with --login-listen: {why}"
                 );
                 Ok(None)
             }

@@ -38,13 +38,24 @@ pub(super) struct Done {
     pub(super) at: Timestamp,
 }
 
+/// What is known of a request token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// It was not sent before.
+    First,
+    /// It was, and has led to a session.
+    Succeeded,
+    /// It was, and has led to none so far.
+    Failed,
+}
+
 /// Logins under way, each by a random text.
 pub(super) struct Attempts {
     quota: LineQuota,
     pending: BTreeMap<String, (Instant, Pending)>,
     done: BTreeMap<String, (Instant, Done)>,
-    /// Request tokens that were sent to Kite, oldest first.
-    sent: Vec<ValueFingerprint>,
+    /// Request tokens that were sent to Kite, oldest first, and whether they have led to a session.
+    sent: Vec<(ValueFingerprint, bool)>,
     fingerprints: ValueFingerprints,
 }
 
@@ -77,19 +88,30 @@ impl Attempts {
         (now.saturating_duration_since(since) < PENDING_FOR).then_some(pending)
     }
 
-    /// Notes that a request token is sent to Kite now. Returns whether that is the first time.
-    pub(super) fn send(&mut self, request_token: &str) -> bool {
+    /// Notes that a request token is sent to Kite now, which is good once.
+    pub(super) fn send(&mut self, request_token: &str) -> Sending {
         let Some(print) = self.fingerprints.of(request_token.as_bytes()) else {
-            return false;
+            return Sending::Failed;
         };
-        let is_first = !self.sent.contains(&print);
-        if is_first {
-            if self.sent.len() == MOST {
-                self.sent.remove(0);
+        match self.sent.iter().find(|(known, _)| *known == print) {
+            Some((_, true)) => Sending::Succeeded,
+            Some((_, false)) => Sending::Failed,
+            None => {
+                if self.sent.len() == MOST {
+                    self.sent.remove(0);
+                }
+                self.sent.push((print, false));
+                Sending::First
             }
-            self.sent.push(print);
         }
-        is_first
+    }
+
+    /// Notes that it has led to a session.
+    pub(super) fn succeed(&mut self, request_token: &str) {
+        let print = self.fingerprints.of(request_token.as_bytes());
+        for (known, succeeded) in &mut self.sent {
+            *succeeded |= Some(*known) == print;
+        }
     }
 
     /// Keeps a login that has succeeded.
@@ -156,10 +178,14 @@ mod tests {
     #[test]
     fn a_request_token_is_sent_once() {
         let mut attempts = Attempts::default();
-        assert!(attempts.send("fake-one") && attempts.send("fake-two"));
-        assert!(!attempts.send("fake-one") && !attempts.send(""));
+        let sent = ["fake-one", "fake-two", "fake-one", ""].map(|it| attempts.send(it));
+        use Sending::{Failed, First, Succeeded};
+        assert_eq!(sent, [First, First, Failed, Failed]);
+        attempts.succeed("fake-one");
+        let again = ["fake-one", "fake-two"].map(|it| attempts.send(it));
+        assert_eq!(again, [Succeeded, Failed]);
         for other in 0..MOST {
-            assert!(attempts.send(&format!("fake-other-{other}")));
+            assert_eq!(attempts.send(&format!("fake-other-{other}")), First);
         }
         assert_eq!(attempts.sent.len(), MOST);
     }

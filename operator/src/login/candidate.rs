@@ -24,6 +24,8 @@ pub(crate) struct Candidate {
     pub(crate) user: Option<String>,
     /// Whether its token has ended.
     pub(crate) needs_login: bool,
+    /// Whether it is known who logged in last, and when.
+    pub(crate) knows_last_login: bool,
     /// When somebody logged in last.
     pub(crate) last_login: Option<Timestamp>,
 }
@@ -35,7 +37,7 @@ impl Candidate {
         let account = find(snapshot, &key)?;
         let meta = &account.object.meta;
         let spec = account.object.spec.as_ref().ok()?;
-        if meta.uid != state.account_uid || meta.deleting {
+        if meta.uid != state.account_uid || meta.deleting || spec.paused || is_off(snapshot, &key) {
             return None;
         }
         let login = match &account.session {
@@ -47,6 +49,7 @@ impl Candidate {
             api: api(spec),
             user: user(spec).or_else(|| login.map(|it| it.user_id.clone())),
             needs_login: needs_login(&snapshot.memory, &key),
+            knows_last_login: matches!(account.session, Secret::Present { .. } | Secret::Missing),
             last_login: login.map(|it| it.at),
             owner: SessionOwner {
                 account: key,
@@ -72,6 +75,13 @@ fn user(spec: &TickerAccountSpec) -> Option<String> {
 fn condition(status: &TickerAccountStatus, kind: ConditionType) -> Option<&Condition> {
     let mut conditions = status.conditions.iter();
     conditions.find(|it| it.type_ == kind.as_str())
+}
+
+/// Whether it has the key of an older account: a login would be that one's.
+fn is_off(snapshot: &Snapshot, account: &Key) -> bool {
+    let status = snapshot.memory.account_status(account);
+    let ready = status.and_then(|it| condition(it, ConditionType::Ready));
+    ready.is_some_and(|it| it.reason == Reason::DuplicateApiKey.as_str())
 }
 
 fn needs_login(memory: &Memory, account: &Key) -> bool {

@@ -11,7 +11,7 @@ use service::text::LineQuota;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::store::LoginStore;
+use super::store::{LoginStore, SessionOwner};
 use crate::login_link::{LoginState, StateKey, link};
 use crate::plan::{Key, LoginLink, LoginTarget};
 
@@ -21,11 +21,14 @@ const RETRY: Duration = Duration::from_secs(15);
 /// How long a Secret may take to be read.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A link, or why it cannot be made, and what it is made of.
+type Made = (LoginTarget, Result<LoginLink, String>);
+
 /// What is needed, and what was made.
 #[derive(Debug, Default)]
 pub(crate) struct LoginLinks {
     targets: watch::Sender<BTreeMap<Key, LoginTarget>>,
-    made: Mutex<BTreeMap<Key, (LoginTarget, LoginLink)>>,
+    made: Mutex<BTreeMap<Key, Made>>,
 }
 
 impl LoginLinks {
@@ -42,12 +45,12 @@ impl LoginLinks {
         });
     }
 
-    /// The link of an account, once it is made.
-    pub(crate) fn of(&self, account: &Key) -> Option<LoginLink> {
+    /// The link of an account, or why there is none, once that is known.
+    pub(crate) fn of(&self, account: &Key) -> Option<Result<LoginLink, String>> {
         self.made().get(account).map(|(_, link)| link.clone())
     }
 
-    fn made(&self) -> MutexGuard<'_, BTreeMap<Key, (LoginTarget, LoginLink)>> {
+    fn made(&self) -> MutexGuard<'_, BTreeMap<Key, Made>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,14 +71,21 @@ impl<S: LoginStore> LinkMaker<S> {
         loop {
             let wanted = targets.borrow_and_update().clone();
             for (account, target) in wanted {
-                if self.links.made().contains_key(&account) {
+                let known = self.links.made().get(&account).map(|it| it.1.clone());
+                if known.as_ref().is_some_and(Result::is_ok) {
                     continue;
                 }
-                match self.make(&account, &target).await {
-                    Ok(Some(link)) => {
-                        self.links.made().insert(account, (target, link));
-                        self.dirty.notify_one();
-                    }
+                let made = self.make(&account, &target).await.transpose();
+                if let Some(made) = &made
+                    && known.as_ref() != Some(made)
+                {
+                    self.links
+                        .made()
+                        .insert(account.clone(), (target, made.clone()));
+                    self.dirty.notify_one();
+                }
+                match made.transpose() {
+                    Ok(Some(_)) => {}
                     // The Secret has changed: another target follows.
                     Ok(None) => {}
                     Err(why) => {
@@ -95,7 +105,14 @@ impl<S: LoginStore> LinkMaker<S> {
 
     async fn make(&self, account: &Key, target: &LoginTarget) -> Result<Option<LoginLink>, String> {
         let late = |_| format!("no answer for {READ_TIMEOUT:?}");
-        let key = tokio::time::timeout(READ_TIMEOUT, self.store.state_key());
+        let owner = SessionOwner {
+            account: account.clone(),
+            uid: target.account_uid.clone(),
+        };
+        // Otherwise Kite would make a session that nobody can keep.
+        let check = tokio::time::timeout(READ_TIMEOUT, self.store.check(&owner));
+        check.await.map_err(late)??;
+        let key = tokio::time::timeout(READ_TIMEOUT, self.store.make_state_key());
         let key = key.await.map_err(late)??;
         let key = StateKey::new(&key).ok_or("the key that signs it has another length")?;
         let app = tokio::time::timeout(READ_TIMEOUT, self.store.app(&target.secret));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,12 +16,13 @@ use jiff::Timestamp;
 use reqwest::Client;
 use serde::Deserialize;
 use service::clock::Clock;
+use service::text::LineQuota;
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
-use super::attempts::{Attempts, Done, Pending};
+use super::attempts::{Attempts, Done, Pending, Sending};
 use super::candidate::{Candidate, Progress, progress};
-use super::flow::{Flow, LoginCounter, LoginError, LoginLabel};
+use super::flow::{Flow, LoginCounter, LoginError, LoginLabel, StoreError, within};
 use super::pages::{Page, private};
 use super::store::LoginStore;
 use crate::login_link::{LoginState, StateError, StateKey, random_text};
@@ -29,6 +30,9 @@ use crate::query::Snapshot;
 
 /// The path of the app's redirect URL.
 pub(crate) const CALLBACK_PATH: &str = "/login/callback";
+
+/// The start of the pages that show how a login goes on.
+const DONE_PATH: &str = "/login/done/";
 
 /// Kite's request tokens have 32 characters.
 const LONGEST_REQUEST_TOKEN: usize = 128;
@@ -47,6 +51,8 @@ pub(crate) struct LoginParts<S> {
 struct Shared<S> {
     parts: LoginParts<S>,
     attempts: Mutex<Attempts>,
+    /// Of logins that fail, whoever makes them.
+    lines: Mutex<LineQuota>,
     /// Held while a request token is exchanged.
     turn: tokio::sync::Mutex<()>,
 }
@@ -64,6 +70,7 @@ pub(crate) fn router<S: LoginStore>(parts: LoginParts<S>) -> Router {
     let shared = Arc::new(Shared {
         parts,
         attempts: Mutex::default(),
+        lines: Mutex::new(LineQuota::for_reasons()),
         turn: tokio::sync::Mutex::default(),
     });
     Router::new()
@@ -91,15 +98,22 @@ async fn admit<S: LoginStore>(
     let now = shared.parts.clock.now();
     if !shared.attempts().admits(now) {
         let page = Page::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests");
-        return page.says("Try again in a second.").into_response();
+        let page = page.says("Try again in a second.");
+        let shows = request.uri().path().starts_with(DONE_PATH);
+        return if shows { page.refreshing() } else { page }.into_response();
     }
     next.run(request).await
 }
 
 async fn callback<S: LoginStore>(
     State(shared): State<Arc<Shared<S>>>,
+    method: Method,
     query: Result<Query<Callback>, QueryRejection>,
 ) -> Response {
+    if method != Method::GET {
+        // HEAD would log in.
+        return nothing().await;
+    }
     let came_back = match query {
         Ok(Query(callback)) => shared.come_back(callback).await,
         Err(_) => Err(LoginError::Forged),
@@ -115,7 +129,7 @@ async fn confirm<S: LoginStore>(
     let pending = shared.attempts().take(&attempt, now);
     let confirmed = match pending {
         Some(pending) => shared.log_in(&pending.state, &pending.request_token).await,
-        None => Err(LoginError::Expired),
+        None => Err(LoginError::TooLate),
     };
     shared.answer(confirmed)
 }
@@ -162,6 +176,10 @@ enum Step {
 }
 
 impl<S: LoginStore> Shared<S> {
+    fn lines(&self) -> MutexGuard<'_, LineQuota> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,6 +198,11 @@ impl<S: LoginStore> Shared<S> {
             }
             Err(error) => {
                 self.count(error.label());
+                let due = self.lines().take(self.parts.clock.now());
+                if let Some(suppressed) = due {
+                    let why = service::exit::chain(&error);
+                    tracing::warn!(suppressed, "a login has failed: {why}");
+                }
                 error.page().into_response()
             }
         }
@@ -191,13 +214,12 @@ impl<S: LoginStore> Shared<S> {
     }
 
     /// The browser is back from Kite.
-    async fn come_back(&self, callback: Callback) -> Result<Step, LoginError> {
+    async fn come_back(self: &Arc<Self>, callback: Callback) -> Result<Step, LoginError> {
         let state = callback.state.ok_or(LoginError::Forged)?;
-        let key = self.parts.store.state_key().await;
-        let key = key.map_err(LoginError::Store)?;
-        let key = StateKey::new(&key).ok_or_else(|| {
-            LoginError::Store("the key that signs links has another length".to_owned())
-        })?;
+        // Nobody's request makes one.
+        let key = within(self.parts.store.state_key()).await?;
+        let key = key.and_then(|key| StateKey::new(&key));
+        let key = key.ok_or(LoginError::Forged)?;
         let now = self.parts.clock.wall();
         let state = LoginState::verify(&state, &key, now).map_err(|error| match error {
             StateError::Forged => LoginError::Forged,
@@ -210,7 +232,7 @@ impl<S: LoginStore> Shared<S> {
         if candidate.needs_login {
             return self.log_in(&state, &request_token).await;
         }
-        let attempt = random_text().map_err(LoginError::Store)?;
+        let attempt = random_text().map_err(|why| LoginError::Store(StoreError(why)))?;
         let account = &candidate.owner.account.name;
         let page = Page::new(StatusCode::OK, "The session is still good")
             .says(format!("{account} has a session that Kite accepts."))
@@ -225,31 +247,43 @@ impl<S: LoginStore> Shared<S> {
         Ok(Step::Page(page))
     }
 
-    /// Makes a session of a request token.
-    async fn log_in(&self, state: &LoginState, request_token: &str) -> Result<Step, LoginError> {
+    /// Makes a session of a request token. It goes on when the browser goes away: what Kite has made is not to be lost.
+    async fn log_in(
+        self: &Arc<Self>,
+        state: &LoginState,
+        request_token: &str,
+    ) -> Result<Step, LoginError> {
+        let (this, state) = (Arc::clone(self), state.clone());
+        let request_token = Zeroizing::new(request_token.to_owned());
+        let login = tokio::spawn(async move { this.exchange(&state, &request_token).await });
+        login.await.unwrap_or(Err(LoginError::Sent))
+    }
+
+    async fn exchange(&self, state: &LoginState, request_token: &str) -> Result<Step, LoginError> {
         let _turn = self.turn.lock().await;
         let candidate = self.candidate(state)?;
-        if !self.attempts().send(request_token) {
-            return Err(LoginError::Used);
+        let account = candidate.owner.account.clone();
+        let sending = self.attempts().send(request_token);
+        match sending {
+            Sending::First => {}
+            Sending::Succeeded => return Err(LoginError::Used),
+            Sending::Failed => return Err(LoginError::Sent),
         }
         let flow = Flow {
             store: &*self.parts.store,
             client: &self.parts.client,
             clock: &self.parts.clock,
         };
-        let account = candidate.owner.account.clone();
-        let completed = flow.complete(&candidate, request_token).await;
-        let at = completed.inspect_err(|error| {
-            let why = service::exit::chain(error);
-            tracing::warn!(%account, "a login has failed: {why}");
-        })?;
+        let at = flow.complete(&candidate, request_token).await?;
         self.count(LoginLabel::SUCCEEDED);
         tracing::info!(%account, "logged in");
         self.parts.written.notify_one();
-        let attempt = random_text().map_err(LoginError::Store)?;
+        let attempt = random_text().map_err(|why| LoginError::Store(StoreError(why)))?;
         let now = self.parts.clock.now();
         let done = Done { account, at };
-        self.attempts().finish(attempt.clone(), done, now);
+        let mut attempts = self.attempts();
+        attempts.succeed(request_token);
+        attempts.finish(attempt.clone(), done, now);
         Ok(Step::Redirect(format!("/login/done/{attempt}")))
     }
 
@@ -258,6 +292,9 @@ impl<S: LoginStore> Shared<S> {
         let snapshot = self.parts.snapshots.borrow().clone();
         let snapshot = snapshot.ok_or(LoginError::NotReady)?;
         let candidate = Candidate::find(&snapshot, state).ok_or(LoginError::Gone)?;
+        if !candidate.knows_last_login {
+            return Err(LoginError::NotReady);
+        }
         let last = self.attempts().last(&candidate.owner.account);
         let last = last.max(candidate.last_login);
         let second = |time: Timestamp| time.as_second();

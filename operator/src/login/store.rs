@@ -51,11 +51,23 @@ pub(crate) struct SessionOwner {
 
 /// The place of Secrets.
 pub(crate) trait LoginStore: Send + Sync + 'static {
-    /// The bytes of the key that signs states; made if there are none.
+    /// The bytes of the key that signs states, if there are some.
     ///
     /// # Errors
-    /// Why it can neither be read nor made.
-    fn state_key(&self) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, String>> + Send;
+    /// Why they cannot be read.
+    fn state_key(&self) -> impl Future<Output = Result<Option<Zeroizing<Vec<u8>>>, String>> + Send;
+
+    /// The same; made if there are none.
+    ///
+    /// # Errors
+    /// Why they can neither be read nor made.
+    fn make_state_key(&self) -> impl Future<Output = Result<Zeroizing<Vec<u8>>, String>> + Send;
+
+    /// Whether the session of an account could be kept.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    fn check(&self, owner: &SessionOwner) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Reads the Secret of an account now; `None` if it does not exist.
     ///

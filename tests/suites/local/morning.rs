@@ -15,14 +15,14 @@ use tests::{Local, RedisServer, Simulator, Ticks};
 
 use crate::login::{API_SECRET, login_address};
 
-/// Three hundred seconds in one: from the afternoon of a Tuesday to the next morning in less than four minutes.
+/// Three hundred seconds in one: from the noon of a Tuesday to the next morning in four minutes.
 const RATE: f64 = 300.0;
 
 /// Longer than all of it takes.
 const LONG: Duration = Duration::from_secs(600);
 
 /// 2026-12-01 in India, on which a week of NIFTY's options ends at 15:40.
-const START: &str = "2026-12-01T15:05:00+05:30";
+const START: &str = "2026-12-01T13:05:00+05:30";
 const CLOSE: i64 = 1_796_119_800;
 /// 09:15 of the next day.
 const OPEN: i64 = CLOSE + 17 * 3_600 + 35 * 60;

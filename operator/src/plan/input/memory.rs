@@ -52,8 +52,8 @@ pub(crate) struct AccountMemory {
     pub(crate) key: Option<ValueFingerprint>,
     /// Its access tokens.
     pub(crate) tokens: TokenMemory,
-    /// The version of the Secret with the API key of the login link that its status has.
-    pub(crate) login_secret: Option<String>,
+    /// The API key of the login link that its status has.
+    pub(crate) login_key: Option<ValueFingerprint>,
     /// What its webhook was told.
     pub(crate) webhook: Option<WebhookMemory>,
     /// Whether it goes on with instruments that others take over.

@@ -172,8 +172,8 @@ pub struct ObservedAccount {
     pub session: Secret,
     /// What Kite said of that token, if it was asked.
     pub session_token: Option<TokenCheck>,
-    /// The link with which its user logs in, once it was made for the Secret as it is.
-    pub login_link: Option<LoginLink>,
+    /// The link with which its user logs in, or why there can be none, once it was asked for.
+    pub login_link: Option<Result<LoginLink, String>>,
     /// The Secret for Redis, if its spec names one.
     pub redis_secret: Option<Secret>,
 }

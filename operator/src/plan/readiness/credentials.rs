@@ -99,6 +99,9 @@ fn token(facts: &AccountFacts<'_>) -> Token {
 /// How to get another token where users can log in.
 fn login(facts: &AccountFacts<'_>) -> String {
     let (account, secret) = (facts.account, facts.secret_name);
+    if let Some(why) = facts.login_obstacle {
+        return format!("put today's into Secret {secret}; nobody can log in: {why}");
+    }
     format!(
         "log in with `kubectl kiteticker login tka/{account}`, or put today's into Secret {secret}"
     )

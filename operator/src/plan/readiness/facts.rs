@@ -21,6 +21,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) token: Option<&'a TokenCheck>,
     /// Whether its user can log in for another one.
     pub(crate) offers_login: bool,
+    /// Why there can be no link for that, if it is known.
+    pub(crate) login_obstacle: Option<&'a str>,
     /// Whether a good one is needed now.
     pub(crate) needs_token: bool,
     pub(crate) process: &'a Process,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use contract::{Assignment, TokenSource};
+use contract::Assignment;
 use crds::condition::State;
 
 use super::events;
@@ -142,11 +142,7 @@ pub(super) fn report<'w>(
         assignment: current.cloned(),
         key: account.api_key(),
         tokens: account.token_use.memory.clone(),
-        login_secret: login
-            .url
-            .is_some()
-            .then(|| secret_version(account))
-            .flatten(),
+        login_key: account.api_key().filter(|_| login.url.is_some()),
         webhook: webhook_memory,
         marks: marks.unwrap_or_default(),
     };
@@ -170,11 +166,6 @@ pub(super) fn report<'w>(
         counts,
         market,
     }
-}
-
-/// The version of the Secret with its API key, if that is known.
-fn secret_version(account: &AccountInput<'_>) -> Option<String> {
-    input::token_version(account.observed, TokenSource::Secret)
 }
 
 /// The bands of the prices that its process reports.

@@ -23,7 +23,9 @@ pub(super) fn call(
 ) -> (Option<WebhookCall>, Option<WebhookMemory>) {
     let remembered = account.remembered.map(|it| it.webhook);
     let (Some(url), Some(expires)) = (&offer.url, offer.expires) else {
-        return (None, None);
+        // Another link is on its way.
+        let known = remembered.flatten().filter(|_| offer.target.is_some());
+        return (None, known);
     };
     let is_near =
         begins.is_some_and(|begins| now < begins && begins.duration_since(now) <= REMINDER);

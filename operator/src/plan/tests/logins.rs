@@ -11,8 +11,8 @@ use crate::login_link::{link, sample};
 use crate::plan::fixture::{account, apply, change, later, observed, run, set, start, stream};
 use crate::plan::report::find;
 use crate::plan::{
-    Change, LoginLink, LoginTarget, Memory, Now, Observed, Plan, Secret, TokenAnswer, TokenCheck,
-    WebhookReason, plan,
+    Change, LastLogin, LoginLink, LoginTarget, Memory, Now, Observed, Plan, Secret, TokenAnswer,
+    TokenCheck, ValueFingerprint, WebhookReason, plan,
 };
 
 /// 2025-11-25 was a Tuesday.
@@ -91,10 +91,10 @@ fn make(world: &mut Observed, target: &LoginTarget, now: Now) -> String {
         "fake-key",
         &sample("a", uid, now.wall, target.expires),
     );
-    world.accounts[0].login_link = Some(LoginLink {
+    world.accounts[0].login_link = Some(Ok(LoginLink {
         url: url.clone(),
         version: target.version.clone(),
-    });
+    }));
     url
 }
 
@@ -148,15 +148,69 @@ fn what_it_says_is_written_once_and_outlives_a_restart() {
         assert_eq!(url(&decided), Some(&*made));
         assert_eq!((target(&decided), told(&decided)), (None, vec![]));
     }
-    // Another API key needs another link.
-    if let Secret::Present { version, .. } = &mut world.accounts[0].secret {
-        "2".clone_into(version);
+    // Whoever touches the Secret changes nothing.
+    let touched = |world: &mut Observed, to: &str, print: u64| {
+        if let Secret::Present { version, key, .. } = &mut world.accounts[0].secret {
+            to.clone_into(version);
+            *key = Some(ValueFingerprint::sample(print));
+        }
+        world.accounts[0].token.as_mut().unwrap().version = to.to_owned();
+    };
+    for (minute, version) in [(8, "2"), (9, "3")] {
+        touched(&mut world, version, 1);
+        let decided = pass(&mut world, &mut memory, later(now, 60 * minute));
+        assert_eq!(url(&decided), Some(&*made));
+        assert_eq!((target(&decided), told(&decided)), (None, vec![]));
     }
-    world.accounts[0].token.as_mut().unwrap().version = "2".to_owned();
-    let decided = pass(&mut world, &mut memory, later(now, 600));
-    assert_eq!(target(&decided).unwrap().version, "2");
-    // Until that is made the old one is gone.
+    // Another API key needs another link, of which nobody is told again.
+    touched(&mut world, "4", 2);
+    let changed = later(now, 600);
+    let decided = pass(&mut world, &mut memory, changed);
+    assert_eq!(target(&decided).unwrap().version, "4");
     assert_eq!(url(&decided), None);
+    let again = make(&mut world, target(&decided).unwrap(), changed);
+    let decided = pass(&mut world, &mut memory, later(now, 660));
+    assert_eq!((url(&decided), told(&decided)), (Some(&*again), vec![]));
+}
+
+#[test]
+fn a_paused_account_is_offered_none_and_a_used_link_is_none() {
+    let now = at("26T07:40:00");
+    let (mut world, mut memory, made) = offered(now);
+    change(&mut world.accounts[0], |spec| spec.paused = true);
+    let decided = pass(&mut world, &mut memory, later(now, 60));
+    assert_eq!((url(&decided), target(&decided)), (None, None));
+    change(&mut world.accounts[0], |spec| spec.paused = false);
+    let decided = pass(&mut world, &mut memory, later(now, 120));
+    assert_eq!(url(&decided), Some(&*made));
+    // Somebody has logged in, and the new session has ended already.
+    world.accounts[0].session = Secret::Present {
+        version: "1".to_owned(),
+        key: None,
+        names: Vec::new(),
+        token: None,
+        immutable: crate::plan::Immutable::No,
+        login: Some(LastLogin {
+            user_id: "AB1234".to_owned(),
+            at: later(now, 130).wall,
+        }),
+    };
+    let decided = pass(&mut world, &mut memory, later(now, 180));
+    assert_eq!(url(&decided), None);
+    assert!(target(&decided).is_some());
+}
+
+#[test]
+fn why_there_can_be_no_link_is_said() {
+    let (mut world, mut memory) = ended();
+    lose_socket(&mut world);
+    world.accounts[0].login_link = Some(Err("Secret kt-a-session: Forbidden".to_owned()));
+    let decided = pass(&mut world, &mut memory, at("26T11:00:00"));
+    let conditions = &decided.accounts[0].status.conditions;
+    let valid = find(conditions, ConditionType::CredentialsValid).unwrap();
+    let said = "nobody can log in: Secret kt-a-session: Forbidden";
+    assert!(valid.message.contains(said), "{}", valid.message);
+    assert!(target(&decided).is_some(), "it is tried again");
 }
 
 #[test]

@@ -172,6 +172,7 @@ fn facts<'w>(
         secret: &observed.secret,
         token_source: token::source(account),
         offers_login: login::is_offered(account, previous),
+        login_obstacle: login::obstacle(account),
         process: &observed.process,
         scrape: &observed.scrape,
         report: account.report(),

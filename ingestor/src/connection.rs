@@ -89,6 +89,22 @@ impl Connection {
 
     /// Closes the socket with a Close frame, or ends the dial.
     pub(crate) fn close(&mut self) {
+        self.close_socket();
+        self.events.push_back(ConnectionEvent::Ended);
+    }
+
+    /// Closes the live socket, and opens another one without a wait: the dial reads the credentials of then.
+    pub(crate) fn renew(&mut self, now: Instant) {
+        tracing::info!(
+            connection = self.index,
+            "the socket is opened again, with the access token of now"
+        );
+        self.session.renew(now);
+        self.close_socket();
+        self.events.push_back(ConnectionEvent::Renewed);
+    }
+
+    fn close_socket(&mut self) {
         self.socket = match std::mem::replace(&mut self.socket, SocketState::Disconnected) {
             SocketState::Connected(socket) => SocketState::Closing {
                 closed: Box::pin(socket.close()),
@@ -97,7 +113,6 @@ impl Connection {
             SocketState::Closing { closed, .. } => SocketState::Closing { closed, next: None },
             SocketState::Disconnected | SocketState::Connecting(_) => SocketState::Disconnected,
         };
-        self.events.push_back(ConnectionEvent::Ended);
     }
 
     /// What happened since the last call, oldest first.

@@ -293,6 +293,7 @@ impl DataPlane {
     fn publish_snapshot(&mut self, now: Instant) {
         self.pipeline.look_at_clock(self.setup.clock.wall_micros());
         self.set_mute_limits();
+        self.renew_sockets(now);
         self.tell_market();
         let snapshot = report::snapshot(
             &mut self.report_state,

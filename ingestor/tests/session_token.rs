@@ -81,6 +81,36 @@ async fn two_dead_tokens_are_not_dialled_in_turns() {
     ingestor.until("live", streams_with(Secret)).await;
 }
 
+/// While the markets rest, a socket that was opened with an older token is opened again, and back ends hear nothing of it.
+#[tokio::test]
+async fn a_resting_account_opens_its_sockets_again_with_the_newer_token() {
+    let (mut kite, redis, folders) = servers().await;
+    kite.accept_only(OLD);
+    folders.tokens_of(OLD, None);
+    let mut assigned = assigned(&kite, &redis, Secret);
+    let now = service::clock::Clock::system().wall().as_second();
+    let session = |from: i64| contract::SessionSpan(from, from + 60, kite::MarketSession::Open);
+    assigned.sessions = vec![contract::ClassSessions {
+        class: "NFO".to_owned(),
+        previous_day: None,
+        // It opens in an hour, and then tomorrow.
+        spans: vec![session(now + 3_600), session(now + 90_000)],
+    }];
+    assigned.instruments[0].class = Some(0);
+    folders.assign(&assigned);
+    let ingestor = Ingestor::start(&folders).await;
+    assert_eq!(kite.seen().await, Seen::Opened);
+    ingestor.until("live", streams_with(Secret)).await;
+    kite.sees_subscription(&[1]).await;
+
+    kite.accept_only(NEW);
+    folders.tokens_of(NEW, None);
+    while kite.seen().await != Seen::Opened {}
+    kite.sees_subscription(&[1]).await;
+    let again = |report: &Report| is_live(report) && report.connections[0].reconnects == 1;
+    ingestor.until("it is open again", again).await;
+}
+
 #[tokio::test]
 async fn another_choice_leaves_open_sockets_alone_and_a_session_of_another_account_is_none() {
     let (mut kite, redis, folders, ingestor) = started(OLD, Secret).await;

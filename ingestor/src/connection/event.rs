@@ -15,6 +15,8 @@ pub(crate) enum ConnectionEvent {
     Checked(Credentials, bool),
     /// The socket or the dial ended.
     Ended,
+    /// The live socket is closed, and another one is opened with other credentials.
+    Renewed,
     /// This command was sent.
     Sent(Command),
     /// The socket is replaced because it sends heartbeats and no ticks.

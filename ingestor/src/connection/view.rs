@@ -6,6 +6,7 @@ use contract::report::ConnectionState;
 use kite::session::{Failure, Phase};
 
 use super::{Connection, SocketState};
+use crate::input::credentials::Credentials;
 
 impl Connection {
     /// How many tokens it should stream.
@@ -42,6 +43,13 @@ impl Connection {
     #[must_use]
     pub(crate) const fn is_live(&self) -> bool {
         matches!(self.socket, SocketState::Connected(_))
+    }
+
+    /// Whether its open socket was opened with other credentials than these.
+    #[must_use]
+    pub(crate) fn has_others_than(&self, credentials: &Credentials) -> bool {
+        let used = self.credentials.as_ref();
+        self.is_live() && used.is_some_and(|used| used != credentials)
     }
 
     /// Whether it could try credentials that Kite refused.

@@ -11,6 +11,9 @@ use super::DataPlane;
 use crate::connection::{Connection, ConnectionEvent};
 use crate::input::credential_state::ObservedAt;
 
+/// So many seconds before the next session no socket is opened again.
+const RESTS_FOR: i64 = 600;
+
 impl DataPlane {
     pub(super) fn on_text(&mut self, index: usize, text: &str, now: Instant) {
         match ServerText::parse(text) {
@@ -40,6 +43,26 @@ impl DataPlane {
             }
         }
         changed
+    }
+
+    /// Opens a socket again that was opened with an older access token: Kite has ended that, or will, and while the markets rest
+    /// it costs nothing. One at a time, and only while all others are up.
+    pub(super) fn renew_sockets(&mut self, now: Instant) {
+        let second = self.setup.clock.wall_micros().div_euclid(1_000_000);
+        if !self.pipeline.instruments.market.rests(second, RESTS_FOR) {
+            return;
+        }
+        let Some(usable) = self.credential_state.usable() else {
+            return;
+        };
+        let is_down = |one: &Connection| one.is_needed() && !one.is_live();
+        if self.connections.iter().any(is_down) {
+            return;
+        }
+        let mut connections = self.connections.iter_mut();
+        if let Some(one) = connections.find(|one| one.has_others_than(usable)) {
+            one.renew(now);
+        }
     }
 
     /// Lets one connection try credentials that Kite refused, when it is time.
@@ -77,6 +100,10 @@ impl DataPlane {
                 let reason = reason.unwrap_or("closed on purpose");
                 let streams = connection.desired() > 0;
                 self.detector.on_ended(index, reason, streams, now_us);
+            }
+            ConnectionEvent::Renewed => {
+                instruments.on_socket_end(index);
+                self.detector.on_renewed(index);
             }
             ConnectionEvent::Mute => self.detector.on_mute(index, now_us),
             ConnectionEvent::Checked(credentials, accepted) => {

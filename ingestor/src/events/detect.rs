@@ -43,8 +43,10 @@ impl EventDetector {
 
     /// A socket is open.
     pub(crate) fn on_opened(&mut self, connection: u8, now_us: i64) {
-        self.connections[usize::from(connection)].up = true;
-        self.push(now_us, EventKind::Connected { connection });
+        let history = &mut self.connections[usize::from(connection)];
+        if !std::mem::replace(&mut history.up, true) {
+            self.push(now_us, EventKind::Connected { connection });
+        }
     }
 
     /// Whether ticks of the connection may be missing since its socket was lost.
@@ -76,6 +78,11 @@ impl EventDetector {
             up: history.up,
             ..ConnectionHistory::default()
         };
+    }
+
+    /// A socket is opened again while its markets rest: nobody misses anything, and nobody is told.
+    pub(crate) fn on_renewed(&mut self, connection: u8) {
+        self.on_emptied(connection);
     }
 
     /// A socket or a dial ended. `streams`: whether the connection has anything to stream.

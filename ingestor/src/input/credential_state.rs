@@ -104,6 +104,16 @@ impl CredentialState {
         self.is_dial_worthwhile()
     }
 
+    /// What a dial would use now, unless Kite has refused it.
+    pub(crate) fn usable(&self) -> Option<&Credentials> {
+        match &self.found {
+            Some(CredentialFiles::Complete(found)) => {
+                Some(found).filter(|found| self.refused.as_ref() != Some(*found))
+            }
+            Some(CredentialFiles::Missing(_)) | None => None,
+        }
+    }
+
     /// When other credentials are tried at once again, if too many were refused lately.
     fn at_once_again(&self) -> Option<Instant> {
         let oldest = self.refused_at.front()?;

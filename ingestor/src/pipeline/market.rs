@@ -107,6 +107,16 @@ impl MarketSessions {
             .is_none_or(|it| it == MarketSession::Open)
     }
 
+    /// Whether every class is closed, and stays so for these seconds at least.
+    pub(crate) fn rests(&self, now: i64, seconds: i64) -> bool {
+        let rests = |class: &MarketClass| {
+            class.now.is_some_and(|moment| {
+                moment.session == MarketSession::Closed && moment.until - now >= seconds
+            })
+        };
+        !self.always_open && !self.classes.is_empty() && self.classes.iter().all(rests)
+    }
+
     /// Until when a price of a class that came at `received` counts, both in Unix seconds; `None` if that is not known.
     pub(crate) fn price_end(&self, class: Option<u16>, received: i64) -> Option<i64> {
         let class = self.classes.get(usize::from(class?))?;
@@ -172,6 +182,22 @@ mod tests {
         // After the last span nothing is known, and nothing is closed.
         assert_eq!((next.look(300), next.session(Some(0))), (vec![], None));
         assert!(next.may_tick(Some(0)));
+    }
+
+    #[test]
+    fn it_rests_when_every_class_does_for_a_while() {
+        let mut market = market(&[SessionSpan(1_000, 2_000, MarketSession::Open)]);
+        assert!(!market.rests(300, 600), "nobody has looked");
+        market.look(300);
+        assert!(market.rests(300, 600) && market.rests(400, 600));
+        assert!(!market.rests(401, 600), "it opens soon");
+        market.look(1_000);
+        assert!(!market.rests(1_000, 0));
+        // After the last span nothing is known.
+        market.look(2_000);
+        assert!(!market.rests(2_000, 0));
+        market.always_open = true;
+        assert!(!market.rests(300, 600));
     }
 
     #[test]

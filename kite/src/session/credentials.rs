@@ -36,6 +36,14 @@ impl Session {
         }
     }
 
+    /// The caller ends the live socket, to open another one with other credentials: it is dialled without a wait.
+    pub fn renew(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Live { .. }) {
+            self.phase = Phase::Idle;
+            self.dial_at = Some(now);
+        }
+    }
+
     /// Whether it needs a socket, and has neither one nor a dial nor a wait for one.
     #[must_use]
     pub fn can_retry_refused(&self) -> bool {

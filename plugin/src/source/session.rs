@@ -54,8 +54,10 @@ pub(crate) enum SessionPlace {
 pub(crate) struct LoginView {
     /// The link, while one is offered.
     pub(crate) url: Option<String>,
-    /// Whether the access token has ended.
+    /// Whether the access token has ended, and a login would bring another one.
     pub(crate) needs_login: bool,
+    /// What is wrong with the credentials.
+    pub(crate) wrong: Option<String>,
     /// Its condition `Ready`.
     pub(crate) ready: Option<ReadyState>,
 }
@@ -79,7 +81,10 @@ impl LoginView {
             message: ready.message.clone(),
         });
         Ok(Self {
-            needs_login: valid.is_some_and(|it| it.status == "False"),
+            needs_login: valid.is_some_and(|it| is_cured(&it.reason)),
+            wrong: valid
+                .filter(|it| it.status == "False")
+                .map(|it| format!("{}: {}", it.reason, it.message)),
             url: status.login_url,
             ready,
         })
@@ -93,13 +98,32 @@ impl LoginView {
         };
         let url = mount::read(&folder, LOGIN_FILE, LARGEST).map_err(unreadable)?;
         let url = url.and_then(|url| String::from_utf8(url).ok());
-        let reason = Reason::LoginRequired.as_str();
+        let is_about =
+            |ready: &&ReadyState| ready.status == "False" && is_about_credentials(&ready.reason);
+        let wrong = ready.as_ref().filter(is_about);
         Ok(Self {
-            needs_login: url.is_some() || ready.as_ref().is_some_and(|it| it.reason == reason),
+            needs_login: url.is_some() || wrong.is_some_and(|it| is_cured(&it.reason)),
+            wrong: wrong.map(|it| format!("{}: {}", it.reason, it.message)),
             url,
             ready,
         })
     }
+}
+
+/// Whether a login is what an account with this reason needs.
+fn is_cured(reason: &str) -> bool {
+    let reasons = [Reason::LoginRequired, Reason::RunningOnDeadToken];
+    reasons.iter().any(|it| it.as_str() == reason)
+}
+
+/// Whether this reason of `Ready` is about credentials.
+fn is_about_credentials(reason: &str) -> bool {
+    let reasons = [
+        Reason::SecretMissing,
+        Reason::KeyMissing,
+        Reason::TokenExpired,
+    ];
+    is_cured(reason) || reasons.iter().any(|it| it.as_str() == reason)
 }
 
 async fn account(client: &Client, namespace: &str, name: &str) -> Result<TickerAccount, AskError> {

@@ -220,6 +220,10 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
         let mut old = Assignment::clone(old);
         // What the process reads may have become known.
         old.version = new.version;
+        // Kite has said something else of its tokens.
+        if answers(observed, &new.account.name) != answers(pass.observed, &new.account.name) {
+            old.credentials = new.credentials;
+        }
         // Another trading day has begun.
         let classes = |of: &Assignment| -> Vec<String> {
             of.sessions.iter().map(|it| it.class.clone()).collect()
@@ -232,6 +236,18 @@ fn nothing_changes_without_a_cause(pass: &Pass<'_>) -> Result<(), String> {
         })?;
     }
     Ok(())
+}
+
+/// What Kite said of the tokens of the accounts of this name.
+fn answers(observed: &Observed, name: &str) -> Vec<[Option<TokenCheck>; 2]> {
+    let accounts = observed.accounts.iter();
+    let mut accounts: Vec<_> = accounts
+        .filter(|it| it.object.meta.key.name == name)
+        .collect();
+    accounts.sort_by(|a, b| a.object.meta.key.cmp(&b.object.meta.key));
+    let accounts = accounts.into_iter();
+    let answers = accounts.map(|it| [it.token.clone(), it.session_token.clone()]);
+    answers.collect()
 }
 
 /// Whether prices and the time decide what a set selects.

@@ -70,6 +70,9 @@ use crate::value_fingerprint::ValueFingerprints;
 /// How long open HTTP requests may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// The option that names where browsers come back to.
+const LOGIN_OPTION: &str = "--login-listen (off: no login)";
+
 /// How long the API server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -119,7 +122,10 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let tls = service::tls::client_config()?;
     let server = Server::bind(settings.listen)?;
-    let login_server = settings.login_listen.map(Server::bind).transpose()?;
+    let login_server = settings.login_listen;
+    let login_server = login_server
+        .map(|address| Server::bind_as(address, LOGIN_OPTION))
+        .transpose()?;
     let client = client().await?;
     let probes = Probes::with_clock(clock.clone());
     let mut registry = Registry::default();

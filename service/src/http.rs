@@ -29,9 +29,10 @@ use peers::Peers;
 
 /// A listening address could not be taken.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: name another address with --listen")]
+#[error("cannot listen on {addr}: name another address with {option}")]
 pub struct BindError {
     addr: SocketAddr,
+    option: &'static str,
     source: io::Error,
 }
 
@@ -80,7 +81,19 @@ impl Server {
     /// # Errors
     /// When the address is in use, is not an address of this machine, or is not permitted.
     pub fn bind(addr: SocketAddr) -> Result<Self, BindError> {
-        let fail = |source| BindError { addr, source };
+        Self::bind_as(addr, "--listen")
+    }
+
+    /// As [`Server::bind`], for an address that this command line option names.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn bind_as(addr: SocketAddr, option: &'static str) -> Result<Self, BindError> {
+        let fail = |source| BindError {
+            addr,
+            option,
+            source,
+        };
         let listener = listen::listen(addr).map_err(fail)?;
         Ok(Self {
             addr: listener.local_addr().map_err(fail)?,

@@ -76,6 +76,8 @@ impl Operator {
         command
             .args(&self.arguments)
             .args(["--listen", &port.to_string()])
+            // Several run at a time.
+            .args(["--login-listen", "off"])
             .env("KUBECONFIG", self.folder.path().join("kubeconfig"));
         let log = self.log_file(self.starts);
         self.program = Some(Program::start(&mut command, &log)?);

@@ -26,7 +26,9 @@ const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHO
 /// When an address that was named cannot be taken.
 pub(super) fn server(named: Option<LoginListen>) -> Result<Option<Server>, BindError> {
     match named {
-        Some(LoginListen(address)) => address.map(Server::bind).transpose(),
+        Some(LoginListen(address)) => address
+            .map(|address| Server::bind_as(address, "--login-listen"))
+            .transpose(),
         None => match Server::bind(USUAL) {
             Ok(server) => Ok(Some(server)),
             Err(error) => {

@@ -3,6 +3,7 @@
 //! Owns the document and its checks. Rows carry everything that is published about an instrument,
 //! so that a process needs neither the instruments list nor the operator to go on.
 
+mod chain;
 mod credentials;
 mod moves;
 mod output;
@@ -16,6 +17,7 @@ use std::collections::HashSet;
 use kite::Token;
 use serde::{Deserialize, Serialize};
 
+pub use self::chain::{Chain, MOST_CHAINS, ParityPair};
 pub use self::credentials::{CredentialChoice, TokenSource, session_key_hash};
 pub use self::moves::{Boundary, MOST_MOVES, Move, MovePart};
 pub use self::output::{LastValuePersistence, Output, Persistence, Shape, StreamLength, prefix_of};
@@ -88,6 +90,10 @@ pub struct Assignment {
     /// for closed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<ClassSessions>,
+    /// The chains of options that Greeks are computed for; rows refer to them by position. A process that does not know this
+    /// member computes none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<Chain>,
     /// Whether every instrument counts as open at any time: that of a simulator which never closes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub always_open: bool,
@@ -163,12 +169,20 @@ pub enum InvalidAssignment {
     /// Sessions that overlap, or too many of them.
     #[error("the sessions of class {0:?} overlap, are out of order or too many")]
     Sessions(String),
+    /// A chain with numbers that mean nothing, or that refers to one that does not exist.
+    #[error(
+        "chain {0} has a rate, strike or time that means nothing, or refers to a chain that does not exist"
+    )]
+    Chain(String),
+    /// More chains than an account can have instruments.
+    #[error("there are {0} chains, more than {MOST_CHAINS}")]
+    Chains(usize),
     /// More moves than a report can tell of.
     #[error("there are {0} moves, more than {MOST_MOVES}")]
     Moves(usize),
-    /// A row that refers to a set, channel, move, class or entry of `keeps` that does not exist.
+    /// A row that refers to a set, channel, move, class, chain or entry of `keeps` that does not exist.
     #[error(
-        "token {0} refers to a set, channel, move, class or entry of keeps that does not exist"
+        "token {0} refers to a set, channel, move, class, chain or entry of keeps that does not exist"
     )]
     Reference(Token),
     /// An endpoint that cannot be dialled.
@@ -228,7 +242,22 @@ impl Assignment {
         if let Some(wrong) = self.sessions.iter().find(|it| !it.is_valid()) {
             return Err(InvalidAssignment::Sessions(wrong.class.clone()));
         }
+        self.check_chains()?;
         self.check_rows()
+    }
+
+    fn check_chains(&self) -> Result<(), InvalidAssignment> {
+        let chains = self.chains.len();
+        if chains > MOST_CHAINS {
+            return Err(InvalidAssignment::Chains(chains));
+        }
+        match self.chains.iter().find(|it| !it.is_valid(chains)) {
+            Some(it) => Err(InvalidAssignment::Chain(format!(
+                "{}:{} {}",
+                it.exchange, it.underlying, it.expiry
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn check_rows(&self) -> Result<(), InvalidAssignment> {
@@ -252,7 +281,9 @@ impl Assignment {
                 .is_none_or(|at| usize::from(at) < self.moves.len());
             let class = row.class;
             let classes = class.is_none_or(|at| usize::from(at) < self.sessions.len());
-            if !sets || !channels || !keeps || !moves || !classes {
+            let chain = row.chain;
+            let chains = chain.is_none_or(|at| usize::from(at) < self.chains.len());
+            if !sets || !channels || !keeps || !moves || !classes || !chains {
                 return Err(InvalidAssignment::Reference(row.token));
             }
         }
@@ -263,6 +294,12 @@ impl Assignment {
     #[must_use]
     pub fn move_of(&self, row: &Row) -> Option<&Move> {
         self.moves.get(usize::from(row.move_at?))
+    }
+
+    /// What a row's Greeks are computed from, if it is an option with Greeks.
+    #[must_use]
+    pub fn chain_of(&self, row: &Row) -> Option<&Chain> {
+        self.chains.get(usize::from(row.chain?))
     }
 
     /// When a row's instrument trades, if that is known.
@@ -317,6 +354,7 @@ impl Assignment {
             keeps,
             moves,
             sessions,
+            chains,
             always_open,
             instruments,
         } = self;
@@ -337,6 +375,7 @@ impl Assignment {
             && *keeps == other.keeps
             && *moves == other.moves
             && *sessions == other.sessions
+            && *chains == other.chains
             && *always_open == other.always_open
             && *instruments == other.instruments
     }

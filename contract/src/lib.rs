@@ -15,9 +15,9 @@ mod text;
 mod version;
 
 pub use assignment::{
-    ASSIGNMENT_VERSIONS, Account, Assignment, Boundary, ClassSessions, CredentialChoice, Egress,
-    Former, LastValuePersistence, Move, MovePart, Output, Persistence, Row, SessionMoment,
-    SessionSpan, Shape, StreamLength, TokenSource, session_key_hash,
+    ASSIGNMENT_VERSIONS, Account, Assignment, Boundary, Chain, ClassSessions, CredentialChoice,
+    Egress, Former, LastValuePersistence, Move, MovePart, Output, ParityPair, Persistence, Row,
+    SessionMoment, SessionSpan, Shape, StreamLength, TokenSource, session_key_hash,
 };
 pub use report::Report;
 pub use sealed::Sealed;

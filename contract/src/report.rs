@@ -2,12 +2,15 @@
 //!
 //! Owns the document and its size limits. It holds counts and samples, never a list per token.
 
+use std::collections::BTreeMap;
+
 use crate::TokenSource;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// The largest report that is served or read, in bytes. A usual one takes a few kilobytes; this
 /// much is needed if each instrument of an account has its own set.
-pub const LARGEST_REPORT: usize = 3 * 1024 * 1024;
+pub const LARGEST_REPORT: usize = 4 * 1024 * 1024;
 
 /// The maximum number of tokens in a sample list.
 pub const SAMPLES: usize = 100;
@@ -39,6 +42,9 @@ pub const FEATURES: &[&str] = &[
 
 /// The maximum number of entries in [`Report::references`].
 pub const MOST_REFERENCES: usize = 1_000;
+
+/// The maximum number of entries in [`Report::chains`].
+pub const MOST_CHAIN_REPORTS: usize = 1_000;
 
 /// The state of one ingest process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +97,29 @@ pub struct Report {
     /// The moves of the assignment, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<MoveReport>,
+    /// The forward prices of the chains of the assignment, in its order; at most [`MOST_CHAIN_REPORTS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<ChainReport>,
+}
+
+/// What the Greeks of one chain rest on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainReport {
+    /// Exchange of the options.
+    pub exchange: String,
+    /// Name of the underlying.
+    pub underlying: String,
+    /// Day of expiry.
+    pub expiry: Date,
+    /// Where the forward comes from, as `fwd_src` of ticks. Missing: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The forward price in rupees, as decimal text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<String>,
+    /// How long before this report it was computed, by the process's own clock, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
 }
 
 /// How far one move is.
@@ -354,6 +383,9 @@ pub struct SetReport {
     /// The usual time between two of its ticks, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usual_interval_ms: Option<u64>,
+    /// How many of its options have which word in `greeks` of their newest tick; none without such a tick.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub greeks: BTreeMap<String, u32>,
 }
 
 #[cfg(test)]
@@ -419,6 +451,7 @@ mod tests {
                     last_tick_us: Some(i64::MAX),
                     age_ms: Some(u64::from(u32::MAX)),
                     usual_interval_ms: Some(u64::from(u32::MAX)),
+                    greeks: BTreeMap::from([("settlement_window".to_owned(), 1)]),
                 })
                 .collect(),
             assigned: 9000,
@@ -459,6 +492,16 @@ mod tests {
                     done: true,
                 })
                 .collect(),
+            chains: (0..MOST_CHAIN_REPORTS)
+                .map(|_| ChainReport {
+                    exchange: "NFO".to_owned(),
+                    underlying: "U".repeat(20),
+                    expiry: jiff::civil::date(2026, 12, 29),
+                    source: Some("future".to_owned()),
+                    forward: Some("21474836.4712".to_owned()),
+                    age_ms: Some(u64::from(u32::MAX)),
+                })
+                .collect(),
         }
     }
 
@@ -471,6 +514,7 @@ mod tests {
         report.silent_samples.truncate(1);
         report.references.truncate(1);
         report.moves.truncate(1);
+        report.chains.truncate(1);
         let unknown = report.unknown_packets.as_mut();
         unknown.unwrap().samples.truncate(1);
         insta::assert_json_snapshot!(report);

@@ -15,6 +15,9 @@ pub struct Output {
     /// Whether ticks in full mode carry the order book.
     #[serde(default)]
     pub depth: bool,
+    /// Whether ticks of options carry Greeks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub greeks: bool,
     /// Position in [`Assignment::keeps`](super::Assignment::keeps); without it nothing is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u16>,

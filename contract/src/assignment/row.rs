@@ -47,12 +47,16 @@ pub struct Row {
     /// When it trades, as a position in [`Assignment::sessions`](super::Assignment::sessions).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<u16>,
+    /// The chain of an option that has Greeks, as a position in [`Assignment::chains`](super::Assignment::chains).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<u16>,
     /// The sets that select it, as positions in [`Assignment::sets`](super::Assignment::sets).
     pub sets: Vec<u16>,
     /// The outputs of its ticks; one message each.
     pub outputs: Vec<Output>,
     /// Whether its price is reported to the operator, which needs it to choose other instruments. A row that nothing else
-    /// needs has no sets and no outputs. A process that does not know this member reports nothing: its report lacks
+    /// needs has no sets and no outputs, like one that only a [`Chain`](super::Chain) names, whose price the operator does not
+    /// need. A process that does not know this member reports nothing: its report lacks
     /// [`FEATURE_REFERENCES`](crate::report::FEATURE_REFERENCES).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reference: bool,

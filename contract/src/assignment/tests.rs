@@ -40,6 +40,7 @@ pub(crate) fn sample() -> Assignment {
         }],
         moves: Vec::new(),
         sessions: Vec::new(),
+        chains: Vec::new(),
         always_open: false,
         instruments: vec![
             Row {
@@ -55,11 +56,13 @@ pub(crate) fn sample() -> Assignment {
                 lot_size: None,
                 tick_size: None,
                 class: None,
+                chain: None,
                 sets: vec![0],
                 outputs: vec![Output {
                     channel: 0,
                     shape: Shape::Underlying,
                     depth: false,
+                    greeks: false,
                     keep: None,
                 }],
                 reference: false,
@@ -81,11 +84,13 @@ pub(crate) fn sample() -> Assignment {
                 lot_size: Some(75),
                 tick_size: Some(0.05),
                 class: None,
+                chain: None,
                 sets: vec![0],
                 outputs: vec![Output {
                     channel: 1,
                     shape: Shape::Contract,
                     depth: true,
+                    greeks: false,
                     keep: Some(0),
                 }],
                 reference: false,

@@ -113,6 +113,7 @@ mod tests {
                 last_tick_us: None,
                 age_ms: None,
                 usual_interval_ms: None,
+                greeks: BTreeMap::new(),
             };
             let sets = vec![(set, newest.map(|newest| self.received(newest)))];
             let observed = self.intervals.observe(sets, self.at(second));

@@ -114,6 +114,7 @@ pub(crate) fn snapshot(
     let rows = instruments.rows();
     let silent = rows.iter().filter(|row| is_silent(row, now));
     let report = Report {
+        chains: Vec::new(),
         assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
         features: FEATURES.iter().map(|it| (*it).to_owned()).collect(),
         epoch: state.epoch.clone(),
@@ -201,6 +202,7 @@ fn sets(
         last_tick_us: None,
         age_ms: None,
         usual_interval_ms: None,
+        greeks: BTreeMap::new(),
     });
     let mut sets: Vec<_> = named.map(|set| (set, None)).collect();
     for row in instruments.rows() {

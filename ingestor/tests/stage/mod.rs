@@ -144,6 +144,7 @@ pub fn assignment(kite: &kite_server::KiteServer, redis_port: u16) -> Assignment
         quiet_prefixes: Vec::new(),
         moves: Vec::new(),
         sessions: Vec::new(),
+        chains: Vec::new(),
         always_open: false,
         instruments: Vec::new(),
     }
@@ -172,11 +173,13 @@ pub fn option(number: u32) -> Row {
         lot_size: Some(1),
         tick_size: Some(0.05),
         class: None,
+        chain: None,
         sets: vec![0],
         outputs: vec![Output {
             channel: 0,
             shape: Shape::Contract,
             depth: false,
+            greeks: false,
             keep: None,
         }],
         reference: false,

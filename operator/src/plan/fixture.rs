@@ -351,6 +351,7 @@ pub(crate) fn good(assignment: &Assignment, sha256: &str) -> Report {
                     last_tick_us,
                     age_ms: Some(200),
                     usual_interval_ms: Some(1_000),
+                    greeks: std::collections::BTreeMap::new(),
                 }
             })
             .collect(),

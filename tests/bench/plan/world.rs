@@ -243,6 +243,7 @@ fn report(assignment: &Assignment, sha256: &str, now: Now) -> Report {
         last_tick_us,
         age_ms: Some(200),
         usual_interval_ms: Some(1_000),
+        greeks: std::collections::BTreeMap::new(),
     };
     Report {
         assignment_versions: ASSIGNMENT_VERSIONS.to_vec(),

@@ -41,6 +41,7 @@ async fn rows(simulator: &Simulator) -> Result<Vec<Row>> {
         sets: Vec::new(),
         outputs: Vec::new(),
         class: None,
+        chain: None,
         reference: true,
         handover: false,
         move_at: None,
@@ -77,6 +78,7 @@ fn write(folder: &Path, simulator: &Simulator, redis: &RedisServer, rows: Vec<Ro
         channels: Vec::new(),
         keeps: Vec::new(),
         sessions: Vec::new(),
+        chains: Vec::new(),
         always_open: false,
         instruments: rows,
     });

@@ -198,6 +198,7 @@ fn a_held_tick_keeps_its_number_over_a_new_assignment() {
         channel: 1,
         shape: Shape::Contract,
         depth: false,
+        greeks: false,
         keep: None,
     });
     let mut instruments = AssignedInstruments::build(&changed, "1", false);

@@ -26,6 +26,7 @@ fn row(token: u32, kind: InstrumentType) -> contract::Row {
         sets: Vec::new(),
         outputs: Vec::new(),
         class: None,
+        chain: None,
         reference: false,
         handover: false,
         move_at: None,

@@ -60,6 +60,7 @@ fn nothing_to_stream() -> Assignment {
         quiet_prefixes: Vec::new(),
         moves: Vec::new(),
         sessions: Vec::new(),
+        chains: Vec::new(),
         always_open: false,
         instruments: Vec::new(),
     }

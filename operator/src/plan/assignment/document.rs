@@ -32,6 +32,7 @@ pub(super) fn document(account: &AccountInput<'_>, spec: &AccountSpec) -> Assign
         quiet_prefixes: Vec::new(),
         moves: Vec::new(),
         sessions: Vec::new(),
+        chains: Vec::new(),
         always_open: false,
         sets: Vec::new(),
         channels: Vec::new(),

@@ -181,6 +181,7 @@ impl<'a> Lists<'a> {
                 channel: self.channels.position(&route.channel)?,
                 shape: route.shape,
                 depth: spec.depth && route.shape == Shape::Contract,
+                greeks: false,
                 keep: self.keep(spec.keep),
             })
         };
@@ -318,6 +319,7 @@ impl<'a> Lists<'a> {
             lot_size: (instrument.lot_size > 0).then_some(instrument.lot_size),
             tick_size: (instrument.tick_size > 0.0).then_some(instrument.tick_size),
             class,
+            chain: None,
             sets: Vec::new(),
             outputs: Vec::new(),
             reference: false,

@@ -53,7 +53,7 @@ pub(super) async fn update(source: &Source, view: &mut StatusView) {
 
 /// Puts the numbers of reports in place.
 fn apply(view: &mut StatusView, reports: &[AccountReport]) {
-    let mut sums: BTreeMap<(&str, &str), SetTop> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str), SetTop> = std::collections::BTreeMap::new();
     for (namespace, name, report) in reports {
         let mut accounts = view.accounts.iter_mut();
         let found = accounts.find(|it| it.namespace == *namespace && it.name == *name);
@@ -128,6 +128,7 @@ mod tests {
                 last_tick_us: Some(i64::from(rate)),
                 age_ms: None,
                 usual_interval_ms: None,
+                greeks: std::collections::BTreeMap::new(),
             }],
             ..Report::default()
         }

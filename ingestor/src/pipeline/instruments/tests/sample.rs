@@ -23,6 +23,7 @@ pub(crate) fn sample() -> Assignment {
         sets: vec![0],
         outputs,
         class: None,
+        chain: None,
         reference: false,
         handover: false,
         move_at: None,
@@ -33,6 +34,7 @@ pub(crate) fn sample() -> Assignment {
         channel,
         shape,
         depth: false,
+        greeks: false,
         keep: None,
     };
     Assignment {
@@ -59,6 +61,7 @@ pub(crate) fn sample() -> Assignment {
         quiet_prefixes: Vec::new(),
         moves: Vec::new(),
         sessions: Vec::new(),
+        chains: Vec::new(),
         always_open: false,
         instruments: vec![
             row(

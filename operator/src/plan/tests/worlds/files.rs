@@ -144,6 +144,7 @@ fn invented(dice: &mut Dice, meta: &Meta) -> Assignment {
             stream: Some(StreamLength::Entries(7)),
         }],
         sessions: Vec::new(),
+        chains: Vec::new(),
         always_open: false,
         instruments,
     }
@@ -184,9 +185,11 @@ fn row(dice: &mut Dice, at: u32, moves: usize) -> Row {
             channel: dice.one(&[0, 1, 1, 2]),
             shape: Shape::Contract,
             depth: dice.percent(50),
+            greeks: false,
             keep: dice.percent(30).then_some(0),
         }],
         class: None,
+        chain: None,
         reference: false,
         handover: false,
         move_at: match moves {

@@ -11,15 +11,24 @@ use super::problem::{AccountSlot, Item, Outcome, SetRequest, settled};
 use super::turns::Turns;
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TargetId, TokenIx};
 
-/// The maximum number of rounds. A further round is needed only if a conflict freed a place that a
-/// waiting item could use, so more than two are hardly ever needed.
+/// How many rounds there are at least before the rest is left to the next pass. A further round is needed only if a conflict or
+/// a failover freed a place that a waiting item could use, so more than two are hardly ever needed.
 const ROUNDS: usize = 8;
+
+/// There may be more rounds while all together have less than so many items: one item that finds a place can free the place of
+/// another, and so on.
+const ROUND_ITEMS: usize = 400_000;
+
+/// The maximum number of rounds, whatever the number of items.
+const MOST_ROUNDS: usize = 256;
 
 /// Decides for every item of every set, in their order.
 pub(crate) fn place(slots: &[AccountSlot], requests: &[SetRequest]) -> Vec<Vec<Outcome>> {
     let turns = Turns::new(slots, requests);
     let (mut outcomes, mut given_up) = Round::new(slots, requests, &turns).run(requests);
-    for _ in 1..ROUNDS {
+    let items: usize = requests.iter().map(|request| request.items.len()).sum();
+    let rounds = (ROUND_ITEMS / items.max(1)).clamp(ROUNDS, MOST_ROUNDS);
+    for _ in 1..rounds {
         let waits = outcomes
             .iter()
             .flatten()

@@ -66,6 +66,9 @@ pub struct TickerAccountSpec {
     /// counts as closed, as suits a simulator that never closes. Default: Exchange; Always for a mock account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub market_hours: Option<MarketHours>,
+    /// When the account's ingest process runs.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub schedule: Schedule,
     /// Closes the account's sockets. Its instruments move to other accounts that have room; the pod stays. Default:
     /// false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
@@ -109,6 +112,17 @@ impl TickerAccountSpec {
             MarketHours::Exchange
         })
     }
+}
+
+/// When an ingest process runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// Ends the ingest process ten minutes after the last session of its instruments, and starts it ten minutes before the
+    /// next one begins. Prices, the directory and the assignment stay; the account is Ready with MarketClosed. Without effect
+    /// where `marketHours` is Always. Default: false.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub sleep_when_closed: bool,
 }
 
 /// Names a Secret in the same namespace.

@@ -119,16 +119,16 @@ pub(crate) fn service(owner: Owner<'_>) -> Service {
     }
 }
 
-/// One pod, and never two at a time: an API key has three sockets in total.
+/// One pod, and never two at a time: an API key has three sockets in total. None while it rests (`asleep`).
 pub(crate) fn stateful_set(
     owner: Owner<'_>,
-    workload: &plan::Workload,
+    (workload, asleep): (&plan::Workload, bool),
     defaults: &PodDefaults,
 ) -> StatefulSet {
     StatefulSet {
         metadata: metadata(owner, names::stateful_set(owner.name)),
         spec: Some(StatefulSetSpec {
-            replicas: Some(1),
+            replicas: Some(i32::from(!asleep)),
             // With ordered management, a pod that is not ready would never be replaced by a
             // repaired one.
             pod_management_policy: Some("Parallel".to_owned()),

@@ -8,6 +8,7 @@ mod adjustment;
 mod checked;
 mod eligibility;
 mod list_guard;
+mod market_now;
 mod memo;
 mod memory;
 mod observed;
@@ -18,6 +19,7 @@ mod rebalance;
 mod renames;
 mod scrape;
 mod set;
+mod sleep;
 mod suspension;
 mod token;
 mod token_use;
@@ -36,6 +38,7 @@ pub(crate) use account::{AccountInput, live_sockets};
 pub(crate) use checked::{AccountSpec, ChannelNaming, Choice, Selector, Set};
 pub(crate) use eligibility::{Eligibility, Suspension};
 pub(crate) use list_guard::ListComparison;
+pub(crate) use market_now::{Classes, MarketNow};
 pub(crate) use memo::{Basis, Memo, Results};
 pub(crate) use memory::{
     AccountMemory, EventState, Mark, ObjectMemory, Reissue, Remembered, SetMemory, SuspectLists,
@@ -48,6 +51,7 @@ pub(crate) use rebalance::RebalanceMode;
 pub(crate) use renames::Renames;
 pub(crate) use scrape::BAD_SCRAPES;
 pub(crate) use set::SetInput;
+pub(crate) use sleep::Sleep;
 pub use token::{TokenAnswer, TokenCheck};
 pub(crate) use token_use::{check as token_check, session_version, version as token_version};
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod review;
 mod selectors;
 mod sequences;
 mod set_events;
+mod sleep;
 mod tokens;
 mod unknown;
 mod worlds;

@@ -144,7 +144,8 @@ impl Applier {
         let service_applied = self
             .apply_object(&service, live, &mut cache.service, now)
             .await;
-        let stateful_set = workload::stateful_set(owner, workload, &self.context.defaults);
+        let rests = (workload, plan.asleep);
+        let stateful_set = workload::stateful_set(owner, rests, &self.context.defaults);
         let live = owned.stateful_set.as_ref();
         let last = &mut cache.stateful_set;
         self.apply_object(&stateful_set, live, last, now).await?;

@@ -103,6 +103,7 @@ fn planned() -> AccountPlan {
         key: account(),
         uid: "uid".to_owned(),
         assignment: AssignmentChange::None,
+        asleep: false,
         workload: Some(Workload {
             secret: "s".to_owned(),
             redis_secret: None,

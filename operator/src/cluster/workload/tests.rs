@@ -68,7 +68,7 @@ fn nothing_to_stream() -> Assignment {
 
 #[test]
 fn the_stateful_set_is_as_agreed() {
-    insta::assert_yaml_snapshot!(stateful_set(OWNER, &workload(), &defaults()));
+    insta::assert_yaml_snapshot!(stateful_set(OWNER, (&workload(), false), &defaults()));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn an_account_chooses_image_and_resources() {
         },
         ..workload()
     };
-    let template = stateful_set(OWNER, &chosen, &defaults())
+    let template = stateful_set(OWNER, (&chosen, false), &defaults())
         .spec
         .unwrap()
         .template;
@@ -120,7 +120,7 @@ fn an_account_chooses_where_its_pod_runs_and_what_it_carries() {
         ..workload()
     };
     let template = |workload: &plan::Workload| {
-        let set = stateful_set(OWNER, workload, &defaults());
+        let set = stateful_set(OWNER, (workload, false), &defaults());
         serde_json::to_value(set.spec.unwrap().template).unwrap()
     };
     let (mut chosen, plain) = (template(&with), template(&workload()));
@@ -156,7 +156,7 @@ fn a_toleration_for_a_taint_of_ours_replaces_ours() {
         },
         ..workload()
     };
-    let template = stateful_set(OWNER, &with, &defaults())
+    let template = stateful_set(OWNER, (&with, false), &defaults())
         .spec
         .unwrap()
         .template;
@@ -178,7 +178,7 @@ fn a_toleration_of_another_effect_leaves_ours() {
             pod: serde_json::from_value(pod).unwrap(),
             ..workload()
         };
-        let set = stateful_set(OWNER, &with, &defaults());
+        let set = stateful_set(OWNER, (&with, false), &defaults());
         let pod = set.spec.unwrap().template.spec.unwrap();
         pod.tolerations.unwrap().len()
     };
@@ -194,7 +194,7 @@ fn labels_of_the_operator_stay() {
     let other = crds::account_selector::LabelValue("other".to_owned());
     pod.labels.insert(names::LABEL_ACCOUNT.to_owned(), other);
     let with = plan::Workload { pod, ..workload() };
-    let template = stateful_set(OWNER, &with, &defaults())
+    let template = stateful_set(OWNER, (&with, false), &defaults())
         .spec
         .unwrap()
         .template;
@@ -214,7 +214,7 @@ fn without_fixed_ids_the_pod_names_none_and_any_user_reads_its_secrets() {
             fixed_ids,
             ..defaults()
         };
-        let set = stateful_set(OWNER, &workload, &defaults);
+        let set = stateful_set(OWNER, (&workload, false), &defaults);
         serde_json::to_value(set).unwrap()
     };
     let (fixed, mut free) = (of(true), of(false));
@@ -239,7 +239,7 @@ fn a_simulated_clock_is_that_of_the_pods_too() {
             wall_clock: wall_clock.map(|text| text.parse().unwrap()),
             ..defaults()
         };
-        let set = stateful_set(OWNER, &workload(), &defaults);
+        let set = stateful_set(OWNER, (&workload(), false), &defaults);
         let pod = set.spec.unwrap().template.spec.unwrap();
         pod.containers[0].args.clone().unwrap()
     };
@@ -270,13 +270,16 @@ fn an_assignment_is_found_again_in_its_config_map() {
 
 #[test]
 fn what_redis_asks_for_is_five_optional_files() {
-    let without = stateful_set(OWNER, &workload(), &defaults());
+    let without = stateful_set(OWNER, (&workload(), false), &defaults());
     let with = plan::Workload {
         redis_secret: Some("redis-login".to_owned()),
         ..workload()
     };
     let pod = |set: StatefulSet| set.spec.unwrap().template.spec.unwrap();
-    let (without, mut with) = (pod(without), pod(stateful_set(OWNER, &with, &defaults())));
+    let (without, mut with) = (
+        pod(without),
+        pod(stateful_set(OWNER, (&with, false), &defaults())),
+    );
     let volume = with.volumes.as_mut().unwrap().remove(2);
     insta::assert_yaml_snapshot!(volume);
     let container = &mut with.containers[0];
@@ -298,7 +301,7 @@ fn sentinels_ask_for_two_more_files() {
             sentinel,
             ..workload()
         };
-        let set = stateful_set(OWNER, &workload, &defaults());
+        let set = stateful_set(OWNER, (&workload, false), &defaults());
         let pod = set.spec.unwrap().template.spec.unwrap();
         let sources = pod.volumes.unwrap().remove(2).projected.unwrap().sources;
         let sources = sources.unwrap().into_iter();
@@ -311,7 +314,8 @@ fn sentinels_ask_for_two_more_files() {
 
 #[test]
 fn nothing_but_two_keys_of_the_secret_reaches_the_pod() {
-    let text = serde_json::to_string(&stateful_set(OWNER, &workload(), &defaults())).unwrap();
+    let text =
+        serde_json::to_string(&stateful_set(OWNER, (&workload(), false), &defaults())).unwrap();
     for key in ["secretKeyRef", "envFrom", "subPath", "api_secret"] {
         assert!(!text.contains(key), "{key}");
     }

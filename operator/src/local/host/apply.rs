@@ -48,6 +48,15 @@ impl Host {
             }
         }
         self.remove_orphans(plan).await;
+        self.end_sleepers(plan).await;
+    }
+
+    /// Ends the processes that rest.
+    async fn end_sleepers(&mut self, plan: &Plan) {
+        let asleep = plan.accounts.iter().filter(|it| it.asleep);
+        let ending = asleep.filter_map(|it| self.processes.remove(&it.key.name));
+        let ending: Vec<_> = ending.map(IngestProcess::stop).collect();
+        futures::future::join_all(ending).await;
     }
 
     /// Records whether an account's files could be written. An error that stays is logged rarely.
@@ -63,7 +72,7 @@ impl Host {
         self.unwritten.insert(account.to_owned(), why);
     }
 
-    /// Writes an account's files and starts its process; or returns what cannot be written, for people.
+    /// Writes an account's files and starts its process, unless that rests; or returns what cannot be written, for people.
     fn apply_account(&mut self, account: &AccountPlan) -> Result<(), String> {
         let name = &account.key.name;
         if let AssignmentChange::Write(assignment) = &account.assignment {
@@ -93,6 +102,9 @@ impl Host {
         }
         self.publish_secret(&folder, workload.redis_secret.as_deref(), &keys)
             .map_err(unwritten("the Secret for Redis", &folder))?;
+        if account.asleep {
+            return Ok(());
+        }
         self.processes
             .entry(name.clone())
             .or_insert_with(|| IngestProcess::start(name, &self.state, &self.context))

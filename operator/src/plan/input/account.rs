@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::checked::AccountSpec;
 use super::eligibility::Eligibility;
+use super::market_now::Classes;
 use super::memory::{AccountMemory, Remembered};
 use super::observed::{
     InvalidSpec, Key, LastAssignment, Now, Observed, ObservedAccount, Secret, Table,
@@ -18,6 +19,7 @@ use super::observed::{
 use super::outage::Outage;
 use super::rebalance::Rebalance;
 use super::renames::Renames;
+use super::sleep::Sleep;
 use super::token_use::TokenUse;
 use super::validate;
 
@@ -40,6 +42,8 @@ pub(crate) struct AccountInput<'a> {
     pub(crate) offers_login: bool,
     /// Which access token its process uses.
     pub(crate) token_use: TokenUse,
+    /// Whether its process rests.
+    pub(crate) sleep: Sleep,
     /// What is known of its sockets.
     pub(crate) outage: Outage,
     /// What its annotation asks for.
@@ -90,6 +94,7 @@ impl<'a> AccountInput<'a> {
             },
             offers_login: all.settings.login,
             token_use: TokenUse::new(observed, used, tokens, now.monotonic),
+            sleep: sleep(&spec, base, remembered, now.wall),
             outage: Outage::default(),
             suspect_list: None,
             renames: Arc::default(),
@@ -196,6 +201,25 @@ fn base<'a>(
         .flatten()
         .filter(|assignment| assignment.account.uid == observed.object.meta.uid)
         .max_by_key(|assignment| assignment.generation)
+}
+
+/// Whether its process rests, by the assignment that it is assumed to run.
+fn sleep(
+    spec: &Result<AccountSpec, InvalidSpec>,
+    base: Option<&Arc<Assignment>>,
+    remembered: Option<&AccountMemory>,
+    now: Timestamp,
+) -> Sleep {
+    let sleeps = spec.as_ref().is_ok_and(|spec| spec.sleeps);
+    let Some(assignment) = base.filter(|_| sleeps) else {
+        return Sleep::default();
+    };
+    let known = remembered.filter(|known| {
+        let last = known.assignment.as_ref();
+        last.is_some_and(|last| Arc::ptr_eq(last, assignment))
+    });
+    let classes = known.map_or_else(|| Classes::of_sets(assignment), |known| known.classes);
+    Sleep::of(assignment, classes, now.as_second())
 }
 
 /// Whether there seems to be an assignment although none can be read.

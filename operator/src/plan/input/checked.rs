@@ -36,6 +36,8 @@ pub(crate) struct AccountSpec {
     pub(crate) mock: bool,
     /// When its instruments are expected to tick.
     pub(crate) market_hours: MarketHours,
+    /// Whether its process rests while all of its markets are closed.
+    pub(crate) sleeps: bool,
     /// Whether it must stream nothing.
     pub(crate) paused: bool,
     /// Whether updates of its orders are published.

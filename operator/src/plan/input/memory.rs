@@ -11,6 +11,7 @@ use crds::{InstrumentSetStatus, TickerAccountStatus};
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
+use super::market_now::Classes;
 use super::observed::{Key, ValueFingerprint};
 use super::token_use::TokenMemory;
 
@@ -48,6 +49,8 @@ pub(crate) struct AccountMemory {
     pub(crate) object: ObjectMemory<TickerAccountStatus>,
     /// The assignment last decided on, which may not be visible yet.
     pub(crate) assignment: Option<Arc<Assignment>>,
+    /// What its instruments trade in.
+    pub(crate) classes: Classes,
     /// Fingerprint of its API key.
     pub(crate) key: Option<ValueFingerprint>,
     /// Its access tokens.

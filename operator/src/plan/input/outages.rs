@@ -14,6 +14,8 @@ use super::account::{AccountInput, live_sockets};
 use super::observed::{Process, Scrape};
 use super::outage::{Cause, Lost, Outage, Standing};
 use super::prices::{MarketKey, market};
+use super::token::TokenAnswer;
+use super::token_use;
 
 /// Finds the outage of each account that may stream. `after`: how long one must last; `None` if none counts.
 pub(super) fn check(accounts: &mut [AccountInput<'_>], after: Option<Duration>, now: Instant) {
@@ -44,6 +46,9 @@ pub(super) fn check(accounts: &mut [AccountInput<'_>], after: Option<Duration>, 
 }
 
 fn outage(account: &AccountInput<'_>, after: Duration, now: Instant) -> Outage {
+    if account.sleep.is_asleep() {
+        return asleep(account);
+    }
     let scrape = &account.observed.scrape;
     let report = account.report().filter(|_| scrape.answers(now));
     let Some(report) = report else {
@@ -75,6 +80,20 @@ fn outage(account: &AccountInput<'_>, after: Duration, now: Instant) -> Outage {
         cause: lasting.first().map(|it| cause(it.state)),
         stopped_since: None,
         due,
+    }
+}
+
+/// An account whose process rests has lost nothing. It may take over as one whose token Kite accepts.
+fn asleep(account: &AccountInput<'_>) -> Outage {
+    let check = token_use::check(account.observed, account.token_use.source);
+    let accepted = check.is_some_and(|it| matches!(it.answer, TokenAnswer::Accepted { .. }));
+    Outage {
+        standing: if accepted {
+            Standing::Untried
+        } else {
+            Standing::Doubtful
+        },
+        ..Outage::default()
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract::{LastValuePersistence, Persistence, StreamLength};
-use crds::account::{KITE_API, KITE_LOGIN};
+use crds::account::{KITE_API, KITE_LOGIN, MarketHours};
 use crds::last_value_ttl::LastValueTtl;
 use crds::set::{FuturesChannel, Publish, SetMode};
 use crds::{InstrumentSetSpec, TickerAccountSpec};
@@ -89,6 +89,7 @@ pub(crate) fn account(
             .map(|it| it.name.clone()),
         mock: spec.mock,
         market_hours: spec.hours(),
+        sleeps: spec.schedule.sleep_when_closed && spec.hours() == MarketHours::Exchange,
         paused: spec.paused,
         order_updates: spec.order_updates,
         events: spec.events,

@@ -59,7 +59,8 @@ pub(crate) fn account(
 
 /// Rules for an account that may stream, and its process.
 fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
-    let report = facts.report.filter(|_| facts.scrape.answers(now));
+    let asks = facts.asleep_until.is_none() && facts.scrape.answers(now);
+    let report = facts.report.filter(|_| asks);
     if let Some(report) = report
         && facts.assigned != Some(0)
         && streams(report, facts.needed)
@@ -93,6 +94,9 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
             return Observation::Failed(reason, with_remark(message, unwritten));
         }
     }
+    if let Some(until) = facts.asleep_until {
+        return asleep(facts, until);
+    }
     match report {
         None => process(facts),
         Some(report) if facts.assigned == Some(0) => idle(facts, report),
@@ -115,6 +119,31 @@ fn without_token(facts: &AccountFacts<'_>) -> Observation {
         reason: Reason::MarketClosed,
         message: format!("{}; {WAITS}", facts.market.closed_until()),
         warning: None,
+    }
+}
+
+/// An account whose process rests.
+fn asleep(facts: &AccountFacts<'_>, until: i64) -> Observation {
+    let starts = jiff::Timestamp::from_second(until).map_or_else(
+        |_| String::new(),
+        |at| {
+            format!(
+                " until {}",
+                kite::ist::civil(at).strftime("%Y-%m-%d %H:%M IST")
+            )
+        },
+    );
+    let remarks: Vec<String> = [facts.unwritten.map(str::to_owned), facts.calendar.clone()]
+        .into_iter()
+        .flatten()
+        .collect();
+    Observation::Ready {
+        reason: Reason::MarketClosed,
+        message: format!(
+            "{}; its process does not run{starts} (schedule.sleepWhenClosed)",
+            facts.market.closed_until()
+        ),
+        warning: joined(&remarks),
     }
 }
 

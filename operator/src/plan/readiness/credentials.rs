@@ -10,10 +10,9 @@ use jiff::Timestamp;
 use kite::{access_token, ist};
 
 use super::facts::AccountFacts;
-use super::market::MarketNow;
 use super::observation::with_remark;
 use super::secret;
-use crate::plan::input::{Secret, TokenAnswer, live_sockets};
+use crate::plan::input::{MarketNow, Secret, TokenAnswer, live_sockets};
 
 /// The field that names the Secret.
 pub(super) const CREDENTIALS: &str = "spec.credentialsSecretRef";
@@ -161,7 +160,7 @@ mod tests {
     use kite::MarketSession::Open;
 
     use super::*;
-    use crate::plan::readiness::Classes;
+    use crate::plan::input::Classes;
 
     fn at(text: &str) -> Timestamp {
         format!("{text}+05:30").parse().unwrap()

@@ -7,9 +7,9 @@ use crds::condition::{Reason, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::condition::ConditionOutcome;
-use super::market::MarketNow;
 use super::names;
 use super::observation::Observation;
+use crate::plan::input::MarketNow;
 use crate::plan::selection::{Request, Resolved};
 
 /// What is known of a set.
@@ -57,6 +57,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) unasked: bool,
     /// Whether all that it lacks is a token, and it needs none now.
     pub(crate) lacks_token: bool,
+    /// Whether its process rests.
+    pub(crate) asleep: bool,
     /// Whether its process has applied the set's rows.
     pub(crate) acknowledged: bool,
     /// Instruments of the set from which its current socket received a packet.
@@ -167,8 +169,8 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         return observation;
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
-    // What lost its connection at night, after its token had ended, comes back in the morning.
-    let resting = sum(|holder| match holder.lacks_token {
+    // What lost its connection at night, after its token had ended, comes back in the morning, as does what rests.
+    let resting = sum(|holder| match holder.lacks_token || holder.asleep {
         true => holder
             .instruments
             .saturating_sub(holder.streaming.saturating_add(holder.silent)),
@@ -226,7 +228,8 @@ fn accounts(holders: &[Holder<'_>]) -> Option<Observation> {
     if let Some(holder) = in_state(State::Unknown) {
         return Some(Observation::Waiting(Reason::Connecting, message(holder)));
     }
-    let behind = holders.iter().find(|holder| !holder.acknowledged)?;
+    let mut running = holders.iter().filter(|holder| !holder.asleep);
+    let behind = running.find(|holder| !holder.acknowledged)?;
     let message = format!(
         "the pod of account {} has not applied its newest assignment yet",
         behind.name

@@ -16,8 +16,10 @@ use super::status;
 use super::status::account::AccountStatus;
 use super::webhooks;
 use crate::plan::assignment::{self, AssignedAccount, AssignmentChange};
-use crate::plan::input::{self, AccountInput, AccountMemory, Basis, LastAssignment, Memo, Now};
-use crate::plan::readiness::{Classes, ConditionOutcome, MarketNow};
+use crate::plan::input::{
+    self, AccountInput, AccountMemory, Basis, Classes, LastAssignment, MarketNow, Memo, Now,
+};
+use crate::plan::readiness::ConditionOutcome;
 use crate::plan::selection::{MoneyFindings, PriceBands, TradingDays};
 
 /// An account and its report.
@@ -116,15 +118,17 @@ pub(super) fn report<'w>(
     let decided = assigned.change.assignment();
     let marks = decided.map(|decided| assignment::marks(account, decided));
     let delivery = delivery(assigned);
-    let awaiting = awaits(account, &delivery);
+    let asleep = account.sleep.is_asleep();
+    let awaiting = !asleep && awaits(account, &delivery);
     let workload = account.spec.as_ref().map(|spec| spec.workload.clone());
     let plan = AccountPlan {
         key: meta.key.clone(),
         uid: meta.uid.clone(),
-        expecting: awaiting || ready.state == State::Unknown,
+        expecting: awaiting || !asleep && ready.state == State::Unknown,
         awaiting,
         assignment: delivery,
         bands: bands(assigned, money),
+        asleep,
         workload: workload
             .ok()
             .filter(|_| account.observed.foreign.is_empty() && !meta.deleting),
@@ -140,6 +144,7 @@ pub(super) fn report<'w>(
         reported_dead_token,
         object: report.memory,
         assignment: current.cloned(),
+        classes: counts.classes,
         key: account.api_key(),
         tokens: account.token_use.memory.clone(),
         login_key: account.api_key().filter(|_| login.url.is_some()),
@@ -215,7 +220,11 @@ fn basis(
     let (meta, scrape) = (&observed.object.meta, &observed.scrape);
     let mut basis = Basis::default()
         .value((&meta.key, &meta.uid, ready, unasked, lacks_token))
-        .value((scrape.at, scrape.answers(now.monotonic)))
+        .value((
+            scrape.at,
+            scrape.answers(now.monotonic),
+            assigned.account.sleep.is_asleep(),
+        ))
         .shared(&memory.marks);
     if let Some(report) = &scrape.report {
         basis = basis.shared(report);

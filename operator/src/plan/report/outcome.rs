@@ -63,6 +63,8 @@ pub struct AccountPlan {
     pub assignment: AssignmentChange,
     /// The workload that should run; `None`: it is left as it is.
     pub workload: Option<Workload>,
+    /// Whether its process rests: the workload is there, and nothing of it runs.
+    pub asleep: bool,
     /// Whether the process has not acknowledged its assignment yet: its pod is annotated.
     pub awaiting: bool,
     /// Whether its next report will decide what is not known now, of the account or of a set: it is

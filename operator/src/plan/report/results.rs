@@ -10,7 +10,7 @@ use crds::condition::State;
 
 use super::status::Change;
 use super::status::set::Validity;
-use crate::plan::readiness::Classes;
+use crate::plan::input::Classes;
 
 /// The instruments of an assignment, counted.
 #[derive(Clone, Debug, Default)]

@@ -85,7 +85,12 @@ pub(crate) fn report(
     let webhooks = webhooks.collect();
     let session = accounts.iter().filter_map(|it| it.market.until()).min();
     let session = session.and_then(|it| Timestamp::from_second(it).ok());
-    let due = [next_expiry(placed, days), money.due, session];
+    let sleep = accounts
+        .iter()
+        .filter_map(|it| it.account.sleep.due())
+        .min();
+    let sleep = sleep.and_then(|it| Timestamp::from_second(it).ok());
+    let due = [next_expiry(placed, days), money.due, session, sleep];
     let due = due.into_iter().flatten().filter_map(|due| after(due, now));
     let of_sets = set_events::of_sets(all, placed, event_memory, (days, now));
     let due = due.chain(of_sets.due).min();

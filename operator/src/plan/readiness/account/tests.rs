@@ -3,7 +3,7 @@
 mod credentials;
 mod grace;
 
-use crate::plan::readiness::MarketNow;
+use crate::plan::input::MarketNow;
 use contract::report::{ConnectionReport, ConnectionState, CredentialRemark, RedisReport};
 use crds::condition::State;
 use jiff::Timestamp;
@@ -72,6 +72,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
     scrape.report = Some(good().into());
     change(&mut report, &mut secret, &mut process, &mut scrape);
     let facts = AccountFacts {
+        asleep_until: None,
         market: MarketNow::default(),
         calendar: None,
         offers_login: false,
@@ -144,6 +145,7 @@ fn what_redis_forbids_is_said_although_ticks_flow() {
 fn what_cannot_be_written_is_why_there_is_no_pod() {
     let (secret, scrape) = (Secret::Unknown, Scrape::default());
     let mut facts = AccountFacts {
+        asleep_until: None,
         market: MarketNow::default(),
         calendar: None,
         offers_login: false,
@@ -197,6 +199,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
         ..Scrape::default()
     };
     let facts = AccountFacts {
+        asleep_until: None,
         market: MarketNow::default(),
         calendar: None,
         offers_login: false,
@@ -256,6 +259,7 @@ fn nothing_assigned() {
     let (secret, missing) = (Secret::Unknown, Secret::Missing);
     let (process, scrape) = (Process::Absent, Scrape::default());
     let mut facts = AccountFacts {
+        asleep_until: None,
         market: MarketNow::default(),
         calendar: None,
         offers_login: false,

@@ -14,10 +14,10 @@ use super::login::{self, LoginOffer};
 use super::{condition, conditions, count, seconds, token};
 use crate::plan::assignment::{AssignedAccount, in_range};
 use crate::plan::input::{
-    AccountInput, AccountSpec, Now, Process, Secret, TokenAnswer, live_sockets,
+    AccountInput, AccountSpec, MarketNow, Now, Process, Secret, TokenAnswer, live_sockets,
 };
 use crate::plan::readiness::{
-    self, AccountFacts, CONTRADICTED, ConditionOutcome, History, MarketNow, Observation,
+    self, AccountFacts, CONTRADICTED, ConditionOutcome, History, Observation,
 };
 use crate::plan::selection::TradingDays;
 
@@ -48,7 +48,8 @@ pub(crate) fn status(
 ) -> AccountStatus {
     let account = &assigned.account;
     let report = account.report();
-    let answer = report.filter(|_| account.observed.scrape.answers(now.monotonic));
+    let asks = !account.sleep.is_asleep() && account.observed.scrape.answers(now.monotonic);
+    let answer = report.filter(|_| asks);
     let facts = facts(assigned, answer, (poked, market, days), previous, now);
     let observation = readiness::account(account, &facts, now.monotonic);
     let unasked = observation == Observation::Unasked;
@@ -119,6 +120,7 @@ pub(crate) fn status(
         }),
         connection_status: match unasked {
             true => before.connection_status.clone(),
+            false if account.sleep.is_asleep() => Vec::new(),
             false => connection_status(answer, before, now.wall),
         },
         rebalance: assigned.rebalance.clone(),
@@ -177,9 +179,12 @@ fn facts<'w>(
         scrape: &observed.scrape,
         report: account.report(),
         assigned,
-        needed: spec
-            .map_or(0, |spec| needed(spec, assigned, answer))
-            .max(u32::from(standby)),
+        needed: match account.sleep.is_asleep() {
+            true => 0,
+            false => spec
+                .map_or(0, |spec| needed(spec, assigned, answer))
+                .max(u32::from(standby)),
+        },
         standby,
         poked,
         redis_secret: redis_secret(account),
@@ -188,6 +193,7 @@ fn facts<'w>(
         image: spec
             .ok()
             .and_then(|spec| spec.workload.pod.image.as_deref()),
+        asleep_until: account.sleep.until(),
         market,
         calendar: days.warning().filter(|_| keeps_hours),
     }
@@ -349,7 +355,7 @@ fn connected(
 ) -> UndatedCondition {
     let condition = condition(ConditionType::Connected);
     if facts.needed == 0
-        && facts.assigned == Some(0)
+        && (facts.assigned == Some(0) || facts.asleep_until.is_some())
         && answer.is_none_or(|report| live_sockets(report) == 0)
     {
         return condition(State::True, Reason::Idle, "no socket is needed");

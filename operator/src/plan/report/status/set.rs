@@ -7,10 +7,10 @@ use crds::condition::{ConditionType, Reason, State, UndatedCondition};
 use crds::set::AccountShare;
 
 use super::{condition, conditions, count, money, names, seconds};
-use crate::plan::input::{Now, SetInput};
+use crate::plan::input::{MarketNow, Now, SetInput};
 use crate::plan::placement::PlacedSet;
 use crate::plan::readiness::{
-    self, ConditionOutcome, Freshness, History, Holder, MarketNow, SetFacts, unplaced, waiting,
+    self, ConditionOutcome, Freshness, History, Holder, SetFacts, unplaced, waiting,
 };
 use crate::plan::selection::Request;
 
@@ -318,10 +318,10 @@ fn streaming(counts: Counts, unasked: bool, outcome: &ConditionOutcome) -> Undat
     {
         return condition(State::True, Reason::Streaming, &seen);
     }
-    let reason = if outcome.state == State::True {
-        Reason::Connecting
-    } else {
-        outcome.reason
+    let reason = match outcome.reason {
+        Reason::MarketClosed => Reason::MarketClosed,
+        _ if outcome.state == State::True => Reason::Connecting,
+        reason => reason,
     };
     condition(State::False, reason, &seen)
 }

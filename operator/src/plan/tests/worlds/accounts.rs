@@ -72,6 +72,7 @@ pub(super) fn spec(dice: &mut Dice, wild: bool) -> TickerAccountSpec {
     spec.paused = dice.percent(5);
     spec.order_updates = dice.percent(10);
     spec.events = dice.percent(90);
+    spec.schedule.sleep_when_closed = dice.percent(20);
     spec.redis = redis(dice, wild);
     if dice.percent(5) {
         spec.pod.image = Some("ingestor:next".to_owned());

@@ -1,7 +1,7 @@
 //! What is found of an account's Secret, and of what its pod says about it.
 
 use super::*;
-use crate::plan::readiness::MarketNow;
+use crate::plan::input::MarketNow;
 use crate::plan::{TokenAnswer, TokenCheck};
 
 #[test]
@@ -88,6 +88,7 @@ fn a_pod_that_is_down_and_a_redis_that_is_gone_are_told_although_the_token_is_de
             ..Scrape::default()
         };
         let facts = AccountFacts {
+            asleep_until: None,
             market: MarketNow::default(),
             calendar: None,
             offers_login: false,
@@ -134,6 +135,7 @@ fn an_image_that_is_too_old_for_its_assignment_is_named() {
             ..Scrape::default()
         };
         let facts = AccountFacts {
+            asleep_until: None,
             market: MarketNow::default(),
             calendar: None,
             offers_login: false,

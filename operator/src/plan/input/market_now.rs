@@ -1,9 +1,9 @@
 //! What the markets of an account's or a set's instruments do, as its assignment says.
 //!
-//! Owns what follows for readiness: nothing ticks while all of them are closed, and what opens is expected from then on.
+//! Owns what follows from it: nothing ticks while all of them are closed, and what opens is expected from then on.
 //! Pure. Must not know any hour.
 
-use contract::ClassSessions;
+use contract::{Assignment, ClassSessions};
 use jiff::Timestamp;
 use kite::MarketSession;
 
@@ -30,9 +30,20 @@ pub(crate) struct MarketNow {
     until: Option<i64>,
     /// When the first of those that are closed begins, Unix seconds.
     begins: Option<i64>,
+    /// When the last of those that are closed ended, Unix seconds, as far as the sessions reach back.
+    ended: Option<i64>,
 }
 
 impl Classes {
+    /// Those of an assignment's rows that a set has.
+    pub(crate) fn of_sets(assignment: &Assignment) -> Self {
+        let mut classes = Self::default();
+        let rows = assignment.instruments.iter();
+        rows.filter(|row| !row.sets.is_empty())
+            .for_each(|row| classes.add(row.class));
+        classes
+    }
+
     /// Adds the class of a row.
     pub(crate) fn add(&mut self, class: Option<u16>) {
         let bit = class.and_then(|class| 1_u64.checked_shl(u32::from(class)));
@@ -94,6 +105,9 @@ impl Classes {
                 closed: moment.session == MarketSession::Closed,
                 until: Some(moment.until),
                 begins: Some(moment.until).filter(|_| moment.session == MarketSession::Closed),
+                ended: moment
+                    .since
+                    .filter(|_| moment.session == MarketSession::Closed),
                 ..MarketNow::default()
             });
         }
@@ -112,6 +126,7 @@ impl MarketNow {
             closed: self.closed || other.closed,
             until: first(self.until, other.until),
             begins: first(self.begins, other.begins),
+            ended: self.ended.max(other.ended),
         }
     }
 
@@ -127,6 +142,13 @@ impl MarketNow {
         }
         let passed = now.saturating_sub(self.open_since?);
         Some(u64::try_from(passed).unwrap_or_default())
+    }
+
+    /// From when to when all of them are closed, Unix seconds; the first is missing where the sessions do not reach back so
+    /// far. `None` while one of them may tick.
+    pub(crate) fn closed(self) -> Option<(Option<i64>, i64)> {
+        let begins = self.begins.filter(|_| self.is_closed())?;
+        Some((self.ended, begins))
     }
 
     /// When the first of those that are closed begins.

@@ -26,6 +26,7 @@ mod references;
 mod refusals;
 mod secrets;
 mod selectors;
+mod sleep;
 mod standby;
 mod streaming;
 mod tokens;

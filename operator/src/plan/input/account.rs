@@ -3,6 +3,7 @@
 //! Owns which assignment is taken as its current one. Must not compare accounts.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use contract::report::{AppliedAssignment, ConnectionState};
 use contract::{Assignment, Report, Row};
@@ -135,6 +136,12 @@ impl<'a> AccountInput<'a> {
     pub(crate) fn reads(&self) -> Option<&[u32]> {
         let report = self.observed.scrape.report.as_deref()?;
         Some(&report.assignment_versions)
+    }
+
+    /// Whether nothing is expected of its process: it rests, or has been started after its rest and does not answer yet.
+    pub(crate) fn rests(&self, now: Instant) -> bool {
+        let starting = self.sleep.is_starting() && !self.observed.scrape.answers(now);
+        self.sleep.is_asleep() || starting
     }
 
     /// The report, if it is about this account and not about an older one of its name.

@@ -12,6 +12,9 @@ const LINGER: i64 = 10 * 60;
 /// It is back so many seconds before the next session begins.
 const LEAD: i64 = 10 * 60;
 
+/// For so many seconds after that it may be on its way, and nobody is told.
+const START: i64 = 60;
+
 /// For less than so many seconds between two sessions it stays.
 const SHORTEST: i64 = 60 * 60;
 
@@ -20,6 +23,8 @@ const SHORTEST: i64 = 60 * 60;
 pub(crate) struct Sleep {
     /// Until when it does; `None`: it runs.
     until: Option<i64>,
+    /// Whether it has just been started.
+    starting: bool,
     /// When that changes, if it is known.
     due: Option<i64>,
 }
@@ -46,12 +51,18 @@ impl Sleep {
         let from = ended.map_or(i64::MIN, |ended| ended.saturating_add(LINGER));
         match now {
             _ if now < from => Self {
-                until: None,
                 due: Some(from),
+                ..Self::default()
             },
             _ if now < wakes => Self {
                 until: Some(wakes),
                 due: Some(wakes),
+                ..Self::default()
+            },
+            _ if now < wakes.saturating_add(START) => Self {
+                starting: true,
+                due: Some(wakes.saturating_add(START)),
+                ..Self::default()
             },
             _ => Self::default(),
         }
@@ -60,6 +71,11 @@ impl Sleep {
     /// Whether it rests.
     pub(crate) const fn is_asleep(self) -> bool {
         self.until.is_some()
+    }
+
+    /// Whether it may not be up yet: it was started after its rest.
+    pub(crate) const fn is_starting(self) -> bool {
+        self.starting
     }
 
     /// Until when it rests.
@@ -126,6 +142,7 @@ mod tests {
         let due = |now| Sleep::at(market(now), now).due();
         assert_eq!(due(22_100), Some(22_000 + LINGER));
         assert_eq!(due(50_000), Some(100_000 - LEAD));
+        assert_eq!(due(100_000 - LEAD), Some(100_000 - LEAD + START));
         assert_eq!(
             due(15_000),
             None,

@@ -59,7 +59,7 @@ pub(crate) fn account(
 
 /// Rules for an account that may stream, and its process.
 fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
-    let asks = facts.asleep_until.is_none() && facts.scrape.answers(now);
+    let asks = !facts.sleep.is_asleep() && facts.scrape.answers(now);
     let report = facts.report.filter(|_| asks);
     if let Some(report) = report
         && facts.assigned != Some(0)
@@ -94,8 +94,8 @@ fn flow(facts: &AccountFacts<'_>, now: Instant) -> Observation {
             return Observation::Failed(reason, with_remark(message, unwritten));
         }
     }
-    if let Some(until) = facts.asleep_until {
-        return asleep(facts, until);
+    if report.is_none() && (facts.sleep.is_asleep() || facts.sleep.is_starting()) {
+        return resting(facts);
     }
     match report {
         None => process(facts),
@@ -122,27 +122,24 @@ fn without_token(facts: &AccountFacts<'_>) -> Observation {
     }
 }
 
-/// An account whose process rests.
-fn asleep(facts: &AccountFacts<'_>, until: i64) -> Observation {
-    let starts = jiff::Timestamp::from_second(until).map_or_else(
-        |_| String::new(),
-        |at| {
-            format!(
-                " until {}",
-                kite::ist::civil(at).strftime("%Y-%m-%d %H:%M IST")
-            )
-        },
-    );
+/// An account whose process rests, or has been started after its rest.
+fn resting(facts: &AccountFacts<'_>) -> Observation {
+    let until = facts.sleep.until();
+    let until = until.and_then(|it| jiff::Timestamp::from_second(it).ok());
+    let process = match until.map(kite::ist::civil) {
+        Some(at) => {
+            let at = at.strftime("%Y-%m-%d %H:%M IST");
+            format!("its process does not run until {at} (schedule.sleepWhenClosed)")
+        }
+        None => "its process starts".to_owned(),
+    };
     let remarks: Vec<String> = [facts.unwritten.map(str::to_owned), facts.calendar.clone()]
         .into_iter()
         .flatten()
         .collect();
     Observation::Ready {
         reason: Reason::MarketClosed,
-        message: format!(
-            "{}; its process does not run{starts} (schedule.sleepWhenClosed)",
-            facts.market.closed_until()
-        ),
+        message: format!("{}; {process}", facts.market.closed_until()),
         warning: joined(&remarks),
     }
 }

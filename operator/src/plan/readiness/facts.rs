@@ -4,7 +4,7 @@
 
 use contract::{Report, TokenSource};
 
-use crate::plan::input::{MarketNow, Process, Scrape, Secret, TokenCheck};
+use crate::plan::input::{MarketNow, Process, Scrape, Secret, Sleep, TokenCheck};
 
 /// What is known of an account that can be used.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) needs: Vec<&'static str>,
     /// The image that its spec names.
     pub(crate) image: Option<&'a str>,
-    /// Until when its process rests, Unix seconds; `None`: it runs.
-    pub(crate) asleep_until: Option<i64>,
+    /// Whether its process rests.
+    pub(crate) sleep: Sleep,
     /// What its markets do.
     pub(crate) market: MarketNow,
     /// That the calendar it depends on ends soon.

@@ -57,8 +57,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) unasked: bool,
     /// Whether all that it lacks is a token, and it needs none now.
     pub(crate) lacks_token: bool,
-    /// Whether its process rests.
-    pub(crate) asleep: bool,
+    /// Whether nothing is expected of its process before its markets open.
+    pub(crate) rests: bool,
     /// Whether its process has applied the set's rows.
     pub(crate) acknowledged: bool,
     /// Instruments of the set from which its current socket received a packet.
@@ -170,7 +170,7 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
     }
     let count = format!("{streaming} of {} instruments stream", facts.scheduled);
     // What lost its connection at night, after its token had ended, comes back in the morning, as does what rests.
-    let resting = sum(|holder| match holder.lacks_token || holder.asleep {
+    let resting = sum(|holder| match holder.lacks_token || holder.rests {
         true => holder
             .instruments
             .saturating_sub(holder.streaming.saturating_add(holder.silent)),
@@ -228,7 +228,7 @@ fn accounts(holders: &[Holder<'_>]) -> Option<Observation> {
     if let Some(holder) = in_state(State::Unknown) {
         return Some(Observation::Waiting(Reason::Connecting, message(holder)));
     }
-    let mut running = holders.iter().filter(|holder| !holder.asleep);
+    let mut running = holders.iter().filter(|holder| !holder.rests);
     let behind = running.find(|holder| !holder.acknowledged)?;
     let message = format!(
         "the pod of account {} has not applied its newest assignment yet",

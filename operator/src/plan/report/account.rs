@@ -223,7 +223,7 @@ fn basis(
         .value((
             scrape.at,
             scrape.answers(now.monotonic),
-            assigned.account.sleep.is_asleep(),
+            assigned.account.rests(now.monotonic),
         ))
         .shared(&memory.marks);
     if let Some(report) = &scrape.report {

@@ -44,10 +44,10 @@ pub(super) fn of_set<'w>(
 
 fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
     let account = of.account;
-    let asleep = account.sleep.is_asleep();
+    let rests = account.rests(now.monotonic);
     let answer = account
         .report()
-        .filter(|_| !asleep && account.observed.scrape.answers(now.monotonic));
+        .filter(|_| !rests && account.observed.scrape.answers(now.monotonic));
     let applied = account.applied();
     let since = of.memory.marks.get(set).map_or(0, |mark| mark.generation);
     // A later one was never written.
@@ -65,7 +65,7 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
         ready: &of.ready,
         unasked: of.unasked,
         lacks_token: of.lacks_token,
-        asleep,
+        rests,
         acknowledged: applied.is_some_and(|it| (since..=written).contains(&it.generation)),
         streaming: report.map_or(0, |report| report.streaming),
         silent: report.map_or(0, |report| report.silent),

@@ -72,7 +72,7 @@ fn found(change: impl FnOnce(&mut Report, &mut Secret, &mut Process, &mut Scrape
     scrape.report = Some(good().into());
     change(&mut report, &mut secret, &mut process, &mut scrape);
     let facts = AccountFacts {
-        asleep_until: None,
+        sleep: crate::plan::input::Sleep::default(),
         market: MarketNow::default(),
         calendar: None,
         offers_login: false,
@@ -145,7 +145,7 @@ fn what_redis_forbids_is_said_although_ticks_flow() {
 fn what_cannot_be_written_is_why_there_is_no_pod() {
     let (secret, scrape) = (Secret::Unknown, Scrape::default());
     let mut facts = AccountFacts {
-        asleep_until: None,
+        sleep: crate::plan::input::Sleep::default(),
         market: MarketNow::default(),
         calendar: None,
         offers_login: false,
@@ -199,7 +199,7 @@ fn sockets_that_have_to_close_are_not_called_closed() {
         ..Scrape::default()
     };
     let facts = AccountFacts {
-        asleep_until: None,
+        sleep: crate::plan::input::Sleep::default(),
         market: MarketNow::default(),
         calendar: None,
         offers_login: false,
@@ -259,7 +259,7 @@ fn nothing_assigned() {
     let (secret, missing) = (Secret::Unknown, Secret::Missing);
     let (process, scrape) = (Process::Absent, Scrape::default());
     let mut facts = AccountFacts {
-        asleep_until: None,
+        sleep: crate::plan::input::Sleep::default(),
         market: MarketNow::default(),
         calendar: None,
         offers_login: false,

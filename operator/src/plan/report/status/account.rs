@@ -193,7 +193,7 @@ fn facts<'w>(
         image: spec
             .ok()
             .and_then(|spec| spec.workload.pod.image.as_deref()),
-        asleep_until: account.sleep.until(),
+        sleep: account.sleep,
         market,
         calendar: days.warning().filter(|_| keeps_hours),
     }
@@ -355,7 +355,7 @@ fn connected(
 ) -> UndatedCondition {
     let condition = condition(ConditionType::Connected);
     if facts.needed == 0
-        && (facts.assigned == Some(0) || facts.asleep_until.is_some())
+        && (facts.assigned == Some(0) || facts.sleep.is_asleep())
         && answer.is_none_or(|report| live_sockets(report) == 0)
     {
         return condition(State::True, Reason::Idle, "no socket is needed");

@@ -88,7 +88,7 @@ fn a_pod_that_is_down_and_a_redis_that_is_gone_are_told_although_the_token_is_de
             ..Scrape::default()
         };
         let facts = AccountFacts {
-            asleep_until: None,
+            sleep: crate::plan::input::Sleep::default(),
             market: MarketNow::default(),
             calendar: None,
             offers_login: false,
@@ -135,7 +135,7 @@ fn an_image_that_is_too_old_for_its_assignment_is_named() {
             ..Scrape::default()
         };
         let facts = AccountFacts {
-            asleep_until: None,
+            sleep: crate::plan::input::Sleep::default(),
             market: MarketNow::default(),
             calendar: None,
             offers_login: false,

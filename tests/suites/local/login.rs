@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use contract::TokenSource;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
+use service::clock::{Clock, WallClock};
 use tests::documents::root;
 use tests::login_page::{self, location, pairs};
 use tests::process::binary;
@@ -27,7 +28,18 @@ struct Stage {
     simulator: Simulator,
     browser: Client,
     callback: SocketAddr,
+    clock: String,
     _redis: RedisServer,
+}
+
+/// The argument for a clock that shows the noon of a trading day now: in the morning Kite ends tokens, and nobody can log in.
+fn noon() -> Result<String> {
+    let wall = WallClock {
+        start: "2026-12-01T12:00:00+05:30".parse()?,
+        rate: 1.0,
+        origin: Some(Clock::system().wall()),
+    };
+    Ok(format!("--wall-clock={wall}"))
 }
 
 impl Stage {
@@ -40,10 +52,17 @@ impl Stage {
     async fn with(more: &str, manifest: &str) -> Result<Self> {
         let redis = RedisServer::start().await?;
         let mut local = Local::new(&redis)?;
-        local.start_with(&["--login-listen", "127.0.0.1:0"])?;
+        let clock = noon()?;
+        local.start_with(&["--login-listen", "127.0.0.1:0", &clock])?;
         let callback = login_address(&local).await;
         let redirect = format!("http://{callback}/login/callback");
-        let arguments = ["--api-secret", API_SECRET, "--redirect-url", &redirect];
+        let arguments = [
+            "--api-secret",
+            API_SECRET,
+            "--redirect-url",
+            &redirect,
+            &clock,
+        ];
         let simulator = Simulator::start_with(&arguments).await?;
         if !manifest.is_empty() {
             local.write("another.yaml", manifest)?;
@@ -56,6 +75,7 @@ impl Stage {
             simulator,
             browser: login_page::browser()?,
             callback,
+            clock,
             _redis: redis,
         };
         stage.local.shows("main", "False", "LoginRequired").await;
@@ -212,7 +232,9 @@ async fn a_login_makes_the_account_stream_and_cannot_be_replayed() -> Result<()>
 
     // An operator that starts again has the session, and no reason to ask.
     stage.local.stop().await?;
-    stage.local.start_with(&["--login-listen", "off"])?;
+    stage
+        .local
+        .start_with(&["--login-listen", "off", &stage.clock])?;
     stage.local.shows("main", "True", "Streaming").await;
     stage.uses_session().await;
     let request_token = parameter(&back, "request_token")?;
@@ -489,7 +511,7 @@ async fn a_webhook_is_told_once_that_a_login_is_needed() -> Result<()> {
     stage.local.stop().await?;
     stage
         .local
-        .start_with(&["--login-listen", &stage.callback.to_string()])?;
+        .start_with(&["--login-listen", &stage.callback.to_string(), &stage.clock])?;
     let link = stage.link().await;
     let back = stage.log_in(&link, "AB1234").await?;
     let done = location(&stage.answer(&back).await?)?;

@@ -19,6 +19,7 @@ mod pods;
 mod reasons;
 mod rights;
 mod scale;
+mod sleep;
 mod stage;
 mod two_operators;
 
@@ -93,6 +94,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     let outage = fail_static::no_api_server(stage, &ticks).await?;
     lost_node::check(stage).await?;
     let sets = many_sets::check(stage).await?;
+    let slept = sleep::check(stage).await?;
     let login = login::check(stage).await?;
     // Gone means gone.
     stage.delete_everything().await?;
@@ -102,7 +104,7 @@ async fn play(stage: &mut Stage) -> Result<String> {
     .await;
     login::gone(stage).await?;
     Ok([
-        rights, faults, outage, scale, added, renewed, repaired, many, moved, sets, login,
+        rights, faults, outage, scale, added, renewed, repaired, many, moved, sets, slept, login,
     ]
     .join("\n"))
 }

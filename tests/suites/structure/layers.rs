@@ -29,6 +29,11 @@ const LAYERS: &[Layer] = &[
         never: &["axum", "kube", "redis", "reqwest", "tokio"],
     },
     Layer {
+        package: "greeks",
+        may: &[],
+        never: &["axum", "jiff", "kube", "redis", "reqwest", "serde", "tokio"],
+    },
+    Layer {
         package: "contract",
         may: &["kite"],
         never: &["axum", "kube", "redis", "reqwest", "tokio"],
@@ -84,7 +89,9 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "tests",
-        may: &["calendar", "contract", "kite", "operator", "service"],
+        may: &[
+            "calendar", "contract", "greeks", "kite", "operator", "service",
+        ],
         never: &["ingestor", "simulator"],
     },
 ];

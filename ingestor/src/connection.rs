@@ -7,6 +7,7 @@ mod control;
 mod dial;
 mod event;
 pub(crate) mod mute_limit;
+pub(crate) mod overlap;
 pub(crate) mod socket;
 mod view;
 
@@ -34,6 +35,8 @@ pub(crate) struct Connection {
     /// Outlives the session: another endpoint is no end of an outage.
     downtime: Downtime,
     socket: SocketState,
+    /// A socket that was replaced, while it is being closed.
+    leaving: Option<BoxFuture<'static, ()>>,
     opened: u64,
     /// With which the last dial went out.
     credentials: Option<Credentials>,
@@ -72,6 +75,7 @@ impl Connection {
             session: Session::new(seed),
             downtime: Downtime::default(),
             socket: SocketState::Disconnected,
+            leaving: None,
             opened: 0,
             credentials: None,
             last_error: None,
@@ -102,6 +106,16 @@ impl Connection {
         self.session.renew(now);
         self.close_socket();
         self.events.push_back(ConnectionEvent::Renewed);
+    }
+
+    /// Takes the socket of another connection that carries the same, and closes its own.
+    pub(crate) fn take_over(&mut self, other: Self) {
+        let opened = self.opened + other.opened;
+        let older = std::mem::replace(self, Self { opened, ..other });
+        (self.downtime, self.lines) = (older.downtime, older.lines);
+        if let SocketState::Connected(socket) = older.socket {
+            self.leaving = Some(Box::pin(socket.close()));
+        }
     }
 
     fn close_socket(&mut self) {
@@ -158,6 +172,11 @@ impl Connection {
 
     /// Carries out the actions of the session, as far as possible now.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, dialler: Option<&Dialler>) {
+        if let Some(leaving) = &mut self.leaving
+            && leaving.as_mut().poll(cx).is_ready()
+        {
+            self.leaving = None;
+        }
         self.session.on_timeout(now);
         self.poll_socket(cx, now, dialler);
         while let Some(action) = self.session.poll_action(now) {

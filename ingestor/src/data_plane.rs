@@ -7,6 +7,7 @@
 mod assign;
 mod connections;
 mod drain;
+mod renewal;
 mod setup;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use crate::pipeline::Pipeline;
 use crate::status::report::{self, StatusSnapshot};
 use redis_link::client::RedisClient;
 
+use renewal::Renewal;
 pub(crate) use setup::Setup;
 
 /// Frames of one connection that are read before the others have their turn.
@@ -56,6 +58,10 @@ pub(crate) struct DataPlane {
     random: fastrand::Rng,
     pipeline: Pipeline,
     connections: Vec<Connection>,
+    /// The second socket of one of them, while it takes over.
+    renewal: Option<Renewal>,
+    /// When the next one may be opened.
+    renewal_after: Option<Instant>,
     /// Which connection carries which token.
     allocation: Arc<BTreeMap<Token, u8>>,
     dialler: Option<Dialler>,
@@ -87,6 +93,8 @@ impl DataPlane {
         Self {
             pipeline: Pipeline::new(redis, setup.clock.clone()),
             connections,
+            renewal: None,
+            renewal_after: None,
             allocation: Arc::default(),
             dialler: None,
             order_updates: false,
@@ -195,7 +203,8 @@ impl DataPlane {
     /// Reads what is available; returns whether a connection has more.
     fn read_frames(&mut self, cx: &mut Context<'_>) -> bool {
         let indexes = 0..self.connections.len();
-        indexes.fold(false, |more, index| more | self.read_connection(cx, index))
+        let more = indexes.fold(false, |more, index| more | self.read_connection(cx, index));
+        more | self.read_renewal(cx)
     }
 
     fn read_connection(&mut self, cx: &mut Context<'_>, index: usize) -> bool {
@@ -207,12 +216,16 @@ impl DataPlane {
             self.record(index as u8, &frame);
             match frame {
                 Frame::Binary(bytes) => {
-                    if self.pipeline.on_frame(&bytes, now) {
+                    let part = self.published_part(index, &bytes, now);
+                    if self
+                        .pipeline
+                        .on_frame(part.as_deref().unwrap_or(&bytes), now)
+                    {
                         self.connections[index].on_ticks(now);
-                        let (us, index) = (self.pipeline.stats.last_tick_us, index as u8);
-                        let instruments = &self.pipeline.instruments;
-                        self.detector
-                            .on_ticks(index, us, || instruments.published_tokens(index));
+                        self.on_ticks(index as u8);
+                    } else if part.is_some_and(|_| has_packets(&bytes)) {
+                        // Its ticks are published by the socket that takes over.
+                        self.connections[index].on_ticks(now);
                     }
                 }
                 Frame::Text(text) => self.on_text(index, &text, now),
@@ -223,6 +236,14 @@ impl DataPlane {
             }
         }
         true
+    }
+
+    /// Ticks of this connection were published.
+    fn on_ticks(&mut self, index: u8) {
+        let us = self.pipeline.stats.last_tick_us;
+        let instruments = &self.pipeline.instruments;
+        self.detector
+            .on_ticks(index, us, || instruments.published_tokens(index));
     }
 
     fn record(&self, connection: u8, frame: &Frame) {
@@ -243,6 +264,7 @@ impl DataPlane {
         connections
             .chain(self.pipeline.deadline())
             .chain(self.next_try())
+            .chain(self.renewal_deadline())
             .fold(self.next_report, Instant::min)
     }
 
@@ -315,4 +337,9 @@ impl DataPlane {
         });
         self.next_report = now + REPORT_INTERVAL;
     }
+}
+
+/// Whether a frame is more than a heartbeat.
+fn has_packets(frame: &[u8]) -> bool {
+    frame.len() > kite::frame::HEARTBEAT.len()
 }

@@ -30,6 +30,8 @@ impl DataPlane {
             "assignment is in force"
         );
         let now_us = self.setup.clock.wall_micros();
+        // It carries what was assigned before.
+        self.renewal = None;
         let with_gap = self.published_with_gap();
         self.pipeline.replace(assigned.instruments);
         for overlap in self.pipeline.take_overlaps() {

@@ -10,6 +10,7 @@ use kite::{Command, ServerText};
 use super::DataPlane;
 use crate::connection::{Connection, ConnectionEvent};
 use crate::input::credential_state::ObservedAt;
+use crate::input::credentials::Credentials;
 
 /// So many seconds before the next session no socket is opened again.
 const RESTS_FOR: i64 = 600;
@@ -42,16 +43,18 @@ impl DataPlane {
                 self.on_event(index as u8, event, now);
             }
         }
-        changed
+        changed | self.poll_renewal(cx, now)
     }
 
-    /// Opens a socket again that was opened with an older access token: Kite has ended that, or will, and while the markets rest
-    /// it costs nothing. One at a time, and only while all others are up.
+    /// Opens a socket again that was opened with an older access token: Kite has ended that, or will. While the markets rest it
+    /// costs nothing: one at a time, and only while all others are up. In the day another one is opened beside it.
     pub(super) fn renew_sockets(&mut self, now: Instant) {
         let second = self.setup.clock.wall_micros().div_euclid(1_000_000);
         if !self.pipeline.instruments.market.rests(second, RESTS_FOR) {
+            self.start_renewal(now);
             return;
         }
+        self.renewal = None;
         let Some(usable) = self.credential_state.usable() else {
             return;
         };
@@ -107,17 +110,7 @@ impl DataPlane {
             }
             ConnectionEvent::Mute => self.detector.on_mute(index, now_us),
             ConnectionEvent::Checked(credentials, accepted) => {
-                if !accepted {
-                    self.setup.credentials.on_refused(&credentials);
-                }
-                let others = self.credential_state.has_checked_others(&credentials);
-                let time = self.observed_at(now);
-                let worthwhile = self
-                    .credential_state
-                    .on_checked(credentials, accepted, time);
-                self.set_credentials(worthwhile);
-                let state = self.credential_state.report();
-                self.detector.on_credentials_checked(&state, others, now_us);
+                self.on_checked(credentials, accepted, now);
             }
             ConnectionEvent::Sent(Command::Subscribe(tokens)) => {
                 tokens
@@ -135,6 +128,22 @@ impl DataPlane {
                 self.connections[usize::from(index)].on_unconfirmed(&unconfirmed, now);
             }
         }
+    }
+
+    /// Kite accepted or refused credentials.
+    pub(super) fn on_checked(&mut self, credentials: Credentials, accepted: bool, now: Instant) {
+        if !accepted {
+            self.setup.credentials.on_refused(&credentials);
+        }
+        let now_us = self.setup.clock.wall_micros();
+        let others = self.credential_state.has_checked_others(&credentials);
+        let time = self.observed_at(now);
+        let worthwhile = self
+            .credential_state
+            .on_checked(credentials, accepted, time);
+        self.set_credentials(worthwhile);
+        let state = self.credential_state.report();
+        self.detector.on_credentials_checked(&state, others, now_us);
     }
 
     pub(super) fn observed_at(&mut self, now: Instant) -> ObservedAt {

@@ -24,6 +24,7 @@ mod reader;
 mod recording;
 mod references;
 mod refusals;
+mod renewal;
 mod secrets;
 mod selectors;
 mod sleep;

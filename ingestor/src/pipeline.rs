@@ -1,4 +1,4 @@
-//! From a frame to the links, through the stages `accept`, `moves`, `sequence` and `dispatch`.
+//! From a frame to the links, through the stages `accept`, `enrich`, `moves`, `sequence` and `dispatch`.
 //!
 //! Owns the instruments, the links, the backlog and the counters. Handles every packet at once and
 //! never waits: while the links accept nothing, the latest packet of each token is held back. Must
@@ -6,7 +6,9 @@
 
 pub(crate) mod accept;
 mod backlog;
+pub(crate) mod chains;
 mod dispatch;
+mod enrich;
 pub mod instruments;
 pub(crate) mod interval;
 mod last_values;
@@ -169,6 +171,12 @@ impl Pipeline {
         self.session_changes.extend(changes);
     }
 
+    /// Looks at the forwards of all chains: books grow old without a packet.
+    pub(crate) fn look_at_chains(&mut self, now: Instant) {
+        let second = self.clock.wall_micros().div_euclid(1_000_000);
+        self.instruments.look_at_chains(now, second);
+    }
+
     /// The sessions that have begun since the last call.
     pub(crate) fn take_session_changes(&mut self) -> Vec<SessionChange> {
         std::mem::take(&mut self.session_changes)
@@ -226,6 +234,18 @@ impl Pipeline {
         }
     }
 
+    /// Computes the Greeks of an option, and counts them.
+    #[inline]
+    fn enrich(&mut self, row: u32, packet: &Packet, kind: TickKind, received: ReceiveTime) {
+        let is_sampled = self.stats.is_greeks_sample();
+        let start = is_sampled.then(|| self.clock.now());
+        let word = self.instruments.enrich(row, packet, kind, received);
+        if let Some(word) = word.filter(|_| kind.is_tick()) {
+            let took = start.map(|start| self.clock.now().saturating_duration_since(start));
+            self.stats.observe_greeks(word, took);
+        }
+    }
+
     fn on_packet(&mut self, packet: &Packet, received: ReceiveTime, ticks: &mut [u64]) -> bool {
         let Some(row) = self.instruments.find(packet.token) else {
             self.stats.errors.unknown_token += 1;
@@ -233,6 +253,7 @@ impl Pipeline {
         };
         let class = self.instruments.row(row).class as usize;
         let kind = self.instruments.accept(row, packet, received);
+        self.enrich(row, packet, kind, received);
         let passes = self.instruments.passes(row, packet, received.at);
         if !kind.is_tick() {
             let undated = kind == TickKind::UndatedSnapshot;

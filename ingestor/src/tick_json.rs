@@ -4,6 +4,7 @@
 //! not decide what a packet is.
 
 pub(crate) mod decimal;
+pub(crate) mod greeks;
 pub(crate) mod render;
 pub(crate) mod template;
 pub(crate) mod writer;

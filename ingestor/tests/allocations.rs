@@ -11,10 +11,10 @@ use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use contract::StreamLength;
+use contract::{Assignment, Chain, StreamLength};
 use ingestor::pipeline::Pipeline;
 use ingestor::pipeline::instruments::AssignedInstruments;
-use kite::{Detail, FrameBuilder, Full, Packet, Quote};
+use kite::{Depth, Detail, FrameBuilder, Full, Level, Packet, Quote};
 use redis_link::client::RedisClient;
 use redis_link::target::Target;
 use service::clock::Clock;
@@ -37,8 +37,18 @@ const SLOWED: Duration = Duration::from_millis(50);
 fn frame(price: i32, now: u32) -> Vec<u8> {
     let mut builder = FrameBuilder::default();
     for number in 1..=INSTRUMENTS {
+        // The first is the future that the others rest on, at about a thousand rupees.
+        let bid = if number == 1 { 100_000 } else { 2_000 } + price;
+        let level = |price| Level {
+            quantity: 1,
+            price,
+            orders: 1,
+        };
+        let mut depth = Depth::default();
+        (depth.buy[0], depth.sell[0]) = (level(bid), level(bid + 10));
         let full = Full {
             exchange_time: now,
+            depth,
             ..Full::default()
         };
         let packet = Packet {
@@ -74,6 +84,29 @@ async fn turn(pipeline: &mut Pipeline, clock: &Clock, done: impl Fn(&Pipeline) -
     allocations
 }
 
+/// Makes the first instrument the future of a chain, and the others its options.
+fn with_greeks(assigned: &mut Assignment, expiry_ts: i64) {
+    assigned.chains = vec![Chain {
+        exchange: "NFO".to_owned(),
+        underlying: "TEST".to_owned(),
+        expiry: jiff::civil::date(2026, 12, 1),
+        expiry_ts,
+        settles_ts: None,
+        r: Some(0.0525),
+        q: 0.0,
+        future: Some(stage::token(1)),
+        parity: Vec::new(),
+        carry: None,
+        spot: None,
+    }];
+    for row in &mut assigned.instruments[1..] {
+        (row.chain, row.strike) = (Some(0), Some(1_000.0));
+        for output in &mut row.outputs {
+            output.greeks = true;
+        }
+    }
+}
+
 #[tokio::test]
 async fn ticks_go_through_without_an_allocation() {
     let (kite, redis, _folders) = stage::servers().await;
@@ -85,6 +118,7 @@ async fn ticks_go_through_without_an_allocation() {
         row.outputs.clear();
     }
     let clock = Clock::manual(Clock::system().wall());
+    with_greeks(&mut assigned, clock.wall_micros() / 1_000_000 + 86_400);
     let client = RedisClient::new(stage::access(), "kite-ingestor:test".to_owned(), 1);
     let mut pipeline = Pipeline::new(client, clock.clone());
     pipeline.replace(AssignedInstruments::build(&assigned, "1", false));
@@ -129,4 +163,9 @@ async fn ticks_go_through_without_an_allocation() {
         counts.keys_written > counts.published,
         "streams and last values"
     );
+    let field = stage::token(INSTRUMENTS).0.to_string();
+    let newest = redis
+        .command(&["HGET", "mock:ticker:test:last", &field])
+        .await;
+    assert!(newest.contains(r#""greeks":"ok","fwd":1000."#), "{newest}");
 }

@@ -75,6 +75,13 @@ impl ForwardChoice {
         self.chosen
     }
 
+    /// Leaves the used source at once: what it says is no price any more.
+    pub fn leave(&mut self) {
+        if let Some(old) = self.chosen.take() {
+            self.left[old.source as usize] = true;
+        }
+    }
+
     /// Whether a source may replace a worse one that is there.
     fn is_trusted(&self, source: ForwardSource, now: Instant) -> bool {
         let at = source as usize;
@@ -165,6 +172,17 @@ mod tests {
         assert_eq!(found, [future, future, None, future]);
         let wrong = [Some(f64::NAN), Some(-1.0), Some(0.0), Some(f64::INFINITY)];
         assert_eq!(choices(&[(0, wrong)]), [None]);
+    }
+
+    #[test]
+    fn what_is_no_price_any_more_is_not_held() {
+        let (mut choice, start) = (ForwardChoice::default(), start());
+        choice.update(&FUTURE, start);
+        choice.leave();
+        assert_eq!(choice.chosen(), None);
+        assert_eq!(choice.update(&NOTHING, start), None);
+        let source = choice.update(&FUTURE, start).unwrap().source;
+        assert_eq!(source, ForwardSource::Future, "there is nothing else");
     }
 
     #[test]

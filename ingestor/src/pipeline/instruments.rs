@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 
 use contract::Shape;
 use contract::assignment::prefix_of;
+use greeks::GreeksWord;
 use kite::Token;
 use kite::session::Unconfirmed;
 use rustc_hash::FxHashMap;
 
 use crate::last_value::keys::{LastValueKeys, OutputKeys};
+use crate::pipeline::chains::OptionChains;
 use crate::pipeline::market::MarketSessions;
 use crate::pipeline::move_gate::MoveGate;
 use crate::tick_json::decimal;
@@ -30,6 +32,7 @@ pub(super) struct AssignedOutput {
     pub(super) channel: u16,
     pub(super) shape: Shape,
     pub(super) depth: bool,
+    pub(super) greeks: bool,
     pub(super) head: Span,
     /// Number of the newest tick accepted for it.
     pub(super) seq: u64,
@@ -56,6 +59,7 @@ pub struct AssignedInstruments {
     pub(super) moves: Vec<MoveGate>,
     pub(super) template: JsonTemplate,
     pub(crate) market: MarketSessions,
+    pub(crate) chains: OptionChains,
     /// Last numbers of channels that are not in use now: a channel that comes back goes on from
     /// there.
     pub(super) retired: HashMap<String, u64>,
@@ -69,6 +73,7 @@ impl AssignedInstruments {
     /// Takes over from `old` at `now`: instruments in both keep their state, channels their numbers, and moves their time.
     pub(crate) fn succeed(&mut self, old: Self, now: Instant) {
         self.market.succeed(&old.market);
+        self.chains.succeed_chains(&old.chains);
         for gate in &mut self.moves {
             let before = old.moves.iter().find(|before| before.id == gate.id);
             gate.succeed(before, now);
@@ -84,6 +89,7 @@ impl AssignedInstruments {
                     let before = old.outputs[previous.outputs.range()].iter().find(same);
                     output.seq = before.map_or(0, |before| before.seq);
                 }
+                self.chains.succeed_instrument(row, &old.chains, previous);
                 row.state = previous.state;
                 if !previous.is_published() {
                     // Readers have seen none of its ticks.
@@ -147,6 +153,15 @@ impl AssignedInstruments {
     #[must_use]
     pub(crate) fn sets_of(&self, row: &AssignedInstrument) -> &[u16] {
         &self.row_sets[row.sets.range()]
+    }
+
+    /// The word of the newest Greeks of `row`, if it is an option whose readers get them and they were computed.
+    #[must_use]
+    pub(crate) fn greeks_word(&self, row: &AssignedInstrument) -> Option<GreeksWord> {
+        let outputs = &self.outputs[row.outputs.range()];
+        let shown = outputs.iter().any(|output| output.greeks);
+        let newest = self.chains.option(row.option.filter(|_| shown)?).newest();
+        newest.at.map(|_| newest.evaluation.word)
     }
 
     /// The number of messages of one tick of `row`.

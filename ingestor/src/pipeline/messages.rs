@@ -6,6 +6,7 @@
 use kite::{Packet, Token};
 
 use super::accept::rules::{ReceiveTime, tick_time};
+use super::chains::OptionChains;
 use super::instruments::{
     AssignedInstrument, AssignedInstruments, AssignedOutput, InstrumentClass,
 };
@@ -76,7 +77,7 @@ impl AssignedInstruments {
         for output in &self.outputs[row.outputs.range()] {
             let keys = output.keys.map(|at| &self.keys[usize::from(at)]);
             let head = &self.heads[output.head.range()];
-            let format = format(head, &self.template, (row, packet), output);
+            let format = format(head, &self.template, &self.chains, (row, packet), output);
             let tick = tick(row, output, packet, meta, published_us);
             let len = render::write(&mut self.scratch, &format, &tick);
             let channel = &self.channels[usize::from(output.channel)];
@@ -129,7 +130,13 @@ impl AssignedInstruments {
         let row = &self.rows[output.row as usize];
         let last = self.keys[usize::from(output.keys?)].last.as_ref()?;
         let head = &self.heads[output.head.range()];
-        let format = format(head, &self.template, (row, &newest.packet), output);
+        let format = format(
+            head,
+            &self.template,
+            &self.chains,
+            (row, &newest.packet),
+            output,
+        );
         let tick = tick(row, output, &newest.packet, newest.meta, published_us);
         let len = render::write(&mut self.scratch, &format, &tick);
         let mut writer = ByteWriter::new(&mut self.price);
@@ -167,6 +174,7 @@ impl AssignedInstruments {
 fn format<'a>(
     head: &'a [u8],
     template: &'a JsonTemplate,
+    chains: &'a OptionChains,
     (row, packet): (&AssignedInstrument, &Packet),
     output: &AssignedOutput,
 ) -> OutputFormat<'a> {
@@ -176,6 +184,10 @@ fn format<'a>(
         shape: output.shape,
         decimals: row.decimals,
         option: row.class == InstrumentClass::Option,
+        greeks: row
+            .option
+            .filter(|_| output.greeks)
+            .map(|at| chains.option(at).text()),
         index: row.class == InstrumentClass::Underlying,
         depth: output.depth,
         // A boundary divides what has a time; the rest may come twice.

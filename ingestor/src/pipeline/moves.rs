@@ -1,4 +1,4 @@
-//! Second stage: whether a packet of an instrument that moves between two accounts is this account's to publish.
+//! Third stage: whether a packet of an instrument that moves between two accounts is this account's to publish.
 //!
 //! Owns what a move means for instruments; [`super::move_gate`] decides. Must not number or publish anything.
 

@@ -1,4 +1,4 @@
-//! Third stage: the number of a tick on each of its channels.
+//! Fourth stage: the number of a tick on each of its channels.
 //!
 //! Owns the count per channel: a jump shows readers that ticks are missing. Must not decide what is
 //! a tick.

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use greeks::GreeksWord;
+
 use super::accept::age::OldPrice;
 use super::instruments::InstrumentClass;
 
@@ -19,6 +21,21 @@ pub(crate) const AGE_BOUNDS: [f64; 6] = [0.0, 1.0, 2.0, 5.0, 30.0, 300.0];
 
 /// Upper bounds of the number of commands in a batch.
 pub(crate) const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Upper bounds of the time that the Greeks of a tick take, in seconds.
+pub(crate) const GREEKS_BOUNDS: [f64; 8] = [
+    0.000_000_25,
+    0.000_000_5,
+    0.000_001,
+    0.000_002_5,
+    0.000_005,
+    0.000_01,
+    0.000_1,
+    0.001,
+];
+
+/// To read the clock twice takes a part of the time that Greeks take: it is read for one tick in so many.
+pub(crate) const GREEKS_SAMPLE: u64 = 64;
 
 /// Counters since the start.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +65,10 @@ pub struct Stats {
     pub(crate) exchange_age: Histogram<6>,
     /// Commands per batch.
     pub(crate) batches: Histogram<9>,
+    /// Ticks of options that have Greeks, by [`GreeksWord`].
+    pub(crate) greeks: [u64; GreeksWord::ALL.len()],
+    /// How long the Greeks of a tick took, of one in [`GREEKS_SAMPLE`].
+    pub(crate) greeks_latency: Histogram<8>,
 }
 
 /// Parts of frames that were skipped.
@@ -108,6 +129,22 @@ impl<const N: usize> Histogram<N> {
 }
 
 impl Stats {
+    /// Whether the next Greeks are timed.
+    #[inline]
+    pub(crate) fn is_greeks_sample(&self) -> bool {
+        self.ticks.is_multiple_of(GREEKS_SAMPLE)
+    }
+
+    /// Counts the Greeks of a tick, and how long they took if that is known.
+    #[inline]
+    pub(crate) fn observe_greeks(&mut self, word: GreeksWord, took: Option<Duration>) {
+        self.greeks[word as usize] += 1;
+        if let Some(took) = took {
+            self.greeks_latency
+                .observe(&GREEKS_BOUNDS, took.as_secs_f64(), 1);
+        }
+    }
+
     /// Counts the ticks of one frame, `by_class`, that took `elapsed` from the socket to the link.
     pub(crate) fn observe_frame(
         &mut self,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use contract::report::{ConnectionReport, ConnectionState};
+use greeks::GreeksWord;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -21,7 +22,7 @@ use super::report::StatusSnapshot;
 use crate::events::EventCounts;
 use crate::pipeline::accept::age::OldPrice;
 use crate::pipeline::instruments::InstrumentClass;
-use crate::pipeline::stats::{AGE_BOUNDS, BATCH_BOUNDS, Histogram, LATENCY_BOUNDS};
+use crate::pipeline::stats::{AGE_BOUNDS, BATCH_BOUNDS, GREEKS_BOUNDS, Histogram, LATENCY_BOUNDS};
 use crate::recorder;
 
 /// Prefix of metrics that the replaced service did not have.
@@ -49,6 +50,7 @@ impl Collector for Exposition {
         let mut page = MetricsPage { encoder };
         page.ticks(&snapshot)?;
         page.latencies(&snapshot)?;
+        page.greeks(&snapshot)?;
         page.redis(&snapshot)?;
         page.events(&self.events)?;
         page.recorder(self.recorder.as_deref())?;
@@ -116,6 +118,19 @@ impl MetricsPage<'_> {
         let help = "Age of the exchange's time on receipt, in whole seconds";
         let mut age = self.histogram("kiteticker_exchange_to_receive_seconds", help)?;
         distribute(&mut age, &stats.exchange_age, &AGE_BOUNDS)
+    }
+
+    fn greeks(&mut self, snapshot: &StatusSnapshot) -> fmt::Result {
+        let stats = &snapshot.stats;
+        let help = "Ticks of options that have Greeks, by what became of them";
+        let mut words = self.counter("greeks_calculations", help)?;
+        for word in GreeksWord::ALL {
+            let number = stats.greeks[word as usize];
+            count(&mut words, &[("status", word.as_str())], number)?;
+        }
+        let help = "Seconds that the Greeks of a tick took, of one tick in 64";
+        let mut latency = self.histogram("greeks_calculation_latency_seconds", help)?;
+        distribute(&mut latency, &stats.greeks_latency, &GREEKS_BOUNDS)
     }
 
     /// Zeros if frames are not recorded.
@@ -256,6 +271,8 @@ mod tests {
             r#"tick_batch_size_bucket{le="4.0"} 1"#,
             r#"tick_batch_size_bucket{le="+Inf"} 1"#,
             r#"tick_processing_errors_total{error_type="unknown_token"} 0"#,
+            r#"greeks_calculations_total{status="no_forward"} 0"#,
+            "greeks_calculation_latency_seconds_count 0",
             "redis_publish_total 7",
             "redis_publish_failures_total 0",
             r#"kite_websocket_subscriptions_current{account_id="primary",connection_id="0"} 442"#,

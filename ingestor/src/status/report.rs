@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use contract::TokenSource;
 use contract::assignment::Account;
 use contract::report::{
-    AppliedAssignment, ConnectionReport, ConnectionState, CredentialsReport, FEATURES, Report,
-    SAMPLES, SetReport,
+    AppliedAssignment, ChainReport, ConnectionReport, ConnectionState, CredentialsReport, FEATURES,
+    MOST_CHAIN_REPORTS, Report, SAMPLES, SetReport,
 };
 use kite::Token;
 
@@ -114,7 +114,7 @@ pub(crate) fn snapshot(
     let rows = instruments.rows();
     let silent = rows.iter().filter(|row| is_silent(row, now));
     let report = Report {
-        chains: Vec::new(),
+        chains: chains(instruments, now),
         assignment_versions: contract::ASSIGNMENT_VERSIONS.to_vec(),
         features: FEATURES.iter().map(|it| (*it).to_owned()).collect(),
         epoch: state.epoch.clone(),
@@ -211,10 +211,20 @@ fn sets(
             set.assigned += 1;
             set.streaming += u32::from(row.state.seen);
             set.silent += u32::from(is_silent(row, now));
+            if let Some(word) = instruments.greeks_word(row) {
+                *set.greeks.entry(word.as_str().to_owned()).or_default() += 1;
+            }
             *newest = row.state.received.max(*newest);
         }
     }
     sets
+}
+
+/// The forwards of the chains, as far as a report has room.
+fn chains(instruments: &AssignedInstruments, now: Instant) -> Vec<ChainReport> {
+    let chains = instruments.chains.chains().iter();
+    let chains = chains.take(MOST_CHAIN_REPORTS);
+    chains.map(|chain| chain.report(now)).collect()
 }
 
 /// Receive times are zero before the first.

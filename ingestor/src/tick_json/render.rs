@@ -2,17 +2,18 @@
 //!
 //! Owns the two shapes that consumers parse: every key, its order, and when it is null or absent.
 //! Keys of the replaced service come first, added ones follow. Must not allocate, and never
-//! converts a number to a binary fraction.
+//! converts a number to a binary fraction; [`greeks`] alone has numbers that are none else.
 
 use contract::Shape;
 use kite::{Depth, Detail, Full, Level, MarketSession, Packet, Quote};
 
 use super::decimal::Decimals;
+use super::greeks::{self, GreeksText};
 use super::template::JsonTemplate;
 use super::writer::ByteWriter;
 
 /// An upper bound of the bytes of keys and numbers between head and tail.
-const LONGEST_BODY: usize = 2048;
+const LONGEST_BODY: usize = 2048 + greeks::LONGEST;
 
 /// The keys that ltp mode lacks, in the underlying shape.
 const NO_DAY: &[u8] =
@@ -54,6 +55,8 @@ pub(crate) struct OutputFormat<'a> {
     pub(crate) decimals: Decimals,
     /// Whether the instrument is an option.
     pub(crate) option: bool,
+    /// Its Greeks, if they are to be written: without them its ticks have the keys of the replaced service, as nulls.
+    pub(crate) greeks: Option<&'a GreeksText>,
     /// Whether the instrument is an index, which has no volume.
     pub(crate) index: bool,
     /// Whether ticks in full mode carry the book.
@@ -99,7 +102,7 @@ fn write_contract(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<'_
     json.optional(b",\"volume\":", quote.map(|quote| quote.volume));
     json.optional(b",\"oi\":", full.map(|full| full.oi));
     if format.option {
-        json.raw(b",\"iv\":null,\"delta\":null,\"gamma\":null,\"theta\":null,\"vega\":null");
+        json.raw(format.greeks.map_or(greeks::NO_VALUES, GreeksText::values));
     }
     json.integer(b",\"ts\":", tick.ts);
     json.mock(format.template.mock);
@@ -119,6 +122,9 @@ fn write_contract(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<'_
     }
     json.extremes(full);
     json.optional(b",\"volume_delta\":", tick.volume_delta);
+    if let Some(greeks) = format.greeks {
+        json.raw(greeks.added());
+    }
 }
 
 fn write_underlying(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<'_>) {

@@ -72,7 +72,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "ingestor",
-        may: &["contract", "kite", "redis-link", "service"],
+        may: &["contract", "greeks", "kite", "redis-link", "service"],
         never: &[
             "crds",
             "k8s-openapi",

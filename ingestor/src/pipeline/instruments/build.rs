@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::instrument::{AssignedInstrument, InstrumentClass, InstrumentState, Span};
 use super::{AssignedInstruments, AssignedOutput, Channel};
 use crate::last_value::keys::{OutputKeys, price_fronts};
+use crate::pipeline::chains::OptionChains;
 use crate::pipeline::market::MarketSessions;
 use crate::pipeline::move_gate::MoveGate;
 use crate::tick_json::decimal::Decimals;
@@ -42,6 +43,7 @@ impl AssignedInstruments {
         for row in &assignment.instruments {
             instruments.push(row, assignment, &mut numbers);
         }
+        instruments.chains = OptionChains::build(assignment, &mut instruments.rows);
         instruments.heads.shrink_to_fit();
         let outputs = instruments.outputs.iter();
         let longest = outputs.map(|output| output.head.range().len()).max();
@@ -88,6 +90,8 @@ impl AssignedInstruments {
             leaves: assignment
                 .move_of(row)
                 .is_some_and(|it| it.part == MovePart::From),
+            option: None,
+            quote: None,
             outputs,
             sets: Span::since(sets, &self.row_sets),
             prices,
@@ -123,6 +127,7 @@ impl AssignedInstruments {
             channel: output.channel,
             shape: output.shape,
             depth: output.depth,
+            greeks: output.greeks,
             head,
             seq: 0,
             row: self.rows.len() as u32,

@@ -73,6 +73,10 @@ pub(crate) struct AssignedInstrument {
     pub(in crate::pipeline) move_at: Option<u16>,
     /// Whether that move gives it away.
     pub(in crate::pipeline) leaves: bool,
+    /// Position among the options that have Greeks, if it is one.
+    pub(in crate::pipeline) option: Option<u32>,
+    /// Position among the references of chains, if it is one.
+    pub(in crate::pipeline) quote: Option<u32>,
     pub(in crate::pipeline) outputs: Span,
     pub(in crate::pipeline) sets: Span,
     /// The part before its price in each of the two commands that store it, and the slot of the

@@ -8,6 +8,7 @@ use jiff::civil::date;
 use kite::{IndexQuote, InstrumentType, Mode, Token};
 
 use super::*;
+use crate::tick_json::greeks::GreeksStamp;
 use crate::tick_json::template::write_head;
 
 fn row(token: u32, kind: InstrumentType) -> contract::Row {
@@ -118,6 +119,7 @@ struct Scene {
     namespace: Option<String>,
     mock: bool,
     snapshot: bool,
+    greeks: Option<GreeksStamp>,
     volume_delta: Option<u32>,
 }
 
@@ -131,6 +133,7 @@ impl Scene {
             mock: false,
             snapshot: false,
             volume_delta: None,
+            greeks: None,
         }
     }
 
@@ -149,12 +152,14 @@ impl Scene {
             last_price,
             detail,
         };
+        let greeks = self.greeks.as_ref().map(GreeksText::new);
         let format = OutputFormat {
             head: &head,
             template: &template,
             shape: self.shape,
             decimals: Decimals::new(self.row.token.segment().decimals()),
             option: self.row.instrument_type.is_option(),
+            greeks: greeks.as_ref(),
             index: self.row.token.segment() == kite::Segment::Indices,
             depth: self.depth,
             handover: self.row.handover,
@@ -216,6 +221,7 @@ fn the_longest_tick_has_room() {
             volume_delta: Some(u32::MAX),
             snapshot: true,
             mock: true,
+            greeks: Some(GreeksStamp::unknown(i64::MIN)),
             ..Scene::of(option(), shape)
         };
         longest = longest.max(scene.text(i32::MIN, Detail::Full(quote, full)).len());

@@ -41,6 +41,30 @@ fn an_option_in_full_mode_with_depth() {
 }
 
 #[test]
+fn greeks_stand_where_they_always_did_and_new_keys_at_the_end() {
+    let plain = Scene::of(option(), Shape::Contract);
+    let with = Scene {
+        greeks: Some(GreeksStamp::unknown(1_762_250_400)),
+        ..Scene::of(option(), Shape::Contract)
+    };
+    let [plain, with] = [plain, with].map(|it| it.text(70, Detail::Full(quote(), full())));
+    assert!(!plain.contains("greeks") && !plain.contains("expiry_ts"));
+    let added = concat!(
+        r#","volume_delta":null,"rho":null,"greeks":"stale_input","fwd":null,"fwd_src":null,"#,
+        r#""iv_px":null,"iv_src":null,"greeks_ts":null,"expiry_ts":1762250400,"session":"open"}"#,
+    );
+    let end = r#","volume_delta":null,"session":"open"}"#;
+    assert_eq!(with, plain.replace(end, added));
+    // An underlying has none.
+    let underlying = Scene {
+        greeks: Some(GreeksStamp::unknown(1_762_250_400)),
+        ..Scene::of(option(), Shape::Underlying)
+    };
+    let text = underlying.text(70, Detail::Full(quote(), full()));
+    assert!(!text.contains("greeks"));
+}
+
+#[test]
 fn depth_is_left_out_when_empty_or_not_wanted() {
     let empty = Scene::of(option(), Shape::Contract);
     assert!(

@@ -1,0 +1,138 @@
+//! The chains of options: what their forward prices rest on, and the newest Greeks of each option.
+//!
+//! Owns what is known of each chain's references and of each option. Forwards come from the references that the assignment
+//! names and from nothing else, so that two processes with options of one chain agree. Must not know formulas (they are
+//! [`greeks`]'), a calendar or Redis, and must not allocate per tick.
+
+mod build;
+mod chain;
+mod option;
+mod quote;
+
+use std::time::Instant;
+
+use greeks::{Book, GreeksWord, LastTrade, OptionTerms, evaluate, option_price};
+use kite::{Detail, Packet};
+
+use super::instruments::AssignedInstrument;
+use super::market::MarketSessions;
+pub(crate) use chain::ChainState;
+pub(super) use chain::Moment;
+pub(crate) use option::ChainOption;
+use quote::ReferenceQuote;
+
+/// The chains of an assignment, their references and their options.
+#[derive(Debug, Default)]
+pub(crate) struct OptionChains {
+    chains: Vec<ChainState>,
+    quotes: Vec<ReferenceQuote>,
+    options: Vec<ChainOption>,
+    /// The chains that use a quote, one quote after another.
+    users: Vec<u16>,
+}
+
+impl OptionChains {
+    /// The chains, in the order of the assignment.
+    pub(crate) fn chains(&self) -> &[ChainState] {
+        &self.chains
+    }
+
+    /// The option at a position that its instrument has.
+    #[inline]
+    pub(crate) fn option(&self, at: u32) -> &ChainOption {
+        &self.options[at as usize]
+    }
+
+    /// Notes what a packet says of an instrument that chains are computed from.
+    pub(super) fn quote(&mut self, at: u32, packet: &Packet, current: bool, now: Instant) {
+        let quote = &mut self.quotes[at as usize];
+        quote.take(packet, current, now);
+        for chain in &self.users[quote.users.range()] {
+            self.chains[usize::from(*chain)].is_stale = true;
+        }
+    }
+
+    /// Computes the forward price of a chain anew if a reference has changed or time has passed.
+    pub(super) fn look(&mut self, chain: u16, world: &World<'_>) {
+        let is_due = |chain: u16| self.chains[usize::from(chain)].is_due(world.moment.at);
+        // The forward of the expiry that gives the cost of carry; its own carry is not looked for.
+        let carry = self.chains[usize::from(chain)].carry();
+        let carry = carry.filter(|it| is_due(*it));
+        if is_due(chain) || carry.is_some() {
+            for chain in carry.into_iter().chain([chain]) {
+                self.choose(chain, world);
+            }
+        }
+    }
+
+    fn choose(&mut self, chain: u16, world: &World<'_>) {
+        let at = usize::from(chain);
+        let neighbour = self.chains[at].carry();
+        let neighbour = neighbour.and_then(|it| self.chains[usize::from(it)].known(world.moment));
+        self.chains[at].choose(&self.quotes, neighbour, world);
+    }
+}
+
+/// What a look at the chains needs of everything else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct World<'a> {
+    pub(super) rows: &'a [AssignedInstrument],
+    pub(super) market: &'a MarketSessions,
+    pub(super) moment: Moment,
+}
+
+impl OptionChains {
+    /// Solves the Greeks of an option for a packet and remembers them. What neither price, forward nor second have changed
+    /// since is what it was.
+    pub(super) fn solve(
+        &mut self,
+        at: u32,
+        packet: &Packet,
+        current: bool,
+        world: &World<'_>,
+    ) -> GreeksWord {
+        let chain = self.options[at as usize].chain;
+        self.look(chain, world);
+        let option = &self.options[at as usize];
+        let market_class = world.rows[option.row as usize].market_class;
+        let chain = &self.chains[usize::from(chain)];
+        let forward = chain.forward();
+        let (now, book) = (world.moment.second, option.book(packet));
+        let last = LastTrade {
+            price: option.rupees(packet.last_price),
+            at: packet.last_trade_time(),
+        };
+        // Without a time, only what Kite has sent since is known to be of now.
+        let is_dated = matches!(packet.detail, Detail::Full(..));
+        let known = is_dated || world.rows[option.row as usize].state.price_is_current;
+        let price = (current && known)
+            .then(|| option_price(book, last, option.step, now))
+            .flatten();
+        let middle = book.filter(|_| current).and_then(Book::middle);
+        let terms = OptionTerms {
+            right: option.right,
+            strike: option.strike,
+            step: option.step,
+            tenor: chain.tenor,
+            rate: chain.rate,
+            open: world.market.may_tick(market_class),
+            forward: forward.map(|it| it.price),
+            now,
+        };
+        let inputs = option::Inputs { terms, price };
+        if option.inputs != Some(inputs) {
+            let evaluation = evaluate(&terms, price, || self.twin(at, now));
+            let source = forward.map(|it| (it.price, it.source.as_str()));
+            self.options[at as usize].stamp(inputs, evaluation, source);
+        }
+        let option = &mut self.options[at as usize];
+        option.middle = middle;
+        option.word()
+    }
+
+    /// The option of the other right at the same strike, if its own price gave its volatility not long ago.
+    fn twin(&self, at: u32, now: i64) -> Option<greeks::Twin> {
+        let twin = self.options[at as usize].twin?;
+        self.options[twin as usize].as_twin(now)
+    }
+}

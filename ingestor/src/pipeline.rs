@@ -56,6 +56,8 @@ pub struct Pipeline {
     clock: Clock,
     batch: usize,
     batch_since: Option<Instant>,
+    /// Positions of instruments whose Greeks were renewed just now.
+    renewed: Vec<u32>,
     overlaps: Vec<Overlap>,
     session_changes: Vec<SessionChange>,
     /// Messages that are known to be lost.
@@ -82,6 +84,7 @@ impl Pipeline {
             clock,
             batch: 0,
             batch_since: None,
+            renewed: Vec::new(),
             overlaps: Vec::new(),
             session_changes: Vec::new(),
             lost: 0,
@@ -185,6 +188,7 @@ impl Pipeline {
     /// Sends as much as possible now. Returns whether the links, or their states, have changed.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
+        self.renew_greeks(now);
         loop {
             self.count_batch();
             changed |= self.redis.poll(cx, now);
@@ -193,6 +197,27 @@ impl Pipeline {
                 return changed;
             }
         }
+    }
+
+    /// Renews Greeks of chains whose forward has moved, for the last values alone. Ticks that wait keep what they were given, and
+    /// what cannot be written need not be renewed.
+    fn renew_greeks(&mut self, now: Instant) {
+        let due = self.instruments.greeks_deadline();
+        if due.is_none_or(|due| now < due) || !self.may_renew_greeks() {
+            return;
+        }
+        let second = self.clock.wall_micros().div_euclid(1_000_000);
+        let renewed = &mut self.renewed;
+        self.instruments
+            .renew_greeks(now, second, |row| renewed.push(row));
+        self.stats.greeks_refreshed += renewed.len() as u64;
+        for row in renewed.drain(..) {
+            self.last_values.renew(&self.instruments, row, now);
+        }
+    }
+
+    fn may_renew_greeks(&self) -> bool {
+        self.backlog.is_empty() && self.redis.can_write_key()
     }
 
     /// No tick may have a `volume_delta` against one that was lost.
@@ -209,7 +234,10 @@ impl Pipeline {
         // Links that accept nothing wake the data plane when they accept again.
         let kept = self.last_values.deadline();
         let kept = kept.filter(|_| self.redis.can_write_key());
-        kept.into_iter().chain(self.redis.deadline()).min()
+        let greeks = self.instruments.greeks_deadline();
+        let greeks = greeks.filter(|_| self.may_renew_greeks());
+        let own = kept.into_iter().chain(greeks);
+        own.chain(self.redis.deadline()).min()
     }
 
     /// Writes last values without intervals from now on.

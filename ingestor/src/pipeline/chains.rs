@@ -8,10 +8,11 @@ mod build;
 mod chain;
 mod option;
 mod quote;
+mod refresh;
 
 use std::time::Instant;
 
-use greeks::{Book, GreeksWord, LastTrade, OptionTerms, evaluate, option_price};
+use greeks::{Book, GreeksWord, LastTrade, OptionTerms, evaluate, hold, option_price};
 use kite::{Detail, Packet};
 
 use super::instruments::AssignedInstrument;
@@ -20,6 +21,10 @@ pub(crate) use chain::ChainState;
 pub(super) use chain::Moment;
 pub(crate) use option::ChainOption;
 use quote::ReferenceQuote;
+use refresh::RefreshSchedule;
+
+/// A forward price and how its source is spelled.
+type ForwardText = Option<(f64, &'static str)>;
 
 /// The chains of an assignment, their references and their options.
 #[derive(Debug, Default)]
@@ -29,6 +34,9 @@ pub(crate) struct OptionChains {
     options: Vec<ChainOption>,
     /// The chains that use a quote, one quote after another.
     users: Vec<u16>,
+    /// Options whose newest Greeks are stored, one chain after another.
+    stored: Vec<u32>,
+    schedule: RefreshSchedule,
 }
 
 impl OptionChains {
@@ -70,6 +78,71 @@ impl OptionChains {
         let neighbour = self.chains[at].carry();
         let neighbour = neighbour.and_then(|it| self.chains[usize::from(it)].known(world.moment));
         self.chains[at].choose(&self.quotes, neighbour, world);
+        if let Some(forward) = self.chains[at].forward() {
+            self.schedule.observe(chain, forward);
+        }
+    }
+
+    /// When Greeks have to be renewed.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.schedule.deadline()
+    }
+
+    /// Renews Greeks of a chain whose forward has moved, as many as are allowed at once, and passes on the positions of their
+    /// instruments. Returns whether there were any to look at.
+    pub(super) fn renew(&mut self, world: &World<'_>, mut note: impl FnMut(u32)) -> bool {
+        let now = world.moment.at;
+        let Some((chain, start)) = self.schedule.next(now) else {
+            return false;
+        };
+        let stored = self.chains[usize::from(chain)].stored.range();
+        let (all, mut done, mut renewed) = (stored.len() as u32, start, 0);
+        while done < all && renewed < self.schedule.allowed() {
+            let option = self.stored[stored.start + done as usize];
+            if self.renew_option(option, world) {
+                note(self.options[option as usize].row);
+                renewed += 1;
+            }
+            done += 1;
+        }
+        let forward = self.chains[usize::from(chain)].forward().copied();
+        self.schedule
+            .done(&(start..done), renewed, all, forward.as_ref(), now);
+        true
+    }
+
+    /// Renews what was computed from another forward price; returns whether that changed anything.
+    fn renew_option(&mut self, at: u32, world: &World<'_>) -> bool {
+        let option = &self.options[at as usize];
+        let (terms, source) = self.terms(option, world);
+        let newest = option.newest();
+        if newest.at.is_none() || newest.forward.map(|it| it.0) == terms.forward {
+            return false;
+        }
+        let evaluation = hold(&terms, &newest.evaluation);
+        if evaluation.values.is_none() && evaluation == newest.evaluation {
+            return false;
+        }
+        self.options[at as usize].stamp(None, terms.now, evaluation, source);
+        true
+    }
+
+    /// What an option is now, and the forward price with its source.
+    fn terms(&self, option: &ChainOption, world: &World<'_>) -> (OptionTerms, ForwardText) {
+        let chain = &self.chains[usize::from(option.chain)];
+        let class = world.rows[option.row as usize].market_class;
+        let forward = chain.forward();
+        let terms = OptionTerms {
+            right: option.right,
+            strike: option.strike,
+            step: option.step,
+            tenor: chain.tenor,
+            rate: chain.rate,
+            open: world.market.may_tick(class),
+            forward: forward.map(|it| it.price),
+            now: world.moment.second,
+        };
+        (terms, forward.map(|it| (it.price, it.source.as_str())))
     }
 }
 
@@ -94,10 +167,8 @@ impl OptionChains {
         let chain = self.options[at as usize].chain;
         self.look(chain, world);
         let option = &self.options[at as usize];
-        let market_class = world.rows[option.row as usize].market_class;
-        let chain = &self.chains[usize::from(chain)];
-        let forward = chain.forward();
-        let (now, book) = (world.moment.second, option.book(packet));
+        let (terms, forward) = self.terms(option, world);
+        let book = option.book(packet);
         let last = LastTrade {
             price: option.rupees(packet.last_price),
             at: packet.last_trade_time(),
@@ -106,24 +177,13 @@ impl OptionChains {
         let is_dated = matches!(packet.detail, Detail::Full(..));
         let known = is_dated || world.rows[option.row as usize].state.price_is_current;
         let price = (current && known)
-            .then(|| option_price(book, last, option.step, now))
+            .then(|| option_price(book, last, option.step, terms.now))
             .flatten();
         let middle = book.filter(|_| current).and_then(Book::middle);
-        let terms = OptionTerms {
-            right: option.right,
-            strike: option.strike,
-            step: option.step,
-            tenor: chain.tenor,
-            rate: chain.rate,
-            open: world.market.may_tick(market_class),
-            forward: forward.map(|it| it.price),
-            now,
-        };
         let inputs = option::Inputs { terms, price };
         if option.inputs != Some(inputs) {
-            let evaluation = evaluate(&terms, price, || self.twin(at, now));
-            let source = forward.map(|it| (it.price, it.source.as_str()));
-            self.options[at as usize].stamp(inputs, evaluation, source);
+            let evaluation = evaluate(&terms, price, || self.twin(at, terms.now));
+            self.options[at as usize].stamp(Some(inputs), terms.now, evaluation, forward);
         }
         let option = &mut self.options[at as usize];
         option.middle = middle;

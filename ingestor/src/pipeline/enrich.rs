@@ -42,6 +42,22 @@ impl AssignedInstruments {
         Some(self.chains.solve(option, packet, current, &world))
     }
 
+    /// Renews Greeks of chains whose forward has moved, as many as are allowed at once, and passes on the positions of their
+    /// instruments.
+    pub(crate) fn renew_greeks(&mut self, now: Instant, second: i64, mut note: impl FnMut(u32)) {
+        let world = World {
+            rows: &self.rows,
+            market: &self.market,
+            moment: Moment { at: now, second },
+        };
+        while self.chains.renew(&world, &mut note) {}
+    }
+
+    /// When [`AssignedInstruments::renew_greeks`] has something to do.
+    pub(crate) fn greeks_deadline(&self) -> Option<Instant> {
+        self.chains.deadline()
+    }
+
     /// Looks at the forward of every chain, whether or not its options tick.
     pub(crate) fn look_at_chains(&mut self, now: Instant, second: i64) {
         let world = World {

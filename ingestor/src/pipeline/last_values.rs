@@ -71,6 +71,13 @@ impl LastValueWriter {
         }
     }
 
+    /// Writes the newest tick of a row again, for something beside its packet has changed.
+    pub(crate) fn renew(&mut self, instruments: &AssignedInstruments, row: u32, now: Instant) {
+        if self.schedule.newest(row).is_some() && !instruments.is_awaiting(row, now) {
+            self.schedule.mark(instruments.stored_outputs(row), now);
+        }
+    }
+
     /// Remembers the newest tick of a row that another account publishes: it is written once this account has the row, and
     /// may be old then.
     pub(crate) fn note_unpublished(&mut self, row: u32, packet: &Packet, meta: TickMeta) {

@@ -67,6 +67,8 @@ pub struct Stats {
     pub(crate) batches: Histogram<9>,
     /// Ticks of options that have Greeks, by [`GreeksWord`].
     pub(crate) greeks: [u64; GreeksWord::ALL.len()],
+    /// Rows whose Greeks were renewed without a tick.
+    pub(crate) greeks_refreshed: u64,
     /// How long the Greeks of a tick took, of one in [`GREEKS_SAMPLE`].
     pub(crate) greeks_latency: Histogram<8>,
 }

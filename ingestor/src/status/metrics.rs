@@ -128,6 +128,9 @@ impl MetricsPage<'_> {
             let number = stats.greeks[word as usize];
             count(&mut words, &[("status", word.as_str())], number)?;
         }
+        let help = "Last values whose Greeks were computed again because the forward price moved";
+        let refreshed = stats.greeks_refreshed;
+        self.plain_counter("kiteticker_greeks_refreshed", help, refreshed)?;
         let help = "Seconds that the Greeks of a tick took, of one tick in 64";
         let mut latency = self.histogram("greeks_calculation_latency_seconds", help)?;
         distribute(&mut latency, &stats.greeks_latency, &GREEKS_BOUNDS)
@@ -273,6 +276,7 @@ mod tests {
             r#"tick_processing_errors_total{error_type="unknown_token"} 0"#,
             r#"greeks_calculations_total{status="no_forward"} 0"#,
             "greeks_calculation_latency_seconds_count 0",
+            "kiteticker_greeks_refreshed_total 0",
             "redis_publish_total 7",
             "redis_publish_failures_total 0",
             r#"kite_websocket_subscriptions_current{account_id="primary",connection_id="0"} 442"#,

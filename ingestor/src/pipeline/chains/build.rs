@@ -12,6 +12,7 @@ use super::OptionChains;
 use super::chain::{ChainState, QuotedStrike};
 use super::option::ChainOption;
 use super::quote::ReferenceQuote;
+use super::refresh::RefreshSchedule;
 use crate::pipeline::instruments::AssignedInstrument;
 use crate::pipeline::instruments::instrument::Span;
 
@@ -20,9 +21,11 @@ impl OptionChains {
     pub(crate) fn build(assignment: &Assignment, rows: &mut [AssignedInstrument]) -> Self {
         let mut built = Self {
             chains: assignment.chains.iter().map(ChainState::new).collect(),
+            schedule: RefreshSchedule::new(assignment.chains.len()),
             ..Self::default()
         };
         built.add_options(assignment, rows);
+        built.add_stored(assignment);
         built.add_quotes(&assignment.chains, rows);
         built
     }
@@ -62,13 +65,30 @@ impl OptionChains {
         }
     }
 
+    fn add_stored(&mut self, assignment: &Assignment) {
+        let mut stored = vec![Vec::new(); self.chains.len()];
+        for (at, option) in (0_u32..).zip(&self.options) {
+            let outputs = &assignment.instruments[option.row as usize].outputs;
+            if outputs.iter().any(|it| it.greeks && it.keep.is_some()) {
+                stored[usize::from(option.chain)].push(at);
+            }
+        }
+        for (chain, options) in self.chains.iter_mut().zip(stored) {
+            let start = self.stored.len() as u32;
+            self.stored.extend(options);
+            chain.stored = Span::since(start, &self.stored);
+        }
+    }
+
     /// Takes over the forwards of the chains that `old` has too.
     pub(crate) fn succeed_chains(&mut self, old: &Self) {
-        let before = old.chains.iter().map(|it| (it.name(), it));
+        let before = (0_u16..).zip(&old.chains).map(|(at, it)| (it.name(), at));
         let before: HashMap<_, _> = before.collect();
-        for chain in &mut self.chains {
-            let known = before.get(&chain.name()).map(|it| it.choice.clone());
-            chain.choice = known.unwrap_or_default();
+        for (at, chain) in (0_u16..).zip(&mut self.chains) {
+            if let Some(known) = before.get(&chain.name()).copied() {
+                chain.choice = old.chains[usize::from(known)].choice.clone();
+                self.schedule.succeed(at, &old.schedule, known);
+            }
         }
     }
 

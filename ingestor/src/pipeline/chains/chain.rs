@@ -12,6 +12,7 @@ use greeks::{Tenor, years};
 use super::World;
 use super::quote::ReferenceQuote;
 use crate::pipeline::instruments::AssignedInstrument;
+use crate::pipeline::instruments::instrument::Span;
 use crate::tick_json::greeks::decimal_text;
 
 /// Without a change of its references a chain is looked at this often: books grow old, and sources are left and taken back.
@@ -46,6 +47,8 @@ pub(crate) struct ChainState {
     pub(super) future: Option<u32>,
     pub(super) spot: Option<u32>,
     pub(super) strikes: Vec<QuotedStrike>,
+    /// Its options whose newest Greeks are stored.
+    pub(super) stored: Span,
     /// Whether its underlying is an index.
     pub(super) on_index: bool,
     pub(super) choice: ForwardChoice,
@@ -68,6 +71,7 @@ impl ChainState {
             future: None,
             spot: None,
             strikes: Vec::new(),
+            stored: Span::default(),
             on_index: false,
             choice: ForwardChoice::default(),
             looked: None,

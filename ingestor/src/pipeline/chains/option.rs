@@ -99,18 +99,19 @@ impl ChainOption {
         f64::from(price) / self.divisor
     }
 
-    /// Remembers what was computed.
+    /// Remembers what was computed at `now`; `inputs`: what a packet has to have for it to be the same.
     pub(super) fn stamp(
         &mut self,
-        inputs: Inputs,
+        inputs: Option<Inputs>,
+        now: i64,
         evaluation: Evaluation,
         forward: Option<(f64, &'static str)>,
     ) {
-        self.inputs = Some(inputs);
+        self.inputs = inputs;
         self.stamp = GreeksStamp {
             evaluation,
             forward,
-            at: Some(inputs.terms.now),
+            at: Some(now),
             expiry_ts: self.stamp.expiry_ts,
         };
         self.text.write(&self.stamp);

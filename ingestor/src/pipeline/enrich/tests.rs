@@ -527,3 +527,64 @@ fn another_assignment_forgets_neither_forward_nor_greeks() {
     let tick = world.book(put(2), 231.0, 231.1);
     check_again(&tick, OptionRight::Put, STRIKES[2]);
 }
+
+/// The strikes that are renewed when everything that is due is.
+fn renewed(world: &mut World) -> Vec<Token> {
+    let mut rows = Vec::new();
+    while let Some(due) = world.instruments.greeks_deadline() {
+        let wait = due.saturating_duration_since(world.now()).as_millis();
+        world.millis += wait as u64;
+        let (now, second) = (world.now(), world.second());
+        world
+            .instruments
+            .renew_greeks(now, second, |row| rows.push(row));
+    }
+    let rows = rows.into_iter();
+    rows.map(|row| world.instruments.row(row).token).collect()
+}
+
+#[test]
+fn a_move_of_the_forward_renews_what_is_stored_and_holds_its_volatility() {
+    let mut assignment = assignment();
+    let last = Some(contract::LastValuePersistence {
+        interval_ms: 250,
+        ttl_s: 60,
+        until_session: false,
+    });
+    assignment.keeps = vec![contract::Persistence { last, stream: None }];
+    let stored = [call(2), put(2), call(3)];
+    let rows = assignment.instruments.iter_mut();
+    for row in rows.filter(|row| stored.contains(&row.token)) {
+        row.outputs[0].keep = Some(0);
+    }
+    let mut world = World::of(&assignment);
+    world.book(FUTURE, 23_658.0, 23_660.0);
+    let before = world.book(call(2), 190.0, 190.1);
+    world.book(put(2), 0.0, 0.05);
+    world.book(call(1), 210.0, 210.1);
+    assert_eq!(renewed(&mut world), [], "nothing moved");
+    world.wait(2);
+    world.book(FUTURE, 23_668.0, 23_670.0);
+    world.forward();
+    // One has no volatility, one was never computed, one is not stored.
+    assert_eq!(renewed(&mut world), [call(2)]);
+    let option = world
+        .instruments
+        .row(world.instruments.find(call(2)).unwrap());
+    let newest = *world
+        .instruments
+        .chains
+        .option(option.option.unwrap())
+        .newest();
+    let values = newest.evaluation.values.unwrap();
+    assert_eq!(values.volatility, before["iv"].as_f64().unwrap());
+    assert_eq!(newest.forward, Some((23_669.0, "future")));
+    assert!(newest.at > before["greeks_ts"].as_i64());
+    assert!(values.greeks.delta > before["delta"].as_f64().unwrap());
+    // What has ticked since is not renewed, and its price is looked at again.
+    world.wait(2);
+    world.book(FUTURE, 23_678.0, 23_680.0);
+    let tick = world.book(call(2), 190.0, 190.1);
+    assert!(tick["iv"].as_f64() < before["iv"].as_f64());
+    assert_eq!(renewed(&mut world), []);
+}

@@ -314,7 +314,6 @@ impl DataPlane {
 
     fn publish_snapshot(&mut self, now: Instant) {
         self.pipeline.look_at_clock(self.setup.clock.wall_micros());
-        self.pipeline.look_at_chains(now);
         self.set_mute_limits();
         self.renew_sockets(now);
         self.tell_market();

@@ -21,7 +21,7 @@ pub(crate) mod stats;
 mod unknown_packets;
 
 use std::task::Context;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kite::frame::{FrameError, raw_packets};
 use kite::packet::UnknownLength;
@@ -36,9 +36,13 @@ use last_values::LastValueWriter;
 use market::SessionChange;
 use moves::Overlap;
 use redis_link::client::RedisClient;
+use redis_link::send_queue::CommandKind;
 use redis_link::target::Target;
 use stats::{AGE_BOUNDS, Stats};
 use unknown_packets::UnknownPacketCounter;
+
+/// All chains are looked at this often, whether or not their references tick.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The pipeline of one process.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ pub struct Pipeline {
     clock: Clock,
     batch: usize,
     batch_since: Option<Instant>,
+    /// When the chains were last looked at.
+    looked: Option<Instant>,
     /// Positions of instruments whose Greeks were renewed just now.
     renewed: Vec<u32>,
     overlaps: Vec<Overlap>,
@@ -84,6 +90,7 @@ impl Pipeline {
             clock,
             batch: 0,
             batch_since: None,
+            looked: None,
             renewed: Vec::new(),
             overlaps: Vec::new(),
             session_changes: Vec::new(),
@@ -174,10 +181,28 @@ impl Pipeline {
         self.session_changes.extend(changes);
     }
 
-    /// Looks at the forwards of all chains: books grow old without a packet.
-    pub(crate) fn look_at_chains(&mut self, now: Instant) {
+    /// Looks at the forwards of all chains once a second, for books grow old without a packet, and writes the hashes that are due.
+    fn look_at_chains(&mut self, now: Instant) {
+        let recent = |looked: Instant| now.saturating_duration_since(looked) < LOOK_EVERY;
+        if self.instruments.chains.chains().is_empty() || self.looked.is_some_and(recent) {
+            return;
+        }
+        self.looked = Some(now);
         let second = self.clock.wall_micros().div_euclid(1_000_000);
         self.instruments.look_at_chains(now, second);
+        let redis = &mut self.redis;
+        self.instruments
+            .write_chain_hashes(now, second, |hash, fields| {
+                let can_write = redis.can_write_key_in(hash.slot);
+                if can_write {
+                    redis.push(CommandKind::Key, hash.slot, |out| hash.write(out, fields));
+                    let chain = fields.chain;
+                    redis.push(CommandKind::Key, hash.slot, |out| {
+                        hash.write_end(out, chain);
+                    });
+                }
+                can_write
+            });
     }
 
     /// The sessions that have begun since the last call.
@@ -188,6 +213,7 @@ impl Pipeline {
     /// Sends as much as possible now. Returns whether the links, or their states, have changed.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut changed = false;
+        self.look_at_chains(now);
         self.renew_greeks(now);
         loop {
             self.count_batch();

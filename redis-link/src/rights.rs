@@ -24,7 +24,7 @@ pub const RIGHTS: [AclRight; 8] = [
     ),
     right("&orders:*", "with orderUpdates"),
     right(
-        "+set +hset +hmget +hdel +hscan +xadd",
+        "+set +hset +hmget +hdel +hscan +xadd +expireat",
         "to keep last values, streams, the directory and ticker:alive",
     ),
     right("~ticker:* ~ltp:* ~PREFIX:*", "the keys of those"),

@@ -6,6 +6,8 @@
 
 mod build;
 mod chain;
+mod hash_state;
+mod hashes;
 mod option;
 mod quote;
 mod refresh;
@@ -37,6 +39,8 @@ pub(crate) struct OptionChains {
     /// Options whose newest Greeks are stored, one chain after another.
     stored: Vec<u32>,
     schedule: RefreshSchedule,
+    /// The chain whose hash is looked at next.
+    next_hash: usize,
 }
 
 impl OptionChains {
@@ -180,6 +184,7 @@ impl OptionChains {
             .then(|| option_price(book, last, option.step, terms.now))
             .flatten();
         let middle = book.filter(|_| current).and_then(Book::middle);
+        let middle = middle.map(|it| (it, world.moment.at));
         let inputs = option::Inputs { terms, price };
         if option.inputs != Some(inputs) {
             let evaluation = evaluate(&terms, price, || self.twin(at, terms.now));

@@ -11,6 +11,7 @@ use super::accept::TickKind;
 use super::accept::rules::ReceiveTime;
 use super::chains::{Moment, World};
 use super::instruments::AssignedInstruments;
+use crate::last_value::chain_hash::{ChainFields, ChainHash};
 
 const MICROS: i64 = 1_000_000;
 
@@ -56,6 +57,17 @@ impl AssignedInstruments {
     /// When [`AssignedInstruments::renew_greeks`] has something to do.
     pub(crate) fn greeks_deadline(&self) -> Option<Instant> {
         self.chains.deadline()
+    }
+
+    /// Passes on the hashes of chains that are due; `write` says whether one was accepted.
+    pub(crate) fn write_chain_hashes(
+        &mut self,
+        now: Instant,
+        second: i64,
+        write: impl FnMut(&ChainHash, &ChainFields<'_>) -> bool,
+    ) {
+        let moment = Moment { at: now, second };
+        self.chains.write_hashes(moment, write);
     }
 
     /// Looks at the forward of every chain, whether or not its options tick.

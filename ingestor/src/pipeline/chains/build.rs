@@ -26,6 +26,7 @@ impl OptionChains {
         };
         built.add_options(assignment, rows);
         built.add_stored(assignment);
+        built.add_hashes(assignment);
         built.add_quotes(&assignment.chains, rows);
         built
     }
@@ -86,7 +87,9 @@ impl OptionChains {
         let before: HashMap<_, _> = before.collect();
         for (at, chain) in (0_u16..).zip(&mut self.chains) {
             if let Some(known) = before.get(&chain.name()).copied() {
-                chain.choice = old.chains[usize::from(known)].choice.clone();
+                let before = &old.chains[usize::from(known)];
+                chain.choice = before.choice.clone();
+                chain.forward_ts = before.forward_ts;
                 self.schedule.succeed(at, &old.schedule, known);
             }
         }

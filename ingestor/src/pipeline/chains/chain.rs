@@ -10,6 +10,7 @@ use greeks::forward::{
 use greeks::{Tenor, years};
 
 use super::World;
+use super::hash_state::HashState;
 use super::quote::ReferenceQuote;
 use crate::pipeline::instruments::AssignedInstrument;
 use crate::pipeline::instruments::instrument::Span;
@@ -52,6 +53,9 @@ pub(crate) struct ChainState {
     /// Whether its underlying is an index.
     pub(super) on_index: bool,
     pub(super) choice: ForwardChoice,
+    /// When the forward was computed, epoch seconds.
+    pub(super) forward_ts: i64,
+    pub(super) hashes: HashState,
     looked: Option<Instant>,
     /// Whether a reference has changed since.
     pub(super) is_stale: bool,
@@ -74,6 +78,8 @@ impl ChainState {
             stored: Span::default(),
             on_index: false,
             choice: ForwardChoice::default(),
+            forward_ts: 0,
+            hashes: HashState::default(),
             looked: None,
             is_stale: true,
         }
@@ -180,7 +186,10 @@ impl ChainState {
         if on_spot && !self.is_spot_open(quotes, world) {
             self.choice.leave();
         }
-        self.choice.update(&prices, moment.at);
+        let chosen = self.choice.update(&prices, moment.at);
+        if chosen.is_some_and(|it| it.at == moment.at) {
+            self.forward_ts = moment.second;
+        }
         self.looked = Some(moment.at);
         self.is_stale = false;
     }

@@ -1,5 +1,7 @@
 //! One option of a chain: its terms, and its newest Greeks with their text.
 
+use std::time::Instant;
+
 use greeks::{
     Book, Evaluation, GreeksWord, OptionPrice, OptionPriceSource, OptionRight, OptionTerms, Twin,
 };
@@ -34,8 +36,8 @@ pub(crate) struct ChainOption {
     /// Position of the option of the other right at its strike, if it is assigned too.
     pub(super) twin: Option<u32>,
     pub(super) inputs: Option<Inputs>,
-    /// The middle of its book.
-    pub(super) middle: Option<f64>,
+    /// The middle of its book, and when it came.
+    pub(super) middle: Option<(f64, Instant)>,
     stamp: GreeksStamp,
     text: GreeksText,
 }
@@ -74,6 +76,12 @@ impl ChainOption {
             ..old.stamp
         };
         self.text.write(&self.stamp);
+    }
+
+    /// The middle of its book, while it is good.
+    pub(super) fn middle_at(&self, now: Instant) -> Option<f64> {
+        let young = |at: Instant| now.saturating_duration_since(at) <= quote::GOOD_FOR;
+        self.middle.filter(|it| young(it.1)).map(|it| it.0)
     }
 
     /// Its newest Greeks.

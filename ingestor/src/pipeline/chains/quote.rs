@@ -11,7 +11,7 @@ use crate::pipeline::instruments::AssignedInstrument;
 use crate::pipeline::instruments::instrument::Span;
 
 /// A book is good for so long after its packet.
-const GOOD_FOR: Duration = Duration::from_secs(10);
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(10);
 
 /// What is known of one reference.
 #[derive(Clone, Debug)]

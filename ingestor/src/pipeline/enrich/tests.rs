@@ -588,3 +588,60 @@ fn a_move_of_the_forward_renews_what_is_stored_and_holds_its_volatility() {
     assert!(tick["iv"].as_f64() < before["iv"].as_f64());
     assert_eq!(renewed(&mut world), []);
 }
+
+#[test]
+fn a_chain_has_a_hash_under_each_prefix_that_is_written_as_it_changes() {
+    let mut assignment = assignment();
+    assignment.channels = vec!["ticker:nifty:options".to_owned(), "mine:options".to_owned()];
+    assignment.keeps = vec![contract::Persistence {
+        last: None,
+        stream: None,
+    }];
+    for row in &mut assignment.instruments {
+        row.outputs[0].keep = Some(0);
+    }
+    let other = Output {
+        channel: 1,
+        ..assignment.instruments[3].outputs[0]
+    };
+    assignment.instruments[3].outputs.push(other);
+    let mut world = World::of(&assignment);
+    let written = |world: &mut World| {
+        let (now, second) = (world.now(), world.second());
+        let mut written = Vec::new();
+        world.instruments.look_at_chains(now, second);
+        world
+            .instruments
+            .write_chain_hashes(now, second, |hash, fields| {
+                let mut out = Vec::new();
+                hash.write(&mut out, fields);
+                let text = String::from_utf8(out).unwrap();
+                written.push((
+                    text.contains("mine:chain:NFO:NIFTY:2026-12-01"),
+                    fields.summary,
+                ));
+                true
+            });
+        written
+    };
+    assert_eq!(written(&mut world), [], "no forward");
+    world.book(FUTURE, 23_658.0, 23_660.0);
+    let both = written(&mut world);
+    assert_eq!((both.len(), both[0].0, both[1].0), (2, false, true));
+    let summary = both[0].1.unwrap();
+    assert_eq!((summary.atm, summary.atm_iv), (23_650.0, None));
+    let call = world.book(call(1), 214.0, 214.1);
+    world.book(put(1), 205.0, 205.1);
+    world.wait(5);
+    assert_eq!(written(&mut world), [], "the same forward");
+    world.book(FUTURE, 23_658.0, 23_661.0);
+    let summary = written(&mut world)[0].1.unwrap();
+    assert_eq!(summary.straddle, Some(419.1));
+    let iv = call["iv"].as_f64().unwrap();
+    assert!((summary.atm_iv.unwrap() / iv - 1.0).abs() < 0.1);
+    world.wait(9);
+    assert_eq!(written(&mut world).len(), 0);
+    world.wait(1);
+    world.book(FUTURE, 23_658.0, 23_661.0);
+    assert_eq!(written(&mut world).len(), 2, "whatever Redis has forgotten");
+}

@@ -16,6 +16,7 @@ pub(crate) mod market;
 mod messages;
 pub(crate) mod move_gate;
 pub(crate) mod moves;
+mod open_interest;
 mod sequence;
 pub(crate) mod stats;
 mod unknown_packets;

@@ -60,6 +60,18 @@ impl ClassSessions {
         })
     }
 
+    /// The number of the trading day before the day of `at` (Unix seconds), which trades itself; `None` where the spans do not say.
+    #[must_use]
+    pub fn trading_day_before(&self, at: i64) -> Option<i64> {
+        let day = ist::day(at);
+        let mut days = self.spans.iter().map(|span| ist::day(span.0));
+        if !days.clone().any(|it| it == day) {
+            return None;
+        }
+        let first = self.previous_day.map(|it| ist::day(ist::midnight(it)));
+        days.rfind(|it| *it < day).or(first)
+    }
+
     /// Until when a price of the time `at` is the last one that readers may want, both in Unix seconds: half an hour after the
     /// last session of the trading day after it. `None` where the spans do not reach so far.
     #[must_use]
@@ -175,5 +187,29 @@ mod tests {
             SessionSpan(100, 200, Open),
             SessionSpan(150, 300, Open)
         ]));
+    }
+
+    #[test]
+    fn the_trading_day_before_is_that_of_the_spans_or_the_one_that_is_named() {
+        let day = jiff::civil::date;
+        let friday = day(2026, 11, 27);
+        let open = |day: jiff::civil::Date| ist::midnight(day) + 9 * 3_600;
+        let span = |day| SessionSpan(open(day), open(day) + 3_600, MarketSession::Open);
+        let (monday, tuesday) = (day(2026, 11, 30), day(2026, 12, 1));
+        let sessions = ClassSessions {
+            class: "NFO".to_owned(),
+            previous_day: Some(friday),
+            spans: vec![span(monday), span(tuesday)],
+        };
+        let before = |day| sessions.trading_day_before(open(day));
+        assert_eq!(before(monday), Some(ist::day(open(friday))));
+        assert_eq!(before(tuesday), Some(ist::day(open(monday))));
+        assert_eq!(before(friday), None);
+        assert_eq!(before(day(2026, 12, 2)), None);
+        let unknown = ClassSessions {
+            previous_day: None,
+            ..sessions
+        };
+        assert_eq!(unknown.trading_day_before(open(monday)), None);
     }
 }

@@ -16,6 +16,9 @@ pub(crate) struct DirectoryRow {
     exchange: String,
     strike: Option<f64>,
     expiry: Option<String>,
+    /// When an option with Greeks expires, Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expiry_ts: Option<i64>,
     #[serde(rename = "type")]
     kind: String,
     lot_size: Option<u32>,
@@ -44,6 +47,7 @@ impl DirectoryRow {
             exchange: row.exchange.to_string(),
             strike: row.strike,
             expiry: row.expiry.map(|day| day.to_string()),
+            expiry_ts: assignment.chain_of(row).map(|chain| chain.expiry_ts),
             kind: row.instrument_type.as_str().to_owned(),
             lot_size: row.lot_size,
             tick_size: row.tick_size,

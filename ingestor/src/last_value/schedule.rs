@@ -27,6 +27,8 @@ pub(crate) struct TickMeta {
     pub(crate) ts: i64,
     /// Volume since the tick before.
     pub(crate) volume_delta: Option<u32>,
+    /// Open interest of the trading day before.
+    pub(crate) prev_oi: Option<u32>,
     /// Whether it is a first packet.
     pub(crate) snapshot: bool,
     /// The session in which it arrived, if that is known.
@@ -186,6 +188,7 @@ mod tests {
         received_us: 0,
         ts: 0,
         volume_delta: None,
+        prev_oi: None,
         session: None,
         snapshot: false,
         current: true,

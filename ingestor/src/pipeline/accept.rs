@@ -44,6 +44,7 @@ impl AssignedInstruments {
         let before = row.state.newest;
         let newest = NewestPacket::new(packet, received.us).after(before.as_ref());
         row.state.newest = Some(newest);
+        row.state.open_interest.take(packet);
         if first {
             match first_packet_age(packet, received.us, &newest, before.as_ref()) {
                 FirstPacketAge::Today | FirstPacketAge::Newer => {}

@@ -123,6 +123,13 @@ impl MarketSessions {
         class.sessions.price_end(received)
     }
 
+    /// The number of the trading day before the day of `at` (Unix seconds); `None` if that is not known.
+    #[inline]
+    pub(crate) fn trading_day_before(&self, class: Option<u16>, at: i64) -> Option<i64> {
+        let class = self.classes.get(usize::from(class?))?;
+        class.sessions.trading_day_before(at)
+    }
+
     /// The classes whose session is known, each with it.
     pub(crate) fn classes(&self) -> impl Iterator<Item = (&str, SessionMoment)> {
         let classes = self.classes.iter();

@@ -94,11 +94,14 @@ impl AssignedInstruments {
     /// What was decided about the newest tick of `row`, but for its volume since the tick before.
     #[inline]
     pub(crate) fn newest_meta(&self, row: u32) -> TickMeta {
-        let state = &self.rows[row as usize].state;
+        let row = &self.rows[row as usize];
+        let state = &row.state;
+        let before = |at| self.market.trading_day_before(row.market_class, at);
         TickMeta {
             received_us: state.came_us,
             ts: state.ts,
             volume_delta: None,
+            prev_oi: state.open_interest.previous(before),
             snapshot: state.snapshot,
             session: state.session,
             current: state.price_is_current,
@@ -112,6 +115,7 @@ impl AssignedInstruments {
             received_us: received.us,
             ts: tick_time(None, received.us, 0),
             volume_delta: None,
+            prev_oi: None,
             snapshot: true,
             session: self.rows[row as usize].state.session,
             current: self.rows[row as usize].state.price_is_current,
@@ -190,6 +194,8 @@ fn format<'a>(
             .map(|at| chains.option(at).text()),
         index: row.class == InstrumentClass::Underlying,
         depth: output.depth,
+        prev_oi: output.interval.is_some()
+            && matches!(row.class, InstrumentClass::Option | InstrumentClass::Future),
         // A boundary divides what has a time; the rest may come twice.
         handover: row.handover || (row.leaves && packet.exchange_time().is_none()),
     }
@@ -211,6 +217,7 @@ const fn tick<'a>(
         received_us: meta.received_us,
         published_us,
         volume_delta: meta.volume_delta,
+        prev_oi: meta.prev_oi,
         snapshot: meta.snapshot,
         session: meta.session,
     }

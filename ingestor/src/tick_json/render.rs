@@ -36,6 +36,8 @@ pub(crate) struct Tick<'a> {
     pub(crate) published_us: i64,
     /// Volume since the token's previous tick.
     pub(crate) volume_delta: Option<u32>,
+    /// Open interest of the trading day before.
+    pub(crate) prev_oi: Option<u32>,
     /// Whether it is a first packet.
     pub(crate) snapshot: bool,
     /// What its market did when it arrived, if that is known.
@@ -61,6 +63,8 @@ pub(crate) struct OutputFormat<'a> {
     pub(crate) index: bool,
     /// Whether ticks in full mode carry the book.
     pub(crate) depth: bool,
+    /// Whether ticks in full mode carry the open interest of the day before, and what has changed since.
+    pub(crate) prev_oi: bool,
     /// Whether another account takes the instrument over, so that its ticks come twice for a while.
     pub(crate) handover: bool,
 }
@@ -122,6 +126,11 @@ fn write_contract(json: &mut Json<'_>, format: &OutputFormat<'_>, tick: &Tick<'_
     }
     json.extremes(full);
     json.optional(b",\"volume_delta\":", tick.volume_delta);
+    if let Some(full) = full.filter(|_| format.prev_oi) {
+        json.optional(b",\"prev_oi\":", tick.prev_oi);
+        let change = |before: u32| i64::from(full.oi) - i64::from(before);
+        json.optional(b",\"oi_change\":", tick.prev_oi.map(change));
+    }
     if let Some(greeks) = format.greeks {
         json.raw(greeks.added());
     }

@@ -63,6 +63,29 @@ fn a_row_says_what_streams_and_for_whom() {
 }
 
 #[test]
+fn a_row_of_an_option_with_greeks_says_when_it_expires() {
+    let mut assignment = assignment();
+    assignment.chains = vec![contract::Chain {
+        exchange: "NFO".to_owned(),
+        underlying: "NIFTY".to_owned(),
+        expiry: jiff::civil::date(2025, 12, 2),
+        expiry_ts: 1_764_669_600,
+        settles_ts: None,
+        r: None,
+        q: 0.0,
+        future: None,
+        parity: Vec::new(),
+        carry: None,
+        spot: None,
+    }];
+    let mut rows = assignment.instruments.iter_mut();
+    rows.find(|row| row.token.0 == OPTION).unwrap().chain = Some(0);
+    let listing = listing(&assignment);
+    let row: Value = serde_json::from_str(&listing.entries[&OPTION].json).unwrap();
+    assert_eq!(row["expiry_ts"], 1_764_669_600);
+}
+
+#[test]
 fn a_row_names_the_channel_of_its_own_and_not_that_of_a_chain() {
     let mut assignment = assignment();
     assignment.channels[0] = "ticker:abb:underlying".to_owned();

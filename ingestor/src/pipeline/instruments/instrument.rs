@@ -9,6 +9,7 @@ use kite::{InstrumentType, MarketSession, Mode, Segment, Token};
 use crate::pipeline::accept::age::{NewestPacket, OldPrice};
 use crate::pipeline::accept::rules::{FirstPackets, ReceiveTime};
 use crate::pipeline::interval::TickInterval;
+use crate::pipeline::open_interest::OpenInterest;
 use crate::tick_json::decimal::Decimals;
 
 /// The class of an instrument, as distinguished in metrics.
@@ -117,6 +118,8 @@ pub(crate) struct InstrumentState {
     pub(in crate::pipeline) ts: i64,
     /// The session in which its newest packet arrived, if that is known.
     pub(in crate::pipeline) session: Option<MarketSession>,
+    /// Its open interest of this day and the one before.
+    pub(in crate::pipeline) open_interest: OpenInterest,
     /// Volume in the last tick that was rendered.
     pub(in crate::pipeline) volume: Option<u32>,
 }

@@ -252,3 +252,59 @@ fn a_repeated_snapshot_makes_nothing_fresh() {
         "it moved meanwhile"
     );
 }
+
+/// The first packet of the morning is of the evening before.
+#[test]
+fn open_interest_of_the_day_before_is_known_from_packets_of_it() {
+    let mut assignment = sample();
+    let last = Some(contract::LastValuePersistence {
+        interval_ms: 250,
+        ttl_s: 60,
+        until_session: false,
+    });
+    assignment.keeps = vec![contract::Persistence { last, stream: None }];
+    let open = i64::from(NOON) - 3_600;
+    assignment.sessions = vec![contract::ClassSessions {
+        class: "NFO".to_owned(),
+        previous_day: Some(jiff::civil::date(2025, 11, 30)),
+        spans: vec![contract::SessionSpan(
+            open,
+            open + 7_200,
+            kite::MarketSession::Open,
+        )],
+    }];
+    let token = Token(12_192_002);
+    for row in &mut assignment.instruments {
+        row.class = Some(0);
+        if row.token == token {
+            row.outputs[0].keep = Some(0);
+        }
+    }
+    let packet = |oi, time| {
+        let mut packet = full(token.0, 5, time);
+        if let kite::Detail::Full(_, full) = &mut packet.detail {
+            full.oi = oi;
+        }
+        packet
+    };
+    let mut instruments = AssignedInstruments::build(&assignment, "1", false);
+    let shown = |tick: &[Value]| (tick[0]["prev_oi"].clone(), tick[0]["oi_change"].clone());
+    let first = tick(&mut instruments, &packet(70, NOON));
+    assert_eq!(shown(&first), (Value::Null, Value::Null));
+
+    let mut instruments = AssignedInstruments::build(&assignment, "1", false);
+    instruments.on_subscribe(token, noon().at);
+    let evening = packet(100, NOON - 86_400);
+    let kind = accept(&mut instruments, &evening, noon());
+    assert_eq!(kind, TickKind::OldSnapshot);
+    let second = tick(&mut instruments, &packet(70, NOON));
+    assert_eq!(shown(&second), (json!(100), json!(-30)));
+    // Another assignment in the day forgets nothing.
+    let mut next = AssignedInstruments::build(&assignment, "1", false);
+    next.succeed(instruments, noon().at);
+    let third = tick(&mut next, &packet(130, NOON));
+    assert_eq!(shown(&third), (json!(100), json!(30)));
+    // A share has none, and what is not stored neither.
+    let share = tick(&mut next, &full(408_065, 1, NOON));
+    assert!(share[0].get("prev_oi").is_none());
+}

@@ -120,6 +120,8 @@ struct Scene {
     mock: bool,
     snapshot: bool,
     greeks: Option<GreeksStamp>,
+    /// That of the day before, if the keys are there.
+    prev_oi: Option<Option<u32>>,
     volume_delta: Option<u32>,
 }
 
@@ -134,6 +136,7 @@ impl Scene {
             snapshot: false,
             volume_delta: None,
             greeks: None,
+            prev_oi: None,
         }
     }
 
@@ -162,6 +165,7 @@ impl Scene {
             greeks: greeks.as_ref(),
             index: self.row.token.segment() == kite::Segment::Indices,
             depth: self.depth,
+            prev_oi: self.prev_oi.is_some(),
             handover: self.row.handover,
         };
         let tick = Tick {
@@ -172,6 +176,7 @@ impl Scene {
             received_us: 1_762_238_671_000_250,
             published_us: 1_762_238_671_000_300,
             volume_delta: self.volume_delta,
+            prev_oi: self.prev_oi.flatten(),
             session: Some(kite::MarketSession::Open),
             snapshot: self.snapshot,
         };
@@ -222,6 +227,7 @@ fn the_longest_tick_has_room() {
             snapshot: true,
             mock: true,
             greeks: Some(GreeksStamp::unknown(i64::MIN)),
+            prev_oi: Some(Some(u32::MAX)),
             ..Scene::of(option(), shape)
         };
         longest = longest.max(scene.text(i32::MIN, Detail::Full(quote, full)).len());

@@ -65,6 +65,29 @@ fn greeks_stand_where_they_always_did_and_new_keys_at_the_end() {
 }
 
 #[test]
+fn open_interest_has_changed_since_the_day_before() {
+    let ends = |before, detail| {
+        let scene = Scene {
+            prev_oi: Some(before),
+            ..Scene::of(option(), Shape::Contract)
+        };
+        let text = scene.text(70, detail);
+        let (_, end) = text.split_once(r#","volume_delta":null"#).unwrap();
+        end.to_owned()
+    };
+    let detail = Detail::Full(quote(), full());
+    assert_eq!(
+        ends(Some(3_000_000), detail),
+        r#","prev_oi":3000000,"oi_change":-47475,"session":"open"}"#
+    );
+    assert_eq!(
+        ends(None, detail),
+        r#","prev_oi":null,"oi_change":null,"session":"open"}"#
+    );
+    assert_eq!(ends(None, Detail::Quote(quote())), r#","session":"open"}"#);
+}
+
+#[test]
 fn depth_is_left_out_when_empty_or_not_wanted() {
     let empty = Scene::of(option(), Shape::Contract);
     assert!(

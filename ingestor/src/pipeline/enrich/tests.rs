@@ -141,7 +141,7 @@ impl World {
         self.instruments.render(row, packet, 0, |message| {
             messages.push(serde_json::from_slice(message.json).unwrap());
         });
-        messages.remove(0)
+        messages.pop().unwrap_or_default()
     }
 
     /// A book in full mode; the last trade is old.
@@ -644,4 +644,29 @@ fn a_chain_has_a_hash_under_each_prefix_that_is_written_as_it_changes() {
     world.wait(1);
     world.book(FUTURE, 23_658.0, 23_661.0);
     assert_eq!(written(&mut world).len(), 2, "whatever Redis has forgotten");
+}
+
+/// Each process has half of the options, and the references of the chain.
+#[test]
+fn two_processes_of_one_chain_have_the_same_forward() {
+    let halves = [OptionRight::Call, OptionRight::Put].map(|right| {
+        let mut half = assignment();
+        for row in &mut half.instruments {
+            let reference = row.strike.is_some_and(|it| it > 20_000.0);
+            let is_own = row.token.0 % 512 == option_token(0, right).0 % 512;
+            if reference && !is_own {
+                // Known for its price alone.
+                (row.chain, row.outputs) = (None, Vec::new());
+            }
+        }
+        half
+    });
+    let mut worlds = halves.map(|half| World::of(&half));
+    for world in &mut worlds {
+        world.pairs(23_660.0);
+    }
+    let [one, other] = &mut worlds;
+    let forward = one.forward();
+    assert_eq!(forward.unwrap().1, "parity");
+    assert_eq!(forward, other.forward());
 }

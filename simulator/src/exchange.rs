@@ -30,6 +30,7 @@ mod request_tokens;
 mod schedule;
 mod sessions;
 mod subscriptions;
+pub mod truth;
 
 pub use admission::{ConnectionFilter, Refusal};
 use connection::ClientConnection;

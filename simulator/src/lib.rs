@@ -51,6 +51,8 @@
 //! | `POST /sim/rate` | `rate`, `tokens?` | ticks per second, of all or of some |
 //! | `POST /sim/tick` | `tokens` | each trades once, at another price, also while paused |
 //! | `POST /sim/prices` | `prices`: list of `token` and `price`, `hold?` | see below |
+//! | `POST /sim/market` | `frozen` | prices and the time to expiry stand still, or go on; books tick |
+//! | `GET /sim/truth?tokens=1,2` | | what instruments are worth at this moment; see below |
 //! | `POST /sim/clock` | `wall_clock` | another wall clock, as in `--wall-clock`, which is not behind the present one |
 //! | `POST /sim/packets/raw` | `hex`, `api_key?`, `conn?` | sends a raw binary frame |
 //! | `POST /sim/text` | `text`, `api_key?`, `conn?` | sends a raw text frame |
@@ -64,6 +66,13 @@
 //! index or a share is that of all that depends on it: futures, options, and the share on another exchange follow with
 //! their next ticks. A token that is not listed, or a price that is not above zero or does not fit into a packet, is an
 //! error, and then no price is set.
+//!
+//! `GET /sim/truth` answers `{"truth": [...]}` with one object for each token, in the order asked for: `token`, `spot` (the
+//! price of the underlying), `forward`, `fair` (the value before it is rounded to an order book), `iv` and `years` (to the
+//! end of the contract), in rupees and years of 365 days; what an instrument does not have is `null`. Futures are spot with
+//! interest of [`market::pricing::RATE`] until their end; options are valued by Black's formula of 1976 on such a price at
+//! their own end, those of commodities on the future that they lead to, and follow that when its price is set. A frozen
+//! market stands still until it is told to go on, or until the next day's list; then it is where it would have been.
 //!
 //! # What it must not do
 //! Be linked into another binary, or know anything of its clients beyond Kite's protocol.

@@ -18,11 +18,13 @@ use crate::universe::{Contract, Listing, Universe};
 mod anchor;
 mod book;
 pub mod pricing;
+mod valuation;
 mod walk;
 
 use anchor::PriceAnchor;
 pub use book::Changed;
 use book::{Book, OrderTerms};
+pub use valuation::Valuation;
 use walk::Walk;
 
 /// A moment in both times of the simulator.
@@ -49,6 +51,8 @@ pub struct Market {
     resting: FxHashMap<usize, f64>,
     /// The underlyings of which something has traded.
     has_moved: Vec<bool>,
+    /// The moment of which everything is priced while the market is frozen.
+    frozen: Option<SimulationTime>,
     books: Vec<Option<Box<Book>>>,
 }
 
@@ -64,6 +68,7 @@ impl Market {
             set_contracts: FxHashMap::default(),
             resting: FxHashMap::default(),
             has_moved: vec![false; universe.underlyings.len()],
+            frozen: None,
             books: vec![None; universe.listings.len()],
             universe,
         }
@@ -95,9 +100,7 @@ impl Market {
     pub fn advance(&mut self, position: usize, trade: bool, now: SimulationTime) -> Changed {
         self.open(position, now);
         let spot = self.spot(self.universe.listings[position].underlying, now);
-        let model = self.model(position, spot, now.unix);
-        let anchor = self.set_contracts.get(&position);
-        let rupees = anchor.map_or(model, |anchor| anchor.price(model));
+        let rupees = self.price(position, spot, now);
         let fair = rupees * self.universe.listings[position].divisor();
         let seconds = wire_seconds(now.unix);
         match &mut self.books[position] {
@@ -127,7 +130,7 @@ impl Market {
             }
             Contract::Future { .. } | Contract::Option { .. } => {
                 let spot = self.spot(of, now);
-                let model = self.model(position, spot, now.unix);
+                let model = self.model(position, spot, now);
                 let anchor = PriceAnchor::of_contract(rupees, model, hold);
                 self.set_contracts.insert(position, anchor);
             }
@@ -185,7 +188,7 @@ impl Market {
         let open = resting.unwrap_or_else(|| walk::price(underlying, 0.0, 0.0));
         let of_day = [underlying.close, open];
         let [close, open] = of_day.map(|spot| {
-            let fair = self.model(position, spot, now.unix) * listing.divisor();
+            let fair = self.model(position, spot, now) * listing.divisor();
             book::on_grid(fair, listing.tick)
         });
         let token = listing.instrument.token;
@@ -210,31 +213,11 @@ impl Market {
 
     /// What it would be if nobody had set it.
     fn walked(&mut self, of: usize, now: SimulationTime) -> f64 {
-        let at = now.elapsed.as_secs_f64();
+        let at = self.priced_at(now).elapsed.as_secs_f64();
         let underlying = &self.universe.underlyings[of];
         let factor = walk::market(&mut self.factor, at, &mut self.rng);
         let own = self.own[of].advance(at, underlying.volatility, &mut self.rng);
         walk::price(underlying, factor, own)
-    }
-
-    /// Value of the instrument if its underlying costs `spot`, in rupees.
-    fn model(&self, position: usize, spot: f64, now: i64) -> f64 {
-        let listing = &self.universe.listings[position];
-        match listing.contract {
-            Contract::Index | Contract::Share => spot,
-            Contract::Future { expiry } => pricing::forward(spot, pricing::years(now, expiry)),
-            Contract::Option {
-                expiry,
-                strike,
-                right,
-            } => {
-                let years = pricing::years(now, expiry);
-                let forward = pricing::forward(spot, years);
-                let implied = self.universe.underlyings[listing.underlying].implied;
-                let volatility = pricing::smile(implied, forward, strike, years);
-                pricing::black76(forward, strike, years, volatility, right)
-            }
-        }
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Listing {
     pub class: Option<ClassIx>,
     /// Position of its underlying in [`Universe::underlyings`].
     pub underlying: usize,
+    /// Position of the future in [`Universe::listings`] that an option leads to; `None`: it is one on its underlying.
+    pub future: Option<usize>,
     /// Smallest price step as an integer of the wire; 1 for an index.
     pub tick: i32,
 }

@@ -20,6 +20,7 @@ use crate::exchange::credentials::TooManyRevoked;
 use crate::exchange::faults::{FaultChange, FaultError};
 use crate::exchange::prices::{PriceChange, PriceError};
 use crate::exchange::recorder::MAX_ENTRIES;
+use crate::exchange::truth::TruthError;
 use crate::exchange::{ConnectionFilter, Outgoing, rates};
 
 /// A request that cannot be carried out.
@@ -37,6 +38,8 @@ enum ControlError {
     Fault(#[from] FaultError),
     #[error(transparent)]
     Price(#[from] PriceError),
+    #[error(transparent)]
+    Truth(#[from] TruthError),
     #[error(transparent)]
     Clock(#[from] ClockError),
     #[error(transparent)]
@@ -69,6 +72,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/rate", post(set_rate))
         .route("/tick", post(tick))
         .route("/prices", post(set_prices))
+        .route("/market", post(change_market))
+        .route("/truth", get(truth))
         .route("/clock", post(set_clock))
         .route("/packets/raw", post(send_raw))
         .route("/text", post(send_text))
@@ -188,6 +193,34 @@ async fn set_prices(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     let now = app.now();
     let set = app.exchange().set_prices(&change, now)?;
     Ok(Json(json!({"set": set})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MarketChange {
+    frozen: bool,
+}
+
+async fn change_market(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    let MarketChange { frozen } = parse(&body)?;
+    let now = app.now();
+    app.exchange().freeze_prices(frozen, now);
+    Ok(Json(json!({"frozen": frozen})))
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    tokens: String,
+}
+
+async fn truth(
+    State(app): State<Arc<App>>,
+    tokens: Result<Query<Tokens>, QueryRejection>,
+) -> Answer {
+    let Query(Tokens { tokens }) = tokens?;
+    let now = app.now();
+    let truth = app.exchange().truth(&tokens, now)?;
+    Ok(Json(json!({"truth": truth})))
 }
 
 #[derive(Deserialize)]

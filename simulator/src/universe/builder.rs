@@ -14,7 +14,9 @@ use super::days::Overnight;
 use super::expiries::ExpiryDays;
 use super::numbering::{Numbering, number};
 use super::terms::{ContractTerms, Expiry, StrikeGrid, Venue, raw};
-use super::{Contract, Listing, Right, Underlying, Universe, UniverseError, classes, symbols};
+use super::{
+    Contract, Listing, Right, Underlying, Universe, UniverseError, classes, commodities, symbols,
+};
 
 pub(super) struct Builder {
     pub(super) date: Date,
@@ -221,6 +223,7 @@ impl Builder {
             return Err(error);
         }
         classes::assign(&self.calendar, &mut self.listings);
+        commodities::assign_futures(&mut self.listings);
         let mut by_token = FxHashMap::default();
         let mut by_symbol = FxHashMap::default();
         for (position, listing) in self.listings.iter().enumerate() {
@@ -306,6 +309,7 @@ impl Builder {
             contract,
             class: None,
             underlying,
+            future: None,
             tick,
         };
         if !self.numbering.take(listing.instrument.token) && self.error.is_none() {

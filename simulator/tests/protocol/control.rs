@@ -208,12 +208,52 @@ async fn a_set_price_is_sent_at_once_in_every_mode() {
 }
 
 #[tokio::test]
+async fn a_frozen_market_says_the_same_truth_while_its_books_tick() {
+    let simulator = Simulator::start(&["--rate", "100"]).await;
+    let truth = async || {
+        let answer = simulator
+            .get("/sim/truth?tokens=408065,256265")
+            .send()
+            .await;
+        answer.unwrap().json::<Value>().await.unwrap()
+    };
+    let answer = simulator
+        .control("/sim/market", json!({"frozen": true}))
+        .await;
+    assert_eq!(answer, json!({"frozen": true}));
+    let before = truth().await;
+    let share = &before["truth"][0];
+    assert_eq!(
+        (&share["token"], &share["iv"]),
+        (&json!(INFY), &Value::Null)
+    );
+    assert!(share["fair"].as_f64() > Some(0.0));
+    assert_eq!(before["truth"][1]["token"], 256_265);
+    let mut client = simulator.connect("api_key=a&access_token=t").await;
+    client.command(&Command::Subscribe(vec![INFY])).await;
+    client.packets(3).await;
+    assert_eq!(truth().await, before);
+    simulator
+        .control("/sim/market", json!({"frozen": false}))
+        .await;
+    within(async { while truth().await == before {} }).await;
+    for path in [
+        "/sim/truth",
+        "/sim/truth?tokens=7",
+        "/sim/truth?tokens=NIFTY",
+    ] {
+        assert_eq!(simulator.get(path).send().await.unwrap().status(), 400);
+    }
+}
+
+#[tokio::test]
 async fn nonsense_is_refused() {
     let simulator = Simulator::start(&[]).await;
     for (path, body) in [
         ("/sim/faults", r#"{"refuse": 200}"#),
         ("/sim/faults", r#"{"mutte": true}"#),
         ("/sim/pause", "{}"),
+        ("/sim/market", r#"{"frozen": 1}"#),
         ("/sim/rate", r#"{"rate": -1}"#),
         ("/sim/tick", "tokens"),
         ("/sim/prices", "{}"),

@@ -210,6 +210,12 @@ pub struct Publish {
     /// Whether full-mode ticks carry market depth. Without it a tick is a third of the size. Default: true.
     #[serde(default = "with_depth")]
     pub depth: bool,
+    /// Whether ticks of options carry implied volatility and Greeks. The account then also streams, in full mode, what the
+    /// forward price of each expiry follows from, as far as it has room: the future, the underlying, and five calls and puts
+    /// near the money, at most twelve instruments for an expiry and one for the next with a future, those that a set selects
+    /// included. Default: true.
+    #[serde(default = "with_greeks")]
+    pub greeks: bool,
     /// Publishes events about the set's instruments and their account on the channel `PREFIX:events`, if any set of that
     /// prefix wants them. Turn it off if readers of `PREFIX:*` expect nothing but ticks. The channel `ticker:events` is
     /// the account's: `spec.events` of the TickerAccount. Default: true.
@@ -276,6 +282,7 @@ impl Default for Publish {
             channel_prefix: None,
             futures_channel: FuturesChannel::default(),
             depth: with_depth(),
+            greeks: with_greeks(),
             events: with_events(),
             last_value: LastValue::default(),
             stream: TickStream::default(),
@@ -320,6 +327,10 @@ fn with_events() -> bool {
 }
 
 fn with_depth() -> bool {
+    true
+}
+
+fn with_greeks() -> bool {
     true
 }
 

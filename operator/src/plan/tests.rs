@@ -2,6 +2,7 @@
 
 mod empty_memory;
 mod failover;
+mod greeks;
 mod journal;
 mod logins;
 mod market;

@@ -169,7 +169,7 @@ fn fingerprints(assignment: &Assignment) -> BTreeMap<&str, u64> {
                 .keep
                 .and_then(|keep| assignment.keeps.get(usize::from(keep)));
             let underlying = output.shape == Shape::Underlying;
-            (channel, underlying, output.depth, keep).hash(&mut outputs);
+            (channel, underlying, output.depth, output.greeks, keep).hash(&mut outputs);
         }
         for set in &row.sets {
             if let Some(hasher) = hashers.get_mut(usize::from(*set)) {

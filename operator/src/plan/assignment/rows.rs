@@ -197,9 +197,15 @@ impl<'a> Lists<'a> {
             let route = routes.channels.get(route.at());
             route.map(|route| prefix_of(&route.channel))
         };
+        let greeks = |row: RowIx| {
+            let instrument = resolved.lookup.table.get(row).filter(|_| spec.greeks);
+            instrument.is_some_and(|it| it.instrument_type.is_option())
+        };
         parts.extend(here.flat_map(|(routed, _)| {
+            let greeks = greeks(routed.row);
             let part = |route: RouteIx| {
                 let mut output = (*outputs.get(route.at())?)?;
+                output.greeks = greeks;
                 // Keys are by prefix and token: they hold what is on the instrument's own channel.
                 if route != routed.route && prefix(route) == prefix(routed.route) {
                     output.keep = None;
@@ -252,6 +258,7 @@ impl<'a> Lists<'a> {
                 let [one, other] =
                     [known.keep, part.output.keep].map(|it| keep(it).unwrap_or_default());
                 known.depth |= part.output.depth;
+                known.greeks |= part.output.greeks;
                 known.keep = self.keep(one.or(other));
             }
             None => row.outputs.push(part.output),

@@ -66,6 +66,8 @@ pub(crate) struct Set<'a> {
     pub(crate) mode: Mode,
     /// Whether its ticks carry the order book, which only full mode has.
     pub(crate) depth: bool,
+    /// Whether ticks of its options carry Greeks.
+    pub(crate) greeks: bool,
     /// What is stored in Redis beside the messages.
     pub(crate) keep: Persistence,
     /// Whether events are published on the channels of its prefix.

@@ -136,6 +136,7 @@ pub(crate) fn set(observed: &ObservedSet) -> Result<Set<'_>, InvalidSpec> {
         source,
         mode,
         depth: spec.publish.depth && mode == Mode::Full,
+        greeks: spec.publish.greeks,
         keep: keep(&spec.publish)?,
         events: spec.publish.events,
         naming: ChannelNaming {

@@ -64,7 +64,7 @@ pub(super) fn list() -> Vec<Instrument> {
 
 pub(super) fn world(accounts: Vec<ObservedAccount>, options: &Value) -> Observed {
     let mut selecting = set("s", &[], &[]);
-    let spec = json!({"options": options});
+    let spec = json!({"options": options, "publish": {"greeks": false}});
     selecting.spec = Ok(Arc::new(serde_json::from_value(spec).unwrap()));
     let mut world = observed(accounts, vec![selecting]);
     let dump = kite::instruments::Dump {

@@ -231,6 +231,7 @@ pub(super) fn publish(dice: &mut Dice, wild: bool) -> Publish {
             _ => LastValueTtl::Session,
         };
     }
+    publish.greeks = publish.depth || publish.last_value.enabled;
     publish.stream.enabled = dice.percent(25);
     publish.stream.max_len = dice.percent(40).then(|| dice.number(1, 3) * 1_000);
     if wild && dice.percent(6) {

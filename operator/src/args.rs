@@ -2,6 +2,7 @@
 
 mod failover;
 mod login;
+mod pricing;
 mod proxy;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use service::telemetry::LogArgs;
 
 pub use failover::FailoverAfter;
 pub use login::LoginListen;
+pub use pricing::PricingArgs;
 pub use proxy::ProxyArgs;
 
 use crate::instruments::IndexNames;
@@ -70,6 +72,9 @@ pub struct KiteArgs {
     /// of a real Kite are refused
     #[arg(long, env = "WALL_CLOCK", value_name = "START,RATE,ORIGIN")]
     pub wall_clock: Option<WallClock>,
+    /// What options are priced with
+    #[command(flatten)]
+    pub pricing: PricingArgs,
     /// The proxy
     #[command(flatten)]
     pub proxy: ProxyArgs,

@@ -19,6 +19,7 @@ mod owned_objects;
 mod parsed_or_raw;
 mod pod;
 mod pod_refusals;
+mod pricing_metrics;
 mod reconciler;
 mod reports;
 mod retry;
@@ -52,6 +53,7 @@ use self::metrics::Metrics;
 use self::name_ownership::NameOwnership;
 use self::observe::{AssignmentCache, Observer};
 use self::pod_refusals::PodRefusals;
+use self::pricing_metrics::PricingCollector;
 use self::reconciler::Reconciler;
 use self::reports::{ReportPoller, Reports};
 use self::secrets::{SecretPoller, Secrets};
@@ -62,6 +64,7 @@ use crate::instruments::{IndexNames, TableRefresher};
 use crate::kite_client;
 use crate::login::{self, LinkMaker, LoginLinks, LoginParts, Webhooks};
 use crate::plan::{self, ObservedAccount};
+use crate::pricing_log;
 use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
 use crate::token_check::{TokenChecker, TokenChecks};
@@ -95,6 +98,8 @@ pub struct ClusterSettings {
     pub calendar: CalendarFile,
     /// After which time instruments move away from an account that is known to be down; `None`: never.
     pub failover_after: Option<Duration>,
+    /// What options are priced with.
+    pub rates: plan::PricingRates,
     /// The proxy to Kite of accounts that name none.
     pub proxy: Option<plan::DefaultProxy>,
     /// Whether pods are annotated when their files change.
@@ -121,6 +126,7 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let tls = service::tls::client_config()?;
+    pricing_log::warn(&settings.rates, clock.wall());
     let server = Server::bind(settings.listen)?;
     let login_server = settings.login_listen;
     let login_server = login_server
@@ -147,6 +153,10 @@ pub async fn run(
     );
     own.register_collector(Box::new(CalendarCollector {
         calendar: settings.calendar.watch(),
+        clock: clock.clone(),
+    }));
+    own.register_collector(Box::new(PricingCollector {
+        rates: settings.rates.clone(),
         clock: clock.clone(),
     }));
     own.register_collector(Box::new(ListCollector {
@@ -247,6 +257,7 @@ pub async fn run(
                 failover_after: settings.failover_after,
                 simulated_time: settings.wall_clock.is_some(),
                 login: settings.login_listen.is_some(),
+                rates: settings.rates,
             },
             assignments: AssignmentCache::default(),
         },

@@ -16,6 +16,7 @@ mod manifest;
 mod placement_log;
 pub mod plan;
 mod poll_schedule;
+mod pricing_log;
 mod query;
 pub mod scrape;
 mod token_check;

@@ -55,6 +55,7 @@ use crate::kite_client;
 use crate::login::Webhooks;
 use crate::placement_log;
 use crate::plan::{self, Memory, ObservedAccount};
+use crate::pricing_log;
 use crate::query::{QueryFeed, QueryServer, Scope};
 use crate::scrape::Scraper;
 use crate::token_check::{TokenCheckCounter, TokenChecker};
@@ -84,6 +85,8 @@ pub struct LocalSettings {
     pub calendar: CalendarFile,
     /// After which time instruments move away from an account that is known to be down; `None`: never.
     pub failover_after: Option<Duration>,
+    /// What options are priced with.
+    pub rates: plan::PricingRates,
     /// The proxy to Kite of accounts that name none.
     pub proxy: Option<plan::DefaultProxy>,
     /// Whether to stop once everything is Ready.
@@ -131,6 +134,7 @@ pub async fn run(
         return Err(LocalError::NoFolder(settings.manifests));
     }
     let ingestor = find_ingestor(settings.ingestor.as_deref())?;
+    pricing_log::warn(&settings.rates, clock.wall());
     if let Some(path) = &settings.record {
         // Otherwise each ingest process would fail again and again.
         let path = path.clone();
@@ -165,6 +169,7 @@ pub async fn run(
         failover_after: settings.failover_after,
         simulated_time: settings.wall_clock.is_some(),
         login: login_server.is_some(),
+        rates: settings.rates,
     };
     let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).map_err(LocalError::Listen)?;
     let feed = QueryFeed::new(Scope::Local);

@@ -29,8 +29,8 @@ pub use assignment::AssignmentChange;
 pub(crate) use input::{BAD_SCRAPES, session_version};
 pub use input::{
     Cause, DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, LastLogin,
-    LoginLink, Meta, Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret,
-    Settings, Table, TokenAnswer, TokenCheck, ValueFingerprint, Workload,
+    LoginLink, Meta, Now, Object, Observed, ObservedAccount, ObservedSet, PricingRates, Process,
+    Scrape, Secret, Settings, Table, TokenAnswer, TokenCheck, ValueFingerprint, Workload,
 };
 pub use memory::Memory;
 pub use planner::plan;

@@ -168,6 +168,12 @@ fn without_counters(report: &Report) -> Report {
     steady.ticks_per_second = 0;
     steady.last_tick_us = steady.last_tick_us.map(|_| 0);
     steady.references.clear();
+    // Whether a forward is known is news: calls and puts near it can be chosen.
+    for chain in &mut steady.chains {
+        chain.source = None;
+        chain.forward = chain.forward.take().map(|_| String::new());
+        chain.age_ms = None;
+    }
     steady.redis.published = 0;
     steady.redis.conflated = 0;
     steady.redis.unknown = 0;
@@ -185,6 +191,7 @@ fn without_counters(report: &Report) -> Report {
         set.age_ms = set.age_ms.map(|age| u64::from(age >= STALE_MS));
         set.usual_interval_ms = None;
         set.ticks_per_second = None;
+        set.greeks.clear();
     }
     steady
 }
@@ -288,7 +295,7 @@ impl PriceNews {
 
 #[cfg(test)]
 mod tests {
-    use contract::report::ReferencePrice;
+    use contract::report::{ChainReport, ReferencePrice, SetReport};
 
     use super::*;
 
@@ -341,6 +348,46 @@ mod tests {
         assert_eq!(next(price("109.95", 1)), News::None);
         assert_eq!(next(price("110.05", 1)), News::Price);
         assert_eq!(next(price("110.05", 2)), News::Other);
+    }
+
+    #[test]
+    fn a_forward_is_news_once_and_its_changes_are_none() {
+        let now = Clock::system().now();
+        let mut scrape = Scrape::default();
+        let mut next = |forward: Option<&str>, ok: u32| {
+            let chain = ChainReport {
+                exchange: "NFO".to_owned(),
+                underlying: "NIFTY".to_owned(),
+                expiry: jiff::civil::date(2026, 12, 1),
+                source: forward.map(|_| "future".to_owned()),
+                forward: forward.map(str::to_owned),
+                age_ms: forward.map(|_| u64::from(ok)),
+            };
+            let report = Report {
+                chains: vec![chain],
+                sets: vec![set_report(ok)],
+                ..Report::default()
+            };
+            update(&mut scrape, Ok(ProcessAnswer::from(report)), now)
+        };
+        assert!(next(None, 0));
+        assert!(next(Some("24000.5"), 1));
+        assert!(!next(Some("24001.5"), 2));
+        assert!(next(None, 2));
+    }
+
+    fn set_report(ok: u32) -> SetReport {
+        SetReport {
+            name: "s".to_owned(),
+            assigned: 1,
+            streaming: 1,
+            silent: 0,
+            ticks_per_second: None,
+            last_tick_us: None,
+            age_ms: None,
+            usual_interval_ms: None,
+            greeks: [("ok".to_owned(), ok)].into(),
+        }
     }
 
     #[test]

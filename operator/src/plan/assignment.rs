@@ -3,19 +3,24 @@
 //! Must not choose accounts.
 
 mod arrivals;
+mod chain_references;
+mod chains;
 mod change;
 mod document;
 mod former;
 mod generation;
 mod handover;
 mod handover_rows;
+mod listed_row;
 mod move_times;
 mod moves;
+mod parity;
 mod rows;
 mod sessions;
 
 pub use change::AssignmentChange;
 
+pub(crate) use chain_references::without_room;
 pub(crate) use generation::{in_range, marks};
 pub(crate) use move_times::MoveTimes;
 
@@ -27,8 +32,10 @@ use contract::Assignment;
 use crds::rebalance::RebalanceStatus;
 
 use crate::plan::ids::{AccountIx, SetIx};
-use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Now, Reissue};
+use crate::plan::input::{AccountInput, AccountSpec, Basis, Memo, Now, PricingRates, Reissue};
 use crate::plan::placement::{AccountReferences, PlacedAccount, PlacedSet};
+use crate::plan::selection::MoneyFindings;
+use chains::GreekChains;
 use sessions::AccountSessions;
 
 /// An account and the change of its assignment.
@@ -43,6 +50,8 @@ pub(crate) struct AssignedAccount<'a> {
     pub(crate) failed_over: Vec<(AccountIx, u32)>,
     /// What its status says of a rebalance.
     pub(crate) rebalance: Option<RebalanceStatus>,
+    /// That its options are priced with an old interest rate.
+    pub(crate) old_rate: Option<String>,
     /// The new generation that its process made necessary.
     pub(crate) reissue: Option<Reissue>,
     /// Whether it goes on with instruments that others take over.
@@ -65,8 +74,11 @@ pub(crate) fn build<'a>(
     sets: &[PlacedSet<'a>],
     mut memo: Memo<'_, ()>,
     poke: bool,
-    (calendar, now): (&Arc<Calendar>, Now),
+    (calendar, now): (&'a Arc<Calendar>, Now),
+    (rates, money): (&'a PricingRates, &MoneyFindings),
 ) -> Vec<AssignedAccount<'a>> {
+    let chains = GreekChains::new(&accounts, money, rates, calendar);
+    let old_rate = rates.warning(kite::ist::date(now.wall));
     let sets_of = sets_of(sets, accounts.len());
     let (mut bases, mut documents) = (Vec::new(), Vec::new());
     let sessions = |placed: &PlacedAccount<'_>, spec: &AccountSpec| {
@@ -77,17 +89,27 @@ pub(crate) fn build<'a>(
         let spec = writable(account);
         let trades = spec.map(|spec| sessions(placed, spec));
         let spec = spec.zip(trades.as_ref());
-        let basis = spec.and_then(|spec| basis(placed, spec, &sets_of[at], sets));
+        let basis = spec.and_then(|spec| basis(placed, spec, &sets_of[at], sets, &chains));
         let key = &account.observed.object.meta.key;
         let is_known = |basis: &Basis| memo.get(key, basis).is_some();
         let spec = spec.filter(|_| !basis.as_ref().is_some_and(is_known));
-        let built = spec.map(|spec| document(at, placed, spec, &sets_of[at], sets));
+        let built = spec.map(|spec| {
+            let mut built = document(at, placed, spec, &sets_of[at], sets);
+            let classes = built.sessions.len();
+            chains.add(&mut built, account, spec.0, spec.1);
+            (built, classes)
+        });
         // What its base says already has no part in a handover either; a hundred accounts that are planned for the first
         // time after a start would be kept twice.
         let says_more = |it: &Assignment| {
             basis.is_none() || !account.base.is_some_and(|base| base.same_content(it))
         };
-        documents.push(built.filter(says_more));
+        let built = built.filter(|(it, _)| says_more(it));
+        documents.push(built.map(|(mut it, classes)| {
+            // What leaves has room before them.
+            chains::remove(&mut it, classes);
+            it
+        }));
         bases.push(basis);
     }
     let goes_on = handover::hand_over(
@@ -98,12 +120,21 @@ pub(crate) fn build<'a>(
         now.monotonic,
     );
 
+    for (placed, document) in accounts.iter().zip(&mut documents) {
+        let account = &placed.held_over.account;
+        if let (Some(document), Some(spec)) = (document, writable(account)) {
+            chains.add(document, account, spec, &sessions(placed, spec));
+        }
+    }
+
     let accounts = accounts.into_iter().zip(bases).zip(documents).enumerate();
     let assigned = accounts.map(|(at, ((placed, basis), built))| {
         let moves = built.as_ref().is_some_and(|it| !it.moves.is_empty());
         let again = |spec: &AccountSpec| {
-            let spec = (spec, &sessions(&placed, spec));
-            document(at, &placed, spec, &sets_of[at], sets)
+            let trades = sessions(&placed, spec);
+            let mut built = document(at, &placed, (spec, &trades), &sets_of[at], sets);
+            chains.add(&mut built, &placed.held_over.account, spec, &trades);
+            built
         };
         let assigned = assign(&placed, built, again, goes_on[at], now.monotonic);
         // What is known to be unchanged has no part in a handover.
@@ -114,8 +145,12 @@ pub(crate) fn build<'a>(
                 (),
             );
         }
+        let current = assigned.change.assignment();
+        let current = current.or(placed.held_over.account.base);
+        let has_chains = current.is_some_and(|it| !it.chains.is_empty());
         AssignedAccount {
             account: placed.held_over.account,
+            old_rate: old_rate.clone().filter(|_| has_chains),
             change: assigned.change,
             tied: placed.tied,
             references: placed.references,
@@ -222,6 +257,7 @@ fn basis(
     (spec, trades): (&AccountSpec, &AccountSessions),
     sets_of: &[SetIx],
     sets: &[PlacedSet<'_>],
+    chains: &GreekChains<'_>,
 ) -> Option<Basis> {
     let account = &placed.held_over.account;
     let base = account
@@ -242,6 +278,7 @@ fn basis(
         (spec.mock, spec.order_updates, spec.events),
         (account.eligibility.is_active(), account.token_use.source),
     ));
+    basis = basis.value(chains.hash_of(base, spec));
     for at in sets_of {
         let placed = &sets[at.at()];
         basis = basis.shared(&placed.request.resolved()?.lookup);

@@ -53,6 +53,7 @@ pub(crate) fn settings() -> Settings {
         failover_after: None,
         simulated_time: false,
         login: false,
+        rates: PricingRates::default(),
     }
 }
 

@@ -15,6 +15,7 @@ mod observed;
 mod outage;
 mod outages;
 mod prices;
+mod pricing_rates;
 mod rebalance;
 mod renames;
 mod scrape;
@@ -30,11 +31,11 @@ use std::collections::BTreeSet;
 pub use checked::Workload;
 pub use observed::{
     DefaultProxy, Failing, Immutable, InvalidSpec, Key, LastAssignment, LastLogin, LoginLink, Meta,
-    Now, Object, Observed, ObservedAccount, ObservedSet, Process, Scrape, Secret, Settings, Table,
-    ValueFingerprint,
+    Now, Object, Observed, ObservedAccount, ObservedSet, PricingRates, Process, Scrape, Secret,
+    Settings, Table, ValueFingerprint,
 };
 
-pub(crate) use account::{AccountInput, live_sockets};
+pub(crate) use account::{AccountInput, is_for_chain_alone, live_sockets};
 pub(crate) use checked::{AccountSpec, ChannelNaming, Choice, Selector, Set};
 pub(crate) use eligibility::{Eligibility, Suspension};
 pub(crate) use list_guard::ListComparison;

@@ -82,7 +82,15 @@ pub(super) fn decide<'a>(observed: &'a Observed, memory: &'a Memory, now: Now) -
 
     // What each account should stream, and whether it must be written.
     let unchanged = Memo::new(&last.unchanged, &mut next.unchanged);
-    let accounts = assignment::build(accounts, &sets, unchanged, poke, (&observed.calendar, now));
+    let pricing = (&observed.settings.rates, &money);
+    let accounts = assignment::build(
+        accounts,
+        &sets,
+        unchanged,
+        poke,
+        (&observed.calendar, now),
+        pricing,
+    );
     Decisions {
         accounts,
         sets,

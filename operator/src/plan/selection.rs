@@ -7,6 +7,7 @@ mod by_selector;
 mod chain;
 mod channel;
 mod expiry;
+mod forwards;
 mod lookup;
 mod money;
 mod request;
@@ -18,6 +19,7 @@ mod select;
 pub(crate) use by_selector::{SelectorLists, SelectorResult, by_selector};
 pub(crate) use channel::{ChannelRoute, Slug, symbol};
 pub(crate) use expiry::TradingDays;
+pub(crate) use forwards::ForwardSources;
 pub(crate) use lookup::{KnownSelection, Lookup};
 pub use money::PriceBands;
 pub(crate) use money::{

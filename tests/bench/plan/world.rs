@@ -88,6 +88,7 @@ pub(super) fn observed(
             failover_after: None,
             simulated_time: false,
             login: false,
+            rates: operator::plan::PricingRates::default(),
         },
         calendar: Arc::new(calendar::Calendar::india().clone()),
         accounts,

@@ -239,6 +239,7 @@ mod tests {
             failover_after: None,
             simulated_time: false,
             login: false,
+            rates: crate::plan::PricingRates::default(),
         };
         let calendar = CalendarFile::open(None).unwrap();
         let state = StateFolder::open(&manifests, Some(&state)).unwrap();

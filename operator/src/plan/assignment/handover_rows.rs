@@ -144,7 +144,7 @@ fn channel<'a>(of: &'a Assignment, output: &Output) -> Option<&'a String> {
 }
 
 /// The position of a class, whose sessions are added if none of its name are there.
-fn class(all: &mut Vec<ClassSessions>, wanted: &ClassSessions) -> Option<u16> {
+pub(super) fn class(all: &mut Vec<ClassSessions>, wanted: &ClassSessions) -> Option<u16> {
     let known = all.iter().find(|it| it.class == wanted.class).cloned();
     position(all, &known.unwrap_or_else(|| wanted.clone()))
 }

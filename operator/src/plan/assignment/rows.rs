@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
-use std::sync::Arc;
 
 use contract::assignment::prefix_of;
 use contract::{Assignment, Output, Persistence, Row, Shape};
@@ -13,11 +12,12 @@ use kite::{Instrument, Mode, Token};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::former;
+use super::listed_row::listed_row;
 use super::sessions::AccountSessions;
 use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::ids::{AccountIx, RouteIx, SetIx};
 use crate::plan::placement::{AccountReferences, HeldOver, Outcome, PlacedSet};
-use crate::plan::selection::{ChannelRoute, Reference, symbol};
+use crate::plan::selection::{ChannelRoute, Reference};
 
 /// The mode that has the close of the day before.
 const REFERENCE_MODE: Mode = Mode::Quote;
@@ -303,38 +303,9 @@ impl<'a> Lists<'a> {
     }
 
     fn listed(&mut self, instrument: &Instrument, table: &InstrumentTable) -> Row {
-        let symbol = symbol(instrument, table);
         let class = self.trades.class(instrument, table);
         let class = class.and_then(|class| self.classes.position(class));
-        Row {
-            token: instrument.token,
-            mode: Mode::Ltp,
-            // Most are called what the list calls them: its text is shared.
-            symbol: [&instrument.name, &instrument.tradingsymbol]
-                .into_iter()
-                .find(|name| ***name == *symbol)
-                .map_or_else(|| symbol.as_ref().into(), Arc::clone),
-            tradingsymbol: Arc::clone(&instrument.tradingsymbol),
-            exchange: Arc::clone(&instrument.exchange),
-            segment: Arc::clone(&instrument.segment),
-            instrument_type: instrument.instrument_type,
-            strike: instrument
-                .instrument_type
-                .is_option()
-                .then_some(instrument.strike),
-            expiry: instrument.expiry,
-            lot_size: (instrument.lot_size > 0).then_some(instrument.lot_size),
-            tick_size: (instrument.tick_size > 0.0).then_some(instrument.tick_size),
-            class,
-            chain: None,
-            sets: Vec::new(),
-            outputs: Vec::new(),
-            reference: false,
-            handover: false,
-            move_at: None,
-            retained: None,
-            former: None,
-        }
+        listed_row(instrument, table, class)
     }
 
     /// The rows with what they refer to in order.

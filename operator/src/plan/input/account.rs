@@ -186,6 +186,11 @@ impl<'a> AccountInput<'a> {
     }
 }
 
+/// Whether only the forward price of a chain needs a row.
+pub(crate) fn is_for_chain_alone(row: &Row) -> bool {
+    row.sets.is_empty() && row.outputs.is_empty() && !row.reference
+}
+
 /// Sockets that are up.
 pub(crate) fn live_sockets(report: &Report) -> u32 {
     let live = report

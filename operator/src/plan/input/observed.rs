@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use service::proxy::{NoProxy, Proxy};
 use service::text::printable;
 
+pub use super::pricing_rates::PricingRates;
 pub use super::scrape::{Failing, Scrape};
 use super::token::TokenCheck;
 pub use service::clock::Now;
@@ -85,6 +86,8 @@ pub struct Settings {
     pub simulated_time: bool,
     /// Whether users can log in here.
     pub login: bool,
+    /// What options are priced with.
+    pub rates: PricingRates,
 }
 
 /// The proxy of accounts that name none.

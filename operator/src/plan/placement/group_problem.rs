@@ -13,7 +13,7 @@ use super::held_over::HeldOver;
 use super::problem::{AccountSlot, Item, LostTokens, Refuge, SetRequest};
 use super::references::ReferenceRequests;
 use crate::plan::ids::{AccountIx, ChannelId, SetIx, TokenIx};
-use crate::plan::input::{AccountInput, Key, Lost, Standing};
+use crate::plan::input::{AccountInput, Key, Lost, Standing, is_for_chain_alone};
 use crate::plan::selection::{RequestedSet, Resolved};
 
 /// An account that was never tried takes over what others lost only until it has so many instruments.
@@ -172,7 +172,9 @@ fn slot(
     let number = |set: &String| sets.get(&Key::new(account.namespace(), set)).copied();
     let sets: Vec<Option<SetIx>> = base.sets.iter().map(number).collect();
     slot.current.reserve(base.instruments.len());
-    for row in &base.instruments {
+    // Where something streams for a chain alone draws nothing there, and takes no place.
+    let rows = base.instruments.iter();
+    for row in rows.filter(|row| !is_for_chain_alone(row)) {
         let token = tokens.number(row.token);
         let before = slot.current.len();
         let sets = row

@@ -254,6 +254,7 @@ fn warning(facts: &AccountFacts<'_>, report: &Report) -> Option<String> {
         report.redis.keys_error.clone(),
         obstacle::unknown_packets(report),
         facts.calendar.clone(),
+        facts.old_rate.clone(),
     ];
     let told_before = told_before.into_iter().flatten();
     let told_before = told_before.chain(report.redis.remarks.iter().cloned());

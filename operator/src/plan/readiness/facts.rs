@@ -50,4 +50,6 @@ pub(crate) struct AccountFacts<'a> {
     pub(crate) market: MarketNow,
     /// That the calendar it depends on ends soon.
     pub(crate) calendar: Option<String>,
+    /// That its options are priced with an old interest rate.
+    pub(crate) old_rate: Option<String>,
 }

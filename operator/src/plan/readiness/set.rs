@@ -72,6 +72,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) instruments: u32,
     /// Those of them that come from another account, which still has them.
     pub(crate) moving: u32,
+    /// Which of their expiries have no Greeks, because it has no room for what they need.
+    pub(crate) without_forward: Option<&'a str>,
     /// What their markets do.
     pub(crate) market: MarketNow,
     /// The report of its process about the set, if it answers, and its time.
@@ -194,7 +196,7 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
             } else {
                 Reason::Streaming
             };
-            (reason, names::remarks(&resolved.lookup))
+            (reason, remarks(resolved, facts.holders))
         }
         Request::Pending { message, .. } => (Reason::Streaming, Some(message.clone())),
         Request::Denied { .. } => (Reason::Streaming, None),
@@ -209,6 +211,20 @@ fn flow(facts: &SetFacts<'_>) -> Observation {
         message,
         warning,
     }
+}
+
+/// What is wrong although it streams.
+fn remarks(resolved: &Resolved, holders: &[Holder<'_>]) -> Option<String> {
+    let without_forward = holders.iter().find_map(|holder| {
+        let expiries = holder.without_forward?;
+        Some(format!(
+            "no Greeks of {expiries}: account {} has no room for what their forward price follows from",
+            holder.name
+        ))
+    });
+    let remarks = [names::remarks(&resolved.lookup), without_forward];
+    let remarks: Vec<String> = remarks.into_iter().flatten().collect();
+    (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
 /// The problem of an account that streams it.

@@ -72,6 +72,7 @@ fn holder<'w>(of: &'w ReportedAccount<'_>, set: &str, now: Now) -> Holder<'w> {
         flows,
         instruments,
         moving: count.moving,
+        without_forward: of.counts.without_forward.get(set).map(String::as_str),
         market: of.market(count.classes, now),
         report,
         at: account.observed.scrape.at,

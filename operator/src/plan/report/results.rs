@@ -2,7 +2,7 @@
 //!
 //! Owns types only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract::{Assignment, MovePart};
@@ -10,6 +10,7 @@ use crds::condition::State;
 
 use super::status::Change;
 use super::status::set::Validity;
+use crate::plan::assignment;
 use crate::plan::input::Classes;
 
 /// The instruments of an assignment, counted.
@@ -21,6 +22,9 @@ pub(crate) struct AssignmentCounts {
     pub(super) moves: MoveCounts,
     /// Of all rows that are published.
     pub(super) classes: Classes,
+    /// Of each set that has some: the expiries of its options without a forward price, because the account has no room for
+    /// what gives one. For people.
+    pub(super) without_forward: BTreeMap<String, String>,
 }
 
 /// The instruments of a set in an assignment.
@@ -66,11 +70,42 @@ impl AssignmentCounts {
         let classes = counts.iter().map(|count| count.classes);
         let classes = classes.fold(Classes::default(), Classes::plus);
         Arc::new(Self {
+            without_forward: without_forward(assignment),
             classes,
             sets: assignment.sets.iter().cloned().zip(counts).collect(),
             moves,
         })
     }
+}
+
+/// By set: the first of its expiries that have no forward price for lack of room, and how many more there are.
+fn without_forward(assignment: &Assignment) -> BTreeMap<String, String> {
+    let short = assignment::without_room(assignment);
+    let mut of_sets: BTreeMap<u16, BTreeSet<u16>> = BTreeMap::new();
+    if short.contains(&true) {
+        for row in &assignment.instruments {
+            let chain = row
+                .chain
+                .filter(|at| short.get(usize::from(*at)) == Some(&true));
+            for (set, chain) in row.sets.iter().zip(chain.into_iter().cycle()) {
+                of_sets.entry(*set).or_default().insert(chain);
+            }
+        }
+    }
+    let texts = of_sets.into_iter().filter_map(|(set, chains)| {
+        let name = assignment.sets.get(usize::from(set))?;
+        let first = assignment.chains.get(usize::from(*chains.first()?))?;
+        let more = match chains.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let text = format!(
+            "{}:{} of {}{more}",
+            first.exchange, first.underlying, first.expiry
+        );
+        Some((name.clone(), text))
+    });
+    texts.collect()
 }
 
 impl MoveCounts {

@@ -17,7 +17,7 @@ pub(super) fn streamed<'w>(assigned: &'w AssignedAccount<'_>) -> impl Iterator<I
 
 /// Whether an account goes on with a row only until another one has it: it belongs to no set any more.
 pub(super) fn is_leaving(row: &Row) -> bool {
-    row.sets.is_empty() && !row.reference
+    row.sets.is_empty() && !row.outputs.is_empty()
 }
 
 /// Whether an account may be given instruments, and why not.

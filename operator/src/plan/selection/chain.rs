@@ -21,7 +21,7 @@ use crate::instruments::{InstrumentTable, RowIx};
 use crate::plan::input::Price;
 use crate::plan::samples::list;
 
-pub(super) use priced::{around_money, rests_on};
+pub(super) use priced::{around_money, rests_on, spot_exchange};
 
 /// What a selector selects, and what it does not find.
 #[derive(Debug, Default)]

@@ -243,6 +243,20 @@ impl<'a> Money<'a> {
 }
 
 impl MoneyFindings {
+    /// The forward price of each chain whose money is known: its market, exchange, underlying, expiry and price in rupees.
+    pub(crate) fn forwards(&self) -> impl Iterator<Item = (&MarketKey, &str, &str, Date, f64)> {
+        self.memory.iter().map(|(key, money)| {
+            let price = money.forward.rupees();
+            (
+                &key.market,
+                &*key.exchange,
+                &*key.underlying,
+                key.expiry,
+                price,
+            )
+        })
+    }
+
     /// The bands of these instruments.
     pub(crate) fn bands(
         &self,

@@ -1,5 +1,7 @@
 //! Sets whose options have Greeks.
 
+mod chains;
+
 use super::*;
 
 /// Whether ticks carry Greeks on the channels of an instrument.

@@ -53,6 +53,7 @@ fn list() -> Vec<Instrument> {
 fn world(spec: Value) -> Observed {
     let mut selecting = set("s", &[], &[]);
     selecting.spec = Ok(Arc::new(serde_json::from_value(spec).unwrap()));
+    edit(&mut selecting, |spec| spec.publish.greeks = false);
     let mut world = observed(vec![account("a")], vec![selecting]);
     let dump = kite::instruments::Dump {
         instruments: list(),

@@ -1,6 +1,7 @@
 //! Sequences of passes over random input: invariants of each plan, coverage of all of them, and a
 //! digest that compares two builds of the planner.
 
+mod chains;
 mod coverage;
 mod digest;
 mod invariants;

@@ -53,6 +53,7 @@ fn found_with<'f>(
     change: impl FnOnce(&mut SetFacts<'f>, &mut Holder<'_>),
 ) -> (&'static str, Reason, String) {
     let mut holder = Holder {
+        without_forward: None,
         rests: false,
         market: MarketNow::default(),
         name: "acct-a",

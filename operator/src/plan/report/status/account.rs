@@ -163,6 +163,7 @@ fn facts<'w>(
     // An older process opens no connection without instruments.
     let stands_by = |report: &Report| report.features.iter().any(|it| it == FEATURE_STANDBY);
     let standby = current.is_some_and(|it| it.standby) && account.report().is_none_or(stands_by);
+    let old_rate = assigned.old_rate.clone();
     let assigned = current.map(|current| current.instruments.len());
     let keeps_hours = spec.is_ok_and(|spec| spec.market_hours == MarketHours::Exchange);
     AccountFacts {
@@ -196,6 +197,7 @@ fn facts<'w>(
         sleep: account.sleep,
         market,
         calendar: days.warning().filter(|_| keeps_hours),
+        old_rate,
     }
 }
 

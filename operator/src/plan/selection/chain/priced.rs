@@ -90,7 +90,7 @@ fn spot_of(exchange: &str, underlying: &str, table: &InstrumentTable) -> Option<
 }
 
 /// Where the underlying of derivatives is traded; nowhere for commodities and currencies.
-fn spot_exchange(exchange: &str) -> Option<&'static str> {
+pub(in crate::plan::selection) fn spot_exchange(exchange: &str) -> Option<&'static str> {
     match exchange {
         "NFO" => Some("NSE"),
         "BFO" => Some("BSE"),

@@ -1,11 +1,13 @@
 //! Invariants of every plan of every sequence.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use contract::Assignment;
+use contract::{Assignment, Chain};
+use kite::Token;
 
 use super::render::render;
-use super::{PASSES, Pass, cases, moves, places, play, publishers, setting};
+use super::{PASSES, Pass, cases, chains, moves, places, play, publishers, setting};
 use crate::plan::*;
 
 /// Sequences that once violated an invariant, and how. A change of what is played makes others of them.
@@ -134,6 +136,7 @@ fn check(pass: &Pass<'_>) -> Result<(), String> {
     publishers::one_publisher(pass)?;
     moves::keep_every_tick(pass)?;
     places::each_is_placed_once_or_waits(pass)?;
+    chains::are_whole(pass)?;
     nothing_changes_without_a_cause(pass)?;
     moves::have_causes(pass)
 }
@@ -174,11 +177,16 @@ fn is_valid(pass: &Pass<'_>) -> Result<(), String> {
         assignment.check().map_err(|why| format!("{key}: {why}"))?;
         let own = assignment.account.uid == account.uid && assignment.account.name == key.name;
         ensure(own, || format!("{key} has another's assignment"))?;
+        let of_chain = assignment.chains.iter().flat_map(Chain::references);
+        let of_chain: BTreeSet<Token> = of_chain.collect();
         let useless = assignment.instruments.iter().find(|row| {
             let (published, wanted) = (!row.outputs.is_empty(), !row.sets.is_empty());
             match assignment.gives(row) {
                 true => !published || wanted,
-                false => published != wanted || !row.reference && !wanted,
+                false => {
+                    published != wanted
+                        || !row.reference && !wanted && !of_chain.contains(&row.token)
+                }
             }
         });
         ensure(useless.is_none(), || format!("{key} streams {useless:?}"))?;

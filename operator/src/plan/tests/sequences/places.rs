@@ -16,16 +16,23 @@ pub(super) fn has_room(pass: &Pass<'_>) -> Result<(), String> {
         let key = &observed.object.meta.key;
         let decided = pass.plan.accounts.iter().find(|it| it.key == *key);
         let assignment = decided.and_then(|it| it.assignment.assignment());
-        let (Ok(spec), Some(assignment)) = (&observed.object.spec, assignment) else {
+        let (Some(room), Some(assignment)) = (capacity(pass, key), assignment) else {
             continue;
         };
-        let sockets = usize::from(spec.connections.saturating_sub(spec.headroom_connections));
-        let room = sockets * usize::from(spec.tokens_per_connection);
         let rows = assignment.instruments.iter();
         let count = rows.filter(|row| !assignment.gives(row)).count();
         ensure(count <= room, || format!("{key} has {count} of {room}"))?;
     }
     Ok(())
+}
+
+/// How many instruments an account may have, if its spec can be read.
+pub(super) fn capacity(pass: &Pass<'_>, key: &Key) -> Option<usize> {
+    let mut accounts = pass.observed.accounts.iter();
+    let account = accounts.find(|it| it.object.meta.key == *key)?;
+    let spec = account.object.spec.as_ref().ok()?;
+    let sockets = usize::from(spec.connections.saturating_sub(spec.headroom_connections));
+    Some(sockets * usize::from(spec.tokens_per_connection))
 }
 
 /// What a set selects is on one account, or waits. Where an account must stay as it is, the set may have more there.

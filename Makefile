@@ -49,7 +49,7 @@ servers: ## tests of the link to Redis again, with Valkey and a later Redis
 		echo "with $$server"
 		REDIS_SERVER=$(CURDIR)/.state/servers/$$server/redis-server $(CARGO) test --package ingestor --test clocks \
 			--test cluster --test link --test outage --test redis_login --test redis_tls --test refusals \
-			--test refused_events --test rights --test sentinel
+			--test refused_events --test rights --test sentinel --test subscriber
 	done
 
 next: ## builds operator and ingestor with a further assignment version, for tests, into target/next

@@ -7,7 +7,6 @@
 mod alive;
 mod delivery;
 pub(crate) mod listing;
-mod pool;
 pub(crate) mod refusal;
 mod row;
 mod sender;

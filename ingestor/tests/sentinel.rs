@@ -7,79 +7,14 @@
 
 mod stage;
 
-use std::process::Stdio;
-
 use contract::Report;
 use stage::folders::LOGIN;
 use stage::kite_server::{KiteServer, frame, full};
-use stage::redis_server::{RedisServer, free_port, program};
+use stage::redis_server::{RedisServer, free_port};
+use stage::sentinel::{PASSWORD, Sentinel};
 use stage::{ACCESS_TOKEN, Folders, Ingestor, assignment, option, servers, token};
-use tokio::process::{Child, Command};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_tungstenite::tungstenite::Message;
-
-/// The password of Sentinels that have one.
-const PASSWORD: &str = "fake-password-of-sentinels";
-
-/// A Sentinel.
-struct Sentinel {
-    port: u16,
-    _child: Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Sentinel {
-    /// One that watches `master` alone (quorum 1).
-    async fn of(master: u16) -> Self {
-        Self::with(master, "").await
-    }
-
-    /// The same with further settings.
-    async fn with(master: u16, settings: &str) -> Self {
-        let (port, folder) = (free_port().await, tempfile::tempdir().unwrap());
-        let config = folder.path().join("sentinel.conf");
-        let text = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor ours 127.0.0.1 {master} 1\n\
-             sentinel down-after-milliseconds ours 500\nsentinel failover-timeout ours 3000\n{settings}",
-            folder.path().display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let child = Command::new(program())
-            .arg(&config)
-            .arg("--sentinel")
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("redis-server is installed");
-        let sentinel = Self {
-            port,
-            _child: child,
-            _folder: folder,
-        };
-        sentinel.answers(&["SENTINEL", "masters"], |_| true).await;
-        sentinel
-    }
-
-    /// Asks until the answer fits.
-    async fn answers(&self, arguments: &[&str], fits: impl Fn(&str) -> bool) {
-        let mut look = tokio::time::interval(std::time::Duration::from_millis(100));
-        let answer = async {
-            loop {
-                look.tick().await;
-                let port = self.port.to_string();
-                let mut command = Command::new("redis-cli");
-                command.args(["-e", "-p", &port]).args(arguments);
-                command.env("REDISCLI_AUTH", PASSWORD);
-                let output = command.output().await.unwrap();
-                let text = String::from_utf8_lossy(&output.stdout);
-                if output.status.success() && fits(&text) {
-                    return;
-                }
-            }
-        };
-        stage::within(&arguments.join(" "), answer).await;
-    }
-}
 
 /// Whether the report has this text about Redis.
 fn says(what: &str) -> impl Fn(&Report) -> bool {

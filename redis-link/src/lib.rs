@@ -1,18 +1,22 @@
 //! The connection to Redis: one ordered link that carries every message, or one per master of a
 //! cluster.
 //!
-//! Owns targets, logins, the handshake, Sentinel, slots, the link and its queue. Must not know
-//! Kite, ticks or the contract between operator and pods.
+//! And the way back: channels that are subscribed to, and keys that are read.
+//!
+//! Owns targets, logins, the handshake, Sentinel, slots, the link and its queue, the subscriber and
+//! the reader. Must not know Kite, ticks or the contract between operator and pods.
 
 pub mod access;
 pub mod client;
 pub mod command_connection;
+pub mod connection_pool;
 pub mod counts;
 pub mod error;
 pub mod handshake;
 pub mod introduction;
 pub mod link;
 mod probe;
+pub mod reader;
 pub mod rejections;
 pub mod replies;
 pub mod resp;
@@ -25,6 +29,7 @@ mod sentinel;
 pub mod server_clock;
 pub mod slots;
 mod stream;
+pub mod subscriber;
 pub mod target;
 pub mod temporary;
 pub mod topology;

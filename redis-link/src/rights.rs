@@ -31,6 +31,23 @@ pub const RIGHTS: [AclRight; 8] = [
     right("~mock:* &mock:*", "for mock accounts"),
 ];
 
+/// What a user needs who only reads: channels, the directory and last values. `%R~`, which lets a user
+/// read a key and not write it, needs Redis 7 or Valkey.
+pub const READER_RIGHTS: [AclRight; 6] = [
+    right(
+        "+subscribe +unsubscribe +@connection",
+        "to read channels at all",
+    ),
+    right("+cluster|slots", "in a Redis Cluster"),
+    right("+ssubscribe +sunsubscribe", "with shardedPubSub"),
+    right("&ticker:* &PREFIX:* &mock:*", "ticks and events"),
+    right("&orders:*", "order updates"),
+    right(
+        "+hmget +hscan +mget +exists %R~ticker:* %R~PREFIX:* %R~mock:* %R~revoked_*",
+        "the directory, last values, revoked tokens",
+    ),
+];
+
 const fn right(rules: &'static str, purpose: &'static str) -> AclRight {
     AclRight { rules, purpose }
 }
@@ -38,7 +55,17 @@ const fn right(rules: &'static str, purpose: &'static str) -> AclRight {
 /// The rules for a user whose sets publish on channels of `prefix`.
 #[must_use]
 pub fn rules(prefix: &str) -> Vec<String> {
-    let rules = RIGHTS.iter().flat_map(|right| right.rules.split(' '));
+    rules_of(&RIGHTS, prefix)
+}
+
+/// The rules for a user who reads what sets publish on channels of `prefix`.
+#[must_use]
+pub fn reader_rules(prefix: &str) -> Vec<String> {
+    rules_of(&READER_RIGHTS, prefix)
+}
+
+fn rules_of(rights: &[AclRight], prefix: &str) -> Vec<String> {
+    let rules = rights.iter().flat_map(|right| right.rules.split(' '));
     rules.map(|rule| rule.replace("PREFIX", prefix)).collect()
 }
 

@@ -10,10 +10,10 @@ use redis::RedisError;
 use tokio::sync::watch;
 
 use super::listing::DirectoryListing;
-use super::pool::{ConnectionPool, PoolError};
 use super::refusal;
 use crate::events::alive::{AliveMessage, AliveState, EVERY, TTL_S};
 use crate::events::market::{self, MarketClasses};
+use redis_link::connection_pool::{ConnectionPool, PoolError};
 
 /// How soon it is looked again after the data plane had nothing to say.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

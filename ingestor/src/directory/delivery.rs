@@ -10,10 +10,10 @@ use redis_link::server_clock::ServerClock;
 use redis_link::temporary::READ_ONLY;
 
 use super::listing::DirectoryListing;
-use super::pool::{ConnectionPool, PoolError};
 use super::refusal::{self, Outcome, Part};
 use crate::events::event::{AccountEvent, EventKind};
 use crate::events::message::EventMessage;
+use redis_link::connection_pool::{ConnectionPool, PoolError};
 
 /// Events stay in the log for this long.
 const LOG_MILLIS: i64 = 24 * 3600 * 1000;

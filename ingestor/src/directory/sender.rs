@@ -13,9 +13,9 @@ use tokio::sync::watch;
 
 use super::delivery::Delivery;
 use super::listing::DirectoryListing;
-use super::pool::{ConnectionPool, PoolError};
 use super::refusal::{self, DirectoryHealth, Part, Refusals};
 use crate::events::EventCounts;
+use redis_link::connection_pool::{ConnectionPool, PoolError};
 
 /// Sends the events of one process.
 #[derive(Debug)]

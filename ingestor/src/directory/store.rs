@@ -9,7 +9,7 @@ use redis::RedisError;
 use serde::Deserialize;
 
 use super::listing::DirectoryListing;
-use super::pool::{ConnectionPool, PoolError};
+use redis_link::connection_pool::{ConnectionPool, PoolError};
 
 /// Rows per command.
 pub(super) const AT_ONCE: usize = 500;

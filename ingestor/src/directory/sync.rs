@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxBuildHasher;
 
 use super::listing::DirectoryListing;
-use super::pool::PoolError;
 use super::row::DirectoryRow;
 use super::store::{AT_ONCE, DirectoryStore, FoundRows, TickKey};
 use crate::events::message::EventBody;
+use redis_link::connection_pool::PoolError;
 
 /// A row stays this long after its instrument left the account: another account may be about to
 /// take it over, and a tick may be on its way.

@@ -26,6 +26,7 @@ pub mod proxy_server;
 pub mod redis_cluster;
 pub mod redis_server;
 pub mod scene;
+pub mod sentinel;
 pub mod witness;
 
 use std::sync::Arc;

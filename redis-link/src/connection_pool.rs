@@ -1,26 +1,27 @@
-//! The connections over which the directory is written: one, or one to each master of a cluster
-//! that has one of its keys.
+//! Connections for commands about keys: one, or one to each master of a cluster that has one of them.
 //!
-//! Owns which connection is used for a key. If one ends, or a key has moved, all are closed: the
-//! task starts again and reads the directory again.
+//! Owns which connection is used for a key. If one ends, or a key has moved, all are to be opened again:
+//! the pool does not heal itself, because its owner may have to read what it knew again. Must not know
+//! what is stored.
 
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
-use redis_link::access::Access;
-use redis_link::command_connection::{CommandConnection, OpenError};
-use redis_link::slots::{Slots, slot_of};
-use redis_link::target::{ServerTarget, Target};
-use redis_link::topology::{TopologyError, fetch_topology};
+use super::access::Access;
+use super::command_connection::{CommandConnection, OpenError};
+use super::slots::{Slots, slot_of};
+use super::target::{ServerTarget, Target};
+use super::topology::{TopologyError, fetch_topology};
 use service::address::Address;
 
-/// The open connections.
-pub(crate) struct ConnectionPool {
+/// The open connections of one owner.
+#[derive(Debug)]
+pub struct ConnectionPool {
     access: Access,
     name: String,
     /// Cancelled when one of them ends.
-    pub(crate) closed: CancellationToken,
+    pub closed: CancellationToken,
     /// Which master has which key; without slots it is the one server.
     slots: Slots,
     /// By position of the master.
@@ -29,25 +30,30 @@ pub(crate) struct ConnectionPool {
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PoolError {
+pub enum PoolError {
+    /// A connection cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The slots of the cluster cannot be read.
     #[error(transparent)]
     Topology(#[from] TopologyError),
-    #[error("redis does not accept a command about the directory")]
+    /// A command was refused, or its connection broke.
+    #[error("redis does not accept a command")]
     Redis(#[from] RedisError),
+    /// A slot without a master.
     #[error("no node of the redis cluster owns slot {0}")]
     Nobody(u16),
+    /// A connection has ended.
     #[error("redis closed the connection")]
     Closed,
 }
 
 impl ConnectionPool {
-    pub(crate) async fn open(
-        target: &Target,
-        access: &Access,
-        name: &str,
-    ) -> Result<Self, PoolError> {
+    /// Opens the connection to a server; those to masters of a cluster are opened when they are needed.
+    ///
+    /// # Errors
+    /// When the server accepts no commands, or no node reports the slots.
+    pub async fn open(target: &Target, access: &Access, name: &str) -> Result<Self, PoolError> {
         let mut pool = Self {
             access: access.clone(),
             name: name.to_owned(),
@@ -67,14 +73,18 @@ impl ConnectionPool {
     }
 
     /// The one server; none of a cluster.
-    pub(crate) fn server(&self) -> Option<&Address> {
+    #[must_use]
+    pub fn server(&self) -> Option<&Address> {
         let is_single = self.slots.masters().is_empty();
         let one = self.open.first().filter(|_| is_single)?;
         one.as_ref().map(|one| &one.address)
     }
 
     /// The connection for commands about `key`.
-    pub(crate) async fn to(&mut self, key: &str) -> Result<&mut MultiplexedConnection, PoolError> {
+    ///
+    /// # Errors
+    /// When its master is not known, or accepts no commands.
+    pub async fn to(&mut self, key: &str) -> Result<&mut MultiplexedConnection, PoolError> {
         let at = if self.slots.masters().is_empty() {
             0
         } else {

@@ -61,7 +61,7 @@ suites: ## tests with real Redis, simulator, programs and official clients
 	tests/install readers
 	$(MAKE) next
 	$(CARGO) build --workspace --bins
-	$(CARGO) test --package tests --test local --test clients --test calendar --test greeks --test fuzz --test soak
+	$(CARGO) test --package tests --test local --test clients --test calendar --test greeks --test fuzz --test gateway --test soak
 	if [ -n "$${KITE_FIXTURES:-}" ]; then
 		$(CARGO) test --package tests --features fixtures --test fixtures
 	else

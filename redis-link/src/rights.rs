@@ -74,6 +74,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documentation_of_the_gateway_holds_the_rights_of_readers() {
+        let documented = include_str!("../../docs/gateway.md");
+        let lines = READER_RIGHTS.map(|right| format!("{:<77}{}\n", right.rules, right.purpose));
+        let table = format!("```text\n{}```\n", lines.concat());
+        assert!(
+            documented.contains(&table),
+            "docs/gateway.md lacks\n{table}"
+        );
+    }
+
+    #[test]
     fn the_documentation_holds_this_table() {
         let documented = include_str!("../../docs/resources.md");
         let lines = RIGHTS.map(|right| format!("{:<47}{}\n", right.rules, right.purpose));

@@ -83,6 +83,19 @@ const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
+        package: "gateway",
+        may: &["kite", "redis-link", "service"],
+        never: &[
+            "contract",
+            "crds",
+            "ingestor",
+            "k8s-openapi",
+            "kube",
+            "operator",
+            "simulator",
+        ],
+    },
+    Layer {
         package: "simulator",
         may: &["calendar", "kite", "service"],
         never: &["contract", "crds", "ingestor", "kube", "operator", "redis"],
@@ -90,9 +103,15 @@ const LAYERS: &[Layer] = &[
     Layer {
         package: "tests",
         may: &[
-            "calendar", "contract", "greeks", "kite", "operator", "service",
+            "calendar",
+            "contract",
+            "greeks",
+            "kite",
+            "operator",
+            "redis-link",
+            "service",
         ],
-        never: &["ingestor", "simulator"],
+        never: &["gateway", "ingestor", "simulator"],
     },
 ];
 

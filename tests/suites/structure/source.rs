@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Packages with a `src` folder whose structure is checked.
-pub(crate) const PACKAGES: [&str; 11] = [
+pub(crate) const PACKAGES: [&str; 12] = [
     "calendar",
     "contract",
     "crds",
+    "gateway",
     "greeks",
     "ingestor",
     "kite",

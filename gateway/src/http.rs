@@ -1,0 +1,34 @@
+//! What is served over HTTP.
+//!
+//! Owns the routes. Must not log an address: it may hold a token.
+
+mod caller;
+mod stats;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use service::metrics::Registry;
+use service::probe::Probes;
+
+use crate::client::{Gateway, admission};
+
+/// For clients.
+pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/ws/ticks", get(admission::upgrade))
+        .route("/ws/stats", get(stats::for_admins))
+        .with_state(gateway)
+}
+
+/// For the machinery beside them.
+pub(crate) fn metrics_router(gateway: Arc<Gateway>, probes: &Probes, registry: Registry) -> Router {
+    let stats = Router::new()
+        .route("/ws/stats", get(stats::for_operators))
+        .with_state(gateway);
+    probes
+        .router()
+        .merge(service::metrics::router(Arc::new(registry)))
+        .merge(stats)
+}

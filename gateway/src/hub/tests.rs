@@ -1,0 +1,88 @@
+use super::*;
+
+const CHANNEL: &str = "ticker:nifty:options";
+
+const fn id(token: u32) -> InstrumentId {
+    InstrumentId {
+        token,
+        is_mock: false,
+    }
+}
+
+fn tick(token: u32, seq: u64) -> Tick {
+    let text = format!(
+        r#"{{"token":{token},"price":1.05,"seq":{seq},"src":"a","epoch":"1","recv_us":{seq}}}"#
+    );
+    Tick::parse(text.as_bytes()).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// A hub with a client.
+fn connected(client: ClientId) -> (Hub, Arc<Outbox>) {
+    let (hub, outbox) = (Hub::default(), Arc::new(Outbox::default()));
+    hub.connect(client, Arc::clone(&outbox));
+    (hub, outbox)
+}
+
+fn seqs(outbox: &Outbox) -> Vec<(u64, bool)> {
+    let mut messages = Vec::new();
+    let _due = outbox.take(now(), &mut messages);
+    let values = messages
+        .iter()
+        .map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
+    let seq = |it: serde_json::Value| {
+        let data = &it["data"];
+        (data["seq"].as_u64().unwrap(), data["snapshot"] == true)
+    };
+    values.map(seq).collect()
+}
+
+#[test]
+fn a_channel_is_wanted_while_somebody_wants_it() {
+    let (hub, _outbox) = connected(1);
+    let channel: Arc<str> = CHANNEL.into();
+    assert!(hub.subscribe(1, (id(1), &channel), Mode::Full, now()));
+    assert!(hub.subscribe(1, (id(2), &channel), Mode::Full, now()));
+    assert!(!hub.subscribe(1, (id(2), &channel), Mode::Ltp, now()));
+    assert_eq!(
+        hub.lock().channels.take_wishes(),
+        [(Arc::clone(&channel), true)]
+    );
+    assert!(hub.unsubscribe(1, id(1)) && !hub.unsubscribe(1, id(1)));
+    assert!(hub.lock().channels.take_wishes().is_empty());
+    hub.disconnect(1);
+    assert_eq!(hub.lock().channels.take_wishes(), [(channel, false)]);
+    assert_eq!(hub.counts().instruments, 0);
+}
+
+#[test]
+fn the_newest_comes_first_and_then_only_newer_ones() {
+    let (hub, first) = connected(1);
+    let channel: Arc<str> = CHANNEL.into();
+    hub.subscribe(1, (id(1), &channel), Mode::Full, now());
+    hub.deliver(CHANNEL, tick(1, 5), now());
+    hub.deliver(CHANNEL, tick(1, 4), now());
+    hub.deliver("ticker:nifty:underlying", tick(1, 6), now());
+    assert_eq!(seqs(&first), [(5, false)]);
+    let second = Arc::new(Outbox::default());
+    hub.connect(2, Arc::clone(&second));
+    hub.subscribe(2, (id(1), &channel), Mode::Full, now());
+    hub.deliver(CHANNEL, tick(1, 6), now());
+    assert_eq!(seqs(&second), [(5, true), (6, false)]);
+    assert_eq!(seqs(&first), [(6, false)]);
+}
+
+#[test]
+fn another_mode_shows_the_newest_again() {
+    let (hub, outbox) = connected(1);
+    let channel: Arc<str> = CHANNEL.into();
+    hub.subscribe(1, (id(1), &channel), Mode::Ltp, now());
+    hub.deliver(CHANNEL, tick(1, 5), now());
+    hub.subscribe(1, (id(1), &channel), Mode::Full, now());
+    assert_eq!(seqs(&outbox), [(5, false), (5, true)]);
+    assert_eq!(hub.subscriptions(1), [(id(1), Mode::Full)]);
+}

@@ -1,0 +1,9 @@
+//! The gateway with a real Redis, ticks that are published by hand or by an ingestor, and WebSockets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod admission;
+mod old_protocol;
+mod outage;
+mod publisher;
+mod streaming;
+mod tokens;

@@ -106,6 +106,17 @@ impl InstrumentDirectory {
         }
     }
 
+    /// All instruments, real ones first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (InstrumentId, &Arc<StreamedInstrument>)> {
+        let rows = [(false, &self.real), (true, &self.mock)];
+        rows.into_iter().flat_map(|(is_mock, rows)| {
+            rows.by_token.iter().map(move |(token, row)| {
+                let token = *token;
+                (InstrumentId { token, is_mock }, row)
+            })
+        })
+    }
+
     /// How many stream.
     pub(crate) fn len(&self) -> usize {
         self.real.by_token.len() + self.mock.by_token.len()

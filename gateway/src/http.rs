@@ -3,6 +3,7 @@
 //! Owns the routes. Must not log an address: it may hold a token.
 
 mod caller;
+mod instruments;
 mod stats;
 
 use std::sync::Arc;
@@ -19,6 +20,15 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/ws/ticks", get(admission::upgrade))
         .route("/ws/stats", get(stats::for_admins))
+        .route("/last", get(instruments::last))
+        .route("/instruments", get(instruments::search))
+        .route(
+            "/subscriptions",
+            get(instruments::subscriptions)
+                .post(instruments::no_change)
+                .delete(instruments::no_change),
+        )
+        .route("/history", get(instruments::no_history))
         .with_state(gateway)
 }
 

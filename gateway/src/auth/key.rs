@@ -170,3 +170,6 @@ const RSAS: [Algorithm; 6] = [
     Algorithm::PS384,
     Algorithm::PS512,
 ];
+
+#[cfg(test)]
+mod tests;

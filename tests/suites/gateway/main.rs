@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod admission;
+mod asking;
+mod keys;
 mod old_protocol;
 mod outage;
 mod publisher;

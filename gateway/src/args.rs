@@ -86,7 +86,7 @@ pub struct GatewaySettings {
     /// Role of those who may read what all clients do
     #[arg(long, env = "ADMIN_ROLE", default_value = "admin", value_name = "ROLE")]
     pub admin_role: String,
-    /// Page from which browsers may connect, such as https://desk.example; repeatable. Pages of the
+    /// Page from which browsers may connect, such as `https://desk.example`; repeatable. Pages of the
     /// gateway's own host always may
     #[arg(
         long = "origin",
@@ -131,7 +131,7 @@ pub struct GatewaySettings {
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct RedisArgs {
-    /// A single server: redis://HOST[:PORT][/DATABASE]; rediss for TLS
+    /// A single server, as `redis://HOST:PORT/DATABASE`; `rediss` for TLS
     #[arg(long, env = "REDIS_URL", value_name = "URL",
           required_unless_present_any = ["redis_sentinel_master", "redis_cluster_node"],
           conflicts_with_all = ["redis_sentinel_master", "redis_cluster_node"])]

@@ -6,6 +6,7 @@
 pub(crate) mod admission;
 mod conversation;
 mod frames;
+pub(crate) mod kite;
 mod orders;
 pub(crate) mod quota;
 mod subscriptions;

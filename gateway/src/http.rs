@@ -13,12 +13,16 @@ use axum::routing::get;
 use service::metrics::Registry;
 use service::probe::Probes;
 
-use crate::client::{Gateway, admission};
+use crate::client::{Gateway, admission, kite};
 
 /// For clients.
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/ws/ticks", get(admission::upgrade))
+        .route("/kite", get(kite::real))
+        .route("/kite/", get(kite::real))
+        .route("/kite-mock", get(kite::mock))
+        .route("/kite-mock/", get(kite::mock))
         .route("/ws/stats", get(stats::for_admins))
         .route("/last", get(instruments::last))
         .route("/instruments", get(instruments::search))

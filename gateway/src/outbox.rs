@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::extract::ws::Utf8Bytes;
-use kite::Mode;
+use kite::{FrameBuilder, Mode};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
@@ -43,7 +43,7 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct Waiting {
     pace: Pace,
-    notices: VecDeque<Utf8Bytes>,
+    notices: VecDeque<(Notice, Utf8Bytes)>,
     /// Instruments with ticks, one entry per tick at most.
     order: VecDeque<InstrumentId>,
     ticks: FxHashMap<InstrumentId, Queue>,
@@ -70,6 +70,15 @@ struct Entry {
     as_snapshot: bool,
 }
 
+/// A message that is no tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Ticks were missed.
+    Gap,
+    /// An order update.
+    Order,
+}
+
 /// What one client was sent, and what it was not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OutboxCounts {
@@ -93,12 +102,12 @@ impl Outbox {
     }
 
     /// Appends a message that is no tick.
-    pub(crate) fn notice(&self, text: Utf8Bytes) {
+    pub(crate) fn notice(&self, kind: Notice, text: Utf8Bytes) {
         let mut waiting = self.lock();
         if waiting.notices.len() == NOTICES {
             waiting.notices.pop_front();
         }
-        waiting.notices.push_back(text);
+        waiting.notices.push_back((kind, text));
         drop(waiting);
         self.filled.notify_one();
     }
@@ -133,6 +142,27 @@ impl Outbox {
     /// time.
     pub(crate) fn take(&self, now: Instant, messages: &mut Vec<Utf8Bytes>) -> Option<Instant> {
         self.lock().take(now, messages)
+    }
+
+    /// What a client of Kite's protocol is sent now: order updates, and a frame of packets if ticks wait.
+    pub(crate) fn take_frame(&self) -> (Vec<Utf8Bytes>, Option<Vec<u8>>) {
+        let mut waiting = self.lock();
+        // Kite's protocol has no word for a gap.
+        waiting.gaps.clear();
+        let notices = waiting.notices.drain(..);
+        let orders = notices.filter(|(kind, _)| *kind == Notice::Order);
+        let orders = orders.map(|(_, text)| text).collect();
+        let mut frame = FrameBuilder::default();
+        for _ in 0..BATCH {
+            let Some(entry) = waiting.pop() else { break };
+            if let Some(packet) = entry.tick.packet(entry.mode) {
+                let _room = frame.push_raw(packet);
+            }
+        }
+        if waiting.count == 0 {
+            waiting.since = None;
+        }
+        (orders, (!frame.is_empty()).then(|| frame.finish()))
     }
 
     /// The counts so far.
@@ -176,7 +206,7 @@ impl Waiting {
     }
 
     fn take(&mut self, now: Instant, messages: &mut Vec<Utf8Bytes>) -> Option<Instant> {
-        messages.extend(self.notices.drain(..));
+        messages.extend(self.notices.drain(..).map(|(_, text)| text));
         if !self.gaps.is_empty() {
             messages.push(self.gap());
         }

@@ -4,6 +4,7 @@
 //! that wants the same. Pure; must not know clients.
 
 mod members;
+mod packet;
 
 use std::sync::OnceLock;
 
@@ -35,6 +36,8 @@ pub(crate) struct Tick {
     says_snapshot: bool,
     /// By mode, and as a snapshot by mode.
     messages: [OnceLock<Utf8Bytes>; 6],
+    /// By mode, in Kite's format.
+    packets: [OnceLock<Option<Box<[u8]>>>; 3],
 }
 
 /// Where a tick stands among others of its instrument.
@@ -112,6 +115,7 @@ impl Tick {
             says_snapshot: head.snapshot,
             payload: payload.into(),
             messages: Default::default(),
+            packets: Default::default(),
         })
     }
 
@@ -123,15 +127,17 @@ impl Tick {
 
     /// The message of this tick in `mode`, marked as a snapshot if it is sent as one.
     pub(crate) fn message(&self, mode: Mode, as_snapshot: bool) -> Utf8Bytes {
-        let row = match mode {
-            Mode::Ltp => 0,
-            Mode::Quote => 1,
-            Mode::Full => 2,
-        };
-        let slot = row + 3 * usize::from(as_snapshot);
+        let slot = place(mode) + 3 * usize::from(as_snapshot);
         self.messages[slot]
             .get_or_init(|| self.render(mode, as_snapshot).into())
             .clone()
+    }
+
+    /// Kite's packet of this tick in `mode`; none if its members are not those of a tick.
+    pub(crate) fn packet(&self, mode: Mode) -> Option<&[u8]> {
+        let packet = self.packets[place(mode)]
+            .get_or_init(|| packet::encode(&self.payload, mode).map(Vec::into_boxed_slice));
+        packet.as_deref()
     }
 
     /// The object within a message that [`Tick::message`] returned.
@@ -154,6 +160,14 @@ impl Tick {
             Some(kept) => format!("{HEAD}{{{snapshot}{added}{kept}}}}}"),
             None => whole(),
         }
+    }
+}
+
+const fn place(mode: Mode) -> usize {
+    match mode {
+        Mode::Ltp => 0,
+        Mode::Quote => 1,
+        Mode::Full => 2,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::protocol::command::{self, Command};
 use crate::rights::Rights;
 
 /// The buffers of one socket: thousands of clients have one each.
-const BUFFER: usize = 4 * 1024;
+pub(super) const BUFFER: usize = 4 * 1024;
 
 /// How long a client may take to say who it is.
 const AUTH_WAIT: Duration = Duration::from_secs(10);

@@ -20,6 +20,7 @@ use super::{ClientId, Followed, Hub, HubState};
 use crate::directory::InstrumentDirectory;
 use crate::directory::sync::KnownDirectory;
 use crate::instrument::InstrumentId;
+use crate::outbox::Notice;
 use crate::protocol::answer::{self, GapOf};
 use crate::tick::Tick;
 
@@ -169,7 +170,7 @@ impl Hub {
         if let Ok(data) = serde_json::from_slice::<&RawValue>(payload) {
             let text = answer::order(&orders.account, data);
             for (_, outbox) in &orders.clients {
-                outbox.notice(text.clone());
+                outbox.notice(Notice::Order, text.clone());
             }
         }
         true
@@ -267,7 +268,9 @@ impl HubState {
             } else {
                 GapOf::Tokens(&tokens)
             };
-            client.outbox.notice(answer::gap(&of, from, to, reason));
+            client
+                .outbox
+                .notice(Notice::Gap, answer::gap(&of, from, to, reason));
         }
     }
 

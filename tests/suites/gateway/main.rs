@@ -4,8 +4,10 @@
 mod admission;
 mod asking;
 mod keys;
+mod kite;
 mod old_protocol;
 mod outage;
 mod publisher;
+mod slow;
 mod streaming;
 mod tokens;

@@ -46,6 +46,8 @@ pub(crate) struct Gateway {
     pub(crate) directory: watch::Receiver<KnownDirectory>,
     /// What each class of instruments does now, as accounts say it.
     pub(crate) market: watch::Receiver<Arc<Map<String, Value>>>,
+    /// The answer of `GET /health`.
+    pub(crate) health: watch::Receiver<Arc<Value>>,
     pub(crate) connections: Connections,
     pub(crate) limits: ClientLimits,
     /// Pages from which browsers may connect, beside those of this host.

@@ -8,8 +8,10 @@ mod stats;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::extract::State;
 use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::Value;
 use service::metrics::Registry;
 use service::probe::Probes;
 
@@ -24,6 +26,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/kite-mock", get(kite::mock))
         .route("/kite-mock/", get(kite::mock))
         .route("/ws/stats", get(stats::for_admins))
+        .route("/health", get(health))
         .route("/last", get(instruments::last))
         .route("/instruments", get(instruments::search))
         .route(
@@ -34,6 +37,11 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         )
         .route("/history", get(instruments::no_history))
         .with_state(gateway)
+}
+
+/// For everybody: it names accounts, and nothing of clients.
+async fn health(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
+    Json(Value::clone(&gateway.health.borrow()))
 }
 
 /// For the machinery beside them.

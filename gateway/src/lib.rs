@@ -7,6 +7,7 @@ mod auth;
 mod client;
 mod directory;
 mod duration;
+mod health;
 mod http;
 mod hub;
 mod instrument;

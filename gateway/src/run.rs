@@ -31,7 +31,7 @@ use crate::directory::sync::{CHANGES, DirectorySync, KnownDirectory};
 use crate::hub::task::HubTask;
 use crate::hub::{Hub, snapshots};
 use crate::metrics::{GatewayCollector, PREFIX};
-use crate::{http, market, redis_files, token};
+use crate::{health, http, market, redis_files, token};
 
 /// Connections beside those of clients: requests, and clients that are told that there is no place.
 const FURTHER_CONNECTIONS: usize = 512;
@@ -131,6 +131,13 @@ pub async fn run(args: GatewaySettings, shutdown: Shutdown) -> Result<(), Gatewa
         "market",
         market::run(Arc::clone(&parts.reader), parts.market, ended.clone()),
     );
+    let health = health::run(
+        Arc::clone(&parts.reader),
+        parts.hub_task.directory.clone(),
+        parts.health,
+        ended.clone(),
+    );
+    tasks.spawn("health", health);
     let snapshots = snapshots::run(
         Arc::clone(&parts.hub_task.hub),
         parts.reader,
@@ -152,6 +159,7 @@ struct Parts {
     reader: Arc<RedisReader>,
     sync: DirectorySync,
     market: watch::Sender<market::Market>,
+    health: watch::Sender<Arc<serde_json::Value>>,
     error: watch::Receiver<Option<String>>,
     served: Option<Arc<ServedKeys>>,
     hub_task: HubParts,
@@ -196,6 +204,7 @@ impl Parts {
         let (known, directory) = watch::channel(None);
         let (market, classes) = watch::channel(market::Market::default());
         let (told, error) = watch::channel(None);
+        let (wellness, health) = watch::channel(Arc::new(health::unknown()));
         let hub = Arc::new(Hub::default());
         let served = match &keys {
             KeyStore::Served(served) => Some(Arc::clone(served)),
@@ -215,6 +224,7 @@ impl Parts {
             },
             directory: directory.clone(),
             market: classes,
+            health,
             connections: Connections::new(args.max_connections, args.max_connections_per_user),
             limits: ClientLimits {
                 tokens: args.max_tokens_per_client,
@@ -238,6 +248,7 @@ impl Parts {
             },
             reader,
             market,
+            health: wellness,
             error,
             served,
             hub_task: HubParts {

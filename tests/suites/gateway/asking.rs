@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::json;
-use tests::{Gateway, RedisServer};
+use tests::{Gateway, Local, RedisServer, Simulator, eventually};
 
 use crate::publisher::{Publisher, name};
 
@@ -40,5 +40,27 @@ async fn newest_ticks_and_what_streams_are_read_by_those_who_poll() -> Result<()
     );
     assert_eq!(gateway.get("/history", None).await?.0, 501);
     assert!(!gateway.log().contains(&token), "a token is in the log");
+    Ok(())
+}
+
+#[tokio::test]
+async fn health_names_the_accounts_that_stream() -> Result<()> {
+    let (redis, simulator) = (RedisServer::start().await?, Simulator::start().await?);
+    let mut local = Local::new(&redis)?;
+    local.write_account("demo", &simulator, "")?;
+    local.write_set("all", "full", &["NSE:NIFTY 50", "NSE:INFY"], "")?;
+    local.start()?;
+    local.shows("all", "True", "Streaming").await;
+    let gateway = Gateway::start(&redis).await?;
+    eventually("the account is alive", async || {
+        let (_, health) = gateway.get("/health", None).await?;
+        let account = &health["ticker"]["accounts"][0];
+        let known = account["account_id"] == "demo" && account["last_tick_at"].is_number();
+        anyhow::ensure!(known && health["status"] == "ok", "{health}");
+        assert_eq!(account["instrument_count"], 2);
+        assert_eq!(health["ticker"]["running"], true);
+        anyhow::Ok(())
+    })
+    .await;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The gateway with a real Redis, ticks that are published by hand or by an ingestor, and WebSockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod additions;
 mod admission;
 mod asking;
 mod keys;

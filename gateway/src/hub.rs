@@ -5,6 +5,7 @@
 //! that subscribes gets the newest tick first, and then only newer ones. Its parts do I/O; this file does
 //! none, and holds its lock for moments only.
 
+mod changes;
 mod channels;
 pub(crate) mod snapshots;
 mod stats;

@@ -2,7 +2,6 @@
 //!
 //! Owns that task, and what each event of a channel means. Must not wait for a client.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -16,12 +15,11 @@ use service::probe::Heartbeat;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{ClientId, Followed, Hub, HubState};
-use crate::directory::InstrumentDirectory;
+use super::Hub;
 use crate::directory::sync::KnownDirectory;
 use crate::instrument::InstrumentId;
 use crate::outbox::Notice;
-use crate::protocol::answer::{self, GapOf};
+use crate::protocol::answer;
 use crate::tick::Tick;
 
 /// Channels of events that are always read.
@@ -204,104 +202,6 @@ impl Hub {
                 self.lock().tell_gap(ids, from, to, "ingest");
             }
             _ => {}
-        }
-    }
-}
-
-impl HubState {
-    /// Tells clients what was missed, and asks for newest ticks. Returns whether there is something to read or
-    /// to leave.
-    fn on_subscribed(&mut self, channel: &str, now: f64) -> bool {
-        let (instruments, lost_at) = self.channels.on_subscribed(channel);
-        if let Some(lost_at) = lost_at {
-            self.tell_gap(instruments.iter().copied(), lost_at, now, "redis");
-        }
-        for id in &instruments {
-            let Some(followed) = self.instruments.get_mut(id) else {
-                continue;
-            };
-            if followed.next.as_deref() == Some(channel)
-                && let Some(next) = followed.next.take()
-            {
-                let before = std::mem::replace(&mut followed.channel, next);
-                self.channels.leave(&before, *id);
-                self.unread.insert(*id);
-                continue;
-            }
-            if *followed.channel != *channel {
-                continue;
-            }
-            if lost_at.is_some() {
-                followed.newest = None;
-                for listener in &mut followed.listeners {
-                    listener.waits = true;
-                }
-            }
-            if followed.listeners.iter().any(|it| it.waits) {
-                self.unread.insert(*id);
-            }
-        }
-        !instruments.is_empty()
-    }
-
-    fn tell_gap(
-        &self,
-        instruments: impl Iterator<Item = InstrumentId>,
-        from: f64,
-        to: f64,
-        reason: &str,
-    ) {
-        let mut clients: BTreeMap<ClientId, Vec<u32>> = BTreeMap::new();
-        for id in instruments {
-            let followed = self.instruments.get(&id);
-            let listeners = followed.map_or(&[][..], |it: &Followed| &it.listeners);
-            for listener in listeners {
-                clients.entry(listener.client).or_default().push(id.token);
-            }
-        }
-        for (client, tokens) in clients {
-            let Some(client) = self.clients.get(&client) else {
-                continue;
-            };
-            let of = if tokens.len() == client.instruments.len() {
-                GapOf::All
-            } else {
-                GapOf::Tokens(&tokens)
-            };
-            client
-                .outbox
-                .notice(Notice::Gap, answer::gap(&of, from, to, reason));
-        }
-    }
-
-    /// Follows instruments that have gone to another channel: the new one is joined before the old one is
-    /// left.
-    fn adopt(&mut self, directory: &InstrumentDirectory) {
-        let HubState {
-            instruments,
-            channels,
-            ..
-        } = self;
-        for (id, followed) in instruments {
-            let Some(row) = directory.get(*id) else {
-                continue;
-            };
-            let target = followed.next.as_ref().unwrap_or(&followed.channel);
-            if *target == row.channel {
-                continue;
-            }
-            if let Some(next) = followed.next.take() {
-                channels.leave(&next, *id);
-            }
-            if followed.channel != row.channel {
-                channels.join(&row.channel, *id);
-                if channels.is_subscribed(&row.channel) {
-                    let before = std::mem::replace(&mut followed.channel, Arc::clone(&row.channel));
-                    channels.leave(&before, *id);
-                } else {
-                    followed.next = Some(Arc::clone(&row.channel));
-                }
-            }
         }
     }
 }

@@ -86,3 +86,29 @@ fn another_mode_shows_the_newest_again() {
     assert_eq!(seqs(&outbox), [(5, false), (5, true)]);
     assert_eq!(hub.subscriptions(1), [(id(1), Mode::Full)]);
 }
+
+/// Numbers of ticks are those of a channel.
+#[test]
+fn an_instrument_that_goes_to_another_channel_is_read_there_from_the_first_tick_on() {
+    use crate::directory::{InstrumentDirectory, StreamedInstrument};
+    let (hub, outbox) = connected(1);
+    let (old, new): (Arc<str>, Arc<str>) = (CHANNEL.into(), "ticker:all:options".into());
+    hub.subscribe(1, (id(1), &old), Mode::Full, now());
+    hub.deliver(&old, tick(1, 5000), now());
+    let row = format!(
+        r#"{{"symbol":"N","tradingsymbol":"A","segment":"NFO-OPT","exchange":"NFO","strike":null,"expiry":null,
+        "type":"PE","lot_size":null,"tick_size":null,"channel":"{new}","account":"a","namespace":null,"mode":"full"}}"#
+    );
+    let mut directory = InstrumentDirectory::default();
+    directory.set(id(1), StreamedInstrument::parse(row.as_bytes()));
+    hub.lock().channels.take_wishes();
+    hub.lock().adopt(&directory);
+    let wishes = hub.lock().channels.take_wishes();
+    assert_eq!(wishes, [(Arc::clone(&new), true)], "the new one first");
+    hub.deliver(&old, tick(1, 5001), now());
+    hub.lock().on_subscribed(&new, 1.0);
+    assert_eq!(hub.lock().channels.take_wishes(), [(old, false)]);
+    assert!(hub.lock().unread.contains(&id(1)));
+    hub.deliver(&new, tick(1, 1), now());
+    assert_eq!(seqs(&outbox), [(5000, false), (5001, false), (1, false)]);
+}

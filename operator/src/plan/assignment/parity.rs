@@ -19,7 +19,7 @@ pub(super) struct ParityPrices<'p> {
     /// Those that assignments name.
     chosen: FxHashMap<Name<'p>, Chosen>,
     /// Where the money is, as far as it is known.
-    forwards: FxHashMap<Name<'p>, f64>,
+    money: FxHashMap<Name<'p>, f64>,
 }
 
 /// The position of a market, and exchange, underlying and expiry of a chain in it.
@@ -38,12 +38,12 @@ impl<'p> ParityPrices<'p> {
         let mut prices = Self {
             markets: Vec::new(),
             chosen: FxHashMap::default(),
-            forwards: FxHashMap::default(),
+            money: FxHashMap::default(),
         };
-        for (market, exchange, underlying, expiry, forward) in money.forwards() {
+        for (market, exchange, underlying, expiry, strike) in money.strikes() {
             let market = prices.add_market(market);
             let name = (market, exchange, underlying, expiry);
-            prices.forwards.insert(name, forward);
+            prices.money.insert(name, strike);
         }
         for placed in accounts {
             let account = &placed.held_over.account;
@@ -65,7 +65,7 @@ impl<'p> ParityPrices<'p> {
                 let forward = chain.forward.as_deref().and_then(Price::parse);
                 if let Some(forward) = forward {
                     let name = (market, &*chain.exchange, &*chain.underlying, chain.expiry);
-                    prices.forwards.entry(name).or_insert(forward.rupees());
+                    prices.money.entry(name).or_insert(forward.rupees());
                 }
             }
         }
@@ -96,32 +96,49 @@ impl<'p> ParityPrices<'p> {
     ) -> Option<f64> {
         let name = (market, exchange, underlying, expiry);
         let chosen = self.chosen.get(&name);
-        let stays = |it: &&Chosen, price| it.low <= price && price <= it.high;
-        match self.forwards.get(&name).copied() {
-            Some(price) => Some(
-                chosen
-                    .filter(|it| stays(it, price))
-                    .map_or(price, |it| it.middle),
-            ),
-            None => chosen.map(|it| it.middle),
+        let kept = chosen.map(|it| it.middle);
+        match self.money.get(&name).copied() {
+            Some(price) if chosen.is_none_or(|it| it.side(price) != Side::Among) => Some(price),
+            Some(_) | None => kept,
         }
     }
 
-    /// A hash of what is chosen for the chains of an assignment.
+    /// A hash of what decides which strikes are chosen for the chains of an assignment. The price itself is none of it: where
+    /// there are no further strikes, it goes its way.
     pub(super) fn hash_of(&self, base: &Assignment, spec: &AccountSpec) -> u64 {
         let mut hasher = FxHasher::default();
         if let (false, Some(market)) = (base.chains.is_empty(), self.market(spec)) {
             for chain in &base.chains {
-                let (_, exchange, underlying, expiry) = name(market, chain);
-                let around = self.around(market, exchange, underlying, expiry);
-                around.map(f64::to_bits).hash(&mut hasher);
+                let name = name(market, chain);
+                let (chosen, money) = (self.chosen.get(&name), self.money.get(&name));
+                let side = chosen.zip(money).map(|(chosen, price)| chosen.side(*price));
+                let middle = chosen.map(|it| it.middle.to_bits());
+                (middle, money.is_some(), side).hash(&mut hasher);
             }
         }
         hasher.finish()
     }
 }
 
+/// Where a price is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Side {
+    Below,
+    Among,
+    Above,
+}
+
 impl Chosen {
+    fn side(&self, price: f64) -> Side {
+        if price < self.low {
+            Side::Below
+        } else if price > self.high {
+            Side::Above
+        } else {
+            Side::Among
+        }
+    }
+
     fn of(chain: &Chain) -> Option<Self> {
         let strike = |at: usize| chain.parity.get(at).map(|pair| pair.0);
         let last = chain.parity.len().checked_sub(1)?;

@@ -243,17 +243,11 @@ impl<'a> Money<'a> {
 }
 
 impl MoneyFindings {
-    /// The forward price of each chain whose money is known: its market, exchange, underlying, expiry and price in rupees.
-    pub(crate) fn forwards(&self) -> impl Iterator<Item = (&MarketKey, &str, &str, Date, f64)> {
+    /// The strike at the money of each chain that is known: its market, exchange, underlying, expiry and strike in rupees.
+    pub(crate) fn strikes(&self) -> impl Iterator<Item = (&MarketKey, &str, &str, Date, f64)> {
         self.memory.iter().map(|(key, money)| {
-            let price = money.forward.rupees();
-            (
-                &key.market,
-                &*key.exchange,
-                &*key.underlying,
-                key.expiry,
-                price,
-            )
+            let name = (&*key.exchange, &*key.underlying, key.expiry);
+            (&key.market, name.0, name.1, name.2, money.atm.rupees())
         })
     }
 

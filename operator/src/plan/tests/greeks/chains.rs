@@ -74,6 +74,19 @@ fn strikes(chain: &Chain) -> Vec<f64> {
     chain.parity.iter().map(|it| it.0).collect()
 }
 
+/// Lets the process report this forward of the monthly expiry.
+fn say(world: &mut Observed, forward: &str) {
+    let report = world.accounts[0].scrape.report.as_mut().unwrap();
+    Arc::make_mut(report).chains = vec![ChainReport {
+        exchange: "NFO".to_owned(),
+        underlying: "NIFTY".to_owned(),
+        expiry: date(2026, 12, 29),
+        source: Some("future".to_owned()),
+        forward: Some(forward.to_owned()),
+        age_ms: Some(100),
+    }];
+}
+
 /// 2026-11-25, a trading day, in the morning.
 fn morning() -> Now {
     let wall = "2026-11-25T10:30:00+05:30".parse().unwrap();
@@ -147,9 +160,10 @@ fn calls_and_puts_near_the_money_are_the_same_everywhere_and_stay_while_it_is_am
     let mut plan = step(&mut world, &Memory::default(), now);
     for (seconds, price, expected) in [
         (1, 24_410.0, 24_200.0),
-        (40, 24_495.0, 24_200.0),
-        (80, 24_510.0, 24_300.0),
-        (120, 24_510.0, 24_300.0),
+        (40, 24_510.0, 24_200.0),
+        (80, 24_510.0, 24_200.0),
+        (120, 24_610.0, 24_200.0),
+        (160, 24_610.0, 24_400.0),
     ] {
         let now = later(now, seconds);
         report(&mut world, &[(NIFTY, price)], now);
@@ -160,14 +174,31 @@ fn calls_and_puts_near_the_money_are_the_same_everywhere_and_stay_while_it_is_am
         }
     }
     // An operator that starts anew leaves it so.
-    let again = step(&mut world, &Memory::default(), later(now, 130));
+    let again = step(&mut world, &Memory::default(), later(now, 170));
     let written = |account: &AccountPlan| matches!(account.assignment, AssignmentChange::Write(_));
     assert!(!again.accounts.iter().any(written));
     let of_b = assignment(&world, "b");
-    let pair = ParityPair(24_300.0, kite::Token(130), kite::Token(131));
+    let pair = ParityPair(24_400.0, kite::Token(140), kite::Token(141));
     assert_eq!(chain(of_b, "NIFTY", 1).parity[0], pair);
-    // The index, the future of the month for its carry, and five pairs.
-    assert_eq!(of_b.instruments.len(), 1 + 2 + 10);
+    // The index, the future of the month for its carry, and five pairs, of which the set has one call.
+    assert_eq!(of_b.instruments.len(), 2 + 10);
+}
+
+/// Beyond the last strike there is nothing to choose, and nothing to write.
+#[test]
+fn a_price_beyond_the_last_strike_changes_nothing_more() {
+    let mut world = world(vec![account("a")], vec![named("s", 0, &[280])]);
+    let mut memory = step(&mut world, &Memory::default(), morning()).memory;
+    for (seconds, forward) in [(5, "30000"), (10, "30100"), (15, "30200")] {
+        stream(&mut world);
+        say(&mut world, forward);
+        let plan = step(&mut world, &memory, later(morning(), seconds));
+        let monthly = chain(assignment(&world, "a"), "NIFTY", 29);
+        assert_eq!(strikes(monthly)[0], 24_400.0);
+        let writes = matches!(plan.accounts[0].assignment, AssignmentChange::Write(_));
+        assert_eq!(writes, seconds == 5, "{forward}");
+        memory = plan.memory;
+    }
 }
 
 #[test]
@@ -176,15 +207,7 @@ fn what_a_process_says_of_the_forward_tells_where_the_money_is_too() {
     let first = step(&mut world, &Memory::default(), morning());
     assert!(strikes(chain(assignment(&world, "a"), "NIFTY", 29)).is_empty());
     stream(&mut world);
-    let report = world.accounts[0].scrape.report.as_mut().unwrap();
-    Arc::make_mut(report).chains = vec![ChainReport {
-        exchange: "NFO".to_owned(),
-        underlying: "NIFTY".to_owned(),
-        expiry: date(2026, 12, 29),
-        source: Some("future".to_owned()),
-        forward: Some("24390.5".to_owned()),
-        age_ms: Some(100),
-    }];
+    say(&mut world, "24390.5");
     step(&mut world, &first.memory, later(morning(), 5));
     let monthly = chain(assignment(&world, "a"), "NIFTY", 29);
     assert_eq!(

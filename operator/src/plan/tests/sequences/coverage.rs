@@ -210,6 +210,7 @@ const WORDS: &[&str] = &[
 
 /// Parts of messages, one for each way to say something.
 const MESSAGES: &[&str] = &[
+    "has no room for what their forward price follows from",
     "instruments stream",
     "kubelet's next sync",
     "the ingest pod cannot use its assignment",

@@ -55,7 +55,7 @@ fn compare(local: &Local, expected: &Contracts) -> Result<(), String> {
 fn write(local: &Local, underlying: &str) -> Result<()> {
     let text = format!(
         "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\nmetadata: {{name: chain}}\nspec:\n  options:\n    \
-         - {{underlying: {underlying:?}, expiries: {{nearest: 1}}, strikes: {{all: true}}, types: [CE]}}\n"
+         - {{underlying: {underlying:?}, expiries: {{nearest: 1}}, strikes: {{all: true}}, types: [CE]}}\n  publish: {{greeks: false}}\n"
     );
     local.write("set-chain.yaml", &text)
 }

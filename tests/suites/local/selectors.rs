@@ -33,7 +33,7 @@ async fn a_chain_is_streamed_and_edited_on_its_open_socket() -> Result<()> {
     anyhow::ensure!(puts.len() > 4, "{} puts", puts.len());
     let chain = |strikes: &str| {
         format!(
-            "  options:\n    - {{underlying: NIFTY, expiries: {{dates: [\"{expiry}\"]}}, strikes: {strikes}, types: [PE]}}\n"
+            "  options:\n    - {{underlying: NIFTY, expiries: {{dates: [\"{expiry}\"]}}, strikes: {strikes}, types: [PE]}}\n  publish: {{greeks: false}}\n"
         )
     };
     let ticks = Ticks::subscribe(&redis.url(), "ticker:nifty:options").await?;
@@ -91,7 +91,7 @@ async fn strikes_around_the_money_come_by_the_price_of_an_index_that_is_not_publ
     write(
         &local,
         &format!(
-            "  options:\n    - {{underlying: NIFTY, expiries: {{dates: [\"{expiry}\"]}}, strikes: {{aroundATM: 2}}, types: [PE]}}\n"
+            "  options:\n    - {{underlying: NIFTY, expiries: {{dates: [\"{expiry}\"]}}, strikes: {{aroundATM: 2}}, types: [PE]}}\n  publish: {{greeks: false}}\n"
         ),
     )?;
     local.start()?;

@@ -59,7 +59,11 @@ async fn what_a_burst_leaves_out_is_counted_exactly() -> Result<()> {
     let ticks = Ticks::subscribe(&redis.url(), "ticker:*").await?;
     let mut local = Local::new(&redis)?;
     local.write_account("demo", &simulator, "")?;
-    local.write("large.yaml", &Simulator::symbols(3_000, "option").await?)?;
+    let options = Simulator::symbols(3_000, "option").await?;
+    local.write(
+        "large.yaml",
+        &format!("{options}  publish: {{greeks: false}}\n"),
+    )?;
     local.start()?;
     simulator.subscribed(3_000).await;
     local.shows("demo", "True", "Streaming").await;

@@ -178,7 +178,7 @@ impl Stage {
             "apiVersion": "kiteticker.dev/v1alpha1",
             "kind": "InstrumentSet",
             "metadata": {"name": name},
-            "spec": {"instruments": {"symbols": symbols}, "publish": {"channelPrefix": format!("test:{name}")}},
+            "spec": {"instruments": {"symbols": symbols}, "publish": {"channelPrefix": format!("test:{name}"), "greeks": false}},
         });
         self.cluster.apply(&set.to_string()).await.map(drop)
     }

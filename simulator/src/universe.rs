@@ -23,6 +23,7 @@ mod days;
 mod error;
 mod expiries;
 mod indices;
+mod leads;
 mod numbering;
 mod stocks;
 mod symbols;

@@ -15,7 +15,7 @@ use super::expiries::ExpiryDays;
 use super::numbering::{Numbering, number};
 use super::terms::{ContractTerms, Expiry, StrikeGrid, Venue, raw};
 use super::{
-    Contract, Listing, Right, Underlying, Universe, UniverseError, classes, commodities, symbols,
+    Contract, Listing, Right, Underlying, Universe, UniverseError, classes, leads, symbols,
 };
 
 pub(super) struct Builder {
@@ -223,7 +223,7 @@ impl Builder {
             return Err(error);
         }
         classes::assign(&self.calendar, &mut self.listings);
-        commodities::assign_futures(&mut self.listings);
+        leads::assign(&mut self.listings);
         let mut by_token = FxHashMap::default();
         let mut by_symbol = FxHashMap::default();
         for (position, listing) in self.listings.iter().enumerate() {

@@ -1,17 +1,14 @@
 //! Commodity futures and options on MCX.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use calendar::TradedKind;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
+use super::UniverseError;
 use super::builder::Builder;
 use super::expiries::{self, ExpiryDays};
 use super::terms::Named;
 use super::terms::{ContractTerms, Expiry, MCX, StrikeGrid};
-use super::{Contract, Listing, UniverseError};
 
 /// One commodity.
 struct Commodity {
@@ -233,33 +230,4 @@ fn contract(future: &Expiry) -> (i16, i8) {
         Named::Contract(year, month) => (year, month),
         Named::Day | Named::Month => (future.date.year(), future.date.month()),
     }
-}
-
-/// Tells options of commodities the future that they lead to: the first of their name that does not end before them.
-pub(super) fn assign_futures(listings: &mut [Listing]) {
-    let ends = |listing: &Listing| match listing.instrument.expiry {
-        Some(expiry) if matches!(&*listing.instrument.exchange, "MCX" | "NCO") => Some(expiry),
-        _ => None,
-    };
-    let mut futures = BTreeMap::new();
-    for (position, listing) in listings.iter().enumerate() {
-        if let (Contract::Future { .. }, Some(expiry)) = (listing.contract, ends(listing)) {
-            futures.insert((name(listing), expiry), position);
-        }
-    }
-    for listing in listings {
-        if let (Contract::Option { .. }, Some(expiry)) = (listing.contract, ends(listing)) {
-            let of = name(listing);
-            let mut next = futures.range((of.clone(), expiry)..=(of, Date::MAX));
-            listing.future = next.next().map(|(_, position)| *position);
-        }
-    }
-}
-
-fn name(listing: &Listing) -> (Arc<str>, Arc<str>) {
-    let instrument = &listing.instrument;
-    (
-        Arc::clone(&instrument.exchange),
-        Arc::clone(&instrument.name),
-    )
 }

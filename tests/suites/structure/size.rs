@@ -10,7 +10,7 @@ use crate::source;
 const COUNTED: [&str; 3] = ["ingestor", "operator", "redis-link"];
 
 /// More than this many lines are a sign of code that nobody needs any more.
-const MOST: usize = 38_500;
+const MOST: usize = 40_000;
 
 #[test]
 fn the_code_does_not_grow_unnoticed() {

@@ -227,7 +227,7 @@ fn set(name: &str, instruments: &[Named], priority: i32) -> Value {
             "priority": priority,
             "instruments": {"symbols": symbols},
             "accountSelector": {"matchLabels": {"group": "many"}},
-            "publish": {"channelPrefix": format!("many:{name}")},
+            "publish": {"greeks": false, "channelPrefix": format!("many:{name}")},
             "staleAfter": "10m",
         },
     })

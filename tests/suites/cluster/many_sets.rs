@@ -308,7 +308,7 @@ fn set(number: usize, options: &[Named]) -> Value {
         "spec": {
             "instruments": {"symbols": symbols.collect::<Vec<&str>>()},
             "accountRef": {"name": name(number % ACCOUNTS)},
-            "publish": {"channelPrefix": format!("scale:{number}")},
+            "publish": {"greeks": false, "channelPrefix": format!("scale:{number}")},
             "staleAfter": "24h",
         },
     })

@@ -191,7 +191,7 @@ async fn apply_set(stage: &Stage, instruments: &[Named], account: &str) -> Resul
         "spec": {
             "instruments": {"symbols": symbols},
             "accountRef": {"name": account},
-            "publish": {"channelPrefix": "move"},
+            "publish": {"greeks": false, "channelPrefix": "move"},
         },
     });
     stage.cluster().apply(&set.to_string()).await.map(drop)

@@ -47,6 +47,8 @@ impl Move {
             local.write_account(name, &simulator, "")?;
         }
         let set = Simulator::symbols(INSTRUMENTS, "option").await?;
+        // What Greeks rest on would be on both accounts.
+        let set = format!("{set}  publish: {{greeks: false}}\n");
         local.write("set.yaml", &format!("{set}  accountRef: {{name: first}}\n"))?;
         local.start()?;
         local.shows("symbols-1", "True", "Streaming").await;

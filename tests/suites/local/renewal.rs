@@ -27,10 +27,8 @@ async fn a_second_socket_takes_over_with_the_newer_token_and_each_packet_comes_o
     let events = Ticks::subscribe_to_events(&redis.url(), "*ticker:events").await?;
     let mut local = Local::new(&redis)?;
     local.write_account("main", &simulator, "")?;
-    local.write(
-        "set.yaml",
-        &Simulator::symbols(INSTRUMENTS, "option").await?,
-    )?;
+    let set = Simulator::symbols(INSTRUMENTS, "option").await?;
+    local.write("set.yaml", &format!("{set}  publish: {{greeks: false}}\n"))?;
     local.start()?;
     local.shows("symbols-1", "True", "Streaming").await;
     ticks.forget_published().await;

@@ -4,6 +4,7 @@
 mod additions;
 mod admission;
 mod asking;
+mod documented;
 mod keys;
 mod kite;
 mod old_protocol;

@@ -145,7 +145,7 @@ async fn every_digit_of_every_segment_in_every_mode() -> Result<()> {
         local.write_account("demo", &simulator, "")?;
         for (name, symbols) in ["options", "others"].iter().zip(&symbols) {
             let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
-            let publish = "  publish: {channelPrefix: digits}\n";
+            let publish = "  publish: {channelPrefix: digits, greeks: false}\n";
             local.write_set(name, mode, &symbols, publish)?;
         }
         local.start()?;

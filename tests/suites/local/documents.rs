@@ -20,6 +20,7 @@ enum Proof {
 use Proof::{Runs, Same, Target};
 
 const DOCUMENTED: &str = "tests/suites/local/documented.rs";
+const GATEWAY: &str = "tests/suites/gateway/documented.rs";
 const IMAGES: &str = "tests/suites/cluster/images.rs";
 const PLUGIN: &str = "tests/suites/local/plugin.rs";
 const LOGIN: &str = "tests/suites/cluster/login.rs";
@@ -110,6 +111,9 @@ const COMMANDS: &[(&str, Proof)] = &[
         Same(PLUGIN, ".says(&[\"calendar\", \"2026-12-25\"])"),
     ),
     ("kubectl kiteticker report", Same(PLUGIN, "&[\"report\", ")),
+    ("head -c 32 /dev/urandom ", Runs(GATEWAY)),
+    ("kite-gateway --redis-url ", Runs(GATEWAY)),
+    ("kite-gateway token ", Runs(GATEWAY)),
     ("redis-cli CONFIG SET ", Runs(DOCUMENTED)),
     (
         "target/release/kite-operator local -f FOLDER --redis-url ",
@@ -157,6 +161,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "docs/architecture.md",
         "operator ──▶",
         "a picture of what structure/layers.rs checks",
+    ),
+    (
+        "docs/gateway.md",
+        "+subscribe +unsubscribe",
+        "rights; the reader of every test of the gateway has them",
     ),
     (
         "docs/resources.md",

@@ -12,6 +12,7 @@ mod documents;
 mod events;
 mod fail_static;
 mod fleet;
+mod greeks;
 mod login;
 mod market_day;
 mod messages;

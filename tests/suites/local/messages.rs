@@ -86,6 +86,10 @@ async fn every_message_and_row_fits_the_documented_schema() -> Result<()> {
         let missing = |word: &&String| !text.iter().any(|line| line.contains(*word));
         let missing: Vec<&String> = wanted.iter().filter(missing).collect();
         ensure!(missing.is_empty(), "{missing:?} in {} messages", text.len());
+        for kind in ["contract", "underlying", "event"] {
+            let of_kind = lines.iter().filter(|line| line["kind"] == kind).count();
+            ensure!(of_kind > 5, "{of_kind} of {kind}");
+        }
         Ok(())
     })
     .await;

@@ -25,7 +25,7 @@ impl Stage {
         local.write(
             "set-chain.yaml",
             "apiVersion: kiteticker.dev/v1alpha1\nkind: InstrumentSet\nmetadata: {name: chain}\nspec:\n  options:\n  \
-             - {underlying: NIFTY, expiries: {nearest: 1}, strikes: {aroundATM: 2}}\n",
+             - {underlying: NIFTY, expiries: {nearest: 1}, strikes: {aroundATM: 2}}\n  publish: {greeks: false}\n",
         )?;
         local.start()?;
         local.shows("shares", "True", "Streaming").await;

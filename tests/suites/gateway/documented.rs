@@ -14,12 +14,14 @@ const DOCUMENT: &str = "docs/gateway.md";
 fn shell(folder: &Path, line: &str) -> Result<Command> {
     let programs = std::path::absolute(binary("kite-gateway"))?;
     let programs = programs.parent().context("no folder")?.to_owned();
-    let path = std::env::var("PATH")?;
+    let mut path = programs.into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
     let mut command = Command::new("bash");
     command
         .args(["-c", line])
         .current_dir(folder)
-        .env("PATH", format!("{}:{path}", programs.display()));
+        .env("PATH", path);
     Ok(command)
 }
 

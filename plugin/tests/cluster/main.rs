@@ -207,7 +207,10 @@ async fn of_what_a_pod_or_an_operator_says_only_so_much_is_read() {
         "{text}"
     );
     assert!(
-        text.contains("is larger than 3145728 bytes, and was not read"),
+        text.contains(&format!(
+            "is larger than {} bytes, and was not read",
+            contract::report::LARGEST_REPORT
+        )),
         "{text}"
     );
 

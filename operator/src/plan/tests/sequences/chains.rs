@@ -31,7 +31,7 @@ pub(super) fn are_whole(pass: &Pass<'_>) -> Result<(), String> {
         ensure(others.clone().all(|row| row.chain.is_none()), || {
             format!("{key}: what has no Greeks has a chain")
         })?;
-        if lists_are_known(pass) {
+        if lists_are_known(pass) && has_list(pass, key) {
             let room = places::capacity(pass, key).unwrap_or_default();
             let streamed = is_streamed(assignment, room.min(assignment.capacity()));
             streamed.map_err(|token| format!("{key}: there is room for {token}"))?;
@@ -62,6 +62,17 @@ fn lists_are_known(pass: &Pass<'_>) -> bool {
     let mut tables = pass.observed.tables.values();
     let loaded = tables.all(|table| matches!(table, Table::Loaded(_)));
     loaded && !pass.plan.lists.values().any(|list| list.suspect)
+}
+
+/// Whether the list of an account's own endpoint was read.
+fn has_list(pass: &Pass<'_>, key: &Key) -> bool {
+    let mut accounts = pass.observed.accounts.iter();
+    let account = accounts.find(|it| it.object.meta.key == *key);
+    let spec = account.and_then(|it| it.object.spec.as_ref().ok());
+    spec.is_some_and(|spec| {
+        let api = spec.endpoint.api.trim_end_matches('/');
+        pass.observed.tables.contains_key(api)
+    })
 }
 
 /// Whether everything streams in full mode that chains of options need, unless an account of this capacity is full.

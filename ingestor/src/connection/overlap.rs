@@ -37,7 +37,7 @@ pub(crate) struct Overlap {
     seen: FxHashSet<u32>,
     /// When the newer one asked for them.
     subscribed: Option<Instant>,
-    /// The exchange's second of the last packet that has one.
+    /// The exchange's newest second.
     recent: Option<i64>,
     boundary: Option<Boundary>,
 }
@@ -79,7 +79,7 @@ impl Overlap {
         if side == Side::Newer && self.seen.insert(token) {
             return false;
         }
-        self.recent = second.or(self.recent);
+        self.recent = self.recent.max(second);
         let Some(boundary) = &mut self.boundary else {
             return side == Side::Older;
         };
@@ -91,6 +91,11 @@ impl Overlap {
             None => boundary.reached.is_some(),
         };
         is_newer == (side == Side::Newer)
+    }
+
+    /// Whether the newer socket publishes already: the older one is only there for what is late.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.boundary.is_some_and(|it| it.reached.is_some())
     }
 
     /// Sets the boundary once every token was seen, and returns whether the older socket is needed no more.
@@ -139,7 +144,8 @@ mod tests {
             let mut last = [0, 0];
             for (number, (token, gap, older, newer)) in packets.iter().enumerate() {
                 made += gap;
-                let second = 1_000 + (made / 1_000) as i64;
+                // The times of one exchange may be behind those of another.
+                let second = 1_000 + (made / 1_000) as i64 - i64::from(*token == 0);
                 for (side, delay) in [(Side::Older, older), (Side::Newer, newer)] {
                     let arrives = (made + delay).max(last[side as usize]);
                     last[side as usize] = arrives;

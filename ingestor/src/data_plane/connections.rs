@@ -37,7 +37,9 @@ impl DataPlane {
         let mut changed = false;
         self.retry_refused(now);
         for index in 0..self.connections.len() {
+            self.take_over_lost(index);
             self.connections[index].poll(cx, now, self.dialler.as_ref());
+            self.take_over_lost(index);
             while let Some(event) = self.connections[index].take_event() {
                 changed = true;
                 self.on_event(index as u8, event, now);

@@ -116,7 +116,7 @@ impl DataPlane {
         };
         renewal.connection.poll(cx, now, self.dialler.as_ref());
         let index = renewal.connection.index();
-        let mut checked = None;
+        let (mut checked, mut ended) = (None, false);
         while let Some(event) = renewal.connection.take_event() {
             match event {
                 ConnectionEvent::Sent(Command::Subscribe(_)) => renewal.overlap.on_subscribed(now),
@@ -129,8 +129,7 @@ impl DataPlane {
                     checked = Some((credentials, accepted));
                 }
                 ConnectionEvent::Ended | ConnectionEvent::Mute | ConnectionEvent::Renewed => {
-                    self.end_renewal(now);
-                    break;
+                    ended = true;
                 }
                 ConnectionEvent::Opened | ConnectionEvent::Sent(_) => {}
             }
@@ -138,10 +137,25 @@ impl DataPlane {
         if let Some((credentials, accepted)) = checked {
             self.on_checked(credentials, accepted, now);
         }
-        if !self.connections[usize::from(index)].is_live() {
+        if ended || !self.connections[usize::from(index)].is_live() {
             self.end_renewal(now);
         }
         self.finish_renewal(now)
+    }
+
+    /// The first socket of a connection is lost while the second one publishes already: that takes its place at once, and
+    /// nobody has to know.
+    pub(super) fn take_over_lost(&mut self, index: usize) {
+        let ready = |it: &Renewal| {
+            usize::from(it.connection.index()) == index
+                && it.connection.is_live()
+                && it.overlap.is_reached()
+        };
+        if !self.connections[index].is_live()
+            && let Some(renewal) = self.renewal.take_if(|it| ready(it))
+        {
+            self.connections[index].take_over(renewal.connection);
+        }
     }
 
     fn finish_renewal(&mut self, now: Instant) -> bool {

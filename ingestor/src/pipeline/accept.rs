@@ -44,7 +44,9 @@ impl AssignedInstruments {
         let before = row.state.newest;
         let newest = NewestPacket::new(packet, received.us).after(before.as_ref());
         row.state.newest = Some(newest);
-        row.state.open_interest.take(packet);
+        row.state
+            .open_interest
+            .take(packet, received.us.div_euclid(1_000_000));
         if first {
             match first_packet_age(packet, received.us, &newest, before.as_ref()) {
                 FirstPacketAge::Today | FirstPacketAge::Newer => {}

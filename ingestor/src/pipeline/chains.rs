@@ -124,7 +124,8 @@ impl OptionChains {
             return false;
         }
         let evaluation = hold(&terms, &newest.evaluation);
-        if evaluation.values.is_none() && evaluation == newest.evaluation {
+        // What the last packet showed stays when its market has closed meanwhile.
+        if evaluation.values.is_none() {
             return false;
         }
         self.options[at as usize].stamp(None, terms.now, evaluation, source);

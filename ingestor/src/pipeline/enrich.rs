@@ -67,7 +67,7 @@ impl AssignedInstruments {
         write: impl FnMut(&ChainHash, &ChainFields<'_>) -> bool,
     ) {
         let moment = Moment { at: now, second };
-        self.chains.write_hashes(moment, write);
+        self.chains.write_hashes((&self.rows, moment), write);
     }
 
     /// Looks at the forward of every chain, whether or not its options tick.

@@ -20,9 +20,10 @@ pub(crate) struct OpenInterest {
 }
 
 impl OpenInterest {
-    /// Notes a packet; the exchange's time says its day. A first packet may be of an older one.
+    /// Notes a packet that was received at `now`, epoch seconds; the exchange's time says its day. A first packet may be of an
+    /// older one, and of a day to come is none.
     #[inline]
-    pub(crate) fn take(&mut self, packet: &Packet) {
+    pub(crate) fn take(&mut self, packet: &Packet, now: i64) {
         let (Detail::Full(_, full), Some(time)) = (&packet.detail, packet.exchange_time()) else {
             return;
         };
@@ -30,6 +31,9 @@ impl OpenInterest {
             day: ist::day(time),
             oi: full.oi,
         };
+        if came.day > ist::day(now) {
+            return;
+        }
         match self.newest {
             Some(newest) if came.day < newest.day => {}
             Some(newest) if came.day > newest.day => {
@@ -70,7 +74,7 @@ mod tests {
     fn known(packets: &[(u32, u32)]) -> OpenInterest {
         let mut known = OpenInterest::default();
         for (oi, time) in packets {
-            known.take(&packet(*oi, *time));
+            known.take(&packet(*oi, *time), i64::from(*time));
         }
         known
     }
@@ -104,11 +108,15 @@ mod tests {
     #[test]
     fn without_a_time_a_packet_says_nothing() {
         let mut interest = known(&[(11, NOON)]);
-        interest.take(&packet(99, 0));
-        interest.take(&Packet {
+        let now = i64::from(NOON);
+        interest.take(&packet(99, 0), now);
+        let undated = Packet {
             detail: Detail::Ltp,
             ..packet(99, NOON)
-        });
+        };
+        interest.take(&undated, now);
+        // A wrong time.
+        interest.take(&packet(99, NOON + DAY), now);
         assert_eq!(interest, known(&[(11, NOON)]));
     }
 }

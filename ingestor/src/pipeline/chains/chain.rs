@@ -109,10 +109,10 @@ impl ChainState {
         self.is_stale || self.looked.is_none_or(old)
     }
 
-    /// What another chain may take its carry from: a forward that is not itself made of the spot price.
+    /// What another chain may take its carry from: its future, which every process with the other chain has.
     pub(super) fn known(&self, moment: Moment) -> Option<KnownForward> {
         let chosen = self.forward()?;
-        (chosen.source <= ForwardSource::Parity).then(|| KnownForward {
+        (chosen.source == ForwardSource::Future).then(|| KnownForward {
             forward: chosen.price,
             years: years(self.tenor.expiry_ts, moment.second),
         })

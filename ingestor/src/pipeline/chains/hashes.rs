@@ -3,12 +3,16 @@
 //! Owns the look at one chain after another. Must not know Redis: what writes a hash is passed in.
 
 use contract::Assignment;
-use greeks::{ChainSummary, GreeksWord, StrikePrices, at_the_money};
+use greeks::{
+    ChainSummary, GreeksWord, OptionRight, StrikePrices, at_the_money, implied_volatility, years,
+};
 
-use super::chain::Moment;
+use super::chain::{Moment, QuotedStrike};
 use super::option::ChainOption;
+use super::quote::ReferenceQuote;
 use super::{ChainState, OptionChains};
 use crate::last_value::chain_hash::{ChainFields, ChainHash};
+use crate::pipeline::instruments::AssignedInstrument;
 
 /// How many are written at once at most, which is about a second's.
 const AT_ONCE: usize = 250;
@@ -37,7 +41,7 @@ impl OptionChains {
     /// Passes on the hashes that are due, each with what it says; `write` says whether one was accepted.
     pub(in crate::pipeline) fn write_hashes(
         &mut self,
-        moment: Moment,
+        (rows, moment): (&[AssignedInstrument], Moment),
         mut write: impl FnMut(&ChainHash, &ChainFields<'_>) -> bool,
     ) {
         let count = self.chains.len();
@@ -49,7 +53,11 @@ impl OptionChains {
             let at = self.next_hash % count;
             self.next_hash = at + 1;
             let chain = &self.chains[at];
-            let Some(fields) = fields(chain, &self.options, moment) else {
+            let prices = References {
+                quotes: &self.quotes,
+                rows,
+            };
+            let Some(fields) = fields(chain, &self.options, &prices, moment) else {
                 continue;
             };
             if !chain.hashes.is_due(fields.forward.0, moment.at) {
@@ -70,6 +78,7 @@ impl OptionChains {
 fn fields<'a>(
     chain: &'a ChainState,
     options: &[ChainOption],
+    prices: &References<'_>,
     moment: Moment,
 ) -> Option<ChainFields<'a>> {
     let forward = chain.forward()?;
@@ -78,12 +87,47 @@ fn fields<'a>(
         chain: &chain.terms,
         forward: (forward.price, forward.source.as_str()),
         forward_ts: chain.forward_ts,
-        summary: summary(chain, options, forward.price, moment),
+        summary: match chain.strikes.is_empty() {
+            true => own_summary(chain, options, forward.price, moment),
+            false => prices.summary(chain, forward.price, moment),
+        },
         ts: moment.second,
     })
 }
 
-fn summary(
+/// The instruments that forwards follow from.
+struct References<'a> {
+    quotes: &'a [ReferenceQuote],
+    rows: &'a [AssignedInstrument],
+}
+
+impl References<'_> {
+    /// By the calls and puts that every process of the chain has, so that all say the same.
+    fn summary(&self, chain: &ChainState, forward: f64, moment: Moment) -> Option<ChainSummary> {
+        let strikes = chain.strikes.iter().map(|it| it.strike);
+        let atm = at_the_money(strikes, forward)?;
+        let at = chain.strikes.iter().find(|it| it.strike == atm)?;
+        let mut prices = StrikePrices::default();
+        for (right, quote) in sides(at) {
+            let book = self.quotes[quote as usize].book(self.rows, moment.at);
+            let middle = book.and_then(|it| it.option_middle(chain.step));
+            let left = years(chain.tenor.expiry_ts, moment.second);
+            let volatility = middle.zip(chain.rate).and_then(|(middle, rate)| {
+                let undiscounted = middle * (rate * left).exp();
+                implied_volatility(right, forward, atm, left, undiscounted).ok()
+            });
+            prices.set(right, volatility, middle);
+        }
+        Some(ChainSummary::new(atm, &prices))
+    }
+}
+
+fn sides(at: &QuotedStrike) -> [(OptionRight, u32); 2] {
+    [(OptionRight::Call, at.call), (OptionRight::Put, at.put)]
+}
+
+/// Without such references by the options of this process alone.
+fn own_summary(
     chain: &ChainState,
     options: &[ChainOption],
     forward: f64,

@@ -38,6 +38,8 @@ pub(crate) struct ChainOption {
     pub(super) inputs: Option<Inputs>,
     /// The middle of its book, and when it came.
     pub(super) middle: Option<(f64, Instant)>,
+    /// When its volatility was solved, epoch seconds: what is renewed keeps it.
+    solved_at: Option<i64>,
     stamp: GreeksStamp,
     text: GreeksText,
 }
@@ -63,6 +65,7 @@ impl ChainOption {
             twin: None,
             inputs: None,
             middle: None,
+            solved_at: None,
             stamp,
             text: GreeksText::new(&stamp),
         }
@@ -71,6 +74,7 @@ impl ChainOption {
     /// Takes over what was known of the same option.
     pub(super) fn succeed(&mut self, old: &Self) {
         self.middle = old.middle;
+        self.solved_at = old.solved_at;
         self.stamp = GreeksStamp {
             expiry_ts: self.stamp.expiry_ts,
             ..old.stamp
@@ -107,7 +111,7 @@ impl ChainOption {
         f64::from(price) / self.divisor
     }
 
-    /// Remembers what was computed at `now`; `inputs`: what a packet has to have for it to be the same.
+    /// Remembers what was computed at `now`; `inputs`: what a packet has to have for it to be the same, if it was solved from one.
     pub(super) fn stamp(
         &mut self,
         inputs: Option<Inputs>,
@@ -115,6 +119,9 @@ impl ChainOption {
         evaluation: Evaluation,
         forward: Option<(f64, &'static str)>,
     ) {
+        if inputs.is_some() {
+            self.solved_at = Some(now);
+        }
         self.inputs = inputs;
         self.stamp = GreeksStamp {
             evaluation,
@@ -128,7 +135,7 @@ impl ChainOption {
     /// What it says of its strike, if its own price said it not long before `now`.
     pub(super) fn as_twin(&self, now: i64) -> Option<Twin> {
         let Evaluation { price, values, .. } = self.stamp.evaluation;
-        let (price, values, at) = (price?, values?, self.stamp.at?);
+        let (price, values, at) = (price?, values?, self.solved_at?);
         let is_own = price.source != OptionPriceSource::Twin;
         let is_young = now.saturating_sub(at).saturating_abs() <= TWIN_FOR_S;
         (is_own && is_young).then_some(Twin {

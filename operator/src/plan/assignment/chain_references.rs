@@ -74,18 +74,20 @@ pub(super) fn add(
         if missing.len() > room {
             continue;
         }
+        let rows = missing.iter().map(|token| of.row(*token, document));
+        let rows: Option<Vec<Row>> = rows.collect();
+        let Some(rows) = rows else {
+            continue;
+        };
         for token in tokens {
             if let Some(at) = find(token, document) {
                 let row = &mut document.instruments[at];
                 row.mode = row.mode.max(REFERENCE_MODE);
-            } else if missing.contains(&token)
-                && let Some(row) = of.row(token, document)
-            {
-                document.instruments.push(row);
-                added.insert(token);
-                room -= 1;
             }
         }
+        room -= rows.len();
+        document.instruments.extend(rows);
+        added.extend(missing);
     }
     document.instruments.sort_unstable_by_key(|row| row.token);
 }

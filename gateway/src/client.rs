@@ -18,12 +18,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use service::clock::Clock;
+use service::text::LineQuota;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::directory::sync::KnownDirectory;
 use crate::hub::{ClientId, Hub};
+use crate::rights::Rights;
 use quota::Connections;
 
 /// What every client is limited to.
@@ -36,6 +38,24 @@ pub(crate) struct ClientLimits {
     pub(crate) slow_after: Duration,
     /// Over how long clients are closed when the process ends.
     pub(crate) drain: Duration,
+}
+
+impl ClientLimits {
+    /// How many instruments a client of these rights may have.
+    fn tokens_of(&self, rights: &Rights) -> usize {
+        self.tokens.min(rights.max_tokens.unwrap_or(usize::MAX))
+    }
+
+    /// The quota of one client's commands.
+    fn commands(&self) -> LineQuota {
+        let commands = self.commands_per_s.max(1);
+        LineQuota::new(commands, Duration::from_secs(1) / commands)
+    }
+
+    fn too_many_commands(&self) -> String {
+        let most = self.commands_per_s;
+        format!("too many commands: at most {most} a second")
+    }
 }
 
 /// What all clients share.

@@ -7,6 +7,7 @@
 
 mod changes;
 mod channels;
+mod client;
 pub(crate) mod snapshots;
 mod stats;
 pub(crate) mod task;
@@ -79,6 +80,16 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Wakes the task that joins and leaves channels, if there is something for it: who asks for nothing new
+    /// must not keep it from reading.
+    fn tell_wishes(&self, state: MutexGuard<'_, HubState>) {
+        let has_wishes = state.channels.has_wishes();
+        drop(state);
+        if has_wishes {
+            self.wishes.notify_one();
+        }
+    }
+
     /// Adds a client without a subscription.
     pub(crate) fn connect(&self, client: ClientId, outbox: Arc<Outbox>) {
         let client_state = Client {
@@ -101,8 +112,7 @@ impl Hub {
         for channel in gone.orders {
             state.channels.leave_orders(&channel, client);
         }
-        drop(state);
-        self.wishes.notify_one();
+        self.tell_wishes(state);
     }
 
     /// Subscribes a client to an instrument on `channel`, or changes the mode. Returns whether it is new.
@@ -116,8 +126,7 @@ impl Hub {
         let mut state = self.lock();
         let is_new = state.subscribe(client, (id, channel), mode, now);
         let waits = state.unread.contains(&id);
-        drop(state);
-        self.wishes.notify_one();
+        self.tell_wishes(state);
         if waits {
             self.unread.notify_one();
         }
@@ -135,62 +144,8 @@ impl Hub {
             entry.outbox.forget(id);
             state.leave(client, id);
         }
-        drop(state);
-        self.wishes.notify_one();
+        self.tell_wishes(state);
         was
-    }
-
-    /// The instruments of a client with their modes, in order.
-    pub(crate) fn subscriptions(&self, client: ClientId) -> Vec<(InstrumentId, Mode)> {
-        let state = self.lock();
-        let Some(entry) = state.clients.get(&client) else {
-            return Vec::new();
-        };
-        let mode = |id: &InstrumentId| {
-            let mut listeners = state.instruments.get(id)?.listeners.iter();
-            let listener = listeners.find(|it| it.client == client)?;
-            Some((*id, listener.mode))
-        };
-        let mut found: Vec<_> = entry.instruments.iter().filter_map(mode).collect();
-        found.sort_unstable();
-        found
-    }
-
-    /// How many instruments a client is subscribed to.
-    pub(crate) fn total(&self, client: ClientId) -> usize {
-        let state = self.lock();
-        state
-            .clients
-            .get(&client)
-            .map_or(0, |it| it.instruments.len())
-    }
-
-    /// Whether a client is subscribed to an instrument.
-    pub(crate) fn has(&self, client: ClientId, id: InstrumentId) -> bool {
-        let state = self.lock();
-        let entry = state.clients.get(&client);
-        entry.is_some_and(|it| it.instruments.contains(&id))
-    }
-
-    /// Subscribes a client to the order updates of an account.
-    pub(crate) fn subscribe_orders(&self, client: ClientId, account: &str) {
-        let mut state = self.lock();
-        let HubState {
-            clients, channels, ..
-        } = &mut *state;
-        if let Some(entry) = clients.get_mut(&client) {
-            for channel in [
-                format!("orders:{account}"),
-                format!("mock:orders:{account}"),
-            ] {
-                let channel: Arc<str> = channel.into();
-                if entry.orders.insert(Arc::clone(&channel)) {
-                    channels.join_orders(channel, account, client, &entry.outbox);
-                }
-            }
-        }
-        drop(state);
-        self.wishes.notify_one();
     }
 
     /// Hands a tick of `channel` to those who want it.

@@ -58,19 +58,15 @@ impl Conversation {
         gateway.hub.connect(client, Arc::clone(&outbox));
         let (now, wall) = (gateway.clock.now(), gateway.authenticator.now());
         let limits = LimitsShown {
-            max_tokens: gateway
-                .limits
-                .tokens
-                .min(rights.max_tokens.unwrap_or(usize::MAX)),
+            max_tokens: gateway.limits.tokens_of(&rights),
             commands_per_s: gateway.limits.commands_per_s,
             max_frame: gateway.limits.frame,
             max_hz: rights.max_hz,
         };
         let market = Arc::clone(&gateway.market.borrow());
         let connected = answer::connected(connection_id, &rights.user, &limits, &market, wall);
-        let commands = gateway.limits.commands_per_s.max(1);
         let mut begun = Self {
-            commands: LineQuota::new(commands, Duration::from_secs(1) / commands),
+            commands: gateway.limits.commands(),
             timers: Timers::new(now, valid(&rights, wall)),
             gateway,
             client,
@@ -183,14 +179,14 @@ impl Conversation {
 
     async fn on_text(&mut self, text: &str) -> Result<(), End> {
         let now = self.gateway.clock.now();
-        let Request { id, command } = command::parse(text);
-        let id = id.as_ref();
+        // Before it is read: that costs most.
         if self.commands.take(now).is_none() {
-            let most = self.gateway.limits.commands_per_s;
-            let text = format!("too many commands: at most {most} a second");
-            self.answers.push(answer::error(id, &text));
+            let text = self.gateway.limits.too_many_commands();
+            self.answers.push(answer::error(None, &text));
             return Ok(());
         }
+        let Request { id, command } = command::parse(text);
+        let id = id.as_ref();
         match command {
             Err(text) => self.answers.push(answer::error(id, &text)),
             Ok(Command::Subscribe(wanted)) => self.subscribe(id, wanted, now),

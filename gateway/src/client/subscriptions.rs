@@ -27,8 +27,7 @@ impl Conversation {
         let named = named(&directory, &wanted.instruments, wanted.mock);
         let mut rejected = wanted.instruments.rejected;
         let (mut added, mut total) = (Vec::new(), self.gateway.hub.total(self.client));
-        let most = self.gateway.limits.tokens;
-        let most = most.min(self.rights.max_tokens.unwrap_or(most));
+        let most = self.gateway.limits.tokens_of(&self.rights);
         for (what, found) in named {
             let outcome = found.and_then(|instrument| {
                 self.follow(&directory, instrument, mode, (total, most), now)

@@ -36,16 +36,27 @@ pub(super) struct OrderUse {
 }
 
 impl Channels {
+    /// What is to be joined and left; what is left is forgotten.
     pub(super) fn take_wishes(&mut self) -> Vec<Wish> {
-        std::mem::take(&mut self.wishes)
+        let wishes = std::mem::take(&mut self.wishes);
+        for (channel, _) in wishes.iter().filter(|(_, wanted)| !wanted) {
+            self.ticks.remove(channel);
+        }
+        wishes
+    }
+
+    pub(super) const fn has_wishes(&self) -> bool {
+        !self.wishes.is_empty()
     }
 
     pub(super) fn join(&mut self, channel: &Arc<str>, id: InstrumentId) {
         let wishes = &mut self.wishes;
-        let entry = self.ticks.entry(Arc::clone(channel)).or_insert_with(|| {
-            wishes.push((Arc::clone(channel), true));
-            ChannelUse::default()
-        });
+        let entry = self.ticks.entry(Arc::clone(channel)).or_default();
+        if entry.instruments.is_empty() {
+            wish(wishes, channel, true);
+            // Who comes now has missed nothing.
+            entry.lost_at = None;
+        }
         entry.instruments.insert(id);
     }
 
@@ -53,10 +64,12 @@ impl Channels {
         let Some(entry) = self.ticks.get_mut(channel) else {
             return;
         };
-        entry.instruments.remove(&id);
-        if entry.instruments.is_empty() {
+        // It is kept until it has been left: if somebody joins before, it is still subscribed to.
+        if entry.instruments.remove(&id)
+            && entry.instruments.is_empty()
+            && wish(&mut self.wishes, channel, false)
+        {
             self.ticks.remove(channel);
-            self.wishes.push((Arc::clone(channel), false));
         }
     }
 
@@ -69,7 +82,7 @@ impl Channels {
     ) {
         let wishes = &mut self.wishes;
         let entry = self.orders.entry(channel).or_insert_with_key(|channel| {
-            wishes.push((Arc::clone(channel), true));
+            wish(wishes, channel, true);
             OrderUse {
                 account: account.into(),
                 clients: Vec::new(),
@@ -85,7 +98,7 @@ impl Channels {
         entry.clients.retain(|(it, _)| *it != client);
         if entry.clients.is_empty() {
             self.orders.remove(channel);
-            self.wishes.push((Arc::clone(channel), false));
+            wish(&mut self.wishes, channel, false);
         }
     }
 
@@ -117,6 +130,21 @@ impl Channels {
 
     /// How many channels of ticks are wanted.
     pub(super) fn len(&self) -> usize {
-        self.ticks.len()
+        let channels = self.ticks.values();
+        channels.filter(|it| !it.instruments.is_empty()).count()
     }
+}
+
+/// Adds a wish. Returns whether it only took back the opposite one.
+fn wish(wishes: &mut Vec<Wish>, channel: &Arc<str>, wanted: bool) -> bool {
+    let opposite = wishes
+        .iter()
+        .position(|(it, before)| it == channel && *before != wanted);
+    match opposite {
+        Some(at) => {
+            wishes.remove(at);
+        }
+        None => wishes.push((Arc::clone(channel), wanted)),
+    }
+    opposite.is_some()
 }

@@ -60,6 +60,9 @@ impl HubTask {
         }
         loop {
             self.heartbeat.beat(self.clock.now());
+            if self.directory.has_changed().unwrap_or_default() {
+                self.adopt();
+            }
             for (channel, wanted) in self.hub.lock().channels.take_wishes() {
                 if wanted {
                     self.subscriber.want(&channel);
@@ -81,20 +84,26 @@ impl HubTask {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
+                // Polled in every turn, also in the one after its deadline, and before what clients cause: nothing
+                // that they ask for keeps the others from their ticks.
+                () = read(&mut self.subscriber, &self.hub, &self.changes, &self.clock) => {}
                 () = self.hub.wishes.notified() => {}
                 changed = self.directory.changed() => if changed.is_ok() {
-                    let known = self.directory.borrow_and_update().clone();
-                    if let Some(directory) = known {
-                        self.hub.lock().adopt(&directory);
-                    }
+                    self.adopt();
                 } else {
                     // Its task has ended; the process ends too.
                     return shutdown.cancelled().await;
                 },
-                // Polled in every turn, also in the one after its deadline.
-                () = read(&mut self.subscriber, &self.hub, &self.changes, &self.clock) => {}
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
+        }
+    }
+
+    /// Follows instruments that have gone to other channels.
+    fn adopt(&mut self) {
+        let known = self.directory.borrow_and_update().clone();
+        if let Some(directory) = known {
+            self.hub.lock().adopt(&directory);
         }
     }
 }

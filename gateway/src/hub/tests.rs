@@ -59,6 +59,54 @@ fn a_channel_is_wanted_while_somebody_wants_it() {
     assert_eq!(hub.counts().instruments, 0);
 }
 
+/// Whether the task that joins and leaves channels is woken.
+fn is_woken(hub: &Hub) -> bool {
+    use futures::FutureExt as _;
+    hub.wishes.notified().now_or_never().is_some()
+}
+
+#[test]
+fn who_asks_for_nothing_new_wakes_nobody() {
+    let (hub, _outbox) = connected(1);
+    let channel: Arc<str> = CHANNEL.into();
+    hub.unsubscribe(1, id(1));
+    hub.disconnect(2);
+    assert!(!is_woken(&hub));
+    hub.subscribe(1, (id(1), &channel), Mode::Full, now());
+    assert!(is_woken(&hub));
+    hub.lock().channels.take_wishes();
+    hub.subscribe(1, (id(1), &channel), Mode::Ltp, now());
+    hub.subscribe(1, (id(2), &channel), Mode::Ltp, now());
+    hub.unsubscribe(1, id(2));
+    assert!(!is_woken(&hub));
+}
+
+/// Redis tells only once that a channel is subscribed to.
+#[test]
+fn a_channel_that_is_left_and_joined_in_one_turn_stays_subscribed() {
+    let (hub, outbox) = connected(1);
+    let channel: Arc<str> = CHANNEL.into();
+    hub.subscribe(1, (id(1), &channel), Mode::Full, now());
+    hub.unsubscribe(1, id(1));
+    assert!(hub.lock().channels.take_wishes().is_empty());
+    hub.subscribe(1, (id(1), &channel), Mode::Full, now());
+    assert_eq!(hub.lock().channels.take_wishes().len(), 1);
+    hub.lock().on_subscribed(CHANNEL, 1.0);
+    hub.unsubscribe(1, id(1));
+    assert_eq!(hub.counts().channels, 0);
+    hub.subscribe(1, (id(2), &channel), Mode::Full, now());
+    assert!(hub.lock().channels.take_wishes().is_empty());
+    assert!(hub.lock().unread.contains(&id(2)), "it is asked for");
+    hub.lock().channels.on_lost(CHANNEL, 2.0);
+    hub.unsubscribe(1, id(2));
+    hub.subscribe(1, (id(1), &channel), Mode::Full, now());
+    hub.lock().on_subscribed(CHANNEL, 3.0);
+    assert!(seqs(&outbox).is_empty(), "who comes later is told no gap");
+    hub.disconnect(1);
+    hub.lock().channels.take_wishes();
+    assert!(!hub.lock().channels.is_subscribed(CHANNEL));
+}
+
 #[test]
 fn the_newest_comes_first_and_then_only_newer_ones() {
     let (hub, first) = connected(1);

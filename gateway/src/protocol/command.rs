@@ -4,6 +4,7 @@
 //! what streams.
 
 use kite::Mode;
+use rustc_hash::FxHashSet;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -153,10 +154,18 @@ fn instruments(message: &Map<String, Value>) -> Result<Instruments, String> {
             }
         }
     }
+    found.leave_out_repeated();
     Ok(found)
 }
 
 impl Instruments {
+    fn leave_out_repeated(&mut self) {
+        let mut tokens = FxHashSet::default();
+        self.tokens.retain(|token| tokens.insert(*token));
+        let mut symbols = FxHashSet::default();
+        self.symbols.retain(|symbol| symbols.insert(symbol.clone()));
+    }
+
     fn reject(&mut self, what: Wanted, reason: Reason) {
         self.rejected.push(Rejection { what, reason });
     }
@@ -247,7 +256,7 @@ mod tests {
 
     #[test]
     fn members_that_are_no_tokens_are_rejected_one_by_one() {
-        let text = r#"{"action":"subscribe","tokens":[1,"2",-3,4294967296,1.5],"symbols":["NSE:A","x",7]}"#;
+        let text = r#"{"action":"subscribe","tokens":[1,"2",1,-3,4294967296,1.5],"symbols":["NSE:A","x",7,"NSE:A"]}"#;
         let Ok(Command::Subscribe(found)) = parse(text).command else {
             panic!()
         };

@@ -4,6 +4,7 @@
 //! then older ones are dropped, it is told of the gap, and gets the newest. With a rate it has one, the
 //! newest. Time is an argument.
 
+mod frames;
 mod pace;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,13 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::extract::ws::Utf8Bytes;
-use kite::{FrameBuilder, Mode};
+use kite::Mode;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use crate::instrument::InstrumentId;
 use crate::protocol::answer;
 use crate::tick::Tick;
+pub(crate) use frames::KiteFrames;
 pub(crate) use pace::Pace;
 
 /// Ticks of one instrument that may wait for a client without a rate.
@@ -144,27 +146,6 @@ impl Outbox {
         self.lock().take(now, messages)
     }
 
-    /// What a client of Kite's protocol is sent now: order updates, and a frame of packets if ticks wait.
-    pub(crate) fn take_frame(&self) -> (Vec<Utf8Bytes>, Option<Vec<u8>>) {
-        let mut waiting = self.lock();
-        // Kite's protocol has no word for a gap.
-        waiting.gaps.clear();
-        let notices = waiting.notices.drain(..);
-        let orders = notices.filter(|(kind, _)| *kind == Notice::Order);
-        let orders = orders.map(|(_, text)| text).collect();
-        let mut frame = FrameBuilder::default();
-        for _ in 0..BATCH {
-            let Some(entry) = waiting.pop() else { break };
-            if let Some(packet) = entry.tick.packet(entry.mode) {
-                let _room = frame.push_raw(packet);
-            }
-        }
-        if waiting.count == 0 {
-            waiting.since = None;
-        }
-        (orders, (!frame.is_empty()).then(|| frame.finish()))
-    }
-
     /// The counts so far.
     pub(crate) fn counts(&self) -> OutboxCounts {
         self.lock().counts
@@ -240,14 +221,19 @@ impl Waiting {
         }
         self.flushed = Some(now);
         if self.count == 0 {
-            self.since = None;
-            // Entries of instruments whose ticks were forgotten.
-            self.order.clear();
-            self.ticks.clear();
+            self.clear();
             return None;
         }
         self.since = Some(now);
         Some(self.pace.due(now, self.flushed))
+    }
+
+    /// Nothing waits.
+    fn clear(&mut self) {
+        self.since = None;
+        // Entries of instruments whose ticks were forgotten.
+        self.order.clear();
+        self.ticks.clear();
     }
 
     fn pop(&mut self) -> Option<Entry> {

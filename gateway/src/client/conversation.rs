@@ -3,6 +3,7 @@
 //! Owns the order: answers before ticks, and reading between writing, so that a client that gets much can
 //! still ask. Ends with the reason for which the connection is closed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -104,18 +105,31 @@ impl Conversation {
         stream: &mut SplitStream<WebSocket>,
     ) -> Result<std::convert::Infallible, End> {
         let shutdown = self.gateway.shutdown.clone();
-        let mut messages = Vec::new();
+        let (clock, limit) = (self.gateway.clock.clone(), self.gateway.limits.slow_after);
+        let mut messages = VecDeque::new();
         loop {
-            let now = self.gateway.clock.now();
+            let now = clock.now();
+            if shutdown.is_cancelled() && !self.timers.is_draining() {
+                self.begin_drain();
+            }
             while let Some(due) = self.timers.take(now) {
                 self.on_due(due, sink).await?;
             }
-            messages.append(&mut self.answers);
-            let waits = self.outbox.take(now, &mut messages);
+            messages.extend(self.answers.drain(..));
+            let next = self.timers.next();
+            let mut waits = None;
+            // Not more than one turn's messages wait here.
+            if messages.is_empty() {
+                let mut taken = Vec::new();
+                waits = self.outbox.take(now, &mut taken);
+                messages.extend(taken);
+            }
             let wrote = !messages.is_empty();
             if wrote {
-                frames::write(sink, &mut messages, self.gateway.limits.slow_after).await?;
-                self.timers.on_sent(self.gateway.clock.now());
+                let draining = self.timers.is_draining();
+                let is_due = || clock.now() >= next || (!draining && shutdown.is_cancelled());
+                frames::write(sink, &mut messages, limit, is_due).await?;
+                self.timers.on_sent(clock.now());
             }
             let next = self.timers.next();
             let next = waits.map_or(next, |waits| waits.min(next));
@@ -126,7 +140,7 @@ impl Conversation {
                 () = std::future::ready(()), if wrote => {}
                 () = self.outbox.filled.notified() => {}
                 () = tokio::time::sleep_until(next.into()) => {}
-                () = shutdown.cancelled(), if !self.timers.is_draining() => self.begin_drain(),
+                () = shutdown.cancelled(), if !self.timers.is_draining() => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Owns the codes. Must not know commands.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -105,18 +106,27 @@ pub(super) fn end_of(error: axum::Error) -> End {
     }
 }
 
-/// Writes messages. The limit is for each of them: a client that takes some goes on.
-pub(super) async fn write(
-    sink: &mut Sink,
-    messages: &mut Vec<Utf8Bytes>,
+/// Writes messages. The limit is for each of them: a client that takes some goes on. It ends early if after one
+/// something else is due; the rest stays.
+pub(super) async fn write<S>(
+    sink: &mut S,
+    messages: &mut VecDeque<Utf8Bytes>,
     limit: Duration,
-) -> Result<(), End> {
+    is_due: impl Fn() -> bool,
+) -> Result<(), End>
+where
+    S: futures::Sink<Message, Error = axum::Error> + Unpin,
+{
     let slow = |_elapsed| End::Later("Slow client".to_owned());
-    for text in messages.drain(..) {
+    while let Some(text) = messages.pop_front() {
         let fed = tokio::time::timeout(limit, sink.feed(Message::Text(text)));
         fed.await.map_err(slow)?.map_err(end_of)?;
+        if is_due() {
+            break;
+        }
     }
-    flush(sink, limit).await
+    let flushed = tokio::time::timeout(limit, sink.flush());
+    flushed.await.map_err(slow)?.map_err(end_of)
 }
 
 /// Writes one message of another kind.
@@ -124,12 +134,6 @@ pub(super) async fn send(sink: &mut Sink, message: Message, limit: Duration) -> 
     let slow = |_elapsed| End::Later("Slow client".to_owned());
     let sent = tokio::time::timeout(limit, sink.send(message));
     sent.await.map_err(slow)?.map_err(end_of)
-}
-
-async fn flush(sink: &mut Sink, limit: Duration) -> Result<(), End> {
-    let slow = |_elapsed| End::Later("Slow client".to_owned());
-    let flushed = tokio::time::timeout(limit, sink.flush());
-    flushed.await.map_err(slow)?.map_err(end_of)
 }
 
 /// Tells the client why, if it reads that in time.
@@ -152,5 +156,17 @@ mod tests {
         assert_eq!(frame.reason.as_str(), "€".repeat(41));
         assert_eq!(frame.code, 1008);
         assert!(End::Client.frame().is_none());
+    }
+
+    #[tokio::test]
+    async fn many_messages_do_not_hold_up_what_is_due() {
+        let mut sink = Vec::new().sink_map_err(|never: std::convert::Infallible| match never {});
+        let mut messages: VecDeque<Utf8Bytes> = ["a", "b", "c"].map(Utf8Bytes::from).into();
+        let second = Duration::from_secs(1);
+        let written = write(&mut sink, &mut messages, second, || true).await;
+        assert_eq!((written, messages.len()), (Ok(()), 2));
+        let written = write(&mut sink, &mut messages, second, || false).await;
+        assert_eq!((written, messages.len()), (Ok(()), 0));
+        assert_eq!(sink.into_inner().len(), 3);
     }
 }

@@ -1,8 +1,10 @@
 //! Clients that speak Kite's own protocol, at `/kite`; `/kite-mock` is the same for mock instruments, because
 //! a binary packet cannot say that it is mock.
 //!
-//! Owns their admission and their commands. A client that reads slowly gets the newest tick of each
+//! Owns their admission, and what happens by itself. A client that reads slowly gets the newest tick of each
 //! instrument; nothing tells it of the others, as Kite does not.
+
+mod commands;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,11 +16,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 use futures::stream::SplitStream;
+use kite::ServerText;
 use kite::frame::HEARTBEAT;
-use kite::limits::{HEARTBEAT_INTERVAL, TOKENS_PER_CONNECTION, TOO_MANY_TOKENS};
-use kite::{Command, Mode, ServerText, Token};
+use kite::limits::HEARTBEAT_INTERVAL;
 use secrecy::SecretString;
 use serde::Deserialize;
+use service::text::LineQuota;
 
 use super::Gateway;
 use super::admission::{BUFFER, is_allowed};
@@ -27,8 +30,7 @@ use super::quota::{Connection, Place};
 use crate::auth::AuthError;
 use crate::auth::claims::LEEWAY;
 use crate::hub::ClientId;
-use crate::instrument::InstrumentId;
-use crate::outbox::Outbox;
+use crate::outbox::{KiteFrames, Outbox, Pace};
 use crate::rights::Rights;
 
 /// How often it is asked whether the token was revoked.
@@ -112,7 +114,13 @@ async fn serve(
     let (mut sink, mut stream) = socket.split();
     let outbox = Arc::new(Outbox::default());
     gateway.hub.connect(client, Arc::clone(&outbox));
-    let session = KiteSession {
+    outbox.set_pace(Pace::new(rights.hz(None), false));
+    let now = gateway.clock.now();
+    let mut session = KiteSession {
+        commands: gateway.limits.commands(),
+        heartbeat: now,
+        revoked: now + REVOKED_EVERY,
+        leaves: None,
         gateway,
         client,
         outbox,
@@ -138,6 +146,11 @@ struct KiteSession {
     rights: Rights,
     token: SecretString,
     is_mock: bool,
+    commands: LineQuota,
+    heartbeat: Instant,
+    revoked: Instant,
+    /// When this client is closed, because the process ends.
+    leaves: Option<Instant>,
 }
 
 impl Drop for KiteSession {
@@ -148,50 +161,60 @@ impl Drop for KiteSession {
 
 impl KiteSession {
     async fn turns(
-        &self,
+        &mut self,
         sink: &mut Sink,
         stream: &mut SplitStream<WebSocket>,
     ) -> Result<std::convert::Infallible, End> {
         let limit = self.gateway.limits.slow_after;
-        let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
-        let mut revoked = tokio::time::interval(REVOKED_EVERY);
-        revoked.reset();
-        let mut leaves = None;
         loop {
-            let (texts, frame) = self.outbox.take_frame();
-            for text in texts {
-                frames::send(sink, Message::Text(text), limit).await?;
+            let now = self.gateway.clock.now();
+            self.on_time(now, sink).await?;
+            let KiteFrames { texts, frames, due } = self.outbox.take_frames(now);
+            let texts = texts.into_iter().map(Message::Text);
+            let frames = frames.into_iter().map(|it| Message::Binary(it.into()));
+            let mut wrote = false;
+            for message in texts.chain(frames) {
+                frames::send(sink, message, limit).await?;
+                self.on_time(self.gateway.clock.now(), sink).await?;
+                wrote = true;
             }
-            let wrote = frame.is_some();
-            if let Some(frame) = frame {
-                frames::send(sink, Message::Binary(frame.into()), limit).await?;
-            }
+            // The sign of life comes each second, so that nothing is due before it but ticks.
+            let next = due.map_or(self.heartbeat, |due| due.min(self.heartbeat));
             tokio::select! {
                 biased;
                 frame = stream.next() => self.on_frame(frame, sink).await?,
-                _ = heartbeat.tick() => {
-                    self.check_time()?;
-                    if leaves.is_some_and(|at| self.gateway.clock.now() >= at) {
-                        return Err(End::Drain);
-                    }
-                    let zero = Message::Binary(Bytes::from_static(&HEARTBEAT));
-                    frames::send(sink, zero, limit).await?;
-                }
-                _ = revoked.tick() => {
-                    let authenticator = &self.gateway.authenticator;
-                    if authenticator.is_revoked(&self.token, &self.rights).await == Some(true) {
-                        return Err(End::refused(&AuthError::Revoked));
-                    }
-                }
-                () = self.gateway.shutdown.cancelled(), if leaves.is_none() => {
-                    // One after another, so that they do not all come again at once.
-                    let wait = self.gateway.limits.drain.mul_f64(0.8 * fastrand::f64());
-                    leaves = Some(self.gateway.clock.now() + wait);
-                }
                 () = std::future::ready(()), if wrote => {}
                 () = self.outbox.filled.notified() => {}
+                () = tokio::time::sleep_until(next.into()) => {}
+                () = self.gateway.shutdown.cancelled(), if self.leaves.is_none() => {}
             }
         }
+    }
+
+    /// What is due by itself, whatever the client sends and reads.
+    async fn on_time(&mut self, now: Instant, sink: &mut Sink) -> Result<(), End> {
+        self.check_time()?;
+        if self.leaves.is_none() && self.gateway.shutdown.is_cancelled() {
+            // One after another, so that they do not all come again at once.
+            let wait = self.gateway.limits.drain.mul_f64(0.8 * fastrand::f64());
+            self.leaves = Some(now + wait);
+        }
+        if self.leaves.is_some_and(|at| now >= at) {
+            return Err(End::Drain);
+        }
+        if now >= self.revoked {
+            self.revoked = now + REVOKED_EVERY;
+            let authenticator = &self.gateway.authenticator;
+            if authenticator.is_revoked(&self.token, &self.rights).await == Some(true) {
+                return Err(End::refused(&AuthError::Revoked));
+            }
+        }
+        if now >= self.heartbeat {
+            self.heartbeat = now + HEARTBEAT_INTERVAL;
+            let zero = Message::Binary(Bytes::from_static(&HEARTBEAT));
+            frames::send(sink, zero, self.gateway.limits.slow_after).await?;
+        }
+        Ok(())
     }
 
     fn check_time(&self) -> Result<(), End> {
@@ -202,17 +225,13 @@ impl KiteSession {
     }
 
     async fn on_frame(
-        &self,
+        &mut self,
         frame: Option<Result<Message, axum::Error>>,
         sink: &mut Sink,
     ) -> Result<(), End> {
         match frame {
             Some(Ok(Message::Text(text))) => {
-                let now = self.gateway.clock.now();
-                // What is no command is ignored, as Kite does.
-                for error in
-                    Command::parse(&text).map_or_else(|_| Vec::new(), |it| self.carry_out(&it, now))
-                {
+                for error in self.on_text(&text) {
                     let text = ServerText::Error(error).to_json();
                     let limit = self.gateway.limits.slow_after;
                     frames::send(sink, Message::Text(text.into()), limit).await?;
@@ -223,65 +242,5 @@ impl KiteSession {
             Some(Ok(Message::Close(_))) | None => Err(End::Client),
             Some(Err(error)) => Err(frames::end_of(error)),
         }
-    }
-
-    /// Returns what the client is told about it.
-    fn carry_out(&self, command: &Command, now: Instant) -> Vec<String> {
-        match command {
-            Command::Subscribe(tokens) => {
-                let hub = &self.gateway.hub;
-                let new = tokens
-                    .iter()
-                    .filter(|it| !hub.has(self.client, self.id(**it)));
-                if hub.total(self.client) + new.count() > usize::from(TOKENS_PER_CONNECTION) {
-                    return vec![TOO_MANY_TOKENS.to_owned()];
-                }
-                self.follow(tokens, Mode::Quote, false, now)
-            }
-            Command::SetMode(mode, tokens) => self.follow(tokens, *mode, true, now),
-            Command::Unsubscribe(tokens) => {
-                for token in tokens {
-                    self.gateway.hub.unsubscribe(self.client, self.id(*token));
-                }
-                Vec::new()
-            }
-        }
-    }
-
-    const fn id(&self, token: Token) -> InstrumentId {
-        InstrumentId {
-            token: token.0,
-            is_mock: self.is_mock,
-        }
-    }
-
-    /// Subscribes, or changes the mode of what is subscribed to (`known`).
-    fn follow(&self, tokens: &[Token], mode: Mode, known: bool, now: Instant) -> Vec<String> {
-        let (mut errors, mut missing) = (Vec::new(), 0_usize);
-        let directory = self.gateway.directory.borrow().clone().unwrap_or_default();
-        let hub = &self.gateway.hub;
-        let Some(allowed) = self.rights.mode(mode) else {
-            return vec!["the token allows none of these modes".to_owned()];
-        };
-        for token in tokens {
-            let id = self.id(*token);
-            if known && !hub.has(self.client, id) {
-                continue;
-            }
-            let row = directory.get(id);
-            let row = row.filter(|it| self.rights.allow(&it.exchange, &it.tradingsymbol));
-            let Some(row) = row else {
-                missing += 1;
-                continue;
-            };
-            hub.subscribe(self.client, (id, &row.channel), allowed, now);
-            if mode > row.mode && errors.is_empty() {
-                errors.push(format!("set streams {}: {}", row.mode, row.name()));
-            }
-        }
-        if missing > 0 {
-            errors.push(format!("{missing} of these instruments do not stream here"));
-        }
-        errors
     }
 }

@@ -102,27 +102,29 @@ impl Conversation {
     /// After another token: what it does not allow ends, and the client is told.
     pub(super) fn keep_to_rights(&mut self, now: Instant) {
         let directory = self.gateway.directory.borrow().clone().unwrap_or_default();
-        let mut removed = Vec::new();
-        for (id, mode) in self.gateway.hub.subscriptions(self.client) {
+        let hub = &self.gateway.hub;
+        hub.keep_orders(self.client, &self.rights.orders);
+        let most = self.gateway.limits.tokens_of(&self.rights);
+        let (mut removed, mut kept) = (Vec::new(), 0);
+        for (id, mode) in hub.subscriptions(self.client) {
             let row = directory.get(id);
-            let is_allowed =
-                row.is_none_or(|row| self.rights.allow(&row.exchange, &row.tradingsymbol));
-            match self.rights.mode(mode).filter(|_| is_allowed) {
-                Some(allowed) if allowed == mode => {}
-                Some(allowed) => {
-                    if let Some(row) = row {
-                        let hub = &self.gateway.hub;
+            // Of one that no longer streams nobody can say whether it is allowed.
+            let row = row.filter(|row| self.rights.allow(&row.exchange, &row.tradingsymbol));
+            match (row, self.rights.mode(mode)) {
+                (Some(row), Some(allowed)) if kept < most => {
+                    kept += 1;
+                    if allowed != mode {
                         hub.subscribe(self.client, (id, &row.channel), allowed, now);
                     }
                 }
-                None => {
-                    self.gateway.hub.unsubscribe(self.client, id);
+                _ => {
+                    hub.unsubscribe(self.client, id);
                     removed.push(id.token);
                 }
             }
         }
         if !removed.is_empty() {
-            let total = self.gateway.hub.total(self.client);
+            let total = hub.total(self.client);
             self.answers
                 .push(answer::unsubscribed(None, &removed, total));
         }

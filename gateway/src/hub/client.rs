@@ -61,4 +61,23 @@ impl Hub {
         }
         self.tell_wishes(state);
     }
+
+    /// Ends the order updates of a client that are not of one of `accounts`.
+    pub(crate) fn keep_orders(&self, client: ClientId, accounts: &[String]) {
+        let mut state = self.lock();
+        let HubState {
+            clients, channels, ..
+        } = &mut *state;
+        if let Some(entry) = clients.get_mut(&client) {
+            entry.orders.retain(|channel| {
+                let orders = channels.orders(channel);
+                let stays = orders.is_some_and(|it| accounts.iter().any(|a| **a == *it.account));
+                if !stays {
+                    channels.leave_orders(channel, client);
+                }
+                stays
+            });
+        }
+        self.tell_wishes(state);
+    }
 }

@@ -160,3 +160,19 @@ fn an_instrument_that_goes_to_another_channel_is_read_there_from_the_first_tick_
     hub.deliver(&new, tick(1, 1), now());
     assert_eq!(seqs(&outbox), [(5000, false), (5001, false), (1, false)]);
 }
+
+#[test]
+fn order_updates_end_with_the_right_to_them() {
+    let (hub, _outbox) = connected(1);
+    hub.subscribe_orders(1, "acct-a");
+    hub.subscribe_orders(1, "acct-b");
+    hub.lock().channels.take_wishes();
+    hub.keep_orders(1, &["acct-b".to_owned()]);
+    let left = hub.lock().channels.take_wishes();
+    let left: Vec<_> = left.iter().map(|(it, wanted)| (&**it, *wanted)).collect();
+    assert_eq!(
+        left,
+        [("mock:orders:acct-a", false), ("orders:acct-a", false)]
+    );
+    assert!(hub.lock().channels.orders("orders:acct-b").is_some());
+}

@@ -94,6 +94,21 @@ fn the_last_tick_of_a_burst_arrives() {
 }
 
 #[test]
+fn packets_keep_to_the_rate_too() {
+    let (outbox, now) = (Outbox::default(), start());
+    outbox.set_pace(Pace::new(Some(4.0), false));
+    push(&outbox, 1, 1, now);
+    outbox.take_frames(now);
+    push(&outbox, 1, 2, now);
+    push(&outbox, 1, 3, now);
+    let soon = outbox.take_frames(now + Duration::from_millis(249));
+    assert!(soon.frames.is_empty());
+    assert_eq!(soon.due, Some(now + Duration::from_millis(250)));
+    let after = outbox.take_frames(soon.due.unwrap());
+    assert_eq!((outbox.counts().sent, after.due), (2, None));
+}
+
+#[test]
 fn batches_are_gathered_for_a_moment_or_until_they_are_full() {
     let (outbox, now) = (Outbox::default(), start());
     outbox.set_pace(Pace::new(None, true));

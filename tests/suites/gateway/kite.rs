@@ -145,6 +145,24 @@ async fn the_newest_comes_first_and_a_heartbeat_each_second() -> Result<()> {
 }
 
 #[tokio::test]
+async fn instruments_and_commands_are_limited_here_too() -> Result<()> {
+    let redis = RedisServer::start().await?;
+    let arguments = ["--max-tokens-per-client", "2", "--max-commands-per-s", "2"];
+    let gateway = Gateway::start_with(&redis, &arguments).await?;
+    let token = gateway.token("me", &[]).await?;
+    let mut client = gateway.open(&format!("/kite?access_token={token}")).await?;
+    let subscribe = json!({"a": "subscribe", "v": [1, 2, 3]});
+    client.send(&subscribe).await?;
+    let error = text(&mut client).await?;
+    assert!(error.contains("more than 2 instruments"), "{error}");
+    for _ in 0..20 {
+        client.send(&subscribe).await?;
+    }
+    while !text(&mut client).await?.contains("at most 2 a second") {}
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_bad_token_is_refused_before_the_upgrade() -> Result<()> {
     let redis = RedisServer::start().await?;
     let gateway = Gateway::start(&redis).await?;

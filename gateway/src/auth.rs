@@ -90,7 +90,11 @@ impl Authenticator {
 
     /// Whether a token was revoked; none if that is not known.
     pub(crate) async fn is_revoked(&self, token: &SecretString, rights: &Rights) -> Option<bool> {
-        let mut keys = vec![format!("revoked_token:{}", token.expose_secret())];
+        let text = token.expose_secret();
+        let mut keys = vec![format!("revoked_token:{text}")];
+        if let Some(twin) = signature::twin(text) {
+            keys.push(format!("revoked_token:{twin}"));
+        }
         if let Some(jti) = &rights.jti {
             keys.push(format!("revoked_jti:{jti}"));
         }

@@ -167,8 +167,9 @@ impl Hub {
         }
         let tick = Arc::new(tick);
         for listener in &mut followed.listeners {
-            listener.outbox.push(&tick, listener.mode, false, now);
-            listener.waits = false;
+            // One that comes before the newest was read is the first that the client gets.
+            let is_first = std::mem::take(&mut listener.waits);
+            listener.outbox.push(&tick, listener.mode, is_first, now);
         }
         followed.newest = Some(tick);
     }

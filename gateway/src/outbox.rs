@@ -163,8 +163,8 @@ impl Waiting {
             let dropped = queue.ticks.len() as u64;
             if most == 1 {
                 self.counts.conflated += dropped;
-                // What replaces the first packet is still the first one that the client gets.
-                entry.as_snapshot &= queue.ticks.iter().all(|it| it.as_snapshot);
+                // What replaces the first one is the first that the client gets.
+                entry.as_snapshot |= queue.ticks.iter().any(|it| it.as_snapshot);
             } else {
                 self.counts.dropped += dropped;
                 let first = queue.ticks.front().map_or(0.0, |it| it.tick.received);

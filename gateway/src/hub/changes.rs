@@ -35,7 +35,7 @@ impl HubState {
                 continue;
             }
             if lost_at.is_some() {
-                followed.begin_anew();
+                followed.wait_again();
             }
             if followed.listeners.iter().any(|it| it.waits) {
                 self.unread.insert(*id);
@@ -109,9 +109,8 @@ impl HubState {
 }
 
 impl Followed {
-    /// What is known of it is old: every listener gets the newest tick again.
-    fn begin_anew(&mut self) {
-        self.newest = None;
+    /// Every listener gets the newest tick again.
+    fn wait_again(&mut self) {
         for listener in &mut self.listeners {
             listener.waits = true;
         }
@@ -119,7 +118,8 @@ impl Followed {
 
     /// Reads it on another channel, where its ticks have other numbers. Returns the former one.
     fn move_to(&mut self, channel: Arc<str>) -> Arc<str> {
-        self.begin_anew();
+        self.wait_again();
+        self.newest = None;
         std::mem::replace(&mut self.channel, channel)
     }
 }

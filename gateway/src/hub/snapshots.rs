@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis_link::reader::{ReadError, RedisReader};
+use redis_link::reader::RedisReader;
 use service::clock::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,19 +32,29 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) {
     let reading = async {
+        // What could not be read holds up nothing else.
+        let mut failed = Vec::new();
+        let mut again = clock.now();
         loop {
-            hub.unread.notified().await;
+            tokio::select! {
+                () = hub.unread.notified() => {}
+                () = tokio::time::sleep_until(again.into()), if !failed.is_empty() => {
+                    hub.read_again(&std::mem::take(&mut failed));
+                }
+            }
+            let had_failed = !failed.is_empty();
             loop {
                 let ids = hub.take_unread();
                 if ids.is_empty() {
                     break;
                 }
-                if let Err(error) = read(&hub, &reader, &directory, &clock, &ids).await {
-                    tracing::debug!(error = %service::exit::chain(&error), "newest ticks cannot be read, retrying");
-                    hub.read_again(&ids);
-                    tokio::time::sleep(AGAIN).await;
-                }
+                failed.append(&mut read(&hub, &reader, &directory, &clock, &ids).await);
             }
+            if !had_failed {
+                again = clock.now() + AGAIN;
+            }
+            failed.sort_unstable();
+            failed.dedup();
         }
     };
     tokio::select! {
@@ -53,13 +63,14 @@ pub(crate) async fn run(
     }
 }
 
+/// Reads the newest ticks of `ids`. Returns those whose hash cannot be read.
 async fn read(
     hub: &Hub,
     reader: &RedisReader,
     directory: &watch::Receiver<KnownDirectory>,
     clock: &Clock,
     ids: &[InstrumentId],
-) -> Result<(), ReadError> {
+) -> Vec<InstrumentId> {
     let known = directory.borrow().clone().unwrap_or_default();
     let mut keys: BTreeMap<String, Vec<InstrumentId>> = BTreeMap::new();
     for id in ids {
@@ -72,9 +83,18 @@ async fn read(
             None => hub.on_snapshot(*id, None, clock.now()),
         }
     }
+    let mut failed = Vec::new();
     for (key, ids) in keys {
         let fields: Vec<String> = ids.iter().map(|id| id.token.to_string()).collect();
-        let found = reader.hash_fields(&key, &fields).await?;
+        let found = match reader.hash_fields(&key, &fields).await {
+            Ok(found) => found,
+            Err(error) => {
+                let error = service::exit::chain(&error);
+                tracing::debug!(key, %error, "newest ticks cannot be read, retrying");
+                failed.extend(ids);
+                continue;
+            }
+        };
         for (id, text) in ids.into_iter().zip(found) {
             let tick = text.and_then(|text| Tick::parse(&text));
             // Tokens are given to other contracts in time, and old values may stay for a while.
@@ -86,7 +106,7 @@ async fn read(
             hub.on_snapshot(id, tick.filter(fits), clock.now());
         }
     }
-    Ok(())
+    failed
 }
 
 impl Hub {
@@ -112,24 +132,26 @@ impl Hub {
     }
 
     /// The newest tick of an instrument, as it is stored; none if none is.
-    fn on_snapshot(&self, id: InstrumentId, tick: Option<Tick>, now: Instant) {
+    pub(super) fn on_snapshot(&self, id: InstrumentId, tick: Option<Tick>, now: Instant) {
         let mut state = self.lock();
         let Some(followed) = state.instruments.get_mut(&id) else {
             return;
         };
-        if let Some(tick) = tick
-            && followed
-                .newest
-                .as_ref()
-                .is_none_or(|newest| tick.order.is_after(&newest.order))
-        {
-            followed.newest = Some(Arc::new(tick));
+        let newer = tick.filter(|tick| {
+            let newest = followed.newest.as_ref();
+            newest.is_none_or(|newest| tick.order.is_after(&newest.order))
+        });
+        let is_newer = newer.is_some();
+        if let Some(newer) = newer {
+            followed.newest = Some(Arc::new(newer));
         }
         for listener in &mut followed.listeners {
-            if std::mem::replace(&mut listener.waits, false)
+            let waits = std::mem::take(&mut listener.waits);
+            // On its channel it is no longer news, so that who does not wait gets it here too.
+            if (waits || is_newer)
                 && let Some(newest) = &followed.newest
             {
-                listener.outbox.push(newest, listener.mode, true, now);
+                listener.outbox.push(newest, listener.mode, waits, now);
             }
         }
     }

@@ -115,7 +115,7 @@ fn the_newest_comes_first_and_then_only_newer_ones() {
     hub.deliver(CHANNEL, tick(1, 5), now());
     hub.deliver(CHANNEL, tick(1, 4), now());
     hub.deliver("ticker:nifty:underlying", tick(1, 6), now());
-    assert_eq!(seqs(&first), [(5, false)]);
+    assert_eq!(seqs(&first), [(5, true)]);
     let second = Arc::new(Outbox::default());
     hub.connect(2, Arc::clone(&second));
     hub.subscribe(2, (id(1), &channel), Mode::Full, now());
@@ -131,7 +131,7 @@ fn another_mode_shows_the_newest_again() {
     hub.subscribe(1, (id(1), &channel), Mode::Ltp, now());
     hub.deliver(CHANNEL, tick(1, 5), now());
     hub.subscribe(1, (id(1), &channel), Mode::Full, now());
-    assert_eq!(seqs(&outbox), [(5, false), (5, true)]);
+    assert_eq!(seqs(&outbox), [(5, true), (5, true)]);
     assert_eq!(hub.subscriptions(1), [(id(1), Mode::Full)]);
 }
 
@@ -158,7 +158,7 @@ fn an_instrument_that_goes_to_another_channel_is_read_there_from_the_first_tick_
     assert_eq!(hub.lock().channels.take_wishes(), [(old, false)]);
     assert!(hub.lock().unread.contains(&id(1)));
     hub.deliver(&new, tick(1, 1), now());
-    assert_eq!(seqs(&outbox), [(5000, false), (5001, false), (1, false)]);
+    assert_eq!(seqs(&outbox), [(5000, true), (5001, false), (1, true)]);
 }
 
 #[test]
@@ -175,4 +175,27 @@ fn order_updates_end_with_the_right_to_them() {
         [("mock:orders:acct-a", false), ("orders:acct-a", false)]
     );
     assert!(hub.lock().channels.orders("orders:acct-b").is_some());
+}
+
+#[test]
+fn after_a_gap_no_older_tick_follows_a_newer_one() {
+    let (hub, outbox) = connected(1);
+    let channel: Arc<str> = CHANNEL.into();
+    hub.subscribe(1, (id(1), &channel), Mode::Full, now());
+    hub.lock().on_subscribed(CHANNEL, 1.0);
+    hub.deliver(CHANNEL, tick(1, 5), now());
+    assert_eq!(seqs(&outbox), [(5, true)]);
+    hub.lock().channels.on_lost(CHANNEL, 2.0);
+    hub.lock().on_subscribed(CHANNEL, 3.0);
+    hub.deliver(CHANNEL, tick(1, 4), now());
+    hub.on_snapshot(id(1), Some(tick(1, 4)), now());
+    hub.on_snapshot(id(1), Some(tick(1, 6)), now());
+    hub.deliver(CHANNEL, tick(1, 6), now());
+    let mut messages = Vec::new();
+    let _due = outbox.take(now(), &mut messages);
+    let values = messages.iter().map(|it| serde_json::from_str(it).unwrap());
+    let values: Vec<serde_json::Value> = values.collect();
+    assert_eq!(values[0]["type"], "gap");
+    let got = values[1..].iter().map(|it| it["data"]["seq"].as_u64());
+    assert_eq!(got.collect::<Vec<_>>(), [Some(5), Some(6)]);
 }

@@ -109,6 +109,17 @@ fn packets_keep_to_the_rate_too() {
 }
 
 #[test]
+fn what_replaces_a_snapshot_is_one() {
+    let (outbox, now) = (Outbox::default(), start());
+    outbox.set_pace(Pace::new(Some(4.0), false));
+    outbox.push(&tick(1, 1), Mode::Full, true, now);
+    push(&outbox, 1, 2, now);
+    let taken = take(&outbox, now);
+    assert_eq!(seqs(&taken), [2]);
+    assert_eq!(taken[0]["data"]["snapshot"], true);
+}
+
+#[test]
 fn batches_are_gathered_for_a_moment_or_until_they_are_full() {
     let (outbox, now) = (Outbox::default(), start());
     outbox.set_pace(Pace::new(None, true));

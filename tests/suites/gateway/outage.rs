@@ -110,3 +110,32 @@ async fn clients_are_told_before_the_process_ends() -> Result<()> {
     assert!(gateway.program().ended().await?.success());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_read_keeps_nothing_from_others() -> Result<()> {
+    let redis = RedisServer::start().await?;
+    let mut publisher = Publisher::new(&redis).await;
+    publisher.list_on(1, "ticker:bank:options").await;
+    publisher.command(&["SET", "ticker:bank:last", "x"]).await;
+    publisher.list(2).await;
+    publisher.keep(2).await;
+    let gateway = Gateway::start(&redis).await?;
+    let mut client = gateway.client("me").await?;
+    client
+        .send(&json!({"action": "subscribe", "tokens": [1]}))
+        .await?;
+    assert_eq!(client.next().await?["total"], 1);
+    client
+        .send(&json!({"action": "subscribe", "tokens": [2]}))
+        .await?;
+    assert_eq!(client.next().await?["total"], 2);
+    assert_eq!(client.next().await?["data"]["token"], 2);
+    publisher.command(&["DEL", "ticker:bank:last"]).await;
+    let tick = publisher.keep(1).await;
+    let key = "ticker:bank:last";
+    publisher
+        .command(&["HSET", key, "1", &tick.to_string()])
+        .await;
+    assert_eq!(client.next().await?["data"]["token"], 1, "it is read again");
+    Ok(())
+}

@@ -22,10 +22,15 @@ impl Publisher {
 
     /// Lists an option of this token.
     pub(crate) async fn list(&mut self, token: u32) {
+        self.list_on(token, CHANNEL).await;
+    }
+
+    /// The same on this channel.
+    pub(crate) async fn list_on(&mut self, token: u32, channel: &str) {
         let row = json!({
             "symbol": "NIFTY", "tradingsymbol": name(token), "segment": "NFO-OPT", "exchange": "NFO",
             "strike": 25150.0, "expiry": "2026-12-01", "type": "PE", "lot_size": 75, "tick_size": 0.05,
-            "channel": CHANNEL, "set": "s", "account": "acct-a", "namespace": null, "mode": "full"
+            "channel": channel, "set": "s", "account": "acct-a", "namespace": null, "mode": "full"
         });
         let key = "ticker:instruments";
         self.command(&["HSET", key, &token.to_string(), &row.to_string()])

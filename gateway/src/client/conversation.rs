@@ -115,11 +115,12 @@ impl Conversation {
             while let Some(due) = self.timers.take(now) {
                 self.on_due(due, sink).await?;
             }
-            messages.extend(self.answers.drain(..));
             let next = self.timers.next();
             let mut waits = None;
-            // Not more than one turn's messages wait here.
-            if messages.is_empty() {
+            // Not more than one turn's ticks wait here.
+            let has_room = messages.is_empty();
+            messages.extend(self.answers.drain(..));
+            if has_room {
                 let mut taken = Vec::new();
                 waits = self.outbox.take(now, &mut taken);
                 messages.extend(taken);

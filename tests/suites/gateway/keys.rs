@@ -8,9 +8,13 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData as _, SigningKey as _};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData as _, SigningKey as _};
 use serde_json::{Value, json};
-use tests::{Gateway, RedisServer, eventually, gateway::allow_reading};
+use tests::gateway::allow_reading;
+use tests::simulator::from_hex;
+use tests::{Gateway, RedisServer, eventually};
+
+use crate::publisher::Publisher;
 
 /// A token that `key` signs.
 fn sign(key: &KeyPair, kid: &str, claims: &Value) -> String {
@@ -69,6 +73,99 @@ async fn a_public_key_in_a_file_checks_tokens_and_their_audience() -> Result<()>
     let (_, text) = refused(&gateway, &sign(&other, "", &claims(&good))).await?;
     assert!(text.contains("signature is wrong"), "{text}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_new_token_takes_away_what_it_does_not_allow() -> Result<()> {
+    let redis = RedisServer::start().await?;
+    let mut publisher = Publisher::new(&redis).await;
+    for token in 1..=3 {
+        publisher.list(token).await;
+    }
+    let key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("key.pem");
+    std::fs::write(&path, key.public_key_pem())?;
+    let path = path.display().to_string();
+    let gateway = Gateway::start_with(&redis, &["--jwt-public-key-file", &path]).await?;
+    let token = |kt: Value| sign(&key, "", &claims(&json!({"kt": kt})));
+    let wide = token(json!({"orders": ["acct-a"]}));
+    let mut client = gateway.client_of(&wide).await?;
+    client
+        .send(&json!({"action": "subscribe_orders", "accounts": ["acct-a"]}))
+        .await?;
+    assert_eq!(client.next().await?["accounts"], json!(["acct-a"]));
+    client
+        .send(&json!({"action": "subscribe", "tokens": [3, 2, 1, 2]}))
+        .await?;
+    assert_eq!(client.next().await?["total"], 3);
+    publisher.has_readers("orders:acct-a", 1).await;
+    let narrow = token(json!({"max_tokens": 1}));
+    client
+        .send(&json!({"action": "refresh", "token": narrow}))
+        .await?;
+    assert_eq!(client.next().await?["type"], "refreshed");
+    assert_eq!(
+        client.next().await?,
+        json!({"type": "unsubscribed", "tokens": [2, 3], "total": 1})
+    );
+    publisher.has_readers("orders:acct-a", 0).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_revoked_token_of_a_curve_is_refused_with_its_other_signature() -> Result<()> {
+    let redis = RedisServer::start().await?;
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("key.pem");
+    std::fs::write(&path, key.public_key_pem())?;
+    let path = path.display().to_string();
+    let gateway = Gateway::start_with(&redis, &["--jwt-public-key-file", &path]).await?;
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!(
+        "{}.{}",
+        part(&json!({"alg": "ES256"})),
+        part(&claims(&json!({})))
+    );
+    // Two integers in DER, each with its length.
+    let der = key.sign(message.as_bytes())?;
+    let (r, rest) = integer(&der[2..]);
+    let (s, _) = integer(rest);
+    let order = from_hex(P256_ORDER);
+    let mut other = s;
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let digit = i16::from(order[at]) - i16::from(s[at]) - borrow;
+        borrow = i16::from(digit < 0);
+        other[at] = digit.rem_euclid(256).try_into()?;
+    }
+    let token = |s: [u8; 32]| format!("{message}.{}", URL_SAFE_NO_PAD.encode([r, s].concat()));
+    gateway.client_of(&token(s)).await?;
+    gateway.client_of(&token(other)).await?;
+    let mut command = redis::cmd("SET");
+    command.arg(format!("revoked_token:{}", token(s))).arg("1");
+    command
+        .query_async::<()>(&mut redis.connection().await?)
+        .await?;
+    for token in [token(s), token(other)] {
+        let revoked = (1008, "Token revoked".to_owned());
+        assert_eq!(refused(&gateway, &token).await?, revoked);
+    }
+    Ok(())
+}
+
+/// The order of the curve.
+const P256_ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+
+/// An integer in DER as 32 bytes, and what follows it.
+fn integer(der: &[u8]) -> ([u8; 32], &[u8]) {
+    let (value, rest) = der[2..].split_at(der[1].into());
+    let mut bytes = [0; 32];
+    for (byte, from) in bytes.iter_mut().rev().zip(value.iter().rev()) {
+        *byte = *from;
+    }
+    (bytes, rest)
 }
 
 #[tokio::test]

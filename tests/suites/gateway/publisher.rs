@@ -82,11 +82,16 @@ impl Publisher {
 
     /// Waits until somebody reads the channel.
     pub(crate) async fn is_read(&mut self) {
-        tests::eventually("the channel is read", async || {
+        self.has_readers(CHANNEL, 1).await;
+    }
+
+    /// Waits until so many connections read a channel.
+    pub(crate) async fn has_readers(&mut self, channel: &str, readers: u64) {
+        tests::eventually("the channel is read, or is not", async || {
             let mut command = redis::cmd("PUBSUB");
-            command.arg("NUMSUB").arg(CHANNEL);
+            command.arg("NUMSUB").arg(channel);
             let (_, count): (String, u64) = command.query_async(&mut self.redis.clone()).await?;
-            anyhow::ensure!(count == 1, "{count} subscribers");
+            anyhow::ensure!(count == readers, "{count} subscribers");
             anyhow::Ok(())
         })
         .await;

@@ -134,7 +134,9 @@ impl RedisReader {
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                *self.pool.lock().await = None;
+                if !is_about_the_key(&error) {
+                    *self.pool.lock().await = None;
+                }
                 Err(error.into())
             }
             Err(_elapsed) => {
@@ -143,4 +145,13 @@ impl RedisReader {
             }
         }
     }
+}
+
+/// Whether other keys can be read over the same connections: one that is no hash, or that may not be read,
+/// takes them from nobody.
+fn is_about_the_key(error: &PoolError) -> bool {
+    let PoolError::Redis(error) = error else {
+        return false;
+    };
+    matches!(error.code(), Some("WRONGTYPE" | "NOPERM"))
 }

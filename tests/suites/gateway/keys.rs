@@ -8,11 +8,13 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kite::frame::raw_packets;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData as _, SigningKey as _};
 use serde_json::{Value, json};
 use tests::gateway::allow_reading;
 use tests::simulator::from_hex;
 use tests::{Gateway, RedisServer, eventually};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::publisher::Publisher;
 
@@ -166,6 +168,35 @@ fn integer(der: &[u8]) -> ([u8; 32], &[u8]) {
         *byte = *from;
     }
     (bytes, rest)
+}
+
+#[tokio::test]
+async fn the_rate_of_a_token_holds_for_packets_too() -> Result<()> {
+    let redis = RedisServer::start().await?;
+    let mut publisher = Publisher::new(&redis).await;
+    publisher.list(1).await;
+    let key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("key.pem");
+    std::fs::write(&path, key.public_key_pem())?;
+    let path = path.display().to_string();
+    let gateway = Gateway::start_with(&redis, &["--jwt-public-key-file", &path]).await?;
+    let token = sign(&key, "", &claims(&json!({"kt": {"max_hz": 1}})));
+    let mut client = gateway.open(&format!("/kite?access_token={token}")).await?;
+    client.send(&json!({"a": "subscribe", "v": [1]})).await?;
+    publisher.is_read().await;
+    for _ in 0..100 {
+        publisher.tick(1).await;
+    }
+    let (mut packets, mut seconds) = (0, 0);
+    while seconds < 4 || packets == 0 {
+        if let Message::Binary(frame) = client.frame().await? {
+            seconds += usize::from(frame.len() == 1);
+            packets += raw_packets(&frame).count();
+        }
+    }
+    assert!(packets < 20, "{packets} packets at 1 Hz");
+    Ok(())
 }
 
 #[tokio::test]

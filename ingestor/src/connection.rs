@@ -7,8 +7,9 @@ mod control;
 mod dial;
 mod event;
 pub(crate) mod mute_limit;
-pub(crate) mod overlap;
+
 pub(crate) mod socket;
+pub(crate) mod takeover;
 mod view;
 
 use std::collections::VecDeque;

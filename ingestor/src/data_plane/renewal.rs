@@ -2,7 +2,7 @@
 //! its place once it shows everything.
 //!
 //! Owns the second socket and when it is tried. Which packet of which socket is published is
-//! [`overlap`](crate::connection::overlap)'s. Must not make one instrument wait: whatever goes wrong, the older socket goes on.
+//! [`takeover`](crate::connection::takeover)'s. Must not make one instrument wait: whatever goes wrong, the older socket goes on.
 
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
@@ -14,8 +14,8 @@ use kite::session::Unconfirmed;
 use kite::{Command, FrameBuilder, Packet, Token};
 
 use super::{DataPlane, FRAMES_PER_TURN};
-use crate::connection::overlap::{Overlap, Side};
 use crate::connection::socket::Frame;
+use crate::connection::takeover::{Side, SocketTakeover};
 use crate::connection::{Connection, ConnectionEvent};
 
 /// After an attempt that came to nothing, the next one waits so long: other programs may have the connection that was free.
@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Renewal {
     connection: Connection,
-    overlap: Overlap,
+    takeover: SocketTakeover,
 }
 
 impl DataPlane {
@@ -51,7 +51,7 @@ impl DataPlane {
         let index = older.index();
         let rows = self.pipeline.instruments.carried_by(index);
         let desired: BTreeMap<Token, kite::Mode> = rows.map(|row| (row.token, row.mode)).collect();
-        let overlap = Overlap::new(desired.len());
+        let takeover = SocketTakeover::new(desired.len());
         let mut connection = Connection::new(index, self.random.u64(..));
         connection.set_desired(desired);
         connection.set_credentials(true);
@@ -61,7 +61,7 @@ impl DataPlane {
         );
         self.renewal = Some(Renewal {
             connection,
-            overlap,
+            takeover,
         });
     }
 
@@ -84,7 +84,7 @@ impl DataPlane {
             };
             // What Kite says in words, it says on the first one as well.
             if let Frame::Binary(bytes) = frame
-                && let Some(frame) = filtered(&mut renewal.overlap, Side::Newer, &bytes, now)
+                && let Some(frame) = filtered(&mut renewal.takeover, Side::Newer, &bytes, now)
             {
                 renewal.connection.on_ticks(now);
                 let index = renewal.connection.index();
@@ -106,7 +106,7 @@ impl DataPlane {
         let renewal = self.renewal.as_mut();
         let renewal = renewal.filter(|it| usize::from(it.connection.index()) == index)?;
         let empty = || FrameBuilder::default().finish();
-        Some(filtered(&mut renewal.overlap, Side::Older, frame, now).unwrap_or_else(empty))
+        Some(filtered(&mut renewal.takeover, Side::Older, frame, now).unwrap_or_else(empty))
     }
 
     /// Carries the second socket on, and puts it into the place of the first one when that is not needed any more.
@@ -119,7 +119,7 @@ impl DataPlane {
         let (mut checked, mut ended) = (None, false);
         while let Some(event) = renewal.connection.take_event() {
             match event {
-                ConnectionEvent::Sent(Command::Subscribe(_)) => renewal.overlap.on_subscribed(now),
+                ConnectionEvent::Sent(Command::Subscribe(_)) => renewal.takeover.on_subscribed(now),
                 ConnectionEvent::Confirm => {
                     renewal
                         .connection
@@ -149,7 +149,7 @@ impl DataPlane {
         let ready = |it: &Renewal| {
             usize::from(it.connection.index()) == index
                 && it.connection.is_live()
-                && it.overlap.is_reached()
+                && it.takeover.is_reached()
         };
         if !self.connections[index].is_live()
             && let Some(renewal) = self.renewal.take_if(|it| ready(it))
@@ -159,7 +159,7 @@ impl DataPlane {
     }
 
     fn finish_renewal(&mut self, now: Instant) -> bool {
-        let over = |it: &mut Renewal| it.overlap.is_over(now);
+        let over = |it: &mut Renewal| it.takeover.is_over(now);
         if !self.renewal.as_mut().is_some_and(over) {
             return false;
         }
@@ -179,12 +179,17 @@ impl DataPlane {
 }
 
 /// A frame of those packets that pass; `None` if none does. What cannot be read passes on the older side, where it is counted.
-fn filtered(overlap: &mut Overlap, side: Side, frame: &[u8], now: Instant) -> Option<Vec<u8>> {
+fn filtered(
+    takeover: &mut SocketTakeover,
+    side: Side,
+    frame: &[u8],
+    now: Instant,
+) -> Option<Vec<u8>> {
     let mut kept = FrameBuilder::default();
     let mut any = false;
     for raw in raw_packets(frame) {
         let passes = match Packet::decode(raw) {
-            Ok(packet) => overlap.passes(side, packet.token.0, packet.exchange_time(), now),
+            Ok(packet) => takeover.passes(side, packet.token.0, packet.exchange_time(), now),
             Err(_) => side == Side::Older,
         };
         if passes {

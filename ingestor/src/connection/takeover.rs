@@ -30,7 +30,7 @@ pub(crate) enum Side {
 
 /// How far a takeover is.
 #[derive(Clone, Debug)]
-pub(crate) struct Overlap {
+pub(crate) struct SocketTakeover {
     /// How many tokens both carry.
     tokens: usize,
     /// Those of which the newer one has shown a packet.
@@ -50,7 +50,7 @@ struct Boundary {
     reached: Option<Instant>,
 }
 
-impl Overlap {
+impl SocketTakeover {
     /// Before the newer socket is open.
     pub(crate) fn new(tokens: usize) -> Self {
         Self {
@@ -156,16 +156,16 @@ mod tests {
             let firsts = (0..TOKENS).map(|token| (0, Side::Newer, token, 7, usize::MAX));
             arrivals.extend(firsts);
             arrivals.sort_by_key(|it| it.0);
-            let mut overlap = Overlap::new(TOKENS as usize);
-            overlap.on_subscribed(start);
+            let mut takeover = SocketTakeover::new(TOKENS as usize);
+            takeover.on_subscribed(start);
             let mut published: BTreeMap<usize, usize> = BTreeMap::new();
             let mut over = false;
             for (arrives, side, token, second, number) in arrivals {
                 let now = at(arrives);
-                over = over || overlap.is_over(now);
+                over = over || takeover.is_over(now);
                 let passes = match over {
                     true => side == Side::Newer,
-                    false => overlap.passes(side, token, Some(second), now),
+                    false => takeover.passes(side, token, Some(second), now),
                 };
                 if passes {
                     *published.entry(number).or_default() += 1;
@@ -180,29 +180,29 @@ mod tests {
     #[test]
     fn a_market_without_ticks_is_taken_over_as_well() {
         let start = Clock::system().now();
-        let mut overlap = Overlap::new(1);
-        assert!(!overlap.is_over(start + LONGEST), "it is not open yet");
-        overlap.on_subscribed(start);
-        assert!(!overlap.is_over(start + LONGEST_SILENCE / 2));
+        let mut takeover = SocketTakeover::new(1);
+        assert!(!takeover.is_over(start + LONGEST), "it is not open yet");
+        takeover.on_subscribed(start);
+        assert!(!takeover.is_over(start + LONGEST_SILENCE / 2));
         assert!(
-            !overlap.is_over(start + LONGEST_SILENCE),
+            !takeover.is_over(start + LONGEST_SILENCE),
             "the boundary is set"
         );
-        assert!(!overlap.passes(Side::Newer, 1, None, start + LONGEST_SILENCE));
-        assert!(overlap.is_over(start + LONGEST_SILENCE + LONGEST));
+        assert!(!takeover.passes(Side::Newer, 1, None, start + LONGEST_SILENCE));
+        assert!(takeover.is_over(start + LONGEST_SILENCE + LONGEST));
     }
 
     #[test]
     fn packets_without_a_time_change_sides_with_those_that_have_one() {
         let start = Clock::system().now();
-        let mut overlap = Overlap::new(2);
-        overlap.on_subscribed(start);
+        let mut takeover = SocketTakeover::new(2);
+        takeover.on_subscribed(start);
         for token in [1, 2] {
-            assert!(!overlap.passes(Side::Newer, token, Some(100), start));
+            assert!(!takeover.passes(Side::Newer, token, Some(100), start));
         }
-        assert!(overlap.passes(Side::Older, 2, Some(100), start));
-        assert!(!overlap.is_over(start));
-        let mut published = |side, token, second| overlap.passes(side, token, second, start);
+        assert!(takeover.passes(Side::Older, 2, Some(100), start));
+        assert!(!takeover.is_over(start));
+        let mut published = |side, token, second| takeover.passes(side, token, second, start);
         assert!(published(Side::Older, 1, None) && !published(Side::Newer, 1, None));
         assert!(published(Side::Older, 2, Some(101)) && !published(Side::Newer, 2, Some(101)));
         assert!(published(Side::Newer, 2, Some(102)) && !published(Side::Older, 2, Some(102)));

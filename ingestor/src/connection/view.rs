@@ -45,6 +45,12 @@ impl Connection {
         matches!(self.socket, SocketState::Connected(_))
     }
 
+    /// Whether a socket that was replaced is still being closed: Kite counts it.
+    #[must_use]
+    pub(crate) const fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
     /// Whether its open socket was opened with other credentials than these.
     #[must_use]
     pub(crate) fn has_others_than(&self, credentials: &Credentials) -> bool {

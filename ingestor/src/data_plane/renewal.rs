@@ -39,7 +39,8 @@ impl DataPlane {
         };
         let needed = self.connections.iter().filter(|one| one.is_needed());
         let free = needed.clone().count() < usize::from(CONNECTIONS_PER_API_KEY);
-        if !free || needed.clone().any(|one| !one.is_live()) {
+        let unsettled = |one: &Connection| !one.is_live() || one.is_leaving();
+        if !free || needed.clone().any(unsettled) {
             return;
         }
         let Some(older) = needed
